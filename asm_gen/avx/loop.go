@@ -1,0 +1,183 @@
+package avx
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Vec is one vector's worth of elements inside a loop: the bodies that loops
+// take are written once against it, and emitted for whole vectors and for the
+// tail, whose missing elements are neither read nor written.
+type Vec struct {
+	Set
+	Index int // which of the unrolled vectors this is
+	lanes int // elements of a vector
+	tail  bool
+}
+
+// At is vector v of the slice at p.
+func (v Vec) At(p reg.Register) operand.Mem { return Ptr(p, 4*v.lanes*v.Index) }
+
+// Load reads v of the slice at p into r; elements that a tail lacks are 0.
+func (v Vec) Load(p, r reg.Register) {
+	switch {
+	case !v.tail:
+		VMOVUPS(v.At(p), r)
+	case v.Wide():
+		VMOVUPS_Z(v.At(p), reg.K1, r)
+	default:
+		VMASKMOVPS(v.At(p), v.maskOf(r), r)
+	}
+}
+
+// Fill reads v of the slice at p into r; elements that a tail lacks are those
+// of other.
+func (v Vec) Fill(p, other, r reg.Register) {
+	switch {
+	case !v.tail:
+		VMOVUPS(v.At(p), r)
+	case v.Wide():
+		VMOVAPS(other, r)
+		VMOVUPS(v.At(p), reg.K1, r)
+	default:
+		VMASKMOVPS(v.At(p), v.maskOf(r), r)
+		VBLENDVPS(v.maskOf(r), r, other, r)
+	}
+}
+
+// Store writes r to v of the slice at p.
+func (v Vec) Store(r, p reg.Register) {
+	switch {
+	case !v.tail:
+		VMOVUPS(r, v.At(p))
+	case v.Wide():
+		VMOVUPS(r, reg.K1, v.At(p))
+	default:
+		VMASKMOVPS(r, v.maskOf(r), v.At(p))
+	}
+}
+
+// maskOf is the tail's mask at the width of r.
+func (v Vec) maskOf(r reg.Register) reg.Register {
+	if r.Size() == 16 {
+		return X(maskRegister)
+	}
+	return Y(maskRegister)
+}
+
+// maskRegister holds an AVX2 tail's mask.
+const maskRegister = 15
+
+// Loop emits body over n elements of the slices at ptrs: unroll vectors of
+// lanes elements at a time, then one at a time, then the tail under a mask. It
+// uses up n and ptrs. On AVX2 the tail's mask lives in vector register 15, on
+// AVX-512 in K1.
+func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
+	v := Vec{Set: s, lanes: lanes}
+	advance := func(vectors int) {
+		for _, p := range ptrs {
+			ADDQ(operand.U32(4*lanes*vectors), p)
+		}
+	}
+
+	CMPQ(n, operand.U32(lanes*unroll))
+	JL(operand.LabelRef("single"))
+	Label("unrolled")
+	for v.Index = 0; v.Index < unroll; v.Index++ {
+		body(v)
+	}
+	advance(unroll)
+	SUBQ(operand.U32(lanes*unroll), n)
+	CMPQ(n, operand.U32(lanes*unroll))
+	JGE(operand.LabelRef("unrolled"))
+
+	v.Index = 0
+	Label("single")
+	CMPQ(n, operand.U32(lanes))
+	JL(operand.LabelRef("tail"))
+	body(v)
+	advance(1)
+	SUBQ(operand.U32(lanes), n)
+	JMP(operand.LabelRef("single"))
+
+	Label("tail")
+	TESTQ(n, n)
+	JZ(operand.LabelRef("done"))
+	v.tail = true
+	if s.Wide() {
+		s.Opmasks(n, reg.K1)
+	} else {
+		s.Masks(n, Y(maskRegister))
+	}
+	body(v)
+	Label("done")
+}
+
+// Opmasks sets masks, of 16 lanes each, to the lowest n lanes of them all.
+func (s Set) Opmasks(n reg.Register, masks ...reg.Register) {
+	bits := GP64()
+	MOVQ(operand.I32(-1), bits)
+	BZHIQ(n, bits, bits)
+	for i, k := range masks {
+		if i > 0 {
+			SHRQ(operand.U8(16), bits)
+		}
+		KMOVW(bits.As32(), k)
+	}
+}
+
+// Masks sets vectors, of 8 lanes each, to all ones in the lowest n lanes of
+// them all, and to zeros above; n is at most 16.
+func (s Set) Masks(n reg.Register, vectors ...reg.Register) {
+	at, off := GP64(), GP64()
+	LEAQ(maskTable(), at)
+	MOVQ(operand.U32(16), off)
+	SUBQ(n, off)
+	for i, v := range vectors {
+		VMOVUPS(operand.Mem{Base: at, Index: off, Scale: 4, Disp: 32 * i}, v)
+	}
+}
+
+var mask *operand.Mem
+
+// maskTable is 16 words of ones, then 16 of zeros.
+func maskTable() operand.Mem {
+	if mask == nil {
+		table := GLOBL("mask", attr.RODATA|attr.NOPTR)
+		for i := range 32 {
+			word := operand.U32(0)
+			if i < 16 {
+				word = 0xffffffff
+			}
+			DATA(4*i, word)
+		}
+		mask = &table
+	}
+	return *mask
+}
+
+// Broadcast sets every lane of r to the function's float32 parameter.
+func Broadcast(param string, r reg.Register) {
+	p, err := Param(param).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	VBROADCASTSS(p.Addr, r)
+}
+
+// Zero clears vector register i.
+func (s Set) Zero(i int) {
+	if i < 16 {
+		VXORPS(X(i), X(i), X(i)) // clears all of Z(i)
+	} else {
+		VPXORD(Z(i), Z(i), Z(i))
+	}
+}
+
+// End ends a function that has used wide registers.
+func End() {
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,253 @@
+// Command blas generates the float32 GEMM kernels of package blas.
+package main
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// mr is the most rows of a tile. With two vectors to a row, 12 (or 6) rows
+// make 24 (12) accumulators, which leaves 8 (4) of 32 (16) registers for the
+// operands.
+var mr = map[string]int{"AVX2": 6, "AVX512": 12}
+
+func main() {
+	avx.Program(func(s avx.Set) {
+		for rows := 1; rows <= mr[s.Name]; rows++ {
+			panel(s, rows)
+		}
+		if !s.Wide() {
+			transpose8(s)
+		}
+	})
+}
+
+const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32)"
+
+// tile is the plan for the vector registers of one tile of C: the
+// accumulators first, row by row, then B's row, then what is left.
+type tile struct {
+	avx.Set
+	rows, vectors int
+	masks         []reg.Register // of the columns; nil for all of them
+	label         string         // of the code being emitted, unique in the function
+}
+
+func (t tile) acc(i, v int) reg.Register { return t.V(i*t.vectors + v) }
+func (t tile) b(v int) reg.Register      { return t.V(t.rows*t.vectors + v) }
+func (t tile) spare(i int) reg.Register {
+	first := (t.rows + 1) * t.vectors
+	return t.V(first + i%(t.Registers-first))
+}
+
+// panel emits the kernel for tiles of a number of rows.
+func panel(s avx.Set, rows int) {
+	TEXT(fmt.Sprintf("sgemm%d%s", rows, s.Name), attr.NOSPLIT, signature)
+	Doc(fmt.Sprintf("sgemm%d%s is a tileKernel for tiles of %d rows and up to %d columns.", rows, s.Name, rows, 2*s.Lanes))
+	n := Load(Param("n"), GP64())
+
+	CMPQ(n, operand.U32(s.Lanes))
+	JLE(operand.LabelRef("one"))
+	if s.Wide() {
+		s.Opmasks(n, reg.K1, reg.K2)
+		tile{s, rows, 2, []reg.Register{reg.K1, reg.K2}, "two"}.loop()
+	} else {
+		CMPQ(n, operand.U32(2*s.Lanes))
+		JL(operand.LabelRef("masked"))
+		tile{s, rows, 2, nil, "two"}.loop()
+		Label("masked")
+		tile{s, rows, 2, []reg.Register{avx.Y(14), avx.Y(15)}, "ragged"}.loop()
+	}
+	Label("one")
+	if s.Wide() {
+		s.Opmasks(n, reg.K1)
+		tile{s, rows, 1, []reg.Register{reg.K1}, "single"}.loop()
+	} else {
+		tile{s, rows, 1, []reg.Register{avx.Y(14)}, "single"}.loop()
+	}
+}
+
+// loop emits the loop over tiles, one below the other, and returns.
+func (t tile) loop() {
+	Label(t.label)
+	t.multiply()
+	t.finish()
+	step := Load(Param("aTile"), GP64())
+	SHLQ(operand.U8(2), step)
+	ADDQ(step, t.param("a"))
+	DECQ(t.param("tiles"))
+	JNZ(operand.LabelRef(t.label))
+	avx.End()
+}
+
+func (t tile) param(name string) operand.Mem {
+	p, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return p.Addr
+}
+
+// bytes loads a stride, given in floats.
+func (t tile) bytes(name string) reg.GPVirtual {
+	r := GP64()
+	Load(Param(name), r)
+	SHLQ(operand.U8(2), r)
+	return r
+}
+
+// multiply sums A*B over k in the accumulators: each has one product added at
+// a time, in ascending order of k.
+func (t tile) multiply() {
+	for i := range t.rows * t.vectors {
+		t.Zero(i)
+	}
+	a, b, k := GP64(), GP64(), GP64()
+	Load(Param("a"), a)
+	Load(Param("b"), b)
+	Load(Param("k"), k)
+	aCol, bRow := t.bytes("aCol"), t.bytes("bRow")
+	row := t.rowsOf(a)
+
+	TESTQ(k, k)
+	JZ(operand.LabelRef(t.label + "Summed"))
+	Label(t.label + "K")
+	for v := range t.vectors {
+		VMOVUPS(avx.Ptr(b, 4*t.Lanes*v), t.b(v))
+	}
+	for i := range t.rows {
+		element := t.spare(i)
+		VBROADCASTSS(row(i), element)
+		for v := range t.vectors {
+			VFMADD231PS(t.b(v), element, t.acc(i, v))
+		}
+	}
+	ADDQ(aCol, a)
+	ADDQ(bRow, b)
+	DECQ(k)
+	JNZ(operand.LabelRef(t.label + "K"))
+	Label(t.label + "Summed")
+}
+
+// rowsOf returns the addresses of A's rows from a, which is all that moves
+// along k: odd multiples of the row stride are kept in registers, and the
+// index scale makes the even ones of them.
+func (t tile) rowsOf(a reg.Register) func(i int) operand.Mem {
+	odd := map[int]reg.GPVirtual{}
+	for i := 1; i < t.rows; i += 2 {
+		switch odd[i] = GP64(); i {
+		case 1:
+			Load(Param("aRow"), odd[1])
+			SHLQ(operand.U8(2), odd[1])
+		default:
+			LEAQ(operand.Mem{Base: odd[i-2], Index: odd[1], Scale: 2}, odd[i])
+		}
+	}
+	return func(i int) operand.Mem {
+		if i == 0 {
+			return avx.Ptr(a, 0)
+		}
+		scale := uint8(1)
+		for ; i%2 == 0; i /= 2 {
+			scale *= 2
+		}
+		return operand.Mem{Base: a, Index: odd[i], Scale: scale}
+	}
+}
+
+// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias unless that is
+// nil, and moves C to the next tile.
+func (t tile) finish() {
+	alpha, beta := t.b(0), t.b(0)
+	avx.Broadcast("alpha", alpha)
+	t.each(func(i, v int) { VMULPS(alpha, t.acc(i, v), t.acc(i, v)) })
+
+	if !t.Wide() && t.masks != nil {
+		t.Masks(Load(Param("n"), GP64()), t.masks[:t.vectors]...)
+	}
+	cRow := t.bytes("cRow")
+	bits := GP32()
+	MOVL(t.param("beta"), bits)
+	SHLL(operand.U8(1), bits) // without the sign: -0 is 0
+	JZ(operand.LabelRef(t.label + "Overwrite"))
+	avx.Broadcast("beta", beta)
+	t.walk(cRow, func(c operand.Mem, i, v int) { t.addC(beta, c, i, v) })
+	Label(t.label + "Overwrite")
+
+	bias := Load(Param("bias"), GP64())
+	TESTQ(bias, bias)
+	JZ(operand.LabelRef(t.label + "Unbiased"))
+	for v := range t.vectors {
+		t.load(avx.Ptr(bias, 4*t.Lanes*v), v, t.b(v))
+	}
+	t.each(func(i, v int) { VADDPS(t.b(v), t.acc(i, v), t.acc(i, v)) })
+	Label(t.label + "Unbiased")
+
+	end := t.walk(cRow, t.store)
+	MOVQ(end, t.param("c"))
+}
+
+func (t tile) each(f func(i, v int)) {
+	for i := range t.rows {
+		for v := range t.vectors {
+			f(i, v)
+		}
+	}
+}
+
+// walk visits the vectors of C's tile, and returns the pointer to the row
+// after it.
+func (t tile) walk(cRow reg.Register, f func(c operand.Mem, i, v int)) reg.Register {
+	c := Load(Param("c"), GP64())
+	for i := range t.rows {
+		for v := range t.vectors {
+			f(avx.Ptr(c, 4*t.Lanes*v), i, v)
+		}
+		ADDQ(cRow, c)
+	}
+	return c
+}
+
+func (t tile) addC(beta reg.Register, c operand.Mem, i, v int) {
+	switch {
+	case t.masks == nil:
+		VFMADD231PS(c, beta, t.acc(i, v))
+	case t.Wide():
+		VFMADD231PS(c, beta, t.masks[v], t.acc(i, v))
+	default:
+		old := t.b(t.vectors - 1)
+		if t.vectors == 1 {
+			old = t.spare(0)
+		}
+		VMASKMOVPS(c, t.masks[v], old)
+		VFMADD231PS(old, beta, t.acc(i, v))
+	}
+}
+
+func (t tile) load(m operand.Mem, v int, r reg.Register) {
+	switch {
+	case t.masks == nil:
+		VMOVUPS(m, r)
+	case t.Wide():
+		VMOVUPS_Z(m, t.masks[v], r)
+	default:
+		VMASKMOVPS(m, t.masks[v], r)
+	}
+}
+
+func (t tile) store(c operand.Mem, i, v int) {
+	switch {
+	case t.masks == nil:
+		VMOVUPS(t.acc(i, v), c)
+	case t.Wide():
+		VMOVUPS(t.acc(i, v), t.masks[v], c)
+	default:
+		VMASKMOVPS(t.acc(i, v), t.masks[v], c)
+	}
+}

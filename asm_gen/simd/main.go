@@ -1,0 +1,149 @@
+// Command simd generates the float32 vector kernels of package simd.
+package main
+
+import (
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func main() {
+	avx.Program(func(s avx.Set) {
+		axpy(s)
+		axpyTo(s)
+		scale(s)
+		binary(s, "add", "sets dst to x + y.", VADDPS)
+		binary(s, "mul", "sets dst to x * y.", VMULPS)
+		relu(s)
+		reluBackward(s)
+		momentum(s)
+		dot(s)
+		dot64(s)
+		maximum(s)
+		peak(s)
+	})
+}
+
+// begin opens the function name for set s, and loads the length of the slice
+// n and the bases of slices.
+func begin(s avx.Set, name, signature, doc, n string, slices ...string) (reg.Register, []reg.Register) {
+	TEXT(name+s.Name, attr.NOSPLIT, signature)
+	Doc(name + s.Name + " " + doc)
+	length := Load(Param(n).Len(), GP64())
+	var bases []reg.Register
+	for _, name := range slices {
+		bases = append(bases, Load(Param(name).Base(), GP64()))
+	}
+	return length, bases
+}
+
+func axpy(s avx.Set) {
+	n, p := begin(s, "axpy", "func(alpha float32, x, y []float32)", "adds alpha*x to y.", "x", "x", "y")
+	alpha := s.V(14)
+	avx.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
+		v.Load(p[0], x)
+		v.Load(p[1], y)
+		VFMADD231PS(x, alpha, y)
+		v.Store(y, p[1])
+	})
+	avx.End()
+}
+
+func axpyTo(s avx.Set) {
+	n, p := begin(s, "axpyTo", "func(dst []float32, alpha float32, x, y []float32)", "sets dst to y + alpha*x.", "dst", "dst", "x", "y")
+	alpha := s.V(14)
+	avx.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
+		v.Load(p[1], x)
+		v.Load(p[2], y)
+		VFMADD231PS(x, alpha, y)
+		v.Store(y, p[0])
+	})
+	avx.End()
+}
+
+func scale(s avx.Set) {
+	n, p := begin(s, "scale", "func(alpha float32, x []float32)", "multiplies x by alpha.", "x", "x")
+	alpha := s.V(14)
+	avx.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x := s.V(v.Index)
+		v.Load(p[0], x)
+		VMULPS(alpha, x, x)
+		v.Store(x, p[0])
+	})
+	avx.End()
+}
+
+func binary(s avx.Set, name, doc string, op func(...operand.Op)) {
+	n, p := begin(s, name, "func(dst, x, y []float32)", doc, "dst", "dst", "x", "y")
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
+		v.Load(p[1], x)
+		v.Load(p[2], y)
+		op(x, y, x)
+		v.Store(x, p[0])
+	})
+	avx.End()
+}
+
+func relu(s avx.Set) {
+	n, p := begin(s, "relu", "func(dst, x []float32)", "sets dst to max(0, x), and to NaN where x is NaN.", "dst", "dst", "x")
+	s.Zero(14)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x := s.V(v.Index)
+		v.Load(p[1], x)
+		VMAXPS(x, s.V(14), x) // NaN in x wins: the operand named first does
+		v.Store(x, p[0])
+	})
+	avx.End()
+}
+
+func reluBackward(s avx.Set) {
+	n, p := begin(s, "reluBackward", "func(dst, dy, y []float32)", "sets dst to dy, and to 0 where y <= 0.", "dst", "dst", "dy", "y")
+	s.Zero(14)
+	const notLessEqual = operand.U8(6) // true of NaN
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		dy, y := s.V(2*v.Index), s.V(2*v.Index+1)
+		v.Load(p[2], y)
+		v.Load(p[1], dy)
+		if s.Wide() {
+			VCMPPS(notLessEqual, s.V(14), y, reg.K2)
+			VMOVAPS_Z(dy, reg.K2, dy)
+		} else {
+			VCMPPS(notLessEqual, s.V(14), y, y)
+			VANDPS(dy, y, dy)
+		}
+		v.Store(dy, p[0])
+	})
+	avx.End()
+}
+
+func momentum(s avx.Set) {
+	n, p := begin(s, "momentum", "func(w, v, g []float32, lr, mu, decay, vel, grad float32)",
+		"sets d = g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).", "w", "w", "v", "g")
+	lr, mu, decay, vel, grad := s.V(10), s.V(11), s.V(12), s.V(13), s.V(14)
+	for i, param := range []string{"lr", "mu", "decay", "vel", "grad"} {
+		avx.Broadcast(param, s.V(10+i))
+	}
+	s.Loop(n, p, 2, s.Lanes, func(v avx.Vec) {
+		w, m, d, step := s.V(4*v.Index), s.V(4*v.Index+1), s.V(4*v.Index+2), s.V(4*v.Index+3)
+		v.Load(p[0], w)
+		v.Load(p[1], m)
+		v.Load(p[2], d)
+		VFMADD231PS(w, decay, d)
+		VFMADD213PS(d, mu, m)
+		VMULPS(d, grad, step)
+		VFMADD231PS(m, vel, step)
+		VFNMADD231PS(step, lr, w)
+		v.Store(m, p[1])
+		v.Store(w, p[0])
+	})
+	avx.End()
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Reductions keep four accumulators, vector registers 0 to 3, and fold them
+// in a fixed order: (0+1) + (2+3), then the upper half of the lanes onto the
+// lower, until one lane is left. A tail goes to accumulator 0.
+
+func dot(s avx.Set) {
+	n, p := begin(s, "dot", "func(x, y []float32) float32", "returns the sum of x*y.", "x", "x", "y")
+	clear(s)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x, y := s.V(4+2*v.Index), s.V(5+2*v.Index)
+		v.Load(p[0], x)
+		v.Load(p[1], y)
+		VFMADD231PS(x, y, s.V(v.Index))
+	})
+	fold(s, VADDPS)
+	foldSingles(VADDPS)
+	VMOVSS(avx.X(0), returned())
+	avx.End()
+}
+
+func dot64(s avx.Set) {
+	n, p := begin(s, "dot64", "func(x, y []float32) float64", "returns the sum of x*y, in float64.", "x", "x", "y")
+	clear(s)
+	s.Loop(n, p, 4, s.Lanes/2, func(v avx.Vec) {
+		x, y := 4+2*v.Index, 5+2*v.Index
+		v.Load(p[0], s.Half(x))
+		v.Load(p[1], s.Half(y))
+		VCVTPS2PD(s.Half(x), s.V(x))
+		VCVTPS2PD(s.Half(y), s.V(y))
+		VFMADD231PD(s.V(x), s.V(y), s.V(v.Index))
+	})
+	fold(s, VADDPD)
+	VPERMILPD(operand.U8(1), avx.X(0), avx.X(1))
+	VADDPD(avx.X(1), avx.X(0), avx.X(0))
+	VMOVSD(avx.X(0), returned())
+	avx.End()
+}
+
+// maximum keeps the lanes' maxima, and in register 14 whether any lane has
+// met a NaN, which VMAXPS alone would forget.
+func maximum(s avx.Set) {
+	n, p := begin(s, "max", "func(x []float32) float32", "returns the largest x, NaN if any is NaN, -Inf if there is none.", "x", "x")
+	s.Zero(14)
+	minusInf := GP32()
+	MOVL(operand.U32(0xff800000), minusInf)
+	VMOVD(minusInf, avx.X(13))
+	VBROADCASTSS(avx.X(13), s.V(13))
+	for i := range 4 {
+		VMOVAPS(s.V(13), s.V(i))
+	}
+	nan := s.V(14)
+	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+		x := s.V(4 + v.Index)
+		v.Fill(p[0], s.V(13), x)
+		VMAXPS(x, s.V(v.Index), s.V(v.Index))
+		const unordered = operand.U8(3)
+		if s.Wide() {
+			VCMPPS(unordered, x, x, reg.K2)
+			VMOVAPS(x, reg.K2, nan)
+		} else {
+			VCMPPS(unordered, x, x, x)
+			VORPS(x, nan, nan)
+		}
+	})
+	fold(s, VMAXPS)
+	foldSingles(VMAXPS)
+	VMOVAPS(avx.X(0), avx.X(15))
+	VMOVAPS(nan, s.V(0)) // 0, or a NaN, in every lane: any sum with a NaN is one
+	for i := 1; i < 4; i++ {
+		s.Zero(i)
+	}
+	fold(s, VADDPS)
+	foldSingles(VADDPS)
+	VUCOMISS(avx.X(0), avx.X(0))
+	JP(operand.LabelRef("isNaN"))
+	VMOVAPS(avx.X(15), avx.X(0))
+	Label("isNaN")
+	VMOVSS(avx.X(0), returned())
+	avx.End()
+}
+
+// returned is the memory of the function's result.
+func returned() operand.Mem {
+	r, err := ReturnIndex(0).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return r.Addr
+}
+
+func clear(s avx.Set) {
+	for i := range 4 {
+		s.Zero(i)
+	}
+}
+
+// fold folds the four accumulators to the 128 bits of X0.
+func fold(s avx.Set, op func(...operand.Op)) {
+	op(s.V(1), s.V(0), s.V(0))
+	op(s.V(3), s.V(2), s.V(2))
+	op(s.V(2), s.V(0), s.V(0))
+	if s.Wide() {
+		VEXTRACTF64X4(operand.U8(1), avx.Z(0), avx.Y(1))
+		op(avx.Y(1), avx.Y(0), avx.Y(0))
+	}
+	VEXTRACTF128(operand.U8(1), avx.Y(0), avx.X(1))
+	op(avx.X(1), avx.X(0), avx.X(0))
+}
+
+// foldSingles folds the four singles of X0 to one.
+func foldSingles(op func(...operand.Op)) {
+	VPERMILPS(operand.U8(0b01_00_11_10), avx.X(0), avx.X(1))
+	op(avx.X(1), avx.X(0), avx.X(0))
+	VPERMILPS(operand.U8(0b10_11_00_01), avx.X(0), avx.X(1))
+	op(avx.X(1), avx.X(0), avx.X(0))
+}
+
+// peak multiplies and adds in registers alone, with more accumulators than
+// the latency of an FMA times the number of FMA units of any CPU.
+func peak(s avx.Set) {
+	TEXT("peak"+s.Name, attr.NOSPLIT, "func(iterations int)")
+	Doc("peak" + s.Name + " runs 14 vector FMAs of float32 an iteration, independent of each other.")
+	n := Load(Param("iterations"), GP64())
+	for i := range 16 {
+		s.Zero(i)
+	}
+	Label("loop")
+	for i := range 14 {
+		VFMADD231PS(s.V(14), s.V(15), s.V(i))
+	}
+	DECQ(n)
+	JNZ(operand.LabelRef("loop"))
+	avx.End()
+}

@@ -1,0 +1,42 @@
+package blas
+
+import "unsafe"
+
+// generic is the reference. Its tile is small, so that all of the driver's
+// edges are met by small matrices.
+var generic = table{
+	tile: []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)},
+	nr:   4,
+	kc:   256,
+	mc:   64,
+	nc:   1024,
+}
+
+func genericTile(rows int) tileKernel {
+	return func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32) {
+		for tile := range tiles {
+			for i := range rows {
+				for j := range n {
+					var acc float32
+					for l := range k {
+						acc += float32(*at(a, tile*aTile+i*aRow+l*aCol) * *at(b, l*bRow+j))
+					}
+					acc *= alpha
+					cij := at(c, (tile*rows+i)*cRow+j)
+					if beta != 0 {
+						acc += float32(beta * *cij)
+					}
+					if bias != nil {
+						acc += *at(bias, j)
+					}
+					*cij = acc
+				}
+			}
+		}
+	}
+}
+
+// at returns the float that is offset floats from p.
+func at(p *float32, offset int) *float32 {
+	return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*offset))
+}

@@ -1,0 +1,54 @@
+// Package simdtest reruns tests for every instruction set that the machine
+// has.
+package simdtest
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// EachISA runs test once for each instruction set of this machine, as a
+// subtest named after it, with that set active. Where STEPPE_SIMD chooses one,
+// the test runs for that one alone.
+func EachISA(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, isa := range isas() {
+		t.Run("isa="+isa.String(), func(t *testing.T) {
+			Use(t, isa)
+			test(t)
+		})
+	}
+}
+
+func isas() []simd.ISA {
+	if os.Getenv(simd.EnvVar) != "" {
+		return []simd.ISA{simd.Active()}
+	}
+	return simd.Supported()
+}
+
+// Use makes isa active until the test ends.
+func Use(t testing.TB, isa simd.ISA) {
+	t.Helper()
+	former, err := simd.Use(isa)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := simd.Use(former); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Main is a TestMain that fails when STEPPE_SIMD asks for what is not there.
+func Main(m *testing.M) {
+	if err := simd.Err(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,83 @@
+package simd
+
+// generic is the reference: one readable loop a kernel. Products are rounded
+// by an explicit conversion, so that no compiler fuses them with a sum.
+var generic = table{
+	axpy: func(alpha float32, x, y []float32) {
+		for i := range y {
+			y[i] += float32(alpha * x[i])
+		}
+	},
+	axpyTo: func(dst []float32, alpha float32, x, y []float32) {
+		for i := range dst {
+			dst[i] = y[i] + float32(alpha*x[i])
+		}
+	},
+	scale: func(alpha float32, x []float32) {
+		for i := range x {
+			x[i] *= alpha
+		}
+	},
+	add: func(dst, x, y []float32) {
+		for i := range dst {
+			dst[i] = x[i] + y[i]
+		}
+	},
+	mul: func(dst, x, y []float32) {
+		for i := range dst {
+			dst[i] = x[i] * y[i]
+		}
+	},
+	dot: func(x, y []float32) (sum float32) {
+		for i := range x {
+			sum += float32(x[i] * y[i])
+		}
+		return sum
+	},
+	dot64: func(x, y []float32) (sum float64) {
+		for i := range x {
+			sum += float64(x[i]) * float64(y[i]) // the product is exact
+		}
+		return sum
+	},
+	max: func(x []float32) float32 {
+		largest := minusInf
+		for _, v := range x {
+			largest = max(largest, v)
+		}
+		return largest
+	},
+	relu: func(dst, x []float32) {
+		for i, v := range x {
+			if v < 0 {
+				v = 0
+			}
+			dst[i] = v
+		}
+	},
+	reluBackward: func(dst, dy, y []float32) {
+		for i, v := range y {
+			if v <= 0 {
+				dst[i] = 0
+			} else {
+				dst[i] = dy[i]
+			}
+		}
+	},
+	momentum: func(w, v, g []float32, lr, mu, decay, vel, grad float32) {
+		for i := range w {
+			d := g[i] + float32(decay*w[i])
+			v[i] = float32(mu*v[i]) + d
+			step := float32(vel*v[i]) + float32(grad*d)
+			w[i] -= float32(lr * step)
+		}
+	},
+	peak: func(iterations int) {
+		var a, b, c, d float32
+		for range iterations {
+			a, b, c, d = a*peakFactor+1, b*peakFactor+1, c*peakFactor+1, d*peakFactor+1
+		}
+		peakSink = a + b + c + d
+	},
+	peakFlops: 8,
+}
