@@ -1,0 +1,107 @@
+package dataset
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/steppe-ml/steppe/net"
+)
+
+// Source is a kind of data set that Open knows.
+type Source struct {
+	// Name is how a spec spells it. What follows a colon, and the whole of
+	// FOLDER, stands for an argument.
+	Name  string
+	About string
+	// Open reads the data, given the argument, or "" for a source without one.
+	Open func(arg string) (train, test *Set, err error)
+}
+
+// Sources lists what Open knows, in the order in which it asks them. A row
+// named FOLDER takes any folder, hence comes last.
+var Sources = []Source{
+	{
+		Name:  "digits",
+		About: "1,797 handwritten digits of 8x8 pixels from the UCI repository, built in",
+		Open:  func(string) (train, test *Set, err error) { return Digits() },
+	},
+	{
+		Name:  "synthetic:HxWxC",
+		About: "4,096 training and 1,024 test samples of noise in 10 classes, of that shape (or synthetic:N), for timing",
+		Open:  openSynthetic,
+	},
+	{
+		Name:  folder,
+		About: "a folder with MNIST's four IDX files, or those of a data set laid out alike, gzipped or not",
+		Open:  IDXFolder,
+	},
+}
+
+const folder = "FOLDER"
+
+// Open reads the data set that spec names: the name of a row of Sources with
+// its argument filled in, as in "digits", "synthetic:32x32x3" or "data/mnist".
+// A folder that is named like another source can be written with "./" before it.
+func Open(spec string) (train, test *Set, err error) {
+	var names []string
+	for _, source := range Sources {
+		if arg, ok := source.claims(spec); ok {
+			return source.Open(arg)
+		}
+		names = append(names, source.Name)
+	}
+	return nil, nil, fmt.Errorf("dataset: %q is neither a known data set nor a folder, expected one of %s",
+		spec, strings.Join(names, ", "))
+}
+
+// claims reports whether spec means s, and with what argument.
+func (s Source) claims(spec string) (arg string, ok bool) {
+	if s.Name == folder {
+		info, err := os.Stat(spec)
+		return spec, err == nil && info.IsDir()
+	}
+	if name, _, takesArg := strings.Cut(s.Name, ":"); takesArg {
+		return strings.CutPrefix(spec, name+":")
+	}
+	return "", spec == s.Name
+}
+
+const (
+	syntheticTrain   = 4096
+	syntheticTest    = 1024
+	syntheticClasses = 10
+	// syntheticFloats bounds both sets together to 4 GiB; 224x224x3 takes 2.9.
+	syntheticFloats = 1 << 30
+)
+
+func openSynthetic(arg string) (train, test *Set, err error) {
+	shape, err := parseShape(arg, syntheticFloats/(syntheticTrain+syntheticTest))
+	if err != nil {
+		return nil, nil, fmt.Errorf("dataset: synthetic:%s: %w", arg, err)
+	}
+	train = Synthetic(shape, syntheticClasses, syntheticTrain, 1)
+	test = Synthetic(shape, syntheticClasses, syntheticTest, 2)
+	train.Name += "/train"
+	test.Name += "/test"
+	return train, test, nil
+}
+
+// parseShape reads a shape of at most limit floats, written as Shape.String does.
+func parseShape(s string, limit int) (net.Shape, error) {
+	var shape net.Shape
+	size := 1
+	for field := range strings.SplitSeq(s, "x") {
+		dim, err := strconv.Atoi(field)
+		if err != nil || dim <= 0 {
+			return nil, fmt.Errorf("expected positive dimensions such as 32x32x3 or 64, got %q", s)
+		}
+		if dim > limit/size {
+			return nil, fmt.Errorf("expected at most %d floats a sample, got %s", limit, s)
+		}
+		size *= dim
+		shape = append(shape, dim)
+	}
+	return shape, nil
+}
