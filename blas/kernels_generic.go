@@ -10,6 +10,18 @@ var generic = table{
 	kc:   256,
 	mc:   64,
 	nc:   1024,
+
+	packRows:   8,
+	copyA:      1024,
+	aloneBelow: 1 << 16,
+
+	copyRows: func(rows int, src *float32, srcRow int, dst *float32) {
+		for i := range rows {
+			for j := range 4 {
+				*at(dst, 4*i+j) = *at(src, i*srcRow+j)
+			}
+		}
+	},
 }
 
 func genericTile(rows int) tileKernel {

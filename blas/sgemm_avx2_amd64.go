@@ -22,5 +22,8 @@ func sgemm5AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile i
 // sgemm6AVX2 is a tileKernel for tiles of 6 rows and up to 16 columns.
 func sgemm6AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
 
+// copyRowsAVX2 copies rows of 16 floats, srcRow floats apart, one behind the other.
+func copyRowsAVX2(rows int, src *float32, srcRow int, dst *float32)
+
 // transpose8AVX2 transposes 8 rows of 8*blocks columns at src to 8*blocks rows of 8 columns at dst.
 func transpose8AVX2(blocks int, src *float32, srcRow int, dst *float32, dstRow int)

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func sgemm1AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm1AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -14,17 +14,22 @@ TEXT ·sgemm1AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y2
@@ -77,17 +82,22 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y2
@@ -148,16 +158,21 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y1
@@ -242,7 +257,7 @@ DATA mask<>+124(SB)/4, $0x00000000
 GLOBL mask<>(SB), RODATA|NOPTR, $128
 
 // func sgemm2AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm2AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -251,21 +266,28 @@ TEXT ·sgemm2AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y4
@@ -331,21 +353,28 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y4
@@ -421,19 +450,26 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y2
@@ -493,7 +529,7 @@ singleUnbiased:
 	RET
 
 // func sgemm3AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm3AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -502,23 +538,32 @@ TEXT ·sgemm3AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y6
@@ -597,23 +642,32 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y6
@@ -704,20 +758,29 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y3
@@ -786,7 +849,7 @@ singleUnbiased:
 	RET
 
 // func sgemm4AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm4AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -795,26 +858,37 @@ TEXT ·sgemm4AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y8
@@ -906,26 +980,37 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y8
@@ -1031,22 +1116,33 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y4
@@ -1124,7 +1220,7 @@ singleUnbiased:
 	RET
 
 // func sgemm5AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm5AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -1133,28 +1229,41 @@ TEXT ·sgemm5AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y10
@@ -1259,28 +1368,41 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y10
@@ -1401,23 +1523,36 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y5
@@ -1504,7 +1639,7 @@ singleUnbiased:
 	RET
 
 // func sgemm6AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sgemm6AVX2(SB), NOSPLIT, $0-104
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
@@ -1513,31 +1648,46 @@ TEXT ·sgemm6AVX2(SB), NOSPLIT, $0-104
 	JL   masked
 
 two:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	TESTQ  DX, DX
-	JZ     twoSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	TESTQ      DX, DX
+	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y12
@@ -1655,31 +1805,46 @@ twoUnbiased:
 
 masked:
 ragged:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	TESTQ  DX, DX
-	JZ     raggedSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	TESTQ      DX, DX
+	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y12
@@ -1815,25 +1980,40 @@ raggedUnbiased:
 
 one:
 single:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   a+24(FP), AX
-	MOVQ   b+56(FP), CX
-	MOVQ   k+16(FP), DX
-	MOVQ   aCol+40(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   bRow+64(FP), SI
-	SHLQ   $0x02, SI
-	MOVQ   aRow+32(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	TESTQ  DX, DX
-	JZ     singleSummed
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	TESTQ      DX, DX
+	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y6
@@ -1925,6 +2105,27 @@ singleUnbiased:
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
 	JNZ        single
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX2(rows int, src *float32, srcRow int, dst *float32)
+// Requires: AVX
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), AX
+	MOVQ src+8(FP), CX
+	MOVQ srcRow+16(FP), DX
+	MOVQ dst+24(FP), BX
+	SHLQ $0x02, DX
+
+row:
+	VMOVUPS (CX), Y0
+	VMOVUPS Y0, (BX)
+	VMOVUPS 32(CX), Y1
+	VMOVUPS Y1, 32(BX)
+	ADDQ    DX, CX
+	ADDQ    $0x00000040, BX
+	DECQ    AX
+	JNZ     row
 	VZEROUPPER
 	RET
 

@@ -39,3 +39,6 @@ func sgemm11AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTil
 
 // sgemm12AVX512 is a tileKernel for tiles of 12 rows and up to 32 columns.
 func sgemm12AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// copyRowsAVX512 copies rows of 32 floats, srcRow floats apart, one behind the other.
+func copyRowsAVX512(rows int, src *float32, srcRow int, dst *float32)

@@ -27,6 +27,16 @@ type table struct {
 	// mc and nc are the rows of A and the columns of B of a block.
 	mc, nc int
 
+	// packRows is the rows of A from which on packing B pays.
+	packRows int
+	// copyA is the columns of B from which on copying blocks of A pays.
+	copyA int
+	// aloneBelow is the multiply-adds below which one worker is fastest.
+	aloneBelow int
+
+	// copyRows copies rows of nr floats, srcRow floats apart, one behind the
+	// other; rows >= 1.
+	copyRows func(rows int, src *float32, srcRow int, dst *float32)
 	// transpose turns 8 rows of 8*blocks columns at src into 8*blocks rows of
 	// 8 columns at dst. It is nil where there is nothing better than Go.
 	transpose func(blocks int, src *float32, srcRow int, dst *float32, dstRow int)

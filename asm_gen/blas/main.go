@@ -22,7 +22,8 @@ func main() {
 		for rows := 1; rows <= mr[s.Name]; rows++ {
 			panel(s, rows)
 		}
-		if !s.Wide() {
+		copyRows(s)
+		if !s.Wide() { // AVX-512 packs with this one too
 			transpose8(s)
 		}
 	})
@@ -108,6 +109,7 @@ func (t tile) multiply() {
 	for i := range t.rows * t.vectors {
 		t.Zero(i)
 	}
+	t.prefetchC()
 	a, b, k := GP64(), GP64(), GP64()
 	Load(Param("a"), a)
 	Load(Param("b"), b)
@@ -133,6 +135,17 @@ func (t tile) multiply() {
 	DECQ(k)
 	JNZ(operand.LabelRef(t.label + "K"))
 	Label(t.label + "Summed")
+}
+
+// prefetchC asks for C's tile before the long loop that it isn't needed in.
+func (t tile) prefetchC() {
+	c, cRow := Load(Param("c"), GP64()), t.bytes("cRow")
+	for range t.rows {
+		for v := range (t.vectors*t.Lanes + 15) / 16 {
+			PREFETCHT0(avx.Ptr(c, 64*v))
+		}
+		ADDQ(cRow, c)
+	}
 }
 
 // rowsOf returns the addresses of A's rows from a, which is all that moves

@@ -1,12 +1,34 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/steppe-ml/steppe/asm_gen/avx"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 )
+
+// copyRows emits the packer of rows that are contiguous already.
+func copyRows(s avx.Set) {
+	TEXT("copyRows"+s.Name, attr.NOSPLIT, "func(rows int, src *float32, srcRow int, dst *float32)")
+	Doc(fmt.Sprintf("copyRows%s copies rows of %d floats, srcRow floats apart, one behind the other.", s.Name, 2*s.Lanes))
+	rows, src := Load(Param("rows"), GP64()), Load(Param("src"), GP64())
+	srcRow, dst := Load(Param("srcRow"), GP64()), Load(Param("dst"), GP64())
+	SHLQ(operand.U8(2), srcRow)
+
+	Label("row")
+	for v := range 2 {
+		VMOVUPS(avx.Ptr(src, 4*s.Lanes*v), s.V(v))
+		VMOVUPS(s.V(v), avx.Ptr(dst, 4*s.Lanes*v))
+	}
+	ADDQ(srcRow, src)
+	ADDQ(operand.U32(2*4*s.Lanes), dst)
+	DECQ(rows)
+	JNZ(operand.LabelRef("row"))
+	avx.End()
+}
 
 // transpose8 emits the inner loop of the transposing packer: 8 rows become 8
 // columns, one block of 8x8 after the other.

@@ -1,0 +1,211 @@
+package blas
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/steppe-ml/steppe/internal/parallel"
+)
+
+// aBlock is some rows of A as the kernels read them, in place or copied.
+// Element (i, l) is i*row + l*col floats from p within a tile, and a tile of r
+// rows is followed by the next r*next floats further on.
+type aBlock struct {
+	p              *float32
+	row, col, next int
+}
+
+// bPanel is a panel of B as the kernels read it: nr columns, of which row l is
+// l*row floats from p.
+type bPanel struct {
+	p   *float32
+	row int
+}
+
+// bPanels is the panels of a block of B.
+type bPanels struct {
+	packed view // panel j/nr is at row j/nr; nil p for none
+	place  view // whole panels that are read in place; nil p for none
+	whole  int  // columns that are read in place
+	nr     int
+}
+
+func (b bPanels) panel(j int) bPanel {
+	if j < b.whole {
+		return bPanel{b.place.at(0, j), b.place.row}
+	}
+	return bPanel{at(b.packed.p, (j-b.whole)/b.nr*b.packed.row), b.nr}
+}
+
+// panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
+// multiplied with rows rows of A. Packing pays from packRows rows on; below,
+// and if B's rows are contiguous, whole panels are read in place, and only the
+// last, ragged one is packed, so that no kernel reads beyond a row of B.
+func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
+	k := l1 - l0
+	b := bPanels{nr: p.nr}
+	if k == 0 {
+		return b
+	}
+	if p.packedB != nil {
+		b.packed = p.packedB.panels(l0, k, jc)
+		return b
+	}
+	if p.b.col == 1 && rows < p.packRows {
+		b.whole = cols / p.nr * p.nr
+		b.place = p.b.from(l0, jc)
+	}
+	if b.whole < cols {
+		size := k * p.nr
+		panels := (cols - b.whole + p.nr - 1) / p.nr
+		buf.b = grow(buf.b, panels*size)
+		for i := range panels {
+			j := b.whole + i*p.nr
+			packPanel(p.table, p.b.from(l0, jc+j), k, min(p.nr, cols-j), buf.b[i*size:][:size])
+		}
+		b.packed = view{&buf.b[0], size, 1}
+	}
+	return b
+}
+
+// packPanel copies a k x n block of B to dst as a panel: rows of nr floats.
+// Those beyond n keep what was there, since no kernel stores what it computes
+// with them.
+func packPanel(t *table, b view, k, n int, dst []float32) {
+	switch {
+	case b.col == 1 && n == t.nr:
+		t.copyRows(k, b.p, b.row, &dst[0])
+	case b.col == 1:
+		for l := range k {
+			copy(dst[l*t.nr:][:n], unsafe.Slice(b.at(l, 0), n))
+		}
+	default:
+		transpose(t, b, k, n, dst)
+	}
+}
+
+// transpose is packPanel for a B whose columns are contiguous.
+func transpose(t *table, b view, k, n int, dst []float32) {
+	wholeK, wholeN := 0, 0
+	if t.transpose != nil && k >= 8 {
+		wholeK, wholeN = k/8*8, n/8*8
+	}
+	for j := 0; j < wholeN; j += 8 {
+		t.transpose(k/8, b.at(0, j), b.col, &dst[j], t.nr)
+	}
+	for j := range n {
+		from := 0
+		if j < wholeN {
+			from = wholeK
+		}
+		column := unsafe.Slice(b.at(0, j), k)
+		for l := from; l < k; l++ {
+			dst[l*t.nr+j] = column[l]
+		}
+	}
+}
+
+// rowsOfA returns rows rows of A from ic, and columns l0 to l1, to be
+// multiplied with cols columns of B. The kernels read A by strides, so it is
+// copied only where it is read often enough and lies badly in memory, and then
+// as it is, to a buffer without the large power of two between its rows that
+// would have them fight for the same few lines of the cache.
+func (p *product) rowsOfA(ic, rows, l0, l1, cols int, buf *buffers) aBlock {
+	k := l1 - l0
+	if k == 0 {
+		return aBlock{}
+	}
+	a := p.a.from(ic, l0)
+	if cols < p.copyA {
+		return aBlock{a.p, a.row, a.col, a.row}
+	}
+	const pad = 16
+	if a.col == 1 {
+		stride := k + pad
+		buf.a = grow(buf.a, rows*stride)
+		for i := range rows {
+			copy(buf.a[i*stride:][:k], unsafe.Slice(a.at(i, 0), k))
+		}
+		return aBlock{&buf.a[0], stride, 1, stride}
+	}
+	stride := (rows+pad-1)/pad*pad + pad
+	buf.a = grow(buf.a, k*stride)
+	for l := range k {
+		copy(buf.a[l*stride:][:rows], unsafe.Slice(a.at(0, l), rows))
+	}
+	return aBlock{&buf.a[0], 1, stride, 1}
+}
+
+// PackedB is a matrix B in the form that the kernels read fastest, to be
+// multiplied with many times. It is bound to the instruction set that was
+// active when it was made. Any number of products may read it at once.
+type PackedB struct {
+	table *table
+	k, n  int
+	data  []float32 // blocks of K; in each, panels of nr columns; in each, rows
+	src   view      // while packing
+}
+
+// NewPackedB returns an unfilled PackedB for matrices of k rows and n columns.
+func NewPackedB(k, n int) *PackedB {
+	t := active()
+	return &PackedB{table: t, k: k, n: n, data: aligned(k * panels(t, n) * t.nr)}
+}
+
+// Bytes returns the size of the packed data.
+func (p *PackedB) Bytes() int { return 4 * len(p.data) }
+
+// Pack fills p from b, whose size must be p's, on a team of workers.
+func (p *PackedB) Pack(team *parallel.Team, b Mat) {
+	b.check("B")
+	if b.Rows != p.k || b.Cols != p.n {
+		panic(fmt.Sprintf("blas: B is %d x %d, packed into the form of %d x %d", b.Rows, b.Cols, p.k, p.n))
+	}
+	if p.k == 0 || p.n == 0 {
+		return
+	}
+	p.src = b.view()
+	team.Run(panels(p.table, p.n), p)
+	p.src = view{}
+}
+
+// Do packs one panel, of all of K.
+func (p *PackedB) Do(panel, _ int) {
+	t := p.table
+	j := panel * t.nr
+	steps := kBlocks(t, p.k)
+	for s := range steps {
+		l0, l1 := parallel.Cut(p.k, 1, steps, s)
+		k := l1 - l0
+		at := l0*panels(t, p.n)*t.nr + panel*k*t.nr
+		packPanel(t, p.src.from(l0, j), k, min(t.nr, p.n-j), p.data[at:][:k*t.nr])
+	}
+}
+
+// panels returns the panels of the K block of k rows from l0, beginning with
+// that of column j.
+func (p *PackedB) panels(l0, k, j int) view {
+	nr := p.table.nr
+	return view{&p.data[l0*panels(p.table, p.n)*nr+j/nr*k*nr], k * nr, 1}
+}
+
+func panels(t *table, n int) int { return (n + t.nr - 1) / t.nr }
+
+// grow returns a buffer of at least n floats: buf, or a new one.
+func grow(buf []float32, n int) []float32 {
+	if len(buf) >= n {
+		return buf
+	}
+	return aligned(n)
+}
+
+// aligned returns n zeros that begin at a cache line.
+func aligned(n int) []float32 {
+	const line = 64 / 4
+	buf := make([]float32, n+line)
+	skip := 0
+	for uintptr(unsafe.Pointer(&buf[skip]))%64 != 0 {
+		skip++
+	}
+	return buf[skip:][:n:n]
+}

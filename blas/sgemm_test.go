@@ -1,0 +1,128 @@
+package blas
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/steppe-ml/steppe/internal/simdtest"
+)
+
+func TestSgemmAgainstOracle(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		setTable(t, tinyBlocks)
+		r := rand.New(rand.NewPCG(3, 3))
+		for _, tA := range []Transpose{NoTrans, Trans, ConjTrans} {
+			for _, tB := range []Transpose{NoTrans, Trans, ConjTrans} {
+				for _, alpha := range []float32{0, 1, -0.5} {
+					for _, beta := range []float32{0, 1, 2.5} {
+						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}} {
+							m, n, k := size[0], size[1], size[2]
+							gap := 1 + r.IntN(3)
+							a := layout(normal(r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
+							b := layout(normal(r, extent(k, n, tB != NoTrans, gap)), k, n, tB != NoTrans, gap)
+							c := layout(normal(r, extent(m, n, false, gap)), m, n, false, gap)
+							old := make([]float64, m*n)
+							for i := range old {
+								old[i] = c.get(i/n, i%n)
+							}
+							if beta == 0 {
+								for i := range c.Data {
+									c.Data[i] = nan
+								}
+							}
+							if alpha == 0 && k > 0 {
+								a.Data[0], b.Data[0] = nan, inf
+							}
+							Sgemm(tA, tB, m, n, k, alpha, a.Data, max(1, a.RowStride*a.ColStride), b.Data, max(1, b.RowStride*b.ColStride), beta, c.Data, c.RowStride)
+							if alpha == 0 {
+								a, b = layout(nil, m, 0, false, 0), layout(nil, 0, n, false, 0)
+							}
+							requireProduct(t, c, a, b, old, float64(alpha), float64(beta), nil, 1)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestSgemmPanicsLikeGonum(t *testing.T) {
+	type call struct {
+		tA, tB         Transpose
+		m, n, k        int
+		a, lda, b, ldb int // a, b and c are lengths
+		c, ldc         int
+		alpha, beta    float32
+	}
+	good := call{NoTrans, NoTrans, 3, 4, 5, 15, 5, 20, 4, 12, 4, 1, 0}
+	changes := map[string]func(*call){
+		"good":        func(c *call) {},
+		"tA":          func(c *call) { c.tA, c.m = 'X', -1 },
+		"tB":          func(c *call) { c.tB, c.m = 'X', -1 },
+		"m":           func(c *call) { c.m, c.n = -1, -1 },
+		"n":           func(c *call) { c.n, c.k = -1, -1 },
+		"k":           func(c *call) { c.k, c.lda = -1, 0 },
+		"lda":         func(c *call) { c.lda, c.ldb = 4, 3 },
+		"lda trans":   func(c *call) { c.tA, c.lda = Trans, 2 },
+		"ldb":         func(c *call) { c.ldb, c.ldc = 3, 3 },
+		"ldb trans":   func(c *call) { c.tB, c.ldb = Trans, 4 },
+		"ldc":         func(c *call) { c.ldc, c.a = 3, 0 },
+		"short a":     func(c *call) { c.a, c.b = 14, 1 },
+		"short aT":    func(c *call) { c.tA, c.lda, c.a = Trans, 3, 14 },
+		"short b":     func(c *call) { c.b, c.c = 19, 1 },
+		"short bT":    func(c *call) { c.tB, c.ldb, c.b = Trans, 5, 19 },
+		"short c":     func(c *call) { c.c = 11 },
+		"m zero":      func(c *call) { c.m, c.a, c.b, c.c = 0, 0, 0, 0 },
+		"n zero":      func(c *call) { c.n, c.a, c.b, c.c = 0, 0, 0, 0 },
+		"k zero":      func(c *call) { c.k, c.a, c.b = 0, 10, 0 },
+		"k zero, lda": func(c *call) { c.k, c.lda, c.a, c.b = 0, 0, 0, 0 },
+		"alpha zero":  func(c *call) { c.alpha, c.a = 0, 3 },
+		"nothing":     func(c *call) { c.alpha, c.beta, c.c = 0, 1, 0 },
+	}
+	result := func(sgemm func(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int), c call) (r any) {
+		defer func() { r = recover() }()
+		sgemm(c.tA, c.tB, c.m, c.n, c.k, c.alpha, make([]float32, c.a), c.lda, make([]float32, c.b), c.ldb, c.beta, make([]float32, c.c), c.ldc)
+		return nil
+	}
+	for name, change := range changes {
+		c := good
+		change(&c)
+		want := result(gonum.Implementation{}.Sgemm, c)
+		assert.Equal(t, want, result(Sgemm, c), name)
+		assert.Equal(t, name == "good" || name == "m zero" || name == "n zero" || name == "k zero", want == nil, name)
+	}
+}
+
+func TestSgemmFromManyGoroutines(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	const n = 150
+	a, b := normal(r, n*n), normal(r, n*n)
+	want := make([]float32, n*n)
+	Sgemm(NoTrans, Trans, n, n, n, 1, a, n, b, n, 0, want, n)
+	results := make(chan []float32)
+	for range 8 {
+		go func() {
+			c := make([]float32, n*n)
+			for range 5 {
+				Sgemm(NoTrans, Trans, n, n, n, 1, a, n, b, n, 0, c, n)
+			}
+			results <- c
+		}()
+	}
+	for range 8 {
+		require.Equal(t, want, <-results)
+	}
+}
+
+func ExampleSgemm() {
+	a := []float32{1, 2, 3, 4}
+	c := []float32{1, 1, 1, 1}
+	Sgemm(NoTrans, Trans, 2, 2, 2, 1, a, 2, a, 2, 10, c, 2) // C = A*A' + 10*C
+	fmt.Println(c)
+	// Output: [15 21 21 35]
+}
