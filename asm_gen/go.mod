@@ -1,10 +1,15 @@
 module github.com/steppe-ml/steppe/asm_gen
 
-go 1.26
-
-require github.com/mmcloughlin/avo v0.6.0
+go 1.26.0
 
 require (
+	github.com/mmcloughlin/avo v0.6.0
+	github.com/stretchr/testify v1.12.1
+	golang.org/x/arch v0.32.0
+)
+
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/mod v0.23.0 // indirect
 	golang.org/x/sync v0.11.0 // indirect
 	golang.org/x/tools v0.30.0 // indirect

@@ -2,8 +2,6 @@ package blas
 
 import (
 	"fmt"
-
-	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
 // Options say what MatMul does besides multiplying.
@@ -29,7 +27,7 @@ type Options struct {
 //
 // NaN and Inf in A and B reach C as IEEE 754 has it. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
-func MatMul(team *parallel.Team, c, a, b Mat, opt Options) {
+func MatMul(team *Team, c, a, b Mat, opt Options) {
 	if opt.PackedB != nil {
 		b.Data = nil
 		if b.Rows != opt.PackedB.k || b.Cols != opt.PackedB.n {

@@ -45,3 +45,40 @@ type Batch struct {
 	Labels  []int32   // classes: one a sample for SoftmaxCrossEntropy
 	Targets []float32 // real-valued targets, for losses that want them
 }
+
+// Slice returns the n samples of b from first on, sharing memory.
+func (b Batch) Slice(first, n int) Batch {
+	return Batch{
+		N:       n,
+		X:       samples(b.X, b.N, first, n),
+		Labels:  samples(b.Labels, b.N, first, n),
+		Targets: samples(b.Targets, b.N, first, n),
+	}
+}
+
+// samples returns n samples from first on of s, which holds total.
+func samples[T any](s []T, total, first, n int) []T {
+	if total == 0 {
+		return nil
+	}
+	size := len(s) / total
+	return s[first*size:][:n*size]
+}
+
+// Tensor is a value, or the gradient of one, for some samples.
+type Tensor struct {
+	N     int       // samples
+	Shape Shape     // of a sample
+	Data  []float32 // [N, Shape...], row-major; empty where a gradient isn't wanted
+}
+
+// Wanted reports whether t is to be computed: whether it has memory.
+func (t Tensor) Wanted() bool { return len(t.Data) > 0 }
+
+// Slice returns the n samples of t from first on, sharing memory.
+func (t Tensor) Slice(first, n int) Tensor {
+	if !t.Wanted() {
+		return Tensor{N: n, Shape: t.Shape}
+	}
+	return Tensor{N: n, Shape: t.Shape, Data: samples(t.Data, t.N, first, n)}
+}

@@ -1,0 +1,90 @@
+// Package asm_gen tests what the generators write, whichever vocabulary they
+// are written in.
+package asm_gen
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What kernels may use, by avo's names: what simd/isa_amd64.go looks for, and
+// the prefetches, MMX+, that every amd64 has. (Every arm64 has NEON.)
+const (
+	avx2   = "MMX+ AVX AVX2 FMA3"
+	avx512 = avx2 + " AVX512F AVX512VL AVX512BW AVX512DQ BMI2"
+)
+
+var programs = []struct {
+	args     string
+	arch     string
+	features string
+}{
+	{"./simd -isa avx2", "amd64", avx2},
+	{"./blas -isa avx2", "amd64", avx2},
+	{"./simd -isa avx512", "amd64", avx512},
+	{"./blas -isa avx512", "amd64", avx512},
+	{"./neon/simd", "arm64", ""},
+	{"./neon/blas", "arm64", ""},
+}
+
+var (
+	requires = regexp.MustCompile(`(?m)^// Requires: (.*)$`)
+	bareRET  = regexp.MustCompile(`(?m)^\t(\w+).*\n\tRET$`)
+)
+
+func TestGenerators(t *testing.T) {
+	_, err := filepath.Glob("*/*/*.go") // looked at, so that go test knows what its cached result depends on
+	require.NoError(t, err)
+	for _, p := range programs {
+		t.Run(p.args, func(t *testing.T) {
+			dir := t.TempDir()
+			assembly := generate(t, dir, p.args, p.arch)
+			assert.Equal(t, assembly, generate(t, dir, p.args, p.arch), "the same again")
+
+			// Frames and arguments agree with the stubs, and all of it assembles.
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module p\n\ngo 1.26\n"), 0o644))
+			run(t, dir, p.arch, "go", "vet", ".")
+			run(t, dir, p.arch, "go", "build", ".")
+
+			for _, match := range requires.FindAllStringSubmatch(assembly, -1) {
+				assert.Subset(t, strings.Fields(p.features), strings.Split(match[1], ", "))
+			}
+			if p.arch == "amd64" {
+				for _, match := range bareRET.FindAllStringSubmatch(assembly, -1) {
+					assert.Equal(t, "VZEROUPPER", match[1], "before RET")
+				}
+			}
+		})
+	}
+}
+
+// generate returns the assembly that a program writes to dir.
+func generate(t *testing.T, dir, args, arch string) string {
+	t.Helper()
+	out := filepath.Join(dir, "kernels_"+arch+".s")
+	command := append([]string{"run"}, strings.Fields(args)...)
+	command = append(command, "-out", out, "-stubs", strings.TrimSuffix(out, "s")+"go", "-pkg", "p")
+	run(t, ".", "", "go", command...)
+	content, err := os.ReadFile(out)
+	require.NoError(t, err)
+	return string(content)
+}
+
+func run(t *testing.T, dir, arch, name string, args ...string) {
+	t.Helper()
+	command := exec.Command(name, args...)
+	command.Dir = dir
+	command.Env = append(os.Environ(), "GOWORK=off")
+	if arch != "" {
+		command.Env = append(command.Env, "GOARCH="+arch)
+	}
+	output, err := command.CombinedOutput()
+	require.NoError(t, err, "%s %s\n%s", name, strings.Join(args, " "), output)
+}

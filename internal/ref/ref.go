@@ -1,0 +1,126 @@
+// Package ref computes networks and training steps in the plainest way, in
+// float64 and one sample at a time: the oracle of the tests. Its parameters are
+// flat and laid out as package net lays them out.
+package ref
+
+import "math"
+
+// Layer is one layer of a network: forward over the rows of x, and backward
+// from dy to dx, adding its parameters' gradient to g.
+type Layer interface {
+	Params() int
+	Forward(p []float64, x [][]float64) (y [][]float64)
+	Backward(p []float64, x, y, dy [][]float64, g []float64) (dx [][]float64)
+}
+
+// Net is layers that end in a softmax cross-entropy.
+type Net []Layer
+
+// Params is the number of parameters.
+func (n Net) Params() (total int) {
+	for _, l := range n {
+		total += l.Params()
+	}
+	return total
+}
+
+// Outputs returns the last layer's outputs.
+func (n Net) Outputs(p []float64, x [][]float64) [][]float64 {
+	ys := n.forward(p, x)
+	return ys[len(ys)-1]
+}
+
+func (n Net) forward(p []float64, x [][]float64) (ys [][][]float64) {
+	ys = append(ys, x)
+	for _, l := range n {
+		ys = append(ys, l.Forward(p[:l.Params()], ys[len(ys)-1]))
+		p = p[l.Params():]
+	}
+	return ys
+}
+
+// Gradient returns the mean loss over the samples, and its gradient.
+func (n Net) Gradient(p []float64, x [][]float64, labels []int32) (loss float64, g []float64) {
+	ys := n.forward(p, x)
+	logits := ys[len(ys)-1]
+	d := make([][]float64, len(x))
+	for i, row := range logits {
+		largest, total := math.Inf(-1), 0.0
+		for _, v := range row {
+			largest = math.Max(largest, v)
+		}
+		for _, v := range row {
+			total += math.Exp(v - largest)
+		}
+		loss += (math.Log(total) - row[labels[i]] + largest) / float64(len(x))
+		for j, v := range row {
+			q := math.Exp(v-largest) / total
+			if j == int(labels[i]) {
+				q--
+			}
+			d[i] = append(d[i], q/float64(len(x)))
+		}
+	}
+	g = make([]float64, n.Params())
+	end := len(g)
+	for i := len(n) - 1; i >= 0; i-- {
+		begin := end - n[i].Params()
+		d = n[i].Backward(p[begin:end], ys[i], ys[i+1], d, g[begin:end])
+		end = begin
+	}
+	return loss, g
+}
+
+// Norm returns the Euclidean norm of x.
+func Norm(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v * v
+	}
+	return math.Sqrt(sum)
+}
+
+// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end
+// at the given sample numbers, and the mean loss over the samples before it.
+func (n Net) MSAM(p []float64, x [][]float64, labels []int32, ends []int, rho float64) (loss float64, ghat []float64) {
+	ghat = make([]float64, len(p))
+	begin := 0
+	for _, end := range ends {
+		xs, ls, share := x[begin:end], labels[begin:end], float64(end-begin)/float64(len(x))
+		shardLoss, g := n.Gradient(p, xs, ls)
+		loss += share * shardLoss
+		perturbed := make([]float64, len(p))
+		norm := Norm(g)
+		for i := range p {
+			perturbed[i] = p[i]
+			if norm > 0 && rho > 0 {
+				perturbed[i] += rho * g[i] / norm
+			}
+		}
+		_, g = n.Gradient(perturbed, xs, ls)
+		for i := range ghat {
+			ghat[i] += share * g[i]
+		}
+		begin = end
+	}
+	return loss, ghat
+}
+
+// Float64s widens x.
+func Float64s(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+// Rows widens x and cuts it into n rows.
+func Rows(x []float32, n int) [][]float64 {
+	rows := make([][]float64, n)
+	size := len(x) / n
+	for i := range rows {
+		rows[i] = Float64s(x[i*size:][:size])
+	}
+	return rows
+}

@@ -1,0 +1,102 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Layer is a part of a network as users write it: Dense{Out: 10}, or a type of
+// their own. Build appends its ops to a program, and returns the value that
+// they end in.
+type Layer interface {
+	Build(b *Builder, in Value) (Value, error)
+}
+
+// Value is a value of a program: the model's input, or the output of an op.
+type Value int
+
+// Builder makes a program, op by op.
+type Builder struct {
+	shapes []Shape // by Value
+	base   []Value // the value that a value is another shape of: itself, but for Reshape's
+	nodes  []node
+	loss   Loss
+	layer  string // being built, for names
+}
+
+// Shape returns the shape of a sample of v.
+func (b *Builder) Shape(v Value) Shape { return b.shapes[v] }
+
+// Add appends an op with its inputs, and returns its output, of shape out.
+func (b *Builder) Add(op Op, out Shape, in ...Value) (Value, error) {
+	traits := op.Traits()
+	switch {
+	case b.loss != nil:
+		return 0, errors.New("nothing can follow the loss")
+	case len(in) == 0:
+		return 0, fmt.Errorf("op %T has no input", op)
+	case !out.Valid():
+		return 0, fmt.Errorf("op %T has output shape %v, want positive dimensions", op, []int(out))
+	case traits.InPlace && out.Size() != b.shapes[in[0]].Size():
+		return 0, fmt.Errorf("op %T works in place, but makes %v of %v", op, out, b.shapes[in[0]])
+	}
+	for _, v := range in {
+		if v < 0 || int(v) >= len(b.shapes) {
+			return 0, fmt.Errorf("op %T reads value %d of %d", op, v, len(b.shapes))
+		}
+	}
+	if _, stateful := op.(Stateful); stateful != (traits.State > 0) {
+		return 0, fmt.Errorf("op %T has %d floats of state; Stateful is %v", op, traits.State, stateful)
+	}
+	if _, factored := op.(Factored); factored && len(in) != 1 {
+		return 0, fmt.Errorf("op %T is Factored, and has %d inputs, want 1", op, len(in))
+	}
+	v := b.value(out)
+	b.nodes = append(b.nodes, node{op: op, traits: traits, in: slices.Clone(in), out: v, name: b.layer})
+	return v, nil
+}
+
+// Reshape returns in with samples of another shape, and the same elements.
+func (b *Builder) Reshape(in Value, shape Shape) (Value, error) {
+	if !shape.Valid() || shape.Size() != b.shapes[in].Size() {
+		return 0, fmt.Errorf("can't reshape %v to %v", b.shapes[in], shape)
+	}
+	v := b.value(shape)
+	b.base[v] = b.base[in]
+	return v, nil
+}
+
+// value appends a value.
+func (b *Builder) value(shape Shape) Value {
+	v := Value(len(b.shapes))
+	b.shapes = append(b.shapes, slices.Clone(shape))
+	b.base = append(b.base, v)
+	return v
+}
+
+// SetLoss makes loss the end of the program, reading value v, which must be
+// the last one.
+func (b *Builder) SetLoss(loss Loss, v Value) (Value, error) {
+	if b.loss != nil {
+		return 0, errors.New("a model has one loss")
+	}
+	if int(v) != len(b.shapes)-1 {
+		return 0, errors.New("the loss must read the last value")
+	}
+	b.loss = loss
+	return v, nil
+}
+
+// build builds one layer, naming it in errors.
+func (b *Builder) build(index int, layer Layer, in Value) (Value, error) {
+	if layer == nil {
+		return 0, fmt.Errorf("net: layer %d is nil", index)
+	}
+	b.layer = fmt.Sprintf("%d.%s", index, layerName(layer))
+	out, err := layer.Build(b, in)
+	if err != nil {
+		return 0, fmt.Errorf("net: layer %d, %+v: input %v: %w", index, describe{layer}, b.shapes[in], err)
+	}
+	return out, nil
+}

@@ -1,0 +1,164 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Dense is a fully connected layer, y = x W + b, on flat samples: [In] to
+// [Out]. W is [In, Out], initialised as He et al. (arXiv 1502.01852) have it
+// for ReLU, normal with variance 2/In; b is [Out], zero.
+type Dense struct {
+	Out int // features of the output
+}
+
+// Build implements Layer.
+func (d Dense) Build(b *Builder, in Value) (Value, error) {
+	s := b.Shape(in)
+	if len(s) != 1 {
+		return 0, fmt.Errorf("samples must be flat: put Flatten{} before it")
+	}
+	if d.Out < 1 {
+		return 0, fmt.Errorf("Out is %d, want at least 1", d.Out)
+	}
+	return b.Add(dense{s[0], d.Out}, Shape{d.Out}, in)
+}
+
+// dense is the op: its parameters are W, then b.
+type dense struct{ in, out int }
+
+func (d dense) Traits() Traits {
+	unit := int64(2 * d.in * d.out)
+	return Traits{
+		Params: []Param{
+			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: HeNormal(d.in)},
+			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
+		},
+		Late:     true,
+		FreesOut: true,
+		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
+	}
+}
+
+// HeNormal returns an initialiser: normal, with variance 2/fanIn.
+func HeNormal(fanIn int) func(*rand.Rand, []float32) {
+	return func(r *rand.Rand, p []float32) {
+		std := math.Sqrt(2 / float64(fanIn))
+		for i := range p {
+			p[i] = float32(std * r.NormFloat64())
+		}
+	}
+}
+
+func (d dense) split(p []float32) (w blas.Mat, b []float32) {
+	return blas.Dense(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
+}
+
+// rows views a tensor of flat samples as a matrix, a sample a row.
+func rows(t Tensor) blas.Mat { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
+
+func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+	w, b := d.split(p)
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options{Accumulate: c.Accumulate, Bias: b, PackedB: pack(c, 0)})
+}
+
+func (d dense) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	if din[0].Wanted() {
+		w, _ := d.split(p)
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options{PackedB: pack(c, 1)})
+	}
+}
+
+func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+	w, b := d.split(g)
+	blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options{Accumulate: c.Accumulate})
+	if !c.Accumulate {
+		clear(b)
+	}
+	for i := range dout.N {
+		simd.Axpy(1, dout.Data[i*d.out:][:d.out], b)
+	}
+}
+
+// NewPacks implements Packer: W for Forward, its transpose for Backward.
+func (d dense) NewPacks(din bool) []*blas.PackedB {
+	packs := []*blas.PackedB{blas.NewPackedB(d.in, d.out)}
+	if din {
+		packs = append(packs, blas.NewPackedB(d.out, d.in))
+	}
+	return packs
+}
+
+func (d dense) Pack(team *blas.Team, p []float32, packs []*blas.PackedB) {
+	w, _ := d.split(p)
+	packs[0].Pack(team, w)
+	if len(packs) > 1 {
+		packs[1].Pack(team, w.T())
+	}
+}
+
+func pack(c *Call, i int) *blas.PackedB {
+	if i >= len(c.Packs) {
+		return nil
+	}
+	return c.Packs[i]
+}
+
+// The factored gradient. With X the shard's inputs and D its output gradients,
+// one row a sample, the gradient is G = X'D for the weights and D'1 for the
+// bias, and so (writing ' for the transpose, o for the elementwise product)
+//
+//	||G||^2 + ||D'1||^2 = sum of (D D') o (X X' + 1)
+//	Z G + D'1           = (Z X' + 1) D        for inputs Z
+//	E G'                = (E D') X            for output gradients E
+//
+// which costs products with the shard's few samples in place of the weights'
+// many rows. The first is a sum of what may be large and cancel: it is summed
+// in float64, and never below 0.
+
+func (d dense) GradNormSq(c *Call, in, dout Tensor) float64 {
+	xx, dd := c.Kept[:in.N*in.N], c.Scratch[:in.N*in.N]
+	d.gram(c, in, in, 1, xx)
+	d.gram(c, dout, dout, 0, dd)
+	return max(0, simd.Dot64(dd, xx))
+}
+
+// gram sets to to the products of a's samples with b's, plus constant.
+func (d dense) gram(c *Call, a, b Tensor, constant float32, to []float32) {
+	for i := range to {
+		to[i] = constant
+	}
+	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options{Accumulate: true})
+}
+
+func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
+	zx := c.Kept[:in.N*in.N] // the model's input is the same in both passes: GradNormSq's product serves
+	if &x.Data[0] != &in.Data[0] {
+		zx = c.Scratch[:x.N*in.N]
+		d.gram(c, x, in, 1, zx)
+	}
+	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options{})
+}
+
+func (d dense) BackwardDelta(c *Call, e, in, dout, din Tensor) {
+	ed := c.Scratch[:e.N*dout.N]
+	d.gram(c, e, dout, 0, ed)
+	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options{Accumulate: true})
+}
+
+func (d dense) Kept(n int) int    { return n * n }
+func (d dense) Scratch(n int) int { return n * n }
+
+func (d dense) DeltaFlops(n int, first bool) int64 {
+	square := int64(2 * n * n)
+	in, out := int64(d.in), int64(d.out)
+	flops := square * (in + out + out) // XX', DD', and one product with D
+	if !first {
+		flops += square * (in + out + in) // ZX', ED', and one product with X
+	}
+	return flops
+}

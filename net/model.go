@@ -1,0 +1,265 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+
+	"github.com/steppe-ml/steppe/blas"
+)
+
+// Model is a network compiled for one input shape: a program of ops, and the
+// layout of its parameters. It is immutable, may be shared by any number of
+// goroutines, and holds no parameters and no activations.
+type Model struct {
+	shapes []Shape // of values; 0 is the input
+	nodes  []node
+	loss   Loss
+
+	params    []View
+	numParams int
+	numState  int
+
+	base    []Value // the value that a value is another shape of
+	storage []Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
+	readers []int   // how many ops read a base value, in any shape
+}
+
+// node is an op in its place in the program.
+type node struct {
+	op     Op
+	traits Traits
+	name   string // "3.Dense"
+	in     []Value
+	out    Value
+	params span // in the flat parameters
+	state  span // in the flat state
+}
+
+// span is a half-open range of indices.
+type span struct{ from, to int }
+
+func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
+func (s span) len() int                 { return s.to - s.from }
+
+// View is the place of one parameter tensor in the flat parameters.
+type View struct {
+	Param
+	Offset int
+}
+
+// Of returns v's part of flat parameters, or of a gradient.
+func (v View) Of(flat []float32) []float32 { return flat[v.Offset:][:v.Shape.Size()] }
+
+// Compile checks that the layers fit together from samples of shape input on,
+// and makes a program of them. A loss may stand as the last layer; without one
+// it is SoftmaxCrossEntropy. Errors name the layer and the shape it met.
+func Compile(input Shape, layers ...Layer) (*Model, error) {
+	if !input.Valid() {
+		return nil, fmt.Errorf("net: input shape %v, want positive dimensions", []int(input))
+	}
+	b := &Builder{}
+	v := b.value(input)
+	var err error
+	for i, layer := range layers {
+		if v, err = b.build(i, layer, v); err != nil {
+			return nil, err
+		}
+	}
+	if b.loss == nil {
+		if _, err = b.build(len(layers), SoftmaxCrossEntropy{}, v); err != nil {
+			return nil, err
+		}
+	}
+	m := &Model{shapes: b.shapes, base: b.base, nodes: b.nodes, loss: b.loss}
+	if int(v) != len(m.shapes)-1 {
+		return nil, errors.New("net: the layers' output must be the last value they compute")
+	}
+	if err := m.layOut(); err != nil {
+		return nil, err
+	}
+	m.share()
+	for v, readers := range m.readers {
+		if readers == 0 && m.base[v] == Value(v) {
+			return nil, fmt.Errorf("net: value %d, of shape %v, is computed and never used", v, m.shapes[v])
+		}
+	}
+	return m, nil
+}
+
+// layOut gives every parameter and every state its place.
+func (m *Model) layOut() error {
+	for i := range m.nodes {
+		n := &m.nodes[i]
+		n.params.from, n.state.from = m.numParams, m.numState
+		for _, p := range n.traits.Params {
+			if !p.Shape.Valid() {
+				return fmt.Errorf("net: layer %s: parameter %q has shape %v, want positive dimensions", n.name, p.Name, []int(p.Shape))
+			}
+			p.Name = n.name + "." + p.Name
+			m.params = append(m.params, View{p, m.numParams})
+			m.numParams += p.Shape.Size()
+		}
+		m.numState += n.traits.State
+		n.params.to, n.state.to = m.numParams, m.numState
+	}
+	return nil
+}
+
+// share gives every value its memory, and lets ops that can work in place do
+// so where nothing else needs their input.
+func (m *Model) share() {
+	m.storage = make([]Value, len(m.shapes))
+	m.readers = make([]int, len(m.shapes))
+	frees := make([]bool, len(m.shapes)) // the op that makes a value doesn't need it again
+	maker := make([]*node, len(m.shapes))
+	m.readers[m.base[len(m.base)-1]]++ // the loss
+	for i := range m.nodes {
+		n := &m.nodes[i]
+		frees[n.out] = n.traits.FreesOut
+		maker[n.out] = n
+		for _, v := range n.in {
+			m.readers[m.base[v]]++
+		}
+	}
+	for v := range m.storage {
+		m.storage[v] = Value(v)
+		if base := m.base[v]; base != Value(v) {
+			m.storage[v] = m.storage[base]
+		} else if n := maker[v]; n != nil && n.traits.InPlace {
+			if in := m.base[n.in[0]]; in != 0 && m.readers[in] == 1 && frees[in] {
+				m.storage[v] = m.storage[in]
+			}
+		}
+	}
+}
+
+// isInput reports whether v is the model's input, in whatever shape.
+func (m *Model) isInput(v Value) bool { return m.base[v] == 0 }
+
+// InputShape returns the shape of a sample.
+func (m *Model) InputShape() Shape { return m.shapes[0] }
+
+// OutputShape returns the shape of a sample's output.
+func (m *Model) OutputShape() Shape { return m.shapes[len(m.shapes)-1] }
+
+// Loss returns the loss that the model ends in.
+func (m *Model) Loss() Loss { return m.loss }
+
+// Params returns where each parameter tensor lies in the flat parameters, in
+// the program's order.
+func (m *Model) Params() []View { return m.params }
+
+// NumParams returns the length of the flat parameters.
+func (m *Model) NumParams() int { return m.numParams }
+
+// NumState returns the length of the flat running state.
+func (m *Model) NumState() int { return m.numState }
+
+// Check returns an error that says what is wrong with a batch for this model,
+// nil if nothing is.
+func (m *Model) Check(b Batch) error {
+	if b.N <= 0 {
+		return fmt.Errorf("net: batch of %d samples, want at least 1", b.N)
+	}
+	if want := b.N * m.InputShape().Size(); len(b.X) != want {
+		return fmt.Errorf("net: batch of %d samples of %v has %d floats, want %d", b.N, m.InputShape(), len(b.X), want)
+	}
+	return m.loss.Check(m.OutputShape(), b)
+}
+
+// Params is all that a model learns: its parameters, and the running state of
+// its normalisations.
+type Params struct {
+	Values []float32 // Model.NumParams floats, laid out as Model.Params says
+	State  []float32 // Model.NumState floats
+}
+
+// Init returns initial parameters: random ones as each layer wants them, from
+// the seed alone.
+func (m *Model) Init(seed uint64) *Params {
+	p := &Params{Values: make([]float32, m.numParams), State: make([]float32, m.numState)}
+	for i, v := range m.params {
+		if v.Init != nil {
+			v.Init(rand.New(rand.NewPCG(seed, uint64(i))), v.Of(p.Values))
+		}
+	}
+	for _, n := range m.nodes {
+		if s, ok := n.op.(Stateful); ok {
+			s.InitState(n.state.of(p.State))
+		}
+	}
+	return p
+}
+
+// CheckParams returns an error if p is not of the model's lengths.
+func (m *Model) CheckParams(p *Params) error {
+	switch {
+	case p == nil:
+		return errors.New("net: no parameters")
+	case len(p.Values) != m.numParams:
+		return fmt.Errorf("net: %d parameters, the model has %d", len(p.Values), m.numParams)
+	case len(p.State) != m.numState:
+		return fmt.Errorf("net: %d floats of running state, the model has %d", len(p.State), m.numState)
+	}
+	return nil
+}
+
+// Commit moves the running state on by a step, from stats, which has the
+// layout of the state.
+func (m *Model) Commit(state, stats []float32) {
+	for _, n := range m.nodes {
+		if s, ok := n.op.(Stateful); ok {
+			s.Commit(n.state.of(state), n.state.of(stats))
+		}
+	}
+}
+
+// Packs is a model's parameters in the form that its products read fastest.
+type Packs [][]*blas.PackedB // by op
+
+// NewPacks returns unfilled Packs.
+func (m *Model) NewPacks() Packs {
+	packs := make(Packs, len(m.nodes))
+	for i, n := range m.nodes {
+		if p, ok := n.op.(Packer); ok {
+			packs[i] = p.NewPacks(!m.isInput(n.in[0]))
+		}
+	}
+	return packs
+}
+
+// Pack fills packs from flat parameters.
+func (m *Model) Pack(team *blas.Team, params []float32, packs Packs) {
+	for i, n := range m.nodes {
+		if p, ok := n.op.(Packer); ok {
+			p.Pack(team, n.params.of(params), packs[i])
+		}
+	}
+}
+
+// Bytes returns the size of the packed data.
+func (p Packs) Bytes() (total int) {
+	for _, op := range p {
+		for _, packed := range op {
+			total += packed.Bytes()
+		}
+	}
+	return total
+}
+
+// layerName is the type of a layer, without its package.
+func layerName(l Layer) string {
+	name := reflect.TypeOf(l).String()
+	return name[strings.LastIndexByte(name, '.')+1:]
+}
+
+// describe formats a layer as Go would write it: Dense{Out:10}.
+type describe struct{ Layer }
+
+func (d describe) Format(f fmt.State, _ rune) {
+	fields := fmt.Sprintf("%+v", d.Layer)
+	fmt.Fprintf(f, "%s%s", layerName(d.Layer), strings.TrimPrefix(fields, "&"))
+}

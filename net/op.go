@@ -1,0 +1,142 @@
+package net
+
+import (
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/blas"
+)
+
+// Op is one row of a compiled program. It is immutable, and shared by all
+// workers. A call is one run of consecutive samples under one set of
+// parameters; the executor decides which.
+//
+// p is the op's own parameters, as Traits lists them, one behind the other.
+// Inputs, outputs and their gradients are tensors of the same samples. What a
+// sample's output and gradients are must not depend on which other samples are
+// in the call, unless the op Couples.
+type Op interface {
+	Traits() Traits
+
+	// Forward sets out. With c.Accumulate it adds to out instead: only asked
+	// of ops that are Factored.
+	Forward(c *Call, p []float32, in []Tensor, out Tensor)
+
+	// Backward sets din, the gradients of the inputs, from dout, that of the
+	// output. An empty din[i] is not wanted.
+	Backward(c *Call, p []float32, in []Tensor, out, dout Tensor, din []Tensor)
+
+	// Gradient sets g, the gradient of p, to the sum over the call's samples,
+	// or adds it with c.Accumulate. It is called before Backward, and only if
+	// there are parameters.
+	Gradient(c *Call, in []Tensor, out, dout Tensor, g []float32)
+}
+
+// Traits is what the executor and the planner know of an op.
+type Traits struct {
+	Params []Param         // none for most
+	State  int             // floats of running state; an op with some is Stateful
+	Aux    func(n int) int // floats kept from Forward to Backward and Gradient for n samples; nil for none
+
+	// Couples: samples see each other in training, so a call is exactly one
+	// shard. Otherwise a call is any samples.
+	Couples bool
+	// MinShard is the fewest samples of a shard that the op can train on; 0
+	// is 1.
+	MinShard int
+	// Late: the gradient is best computed by one call a step over the whole
+	// batch, from inputs and output gradients that are kept. Otherwise it is
+	// summed shard by shard.
+	Late bool
+
+	// InPlace: out may share in[0]'s memory, and din[0] dout's: neither
+	// Backward nor Gradient reads in[0].
+	InPlace bool
+	// FreesOut: neither Backward nor Gradient reads out, so that the next op
+	// may work in place.
+	FreesOut bool
+
+	Flops Flops
+}
+
+// Flops is the floating-point operations of one sample.
+type Flops struct{ Forward, Backward, Gradient int64 }
+
+// Role is what a parameter does in its op.
+type Role string
+
+const (
+	Weight Role = "weight" // multiplies
+	Bias   Role = "bias"   // is added
+	Norm   Role = "norm"   // scales or shifts what was normalised
+)
+
+// Param describes one parameter tensor.
+type Param struct {
+	Name  string
+	Shape Shape
+	Role  Role
+	Init  func(r *rand.Rand, p []float32) // sets the initial values; nil leaves zeros
+}
+
+// Call is what an op is told about a call besides its operands.
+type Call struct {
+	Team  *blas.Team // one worker, or all; sums inside go by fixed chunks
+	Train bool       // a training step; otherwise prediction
+
+	// Random bits are a function of Seed, Step, Op, the sample's index in the
+	// batch, First + its index in the call, and the element: no masks are
+	// stored, and no order matters.
+	Seed, Step uint64
+	Op, First  int
+
+	Accumulate bool            // see Forward and Gradient
+	Packs      []*blas.PackedB // of p, by a Packer; nil if p isn't shared
+	Aux        []float32       // Traits.Aux floats
+	State      []float32       // running state, read in prediction
+	Stats      []float32       // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
+	Kept       []float32       // Factored.Kept floats, from GradNormSq to ForwardDelta
+	Scratch    []float32       // Factored.Scratch floats, for the call alone
+}
+
+// Packer is an op that multiplies by its parameters, and gains from having
+// them packed once a step for all of its calls.
+type Packer interface {
+	Op
+	// NewPacks returns packed operands, unfilled. din says whether Backward
+	// will be asked for gradients.
+	NewPacks(din bool) []*blas.PackedB
+	// Pack fills packs from p.
+	Pack(team *blas.Team, p []float32, packs []*blas.PackedB)
+}
+
+// Stateful is an op with running state, such as batch normalisation.
+type Stateful interface {
+	Op
+	InitState(state []float32)
+	// Commit moves the running state on by a step, from the mean of the
+	// statistics that its shards left, weighted by their samples.
+	Commit(state, stats []float32)
+}
+
+// Factored is an op, affine in its one input, whose gradient G is a sum of
+// outer products of its input and output gradient, bias included, which can
+// be used without being formed. in and d are the input and the output gradient
+// of the samples that G sums over: one shard.
+type Factored interface {
+	Op
+	// GradNormSq returns the squared norm of G(in, d).
+	GradNormSq(c *Call, in, d Tensor) float64
+	// ForwardDelta sets out to what parameters G(in, d) alone make of x.
+	ForwardDelta(c *Call, x, in, d, out Tensor)
+	// BackwardDelta adds to din what parameters G(in, d) alone make of dout.
+	BackwardDelta(c *Call, dout, in, d, din Tensor)
+
+	// Kept and Scratch are the floats of Call.Kept and Call.Scratch that a
+	// shard of n samples takes.
+	Kept(n int) int
+	Scratch(n int) int
+	// DeltaFlops is the floating-point operations of the three calls for a
+	// shard of n samples. first says that the op's input is the model's: it is
+	// the same in both passes, and its gradient is not wanted.
+	DeltaFlops(n int, first bool) int64
+}

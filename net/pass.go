@@ -1,0 +1,118 @@
+package net
+
+import "github.com/steppe-ml/steppe/blas"
+
+// Shard is a run of consecutive samples of a batch.
+type Shard struct{ First, N int }
+
+// Pass is one run of a model, forward and backward, over a tile: some
+// consecutive shards of a batch.
+type Pass struct {
+	Batch  Batch   // the whole batch
+	Shards []Shard // the tile's
+	Scale  float64 // of the loss: the gradient is that of Scale times the sum of the terms, or
+	Means  bool    // of each shard's mean
+
+	Team   *blas.Team
+	Params []float32 // flat
+	Packs  Packs     // of Params; nil if they aren't packed
+	State  []float32 // flat, read in prediction
+	Train  bool
+	Seed   uint64
+	Step   uint64
+
+	Perturb   []Perturb   // by op; nil for none
+	Gradients Gradients   // where they go; nil if not wanted
+	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
+
+	Losses []float64 // by shard of the tile: set to the sum of its terms
+}
+
+// Gradients says where a pass leaves its parameters' gradients.
+type Gradients interface {
+	// Of returns where the gradient of an op over a shard of the tile goes,
+	// or is added to; nil if it is not wanted.
+	Of(op, shard int) (g []float32, add bool)
+}
+
+// Kind is how an op's parameters differ from shard to shard.
+type Kind uint8
+
+const (
+	Same   Kind = iota // not at all
+	Formed             // they are in memory, one set a shard
+	Factor             // by multiples of the shards' gradients, which are not formed
+)
+
+// Perturb is the parameters of one op, shard by shard.
+type Perturb struct {
+	Kind   Kind
+	Params [][]float32 // Formed: by shard of the tile, the op's own
+	In, D  Tensor      // Factor: the tile's inputs and output gradients, with these multiplied by c: each shard's parameters are those of the pass + c*G
+	Kept   []float32   // Factor: what GradNormSq kept, shard behind shard
+}
+
+// Late is the inputs and output gradients of a whole batch for the ops whose
+// gradients are computed by one call, after all tiles are through.
+type Late struct {
+	ops           []bool
+	values, grads [][]float32 // by storage
+
+	call Call
+	in   []Tensor
+}
+
+// NewLate returns the memory for batches of up to samples. ops says which ops
+// are late.
+func (m *Model) NewLate(samples int, ops []bool) *Late {
+	l := &Late{ops: ops, values: make([][]float32, len(m.shapes)), grads: make([][]float32, len(m.shapes))}
+	for i, n := range m.nodes {
+		if !ops[i] {
+			continue
+		}
+		for _, v := range n.in {
+			if s := m.storage[v]; s != 0 && l.values[s] == nil {
+				l.values[s] = make([]float32, samples*m.shapes[s].Size())
+			}
+		}
+		if s := m.storage[n.out]; l.grads[s] == nil {
+			l.grads[s] = make([]float32, samples*m.shapes[s].Size())
+		}
+		if s := m.storage[n.out]; !n.traits.FreesOut && l.values[s] == nil {
+			l.values[s] = make([]float32, samples*m.shapes[s].Size())
+		}
+	}
+	return l
+}
+
+// Bytes returns the size of l.
+func (l *Late) Bytes() (total int) {
+	for i := range l.values {
+		total += 4 * (len(l.values[i]) + len(l.grads[i]))
+	}
+	return total
+}
+
+// Gradients sets g, flat, to the late ops' gradients over the batch.
+func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, g []float32) {
+	all := func(of [][]float32, v Value) Tensor {
+		t := Tensor{N: batch.N, Shape: m.shapes[v]}
+		if m.isInput(v) {
+			t.Data = batch.X
+		} else if data := of[m.storage[v]]; data != nil {
+			t.Data = data[:batch.N*t.Shape.Size()]
+		}
+		return t
+	}
+	for i, n := range m.nodes {
+		if !l.ops[i] {
+			continue
+		}
+		l.in = l.in[:0]
+		for _, v := range n.in {
+			l.in = append(l.in, all(l.values, v))
+		}
+		l.call = Call{Team: team, Train: true, Op: i}
+		n.op.Gradient(&l.call, l.in, all(l.values, n.out), all(l.grads, n.out), n.params.of(g))
+	}
+}

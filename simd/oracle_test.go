@@ -1,0 +1,202 @@
+package simd_test
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// kernel is a vector kernel as the tests see it: a function of some slices of
+// one length, with its oracle in float64.
+type kernel struct {
+	name   string
+	slices int   // how many it takes
+	writes []int // which of them it writes; none if it returns a number
+	dst    bool  // the first one is not read, and may be any of the others
+	exact  bool  // its results are rounded once, if at all, so that every ISA has the same
+	call   func(s ...[]float32) float64
+
+	// element returns what becomes of the elements of the slices in writes, from
+	// those of all slices, with the roundings on the longest way to any of them.
+	element   func(x []number) []number
+	roundings int
+	// sum returns the result, from whole slices, and unit, the unit roundoff of
+	// its sums. (Max has neither: see TestMax.)
+	sum  func(x [][]number) number
+	unit float64
+}
+
+// number is a term in float64, and its size: the sum of the magnitudes that it
+// is made of. What is computed in float32 or float64 with at most n roundings
+// on the way of each of them is within gamma_n times that of it (Higham,
+// Accuracy and Stability of Numerical Algorithms, section 3.1).
+type number struct{ value, size float64 }
+
+const (
+	unit32 = 1.0 / (1 << 24)
+	unit64 = 1.0 / (1 << 53)
+)
+
+func gamma(n int, unit float64) float64 { return float64(n) * unit / (1 - float64(n)*unit) }
+
+func (x number) times(c float32) number {
+	return number{x.value * float64(c), x.size * math.Abs(float64(c))}
+}
+
+func (x number) plus(y number) number { return number{x.value + y.value, x.size + y.size} }
+
+func product(x, y number) number { return number{x.value * y.value, x.size * y.size} }
+
+func numbers(s []float32) []number {
+	x := make([]number, len(s))
+	for i, v := range s {
+		x[i] = number{float64(v), math.Abs(float64(v))}
+	}
+	return x
+}
+
+// kernels returns all vector kernels, with these scalars.
+func kernels(alpha float32, m simd.Momentum) []kernel {
+	nesterov := m
+	nesterov.Nesterov = true
+	dot := func(x [][]number) (sum number) {
+		for i := range x[0] {
+			sum = sum.plus(product(x[0][i], x[1][i]))
+		}
+		return sum
+	}
+	return []kernel{
+		{
+			name: "Axpy", slices: 2, writes: []int{1},
+			call:      func(s ...[]float32) float64 { simd.Axpy(alpha, s[0], s[1]); return 0 },
+			element:   func(x []number) []number { return []number{x[1].plus(x[0].times(alpha))} },
+			roundings: 2,
+		},
+		{
+			name: "AxpyTo", slices: 3, writes: []int{0}, dst: true,
+			call:      func(s ...[]float32) float64 { simd.AxpyTo(s[0], alpha, s[1], s[2]); return 0 },
+			element:   func(x []number) []number { return []number{x[2].plus(x[1].times(alpha))} },
+			roundings: 2,
+		},
+		{
+			name: "Scale", slices: 1, writes: []int{0}, exact: true,
+			call:      func(s ...[]float32) float64 { simd.Scale(alpha, s[0]); return 0 },
+			element:   func(x []number) []number { return []number{x[0].times(alpha)} },
+			roundings: 1,
+		},
+		{
+			name: "Add", slices: 3, writes: []int{0}, dst: true, exact: true,
+			call:      func(s ...[]float32) float64 { simd.Add(s[0], s[1], s[2]); return 0 },
+			element:   func(x []number) []number { return []number{x[1].plus(x[2])} },
+			roundings: 1,
+		},
+		{
+			name: "Mul", slices: 3, writes: []int{0}, dst: true, exact: true,
+			call:      func(s ...[]float32) float64 { simd.Mul(s[0], s[1], s[2]); return 0 },
+			element:   func(x []number) []number { return []number{product(x[1], x[2])} },
+			roundings: 1,
+		},
+		{
+			name: "ReLU", slices: 2, writes: []int{0}, dst: true, exact: true,
+			call:    func(s ...[]float32) float64 { simd.ReLU(s[0], s[1]); return 0 },
+			element: func(x []number) []number { return []number{{value: max(0, x[1].value)}} },
+		},
+		{
+			name: "ReLUBackward", slices: 3, writes: []int{0}, dst: true, exact: true,
+			call: func(s ...[]float32) float64 { simd.ReLUBackward(s[0], s[1], s[2]); return 0 },
+			element: func(x []number) []number {
+				if x[2].value > 0 {
+					return []number{x[1]}
+				}
+				return []number{{}}
+			},
+		},
+		{
+			name: "Momentum.Update", slices: 3, writes: []int{0, 1},
+			call:      func(s ...[]float32) float64 { m.Update(s[0], s[1], s[2]); return 0 },
+			element:   func(x []number) []number { return updated(m, x[0], x[1], x[2]) },
+			roundings: 8,
+		},
+		{
+			name: "Momentum.Update, Nesterov", slices: 3, writes: []int{0, 1},
+			call:      func(s ...[]float32) float64 { nesterov.Update(s[0], s[1], s[2]); return 0 },
+			element:   func(x []number) []number { return updated(nesterov, x[0], x[1], x[2]) },
+			roundings: 8,
+		},
+		{
+			name: "Dot", slices: 2,
+			call: func(s ...[]float32) float64 { return float64(simd.Dot(s[0], s[1])) },
+			sum:  dot, unit: unit32,
+		},
+		{
+			name: "Dot64", slices: 2,
+			call: func(s ...[]float32) float64 { return simd.Dot64(s[0], s[1]) },
+			sum:  dot, unit: unit64,
+		},
+		{
+			name: "SumSquares", slices: 1,
+			call: func(s ...[]float32) float64 { return simd.SumSquares(s[0]) },
+			sum:  func(x [][]number) number { return dot([][]number{x[0], x[0]}) }, unit: unit64,
+		},
+		{
+			name: "Max", slices: 1,
+			call: func(s ...[]float32) float64 { return float64(simd.Max(s[0])) },
+		},
+	}
+}
+
+// updated is what Momentum.Update makes of a weight and its velocity: two
+// roundings for d, two more for v, two more for the step, two more for w.
+func updated(m simd.Momentum, w, v, g number) []number {
+	d := g.plus(w.times(m.Decay))
+	v = d.plus(v.times(m.Mu))
+	step := v
+	if m.Nesterov {
+		step = d.plus(v.times(m.Mu))
+	}
+	return []number{w.plus(step.times(-m.LR)), v}
+}
+
+// data is a kind of data, with scalars that go with it.
+type data struct {
+	name    string
+	fill    func(r *rand.Rand) float32
+	kernels []kernel
+	slack   float64 // of the error bound; 0 for exact results
+}
+
+var kinds = []data{
+	{
+		name:    "normal",
+		fill:    func(r *rand.Rand) float32 { return float32(r.NormFloat64()) },
+		kernels: kernels(-0.7, simd.Momentum{LR: 0.1, Mu: 0.9, Decay: 5e-4}),
+		slack:   1,
+	},
+	{
+		// Sums of some ten thousand products of these, with scalars of few
+		// bits, are exact in float32.
+		name:    "integers",
+		fill:    func(r *rand.Rand) float32 { return float32(r.IntN(17) - 8) },
+		kernels: kernels(1.5, simd.Momentum{LR: 0.25, Mu: 0.5, Decay: 0.125}),
+	},
+}
+
+// anyKernels is the kernels where the scalars don't matter.
+var anyKernels = kinds[0].kernels
+
+// operands returns n elements for each of k's slices; those that k must not
+// read are NaN.
+func (d data) operands(r *rand.Rand, k kernel, n int) [][]float32 {
+	s := make([][]float32, k.slices)
+	for i := range s {
+		s[i] = make([]float32, n)
+		for j := range s[i] {
+			s[i][j] = d.fill(r)
+			if i == 0 && k.dst {
+				s[i][j] = nan
+			}
+		}
+	}
+	return s
+}
