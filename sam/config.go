@@ -1,0 +1,159 @@
+package sam
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Config says how to train. Batch and Base are needed; what is left zero takes
+// the default that its comment names.
+type Config struct {
+	// Rho is the radius of the perturbation: the norm of eps. With 0 nothing
+	// is perturbed, and the step is Base's.
+	Rho float64
+
+	// Shards is the number of shards of a full batch: 1, the default, is SAM.
+	// Papers use the letter m for it, or for ShardSize.
+	Shards int
+	// ShardSize is the other way to say it: the most samples of a shard. Give
+	// one of the two.
+	ShardSize int
+
+	// Base applies the gradient.
+	Base Base
+
+	// Batch is the samples of a full batch. Shorter ones, such as the last of
+	// an epoch, keep the shard size and have fewer shards.
+	Batch int
+
+	// Seed is that of the step's random bits.
+	Seed uint64
+
+	// Workers is how many goroutines compute; the default is the number of
+	// physical cores that the program may use. It changes no result.
+	Workers int
+
+	// Force overrules the plan, for tests and studies.
+	Force Force
+}
+
+// Force overrules what the plan would choose. The zero value leaves all to the
+// plan.
+type Force struct {
+	Perturb Perturbation // arithmetic: how shards' parameters come about
+	Sum     Sum          // arithmetic: how their gradients are summed
+
+	ShardsPerTile int  // schedule: shards that go through the model together; 0 leaves it
+	Together      bool // schedule: all workers share every tile, even if there are enough for all
+}
+
+// Perturbation says how an op's perturbed parameters come about.
+type Perturbation uint8
+
+const (
+	AutoPerturb Perturbation = iota // by cost, op by op
+	Formed                          // the shard's gradient and w + eps are in memory
+	Factored                        // neither is; where an op can't, it is formed
+)
+
+// Sum says how an op's gradients are summed over the batch.
+type Sum uint8
+
+const (
+	AutoSum Sum = iota // as the op prefers
+	Late               // by one call over the whole batch, after all tiles; where an op isn't made for it, by units
+	Units              // shard by shard within units, units by a fixed tree
+)
+
+// Base is an optimiser that applies a gradient to parameters: SGD.
+type Base interface {
+	// check returns what is wrong with the settings.
+	check() error
+	// slots is the number of vectors of state, of the parameters' length.
+	slots() int
+	// update applies g to w; all slices are the same part of their vectors.
+	update(w, g []float32, slots [][]float32)
+}
+
+// SGD is stochastic gradient descent, as in PyTorch: with d = g +
+// WeightDecay*w and v = Momentum*v + d, w moves by -LR*v, or with Nesterov by
+// -LR*(d + Momentum*v). The decay is outside the perturbation.
+type SGD struct {
+	LR          float64
+	Momentum    float64
+	WeightDecay float64
+	Nesterov    bool
+}
+
+func (s SGD) check() error {
+	switch {
+	case !(s.LR > 0) || math.IsInf(s.LR, 1):
+		return fmt.Errorf("sam: SGD.LR is %v, want a positive number", s.LR)
+	case !(s.Momentum >= 0 && s.Momentum < 1):
+		return fmt.Errorf("sam: SGD.Momentum is %v, want 0 <= Momentum < 1", s.Momentum)
+	case !(s.WeightDecay >= 0) || math.IsInf(s.WeightDecay, 1):
+		return fmt.Errorf("sam: SGD.WeightDecay is %v, want a number that isn't negative", s.WeightDecay)
+	case s.Nesterov && s.Momentum == 0:
+		return errors.New("sam: SGD.Nesterov needs Momentum > 0")
+	}
+	return nil
+}
+
+func (s SGD) slots() int { return 1 }
+
+func (s SGD) update(w, g []float32, slots [][]float32) {
+	simd.Momentum{
+		LR: float32(s.LR), Mu: float32(s.Momentum), Decay: float32(s.WeightDecay), Nesterov: s.Nesterov,
+	}.Update(w, slots[0], g)
+}
+
+// resolved is a checked Config with its defaults filled in.
+func (c Config) resolved(model *net.Model) (Config, error) {
+	if !(c.Rho >= 0) || math.IsInf(c.Rho, 1) {
+		return c, fmt.Errorf("sam: Rho is %v, want a number that isn't negative", c.Rho)
+	}
+	if c.Batch < 1 {
+		return c, fmt.Errorf("sam: Batch is %d, want at least 1", c.Batch)
+	}
+	switch {
+	case c.Shards < 0:
+		return c, fmt.Errorf("sam: Shards is %d, want at least 1", c.Shards)
+	case c.ShardSize < 0:
+		return c, fmt.Errorf("sam: ShardSize is %d, want at least 1", c.ShardSize)
+	case c.Shards > 0 && c.ShardSize > 0:
+		return c, fmt.Errorf("sam: both Shards (%d) and ShardSize (%d) are given, want one of them", c.Shards, c.ShardSize)
+	case c.ShardSize > 0:
+		c.Shards = ceilDiv(c.Batch, c.ShardSize)
+	case c.Shards == 0:
+		c.Shards = 1
+	}
+	if c.Shards > c.Batch {
+		return c, fmt.Errorf("sam: %d shards of a batch of %d samples, want at least a sample each", c.Shards, c.Batch)
+	}
+	if smallest := c.Batch / c.Shards; smallest < model.MinShard() {
+		return c, fmt.Errorf("sam: %d shards of a batch of %d samples leave %d to a shard, and the model's normalisation needs %d", c.Shards, c.Batch, smallest, model.MinShard())
+	}
+	if c.Base == nil {
+		return c, errors.New("sam: Base is missing, such as SGD{LR: 0.1}")
+	}
+	if err := c.Base.check(); err != nil {
+		return c, err
+	}
+	if c.Workers < 0 {
+		return c, fmt.Errorf("sam: Workers is %d, want at least 1, or 0 for the default", c.Workers)
+	}
+	if c.Workers == 0 {
+		c.Workers = blas.DefaultWorkers()
+	}
+	if c.Force.ShardsPerTile < 0 {
+		return c, fmt.Errorf("sam: Force.ShardsPerTile is %d, want at least 1, or 0 for the default", c.Force.ShardsPerTile)
+	}
+	return c, nil
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -1,0 +1,107 @@
+package sam
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/steppe-ml/steppe/net"
+)
+
+// String explains the plan: what is computed, op by op, and how it is shared
+// out.
+func (p *Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "step: %d samples in %d shards of %s, %s\n", p.samples(), len(p.Shards), p.shardSizes(), p.ISA)
+
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tperturbation\tgradient\t")
+	for i, op := range p.ops {
+		clean, descent := p.opFlops(i)
+		perturb, sum := "-", "-"
+		switch p.Perturb[i] {
+		case net.Formed:
+			perturb = "formed"
+		case net.Factor:
+			perturb = "factored"
+		}
+		switch {
+		case p.Late[i]:
+			sum = "late"
+		case p.ByUnits[i]:
+			sum = fmt.Sprintf("%d units", len(p.Units))
+		}
+		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%s\t%s\t\n", op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, perturb, sum)
+	}
+	t.Flush()
+
+	fmt.Fprintf(&b, "schedule: %s; the largest tile has %d samples\n", p.shape(), p.tileSamples())
+	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.1f MB of workspace\n", float64(p.Flops)/1e6, float64(p.Bytes)/1e6)
+	if p.perturbs() {
+		b.WriteString("clean: forward, backward, and the gradient where it is formed. descent: the same at w + eps, with the\n" +
+			"gradient that is averaged. factored: w + eps is never in memory; its effect is made of the shard's own\n" +
+			"inputs and output gradients, which are few.\n")
+	}
+	return b.String()
+}
+
+// Summary says in a few words what the plan does, for tables.
+func (p *Plan) Summary() string {
+	formed, factored := 0, 0
+	for _, kind := range p.Perturb {
+		switch kind {
+		case net.Formed:
+			formed++
+		case net.Factor:
+			factored++
+		}
+	}
+	if formed+factored == 0 {
+		return p.shape()
+	}
+	return fmt.Sprintf("%s, %d ops factored, %d formed", p.shape(), factored, formed)
+}
+
+// shape says how the tiles are shared out.
+func (p *Plan) shape() string {
+	tiles := "1 tile"
+	if len(p.Tiles) > 1 {
+		tiles = fmt.Sprintf("%d tiles", len(p.Tiles))
+	}
+	switch {
+	case p.Workers == 1:
+		return tiles + " on 1 worker"
+	case p.Together:
+		return fmt.Sprintf("%s by all %d workers", tiles, p.Workers)
+	}
+	return fmt.Sprintf("%s on %d workers", tiles, min(p.Workers, len(p.Tasks)))
+}
+
+func (p *Plan) samples() (n int) {
+	for _, s := range p.Shards {
+		n += s.N
+	}
+	return n
+}
+
+func (p *Plan) shardSizes() string {
+	least, most := p.Shards[0].N, p.largest()
+	for _, s := range p.Shards {
+		least = min(least, s.N)
+	}
+	if least == most {
+		return fmt.Sprint(most)
+	}
+	return fmt.Sprintf("%d to %d", least, most)
+}
+
+func (p *Plan) tileSamples() (most int) {
+	for _, t := range p.Tiles {
+		n := 0
+		for _, s := range p.Shards[t.from:t.to] {
+			n += s.N
+		}
+		most = max(most, n)
+	}
+	return most
+}
