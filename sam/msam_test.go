@@ -1,0 +1,190 @@
+package sam
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/ref"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+)
+
+// arithmetics are all the ways to compute a step's gradient.
+var arithmetics = map[string]Force{
+	"planned":        {},
+	"formed late":    {Perturb: Formed, Sum: Late},
+	"formed units":   {Perturb: Formed, Sum: Units},
+	"factored late":  {Perturb: Factored, Sum: Late},
+	"factored units": {Perturb: Factored, Sum: Units},
+}
+
+// tolerance is the relative distance from the oracle that a step in float32 may
+// have. These networks are some ten roundings deep and sum at most a hundred
+// terms at a time, so it stays some tens of units of 2^-24; 1e-5 leaves room
+// for that. Normalising over two or three samples leaves little of the gradient
+// (over two, none but for Eps): what is left has lost the digits that cancelled.
+func tolerance(sub subject, samplesOfShard int) float64 {
+	if sub.name == "batchnorm" && samplesOfShard < 5 {
+		return 5e-4
+	}
+	return 1e-5
+}
+
+func TestGradientAgainstOracle(t *testing.T) {
+	const batch = 60
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, sub := range subjects(t) {
+			for name, force := range arithmetics {
+				for _, shards := range []int{1, 2, 7, 12, 16, 23} {
+					for _, rho := range []float64{0, 0.05, 0.5} {
+						t.Run(fmt.Sprintf("%s/%s/shards=%d/rho=%v", sub.name, name, shards, rho), func(t *testing.T) {
+							params := sub.model.Init(3)
+							o, err := New(sub.model, params, Config{Rho: rho, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 3, Force: force})
+							require.NoError(t, err)
+							for _, n := range []int{batch, batch - 7, batch/2 + 1} {
+								b := learnable(uint64(n), n)
+								stats, err := o.gradient(b)
+								require.NoError(t, err)
+								p := ref.Float64s(params.Values)
+								loss, want := sub.oracle.MSAM(p, ref.Rows(b.X, n), b.Labels, ends(n, batch, shards), rho)
+								near := tolerance(sub, batch/shards)
+								requireNear(t, want, o.ghat, near, "n =", n)
+								assert.InEpsilon(t, loss, stats.Loss, near)
+								assert.InEpsilon(t, ref.Norm(want), stats.GradNorm, near)
+								assert.Equal(t, rho == 0, stats.Sharpness == 0)
+								assert.GreaterOrEqual(t, stats.Sharpness, 0.0)
+							}
+						})
+					}
+				}
+			}
+		}
+	})
+}
+
+// The factored step equals the formed one on trained models too. Trained on
+// fresh samples, they agree within 1e-5. On a batch learned by heart, whose
+// gradient has shrunk by a factor of 10,000, each is as far from the float64
+// oracle as float32 makes it.
+func TestFactoredEqualsFormed(t *testing.T) {
+	const batch = 64
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, sub := range subjects(t) {
+			for _, shards := range []int{1, 4, 12} {
+				for name, data := range map[string]func(step int) net.Batch{
+					"fresh":    func(step int) net.Batch { return learnable(uint64(step), batch) },
+					"by heart": func(int) net.Batch { return learnable(9, batch) },
+				} {
+					params := sub.model.Init(5)
+					config := func(p Perturbation) Config {
+						return Config{Rho: 0.05, Shards: shards, Base: SGD{LR: 0.2, Momentum: 0.9}, Batch: batch, Force: Force{Perturb: p}}
+					}
+					factored, err := New(sub.model, params, config(Factored))
+					require.NoError(t, err)
+					formed, err := New(sub.model, params, config(Formed))
+					require.NoError(t, err)
+					for step := range 201 {
+						b := data(step)
+						if step%50 == 0 {
+							_, err := formed.gradient(b)
+							require.NoError(t, err)
+							_, err = factored.gradient(b)
+							require.NoError(t, err)
+							if name == "fresh" {
+								requireNear(t, ref.Float64s(formed.ghat), factored.ghat, 1e-5, sub.name, "shards", shards, "step", step)
+							} else {
+								_, want := sub.oracle.MSAM(ref.Float64s(params.Values), ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), 0.05)
+								requireNear(t, want, formed.ghat, 2e-5, sub.name, "formed, shards", shards, "step", step)
+								requireNear(t, want, factored.ghat, 2e-5, sub.name, "factored, shards", shards, "step", step)
+							}
+						}
+						_, err := factored.Step(b)
+						require.NoError(t, err)
+					}
+				}
+			}
+		}
+	})
+}
+
+// Whole steps, with momentum and decay, follow the definition.
+func TestStepsAgainstOracle(t *testing.T) {
+	const batch, shards, rho = 48, 6, 0.1
+	for _, base := range []SGD{{LR: 0.05}, {LR: 0.05, Momentum: 0.9, WeightDecay: 0.01}, {LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}} {
+		for _, sub := range subjects(t) {
+			params := sub.model.Init(7)
+			w := ref.Float64s(params.Values)
+			v := make([]float64, len(w))
+			o, err := New(sub.model, params, Config{Rho: rho, Shards: shards, Base: base, Batch: batch})
+			require.NoError(t, err)
+			for step := range 8 {
+				b := learnable(uint64(step), batch)
+				_, err := o.Step(b)
+				require.NoError(t, err)
+				_, g := sub.oracle.MSAM(w, ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), rho)
+				for i := range w {
+					d := g[i] + base.WeightDecay*w[i]
+					v[i] = base.Momentum*v[i] + d
+					if base.Nesterov {
+						w[i] -= base.LR * (d + base.Momentum*v[i])
+					} else {
+						w[i] -= base.LR * v[i]
+					}
+				}
+			}
+			requireNear(t, w, params.Values, 1e-5, sub.name, base)
+		}
+	}
+}
+
+// The running statistics move once a step, by the shards' own statistics of
+// the clean pass, weighted with their samples.
+func TestRunningStatistics(t *testing.T) {
+	const batch, shards = 50, 4
+	model, err := net.Compile(net.Shape{inputs}, net.BatchNorm{Momentum: 0.25}, net.Dense{Out: classes})
+	require.NoError(t, err)
+	for _, rho := range []float64{0, 0.3} {
+		params := model.Init(1)
+		o, err := New(model, params, Config{Rho: rho, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch})
+		require.NoError(t, err)
+		b := learnable(4, batch)
+		_, err = o.Step(b)
+		require.NoError(t, err)
+
+		x := ref.Rows(b.X, batch)
+		want := make([]float64, 2*inputs)
+		for j := range inputs {
+			want[inputs+j] = 1 // the initial variance
+			mean, variance, begin := 0.0, 0.0, 0
+			for _, end := range ends(batch, batch, shards) {
+				n := float64(end - begin)
+				m, biased := ref.BatchNorm{Features: inputs}.Moments(x[begin:end], j)
+				mean += n / batch * m
+				variance += n / batch * biased * n / (n - 1)
+				begin = end
+			}
+			want[j] += 0.25 * (mean - want[j])
+			want[inputs+j] += 0.25 * (variance - want[inputs+j])
+		}
+		requireNear(t, want, params.State, 1e-6, "rho", rho)
+	}
+}
+
+// Without a gradient there is no direction to climb in: eps is 0.
+func TestZeroGradient(t *testing.T) {
+	model, err := net.Compile(net.Shape{3}, net.Dense{Out: 2})
+	require.NoError(t, err)
+	for name, force := range arithmetics {
+		params := &net.Params{Values: make([]float32, model.NumParams())}
+		o, err := New(model, params, Config{Rho: 0.1, Shards: 2, Base: SGD{LR: 1}, Batch: 4, Force: force})
+		require.NoError(t, err)
+		stats, err := o.Step(net.Batch{N: 4, X: make([]float32, 12), Labels: []int32{0, 1, 1, 0}})
+		require.NoError(t, err, name)
+		assert.Zero(t, stats.GradNorm, name)
+		assert.Zero(t, stats.Sharpness, name)
+		assert.Equal(t, make([]float32, model.NumParams()), params.Values, name)
+	}
+}

@@ -1,0 +1,96 @@
+package sam
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/ref"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+)
+
+func TestMain(m *testing.M) { simdtest.Main(m) }
+
+// subject is a model in both forms: ours, and the oracle's.
+type subject struct {
+	name   string
+	model  *net.Model
+	oracle ref.Net
+}
+
+const inputs, classes = 20, 5
+
+func subjects(t testing.TB) []subject {
+	t.Helper()
+	compile := func(layers ...net.Layer) *net.Model {
+		m, err := net.Compile(net.Shape{4, 5}, append([]net.Layer{net.Flatten{}}, layers...)...)
+		require.NoError(t, err)
+		return m
+	}
+	return []subject{
+		{
+			"linear", compile(net.Dense{Out: classes}),
+			ref.Net{ref.Dense{In: inputs, Out: classes}},
+		},
+		{
+			"mlp", compile(net.Dense{Out: 37}, net.ReLU{}, net.Dense{Out: 26}, net.ReLU{}, net.Dense{Out: classes}),
+			ref.Net{ref.Dense{In: inputs, Out: 37}, ref.ReLU{}, ref.Dense{In: 37, Out: 26}, ref.ReLU{}, ref.Dense{In: 26, Out: classes}},
+		},
+		{
+			"batchnorm", compile(net.Dense{Out: 19}, net.BatchNorm{}, net.ReLU{}, net.Dense{Out: 33}, net.BatchNorm{}, net.ReLU{}, net.Dense{Out: classes}),
+			ref.Net{
+				ref.Dense{In: inputs, Out: 19}, ref.BatchNorm{Features: 19, Eps: 1e-5}, ref.ReLU{},
+				ref.Dense{In: 19, Out: 33}, ref.BatchNorm{Features: 33, Eps: 1e-5}, ref.ReLU{}, ref.Dense{In: 33, Out: classes},
+			},
+		},
+	}
+}
+
+// learnable returns n random samples whose labels a linear model can learn.
+func learnable(seed uint64, n int) net.Batch {
+	r := rand.New(rand.NewPCG(seed, 0))
+	b := net.Batch{N: n}
+	for range n {
+		best, label := math.Inf(-1), 0
+		for j := range inputs {
+			v := r.NormFloat64()
+			b.X = append(b.X, float32(v))
+			if j < classes && v > best {
+				best, label = v, j
+			}
+		}
+		b.Labels = append(b.Labels, int32(label))
+	}
+	return b
+}
+
+// ends returns where the shards of n samples end, by the definition: a short
+// batch has as many as the shard size of a full one makes; sizes differ by at
+// most one.
+func ends(n, batch, shards int) (ends []int) {
+	m := shards
+	if n < batch {
+		size := (batch + shards - 1) / shards
+		m = (n + size - 1) / size
+	}
+	for i := 1; i <= m; i++ {
+		ends = append(ends, n*i/m)
+	}
+	return ends
+}
+
+// requireNear requires got to be within a relative distance of want, in norm.
+func requireNear(t testing.TB, want []float64, got []float32, relative float64, msg ...any) {
+	t.Helper()
+	require.Len(t, got, len(want), msg...)
+	diff := make([]float64, len(want))
+	for i := range want {
+		diff[i] = float64(got[i]) - want[i]
+	}
+	if distance := ref.Norm(diff) / ref.Norm(want); !(distance <= relative) {
+		require.Failf(t, "too far from the oracle", "%v: relative distance %g, want at most %g", msg, distance, relative)
+	}
+}

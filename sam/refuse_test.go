@@ -1,0 +1,133 @@
+package sam
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net"
+)
+
+func TestConfigErrors(t *testing.T) {
+	plain, normed := subjects(t)[1].model, subjects(t)[2].model
+	good := Config{Rho: 0.05, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32}
+	for want, change := range map[string]func(*Config){
+		"sam: Rho is -1, want a number that isn't negative":                     func(c *Config) { c.Rho = -1 },
+		"sam: Rho is NaN, want a number that isn't negative":                    func(c *Config) { c.Rho = math.NaN() },
+		"sam: Rho is +Inf, want a number that isn't negative":                   func(c *Config) { c.Rho = math.Inf(1) },
+		"sam: Batch is 0, want at least 1":                                      func(c *Config) { c.Batch = 0 },
+		"sam: Shards is -2, want at least 1":                                    func(c *Config) { c.Shards = -2 },
+		"sam: ShardSize is -1, want at least 1":                                 func(c *Config) { c.Shards, c.ShardSize = 0, -1 },
+		"sam: both Shards (4) and ShardSize (8) are given, want one of them":    func(c *Config) { c.ShardSize = 8 },
+		"sam: 33 shards of a batch of 32 samples, want at least a sample each":  func(c *Config) { c.Shards = 33 },
+		"sam: Base is missing, such as SGD{LR: 0.1}":                            func(c *Config) { c.Base = nil },
+		"sam: SGD.LR is 0, want a positive number":                              func(c *Config) { c.Base = SGD{} },
+		"sam: SGD.LR is NaN, want a positive number":                            func(c *Config) { c.Base = SGD{LR: math.NaN()} },
+		"sam: SGD.Momentum is 1, want 0 <= Momentum < 1":                        func(c *Config) { c.Base = SGD{LR: 1, Momentum: 1} },
+		"sam: SGD.WeightDecay is -1, want a number that isn't negative":         func(c *Config) { c.Base = SGD{LR: 1, WeightDecay: -1} },
+		"sam: SGD.Nesterov needs Momentum > 0":                                  func(c *Config) { c.Base = SGD{LR: 1, Nesterov: true} },
+		"sam: Workers is -1, want at least 1, or 0 for the default":             func(c *Config) { c.Workers = -1 },
+		"sam: Force.ShardsPerTile is -1, want at least 1, or 0 for the default": func(c *Config) { c.Force.ShardsPerTile = -1 },
+	} {
+		c := good
+		change(&c)
+		_, err := New(plain, plain.Init(1), c)
+		assert.EqualError(t, err, want)
+	}
+
+	c := good
+	c.Shards = 20
+	_, err := New(normed, normed.Init(1), c)
+	assert.EqualError(t, err, "sam: 20 shards of a batch of 32 samples leave 1 to a shard, and the model's normalisation needs 2")
+
+	_, err = New(plain, &net.Params{Values: make([]float32, 3)}, good)
+	assert.ErrorContains(t, err, "3 parameters, the model has")
+}
+
+func TestShardSize(t *testing.T) {
+	model := subjects(t)[1].model
+	for _, c := range []struct{ batch, size, shards int }{{32, 8, 4}, {33, 8, 5}, {32, 32, 1}, {32, 100, 1}, {5, 1, 5}} {
+		o, err := New(model, model.Init(1), Config{Rho: 0.1, ShardSize: c.size, Base: SGD{LR: 0.1}, Batch: c.batch})
+		require.NoError(t, err)
+		assert.Len(t, o.Plan().Shards, c.shards)
+		for _, s := range o.Plan().Shards {
+			assert.LessOrEqual(t, s.N, c.size)
+		}
+	}
+}
+
+func TestBatchErrors(t *testing.T) {
+	model := subjects(t)[2].model
+	o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32})
+	require.NoError(t, err)
+	step := func(b net.Batch) error { _, err := o.Step(b); return err }
+
+	assert.EqualError(t, step(learnable(1, 33)), "sam: batch of 33 samples, and Config.Batch is 32")
+	assert.ErrorContains(t, step(net.Batch{}), "batch of 0 samples")
+	assert.EqualError(t, step(learnable(1, 1)), "sam: a batch of 1 samples leaves 1 to a shard, and the model's normalisation needs 2: leave such a batch out")
+	b := learnable(1, 32)
+	b.Labels[7] = classes
+	assert.EqualError(t, step(b), "net: sample 7 has label 5, want 0 to 4")
+	assert.NoError(t, step(learnable(1, 32)))
+}
+
+// A value that isn't finite, wherever it comes up, refuses the step and leaves
+// everything as it was, bit for bit.
+func TestRefusedStepChangesNothing(t *testing.T) {
+	const batch = 48
+	spoilt := func(sample int, v float32) net.Batch {
+		b := learnable(1, batch)
+		b.X[sample*inputs+3] = v
+		return b
+	}
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	cases := []struct {
+		name   string
+		rho    float64
+		shards int
+		lr     float64
+		batch  net.Batch
+		want   string
+	}{
+		{"NaN in the data, SGD", 0, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN"},
+		{"NaN in the data, SAM", 0.1, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN"},
+		{"NaN in the data, mSAM", 0.1, 6, 0.1, spoilt(20, nan), "sam: step refused: shard 2 (samples 16 to 23): its loss is NaN"},
+		{"Inf in the data, mSAM", 0.1, 6, 0.1, spoilt(47, inf), "sam: step refused: shard 5 (samples 40 to 47): its loss is NaN"},
+		{"loss finite, gradient not", 0.1, 6, 0.1, spoilt(3, 3e38), "shard 0 (samples 0 to 7)"},
+		{"overflow at w + eps", 1e39, 6, 0.1, learnable(1, batch), "its loss at the perturbed parameters is"},
+		{"the update overflows", 0.01, 6, 3e38, spoilt(3, 1e18), "the update of"},
+	}
+	for _, c := range cases {
+		for _, sub := range subjects(t) {
+			for force, f := range arithmetics {
+				if c.name == "the update overflows" && sub.name == "batchnorm" {
+					continue // which normalises the large input away
+				}
+				params := sub.model.Init(13)
+				o, err := New(sub.model, params, Config{Rho: c.rho, Shards: c.shards, Base: SGD{LR: c.lr, Momentum: 0.9}, Batch: batch, Workers: 2, Force: f})
+				require.NoError(t, err)
+				if c.lr < 1 && c.rho < 1 {
+					_, err = o.Step(learnable(2, batch))
+					require.NoError(t, err)
+				}
+				values, state, velocity := slices.Clone(params.Values), slices.Clone(params.State), slices.Clone(o.slots[0])
+				_, err = o.Step(c.batch)
+				if c.name == "loss finite, gradient not" && err == nil {
+					continue // it was finite for this model after all
+				}
+				require.ErrorContains(t, err, c.want, "%s, %s, %s", c.name, sub.name, force)
+				require.Equal(t, values, params.Values, c.name)
+				require.Equal(t, state, params.State, c.name)
+				require.Equal(t, velocity, o.slots[0], c.name)
+
+				if c.lr < 1 && c.rho < 1 { // and the next step is none the worse
+					_, err = o.Step(learnable(3, batch))
+					require.NoError(t, err)
+				}
+			}
+		}
+	}
+}
