@@ -27,21 +27,27 @@ var generic = table{
 func genericTile(rows int) tileKernel {
 	return func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32) {
 		for tile := range tiles {
+			var acc [4][4]float32
+			for l := range k {
+				bl := (*[4]float32)(unsafe.Pointer(at(b, l*bRow)))
+				for i := range rows {
+					ail := *at(a, tile*aTile+i*aRow+l*aCol)
+					for j, blj := range bl {
+						acc[i][j] += float32(ail * blj)
+					}
+				}
+			}
 			for i := range rows {
 				for j := range n {
-					var acc float32
-					for l := range k {
-						acc += float32(*at(a, tile*aTile+i*aRow+l*aCol) * *at(b, l*bRow+j))
-					}
-					acc *= alpha
 					cij := at(c, (tile*rows+i)*cRow+j)
+					v := acc[i][j] * alpha
 					if beta != 0 {
-						acc += float32(beta * *cij)
+						v += float32(beta * *cij)
 					}
 					if bias != nil {
-						acc += *at(bias, j)
+						v += *at(bias, j)
 					}
-					*cij = acc
+					*cij = v
 				}
 			}
 		}

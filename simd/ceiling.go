@@ -7,8 +7,7 @@ import (
 
 var (
 	minusInf           = float32(math.Inf(-1))
-	peakFactor float32 = 0.5 // variables, so that peak's loop isn't folded away
-	peakSink   float32
+	peakFactor float32 = 0.5 // a variable, so that peak's loop isn't folded away
 )
 
 // FMACeiling measures the most floating-point operations of float32 that one
