@@ -165,10 +165,10 @@ func TestNaNAndInfPropagate(t *testing.T) {
 }
 
 func TestMatMulStaysInside(t *testing.T) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for side, memory := range guard.Sides[float32]() {
 		t.Run(side, func(t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
+				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine alone
 				setTable(t, tinyBlocks)
 				for _, m := range sizes(active().mr()) {
 					for _, n := range []int{1, active().nr - 1, active().nr, active().nr + 5} {

@@ -61,6 +61,7 @@ func child(t *testing.T, env ...string) *exec.Cmd {
 			command.Env = append(command.Env, entry)
 		}
 	}
+	command.Env = append(command.Env, "GORACE=atexit_sleep_ms=0") // it is a second otherwise
 	command.Env = append(command.Env, env...)
 	return command
 }

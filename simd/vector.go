@@ -51,6 +51,7 @@ func Dot64(x, y []float32) float64 {
 func SumSquares(x []float32) float64 { return kernels().dot64(x, x) }
 
 // Max returns the largest element of x: NaN if any is NaN, -Inf if x is empty.
+// Of zeros it may return either.
 func Max(x []float32) float32 { return kernels().max(x) }
 
 // ReLU sets dst to max(0, x), and to NaN where x is NaN.
@@ -81,6 +82,9 @@ type Momentum struct {
 //	d = g + Decay*w
 //	v = Mu*v + d
 //	w = w - LR*v            or, with Nesterov, w - LR*(d + Mu*v)
+//
+// Terms with a factor of 0 are not left out: an infinite g, v or w that meets
+// one leaves NaN.
 func (m Momentum) Update(w, v, g []float32) {
 	sameLength("Momentum.Update", len(w), len(v), len(g))
 	velocity, gradient := float32(1), float32(0)

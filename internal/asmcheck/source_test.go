@@ -1,0 +1,116 @@
+package asmcheck
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// source is a file of assembly, as far as the checks look into it.
+type source struct {
+	path      string
+	op        string // of the name, <op>_<isa>_<arch>.s; empty if that's not its form
+	isa       string // as function names have it, in capitals
+	arch      string
+	lines     []string
+	functions []function
+}
+
+// function is one TEXT, cut at its labels.
+type function struct {
+	name   string
+	flags  string
+	frame  string // bytes of frame and arguments, as written
+	blocks []block
+}
+
+// block is the instructions from a label to the next one.
+type block struct {
+	label string // empty for the first
+	code  []instruction
+}
+
+// instruction is a mnemonic with its operands, the destination last. One that
+// the assembler does not know, and that is given as a word, is what its
+// comment says, where the destination is first.
+type instruction struct {
+	op       string
+	operands []string
+}
+
+var (
+	fileName = regexp.MustCompile(`^(\w+)_(avx2|avx512|neon)_(amd64|arm64)\.s$`)
+	text     = regexp.MustCompile(`^TEXT\s+·(\w+)\(SB\),\s*(.*),\s*\$(\S+)$`)
+	label    = regexp.MustCompile(`^(\w+):$`)
+	word     = regexp.MustCompile(`^WORD\s+\S+ // (\S+) (.*)$`)
+	code     = regexp.MustCompile(`^(\S+)\s*(.*?)\s*(?://.*)?$`)
+	// Commas within parentheses or brackets don't separate operands.
+	operand = regexp.MustCompile(`(?:\[[^\]]*\]|\([^)]*\)|[^,\[(])+`)
+)
+
+// parse reads the content of a file. The name decides what is expected of it.
+func parse(path, content string) *source {
+	s := &source{path: path, lines: strings.Split(content, "\n")}
+	if m := fileName.FindStringSubmatch(filepath.Base(path)); m != nil {
+		s.op, s.isa, s.arch = m[1], strings.ToUpper(m[2]), m[3]
+	}
+	var f *function
+	for _, line := range s.lines {
+		line = strings.TrimSpace(line)
+		if m := text.FindStringSubmatch(line); m != nil {
+			s.functions = append(s.functions, function{name: m[1], flags: m[2], frame: m[3], blocks: make([]block, 1)})
+			f = &s.functions[len(s.functions)-1]
+			continue
+		}
+		if f == nil || line == "" || strings.HasPrefix(line, "//") || strings.HasPrefix(line, "DATA") || strings.HasPrefix(line, "GLOBL") {
+			continue
+		}
+		if m := label.FindStringSubmatch(line); m != nil {
+			f.blocks = append(f.blocks, block{label: m[1]})
+			continue
+		}
+		last := &f.blocks[len(f.blocks)-1]
+		m := word.FindStringSubmatch(line)
+		if m == nil {
+			m = code.FindStringSubmatch(line)
+		}
+		i := instruction{op: m[1]}
+		for _, o := range operand.FindAllString(m[2], -1) {
+			i.operands = append(i.operands, strings.TrimSpace(o))
+		}
+		last.code = append(last.code, i)
+	}
+	return s
+}
+
+func (i instruction) String() string { return i.op + " " + strings.Join(i.operands, ", ") }
+
+// all returns the instructions of f in order.
+func (f function) all() (all []instruction) {
+	for _, b := range f.blocks {
+		all = append(all, b.code...)
+	}
+	return all
+}
+
+// names reports whether any operand of f matches re.
+func (f function) names(re *regexp.Regexp) (where string, found bool) {
+	for _, i := range f.all() {
+		if re.MatchString(strings.Join(i.operands, ", ")) {
+			return i.String(), true
+		}
+	}
+	return "", false
+}
+
+// innermost returns the loops of f that are one block.
+func (f function) innermost() (loops []block) {
+	for _, b := range f.blocks {
+		for _, i := range b.code {
+			if n := len(i.operands); b.label != "" && n > 0 && i.operands[n-1] == b.label {
+				loops = append(loops, b)
+			}
+		}
+	}
+	return loops
+}
