@@ -2,6 +2,7 @@ package net
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 )
@@ -22,10 +23,10 @@ func (l BatchNorm) Build(b *Builder, in Value) (Value, error) {
 		return 0, errors.New("samples must be flat: put Flatten{} before it")
 	}
 	if !(l.Momentum >= 0 && l.Momentum <= 1) {
-		return 0, errors.New("Momentum must be between 0 and 1")
+		return 0, fmt.Errorf("Momentum is %v, want 0 to 1", l.Momentum)
 	}
-	if !(l.Eps >= 0) {
-		return 0, errors.New("Eps must not be negative")
+	if !(l.Eps >= 0) || math.IsInf(l.Eps, 1) {
+		return 0, fmt.Errorf("Eps is %v, want a number that isn't negative", l.Eps)
 	}
 	op := batchNorm{features: s[0], momentum: float32(l.Momentum), eps: l.Eps}
 	if l.Momentum == 0 {

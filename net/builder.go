@@ -31,25 +31,31 @@ func (b *Builder) Shape(v Value) Shape { return b.shapes[v] }
 // Add appends an op with its inputs, and returns its output, of shape out.
 func (b *Builder) Add(op Op, out Shape, in ...Value) (Value, error) {
 	traits := op.Traits()
+	for _, v := range in {
+		if !b.exists(v) {
+			return 0, fmt.Errorf("op %T reads value %d of %d", op, v, len(b.shapes))
+		}
+	}
+	_, stateful := op.(Stateful)
+	_, factored := op.(Factored)
 	switch {
 	case b.loss != nil:
-		return 0, errors.New("nothing can follow the loss")
+		return 0, errAfterLoss
 	case len(in) == 0:
 		return 0, fmt.Errorf("op %T has no input", op)
 	case !out.Valid():
 		return 0, fmt.Errorf("op %T has output shape %v, want positive dimensions", op, []int(out))
 	case traits.InPlace && out.Size() != b.shapes[in[0]].Size():
 		return 0, fmt.Errorf("op %T works in place, but makes %v of %v", op, out, b.shapes[in[0]])
-	}
-	for _, v := range in {
-		if v < 0 || int(v) >= len(b.shapes) {
-			return 0, fmt.Errorf("op %T reads value %d of %d", op, v, len(b.shapes))
-		}
-	}
-	if _, stateful := op.(Stateful); stateful != (traits.State > 0) {
+	case stateful != (traits.State > 0):
 		return 0, fmt.Errorf("op %T has %d floats of state; Stateful is %v", op, traits.State, stateful)
-	}
-	if _, factored := op.(Factored); factored && len(in) != 1 {
+	case stateful && !traits.Couples:
+		return 0, fmt.Errorf("op %T has state but doesn't couple: statistics are a shard's", op)
+	case traits.Late && (traits.Couples || traits.Aux != nil):
+		return 0, fmt.Errorf("op %T is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux", op)
+	case traits.Aux != nil && !traits.Couples && traits.Aux(6) != 6*traits.Aux(1):
+		return 0, fmt.Errorf("op %T keeps %d floats of Aux for a sample and %d for 6, want 6 times as many", op, traits.Aux(1), traits.Aux(6))
+	case factored && len(in) != 1:
 		return 0, fmt.Errorf("op %T is Factored, and has %d inputs, want 1", op, len(in))
 	}
 	v := b.value(out)
@@ -57,8 +63,19 @@ func (b *Builder) Add(op Op, out Shape, in ...Value) (Value, error) {
 	return v, nil
 }
 
+// exists reports whether v is a value of the program so far.
+func (b *Builder) exists(v Value) bool { return v >= 0 && int(v) < len(b.shapes) }
+
+var errAfterLoss = errors.New("nothing can follow the loss")
+
 // Reshape returns in with samples of another shape, and the same elements.
 func (b *Builder) Reshape(in Value, shape Shape) (Value, error) {
+	if b.loss != nil {
+		return 0, errAfterLoss
+	}
+	if !b.exists(in) {
+		return 0, fmt.Errorf("can't reshape value %d of %d", in, len(b.shapes))
+	}
 	if !shape.Valid() || shape.Size() != b.shapes[in].Size() {
 		return 0, fmt.Errorf("can't reshape %v to %v", b.shapes[in], shape)
 	}
@@ -97,6 +114,9 @@ func (b *Builder) build(index int, layer Layer, in Value) (Value, error) {
 	out, err := layer.Build(b, in)
 	if err != nil {
 		return 0, fmt.Errorf("net: layer %d, %+v: input %v: %w", index, describe{layer}, b.shapes[in], err)
+	}
+	if !b.exists(out) {
+		return 0, fmt.Errorf("net: layer %d, %+v: input %v: returned value %d of %d", index, describe{layer}, b.shapes[in], out, len(b.shapes))
 	}
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -20,7 +21,7 @@ type Dense struct {
 func (d Dense) Build(b *Builder, in Value) (Value, error) {
 	s := b.Shape(in)
 	if len(s) != 1 {
-		return 0, fmt.Errorf("samples must be flat: put Flatten{} before it")
+		return 0, errors.New("samples must be flat: put Flatten{} before it")
 	}
 	if d.Out < 1 {
 		return 0, fmt.Errorf("Out is %d, want at least 1", d.Out)

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -34,8 +35,11 @@ type SoftmaxCrossEntropy struct{}
 
 // Build implements Layer.
 func (l SoftmaxCrossEntropy) Build(b *Builder, in Value) (Value, error) {
-	if s := b.Shape(in); len(s) != 1 || s[0] < 2 {
-		return 0, fmt.Errorf("outputs must be [classes], at least 2")
+	switch s := b.Shape(in); {
+	case len(s) != 1:
+		return 0, errors.New("outputs must be flat, one for each class: put Flatten{} before it")
+	case s[0] < 2:
+		return 0, fmt.Errorf("outputs for %d class, want at least 2", s[0])
 	}
 	return b.SetLoss(l, in)
 }

@@ -70,7 +70,7 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 	}
 	if b.loss == nil {
 		if _, err = b.build(len(layers), SoftmaxCrossEntropy{}, v); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w (the loss where no other is given)", err)
 		}
 	}
 	m := &Model{shapes: b.shapes, base: b.base, nodes: b.nodes, loss: b.loss}
@@ -81,9 +81,9 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 		return nil, err
 	}
 	m.share()
-	for v, readers := range m.readers {
-		if readers == 0 && m.base[v] == Value(v) {
-			return nil, fmt.Errorf("net: value %d, of shape %v, is computed and never used", v, m.shapes[v])
+	for _, n := range m.nodes {
+		if m.readers[n.out] == 0 {
+			return nil, fmt.Errorf("net: layer %s computes a value of shape %v by %T that nothing uses", n.name, m.shapes[n.out], n.op)
 		}
 	}
 	return m, nil
@@ -128,12 +128,19 @@ func (m *Model) share() {
 		m.storage[v] = Value(v)
 		if base := m.base[v]; base != Value(v) {
 			m.storage[v] = m.storage[base]
-		} else if n := maker[v]; n != nil && n.traits.InPlace {
+		} else if n := maker[v]; n != nil && n.traits.InPlace && !n.keepsGrad() {
 			if in := m.base[n.in[0]]; in != 0 && m.readers[in] == 1 && frees[in] {
 				m.storage[v] = m.storage[in]
 			}
 		}
 	}
+}
+
+// keepsGrad reports whether n's output gradient may be wanted after Backward:
+// it can't share memory with that of the input then.
+func (n *node) keepsGrad() bool {
+	_, factored := n.op.(Factored)
+	return factored || n.traits.Late
 }
 
 // isInput reports whether v is the model's input, in whatever shape.
@@ -260,6 +267,9 @@ func layerName(l Layer) string {
 type describe struct{ Layer }
 
 func (d describe) Format(f fmt.State, _ rune) {
-	fields := fmt.Sprintf("%+v", d.Layer)
-	fmt.Fprintf(f, "%s%s", layerName(d.Layer), strings.TrimPrefix(fields, "&"))
+	fields := ""
+	if reflect.Indirect(reflect.ValueOf(d.Layer)).Kind() == reflect.Struct {
+		fields = strings.TrimPrefix(fmt.Sprintf("%+v", d.Layer), "&")
+	}
+	fmt.Fprintf(f, "%s%s", layerName(d.Layer), fields)
 }

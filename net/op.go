@@ -35,7 +35,7 @@ type Op interface {
 type Traits struct {
 	Params []Param         // none for most
 	State  int             // floats of running state; an op with some is Stateful
-	Aux    func(n int) int // floats kept from Forward to Backward and Gradient for n samples; nil for none
+	Aux    func(n int) int // floats kept from Forward to Backward and Gradient for n samples, n times those for one unless the op Couples; nil for none
 
 	// Couples: samples see each other in training, so a call is exactly one
 	// shard. Otherwise a call is any samples.
@@ -44,8 +44,8 @@ type Traits struct {
 	// is 1.
 	MinShard int
 	// Late: the gradient is best computed by one call a step over the whole
-	// batch, from inputs and output gradients that are kept. Otherwise it is
-	// summed shard by shard.
+	// batch, from inputs and output gradients that are kept; there is no Aux.
+	// Otherwise it is summed shard by shard.
 	Late bool
 
 	// InPlace: out may share in[0]'s memory, and din[0] dout's: neither

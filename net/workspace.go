@@ -46,7 +46,7 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 		rows:      make([]Shard, 0, size.Shards),
 		summed:    make([]bool, len(m.shapes)),
 	}
-	inputs, added, scratch := 1, 0, 0
+	inputs, sum, scratch := 1, 0, 0
 	for v, s := range m.storage {
 		w.values[v].Shape, w.grads[v].Shape = m.shapes[v], m.shapes[v]
 		if s == 0 || s != Value(v) {
@@ -59,16 +59,20 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 		if size.Backward && (late == nil || late.grads[s] == nil) {
 			w.ownGrads[s] = make([]float32, floats)
 		}
-		if m.readers[s] > 1 {
-			added += floats
-		}
 	}
 	for i, n := range m.nodes {
 		inputs = max(inputs, len(n.in))
+		added := 0
+		for _, v := range n.in {
+			if !m.isInput(v) && m.readers[m.base[v]] > 1 {
+				added += size.Samples * m.shapes[v].Size()
+			}
+		}
+		sum = max(sum, added)
 		if n.traits.Aux != nil {
 			floats := n.traits.Aux(size.Samples)
 			if n.traits.Couples {
-				floats = size.Shards * n.traits.Aux(size.Shard)
+				floats = max(floats, size.Shards*n.traits.Aux(size.Shard))
 			}
 			w.aux[i] = make([]float32, floats)
 		}
@@ -77,7 +81,7 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 		}
 	}
 	if size.Backward {
-		w.sum = make([]float32, added)
+		w.sum = make([]float32, sum)
 		w.scratch = make([]float32, scratch)
 	}
 	w.in, w.din = make([]Tensor, inputs), make([]Tensor, inputs)
@@ -244,7 +248,7 @@ func (w *Workspace) inputGradients(c *Call, n *node, params []float32, in []Tens
 		switch {
 		case m.isInput(v):
 			din[j].Data = nil
-		case w.summed[m.base[v]] || repeated(n.in, j):
+		case w.summed[m.base[v]] || m.repeated(n.in, j):
 			size := len(din[j].Data)
 			din[j].Data, sum = sum[:size], sum[size:]
 		}
@@ -255,17 +259,18 @@ func (w *Workspace) inputGradients(c *Call, n *node, params []float32, in []Tens
 	}
 	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
 	for j, v := range n.in {
-		if din[j].Wanted() && (w.summed[m.base[v]] || repeated(n.in, j)) {
+		if din[j].Wanted() && (w.summed[m.base[v]] || m.repeated(n.in, j)) {
 			total := w.grads[v].Slice(at, out.N).Data
 			simd.Add(total, total, din[j].Data)
 		}
 	}
 }
 
-// repeated reports whether in[j] stands earlier in the list, too.
-func repeated(in []Value, j int) bool {
+// repeated reports whether in[j] stands earlier in the list, too, in whatever
+// shape.
+func (m *Model) repeated(in []Value, j int) bool {
 	for _, v := range in[:j] {
-		if v == in[j] {
+		if m.base[v] == m.base[in[j]] {
 			return true
 		}
 	}
@@ -277,7 +282,9 @@ func (w *Workspace) whole(p *Pass, i int) (c *Call, in []Tensor, out Tensor) {
 	n := &w.model.nodes[i]
 	c = w.prepare(p, i, Shard{0, w.values[0].N})
 	c.Packs = p.packs(i)
-	c.Aux = w.aux[i]
+	if n.traits.Aux != nil {
+		c.Aux = w.aux[i][:n.traits.Aux(w.values[0].N)]
+	}
 	for j, v := range n.in {
 		w.in[j] = w.values[v]
 	}

@@ -1,0 +1,144 @@
+package net
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/ref"
+)
+
+// logits is a tensor of rows of outputs.
+func logits(rows ...[]float32) Tensor {
+	t := Tensor{N: len(rows), Shape: Shape{len(rows[0])}}
+	for _, row := range rows {
+		t.Data = append(t.Data, row...)
+	}
+	return t
+}
+
+func TestSoftmaxCrossEntropyAgainstOracle(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	out := flat(r, 9, 7)
+	b := Batch{N: 9}
+	for range b.N {
+		b.Labels = append(b.Labels, int32(r.IntN(7)))
+	}
+	rows := ref.Rows(out.Data, 9)
+	loss, _ := ref.Net{}.Gradient(nil, rows, b.Labels)
+	dout := Tensor{9, out.Shape, poisoned(make([]float32, 63))}
+	sum := SoftmaxCrossEntropy{}.Apply(out, b, 0.5, dout)
+	assert.InEpsilon(t, 9*loss, sum, 1e-12, "it is computed in float64")
+
+	// The gradient of the loss by outputs is that of a bias on them.
+	oracle := ref.Net{ref.Dense{In: 1, Out: 7}}
+	for i, row := range rows {
+		_, g := oracle.Gradient(append(make([]float64, 7), row...), [][]float64{{0}}, b.Labels[i:i+1])
+		assert.InDeltaSlice(t, scaled(0.5, g[7:]), ref.Float64s(dout.Slice(i, 1).Data), 1e-7, "sample %d", i)
+	}
+
+	assert.Equal(t, sum, SoftmaxCrossEntropy{}.Apply(out, b, 0.5, Tensor{N: 9, Shape: out.Shape}), "a gradient that isn't wanted changes nothing")
+	assert.Equal(t, sum, SoftmaxCrossEntropy{}.Apply(out, b, 0.5, out), "the gradient may take the outputs' memory")
+	assert.Equal(t, dout.Data, out.Data)
+}
+
+func TestSoftmaxCrossEntropyOfExtremes(t *testing.T) {
+	inf, nan := float32(math.Inf(1)), float32(math.NaN())
+	for name, test := range map[string]struct {
+		row  []float32
+		want float64 // for label 0
+	}{
+		"huge and right":       {[]float32{3e38, 0, -3e38}, 0},
+		"huge and wrong":       {[]float32{-3e38, 0, 3e38}, 2 * float64(float32(3e38))},
+		"all the same":         {[]float32{-1e30, -1e30, -1e30}, math.Log(3)},
+		"-Inf for another":     {[]float32{0, -inf, 0}, math.Log(2)},
+		"-Inf for the label":   {[]float32{-inf, 0, 0}, math.Inf(1)},
+		"NaN for the label":    {[]float32{nan, 0, 0}, math.NaN()},
+		"NaN for another":      {[]float32{0, 0, nan}, math.NaN()},
+		"NaN behind what is":   {[]float32{3e38, nan, 0}, math.NaN()},
+		"Inf":                  {[]float32{inf, 0, 0}, math.NaN()},
+		"-Inf for all of them": {[]float32{-inf, -inf, -inf}, math.NaN()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := logits(test.row)
+			dout := Tensor{1, out.Shape, make([]float32, 3)}
+			got := SoftmaxCrossEntropy{}.Apply(out, Batch{N: 1, Labels: []int32{0}}, 1, dout)
+			if math.IsNaN(test.want) {
+				assert.True(t, math.IsNaN(got), "loss is %v", got)
+				assert.True(t, math.IsNaN(float64(dout.Data[0])), "gradient is %v", dout.Data)
+				return
+			}
+			if math.IsInf(test.want, 1) {
+				assert.Equal(t, test.want, got)
+			} else {
+				assert.InDelta(t, test.want, got, 1e-12*(1+test.want))
+			}
+			sum := 0.0
+			for _, d := range dout.Data {
+				sum += float64(d)
+			}
+			assert.InDelta(t, 0, sum, 1e-6, "gradients of a sample sum to 0: %v", dout.Data)
+		})
+	}
+}
+
+// What a loss makes of NaN reaches whoever trains.
+func TestLossOfNaN(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	m := mlp(t, false, 6, 8, 3)
+	params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 10)
+	b.X[4*6] = float32(math.NaN()) // sample 4, in the second shard
+	p := &Pass{Batch: b, Shards: shardsFrom(0, 4, 3, 3), Means: true, Train: true, Params: params.Values, Losses: make([]float64, 3)}
+	m.NewWorkspace(backwardSize(p.Shards), nil).Forward(p)
+	for s, loss := range p.Losses {
+		assert.Equal(t, s == 1, math.IsNaN(loss), "shard %d: %v", s, loss)
+	}
+}
+
+func TestSoftmaxCrossEntropyPredicts(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	out := flat(r, 50, 11)
+	for i := range out.Data {
+		out.Data[i] *= 30
+	}
+	before := append([]float32(nil), out.Data...)
+	SoftmaxCrossEntropy{}.Predict(out)
+	for i := range out.N {
+		sum, row := 0.0, out.Slice(i, 1).Data
+		for j, p := range row {
+			require.True(t, p >= 0 && p <= 1, "probability %v", p)
+			sum += float64(p)
+			if before[i*11+j] > before[i*11] {
+				require.GreaterOrEqual(t, p, row[0], "a larger output is as probable, at least")
+			}
+		}
+		assert.InDelta(t, 1, sum, 11*math.Ldexp(1, -24), "sample %d: each is rounded once", i)
+	}
+}
+
+func TestSoftmaxCrossEntropyChecksLabels(t *testing.T) {
+	for _, test := range []struct {
+		labels []int32
+		want   string // "" if they will do
+	}{
+		{[]int32{0, 1, 2}, ""},
+		{[]int32{0, 1}, "net: 2 labels for 3 samples"},
+		{nil, "net: 0 labels for 3 samples"},
+		{[]int32{0, 3, 1}, "net: sample 1 has label 3, want 0 to 2"},
+		{[]int32{0, 1, -1}, "net: sample 2 has label -1, want 0 to 2"},
+	} {
+		err := SoftmaxCrossEntropy{}.Check(Shape{3}, Batch{N: 3, Labels: test.labels})
+		if test.want == "" {
+			assert.NoError(t, err)
+		} else {
+			assert.EqualError(t, err, test.want)
+		}
+	}
+}
+
+func TestSoftmaxCrossEntropyCountsSamples(t *testing.T) {
+	assert.Equal(t, 7, SoftmaxCrossEntropy{}.Terms(Batch{N: 7}))
+}

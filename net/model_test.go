@@ -1,0 +1,171 @@
+package net
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestParamsLieOneBehindTheOther(t *testing.T) {
+	m, err := Compile(Shape{4, 5}, Flatten{}, Dense{Out: 7}, BatchNorm{}, ReLU{}, Dense{Out: 3})
+	require.NoError(t, err)
+	type row struct {
+		name   string
+		shape  string
+		role   Role
+		offset int
+	}
+	var got []row
+	end := 0
+	for _, v := range m.Params() {
+		got = append(got, row{v.Name, v.Shape.String(), v.Role, v.Offset})
+		require.Equal(t, end, v.Offset, "%s begins where the one before ends", v.Name)
+		end += v.Shape.Size()
+	}
+	assert.Equal(t, []row{
+		{"1.Dense.weight", "20x7", Weight, 0},
+		{"1.Dense.bias", "7", Bias, 140},
+		{"2.BatchNorm.scale", "7", Norm, 147},
+		{"2.BatchNorm.shift", "7", Norm, 154},
+		{"4.Dense.weight", "7x3", Weight, 161},
+		{"4.Dense.bias", "3", Bias, 182},
+	}, got)
+	assert.Equal(t, end, m.NumParams())
+	assert.Equal(t, 14, m.NumState())
+	assert.Equal(t, Shape{4, 5}, m.InputShape())
+	assert.Equal(t, Shape{3}, m.OutputShape())
+	assert.Equal(t, SoftmaxCrossEntropy{}, m.Loss())
+
+	flat := make([]float32, m.NumParams())
+	for i, v := range m.Params() {
+		fill(v.Of(flat), float32(i+1))
+	}
+	for i, x := range flat {
+		require.NotZero(t, x, "element %d is in no view", i)
+		require.Equal(t, m.Params()[int(x)-1].Name, m.ParamAt(i))
+	}
+	assert.Equal(t, "no parameter", m.ParamAt(m.NumParams()))
+}
+
+func TestInit(t *testing.T) {
+	m, err := Compile(Shape{400}, Dense{Out: 300}, BatchNorm{}, ReLU{}, Dense{Out: 100})
+	require.NoError(t, err)
+	p := m.Init(1)
+	assert.Equal(t, p, m.Init(1), "the seed alone decides")
+	other := m.Init(2)
+
+	weights := m.Params()[0]
+	same := 0
+	for i, v := range weights.Of(p.Values) {
+		if v == weights.Of(other.Values)[i] {
+			same++
+		}
+	}
+	assert.Less(t, same, 10, "of %d weights by another seed", weights.Shape.Size())
+	assert.NotEqual(t, weights.Of(p.Values)[:100], m.Params()[4].Of(p.Values)[:100], "layers draw from streams of their own")
+
+	for _, v := range m.Params() {
+		switch values := v.Of(p.Values); {
+		case v.Name == "1.BatchNorm.scale":
+			assert.Equal(t, constant(1, len(values)), values, v.Name)
+		case v.Role != Weight:
+			assert.Equal(t, make([]float32, len(values)), values, v.Name)
+		default:
+			n, in := float64(len(values)), float64(v.Shape[0])
+			mean, square := 0.0, 0.0
+			for _, x := range values {
+				mean += float64(x) / n
+				square += float64(x) * float64(x) / n
+			}
+			// Five standard errors of a normal sample's mean and variance.
+			assert.InDelta(t, 0, mean, 5*math.Sqrt(2/in/n), v.Name)
+			assert.InEpsilon(t, 2/in, square, 5*math.Sqrt(2/n), v.Name)
+		}
+	}
+	assert.Equal(t, append(make([]float32, 300), constant(1, 300)...), p.State, "means of 0, variances of 1")
+}
+
+// constant returns n floats of v.
+func constant(v float32, n int) []float32 {
+	x := make([]float32, n)
+	fill(x, v)
+	return x
+}
+
+// What a layer draws depends on where it stands, not on what else is there to
+// be drawn behind it.
+func TestInitOfALongerModel(t *testing.T) {
+	short := mlp(t, false, 20, 30, 10)
+	long := mlp(t, false, 20, 30, 40, 10)
+	assert.Equal(t, short.Params()[0].Of(short.Init(3).Values), long.Params()[0].Of(long.Init(3).Values))
+}
+
+func TestCheckParams(t *testing.T) {
+	m, err := Compile(Shape{3}, BatchNorm{}, Dense{Out: 2}) // 6 + 8 parameters
+	require.NoError(t, err)
+	good := m.Init(1)
+	assert.NoError(t, m.CheckParams(good))
+	for want, p := range map[string]*Params{
+		"net: no parameters":                              nil,
+		"net: 13 parameters, the model has 14":            {Values: good.Values[:13], State: good.State},
+		"net: 0 parameters, the model has 14":             {},
+		"net: 5 floats of running state, the model has 6": {Values: good.Values, State: good.State[:5]},
+		"net: 0 floats of running state, the model has 6": {Values: good.Values},
+		"net: 15 parameters, the model has 14":            {Values: append(good.Values, 0), State: good.State},
+	} {
+		assert.EqualError(t, m.CheckParams(p), want)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	m, err := Compile(Shape{2, 3}, Flatten{}, Dense{Out: 4})
+	require.NoError(t, err)
+	x := make([]float32, 12)
+	assert.NoError(t, m.Check(Batch{N: 2, X: x, Labels: []int32{0, 3}}))
+	for want, b := range map[string]Batch{
+		"net: batch of 0 samples, want at least 1":              {},
+		"net: batch of -1 samples, want at least 1":             {N: -1, X: x},
+		"net: batch of 2 samples of 2x3 has 11 floats, want 12": {N: 2, X: x[:11], Labels: []int32{0, 1}},
+		"net: batch of 1 samples of 2x3 has 12 floats, want 6":  {N: 1, X: x, Labels: []int32{0}},
+		"net: 1 labels for 2 samples":                           {N: 2, X: x, Labels: []int32{0}},
+		"net: sample 1 has label 4, want 0 to 3":                {N: 2, X: x, Labels: []int32{0, 4}},
+	} {
+		assert.EqualError(t, m.Check(b), want)
+	}
+}
+
+// The input's gradient isn't wanted, so the first layer's weights are packed
+// for the way forward alone.
+func TestPacks(t *testing.T) {
+	m := mlp(t, false, 64, 128, 10)
+	packs := m.NewPacks()
+	assert.Len(t, packs, 3)
+	assert.Len(t, packs[0], 1)
+	assert.Empty(t, packs[1], "ReLU has nothing to pack")
+	assert.Len(t, packs[2], 2)
+	least := 4 * (64*128 + 2*128*10)
+	assert.GreaterOrEqual(t, packs.Bytes(), least)
+	assert.Less(t, packs.Bytes(), 3*least, "some columns fill up the last panel")
+}
+
+func TestOps(t *testing.T) {
+	m := mlp(t, true, 20, 7, 3) // Flatten is no op
+	type row struct {
+		name           string
+		params, offset int
+		factored       bool
+		first          bool
+	}
+	var got []row
+	for _, op := range m.Ops() {
+		got = append(got, row{op.Name, op.Params, op.Offset, op.Factored != nil, op.FirstInput})
+	}
+	assert.Equal(t, []row{
+		{"1.Dense", 147, 0, true, true},
+		{"2.BatchNorm", 14, 147, false, false},
+		{"3.ReLU", 0, 161, false, false},
+		{"4.Dense", 24, 161, true, false},
+	}, got)
+}

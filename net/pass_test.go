@@ -1,0 +1,235 @@
+package net
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/ref"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+)
+
+// tiles are runs of shards that a pass may be asked for, of batches that begin
+// before them and end behind them.
+var tiles = []struct {
+	first int
+	sizes []int
+}{
+	{0, []int{24}},
+	{0, []int{8, 8, 7, 7}},
+	{5, []int{33}},
+	{11, []int{5, 31, 4, 16, 3}},
+}
+
+// models are multi-layer perceptrons: normalised or not, and their sizes.
+var models = []struct {
+	norm  bool
+	sizes []int
+}{
+	{false, []int{9, 3}},
+	{false, []int{20, 33, 10}},
+	{false, []int{17, 40, 24, 5}},
+	{true, []int{20, 33, 10}},
+	{true, []int{17, 40, 24, 5}},
+}
+
+func TestPassAgainstOracle(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, model := range models {
+			for _, tile := range tiles {
+				t.Run(fmt.Sprintf("norm=%v/%v/from %d %v", model.norm, model.sizes, tile.first, tile.sizes), func(t *testing.T) {
+					r := rand.New(rand.NewPCG(1, 1))
+					m := mlp(t, model.norm, model.sizes...)
+					shards := shardsFrom(tile.first, tile.sizes...)
+					checkPass(t, m, randomParams(r, m.Model), randomBatch(r, m.Model, tile.first+40*len(shards)), shards)
+				})
+			}
+		}
+	})
+}
+
+// checkPass runs a tile by every kind of team, packed and not, for the sum and
+// for the means of the losses.
+func checkPass(t *testing.T, m twin, params *Params, b Batch, shards []Shard) {
+	var losses []float64
+	var want [][]float64
+	for _, s := range shards {
+		loss, g := m.gradient(ref.Float64s(params.Values), b, s)
+		losses, want = append(losses, loss*float64(s.N)), append(want, g)
+	}
+	size := backwardSize(shards)
+	size.Samples, size.Shard, size.Shards = size.Samples+3, size.Shard+2, size.Shards+1 // may be larger
+	w := m.NewWorkspace(size, nil)
+	for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+		for _, packs := range []Packs{nil, packed(m.Model, team, params.Values)} {
+			for _, means := range []bool{true, false} {
+				grads := newSink(m.Model, len(shards))
+				p := &Pass{
+					Batch: b, Shards: shards, Means: means, Scale: 0.25, Train: true,
+					Team: team, Params: params.Values, Packs: packs,
+					Gradients: grads, Losses: make([]float64, len(shards)),
+				}
+				w.poison()
+				w.Forward(p)
+				w.Backward(p)
+				for s, shard := range shards {
+					scale := 1.0
+					if !means {
+						scale = 0.25 * float64(shard.N)
+					}
+					assert.InEpsilon(t, losses[s], p.Losses[s], m.bound(shard.N), "loss of shard %d", s)
+					requireNear(t, scaled(scale, want[s]), grads.shards[s], m.bound(shard.N),
+						"gradient of shard %d, workers %d, packed %v, means %v", s, team.Workers(), packs != nil, means)
+				}
+			}
+		}
+	}
+}
+
+// Gradients that are added to: twice the same is twice as much, exactly.
+func TestGradientsAreAdded(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	m := mlp(t, true, 12, 20, 4)
+	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(3, 6, 7)
+	grads := newSink(m.Model, 2)
+	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, 2)}
+	w := m.NewWorkspace(backwardSize(shards), nil)
+	w.Forward(p)
+	w.Backward(p)
+	once := ref.Float64s(grads.shards[1])
+
+	grads.add = true
+	w.Forward(p)
+	w.Backward(p)
+	// A product is added to what is there element by element, term by term, so
+	// it is twice the gradient but for rounding.
+	requireNear(t, scaled(2, once), grads.shards[1], bound(1, 7), "gradient added to itself")
+}
+
+// Without a sink, and for ops that a sink doesn't want, there are no
+// gradients, and nothing else changes.
+func TestGradientsNotWanted(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	m := mlp(t, false, 12, 20, 4)
+	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(3, 6, 7)
+	w := m.NewWorkspace(backwardSize(shards), nil)
+	all, some := newSink(m.Model, 2), newSink(m.Model, 2)
+	some.skip = []bool{false, false, true} // the last Dense
+	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
+	for _, g := range []Gradients{nil, all, some} {
+		p.Gradients = g
+		w.Forward(p)
+		w.Backward(p)
+	}
+	first := 12*20 + 20
+	for s := range shards {
+		assert.Equal(t, all.shards[s][:first], some.shards[s][:first], "shard %d", s)
+		for _, v := range some.shards[s][first:] {
+			require.NotEqual(t, v, v, "an unwanted gradient was written")
+		}
+	}
+}
+
+// The late ops' gradients over a batch that went through in tiles are the sum
+// of its shards'.
+func TestLateGradients(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, model := range models {
+			t.Run(fmt.Sprintf("norm=%v/%v", model.norm, model.sizes), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(4, 4))
+				m := mlp(t, model.norm, model.sizes...)
+				params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 50)
+				tiles := [][]Shard{shardsFrom(0, 9, 8, 8), shardsFrom(25, 8), shardsFrom(33, 9, 8)}
+
+				want := make([]float64, m.NumParams())
+				for _, tile := range tiles {
+					for _, s := range tile {
+						_, g := m.gradient(ref.Float64s(params.Values), b, s)
+						want = axpy(float64(s.N)/float64(b.N), g, want)
+					}
+				}
+				checkLate(t, m, params, b, tiles, nil, want)
+				checkLate(t, m, params, b, tiles, blas.NewTeam(3), want)
+			})
+		}
+	})
+}
+
+// checkLate runs the tiles in one workspace, last tile first.
+func checkLate(t *testing.T, m twin, params *Params, b Batch, tiles [][]Shard, team *blas.Team, want []float64) {
+	late := m.NewLate(b.N+7, lateOps(m.Model)) // may be larger
+	w := m.NewWorkspace(Size{Samples: 25, Shards: 3, Shard: 9, Backward: true}, late)
+	w.poison()
+	grads := newSink(m.Model, 3)
+	grads.skip, grads.add = lateOps(m.Model), true
+	for s := range grads.shards {
+		clear(grads.shards[s])
+	}
+	for i := len(tiles) - 1; i >= 0; i-- {
+		p := &Pass{
+			Batch: b, Shards: tiles[i], Scale: 1 / float64(b.N), Train: true,
+			Team: team, Params: params.Values, Gradients: grads, Losses: make([]float64, len(tiles[i])),
+		}
+		w.Forward(p)
+		w.Backward(p)
+	}
+	got := make([]float32, m.NumParams())
+	for _, g := range grads.shards { // what isn't late
+		for i, v := range g {
+			got[i] += v
+		}
+	}
+	for _, n := range m.nodes {
+		if n.traits.Late {
+			poisoned(n.params.of(got))
+		}
+	}
+	late.Gradients(m.Model, team, b, got)
+	requireNear(t, want, got, m.bound(b.N), "gradient of the batch")
+}
+
+// A late gradient's bits don't depend on how the batch was cut into tiles, nor
+// on the team.
+func TestLateGradientsDoNotDependOnTiles(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 5))
+		m := mlp(t, false, 30, 40, 7)
+		params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
+		var want []float32
+		for _, perTile := range []int{64, 1, 7, 32} {
+			for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+				late := m.NewLate(b.N, lateOps(m.Model))
+				w := m.NewWorkspace(Size{Samples: perTile, Shards: 1, Shard: perTile, Backward: true}, late)
+				for first := 0; first < b.N; first += perTile {
+					p := &Pass{
+						Batch: b, Shards: shardsFrom(first, min(perTile, b.N-first)), Scale: 1 / float64(b.N), Train: true,
+						Team: team, Params: params.Values, Losses: make([]float64, 1),
+					}
+					w.Forward(p)
+					w.Backward(p)
+				}
+				got := poisoned(make([]float32, m.NumParams()))
+				late.Gradients(m.Model, team, b, got)
+				if want == nil {
+					want = got
+				}
+				require.Equal(t, want, got, "tiles of %d, workers %d", perTile, team.Workers())
+			}
+		}
+	})
+}
+
+// A layer whose operands are kept for the whole batch needs no memory for them
+// in the workspace.
+func TestLateMemory(t *testing.T) {
+	m := mlp(t, false, 30, 40, 7) // inputs 30, 40 (in place of Dense's output), gradients 40, 7
+	late := m.NewLate(100, lateOps(m.Model))
+	assert.Equal(t, 4*100*(40+40+7), late.Bytes())
+	size := Size{Samples: 10, Shards: 1, Shard: 10, Backward: true}
+	assert.Equal(t, 4*(10*2*(40+7)+10*10), m.NewWorkspace(size, nil).Bytes(), "values, gradients and scratch")
+	assert.Equal(t, 4*(10*7+10*10), m.NewWorkspace(size, late).Bytes(), "the outputs and scratch are left")
+}

@@ -1,0 +1,291 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/ref"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+)
+
+// ascent is a clean pass over a tile, and what perturbing needs of it.
+type ascent struct {
+	twin
+	pass  Pass
+	work  *Workspace
+	grads *sink
+	kept  [][]float32 // by op
+	sq    [][]float64 // squared norms, by op and shard
+}
+
+func newAscent(m twin, params *Params, b Batch, shards []Shard, team *blas.Team, packs Packs) *ascent {
+	size := backwardSize(shards)
+	size.Samples += 2 // may be larger
+	a := &ascent{twin: m, grads: newSink(m.Model, len(shards)), work: m.NewWorkspace(size, nil)}
+	a.pass = Pass{
+		Batch: b, Shards: shards, Means: true, Train: true, Team: team, Params: params.Values, Packs: packs,
+		Gradients: a.grads, Losses: make([]float64, len(shards)),
+		Seed: maskSeed, Step: maskStep,
+	}
+	a.work.poison()
+	a.work.Forward(&a.pass)
+	a.work.Backward(&a.pass)
+	for i, n := range m.nodes {
+		var kept []float32
+		var sq []float64
+		for s, shard := range shards {
+			if op, ok := n.op.(Factored); ok {
+				own := poisoned(make([]float32, op.Kept(shard.N)))
+				sq = append(sq, a.work.GradNormSq(&a.pass, i, s, own))
+				kept = append(kept, own...)
+			}
+		}
+		a.kept, a.sq = append(a.kept, kept), append(a.sq, sq)
+	}
+	return a
+}
+
+// formed is the parameters + c*G, with the gradients that the pass computed.
+func (a *ascent) formed(c []float64) []Perturb {
+	perturb := make([]Perturb, len(a.nodes))
+	for i, n := range a.nodes {
+		if n.params.len() == 0 {
+			continue
+		}
+		perturb[i].Kind = Formed
+		for s, g := range a.grads.shards {
+			own := append([]float32(nil), n.params.of(a.pass.Params)...)
+			for j, v := range n.params.of(g) {
+				own[j] += float32(c[s]) * v
+			}
+			perturb[i].Params = append(perturb[i].Params, own)
+		}
+	}
+	return perturb
+}
+
+// factored is the same without forming it, where ops can.
+func (a *ascent) factored(c []float64) []Perturb {
+	perturb := a.formed(c)
+	for i, n := range a.nodes {
+		if _, ok := n.op.(Factored); !ok {
+			continue
+		}
+		in, d := a.work.Operands(i)
+		own := Tensor{N: d.N, Shape: d.Shape, Data: append([]float32(nil), d.Data...)}
+		for s, at := range a.work.rows {
+			for j := range own.Slice(at.First, at.N).Data {
+				own.Slice(at.First, at.N).Data[j] *= float32(c[s])
+			}
+		}
+		perturb[i] = Perturb{Kind: Factor, In: in, D: own, Kept: a.kept[i]}
+	}
+	return perturb
+}
+
+// descent is what a perturbed pass computes.
+type descent struct {
+	losses []float64
+	shards [][]float32 // gradients of each shard's mean
+	late   []float32   // late gradients of the tile's mean, of late ops
+	dense  [][]float32 // output gradients of the late ops
+}
+
+// descend runs a perturbed pass in memory of its own.
+func (a *ascent) descend(perturb []Perturb) (d descent) {
+	shards := a.pass.Shards
+	late := a.NewLate(a.pass.Batch.N, lateOps(a.Model))
+	w := a.NewWorkspace(backwardSize(shards), late)
+	w.poison()
+	grads := newSink(a.Model, len(shards))
+	p := a.pass
+	p.Perturb, p.Gradients, p.Losses = perturb, grads, make([]float64, len(shards))
+	w.Forward(&p)
+	w.Backward(&p)
+	d.losses, d.shards = p.Losses, grads.shards
+
+	// The rest is 1/|B| of the sum. Samples outside the tile have no part.
+	for i := range late.grads {
+		clear(late.grads[i])
+		clear(late.values[i])
+	}
+	p.Gradients, p.Means, p.Scale = nil, false, 1/float64(w.values[0].N)
+	w.Forward(&p)
+	w.Backward(&p)
+	d.late = make([]float32, a.numParams)
+	late.Gradients(a.Model, p.Team, p.Batch, d.late)
+	for i, n := range a.nodes {
+		if n.traits.Late {
+			_, dout := w.Operands(i)
+			d.dense = append(d.dense, append([]float32(nil), dout.Data...))
+		}
+	}
+	return d
+}
+
+// perturbed are the tiles: shards of 1, 2, 7 and 32 samples, alone and
+// together. With normalisation, a shard of few samples loses most digits of
+// its gradient to cancellation, so there shards have at least 7.
+var perturbed = []struct {
+	norm  bool
+	first int
+	sizes []int
+}{
+	{false, 0, []int{1}},
+	{false, 0, []int{2}},
+	{false, 4, []int{7}},
+	{false, 0, []int{32}},
+	{false, 3, []int{1, 2, 7, 32}},
+	{false, 0, []int{32, 1, 7, 2, 2}},
+	{true, 0, []int{7, 32, 8}},
+	{true, 5, []int{32, 9}},
+}
+
+func TestPerturbedPassAgainstOracle(t *testing.T) {
+	const rho = 0.1
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, test := range perturbed {
+			t.Run(fmt.Sprintf("norm=%v/from %d %v", test.norm, test.first, test.sizes), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(1, 1))
+				m := mlp(t, test.norm, 30, 41, 24, 10)
+				shards := shardsFrom(test.first, test.sizes...)
+				b, params := randomBatch(r, m.Model, 64), randomParams(r, m.Model)
+				p := ref.Float64s(params.Values)
+
+				// In the oracle w + c*G is formed, in float64.
+				var c, losses []float64
+				var want [][]float64
+				total, sum := backwardSize(shards).Samples, make([]float64, len(p))
+				for _, s := range shards {
+					_, g := m.gradient(p, b, s)
+					c = append(c, rho/ref.Norm(g))
+					loss, g := m.gradient(axpy(rho/ref.Norm(g), g, p), b, s)
+					losses, want = append(losses, float64(s.N)*loss), append(want, g)
+					sum = axpy(float64(s.N)/float64(total), g, sum)
+				}
+				// Two passes, each with products for the perturbation beside
+				// those with the parameters.
+				tolerance := 3 * m.bound(32)
+
+				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+					for _, packs := range []Packs{nil, packed(m.Model, team, params.Values)} {
+						a := newAscent(m, params, b, shards, team, packs)
+						for kind, perturb := range map[string][]Perturb{"formed": a.formed(c), "factored": a.factored(c)} {
+							got := a.descend(perturb)
+							for s := range shards {
+								assert.InEpsilon(t, losses[s], got.losses[s], tolerance, "%s: loss of shard %d", kind, s)
+								requireNear(t, want[s], got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
+							}
+							for _, n := range m.nodes {
+								if n.traits.Late {
+									requireNear(t, sum[n.params.from:n.params.to], n.params.of(got.late), tolerance, "%s: late gradient of %s", kind, n.name)
+								}
+							}
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// Factored and formed perturbations are the same function, so that all they
+// compute agrees, input gradients included.
+func TestFactoredEqualsFormed(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, test := range perturbed {
+			r := rand.New(rand.NewPCG(2, 2))
+			m := mlp(t, test.norm, 50, 41, 24, 10)
+			shards := shardsFrom(test.first, test.sizes...)
+			a := newAscent(m, randomParams(r, m.Model), randomBatch(r, m.Model, 64), shards, nil, nil)
+			var c []float64
+			for range shards {
+				c = append(c, 0.3+r.Float64())
+			}
+			formed, factored := a.descend(a.formed(c)), a.descend(a.factored(c))
+			tolerance := 2 * m.bound(32) // one for each of the two
+			assert.Less(t, tolerance, 3e-5)
+			assert.InEpsilonSlice(t, formed.losses, factored.losses, tolerance)
+			for s := range shards {
+				requireNear(t, ref.Float64s(formed.shards[s]), factored.shards[s], tolerance, "%v: gradient of shard %d", test, s)
+			}
+			requireNear(t, ref.Float64s(formed.late), factored.late, tolerance, "%v: late gradient", test)
+			for i := range formed.dense {
+				requireNear(t, ref.Float64s(formed.dense[i]), factored.dense[i], tolerance, "%v: output gradient of Dense %d", test, i)
+			}
+		}
+	})
+}
+
+// A perturbation by 0 times the gradient is none.
+func TestFactorOfZeroPerturbsNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	m := mlp(t, false, 30, 41, 10)
+	shards := shardsFrom(2, 5, 6)
+	a := newAscent(m, randomParams(r, m.Model), randomBatch(r, m.Model, 20), shards, nil, nil)
+	got := a.descend(a.factored([]float64{0, 0}))
+	assert.Equal(t, a.pass.Losses, got.losses)
+	assert.Equal(t, a.grads.shards, got.shards)
+}
+
+func TestGradNormSqAgainstOracle(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, test := range perturbed {
+			r := rand.New(rand.NewPCG(4, 4))
+			m := mlp(t, test.norm, 30, 41, 24, 10)
+			shards := shardsFrom(test.first, test.sizes...)
+			params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
+			a := newAscent(m, params, b, shards, blas.NewTeam(3), nil)
+			for s, shard := range shards {
+				_, g := m.gradient(ref.Float64s(params.Values), b, shard)
+				for i, n := range m.nodes {
+					if _, ok := n.op.(Factored); !ok {
+						continue
+					}
+					norm := ref.Norm(g[n.params.from:n.params.to])
+					// The square's relative error is twice the norm's. What the
+					// sum over pairs of samples cancels is within a factor of 2.
+					assert.InEpsilon(t, norm*norm, a.sq[i][s], 4*m.bound(shard.N), "%v: %s, shard %d", test, n.name, s)
+				}
+			}
+		}
+	})
+}
+
+// Samples whose gradients cancel leave a norm of 0, or next to it, and never a
+// negative square.
+func TestGradNormSqOfWhatCancels(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 5))
+		op := dense{100, 30}
+		for range 50 {
+			x, d := normal(r, 100), normal(r, 30)
+			in := Tensor{N: 3, Shape: Shape{100}, Data: append(append(append([]float32(nil), x...), x...), x...)}
+			dout := Tensor{N: 3, Shape: Shape{30}}
+			for _, c := range []float32{3, -1, -2} {
+				for _, v := range d {
+					dout.Data = append(dout.Data, c*v)
+				}
+			}
+			c := &Call{Kept: make([]float32, op.Kept(3)), Scratch: make([]float32, op.Scratch(3))}
+			sq := op.GradNormSq(c, in, dout)
+			largest := math.Sqrt(9) * 14 * 101 * 30 // |c| of the terms, and some 101 * 30 for each
+			require.GreaterOrEqual(t, sq, 0.0)
+			require.Less(t, sq, largest*bound(2, 100))
+		}
+	})
+}
+
+func TestGradNormSqPropagatesNaN(t *testing.T) {
+	op := dense{4, 3}
+	in, dout := Tensor{2, Shape{4}, make([]float32, 8)}, Tensor{2, Shape{3}, make([]float32, 6)}
+	dout.Data[4] = float32(math.NaN())
+	c := &Call{Kept: make([]float32, op.Kept(2)), Scratch: make([]float32, op.Scratch(2))}
+	assert.True(t, math.IsNaN(op.GradNormSq(c, in, dout)))
+}

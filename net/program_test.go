@@ -1,0 +1,258 @@
+package net
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/ref"
+)
+
+// programs are those where values have several readers, other shapes, or
+// memory in common. Input is 2x3; their classes are 6.
+var programs = map[string]build{
+	"residual": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{}) // in place, and read twice
+		y, _ := chain(b, x, Dense{Out: 5}, ReLU{}, Dense{Out: 6})
+		return b.Add(sumOp{}, Shape{6}, x, y)
+	},
+	"residual in place": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{})
+		y, _ := chain(b, x, Dense{Out: 6})
+		y, _ = b.Add(sumOp{inPlace: true}, Shape{6}, y, x)
+		return chain(b, y, ReLU{}, Dense{Out: 6})
+	},
+	"add(x, x)": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		x, _ = b.Add(sumOp{}, Shape{6}, x, x)
+		return b.Add(sumOp{inPlace: true}, Shape{6}, x, x)
+	},
+	"add(x, x, x), and x again": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		y, _ := b.Add(sumOp{}, Shape{6}, x, x, x)
+		return b.Add(mulOp{}, Shape{6}, x, y)
+	},
+	"x and x in another shape": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		y, _ := b.Reshape(x, Shape{3, 2})
+		y, _ = b.Add(sumOp{}, Shape{2, 3}, x, y)
+		return b.Reshape(y, Shape{6})
+	},
+	"x*x": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		return b.Add(mulOp{}, Shape{6}, x, x)
+	},
+	"reshape between ops in place": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		x, _ = b.Reshape(x, Shape{2, 3})
+		x, _ = chain(b, x, ReLU{})
+		return chain(b, x, Flatten{}, Dense{Out: 6})
+	},
+	"relu(x)*x": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		y, _ := chain(b, x, ReLU{}) // must not write over x
+		return b.Add(mulOp{}, Shape{6}, x, y)
+	},
+	"relu of what its op needs": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{}, ReLU{})
+		return chain(b, x, Dense{Out: 6})
+	},
+	"the input read twice": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{})
+		y, _ := chain(b, x, Dense{Out: 6})
+		return b.Add(mulOp{}, Shape{6}, x, y)
+	},
+	"op in place on the input": func(b *Builder, in Value) (Value, error) {
+		x, _ := b.Add(biasOp{6, false}, Shape{2, 3}, in)
+		return chain(b, x, ReLU{}, Flatten{}, Dense{Out: 6})
+	},
+	"late, and in place": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		x, _ = b.Add(biasOp{6, true}, Shape{6}, x)
+		x, _ = b.Add(scaleOp{6}, Shape{6}, x)
+		x, _ = b.Add(biasOp{6, true}, Shape{6}, x)
+		x, _ = b.Add(scaleOp{6}, Shape{6}, x)
+		return chain(b, x, ReLU{})
+	},
+	"late, and needs its output": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
+		x, _ = b.Add(bendOp{6}, Shape{6}, x)
+		x, _ = b.Add(scaleOp{6}, Shape{6}, x) // must not write over it
+		x, _ = b.Add(bendOp{6}, Shape{6}, x)
+		return b.Add(biasOp{6, false}, Shape{6}, x)
+	},
+	"masks": func(b *Builder, in Value) (Value, error) {
+		x, _ := chain(b, in, Flatten{})
+		x, _ = b.Add(maskOp{6}, Shape{6}, x)
+		x, _ = chain(b, x, Dense{Out: 6}, ReLU{})
+		x, _ = b.Add(maskOp{6}, Shape{6}, x)
+		return chain(b, x, Dense{Out: 6})
+	},
+}
+
+func TestPrograms(t *testing.T) {
+	for name, program := range programs {
+		t.Run(name, func(t *testing.T) { checkProgram(t, program, 1) })
+	}
+}
+
+// Programs that nobody would think of.
+func TestRandomPrograms(t *testing.T) {
+	for seed := range uint64(60) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { checkProgram(t, randomProgram(seed), seed) })
+	}
+}
+
+// randomProgram makes values from values made before, of 6 floats in one shape
+// or another. What nothing reads is added up at the end.
+func randomProgram(seed uint64) build {
+	return func(b *Builder, in Value) (Value, error) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		values, read := []Value{in}, map[Value]bool{}
+		take := func() Value {
+			v := values[max(r.IntN(len(values)), r.IntN(len(values)))] // rather a late one
+			read[v] = true
+			return v
+		}
+		kinds := 10
+		for range 3 + r.IntN(10) {
+			shape := []Shape{{6}, {2, 3}, {3, 2}}[r.IntN(3)]
+			var v Value
+			var err error
+			switch r.IntN(kinds) {
+			case 0, 1:
+				v, err = chain(b, take(), Flatten{}, Dense{Out: 6})
+			case 2:
+				v, err = chain(b, take(), ReLU{})
+			case 3:
+				v, err = b.Reshape(take(), shape)
+			case 4:
+				v, err = b.Add(biasOp{6, r.IntN(2) == 0}, shape, take())
+			case 5:
+				v, err = b.Add(scaleOp{6}, shape, take())
+			case 6:
+				v, err = b.Add(sumOp{r.IntN(2) == 0}, shape, take(), take(), take())
+			case 7:
+				v, err = b.Add(maskOp{6}, shape, take())
+			case 8:
+				v, err = b.Add(bendOp{6}, shape, take())
+			case 9:
+				v, err = b.Add(mulOp{}, shape, take(), take())
+				kinds = 9 // once: products of products are too large for differences
+			}
+			if err != nil {
+				return 0, err
+			}
+			values = append(values, v)
+		}
+		var rest []Value
+		for _, v := range values {
+			if !read[v] {
+				rest = append(rest, v)
+			}
+		}
+		return b.Add(sumOp{r.IntN(2) == 0}, Shape{6}, rest...)
+	}
+}
+
+// checkProgram checks a tile's gradients against differences in float64: those
+// of the parameters, and of others for each shard, formed and factored.
+func checkProgram(t *testing.T, program build, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 1))
+	model, err := Compile(Shape{2, 3}, program)
+	require.NoError(t, err)
+	m := twin{Model: model}
+	params, b := randomParams(r, model), randomBatch(r, model, 12)
+	for i := range params.Values {
+		params.Values[i] = float32(r.NormFloat64() / 2)
+	}
+	shards := shardsFrom(2, 3, 4, 1)
+	// Some ten layers of products of six, and the factor by which squares and
+	// products of values enlarge a relative error.
+	tolerance := 4 * bound(10, 6)
+
+	a := newAscent(m, params, b, shards, nil, nil)
+	p := ref.Float64s(params.Values)
+	for s, shard := range shards {
+		loss := loss64(model, p, b, shard) * float64(shard.N)
+		assert.InDelta(t, loss, a.pass.Losses[s], tolerance*(1+loss), "loss of shard %d", s)
+		requireSlope(t, gradient64(model, p, b, shard), a.grads.shards[s], tolerance, "gradient of shard %d", s)
+	}
+
+	c := []float64{0.5, -0.25, 0.125}
+	formed := a.formed(c)
+	for kind, got := range map[string]descent{"formed": a.descend(formed), "factored": a.descend(a.factored(c))} {
+		late := make([]float64, len(p))
+		for s, shard := range shards {
+			for i, n := range model.nodes {
+				if n.params.len() > 0 {
+					copy(p[n.params.from:], ref.Float64s(formed[i].Params[s]))
+				}
+			}
+			want := gradient64(model, p, b, shard)
+			late = axpy(float64(shard.N)/8, want, late)
+			requireSlope(t, want, got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
+		}
+		for _, n := range model.nodes {
+			if !n.traits.Late {
+				clear(late[n.params.from:n.params.to])
+			}
+		}
+		requireSlope(t, late, got.late, tolerance, "%s: late gradient", kind)
+	}
+}
+
+// requireSlope is requireNear for a gradient by differences, whose own error
+// is absolute.
+func requireSlope(t testing.TB, want []float64, got []float32, tolerance float64, format string, args ...any) {
+	t.Helper()
+	norm := ref.Norm(want)
+	distance := ref.Norm(axpy(-1, ref.Float64s(got), want))
+	if most := tolerance*norm + 1e-6; !(distance <= most) {
+		require.Failf(t, "wrong slope", format+": %.3g from %.3g, want at most %.3g", append(args, distance, norm, most)...)
+	}
+}
+
+// Which values share memory: only where nothing else needs what was there.
+func TestShare(t *testing.T) {
+	for name, test := range map[string]struct {
+		layer Layer
+		want  []Value // the storage of each value
+	}{
+		"after Dense": {build(func(b *Builder, in Value) (Value, error) {
+			return chain(b, in, Dense{Out: 6}, ReLU{})
+		}), []Value{0, 1, 1}},
+		"not the input": {build(func(b *Builder, in Value) (Value, error) {
+			return chain(b, in, ReLU{}, ReLU{})
+		}), []Value{0, 1, 2}}, // nor the output of ReLU, which it needs
+		"in another shape": {build(func(b *Builder, in Value) (Value, error) {
+			x, _ := chain(b, in, Dense{Out: 6})
+			x, _ = b.Reshape(x, Shape{2, 3})
+			return chain(b, x, ReLU{}, Flatten{})
+		}), []Value{0, 1, 1, 1, 1}},
+		"not with two readers": {build(func(b *Builder, in Value) (Value, error) {
+			x, _ := chain(b, in, Dense{Out: 6})
+			y, _ := chain(b, x, ReLU{})
+			return b.Add(sumOp{inPlace: true}, Shape{6}, y, x)
+		}), []Value{0, 1, 2, 3}},
+		"not in place if late": {build(func(b *Builder, in Value) (Value, error) {
+			x, _ := chain(b, in, Dense{Out: 6})
+			return b.Add(biasOp{6, true}, Shape{6}, x)
+		}), []Value{0, 1, 2}},
+		"a chain": {build(func(b *Builder, in Value) (Value, error) {
+			x, _ := chain(b, in, Dense{Out: 6})
+			x, _ = b.Add(biasOp{6, false}, Shape{6}, x)
+			x, _ = b.Add(scaleOp{6}, Shape{6}, x)
+			return chain(b, x, ReLU{})
+		}), []Value{0, 1, 1, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			model, err := Compile(Shape{6}, test.layer)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, model.storage)
+		})
+	}
+}

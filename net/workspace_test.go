@@ -1,0 +1,254 @@
+package net
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+)
+
+// uncoupled are models whose samples don't see each other. The first is long
+// enough for its products to be summed in several blocks.
+var uncoupled = map[string][]Layer{
+	"mlp":   {Flatten{}, Dense{Out: 70}, ReLU{}, Dense{Out: 33}, ReLU{}, Dense{Out: 10}},
+	"masks": {Flatten{}, build(masks), Dense{Out: 10}},
+	"residual": {Flatten{}, Dense{Out: 20}, ReLU{}, build(func(b *Builder, in Value) (Value, error) {
+		x, err := chain(b, in, Dense{Out: 20}, ReLU{}, Dense{Out: 20})
+		if err != nil {
+			return 0, err
+		}
+		return b.Add(sumOp{}, Shape{20}, in, x)
+	})},
+}
+
+func masks(b *Builder, in Value) (Value, error) {
+	x, err := chain(b, in, Dense{Out: 33})
+	if err != nil {
+		return 0, err
+	}
+	return b.Add(maskOp{33}, Shape{33}, x)
+}
+
+// bits are all values and gradients of a batch that a pass leaves, by storage.
+type bits struct{ values, grads [][]uint32 }
+
+func newBits(m *Model) bits {
+	return bits{make([][]uint32, len(m.shapes)), make([][]uint32, len(m.shapes))}
+}
+
+// add appends those of the workspace's tile.
+func (b *bits) add(w *Workspace) {
+	for v := range w.values {
+		for _, x := range w.values[v].Data {
+			b.values[v] = append(b.values[v], math.Float32bits(x))
+		}
+		for _, x := range w.grads[v].Data {
+			b.grads[v] = append(b.grads[v], math.Float32bits(x))
+		}
+	}
+}
+
+// A sample's values and gradients have the same bits in whatever tile and
+// shard, whoever computes them, and from parameters packed or not.
+func TestSamplesDoNotDependOnTheTile(t *testing.T) {
+	cuts := [][][]int{ // tiles of shards
+		{{37}},
+		{{5, 7, 25}},
+		{{1, 1}, {1}, {9}, {3, 3, 3, 3}, {13}},
+		{{16}, {21}},
+		slices.Repeat([][]int{{1}}, 37),
+	}
+	simdtest.EachISA(t, func(t *testing.T) {
+		for name, layers := range uncoupled {
+			t.Run(name, func(t *testing.T) {
+				m, err := Compile(Shape{20, 31}, layers...)
+				require.NoError(t, err)
+				r := rand.New(rand.NewPCG(1, 1))
+				params, b := randomParams(r, m), randomBatch(r, m, 37)
+				var want bits
+				for _, cut := range cuts {
+					for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+						for _, packs := range []Packs{nil, packed(m, team, params.Values)} {
+							p := Pass{
+								Batch: b, Scale: 0.1, Train: true, Team: team, Params: params.Values, Packs: packs,
+								Seed: maskSeed, Step: maskStep,
+							}
+							got := runBits(m, p, cut, false)
+							if want.values == nil {
+								want = got
+							}
+							requireBits(t, want, got, "%v, workers %d, packed %v", cut, team.Workers(), packs != nil)
+							requireBits(t, want, runBits(m, p, cut, true), "%v, workers %d, the same parameters for each shard", cut, team.Workers())
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// runBits runs a batch tile by tile. Formed says that each shard is given
+// parameters of its own, which are those of the pass.
+func runBits(m *Model, p Pass, tiles [][]int, formed bool) bits {
+	all, first := newBits(m), 0
+	for _, sizes := range tiles {
+		p.Shards = shardsFrom(first, sizes...)
+		p.Losses = make([]float64, len(sizes))
+		if formed {
+			p.Perturb = make([]Perturb, len(m.nodes))
+			for i, n := range m.nodes {
+				p.Perturb[i] = Perturb{Kind: Formed, Params: slices.Repeat([][]float32{n.params.of(p.Params)}, len(sizes))}
+			}
+		}
+		w := m.NewWorkspace(backwardSize(p.Shards), nil)
+		w.poison()
+		w.Forward(&p)
+		w.Backward(&p)
+		all.add(w)
+		_, n := tile(p.Shards)
+		first += n
+	}
+	return all
+}
+
+func requireBits(t *testing.T, want, got bits, format string, args ...any) {
+	t.Helper()
+	for v := range want.values {
+		if !slices.Equal(want.values[v], got.values[v]) || !slices.Equal(want.grads[v], got.grads[v]) {
+			require.Failf(t, "not the same bits", "value %d, or its gradient: "+format, append([]any{v}, args...)...)
+		}
+	}
+}
+
+// A workspace computes the same whatever it computed before, in a larger tile
+// or a smaller one.
+func TestWorkspaceKeepsNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	m := mlp(t, true, 20, 33, 24, 10)
+	params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 40)
+	w := m.NewWorkspace(Size{Samples: 40, Shards: 4, Shard: 40, Backward: true}, nil)
+	run := func(w *Workspace, shards []Shard) (*sink, []float64) {
+		grads := newSink(m.Model, len(shards))
+		p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, len(shards))}
+		w.Forward(p)
+		w.Backward(p)
+		return grads, p.Losses
+	}
+	for _, sizes := range [][]int{{40}, {2, 3}, {9, 9, 9, 9}, {5}, {40}} {
+		shards := shardsFrom(0, sizes...)
+		grads, losses := run(w, shards)
+		fresh, freshLosses := run(m.NewWorkspace(backwardSize(shards), nil), shards)
+		assert.Equal(t, fresh.shards, grads.shards, "%v", sizes)
+		assert.Equal(t, freshLosses, losses, "%v", sizes)
+	}
+}
+
+// Workspaces share the model, the parameters and the packs.
+func TestWorkspacesRunAtOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	m := mlp(t, false, 20, 33, 10)
+	params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
+	packs := packed(m.Model, nil, params.Values)
+	late := m.NewLate(64, lateOps(m.Model))
+	alone := m.NewLate(64, lateOps(m.Model))
+	run := func(late *Late, first int) {
+		w := m.NewWorkspace(Size{Samples: 16, Shards: 2, Shard: 8, Backward: true}, late)
+		p := &Pass{Batch: b, Shards: shardsFrom(first, 8, 8), Scale: 1, Train: true, Params: params.Values, Packs: packs, Losses: make([]float64, 2)}
+		w.Forward(p)
+		w.Backward(p)
+	}
+	var all sync.WaitGroup
+	for first := 0; first < 64; first += 16 {
+		all.Go(func() { run(late, first) })
+		run(alone, first)
+	}
+	all.Wait()
+	assert.Equal(t, alone.values, late.values)
+	assert.Equal(t, alone.grads, late.grads)
+}
+
+// Forward alone needs no memory for gradients.
+func TestForwardAlone(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	m := mlp(t, true, 20, 33, 10)
+	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(1, 8, 9)
+	both := backwardSize(shards)
+	forward := both
+	forward.Backward = false
+	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
+	m.NewWorkspace(both, nil).Forward(p)
+	want := p.Losses
+	p.Losses = make([]float64, 2)
+	w := m.NewWorkspace(forward, nil)
+	w.Forward(p)
+	assert.Equal(t, want, p.Losses)
+	assert.Equal(t, 4*(17*(33+33+10)+2*(9+1)*33), w.Bytes(), "values, and what BatchNorm keeps")
+	assert.Equal(t, 2*4*(33+33+10), m.SampleBytes(), "values and gradients")
+}
+
+// Without Train, a pass tells the losses of the predictions.
+func TestForwardEvaluates(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	m := mlp(t, true, 20, 33, 10)
+	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(0, 1, 12, 7)
+	for i := range params.State {
+		params.State[i] = float32(0.5 + r.Float64())
+	}
+	outputs, err := m.Outputs(params, b.X)
+	require.NoError(t, err)
+	p := &Pass{Batch: b, Shards: shards, Scale: 1, Params: params.Values, State: params.State, Losses: make([]float64, len(shards))}
+	m.NewWorkspace(Size{Samples: 20, Shards: 3, Shard: 12}, nil).Forward(p)
+	for s, shard := range shards {
+		out := Tensor{N: 20, Shape: m.OutputShape(), Data: outputs}.Slice(shard.First, shard.N)
+		want := SoftmaxCrossEntropy{}.Apply(out, b.Slice(shard.First, shard.N), 1, Tensor{})
+		assert.Equal(t, want, p.Losses[s], "shard %d", s)
+	}
+}
+
+// In steady state, a step allocates nothing.
+func TestPassAllocatesNothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	residual, err := Compile(Shape{2, 3}, programs["residual"])
+	require.NoError(t, err)
+	for name, m := range map[string]twin{
+		"mlp":        mlp(t, false, 100, 120, 10),
+		"normalised": mlp(t, true, 100, 120, 10),
+		"residual":   {Model: residual},
+	} {
+		team := blas.NewTeam(2)
+		params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 64), shardsFrom(0, 21, 21, 22)
+		packs := packed(m.Model, team, params.Values)
+		a := newAscent(m, params, b, shards, team, packs)
+		late, grads := m.NewLate(64, lateOps(m.Model)), newSink(m.Model, len(shards))
+		g := make([]float32, m.NumParams())
+		w := m.NewWorkspace(backwardSize(shards), late)
+		stats := [][]float32{make([]float32, m.NumState()), make([]float32, m.NumState()), make([]float32, m.NumState())}
+		c := []float64{0.1, 0.1, 0.1}
+		for kind, perturb := range map[string][]Perturb{"same": nil, "formed": a.formed(c), "factored": a.factored(c)} {
+			p := a.pass
+			p.Perturb, p.Gradients, p.Stats = perturb, grads, stats
+			step := func() {
+				m.Pack(team, params.Values, packs)
+				w.Forward(&p)
+				w.Backward(&p)
+				for i, n := range m.nodes {
+					if _, ok := n.op.(Factored); ok {
+						w.GradNormSq(&p, i, 0, a.kept[i][:21*21])
+					}
+				}
+				late.Gradients(m.Model, team, b, g)
+				m.Commit(params.State, stats[0])
+			}
+			step()
+			assert.Less(t, testing.AllocsPerRun(10, step), 1.0, fmt.Sprintf("%s, %s", name, kind))
+		}
+	}
+}
