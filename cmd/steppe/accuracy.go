@@ -1,0 +1,36 @@
+package main
+
+import (
+	"math"
+	"slices"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+)
+
+// correct returns how many samples of a set the model classifies rightly.
+func correct(model *net.Model, params *net.Params, set *dataset.Set) (right int, err error) {
+	scores, err := model.Outputs(params, set.X)
+	if err != nil {
+		return 0, err
+	}
+	for i, label := range set.Labels {
+		sample := scores[i*set.Classes:][:set.Classes]
+		if slices.Index(sample, slices.Max(sample)) == int(label) {
+			right++
+		}
+	}
+	return right, nil
+}
+
+// chance returns what share of a set a classifier that has learned nothing may
+// well get right: that of the most frequent class, and two standard errors.
+func chance(set *dataset.Set) float64 {
+	counts := make([]int, set.Classes)
+	for _, label := range set.Labels {
+		counts[label]++
+	}
+	n := float64(set.Len())
+	p := float64(slices.Max(counts)) / n
+	return p + 2*math.Sqrt(p*(1-p)/n)
+}

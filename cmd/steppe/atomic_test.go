@@ -1,0 +1,87 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestAtomicFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "figures.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+
+	file, err := createAtomic(path)
+	require.NoError(t, err)
+	_, err = file.WriteString("new")
+	require.NoError(t, err)
+	assert.Equal(t, "old", read(t, path), "until it is whole")
+	file.discard()
+	assert.Equal(t, "old", read(t, path))
+	assert.Equal(t, []string{"figures.json"}, names(t, dir))
+
+	file, err = createAtomic(path)
+	require.NoError(t, err)
+	_, err = file.WriteString("new")
+	require.NoError(t, err)
+	require.NoError(t, file.commit())
+	file.discard()
+	assert.Equal(t, "new", read(t, path))
+	assert.Equal(t, []string{"figures.json"}, names(t, dir))
+	if runtime.GOOS != "windows" {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "as it was")
+	}
+}
+
+func TestAtomicFileThroughLink(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "figures.json"), filepath.Join(dir, "latest.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
+	if err := os.Symlink(path, link); err != nil {
+		t.Skip(err)
+	}
+	file, err := createAtomic(link)
+	require.NoError(t, err)
+	_, err = file.WriteString("new")
+	require.NoError(t, err)
+	require.NoError(t, file.commit())
+	assert.Equal(t, "new", read(t, path))
+	assert.Equal(t, []string{"figures.json", "latest.json"}, names(t, dir))
+}
+
+// What isn't a file must not be replaced by one, whoever runs the command.
+func TestAtomicFileRefuses(t *testing.T) {
+	dir := t.TempDir()
+	_, err := createAtomic(dir)
+	assert.ErrorContains(t, err, dir+" is not a regular file")
+	_, err = createAtomic(os.DevNull)
+	assert.Error(t, err)
+
+	missing := filepath.Join(dir, "missing", "figures.json")
+	_, err = createAtomic(missing)
+	assert.ErrorContains(t, err, "can't write "+missing+": ")
+	assert.ErrorIs(t, err, fs.ErrNotExist)
+	assert.Empty(t, names(t, dir))
+}
+
+func read(t *testing.T, path string) string {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}

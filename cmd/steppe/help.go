@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+)
+
+// aboutTables lists all methods, models and data for help texts.
+func aboutTables() string {
+	var b strings.Builder
+	b.WriteString("Methods:\n")
+	for _, m := range Methods {
+		about(&b, m.Name, m.About)
+	}
+	b.WriteString("\nModels:\n")
+	for _, m := range zoo.Models {
+		about(&b, m.Name, m.About)
+	}
+	b.WriteString("\nData:\n")
+	for _, s := range dataset.Sources {
+		about(&b, s.Name, s.About)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// about writes one row, which fits a terminal of 80 columns.
+func about(b *strings.Builder, name, about string) {
+	const indent = 20
+	for i, line := range strings.Split(text.WrapSoft(about, 79-indent), "\n") {
+		if i > 0 {
+			name = ""
+		}
+		fmt.Fprintf(b, "  %-*s%s\n", indent-2, name, strings.TrimRight(line, " "))
+	}
+}
+
+// defaults lists what the methods that have a value preset for it, as in
+// "sam 0.05, msam 0.05".
+func defaults(have func(Method) bool, value func(Method) any) string {
+	var list []string
+	for _, m := range Methods {
+		if have(m) {
+			list = append(list, fmt.Sprint(m.Name, " ", value(m)))
+		}
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+func newInfo() *cobra.Command {
+	return &cobra.Command{
+		Use:   "info",
+		Short: "Show what this CPU has, and how fast a core can be",
+		Long: `Show the CPU, its instruction sets, caches and cores, and the FMA ceiling of a
+core: multiply-adds on registers alone, which is what kernels are measured by.`,
+		Example: `  steppe info`,
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cpu := simd.Processor()
+			for _, line := range [][2]string{
+				{"CPU", oneLine(cpu.Name)},
+				{"instruction set", instructionSets()},
+				{"caches", caches(cpu)},
+				{"cores", fmt.Sprintf("%d physical, %d logical", cpu.PhysicalCores, cpu.LogicalCores)},
+				{"workers", fmt.Sprintf("%d by default", blas.DefaultWorkers())},
+				{"FMA ceiling", fmt.Sprintf("%s GFLOP/s a core, float32, measured now", significant(simd.FMACeiling()/1e9))},
+				{"version", version()},
+			} {
+				fmt.Fprintf(cmd.OutOrStdout(), "%-17s %s\n", line[0], line[1])
+			}
+			return nil
+		},
+	}
+}
+
+func instructionSets() string {
+	var names []string
+	for _, isa := range simd.Supported() {
+		names = append(names, isa.String())
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return fmt.Sprintf("%v, chosen of %s (set %s to lower it)", simd.Active(), strings.Join(names, ", "), simd.EnvVar)
+}
+
+func caches(cpu simd.CPU) string {
+	text := fmt.Sprintf("L1d %s and L2 %s a core", memory(cpu.L1D), memory(cpu.L2))
+	if cpu.L3 > 0 {
+		text += fmt.Sprintf(", L3 %s in all", memory(cpu.L3))
+	}
+	return text
+}

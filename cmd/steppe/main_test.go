@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// asCommand in the environment makes the test binary the command itself.
+const asCommand = "STEPPE_TEST_AS_COMMAND"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		main()
+	}
+	if err := simd.Err(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// steppe runs a command line in this process.
+func steppe(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return steppeIn(t, context.Background(), args...)
+}
+
+func steppeIn(t *testing.T, ctx context.Context, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(ctx, args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// child returns a command line that runs in a process of its own.
+func child(t *testing.T, args ...string) *exec.Cmd {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), self, args...)
+	cmd.Env = append(os.Environ(), asCommand+"=1")
+	return cmd
+}
+
+// countdown is a context that is done once Err has been asked a number of times,
+// which is once a step.
+type countdown struct {
+	context.Context
+	steps *int
+}
+
+func interruptedAfter(steps int) context.Context {
+	return countdown{context.Background(), &steps}
+}
+
+func (c countdown) Err() error {
+	if *c.steps--; *c.steps < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// halves is a folder of 64 training and 32 test images of 4x4 pixels, of which
+// either the left or the right half is bright. Blank, they are all dark, and
+// their labels can't be told.
+func halves(t *testing.T, blank bool) string {
+	dir := filepath.Join(t.TempDir(), "halves")
+	require.NoError(t, os.Mkdir(dir, 0o777))
+	for name, n := range map[string]int{"train": 64, "t10k": 32} {
+		images := header(3, n, 4, 4)
+		labels := header(1, n)
+		for i := range n {
+			label := i % 2
+			labels = append(labels, byte(label))
+			for pixel := range 16 {
+				bright := pixel%4/2 == label && !blank
+				images = append(images, map[bool]byte{true: 200, false: 0}[bright])
+			}
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-images-idx3-ubyte"), images, 0o666))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+"-labels-idx1-ubyte"), labels, 0o666))
+	}
+	return dir
+}
+
+func header(rank byte, dims ...int) []byte {
+	h := []byte{0, 0, 8, rank}
+	for _, d := range dims {
+		h = binary.BigEndian.AppendUint32(h, uint32(d))
+	}
+	return h
+}
+
+func TestErrors(t *testing.T) {
+	data := halves(t, false)
+	for _, test := range []struct{ line, want string }{
+		{"frob", `unknown command "frob" for "steppe"`},
+		{"bench --frob", "unknown flag: --frob (steppe bench --help lists the flags)"},
+		{"bench frob", `steppe bench takes flags only, got "frob"`},
+		{"train frob", `steppe train takes flags only, got "frob"`},
+		{"info frob", `steppe info takes flags only, got "frob"`},
+
+		{"bench --model frob", `unknown model "frob", want one of mlp`},
+		{"train --model frob", `unknown model "frob", want one of mlp`},
+		{"train --method frob", `unknown method "frob", want one of sgd, sam, msam`},
+		{"bench --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
+		{"train --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
+
+		{"bench --batch 0", "--batch is 0, want at least 1"},
+		{"bench --batch 1439", "--batch 1439 is more than the 1,438 training samples of digits"},
+		{"train --batch 65 --data " + data, "--batch 65 is more than the 64 training samples of halves"},
+		{"bench --shards 2,300", "300 shards are more than --batch 256 has samples"},
+		{"train --shards 65", "65 shards are more than --batch 64 has samples"},
+		{"bench --shards 0", "--shards has 0, want at least 1"},
+		{"train --shards -1", "--shards has -1, want at least 1"},
+		{"bench --workers 0", "--workers is 0, want at least 1"},
+		{"bench --rounds -1", "--rounds is -1, want at least 1, or 0 for the default"},
+		{"bench --rho 0", "--rho is 0, want a positive radius: without one all methods are SGD"},
+		{"bench --rho nan", "--rho is NaN, want a positive radius: without one all methods are SGD"},
+
+		{"train --method sgd --shards 8", "--shards 8 with --method sgd, which has 1 shard"},
+		{"train --method sam --shards 2", "--shards 2 with --method sam, which has 1 shard"},
+		{"train --method sgd --rho 0.1", "--rho 0.1 with --method sgd, which perturbs nothing"},
+		{"train --rho -1", "sam: Rho is -1, want a number that isn't negative"},
+		{"train --epochs 0", "--epochs is 0, want at least 1"},
+		{"train --lr -1", "sam: SGD.LR is -1, want a positive number"},
+		{"train --momentum 1", "sam: SGD.Momentum is 1, want 0 <= Momentum < 1"},
+	} {
+		t.Run(test.line, func(t *testing.T) {
+			code, stdout, stderr := steppe(t, strings.Fields(test.line)...)
+			assert.Equal(t, 1, code)
+			assert.Empty(t, stdout)
+			assert.True(t, strings.HasPrefix(stderr, "steppe: "), stderr)
+			assert.Contains(t, stderr, test.want)
+			assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+		})
+	}
+}
+
+func TestTypingErrorGetsSuggestion(t *testing.T) {
+	code, _, stderr := steppe(t, "bnech")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "Did you mean this?\n\tbench")
+}
+
+// An instruction set that isn't there fails every command.
+func TestBadISA(t *testing.T) {
+	for _, name := range []string{"info", "bench", "train"} {
+		t.Run(name, func(t *testing.T) {
+			cmd := child(t, name)
+			cmd.Env = append(cmd.Env, simd.EnvVar+"=mmx")
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			var exit *exec.ExitError
+			require.ErrorAs(t, cmd.Run(), &exit)
+			assert.Equal(t, 1, exit.ExitCode())
+			assert.Empty(t, stdout.String())
+			assert.Equal(t, `steppe: STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`+"\n", stderr.String())
+		})
+	}
+}
+
+// A real Ctrl-C, to a real process.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process can't send another one an interrupt")
+	}
+	for _, line := range [][]string{
+		{"bench", "--rounds", "1000000000", "--data", halves(t, false), "--batch", "16", "--shards", "2"},
+		{"train", "--epochs", "1000000000", "--data", halves(t, false)},
+	} {
+		t.Run(line[0], func(t *testing.T) {
+			cmd := child(t, line...)
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			require.NoError(t, cmd.Start())
+			lines := bufio.NewScanner(stdout)
+			require.True(t, lines.Scan(), "the header")
+			require.NoError(t, cmd.Process.Signal(os.Interrupt))
+			for lines.Scan() {
+			}
+			var exit *exec.ExitError
+			require.ErrorAs(t, cmd.Wait(), &exit)
+			assert.Equal(t, 130, exit.ExitCode())
+			assert.Equal(t, "steppe: interrupted\n", stderr.String())
+		})
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestOutputFails(t *testing.T) {
+	var stderr bytes.Buffer
+	assert.Equal(t, 1, run(t.Context(), []string{"info"}, fullDisk{}, &stderr))
+	assert.Equal(t, "steppe: no space left\n", stderr.String())
+}

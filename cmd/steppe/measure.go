@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// contender is a method that is being timed.
+type contender struct {
+	method  Method
+	shards  int
+	opt     *sam.Optimizer
+	seconds []float64 // of a step, by round
+}
+
+// step trains on a batch and returns the seconds that it took.
+func (c *contender) step(batch net.Batch) (float64, error) {
+	start := time.Now()
+	_, err := c.opt.Step(batch)
+	took := time.Since(start).Seconds()
+	if err != nil {
+		err = fmt.Errorf("%s: %w", c.method.with(c.shards), err)
+	}
+	return took, err
+}
+
+// warmups are rounds that don't count.
+const warmups = 2
+
+// timeInTurn times a step of each contender on each batch, until enough of it
+// is done. A round that ctx or an error cuts short isn't counted for anybody,
+// so that ratios of the same round can be taken.
+func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, live *progress) error {
+	seconds := make([]float64, len(contenders))
+	var start time.Time
+	round := -warmups
+	for batch := range batches {
+		if round == 0 {
+			start = time.Now()
+		}
+		for i, c := range contenders {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			// The untimed step brings back the memory that the others' steps have
+			// pushed out of the caches: in training nobody would have.
+			if _, err = c.step(batch); err != nil {
+				return err
+			}
+			if seconds[i], err = c.step(batch); err != nil {
+				return err
+			}
+		}
+		if round++; round <= 0 {
+			continue
+		}
+		for i, c := range contenders {
+			c.seconds = append(c.seconds, seconds[i])
+		}
+		done := enough(round, time.Since(start))
+		if done >= 1 {
+			return nil
+		}
+		live.set(int(done*liveParts), func() string { return fmt.Sprintf("round %d", round) })
+	}
+	return nil
+}
+
+// fullBatches returns batches of the same size without end, epoch after epoch.
+func fullBatches(set *dataset.Set, size int, seed uint64) iter.Seq[net.Batch] {
+	return func(yield func(net.Batch) bool) {
+		for epoch := uint64(0); ; epoch++ {
+			for batch := range set.Batches(size, seed, epoch) {
+				if batch.N == size && !yield(batch) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// median returns the median of x.
+func median(x []float64) float64 {
+	s := slices.Sorted(slices.Values(x))
+	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// medianRatio returns the median of x[i]/y[i].
+func medianRatio(x, y []float64) float64 {
+	ratios := make([]float64, len(x))
+	for i := range x {
+		ratios[i] = x[i] / y[i]
+	}
+	return median(ratios)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestVersion(t *testing.T) {
+	code, stdout, stderr := steppe(t, "--version")
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	assert.Regexp(t, `^steppe \S.*, `+runtime.Version()+` \w+/\w+\n$`, stdout)
+
+	assert.Equal(t, " 0123456789ab, modified", commit([]debug.BuildSetting{
+		{Key: "vcs.modified", Value: "true"}, {Key: "vcs.revision", Value: "0123456789abcdef"},
+	}))
+	assert.Empty(t, commit(nil))
+}
+
+func TestHelp(t *testing.T) {
+	for _, name := range []string{"", "bench", "train", "info"} {
+		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
+		assert.Zero(t, code)
+		assert.Empty(t, stderr)
+		assert.Contains(t, stdout, "Examples:\n  steppe "+name)
+		for _, line := range strings.Split(stdout, "\n") {
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
+		}
+	}
+}
+
+func TestHelpListsTables(t *testing.T) {
+	for _, name := range []string{"bench", "train"} {
+		_, stdout, _ := steppe(t, name, "--help")
+		for _, row := range []string{"sgd", "sam", "msam", "mlp", "digits", "synthetic:HxWxC", "FOLDER"} {
+			assert.Contains(t, stdout, "\n  "+row+" ", "%s --help", name)
+		}
+	}
+}
+
+// Every example of the help runs, if not for as long as it says.
+func TestExamples(t *testing.T) {
+	shorter := map[string][]string{
+		"bench": {"--rounds", "1", "--batch", "32"},
+		"train": {"--epochs", "1"},
+	}
+	t.Chdir(t.TempDir())
+	for _, cmd := range append(newRoot().Commands(), newRoot()) {
+		for _, line := range strings.Split(cmd.Example, "\n") {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.TrimSpace(line); line == "" {
+				continue
+			}
+			t.Run(line, func(t *testing.T) {
+				words := strings.Fields(line)
+				require.Equal(t, "steppe", words[0])
+				args := append(words[1:], shorter[words[1]]...)
+				code, stdout, stderr := steppe(t, args...)
+				assert.Zero(t, code, stderr)
+				assert.NotEmpty(t, stdout)
+				assert.Empty(t, stderr)
+			})
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// train is one run of the command.
+type train struct {
+	workload
+	methodName string
+	rho        float64
+	shards     int
+	epochs     int
+	base       sam.SGD
+
+	method Method
+	cfg    sam.Config
+	params *net.Params
+	opt    *sam.Optimizer
+
+	out  io.Writer
+	live *progress
+	done epoch // the last whole one
+}
+
+// epoch is what is known of one pass over the data.
+type epoch struct {
+	number  int // from 1 on
+	loss    float64
+	right   int // test samples
+	seconds float64
+}
+
+func newTrain() *cobra.Command {
+	t := &train{}
+	cmd := &cobra.Command{
+		Use:   "train",
+		Short: "Train a model, with the accuracy epoch by epoch",
+		Long: `Train a model and print train loss and test accuracy after each epoch. Ctrl-C
+ends the run after the step under way.
+
+` + aboutTables(),
+		Example: `  steppe train
+  steppe train --method sam --rho 0.1
+  steppe train --method msam --shards 16 --epochs 10 --seed 2`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			err := t.choose(cmd.Flags().Changed("rho"), cmd.Flags().Changed("shards"))
+			if err != nil {
+				return err
+			}
+			t.out = cmd.OutOrStdout()
+			return t.run(cmd.Context(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&t.methodName, "method", "msam", "`name` of the method")
+	flags.Float64Var(&t.rho, "rho", 0, "radius of the perturbation (default "+
+		defaults(Method.perturbs, func(m Method) any { return m.Preset.Rho })+")")
+	flags.IntVar(&t.shards, "shards", 0, "shards of a batch (default "+
+		defaults(Method.sharded, func(m Method) any { return m.Preset.Shards })+")")
+	t.addFlags(flags, 64)
+	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
+	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
+	flags.Float64Var(&t.base.Momentum, "momentum", 0.9, "momentum")
+	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 5e-4, "weight decay, outside the perturbation")
+	return cmd
+}
+
+// choose makes the configuration of the method, and of what was given beside
+// its preset.
+func (t *train) choose(rho, shards bool) (err error) {
+	if t.epochs < 1 {
+		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
+	}
+	if t.method, err = lookupMethod(t.methodName); err != nil {
+		return err
+	}
+	t.cfg = t.method.Preset
+	if rho {
+		if !t.method.perturbs() && t.rho != 0 {
+			return fmt.Errorf("--rho %v with --method %s, which perturbs nothing", t.rho, t.method.Name)
+		}
+		t.cfg.Rho = t.rho
+	}
+	if shards {
+		if !t.method.sharded() && t.shards != 1 {
+			return fmt.Errorf("--shards %d with --method %s, which has 1 shard", t.shards, t.method.Name)
+		}
+		t.cfg.Shards = t.shards
+	}
+	return nil
+}
+
+func (t *train) run(ctx context.Context, stderr io.Writer) error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	if err := t.checkShards(t.cfg.Shards); err != nil {
+		return err
+	}
+	if err := t.open(); err != nil {
+		return err
+	}
+	t.cfg.Base, t.cfg.Batch, t.cfg.Seed, t.cfg.Workers = t.base, t.batch, t.seed, t.workers
+	t.params = t.model.Init(t.seed)
+	var err error
+	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
+		return err
+	}
+
+	t.printHeader()
+	t.live = newProgress(stderr, t.epochs*t.train.Len())
+	defer t.live.clear()
+	for number := 1; number <= t.epochs; number++ {
+		e, err := t.epoch(ctx, number)
+		t.live.clear()
+		if errors.Is(err, context.Canceled) {
+			t.printInterrupted(number)
+		}
+		if err != nil {
+			return err
+		}
+		t.done = e
+		t.printEpoch(e)
+	}
+	t.printResult()
+	return nil
+}
+
+// epoch trains on all the data once, and tests.
+func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
+	e := epoch{number: number}
+	start := time.Now()
+	samples, batch := 0, 0
+	for b := range t.train.Batches(t.batch, t.seed, uint64(number-1)) {
+		if err := ctx.Err(); err != nil {
+			return e, err
+		}
+		batch++
+		stats, err := t.opt.Step(b)
+		if err != nil {
+			return e, fmt.Errorf("epoch %d, batch %d: %w", number, batch, err)
+		}
+		e.loss += stats.Loss * float64(b.N)
+		samples += b.N
+		t.live.set((number-1)*t.train.Len()+samples, func() string {
+			return fmt.Sprintf("epoch %d, loss %.4f", number, e.loss/float64(samples))
+		})
+	}
+	e.seconds = time.Since(start).Seconds()
+	e.loss /= float64(samples)
+	var err error
+	e.right, err = correct(t.model, t.params, t.test)
+	return e, err
+}
+
+func (t *train) printHeader() {
+	method := t.method.with(t.cfg.Shards)
+	if t.method.perturbs() {
+		method += fmt.Sprintf(", rho %v", t.cfg.Rho)
+	}
+	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),
+		count(t.train.Len()), plural(t.test.Len(), "test sample"), t.train.Shape)
+	fmt.Fprintf(t.out, "%s, batch %d, lr %v, momentum %v, decay %v\n", method,
+		t.batch, t.base.LR, t.base.Momentum, t.base.WeightDecay)
+	fmt.Fprintf(t.out, "%s, seed %d\n\n", t.machine(), t.seed)
+	fmt.Fprintln(t.out, "epoch   train loss   test accuracy   seconds   images/s")
+}
+
+func (t *train) printEpoch(e epoch) {
+	fmt.Fprintf(t.out, "%5d   %10.4f   %12.2f%%   %7.3f   %8s\n",
+		e.number, e.loss, 100*t.accuracy(e), e.seconds, rate(float64(t.train.Len())/e.seconds))
+}
+
+// printResult says what has come of it, and if that is nothing.
+func (t *train) printResult() {
+	accuracy := t.accuracy(t.done)
+	fmt.Fprintf(t.out, "\nTest accuracy %.2f%% (%s of %s) after %s.\n",
+		100*accuracy, count(t.done.right), count(t.test.Len()), plural(t.done.number, "epoch"))
+	if accuracy <= chance(t.test) {
+		fmt.Fprintln(t.out, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
+			"A smaller --lr or --rho, or fewer --shards, may help.")
+	}
+}
+
+func (t *train) printInterrupted(number int) {
+	fmt.Fprintf(t.out, "\nInterrupted in epoch %d.", number)
+	if t.done.number > 0 {
+		fmt.Fprintf(t.out, " Test accuracy %.2f%% after %s.", 100*t.accuracy(t.done), plural(t.done.number, "epoch"))
+	}
+	fmt.Fprintln(t.out)
+}
+
+func (t *train) accuracy(e epoch) float64 { return float64(e.right) / float64(t.test.Len()) }

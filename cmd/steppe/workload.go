@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// workload is what bench and train share: a model, data, and how much of them
+// at a time.
+type workload struct {
+	modelName string
+	dataSpec  string
+	batch     int
+	seed      uint64
+	workers   int
+
+	model       *net.Model
+	train, test *dataset.Set
+}
+
+func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
+	flags.StringVar(&w.modelName, "model", "mlp", "`name` of the model")
+	flags.StringVar(&w.dataSpec, "data", "digits", "`name` or folder of the data")
+	flags.IntVar(&w.batch, "batch", batch, "samples of a batch")
+	flags.Uint64Var(&w.seed, "seed", 1, "seed of the parameters and of the data's order")
+	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "goroutines that compute")
+}
+
+// check returns what is wrong with the flags.
+func (w *workload) check() error {
+	if w.batch < 1 {
+		return fmt.Errorf("--batch is %d, want at least 1", w.batch)
+	}
+	if w.workers < 1 {
+		return fmt.Errorf("--workers is %d, want at least 1", w.workers)
+	}
+	return nil
+}
+
+// open makes the model and reads the data.
+func (w *workload) open() error {
+	row, err := zoo.Lookup(w.modelName) // before the data, which may take long
+	if err != nil {
+		return err
+	}
+	if w.train, w.test, err = dataset.Open(w.dataSpec); err != nil {
+		return err
+	}
+	if n := w.train.Len(); w.batch > n {
+		return fmt.Errorf("--batch %d is more than the %s training samples of %s", w.batch, count(n), w.dataName())
+	}
+	w.model, err = row.Compile(w.train.Shape, w.train.Classes)
+	return err
+}
+
+// dataName is the data set's name without the part that is trained on.
+func (w *workload) dataName() string { return strings.TrimSuffix(w.train.Name, "/train") }
+
+// checkShards returns an error if a batch can't have that many shards.
+func (w *workload) checkShards(shards int) error {
+	switch {
+	case shards < 1:
+		return fmt.Errorf("--shards has %d, want at least 1", shards)
+	case shards > w.batch:
+		return fmt.Errorf("%d shards are more than --batch %d has samples", shards, w.batch)
+	}
+	return nil
+}
+
+// machine says what the work is done by.
+func (w *workload) machine() string {
+	cpu := simd.Processor()
+	return fmt.Sprintf("%s, %v, %s on %s", oneLine(cpu.Name), simd.Active(),
+		plural(w.workers, "worker"), plural(cpu.PhysicalCores, "core"))
+}
