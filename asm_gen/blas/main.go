@@ -123,6 +123,9 @@ func (t tile) multiply() {
 	for v := range t.vectors {
 		VMOVUPS(avx.Ptr(b, 4*t.Lanes*v), t.b(v))
 	}
+	for line := 0; line < 4*t.Lanes*t.vectors; line += 64 {
+		PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
+	}
 	for i := range t.rows {
 		element := t.spare(i)
 		VBROADCASTSS(row(i), element)
