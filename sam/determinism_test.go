@@ -14,6 +14,10 @@ import (
 // together or apart, on any number of processors, makes the same weights.
 func TestSchedulesChangeNoBit(t *testing.T) {
 	const batch = 70
+	schedules := 20
+	if testing.Short() {
+		schedules = 7
+	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, sub := range subjects(t) {
 			for name, force := range arithmetics {
@@ -21,7 +25,7 @@ func TestSchedulesChangeNoBit(t *testing.T) {
 					t.Run(fmt.Sprintf("%s/%s/shards=%d", sub.name, name, shards), func(t *testing.T) {
 						var want []float32
 						var from string
-						for schedule := range 20 {
+						for schedule := range schedules {
 							f := force
 							f.ShardsPerTile = schedule % 7
 							f.Together = schedule%3 == 2

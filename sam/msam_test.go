@@ -71,6 +71,10 @@ func TestGradientAgainstOracle(t *testing.T) {
 // oracle as float32 makes it.
 func TestFactoredEqualsFormed(t *testing.T) {
 	const batch = 64
+	steps := 201
+	if testing.Short() {
+		steps = 51
+	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, sub := range subjects(t) {
 			for _, shards := range []int{1, 4, 12} {
@@ -86,7 +90,7 @@ func TestFactoredEqualsFormed(t *testing.T) {
 					require.NoError(t, err)
 					formed, err := New(sub.model, params, config(Formed))
 					require.NoError(t, err)
-					for step := range 201 {
+					for step := range steps {
 						b := data(step)
 						if step%50 == 0 {
 							_, err := formed.gradient(b)
