@@ -6,18 +6,22 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// product is one matrix product on its way through the driver:
-// C = alpha*A*B + beta*C + bias.
-type product struct {
+// operation is one matrix product: C = alpha*A*B + beta*C + bias.
+type operation struct {
 	*table
 	m, n, k     int
 	a, b, c     view
 	alpha, beta float32
 	bias        []float32 // nil for none
 	packedB     *PackedB  // nil to pack as needed
+}
 
+// product is an operation on its way through the driver.
+type product struct {
+	operation
 	cut   cut
 	parts int
+
 	// Kept for the next product:
 	buffers []buffers      // a part's
 	team    *parallel.Team // of all cores, for callers who bring none
@@ -41,41 +45,69 @@ var (
 	idle      []*product
 )
 
-func newProduct() *product {
+func newProduct(o operation) *product {
 	idleMutex.Lock()
 	defer idleMutex.Unlock()
 	if last := len(idle) - 1; last >= 0 {
 		p := idle[last]
 		idle = idle[:last]
-		p.table = active()
+		p.operation = o
 		return p
 	}
-	return &product{table: active()}
+	return &product{operation: o}
 }
 
 func (p *product) release() {
-	*p = product{buffers: p.buffers, team: p.team} // keep no reference to the caller's memory
+	p.operation = operation{} // keep no reference to the caller's memory
 	idleMutex.Lock()
 	idle = append(idle, p)
 	idleMutex.Unlock()
 }
 
-// run computes the product on the team.
-func (p *product) run(team *parallel.Team) {
-	if p.m == 0 || p.n == 0 {
+// run computes the operation on a team: its caller's, or, where ownTeam says
+// so, on all cores.
+func (o operation) run(team *parallel.Team, ownTeam bool) {
+	if o.m == 0 || o.n == 0 {
 		return
 	}
-	if p.alpha == 0 {
-		p.k = 0 // A and B are not read
+	if o.alpha == 0 {
+		o.k = 0 // A and B are not read
 	}
-	if p.packedB != nil && p.packedB.table != p.table {
-		panic("blas: B was packed under another instruction set")
+	if o.direct() {
+		o.compute()
+		return
+	}
+	p := newProduct(o)
+	if ownTeam && p.work() >= p.aloneBelow {
+		if p.team == nil {
+			p.team = parallel.NewTeam(parallel.DefaultWorkers())
+		}
+		team = p.team
 	}
 	p.divide(team.Workers())
 	for len(p.buffers) < p.parts {
 		p.buffers = append(p.buffers, buffers{})
 	}
 	team.Run(p.parts, p)
+	p.release()
+}
+
+// work is the multiply-adds of the operation.
+func (o *operation) work() int { return o.m * o.n * o.k }
+
+// direct reports whether the operation is so small that it is best computed
+// at once, with no block, no packing and no team.
+func (o *operation) direct() bool {
+	return o.work() <= o.directUpTo && o.k <= o.kc && o.packedB == nil && (o.k == 0 || o.b.col == 1 && (o.masksB || o.n%o.nr == 0))
+}
+
+// compute computes a direct operation: as block does, with one block of each.
+func (o *operation) compute() {
+	a := aBlock{o.a.p, o.a.row, o.a.col, o.a.row}
+	for j := 0; j < o.n; {
+		b := bPanel{o.b.at(0, j), o.b.row}
+		j += o.panel(a, b, o.m, o.n-j, o.n-j, o.k, o.c.from(0, j), o.beta, biasAt(o.bias, j))
+	}
 }
 
 // divide decides in how many parts C is computed, and how it is cut. Parts
@@ -84,7 +116,7 @@ func (p *product) run(team *parallel.Team) {
 // block of A once.
 func (p *product) divide(workers int) {
 	p.parts = 1
-	if workers == 1 || p.m*p.n*p.k < p.aloneBelow {
+	if workers == 1 || p.work() < p.aloneBelow {
 		return
 	}
 	panels := (p.n + p.nr - 1) / p.nr
@@ -132,26 +164,38 @@ func (p *product) block(i0, i1, j0, j1 int, buf *buffers) {
 			for ic := i0; ic < i1; ic += p.mc { // LOOP 3
 				rows := min(p.mc, i1-ic)
 				a := p.rowsOfA(ic, rows, l0, l1, cols, buf)
-				for jr := 0; jr < cols; jr += p.nr { // LOOP 2
-					p.panel(a, b.panel(jr), rows, min(p.nr, cols-jr), l1-l0, p.c.from(ic, jc+jr), beta, biasAt(bias, jc+jr))
+				for jr := 0; jr < cols; { // LOOP 2
+					jr += p.panel(a, b.panel(jr), rows, cols-jr, max(0, b.whole-jr), l1-l0, p.c.from(ic, jc+jr), beta, biasAt(bias, jc+jr))
 				}
 			}
 		}
 	}
 }
 
-// panel computes rows of one panel of C: LOOP 1, which runs in assembly. The
-// rows are shared out evenly over the fewest tiles, so there are tiles of at
-// most two heights.
-func (p *product) panel(a aBlock, b bPanel, rows, cols, k int, c view, beta float32, bias *float32) {
-	tiles := (rows + p.mr() - 1) / p.mr()
+// panel computes rows of one panel of C: LOOP 1, which runs in assembly. It
+// returns the panel's columns: those of a tile, or of what is left, or, for few
+// rows, as many more as a wide kernel takes and B has in place. The rows are
+// shared out evenly over the fewest tiles, so there are tiles of at most two
+// heights.
+func (o *operation) panel(a aBlock, b bPanel, rows, left, inPlace, k int, c view, beta float32, bias *float32) (cols int) {
+	if rows <= len(o.wide) {
+		for _, w := range o.wide[rows-1] {
+			if w.columns <= inPlace {
+				w.kernel(1, w.columns, k, a.p, a.row, a.col, 0, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
+				return w.columns
+			}
+		}
+	}
+	cols = min(o.nr, left)
+	tiles := (rows + o.mr() - 1) / o.mr()
 	height, taller := rows/tiles, rows%tiles
 	if taller > 0 {
-		p.tile[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, p.alpha, beta, bias)
+		o.tile[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
 		done := taller * (height + 1)
 		a.p, c = at(a.p, done*a.next), c.from(done, 0)
 	}
-	p.tile[height-1](tiles-taller, cols, k, a.p, a.row, a.col, height*a.next, b.p, b.row, c.p, c.row, p.alpha, beta, bias)
+	o.tile[height-1](tiles-taller, cols, k, a.p, a.row, a.col, height*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
+	return cols
 }
 
 func biasAt(bias []float32, j int) *float32 {

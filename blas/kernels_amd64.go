@@ -4,6 +4,8 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
+// The sizes were measured on a Zen 4 core (1 MiB L2, 32 MiB L3 shared);
+// docs/KERNELS.md has the figures.
 var tables = [simd.NumISA]table{
 	simd.Generic: generic,
 	simd.AVX2: {
@@ -11,10 +13,17 @@ var tables = [simd.NumISA]table{
 			sgemm1AVX2, sgemm2AVX2, sgemm3AVX2, sgemm4AVX2, sgemm5AVX2, sgemm6AVX2,
 		},
 		nr: 16,
-		kc: 384,
-		mc: 192,
+		wide: [][]wideTile{
+			{{64, sgemmWide1x64AVX2}, {32, sgemmWide1x32AVX2}},
+			{{32, sgemmWide2x32AVX2}},
+			{{32, sgemmWide3x32AVX2}},
+		},
+
+		kc: 512,
+		mc: 240,
 		nc: 2048,
 
+		directUpTo: 1 << 18,
 		packRows:   48,
 		copyA:      512,
 		aloneBelow: 1 << 20,
@@ -27,11 +36,20 @@ var tables = [simd.NumISA]table{
 			sgemm1AVX512, sgemm2AVX512, sgemm3AVX512, sgemm4AVX512, sgemm5AVX512, sgemm6AVX512,
 			sgemm7AVX512, sgemm8AVX512, sgemm9AVX512, sgemm10AVX512, sgemm11AVX512, sgemm12AVX512,
 		},
-		nr: 32,
-		kc: 384,
+		nr:     32,
+		masksB: true,
+		wide: [][]wideTile{
+			{{256, sgemmWide1x256AVX512}, {128, sgemmWide1x128AVX512}, {64, sgemmWide1x64AVX512}},
+			{{128, sgemmWide2x128AVX512}, {64, sgemmWide2x64AVX512}},
+			{{128, sgemmWide3x128AVX512}, {64, sgemmWide3x64AVX512}},
+			{{64, sgemmWide4x64AVX512}},
+		},
+
+		kc: 512,
 		mc: 240,
 		nc: 2048,
 
+		directUpTo: 1 << 18,
 		packRows:   48,
 		copyA:      1024,
 		aloneBelow: 1 << 20,

@@ -16,6 +16,7 @@ var tables = [simd.NumISA]table{
 		mc: 240,
 		nc: 2040,
 
+		directUpTo: 1 << 18,
 		packRows:   48,
 		copyA:      1024,
 		aloneBelow: 1 << 20,

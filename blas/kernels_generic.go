@@ -11,6 +11,7 @@ var generic = table{
 	mc:   64,
 	nc:   1024,
 
+	directUpTo: 1 << 18,
 	packRows:   8,
 	copyA:      1024,
 	aloneBelow: 1 << 16,

@@ -48,14 +48,17 @@ func MatMul(team *Team, c, a, b Mat, opt Options) {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d columns", len(opt.Bias), c.Cols))
 	}
 
-	p := newProduct()
-	p.m, p.n, p.k = c.Rows, c.Cols, a.Cols
-	p.a, p.b, p.c = a.view(), b.view(), c.view()
-	p.alpha, p.beta = 1, 0
-	if opt.Accumulate {
-		p.beta = 1
+	o := operation{
+		table: active(),
+		m:     c.Rows, n: c.Cols, k: a.Cols,
+		a: a.view(), b: b.view(), c: c.view(),
+		alpha: 1, bias: opt.Bias, packedB: opt.PackedB,
 	}
-	p.bias, p.packedB = opt.Bias, opt.PackedB
-	p.run(team)
-	p.release()
+	if opt.Accumulate {
+		o.beta = 1
+	}
+	if o.packedB != nil && o.packedB.table != o.table {
+		panic("blas: B was packed under another instruction set")
+	}
+	o.run(team, false)
 }

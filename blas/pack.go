@@ -39,8 +39,8 @@ func (b bPanels) panel(j int) bPanel {
 
 // panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
 // multiplied with rows rows of A. Packing pays from packRows rows on; below,
-// and if B's rows are contiguous, whole panels are read in place, and only the
-// last, ragged one is packed, so that no kernel reads beyond a row of B.
+// and if B's rows are contiguous, panels are read in place, but for a ragged
+// last one where kernels don't mask it.
 func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
 	k := l1 - l0
 	b := bPanels{nr: p.nr}
@@ -52,7 +52,10 @@ func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
 		return b
 	}
 	if p.b.col == 1 && rows < p.packRows {
-		b.whole = cols / p.nr * p.nr
+		b.whole = cols
+		if !p.masksB {
+			b.whole = cols / p.nr * p.nr
+		}
 		b.place = p.b.from(l0, jc)
 	}
 	if b.whole < cols {

@@ -1,10 +1,6 @@
 package blas
 
-import (
-	"gonum.org/v1/gonum/blas"
-
-	"github.com/steppe-ml/steppe/internal/parallel"
-)
+import "gonum.org/v1/gonum/blas"
 
 // Transpose says whether an operand is used as it is or transposed. It is
 // gonum's type.
@@ -69,15 +65,12 @@ func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b
 	if transB {
 		B = B.T()
 	}
-	p := newProduct()
-	p.m, p.n, p.k = m, n, k
-	p.alpha, p.beta = alpha, beta
-	p.a, p.b, p.c = A.view(), B.view(), view{&c[0], ldc, 1}
-	if p.team == nil && p.m*p.n*p.k >= p.aloneBelow {
-		p.team = parallel.NewTeam(parallel.DefaultWorkers())
-	}
-	p.run(p.team)
-	p.release()
+	operation{
+		table: active(),
+		m:     m, n: n, k: k,
+		a: A.view(), b: B.view(), c: view{&c[0], ldc, 1},
+		alpha: alpha, beta: beta,
+	}.run(nil, true)
 }
 
 func isTrans(t Transpose) bool {

@@ -22,6 +22,18 @@ func sgemm5AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile i
 // sgemm6AVX2 is a tileKernel for tiles of 6 rows and up to 16 columns.
 func sgemm6AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
 
+// sgemmWide1x64AVX2 is a tileKernel for tiles of 1 rows and just 64 columns.
+func sgemmWide1x64AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide1x32AVX2 is a tileKernel for tiles of 1 rows and just 32 columns.
+func sgemmWide1x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide2x32AVX2 is a tileKernel for tiles of 2 rows and just 32 columns.
+func sgemmWide2x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide3x32AVX2 is a tileKernel for tiles of 3 rows and just 32 columns.
+func sgemmWide3x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
 // copyRowsAVX2 copies rows of 16 floats, srcRow floats apart, one behind the other.
 func copyRowsAVX2(rows int, src *float32, srcRow int, dst *float32)
 

@@ -24,29 +24,37 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
+	MOVQ       bRow+64(FP), DI
+	SHLQ       $0x02, DI
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000004, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -93,29 +101,37 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
+	MOVQ       bRow+64(FP), DI
+	SHLQ       $0x02, DI
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y2
 	VMOVUPS      32(CX), Y3
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000004, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -169,26 +185,34 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
+	MOVQ       bRow+64(FP), DI
+	SHLQ       $0x02, DI
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y1
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000004, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y1
 	VMULPS       Y1, Y0, Y0
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -283,36 +307,44 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(DI*1), Y7
+	VBROADCASTSS (AX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000008, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -371,36 +403,44 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(DI*1), Y7
+	VBROADCASTSS (AX)(R8*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000008, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -467,31 +507,39 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y2
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(DI*1), Y4
+	VBROADCASTSS (AX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000008, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -562,34 +610,40 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(DI*1), Y9
+	VBROADCASTSS (AX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(DI*2), Y10
+	VBROADCASTSS (AX)(R8*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000000c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -597,6 +651,8 @@ twoSummed:
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -667,34 +723,40 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(DI*1), Y9
+	VBROADCASTSS (AX)(R8*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(DI*2), Y10
+	VBROADCASTSS (AX)(R8*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000000c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -702,6 +764,8 @@ raggedSummed:
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -781,34 +845,42 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y3
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(DI*1), Y5
+	VBROADCASTSS (AX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(DI*2), Y6
+	VBROADCASTSS (AX)(R8*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000000c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y3
 	VMULPS       Y3, Y0, Y0
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -889,38 +961,44 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(DI*1), Y11
+	VBROADCASTSS (AX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(DI*2), Y12
+	VBROADCASTSS (AX)(R8*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R8*1), Y13
+	VBROADCASTSS (AX)(R9*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -930,6 +1008,8 @@ twoSummed:
 	VMULPS       Y8, Y5, Y5
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1012,38 +1092,44 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(DI*1), Y11
+	VBROADCASTSS (AX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(DI*2), Y12
+	VBROADCASTSS (AX)(R8*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R8*1), Y13
+	VBROADCASTSS (AX)(R9*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -1053,6 +1139,8 @@ raggedSummed:
 	VMULPS       Y8, Y5, Y5
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -1145,38 +1233,46 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y4
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(DI*1), Y6
+	VBROADCASTSS (AX)(R8*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(DI*2), Y7
+	VBROADCASTSS (AX)(R8*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R8*1), Y8
+	VBROADCASTSS (AX)(R9*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -1267,41 +1363,47 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(DI*1), Y13
+	VBROADCASTSS (AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(DI*2), Y14
+	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R8*1), Y15
+	VBROADCASTSS (AX)(R9*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(DI*4), Y12
+	VBROADCASTSS (AX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000014, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -1313,6 +1415,8 @@ twoSummed:
 	VMULPS       Y10, Y7, Y7
 	VMULPS       Y10, Y8, Y8
 	VMULPS       Y10, Y9, Y9
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1407,41 +1511,47 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(DI*1), Y13
+	VBROADCASTSS (AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(DI*2), Y14
+	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R8*1), Y15
+	VBROADCASTSS (AX)(R9*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(DI*4), Y12
+	VBROADCASTSS (AX)(R8*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000014, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -1453,6 +1563,8 @@ raggedSummed:
 	VMULPS       Y10, Y7, Y7
 	VMULPS       Y10, Y8, Y8
 	VMULPS       Y10, Y9, Y9
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -1558,41 +1670,49 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y5
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(DI*1), Y7
+	VBROADCASTSS (AX)(R8*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(DI*2), Y8
+	VBROADCASTSS (AX)(R8*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(R9*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(DI*4), Y10
+	VBROADCASTSS (AX)(R8*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000014, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y5
 	VMULPS       Y5, Y0, Y0
 	VMULPS       Y5, Y1, Y1
 	VMULPS       Y5, Y2, Y2
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y5, Y4, Y4
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -1693,45 +1813,51 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(DI*1), Y15
+	VBROADCASTSS (AX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (AX)(DI*2), Y14
+	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R8*1), Y15
+	VBROADCASTSS (AX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (AX)(DI*4), Y14
+	VBROADCASTSS (AX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000018, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -1745,6 +1871,8 @@ twoSummed:
 	VMULPS       Y12, Y9, Y9
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1851,45 +1979,51 @@ ragged:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         raggedSummed
 
 raggedK:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(DI*1), Y15
+	VBROADCASTSS (AX)(R8*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (AX)(DI*2), Y14
+	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R8*1), Y15
+	VBROADCASTSS (AX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (AX)(DI*4), Y14
+	VBROADCASTSS (AX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000018, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          raggedK
 
 raggedSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          raggedScaled
 	VBROADCASTSS alpha+88(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -1903,6 +2037,8 @@ raggedSummed:
 	VMULPS       Y12, Y9, Y9
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
+
+raggedScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -2021,38 +2157,44 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
 	VMOVUPS      (CX), Y6
-	PREFETCHT0   (CX)(SI*8)
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(DI*1), Y8
+	VBROADCASTSS (AX)(R8*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(DI*2), Y9
+	VBROADCASTSS (AX)(R8*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (AX)(R9*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(DI*4), Y11
+	VBROADCASTSS (AX)(R8*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(R10*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000018, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -2060,6 +2202,8 @@ singleSummed:
 	VMULPS       Y6, Y3, Y3
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
+
+singleScaled:
 	MOVQ         n+8(FP), AX
 	LEAQ         mask<>+0(SB), CX
 	MOVQ         $0x00000010, DX
@@ -2123,6 +2267,494 @@ singleUnbiased:
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
 	JNZ        single
+	VZEROUPPER
+	RET
+
+// func sgemmWide1x64AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemmWide1x64AVX2(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  (CX), Y8, Y0
+	VFMADD231PS  32(CX), Y8, Y1
+	VFMADD231PS  64(CX), Y8, Y2
+	VFMADD231PS  96(CX), Y8, Y3
+	VFMADD231PS  128(CX), Y8, Y4
+	VFMADD231PS  160(CX), Y8, Y5
+	VFMADD231PS  192(CX), Y8, Y6
+	VFMADD231PS  224(CX), Y8, Y7
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y8, Y0
+	VFMADD231PS  32(CX), Y8, Y1
+	VFMADD231PS  64(CX), Y8, Y2
+	VFMADD231PS  96(CX), Y8, Y3
+	VFMADD231PS  128(CX), Y8, Y4
+	VFMADD231PS  160(CX), Y8, Y5
+	VFMADD231PS  192(CX), Y8, Y6
+	VFMADD231PS  224(CX), Y8, Y7
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Y8
+	VMOVUPS 32(CX), Y9
+	VMOVUPS 64(CX), Y10
+	VMOVUPS 96(CX), Y11
+	VMOVUPS 128(CX), Y12
+	VMOVUPS 160(CX), Y13
+	VMOVUPS 192(CX), Y14
+	VMOVUPS 224(CX), Y15
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y12, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y14, Y6, Y6
+	VADDPS  Y15, Y7, Y7
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	VMOVUPS Y4, 128(CX)
+	VMOVUPS Y5, 160(CX)
+	VMOVUPS Y6, 192(CX)
+	VMOVUPS Y7, 224(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide1x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemmWide1x32AVX2(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  (CX), Y4, Y0
+	VFMADD231PS  32(CX), Y4, Y1
+	VFMADD231PS  64(CX), Y4, Y2
+	VFMADD231PS  96(CX), Y4, Y3
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y4, Y0
+	VFMADD231PS  32(CX), Y4, Y1
+	VFMADD231PS  64(CX), Y4, Y2
+	VFMADD231PS  96(CX), Y4, Y3
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Y4
+	VMOVUPS 32(CX), Y5
+	VMOVUPS 64(CX), Y6
+	VMOVUPS 96(CX), Y7
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide2x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemmWide2x32AVX2(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Y8
+	VBROADCASTSS (AX)(DI*1), Y9
+	VMOVUPS      (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      32(CX), Y11
+	VFMADD231PS  Y11, Y8, Y1
+	VFMADD231PS  Y11, Y9, Y5
+	VMOVUPS      64(CX), Y12
+	VFMADD231PS  Y12, Y8, Y2
+	VFMADD231PS  Y12, Y9, Y6
+	VMOVUPS      96(CX), Y13
+	VFMADD231PS  Y13, Y8, Y3
+	VFMADD231PS  Y13, Y9, Y7
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y8, Y0
+	VFMADD231PS  32(CX), Y8, Y1
+	VFMADD231PS  64(CX), Y8, Y2
+	VFMADD231PS  96(CX), Y8, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y4
+	VFMADD231PS  32(CX), Y8, Y5
+	VFMADD231PS  64(CX), Y8, Y6
+	VFMADD231PS  96(CX), Y8, Y7
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Y8
+	VMOVUPS 32(CX), Y9
+	VMOVUPS 64(CX), Y10
+	VMOVUPS 96(CX), Y11
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y11, Y3, Y3
+	VADDPS  Y8, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	VADDPS  Y10, Y6, Y6
+	VADDPS  Y11, Y7, Y7
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	VMOVUPS Y6, 64(CX)
+	VMOVUPS Y7, 96(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide3x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemmWide3x32AVX2(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Y12
+	VBROADCASTSS (AX)(DI*1), Y13
+	VBROADCASTSS (AX)(DI*2), Y14
+	VMOVUPS      (CX), Y15
+	VFMADD231PS  Y15, Y12, Y0
+	VFMADD231PS  Y15, Y13, Y4
+	VFMADD231PS  Y15, Y14, Y8
+	VMOVUPS      32(CX), Y15
+	VFMADD231PS  Y15, Y12, Y1
+	VFMADD231PS  Y15, Y13, Y5
+	VFMADD231PS  Y15, Y14, Y9
+	VMOVUPS      64(CX), Y15
+	VFMADD231PS  Y15, Y12, Y2
+	VFMADD231PS  Y15, Y13, Y6
+	VFMADD231PS  Y15, Y14, Y10
+	VMOVUPS      96(CX), Y15
+	VFMADD231PS  Y15, Y12, Y3
+	VFMADD231PS  Y15, Y13, Y7
+	VFMADD231PS  Y15, Y14, Y11
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y12, Y0
+	VFMADD231PS  32(CX), Y12, Y1
+	VFMADD231PS  64(CX), Y12, Y2
+	VFMADD231PS  96(CX), Y12, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y4
+	VFMADD231PS  32(CX), Y12, Y5
+	VFMADD231PS  64(CX), Y12, Y6
+	VFMADD231PS  96(CX), Y12, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y8
+	VFMADD231PS  32(CX), Y12, Y9
+	VFMADD231PS  64(CX), Y12, Y10
+	VFMADD231PS  96(CX), Y12, Y11
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Y12
+	VMOVUPS 32(CX), Y13
+	VMOVUPS 64(CX), Y14
+	VMOVUPS 96(CX), Y15
+	VADDPS  Y12, Y0, Y0
+	VADDPS  Y13, Y1, Y1
+	VADDPS  Y14, Y2, Y2
+	VADDPS  Y15, Y3, Y3
+	VADDPS  Y12, Y4, Y4
+	VADDPS  Y13, Y5, Y5
+	VADDPS  Y14, Y6, Y6
+	VADDPS  Y15, Y7, Y7
+	VADDPS  Y12, Y8, Y8
+	VADDPS  Y13, Y9, Y9
+	VADDPS  Y14, Y10, Y10
+	VADDPS  Y15, Y11, Y11
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	VMOVUPS Y6, 64(CX)
+	VMOVUPS Y7, 96(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	VMOVUPS Y10, 64(CX)
+	VMOVUPS Y11, 96(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 

@@ -40,5 +40,29 @@ func sgemm11AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTil
 // sgemm12AVX512 is a tileKernel for tiles of 12 rows and up to 32 columns.
 func sgemm12AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
 
+// sgemmWide1x256AVX512 is a tileKernel for tiles of 1 rows and just 256 columns.
+func sgemmWide1x256AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide1x128AVX512 is a tileKernel for tiles of 1 rows and just 128 columns.
+func sgemmWide1x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide1x64AVX512 is a tileKernel for tiles of 1 rows and just 64 columns.
+func sgemmWide1x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide2x128AVX512 is a tileKernel for tiles of 2 rows and just 128 columns.
+func sgemmWide2x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide2x64AVX512 is a tileKernel for tiles of 2 rows and just 64 columns.
+func sgemmWide2x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide3x128AVX512 is a tileKernel for tiles of 3 rows and just 128 columns.
+func sgemmWide3x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide3x64AVX512 is a tileKernel for tiles of 3 rows and just 64 columns.
+func sgemmWide3x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
+// sgemmWide4x64AVX512 is a tileKernel for tiles of 4 rows and just 64 columns.
+func sgemmWide4x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+
 // copyRowsAVX512 copies rows of 32 floats, srcRow floats apart, one behind the other.
 func copyRowsAVX512(rows int, src *float32, srcRow int, dst *float32)

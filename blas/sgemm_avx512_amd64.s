@@ -28,30 +28,38 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
+	MOVQ       bRow+64(FP), DI
+	SHLQ       $0x02, DI
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z2
-	VMOVUPS      64(CX), Z3
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    64(CX), K2, Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000004, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -101,26 +109,34 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
+	MOVQ       bRow+64(FP), DI
+	SHLQ       $0x02, DI
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z1
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z1
 	VBROADCASTSS (AX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000004, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z1
 	VMULPS       Z1, Z0, Z0
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -180,37 +196,45 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z4
-	VMOVUPS      64(CX), Z5
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z4
+	VMOVUPS.Z    64(CX), K2, Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (AX)(DI*1), Z7
+	VBROADCASTSS (AX)(R8*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000008, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -271,31 +295,39 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z2
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z2
 	VBROADCASTSS (AX), Z3
 	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (AX)(DI*1), Z4
+	VBROADCASTSS (AX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000008, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -365,35 +397,41 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z6
-	VMOVUPS      64(CX), Z7
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z6
+	VMOVUPS.Z    64(CX), K2, Z7
 	VBROADCASTSS (AX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (AX)(DI*1), Z9
+	VBROADCASTSS (AX)(R8*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (AX)(DI*2), Z10
+	VBROADCASTSS (AX)(R8*2), Z10
 	VFMADD231PS  Z6, Z10, Z4
 	VFMADD231PS  Z7, Z10, Z5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000000c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -401,6 +439,8 @@ twoSummed:
 	VMULPS       Z6, Z3, Z3
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -472,34 +512,42 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z3
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (AX)(DI*1), Z5
+	VBROADCASTSS (AX)(R8*1), Z5
 	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (AX)(DI*2), Z6
+	VBROADCASTSS (AX)(R8*2), Z6
 	VFMADD231PS  Z3, Z6, Z2
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000000c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	VMULPS       Z3, Z2, Z2
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -579,39 +627,45 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z8
-	VMOVUPS      64(CX), Z9
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z8
+	VMOVUPS.Z    64(CX), K2, Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (AX)(DI*1), Z11
+	VBROADCASTSS (AX)(R8*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (AX)(DI*2), Z12
+	VBROADCASTSS (AX)(R8*2), Z12
 	VFMADD231PS  Z8, Z12, Z4
 	VFMADD231PS  Z9, Z12, Z5
-	VBROADCASTSS (AX)(R8*1), Z13
+	VBROADCASTSS (AX)(R9*1), Z13
 	VFMADD231PS  Z8, Z13, Z6
 	VFMADD231PS  Z9, Z13, Z7
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -621,6 +675,8 @@ twoSummed:
 	VMULPS       Z8, Z5, Z5
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -703,38 +759,46 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z4
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z4
 	VBROADCASTSS (AX), Z5
 	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (AX)(DI*1), Z6
+	VBROADCASTSS (AX)(R8*1), Z6
 	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (AX)(DI*2), Z7
+	VBROADCASTSS (AX)(R8*2), Z7
 	VFMADD231PS  Z4, Z7, Z2
-	VBROADCASTSS (AX)(R8*1), Z8
+	VBROADCASTSS (AX)(R9*1), Z8
 	VFMADD231PS  Z4, Z8, Z3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000010, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -824,42 +888,48 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z10
-	VMOVUPS      64(CX), Z11
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z10
+	VMOVUPS.Z    64(CX), K2, Z11
 	VBROADCASTSS (AX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (AX)(DI*1), Z13
+	VBROADCASTSS (AX)(R8*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (AX)(DI*2), Z14
+	VBROADCASTSS (AX)(R8*2), Z14
 	VFMADD231PS  Z10, Z14, Z4
 	VFMADD231PS  Z11, Z14, Z5
-	VBROADCASTSS (AX)(R8*1), Z15
+	VBROADCASTSS (AX)(R9*1), Z15
 	VFMADD231PS  Z10, Z15, Z6
 	VFMADD231PS  Z11, Z15, Z7
-	VBROADCASTSS (AX)(DI*4), Z16
+	VBROADCASTSS (AX)(R8*4), Z16
 	VFMADD231PS  Z10, Z16, Z8
 	VFMADD231PS  Z11, Z16, Z9
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000014, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -871,6 +941,8 @@ twoSummed:
 	VMULPS       Z10, Z7, Z7
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -964,41 +1036,49 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z5
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (AX)(DI*1), Z7
+	VBROADCASTSS (AX)(R8*1), Z7
 	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (AX)(DI*2), Z8
+	VBROADCASTSS (AX)(R8*2), Z8
 	VFMADD231PS  Z5, Z8, Z2
-	VBROADCASTSS (AX)(R8*1), Z9
+	VBROADCASTSS (AX)(R9*1), Z9
 	VFMADD231PS  Z5, Z9, Z3
-	VBROADCASTSS (AX)(DI*4), Z10
+	VBROADCASTSS (AX)(R8*4), Z10
 	VFMADD231PS  Z5, Z10, Z4
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000014, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
 	VMULPS       Z5, Z2, Z2
 	VMULPS       Z5, Z3, Z3
 	VMULPS       Z5, Z4, Z4
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1098,46 +1178,52 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z12
-	VMOVUPS      64(CX), Z13
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z12
+	VMOVUPS.Z    64(CX), K2, Z13
 	VBROADCASTSS (AX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (AX)(DI*1), Z15
+	VBROADCASTSS (AX)(R8*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (AX)(DI*2), Z16
+	VBROADCASTSS (AX)(R8*2), Z16
 	VFMADD231PS  Z12, Z16, Z4
 	VFMADD231PS  Z13, Z16, Z5
-	VBROADCASTSS (AX)(R8*1), Z17
+	VBROADCASTSS (AX)(R9*1), Z17
 	VFMADD231PS  Z12, Z17, Z6
 	VFMADD231PS  Z13, Z17, Z7
-	VBROADCASTSS (AX)(DI*4), Z18
+	VBROADCASTSS (AX)(R8*4), Z18
 	VFMADD231PS  Z12, Z18, Z8
 	VFMADD231PS  Z13, Z18, Z9
-	VBROADCASTSS (AX)(R9*1), Z19
+	VBROADCASTSS (AX)(R10*1), Z19
 	VFMADD231PS  Z12, Z19, Z10
 	VFMADD231PS  Z13, Z19, Z11
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000018, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -1151,6 +1237,8 @@ twoSummed:
 	VMULPS       Z12, Z9, Z9
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1255,38 +1343,44 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z6
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z6
 	VBROADCASTSS (AX), Z7
 	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (AX)(DI*1), Z8
+	VBROADCASTSS (AX)(R8*1), Z8
 	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (AX)(DI*2), Z9
+	VBROADCASTSS (AX)(R8*2), Z9
 	VFMADD231PS  Z6, Z9, Z2
-	VBROADCASTSS (AX)(R8*1), Z10
+	VBROADCASTSS (AX)(R9*1), Z10
 	VFMADD231PS  Z6, Z10, Z3
-	VBROADCASTSS (AX)(DI*4), Z11
+	VBROADCASTSS (AX)(R8*4), Z11
 	VFMADD231PS  Z6, Z11, Z4
-	VBROADCASTSS (AX)(R9*1), Z12
+	VBROADCASTSS (AX)(R10*1), Z12
 	VFMADD231PS  Z6, Z12, Z5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000018, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -1294,6 +1388,8 @@ singleSummed:
 	VMULPS       Z6, Z3, Z3
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1403,49 +1499,55 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z14
-	VMOVUPS      64(CX), Z15
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z14
+	VMOVUPS.Z    64(CX), K2, Z15
 	VBROADCASTSS (AX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (AX)(DI*1), Z17
+	VBROADCASTSS (AX)(R8*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (AX)(DI*2), Z18
+	VBROADCASTSS (AX)(R8*2), Z18
 	VFMADD231PS  Z14, Z18, Z4
 	VFMADD231PS  Z15, Z18, Z5
-	VBROADCASTSS (AX)(R8*1), Z19
+	VBROADCASTSS (AX)(R9*1), Z19
 	VFMADD231PS  Z14, Z19, Z6
 	VFMADD231PS  Z15, Z19, Z7
-	VBROADCASTSS (AX)(DI*4), Z20
+	VBROADCASTSS (AX)(R8*4), Z20
 	VFMADD231PS  Z14, Z20, Z8
 	VFMADD231PS  Z15, Z20, Z9
-	VBROADCASTSS (AX)(R9*1), Z21
+	VBROADCASTSS (AX)(R10*1), Z21
 	VFMADD231PS  Z14, Z21, Z10
 	VFMADD231PS  Z15, Z21, Z11
-	VBROADCASTSS (AX)(R8*2), Z22
+	VBROADCASTSS (AX)(R9*2), Z22
 	VFMADD231PS  Z14, Z22, Z12
 	VFMADD231PS  Z15, Z22, Z13
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000001c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -1461,6 +1563,8 @@ twoSummed:
 	VMULPS       Z14, Z11, Z11
 	VMULPS       Z14, Z12, Z12
 	VMULPS       Z14, Z13, Z13
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1576,40 +1680,46 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z7
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z7
 	VBROADCASTSS (AX), Z8
 	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (AX)(DI*1), Z9
+	VBROADCASTSS (AX)(R8*1), Z9
 	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (AX)(DI*2), Z10
+	VBROADCASTSS (AX)(R8*2), Z10
 	VFMADD231PS  Z7, Z10, Z2
-	VBROADCASTSS (AX)(R8*1), Z11
+	VBROADCASTSS (AX)(R9*1), Z11
 	VFMADD231PS  Z7, Z11, Z3
-	VBROADCASTSS (AX)(DI*4), Z12
+	VBROADCASTSS (AX)(R8*4), Z12
 	VFMADD231PS  Z7, Z12, Z4
-	VBROADCASTSS (AX)(R9*1), Z13
+	VBROADCASTSS (AX)(R10*1), Z13
 	VFMADD231PS  Z7, Z13, Z5
-	VBROADCASTSS (AX)(R8*2), Z14
+	VBROADCASTSS (AX)(R9*2), Z14
 	VFMADD231PS  Z7, Z14, Z6
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000001c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
@@ -1618,6 +1728,8 @@ singleSummed:
 	VMULPS       Z7, Z4, Z4
 	VMULPS       Z7, Z5, Z5
 	VMULPS       Z7, Z6, Z6
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1737,53 +1849,59 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z16
-	VMOVUPS      64(CX), Z17
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z16
+	VMOVUPS.Z    64(CX), K2, Z17
 	VBROADCASTSS (AX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (AX)(DI*1), Z19
+	VBROADCASTSS (AX)(R8*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (AX)(DI*2), Z20
+	VBROADCASTSS (AX)(R8*2), Z20
 	VFMADD231PS  Z16, Z20, Z4
 	VFMADD231PS  Z17, Z20, Z5
-	VBROADCASTSS (AX)(R8*1), Z21
+	VBROADCASTSS (AX)(R9*1), Z21
 	VFMADD231PS  Z16, Z21, Z6
 	VFMADD231PS  Z17, Z21, Z7
-	VBROADCASTSS (AX)(DI*4), Z22
+	VBROADCASTSS (AX)(R8*4), Z22
 	VFMADD231PS  Z16, Z22, Z8
 	VFMADD231PS  Z17, Z22, Z9
-	VBROADCASTSS (AX)(R9*1), Z23
+	VBROADCASTSS (AX)(R10*1), Z23
 	VFMADD231PS  Z16, Z23, Z10
 	VFMADD231PS  Z17, Z23, Z11
-	VBROADCASTSS (AX)(R8*2), Z24
+	VBROADCASTSS (AX)(R9*2), Z24
 	VFMADD231PS  Z16, Z24, Z12
 	VFMADD231PS  Z17, Z24, Z13
-	VBROADCASTSS (AX)(R10*1), Z25
+	VBROADCASTSS (AX)(R11*1), Z25
 	VFMADD231PS  Z16, Z25, Z14
 	VFMADD231PS  Z17, Z25, Z15
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000020, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -1801,6 +1919,8 @@ twoSummed:
 	VMULPS       Z16, Z13, Z13
 	VMULPS       Z16, Z14, Z14
 	VMULPS       Z16, Z15, Z15
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -1927,43 +2047,49 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z8
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z8
 	VBROADCASTSS (AX), Z9
 	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (AX)(DI*1), Z10
+	VBROADCASTSS (AX)(R8*1), Z10
 	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (AX)(DI*2), Z11
+	VBROADCASTSS (AX)(R8*2), Z11
 	VFMADD231PS  Z8, Z11, Z2
-	VBROADCASTSS (AX)(R8*1), Z12
+	VBROADCASTSS (AX)(R9*1), Z12
 	VFMADD231PS  Z8, Z12, Z3
-	VBROADCASTSS (AX)(DI*4), Z13
+	VBROADCASTSS (AX)(R8*4), Z13
 	VFMADD231PS  Z8, Z13, Z4
-	VBROADCASTSS (AX)(R9*1), Z14
+	VBROADCASTSS (AX)(R10*1), Z14
 	VFMADD231PS  Z8, Z14, Z5
-	VBROADCASTSS (AX)(R8*2), Z15
+	VBROADCASTSS (AX)(R9*2), Z15
 	VFMADD231PS  Z8, Z15, Z6
-	VBROADCASTSS (AX)(R10*1), Z16
+	VBROADCASTSS (AX)(R11*1), Z16
 	VFMADD231PS  Z8, Z16, Z7
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000020, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -1973,6 +2099,8 @@ singleSummed:
 	VMULPS       Z8, Z5, Z5
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -2102,56 +2230,62 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z18
-	VMOVUPS      64(CX), Z19
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z18
+	VMOVUPS.Z    64(CX), K2, Z19
 	VBROADCASTSS (AX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (AX)(DI*1), Z21
+	VBROADCASTSS (AX)(R8*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (AX)(DI*2), Z22
+	VBROADCASTSS (AX)(R8*2), Z22
 	VFMADD231PS  Z18, Z22, Z4
 	VFMADD231PS  Z19, Z22, Z5
-	VBROADCASTSS (AX)(R8*1), Z23
+	VBROADCASTSS (AX)(R9*1), Z23
 	VFMADD231PS  Z18, Z23, Z6
 	VFMADD231PS  Z19, Z23, Z7
-	VBROADCASTSS (AX)(DI*4), Z24
+	VBROADCASTSS (AX)(R8*4), Z24
 	VFMADD231PS  Z18, Z24, Z8
 	VFMADD231PS  Z19, Z24, Z9
-	VBROADCASTSS (AX)(R9*1), Z25
+	VBROADCASTSS (AX)(R10*1), Z25
 	VFMADD231PS  Z18, Z25, Z10
 	VFMADD231PS  Z19, Z25, Z11
-	VBROADCASTSS (AX)(R8*2), Z26
+	VBROADCASTSS (AX)(R9*2), Z26
 	VFMADD231PS  Z18, Z26, Z12
 	VFMADD231PS  Z19, Z26, Z13
-	VBROADCASTSS (AX)(R10*1), Z27
+	VBROADCASTSS (AX)(R11*1), Z27
 	VFMADD231PS  Z18, Z27, Z14
 	VFMADD231PS  Z19, Z27, Z15
-	VBROADCASTSS (AX)(DI*8), Z28
+	VBROADCASTSS (AX)(R8*8), Z28
 	VFMADD231PS  Z18, Z28, Z16
 	VFMADD231PS  Z19, Z28, Z17
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000024, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -2171,6 +2305,8 @@ twoSummed:
 	VMULPS       Z18, Z15, Z15
 	VMULPS       Z18, Z16, Z16
 	VMULPS       Z18, Z17, Z17
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -2308,45 +2444,51 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z9
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (AX)(DI*1), Z11
+	VBROADCASTSS (AX)(R8*1), Z11
 	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (AX)(DI*2), Z12
+	VBROADCASTSS (AX)(R8*2), Z12
 	VFMADD231PS  Z9, Z12, Z2
-	VBROADCASTSS (AX)(R8*1), Z13
+	VBROADCASTSS (AX)(R9*1), Z13
 	VFMADD231PS  Z9, Z13, Z3
-	VBROADCASTSS (AX)(DI*4), Z14
+	VBROADCASTSS (AX)(R8*4), Z14
 	VFMADD231PS  Z9, Z14, Z4
-	VBROADCASTSS (AX)(R9*1), Z15
+	VBROADCASTSS (AX)(R10*1), Z15
 	VFMADD231PS  Z9, Z15, Z5
-	VBROADCASTSS (AX)(R8*2), Z16
+	VBROADCASTSS (AX)(R9*2), Z16
 	VFMADD231PS  Z9, Z16, Z6
-	VBROADCASTSS (AX)(R10*1), Z17
+	VBROADCASTSS (AX)(R11*1), Z17
 	VFMADD231PS  Z9, Z17, Z7
-	VBROADCASTSS (AX)(DI*8), Z18
+	VBROADCASTSS (AX)(R8*8), Z18
 	VFMADD231PS  Z9, Z18, Z8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000024, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -2357,6 +2499,8 @@ singleSummed:
 	VMULPS       Z9, Z6, Z6
 	VMULPS       Z9, Z7, Z7
 	VMULPS       Z9, Z8, Z8
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -2496,60 +2640,66 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z20
-	VMOVUPS      64(CX), Z21
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z20
+	VMOVUPS.Z    64(CX), K2, Z21
 	VBROADCASTSS (AX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (AX)(DI*1), Z23
+	VBROADCASTSS (AX)(R8*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (AX)(DI*2), Z24
+	VBROADCASTSS (AX)(R8*2), Z24
 	VFMADD231PS  Z20, Z24, Z4
 	VFMADD231PS  Z21, Z24, Z5
-	VBROADCASTSS (AX)(R8*1), Z25
+	VBROADCASTSS (AX)(R9*1), Z25
 	VFMADD231PS  Z20, Z25, Z6
 	VFMADD231PS  Z21, Z25, Z7
-	VBROADCASTSS (AX)(DI*4), Z26
+	VBROADCASTSS (AX)(R8*4), Z26
 	VFMADD231PS  Z20, Z26, Z8
 	VFMADD231PS  Z21, Z26, Z9
-	VBROADCASTSS (AX)(R9*1), Z27
+	VBROADCASTSS (AX)(R10*1), Z27
 	VFMADD231PS  Z20, Z27, Z10
 	VFMADD231PS  Z21, Z27, Z11
-	VBROADCASTSS (AX)(R8*2), Z28
+	VBROADCASTSS (AX)(R9*2), Z28
 	VFMADD231PS  Z20, Z28, Z12
 	VFMADD231PS  Z21, Z28, Z13
-	VBROADCASTSS (AX)(R10*1), Z29
+	VBROADCASTSS (AX)(R11*1), Z29
 	VFMADD231PS  Z20, Z29, Z14
 	VFMADD231PS  Z21, Z29, Z15
-	VBROADCASTSS (AX)(DI*8), Z30
+	VBROADCASTSS (AX)(R8*8), Z30
 	VFMADD231PS  Z20, Z30, Z16
 	VFMADD231PS  Z21, Z30, Z17
-	VBROADCASTSS (AX)(R11*1), Z31
+	VBROADCASTSS (AX)(R12*1), Z31
 	VFMADD231PS  Z20, Z31, Z18
 	VFMADD231PS  Z21, Z31, Z19
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000028, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -2571,6 +2721,8 @@ twoSummed:
 	VMULPS       Z20, Z17, Z17
 	VMULPS       Z20, Z18, Z18
 	VMULPS       Z20, Z19, Z19
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -2719,48 +2871,54 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z10
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z10
 	VBROADCASTSS (AX), Z11
 	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (AX)(DI*1), Z12
+	VBROADCASTSS (AX)(R8*1), Z12
 	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (AX)(DI*2), Z13
+	VBROADCASTSS (AX)(R8*2), Z13
 	VFMADD231PS  Z10, Z13, Z2
-	VBROADCASTSS (AX)(R8*1), Z14
+	VBROADCASTSS (AX)(R9*1), Z14
 	VFMADD231PS  Z10, Z14, Z3
-	VBROADCASTSS (AX)(DI*4), Z15
+	VBROADCASTSS (AX)(R8*4), Z15
 	VFMADD231PS  Z10, Z15, Z4
-	VBROADCASTSS (AX)(R9*1), Z16
+	VBROADCASTSS (AX)(R10*1), Z16
 	VFMADD231PS  Z10, Z16, Z5
-	VBROADCASTSS (AX)(R8*2), Z17
+	VBROADCASTSS (AX)(R9*2), Z17
 	VFMADD231PS  Z10, Z17, Z6
-	VBROADCASTSS (AX)(R10*1), Z18
+	VBROADCASTSS (AX)(R11*1), Z18
 	VFMADD231PS  Z10, Z18, Z7
-	VBROADCASTSS (AX)(DI*8), Z19
+	VBROADCASTSS (AX)(R8*8), Z19
 	VFMADD231PS  Z10, Z19, Z8
-	VBROADCASTSS (AX)(R11*1), Z20
+	VBROADCASTSS (AX)(R12*1), Z20
 	VFMADD231PS  Z10, Z20, Z9
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000028, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -2772,6 +2930,8 @@ singleSummed:
 	VMULPS       Z10, Z7, Z7
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -2921,63 +3081,69 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z22
-	VMOVUPS      64(CX), Z23
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z22
+	VMOVUPS.Z    64(CX), K2, Z23
 	VBROADCASTSS (AX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (AX)(DI*1), Z25
+	VBROADCASTSS (AX)(R8*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (AX)(DI*2), Z26
+	VBROADCASTSS (AX)(R8*2), Z26
 	VFMADD231PS  Z22, Z26, Z4
 	VFMADD231PS  Z23, Z26, Z5
-	VBROADCASTSS (AX)(R8*1), Z27
+	VBROADCASTSS (AX)(R9*1), Z27
 	VFMADD231PS  Z22, Z27, Z6
 	VFMADD231PS  Z23, Z27, Z7
-	VBROADCASTSS (AX)(DI*4), Z28
+	VBROADCASTSS (AX)(R8*4), Z28
 	VFMADD231PS  Z22, Z28, Z8
 	VFMADD231PS  Z23, Z28, Z9
-	VBROADCASTSS (AX)(R9*1), Z29
+	VBROADCASTSS (AX)(R10*1), Z29
 	VFMADD231PS  Z22, Z29, Z10
 	VFMADD231PS  Z23, Z29, Z11
-	VBROADCASTSS (AX)(R8*2), Z30
+	VBROADCASTSS (AX)(R9*2), Z30
 	VFMADD231PS  Z22, Z30, Z12
 	VFMADD231PS  Z23, Z30, Z13
-	VBROADCASTSS (AX)(R10*1), Z31
+	VBROADCASTSS (AX)(R11*1), Z31
 	VFMADD231PS  Z22, Z31, Z14
 	VFMADD231PS  Z23, Z31, Z15
-	VBROADCASTSS (AX)(DI*8), Z24
+	VBROADCASTSS (AX)(R8*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (AX)(R11*1), Z25
+	VBROADCASTSS (AX)(R12*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (AX)(R9*2), Z26
+	VBROADCASTSS (AX)(R10*2), Z26
 	VFMADD231PS  Z22, Z26, Z20
 	VFMADD231PS  Z23, Z26, Z21
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000002c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -3001,6 +3167,8 @@ twoSummed:
 	VMULPS       Z22, Z19, Z19
 	VMULPS       Z22, Z20, Z20
 	VMULPS       Z22, Z21, Z21
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -3160,50 +3328,56 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z11
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z11
 	VBROADCASTSS (AX), Z12
 	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (AX)(DI*1), Z13
+	VBROADCASTSS (AX)(R8*1), Z13
 	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (AX)(DI*2), Z14
+	VBROADCASTSS (AX)(R8*2), Z14
 	VFMADD231PS  Z11, Z14, Z2
-	VBROADCASTSS (AX)(R8*1), Z15
+	VBROADCASTSS (AX)(R9*1), Z15
 	VFMADD231PS  Z11, Z15, Z3
-	VBROADCASTSS (AX)(DI*4), Z16
+	VBROADCASTSS (AX)(R8*4), Z16
 	VFMADD231PS  Z11, Z16, Z4
-	VBROADCASTSS (AX)(R9*1), Z17
+	VBROADCASTSS (AX)(R10*1), Z17
 	VFMADD231PS  Z11, Z17, Z5
-	VBROADCASTSS (AX)(R8*2), Z18
+	VBROADCASTSS (AX)(R9*2), Z18
 	VFMADD231PS  Z11, Z18, Z6
-	VBROADCASTSS (AX)(R10*1), Z19
+	VBROADCASTSS (AX)(R11*1), Z19
 	VFMADD231PS  Z11, Z19, Z7
-	VBROADCASTSS (AX)(DI*8), Z20
+	VBROADCASTSS (AX)(R8*8), Z20
 	VFMADD231PS  Z11, Z20, Z8
-	VBROADCASTSS (AX)(R11*1), Z21
+	VBROADCASTSS (AX)(R12*1), Z21
 	VFMADD231PS  Z11, Z21, Z9
-	VBROADCASTSS (AX)(R9*2), Z22
+	VBROADCASTSS (AX)(R10*2), Z22
 	VFMADD231PS  Z11, Z22, Z10
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x0000002c, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
@@ -3216,6 +3390,8 @@ singleSummed:
 	VMULPS       Z11, Z8, Z8
 	VMULPS       Z11, Z9, Z9
 	VMULPS       Z11, Z10, Z10
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -3375,67 +3551,73 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
-	LEAQ       (R11)(DI*2), R12
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
 	TESTQ      DX, DX
 	JZ         twoSummed
 
 twoK:
-	VMOVUPS      (CX), Z24
-	VMOVUPS      64(CX), Z25
-	PREFETCHT0   (CX)(SI*8)
-	PREFETCHT0   64(CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z24
+	VMOVUPS.Z    64(CX), K2, Z25
 	VBROADCASTSS (AX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (AX)(DI*1), Z27
+	VBROADCASTSS (AX)(R8*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (AX)(DI*2), Z28
+	VBROADCASTSS (AX)(R8*2), Z28
 	VFMADD231PS  Z24, Z28, Z4
 	VFMADD231PS  Z25, Z28, Z5
-	VBROADCASTSS (AX)(R8*1), Z29
+	VBROADCASTSS (AX)(R9*1), Z29
 	VFMADD231PS  Z24, Z29, Z6
 	VFMADD231PS  Z25, Z29, Z7
-	VBROADCASTSS (AX)(DI*4), Z30
+	VBROADCASTSS (AX)(R8*4), Z30
 	VFMADD231PS  Z24, Z30, Z8
 	VFMADD231PS  Z25, Z30, Z9
-	VBROADCASTSS (AX)(R9*1), Z31
+	VBROADCASTSS (AX)(R10*1), Z31
 	VFMADD231PS  Z24, Z31, Z10
 	VFMADD231PS  Z25, Z31, Z11
-	VBROADCASTSS (AX)(R8*2), Z26
+	VBROADCASTSS (AX)(R9*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (AX)(R10*1), Z27
+	VBROADCASTSS (AX)(R11*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (AX)(DI*8), Z28
+	VBROADCASTSS (AX)(R8*8), Z28
 	VFMADD231PS  Z24, Z28, Z16
 	VFMADD231PS  Z25, Z28, Z17
-	VBROADCASTSS (AX)(R11*1), Z29
+	VBROADCASTSS (AX)(R12*1), Z29
 	VFMADD231PS  Z24, Z29, Z18
 	VFMADD231PS  Z25, Z29, Z19
-	VBROADCASTSS (AX)(R9*2), Z30
+	VBROADCASTSS (AX)(R10*2), Z30
 	VFMADD231PS  Z24, Z30, Z20
 	VFMADD231PS  Z25, Z30, Z21
-	VBROADCASTSS (AX)(R12*1), Z31
+	VBROADCASTSS (AX)(R13*1), Z31
 	VFMADD231PS  Z24, Z31, Z22
 	VFMADD231PS  Z25, Z31, Z23
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   64(CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000030, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          twoK
 
 twoSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          twoScaled
 	VBROADCASTSS alpha+88(FP), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
@@ -3461,6 +3643,8 @@ twoSummed:
 	VMULPS       Z24, Z21, Z21
 	VMULPS       Z24, Z22, Z22
 	VMULPS       Z24, Z23, Z23
+
+twoScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -3631,53 +3815,59 @@ single:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
+	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
-	LEAQ       (R8)(DI*2), R9
-	LEAQ       (R9)(DI*2), R10
-	LEAQ       (R10)(DI*2), R11
-	LEAQ       (R11)(DI*2), R12
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
 	TESTQ      DX, DX
 	JZ         singleSummed
 
 singleK:
-	VMOVUPS      (CX), Z12
-	PREFETCHT0   (CX)(SI*8)
+	VMOVUPS.Z    (CX), K1, Z12
 	VBROADCASTSS (AX), Z13
 	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (AX)(DI*1), Z14
+	VBROADCASTSS (AX)(R8*1), Z14
 	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (AX)(DI*2), Z15
+	VBROADCASTSS (AX)(R8*2), Z15
 	VFMADD231PS  Z12, Z15, Z2
-	VBROADCASTSS (AX)(R8*1), Z16
+	VBROADCASTSS (AX)(R9*1), Z16
 	VFMADD231PS  Z12, Z16, Z3
-	VBROADCASTSS (AX)(DI*4), Z17
+	VBROADCASTSS (AX)(R8*4), Z17
 	VFMADD231PS  Z12, Z17, Z4
-	VBROADCASTSS (AX)(R9*1), Z18
+	VBROADCASTSS (AX)(R10*1), Z18
 	VFMADD231PS  Z12, Z18, Z5
-	VBROADCASTSS (AX)(R8*2), Z19
+	VBROADCASTSS (AX)(R9*2), Z19
 	VFMADD231PS  Z12, Z19, Z6
-	VBROADCASTSS (AX)(R10*1), Z20
+	VBROADCASTSS (AX)(R11*1), Z20
 	VFMADD231PS  Z12, Z20, Z7
-	VBROADCASTSS (AX)(DI*8), Z21
+	VBROADCASTSS (AX)(R8*8), Z21
 	VFMADD231PS  Z12, Z21, Z8
-	VBROADCASTSS (AX)(R11*1), Z22
+	VBROADCASTSS (AX)(R12*1), Z22
 	VFMADD231PS  Z12, Z22, Z9
-	VBROADCASTSS (AX)(R9*2), Z23
+	VBROADCASTSS (AX)(R10*2), Z23
 	VFMADD231PS  Z12, Z23, Z10
-	VBROADCASTSS (AX)(R12*1), Z24
+	VBROADCASTSS (AX)(R13*1), Z24
 	VFMADD231PS  Z12, Z24, Z11
-	ADDQ         BX, AX
-	ADDQ         SI, CX
+	PREFETCHT0   (CX)(DI*8)
+	PREFETCHT0   (BX)
+	ADDQ         $0x00000030, BX
+	ADDQ         SI, AX
+	ADDQ         DI, CX
 	DECQ         DX
 	JNZ          singleK
 
 singleSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          singleScaled
 	VBROADCASTSS alpha+88(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -3691,6 +3881,8 @@ singleSummed:
 	VMULPS       Z12, Z9, Z9
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
+
+singleScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
@@ -3773,6 +3965,1337 @@ singleUnbiased:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     single
+	VZEROUPPER
+	RET
+
+// func sgemmWide1x256AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide1x256AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	PREFETCHT0 512(AX)
+	PREFETCHT0 576(AX)
+	PREFETCHT0 640(AX)
+	PREFETCHT0 704(AX)
+	PREFETCHT0 768(AX)
+	PREFETCHT0 832(AX)
+	PREFETCHT0 896(AX)
+	PREFETCHT0 960(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z16
+	VFMADD231PS  (CX), Z16, Z0
+	VFMADD231PS  64(CX), Z16, Z1
+	VFMADD231PS  128(CX), Z16, Z2
+	VFMADD231PS  192(CX), Z16, Z3
+	VFMADD231PS  256(CX), Z16, Z4
+	VFMADD231PS  320(CX), Z16, Z5
+	VFMADD231PS  384(CX), Z16, Z6
+	VFMADD231PS  448(CX), Z16, Z7
+	VFMADD231PS  512(CX), Z16, Z8
+	VFMADD231PS  576(CX), Z16, Z9
+	VFMADD231PS  640(CX), Z16, Z10
+	VFMADD231PS  704(CX), Z16, Z11
+	VFMADD231PS  768(CX), Z16, Z12
+	VFMADD231PS  832(CX), Z16, Z13
+	VFMADD231PS  896(CX), Z16, Z14
+	VFMADD231PS  960(CX), Z16, Z15
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z1, Z1
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z3, Z3
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z5, Z5
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z9, Z9
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z11, Z11
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z16, Z14, Z14
+	VMULPS       Z16, Z15, Z15
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z16
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z16, Z0
+	VFMADD231PS  64(CX), Z16, Z1
+	VFMADD231PS  128(CX), Z16, Z2
+	VFMADD231PS  192(CX), Z16, Z3
+	VFMADD231PS  256(CX), Z16, Z4
+	VFMADD231PS  320(CX), Z16, Z5
+	VFMADD231PS  384(CX), Z16, Z6
+	VFMADD231PS  448(CX), Z16, Z7
+	VFMADD231PS  512(CX), Z16, Z8
+	VFMADD231PS  576(CX), Z16, Z9
+	VFMADD231PS  640(CX), Z16, Z10
+	VFMADD231PS  704(CX), Z16, Z11
+	VFMADD231PS  768(CX), Z16, Z12
+	VFMADD231PS  832(CX), Z16, Z13
+	VFMADD231PS  896(CX), Z16, Z14
+	VFMADD231PS  960(CX), Z16, Z15
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z16
+	VMOVUPS 64(CX), Z17
+	VMOVUPS 128(CX), Z18
+	VMOVUPS 192(CX), Z19
+	VMOVUPS 256(CX), Z20
+	VMOVUPS 320(CX), Z21
+	VMOVUPS 384(CX), Z22
+	VMOVUPS 448(CX), Z23
+	VMOVUPS 512(CX), Z24
+	VMOVUPS 576(CX), Z25
+	VMOVUPS 640(CX), Z26
+	VMOVUPS 704(CX), Z27
+	VMOVUPS 768(CX), Z28
+	VMOVUPS 832(CX), Z29
+	VMOVUPS 896(CX), Z30
+	VMOVUPS 960(CX), Z31
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z17, Z1, Z1
+	VADDPS  Z18, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z20, Z4, Z4
+	VADDPS  Z21, Z5, Z5
+	VADDPS  Z22, Z6, Z6
+	VADDPS  Z23, Z7, Z7
+	VADDPS  Z24, Z8, Z8
+	VADDPS  Z25, Z9, Z9
+	VADDPS  Z26, Z10, Z10
+	VADDPS  Z27, Z11, Z11
+	VADDPS  Z28, Z12, Z12
+	VADDPS  Z29, Z13, Z13
+	VADDPS  Z30, Z14, Z14
+	VADDPS  Z31, Z15, Z15
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	VMOVUPS Z8, 512(CX)
+	VMOVUPS Z9, 576(CX)
+	VMOVUPS Z10, 640(CX)
+	VMOVUPS Z11, 704(CX)
+	VMOVUPS Z12, 768(CX)
+	VMOVUPS Z13, 832(CX)
+	VMOVUPS Z14, 896(CX)
+	VMOVUPS Z15, 960(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide1x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide1x128AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z8
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  128(CX), Z8, Z2
+	VFMADD231PS  192(CX), Z8, Z3
+	VFMADD231PS  256(CX), Z8, Z4
+	VFMADD231PS  320(CX), Z8, Z5
+	VFMADD231PS  384(CX), Z8, Z6
+	VFMADD231PS  448(CX), Z8, Z7
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  128(CX), Z8, Z2
+	VFMADD231PS  192(CX), Z8, Z3
+	VFMADD231PS  256(CX), Z8, Z4
+	VFMADD231PS  320(CX), Z8, Z5
+	VFMADD231PS  384(CX), Z8, Z6
+	VFMADD231PS  448(CX), Z8, Z7
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z8
+	VMOVUPS 64(CX), Z9
+	VMOVUPS 128(CX), Z10
+	VMOVUPS 192(CX), Z11
+	VMOVUPS 256(CX), Z12
+	VMOVUPS 320(CX), Z13
+	VMOVUPS 384(CX), Z14
+	VMOVUPS 448(CX), Z15
+	VADDPS  Z8, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z12, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z14, Z6, Z6
+	VADDPS  Z15, Z7, Z7
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide1x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide1x64AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z4
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  128(CX), Z4, Z2
+	VFMADD231PS  192(CX), Z4, Z3
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, Z1
+	VFMADD231PS  128(CX), Z4, Z2
+	VFMADD231PS  192(CX), Z4, Z3
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z4
+	VMOVUPS 64(CX), Z5
+	VMOVUPS 128(CX), Z6
+	VMOVUPS 192(CX), Z7
+	VADDPS  Z4, Z0, Z0
+	VADDPS  Z5, Z1, Z1
+	VADDPS  Z6, Z2, Z2
+	VADDPS  Z7, Z3, Z3
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide2x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide2x128AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z16
+	VBROADCASTSS (AX)(DI*1), Z17
+	VMOVUPS      (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z8
+	VMOVUPS      64(CX), Z19
+	VFMADD231PS  Z19, Z16, Z1
+	VFMADD231PS  Z19, Z17, Z9
+	VMOVUPS      128(CX), Z20
+	VFMADD231PS  Z20, Z16, Z2
+	VFMADD231PS  Z20, Z17, Z10
+	VMOVUPS      192(CX), Z21
+	VFMADD231PS  Z21, Z16, Z3
+	VFMADD231PS  Z21, Z17, Z11
+	VMOVUPS      256(CX), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z12
+	VMOVUPS      320(CX), Z19
+	VFMADD231PS  Z19, Z16, Z5
+	VFMADD231PS  Z19, Z17, Z13
+	VMOVUPS      384(CX), Z20
+	VFMADD231PS  Z20, Z16, Z6
+	VFMADD231PS  Z20, Z17, Z14
+	VMOVUPS      448(CX), Z21
+	VFMADD231PS  Z21, Z16, Z7
+	VFMADD231PS  Z21, Z17, Z15
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z1, Z1
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z3, Z3
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z5, Z5
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z9, Z9
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z11, Z11
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z16, Z14, Z14
+	VMULPS       Z16, Z15, Z15
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z16
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z16, Z0
+	VFMADD231PS  64(CX), Z16, Z1
+	VFMADD231PS  128(CX), Z16, Z2
+	VFMADD231PS  192(CX), Z16, Z3
+	VFMADD231PS  256(CX), Z16, Z4
+	VFMADD231PS  320(CX), Z16, Z5
+	VFMADD231PS  384(CX), Z16, Z6
+	VFMADD231PS  448(CX), Z16, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z16, Z8
+	VFMADD231PS  64(CX), Z16, Z9
+	VFMADD231PS  128(CX), Z16, Z10
+	VFMADD231PS  192(CX), Z16, Z11
+	VFMADD231PS  256(CX), Z16, Z12
+	VFMADD231PS  320(CX), Z16, Z13
+	VFMADD231PS  384(CX), Z16, Z14
+	VFMADD231PS  448(CX), Z16, Z15
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z16
+	VMOVUPS 64(CX), Z17
+	VMOVUPS 128(CX), Z18
+	VMOVUPS 192(CX), Z19
+	VMOVUPS 256(CX), Z20
+	VMOVUPS 320(CX), Z21
+	VMOVUPS 384(CX), Z22
+	VMOVUPS 448(CX), Z23
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z17, Z1, Z1
+	VADDPS  Z18, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z20, Z4, Z4
+	VADDPS  Z21, Z5, Z5
+	VADDPS  Z22, Z6, Z6
+	VADDPS  Z23, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z17, Z9, Z9
+	VADDPS  Z18, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z20, Z12, Z12
+	VADDPS  Z21, Z13, Z13
+	VADDPS  Z22, Z14, Z14
+	VADDPS  Z23, Z15, Z15
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z10, 128(CX)
+	VMOVUPS Z11, 192(CX)
+	VMOVUPS Z12, 256(CX)
+	VMOVUPS Z13, 320(CX)
+	VMOVUPS Z14, 384(CX)
+	VMOVUPS Z15, 448(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide2x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide2x64AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z8
+	VBROADCASTSS (AX)(DI*1), Z9
+	VMOVUPS      (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z4
+	VMOVUPS      64(CX), Z11
+	VFMADD231PS  Z11, Z8, Z1
+	VFMADD231PS  Z11, Z9, Z5
+	VMOVUPS      128(CX), Z12
+	VFMADD231PS  Z12, Z8, Z2
+	VFMADD231PS  Z12, Z9, Z6
+	VMOVUPS      192(CX), Z13
+	VFMADD231PS  Z13, Z8, Z3
+	VFMADD231PS  Z13, Z9, Z7
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, Z1
+	VFMADD231PS  128(CX), Z8, Z2
+	VFMADD231PS  192(CX), Z8, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, Z4
+	VFMADD231PS  64(CX), Z8, Z5
+	VFMADD231PS  128(CX), Z8, Z6
+	VFMADD231PS  192(CX), Z8, Z7
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z8
+	VMOVUPS 64(CX), Z9
+	VMOVUPS 128(CX), Z10
+	VMOVUPS 192(CX), Z11
+	VADDPS  Z8, Z0, Z0
+	VADDPS  Z9, Z1, Z1
+	VADDPS  Z10, Z2, Z2
+	VADDPS  Z11, Z3, Z3
+	VADDPS  Z8, Z4, Z4
+	VADDPS  Z9, Z5, Z5
+	VADDPS  Z10, Z6, Z6
+	VADDPS  Z11, Z7, Z7
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, 192(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide3x128AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide3x128AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	PREFETCHT0 256(AX)
+	PREFETCHT0 320(AX)
+	PREFETCHT0 384(AX)
+	PREFETCHT0 448(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z24
+	VBROADCASTSS (AX)(DI*1), Z25
+	VBROADCASTSS (AX)(DI*2), Z26
+	VMOVUPS      (CX), Z27
+	VFMADD231PS  Z27, Z24, Z0
+	VFMADD231PS  Z27, Z25, Z8
+	VFMADD231PS  Z27, Z26, Z16
+	VMOVUPS      64(CX), Z28
+	VFMADD231PS  Z28, Z24, Z1
+	VFMADD231PS  Z28, Z25, Z9
+	VFMADD231PS  Z28, Z26, Z17
+	VMOVUPS      128(CX), Z29
+	VFMADD231PS  Z29, Z24, Z2
+	VFMADD231PS  Z29, Z25, Z10
+	VFMADD231PS  Z29, Z26, Z18
+	VMOVUPS      192(CX), Z30
+	VFMADD231PS  Z30, Z24, Z3
+	VFMADD231PS  Z30, Z25, Z11
+	VFMADD231PS  Z30, Z26, Z19
+	VMOVUPS      256(CX), Z27
+	VFMADD231PS  Z27, Z24, Z4
+	VFMADD231PS  Z27, Z25, Z12
+	VFMADD231PS  Z27, Z26, Z20
+	VMOVUPS      320(CX), Z28
+	VFMADD231PS  Z28, Z24, Z5
+	VFMADD231PS  Z28, Z25, Z13
+	VFMADD231PS  Z28, Z26, Z21
+	VMOVUPS      384(CX), Z29
+	VFMADD231PS  Z29, Z24, Z6
+	VFMADD231PS  Z29, Z25, Z14
+	VFMADD231PS  Z29, Z26, Z22
+	VMOVUPS      448(CX), Z30
+	VFMADD231PS  Z30, Z24, Z7
+	VFMADD231PS  Z30, Z25, Z15
+	VFMADD231PS  Z30, Z26, Z23
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z21, Z21
+	VMULPS       Z24, Z22, Z22
+	VMULPS       Z24, Z23, Z23
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z24
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z24, Z0
+	VFMADD231PS  64(CX), Z24, Z1
+	VFMADD231PS  128(CX), Z24, Z2
+	VFMADD231PS  192(CX), Z24, Z3
+	VFMADD231PS  256(CX), Z24, Z4
+	VFMADD231PS  320(CX), Z24, Z5
+	VFMADD231PS  384(CX), Z24, Z6
+	VFMADD231PS  448(CX), Z24, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z8
+	VFMADD231PS  64(CX), Z24, Z9
+	VFMADD231PS  128(CX), Z24, Z10
+	VFMADD231PS  192(CX), Z24, Z11
+	VFMADD231PS  256(CX), Z24, Z12
+	VFMADD231PS  320(CX), Z24, Z13
+	VFMADD231PS  384(CX), Z24, Z14
+	VFMADD231PS  448(CX), Z24, Z15
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z16
+	VFMADD231PS  64(CX), Z24, Z17
+	VFMADD231PS  128(CX), Z24, Z18
+	VFMADD231PS  192(CX), Z24, Z19
+	VFMADD231PS  256(CX), Z24, Z20
+	VFMADD231PS  320(CX), Z24, Z21
+	VFMADD231PS  384(CX), Z24, Z22
+	VFMADD231PS  448(CX), Z24, Z23
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z24
+	VMOVUPS 64(CX), Z25
+	VMOVUPS 128(CX), Z26
+	VMOVUPS 192(CX), Z27
+	VMOVUPS 256(CX), Z28
+	VMOVUPS 320(CX), Z29
+	VMOVUPS 384(CX), Z30
+	VMOVUPS 448(CX), Z31
+	VADDPS  Z24, Z0, Z0
+	VADDPS  Z25, Z1, Z1
+	VADDPS  Z26, Z2, Z2
+	VADDPS  Z27, Z3, Z3
+	VADDPS  Z28, Z4, Z4
+	VADDPS  Z29, Z5, Z5
+	VADDPS  Z30, Z6, Z6
+	VADDPS  Z31, Z7, Z7
+	VADDPS  Z24, Z8, Z8
+	VADDPS  Z25, Z9, Z9
+	VADDPS  Z26, Z10, Z10
+	VADDPS  Z27, Z11, Z11
+	VADDPS  Z28, Z12, Z12
+	VADDPS  Z29, Z13, Z13
+	VADDPS  Z30, Z14, Z14
+	VADDPS  Z31, Z15, Z15
+	VADDPS  Z24, Z16, Z16
+	VADDPS  Z25, Z17, Z17
+	VADDPS  Z26, Z18, Z18
+	VADDPS  Z27, Z19, Z19
+	VADDPS  Z28, Z20, Z20
+	VADDPS  Z29, Z21, Z21
+	VADDPS  Z30, Z22, Z22
+	VADDPS  Z31, Z23, Z23
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	VMOVUPS Z4, 256(CX)
+	VMOVUPS Z5, 320(CX)
+	VMOVUPS Z6, 384(CX)
+	VMOVUPS Z7, 448(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z10, 128(CX)
+	VMOVUPS Z11, 192(CX)
+	VMOVUPS Z12, 256(CX)
+	VMOVUPS Z13, 320(CX)
+	VMOVUPS Z14, 384(CX)
+	VMOVUPS Z15, 448(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	VMOVUPS Z18, 128(CX)
+	VMOVUPS Z19, 192(CX)
+	VMOVUPS Z20, 256(CX)
+	VMOVUPS Z21, 320(CX)
+	VMOVUPS Z22, 384(CX)
+	VMOVUPS Z23, 448(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide3x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide3x64AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z12
+	VBROADCASTSS (AX)(DI*1), Z13
+	VBROADCASTSS (AX)(DI*2), Z14
+	VMOVUPS      (CX), Z15
+	VFMADD231PS  Z15, Z12, Z0
+	VFMADD231PS  Z15, Z13, Z4
+	VFMADD231PS  Z15, Z14, Z8
+	VMOVUPS      64(CX), Z16
+	VFMADD231PS  Z16, Z12, Z1
+	VFMADD231PS  Z16, Z13, Z5
+	VFMADD231PS  Z16, Z14, Z9
+	VMOVUPS      128(CX), Z17
+	VFMADD231PS  Z17, Z12, Z2
+	VFMADD231PS  Z17, Z13, Z6
+	VFMADD231PS  Z17, Z14, Z10
+	VMOVUPS      192(CX), Z18
+	VFMADD231PS  Z18, Z12, Z3
+	VFMADD231PS  Z18, Z13, Z7
+	VFMADD231PS  Z18, Z14, Z11
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z1, Z1
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z3, Z3
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z5, Z5
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z7, Z7
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z9, Z9
+	VMULPS       Z12, Z10, Z10
+	VMULPS       Z12, Z11, Z11
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z12, Z0
+	VFMADD231PS  64(CX), Z12, Z1
+	VFMADD231PS  128(CX), Z12, Z2
+	VFMADD231PS  192(CX), Z12, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, Z4
+	VFMADD231PS  64(CX), Z12, Z5
+	VFMADD231PS  128(CX), Z12, Z6
+	VFMADD231PS  192(CX), Z12, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, Z8
+	VFMADD231PS  64(CX), Z12, Z9
+	VFMADD231PS  128(CX), Z12, Z10
+	VFMADD231PS  192(CX), Z12, Z11
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z12
+	VMOVUPS 64(CX), Z13
+	VMOVUPS 128(CX), Z14
+	VMOVUPS 192(CX), Z15
+	VADDPS  Z12, Z0, Z0
+	VADDPS  Z13, Z1, Z1
+	VADDPS  Z14, Z2, Z2
+	VADDPS  Z15, Z3, Z3
+	VADDPS  Z12, Z4, Z4
+	VADDPS  Z13, Z5, Z5
+	VADDPS  Z14, Z6, Z6
+	VADDPS  Z15, Z7, Z7
+	VADDPS  Z12, Z8, Z8
+	VADDPS  Z13, Z9, Z9
+	VADDPS  Z14, Z10, Z10
+	VADDPS  Z15, Z11, Z11
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z10, 128(CX)
+	VMOVUPS Z11, 192(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
+	VZEROUPPER
+	RET
+
+// func sgemmWide4x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·sgemmWide4x64AVX512(SB), NOSPLIT, $0-104
+tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	PREFETCHT0 192(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aTile+48(FP), BX
+	LEAQ       (AX)(BX*4), BX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aRow+32(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	TESTQ      DX, DX
+	JZ         tileSummed
+
+tileK:
+	VBROADCASTSS (AX), Z16
+	VBROADCASTSS (AX)(DI*1), Z17
+	VBROADCASTSS (AX)(DI*2), Z18
+	VBROADCASTSS (AX)(R8*1), Z19
+	VMOVUPS      (CX), Z20
+	VFMADD231PS  Z20, Z16, Z0
+	VFMADD231PS  Z20, Z17, Z4
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z12
+	VMOVUPS      64(CX), Z21
+	VFMADD231PS  Z21, Z16, Z1
+	VFMADD231PS  Z21, Z17, Z5
+	VFMADD231PS  Z21, Z18, Z9
+	VFMADD231PS  Z21, Z19, Z13
+	VMOVUPS      128(CX), Z22
+	VFMADD231PS  Z22, Z16, Z2
+	VFMADD231PS  Z22, Z17, Z6
+	VFMADD231PS  Z22, Z18, Z10
+	VFMADD231PS  Z22, Z19, Z14
+	VMOVUPS      192(CX), Z23
+	VFMADD231PS  Z23, Z16, Z3
+	VFMADD231PS  Z23, Z17, Z7
+	VFMADD231PS  Z23, Z18, Z11
+	VFMADD231PS  Z23, Z19, Z15
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          tileK
+
+tileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          tileScaled
+	VBROADCASTSS alpha+88(FP), Z16
+	VMULPS       Z16, Z0, Z0
+	VMULPS       Z16, Z1, Z1
+	VMULPS       Z16, Z2, Z2
+	VMULPS       Z16, Z3, Z3
+	VMULPS       Z16, Z4, Z4
+	VMULPS       Z16, Z5, Z5
+	VMULPS       Z16, Z6, Z6
+	VMULPS       Z16, Z7, Z7
+	VMULPS       Z16, Z8, Z8
+	VMULPS       Z16, Z9, Z9
+	VMULPS       Z16, Z10, Z10
+	VMULPS       Z16, Z11, Z11
+	VMULPS       Z16, Z12, Z12
+	VMULPS       Z16, Z13, Z13
+	VMULPS       Z16, Z14, Z14
+	VMULPS       Z16, Z15, Z15
+
+tileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           tileOverwrite
+	VBROADCASTSS beta+92(FP), Z16
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z16, Z0
+	VFMADD231PS  64(CX), Z16, Z1
+	VFMADD231PS  128(CX), Z16, Z2
+	VFMADD231PS  192(CX), Z16, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z16, Z4
+	VFMADD231PS  64(CX), Z16, Z5
+	VFMADD231PS  128(CX), Z16, Z6
+	VFMADD231PS  192(CX), Z16, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z16, Z8
+	VFMADD231PS  64(CX), Z16, Z9
+	VFMADD231PS  128(CX), Z16, Z10
+	VFMADD231PS  192(CX), Z16, Z11
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z16, Z12
+	VFMADD231PS  64(CX), Z16, Z13
+	VFMADD231PS  128(CX), Z16, Z14
+	VFMADD231PS  192(CX), Z16, Z15
+	ADDQ         AX, CX
+
+tileOverwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      tileUnbiased
+	VMOVUPS (CX), Z16
+	VMOVUPS 64(CX), Z17
+	VMOVUPS 128(CX), Z18
+	VMOVUPS 192(CX), Z19
+	VADDPS  Z16, Z0, Z0
+	VADDPS  Z17, Z1, Z1
+	VADDPS  Z18, Z2, Z2
+	VADDPS  Z19, Z3, Z3
+	VADDPS  Z16, Z4, Z4
+	VADDPS  Z17, Z5, Z5
+	VADDPS  Z18, Z6, Z6
+	VADDPS  Z19, Z7, Z7
+	VADDPS  Z16, Z8, Z8
+	VADDPS  Z17, Z9, Z9
+	VADDPS  Z18, Z10, Z10
+	VADDPS  Z19, Z11, Z11
+	VADDPS  Z16, Z12, Z12
+	VADDPS  Z17, Z13, Z13
+	VADDPS  Z18, Z14, Z14
+	VADDPS  Z19, Z15, Z15
+
+tileUnbiased:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	VMOVUPS Z10, 128(CX)
+	VMOVUPS Z11, 192(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z14, 128(CX)
+	VMOVUPS Z15, 192(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     tile
 	VZEROUPPER
 	RET
 

@@ -11,7 +11,7 @@ import "github.com/steppe-ml/steppe/simd"
 // beta == 0 C is not read. A bias of nil is none. Element A(i,l) of the first
 // tile is at a + i*aRow + l*aCol, and each further tile's A is aTile further
 // on. B(l,j) is at b + l*bRow + j: a kernel reads whole rows of nr columns of
-// it, whatever n is. C(i,j) is at c + i*cRow + j, of which it touches only the
+// it, whatever n is, unless its table says that it masks them. C(i,j) is at c + i*cRow + j, of which it touches only the
 // n columns. Strides count floats. tiles >= 1, 1 <= n <= nr, k >= 0.
 type tileKernel func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32)
 
@@ -21,12 +21,21 @@ type table struct {
 	tile []tileKernel // by rows - 1; its length is the most rows of a tile, MR
 	nr   int          // columns of a panel of B
 
+	// masksB: of a panel of n columns the kernels read no more than n.
+	masksB bool
+
+	// wide, by rows - 1, has kernels for products of that few rows, of just
+	// their columns and the widest first; they read B in place.
+	wide [][]wideTile
+
 	// kc is the most products summed in an accumulator before it is added to
 	// C: with k alone it decides the bits of a result (the element rule).
 	kc int
 	// mc and nc are the rows of A and the columns of B of a block.
 	mc, nc int
 
+	// directUpTo is the multiply-adds up to which nothing pays but to begin.
+	directUpTo int
 	// packRows is the rows of A from which on packing B pays.
 	packRows int
 	// copyA is the columns of B from which on copying blocks of A pays.
@@ -40,6 +49,12 @@ type table struct {
 	// transpose turns 8 rows of 8*blocks columns at src into 8*blocks rows of
 	// 8 columns at dst. It is nil where there is nothing better than Go.
 	transpose func(blocks int, src *float32, srcRow int, dst *float32, dstRow int)
+}
+
+// wideTile is a kernel for tiles of just so many columns.
+type wideTile struct {
+	columns int
+	kernel  tileKernel
 }
 
 // mr is the most rows of a tile.

@@ -22,11 +22,21 @@ func main() {
 		for rows := 1; rows <= mr[s.Name]; rows++ {
 			panel(s, rows)
 		}
+		for _, w := range wides[s.Name] {
+			wide(s, w[0], w[1])
+		}
 		copyRows(s)
 		if !s.Wide() { // AVX-512 packs with this one too
 			transpose8(s)
 		}
 	})
+}
+
+// wides are the tiles, in rows and vectors, for products of so few rows that
+// nothing else would keep the FMA units busy.
+var wides = map[string][][2]int{
+	"AVX2":   {{1, 8}, {1, 4}, {2, 4}, {3, 4}},
+	"AVX512": {{1, 16}, {1, 8}, {1, 4}, {2, 8}, {2, 4}, {3, 8}, {3, 4}, {4, 4}},
 }
 
 const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32)"
@@ -36,7 +46,7 @@ const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *f
 type tile struct {
 	avx.Set
 	rows, vectors int
-	masks         []reg.Register // of the columns; nil for all of them
+	masks         []reg.Register // of the columns, by vector; nil for all of them
 	label         string         // of the code being emitted, unique in the function
 }
 
@@ -72,6 +82,14 @@ func panel(s avx.Set, rows int) {
 	} else {
 		tile{s, rows, 1, []reg.Register{avx.Y(14)}, "single"}.loop()
 	}
+}
+
+// wide emits the kernel for tiles of a few rows and whole vectors of columns.
+func wide(s avx.Set, rows, vectors int) {
+	name := fmt.Sprintf("sgemmWide%dx%d%s", rows, vectors*s.Lanes, s.Name)
+	TEXT(name, attr.NOSPLIT, signature)
+	Doc(fmt.Sprintf("%s is a tileKernel for tiles of %d rows and just %d columns.", name, rows, vectors*s.Lanes))
+	tile{s, rows, vectors, nil, "tile"}.loop()
 }
 
 // loop emits the loop over tiles, one below the other, and returns.
@@ -110,21 +128,44 @@ func (t tile) multiply() {
 		t.Zero(i)
 	}
 	t.prefetchC()
-	a, b, k := GP64(), GP64(), GP64()
+	a, b, k, next := GP64(), GP64(), GP64(), GP64()
 	Load(Param("a"), a)
 	Load(Param("b"), b)
 	Load(Param("k"), k)
+	Load(Param("aTile"), next)
+	LEAQ(operand.Mem{Base: a, Index: next, Scale: 4}, next)
 	aCol, bRow := t.bytes("aCol"), t.bytes("bRow")
 	row := t.rowsOf(a)
 
 	TESTQ(k, k)
 	JZ(operand.LabelRef(t.label + "Summed"))
 	Label(t.label + "K")
-	for v := range t.vectors {
-		VMOVUPS(avx.Ptr(b, 4*t.Lanes*v), t.b(v))
+	if t.vectors <= 2 {
+		t.step(b, row)
+		for line := 0; line < 4*t.Lanes*t.vectors; line += 64 {
+			PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
+		}
+		PREFETCHT0(avx.Ptr(next, 0))
+		ADDQ(operand.U32(4*t.rows), next)
+	} else {
+		t.wideStep(b, row)
 	}
-	for line := 0; line < 4*t.Lanes*t.vectors; line += 64 {
-		PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
+	ADDQ(aCol, a)
+	ADDQ(bRow, b)
+	DECQ(k)
+	JNZ(operand.LabelRef(t.label + "K"))
+	Label(t.label + "Summed")
+}
+
+// step adds the products of one k: B's row in registers, A's elements one by
+// one.
+func (t tile) step(b reg.Register, row func(int) operand.Mem) {
+	for v := range t.vectors {
+		if t.Wide() {
+			VMOVUPS_Z(avx.Ptr(b, 4*t.Lanes*v), t.masks[v], t.b(v))
+		} else {
+			VMOVUPS(avx.Ptr(b, 4*t.Lanes*v), t.b(v))
+		}
 	}
 	for i := range t.rows {
 		element := t.spare(i)
@@ -133,11 +174,28 @@ func (t tile) multiply() {
 			VFMADD231PS(t.b(v), element, t.acc(i, v))
 		}
 	}
-	ADDQ(aCol, a)
-	ADDQ(bRow, b)
-	DECQ(k)
-	JNZ(operand.LabelRef(t.label + "K"))
-	Label(t.label + "Summed")
+}
+
+// wideStep adds the products of one k: A's elements in registers, B's row
+// vector by vector.
+func (t tile) wideStep(b reg.Register, row func(int) operand.Mem) {
+	element := func(i int) reg.Register { return t.V(t.rows*t.vectors + i) }
+	for i := range t.rows {
+		VBROADCASTSS(row(i), element(i))
+	}
+	used := t.rows * (t.vectors + 1)
+	for v := range t.vectors {
+		m := avx.Ptr(b, 4*t.Lanes*v)
+		if t.rows == 1 {
+			VFMADD231PS(m, element(0), t.acc(0, v))
+			continue
+		}
+		vector := t.V(used + v%(min(t.Registers, used+4)-used))
+		VMOVUPS(m, vector)
+		for i := range t.rows {
+			VFMADD231PS(vector, element(i), t.acc(i, v))
+		}
+	}
 }
 
 // prefetchC asks for C's tile before the long loop that it isn't needed in.
@@ -181,8 +239,12 @@ func (t tile) rowsOf(a reg.Register) func(i int) operand.Mem {
 // nil, and moves C to the next tile.
 func (t tile) finish() {
 	alpha, beta := t.b(0), t.b(0)
+	const one = operand.U32(0x3f800000)
+	CMPL(t.param("alpha"), one)
+	JEQ(operand.LabelRef(t.label + "Scaled"))
 	avx.Broadcast("alpha", alpha)
 	t.each(func(i, v int) { VMULPS(alpha, t.acc(i, v), t.acc(i, v)) })
+	Label(t.label + "Scaled")
 
 	if !t.Wide() && t.masks != nil {
 		t.Masks(Load(Param("n"), GP64()), t.masks[:t.vectors]...)

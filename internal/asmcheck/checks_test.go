@@ -13,21 +13,22 @@ type set struct {
 	arch    string
 	wide    *regexp.Regexp // its widest vector registers, as operands
 	vectors int            // the most of them to a row of a GEMM tile
+	lanes   int            // float32 of one
 	foreign *regexp.Regexp // registers that it lacks
 }
 
 var sets = map[string]set{
 	"AVX2": {
-		arch: "amd64", vectors: 2,
+		arch: "amd64", vectors: 2, lanes: 8,
 		wide:    regexp.MustCompile(`^Y\d+$`),
 		foreign: regexp.MustCompile(`\bZ\d+\b|\bK[0-7]\b|\b[XY](1[6-9]|2\d|3[01])\b`),
 	},
 	"AVX512": {
-		arch: "amd64", vectors: 2,
+		arch: "amd64", vectors: 2, lanes: 16,
 		wide: regexp.MustCompile(`^Z\d+$`),
 	},
 	"NEON": {
-		arch: "arm64", vectors: 3,
+		arch: "arm64", vectors: 3, lanes: 4,
 		wide: regexp.MustCompile(`^[vV]\d+\.(4s|S4)$`),
 	},
 }
@@ -156,9 +157,9 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^sgemm(\d+)[A-Z]`)
+	tile   = regexp.MustCompile(`^sgemm(?:Wide)?(\d+)(?:x(\d+))?[A-Z]`) // rows, and of a wide tile columns
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
-	vector = regexp.MustCompile(`^(VMOVUP[SD]|VLD1(\.P)?|FMOVQ)$`)          // loads of B's vectors
+	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VLD1(\.P)?|FMOVQ)$`)    // loads of B's vectors
 	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`) // loads of A's elements
 	stack  = regexp.MustCompile(`\((FP|SP)\)`)
 )
@@ -166,7 +167,8 @@ var (
 // gemmLoops: the K loops of the kernel for tiles of r rows hold r rows of v
 // widest vectors, for each v that B's panel can have: v vectors of B and r
 // elements of A make r*v FMAs, each with an accumulator of its own, and
-// nothing goes to the stack.
+// nothing goes to the stack. A wide tile has the vectors of its columns alone,
+// and may read them as operands of FMAs.
 func gemmLoops(s *source, f function) (wrong []string) {
 	m := tile.FindStringSubmatch(f.name)
 	if m == nil {
@@ -181,6 +183,10 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	for _, loop := range f.innermost() {
 		l := countK(loop, isa)
 		wrong = append(wrong, l.wrong...)
+		if m[2] != "" {
+			columns, _ := strconv.Atoi(m[2])
+			l.vectors = columns / isa.lanes
+		}
 		if l.elements != rows {
 			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, rows))
 		}
@@ -191,6 +197,9 @@ func gemmLoops(s *source, f function) (wrong []string) {
 			wrong = append(wrong, fmt.Sprintf("%s has %d accumulators for %d FMAs", loop.label, len(l.accumulators), l.fmas))
 		}
 		seen[l.vectors] = true
+	}
+	if m[2] != "" {
+		return wrong
 	}
 	for v := 1; v <= isa.vectors; v++ {
 		if !seen[v] {
