@@ -186,15 +186,20 @@ func (o *operation) panel(a aBlock, b bPanel, rows, left, inPlace, k int, c view
 			}
 		}
 	}
+	kernels := o.tile
 	cols = min(o.nr, left)
-	tiles := (rows + o.mr() - 1) / o.mr()
+	if left <= o.narrowTo {
+		kernels = o.narrow
+		cols = min(o.nr/2, left)
+	}
+	tiles := (rows + len(kernels) - 1) / len(kernels)
 	height, taller := rows/tiles, rows%tiles
 	if taller > 0 {
-		o.tile[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
+		kernels[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
 		done := taller * (height + 1)
 		a.p, c = at(a.p, done*a.next), c.from(done, 0)
 	}
-	o.tile[height-1](tiles-taller, cols, k, a.p, a.row, a.col, height*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
+	kernels[height-1](tiles-taller, cols, k, a.p, a.row, a.col, height*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
 	return cols
 }
 

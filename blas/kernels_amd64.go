@@ -4,15 +4,19 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
+// avx2Tiles are AVX-512's, too, for panels of few columns.
+var avx2Tiles = []tileKernel{
+	sgemm1AVX2, sgemm2AVX2, sgemm3AVX2, sgemm4AVX2, sgemm5AVX2, sgemm6AVX2,
+}
+
 // The sizes were measured on a Zen 4 core (1 MiB L2, 32 MiB L3 shared);
 // docs/KERNELS.md has the figures.
 var tables = [simd.NumISA]table{
 	simd.Generic: generic,
 	simd.AVX2: {
-		tile: []tileKernel{
-			sgemm1AVX2, sgemm2AVX2, sgemm3AVX2, sgemm4AVX2, sgemm5AVX2, sgemm6AVX2,
-		},
-		nr: 16,
+		tile:   avx2Tiles,
+		nr:     16,
+		masksB: true,
 		wide: [][]wideTile{
 			{{64, sgemmWide1x64AVX2}, {32, sgemmWide1x32AVX2}},
 			{{32, sgemmWide2x32AVX2}},
@@ -44,6 +48,9 @@ var tables = [simd.NumISA]table{
 			{{128, sgemmWide3x128AVX512}, {64, sgemmWide3x64AVX512}},
 			{{64, sgemmWide4x64AVX512}},
 		},
+
+		narrow:   avx2Tiles,
+		narrowTo: 24,
 
 		kc: 512,
 		mc: 240,

@@ -19,7 +19,7 @@ var nan, inf = float32(math.NaN()), float32(math.Inf(1))
 
 // sizes are the sizes around multiples of a tile's.
 func sizes(tile int) []int {
-	return []int{1, 2, 3, tile - 1, tile, tile + 1, 2*tile - 1, 2 * tile, 2*tile + 3, 3*tile + 1}
+	return []int{1, 2, 3, tile/2 + 3, tile - 1, tile, tile + 1, 2*tile - 1, 2 * tile, 2*tile + 3, 3*tile + 1}
 }
 
 func TestMatMulAgainstOracle(t *testing.T) {
@@ -96,7 +96,7 @@ func TestElementRule(t *testing.T) {
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
-		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}} {
+		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {50, 52, 530}} {
 			m, n, k := size[0], size[1], size[2]
 			for _, tA := range []bool{false, true} {
 				for _, tB := range []bool{false, true} {

@@ -34,7 +34,8 @@ func (b bPanels) panel(j int) bPanel {
 	if j < b.whole {
 		return bPanel{b.place.at(0, j), b.place.row}
 	}
-	return bPanel{at(b.packed.p, (j-b.whole)/b.nr*b.packed.row), b.nr}
+	j -= b.whole
+	return bPanel{at(b.packed.p, j/b.nr*b.packed.row+j%b.nr), b.nr}
 }
 
 // panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be

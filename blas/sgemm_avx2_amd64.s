@@ -11,7 +11,7 @@ TEXT ·sgemm1AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -89,8 +89,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -108,11 +114,11 @@ ragged:
 	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
+	VMASKMOVPS   32(CX), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
@@ -122,47 +128,40 @@ raggedK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y2
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y3
-	VFMADD231PS  Y3, Y2, Y0
-	VMASKMOVPS   32(CX), Y15, Y3
-	VFMADD231PS  Y3, Y2, Y1
+	VFMADD231PS  (CX), Y2, Y0
+	VMASKMOVPS   32(CX), Y15, Y4
+	VFMADD231PS  Y4, Y2, Y1
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y2
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y2
 	VMASKMOVPS 32(CX), Y15, Y3
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -170,12 +169,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
@@ -192,60 +196,54 @@ single:
 	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y1
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000004, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y1
 	VMULPS       Y1, Y0, Y0
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y1
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y2
+	VMASKMOVPS   (CX), Y15, Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y1
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y1
 	VADDPS     Y1, Y0, Y0
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 
@@ -290,7 +288,7 @@ TEXT ·sgemm2AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -387,8 +385,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -412,11 +416,11 @@ ragged:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y4
-	VMOVUPS      32(CX), Y5
+	VMASKMOVPS   32(CX), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
@@ -429,59 +433,51 @@ raggedK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y4
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VMASKMOVPS   32(CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y1
+	VFMADD231PS  (CX), Y4, Y0
+	VMASKMOVPS   32(CX), Y15, Y6
+	VFMADD231PS  Y6, Y4, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y5
-	VFMADD231PS  Y5, Y4, Y2
-	VMASKMOVPS   32(CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y3
+	VFMADD231PS  (CX), Y4, Y2
+	VMASKMOVPS   32(CX), Y15, Y6
+	VFMADD231PS  Y6, Y4, Y3
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y4
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y4
 	VMASKMOVPS 32(CX), Y15, Y5
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y5, Y3, Y3
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -489,12 +485,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -516,69 +517,63 @@ single:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y2
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS (AX)(R8*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000008, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y2
 	VMULPS       Y2, Y0, Y0
 	VMULPS       Y2, Y1, Y1
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y2
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y3
+	VMASKMOVPS   (CX), Y15, Y3
 	VFMADD231PS  Y3, Y2, Y0
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y3
+	VMASKMOVPS   (CX), Y15, Y3
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y2
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y2
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y2, Y1, Y1
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y14, (CX)
+	VMASKMOVPS Y1, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 
@@ -589,7 +584,7 @@ TEXT ·sgemm3AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -703,8 +698,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -732,11 +733,11 @@ ragged:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
+	VMASKMOVPS   32(CX), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -752,11 +753,11 @@ raggedK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -765,41 +766,32 @@ raggedSummed:
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y6
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VMASKMOVPS   32(CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y1
+	VFMADD231PS  (CX), Y6, Y0
+	VMASKMOVPS   32(CX), Y15, Y8
+	VFMADD231PS  Y8, Y6, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
-	VFMADD231PS  Y7, Y6, Y2
-	VMASKMOVPS   32(CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y3
+	VFMADD231PS  (CX), Y6, Y2
+	VMASKMOVPS   32(CX), Y15, Y8
+	VFMADD231PS  Y8, Y6, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
-	VFMADD231PS  Y7, Y6, Y4
-	VMASKMOVPS   32(CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y5
+	VFMADD231PS  (CX), Y6, Y4
+	VMASKMOVPS   32(CX), Y15, Y8
+	VFMADD231PS  Y8, Y6, Y5
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y6
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y6
 	VMASKMOVPS 32(CX), Y15, Y7
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y7, Y1, Y1
@@ -808,15 +800,15 @@ raggedOverwrite:
 	VADDPS     Y6, Y4, Y4
 	VADDPS     Y7, Y5, Y5
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -824,12 +816,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -854,78 +851,72 @@ single:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y3
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS (AX)(R8*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS (AX)(R8*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x0000000c, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y3
 	VMULPS       Y3, Y0, Y0
 	VMULPS       Y3, Y1, Y1
 	VMULPS       Y3, Y2, Y2
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y3
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y4
+	VMASKMOVPS   (CX), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y0
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y4
+	VMASKMOVPS   (CX), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y4
+	VMASKMOVPS   (CX), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y3
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y3
 	VADDPS     Y3, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 	VADDPS     Y3, Y2, Y2
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y14, (CX)
+	VMASKMOVPS Y1, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMASKMOVPS Y2, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 
@@ -936,7 +927,7 @@ TEXT ·sgemm4AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -1068,8 +1059,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1102,11 +1099,11 @@ ragged:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
+	VMASKMOVPS   32(CX), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -1125,11 +1122,11 @@ raggedK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -1140,46 +1137,36 @@ raggedSummed:
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y8
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y9
-	VFMADD231PS  Y9, Y8, Y0
-	VMASKMOVPS   32(CX), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y1
+	VFMADD231PS  (CX), Y8, Y0
+	VMASKMOVPS   32(CX), Y15, Y10
+	VFMADD231PS  Y10, Y8, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y9
-	VFMADD231PS  Y9, Y8, Y2
-	VMASKMOVPS   32(CX), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y3
+	VFMADD231PS  (CX), Y8, Y2
+	VMASKMOVPS   32(CX), Y15, Y10
+	VFMADD231PS  Y10, Y8, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y9
-	VFMADD231PS  Y9, Y8, Y4
-	VMASKMOVPS   32(CX), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y5
+	VFMADD231PS  (CX), Y8, Y4
+	VMASKMOVPS   32(CX), Y15, Y10
+	VFMADD231PS  Y10, Y8, Y5
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y9
-	VFMADD231PS  Y9, Y8, Y6
-	VMASKMOVPS   32(CX), Y15, Y9
-	VFMADD231PS  Y9, Y8, Y7
+	VFMADD231PS  (CX), Y8, Y6
+	VMASKMOVPS   32(CX), Y15, Y10
+	VFMADD231PS  Y10, Y8, Y7
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y8
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y8
 	VMASKMOVPS 32(CX), Y15, Y9
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y9, Y1, Y1
@@ -1190,18 +1177,18 @@ raggedOverwrite:
 	VADDPS     Y8, Y6, Y6
 	VADDPS     Y9, Y7, Y7
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y14, (CX)
+	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -1209,12 +1196,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1243,10 +1235,10 @@ single:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y4
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS (AX)(R8*1), Y6
@@ -1255,75 +1247,69 @@ singleK:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS (AX)(R9*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000010, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y4
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y5
+	VMASKMOVPS   (CX), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y0
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y5
+	VMASKMOVPS   (CX), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y5
+	VMASKMOVPS   (CX), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y2
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y5
+	VMASKMOVPS   (CX), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y4
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y1, Y1
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y4, Y3, Y3
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y14, (CX)
+	VMASKMOVPS Y1, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMASKMOVPS Y2, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y14, (CX)
+	VMASKMOVPS Y3, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 
@@ -1334,7 +1320,7 @@ TEXT ·sgemm5AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -1483,8 +1469,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1521,11 +1513,11 @@ ragged:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
+	VMASKMOVPS   32(CX), Y15, Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1535,23 +1527,23 @@ raggedK:
 	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y15
-	VFMADD231PS  Y10, Y15, Y6
-	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(R8*4), Y12
-	VFMADD231PS  Y10, Y12, Y8
-	VFMADD231PS  Y11, Y12, Y9
+	VBROADCASTSS (AX)(R9*1), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VFMADD231PS  Y11, Y12, Y7
+	VBROADCASTSS (AX)(R8*4), Y13
+	VFMADD231PS  Y10, Y13, Y8
+	VFMADD231PS  Y11, Y13, Y9
 	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000014, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -1564,51 +1556,40 @@ raggedSummed:
 	VMULPS       Y10, Y8, Y8
 	VMULPS       Y10, Y9, Y9
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y10
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y0
-	VMASKMOVPS   32(CX), Y15, Y11
-	VFMADD231PS  Y11, Y10, Y1
+	VFMADD231PS  (CX), Y10, Y0
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y2
-	VMASKMOVPS   32(CX), Y15, Y11
-	VFMADD231PS  Y11, Y10, Y3
+	VFMADD231PS  (CX), Y10, Y2
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y4
-	VMASKMOVPS   32(CX), Y15, Y11
-	VFMADD231PS  Y11, Y10, Y5
+	VFMADD231PS  (CX), Y10, Y4
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y5
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y6
-	VMASKMOVPS   32(CX), Y15, Y11
-	VFMADD231PS  Y11, Y10, Y7
+	VFMADD231PS  (CX), Y10, Y6
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y7
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y11
-	VFMADD231PS  Y11, Y10, Y8
-	VMASKMOVPS   32(CX), Y15, Y11
-	VFMADD231PS  Y11, Y10, Y9
+	VFMADD231PS  (CX), Y10, Y8
+	VMASKMOVPS   32(CX), Y15, Y12
+	VFMADD231PS  Y12, Y10, Y9
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y10
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y10
 	VMASKMOVPS 32(CX), Y15, Y11
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y11, Y1, Y1
@@ -1621,21 +1602,21 @@ raggedOverwrite:
 	VADDPS     Y10, Y8, Y8
 	VADDPS     Y11, Y9, Y9
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y14, (CX)
+	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y14, (CX)
+	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -1643,12 +1624,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1680,10 +1666,10 @@ single:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y5
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS (AX)(R8*1), Y7
@@ -1694,17 +1680,16 @@ singleK:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS (AX)(R8*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000014, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y5
 	VMULPS       Y5, Y0, Y0
 	VMULPS       Y5, Y1, Y1
@@ -1712,64 +1697,59 @@ singleSummed:
 	VMULPS       Y5, Y3, Y3
 	VMULPS       Y5, Y4, Y4
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y5
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y0
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y2
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y6
+	VMASKMOVPS   (CX), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y5
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y5
 	VADDPS     Y5, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y2, Y2
 	VADDPS     Y5, Y3, Y3
 	VADDPS     Y5, Y4, Y4
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y14, (CX)
+	VMASKMOVPS Y1, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMASKMOVPS Y2, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y14, (CX)
+	VMASKMOVPS Y3, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMASKMOVPS Y4, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 
@@ -1780,7 +1760,7 @@ TEXT ·sgemm6AVX2(SB), NOSPLIT, $0-104
 	CMPQ AX, $0x00000008
 	JLE  one
 	CMPQ AX, $0x00000010
-	JL   masked
+	JL   ragged
 
 two:
 	VXORPS     X0, X0, X0
@@ -1947,8 +1927,14 @@ twoUnbiased:
 	VZEROUPPER
 	RET
 
-masked:
 ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1990,40 +1976,40 @@ ragged:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         raggedSummed
+	JZ         twoMaskedSummed
 
-raggedK:
+twoMaskedK:
 	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
+	VMASKMOVPS   32(CX), Y15, Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R8*1), Y15
-	VFMADD231PS  Y12, Y15, Y2
-	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (AX)(R8*1), Y14
+	VFMADD231PS  Y12, Y14, Y2
+	VFMADD231PS  Y13, Y14, Y3
 	VBROADCASTSS (AX)(R8*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y15
-	VFMADD231PS  Y12, Y15, Y6
-	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (AX)(R9*1), Y14
+	VFMADD231PS  Y12, Y14, Y6
+	VFMADD231PS  Y13, Y14, Y7
 	VBROADCASTSS (AX)(R8*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R10*1), Y15
-	VFMADD231PS  Y12, Y15, Y10
-	VFMADD231PS  Y13, Y15, Y11
+	VBROADCASTSS (AX)(R10*1), Y14
+	VFMADD231PS  Y12, Y14, Y10
+	VFMADD231PS  Y13, Y14, Y11
 	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000018, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          raggedK
+	JNZ          twoMaskedK
 
-raggedSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          raggedScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -2038,56 +2024,44 @@ raggedSummed:
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
 
-raggedScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
-	VMOVUPS      32(CX)(DX*4), Y15
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           raggedOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y12
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y0
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y1
+	VFMADD231PS  (CX), Y12, Y0
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y2
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y3
+	VFMADD231PS  (CX), Y12, Y2
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y4
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y5
+	VFMADD231PS  (CX), Y12, Y4
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y5
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y6
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y7
+	VFMADD231PS  (CX), Y12, Y6
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y7
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y8
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y9
+	VFMADD231PS  (CX), Y12, Y8
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y9
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y13
-	VFMADD231PS  Y13, Y12, Y10
-	VMASKMOVPS   32(CX), Y15, Y13
-	VFMADD231PS  Y13, Y12, Y11
+	VFMADD231PS  (CX), Y12, Y10
+	VMASKMOVPS   32(CX), Y15, Y14
+	VFMADD231PS  Y14, Y12, Y11
 	ADDQ         AX, CX
 
-raggedOverwrite:
+twoMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         raggedUnbiased
-	VMASKMOVPS (CX), Y14, Y12
+	JZ         twoMaskedUnbiased
+	VMOVUPS    (CX), Y12
 	VMASKMOVPS 32(CX), Y15, Y13
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y13, Y1, Y1
@@ -2102,24 +2076,24 @@ raggedOverwrite:
 	VADDPS     Y12, Y10, Y10
 	VADDPS     Y13, Y11, Y11
 
-raggedUnbiased:
+twoMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y14, (CX)
+	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y14, (CX)
+	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y15, 32(CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y10, Y14, (CX)
+	VMOVUPS    Y10, (CX)
 	VMASKMOVPS Y11, Y15, 32(CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
@@ -2127,12 +2101,17 @@ raggedUnbiased:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        ragged
+	JNZ        twoMasked
 	VZEROUPPER
 	RET
 
 one:
-single:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2168,10 +2147,10 @@ single:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
-	VMOVUPS      (CX), Y6
+oneMaskedK:
+	VMASKMOVPS   (CX), Y15, Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS (AX)(R8*1), Y8
@@ -2184,17 +2163,16 @@ singleK:
 	VFMADD231PS  Y6, Y11, Y4
 	VBROADCASTSS (AX)(R10*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000018, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -2203,43 +2181,38 @@ singleSummed:
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
 
-singleScaled:
-	MOVQ         n+8(FP), AX
-	LEAQ         mask<>+0(SB), CX
-	MOVQ         $0x00000010, DX
-	SUBQ         AX, DX
-	VMOVUPS      (CX)(DX*4), Y14
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Y6
 	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y0
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y1
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y2
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y3
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y4
 	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y14, Y7
+	VMASKMOVPS   (CX), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         singleUnbiased
-	VMASKMOVPS (CX), Y14, Y6
+	JZ         oneMaskedUnbiased
+	VMASKMOVPS (CX), Y15, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -2247,26 +2220,26 @@ singleOverwrite:
 	VADDPS     Y6, Y4, Y4
 	VADDPS     Y6, Y5, Y5
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y14, (CX)
+	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y14, (CX)
+	VMASKMOVPS Y1, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y14, (CX)
+	VMASKMOVPS Y2, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y14, (CX)
+	VMASKMOVPS Y3, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y14, (CX)
+	VMASKMOVPS Y4, Y15, (CX)
 	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y14, (CX)
+	VMASKMOVPS Y5, Y15, (CX)
 	ADDQ       AX, CX
 	MOVQ       CX, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        single
+	JNZ        oneMasked
 	VZEROUPPER
 	RET
 

@@ -10,13 +10,12 @@ TEXT ·sgemm1AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -35,11 +34,11 @@ two:
 	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z2
-	VMOVUPS.Z    64(CX), K2, Z3
+twoMaskedK:
+	VMOVUPS      (CX), Z2
+	VMOVUPS.Z    64(CX), K1, Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
@@ -50,47 +49,47 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z2
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z2, K1, Z0
-	VFMADD231PS  64(CX), Z2, K2, Z1
+	VFMADD231PS  (CX), Z2, Z0
+	VFMADD231PS  64(CX), Z2, K1, Z1
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z2
-	VMOVUPS.Z 64(CX), K2, Z3
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z2
+	VMOVUPS.Z 64(CX), K1, Z3
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -99,7 +98,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
@@ -116,45 +115,44 @@ single:
 	MOVQ       bRow+64(FP), DI
 	SHLQ       $0x02, DI
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z1
 	VBROADCASTSS (AX), Z2
 	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000004, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z1
 	VMULPS       Z1, Z0, Z0
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z1
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z1, K1, Z0
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -163,7 +161,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -173,13 +171,12 @@ TEXT ·sgemm2AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -205,11 +202,11 @@ two:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z4
-	VMOVUPS.Z    64(CX), K2, Z5
+twoMaskedK:
+	VMOVUPS      (CX), Z4
+	VMOVUPS.Z    64(CX), K1, Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
@@ -223,57 +220,57 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z4
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z4, K1, Z0
-	VFMADD231PS  64(CX), Z4, K2, Z1
+	VFMADD231PS  (CX), Z4, Z0
+	VFMADD231PS  64(CX), Z4, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z4, K1, Z2
-	VFMADD231PS  64(CX), Z4, K2, Z3
+	VFMADD231PS  (CX), Z4, Z2
+	VFMADD231PS  64(CX), Z4, K1, Z3
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z4
-	VMOVUPS.Z 64(CX), K2, Z5
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z4
+	VMOVUPS.Z 64(CX), K1, Z5
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z5, Z1, Z1
 	VADDPS    Z4, Z2, Z2
 	VADDPS    Z5, Z3, Z3
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -282,7 +279,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -304,35 +301,34 @@ single:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z2
 	VBROADCASTSS (AX), Z3
 	VFMADD231PS  Z2, Z3, Z0
 	VBROADCASTSS (AX)(R8*1), Z4
 	VFMADD231PS  Z2, Z4, Z1
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000008, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z2
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z2, K1, Z0
@@ -340,15 +336,15 @@ singleScaled:
 	VFMADD231PS  (CX), Z2, K1, Z1
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z2, Z1, Z1
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -359,7 +355,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -369,13 +365,12 @@ TEXT ·sgemm3AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -406,11 +401,11 @@ two:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z6
-	VMOVUPS.Z    64(CX), K2, Z7
+twoMaskedK:
+	VMOVUPS      (CX), Z6
+	VMOVUPS.Z    64(CX), K1, Z7
 	VBROADCASTSS (AX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -427,11 +422,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -440,30 +435,30 @@ twoSummed:
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z6
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z6, K1, Z0
-	VFMADD231PS  64(CX), Z6, K2, Z1
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z2
-	VFMADD231PS  64(CX), Z6, K2, Z3
+	VFMADD231PS  (CX), Z6, Z2
+	VFMADD231PS  64(CX), Z6, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z4
-	VFMADD231PS  64(CX), Z6, K2, Z5
+	VFMADD231PS  (CX), Z6, Z4
+	VFMADD231PS  64(CX), Z6, K1, Z5
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z6
-	VMOVUPS.Z 64(CX), K2, Z7
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z6
+	VMOVUPS.Z 64(CX), K1, Z7
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z7, Z1, Z1
 	VADDPS    Z6, Z2, Z2
@@ -471,23 +466,23 @@ twoOverwrite:
 	VADDPS    Z6, Z4, Z4
 	VADDPS    Z7, Z5, Z5
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -496,7 +491,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -521,9 +516,9 @@ single:
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z3, Z4, Z0
@@ -531,28 +526,27 @@ singleK:
 	VFMADD231PS  Z3, Z5, Z1
 	VBROADCASTSS (AX)(R8*2), Z6
 	VFMADD231PS  Z3, Z6, Z2
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x0000000c, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z3
 	VMULPS       Z3, Z0, Z0
 	VMULPS       Z3, Z1, Z1
 	VMULPS       Z3, Z2, Z2
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z3
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z3, K1, Z0
@@ -562,16 +556,16 @@ singleScaled:
 	VFMADD231PS  (CX), Z3, K1, Z2
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 	VADDPS    Z3, Z2, Z2
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -584,7 +578,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -594,13 +588,12 @@ TEXT ·sgemm4AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -637,11 +630,11 @@ two:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z8
-	VMOVUPS.Z    64(CX), K2, Z9
+twoMaskedK:
+	VMOVUPS      (CX), Z8
+	VMOVUPS.Z    64(CX), K1, Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -661,11 +654,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -676,33 +669,33 @@ twoSummed:
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z8
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z8, K1, Z0
-	VFMADD231PS  64(CX), Z8, K2, Z1
+	VFMADD231PS  (CX), Z8, Z0
+	VFMADD231PS  64(CX), Z8, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z2
-	VFMADD231PS  64(CX), Z8, K2, Z3
+	VFMADD231PS  (CX), Z8, Z2
+	VFMADD231PS  64(CX), Z8, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z4
-	VFMADD231PS  64(CX), Z8, K2, Z5
+	VFMADD231PS  (CX), Z8, Z4
+	VFMADD231PS  64(CX), Z8, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z6
-	VFMADD231PS  64(CX), Z8, K2, Z7
+	VFMADD231PS  (CX), Z8, Z6
+	VFMADD231PS  64(CX), Z8, K1, Z7
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z8
-	VMOVUPS.Z 64(CX), K2, Z9
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z8
+	VMOVUPS.Z 64(CX), K1, Z9
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z9, Z1, Z1
 	VADDPS    Z8, Z2, Z2
@@ -712,26 +705,26 @@ twoOverwrite:
 	VADDPS    Z8, Z6, Z6
 	VADDPS    Z9, Z7, Z7
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -740,7 +733,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -769,9 +762,9 @@ single:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z4
 	VBROADCASTSS (AX), Z5
 	VFMADD231PS  Z4, Z5, Z0
@@ -781,29 +774,28 @@ singleK:
 	VFMADD231PS  Z4, Z7, Z2
 	VBROADCASTSS (AX)(R9*1), Z8
 	VFMADD231PS  Z4, Z8, Z3
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000010, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z4
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z4, K1, Z0
@@ -815,17 +807,17 @@ singleScaled:
 	VFMADD231PS  (CX), Z4, K1, Z3
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VADDPS    Z4, Z1, Z1
 	VADDPS    Z4, Z2, Z2
 	VADDPS    Z4, Z3, Z3
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -840,7 +832,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -850,13 +842,12 @@ TEXT ·sgemm5AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -898,11 +889,11 @@ two:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z10
-	VMOVUPS.Z    64(CX), K2, Z11
+twoMaskedK:
+	VMOVUPS      (CX), Z10
+	VMOVUPS.Z    64(CX), K1, Z11
 	VBROADCASTSS (AX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -925,11 +916,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -942,36 +933,36 @@ twoSummed:
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z10
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z10, K1, Z0
-	VFMADD231PS  64(CX), Z10, K2, Z1
+	VFMADD231PS  (CX), Z10, Z0
+	VFMADD231PS  64(CX), Z10, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z2
-	VFMADD231PS  64(CX), Z10, K2, Z3
+	VFMADD231PS  (CX), Z10, Z2
+	VFMADD231PS  64(CX), Z10, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z4
-	VFMADD231PS  64(CX), Z10, K2, Z5
+	VFMADD231PS  (CX), Z10, Z4
+	VFMADD231PS  64(CX), Z10, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z6
-	VFMADD231PS  64(CX), Z10, K2, Z7
+	VFMADD231PS  (CX), Z10, Z6
+	VFMADD231PS  64(CX), Z10, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z8
-	VFMADD231PS  64(CX), Z10, K2, Z9
+	VFMADD231PS  (CX), Z10, Z8
+	VFMADD231PS  64(CX), Z10, K1, Z9
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z10
-	VMOVUPS.Z 64(CX), K2, Z11
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z10
+	VMOVUPS.Z 64(CX), K1, Z11
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z11, Z1, Z1
 	VADDPS    Z10, Z2, Z2
@@ -983,29 +974,29 @@ twoOverwrite:
 	VADDPS    Z10, Z8, Z8
 	VADDPS    Z11, Z9, Z9
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -1014,7 +1005,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1046,9 +1037,9 @@ single:
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z5, Z6, Z0
@@ -1060,17 +1051,16 @@ singleK:
 	VFMADD231PS  Z5, Z9, Z3
 	VBROADCASTSS (AX)(R8*4), Z10
 	VFMADD231PS  Z5, Z10, Z4
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000014, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z5
 	VMULPS       Z5, Z0, Z0
 	VMULPS       Z5, Z1, Z1
@@ -1078,12 +1068,12 @@ singleSummed:
 	VMULPS       Z5, Z3, Z3
 	VMULPS       Z5, Z4, Z4
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z5
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z5, K1, Z0
@@ -1097,10 +1087,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z5, K1, Z4
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	VADDPS    Z5, Z1, Z1
@@ -1108,7 +1098,7 @@ singleOverwrite:
 	VADDPS    Z5, Z3, Z3
 	VADDPS    Z5, Z4, Z4
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -1125,7 +1115,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -1135,13 +1125,12 @@ TEXT ·sgemm6AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1189,11 +1178,11 @@ two:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z12
-	VMOVUPS.Z    64(CX), K2, Z13
+twoMaskedK:
+	VMOVUPS      (CX), Z12
+	VMOVUPS.Z    64(CX), K1, Z13
 	VBROADCASTSS (AX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -1219,11 +1208,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -1238,39 +1227,39 @@ twoSummed:
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z12
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z12, K1, Z0
-	VFMADD231PS  64(CX), Z12, K2, Z1
+	VFMADD231PS  (CX), Z12, Z0
+	VFMADD231PS  64(CX), Z12, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z2
-	VFMADD231PS  64(CX), Z12, K2, Z3
+	VFMADD231PS  (CX), Z12, Z2
+	VFMADD231PS  64(CX), Z12, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z4
-	VFMADD231PS  64(CX), Z12, K2, Z5
+	VFMADD231PS  (CX), Z12, Z4
+	VFMADD231PS  64(CX), Z12, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z6
-	VFMADD231PS  64(CX), Z12, K2, Z7
+	VFMADD231PS  (CX), Z12, Z6
+	VFMADD231PS  64(CX), Z12, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z8
-	VFMADD231PS  64(CX), Z12, K2, Z9
+	VFMADD231PS  (CX), Z12, Z8
+	VFMADD231PS  64(CX), Z12, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z10
-	VFMADD231PS  64(CX), Z12, K2, Z11
+	VFMADD231PS  (CX), Z12, Z10
+	VFMADD231PS  64(CX), Z12, K1, Z11
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z12
-	VMOVUPS.Z 64(CX), K2, Z13
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z12
+	VMOVUPS.Z 64(CX), K1, Z13
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z13, Z1, Z1
 	VADDPS    Z12, Z2, Z2
@@ -1284,32 +1273,32 @@ twoOverwrite:
 	VADDPS    Z12, Z10, Z10
 	VADDPS    Z13, Z11, Z11
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -1318,7 +1307,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1354,9 +1343,9 @@ single:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z6
 	VBROADCASTSS (AX), Z7
 	VFMADD231PS  Z6, Z7, Z0
@@ -1370,17 +1359,16 @@ singleK:
 	VFMADD231PS  Z6, Z11, Z4
 	VBROADCASTSS (AX)(R10*1), Z12
 	VFMADD231PS  Z6, Z12, Z5
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000018, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -1389,12 +1377,12 @@ singleSummed:
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z6
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z6, K1, Z0
@@ -1410,10 +1398,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z6, K1, Z5
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VADDPS    Z6, Z1, Z1
@@ -1422,7 +1410,7 @@ singleOverwrite:
 	VADDPS    Z6, Z4, Z4
 	VADDPS    Z6, Z5, Z5
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -1441,7 +1429,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -1451,13 +1439,12 @@ TEXT ·sgemm7AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1510,11 +1497,11 @@ two:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z14
-	VMOVUPS.Z    64(CX), K2, Z15
+twoMaskedK:
+	VMOVUPS      (CX), Z14
+	VMOVUPS.Z    64(CX), K1, Z15
 	VBROADCASTSS (AX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -1543,11 +1530,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -1564,42 +1551,42 @@ twoSummed:
 	VMULPS       Z14, Z12, Z12
 	VMULPS       Z14, Z13, Z13
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z14
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z14, K1, Z0
-	VFMADD231PS  64(CX), Z14, K2, Z1
+	VFMADD231PS  (CX), Z14, Z0
+	VFMADD231PS  64(CX), Z14, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z2
-	VFMADD231PS  64(CX), Z14, K2, Z3
+	VFMADD231PS  (CX), Z14, Z2
+	VFMADD231PS  64(CX), Z14, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z4
-	VFMADD231PS  64(CX), Z14, K2, Z5
+	VFMADD231PS  (CX), Z14, Z4
+	VFMADD231PS  64(CX), Z14, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z6
-	VFMADD231PS  64(CX), Z14, K2, Z7
+	VFMADD231PS  (CX), Z14, Z6
+	VFMADD231PS  64(CX), Z14, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z8
-	VFMADD231PS  64(CX), Z14, K2, Z9
+	VFMADD231PS  (CX), Z14, Z8
+	VFMADD231PS  64(CX), Z14, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z10
-	VFMADD231PS  64(CX), Z14, K2, Z11
+	VFMADD231PS  (CX), Z14, Z10
+	VFMADD231PS  64(CX), Z14, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z14, K1, Z12
-	VFMADD231PS  64(CX), Z14, K2, Z13
+	VFMADD231PS  (CX), Z14, Z12
+	VFMADD231PS  64(CX), Z14, K1, Z13
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z14
-	VMOVUPS.Z 64(CX), K2, Z15
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z14
+	VMOVUPS.Z 64(CX), K1, Z15
 	VADDPS    Z14, Z0, Z0
 	VADDPS    Z15, Z1, Z1
 	VADDPS    Z14, Z2, Z2
@@ -1615,35 +1602,35 @@ twoOverwrite:
 	VADDPS    Z14, Z12, Z12
 	VADDPS    Z15, Z13, Z13
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -1652,7 +1639,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1691,9 +1678,9 @@ single:
 	LEAQ       (R8)(R8*2), R9
 	LEAQ       (R9)(R8*2), R10
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z7
 	VBROADCASTSS (AX), Z8
 	VFMADD231PS  Z7, Z8, Z0
@@ -1709,17 +1696,16 @@ singleK:
 	VFMADD231PS  Z7, Z13, Z5
 	VBROADCASTSS (AX)(R9*2), Z14
 	VFMADD231PS  Z7, Z14, Z6
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x0000001c, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z7
 	VMULPS       Z7, Z0, Z0
 	VMULPS       Z7, Z1, Z1
@@ -1729,12 +1715,12 @@ singleSummed:
 	VMULPS       Z7, Z5, Z5
 	VMULPS       Z7, Z6, Z6
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z7
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z7, K1, Z0
@@ -1752,10 +1738,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z7, K1, Z6
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	VADDPS    Z7, Z1, Z1
@@ -1765,7 +1751,7 @@ singleOverwrite:
 	VADDPS    Z7, Z5, Z5
 	VADDPS    Z7, Z6, Z6
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -1786,7 +1772,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -1796,13 +1782,12 @@ TEXT ·sgemm8AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1861,11 +1846,11 @@ two:
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z16
-	VMOVUPS.Z    64(CX), K2, Z17
+twoMaskedK:
+	VMOVUPS      (CX), Z16
+	VMOVUPS.Z    64(CX), K1, Z17
 	VBROADCASTSS (AX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -1897,11 +1882,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -1920,45 +1905,45 @@ twoSummed:
 	VMULPS       Z16, Z14, Z14
 	VMULPS       Z16, Z15, Z15
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z16
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z16, K1, Z0
-	VFMADD231PS  64(CX), Z16, K2, Z1
+	VFMADD231PS  (CX), Z16, Z0
+	VFMADD231PS  64(CX), Z16, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z2
-	VFMADD231PS  64(CX), Z16, K2, Z3
+	VFMADD231PS  (CX), Z16, Z2
+	VFMADD231PS  64(CX), Z16, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z4
-	VFMADD231PS  64(CX), Z16, K2, Z5
+	VFMADD231PS  (CX), Z16, Z4
+	VFMADD231PS  64(CX), Z16, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z6
-	VFMADD231PS  64(CX), Z16, K2, Z7
+	VFMADD231PS  (CX), Z16, Z6
+	VFMADD231PS  64(CX), Z16, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z8
-	VFMADD231PS  64(CX), Z16, K2, Z9
+	VFMADD231PS  (CX), Z16, Z8
+	VFMADD231PS  64(CX), Z16, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z10
-	VFMADD231PS  64(CX), Z16, K2, Z11
+	VFMADD231PS  (CX), Z16, Z10
+	VFMADD231PS  64(CX), Z16, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z12
-	VFMADD231PS  64(CX), Z16, K2, Z13
+	VFMADD231PS  (CX), Z16, Z12
+	VFMADD231PS  64(CX), Z16, K1, Z13
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z16, K1, Z14
-	VFMADD231PS  64(CX), Z16, K2, Z15
+	VFMADD231PS  (CX), Z16, Z14
+	VFMADD231PS  64(CX), Z16, K1, Z15
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z16
-	VMOVUPS.Z 64(CX), K2, Z17
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z16
+	VMOVUPS.Z 64(CX), K1, Z17
 	VADDPS    Z16, Z0, Z0
 	VADDPS    Z17, Z1, Z1
 	VADDPS    Z16, Z2, Z2
@@ -1976,38 +1961,38 @@ twoOverwrite:
 	VADDPS    Z16, Z14, Z14
 	VADDPS    Z17, Z15, Z15
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, K1, (CX)
-	VMOVUPS Z15, K2, 64(CX)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -2016,7 +2001,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2059,9 +2044,9 @@ single:
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z8
 	VBROADCASTSS (AX), Z9
 	VFMADD231PS  Z8, Z9, Z0
@@ -2079,17 +2064,16 @@ singleK:
 	VFMADD231PS  Z8, Z15, Z6
 	VBROADCASTSS (AX)(R11*1), Z16
 	VFMADD231PS  Z8, Z16, Z7
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000020, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -2100,12 +2084,12 @@ singleSummed:
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z8
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z8, K1, Z0
@@ -2125,10 +2109,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z8, K1, Z7
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VADDPS    Z8, Z1, Z1
@@ -2139,7 +2123,7 @@ singleOverwrite:
 	VADDPS    Z8, Z6, Z6
 	VADDPS    Z8, Z7, Z7
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -2162,7 +2146,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -2172,13 +2156,12 @@ TEXT ·sgemm9AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2242,11 +2225,11 @@ two:
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z18
-	VMOVUPS.Z    64(CX), K2, Z19
+twoMaskedK:
+	VMOVUPS      (CX), Z18
+	VMOVUPS.Z    64(CX), K1, Z19
 	VBROADCASTSS (AX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -2281,11 +2264,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -2306,48 +2289,48 @@ twoSummed:
 	VMULPS       Z18, Z16, Z16
 	VMULPS       Z18, Z17, Z17
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z18
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z18, K1, Z0
-	VFMADD231PS  64(CX), Z18, K2, Z1
+	VFMADD231PS  (CX), Z18, Z0
+	VFMADD231PS  64(CX), Z18, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z2
-	VFMADD231PS  64(CX), Z18, K2, Z3
+	VFMADD231PS  (CX), Z18, Z2
+	VFMADD231PS  64(CX), Z18, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z4
-	VFMADD231PS  64(CX), Z18, K2, Z5
+	VFMADD231PS  (CX), Z18, Z4
+	VFMADD231PS  64(CX), Z18, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z6
-	VFMADD231PS  64(CX), Z18, K2, Z7
+	VFMADD231PS  (CX), Z18, Z6
+	VFMADD231PS  64(CX), Z18, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z8
-	VFMADD231PS  64(CX), Z18, K2, Z9
+	VFMADD231PS  (CX), Z18, Z8
+	VFMADD231PS  64(CX), Z18, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z10
-	VFMADD231PS  64(CX), Z18, K2, Z11
+	VFMADD231PS  (CX), Z18, Z10
+	VFMADD231PS  64(CX), Z18, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z12
-	VFMADD231PS  64(CX), Z18, K2, Z13
+	VFMADD231PS  (CX), Z18, Z12
+	VFMADD231PS  64(CX), Z18, K1, Z13
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z14
-	VFMADD231PS  64(CX), Z18, K2, Z15
+	VFMADD231PS  (CX), Z18, Z14
+	VFMADD231PS  64(CX), Z18, K1, Z15
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z18, K1, Z16
-	VFMADD231PS  64(CX), Z18, K2, Z17
+	VFMADD231PS  (CX), Z18, Z16
+	VFMADD231PS  64(CX), Z18, K1, Z17
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z18
-	VMOVUPS.Z 64(CX), K2, Z19
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z18
+	VMOVUPS.Z 64(CX), K1, Z19
 	VADDPS    Z18, Z0, Z0
 	VADDPS    Z19, Z1, Z1
 	VADDPS    Z18, Z2, Z2
@@ -2367,41 +2350,41 @@ twoOverwrite:
 	VADDPS    Z18, Z16, Z16
 	VADDPS    Z19, Z17, Z17
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, K1, (CX)
-	VMOVUPS Z15, K2, 64(CX)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, K1, (CX)
-	VMOVUPS Z17, K2, 64(CX)
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -2410,7 +2393,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2456,9 +2439,9 @@ single:
 	LEAQ       (R9)(R8*2), R10
 	LEAQ       (R10)(R8*2), R11
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z9, Z10, Z0
@@ -2478,17 +2461,16 @@ singleK:
 	VFMADD231PS  Z9, Z17, Z7
 	VBROADCASTSS (AX)(R8*8), Z18
 	VFMADD231PS  Z9, Z18, Z8
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000024, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z9
 	VMULPS       Z9, Z0, Z0
 	VMULPS       Z9, Z1, Z1
@@ -2500,12 +2482,12 @@ singleSummed:
 	VMULPS       Z9, Z7, Z7
 	VMULPS       Z9, Z8, Z8
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z9
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z9, K1, Z0
@@ -2527,10 +2509,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z9, K1, Z8
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	VADDPS    Z9, Z1, Z1
@@ -2542,7 +2524,7 @@ singleOverwrite:
 	VADDPS    Z9, Z7, Z7
 	VADDPS    Z9, Z8, Z8
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -2567,7 +2549,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -2577,13 +2559,12 @@ TEXT ·sgemm10AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2653,11 +2634,11 @@ two:
 	LEAQ       (R10)(R8*2), R11
 	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z20
-	VMOVUPS.Z    64(CX), K2, Z21
+twoMaskedK:
+	VMOVUPS      (CX), Z20
+	VMOVUPS.Z    64(CX), K1, Z21
 	VBROADCASTSS (AX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -2695,11 +2676,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -2722,51 +2703,51 @@ twoSummed:
 	VMULPS       Z20, Z18, Z18
 	VMULPS       Z20, Z19, Z19
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z20
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z20, K1, Z0
-	VFMADD231PS  64(CX), Z20, K2, Z1
+	VFMADD231PS  (CX), Z20, Z0
+	VFMADD231PS  64(CX), Z20, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z2
-	VFMADD231PS  64(CX), Z20, K2, Z3
+	VFMADD231PS  (CX), Z20, Z2
+	VFMADD231PS  64(CX), Z20, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z4
-	VFMADD231PS  64(CX), Z20, K2, Z5
+	VFMADD231PS  (CX), Z20, Z4
+	VFMADD231PS  64(CX), Z20, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z6
-	VFMADD231PS  64(CX), Z20, K2, Z7
+	VFMADD231PS  (CX), Z20, Z6
+	VFMADD231PS  64(CX), Z20, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z8
-	VFMADD231PS  64(CX), Z20, K2, Z9
+	VFMADD231PS  (CX), Z20, Z8
+	VFMADD231PS  64(CX), Z20, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z10
-	VFMADD231PS  64(CX), Z20, K2, Z11
+	VFMADD231PS  (CX), Z20, Z10
+	VFMADD231PS  64(CX), Z20, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z12
-	VFMADD231PS  64(CX), Z20, K2, Z13
+	VFMADD231PS  (CX), Z20, Z12
+	VFMADD231PS  64(CX), Z20, K1, Z13
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z14
-	VFMADD231PS  64(CX), Z20, K2, Z15
+	VFMADD231PS  (CX), Z20, Z14
+	VFMADD231PS  64(CX), Z20, K1, Z15
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z16
-	VFMADD231PS  64(CX), Z20, K2, Z17
+	VFMADD231PS  (CX), Z20, Z16
+	VFMADD231PS  64(CX), Z20, K1, Z17
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z20, K1, Z18
-	VFMADD231PS  64(CX), Z20, K2, Z19
+	VFMADD231PS  (CX), Z20, Z18
+	VFMADD231PS  64(CX), Z20, K1, Z19
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z20
-	VMOVUPS.Z 64(CX), K2, Z21
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z20
+	VMOVUPS.Z 64(CX), K1, Z21
 	VADDPS    Z20, Z0, Z0
 	VADDPS    Z21, Z1, Z1
 	VADDPS    Z20, Z2, Z2
@@ -2788,44 +2769,44 @@ twoOverwrite:
 	VADDPS    Z20, Z18, Z18
 	VADDPS    Z21, Z19, Z19
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, K1, (CX)
-	VMOVUPS Z15, K2, 64(CX)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, K1, (CX)
-	VMOVUPS Z17, K2, 64(CX)
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, K1, (CX)
-	VMOVUPS Z19, K2, 64(CX)
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -2834,7 +2815,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2884,9 +2865,9 @@ single:
 	LEAQ       (R10)(R8*2), R11
 	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z10
 	VBROADCASTSS (AX), Z11
 	VFMADD231PS  Z10, Z11, Z0
@@ -2908,17 +2889,16 @@ singleK:
 	VFMADD231PS  Z10, Z19, Z8
 	VBROADCASTSS (AX)(R12*1), Z20
 	VFMADD231PS  Z10, Z20, Z9
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000028, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -2931,12 +2911,12 @@ singleSummed:
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z10
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z10, K1, Z0
@@ -2960,10 +2940,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z10, K1, Z9
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VADDPS    Z10, Z1, Z1
@@ -2976,7 +2956,7 @@ singleOverwrite:
 	VADDPS    Z10, Z8, Z8
 	VADDPS    Z10, Z9, Z9
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -3003,7 +2983,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -3013,13 +2993,12 @@ TEXT ·sgemm11AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3094,11 +3073,11 @@ two:
 	LEAQ       (R10)(R8*2), R11
 	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z22
-	VMOVUPS.Z    64(CX), K2, Z23
+twoMaskedK:
+	VMOVUPS      (CX), Z22
+	VMOVUPS.Z    64(CX), K1, Z23
 	VBROADCASTSS (AX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -3139,11 +3118,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -3168,54 +3147,54 @@ twoSummed:
 	VMULPS       Z22, Z20, Z20
 	VMULPS       Z22, Z21, Z21
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z22
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z22, K1, Z0
-	VFMADD231PS  64(CX), Z22, K2, Z1
+	VFMADD231PS  (CX), Z22, Z0
+	VFMADD231PS  64(CX), Z22, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z2
-	VFMADD231PS  64(CX), Z22, K2, Z3
+	VFMADD231PS  (CX), Z22, Z2
+	VFMADD231PS  64(CX), Z22, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z4
-	VFMADD231PS  64(CX), Z22, K2, Z5
+	VFMADD231PS  (CX), Z22, Z4
+	VFMADD231PS  64(CX), Z22, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z6
-	VFMADD231PS  64(CX), Z22, K2, Z7
+	VFMADD231PS  (CX), Z22, Z6
+	VFMADD231PS  64(CX), Z22, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z8
-	VFMADD231PS  64(CX), Z22, K2, Z9
+	VFMADD231PS  (CX), Z22, Z8
+	VFMADD231PS  64(CX), Z22, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z10
-	VFMADD231PS  64(CX), Z22, K2, Z11
+	VFMADD231PS  (CX), Z22, Z10
+	VFMADD231PS  64(CX), Z22, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z12
-	VFMADD231PS  64(CX), Z22, K2, Z13
+	VFMADD231PS  (CX), Z22, Z12
+	VFMADD231PS  64(CX), Z22, K1, Z13
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z14
-	VFMADD231PS  64(CX), Z22, K2, Z15
+	VFMADD231PS  (CX), Z22, Z14
+	VFMADD231PS  64(CX), Z22, K1, Z15
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z16
-	VFMADD231PS  64(CX), Z22, K2, Z17
+	VFMADD231PS  (CX), Z22, Z16
+	VFMADD231PS  64(CX), Z22, K1, Z17
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z18
-	VFMADD231PS  64(CX), Z22, K2, Z19
+	VFMADD231PS  (CX), Z22, Z18
+	VFMADD231PS  64(CX), Z22, K1, Z19
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z22, K1, Z20
-	VFMADD231PS  64(CX), Z22, K2, Z21
+	VFMADD231PS  (CX), Z22, Z20
+	VFMADD231PS  64(CX), Z22, K1, Z21
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z22
-	VMOVUPS.Z 64(CX), K2, Z23
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z22
+	VMOVUPS.Z 64(CX), K1, Z23
 	VADDPS    Z22, Z0, Z0
 	VADDPS    Z23, Z1, Z1
 	VADDPS    Z22, Z2, Z2
@@ -3239,47 +3218,47 @@ twoOverwrite:
 	VADDPS    Z22, Z20, Z20
 	VADDPS    Z23, Z21, Z21
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, K1, (CX)
-	VMOVUPS Z15, K2, 64(CX)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, K1, (CX)
-	VMOVUPS Z17, K2, 64(CX)
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, K1, (CX)
-	VMOVUPS Z19, K2, 64(CX)
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z20, K1, (CX)
-	VMOVUPS Z21, K2, 64(CX)
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -3288,7 +3267,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3341,9 +3320,9 @@ single:
 	LEAQ       (R10)(R8*2), R11
 	LEAQ       (R11)(R8*2), R12
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z11
 	VBROADCASTSS (AX), Z12
 	VFMADD231PS  Z11, Z12, Z0
@@ -3367,17 +3346,16 @@ singleK:
 	VFMADD231PS  Z11, Z21, Z9
 	VBROADCASTSS (AX)(R10*2), Z22
 	VFMADD231PS  Z11, Z22, Z10
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x0000002c, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z11
 	VMULPS       Z11, Z0, Z0
 	VMULPS       Z11, Z1, Z1
@@ -3391,12 +3369,12 @@ singleSummed:
 	VMULPS       Z11, Z9, Z9
 	VMULPS       Z11, Z10, Z10
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z11
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z11, K1, Z0
@@ -3422,10 +3400,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z11, K1, Z10
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	VADDPS    Z11, Z1, Z1
@@ -3439,7 +3417,7 @@ singleOverwrite:
 	VADDPS    Z11, Z9, Z9
 	VADDPS    Z11, Z10, Z10
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -3468,7 +3446,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 
@@ -3478,13 +3456,12 @@ TEXT ·sgemm12AVX512(SB), NOSPLIT, $0-104
 	MOVQ  n+8(FP), AX
 	CMPQ  AX, $0x00000010
 	JLE   one
+	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
-	SHRQ  $0x10, CX
-	KMOVW CX, K2
 
-two:
+twoMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3565,11 +3542,11 @@ two:
 	LEAQ       (R11)(R8*2), R12
 	LEAQ       (R12)(R8*2), R13
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         twoMaskedSummed
 
-twoK:
-	VMOVUPS.Z    (CX), K1, Z24
-	VMOVUPS.Z    64(CX), K2, Z25
+twoMaskedK:
+	VMOVUPS      (CX), Z24
+	VMOVUPS.Z    64(CX), K1, Z25
 	VBROADCASTSS (AX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -3613,11 +3590,11 @@ twoK:
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          twoMaskedK
 
-twoSummed:
+twoMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          twoMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
@@ -3644,57 +3621,57 @@ twoSummed:
 	VMULPS       Z24, Z22, Z22
 	VMULPS       Z24, Z23, Z23
 
-twoScaled:
+twoMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           twoMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z24
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z24, K1, Z0
-	VFMADD231PS  64(CX), Z24, K2, Z1
+	VFMADD231PS  (CX), Z24, Z0
+	VFMADD231PS  64(CX), Z24, K1, Z1
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z2
-	VFMADD231PS  64(CX), Z24, K2, Z3
+	VFMADD231PS  (CX), Z24, Z2
+	VFMADD231PS  64(CX), Z24, K1, Z3
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z4
-	VFMADD231PS  64(CX), Z24, K2, Z5
+	VFMADD231PS  (CX), Z24, Z4
+	VFMADD231PS  64(CX), Z24, K1, Z5
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z6
-	VFMADD231PS  64(CX), Z24, K2, Z7
+	VFMADD231PS  (CX), Z24, Z6
+	VFMADD231PS  64(CX), Z24, K1, Z7
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z8
-	VFMADD231PS  64(CX), Z24, K2, Z9
+	VFMADD231PS  (CX), Z24, Z8
+	VFMADD231PS  64(CX), Z24, K1, Z9
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z10
-	VFMADD231PS  64(CX), Z24, K2, Z11
+	VFMADD231PS  (CX), Z24, Z10
+	VFMADD231PS  64(CX), Z24, K1, Z11
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z12
-	VFMADD231PS  64(CX), Z24, K2, Z13
+	VFMADD231PS  (CX), Z24, Z12
+	VFMADD231PS  64(CX), Z24, K1, Z13
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z14
-	VFMADD231PS  64(CX), Z24, K2, Z15
+	VFMADD231PS  (CX), Z24, Z14
+	VFMADD231PS  64(CX), Z24, K1, Z15
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z16
-	VFMADD231PS  64(CX), Z24, K2, Z17
+	VFMADD231PS  (CX), Z24, Z16
+	VFMADD231PS  64(CX), Z24, K1, Z17
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z18
-	VFMADD231PS  64(CX), Z24, K2, Z19
+	VFMADD231PS  (CX), Z24, Z18
+	VFMADD231PS  64(CX), Z24, K1, Z19
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z20
-	VFMADD231PS  64(CX), Z24, K2, Z21
+	VFMADD231PS  (CX), Z24, Z20
+	VFMADD231PS  64(CX), Z24, K1, Z21
 	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z24, K1, Z22
-	VFMADD231PS  64(CX), Z24, K2, Z23
+	VFMADD231PS  (CX), Z24, Z22
+	VFMADD231PS  64(CX), Z24, K1, Z23
 	ADDQ         AX, CX
 
-twoOverwrite:
+twoMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoUnbiased
-	VMOVUPS.Z (CX), K1, Z24
-	VMOVUPS.Z 64(CX), K2, Z25
+	JZ        twoMaskedUnbiased
+	VMOVUPS   (CX), Z24
+	VMOVUPS.Z 64(CX), K1, Z25
 	VADDPS    Z24, Z0, Z0
 	VADDPS    Z25, Z1, Z1
 	VADDPS    Z24, Z2, Z2
@@ -3720,50 +3697,50 @@ twoOverwrite:
 	VADDPS    Z24, Z22, Z22
 	VADDPS    Z25, Z23, Z23
 
-twoUnbiased:
+twoMaskedUnbiased:
 	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	VMOVUPS Z1, K2, 64(CX)
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	VMOVUPS Z3, K2, 64(CX)
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	VMOVUPS Z5, K2, 64(CX)
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	VMOVUPS Z7, K2, 64(CX)
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	VMOVUPS Z9, K2, 64(CX)
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	VMOVUPS Z11, K2, 64(CX)
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z12, K1, (CX)
-	VMOVUPS Z13, K2, 64(CX)
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z14, K1, (CX)
-	VMOVUPS Z15, K2, 64(CX)
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z16, K1, (CX)
-	VMOVUPS Z17, K2, 64(CX)
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z18, K1, (CX)
-	VMOVUPS Z19, K2, 64(CX)
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z20, K1, (CX)
-	VMOVUPS Z21, K2, 64(CX)
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
 	ADDQ    AX, CX
-	VMOVUPS Z22, K1, (CX)
-	VMOVUPS Z23, K2, 64(CX)
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, K1, 64(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     twoMasked
 	VZEROUPPER
 	RET
 
@@ -3772,7 +3749,7 @@ one:
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-single:
+oneMasked:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3829,9 +3806,9 @@ single:
 	LEAQ       (R11)(R8*2), R12
 	LEAQ       (R12)(R8*2), R13
 	TESTQ      DX, DX
-	JZ         singleSummed
+	JZ         oneMaskedSummed
 
-singleK:
+oneMaskedK:
 	VMOVUPS.Z    (CX), K1, Z12
 	VBROADCASTSS (AX), Z13
 	VFMADD231PS  Z12, Z13, Z0
@@ -3857,17 +3834,16 @@ singleK:
 	VFMADD231PS  Z12, Z23, Z10
 	VBROADCASTSS (AX)(R13*1), Z24
 	VFMADD231PS  Z12, Z24, Z11
-	PREFETCHT0   (CX)(DI*8)
 	PREFETCHT0   (BX)
 	ADDQ         $0x00000030, BX
 	ADDQ         SI, AX
 	ADDQ         DI, CX
 	DECQ         DX
-	JNZ          singleK
+	JNZ          oneMaskedK
 
-singleSummed:
+oneMaskedSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          singleScaled
+	JEQ          oneMaskedScaled
 	VBROADCASTSS alpha+88(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -3882,12 +3858,12 @@ singleSummed:
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
 
-singleScaled:
+oneMaskedScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           singleOverwrite
+	JZ           oneMaskedOverwrite
 	VBROADCASTSS beta+92(FP), Z12
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z12, K1, Z0
@@ -3915,10 +3891,10 @@ singleScaled:
 	VFMADD231PS  (CX), Z12, K1, Z11
 	ADDQ         AX, CX
 
-singleOverwrite:
+oneMaskedOverwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        singleUnbiased
+	JZ        oneMaskedUnbiased
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VADDPS    Z12, Z1, Z1
@@ -3933,7 +3909,7 @@ singleOverwrite:
 	VADDPS    Z12, Z10, Z10
 	VADDPS    Z12, Z11, Z11
 
-singleUnbiased:
+oneMaskedUnbiased:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
@@ -3964,7 +3940,7 @@ singleUnbiased:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     single
+	JNZ     oneMasked
 	VZEROUPPER
 	RET
 

@@ -24,6 +24,10 @@ type table struct {
 	// masksB: of a panel of n columns the kernels read no more than n.
 	masksB bool
 
+	// narrow, by rows - 1, has kernels for panels of nr/2 columns; nil for
+	// none. They are best where no more than narrowTo columns are left.
+	narrow   []tileKernel
+	narrowTo int
 	// wide, by rows - 1, has kernels for products of that few rows, of just
 	// their columns and the widest first; they read B in place.
 	wide [][]wideTile

@@ -46,18 +46,26 @@ const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *f
 type tile struct {
 	avx.Set
 	rows, vectors int
-	masks         []reg.Register // of the columns, by vector; nil for all of them
-	label         string         // of the code being emitted, unique in the function
+	mask          reg.Register // of the last vector's columns; nil for all of them
+	label         string       // of the code being emitted, unique in the function
 }
+
+// maskRegister is where AVX2 keeps the mask of the last vector.
+const maskRegister = 15
 
 func (t tile) acc(i, v int) reg.Register { return t.V(i*t.vectors + v) }
 func (t tile) b(v int) reg.Register      { return t.V(t.rows*t.vectors + v) }
 func (t tile) spare(i int) reg.Register {
-	first := (t.rows + 1) * t.vectors
-	return t.V(first + i%(t.Registers-first))
+	first, end := (t.rows+1)*t.vectors, t.Registers
+	if t.mask == avx.Y(maskRegister) {
+		end = maskRegister
+	}
+	return t.V(first + i%(end-first))
 }
 
-// panel emits the kernel for tiles of a number of rows.
+// panel emits the kernel for tiles of a number of rows: a loop for two vectors
+// of columns, and one for a single vector. AVX-512 masks the last vector
+// always, which costs nothing; AVX2 where it must.
 func panel(s avx.Set, rows int) {
 	TEXT(fmt.Sprintf("sgemm%d%s", rows, s.Name), attr.NOSPLIT, signature)
 	Doc(fmt.Sprintf("sgemm%d%s is a tileKernel for tiles of %d rows and up to %d columns.", rows, s.Name, rows, 2*s.Lanes))
@@ -65,23 +73,26 @@ func panel(s avx.Set, rows int) {
 
 	CMPQ(n, operand.U32(s.Lanes))
 	JLE(operand.LabelRef("one"))
-	if s.Wide() {
-		s.Opmasks(n, reg.K1, reg.K2)
-		tile{s, rows, 2, []reg.Register{reg.K1, reg.K2}, "two"}.loop()
-	} else {
+	if !s.Wide() {
 		CMPQ(n, operand.U32(2*s.Lanes))
-		JL(operand.LabelRef("masked"))
+		JL(operand.LabelRef("ragged"))
 		tile{s, rows, 2, nil, "two"}.loop()
-		Label("masked")
-		tile{s, rows, 2, []reg.Register{avx.Y(14), avx.Y(15)}, "ragged"}.loop()
+		Label("ragged")
 	}
+	SUBQ(operand.U32(s.Lanes), n)
+	tile{s, rows, 2, lastMask(s, n), "twoMasked"}.loop()
 	Label("one")
+	tile{s, rows, 1, lastMask(s, n), "oneMasked"}.loop()
+}
+
+// lastMask sets the mask of the last vector to its lowest n lanes.
+func lastMask(s avx.Set, n reg.Register) reg.Register {
 	if s.Wide() {
 		s.Opmasks(n, reg.K1)
-		tile{s, rows, 1, []reg.Register{reg.K1}, "single"}.loop()
-	} else {
-		tile{s, rows, 1, []reg.Register{avx.Y(14)}, "single"}.loop()
+		return reg.K1
 	}
+	s.Masks(n, avx.Y(maskRegister))
+	return avx.Y(maskRegister)
 }
 
 // wide emits the kernel for tiles of a few rows and whole vectors of columns.
@@ -142,7 +153,7 @@ func (t tile) multiply() {
 	Label(t.label + "K")
 	if t.vectors <= 2 {
 		t.step(b, row)
-		for line := 0; line < 4*t.Lanes*t.vectors; line += 64 {
+		for line := 0; t.vectors == 2 && line < 8*t.Lanes; line += 64 {
 			PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
 		}
 		PREFETCHT0(avx.Ptr(next, 0))
@@ -161,11 +172,7 @@ func (t tile) multiply() {
 // one.
 func (t tile) step(b reg.Register, row func(int) operand.Mem) {
 	for v := range t.vectors {
-		if t.Wide() {
-			VMOVUPS_Z(avx.Ptr(b, 4*t.Lanes*v), t.masks[v], t.b(v))
-		} else {
-			VMOVUPS(avx.Ptr(b, 4*t.Lanes*v), t.b(v))
-		}
+		t.load(avx.Ptr(b, 4*t.Lanes*v), v, t.b(v))
 	}
 	for i := range t.rows {
 		element := t.spare(i)
@@ -246,9 +253,6 @@ func (t tile) finish() {
 	t.each(func(i, v int) { VMULPS(alpha, t.acc(i, v), t.acc(i, v)) })
 	Label(t.label + "Scaled")
 
-	if !t.Wide() && t.masks != nil {
-		t.Masks(Load(Param("n"), GP64()), t.masks[:t.vectors]...)
-	}
 	cRow := t.bytes("cRow")
 	bits := GP32()
 	MOVL(t.param("beta"), bits)
@@ -292,40 +296,39 @@ func (t tile) walk(cRow reg.Register, f func(c operand.Mem, i, v int)) reg.Regis
 	return c
 }
 
+// masked reports whether vector v lacks columns.
+func (t tile) masked(v int) bool { return t.mask != nil && v == t.vectors-1 }
+
 func (t tile) addC(beta reg.Register, c operand.Mem, i, v int) {
 	switch {
-	case t.masks == nil:
+	case !t.masked(v):
 		VFMADD231PS(c, beta, t.acc(i, v))
 	case t.Wide():
-		VFMADD231PS(c, beta, t.masks[v], t.acc(i, v))
+		VFMADD231PS(c, beta, t.mask, t.acc(i, v))
 	default:
-		old := t.b(t.vectors - 1)
-		if t.vectors == 1 {
-			old = t.spare(0)
-		}
-		VMASKMOVPS(c, t.masks[v], old)
-		VFMADD231PS(old, beta, t.acc(i, v))
+		VMASKMOVPS(c, t.mask, t.spare(0))
+		VFMADD231PS(t.spare(0), beta, t.acc(i, v))
 	}
 }
 
 func (t tile) load(m operand.Mem, v int, r reg.Register) {
 	switch {
-	case t.masks == nil:
+	case !t.masked(v):
 		VMOVUPS(m, r)
 	case t.Wide():
-		VMOVUPS_Z(m, t.masks[v], r)
+		VMOVUPS_Z(m, t.mask, r)
 	default:
-		VMASKMOVPS(m, t.masks[v], r)
+		VMASKMOVPS(m, t.mask, r)
 	}
 }
 
 func (t tile) store(c operand.Mem, i, v int) {
 	switch {
-	case t.masks == nil:
+	case !t.masked(v):
 		VMOVUPS(t.acc(i, v), c)
 	case t.Wide():
-		VMOVUPS(t.acc(i, v), t.masks[v], c)
+		VMOVUPS(t.acc(i, v), t.mask, c)
 	default:
-		VMASKMOVPS(t.acc(i, v), t.masks[v], c)
+		VMASKMOVPS(t.acc(i, v), t.mask, c)
 	}
 }

@@ -159,8 +159,8 @@ func ends(_ *source, f function) (wrong []string) {
 var (
 	tile   = regexp.MustCompile(`^sgemm(?:Wide)?(\d+)(?:x(\d+))?[A-Z]`) // rows, and of a wide tile columns
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
-	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VLD1(\.P)?|FMOVQ)$`)    // loads of B's vectors
-	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`) // loads of A's elements
+	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
+	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`)            // loads of A's elements
 	stack  = regexp.MustCompile(`\((FP|SP)\)`)
 )
 
