@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,13 +18,26 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/simd"
 )
 
 // asCommand in the environment makes the test binary the command itself.
 const asCommand = "STEPPE_TEST_AS_COMMAND"
 
+// tiny is a model that takes no time, whatever the instruction set and with the
+// race detector too.
+var tiny = zoo.Model{
+	Name:  "tiny",
+	About: "16 hidden features, for tests",
+	Compile: func(input net.Shape, classes int) (*net.Model, error) {
+		return zoo.MLP(input, classes, 16)
+	},
+}
+
 func TestMain(m *testing.M) {
+	zoo.Models = append(zoo.Models, tiny)
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
@@ -51,6 +65,10 @@ func steppeIn(t *testing.T, ctx context.Context, args ...string) (code int, stdo
 func child(t *testing.T, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
+	var emulated *fs.PathError
+	if err := exec.Command(self, "-test.list=^$").Run(); errors.As(err, &emulated) {
+		t.Skip("under emulation no process can be started: ", err)
+	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
 	return cmd
@@ -114,8 +132,8 @@ func TestErrors(t *testing.T) {
 		{"train frob", `steppe train takes flags only, got "frob"`},
 		{"info frob", `steppe info takes flags only, got "frob"`},
 
-		{"bench --model frob", `unknown model "frob", want one of mlp`},
-		{"train --model frob", `unknown model "frob", want one of mlp`},
+		{"bench --model frob", `unknown model "frob", want one of mlp, tiny`},
+		{"train --model frob", `unknown model "frob", want one of mlp, tiny`},
 		{"train --method frob", `unknown method "frob", want one of sgd, sam, msam`},
 		{"bench --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
 		{"train --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
@@ -180,8 +198,8 @@ func TestInterrupt(t *testing.T) {
 		t.Skip("a process can't send another one an interrupt")
 	}
 	for _, line := range [][]string{
-		{"bench", "--rounds", "1000000000", "--data", halves(t, false), "--batch", "16", "--shards", "2"},
-		{"train", "--epochs", "1000000000", "--data", halves(t, false)},
+		{"bench", "--model", "tiny", "--rounds", "1000000000"},
+		{"train", "--model", "tiny", "--epochs", "1000000000"},
 	} {
 		t.Run(line[0], func(t *testing.T) {
 			cmd := child(t, line...)

@@ -44,11 +44,11 @@ func TestHelpListsTables(t *testing.T) {
 	}
 }
 
-// Every example of the help runs, if not for as long as it says.
+// Every example of the help runs, if on a small model and not for long.
 func TestExamples(t *testing.T) {
 	shorter := map[string][]string{
-		"bench": {"--rounds", "1", "--batch", "32"},
-		"train": {"--epochs", "1"},
+		"bench": {"--model", "tiny", "--rounds", "1"},
+		"train": {"--model", "tiny", "--epochs", "1"},
 	}
 	t.Chdir(t.TempDir())
 	for _, cmd := range append(newRoot().Commands(), newRoot()) {

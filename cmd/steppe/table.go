@@ -34,7 +34,7 @@ func (b *bench) printTable(w io.Writer, r *Report) {
 			b.contenders[i].method.Title, row.Shards, steps[i],
 			fmt.Sprintf("%.2f", row.VsSGD), fmt.Sprintf("%.2f", row.VsSAM),
 			rate(row.ExamplesPerSecond),
-			fmt.Sprintf("%s (%2.0f%%)", significant(row.GFLOPS), 100*row.CeilingFraction),
+			fmt.Sprintf("%.*f (%2.0f%%)", max(0, decimals(row.GFLOPS)-1), row.GFLOPS, 100*row.CeilingFraction),
 			memory(row.WorkspaceBytes),
 		})
 	}

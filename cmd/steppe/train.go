@@ -73,7 +73,7 @@ ends the run after the step under way.
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
 	flags.Float64Var(&t.base.Momentum, "momentum", 0.9, "momentum")
-	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 5e-4, "weight decay, outside the perturbation")
+	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 1e-4, "weight decay, outside the perturbation")
 	return cmd
 }
 

@@ -1,26 +1,46 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/simd"
 )
 
 func TestTrainDigits(t *testing.T) {
-	code, stdout, stderr := steppe(t, "train", "--epochs", "1")
+	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1")
 	require.Zero(t, code, stderr)
 	assert.Empty(t, stderr, "no live line where there is no terminal")
 	assert.NotContains(t, stdout, "\r")
 	lines := strings.Split(stdout, "\n")
-	assert.Equal(t, "mlp on digits: 1,438 training and 359 test samples of 8x8x1", lines[0])
-	assert.Equal(t, "mSAM with 8 shards, rho 0.05, batch 64, lr 0.05, momentum 0.9, decay 0.0005", lines[1])
+	assert.Equal(t, "tiny on digits: 1,438 training and 359 test samples of 8x8x1", lines[0])
+	assert.Equal(t, "mSAM with 8 shards, rho 0.05, batch 64, lr 0.05, momentum 0.9, decay 0.0001", lines[1])
 	assert.Regexp(t, ` on \d+ cores?, seed 1$`, lines[2])
 	assert.Equal(t, "epoch   train loss   test accuracy   seconds   images/s", lines[4])
 	assert.Regexp(t, `^    1 +\d\.\d{4} +\d\d\.\d\d% +\d+\.\d{3} +[\d.]+[kM]?$`, lines[5])
 	assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\) after 1 epoch\.$`, lines[7])
 	assert.NotContains(t, stdout, "guessing")
+}
+
+// The defaults are good ones: 97% with each method.
+func TestTrainAccuracy(t *testing.T) {
+	if testing.Short() || !slices.Contains([]simd.ISA{simd.AVX2, simd.AVX512}, simd.Active()) {
+		t.Skip("takes long")
+	}
+	for _, m := range Methods {
+		_, stdout, stderr := steppe(t, "train", "--method", m.Name)
+		_, result, found := strings.Cut(stdout, "\nTest accuracy ")
+		require.True(t, found, stderr)
+		var accuracy float64
+		_, err := fmt.Sscanf(result, "%f%%", &accuracy)
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, accuracy, 97.0, m.Name)
+	}
 }
 
 func TestTrainMethods(t *testing.T) {
@@ -35,12 +55,12 @@ func TestTrainMethods(t *testing.T) {
 		{"--shards 1", "\nmSAM with 1 shard, rho 0.05, batch 16,"},
 	} {
 		t.Run(test.flags, func(t *testing.T) {
-			args := append([]string{"train", "--data", data, "--batch", "16", "--epochs", "4"}, strings.Fields(test.flags)...)
+			args := append([]string{"train", "--model", "tiny", "--data", data, "--batch", "16", "--epochs", "10"}, strings.Fields(test.flags)...)
 			code, stdout, stderr := steppe(t, args...)
 			require.Zero(t, code, stderr)
 			assert.Contains(t, stdout, test.want)
-			assert.Contains(t, stdout, "\n    4 ")
-			assert.Contains(t, stdout, "Test accuracy 100.00% (32 of 32) after 4 epochs.")
+			assert.Contains(t, stdout, "\n   10 ")
+			assert.Contains(t, stdout, "Test accuracy 100.00% (32 of 32) after 10 epochs.")
 		})
 	}
 }
@@ -49,7 +69,7 @@ func TestTrainMethods(t *testing.T) {
 func TestTrainSeed(t *testing.T) {
 	data := halves(t, false)
 	loss := func(flags ...string) string {
-		_, stdout, _ := steppe(t, append([]string{"train", "--data", data, "--batch", "24", "--epochs", "1"}, flags...)...)
+		_, stdout, _ := steppe(t, append([]string{"train", "--model", "tiny", "--data", data, "--batch", "24", "--epochs", "1"}, flags...)...)
 		_, row, found := strings.Cut(stdout, "images/s\n")
 		require.True(t, found, stdout)
 		return strings.Fields(row)[1]
@@ -60,20 +80,20 @@ func TestTrainSeed(t *testing.T) {
 }
 
 func TestTrainRefusedStep(t *testing.T) {
-	code, stdout, stderr := steppe(t, "train", "--data", halves(t, false), "--rho", "1e38")
+	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--data", halves(t, false), "--rho", "1e38")
 	assert.Equal(t, 1, code)
 	assert.NotContains(t, stdout, "Test accuracy")
 	assert.Contains(t, stderr, "steppe: epoch 1, batch 1: sam: step refused: ")
 }
 
 func TestTrainAtChance(t *testing.T) {
-	code, stdout, stderr := steppe(t, "train", "--data", halves(t, true), "--epochs", "2")
+	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--data", halves(t, true), "--epochs", "2")
 	assert.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "Test accuracy 50.00% (16 of 32) after 2 epochs.\nThat is no better than guessing: ")
 }
 
 func TestTrainInterrupted(t *testing.T) {
-	line := []string{"train", "--data", halves(t, false), "--batch", "16", "--epochs", "9"} // 4 steps an epoch
+	line := []string{"train", "--model", "tiny", "--data", halves(t, false), "--batch", "16", "--epochs", "9"} // 4 steps an epoch
 	code, stdout, stderr := steppeIn(t, interruptedAfter(9), line...)
 	assert.Equal(t, 130, code)
 	assert.Equal(t, "steppe: interrupted\n", stderr)
