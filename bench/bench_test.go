@@ -93,6 +93,7 @@ func TestNamesAreKeysAndValues(t *testing.T) {
 		"SgemmPacked": names(packedProducts()),
 		"Pack":        names(packs()),
 		"Vector":      names(vectors()),
+		"Step":        names(steps()),
 	} {
 		seen := map[string]bool{}
 		for _, name := range all {

@@ -24,6 +24,7 @@ type product struct {
 
 	// Kept for the next product:
 	buffers []buffers      // a part's
+	mirrorC []float32      // of mirror
 	team    *parallel.Team // of all cores, for callers who bring none
 }
 
@@ -78,6 +79,11 @@ func (o operation) run(team *parallel.Team, ownTeam bool) {
 		return
 	}
 	p := newProduct(o)
+	mirrored := o.mirrored()
+	if mirrored {
+		p.mirrorC = grow(p.mirrorC, o.m*o.n)
+		p.operation = o.mirror(p.mirrorC)
+	}
 	if ownTeam && p.work() >= p.aloneBelow {
 		if p.team == nil {
 			p.team = parallel.NewTeam(parallel.DefaultWorkers())
@@ -89,6 +95,9 @@ func (o operation) run(team *parallel.Team, ownTeam bool) {
 		p.buffers = append(p.buffers, buffers{})
 	}
 	team.Run(p.parts, p)
+	if mirrored {
+		o.unmirror(p.mirrorC)
+	}
 	p.release()
 }
 

@@ -24,11 +24,12 @@ var tables = [simd.NumISA]table{
 		},
 
 		kc: 512,
-		mc: 240,
+		mc: 192,
 		nc: 2048,
 
 		directUpTo: 1 << 18,
 		packRows:   48,
+		packStride: 448,
 		copyA:      512,
 		aloneBelow: 1 << 20,
 
@@ -53,11 +54,12 @@ var tables = [simd.NumISA]table{
 		narrowTo: 24,
 
 		kc: 512,
-		mc: 240,
+		mc: 144,
 		nc: 2048,
 
 		directUpTo: 1 << 18,
 		packRows:   48,
+		packStride: 1000,
 		copyA:      1024,
 		aloneBelow: 1 << 20,
 

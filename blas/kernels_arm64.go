@@ -18,6 +18,7 @@ var tables = [simd.NumISA]table{
 
 		directUpTo: 1 << 18,
 		packRows:   48,
+		packStride: 128,
 		copyA:      1024,
 		aloneBelow: 1 << 20,
 

@@ -13,6 +13,7 @@ var generic = table{
 
 	directUpTo: 1 << 18,
 	packRows:   8,
+	packStride: 128,
 	copyA:      1024,
 	aloneBelow: 1 << 16,
 

@@ -88,7 +88,7 @@ func checkProduct(t *testing.T, r *rand.Rand, team *parallel.Team, a, b Mat, acc
 func TestElementRule(t *testing.T) {
 	schedules := map[string]func(*table){
 		"as it is":       func(*table) {},
-		"packed":         func(tb *table) { tb.packRows, tb.copyA = 0, 0 },
+		"packed":         func(tb *table) { tb.packRows, tb.packStride, tb.copyA = 0, 0, 0 },
 		"in place":       func(tb *table) { tb.packRows, tb.copyA = math.MaxInt, math.MaxInt },
 		"small blocks":   func(tb *table) { tb.mc, tb.nc, tb.copyA = 5, tb.nr, 0 },
 		"always divided": func(tb *table) { tb.aloneBelow, tb.directUpTo = 0, 0 },
@@ -96,7 +96,7 @@ func TestElementRule(t *testing.T) {
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
-		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {50, 52, 530}} {
+		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {50, 52, 530}, {90, 5, 530}} {
 			m, n, k := size[0], size[1], size[2]
 			for _, tA := range []bool{false, true} {
 				for _, tB := range []bool{false, true} {

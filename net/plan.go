@@ -46,6 +46,11 @@ func (m *Model) SampleBytes() int {
 			floats += 2 * m.shapes[v].Size()
 		}
 	}
+	for _, n := range m.nodes {
+		if n.traits.Aux != nil {
+			floats += n.traits.Aux(1)
+		}
+	}
 	return 4 * floats
 }
 

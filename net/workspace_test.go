@@ -191,7 +191,7 @@ func TestForwardAlone(t *testing.T) {
 	w.Forward(p)
 	assert.Equal(t, want, p.Losses)
 	assert.Equal(t, 4*(17*(33+33+10)+2*(9+1)*33), w.Bytes(), "values, and what BatchNorm keeps")
-	assert.Equal(t, 2*4*(33+33+10), m.SampleBytes(), "values and gradients")
+	assert.Equal(t, 4*(2*(33+33+10)+2*33), m.SampleBytes(), "values and gradients, and what BatchNorm keeps of one")
 }
 
 // Without Train, a pass tells the losses of the predictions.

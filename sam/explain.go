@@ -12,7 +12,7 @@ import (
 // out.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step: %d samples in %d shards of %s, %s\n", p.samples(), len(p.Shards), p.shardSizes(), p.ISA)
+	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.Shards), "shard"), p.shardSizes(), p.ISA)
 
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tperturbation\tgradient\t")
@@ -29,14 +29,14 @@ func (p *Plan) String() string {
 		case p.Late[i]:
 			sum = "late"
 		case p.ByUnits[i]:
-			sum = fmt.Sprintf("%d units", len(p.Units))
+			sum = plural(len(p.Units), "unit")
 		}
 		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%s\t%s\t\n", op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, perturb, sum)
 	}
 	t.Flush()
 
 	fmt.Fprintf(&b, "schedule: %s; the largest tile has %d samples\n", p.shape(), p.tileSamples())
-	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.1f MB of workspace\n", float64(p.Flops)/1e6, float64(p.Bytes)/1e6)
+	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.2f MiB of memory\n", float64(p.Flops)/1e6, float64(p.Bytes)/(1<<20))
 	if p.perturbs() {
 		b.WriteString("clean: forward, backward, and the gradient where it is formed. descent: the same at w + eps, with the\n" +
 			"gradient that is averaged. factored: w + eps is never in memory; its effect is made of the shard's own\n" +
@@ -64,10 +64,7 @@ func (p *Plan) Summary() string {
 
 // shape says how the tiles are shared out.
 func (p *Plan) shape() string {
-	tiles := "1 tile"
-	if len(p.Tiles) > 1 {
-		tiles = fmt.Sprintf("%d tiles", len(p.Tiles))
-	}
+	tiles := plural(len(p.Tiles), "tile")
 	switch {
 	case p.Workers == 1:
 		return tiles + " on 1 worker"
@@ -75,6 +72,13 @@ func (p *Plan) shape() string {
 		return fmt.Sprintf("%s by all %d workers", tiles, p.Workers)
 	}
 	return fmt.Sprintf("%s on %d workers", tiles, min(p.Workers, len(p.Tasks)))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (p *Plan) samples() (n int) {

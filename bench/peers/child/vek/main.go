@@ -1,0 +1,41 @@
+// Command vek is the peer github.com/viterin/vek: Go with AVX2 assembly that a
+// C++ compiler wrote. It multiplies row-major matrices as they are.
+package main
+
+import (
+	"runtime"
+
+	"github.com/viterin/vek/vek32"
+
+	"github.com/steppe-ml/steppe/bench/peers/child"
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+)
+
+func main() {
+	child.Main(child.Library{
+		Version: child.ModuleVersion("github.com/viterin/vek"),
+		// It divides work by the number of CPUs, whatever GOMAXPROCS is: with
+		// one worker its goroutines run one after the other.
+		Workers: func(workers int) error { runtime.GOMAXPROCS(workers); return nil },
+		Cannot: func(s protocol.Shape) string {
+			if s.TransA || s.TransB {
+				return "vek32.MatMul has no transposes"
+			}
+			return ""
+		},
+		Run: run,
+	})
+}
+
+func run(p *child.Product, set, times int) {
+	var a, b, c [child.Sets][]float32
+	for i := range child.Sets {
+		a[i], b[i], c[i] = p.SliceA(i), p.SliceB(i), p.SliceC(i)
+	}
+	for range times {
+		vek32.MatMul_Into(c[set], a[set], b[set], p.K)
+		if set++; set == child.Sets {
+			set = 0
+		}
+	}
+}

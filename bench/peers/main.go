@@ -1,0 +1,160 @@
+// Command peers compares blas.MatMul with other libraries' SGEMM, each in a
+// process of its own, in alternating rounds. README.md says how, and how to
+// read the table.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+)
+
+// options are what the command line asks for.
+type options struct {
+	suites   []suite
+	peers    []peer
+	strict   bool // the peers were named: each of them must be there
+	workers  int
+	dtype    string
+	rounds   int
+	budget   time.Duration
+	markdown bool
+	json     string // file
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop) // so that a second Ctrl-C ends the program at once
+	opt, err := parse(os.Args[1:], os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = run(ctx, opt, os.Stdout, os.Stderr)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, usage io.Writer) (opt options, err error) {
+	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	suiteName := flags.String("suite", "all", "shapes to measure: square, skinny or all")
+	shapes := flags.String("shapes", "", `shapes to measure instead, "m x n x k[,...]", with tA or tB or both behind a shape`)
+	names := flags.String("peers", "", "peers to measure beside ours: "+strings.Join(peerNames(peers), ",")+" (default all that are here)")
+	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
+	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, of which there is one: "+protocol.Float32)
+	flags.IntVar(&opt.rounds, "rounds", 10, "rounds, in each of which each peer is measured once")
+	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
+	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
+	flags.StringVar(&opt.json, "json", "", "file to write all figures to")
+	if err := flags.Parse(args); err != nil {
+		return opt, err
+	}
+	opt.budget = time.Duration(*budget) * time.Millisecond
+	switch {
+	case flags.NArg() > 0:
+		return opt, fmt.Errorf("what is %q?", flags.Arg(0))
+	case opt.rounds < 1:
+		return opt, fmt.Errorf("--rounds %d, want at least 1", opt.rounds)
+	}
+	if opt.suites, err = chooseSuites(*suiteName, *shapes); err != nil {
+		return opt, err
+	}
+	for _, s := range opt.suites {
+		for _, shape := range s.shapes {
+			if err := opt.job(shape).Check(); err != nil {
+				return opt, err
+			}
+		}
+	}
+	opt.strict = *names != ""
+	opt.peers, err = choosePeers(*names, opt.workers)
+	return opt, err
+}
+
+func (o options) job(s protocol.Shape) protocol.Job {
+	return protocol.Job{Dtype: o.dtype, Shape: s, Workers: o.workers, Budget: o.budget}
+}
+
+// run measures and prints. When ctx is done it prints the shapes that it has.
+func run(ctx context.Context, opt options, stdout, stderr io.Writer) error {
+	dir, err := os.MkdirTemp("", "peers")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	processes, leftOut, err := startAll(ctx, opt, dir, stderr)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, p := range processes {
+			p.close()
+		}
+	}()
+
+	report := newReport(opt, processes)
+	report.LeftOut = leftOut
+	err = report.measure(ctx, opt, processes, stderr)
+	if len(report.Rows) == 0 {
+		return err
+	}
+	report.end()
+	if opt.json != "" {
+		err = errors.Join(err, writeJSON(opt.json, report))
+	}
+	if _, printErr := io.WriteString(stdout, report.render(opt.markdown)); printErr != nil {
+		err = errors.Join(err, printErr)
+	}
+	if wrong := report.wrong(); len(wrong) > 0 {
+		err = errors.Join(err, fmt.Errorf("%d failed: %s", len(wrong), strings.Join(wrong, "; ")))
+	}
+	return err
+}
+
+func writeJSON(file string, report *Report) error {
+	data, err := json.MarshalIndent(report, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o644)
+}
+
+// choosePeers returns ours and the named peers, or all of them.
+func choosePeers(names string, workers int) (chosen []peer, err error) {
+	if names == "" {
+		for _, p := range peers {
+			if p.when == nil || p.when(workers) {
+				chosen = append(chosen, p)
+			}
+		}
+		return chosen, nil
+	}
+	wanted := []string{ours}
+	for name := range strings.SplitSeq(names, ",") {
+		wanted = append(wanted, strings.TrimSpace(name))
+	}
+	for _, name := range wanted {
+		i := slices.IndexFunc(peers, func(p peer) bool { return p.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("--peers: there is no %q, only %s", name, strings.Join(peerNames(peers), ", "))
+		}
+		if !slices.ContainsFunc(chosen, func(p peer) bool { return p.name == name }) {
+			chosen = append(chosen, peers[i])
+		}
+	}
+	return chosen, nil
+}

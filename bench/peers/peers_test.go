@@ -1,0 +1,239 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+	"github.com/steppe-ml/steppe/bench/peers/stats"
+)
+
+// known is a report of made-up times, in milliseconds by round, of products
+// that are a million operations.
+func known(workers int, square bool, times map[string][]float64) (*Report, *Row) {
+	r := &Report{Workers: workers, Rounds: 3, Dtype: "f32", Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
+	row := &Row{Suite: "made up", Shape: protocol.Shape{M: 50, N: 100, K: 100}, Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}
+	if square {
+		row.Shape = protocol.Shape{M: 100, N: 100, K: 100}
+	}
+	for _, p := range peers {
+		if t, ok := times[p.name]; ok {
+			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
+			cell := &Cell{Cannot: "no times"}
+			for _, ms := range t {
+				cell.Cannot = ""
+				cell.Seconds = append(cell.Seconds, ms/1e3)
+			}
+			row.Cells[p.name] = cell
+		}
+	}
+	r.Rows = []*Row{row}
+	row.summarize(r.Peers, workers)
+	r.end()
+	return r, row
+}
+
+func TestSummarize(t *testing.T) {
+	_, row := known(1, false, map[string][]float64{
+		ours:       {2, 4, 2},
+		oursAVX2:   {4, 8, 4},
+		"openblas": {1, 4, 8}, // ratios 0.5, 1, 4
+		"blis":     {3, 3, 3}, // ratios 1.5, 0.75, 1.5: faster than openblas in the median
+		"vek":      {},
+	})
+	assert.InDelta(t, 0.5, row.Cells[ours].GFLOPS, 1e-12)
+	assert.Equal(t, stats.Spread{Q1: 0.75, Median: 1, Q3: 2.5}, row.Cells["openblas"].Behind)
+	assert.Equal(t, "blis", row.Best)
+	assert.InDelta(t, 1.5, row.VsBest.Median, 1e-12)
+	assert.InDelta(t, 1.125, row.VsBest.Q1, 1e-12)
+	assert.InDelta(t, 0.75, row.AVX2VsBest, 1e-12)
+	assert.InDelta(t, 0.5, row.OfCeiling, 1e-12, "of 0.5/1, 0.25/2 and 0.5/1")
+	assert.Zero(t, row.Cells["vek"].GFLOPS)
+	assert.Empty(t, row.Misses)
+}
+
+func TestTwoWorkersHaveTwoCeilings(t *testing.T) {
+	_, row := known(2, false, map[string][]float64{ours: {1, 1, 1}})
+	assert.InDelta(t, 0.5, row.OfCeiling, 1e-12)
+	assert.Empty(t, row.Best)
+	assert.Empty(t, row.Misses)
+}
+
+func TestShapesBelowTheirFloorsAreMarked(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		workers int
+		square  bool
+		times   map[string][]float64
+		want    []string
+	}{
+		{"skinny, 0.9", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, nil},
+		{"skinny, 0.8", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {8, 8, 8}}, []string{"0.85 of best"}},
+		{"square, 0.9", 1, true, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, []string{"0.93 of best"}},
+		{"square, two workers, 0.5", 2, true, map[string][]float64{ours: {10, 10, 10}, "blis": {5, 5, 5}, oursAlone: {11, 9, 11}}, nil},
+		{"as fast as alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursAlone: {9.97, 9.98, 9.99}}, nil},
+		{"slower than alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursAlone: {9, 9, 9}}, []string{"our one core"}},
+		{"ours are no rivals", 1, true, map[string][]float64{ours: {10, 10, 10}, oursAVX2: {5, 5, 5}, "blis": {10, 10, 10}}, nil},
+	} {
+		_, row := known(c.workers, c.square, c.times)
+		assert.Equal(t, c.want, row.Misses, c.name)
+	}
+}
+
+func TestWrongResultsAreNoFigures(t *testing.T) {
+	r, row := known(1, false, map[string][]float64{ours: {2, 2, 2}, "blis": {1, 1, 1}, "openblas": {}})
+	*row.Cells["openblas"] = Cell{Wrong: "row 3"}
+	assert.Equal(t, []string{"openblas at 50x100x100: row 3"}, r.wrong())
+	assert.Contains(t, r.render(false), "wrong")
+
+	r, row = known(1, false, map[string][]float64{ours: {}, "blis": {1, 1, 1}})
+	assert.Equal(t, []string{"wrong"}, row.Misses)
+	assert.NotContains(t, r.render(false), "NaN")
+	_, err := json.Marshal(r)
+	assert.NoError(t, err, "no NaN")
+}
+
+func TestMeans(t *testing.T) {
+	r, first := known(1, false, map[string][]float64{ours: {4, 4, 4}, "blis": {1, 1, 1}, "vek": {8, 8, 8}})
+	_, second := known(1, false, map[string][]float64{ours: {1, 1, 1}, "blis": {1, 1, 1}, "vek": {}})
+	_, other := known(1, false, map[string][]float64{ours: {1, 1, 1}, "blis": {3, 3, 3}, "vek": {}})
+	other.Suite = "another"
+	r.Rows, r.Means = []*Row{first, second, other}, nil
+	r.end()
+	require.Len(t, r.Means, 2)
+	m := r.Means[0]
+	assert.Equal(t, "made up", m.Suite)
+	assert.InDelta(t, 0.5, m.VsBest, 1e-12, "of 1/4 and 1")
+	assert.InDelta(t, 0.5, m.Behind["blis"], 1e-12)
+	assert.InDelta(t, 2, m.Behind["vek"], 1e-12, "of the one shape that it has")
+	assert.Equal(t, 1, m.Missed)
+	assert.Equal(t, 2, m.Shapes)
+	assert.InDelta(t, 3, r.Means[1].VsBest, 1e-12)
+}
+
+func TestTable(t *testing.T) {
+	r, _ := known(1, false, map[string][]float64{ours: {4, 4, 4}, oursAVX2: {8, 8, 8}, "openblas": {2, 4, 6}, "blis": {3, 3, 3}, "vek": {}})
+	r.LeftOut = []string{"onednn"}
+	text := r.render(false)
+	assert.Contains(t, text, "left out     onednn")
+	assert.Regexp(t, `m x n x k +ours +ours-avx2 +openblas +blis +vek +ceiling +/openblas +/blis +/vek +best +/best +avx2/best +below`, text)
+	assert.Regexp(t, `50x100x100 +0.2 +0.1 +0.2 +0.3 +0.25 +1.00 ±0.25 +0.75 ±0.00 +blis +0.75 \[0.75 0.75\] +0.38 +0.85 of best`, text)
+	assert.Regexp(t, `geometric mean, made up +1.00 +0.75 +0.75 +0.38 +1 of 1 shapes, 0.97 of best`, text)
+
+	columns := 0
+	for line := range strings.Lines(r.render(true)) {
+		if strings.HasPrefix(line, "|") {
+			if columns == 0 {
+				columns = strings.Count(line, "|")
+			}
+			assert.Equal(t, columns, strings.Count(line, "|"), line)
+		}
+	}
+	assert.Equal(t, 15, columns, "of 14 columns")
+}
+
+func TestReportsAreJSON(t *testing.T) {
+	r, row := known(1, false, map[string][]float64{ours: {4, 4, 4}, "blis": {3, 3, 3}})
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var again Report
+	require.NoError(t, json.Unmarshal(data, &again))
+	require.Len(t, again.Rows, 1)
+	assert.Equal(t, row, again.Rows[0])
+}
+
+// The suites are the issue's.
+func TestSuites(t *testing.T) {
+	require.Len(t, suites, 2)
+	assert.Len(t, suites[0].shapes, 20)
+	assert.Len(t, suites[1].shapes, 17)
+	for _, s := range suites[0].shapes {
+		assert.True(t, s.Square())
+	}
+	for _, s := range suites[1].shapes {
+		assert.False(t, s.Square())
+	}
+	for _, c := range []struct {
+		shape   string
+		workers int
+		want    floors
+	}{
+		{"48x48x48", 1, floors{best: 0.85}},
+		{"64x64x64", 1, floors{best: 0.93}},
+		{"256x256x256", 1, floors{best: 0.93, ceiling: 0.92}},
+		{"256x256x256", 2, floors{alone: true}},
+		{"384x384x384", 2, floors{best: 0.93}},
+		{"1x784x512", 1, floors{best: 0.85}},
+		{"1x784x512", 2, floors{best: 0.85, alone: true}},
+		{"512x512x512tA", 1, floors{best: 0.85}},
+	} {
+		s, err := protocol.ParseShape(c.shape)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, floorsOf(s, c.workers), "%s, %d workers", c.shape, c.workers)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	opt, err := parse(strings.Fields("--suite skinny --workers 2 --rounds 3 --budget 20 --peers blis,ours-avx2 --markdown --json x"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{ours, "blis", oursAVX2}, peerNames(opt.peers))
+	assert.True(t, opt.strict)
+	require.Len(t, opt.suites, 1)
+	assert.Equal(t, "skinny", opt.suites[0].name)
+	assert.Equal(t, protocol.Job{Dtype: "f32", Shape: protocol.Shape{M: 1, N: 2, K: 3}, Workers: 2, Budget: 20 * time.Millisecond},
+		opt.job(protocol.Shape{M: 1, N: 2, K: 3}))
+
+	opt, err = parse(nil, io.Discard)
+	require.NoError(t, err)
+	assert.NotContains(t, peerNames(opt.peers), oursAlone, "the same as ours")
+	assert.Equal(t, ours, opt.peers[0].name)
+	assert.Len(t, opt.suites, 2)
+
+	opt, err = parse([]string{"--shapes", "7x8x9tA, 1 x 2 x 3", "--workers", "2"}, io.Discard)
+	require.NoError(t, err)
+	assert.Contains(t, peerNames(opt.peers), oursAlone)
+	require.Len(t, opt.suites, 1)
+	assert.Len(t, opt.suites[0].shapes, 2)
+
+	for args, want := range map[string]string{
+		"--suite round":   "round",
+		"--peers mkl":     "mkl",
+		"--shapes 1x2":    "1x2",
+		"--dtype f64":     "f64",
+		"--workers 0":     "0 workers",
+		"--budget 0":      "budget",
+		"--rounds 0":      "--rounds 0",
+		"square":          "square",
+		"--unknown-thing": "unknown-thing",
+	} {
+		_, err := parse(strings.Fields(args), io.Discard)
+		assert.ErrorContains(t, err, want, args)
+	}
+}
+
+func TestEnvironmentIsOfTheProgramAlone(t *testing.T) {
+	env := environment([]string{"PATH=/bin", "OMP_WAIT_POLICY=active", "OPENBLAS_CORETYPE=Haswell", "STEPPE_SIMD=generic", "GOMAXPROCS=1", "HOME=/"},
+		peer{env: []string{"STEPPE_SIMD=avx2"}}, 2)
+	assert.Equal(t, []string{"PATH=/bin", "HOME=/", "OPENBLAS_NUM_THREADS=2", "OMP_NUM_THREADS=2", "BLIS_NUM_THREADS=2", "STEPPE_SIMD=avx2"}, env)
+}
+
+func TestLoadedLibrariesAreChecked(t *testing.T) {
+	if _, err := os.Stat("/proc/self/maps"); err != nil {
+		t.Skip("the system does not tell what is loaded")
+	}
+	blas, blis := "/usr/lib/openblas-pthread/libopenblas.so.0", "/usr/lib/blis-openmp/libblis.so.4"
+	assert.NoError(t, checkLoaded(nil, ""))
+	assert.NoError(t, checkLoaded([]string{blas}, "openblas"))
+	assert.ErrorContains(t, checkLoaded(nil, "openblas"), "want openblas alone")
+	assert.ErrorContains(t, checkLoaded([]string{blis}, "openblas"), "libblis")
+	assert.ErrorContains(t, checkLoaded([]string{blas, blis}, "openblas"), "want openblas alone")
+	assert.ErrorContains(t, checkLoaded([]string{blas}, ""), "want no library alone")
+	assert.Error(t, checkLoaded([]string{"/usr/lib/openblas-pthread/libblas.so.3"}, "openblas"), "the file's name counts, not its folder's")
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+)
+
+// process is a peer at work.
+type process struct {
+	peer
+	protocol.Hello
+	command *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+}
+
+// startAll builds the peers in dir and starts them. A peer that can't be built
+// or started is left out, with a word to stderr, unless opt.strict.
+func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (all []*process, leftOut []string, err error) {
+	for _, p := range opt.peers {
+		fmt.Fprintf(stderr, "building %s\n", p.name)
+		child, err := start(ctx, p, opt.workers, dir, stderr)
+		switch {
+		case err == nil:
+			all = append(all, child)
+		case ctx.Err() != nil || opt.strict || p.name == ours:
+			for _, started := range all {
+				started.close()
+			}
+			return nil, nil, fmt.Errorf("%s: %w", p.name, err)
+		default:
+			fmt.Fprintf(stderr, "without %s: %v\n", p.name, err)
+			leftOut = append(leftOut, p.name)
+		}
+	}
+	return all, leftOut, nil
+}
+
+func start(ctx context.Context, p peer, workers int, dir string, stderr io.Writer) (*process, error) {
+	program, err := build(ctx, p.program, dir)
+	if err != nil {
+		return nil, err
+	}
+	child := &process{peer: p, command: exec.CommandContext(ctx, program)}
+	child.command.Env = environment(os.Environ(), p, workers)
+	child.command.Stderr = stderr
+	if child.in, err = child.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := child.command.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	child.out = bufio.NewReader(out)
+	if err := child.command.Start(); err != nil {
+		return nil, err
+	}
+	err = protocol.Read(child.out, &child.Hello)
+	if err == nil {
+		err = checkLoaded(child.Loaded, p.library)
+	}
+	if err != nil {
+		child.close()
+		return nil, err
+	}
+	return child, nil
+}
+
+// build returns the file of a program. It is built once, so that peers that
+// share it are the same code even if somebody works on it meanwhile.
+func build(ctx context.Context, program, dir string) (file string, err error) {
+	file = filepath.Join(dir, program)
+	if _, err := os.Stat(file); err == nil {
+		return file, nil
+	}
+	command := exec.CommandContext(ctx, "go", "build", "-o", file, "./child/"+program)
+	command.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if said, err := command.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, said)
+	}
+	return file, nil
+}
+
+// settings are the variables that a library would listen to, or Go.
+var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE)`)
+
+// environment returns the environment of a peer's process: that of this one
+// without settings, but with the number of threads for libraries that start
+// them early, and what the peer is set to.
+func environment(inherited []string, p peer, workers int) (env []string) {
+	for _, v := range inherited {
+		if !settings.MatchString(v) {
+			env = append(env, v)
+		}
+	}
+	for _, v := range []string{"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS"} {
+		env = append(env, v+"="+strconv.Itoa(workers))
+	}
+	return append(env, p.env...)
+}
+
+// checkLoaded returns an error if the BLAS libraries in a process aren't the
+// one that was meant. On systems that don't tell, it is content.
+func checkLoaded(files []string, library string) error {
+	if _, err := os.Stat("/proc/self/maps"); err != nil {
+		return nil
+	}
+	switch {
+	case library == "" && len(files) == 0:
+		return nil
+	case library != "" && len(files) == 1 && strings.Contains(filepath.Base(files[0]), library):
+		return nil
+	case library == "":
+		library = "no library"
+	}
+	return fmt.Errorf("%v is loaded, want %s alone", files, library)
+}
+
+// ask sends a job and waits for the reply.
+func (p *process) ask(job protocol.Job) (reply protocol.Reply, err error) {
+	if p.workers != 0 {
+		job.Workers = p.workers
+	}
+	if err = protocol.Write(p.in, job); err == nil {
+		err = protocol.Read(p.out, &reply)
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		err = fmt.Errorf("%s at %v: %w", p.name, job.Shape, err)
+	}
+	return reply, err
+}
+
+// close ends the child by the end of its input.
+func (p *process) close() {
+	p.in.Close()
+	_ = p.command.Wait() // what there was to say it has said on stderr
+}

@@ -1,0 +1,90 @@
+// Package protocol is what the parent and its children say to each other, one
+// JSON object a line. A child says Hello; then it answers each Job on its
+// standard input with a Reply on its standard output, and ends with its input.
+package protocol
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Hello is a child's first line.
+type Hello struct {
+	// Version is what the library says of itself.
+	Version string `json:"version"`
+	// Loaded are the files of BLAS libraries in the process. A child in pure
+	// Go has none, any other one.
+	Loaded []string `json:"loaded,omitempty"`
+}
+
+// Float32 is the one element type that there is, as Job.Dtype.
+const Float32 = "f32"
+
+// Job asks for the time of one product.
+type Job struct {
+	Dtype string `json:"dtype"`
+	Shape
+	Workers int           `json:"workers"`
+	Budget  time.Duration `json:"budget"` // how long to measure, in nanoseconds
+}
+
+// maxSize is the largest m, n or k. It keeps the check of a result exact, see
+// package child.
+const maxSize = 1 << 20
+
+// Check returns what is wrong with a job.
+func (j Job) Check() error {
+	switch {
+	case j.Dtype != Float32:
+		return fmt.Errorf("protocol: dtype %q, want %q", j.Dtype, Float32)
+	case min(j.M, j.N, j.K) < 1 || max(j.M, j.N, j.K) > maxSize:
+		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", j.Shape, maxSize)
+	case j.Workers < 1:
+		return fmt.Errorf("protocol: %d workers", j.Workers)
+	case j.Budget <= 0:
+		return fmt.Errorf("protocol: a budget of %v", j.Budget)
+	}
+	return nil
+}
+
+// Reply answers a Job, with a time, or why there is none.
+type Reply struct {
+	Seconds float64 `json:"seconds,omitempty"` // for one product
+	// Windows is how many stretches of time the figure was chosen from;
+	// Disturbed is in how many of them the kernel took a core away.
+	Windows   int `json:"windows,omitempty"`
+	Disturbed int `json:"disturbed,omitempty"`
+
+	Cannot string `json:"cannot,omitempty"` // the library has no such product
+	Error  string `json:"error,omitempty"`  // it failed, or its result is wrong
+}
+
+// Write writes one line.
+func Write(w io.Writer, message any) error {
+	line, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
+
+// Read reads one line into message. At the end of the input it returns io.EOF.
+func Read(r *bufio.Reader, message any) error {
+	line, err := r.ReadBytes('\n')
+	if err == io.EOF && len(line) > 0 {
+		return fmt.Errorf("protocol: input ends within the line %q", line)
+	} else if err != nil {
+		return err
+	}
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.DisallowUnknownFields()
+	if err := d.Decode(message); err != nil {
+		return fmt.Errorf("protocol: %w in the line %q", err, line)
+	}
+	return nil
+}

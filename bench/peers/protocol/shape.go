@@ -1,0 +1,71 @@
+package protocol
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Shape is C = op(A)*op(B), all row-major without gaps: op(A) is m x k, op(B)
+// k x n. TransA says that A is stored transposed, as k x m; TransB that B is,
+// as n x k.
+type Shape struct {
+	M      int  `json:"m"`
+	N      int  `json:"n"`
+	K      int  `json:"k"`
+	TransA bool `json:"tA,omitempty"`
+	TransB bool `json:"tB,omitempty"`
+}
+
+// String returns the shape as ParseShape reads it: 784x512x256tA.
+func (s Shape) String() string {
+	text := fmt.Sprintf("%dx%dx%d", s.M, s.N, s.K)
+	if s.TransA {
+		text += "tA"
+	}
+	if s.TransB {
+		text += "tB"
+	}
+	return text
+}
+
+// Square says whether the product is of square matrices as they are.
+func (s Shape) Square() bool {
+	return s.M == s.N && s.N == s.K && !s.TransA && !s.TransB
+}
+
+// Flops returns the floating-point operations, two to a multiply-add.
+func (s Shape) Flops() float64 { return 2 * float64(s.M) * float64(s.N) * float64(s.K) }
+
+var shapeFormat = regexp.MustCompile(`^(\d+)x(\d+)x(\d+)(tA)?(tB)?$`)
+
+// ParseShape reads m x n x k, with tA or tB or both behind it. Spaces don't
+// matter.
+func ParseShape(text string) (Shape, error) {
+	parts := shapeFormat.FindStringSubmatch(strings.ReplaceAll(text, " ", ""))
+	if parts == nil {
+		return Shape{}, fmt.Errorf("protocol: shape %q, want m x n x k as in 784x512x256, with tA or tB behind it", text)
+	}
+	var size [3]int
+	for i := range size {
+		n, err := strconv.Atoi(parts[1+i])
+		if err != nil || n < 1 || n > maxSize {
+			return Shape{}, fmt.Errorf("protocol: shape %q has size %s, want 1 to %d", text, parts[1+i], maxSize)
+		}
+		size[i] = n
+	}
+	return Shape{M: size[0], N: size[1], K: size[2], TransA: parts[4] != "", TransB: parts[5] != ""}, nil
+}
+
+// ParseShapes reads shapes with commas between them.
+func ParseShapes(list string) (shapes []Shape, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		s, err := ParseShape(text)
+		if err != nil {
+			return nil, err
+		}
+		shapes = append(shapes, s)
+	}
+	return shapes, nil
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+	"github.com/steppe-ml/steppe/bench/peers/stats"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Report is all that was measured, and where.
+type Report struct {
+	Date      time.Time     `json:"date"`
+	Machine   string        `json:"machine"`
+	System    string        `json:"system"`
+	Revision  string        `json:"revision"` // of our side
+	Dtype     string        `json:"dtype"`
+	Workers   int           `json:"workers"`
+	Rounds    int           `json:"rounds"`
+	Budget    time.Duration `json:"budget"` // nanoseconds
+	Load      [2]string     `json:"load"`   // over a minute, as this began and ended
+	Peers     []Participant `json:"peers"`
+	LeftOut   []string      `json:"leftOut,omitempty"` // peers that could not be built or started
+	Ceiling   stats.Spread  `json:"ceiling"`           // GFLOP/s of one core, of all rounds
+	Disturbed float64       `json:"disturbed"`         // the fraction of windows in which the kernel took a core away
+	Rows      []*Row        `json:"rows"`
+	Means     []Mean        `json:"means"`
+
+	windows, disturbed int
+	aims               map[string]float64 // of the geometric means, by suite
+}
+
+// Participant is a peer that was there.
+type Participant struct {
+	Name string `json:"name"`
+	protocol.Hello
+	own bool
+}
+
+// Row is a shape.
+type Row struct {
+	Suite string `json:"suite"`
+	protocol.Shape
+	Cells   map[string]*Cell `json:"cells"`   // by peer
+	Ceiling []float64        `json:"ceiling"` // GFLOP/s of one core, by round
+
+	// Best is the fastest rival: the one of the highest median speed.
+	Best       string       `json:"best,omitempty"`
+	VsBest     stats.Spread `json:"vsBest"`               // our speed over its speed
+	AVX2VsBest float64      `json:"avx2VsBest,omitempty"` // that of our AVX2, median
+	OfCeiling  float64      `json:"ofCeiling"`            // our speed over the ceiling of all workers, median
+	Misses     []string     `json:"misses,omitempty"`     // floors that we are below
+}
+
+// Cell is a peer at a shape.
+type Cell struct {
+	Seconds []float64 `json:"seconds,omitempty"` // for one product, by round
+	Cannot  string    `json:"cannot,omitempty"`
+	Wrong   string    `json:"wrong,omitempty"`
+
+	GFLOPS float64      `json:"gflops,omitempty"` // median
+	Behind stats.Spread `json:"behind"`           // our speed over its speed
+}
+
+// Mean is the geometric means of a suite, each over the shapes that have the
+// figure.
+type Mean struct {
+	Suite      string             `json:"suite"`
+	VsBest     float64            `json:"vsBest"`
+	AVX2VsBest float64            `json:"avx2VsBest,omitempty"`
+	Behind     map[string]float64 `json:"behind"`        // by peer
+	Aim        float64            `json:"aim,omitempty"` // of VsBest
+	Missed     int                `json:"missed"`        // shapes that are below a floor
+	Shapes     int                `json:"shapes"`
+}
+
+func newReport(opt options, processes []*process) *Report {
+	cpu := simd.Processor()
+	r := &Report{
+		Date:     time.Now(),
+		Machine:  fmt.Sprintf("%s, %d cores, %d KiB L1d, %d KiB L2, %d MiB L3", cpu.Name, cpu.PhysicalCores, cpu.L1D>>10, cpu.L2>>10, cpu.L3>>20),
+		System:   fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		Revision: "unknown",
+		Dtype:    opt.dtype, Workers: opt.workers, Rounds: opt.rounds, Budget: opt.budget,
+		Load: [2]string{load(), ""},
+		aims: map[string]float64{},
+	}
+	if said, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
+		r.Revision = strings.TrimSpace(string(said))
+	}
+	for _, p := range processes {
+		r.Peers = append(r.Peers, Participant{p.name, p.Hello, p.own})
+	}
+	for _, s := range opt.suites {
+		r.aims[s.name] = s.mean
+	}
+	return r
+}
+
+// load returns the machine's load over the last minute, where it is known.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	return strings.Fields(string(text))[0]
+}
+
+// measure fills in the rows, up to the one at which ctx is done.
+func (r *Report) measure(ctx context.Context, opt options, processes []*process, progress io.Writer) error {
+	total, done := 0, 0
+	for _, s := range opt.suites {
+		total += len(s.shapes)
+	}
+	for _, s := range opt.suites {
+		for _, shape := range s.shapes {
+			row, err := r.measureShape(ctx, opt, processes, shape)
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted after %d of %d shapes", done, total)
+			}
+			if err != nil {
+				return err
+			}
+			row.Suite = s.name
+			row.summarize(r.Peers, opt.workers)
+			r.Rows = append(r.Rows, row)
+			done++
+			fmt.Fprintf(progress, "%d/%d  %v\n", done, total, row)
+		}
+	}
+	return nil
+}
+
+// measureShape runs the rounds of a shape. The order of the peers is another
+// one each round, so that none always follows the same one.
+func (r *Report) measureShape(ctx context.Context, opt options, processes []*process, shape protocol.Shape) (*Row, error) {
+	row := &Row{Shape: shape, Cells: map[string]*Cell{}}
+	for _, p := range processes {
+		row.Cells[p.name] = &Cell{}
+	}
+	order := rand.New(rand.NewPCG(1, uint64(len(r.Rows))))
+	for range opt.rounds {
+		for _, i := range order.Perm(len(processes)) {
+			p := processes[i]
+			cell := row.Cells[p.name]
+			if cell.Cannot != "" || cell.Wrong != "" {
+				continue
+			}
+			reply, err := p.ask(opt.job(shape))
+			if err != nil {
+				return nil, err
+			}
+			if reply.Cannot != "" || reply.Error != "" {
+				*cell = Cell{Cannot: reply.Cannot, Wrong: reply.Error}
+				continue
+			}
+			cell.Seconds = append(cell.Seconds, reply.Seconds)
+			r.windows += reply.Windows
+			r.disturbed += reply.Disturbed
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		row.Ceiling = append(row.Ceiling, simd.FMACeiling()/1e9)
+	}
+	return row, nil
+}
+
+// summarize computes what follows from the times.
+func (row *Row) summarize(peers []Participant, workers int) {
+	own := row.Cells[ours].Seconds
+	for _, p := range peers {
+		cell := row.Cells[p.Name]
+		if len(cell.Seconds) == 0 {
+			continue
+		}
+		cell.GFLOPS = row.Flops() / stats.Median(cell.Seconds) / 1e9
+		if len(own) > 0 {
+			cell.Behind = stats.SpreadOf(stats.Ratios(cell.Seconds, own))
+		}
+		if !p.own && (row.Best == "" || cell.GFLOPS > row.Cells[row.Best].GFLOPS) {
+			row.Best = p.Name
+		}
+	}
+	if len(own) == 0 {
+		row.Misses = []string{"wrong"}
+		return
+	}
+
+	var fractions []float64
+	for i, seconds := range own {
+		fractions = append(fractions, row.Flops()/seconds/1e9/(row.Ceiling[i]*float64(workers)))
+	}
+	row.OfCeiling = stats.Median(fractions)
+	floor := floorsOf(row.Shape, workers)
+	if row.Best != "" {
+		best := row.Cells[row.Best]
+		row.VsBest = best.Behind
+		if avx2, ok := row.Cells[oursAVX2]; ok && len(avx2.Seconds) > 0 {
+			row.AVX2VsBest = stats.Median(stats.Ratios(best.Seconds, avx2.Seconds))
+		}
+		if row.VsBest.Median < floor.best {
+			row.Misses = append(row.Misses, fmt.Sprintf("%.2f of best", floor.best))
+		}
+	}
+	if row.OfCeiling < floor.ceiling {
+		row.Misses = append(row.Misses, fmt.Sprintf("%.2f of ceiling", floor.ceiling))
+	}
+	// Equal speeds are a ratio of one, give or take; slower is a hundredth that
+	// most rounds agree on.
+	if alone, ok := row.Cells[oursAlone]; ok && floor.alone && len(alone.Seconds) > 0 && alone.Behind.Median < 0.99 && alone.Behind.Q3 < 1 {
+		row.Misses = append(row.Misses, "our one core")
+	}
+}
+
+// String is a line of progress.
+func (row *Row) String() string {
+	line := fmt.Sprintf("%-14v %6.1f GFLOP/s", row.Shape, row.Cells[ours].GFLOPS)
+	if row.Best != "" {
+		line += fmt.Sprintf(", %.2f of %s", row.VsBest.Median, row.Best)
+	}
+	return line
+}
+
+// end fills in what is known when all rows are.
+func (r *Report) end() {
+	r.Load[1] = load()
+	r.Disturbed = float64(r.disturbed) / float64(max(1, r.windows))
+	var ceilings []float64
+	var suites []string
+	for _, row := range r.Rows {
+		ceilings = append(ceilings, row.Ceiling...)
+		if !slices.Contains(suites, row.Suite) {
+			suites = append(suites, row.Suite)
+		}
+	}
+	r.Ceiling = stats.SpreadOf(ceilings)
+	for _, suite := range suites {
+		r.Means = append(r.Means, r.mean(suite))
+	}
+}
+
+func (r *Report) mean(suite string) Mean {
+	m := Mean{Suite: suite, Behind: map[string]float64{}, Aim: r.aims[suite]}
+	var vsBest, avx2 []float64
+	behind := map[string][]float64{}
+	for _, row := range r.Rows {
+		if row.Suite != suite {
+			continue
+		}
+		m.Shapes++
+		if len(row.Misses) > 0 {
+			m.Missed++
+		}
+		if row.VsBest.Median > 0 {
+			vsBest = append(vsBest, row.VsBest.Median)
+		}
+		if row.AVX2VsBest > 0 {
+			avx2 = append(avx2, row.AVX2VsBest)
+		}
+		for name, cell := range row.Cells {
+			if cell.Behind.Median > 0 {
+				behind[name] = append(behind[name], cell.Behind.Median)
+			}
+		}
+	}
+	// None is 0, which JSON can hold, as it can't hold NaN.
+	if len(vsBest) > 0 {
+		m.VsBest = stats.GeometricMean(vsBest)
+	}
+	if len(avx2) > 0 {
+		m.AVX2VsBest = stats.GeometricMean(avx2)
+	}
+	for name, ratios := range behind {
+		m.Behind[name] = stats.GeometricMean(ratios)
+	}
+	return m
+}
+
+// wrong lists what failed.
+func (r *Report) wrong() (all []string) {
+	for _, row := range r.Rows {
+		for _, name := range slices.Sorted(maps.Keys(row.Cells)) {
+			if why := row.Cells[name].Wrong; why != "" {
+				all = append(all, fmt.Sprintf("%s at %v: %s", name, row.Shape, why))
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/steppe-ml/steppe/bench/peers/stats"
+)
+
+// render returns the report as text, or as Markdown.
+func (r *Report) render(markdown bool) string {
+	var b strings.Builder
+	for _, line := range r.header() {
+		if markdown {
+			fmt.Fprintf(&b, "- %s: %s\n", line[0], line[1])
+		} else {
+			fmt.Fprintf(&b, "%-12s %s\n", line[0], line[1])
+		}
+	}
+	t := r.table()
+	if markdown {
+		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.RenderMarkdown(), legend)
+	} else {
+		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.Render(), legend)
+	}
+	return b.String()
+}
+
+const legend = `A peer's column has its speed in GFLOP/s; with a slash, our speed over its speed, above 1 where we are faster,
+± half of the distance between the quartiles of the rounds. Best is the fastest of those that aren't ours; /best has
+both quartiles. Ceiling is our speed as a fraction of the FMA ceiling. Below has the floors that a shape is below.`
+
+func (r *Report) header() (lines [][2]string) {
+	add := func(key, format string, args ...any) {
+		lines = append(lines, [2]string{key, fmt.Sprintf(format, args...)})
+	}
+	add("date", "%s", r.Date.Format("2006-01-02 15:04 -0700"))
+	add("machine", "%s; %s", r.Machine, r.System)
+	add("load", "%s at the start, %s at the end; a core was taken away in %.1f%% of the windows", r.Load[0], r.Load[1], 100*r.Disturbed)
+	add("ceiling", "%.1f GFLOP/s a core (quartiles %.1f and %.1f)", r.Ceiling.Median, r.Ceiling.Q1, r.Ceiling.Q3)
+	add("measured", "C = A*B, %s, %s, medians of %s of %v each", r.Dtype, plural(r.Workers, "worker"), plural(r.Rounds, "round"), r.Budget)
+	for _, p := range r.Peers {
+		text := p.Version
+		if p.own {
+			text += ", revision " + r.Revision
+		}
+		if len(p.Loaded) > 0 {
+			text += ", " + strings.Join(p.Loaded, " ")
+		}
+		add(p.Name, "%s", text)
+	}
+	if len(r.LeftOut) > 0 {
+		add("left out", "%s, which could not be built or started", strings.Join(r.LeftOut, ", "))
+	}
+	return lines
+}
+
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// table returns a row a shape and a row a suite.
+func (r *Report) table() table.Writer {
+	header := table.Row{"m x n x k"}
+	for _, p := range r.Peers {
+		header = append(header, p.Name)
+	}
+	header = append(header, "ceiling")
+	for _, p := range r.Peers {
+		if p.Name != ours && p.Name != oursAVX2 {
+			header = append(header, "/"+p.Name)
+		}
+	}
+	header = append(header, "best", "/best", "avx2/best", "below")
+
+	t := table.NewWriter()
+	t.SetStyle(plain)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(header)
+	var right []table.ColumnConfig
+	for i, name := range header[:len(header)-1] {
+		if i > 0 && name != "best" {
+			right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+	}
+	t.SetColumnConfigs(right)
+	for i, row := range r.Rows {
+		if i > 0 && row.Suite != r.Rows[i-1].Suite {
+			t.AppendSeparator()
+		}
+		t.AppendRow(r.cells(row))
+	}
+	t.AppendSeparator()
+	for _, m := range r.Means {
+		t.AppendRow(r.meanCells(m))
+	}
+	return t
+}
+
+func (r *Report) cells(row *Row) table.Row {
+	cells := table.Row{row.Shape.String()}
+	for _, p := range r.Peers {
+		cell := row.Cells[p.Name]
+		if cell.Wrong != "" {
+			cells = append(cells, "wrong")
+		} else {
+			cells = append(cells, number("%.1f", cell.GFLOPS))
+		}
+	}
+	cells = append(cells, number("%.2f", row.OfCeiling))
+	for _, p := range r.Peers {
+		if p.Name != ours && p.Name != oursAVX2 {
+			cells = append(cells, withSpread(row.Cells[p.Name].Behind))
+		}
+	}
+	vsBest := ""
+	if row.VsBest.Median > 0 {
+		vsBest = fmt.Sprintf("%.2f [%.2f %.2f]", row.VsBest.Median, row.VsBest.Q1, row.VsBest.Q3)
+	}
+	return append(cells, row.Best, vsBest, number("%.2f", row.AVX2VsBest), strings.Join(row.Misses, ", "))
+}
+
+func (r *Report) meanCells(m Mean) table.Row {
+	cells := table.Row{"geometric mean, " + m.Suite}
+	for range r.Peers {
+		cells = append(cells, "")
+	}
+	cells = append(cells, "")
+	for _, p := range r.Peers {
+		if p.Name != ours && p.Name != oursAVX2 {
+			cells = append(cells, number("%.2f", m.Behind[p.Name]))
+		}
+	}
+	below := fmt.Sprintf("%d of %d shapes", m.Missed, m.Shapes)
+	if m.VsBest > 0 && m.VsBest < m.Aim {
+		below += fmt.Sprintf(", %.2f of best", m.Aim)
+	}
+	return append(cells, "", number("%.2f", m.VsBest), number("%.2f", m.AVX2VsBest), below)
+}
+
+// number formats a figure, and one that there is not, which is 0, as nothing.
+func number(format string, v float64) string {
+	if v == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, v)
+}
+
+// withSpread formats a median and half of the distance between the quartiles.
+func withSpread(s stats.Spread) string {
+	if s.Median == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f ±%.2f", s.Median, (s.Q3-s.Q1)/2)
+}
+
+// plain is a table with rules between parts, and no other lines.
+var plain = func() table.Style {
+	s := table.StyleLight
+	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "
+	s.Format.Header = text.FormatDefault
+	s.Options = table.Options{SeparateHeader: true, SeparateFooter: true}
+	return s
+}()
