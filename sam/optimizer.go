@@ -101,7 +101,11 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		after:   make([]float64, shards),
 		refused: make([]error, shards),
 	}
-	for range min(cfg.Workers, len(o.plan.Tasks)) {
+	workers := 1
+	if !o.plan.Together {
+		workers = min(cfg.Workers, len(o.plan.Tiles)) // shorter batches have fewer tiles, but may have more tasks
+	}
+	for range workers {
 		o.workers = append(o.workers, newWorker(o))
 	}
 	o.plan.Bytes = o.bytes()

@@ -19,12 +19,10 @@ type worker struct {
 	shards         span           // of the tile
 	descending     bool
 
-	// Perturbed parameters of the tile. formed holds, by shard of the tile,
-	// the formed ops' parameters: first the shard's gradient, then w + eps.
-	perturb  []net.Perturb
-	formed   [][]float32
-	formedAt []int // by op: where its parameters begin in a shard's
-	keptAt   []int // by op: where what GradNormSq keeps of the next shard goes
+	// perturb is the tile's parameters, by op. Formed ones are, shard by shard,
+	// first the shard's gradient, then w + eps.
+	perturb []net.Perturb
+	keptAt  []int // by op: where what GradNormSq keeps of the next shard goes
 
 	losses []float64
 	stats  [][]float32
@@ -48,27 +46,16 @@ func newWorker(o *Optimizer) *worker {
 	}
 	w.clean = o.model.NewWorkspace(size, nil)
 	w.perturb = make([]net.Perturb, len(plan.ops))
-	w.formedAt = make([]int, len(plan.ops))
 	w.keptAt = make([]int, len(plan.ops))
-	formed := 0
 	for i, op := range plan.ops {
 		p := &w.perturb[i]
-		p.Kind = plan.Perturb[i]
-		switch p.Kind {
+		switch p.Kind = plan.Perturb[i]; p.Kind {
 		case net.Formed:
-			w.formedAt[i] = formed
-			formed += op.Params
-			p.Params = make([][]float32, size.Shards)
+			for range size.Shards {
+				p.Params = append(p.Params, make([]float32, op.Params))
+			}
 		case net.Factor:
 			p.Kept = make([]float32, size.Shards*op.Factored.Kept(size.Shard))
-		}
-	}
-	for s := range size.Shards {
-		w.formed = append(w.formed, make([]float32, formed))
-		for i, op := range plan.ops {
-			if plan.Perturb[i] == net.Formed {
-				w.perturb[i].Params[s] = w.formed[s][w.formedAt[i]:][:op.Params]
-			}
 		}
 	}
 	return w
@@ -79,11 +66,11 @@ func (w *worker) bytes() int {
 	if w.clean != nil {
 		total += w.clean.Bytes()
 	}
-	for _, f := range w.formed {
-		total += 4 * len(f)
-	}
 	for _, p := range w.perturb {
 		total += 4 * len(p.Kept)
+		for _, params := range p.Params {
+			total += 4 * len(params)
+		}
 	}
 	return total
 }
