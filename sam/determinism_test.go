@@ -57,17 +57,17 @@ func TestSchedulesChangeNoBit(t *testing.T) {
 // A short batch, whose shards fall into units otherwise, may have more tasks
 // than a full one.
 func TestShortBatchWithMoreTasks(t *testing.T) {
-	const batch = 60
+	const batch = 62
 	sub := subjects(t)[1]
 	o, err := New(sub.model, sub.model.Init(1), Config{
-		Rho: 0.1, Shards: 20, Base: SGD{LR: 0.1}, Batch: batch, Workers: 7, Force: Force{Sum: Units, ShardsPerTile: 2},
+		Rho: 0.1, Shards: 31, Base: SGD{LR: 0.1}, Batch: batch, Workers: 7, Force: Force{Sum: Units, ShardsPerTile: 2},
 	})
 	require.NoError(t, err)
-	short, err := o.planOf(48)
+	short, err := o.planOf(32)
 	require.NoError(t, err)
 	require.Greater(t, len(short.Tasks), len(o.Plan().Tasks))
 	for step := range 20 {
-		_, err := o.Step(learnable(uint64(step), batch-step%2*12))
+		_, err := o.Step(learnable(uint64(step), batch-step%2*30))
 		require.NoError(t, err)
 	}
 }
