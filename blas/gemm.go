@@ -67,7 +67,7 @@ func (p *product) release() {
 
 // run computes the operation on a team: its caller's, or, where ownTeam says
 // so, on all cores.
-func (o operation) run(team *parallel.Team, ownTeam bool) {
+func (o *operation) run(team *parallel.Team, ownTeam bool) {
 	if o.m == 0 || o.n == 0 {
 		return
 	}
@@ -78,7 +78,7 @@ func (o operation) run(team *parallel.Team, ownTeam bool) {
 		o.compute()
 		return
 	}
-	p := newProduct(o)
+	p := newProduct(*o)
 	mirrored := o.mirrored()
 	if mirrored {
 		p.mirrorC = grow(p.mirrorC, o.m*o.n)
@@ -114,7 +114,10 @@ func (o *operation) direct() bool {
 func (o *operation) compute() {
 	a := aBlock{o.a.p, o.a.row, o.a.col, o.a.row}
 	for j := 0; j < o.n; {
-		b := bPanel{o.b.at(0, j), o.b.row}
+		var b bPanel
+		if o.k > 0 {
+			b = bPanel{o.b.at(0, j), o.b.row}
+		}
 		j += o.panel(a, b, o.m, o.n-j, o.n-j, o.k, o.c.from(0, j), o.beta, biasAt(o.bias, j))
 	}
 }

@@ -65,12 +65,13 @@ func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b
 	if transB {
 		B = B.T()
 	}
-	operation{
+	o := operation{
 		table: active(),
 		m:     m, n: n, k: k,
 		a: A.view(), b: B.view(), c: view{&c[0], ldc, 1},
 		alpha: alpha, beta: beta,
-	}.run(nil, true)
+	}
+	o.run(nil, true)
 }
 
 func isTrans(t Transpose) bool {
