@@ -23,8 +23,8 @@ var tables = [simd.NumISA]table{
 			{{32, sgemmWide3x32AVX2}},
 		},
 
-		kc: 512,
-		mc: 192,
+		kc: 1024,
+		mc: 144,
 		nc: 2048,
 
 		directUpTo: 1 << 18,
@@ -53,8 +53,8 @@ var tables = [simd.NumISA]table{
 		narrow:   avx2Tiles,
 		narrowTo: 24,
 
-		kc: 512,
-		mc: 144,
+		kc: 1024,
+		mc: 108,
 		nc: 2048,
 
 		directUpTo: 1 << 18,
