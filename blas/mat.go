@@ -1,6 +1,9 @@
 package blas
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Mat is a view of a matrix in memory: element (i, j) is
 // Data[i*RowStride+j*ColStride], and one of the strides is 1. A view of its
@@ -57,3 +60,8 @@ type view struct {
 func (v view) from(i, j int) view { return view{v.at(i, j), v.row, v.col} }
 
 func (v view) at(i, j int) *float32 { return at(v.p, i*v.row+j*v.col) }
+
+// aligned reports whether every row of v begins a cache line of 64 bytes.
+func (v view) aligned() bool {
+	return v.row%16 == 0 && uintptr(unsafe.Pointer(v.p))%64 == 0
+}

@@ -88,7 +88,7 @@ func checkProduct(t *testing.T, r *rand.Rand, team *parallel.Team, a, b Mat, acc
 func TestElementRule(t *testing.T) {
 	schedules := map[string]func(*table){
 		"as it is":       func(*table) {},
-		"packed":         func(tb *table) { tb.packRows, tb.packStride, tb.copyA = 0, 0, 0 },
+		"packed":         func(tb *table) { tb.packRows, tb.packStride, tb.packAligned, tb.copyA = 0, 0, 0, 0 },
 		"in place":       func(tb *table) { tb.packRows, tb.copyA = math.MaxInt, math.MaxInt },
 		"small blocks":   func(tb *table) { tb.mc, tb.nc, tb.copyA = 5, tb.nr, 0 },
 		"always divided": func(tb *table) { tb.aloneBelow, tb.directUpTo = 0, 0 },

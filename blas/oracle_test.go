@@ -94,5 +94,5 @@ func setTable(t testing.TB, change func(*table)) {
 // tinyBlocks makes every block edge of the driver come up in small matrices.
 func tinyBlocks(tb *table) {
 	tb.kc, tb.mc, tb.nc = 5, tb.mr()+1, 2*tb.nr
-	tb.directUpTo, tb.packRows, tb.packStride, tb.copyA, tb.aloneBelow = 0, 3, 0, tb.nr+1, 0
+	tb.directUpTo, tb.packRows, tb.packStride, tb.packAligned, tb.copyA, tb.aloneBelow = 0, 3, 0, 0, tb.nr+1, 0
 }

@@ -40,9 +40,9 @@ func (b bPanels) panel(j int) bPanel {
 
 // panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
 // multiplied with rows rows of A. If B's rows are contiguous, packing pays from
-// packRows rows of A on, and where B's rows lie more than packStride apart;
-// otherwise panels are read in place, but for a ragged last one where kernels
-// don't mask it.
+// packRows rows of A on, where B's rows lie more than packStride apart, or, if
+// each begins a cache line, packAligned; otherwise panels are read in place, but
+// for a ragged last one where kernels don't mask it.
 func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
 	k := l1 - l0
 	b := bPanels{nr: p.nr}
@@ -53,7 +53,7 @@ func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
 		b.packed = p.packedB.panels(l0, k, jc)
 		return b
 	}
-	if p.b.col == 1 && (rows < p.packRows || p.b.row <= p.packStride) {
+	if p.b.col == 1 && (rows < p.packRows || p.b.row <= p.packStride || p.b.row <= p.packAligned && p.b.aligned()) {
 		b.whole = cols
 		if !p.masksB {
 			b.whole = cols / p.nr * p.nr

@@ -41,8 +41,9 @@ type table struct {
 	// directUpTo is the multiply-adds up to which nothing pays but to begin.
 	directUpTo int
 	// packRows is the rows of A from which on packing B pays, if its rows are
-	// more than packStride floats apart.
-	packRows, packStride int
+	// more than packStride floats apart, or packAligned if each begins a cache
+	// line.
+	packRows, packStride, packAligned int
 	// copyA is the columns of B from which on copying blocks of A pays.
 	copyA int
 	// aloneBelow is the multiply-adds below which one worker is fastest.
