@@ -107,7 +107,7 @@ func (o *operation) work() int { return o.m * o.n * o.k }
 // direct reports whether the operation is so small that it is best computed
 // at once, with no block, no packing and no team.
 func (o *operation) direct() bool {
-	return o.work() <= o.directUpTo && o.k <= o.kc && o.packedB == nil && (o.k == 0 || o.b.col == 1 && (o.masksB || o.n%o.nr == 0))
+	return max(o.m*o.n, o.work()) <= o.directUpTo && o.k <= o.kc && o.packedB == nil && (o.k == 0 || o.b.col == 1 && (o.masksB || o.n%o.nr == 0))
 }
 
 // compute computes a direct operation: as block does, with one block of each.
