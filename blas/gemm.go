@@ -131,8 +131,8 @@ func (p *product) divide(workers int) {
 	if workers == 1 || p.work() < p.aloneBelow {
 		return
 	}
-	panels := (p.n + p.nr - 1) / p.nr
-	tiles := (p.m + p.mr() - 1) / p.mr()
+	panels := panels(p.table, p.n)
+	tiles := ceilDiv(p.m, p.mr())
 	p.cut = byRows
 	if p.packedB == nil && panels >= 2*workers || tiles < workers {
 		p.cut = byColumns
@@ -204,7 +204,7 @@ func (o *operation) panel(a aBlock, b bPanel, rows, left, inPlace, k int, c view
 		kernels = o.narrow
 		cols = min(o.nr/2, left)
 	}
-	tiles := (rows + len(kernels) - 1) / len(kernels)
+	tiles := ceilDiv(rows, len(kernels))
 	height, taller := rows/tiles, rows%tiles
 	if taller > 0 {
 		kernels[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, bias)
@@ -224,4 +224,6 @@ func biasAt(bias []float32, j int) *float32 {
 
 // kBlocks returns how many blocks k is cut into, of equal sizes up to one: a
 // function of k and the table alone, since it decides the bits.
-func kBlocks(t *table, k int) int { return (k + t.kc - 1) / t.kc }
+func kBlocks(t *table, k int) int { return ceilDiv(k, t.kc) }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

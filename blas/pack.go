@@ -62,7 +62,7 @@ func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
 	}
 	if b.whole < cols {
 		size := k * p.nr
-		panels := (cols - b.whole + p.nr - 1) / p.nr
+		panels := panels(p.table, cols-b.whole)
 		buf.b = grow(buf.b, panels*size)
 		for i := range panels {
 			j := b.whole + i*p.nr
@@ -194,7 +194,8 @@ func (p *PackedB) panels(l0, k, j int) view {
 	return view{&p.data[l0*panels(p.table, p.n)*nr+j/nr*k*nr], k * nr, 1}
 }
 
-func panels(t *table, n int) int { return (n + t.nr - 1) / t.nr }
+// panels returns how many panels n columns of B make.
+func panels(t *table, n int) int { return ceilDiv(n, t.nr) }
 
 // grow returns a buffer of at least n floats: buf, or a new one.
 func grow(buf []float32, n int) []float32 {

@@ -125,7 +125,7 @@ func newSchedule(model *net.Model, a Arithmetic, cfg Config, shardsPerTile int) 
 	shards := len(a.Shards)
 	s.Together = shards < cfg.Workers || cfg.Workers == 1 || cfg.Force.Together
 	if shardsPerTile == 0 {
-		shardsPerTile = tileShards(model, a, cfg, s.Together)
+		shardsPerTile = tileShards(model, a, cfg)
 	}
 	for from := 0; from < shards; from += shardsPerTile {
 		s.Tiles = append(s.Tiles, span{from, min(shards, from+shardsPerTile)})
@@ -136,7 +136,7 @@ func newSchedule(model *net.Model, a Arithmetic, cfg Config, shardsPerTile int) 
 	}
 	from := 0
 	for t, tile := range s.Tiles {
-		if a.mayPart(tile.to) || t == len(s.Tiles)-1 {
+		if a.mayPart(tile.to) { // as it may after the last
 			s.Tasks = append(s.Tasks, span{from, t + 1})
 			from = t + 1
 		}
@@ -148,12 +148,12 @@ func newSchedule(model *net.Model, a Arithmetic, cfg Config, shardsPerTile int) 
 // as keep a tile's values and gradients in half of a core's L2, for products
 // that are as tall as that allows, and a number of tiles that shares out
 // evenly among the workers.
-func tileShards(model *net.Model, a Arithmetic, cfg Config, together bool) int {
+func tileShards(model *net.Model, a Arithmetic, cfg Config) int {
 	if cfg.Force.ShardsPerTile > 0 {
 		return min(cfg.Force.ShardsPerTile, len(a.Shards))
 	}
 	shards := len(a.Shards)
-	if together && shards < cfg.Workers {
+	if shards < cfg.Workers {
 		return shards
 	}
 	samples := max(minTile, simd.Processor().L2/2/max(1, model.SampleBytes()))
@@ -194,10 +194,11 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 	if !op.FirstInput {
 		pass += f.Backward
 	}
+	perturbs := p.perturbs()
 	for _, s := range p.Shards {
 		n := int64(s.N)
 		descent += n * (pass + f.Gradient)
-		if !p.perturbs() {
+		if !perturbs {
 			continue
 		}
 		clean += n * pass
@@ -213,10 +214,5 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 
 // perturbs reports whether the step has a clean pass.
 func (p *Plan) perturbs() bool {
-	for _, kind := range p.Perturb {
-		if kind != net.Same {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.Perturb, func(k net.Kind) bool { return k != net.Same })
 }
