@@ -27,11 +27,14 @@ var programs = []struct {
 	features string
 }{
 	{"./simd -isa avx2", "amd64", avx2},
-	{"./blas -isa avx2", "amd64", avx2},
+	{"./blas -float 32 -isa avx2", "amd64", avx2},
+	{"./blas -float 64 -isa avx2", "amd64", avx2},
 	{"./simd -isa avx512", "amd64", avx512},
-	{"./blas -isa avx512", "amd64", avx512},
+	{"./blas -float 32 -isa avx512", "amd64", avx512},
+	{"./blas -float 64 -isa avx512", "amd64", avx512},
 	{"./neon/simd", "arm64", ""},
-	{"./neon/blas", "arm64", ""},
+	{"./neon/blas -float 32", "arm64", ""},
+	{"./neon/blas -float 64", "arm64", ""},
 }
 
 var (

@@ -29,13 +29,13 @@ func BenchmarkSgemmPacked(b *testing.B) { runAll(b, packedProducts()) }
 func (p packedProduct) run(b *testing.B) {
 	simdtest.Use(b, p.isa)
 	team := blas.NewTeam(p.workers)
-	var packed [sets]*blas.PackedB
+	var packed [sets]*blas.PackedB[float32]
 	for i, s := range p.operands() {
-		packed[i] = blas.NewPackedB(p.k, p.n)
+		packed[i] = blas.NewPackedB[float32](p.k, p.n)
 		packed[i].Pack(team, s.b)
 	}
 	p.time(b, func(i int, s *operands) {
-		blas.MatMul(team, s.c, s.a, s.b, blas.Options{PackedB: packed[i]})
+		blas.MatMul(team, s.c, s.a, s.b, blas.Options[float32]{PackedB: packed[i]})
 	})
 }
 
@@ -65,9 +65,9 @@ func (p pack) run(b *testing.B) {
 	simdtest.Use(b, p.isa)
 	team := blas.NewTeam(p.workers)
 	all := p.operands()
-	var packed [sets]*blas.PackedB
+	var packed [sets]*blas.PackedB[float32]
 	for i := range packed {
-		packed[i] = blas.NewPackedB(p.k, p.n)
+		packed[i] = blas.NewPackedB[float32](p.k, p.n)
 		packed[i].Pack(team, all[i].b)
 	}
 	b.ReportAllocs()

@@ -63,7 +63,7 @@ func BenchmarkSgemm(b *testing.B) { runAll(b, products()) }
 const sets = 3
 
 // operands is one set.
-type operands struct{ c, a, b blas.Mat }
+type operands struct{ c, a, b blas.Mat[float32] }
 
 func (p product) operands() (all [sets]operands) {
 	for i := range all {
@@ -84,7 +84,7 @@ func (p product) operands() (all [sets]operands) {
 
 func (p product) run(b *testing.B) {
 	team := blas.NewTeam(p.workers)
-	p.time(b, func(_ int, s *operands) { blas.MatMul(team, s.c, s.a, s.b, blas.Options{}) })
+	p.time(b, func(_ int, s *operands) { blas.MatMul(team, s.c, s.a, s.b, blas.Options[float32]{}) })
 }
 
 // time measures multiply, which is given the sets of operands by turns.

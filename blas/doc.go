@@ -8,6 +8,9 @@
 // does. docs/KERNELS.md has the contract and the figures.
 package blas
 
-//go:generate go run -C ../asm_gen ./blas -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./blas -isa avx512 -out ../blas/sgemm_avx512_amd64.s -stubs ../blas/sgemm_avx512_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./neon/blas -out ../blas/sgemm_neon_arm64.s -stubs ../blas/sgemm_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./blas -float 32 -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas
+//go:generate go run -C ../asm_gen ./blas -float 64 -isa avx2 -out ../blas/dgemm_avx2_amd64.s -stubs ../blas/dgemm_avx2_amd64.go -pkg blas
+//go:generate go run -C ../asm_gen ./blas -float 32 -isa avx512 -out ../blas/sgemm_avx512_amd64.s -stubs ../blas/sgemm_avx512_amd64.go -pkg blas
+//go:generate go run -C ../asm_gen ./blas -float 64 -isa avx512 -out ../blas/dgemm_avx512_amd64.s -stubs ../blas/dgemm_avx512_amd64.go -pkg blas
+//go:generate go run -C ../asm_gen ./neon/blas -float 32 -out ../blas/sgemm_neon_arm64.s -stubs ../blas/sgemm_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./neon/blas -float 64 -out ../blas/dgemm_neon_arm64.s -stubs ../blas/dgemm_neon_arm64.go -pkg blas

@@ -15,20 +15,22 @@ import (
 
 // These tests hold the kernels of every table to the contract of table.go.
 
-func TestTileKernels(t *testing.T) {
-	minusZero := float32(math.Copysign(0, -1))
-	scales := [][2]float32{{1, 0}, {1, 1}, {0.5, 0}, {-2, 0.5}, {1, minusZero}}
+func TestTileKernels(t *testing.T) { eachFloat(t, testTileKernels[float32], testTileKernels[float64]) }
+
+func testTileKernels[T Float](t *testing.T) {
+	minusZero := T(math.Copysign(0, -1))
+	scales := [][2]T{{1, 0}, {1, 1}, {0.5, 0}, {-2, 0.5}, {1, minusZero}}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		eachTile(func(kernel tileKernel, rows, n, nr int) {
+		eachTile[T](func(kernel tileKernel[T], rows, n, nr int) {
 			for _, k := range []int{0, 1, 2, 3, 7, 8, 16, 17} {
 				for _, scale := range scales {
-					for _, layout := range tileLayouts {
-						c := tileCall{rows: rows, n: n, k: k, tiles: 1 + r.IntN(3), alpha: scale[0], beta: scale[1]}
+					for _, layout := range tileLayouts[T]() {
+						c := tileCall[T]{rows: rows, n: n, k: k, tiles: 1 + r.IntN(3), alpha: scale[0], beta: scale[1]}
 						layout(&c)
 						c.bRow, c.cRow = nr+5*r.IntN(2), n+3*r.IntN(2)
-						c.biased, c.integers = r.IntN(2) == 0, r.IntN(2) == 0
-						newTileData(r, c, nr, anywhere).check(t, kernel)
+						c.biased, c.rowBiased, c.relu, c.integers = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0
+						newTileData(r, c, nr, anywhere[T]()).check(t, kernel)
 					}
 				}
 			}
@@ -39,24 +41,28 @@ func TestTileKernels(t *testing.T) {
 // TestTileKernelsStayInside has every operand end, then begin, at an
 // unreadable page.
 func TestTileKernelsStayInside(t *testing.T) {
+	eachFloat(t, testTileKernelsStayInside[float32], testTileKernelsStayInside[float64])
+}
+
+func testTileKernelsStayInside[T Float](t *testing.T) {
 	const size = 4096
 	simdtest.EachISA(t, func(t *testing.T) {
-		for side, pages := range guard.Sides[float32]() {
+		for side, pages := range guard.Sides[T]() {
 			t.Run("side="+side, func(t *testing.T) {
-				operands := [][]float32{pages(t, size), pages(t, size), pages(t, size), pages(t, size)}
-				atEdge := tileMemory{allocate: func(operand, n int) []float32 {
+				operands := [][]T{pages(t, size), pages(t, size), pages(t, size), pages(t, size), pages(t, size)}
+				atEdge := tileMemory[T]{allocate: func(operand, n int) []T {
 					if side == "ending" {
 						return operands[operand][size-n:]
 					}
 					return operands[operand][:n]
 				}}
 				r := rand.New(rand.NewPCG(3, 4))
-				eachTile(func(kernel tileKernel, rows, n, nr int) {
+				eachTile[T](func(kernel tileKernel[T], rows, n, nr int) {
 					for _, k := range []int{0, 1, 8, 9} {
-						for _, layout := range tileLayouts {
-							c := tileCall{rows: rows, n: n, k: k, tiles: 1 + r.IntN(2), alpha: 1, beta: float32(r.IntN(2))}
+						for _, layout := range tileLayouts[T]() {
+							c := tileCall[T]{rows: rows, n: n, k: k, tiles: 1 + r.IntN(2), alpha: 1, beta: T(r.IntN(2))}
 							layout(&c)
-							c.bRow, c.cRow, c.biased = nr, n+r.IntN(2), r.IntN(2) == 0
+							c.bRow, c.cRow, c.biased, c.rowBiased = nr, n+r.IntN(2), r.IntN(2) == 0, r.IntN(2) == 0
 							newTileData(r, c, nr, atEdge).check(t, kernel)
 						}
 					}
@@ -69,19 +75,23 @@ func TestTileKernelsStayInside(t *testing.T) {
 // TestTileKernelsPropagate has one element of A, or of B, that is not finite,
 // among zeros: its row, or column, of C becomes NaN, and nothing else does.
 func TestTileKernelsPropagate(t *testing.T) {
+	eachFloat(t, testTileKernelsPropagate[float32], testTileKernelsPropagate[float64])
+}
+
+func testTileKernelsPropagate[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
-		eachTile(func(kernel tileKernel, rows, n, nr int) {
+		eachTile[T](func(kernel tileKernel[T], rows, n, nr int) {
 			for _, poison := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-				for _, alpha := range []float32{1, 0} {
-					c := tileCall{rows: rows, n: n, k: 3, tiles: 2, bRow: nr, cRow: n, alpha: alpha, integers: true}
+				for _, alpha := range []T{1, 0} {
+					c := tileCall[T]{rows: rows, n: n, k: 3, tiles: 2, bRow: nr, cRow: n, alpha: alpha, integers: true}
 					inPlace(&c)
 					row, column, l := r.IntN(2*rows), r.IntN(n), r.IntN(c.k)
 
-					d := newTileData(r, c, nr, anywhere)
+					d := newTileData(r, c, nr, anywhere[T]())
 					clear(d.a)
 					clear(d.b)
-					d.a[d.aAt(row, l)] = float32(poison)
+					d.a[d.aAt(row, l)] = T(poison)
 					d.run(t, kernel)
 					for i, v := range d.c {
 						if (v != v) != (i/n == row) {
@@ -90,7 +100,7 @@ func TestTileKernelsPropagate(t *testing.T) {
 					}
 
 					d.a[d.aAt(row, l)] = 0
-					d.b[l*c.bRow+column] = float32(poison)
+					d.b[l*c.bRow+column] = T(poison)
 					d.run(t, kernel)
 					for i, v := range d.c {
 						if (v != v) != (i%n == column) {
@@ -106,20 +116,27 @@ func TestTileKernelsPropagate(t *testing.T) {
 // TestTileKernelsAgree checks the element rule: an element of C has the same
 // bits whatever tile computes it, and however A lies in memory.
 func TestTileKernelsAgree(t *testing.T) {
+	eachFloat(t, testTileKernelsAgree[float32], testTileKernelsAgree[float64])
+}
+
+func testTileKernelsAgree[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		mr, nr := active().mr(), active().nr
-		whole := tileCall{rows: mr, n: nr, k: 17, tiles: 1, bRow: nr, cRow: nr, alpha: 0.7, beta: 0.3, biased: true}
+		mr, nr := active[T]().mr(), active[T]().nr
+		whole := tileCall[T]{rows: mr, n: nr, k: 17, tiles: 1, bRow: nr, cRow: nr, alpha: 0.7, beta: 0.3, biased: true, rowBiased: true, relu: true}
 		inPlace(&whole)
-		d := newTileData(rand.New(rand.NewPCG(7, 8)), whole, nr, anywhere)
+		d := newTileData(rand.New(rand.NewPCG(7, 8)), whole, nr, anywhere[T]())
 		before := slices.Clone(d.c)
-		d.run(t, active().tile[mr-1])
+		d.run(t, active[T]().tile[mr-1])
 		a, want := d.a, d.c
 
-		eachTile(func(kernel tileKernel, rows, n, nr int) {
-			for _, layout := range tileLayouts {
+		eachTile[T](func(kernel tileKernel[T], rows, n, nr int) {
+			if n > whole.n {
+				return // TestElementRule has rows alone, by these kernels
+			}
+			for _, layout := range tileLayouts[T]() {
 				d.rows, d.n = rows, n
 				layout(&d.tileCall)
-				d.a, d.c = make([]float32, d.aAt(rows-1, d.k-1)+1), slices.Clone(before)
+				d.a, d.c = make([]T, d.aAt(rows-1, d.k-1)+1), slices.Clone(before)
 				for i := range rows {
 					for l := range d.k {
 						d.a[d.aAt(i, l)] = a[whole.aAt(i, l)]
@@ -128,7 +145,7 @@ func TestTileKernelsAgree(t *testing.T) {
 				d.run(t, kernel)
 				for i := range rows {
 					for j := range n {
-						if got, want := d.c[i*nr+j], want[i*nr+j]; math.Float32bits(got) != math.Float32bits(want) {
+						if got, want := d.c[i*nr+j], want[i*nr+j]; bits(got) != bits(want) {
 							t.Fatalf("%+v: C(%d,%d) = %v, but %v in the whole tile", d.tileCall, i, j, got, want)
 						}
 					}
@@ -138,17 +155,19 @@ func TestTileKernelsAgree(t *testing.T) {
 	})
 }
 
-func TestCopyRows(t *testing.T) {
+func TestCopyRows(t *testing.T) { eachFloat(t, testCopyRows[float32], testCopyRows[float64]) }
+
+func testCopyRows[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		nr := active().nr
-		for side, pages := range guard.Sides[float32]() {
+		nr := active[T]().nr
+		for side, pages := range guard.Sides[T]() {
 			for _, rows := range []int{1, 2, 7} {
 				for _, srcRow := range []int{nr, nr + 3} {
 					src, dst := pages(t, (rows-1)*srcRow+nr), pages(t, rows*nr)
 					for i := range src {
-						src[i] = float32(i)
+						src[i] = T(i)
 					}
-					withoutFault(t, side, func() { active().copyRows(rows, &src[0], srcRow, &dst[0]) })
+					withoutFault(t, side, func() { active[T]().copyRows(rows, &src[0], srcRow, &dst[0]) })
 					for i := range rows {
 						require.Equal(t, src[i*srcRow:][:nr], dst[i*nr:][:nr], "row %d of %d, srcRow %d", i, rows, srcRow)
 					}
@@ -158,26 +177,29 @@ func TestCopyRows(t *testing.T) {
 	})
 }
 
-func TestTranspose(t *testing.T) {
+func TestTranspose(t *testing.T) { eachFloat(t, testTranspose[float32], testTranspose[float64]) }
+
+func testTranspose[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		if active().transpose == nil {
+		side := active[T]().transposeSide
+		if side == 0 {
 			t.Skip("there is no transpose kernel")
 		}
-		for side, pages := range guard.Sides[float32]() {
+		for place, pages := range guard.Sides[T]() {
 			for _, blocks := range []int{1, 2, 5} {
 				for _, gap := range []int{0, 3, 24} {
-					columns, srcRow, dstRow := 8*blocks, 8*blocks+gap, 8+gap
-					src, dst := pages(t, 7*srcRow+columns), pages(t, (columns-1)*dstRow+8)
+					columns, srcRow, dstRow := side*blocks, side*blocks+gap, side+gap
+					src, dst := pages(t, (side-1)*srcRow+columns), pages(t, (columns-1)*dstRow+side)
 					for i := range src {
-						src[i] = float32(i)
+						src[i] = T(i)
 					}
 					want := slices.Clone(dst)
 					for i := range columns {
-						for j := range 8 {
+						for j := range side {
 							want[i*dstRow+j] = src[j*srcRow+i]
 						}
 					}
-					withoutFault(t, side, func() { active().transpose(blocks, &src[0], srcRow, &dst[0], dstRow) })
+					withoutFault(t, place, func() { active[T]().transpose(blocks, &src[0], srcRow, &dst[0], dstRow) })
 					require.Equal(t, want, dst, "%d blocks, srcRow %d, dstRow %d", blocks, srcRow, dstRow)
 				}
 			}
@@ -186,74 +208,84 @@ func TestTranspose(t *testing.T) {
 }
 
 // eachTile calls f for every kernel of the active table with every number of
-// columns.
-func eachTile(f func(kernel tileKernel, rows, n, nr int)) {
-	for i, kernel := range active().tile {
-		for n := 1; n <= active().nr; n++ {
-			f(kernel, i+1, n, active().nr)
+// columns that it takes.
+func eachTile[T Float](f func(kernel tileKernel[T], rows, n, nr int)) {
+	for i, kernel := range active[T]().tile {
+		for n := 1; n <= active[T]().nr; n++ {
+			f(kernel, i+1, n, active[T]().nr)
+		}
+	}
+	for i, kernels := range active[T]().wide {
+		for _, w := range kernels {
+			f(w.kernel, i+1, w.columns, w.columns)
 		}
 	}
 }
 
 // tileCall is a call of a tile kernel, but for the operands.
-type tileCall struct {
+type tileCall[T Float] struct {
 	rows, n, k, tiles       int
 	aRow, aCol, aTile, bRow int
 	cRow                    int
-	alpha, beta             float32
-	biased                  bool
+	alpha, beta             T
+	biased, rowBiased, relu bool
 	integers                bool // so that all results are exact
 }
 
-// tileLayouts are the ways in which A may lie in memory.
-var tileLayouts = []func(*tileCall){inPlace, transposed, packed}
+// tileLayouts[T]() are the ways in which A may lie in memory.
+func tileLayouts[T Float]() []func(*tileCall[T]) {
+	return []func(*tileCall[T]){inPlace[T], transposed[T], packed[T]}
+}
 
-func inPlace(c *tileCall)    { c.aRow, c.aCol, c.aTile = c.k+3, 1, c.rows*(c.k+3) }
-func transposed(c *tileCall) { c.aRow, c.aCol, c.aTile = 1, c.rows*c.tiles+2, c.rows }
-func packed(c *tileCall)     { c.aRow, c.aCol, c.aTile = 1, c.rows, c.rows*c.k }
+func inPlace[T Float](c *tileCall[T])    { c.aRow, c.aCol, c.aTile = c.k+3, 1, c.rows*(c.k+3) }
+func transposed[T Float](c *tileCall[T]) { c.aRow, c.aCol, c.aTile = 1, c.rows*c.tiles+2, c.rows }
+func packed[T Float](c *tileCall[T])     { c.aRow, c.aCol, c.aTile = 1, c.rows, c.rows*c.k }
 
 // aAt is where element l of A's row i is, counted through all tiles.
-func (c *tileCall) aAt(i, l int) int {
+func (c *tileCall[T]) aAt(i, l int) int {
 	return i/c.rows*c.aTile + i%c.rows*c.aRow + l*c.aCol
 }
 
 // tileData is a call with its operands, each of exactly the size that the
 // kernel may touch. Whatever it must not use is NaN.
-type tileData struct {
-	tileCall
-	a, b, c, bias  []float32
-	around, before []float32 // C with the margins, now and before the call
+type tileData[T Float] struct {
+	tileCall[T]
+	a, b, c        []T
+	bias, rowBias  []T
+	around, before []T // C with the margins, now and before the call
 	margin         int
 }
 
 // tileMemory is where operands come from, with a margin around C.
-type tileMemory struct {
-	allocate func(operand, n int) []float32
+type tileMemory[T Float] struct {
+	allocate func(operand, n int) []T
 	margin   int
 }
 
 // anywhere is ordinary memory.
-var anywhere = tileMemory{func(_, n int) []float32 { return make([]float32, n) }, 16}
+func anywhere[T Float]() tileMemory[T] {
+	return tileMemory[T]{func(_, n int) []T { return make([]T, n) }, 16}
+}
 
 // unused is a NaN that no operation makes.
-var unused = math.Float32frombits(0x7fc0ffee)
+var unused = math.Float64frombits(0x7ffc0ffee0000000)
 
-func newTileData(r *rand.Rand, call tileCall, nr int, memory tileMemory) *tileData {
-	operand := func(i, n int) []float32 {
+func newTileData[T Float](r *rand.Rand, call tileCall[T], nr int, memory tileMemory[T]) *tileData[T] {
+	operand := func(i, n int) []T {
 		s := memory.allocate(i, n)
 		for i := range s {
-			s[i] = unused
+			s[i] = T(unused)
 		}
 		return s
 	}
-	number := func() float32 {
+	number := func() T {
 		if call.integers {
-			return float32(r.IntN(9) - 4)
+			return T(r.IntN(9) - 4)
 		}
-		return 2*r.Float32() - 1
+		return T(2*r.Float64() - 1)
 	}
 
-	d := &tileData{tileCall: call, margin: memory.margin}
+	d := &tileData[T]{tileCall: call, margin: memory.margin}
 	rows := d.rows * d.tiles
 	if d.k > 0 { // else they are nil
 		d.a = operand(0, d.aAt(rows-1, d.k-1)+1)
@@ -284,20 +316,26 @@ func newTileData(r *rand.Rand, call tileCall, nr int, memory tileMemory) *tileDa
 			d.bias[j] = number()
 		}
 	}
+	if d.rowBiased {
+		d.rowBias = operand(4, rows)
+		for i := range d.rowBias {
+			d.rowBias[i] = number()
+		}
+	}
 	return d
 }
 
 // run calls the kernel.
-func (d *tileData) run(t *testing.T, kernel tileKernel) {
+func (d *tileData[T]) run(t *testing.T, kernel tileKernel[T]) {
 	t.Helper()
-	first := func(s []float32) *float32 {
+	first := func(s []T) *T {
 		if len(s) == 0 {
 			return nil
 		}
 		return &s[0]
 	}
 	withoutFault(t, d.tileCall, func() {
-		kernel(d.tiles, d.n, d.k, first(d.a), d.aRow, d.aCol, d.aTile, first(d.b), d.bRow, first(d.c), d.cRow, d.alpha, d.beta, first(d.bias))
+		kernel(d.tiles, d.n, d.k, first(d.a), d.aRow, d.aCol, d.aTile, first(d.b), d.bRow, first(d.c), d.cRow, d.alpha, d.beta, first(d.bias), first(d.rowBias), d.relu)
 	})
 }
 
@@ -315,13 +353,13 @@ func withoutFault(t *testing.T, arguments any, call func()) {
 
 // check calls the kernel, and compares C with a float64 oracle, and what
 // surrounds its elements with what it was.
-func (d *tileData) check(t *testing.T, kernel tileKernel) {
+func (d *tileData[T]) check(t *testing.T, kernel tileKernel[T]) {
 	t.Helper()
 	d.run(t, kernel)
 	for at, got := range d.around {
 		i, j := (at-d.margin)/d.cRow, (at-d.margin)%d.cRow
 		if at < d.margin || i >= d.rows*d.tiles || j >= d.n {
-			if math.Float32bits(got) != math.Float32bits(d.before[at]) {
+			if bits(got) != bits(d.before[at]) {
 				t.Fatalf("%+v: the kernel wrote to float %d of C", d.tileCall, at-d.margin)
 			}
 			continue
@@ -333,30 +371,30 @@ func (d *tileData) check(t *testing.T, kernel tileKernel) {
 	}
 }
 
-// oracle returns C(i,j) in float64, and the error that float32 may have. Each
-// product is rounded at most k+3 times on its way: with the sum's terms, and
-// by alpha, beta and bias. (Higham, Accuracy and Stability of Numerical
-// Algorithms, section 3.1.)
-func (d *tileData) oracle(i, j int, before float32) (want, tolerance float64) {
-	var size float64
-	add := func(x, y float32) {
-		want += float64(x) * float64(y)
-		size += math.Abs(float64(x) * float64(y))
-	}
+// oracle returns C(i,j), and the error that T may have. Each product is rounded
+// at most k+4 times on its way: with the sum's terms, and by alpha, beta and the
+// biases. (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1.)
+func (d *tileData[T]) oracle(i, j int, before T) (want, tolerance float64) {
+	var sum exact
 	for l := range d.k {
-		add(d.a[d.aAt(i, l)], d.b[l*d.bRow+j])
+		sum.add(float64(d.a[d.aAt(i, l)]), float64(d.b[l*d.bRow+j]))
 	}
-	want *= float64(d.alpha)
-	size *= math.Abs(float64(d.alpha))
+	sum.scale(float64(d.alpha))
 	if d.beta != 0 {
-		add(d.beta, before)
+		sum.add(float64(d.beta), float64(before))
 	}
 	if d.biased {
-		add(1, d.bias[j])
+		sum.add(1, float64(d.bias[j]))
+	}
+	if d.rowBiased {
+		sum.add(1, float64(d.rowBias[i]))
+	}
+	want = sum.value()
+	if d.relu {
+		want = max(0, want)
 	}
 	if d.integers {
 		return want, 0
 	}
-	nu := float64(d.k+3) / (1 << 24)
-	return want, nu / (1 - nu) * size
+	return want, gamma[T](d.k+4) * sum.size
 }

@@ -4,4 +4,7 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
-var tables = [simd.NumISA]table{simd.Generic: generic}
+var (
+	tables32 = [simd.NumISA]table[float32]{simd.Generic: generic[float32]()}
+	tables64 = [simd.NumISA]table[float64]{simd.Generic: generic[float64]()}
+)

@@ -5,27 +5,46 @@ import (
 	"unsafe"
 )
 
+// Float is what matrices are made of.
+type Float interface{ float32 | float64 }
+
 // Mat is a view of a matrix in memory: element (i, j) is
 // Data[i*RowStride+j*ColStride], and one of the strides is 1. A view of its
 // transpose is as cheap as any.
-type Mat struct {
-	Data                 []float32
+type Mat[T Float] struct {
+	Data                 []T
 	Rows, Cols           int
 	RowStride, ColStride int
 }
 
 // Dense returns the view of a row-major matrix without gaps.
-func Dense(data []float32, rows, cols int) Mat {
-	return Mat{Data: data, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
+func Dense[T Float](data []T, rows, cols int) Mat[T] {
+	return Mat[T]{Data: data, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
 }
 
 // T returns the view of m's transpose.
-func (m Mat) T() Mat {
-	return Mat{Data: m.Data, Rows: m.Cols, Cols: m.Rows, RowStride: m.ColStride, ColStride: m.RowStride}
+func (m Mat[T]) T() Mat[T] {
+	return Mat[T]{Data: m.Data, Rows: m.Cols, Cols: m.Rows, RowStride: m.ColStride, ColStride: m.RowStride}
 }
 
-// check panics if m is no view of its data. name is what the caller calls it.
-func (m Mat) check(name string) {
+// check panics if m is no view of its data, of which it uses what begins skip
+// elements in. name is what the caller calls it.
+func (m *Mat[T]) check(name string, skip int) {
+	if m.Rows|m.Cols|m.RowStride|m.ColStride >= 0 && (m.RowStride == 1 || m.ColStride == 1) {
+		if m.Rows == 0 || m.Cols == 0 || len(m.Data) >= m.extent(skip) {
+			return
+		}
+	}
+	m.refuse(name, skip)
+}
+
+// extent is the elements that m reaches over, from skip elements in.
+func (m *Mat[T]) extent(skip int) int {
+	return skip + (m.Rows-1)*m.RowStride + (m.Cols-1)*m.ColStride + 1
+}
+
+// refuse panics with what is wrong with m.
+func (m *Mat[T]) refuse(name string, skip int) {
 	switch {
 	case m.Rows < 0 || m.Cols < 0:
 		panic(fmt.Sprintf("blas: %s is %d x %d", name, m.Rows, m.Cols))
@@ -33,35 +52,45 @@ func (m Mat) check(name string) {
 		panic(fmt.Sprintf("blas: %s has strides %d and %d, and neither is 1", name, m.RowStride, m.ColStride))
 	case m.RowStride < 0 || m.ColStride < 0:
 		panic(fmt.Sprintf("blas: %s has strides %d and %d", name, m.RowStride, m.ColStride))
-	case m.Rows == 0 || m.Cols == 0:
-		return
+	case skip > 0:
+		panic(fmt.Sprintf("blas: %s, %d x %d with strides %d and %d, the last of a batch %d elements in, has %d elements, want at least %d",
+			name, m.Rows, m.Cols, m.RowStride, m.ColStride, skip, len(m.Data), m.extent(skip)))
 	}
-	if need := (m.Rows-1)*m.RowStride + (m.Cols-1)*m.ColStride + 1; len(m.Data) < need {
-		panic(fmt.Sprintf("blas: %s, %d x %d with strides %d and %d, has %d elements, want at least %d",
-			name, m.Rows, m.Cols, m.RowStride, m.ColStride, len(m.Data), need))
-	}
+	panic(fmt.Sprintf("blas: %s, %d x %d with strides %d and %d, has %d elements, want at least %d",
+		name, m.Rows, m.Cols, m.RowStride, m.ColStride, len(m.Data), m.extent(0)))
 }
 
 // view returns m as the driver sees it.
-func (m Mat) view() view {
-	if len(m.Data) == 0 {
-		return view{}
-	}
-	return view{&m.Data[0], m.RowStride, m.ColStride}
+func (m *Mat[T]) view() view[T] {
+	return view[T]{unsafe.SliceData(m.Data), m.RowStride, m.ColStride}
 }
 
 // view is a matrix whose bounds have been checked: element (i, j) is i*row +
-// j*col floats from p.
-type view struct {
-	p        *float32
+// j*col elements from p.
+type view[T Float] struct {
+	p        *T
 	row, col int
 }
 
-func (v view) from(i, j int) view { return view{v.at(i, j), v.row, v.col} }
+func (v view[T]) from(i, j int) view[T] { return view[T]{v.at(i, j), v.row, v.col} }
 
-func (v view) at(i, j int) *float32 { return at(v.p, i*v.row+j*v.col) }
+func (v view[T]) at(i, j int) *T { return at(v.p, i*v.row+j*v.col) }
 
-// aligned reports whether every row of v begins a cache line of 64 bytes.
-func (v view) aligned() bool {
-	return v.row%16 == 0 && uintptr(unsafe.Pointer(v.p))%64 == 0
+// aligned reports whether every row of v begins a cache line.
+func (v view[T]) aligned() bool {
+	return v.row%lanes[T]() == 0 && uintptr(unsafe.Pointer(v.p))%line == 0
+}
+
+// line is the bytes of a cache line.
+const line = 64
+
+// lanes returns how many elements a cache line has.
+func lanes[T Float]() int { return line / size[T]() }
+
+// size returns the bytes of an element.
+func size[T Float]() int { return int(unsafe.Sizeof(T(0))) }
+
+// at returns the element that is offset elements from p.
+func at[T Float](p *T, offset int) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(p), offset*size[T]()))
 }

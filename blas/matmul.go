@@ -2,18 +2,26 @@ package blas
 
 import (
 	"fmt"
+	"unsafe"
 )
 
-// Options say what MatMul does besides multiplying.
-type Options struct {
+// Options say what MatMul does besides multiplying. The zero value is nothing
+// else.
+type Options[T Float] struct {
 	// Accumulate adds the product to C. Otherwise C is overwritten, and not
 	// read.
 	Accumulate bool
-	// Bias, one element a column of C or nil, is added to each row last.
-	Bias []float32
+	// Bias, one element a column of C or nil, is added to each row.
+	Bias []T
+	// RowBias, one element a row of C or nil, is added to each column.
+	RowBias []T
+	// ReLU replaces what is negative by 0, after all else.
+	ReLU bool
 	// PackedB is B, packed before. B's own data is not read then, and may be
 	// missing.
-	PackedB *PackedB
+	PackedB *PackedB[T]
+	// Batch is for several products of the same shape.
+	Batch Batch
 }
 
 // MatMul computes C = A*B, or C += A*B, on a team of workers: A is m x k, B is
@@ -27,17 +35,15 @@ type Options struct {
 //
 // NaN and Inf in A and B reach C as IEEE 754 has it. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
-func MatMul(team *Team, c, a, b Mat, opt Options) {
-	if opt.PackedB != nil {
-		b.Data = nil
-		if b.Rows != opt.PackedB.k || b.Cols != opt.PackedB.n {
-			panic(fmt.Sprintf("blas: B is %d x %d, but its packed form %d x %d", b.Rows, b.Cols, opt.PackedB.k, opt.PackedB.n))
-		}
+func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
+	last := max(0, opt.Batch.Count-1) // of the batch
+	if opt.PackedB == nil {
+		b.check("B", last*opt.Batch.B)
 	} else {
-		b.check("B")
+		opt.PackedB.check(&b, opt.Batch)
 	}
-	a.check("A")
-	c.check("C")
+	a.check("A", last*opt.Batch.A)
+	c.check("C", last*opt.Batch.C)
 	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
 		panic(fmt.Sprintf("blas: C is %d x %d, A %d x %d, B %d x %d", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
 	}
@@ -47,18 +53,25 @@ func MatMul(team *Team, c, a, b Mat, opt Options) {
 	if opt.Bias != nil && len(opt.Bias) != c.Cols {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d columns", len(opt.Bias), c.Cols))
 	}
+	if opt.RowBias != nil && len(opt.RowBias) != c.Rows {
+		panic(fmt.Sprintf("blas: bias of %d elements for %d rows", len(opt.RowBias), c.Rows))
+	}
 
-	o := operation{
-		table: active(),
+	o := operation[T]{
+		table: active[T](),
 		m:     c.Rows, n: c.Cols, k: a.Cols,
 		a: a.view(), b: b.view(), c: c.view(),
-		alpha: 1, bias: opt.Bias, packedB: opt.PackedB,
+		alpha:    1,
+		epilogue: epilogue[T]{unsafe.SliceData(opt.Bias), unsafe.SliceData(opt.RowBias), opt.ReLU},
+		packedB:  opt.PackedB,
 	}
 	if opt.Accumulate {
 		o.beta = 1
 	}
-	if o.packedB != nil && o.packedB.table != o.table {
-		panic("blas: B was packed under another instruction set")
+	if opt.Batch.Count == 0 {
+		o.run(team)
+	} else {
+		checkBatch(opt.Batch, &c)
+		o.runBatch(team, opt.Batch)
 	}
-	o.run(team, false)
 }

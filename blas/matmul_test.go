@@ -15,30 +15,32 @@ import (
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
 
-var nan, inf = float32(math.NaN()), float32(math.Inf(1))
-
 // sizes are the sizes around multiples of a tile's.
 func sizes(tile int) []int {
 	return []int{1, 2, 3, tile/2 + 3, tile - 1, tile, tile + 1, 2*tile - 1, 2 * tile, 2*tile + 3, 3*tile + 1}
 }
 
 func TestMatMulAgainstOracle(t *testing.T) {
-	for name, change := range map[string]func(*table){"blocks=tiny": tinyBlocks, "blocks=real": func(*table) {}} {
+	eachFloat(t, testMatMulAgainstOracle[float32], testMatMulAgainstOracle[float64])
+}
+
+func testMatMulAgainstOracle[T Float](t *testing.T) {
+	for name, change := range map[string]func(*table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*table[T]) {}} {
 		t.Run(name, func(t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
 				setTable(t, change)
 				r := rand.New(rand.NewPCG(1, 1))
 				team := parallel.NewTeam(3)
-				for _, m := range sizes(active().mr()) {
-					for _, n := range sizes(active().nr) {
+				for _, m := range sizes(active[T]().mr()) {
+					for _, n := range sizes(active[T]().nr) {
 						for _, k := range []int{0, 1, 4, 5, 6, 10, 16, 23} {
-							tA, tB, accumulate := r.IntN(2) == 1, r.IntN(2) == 1, r.IntN(2) == 1
+							tA, tB, opt := r.IntN(2) == 1, r.IntN(2) == 1, someOptions[T](r, m, n)
 							gap := r.IntN(3)
-							a := layout(normal(r, extent(m, k, tA, gap)), m, k, tA, gap)
-							b := layout(normal(r, extent(k, n, tB, gap)), k, n, tB, gap)
-							checkProduct(t, r, team, a, b, accumulate, 1)
-							a.Data, b.Data = integers(r, len(a.Data)), integers(r, len(b.Data))
-							checkProduct(t, r, nil, a, b, accumulate, 0)
+							a := layout(normal[T](r, extent(m, k, tA, gap)), m, k, tA, gap)
+							b := layout(normal[T](r, extent(k, n, tB, gap)), k, n, tB, gap)
+							checkProduct(t, r, team, a, b, opt, 1)
+							a.Data, b.Data = integers[T](r, len(a.Data)), integers[T](r, len(b.Data))
+							checkProduct(t, r, nil, a, b, opt, 0)
 						}
 					}
 				}
@@ -48,34 +50,33 @@ func TestMatMulAgainstOracle(t *testing.T) {
 }
 
 // checkProduct multiplies into a C with canaries around and between its rows.
-func checkProduct(t *testing.T, r *rand.Rand, team *parallel.Team, a, b Mat, accumulate bool, slack float64) {
+func checkProduct[T Float](t *testing.T, r *rand.Rand, team *parallel.Team, a, b Mat[T], opt Options[T], slack float64) {
 	t.Helper()
 	m, n := a.Rows, b.Cols
 	const gap, canary = 3, 12345
 	row := n + gap
-	data := make([]float32, gap+m*row)
+	data := make([]T, gap+m*row)
 	for i := range data {
 		data[i] = canary
 	}
-	c := Mat{Data: data[gap:], Rows: m, Cols: n, RowStride: row, ColStride: 1}
+	c := Mat[T]{Data: data[gap:], Rows: m, Cols: n, RowStride: row, ColStride: 1}
 	old := make([]float64, m*n)
 	for i := range m {
 		for j := range n {
-			v := nan // not accumulating must not read it
-			if accumulate {
-				v = float32(r.IntN(9) - 4)
+			v := T(math.NaN()) // not accumulating must not read it
+			if opt.Accumulate {
+				v = T(r.IntN(9) - 4)
 			}
 			c.Data[i*row+j] = v
 			old[i*n+j] = float64(v)
 		}
 	}
-	bias := integers(r, n)
 	beta := 0.0
-	if accumulate {
+	if opt.Accumulate {
 		beta = 1
 	}
-	MatMul(team, c, a, b, Options{Accumulate: accumulate, Bias: bias})
-	requireProduct(t, c, a, b, old, 1, beta, bias, slack)
+	MatMul(team, c, a, b, opt)
+	requireProduct(t, c, a, b, old, 1, beta, opt, slack)
 	for i, v := range data {
 		if inside := i >= gap && (i-gap)%row < n; !inside && v != canary {
 			require.Failf(t, "wrote outside C", "%dx%dx%d: element %d is %v", m, n, a.Cols, i, v)
@@ -83,16 +84,30 @@ func checkProduct(t *testing.T, r *rand.Rand, team *parallel.Team, a, b Mat, acc
 	}
 }
 
+// someOptions draws what to do besides multiplying.
+func someOptions[T Float](r *rand.Rand, m, n int) Options[T] {
+	opt := Options[T]{Accumulate: r.IntN(2) == 1, ReLU: r.IntN(2) == 1}
+	if r.IntN(2) == 1 {
+		opt.Bias = integers[T](r, n)
+	}
+	if r.IntN(2) == 1 {
+		opt.RowBias = integers[T](r, m)
+	}
+	return opt
+}
+
 // The element rule: a row computed alone, packed or not, by any blocks and any
 // team, has the bits that it has in the whole product.
-func TestElementRule(t *testing.T) {
-	schedules := map[string]func(*table){
-		"as it is":       func(*table) {},
-		"packed":         func(tb *table) { tb.packRows, tb.packStride, tb.packAligned, tb.copyA = 0, 0, 0, 0 },
-		"in place":       func(tb *table) { tb.packRows, tb.copyA = math.MaxInt, math.MaxInt },
-		"small blocks":   func(tb *table) { tb.mc, tb.nc, tb.copyA = 5, tb.nr, 0 },
-		"always divided": func(tb *table) { tb.aloneBelow, tb.directUpTo = 0, 0 },
-		"never direct":   func(tb *table) { tb.directUpTo = 0 },
+func TestElementRule(t *testing.T) { eachFloat(t, testElementRule[float32], testElementRule[float64]) }
+
+func testElementRule[T Float](t *testing.T) {
+	schedules := map[string]func(*table[T]){
+		"as it is":       func(*table[T]) {},
+		"packed":         func(tb *table[T]) { tb.packRows, tb.packStride, tb.packAligned, tb.copyA = 0, 0, 0, 0 },
+		"in place":       func(tb *table[T]) { tb.packRows, tb.copyA = math.MaxInt, math.MaxInt },
+		"small blocks":   func(tb *table[T]) { tb.mc, tb.nc, tb.copyA = 5, tb.nr, 0 },
+		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.directUpTo = 0, 0 },
+		"never direct":   func(tb *table[T]) { tb.directUpTo = 0 },
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
@@ -100,31 +115,39 @@ func TestElementRule(t *testing.T) {
 			m, n, k := size[0], size[1], size[2]
 			for _, tA := range []bool{false, true} {
 				for _, tB := range []bool{false, true} {
-					a := layout(normal(r, m*k), m, k, tA, 0)
-					b := layout(normal(r, k*n), k, n, tB, 0)
-					bias := normal(r, n)
-					whole := Dense(make([]float32, m*n), m, n)
-					MatMul(nil, whole, a, b, Options{Bias: bias})
+					a := layout(normal[T](r, m*k), m, k, tA, 0)
+					b := layout(normal[T](r, k*n), k, n, tB, 0)
+					opt := Options[T]{Bias: normal[T](r, n), ReLU: r.IntN(2) == 1, RowBias: normal[T](r, m)}
+					if r.IntN(2) == 1 {
+						opt.RowBias = nil // only then a product may be mirrored
+					}
+					withPacked := opt
+					whole := Dense(make([]T, m*n), m, n)
+					MatMul(nil, whole, a, b, opt)
 
-					got := Dense(make([]float32, m*n), m, n)
+					got := Dense(make([]T, m*n), m, n)
 					for name, change := range schedules {
 						t.Run(name, func(t *testing.T) {
 							setTable(t, change)
 							for _, workers := range []int{1, 2, 5} {
-								MatMul(parallel.NewTeam(workers), got, a, b, Options{Bias: bias})
+								MatMul(parallel.NewTeam(workers), got, a, b, opt)
 								require.Equal(t, whole.Data, got.Data, "%v workers %d", size, workers)
 
-								packed := NewPackedB(k, n)
-								packed.Pack(parallel.NewTeam(workers), b)
+								withPacked.PackedB = NewPackedB[T](k, n)
+								withPacked.PackedB.Pack(parallel.NewTeam(workers), b)
 								clear(got.Data)
-								MatMul(parallel.NewTeam(workers), got, a, b, Options{Bias: bias, PackedB: packed})
+								MatMul(parallel.NewTeam(workers), got, a, b, withPacked)
 								require.Equal(t, whole.Data, got.Data, "packed B, %v workers %d", size, workers)
 							}
 						})
 					}
 					for i := range m {
-						row := Dense(make([]float32, n), 1, n)
-						MatMul(nil, row, rowsOf(a, i, 1), b, Options{Bias: bias})
+						row := Dense(make([]T, n), 1, n)
+						alone := opt
+						if opt.RowBias != nil {
+							alone.RowBias = opt.RowBias[i : i+1]
+						}
+						MatMul(nil, row, rowsOf(a, i, 1), b, alone)
 						require.Equal(t, whole.Data[i*n:][:n], row.Data, "row %d of %v alone", i, size)
 					}
 				}
@@ -133,28 +156,32 @@ func TestElementRule(t *testing.T) {
 	})
 }
 
-func rowsOf(m Mat, from, rows int) Mat {
+func rowsOf[T Float](m Mat[T], from, rows int) Mat[T] {
 	m.Data = m.Data[from*m.RowStride:]
 	m.Rows = rows
 	return m
 }
 
 func TestNaNAndInfPropagate(t *testing.T) {
+	eachFloat(t, testNaNAndInfPropagate[float32], testNaNAndInfPropagate[float64])
+}
+
+func testNaNAndInfPropagate[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		setTable(t, tinyBlocks)
-		m, n, k := 2*active().mr()+1, 2*active().nr+1, 12
-		for _, bad := range []float32{nan, inf, -inf} {
+		setTable(t, tinyBlocks[T])
+		m, n, k := 2*active[T]().mr()+1, 2*active[T]().nr+1, 12
+		for _, bad := range []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1))} {
 			for _, at := range [][2]int{{0, 0}, {m - 1, k - 1}, {m / 2, k / 2}} {
-				a, b := Dense(make([]float32, m*k), m, k), Dense(make([]float32, k*n), k, n) // zeros: 0*Inf is NaN
+				a, b := Dense(make([]T, m*k), m, k), Dense(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
 				a.Data[at[0]*k+at[1]] = bad
-				c := Dense(make([]float32, m*n), m, n)
-				MatMul(nil, c, a, b, Options{})
+				c := Dense(make([]T, m*n), m, n)
+				MatMul(nil, c, a, b, Options[T]{})
 				for i := range m {
 					for j := range n {
 						require.Equal(t, i == at[0], math.IsNaN(c.get(i, j)), "A has %v at %v: C(%d,%d) is %v", bad, at, i, j, c.get(i, j))
 					}
 				}
-				MatMul(nil, Dense(c.Data, n, m), b.T(), a.T(), Options{})
+				MatMul(nil, Dense(c.Data, n, m), b.T(), a.T(), Options[T]{})
 				for i := range n {
 					for j := range m {
 						require.Equal(t, j == at[0], math.IsNaN(Dense(c.Data, n, m).get(i, j)), "B has %v: C(%d,%d)", bad, i, j)
@@ -166,18 +193,22 @@ func TestNaNAndInfPropagate(t *testing.T) {
 }
 
 func TestMatMulStaysInside(t *testing.T) {
-	for side, memory := range guard.Sides[float32]() {
+	eachFloat(t, testMatMulStaysInside[float32], testMatMulStaysInside[float64])
+}
+
+func testMatMulStaysInside[T Float](t *testing.T) {
+	for side, memory := range guard.Sides[T]() {
 		t.Run(side, func(t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine alone
-				setTable(t, tinyBlocks)
-				for _, m := range sizes(active().mr()) {
-					for _, n := range []int{1, active().nr - 1, active().nr, active().nr + 5} {
+				setTable(t, tinyBlocks[T])
+				for _, m := range sizes(active[T]().mr()) {
+					for _, n := range []int{1, active[T]().nr - 1, active[T]().nr, active[T]().nr + 5} {
 						for _, k := range []int{1, 7, 8} {
 							a, b, c, bias := memory(t, m*k), memory(t, k*n), memory(t, m*n), memory(t, n)
 							for trans := range 4 {
 								assert.NotPanics(t, func() {
-									MatMul(nil, Dense(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options{Bias: bias, Accumulate: true})
+									MatMul(nil, Dense(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options[T]{Bias: bias, Accumulate: true})
 								}, "%dx%dx%d transposition %d", m, n, k, trans)
 							}
 						}
@@ -189,42 +220,49 @@ func TestMatMulStaysInside(t *testing.T) {
 }
 
 func TestMatMulRefuses(t *testing.T) {
-	m := func(rows, cols int) Mat { return Dense(make([]float32, rows*cols), rows, cols) }
+	m := func(rows, cols int) Mat[float32] { return Dense(make([]float32, rows*cols), rows, cols) }
 	short := m(3, 4)
 	short.Data = short.Data[:11]
 	odd := m(3, 4)
 	odd.RowStride, odd.ColStride = 8, 2
 	for want, call := range map[string]func(){
-		"blas: C is 2 x 4, A 3 x 2, B 2 x 4":                                     func() { MatMul(nil, m(2, 4), m(3, 2), m(2, 4), Options{}) },
-		"blas: A, 3 x 4 with strides 4 and 1, has 11 elements, want at least 12": func() { MatMul(nil, m(3, 5), short, m(4, 5), Options{}) },
-		"blas: B has strides 8 and 2, and neither is 1":                          func() { MatMul(nil, m(5, 4), m(5, 3), odd, Options{}) },
-		"blas: bias of 3 elements for 4 columns":                                 func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options{Bias: make([]float32, 3)}) },
-		"blas: C has column stride 2, want 1":                                    func() { MatMul(nil, m(4, 2).T(), m(2, 3), m(3, 4), Options{}) },
-		"blas: B is 3 x 4, but its packed form 4 x 4":                            func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options{PackedB: NewPackedB(4, 4)}) },
-		"blas: C is -1 x 4":                                                      func() { MatMul(nil, Mat{Rows: -1, Cols: 4, RowStride: 4, ColStride: 1}, m(2, 3), m(3, 4), Options{}) },
-		"blas: B is 3 x 4, packed into the form of 4 x 4":                        func() { NewPackedB(4, 4).Pack(nil, m(3, 4)) },
+		"blas: C is 2 x 4, A 3 x 2, B 2 x 4":                                     func() { MatMul(nil, m(2, 4), m(3, 2), m(2, 4), Options[float32]{}) },
+		"blas: A, 3 x 4 with strides 4 and 1, has 11 elements, want at least 12": func() { MatMul(nil, m(3, 5), short, m(4, 5), Options[float32]{}) },
+		"blas: B has strides 8 and 2, and neither is 1":                          func() { MatMul(nil, m(5, 4), m(5, 3), odd, Options[float32]{}) },
+		"blas: bias of 3 elements for 4 columns":                                 func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{Bias: make([]float32, 3)}) },
+		"blas: C has column stride 2, want 1":                                    func() { MatMul(nil, m(4, 2).T(), m(2, 3), m(3, 4), Options[float32]{}) },
+		"blas: B is 3 x 4, but its packed form 4 x 4":                            func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{PackedB: NewPackedB[float32](4, 4)}) },
+		"blas: C is -1 x 4": func() {
+			MatMul(nil, Mat[float32]{Rows: -1, Cols: 4, RowStride: 4, ColStride: 1}, m(2, 3), m(3, 4), Options[float32]{})
+		},
+		"blas: bias of 3 elements for 2 rows":             func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{RowBias: make([]float32, 3)}) },
+		"blas: B is 3 x 4, packed into the form of 4 x 4": func() { NewPackedB[float32](4, 4).Pack(nil, m(3, 4)) },
 	} {
 		assert.PanicsWithValue(t, want, call)
 	}
 }
 
 func TestPackedBIsBoundToItsISA(t *testing.T) {
-	packed := NewPackedB(3, 4)
-	packed.table = &table{}
+	packed := NewPackedB[float32](3, 4)
+	packed.table = &table[float32]{}
 	x := Dense(make([]float32, 12), 3, 4)
 	assert.PanicsWithValue(t, "blas: B was packed under another instruction set", func() {
-		MatMul(nil, Dense(make([]float32, 12), 3, 4), Dense(make([]float32, 9), 3, 3), x, Options{PackedB: packed})
+		MatMul(nil, Dense(make([]float32, 12), 3, 4), Dense(make([]float32, 9), 3, 3), x, Options[float32]{PackedB: packed})
 	})
 }
 
 func TestMatMulAllocatesNothing(t *testing.T) {
+	eachFloat(t, testMatMulAllocatesNothing[float32], testMatMulAllocatesNothing[float64])
+}
+
+func testMatMulAllocatesNothing[T Float](t *testing.T) {
 	team := parallel.NewTeam(2)
-	c, a, b := Dense(make([]float32, 200*200), 200, 200), Dense(make([]float32, 200*200), 200, 200), Dense(make([]float32, 200*200), 200, 200)
-	packed := NewPackedB(200, 200)
+	c, a, b := Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200)
+	packed := NewPackedB[T](200, 200)
 	run := func() {
 		packed.Pack(team, b.T())
-		MatMul(team, c, a, b, Options{PackedB: packed})
-		MatMul(team, c, a.T(), b, Options{})
+		MatMul(team, c, a, b, Options[T]{PackedB: packed})
+		MatMul(team, c, a.T(), b, Options[T]{})
 	}
 	run()
 	assert.Less(t, testing.AllocsPerRun(20, run), 0.5)
@@ -236,7 +274,7 @@ func ExampleMatMul() {
 		4, 5, 6,
 	}, 2, 3)
 	c := Dense(make([]float32, 4), 2, 2)
-	MatMul(nil, c, a, a.T(), Options{Bias: []float32{100, 200}})
+	MatMul(nil, c, a, a.T(), Options[float32]{Bias: []float32{100, 200}})
 	fmt.Println(c.Data)
 	// Output: [114 232 132 277]
 }

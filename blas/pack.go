@@ -8,34 +8,34 @@ import (
 )
 
 // aBlock is some rows of A as the kernels read them, in place or copied.
-// Element (i, l) is i*row + l*col floats from p within a tile, and a tile of r
-// rows is followed by the next r*next floats further on.
-type aBlock struct {
-	p              *float32
+// Element (i, l) is i*row + l*col elements from p within a tile, and a tile of r
+// rows is followed by the next r*next elements further on.
+type aBlock[T Float] struct {
+	p              *T
 	row, col, next int
 }
 
 // bPanel is a panel of B as the kernels read it: nr columns, of which row l is
-// l*row floats from p.
-type bPanel struct {
-	p   *float32
+// l*row elements from p.
+type bPanel[T Float] struct {
+	p   *T
 	row int
 }
 
 // bPanels is the panels of a block of B.
-type bPanels struct {
-	packed view // panel j/nr is at row j/nr; nil p for none
-	place  view // whole panels that are read in place; nil p for none
-	whole  int  // columns that are read in place
+type bPanels[T Float] struct {
+	packed view[T] // panel j/nr is at row j/nr; nil p for none
+	place  view[T] // whole panels that are read in place; nil p for none
+	whole  int     // columns that are read in place
 	nr     int
 }
 
-func (b bPanels) panel(j int) bPanel {
+func (b bPanels[T]) panel(j int) bPanel[T] {
 	if j < b.whole {
-		return bPanel{b.place.at(0, j), b.place.row}
+		return bPanel[T]{b.place.at(0, j), b.place.row}
 	}
 	j -= b.whole
-	return bPanel{at(b.packed.p, j/b.nr*b.packed.row+j%b.nr), b.nr}
+	return bPanel[T]{at(b.packed.p, j/b.nr*b.packed.row+j%b.nr), b.nr}
 }
 
 // panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
@@ -43,40 +43,40 @@ func (b bPanels) panel(j int) bPanel {
 // packRows rows of A on, where B's rows lie more than packStride apart, or, if
 // each begins a cache line, packAligned; otherwise panels are read in place, but
 // for a ragged last one where kernels don't mask it.
-func (p *product) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers) bPanels {
+func (o *operation[T]) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers[T]) bPanels[T] {
 	k := l1 - l0
-	b := bPanels{nr: p.nr}
+	b := bPanels[T]{nr: o.nr}
 	if k == 0 {
 		return b
 	}
-	if p.packedB != nil {
-		b.packed = p.packedB.panels(l0, k, jc)
+	if o.packedB != nil {
+		b.packed = o.packedB.panels(l0, k, jc)
 		return b
 	}
-	if p.b.col == 1 && (rows < p.packRows || p.b.row <= p.packStride || p.b.row <= p.packAligned && p.b.aligned()) {
+	if o.b.col == 1 && (rows < o.packRows || o.b.row <= o.packStride || o.b.row <= o.packAligned && o.b.aligned()) {
 		b.whole = cols
-		if !p.masksB {
-			b.whole = cols / p.nr * p.nr
+		if !o.masksB {
+			b.whole = cols / o.nr * o.nr
 		}
-		b.place = p.b.from(l0, jc)
+		b.place = o.b.from(l0, jc)
 	}
 	if b.whole < cols {
-		size := k * p.nr
-		panels := panels(p.table, cols-b.whole)
+		size := k * o.nr
+		panels := panels(o.table, cols-b.whole)
 		buf.b = grow(buf.b, panels*size)
 		for i := range panels {
-			j := b.whole + i*p.nr
-			packPanel(p.table, p.b.from(l0, jc+j), k, min(p.nr, cols-j), buf.b[i*size:][:size])
+			j := b.whole + i*o.nr
+			packPanel(o.table, o.b.from(l0, jc+j), k, min(o.nr, cols-j), buf.b[i*size:][:size])
 		}
-		b.packed = view{&buf.b[0], size, 1}
+		b.packed = view[T]{&buf.b[0], size, 1}
 	}
 	return b
 }
 
-// packPanel copies a k x n block of B to dst as a panel: rows of nr floats.
+// packPanel copies a k x n block of B to dst as a panel: rows of nr elements.
 // Those beyond n keep what was there, since no kernel stores what it computes
 // with them.
-func packPanel(t *table, b view, k, n int, dst []float32) {
+func packPanel[T Float](t *table[T], b view[T], k, n int, dst []T) {
 	switch {
 	case b.col == 1 && n == t.nr:
 		t.copyRows(k, b.p, b.row, &dst[0])
@@ -90,13 +90,13 @@ func packPanel(t *table, b view, k, n int, dst []float32) {
 }
 
 // transpose is packPanel for a B whose columns are contiguous.
-func transpose(t *table, b view, k, n int, dst []float32) {
+func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
 	wholeK, wholeN := 0, 0
-	if t.transpose != nil && k >= 8 {
-		wholeK, wholeN = k/8*8, n/8*8
-	}
-	for j := 0; j < wholeN; j += 8 {
-		t.transpose(k/8, b.at(0, j), b.col, &dst[j], t.nr)
+	if side := t.transposeSide; side > 0 && k >= side {
+		wholeK, wholeN = k/side*side, n/side*side
+		for j := 0; j < wholeN; j += side {
+			t.transpose(k/side, b.at(0, j), b.col, &dst[j], t.nr)
+		}
 	}
 	for j := range n {
 		from := 0
@@ -115,54 +115,54 @@ func transpose(t *table, b view, k, n int, dst []float32) {
 // copied only where it is read often enough and lies badly in memory, and then
 // as it is, to a buffer without the large power of two between its rows that
 // would have them fight for the same few lines of the cache.
-func (p *product) rowsOfA(ic, rows, l0, l1, cols int, buf *buffers) aBlock {
+func (o *operation[T]) rowsOfA(ic, rows, l0, l1, cols int, buf *buffers[T]) aBlock[T] {
 	k := l1 - l0
 	if k == 0 {
-		return aBlock{}
+		return aBlock[T]{}
 	}
-	a := p.a.from(ic, l0)
-	if cols < p.copyA {
-		return aBlock{a.p, a.row, a.col, a.row}
+	a := o.a.from(ic, l0)
+	if cols < o.copyA {
+		return aBlock[T]{a.p, a.row, a.col, a.row}
 	}
-	const pad = 16
+	pad := lanes[T]()
 	if a.col == 1 {
 		stride := k + pad
 		buf.a = grow(buf.a, rows*stride)
 		for i := range rows {
 			copy(buf.a[i*stride:][:k], unsafe.Slice(a.at(i, 0), k))
 		}
-		return aBlock{&buf.a[0], stride, 1, stride}
+		return aBlock[T]{&buf.a[0], stride, 1, stride}
 	}
 	stride := (rows+pad-1)/pad*pad + pad
 	buf.a = grow(buf.a, k*stride)
 	for l := range k {
 		copy(buf.a[l*stride:][:rows], unsafe.Slice(a.at(0, l), rows))
 	}
-	return aBlock{&buf.a[0], 1, stride, 1}
+	return aBlock[T]{&buf.a[0], 1, stride, 1}
 }
 
 // PackedB is a matrix B in the form that the kernels read fastest, to be
 // multiplied with many times. It is bound to the instruction set that was
 // active when it was made. Any number of products may read it at once.
-type PackedB struct {
-	table *table
+type PackedB[T Float] struct {
+	table *table[T]
 	k, n  int
-	data  []float32 // blocks of K; in each, panels of nr columns; in each, rows
-	src   view      // while packing
+	data  []T     // blocks of K; in each, panels of nr columns; in each, rows
+	src   view[T] // while packing
 }
 
 // NewPackedB returns an unfilled PackedB for matrices of k rows and n columns.
-func NewPackedB(k, n int) *PackedB {
-	t := active()
-	return &PackedB{table: t, k: k, n: n, data: aligned(k * panels(t, n) * t.nr)}
+func NewPackedB[T Float](k, n int) *PackedB[T] {
+	t := active[T]()
+	return &PackedB[T]{table: t, k: k, n: n, data: aligned[T](k * panels(t, n) * t.nr)}
 }
 
 // Bytes returns the size of the packed data.
-func (p *PackedB) Bytes() int { return 4 * len(p.data) }
+func (p *PackedB[T]) Bytes() int { return size[T]() * len(p.data) }
 
 // Pack fills p from b, whose size must be p's, on a team of workers.
-func (p *PackedB) Pack(team *parallel.Team, b Mat) {
-	b.check("B")
+func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
+	b.check("B", 0)
 	if b.Rows != p.k || b.Cols != p.n {
 		panic(fmt.Sprintf("blas: B is %d x %d, packed into the form of %d x %d", b.Rows, b.Cols, p.k, p.n))
 	}
@@ -171,11 +171,23 @@ func (p *PackedB) Pack(team *parallel.Team, b Mat) {
 	}
 	p.src = b.view()
 	team.Run(panels(p.table, p.n), p)
-	p.src = view{}
+	p.src = view[T]{}
+}
+
+// check panics if p isn't the packed form of b, or of every B of a batch.
+func (p *PackedB[T]) check(b *Mat[T], batch Batch) {
+	switch {
+	case b.Rows != p.k || b.Cols != p.n:
+		panic(fmt.Sprintf("blas: B is %d x %d, but its packed form %d x %d", b.Rows, b.Cols, p.k, p.n))
+	case p.table != active[T]():
+		panic("blas: B was packed under another instruction set")
+	case batch.B != 0:
+		panic(fmt.Sprintf("blas: a packed B is one for the batch, but has stride %d", batch.B))
+	}
 }
 
 // Do packs one panel, of all of K.
-func (p *PackedB) Do(panel, _ int) {
+func (p *PackedB[T]) Do(panel, _ int) {
 	t := p.table
 	j := panel * t.nr
 	steps := kBlocks(t, p.k)
@@ -189,28 +201,27 @@ func (p *PackedB) Do(panel, _ int) {
 
 // panels returns the panels of the K block of k rows from l0, beginning with
 // that of column j.
-func (p *PackedB) panels(l0, k, j int) view {
+func (p *PackedB[T]) panels(l0, k, j int) view[T] {
 	nr := p.table.nr
-	return view{&p.data[l0*panels(p.table, p.n)*nr+j/nr*k*nr], k * nr, 1}
+	return view[T]{&p.data[l0*panels(p.table, p.n)*nr+j/nr*k*nr], k * nr, 1}
 }
 
 // panels returns how many panels n columns of B make.
-func panels(t *table, n int) int { return ceilDiv(n, t.nr) }
+func panels[T Float](t *table[T], n int) int { return ceilDiv(n, t.nr) }
 
-// grow returns a buffer of at least n floats: buf, or a new one.
-func grow(buf []float32, n int) []float32 {
+// grow returns a buffer of at least n elements: buf, or a new one.
+func grow[T Float](buf []T, n int) []T {
 	if len(buf) >= n {
 		return buf
 	}
-	return aligned(n)
+	return aligned[T](n)
 }
 
 // aligned returns n zeros that begin at a cache line.
-func aligned(n int) []float32 {
-	const line = 64 / 4
-	buf := make([]float32, n+line)
+func aligned[T Float](n int) []T {
+	buf := make([]T, n+lanes[T]())
 	skip := 0
-	for uintptr(unsafe.Pointer(&buf[skip]))%64 != 0 {
+	for uintptr(unsafe.Pointer(&buf[skip]))%line != 0 {
 		skip++
 	}
 	return buf[skip:][:n:n]

@@ -55,28 +55,28 @@ func HeNormal(fanIn int) func(*rand.Rand, []float32) {
 	}
 }
 
-func (d dense) split(p []float32) (w blas.Mat, b []float32) {
+func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
 	return blas.Dense(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
 }
 
 // rows views a tensor of flat samples as a matrix, a sample a row.
-func rows(t Tensor) blas.Mat { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
+func rows(t Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
 
 func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	w, b := d.split(p)
-	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options{Accumulate: c.Accumulate, Bias: b, PackedB: pack(c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, PackedB: pack(c, 0)})
 }
 
 func (d dense) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
 	if din[0].Wanted() {
 		w, _ := d.split(p)
-		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options{PackedB: pack(c, 1)})
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: pack(c, 1)})
 	}
 }
 
 func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	w, b := d.split(g)
-	blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options{Accumulate: c.Accumulate})
+	blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate})
 	if !c.Accumulate {
 		clear(b)
 	}
@@ -86,15 +86,15 @@ func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 }
 
 // NewPacks implements Packer: W for Forward, its transpose for Backward.
-func (d dense) NewPacks(din bool) []*blas.PackedB {
-	packs := []*blas.PackedB{blas.NewPackedB(d.in, d.out)}
+func (d dense) NewPacks(din bool) []*blas.PackedB[float32] {
+	packs := []*blas.PackedB[float32]{blas.NewPackedB[float32](d.in, d.out)}
 	if din {
-		packs = append(packs, blas.NewPackedB(d.out, d.in))
+		packs = append(packs, blas.NewPackedB[float32](d.out, d.in))
 	}
 	return packs
 }
 
-func (d dense) Pack(team *blas.Team, p []float32, packs []*blas.PackedB) {
+func (d dense) Pack(team *blas.Team, p []float32, packs []*blas.PackedB[float32]) {
 	w, _ := d.split(p)
 	packs[0].Pack(team, w)
 	if len(packs) > 1 {
@@ -102,7 +102,7 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []*blas.PackedB) {
 	}
 }
 
-func pack(c *Call, i int) *blas.PackedB {
+func pack(c *Call, i int) *blas.PackedB[float32] {
 	if i >= len(c.Packs) {
 		return nil
 	}
@@ -133,7 +133,7 @@ func (d dense) gram(c *Call, a, b Tensor, constant float32, to []float32) {
 	for i := range to {
 		to[i] = constant
 	}
-	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options{Accumulate: true})
+	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
@@ -142,13 +142,13 @@ func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
 		zx = c.Scratch[:x.N*in.N]
 		d.gram(c, x, in, 1, zx)
 	}
-	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options{})
+	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
 
 func (d dense) BackwardDelta(c *Call, e, in, dout, din Tensor) {
 	ed := c.Scratch[:e.N*dout.N]
 	d.gram(c, e, dout, 0, ed)
-	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options{Accumulate: true})
+	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) Kept(n int) int    { return n * n }

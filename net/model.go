@@ -225,7 +225,7 @@ func (m *Model) Commit(state, stats []float32) {
 }
 
 // Packs is a model's parameters in the form that its products read fastest.
-type Packs [][]*blas.PackedB // by op
+type Packs [][]*blas.PackedB[float32] // by op
 
 // NewPacks returns unfilled Packs.
 func (m *Model) NewPacks() Packs {

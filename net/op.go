@@ -90,7 +90,7 @@ type Call struct {
 	Op, First  int
 
 	Accumulate bool            // see Forward and Gradient
-	Packs      []*blas.PackedB // of p, by a Packer; nil if p isn't shared
+	Packs      []*blas.PackedB[float32] // of p, by a Packer; nil if p isn't shared
 	Aux        []float32       // Traits.Aux floats
 	State      []float32       // running state, read in prediction
 	Stats      []float32       // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
@@ -104,9 +104,9 @@ type Packer interface {
 	Op
 	// NewPacks returns packed operands, unfilled. din says whether Backward
 	// will be asked for gradients.
-	NewPacks(din bool) []*blas.PackedB
+	NewPacks(din bool) []*blas.PackedB[float32]
 	// Pack fills packs from p.
-	Pack(team *blas.Team, p []float32, packs []*blas.PackedB)
+	Pack(team *blas.Team, p []float32, packs []*blas.PackedB[float32])
 }
 
 // Stateful is an op with running state, such as batch normalisation.

@@ -361,7 +361,7 @@ func (p *Pass) kind(i int) Kind {
 	return p.Perturb[i].Kind
 }
 
-func (p *Pass) packs(i int) []*blas.PackedB {
+func (p *Pass) packs(i int) []*blas.PackedB[float32] {
 	if p.Packs == nil {
 		return nil
 	}

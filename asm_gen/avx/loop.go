@@ -128,15 +128,15 @@ func (s Set) Opmasks(n reg.Register, masks ...reg.Register) {
 	}
 }
 
-// Masks sets vectors, of 8 lanes each, to all ones in the lowest n lanes of
-// them all, and to zeros above; n is at most 16.
+// Masks sets vectors, of 32 bytes each, to all ones in the lowest n lanes of
+// them all, and to zeros above; n is at most two vectors' worth.
 func (s Set) Masks(n reg.Register, vectors ...reg.Register) {
 	at, off := GP64(), GP64()
 	LEAQ(maskTable(), at)
-	MOVQ(operand.U32(16), off)
+	MOVQ(operand.U32(64/s.Size()), off)
 	SUBQ(n, off)
 	for i, v := range vectors {
-		VMOVUPS(operand.Mem{Base: at, Index: off, Scale: 4, Disp: 32 * i}, v)
+		VMOVUPS(operand.Mem{Base: at, Index: off, Scale: uint8(s.Size()), Disp: 32 * i}, v)
 	}
 }
 
@@ -158,13 +158,16 @@ func maskTable() operand.Mem {
 	return *mask
 }
 
-// Broadcast sets every lane of r to the function's float32 parameter.
-func Broadcast(param string, r reg.Register) {
-	p, err := Param(param).Resolve()
+// Broadcast sets every lane of r to a parameter of the function.
+func (s Set) Broadcast(param string, r reg.Register) { s.VBROADCAST(Parameter(param), r) }
+
+// Parameter is a parameter of the function, in memory.
+func Parameter(name string) operand.Mem {
+	p, err := Param(name).Resolve()
 	if err != nil {
 		panic(err)
 	}
-	VBROADCASTSS(p.Addr, r)
+	return p.Addr
 }
 
 // Zero clears vector register i.

@@ -16,19 +16,26 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Set is an instruction set as a generator sees it.
+// Set is an instruction set as a generator sees it, for one type of elements.
 type Set struct {
 	Name      string // as in function names
-	Lanes     int    // float32 lanes of a vector register
+	Bytes     int    // of a vector register
 	Registers int    // vector registers
+	Float     int    // bits of an element: 32 or 64
 	reg       func(i int) reg.Register
 }
 
 // Sets lists the instruction sets by the name that file names use.
 var Sets = map[string]Set{
-	"avx2":   {Name: "AVX2", Lanes: 8, Registers: 16, reg: Y},
-	"avx512": {Name: "AVX512", Lanes: 16, Registers: 32, reg: Z},
+	"avx2":   {Name: "AVX2", Bytes: 32, Registers: 16, Float: 32, reg: Y},
+	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Float: 32, reg: Z},
 }
+
+// Size is the bytes of an element.
+func (s Set) Size() int { return s.Float / 8 }
+
+// Lanes is the elements of a vector register.
+func (s Set) Lanes() int { return s.Bytes / s.Size() }
 
 // V returns vector register i at the set's full width.
 func (s Set) V(i int) reg.Register {
@@ -47,7 +54,7 @@ func (s Set) Half(i int) reg.Register {
 }
 
 // Wide reports whether the set has 512-bit registers and opmasks.
-func (s Set) Wide() bool { return s.Lanes == 16 }
+func (s Set) Wide() bool { return s.Bytes == 64 }
 
 // X, Y and Z return vector register i at 128, 256 and 512 bits.
 func X(i int) reg.Register { return vector(i, reg.S128) }
@@ -62,13 +69,18 @@ func vector(i int, s reg.Spec) reg.Register {
 func Ptr(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: base, Disp: disp} }
 
 // Program generates one file: the kernels that emit writes for the set named by
-// the flag -isa.
+// the flag -isa, on elements of the bits that the flag -float says.
 func Program(emit func(Set)) {
 	isa := flag.String("isa", "", "instruction set: avx2 or avx512")
+	float := flag.Int("float", 32, "bits of an element: 32 or 64")
 	flag.Parse()
 	s, ok := Sets[*isa]
 	if !ok {
 		fmt.Fprintf(os.Stderr, "asm_gen: -isa %q: want avx2 or avx512\n", *isa)
+		os.Exit(2)
+	}
+	if s.Float = *float; s.Float != 32 && s.Float != 64 {
+		fmt.Fprintf(os.Stderr, "asm_gen: -float %d: want 32 or 64\n", *float)
 		os.Exit(2)
 	}
 	build.ConstraintExpr("amd64,!purego")

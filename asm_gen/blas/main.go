@@ -1,8 +1,9 @@
-// Command blas generates the float32 GEMM kernels of package blas.
+// Command blas generates the GEMM kernels of package blas.
 package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/steppe-ml/steppe/asm_gen/avx"
 
@@ -26,8 +27,8 @@ func main() {
 			wide(s, w[0], w[1])
 		}
 		copyRows(s)
-		if !s.Wide() { // AVX-512 packs with this one too
-			transpose8(s)
+		if !s.Wide() { // AVX-512 packs with these too
+			transpose(s)
 		}
 	})
 }
@@ -39,7 +40,19 @@ var wides = map[string][][2]int{
 	"AVX512": {{1, 16}, {1, 8}, {1, 4}, {2, 8}, {2, 4}, {3, 8}, {3, 4}, {4, 4}},
 }
 
-const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32)"
+// begin opens a kernel: sgemm for float32, dgemm for float64.
+func begin(s avx.Set, kind, doc string) {
+	name := fmt.Sprintf("%cgemm%s%s", map[int]rune{32: 's', 64: 'd'}[s.Float], kind, s.Name)
+	const signature = "func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)"
+	TEXT(name, attr.NOSPLIT, typed(s, signature))
+	Doc(name + " " + doc)
+}
+
+// typed returns a signature for the set's element type, T.
+func typed(s avx.Set, signature string) string {
+	t := fmt.Sprintf("float%d", s.Float)
+	return strings.NewReplacer("*T", "*"+t, " T,", " "+t+",").Replace(signature)
+}
 
 // tile is the plan for the vector registers of one tile of C: the
 // accumulators first, row by row, then B's row, then what is left.
@@ -67,19 +80,18 @@ func (t tile) spare(i int) reg.Register {
 // of columns, and one for a single vector. AVX-512 masks the last vector
 // always, which costs nothing; AVX2 where it must.
 func panel(s avx.Set, rows int) {
-	TEXT(fmt.Sprintf("sgemm%d%s", rows, s.Name), attr.NOSPLIT, signature)
-	Doc(fmt.Sprintf("sgemm%d%s is a tileKernel for tiles of %d rows and up to %d columns.", rows, s.Name, rows, 2*s.Lanes))
+	begin(s, fmt.Sprint(rows), fmt.Sprintf("is a tileKernel for tiles of %d rows and up to %d columns.", rows, 2*s.Lanes()))
 	n := Load(Param("n"), GP64())
 
-	CMPQ(n, operand.U32(s.Lanes))
+	CMPQ(n, operand.U32(s.Lanes()))
 	JLE(operand.LabelRef("one"))
 	if !s.Wide() {
-		CMPQ(n, operand.U32(2*s.Lanes))
+		CMPQ(n, operand.U32(2*s.Lanes()))
 		JL(operand.LabelRef("ragged"))
 		tile{s, rows, 2, nil, "two"}.loop()
 		Label("ragged")
 	}
-	SUBQ(operand.U32(s.Lanes), n)
+	SUBQ(operand.U32(s.Lanes()), n)
 	tile{s, rows, 2, lastMask(s, n), "twoMasked"}.loop()
 	Label("one")
 	tile{s, rows, 1, lastMask(s, n), "oneMasked"}.loop()
@@ -97,9 +109,8 @@ func lastMask(s avx.Set, n reg.Register) reg.Register {
 
 // wide emits the kernel for tiles of a few rows and whole vectors of columns.
 func wide(s avx.Set, rows, vectors int) {
-	name := fmt.Sprintf("sgemmWide%dx%d%s", rows, vectors*s.Lanes, s.Name)
-	TEXT(name, attr.NOSPLIT, signature)
-	Doc(fmt.Sprintf("%s is a tileKernel for tiles of %d rows and just %d columns.", name, rows, vectors*s.Lanes))
+	columns := vectors * s.Lanes()
+	begin(s, fmt.Sprintf("Wide%dx%d", rows, columns), fmt.Sprintf("is a tileKernel for tiles of %d rows and just %d columns.", rows, columns))
 	tile{s, rows, vectors, nil, "tile"}.loop()
 }
 
@@ -108,29 +119,22 @@ func (t tile) loop() {
 	Label(t.label)
 	t.multiply()
 	t.finish()
-	step := Load(Param("aTile"), GP64())
-	SHLQ(operand.U8(2), step)
-	ADDQ(step, t.param("a"))
-	DECQ(t.param("tiles"))
+	ADDQ(t.bytes("aTile"), avx.Parameter("a"))
+	DECQ(avx.Parameter("tiles"))
 	JNZ(operand.LabelRef(t.label))
 	avx.End()
 }
 
-func (t tile) param(name string) operand.Mem {
-	p, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return p.Addr
-}
-
-// bytes loads a stride, given in floats.
+// bytes loads a stride, given in elements.
 func (t tile) bytes(name string) reg.GPVirtual {
 	r := GP64()
 	Load(Param(name), r)
-	SHLQ(operand.U8(2), r)
+	t.BytesOf(r)
 	return r
 }
+
+// vector is vector v of the row at p.
+func (t tile) vector(p reg.Register, v int) operand.Mem { return avx.Ptr(p, t.Bytes*v) }
 
 // multiply sums A*B over k in the accumulators: each has one product added at
 // a time, in ascending order of k.
@@ -144,7 +148,7 @@ func (t tile) multiply() {
 	Load(Param("b"), b)
 	Load(Param("k"), k)
 	Load(Param("aTile"), next)
-	LEAQ(operand.Mem{Base: a, Index: next, Scale: 4}, next)
+	LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
 	aCol, bRow := t.bytes("aCol"), t.bytes("bRow")
 	row := t.rowsOf(a)
 
@@ -153,11 +157,11 @@ func (t tile) multiply() {
 	Label(t.label + "K")
 	if t.vectors <= 2 {
 		t.step(b, row)
-		for line := 0; t.vectors == 2 && line < 8*t.Lanes; line += 64 {
+		for line := 0; t.vectors == 2 && line < 2*t.Bytes; line += 64 {
 			PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
 		}
 		PREFETCHT0(avx.Ptr(next, 0))
-		ADDQ(operand.U32(4*t.rows), next)
+		ADDQ(operand.U32(t.Size()*t.rows), next)
 	} else {
 		t.wideStep(b, row)
 	}
@@ -172,13 +176,13 @@ func (t tile) multiply() {
 // one.
 func (t tile) step(b reg.Register, row func(int) operand.Mem) {
 	for v := range t.vectors {
-		t.load(avx.Ptr(b, 4*t.Lanes*v), v, t.b(v))
+		t.load(t.vector(b, v), v, t.b(v))
 	}
 	for i := range t.rows {
 		element := t.spare(i)
-		VBROADCASTSS(row(i), element)
+		t.VBROADCAST(row(i), element)
 		for v := range t.vectors {
-			VFMADD231PS(t.b(v), element, t.acc(i, v))
+			t.VFMADD231(t.b(v), element, t.acc(i, v))
 		}
 	}
 }
@@ -188,19 +192,19 @@ func (t tile) step(b reg.Register, row func(int) operand.Mem) {
 func (t tile) wideStep(b reg.Register, row func(int) operand.Mem) {
 	element := func(i int) reg.Register { return t.V(t.rows*t.vectors + i) }
 	for i := range t.rows {
-		VBROADCASTSS(row(i), element(i))
+		t.VBROADCAST(row(i), element(i))
 	}
 	used := t.rows * (t.vectors + 1)
 	for v := range t.vectors {
-		m := avx.Ptr(b, 4*t.Lanes*v)
+		m := t.vector(b, v)
 		if t.rows == 1 {
-			VFMADD231PS(m, element(0), t.acc(0, v))
+			t.VFMADD231(m, element(0), t.acc(0, v))
 			continue
 		}
 		vector := t.V(used + v%(min(t.Registers, used+4)-used))
-		VMOVUPS(m, vector)
+		t.VMOVU(m, vector)
 		for i := range t.rows {
-			VFMADD231PS(vector, element(i), t.acc(i, v))
+			t.VFMADD231(vector, element(i), t.acc(i, v))
 		}
 	}
 }
@@ -209,8 +213,8 @@ func (t tile) wideStep(b reg.Register, row func(int) operand.Mem) {
 func (t tile) prefetchC() {
 	c, cRow := Load(Param("c"), GP64()), t.bytes("cRow")
 	for range t.rows {
-		for v := range (t.vectors*t.Lanes + 15) / 16 {
-			PREFETCHT0(avx.Ptr(c, 64*v))
+		for line := 0; line < t.vectors*t.Bytes; line += 64 {
+			PREFETCHT0(avx.Ptr(c, line))
 		}
 		ADDQ(cRow, c)
 	}
@@ -222,11 +226,10 @@ func (t tile) prefetchC() {
 func (t tile) rowsOf(a reg.Register) func(i int) operand.Mem {
 	odd := map[int]reg.GPVirtual{}
 	for i := 1; i < t.rows; i += 2 {
-		switch odd[i] = GP64(); i {
-		case 1:
-			Load(Param("aRow"), odd[1])
-			SHLQ(operand.U8(2), odd[1])
-		default:
+		if i == 1 {
+			odd[1] = t.bytes("aRow")
+		} else {
+			odd[i] = GP64()
 			LEAQ(operand.Mem{Base: odd[i-2], Index: odd[1], Scale: 2}, odd[i])
 		}
 	}
@@ -242,37 +245,62 @@ func (t tile) rowsOf(a reg.Register) func(i int) operand.Mem {
 	}
 }
 
-// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias unless that is
-// nil, and moves C to the next tile.
+// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias and + rowBias
+// unless they are nil, with 0 in place of what is negative if relu says so, and
+// moves C and rowBias to the next tile.
 func (t tile) finish() {
-	alpha, beta := t.b(0), t.b(0)
-	const one = operand.U32(0x3f800000)
-	CMPL(t.param("alpha"), one)
+	t.TestOne(avx.Parameter("alpha"))
 	JEQ(operand.LabelRef(t.label + "Scaled"))
-	avx.Broadcast("alpha", alpha)
-	t.each(func(i, v int) { VMULPS(alpha, t.acc(i, v), t.acc(i, v)) })
+	alpha := t.b(0)
+	t.Broadcast("alpha", alpha)
+	t.each(func(i, v int) { t.VMUL(alpha, t.acc(i, v), t.acc(i, v)) })
 	Label(t.label + "Scaled")
 
 	cRow := t.bytes("cRow")
-	bits := GP32()
-	MOVL(t.param("beta"), bits)
-	SHLL(operand.U8(1), bits) // without the sign: -0 is 0
+	t.TestZero(avx.Parameter("beta"))
 	JZ(operand.LabelRef(t.label + "Overwrite"))
-	avx.Broadcast("beta", beta)
+	beta := t.b(0)
+	t.Broadcast("beta", beta)
 	t.walk(cRow, func(c operand.Mem, i, v int) { t.addC(beta, c, i, v) })
 	Label(t.label + "Overwrite")
 
+	t.addBias()
+	t.addRowBias()
+
+	CMPB(avx.Parameter("relu"), operand.U8(0))
+	JEQ(operand.LabelRef(t.label + "Store"))
+	t.Zero(t.rows * t.vectors)
+	t.each(func(i, v int) { t.VMAX(t.acc(i, v), t.b(0), t.acc(i, v)) }) // NaN wins: the operand named first does
+	Label(t.label + "Store")
+	end := t.walk(cRow, t.store)
+	MOVQ(end, avx.Parameter("c"))
+}
+
+func (t tile) addBias() {
 	bias := Load(Param("bias"), GP64())
 	TESTQ(bias, bias)
-	JZ(operand.LabelRef(t.label + "Unbiased"))
+	JZ(operand.LabelRef(t.label + "Biased"))
 	for v := range t.vectors {
-		t.load(avx.Ptr(bias, 4*t.Lanes*v), v, t.b(v))
+		t.load(t.vector(bias, v), v, t.b(v))
 	}
-	t.each(func(i, v int) { VADDPS(t.b(v), t.acc(i, v), t.acc(i, v)) })
-	Label(t.label + "Unbiased")
+	t.each(func(i, v int) { t.VADD(t.b(v), t.acc(i, v), t.acc(i, v)) })
+	Label(t.label + "Biased")
+}
 
-	end := t.walk(cRow, t.store)
-	MOVQ(end, t.param("c"))
+func (t tile) addRowBias() {
+	bias := Load(Param("rowBias"), GP64())
+	TESTQ(bias, bias)
+	JZ(operand.LabelRef(t.label + "RowBiased"))
+	for i := range t.rows {
+		element := t.b(i % t.vectors)
+		t.VBROADCAST(avx.Ptr(bias, t.Size()*i), element)
+		for v := range t.vectors {
+			t.VADD(element, t.acc(i, v), t.acc(i, v))
+		}
+	}
+	ADDQ(operand.U32(t.Size()*t.rows), bias)
+	MOVQ(bias, avx.Parameter("rowBias"))
+	Label(t.label + "RowBiased")
 }
 
 func (t tile) each(f func(i, v int)) {
@@ -289,7 +317,7 @@ func (t tile) walk(cRow reg.Register, f func(c operand.Mem, i, v int)) reg.Regis
 	c := Load(Param("c"), GP64())
 	for i := range t.rows {
 		for v := range t.vectors {
-			f(avx.Ptr(c, 4*t.Lanes*v), i, v)
+			f(t.vector(c, v), i, v)
 		}
 		ADDQ(cRow, c)
 	}
@@ -302,33 +330,33 @@ func (t tile) masked(v int) bool { return t.mask != nil && v == t.vectors-1 }
 func (t tile) addC(beta reg.Register, c operand.Mem, i, v int) {
 	switch {
 	case !t.masked(v):
-		VFMADD231PS(c, beta, t.acc(i, v))
+		t.VFMADD231(c, beta, t.acc(i, v))
 	case t.Wide():
-		VFMADD231PS(c, beta, t.mask, t.acc(i, v))
+		t.VFMADD231(c, beta, t.mask, t.acc(i, v))
 	default:
-		VMASKMOVPS(c, t.mask, t.spare(0))
-		VFMADD231PS(t.spare(0), beta, t.acc(i, v))
+		t.VMASKMOV(c, t.mask, t.spare(0))
+		t.VFMADD231(t.spare(0), beta, t.acc(i, v))
 	}
 }
 
 func (t tile) load(m operand.Mem, v int, r reg.Register) {
 	switch {
 	case !t.masked(v):
-		VMOVUPS(m, r)
+		t.VMOVU(m, r)
 	case t.Wide():
-		VMOVUPS_Z(m, t.mask, r)
+		t.VMOVUZ(m, t.mask, r)
 	default:
-		VMASKMOVPS(m, t.mask, r)
+		t.VMASKMOV(m, t.mask, r)
 	}
 }
 
 func (t tile) store(c operand.Mem, i, v int) {
 	switch {
 	case !t.masked(v):
-		VMOVUPS(t.acc(i, v), c)
+		t.VMOVU(t.acc(i, v), c)
 	case t.Wide():
-		VMOVUPS(t.acc(i, v), t.mask, c)
+		t.VMOVU(t.acc(i, v), t.mask, c)
 	default:
-		VMASKMOVPS(t.acc(i, v), t.mask, c)
+		t.VMASKMOV(t.acc(i, v), t.mask, c)
 	}
 }

@@ -74,10 +74,10 @@ func (f *Func) Load(name string, r R) R {
 	return r
 }
 
-// Broadcast sets every lane of r to a float32 argument.
+// Broadcast sets every lane of r to an argument.
 func (f *Func) Broadcast(name string, r V) {
-	f.FMOVS(f.Arg(name), r.F())
-	f.VDUP(r.S(0), r)
+	f.FMOV(f.Arg(name), r.F())
+	f.VDUP(r.Lane(0), r)
 }
 
 // R takes the next free general register. R16 to R18 and R27 up belong to the

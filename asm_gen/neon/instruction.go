@@ -6,12 +6,11 @@ import "fmt"
 // of Go's assembler: what is written to comes last.
 
 func (f *Func) MOVD(from, to Operand)     { f.emit("MOVD", from, to) }
-func (f *Func) MOVWU(from, to Operand)    { f.emit("MOVWU", from, to) }
+func (f *Func) MOVBU(from, to Operand)    { f.emit("MOVBU", from, to) }
 func (f *Func) ADD(x Operand, y, sum R)   { f.emit("ADD", x, y, sum) }
 func (f *Func) SUB(x Operand, y, rest R)  { f.emit("SUB", x, y, rest) }
 func (f *Func) LSL(bits Operand, x, to R) { f.emit("LSL", bits, x, to) }
 func (f *Func) CMP(x Operand, y R)        { f.emit("CMP", x, y) }
-func (f *Func) TST(x Operand, y R)        { f.emit("TST", x, y) }
 func (f *Func) CSET(cond string, to R)    { f.emit("CSET", text(cond), to) }
 func (f *Func) CINC(cond string, x, to R) { f.emit("CINC", text(cond), x, to) }
 func (f *Func) B(label string)            { f.emit("B", text(label)) }
@@ -22,14 +21,31 @@ func (f *Func) BLT(label string)          { f.emit("BLT", text(label)) }
 func (f *Func) CBZ(x R, label string)     { f.emit("CBZ", x, text(label)) }
 func (f *Func) CBNZ(x R, label string)    { f.emit("CBNZ", x, text(label)) }
 func (f *Func) RET()                      { f.emit("RET") }
-func (f *Func) FMOVS(from, to Operand)    { f.emit("FMOVS", from, to) }
 func (f *Func) FMOVQ(from, to Operand)    { f.emit("FMOVQ", from, to) }
-func (f *Func) FADDS(x, y, sum V)         { f.emit("FADDS", x.F(), y.F(), sum.F()) }
-func (f *Func) FMADDS(x, y, sum V)        { f.emit("FMADDS", x.F(), sum.F(), y.F(), sum.F()) }
 func (f *Func) VLD1P(from, to Operand)    { f.emit("VLD1.P", from, to) }
+func (f *Func) VLD1RP(from, to Operand)   { f.emit("VLD1R.P", from, to) }
 func (f *Func) VST1P(from, to Operand)    { f.emit("VST1.P", from, to) }
 func (f *Func) VDUP(x Lane, to V)         { f.emit("VDUP", x, to) }
 func (f *Func) VEOR(x, y, to V)           { f.emit("VEOR", x.bytes(), y.bytes(), to.bytes()) }
+func (f *Func) VTRN1(x, y, to V)          { f.emit("VTRN1", x, y, to) }
+func (f *Func) VTRN2(x, y, to V)          { f.emit("VTRN2", x, y, to) }
+
+// The names of scalar instructions end in what their elements are, S or D.
+
+func (f *Func) FADD(x, y, sum V)  { f.emit("FADD"+sum.Of.letter(), x.F(), y.F(), sum.F()) }
+func (f *Func) FMADD(x, y, sum V) { f.emit("FMADD"+sum.Of.letter(), x.F(), sum.F(), y.F(), sum.F()) }
+
+// FMOV moves an element to or from memory.
+func (f *Func) FMOV(from, to Operand) {
+	s, ok := to.(Scalar)
+	if !ok {
+		s = from.(Scalar)
+	}
+	f.emit("FMOV"+s.Of.letter(), from, to)
+}
+
+// FCMP0 compares x with 0.
+func (f *Func) FCMP0(x V) { f.emit("FCMP"+x.Of.letter(), text("$(0.0)"), x.F()) }
 
 // VFMLA adds x*y to sum, rounding once; x is a vector or a lane.
 func (f *Func) VFMLA(x Operand, y, sum V) {
@@ -42,7 +58,8 @@ func (f *Func) VFMLA(x Operand, y, sum V) {
 
 // What Go's assembler doesn't know goes in as words, each with a comment that
 // says in GNU syntax what it is; a test holds the words to their comments.
-// Words are the opcode with the registers' numbers at bits 16, 5 and 0.
+// Words are the opcode, given for float32, with the registers' numbers at bits
+// 16, 5 and 0, and bit 22 set for float64.
 
 // VFMUL sets product to a lane times the vector y.
 func (f *Func) VFMUL(x Lane, y, product V) { f.byLane(0x4f809000, "fmul", x, y, product) }
@@ -50,17 +67,44 @@ func (f *Func) VFMUL(x Lane, y, product V) { f.byLane(0x4f809000, "fmul", x, y, 
 // VFADD sets sum to x + y.
 func (f *Func) VFADD(x, y, sum V) { f.byVector(0x4e20d400, "fadd", x, y, sum) }
 
-// VFADDP sets sum to the sums of neighbouring lanes: y's two, then x's.
+// VFADDP sets sum to the sums of neighbouring lanes: y's, then x's.
 func (f *Func) VFADDP(x, y, sum V) { f.byVector(0x6e20d400, "faddp", x, y, sum) }
 
-func (f *Func) byVector(opcode uint32, name string, x, y, to V) {
-	f.word(opcode|uint32(x)<<16|uint32(y)<<5|uint32(to), "%s v%d.4s, v%d.4s, v%d.4s", name, int(to), int(y), int(x))
+// VFCMLT0 sets the lanes of mask to all ones where x < 0, and to 0 elsewhere.
+func (f *Func) VFCMLT0(x, mask V) {
+	f.word(0x4ea0e800|double(x)|uint32(x.Number)<<5|uint32(mask.Number), "fcmlt %s, %s, #0", mask.gnu(), x.gnu())
 }
 
-// byLane emits a multiplication by a lane, whose index is at bits 11 and 21.
+// VBIC sets to to y without the bits of x.
+func (f *Func) VBIC(x, y, to V) {
+	f.word(0x4e601c00|registers(x, y, to), "bic v%d.16b, v%d.16b, v%d.16b", to.Number, y.Number, x.Number)
+}
+
+func (f *Func) byVector(opcode uint32, name string, x, y, to V) {
+	f.word(opcode|double(to)|registers(x, y, to), "%s %s, %s, %s", name, to.gnu(), y.gnu(), x.gnu())
+}
+
+// byLane emits a multiplication by a lane, whose index is at bits 11 and 21,
+// or, where it has one bit, at bit 11.
 func (f *Func) byLane(opcode uint32, name string, x Lane, y, to V) {
-	opcode |= uint32(x.Index>>1)<<11 | uint32(x.Index&1)<<21
-	f.word(opcode|uint32(x.V)<<16|uint32(y)<<5|uint32(to), "%s v%d.4s, v%d.4s, v%d.s[%d]", name, int(to), int(y), int(x.V), x.Index)
+	if x.V.Of == Float64 {
+		opcode |= uint32(x.Index) << 11
+	} else {
+		opcode |= uint32(x.Index>>1)<<11 | uint32(x.Index&1)<<21
+	}
+	f.word(opcode|double(to)|registers(x.V, y, to), "%s %s, %s, %s", name, to.gnu(), y.gnu(), x.gnu())
+}
+
+// double is the bit that says that v's elements are float64.
+func double(v V) uint32 {
+	if v.Of == Float64 {
+		return 1 << 22
+	}
+	return 0
+}
+
+func registers(x, y, to V) uint32 {
+	return uint32(x.Number)<<16 | uint32(y.Number)<<5 | uint32(to.Number)
 }
 
 func (f *Func) word(word uint32, format string, args ...any) {

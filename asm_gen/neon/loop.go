@@ -12,7 +12,7 @@ type Vec struct {
 // Load reads v of the slice at p into r.
 func (v Vec) Load(p R, r V) {
 	if v.Tail {
-		v.FMOVS(Ptr(p, 0), r.F())
+		v.FMOV(Ptr(p, 0), r.F())
 	} else {
 		v.FMOVQ(Ptr(p, 16*v.Index), r.F())
 	}
@@ -21,7 +21,7 @@ func (v Vec) Load(p R, r V) {
 // Store writes r to v of the slice at p.
 func (v Vec) Store(r V, p R) {
 	if v.Tail {
-		v.FMOVS(r.F(), Ptr(p, 0))
+		v.FMOV(r.F(), Ptr(p, 0))
 	} else {
 		v.FMOVQ(r.F(), Ptr(p, 16*v.Index))
 	}
@@ -30,7 +30,7 @@ func (v Vec) Store(r V, p R) {
 // FMA adds x*y to sum, rounding once.
 func (v Vec) FMA(x, y, sum V) {
 	if v.Tail {
-		v.FMADDS(x, y, sum)
+		v.FMADD(x, y, sum)
 	} else {
 		v.VFMLA(x, y, sum)
 	}
@@ -38,29 +38,30 @@ func (v Vec) FMA(x, y, sum V) {
 
 // Loop emits body over n elements of the slices at ptrs: unroll vectors at a
 // time, then one at a time, then one element at a time. It uses up n and ptrs.
-func (f *Func) Loop(n R, ptrs []R, unroll int, body func(Vec)) {
+func (f *Func) Loop(of Element, n R, ptrs []R, unroll int, body func(Vec)) {
+	lanes := of.Lanes()
 	advance := func(elements int) {
 		for _, p := range ptrs {
-			f.ADD(Imm(4*elements), p, p)
+			f.ADD(Imm(int(of)*elements), p, p)
 		}
 		f.SUB(Imm(elements), n, n)
 	}
 
-	f.CMP(Imm(4*unroll), n)
+	f.CMP(Imm(lanes*unroll), n)
 	f.BLT("single")
 	f.Label("unrolled")
 	for i := range unroll {
 		body(Vec{Func: f, Index: i})
 	}
-	advance(4 * unroll)
-	f.CMP(Imm(4*unroll), n)
+	advance(lanes * unroll)
+	f.CMP(Imm(lanes*unroll), n)
 	f.BGE("unrolled")
 
 	f.Label("single")
-	f.CMP(Imm(4), n)
+	f.CMP(Imm(lanes), n)
 	f.BLT("tail")
 	body(Vec{Func: f})
-	advance(4)
+	advance(lanes)
 	f.B("single")
 
 	f.Label("tail")

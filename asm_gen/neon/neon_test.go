@@ -20,7 +20,7 @@ func TestFile(t *testing.T) {
 	file := &File{Package: "p", Command: "go run ./neon/p"}
 	f := file.Func("halve", "func(half float32, x []float32, out *float32) (ok bool)", "halves x.")
 	n, p := f.Load("x_len", f.R()), f.Load("out", f.R())
-	f.Broadcast("half", 3)
+	f.Broadcast("half", Float32.V(3))
 	f.Label("loop")
 	f.CBNZ(n, "loop")
 	f.MOVD(p, f.Arg("ok"))
@@ -65,42 +65,59 @@ func TestGeneralRegisters(t *testing.T) {
 }
 
 // instructions has an example of each, in all of its forms.
-var instructions = map[string]func(f *Func){
-	"MOVD":  func(f *Func) { f.MOVD(R(1), R(26)); f.MOVD(Imm(0), R(1)); f.MOVD(Ptr(1, 8), R(2)) },
-	"MOVWU": func(f *Func) { f.MOVWU(Ptr(1, 4), R(2)) },
-	"ADD":   func(f *Func) { f.ADD(R(1), 2, 3); f.ADD(R(1).Times4(), 2, 3); f.ADD(Imm(4095), 2, 3) },
-	"SUB":   func(f *Func) { f.SUB(R(1), 2, 3); f.SUB(Imm(1), 2, 2) },
-	"LSL":   func(f *Func) { f.LSL(Imm(2), 1, 2) },
-	"CMP":   func(f *Func) { f.CMP(R(1), 2); f.CMP(Imm(12), 2) },
-	"TST":   func(f *Func) { f.TST(Bits(0x7fffffff), 2) },
-	"CSET":  func(f *Func) { f.CSET("GT", 1) },
-	"CINC":  func(f *Func) { f.CINC("GT", 1, 2) },
-	"B":     func(f *Func) { f.B("here") },
-	"BEQ":   func(f *Func) { f.BEQ("here") },
-	"BGE":   func(f *Func) { f.BGE("here") },
-	"BLE":   func(f *Func) { f.BLE("here") },
-	"BLT":   func(f *Func) { f.BLT("here") },
-	"CBZ":   func(f *Func) { f.CBZ(1, "here") },
-	"CBNZ":  func(f *Func) { f.CBNZ(1, "here") },
-	"RET":   func(f *Func) { f.RET() },
+var instructions = map[string]func(f *Func, of Element){
+	"MOVD":  func(f *Func, _ Element) { f.MOVD(R(1), R(26)); f.MOVD(Imm(0), R(1)); f.MOVD(Ptr(1, 8), R(2)) },
+	"MOVBU": func(f *Func, _ Element) { f.MOVBU(Ptr(1, 1), R(2)) },
+	"ADD":   func(f *Func, of Element) { f.ADD(R(1), 2, 3); f.ADD(of.Scaled(1), 2, 3); f.ADD(Imm(4095), 2, 3) },
+	"SUB":   func(f *Func, _ Element) { f.SUB(R(1), 2, 3); f.SUB(Imm(1), 2, 2) },
+	"LSL":   func(f *Func, of Element) { f.LSL(of.Shift(), 1, 2) },
+	"CMP":   func(f *Func, _ Element) { f.CMP(R(1), 2); f.CMP(Imm(12), 2) },
+	"CSET":  func(f *Func, _ Element) { f.CSET("GT", 1) },
+	"CINC":  func(f *Func, _ Element) { f.CINC("GT", 1, 2) },
+	"B":     func(f *Func, _ Element) { f.B("here") },
+	"BEQ":   func(f *Func, _ Element) { f.BEQ("here") },
+	"BGE":   func(f *Func, _ Element) { f.BGE("here") },
+	"BLE":   func(f *Func, _ Element) { f.BLE("here") },
+	"BLT":   func(f *Func, _ Element) { f.BLT("here") },
+	"CBZ":   func(f *Func, _ Element) { f.CBZ(1, "here") },
+	"CBNZ":  func(f *Func, _ Element) { f.CBNZ(1, "here") },
+	"RET":   func(f *Func, _ Element) { f.RET() },
 
-	"FMOVS": func(f *Func) {
-		f.FMOVS(Ptr(1, 4), V(2).F())
-		f.FMOVS(Index(1, 2), V(31).F())
-		f.FMOVS(V(2).F(), Ptr(1, 0))
+	"FMOV": func(f *Func, of Element) {
+		f.FMOV(Ptr(1, 8), of.V(2).F())
+		f.FMOV(of.Index(1, 2), of.V(31).F())
+		f.FMOV(of.V(2).F(), Ptr(1, 0))
 	},
-	"FMOVQ":  func(f *Func) { f.FMOVQ(Ptr(1, 112), V(2).F()); f.FMOVQ(V(2).F(), Ptr(1, 16)) },
-	"FADDS":  func(f *Func) { f.FADDS(1, 2, 3) },
-	"FMADDS": func(f *Func) { f.FMADDS(1, 2, 3) },
-	"VLD1P":  func(f *Func) { f.VLD1P(Post(1, 2), List(1, 2, 3)); f.VLD1P(Post(1, 2), V(1).S(3)) },
-	"VST1P":  func(f *Func) { f.VST1P(List(30, 31, 0), Ptr(1, 48)); f.VST1P(V(1).S(3), Post(1, 2)) },
-	"VDUP":   func(f *Func) { f.VDUP(V(1).S(3), 2) },
-	"VEOR":   func(f *Func) { f.VEOR(1, 2, 3) },
-	"VFMLA":  func(f *Func) { f.VFMLA(V(1), 2, 3); f.VFMLA(V(1).S(3), 2, 3) },
-	"VFMUL":  func(f *Func) { f.VFMUL(V(1).S(3), 2, 3) },
-	"VFADD":  func(f *Func) { f.VFADD(1, 2, 3) },
-	"VFADDP": func(f *Func) { f.VFADDP(1, 2, 3) },
+	"FMOVQ": func(f *Func, of Element) { f.FMOVQ(Ptr(1, 112), of.V(2).F()); f.FMOVQ(of.V(2).F(), Ptr(1, 16)) },
+	"FADD":  func(f *Func, of Element) { f.FADD(of.V(1), of.V(2), of.V(3)) },
+	"FMADD": func(f *Func, of Element) { f.FMADD(of.V(1), of.V(2), of.V(3)) },
+	"FCMP0": func(f *Func, of Element) { f.FCMP0(of.V(1)) },
+	"VLD1P": func(f *Func, of Element) {
+		f.VLD1P(Post(1, 2), List(of.V(1), of.V(2)))
+		f.VLD1P(Post(1, 2), of.V(1).Lane(1))
+	},
+	"VLD1RP": func(f *Func, of Element) { f.VLD1RP(Ptr(1, int(of)), List(of.V(1))) },
+	"VST1P": func(f *Func, of Element) {
+		f.VST1P(List(of.V(31), of.V(0)), Ptr(1, 32))
+		f.VST1P(of.V(1).Lane(1), Post(1, 2))
+	},
+	"VDUP":  func(f *Func, of Element) { f.VDUP(of.V(1).Lane(1), of.V(2)) },
+	"VEOR":  func(f *Func, of Element) { f.VEOR(of.V(1), of.V(2), of.V(3)) },
+	"VTRN1": func(f *Func, of Element) { f.VTRN1(of.V(1), of.V(2), of.V(3)) },
+	"VTRN2": func(f *Func, of Element) { f.VTRN2(of.V(1), of.V(2), of.V(3)) },
+	"VFMLA": func(f *Func, of Element) {
+		f.VFMLA(of.V(1), of.V(2), of.V(3))
+		f.VFMLA(of.V(1).Lane(1), of.V(2), of.V(3))
+	},
+
+	"VFMUL":   func(f *Func, of Element) { f.VFMUL(of.V(1).Lane(1), of.V(2), of.V(3)) },
+	"VFADD":   func(f *Func, of Element) { f.VFADD(of.V(1), of.V(2), of.V(3)) },
+	"VFADDP":  func(f *Func, of Element) { f.VFADDP(of.V(1), of.V(2), of.V(3)) },
+	"VFCMLT0": func(f *Func, of Element) { f.VFCMLT0(of.V(1), of.V(2)) },
+	"VBIC":    func(f *Func, of Element) { f.VBIC(of.V(1), of.V(2), of.V(3)) },
 }
+
+var elements = []Element{Float32, Float64}
 
 func TestEveryInstructionAssembles(t *testing.T) {
 	file := &File{}
@@ -113,7 +130,9 @@ func TestEveryInstructionAssembles(t *testing.T) {
 			continue // no instruction
 		}
 		if assert.Contains(t, instructions, name) {
-			instructions[name](f)
+			for _, of := range elements {
+				instructions[name](f, of)
+			}
 		}
 	}
 	assemble(t, file)
@@ -121,14 +140,16 @@ func TestEveryInstructionAssembles(t *testing.T) {
 
 func TestLoopsAssemble(t *testing.T) {
 	file := &File{}
-	f := file.Func("f", "func(x, y []float32)", "")
-	x, y := f.Load("x_base", f.R()), f.Load("y_base", f.R())
-	f.Loop(f.Load("x_len", f.R()), []R{x, y}, 3, func(v Vec) {
-		v.Load(x, 0)
-		v.FMA(0, 1, 2)
-		v.Store(2, y)
-	})
-	f.RET()
+	for _, of := range elements {
+		f := file.Func("f"+of.Type(), "func(x, y []"+of.Type()+")", "")
+		x, y := f.Load("x_base", f.R()), f.Load("y_base", f.R())
+		f.Loop(of, f.Load("x_len", f.R()), []R{x, y}, 3, func(v Vec) {
+			v.Load(x, of.V(0))
+			v.FMA(of.V(0), of.V(1), of.V(2))
+			v.Store(of.V(2), y)
+		})
+		f.RET()
+	}
 	assemble(t, file)
 }
 
@@ -150,17 +171,21 @@ var word = regexp.MustCompile(`\$0x([0-9a-f]{8}) // (.*)`)
 func TestWordsAreWhatTheirCommentsSay(t *testing.T) {
 	file := &File{}
 	f := file.Func("f", "func()", "")
-	for i := range V(32) {
-		x, y, to := i, (i+11)%32, (i+22)%32
-		for lane := range 4 {
-			f.VFMLA(x.S(lane), y, to)
-			f.VFMUL(x.S(lane), y, to)
+	for _, of := range elements {
+		for i := range 32 {
+			x, y, to := of.V(i), of.V((i+11)%32), of.V((i+22)%32)
+			for lane := range of.Lanes() {
+				f.VFMLA(x.Lane(lane), y, to)
+				f.VFMUL(x.Lane(lane), y, to)
+			}
+			f.VFADD(x, y, to)
+			f.VFADDP(x, y, to)
+			f.VFCMLT0(x, to)
+			f.VBIC(x, y, to)
 		}
-		f.VFADD(x, y, to)
-		f.VFADDP(x, y, to)
 	}
 	words := f.blocks[0].lines
-	assert.Len(t, words, 32*(4+4+1+1))
+	assert.Len(t, words, 32*(2*4+4)+32*(2*2+4))
 	for _, l := range words {
 		parts := word.FindStringSubmatch(l.operands)
 		require.NotNil(t, parts, l.operands)

@@ -43,8 +43,8 @@ func begin(s avx.Set, name, signature, doc, n string, slices ...string) (reg.Reg
 func axpy(s avx.Set) {
 	n, p := begin(s, "axpy", "func(alpha float32, x, y []float32)", "adds alpha*x to y.", "x", "x", "y")
 	alpha := s.V(14)
-	avx.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[0], x)
 		v.Load(p[1], y)
@@ -57,8 +57,8 @@ func axpy(s avx.Set) {
 func axpyTo(s avx.Set) {
 	n, p := begin(s, "axpyTo", "func(dst []float32, alpha float32, x, y []float32)", "sets dst to y + alpha*x.", "dst", "dst", "x", "y")
 	alpha := s.V(14)
-	avx.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[1], x)
 		v.Load(p[2], y)
@@ -71,8 +71,8 @@ func axpyTo(s avx.Set) {
 func scale(s avx.Set) {
 	n, p := begin(s, "scale", "func(alpha float32, x []float32)", "multiplies x by alpha.", "x", "x")
 	alpha := s.V(14)
-	avx.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Broadcast("alpha", alpha)
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x := s.V(v.Index)
 		v.Load(p[0], x)
 		VMULPS(alpha, x, x)
@@ -83,7 +83,7 @@ func scale(s avx.Set) {
 
 func binary(s avx.Set, name, doc string, op func(...operand.Op)) {
 	n, p := begin(s, name, "func(dst, x, y []float32)", doc, "dst", "dst", "x", "y")
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[1], x)
 		v.Load(p[2], y)
@@ -96,7 +96,7 @@ func binary(s avx.Set, name, doc string, op func(...operand.Op)) {
 func relu(s avx.Set) {
 	n, p := begin(s, "relu", "func(dst, x []float32)", "sets dst to max(0, x), and to NaN where x is NaN.", "dst", "dst", "x")
 	s.Zero(14)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x := s.V(v.Index)
 		v.Load(p[1], x)
 		VMAXPS(x, s.V(14), x) // NaN in x wins: the operand named first does
@@ -109,7 +109,7 @@ func reluBackward(s avx.Set) {
 	n, p := begin(s, "reluBackward", "func(dst, dy, y []float32)", "sets dst to dy, and to 0 where y <= 0.", "dst", "dst", "dy", "y")
 	s.Zero(14)
 	const notLessEqual = operand.U8(6) // true of NaN
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		dy, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[2], y)
 		v.Load(p[1], dy)
@@ -130,9 +130,9 @@ func momentum(s avx.Set) {
 		"sets d = g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).", "w", "w", "v", "g")
 	lr, mu, decay, vel, grad := s.V(10), s.V(11), s.V(12), s.V(13), s.V(14)
 	for i, param := range []string{"lr", "mu", "decay", "vel", "grad"} {
-		avx.Broadcast(param, s.V(10+i))
+		s.Broadcast(param, s.V(10+i))
 	}
-	s.Loop(n, p, 2, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 2, s.Lanes(), func(v avx.Vec) {
 		w, m, d, step := s.V(4*v.Index), s.V(4*v.Index+1), s.V(4*v.Index+2), s.V(4*v.Index+3)
 		v.Load(p[0], w)
 		v.Load(p[1], m)

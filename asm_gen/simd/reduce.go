@@ -16,7 +16,7 @@ import (
 func dot(s avx.Set) {
 	n, p := begin(s, "dot", "func(x, y []float32) float32", "returns the sum of x*y.", "x", "x", "y")
 	clear(s)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x, y := s.V(4+2*v.Index), s.V(5+2*v.Index)
 		v.Load(p[0], x)
 		v.Load(p[1], y)
@@ -31,7 +31,7 @@ func dot(s avx.Set) {
 func dot64(s avx.Set) {
 	n, p := begin(s, "dot64", "func(x, y []float32) float64", "returns the sum of x*y, in float64.", "x", "x", "y")
 	clear(s)
-	s.Loop(n, p, 4, s.Lanes/2, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes()/2, func(v avx.Vec) {
 		x, y := 4+2*v.Index, 5+2*v.Index
 		v.Load(p[0], s.Half(x))
 		v.Load(p[1], s.Half(y))
@@ -59,7 +59,7 @@ func maximum(s avx.Set) {
 		VMOVAPS(s.V(13), s.V(i))
 	}
 	nan := s.V(14)
-	s.Loop(n, p, 4, s.Lanes, func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
 		x := s.V(4 + v.Index)
 		v.Fill(p[0], s.V(13), x)
 		VMAXPS(x, s.V(v.Index), s.V(v.Index))

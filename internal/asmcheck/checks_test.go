@@ -29,7 +29,7 @@ var sets = map[string]set{
 	},
 	"NEON": {
 		arch: "arm64", vectors: 3, lanes: 4,
-		wide: regexp.MustCompile(`^[vV]\d+\.(4s|S4)$`),
+		wide: regexp.MustCompile(`^[vV]\d+\.(4s|S4|2d|D2)$`),
 	},
 }
 
@@ -157,7 +157,7 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^sgemm(?:Wide)?(\d+)(?:x(\d+))?[A-Z]`) // rows, and of a wide tile columns
+	tile   = regexp.MustCompile(`^([sd])gemm(?:Wide)?(\d+)(?:x(\d+))?[A-Z]`) // type, rows, and of a wide tile columns
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
 	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`)            // loads of A's elements
@@ -174,7 +174,7 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	if m == nil {
 		return nil
 	}
-	rows, err := strconv.Atoi(m[1])
+	rows, err := strconv.Atoi(m[2])
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -183,9 +183,12 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	for _, loop := range f.innermost() {
 		l := countK(loop, isa)
 		wrong = append(wrong, l.wrong...)
-		if m[2] != "" {
-			columns, _ := strconv.Atoi(m[2])
+		if m[3] != "" {
+			columns, _ := strconv.Atoi(m[3])
 			l.vectors = columns / isa.lanes
+			if m[1] == "d" {
+				l.vectors *= 2
+			}
 		}
 		if l.elements != rows {
 			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, rows))
@@ -198,7 +201,7 @@ func gemmLoops(s *source, f function) (wrong []string) {
 		}
 		seen[l.vectors] = true
 	}
-	if m[2] != "" {
+	if m[3] != "" {
 		return wrong
 	}
 	for v := 1; v <= isa.vectors; v++ {

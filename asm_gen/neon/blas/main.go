@@ -1,37 +1,60 @@
-// Command blas generates the float32 GEMM kernels of package blas for arm64.
+// Command blas generates the GEMM kernels of package blas for arm64, for
+// float32 or float64.
 package main
 
 import (
+	"flag"
 	"fmt"
+	"os"
 
 	"github.com/steppe-ml/steppe/asm_gen/neon"
 )
 
-// mr is the most rows of a tile. With three vectors to a row, 8 rows make 24
-// accumulators, which leaves 8 of 32 registers for the operands.
-const mr = 8
+// mr is the most rows of a tile, and mv the most vectors of a row. They make
+// 24 accumulators, which leaves 8 of 32 registers for the operands.
+const mr, mv = 8, 3
+
+// kernels is what the kernels for one type of elements are called.
+type kernels struct {
+	of                         neon.Element
+	gemm, copyRows, transposed string
+}
+
+var byBits = map[int]kernels{
+	32: {neon.Float32, "sgemm", "copyRows32NEON", "transpose32NEON"},
+	64: {neon.Float64, "dgemm", "copyRows64NEON", "transpose64NEON"},
+}
 
 func main() {
+	bits := flag.Int("float", 32, "bits of an element: 32 or 64")
 	neon.Program(func(file *neon.File) {
-		for rows := 1; rows <= mr; rows++ {
-			panel(file, rows)
+		k, ok := byBits[*bits]
+		if !ok {
+			fmt.Fprintf(os.Stderr, "asm_gen: -float %d: want 32 or 64\n", *bits)
+			os.Exit(2)
 		}
-		copyRows(file)
+		for rows := 1; rows <= mr; rows++ {
+			panel(file, fmt.Sprintf("%s%dNEON", k.gemm, rows), k.of, rows)
+		}
+		copyRows(file, k.copyRows, k.of)
+		transpose(file, k.transposed, k.of)
 	})
 }
 
-const signature = "func(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias *float32)"
+// signature is that of tile kernels, %[1]s being the type of elements.
+const signature = "func(tiles, n, k int, a *%[1]s, aRow, aCol, aTile int, b *%[1]s, bRow int, c *%[1]s, cRow int, alpha, beta %[1]s, bias, rowBias *%[1]s, relu bool)"
 
 // panel emits the kernel for tiles of a number of rows.
-func panel(file *neon.File, rows int) {
-	f := file.Func(fmt.Sprintf("sgemm%dNEON", rows), signature, fmt.Sprintf("is a tileKernel for tiles of %d rows and up to 12 columns.", rows))
+func panel(file *neon.File, name string, of neon.Element, rows int) {
+	f := file.Func(name, fmt.Sprintf(signature, of.Type()),
+		fmt.Sprintf("is a tileKernel for tiles of %d rows and up to %d columns.", rows, mv*of.Lanes()))
 	n := f.Load("n", f.R())
-	f.CMP(neon.Imm(4), n)
+	f.CMP(neon.Imm(of.Lanes()), n)
 	f.BLE("one")
-	f.CMP(neon.Imm(8), n)
+	f.CMP(neon.Imm(2*of.Lanes()), n)
 	f.BLE("two")
-	for _, vectors := range []int{3, 2, 1} {
-		f.Scope(func() { newTile(f, rows, vectors).loop(n) })
+	for v := mv; v > 0; v-- {
+		f.Scope(func() { newTile(f, of, rows, v).loop(n) })
 	}
 }
 
@@ -39,29 +62,31 @@ func panel(file *neon.File, rows int) {
 // that ragged columns are met by entering a row at several columns:
 //
 //   - Two or three vectors: at column 0, and for the last vector at column
-//     n-4. It may overlap the one before it; what they share, they share to
+//     n-lanes. It may overlap the one before it; what they share, they share to
 //     the bit.
 //   - One vector: lane j at column min(j, n-1).
 type tile struct {
 	*neon.Func
+	neon.Element
 	rows, vectors int
 	label         string // of the code being emitted, unique in the function
 
 	a          []neon.R // A's rows
-	l, aCol, k neon.R   // the column of A (in floats), its stride, and how many are left
+	l, aCol, k neon.R   // the column of A (in elements), its stride, and how many are left
 	c          neon.R   // the tile of C
 	bRow, cRow neon.R   // in bytes
+	rowBias    neon.R   // of the tile, or 0
 	enter      []neon.R // the columns, after 0, at which a row is entered
 	at         []neon.R // pointers to all of them, in the row at hand
 }
 
-func newTile(f *neon.Func, rows, vectors int) tile {
-	t := tile{Func: f, rows: rows, vectors: vectors, label: [...]string{1: "one", 2: "two", 3: "three"}[vectors]}
+func newTile(f *neon.Func, of neon.Element, rows, vectors int) tile {
+	t := tile{Func: f, Element: of, rows: rows, vectors: vectors, label: [...]string{1: "one", 2: "two", 3: "three"}[vectors]}
 	t.a, t.l, t.aCol, t.k = f.Rs(rows), f.R(), f.R(), f.R()
-	t.c, t.bRow, t.cRow = f.R(), f.R(), f.R()
+	t.c, t.bRow, t.cRow, t.rowBias = f.R(), f.R(), f.R(), f.R()
 	entries := 2
 	if vectors == 1 {
-		entries = 4
+		entries = of.Lanes()
 	}
 	t.enter, t.at = f.Rs(entries-1), f.Rs(entries)
 	return t
@@ -69,9 +94,9 @@ func newTile(f *neon.Func, rows, vectors int) tile {
 
 // Of the vector registers, the accumulators come first, row by row, then B's
 // row, then what is left.
-func (t tile) acc(i, v int) neon.V { return neon.V(i*t.vectors + v) }
-func (t tile) b(v int) neon.V      { return neon.V(24 + v) }
-func (t tile) spare(i int) neon.V  { return neon.V(27 + i%5) }
+func (t tile) acc(i, v int) neon.V { return t.V(i*t.vectors + v) }
+func (t tile) b(v int) neon.V      { return t.V(24 + v) }
+func (t tile) spare(i int) neon.V  { return t.V(27 + i%5) }
 
 // loop emits the loop over tiles, one below the other, and returns.
 func (t tile) loop(n neon.R) {
@@ -79,13 +104,14 @@ func (t tile) loop(n neon.R) {
 	t.columns(n)
 	tiles := t.Load("tiles", t.R())
 	t.Load("c", t.c)
-	t.LSL(neon.Imm(2), t.Load("bRow", t.bRow), t.bRow)
-	t.LSL(neon.Imm(2), t.Load("cRow", t.cRow), t.cRow)
+	t.LSL(t.Shift(), t.Load("bRow", t.bRow), t.bRow)
+	t.LSL(t.Shift(), t.Load("cRow", t.cRow), t.cRow)
+	t.Load("rowBias", t.rowBias)
 	t.Load("aCol", t.aCol)
 	t.Load("a", t.a[0])
 	aRow := t.Load("aRow", t.at[0])
 	for i := 1; i < t.rows; i++ {
-		t.ADD(aRow.Times4(), t.a[i-1], t.a[i])
+		t.ADD(t.Scaled(aRow), t.a[i-1], t.a[i])
 	}
 
 	t.Label(t.label + "Tile")
@@ -93,7 +119,7 @@ func (t tile) loop(n neon.R) {
 	t.finish()
 	aTile := t.Load("aTile", t.at[0])
 	for _, a := range t.a {
-		t.ADD(aTile.Times4(), a, a)
+		t.ADD(t.Scaled(aTile), a, a)
 	}
 	t.SUB(neon.Imm(1), tiles, tiles)
 	t.CBNZ(tiles, t.label+"Tile")
@@ -104,7 +130,7 @@ func (t tile) loop(n neon.R) {
 // the one before it, unless n ends there.
 func (t tile) columns(n neon.R) {
 	if t.vectors > 1 {
-		t.SUB(neon.Imm(4), n, t.enter[0])
+		t.SUB(neon.Imm(t.Lanes()), n, t.enter[0])
 		return
 	}
 	t.CMP(neon.Imm(1), n)
@@ -118,7 +144,7 @@ func (t tile) columns(n neon.R) {
 // begin enters the row at t.at[0].
 func (t tile) begin() {
 	for j, column := range t.enter {
-		t.ADD(column.Times4(), t.at[0], t.at[j+1])
+		t.ADD(t.Scaled(column), t.at[0], t.at[j+1])
 	}
 }
 
@@ -128,7 +154,7 @@ func (t tile) begin() {
 func (t tile) row(stride neon.R, register func(v int) neon.V, move func(memory, registers neon.Operand)) {
 	if t.vectors == 1 {
 		for j := len(t.at) - 1; j >= 0; j-- {
-			move(neon.Post(t.at[j], stride), register(0).S(j))
+			move(neon.Post(t.at[j], stride), register(0).Lane(j))
 		}
 		return
 	}
@@ -163,9 +189,9 @@ func (t tile) multiply() {
 	}
 	for i, row := range t.a {
 		element := t.spare(i)
-		t.FMOVS(neon.Index(row, t.l), element.F())
+		t.FMOV(t.Index(row, t.l), element.F())
 		for v := range t.vectors {
-			t.VFMLA(element.S(0), t.b(v), t.acc(i, v))
+			t.VFMLA(element.Lane(0), t.b(v), t.acc(i, v))
 		}
 	}
 	t.ADD(t.aCol, t.l, t.l)
@@ -174,24 +200,22 @@ func (t tile) multiply() {
 	t.Label(t.label + "Summed")
 }
 
-// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias unless that is
-// nil, and moves C to the next tile.
+// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias and + rowBias
+// unless they are nil, cut off at 0 if relu, and moves C to the next tile.
 func (t tile) finish() {
 	alpha, beta := t.spare(0), t.spare(0)
-	t.FMOVS(t.Arg("alpha"), alpha.F())
-	t.each(func(i, v int) { t.VFMUL(alpha.S(0), t.acc(i, v), t.acc(i, v)) })
+	t.FMOV(t.Arg("alpha"), alpha.F())
+	t.each(func(i, v int) { t.VFMUL(alpha.Lane(0), t.acc(i, v), t.acc(i, v)) })
 
-	bits := t.at[0]
-	t.MOVWU(t.Arg("beta"), bits)
-	t.TST(neon.Bits(0x7fffffff), bits) // without the sign: -0 is 0
+	t.FMOV(t.Arg("beta"), beta.F())
+	t.FCMP0(beta) // -0 is 0
 	t.BEQ(t.label + "Overwrite")
-	t.FMOVS(t.Arg("beta"), beta.F())
 	t.MOVD(t.c, t.at[0])
 	t.begin()
 	for i := range t.rows {
 		t.row(t.cRow, t.b, t.VLD1P)
 		for v := range t.vectors {
-			t.VFMLA(beta.S(0), t.b(v), t.acc(i, v))
+			t.VFMLA(beta.Lane(0), t.b(v), t.acc(i, v))
 		}
 	}
 	t.Label(t.label + "Overwrite")
@@ -201,6 +225,25 @@ func (t tile) finish() {
 	t.row(t.cRow, t.b, t.VLD1P)
 	t.each(func(i, v int) { t.VFADD(t.b(v), t.acc(i, v), t.acc(i, v)) })
 	t.Label(t.label + "Unbiased")
+
+	t.CBZ(t.rowBias, t.label+"RowsUnbiased")
+	for i := range t.rows {
+		t.VLD1RP(neon.Ptr(t.rowBias, int(t.Element)), neon.List(t.spare(i)))
+		for v := range t.vectors {
+			t.VFADD(t.spare(i), t.acc(i, v), t.acc(i, v))
+		}
+	}
+	t.Label(t.label + "RowsUnbiased")
+
+	relu := t.at[0]
+	t.MOVBU(t.Arg("relu"), relu)
+	t.CBZ(relu, t.label+"Store")
+	t.each(func(i, v int) { // not FMAX, which would make +0 of -0
+		negative := t.b(v)
+		t.VFCMLT0(t.acc(i, v), negative)
+		t.VBIC(negative, t.acc(i, v), t.acc(i, v))
+	})
+	t.Label(t.label + "Store")
 
 	t.MOVD(t.c, t.at[0])
 	t.begin()

@@ -3,6 +3,9 @@ package main
 
 import "github.com/steppe-ml/steppe/asm_gen/neon"
 
+// of is what the kernels' vectors hold.
+const of = neon.Float32
+
 func main() {
 	neon.Program(func(file *neon.File) {
 		axpy(file)
@@ -15,10 +18,10 @@ func axpy(file *neon.File) {
 	f := file.Func("axpyNEON", "func(alpha float32, x, y []float32)", "adds alpha*x to y.")
 	n := f.Load("x_len", f.R())
 	p := []neon.R{f.Load("x_base", f.R()), f.Load("y_base", f.R())}
-	const alpha = neon.V(31)
+	alpha := of.V(31)
 	f.Broadcast("alpha", alpha)
-	f.Loop(n, p, 4, func(v neon.Vec) {
-		x, y := neon.V(2*v.Index), neon.V(2*v.Index+1)
+	f.Loop(of, n, p, 4, func(v neon.Vec) {
+		x, y := of.V(2*v.Index), of.V(2*v.Index+1)
 		v.Load(p[0], x)
 		v.Load(p[1], y)
 		v.FMA(x, alpha, y)
@@ -34,13 +37,14 @@ func dot(file *neon.File) {
 	f := file.Func("dotNEON", "func(x, y []float32) float32", "returns the sum of x*y.")
 	n := f.Load("x_len", f.R())
 	p := []neon.R{f.Load("x_base", f.R()), f.Load("y_base", f.R())}
-	const accumulators, tail = 8, neon.V(8)
-	for i := range tail {
-		f.Zero(i)
+	const accumulators = 8
+	for i := range accumulators {
+		f.Zero(of.V(i))
 	}
+	tail := of.V(accumulators)
 	f.Zero(tail)
-	f.Loop(n, p, accumulators, func(v neon.Vec) {
-		x, y, sum := neon.V(16+2*v.Index), neon.V(17+2*v.Index), neon.V(v.Index)
+	f.Loop(of, n, p, accumulators, func(v neon.Vec) {
+		x, y, sum := of.V(16+2*v.Index), of.V(17+2*v.Index), of.V(v.Index)
 		if v.Tail {
 			sum = tail
 		}
@@ -49,14 +53,15 @@ func dot(file *neon.File) {
 		v.FMA(x, y, sum)
 	})
 	for stride := 1; stride < accumulators; stride *= 2 {
-		for i := neon.V(0); i < accumulators; i += neon.V(2 * stride) {
-			f.VFADD(i+neon.V(stride), i, i)
+		for i := 0; i < accumulators; i += 2 * stride {
+			f.VFADD(of.V(i+stride), of.V(i), of.V(i))
 		}
 	}
-	f.VFADDP(0, 0, 0)
-	f.VFADDP(0, 0, 0)
-	f.FADDS(tail, 0, 0)
-	f.FMOVS(neon.V(0).F(), f.Arg("ret"))
+	sum := of.V(0)
+	f.VFADDP(sum, sum, sum)
+	f.VFADDP(sum, sum, sum)
+	f.FADD(tail, sum, sum)
+	f.FMOV(sum.F(), f.Arg("ret"))
 	f.RET()
 }
 
@@ -65,12 +70,12 @@ func dot(file *neon.File) {
 func peak(file *neon.File) {
 	f := file.Func("peakNEON", "func(iterations int)", "runs 24 vector FMAs of float32 an iteration, independent of each other.")
 	n := f.Load("iterations", f.R())
-	for i := range neon.V(26) {
-		f.Zero(i)
+	for i := range 26 {
+		f.Zero(of.V(i))
 	}
 	f.Label("loop")
-	for i := range neon.V(24) {
-		f.VFMLA(neon.V(24), neon.V(25), i)
+	for i := range 24 {
+		f.VFMLA(of.V(24), of.V(25), of.V(i))
 	}
 	f.SUB(neon.Imm(1), n, n)
 	f.CBNZ(n, "loop")

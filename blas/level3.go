@@ -1,6 +1,12 @@
 package blas
 
-import "gonum.org/v1/gonum/blas"
+import (
+	"sync"
+
+	"gonum.org/v1/gonum/blas"
+
+	"github.com/steppe-ml/steppe/internal/parallel"
+)
 
 // Transpose says whether an operand is used as it is or transposed. It is
 // gonum's type.
@@ -20,6 +26,15 @@ const (
 // Inf in A or B reach C even where they meet a zero. Small products run on the
 // caller alone, larger ones on all cores; the result is the same, bit for bit.
 func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	gemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+// Dgemm is Sgemm for float64.
+func Dgemm(tA, tB Transpose, m, n, k int, alpha float64, a []float64, lda int, b []float64, ldb int, beta float64, c []float64, ldc int) {
+	gemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
+func gemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
 	transA, transB := isTrans(tA), isTrans(tB)
 	if m < 0 {
 		panic("blas: m < 0")
@@ -53,25 +68,51 @@ func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b
 	if len(c) < (m-1)*ldc+n {
 		panic("blas: insufficient length of c")
 	}
-	if (alpha == 0 || k == 0) && beta == 1 {
+	if alpha == 0 {
+		k = 0 // A and B are not read
+	}
+	if k == 0 && beta == 1 {
 		return
 	}
 
-	A := Mat{Data: a, Rows: rowsA, Cols: colsA, RowStride: lda, ColStride: 1}
-	B := Mat{Data: b, Rows: rowsB, Cols: colsB, RowStride: ldb, ColStride: 1}
-	if transA {
-		A = A.T()
+	o := operation[T]{table: active[T](), m: m, n: n, k: k, c: view[T]{&c[0], ldc, 1}, alpha: alpha, beta: beta}
+	if k > 0 {
+		o.a, o.b = stored(a, lda, transA), stored(b, ldb, transB)
 	}
-	if transB {
-		B = B.T()
+	if o.work() < o.aloneBelow {
+		o.run(nil)
+	} else {
+		team, release := everybody()
+		o.run(team)
+		release()
 	}
-	o := operation{
-		table: active(),
-		m:     m, n: n, k: k,
-		a: A.view(), b: B.view(), c: view{&c[0], ldc, 1},
-		alpha: alpha, beta: beta,
+}
+
+// stored returns the view of an operand that is stored with leading dimension
+// ld, transposed or not.
+func stored[T Float](data []T, ld int, trans bool) view[T] {
+	if trans {
+		return view[T]{&data[0], 1, ld}
 	}
-	o.run(nil, true)
+	return view[T]{&data[0], ld, 1}
+}
+
+// crew is the team of all cores, for callers who bring none.
+var crew struct {
+	sync.Mutex
+	team *parallel.Team
+}
+
+// everybody returns the team of all cores, to be released, or no team where it
+// is busy for another caller: who are several have as many cores between them.
+func everybody() (team *parallel.Team, release func()) {
+	if !crew.TryLock() {
+		return nil, func() {}
+	}
+	if workers := parallel.DefaultWorkers(); crew.team.Workers() != workers {
+		crew.team = parallel.NewTeam(workers)
+	}
+	return crew.team, crew.Unlock
 }
 
 func isTrans(t Transpose) bool {

@@ -2,6 +2,7 @@ package blas
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -12,37 +13,39 @@ import (
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
 
-func TestSgemmAgainstOracle(t *testing.T) {
+func TestGemmAgainstOracle(t *testing.T) { eachFloat(t, testGemm[float32], testGemm[float64]) }
+
+func testGemm[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		setTable(t, tinyBlocks)
+		setTable(t, tinyBlocks[T])
 		r := rand.New(rand.NewPCG(3, 3))
 		for _, tA := range []Transpose{NoTrans, Trans, ConjTrans} {
 			for _, tB := range []Transpose{NoTrans, Trans, ConjTrans} {
-				for _, alpha := range []float32{0, 1, -0.5} {
-					for _, beta := range []float32{0, 1, 2.5} {
+				for _, alpha := range []T{0, 1, -0.5} {
+					for _, beta := range []T{0, 1, 2.5} {
 						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}} {
 							m, n, k := size[0], size[1], size[2]
 							gap := 1 + r.IntN(3)
-							a := layout(normal(r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
-							b := layout(normal(r, extent(k, n, tB != NoTrans, gap)), k, n, tB != NoTrans, gap)
-							c := layout(normal(r, extent(m, n, false, gap)), m, n, false, gap)
+							a := layout(normal[T](r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
+							b := layout(normal[T](r, extent(k, n, tB != NoTrans, gap)), k, n, tB != NoTrans, gap)
+							c := layout(normal[T](r, extent(m, n, false, gap)), m, n, false, gap)
 							old := make([]float64, m*n)
 							for i := range old {
 								old[i] = c.get(i/n, i%n)
 							}
 							if beta == 0 {
 								for i := range c.Data {
-									c.Data[i] = nan
+									c.Data[i] = T(math.NaN())
 								}
 							}
 							if alpha == 0 && k > 0 {
-								a.Data[0], b.Data[0] = nan, inf
+								a.Data[0], b.Data[0] = T(math.NaN()), T(math.Inf(1))
 							}
-							Sgemm(tA, tB, m, n, k, alpha, a.Data, max(1, a.RowStride*a.ColStride), b.Data, max(1, b.RowStride*b.ColStride), beta, c.Data, c.RowStride)
+							publicGemm[T]()(tA, tB, m, n, k, alpha, a.Data, max(1, a.RowStride*a.ColStride), b.Data, max(1, b.RowStride*b.ColStride), beta, c.Data, c.RowStride)
 							if alpha == 0 {
-								a, b = layout(nil, m, 0, false, 0), layout(nil, 0, n, false, 0)
+								a, b = layout[T](nil, m, 0, false, 0), layout[T](nil, 0, n, false, 0)
 							}
-							requireProduct(t, c, a, b, old, float64(alpha), float64(beta), nil, 1)
+							requireProduct(t, c, a, b, old, float64(alpha), float64(beta), Options[T]{}, 1)
 						}
 					}
 				}
@@ -51,13 +54,28 @@ func TestSgemmAgainstOracle(t *testing.T) {
 	})
 }
 
-func TestSgemmPanicsLikeGonum(t *testing.T) {
+type gemmFunc[T Float] = func(tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int)
+
+// publicGemm is Sgemm or Dgemm.
+func publicGemm[T Float]() gemmFunc[T] {
+	if f, ok := any(Sgemm).(gemmFunc[T]); ok {
+		return f
+	}
+	return any(Dgemm).(gemmFunc[T])
+}
+
+func TestGemmPanicsLikeGonum(t *testing.T) {
+	t.Run("float32", func(t *testing.T) { testPanics(t, Sgemm, gonum.Implementation{}.Sgemm) })
+	t.Run("float64", func(t *testing.T) { testPanics(t, Dgemm, gonum.Implementation{}.Dgemm) })
+}
+
+func testPanics[T Float](t *testing.T, ours, gonums gemmFunc[T]) {
 	type call struct {
 		tA, tB         Transpose
 		m, n, k        int
 		a, lda, b, ldb int // a, b and c are lengths
 		c, ldc         int
-		alpha, beta    float32
+		alpha, beta    T
 	}
 	good := call{NoTrans, NoTrans, 3, 4, 5, 15, 5, 20, 4, 12, 4, 1, 0}
 	changes := map[string]func(*call){
@@ -84,16 +102,16 @@ func TestSgemmPanicsLikeGonum(t *testing.T) {
 		"alpha zero":  func(c *call) { c.alpha, c.a = 0, 3 },
 		"nothing":     func(c *call) { c.alpha, c.beta, c.c = 0, 1, 0 },
 	}
-	result := func(sgemm func(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int), c call) (r any) {
+	result := func(gemm gemmFunc[T], c call) (r any) {
 		defer func() { r = recover() }()
-		sgemm(c.tA, c.tB, c.m, c.n, c.k, c.alpha, make([]float32, c.a), c.lda, make([]float32, c.b), c.ldb, c.beta, make([]float32, c.c), c.ldc)
+		gemm(c.tA, c.tB, c.m, c.n, c.k, c.alpha, make([]T, c.a), c.lda, make([]T, c.b), c.ldb, c.beta, make([]T, c.c), c.ldc)
 		return nil
 	}
 	for name, change := range changes {
 		c := good
 		change(&c)
-		want := result(gonum.Implementation{}.Sgemm, c)
-		assert.Equal(t, want, result(Sgemm, c), name)
+		want := result(gonums, c)
+		assert.Equal(t, want, result(ours, c), name)
 		assert.Equal(t, name == "good" || name == "m zero" || name == "n zero" || name == "k zero", want == nil, name)
 	}
 }
@@ -101,7 +119,7 @@ func TestSgemmPanicsLikeGonum(t *testing.T) {
 func TestSgemmFromManyGoroutines(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	const n = 150
-	a, b := normal(r, n*n), normal(r, n*n)
+	a, b := normal[float32](r, n*n), normal[float32](r, n*n)
 	want := make([]float32, n*n)
 	Sgemm(NoTrans, Trans, n, n, n, 1, a, n, b, n, 0, want, n)
 	results := make(chan []float32)

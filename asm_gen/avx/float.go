@@ -1,0 +1,74 @@
+package avx
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// These are the instructions that have one form for float32 and one for
+// float64, named without the P and the S or D of Intel's names.
+
+func (s Set) VFMADD231(ops ...operand.Op) { s.choose(VFMADD231PS, VFMADD231PD)(ops...) }
+func (s Set) VMUL(ops ...operand.Op)      { s.choose(VMULPS, VMULPD)(ops...) }
+func (s Set) VADD(ops ...operand.Op)      { s.choose(VADDPS, VADDPD)(ops...) }
+func (s Set) VMAX(ops ...operand.Op)      { s.choose(VMAXPS, VMAXPD)(ops...) }
+func (s Set) VMOVU(ops ...operand.Op)     { s.choose(VMOVUPS, VMOVUPD)(ops...) }
+func (s Set) VBROADCAST(m operand.Mem, r reg.Register) {
+	s.choose(VBROADCASTSS, VBROADCASTSD)(m, r)
+}
+
+// VMOVUZ loads the lanes of a mask, and clears the others.
+func (s Set) VMOVUZ(m operand.Mem, mask, r reg.Register) {
+	if s.Float == 64 {
+		VMOVUPD_Z(m, mask, r)
+	} else {
+		VMOVUPS_Z(m, mask, r)
+	}
+}
+
+// VMASKMOV is AVX2's load or store of the lanes of a mask.
+func (s Set) VMASKMOV(from, mask, to operand.Op) {
+	if s.Float == 64 {
+		VMASKMOVPD(from, mask, to)
+	} else {
+		VMASKMOVPS(from, mask, to)
+	}
+}
+
+func (s Set) choose(float32s, float64s func(...operand.Op)) func(...operand.Op) {
+	if s.Float == 64 {
+		return float64s
+	}
+	return float32s
+}
+
+// TestOne sets the flags as a comparison of a parameter with 1 does.
+func (s Set) TestOne(param operand.Mem) {
+	if s.Float == 64 {
+		one := GP64()
+		MOVQ(operand.U64(0x3ff0000000000000), one)
+		CMPQ(param, one)
+	} else {
+		CMPL(param, operand.U32(0x3f800000))
+	}
+}
+
+// TestZero sets the flags as a comparison of a parameter with 0 does, which
+// equals -0.
+func (s Set) TestZero(param operand.Mem) {
+	if s.Float == 64 {
+		bits := GP64()
+		MOVQ(param, bits)
+		SHLQ(operand.U8(1), bits)
+	} else {
+		bits := GP32()
+		MOVL(param, bits)
+		SHLL(operand.U8(1), bits)
+	}
+}
+
+// BytesOf turns a count of elements into bytes.
+func (s Set) BytesOf(count reg.Register) {
+	SHLQ(operand.U8(map[int]int{32: 2, 64: 3}[s.Float]), count)
+}
