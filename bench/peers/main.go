@@ -1,5 +1,5 @@
-// Command peers compares blas.MatMul with other libraries' SGEMM, each in a
-// process of its own, in alternating rounds. README.md says how, and how to
+// Command peers compares blas.MatMul with other libraries' matrix products, each
+// in a process of its own, in alternating rounds. README.md says how, and how to
 // read the table.
 package main
 
@@ -26,6 +26,7 @@ type options struct {
 	strict   bool // the peers were named: each of them must be there
 	workers  int
 	dtype    string
+	entry    string // of our side
 	rounds   int
 	budget   time.Duration
 	markdown bool
@@ -55,7 +56,8 @@ func parse(args []string, usage io.Writer) (opt options, err error) {
 	shapes := flags.String("shapes", "", `shapes to measure instead, "m x n x k[,...]", with tA or tB or both behind a shape`)
 	names := flags.String("peers", "", "peers to measure beside ours: "+strings.Join(peerNames(peers), ",")+" (default all that are here)")
 	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
-	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, of which there is one: "+protocol.Float32)
+	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64)
+	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "what of ours to call: matmul is MatMul, blas is Sgemm or Dgemm")
 	flags.IntVar(&opt.rounds, "rounds", 10, "rounds, in each of which each peer is measured once")
 	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
@@ -67,6 +69,8 @@ func parse(args []string, usage io.Writer) (opt options, err error) {
 	switch {
 	case flags.NArg() > 0:
 		return opt, fmt.Errorf("what is %q?", flags.Arg(0))
+	case opt.entry != protocol.EntryMatMul && opt.entry != protocol.EntryBLAS:
+		return opt, fmt.Errorf("--entry: there is no %q, only %s and %s", opt.entry, protocol.EntryMatMul, protocol.EntryBLAS)
 	case opt.rounds < 1:
 		return opt, fmt.Errorf("--rounds %d, want at least 1", opt.rounds)
 	}

@@ -19,9 +19,9 @@ type peer struct {
 
 // The peers that the table's arithmetic knows by name.
 const (
-	ours      = "ours"
-	oursAVX2  = "ours-avx2"
-	oursAlone = "ours-alone"
+	ours     = "ours"
+	oursAVX2 = "ours-avx2"
+	oursOne  = "ours-1"
 )
 
 var peers = []peer{
@@ -30,7 +30,7 @@ var peers = []peer{
 		supported := simd.Supported()
 		return slices.Contains(supported, simd.AVX2) && supported[len(supported)-1] != simd.AVX2
 	}},
-	{name: oursAlone, program: "steppe", own: true, workers: 1, when: func(workers int) bool { return workers > 1 }},
+	{name: oursOne, program: "steppe", own: true, workers: 1, when: func(workers int) bool { return workers > 1 }},
 	{name: "openblas", program: "openblas", library: "openblas"},
 	{name: "blis", program: "blis", library: "blis"},
 	{name: "onednn", program: "onednn", library: "dnnl"},

@@ -13,12 +13,13 @@ import (
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 	"github.com/steppe-ml/steppe/bench/peers/stats"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // known is a report of made-up times, in milliseconds by round, of products
 // that are a million operations.
 func known(workers int, square bool, times map[string][]float64) (*Report, *Row) {
-	r := &Report{Workers: workers, Rounds: 3, Dtype: "f32", Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
+	r := &Report{Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
 	row := &Row{Suite: "made up", Shape: protocol.Shape{M: 50, N: 100, K: 100}, Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}
 	if square {
 		row.Shape = protocol.Shape{M: 100, N: 100, K: 100}
@@ -77,9 +78,9 @@ func TestShapesBelowTheirFloorsAreMarked(t *testing.T) {
 		{"skinny, 0.9", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, nil},
 		{"skinny, 0.8", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {8, 8, 8}}, []string{"0.85 of best"}},
 		{"square, 0.9", 1, true, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, []string{"0.93 of best"}},
-		{"square, two workers, 0.5", 2, true, map[string][]float64{ours: {10, 10, 10}, "blis": {5, 5, 5}, oursAlone: {11, 9, 11}}, nil},
-		{"as fast as alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursAlone: {9.97, 9.98, 9.99}}, nil},
-		{"slower than alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursAlone: {9, 9, 9}}, []string{"our one core"}},
+		{"square, two workers, 0.5", 2, true, map[string][]float64{ours: {10, 10, 10}, "blis": {5, 5, 5}, oursOne: {11, 9, 11}}, nil},
+		{"as fast as alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursOne: {9.97, 9.98, 9.99}}, nil},
+		{"slower than alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursOne: {9, 9, 9}}, []string{"our one core"}},
 		{"ours are no rivals", 1, true, map[string][]float64{ours: {10, 10, 10}, oursAVX2: {5, 5, 5}, "blis": {10, 10, 10}}, nil},
 	} {
 		_, row := known(c.workers, c.square, c.times)
@@ -139,6 +140,31 @@ func TestTable(t *testing.T) {
 	assert.Equal(t, 15, columns, "of 14 columns")
 }
 
+func TestTheReportSaysWhatWasMeasured(t *testing.T) {
+	r, _ := known(2, false, map[string][]float64{ours: {4, 4, 4}, oursOne: {8, 8, 8}})
+	text := r.render(false)
+	assert.Contains(t, text, "C = A*B, f32, ours by blas.MatMul, 2 workers")
+	assert.Regexp(t, `f32, m x n x k +ours +ours-1 +ceiling +/ours-1 +best`, text)
+	assert.Contains(t, text, "GFLOP/s a core in f32")
+
+	r.Entry = protocol.EntryBLAS
+	assert.Contains(t, r.render(false), "f32, ours by blas.Sgemm,")
+	r.Dtype = protocol.Float64
+	text = r.render(false)
+	assert.Contains(t, text, "f64, ours by blas.Dgemm,")
+	assert.Contains(t, text, "f64, m x n x k")
+	assert.Contains(t, text, "GFLOP/s a core in f64")
+}
+
+func TestCeilingOfFloat64(t *testing.T) {
+	want := 50.0
+	if len(simd.Supported()) == 1 {
+		want = 100 // plain Go
+	}
+	assert.Equal(t, want, ceiling(protocol.Float64, 100))
+	assert.Equal(t, 100.0, ceiling(protocol.Float32, 100))
+}
+
 func TestReportsAreJSON(t *testing.T) {
 	r, row := known(1, false, map[string][]float64{ours: {4, 4, 4}, "blis": {3, 3, 3}})
 	data, err := json.Marshal(r)
@@ -190,15 +216,23 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, protocol.Job{Dtype: "f32", Shape: protocol.Shape{M: 1, N: 2, K: 3}, Workers: 2, Budget: 20 * time.Millisecond},
 		opt.job(protocol.Shape{M: 1, N: 2, K: 3}))
 
+	opt, err = parse(strings.Fields("--dtype f64 --entry blas --workers 2 --peers ours-1"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, protocol.Float64, opt.job(protocol.Shape{M: 1, N: 2, K: 3}).Dtype)
+	assert.Equal(t, protocol.EntryBLAS, opt.entry)
+	assert.Equal(t, []string{ours, oursOne}, peerNames(opt.peers))
+	assert.Equal(t, 1, opt.peers[1].workers)
+
 	opt, err = parse(nil, io.Discard)
 	require.NoError(t, err)
-	assert.NotContains(t, peerNames(opt.peers), oursAlone, "the same as ours")
+	assert.Equal(t, protocol.EntryMatMul, opt.entry)
+	assert.NotContains(t, peerNames(opt.peers), oursOne, "the same as ours")
 	assert.Equal(t, ours, opt.peers[0].name)
 	assert.Len(t, opt.suites, 2)
 
 	opt, err = parse([]string{"--shapes", "7x8x9tA, 1 x 2 x 3", "--workers", "2"}, io.Discard)
 	require.NoError(t, err)
-	assert.Contains(t, peerNames(opt.peers), oursAlone)
+	assert.Contains(t, peerNames(opt.peers), oursOne)
 	require.Len(t, opt.suites, 1)
 	assert.Len(t, opt.suites[0].shapes, 2)
 
@@ -206,7 +240,8 @@ func TestFlags(t *testing.T) {
 		"--suite round":   "round",
 		"--peers mkl":     "mkl",
 		"--shapes 1x2":    "1x2",
-		"--dtype f64":     "f64",
+		"--dtype f16":     "f16",
+		"--entry sgemm":   "sgemm",
 		"--workers 0":     "0 workers",
 		"--budget 0":      "budget",
 		"--rounds 0":      "--rounds 0",
@@ -219,9 +254,9 @@ func TestFlags(t *testing.T) {
 }
 
 func TestEnvironmentIsOfTheProgramAlone(t *testing.T) {
-	env := environment([]string{"PATH=/bin", "OMP_WAIT_POLICY=active", "OPENBLAS_CORETYPE=Haswell", "STEPPE_SIMD=generic", "GOMAXPROCS=1", "HOME=/"},
-		peer{env: []string{"STEPPE_SIMD=avx2"}}, 2)
-	assert.Equal(t, []string{"PATH=/bin", "HOME=/", "OPENBLAS_NUM_THREADS=2", "OMP_NUM_THREADS=2", "BLIS_NUM_THREADS=2", "STEPPE_SIMD=avx2"}, env)
+	env := environment([]string{"PATH=/bin", "OMP_WAIT_POLICY=active", "OPENBLAS_CORETYPE=Haswell", "STEPPE_SIMD=generic", "GOMAXPROCS=1", "PEERS_ENTRY=matmul", "HOME=/"},
+		peer{env: []string{"STEPPE_SIMD=avx2"}}, options{workers: 2, entry: protocol.EntryBLAS})
+	assert.Equal(t, []string{"PATH=/bin", "HOME=/", "OPENBLAS_NUM_THREADS=2", "OMP_NUM_THREADS=2", "BLIS_NUM_THREADS=2", "PEERS_ENTRY=blas", "STEPPE_SIMD=avx2"}, env)
 }
 
 func TestLoadedLibrariesAreChecked(t *testing.T) {

@@ -30,7 +30,7 @@ type process struct {
 func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (all []*process, leftOut []string, err error) {
 	for _, p := range opt.peers {
 		fmt.Fprintf(stderr, "building %s\n", p.name)
-		child, err := start(ctx, p, opt.workers, dir, stderr)
+		child, err := start(ctx, p, opt, dir, stderr)
 		switch {
 		case err == nil:
 			all = append(all, child)
@@ -47,13 +47,13 @@ func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (a
 	return all, leftOut, nil
 }
 
-func start(ctx context.Context, p peer, workers int, dir string, stderr io.Writer) (*process, error) {
+func start(ctx context.Context, p peer, opt options, dir string, stderr io.Writer) (*process, error) {
 	program, err := build(ctx, p.program, dir)
 	if err != nil {
 		return nil, err
 	}
 	child := &process{peer: p, command: exec.CommandContext(ctx, program)}
-	child.command.Env = environment(os.Environ(), p, workers)
+	child.command.Env = environment(os.Environ(), p, opt)
 	child.command.Stderr = stderr
 	if child.in, err = child.command.StdinPipe(); err != nil {
 		return nil, err
@@ -92,21 +92,22 @@ func build(ctx context.Context, program, dir string) (file string, err error) {
 	return file, nil
 }
 
-// settings are the variables that a library would listen to, or Go.
-var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE)`)
+// settings are the variables that a library would listen to, or Go, or a child.
+var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE|PEERS)`)
 
 // environment returns the environment of a peer's process: that of this one
 // without settings, but with the number of threads for libraries that start
-// them early, and what the peer is set to.
-func environment(inherited []string, p peer, workers int) (env []string) {
+// them early, our entry, and what the peer is set to.
+func environment(inherited []string, p peer, opt options) (env []string) {
 	for _, v := range inherited {
 		if !settings.MatchString(v) {
 			env = append(env, v)
 		}
 	}
 	for _, v := range []string{"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS"} {
-		env = append(env, v+"="+strconv.Itoa(workers))
+		env = append(env, v+"="+strconv.Itoa(opt.workers))
 	}
+	env = append(env, protocol.EntryVar+"="+opt.entry)
 	return append(env, p.env...)
 }
 

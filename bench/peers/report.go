@@ -25,6 +25,7 @@ type Report struct {
 	System    string        `json:"system"`
 	Revision  string        `json:"revision"` // of our side
 	Dtype     string        `json:"dtype"`
+	Entry     string        `json:"entry"` // of our side
 	Workers   int           `json:"workers"`
 	Rounds    int           `json:"rounds"`
 	Budget    time.Duration `json:"budget"` // nanoseconds
@@ -91,7 +92,7 @@ func newReport(opt options, processes []*process) *Report {
 		Machine:  fmt.Sprintf("%s, %d cores, %d KiB L1d, %d KiB L2, %d MiB L3", cpu.Name, cpu.PhysicalCores, cpu.L1D>>10, cpu.L2>>10, cpu.L3>>20),
 		System:   fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		Revision: "unknown",
-		Dtype:    opt.dtype, Workers: opt.workers, Rounds: opt.rounds, Budget: opt.budget,
+		Dtype:    opt.dtype, Entry: opt.entry, Workers: opt.workers, Rounds: opt.rounds, Budget: opt.budget,
 		Load: [2]string{load(), ""},
 		aims: map[string]float64{},
 	}
@@ -171,9 +172,19 @@ func (r *Report) measureShape(ctx context.Context, opt options, processes []*pro
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		row.Ceiling = append(row.Ceiling, simd.FMACeiling()/1e9)
+		row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
 	}
 	return row, nil
+}
+
+// ceiling returns the FMA ceiling of an element type, given that of float32:
+// vectors hold half as many float64. Plain Go has no vectors.
+func ceiling(dtype string, ofFloat32 float64) float64 {
+	supported := simd.Supported()
+	if dtype == protocol.Float64 && supported[len(supported)-1] != simd.Generic {
+		return ofFloat32 / 2
+	}
+	return ofFloat32
 }
 
 // summarize computes what follows from the times.
@@ -218,7 +229,7 @@ func (row *Row) summarize(peers []Participant, workers int) {
 	}
 	// Equal speeds are a ratio of one, give or take; slower is a hundredth that
 	// most rounds agree on.
-	if alone, ok := row.Cells[oursAlone]; ok && floor.alone && len(alone.Seconds) > 0 && alone.Behind.Median < 0.99 && alone.Behind.Q3 < 1 {
+	if alone, ok := row.Cells[oursOne]; ok && floor.alone && len(alone.Seconds) > 0 && alone.Behind.Median < 0.99 && alone.Behind.Q3 < 1 {
 		row.Misses = append(row.Misses, "our one core")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
 	"github.com/steppe-ml/steppe/bench/peers/stats"
 )
 
@@ -40,8 +41,8 @@ func (r *Report) header() (lines [][2]string) {
 	add("date", "%s", r.Date.Format("2006-01-02 15:04 -0700"))
 	add("machine", "%s; %s", r.Machine, r.System)
 	add("load", "%s at the start, %s at the end; a core was taken away in %.1f%% of the windows", r.Load[0], r.Load[1], 100*r.Disturbed)
-	add("ceiling", "%.1f GFLOP/s a core (quartiles %.1f and %.1f)", r.Ceiling.Median, r.Ceiling.Q1, r.Ceiling.Q3)
-	add("measured", "C = A*B, %s, %s, medians of %s of %v each", r.Dtype, plural(r.Workers, "worker"), plural(r.Rounds, "round"), r.Budget)
+	add("ceiling", "%.1f GFLOP/s a core in %s (quartiles %.1f and %.1f)", r.Ceiling.Median, r.Dtype, r.Ceiling.Q1, r.Ceiling.Q3)
+	add("measured", "C = A*B, %s, ours by %s, %s, medians of %s of %v each", r.Dtype, r.entryName(), plural(r.Workers, "worker"), plural(r.Rounds, "round"), r.Budget)
 	for _, p := range r.Peers {
 		text := p.Version
 		if p.own {
@@ -58,6 +59,18 @@ func (r *Report) header() (lines [][2]string) {
 	return lines
 }
 
+// entryName returns the name of our function that was called.
+func (r *Report) entryName() string {
+	switch {
+	case r.Entry == protocol.EntryMatMul:
+		return "blas.MatMul"
+	case r.Dtype == protocol.Float64:
+		return "blas.Dgemm"
+	default:
+		return "blas.Sgemm"
+	}
+}
+
 func plural(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
@@ -67,7 +80,7 @@ func plural(n int, thing string) string {
 
 // table returns a row a shape and a row a suite.
 func (r *Report) table() table.Writer {
-	header := table.Row{"m x n x k"}
+	header := table.Row{r.Dtype + ", m x n x k"}
 	for _, p := range r.Peers {
 		header = append(header, p.Name)
 	}

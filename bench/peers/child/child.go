@@ -28,10 +28,12 @@ type Library struct {
 	// Cannot says why there is no such product, if there is none. Nil if there
 	// are all.
 	Cannot func(protocol.Shape) string
-	// Run computes C = op(A)*op(B) that many times, on the sets of operands by
-	// turns, the first time on set first. It loops in the library's own
-	// language, so that no call from one language into another is timed.
-	Run func(p *Product, first, times int)
+	// Run32 computes C = op(A)*op(B) in float32 that many times, on the sets of
+	// operands by turns, the first time on set first. It loops in the library's
+	// own language, so that no call from one language into another is timed.
+	Run32 func(p *Product[float32], first, times int)
+	// Run64 does so in float64. Nil if the library has no such product.
+	Run64 func(p *Product[float64], first, times int)
 }
 
 // Main serves the jobs on standard input, and exits.
@@ -83,25 +85,36 @@ func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 			return protocol.Reply{Cannot: why}, nil
 		}
 	}
+	if job.Dtype == protocol.Float64 {
+		return do(c, job, c.Run64)
+	}
+	return do(c, job, c.Run32)
+}
+
+// do measures a product of an element type.
+func do[T Float](c *child, job protocol.Job, run func(p *Product[T], first, times int)) (reply protocol.Reply, err error) {
+	if run == nil {
+		return protocol.Reply{Cannot: "no product in " + job.Dtype}, nil
+	}
 	if c.workers != job.Workers {
 		if err := c.Workers(job.Workers); err != nil {
 			return reply, err
 		}
 		c.workers = job.Workers
 	}
-	p, err := newProduct(job.Shape)
+	p, err := newProduct[T](job.Shape)
 	if err != nil {
 		return reply, err
 	}
 	defer p.free()
 	if !c.verified[job] {
-		c.Run(p, 0, Sets)
+		run(p, 0, Sets)
 		if err := p.verify(); err != nil {
 			return reply, err
 		}
 		c.verified[job] = true
 	}
-	reply = c.measure(p, job.Budget)
+	reply = measure(func(first, times int) { run(p, first, times) }, job.Budget)
 	return reply, settle()
 }
 
@@ -110,11 +123,11 @@ func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 // counts: a window in which another process had the core says nothing of the
 // library, and the luckiest window not much. There are three windows at least,
 // unless they would take ten budgets.
-func (c *child) measure(p *Product, budget time.Duration) (reply protocol.Reply) {
+func measure(product func(first, times int), budget time.Duration) (reply protocol.Reply) {
 	first := 0
 	run := func(times int) time.Duration {
 		start := time.Now()
-		c.Run(p, first, times)
+		product(first, times)
 		elapsed := time.Since(start)
 		first = (first + times) % Sets
 		return elapsed

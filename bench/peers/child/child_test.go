@@ -8,17 +8,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas/gonum"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
 // naive multiplies by the definition.
-func naive(p *Product, first, times int) {
+func naive[T Float](p *Product[T], first, times int) {
 	for t := range times {
 		a, b, c := p.SliceA((first+t)%Sets), p.SliceB((first+t)%Sets), p.SliceC((first+t)%Sets)
 		for i := range p.M {
 			for j := range p.N {
-				sum := float32(0)
+				sum := T(0)
 				for l := range p.K {
 					ai, bi := i*p.LdA+l, l*p.LdB+j
 					if p.TransA {
@@ -77,7 +78,7 @@ func TestServe(t *testing.T) {
 			}
 			return ""
 		},
-		Run: func(p *Product, first, times int) {
+		Run32: func(p *Product[float32], first, times int) {
 			for t := range times {
 				sets[(first+t)%Sets]++
 			}
@@ -85,7 +86,7 @@ func TestServe(t *testing.T) {
 		},
 	}
 	bad := job("3x4x5")
-	bad.Dtype = "f64"
+	bad.Dtype = "f16"
 	two := job("3x4x5")
 	two.Workers = 2
 	replies := ask(t, l, job("7x5x9"), job("7x5x9tA"), job("1x5x9tB"), job("3x1x4tAtB"), two, two, job("2x2x2"), bad)
@@ -97,50 +98,104 @@ func TestServe(t *testing.T) {
 		assert.Empty(t, r.Error)
 	}
 	assert.Equal(t, protocol.Reply{Cannot: "not that one"}, replies[6])
-	assert.Contains(t, replies[7].Error, "f64")
+	assert.Contains(t, replies[7].Error, "f16")
 	assert.Equal(t, []int{1, 2}, workers)
 	assert.InDelta(t, sets[0], sets[1], 8, "sets take turns")
 	assert.InDelta(t, sets[0], sets[2], 8, "sets take turns")
 }
 
+func TestFloat64(t *testing.T) {
+	double := job("7x5x9tA")
+	double.Dtype = protocol.Float64
+	singles, doubles := 0, 0
+	l := Library{
+		Workers: anyWorkers,
+		Run32:   func(p *Product[float32], first, times int) { singles += times; naive(p, first, times) },
+		Run64:   func(p *Product[float64], first, times int) { doubles += times; naive(p, first, times) },
+	}
+	reply := ask(t, l, double)[0]
+	assert.Positive(t, reply.Seconds)
+	assert.Empty(t, reply.Error)
+	assert.Zero(t, singles)
+	assert.GreaterOrEqual(t, doubles, Sets)
+
+	// As a library would that rounds on its way.
+	l.Run64 = func(p *Product[float64], first, times int) {
+		naive(p, first, times)
+		for set := range Sets {
+			c := p.SliceC(set)
+			for i := range c {
+				c[i] = float64(float32(c[i]))
+			}
+		}
+	}
+	assert.Contains(t, ask(t, l, double)[0].Error, "7x5x9tA is wrong")
+
+	l.Run64 = nil
+	assert.Equal(t, protocol.Reply{Cannot: "no product in f64"}, ask(t, l, double)[0])
+}
+
 func TestWrongResultsDoNotWin(t *testing.T) {
-	for name, spoil := range map[string]func(p *Product){
-		"one element off by one": func(p *Product) { p.SliceC(1)[p.M*p.N-1]++ },
-		"a bit lost":             func(p *Product) { p.SliceC(2)[0] += 0.5 },
-		"transposed":             func(p *Product) { c := p.SliceC(0); c[1], c[p.N] = c[p.N], c[1] },
+	for name, spoil := range map[string]func(p *Product[float32]){
+		"one element off by one": func(p *Product[float32]) { p.SliceC(1)[p.M*p.N-1]++ },
+		"a bit lost":             func(p *Product[float32]) { p.SliceC(2)[0] += 0.5 },
+		"transposed":             func(p *Product[float32]) { c := p.SliceC(0); c[1], c[p.N] = c[p.N], c[1] },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := Library{Workers: anyWorkers, Run: func(p *Product, first, times int) { naive(p, first, times); spoil(p) }}
+			l := Library{Workers: anyWorkers, Run32: func(p *Product[float32], first, times int) { naive(p, first, times); spoil(p) }}
 			reply := ask(t, l, job("6x6x33"))[0]
 			assert.Contains(t, reply.Error, "6x6x33 is wrong")
 			assert.Zero(t, reply.Seconds)
 		})
 	}
-	reply := ask(t, Library{Workers: anyWorkers, Run: func(*Product, int, int) {}}, job("2x2x2"))[0]
+	reply := ask(t, Library{Workers: anyWorkers, Run32: func(*Product[float32], int, int) {}}, job("2x2x2"))[0]
 	assert.Contains(t, reply.Error, "NaN", "nothing computed")
 }
 
 func TestOperandsAreExact(t *testing.T) {
-	for _, shape := range []string{"2x3x1", "5x3x511", "16x2x32768tA", "2x16x100000tB"} {
-		p, err := newProduct(job(shape).Shape)
-		require.NoError(t, err)
-		assert.LessOrEqual(t, p.K*p.limit*p.limit, 1<<24, shape)
-		assert.Positive(t, p.limit)
-		var least, most float32
-		for _, v := range p.SliceA(0) {
-			least, most = min(least, v), max(most, v)
+	for _, shape := range []string{"1x1x1", "2x3x1", "5x3x511", "16x2x32768tA", "2x16x100000tB", "1x1048576x1", "2x100000x7tB"} {
+		t.Run("f32, "+shape, func(t *testing.T) { operandsAreExact[float32](t, shape) })
+		t.Run("f64, "+shape, func(t *testing.T) { operandsAreExact[float64](t, shape) })
+	}
+}
+
+func operandsAreExact[T Float](t *testing.T, shape string) {
+	p, err := newProduct[T](job(shape).Shape)
+	require.NoError(t, err)
+	defer p.free()
+	sum := int64(p.K) * int64(p.limit) * int64(p.limit)
+	if !p.Float64() {
+		assert.LessOrEqual(t, sum, int64(1<<24))
+	}
+	assert.LessOrEqual(t, sum*limitX*int64(p.N), int64(1<<53), "what verify adds up")
+	assert.Positive(t, p.limit)
+	var least, most T
+	for _, v := range p.SliceA(0) {
+		least, most = min(least, v), max(most, v)
+	}
+	assert.LessOrEqual(t, most, T(p.limit))
+	assert.GreaterOrEqual(t, least, -T(p.limit))
+	naive(p, 0, Sets)
+	assert.NoError(t, p.verify())
+}
+
+// TestGemm passes all that a routine needs: it multiplies what it is given.
+func TestGemm(t *testing.T) {
+	l := Library{Workers: anyWorkers, Run32: Gemm(gonum.Implementation{}.Sgemm), Run64: Gemm(gonum.Implementation{}.Dgemm)}
+	for _, dtype := range []string{protocol.Float32, protocol.Float64} {
+		for _, shape := range []string{"7x5x9", "7x5x9tA", "1x5x9tB", "3x1x4tAtB"} {
+			j := job(shape)
+			j.Dtype = dtype
+			reply := ask(t, l, j)[0]
+			assert.Empty(t, reply.Error)
+			assert.Positive(t, reply.Seconds)
 		}
-		assert.LessOrEqual(t, most, float32(p.limit))
-		assert.GreaterOrEqual(t, least, -float32(p.limit))
-		naive(p, 0, Sets)
-		assert.NoError(t, p.verify(), shape)
-		p.free()
 	}
 }
 
 func TestSlowProductsAreNotRepeated(t *testing.T) {
 	runs := 0
-	l := Library{Workers: anyWorkers, Run: func(p *Product, first, times int) {
+	l := Library{Workers: anyWorkers, Run32: func(p *Product[float32], first, times int) {
 		runs += times
 		naive(p, first, times)
 		time.Sleep(time.Duration(times) * 60 * time.Millisecond)

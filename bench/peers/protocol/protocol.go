@@ -21,8 +21,19 @@ type Hello struct {
 	Loaded []string `json:"loaded,omitempty"`
 }
 
-// Float32 is the one element type that there is, as Job.Dtype.
-const Float32 = "f32"
+// The element types, as Job.Dtype.
+const (
+	Float32 = "f32"
+	Float64 = "f64"
+)
+
+// EntryVar is the environment variable that says which of our functions the
+// child of our side calls: EntryMatMul, also if it isn't set, or EntryBLAS.
+const (
+	EntryVar    = "PEERS_ENTRY"
+	EntryMatMul = "matmul" // blas.MatMul
+	EntryBLAS   = "blas"   // blas.Sgemm and blas.Dgemm
+)
 
 // Job asks for the time of one product.
 type Job struct {
@@ -39,8 +50,8 @@ const maxSize = 1 << 20
 // Check returns what is wrong with a job.
 func (j Job) Check() error {
 	switch {
-	case j.Dtype != Float32:
-		return fmt.Errorf("protocol: dtype %q, want %q", j.Dtype, Float32)
+	case j.Dtype != Float32 && j.Dtype != Float64:
+		return fmt.Errorf("protocol: dtype %q, want %q or %q", j.Dtype, Float32, Float64)
 	case min(j.M, j.N, j.K) < 1 || max(j.M, j.N, j.K) > maxSize:
 		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", j.Shape, maxSize)
 	case j.Workers < 1:

@@ -45,8 +45,11 @@ func TestReadRefusesWhatIsNoMessage(t *testing.T) {
 func TestJobsAreChecked(t *testing.T) {
 	good := Job{Float32, Shape{M: 1, N: 2, K: 3}, 1, time.Millisecond}
 	require.NoError(t, good.Check())
+	double := good
+	double.Dtype = Float64
+	require.NoError(t, double.Check())
 	for want, spoil := range map[string]func(*Job){
-		"dtype":     func(j *Job) { j.Dtype = "f64" },
+		"dtype":     func(j *Job) { j.Dtype = "f16" },
 		"1x0x3":     func(j *Job) { j.N = 0 },
 		"1x2097152": func(j *Job) { j.N = 1 << 21 },
 		"0 workers": func(j *Job) { j.Workers = 0 },

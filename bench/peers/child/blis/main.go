@@ -7,12 +7,15 @@ package main
 #cgo LDFLAGS: -lblis
 #include <blis.h>
 
-static void run(int transA, int transB, int m, int n, int k, float **a, int lda, float **b, int ldb, float **c, int ldc,
-		int sets, int set, int times) {
+static void run(int f64, int transA, int transB, int m, int n, int k, void **a, int lda, void **b, int ldb,
+		void **c, int ldc, int sets, int set, int times) {
 	enum CBLAS_TRANSPOSE tA = transA ? CblasTrans : CblasNoTrans;
 	enum CBLAS_TRANSPOSE tB = transB ? CblasTrans : CblasNoTrans;
 	while (times-- > 0) {
-		cblas_sgemm(CblasRowMajor, tA, tB, m, n, k, 1, a[set], lda, b[set], ldb, 0, c[set], ldc);
+		if (f64)
+			cblas_dgemm(CblasRowMajor, tA, tB, m, n, k, 1, a[set], lda, b[set], ldb, 0, c[set], ldc);
+		else
+			cblas_sgemm(CblasRowMajor, tA, tB, m, n, k, 1, a[set], lda, b[set], ldb, 0, c[set], ldc);
 		if (++set == sets) set = 0;
 	}
 }
@@ -35,15 +38,20 @@ func main() {
 		Version:   fmt.Sprintf("BLIS %s (%s kernels)", C.GoString(C.version()), C.GoString(C.kernels())),
 		OneThread: true,
 		Workers:   func(workers int) error { C.setThreads(C.int(workers)); return nil },
-		Run: func(p *child.Product, first, times int) {
-			C.run(flag(p.TransA), flag(p.TransB), C.int(p.M), C.int(p.N), C.int(p.K),
-				pointers(&p.A), C.int(p.LdA), pointers(&p.B), C.int(p.LdB), pointers(&p.C), C.int(p.LdC),
-				child.Sets, C.int(first), C.int(times))
-		},
+		Run32:     run[float32],
+		Run64:     run[float64],
 	})
 }
 
-func pointers(p *[child.Sets]*float32) **C.float { return (**C.float)(unsafe.Pointer(p)) }
+func run[T child.Float](p *child.Product[T], first, times int) {
+	C.run(flag(p.Float64()), flag(p.TransA), flag(p.TransB), C.int(p.M), C.int(p.N), C.int(p.K),
+		pointers(&p.A), C.int(p.LdA), pointers(&p.B), C.int(p.LdB), pointers(&p.C), C.int(p.LdC),
+		child.Sets, C.int(first), C.int(times))
+}
+
+func pointers[T child.Float](p *[child.Sets]*T) *unsafe.Pointer {
+	return (*unsafe.Pointer)(unsafe.Pointer(p))
+}
 
 func flag(b bool) C.int {
 	if b {

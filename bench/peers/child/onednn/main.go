@@ -1,4 +1,5 @@
-// Command onednn is the peer oneDNN, through dnnl_sgemm.
+// Command onednn is the peer oneDNN, through dnnl_sgemm. It has no type
+// float64.
 package main
 
 /*
@@ -43,7 +44,7 @@ func main() {
 			C.omp_set_num_threads(C.int(workers))
 			return nil
 		},
-		Run: func(p *child.Product, first, times int) {
+		Run32: func(p *child.Product[float32], first, times int) {
 			failed := C.run(flag(p.TransA), flag(p.TransB), C.int(p.M), C.int(p.N), C.int(p.K),
 				pointers(&p.A), C.int(p.LdA), pointers(&p.B), C.int(p.LdB), pointers(&p.C), C.int(p.LdC),
 				child.Sets, C.int(first), C.int(times))

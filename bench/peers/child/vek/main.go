@@ -5,6 +5,7 @@ package main
 import (
 	"runtime"
 
+	"github.com/viterin/vek"
 	"github.com/viterin/vek/vek32"
 
 	"github.com/steppe-ml/steppe/bench/peers/child"
@@ -19,23 +20,26 @@ func main() {
 		Workers: func(workers int) error { runtime.GOMAXPROCS(workers); return nil },
 		Cannot: func(s protocol.Shape) string {
 			if s.TransA || s.TransB {
-				return "vek32.MatMul has no transposes"
+				return "vek's MatMul has no transposes"
 			}
 			return ""
 		},
-		Run: run,
+		Run32: run(vek32.MatMul_Into),
+		Run64: run(vek.MatMul_Into),
 	})
 }
 
-func run(p *child.Product, set, times int) {
-	var a, b, c [child.Sets][]float32
-	for i := range child.Sets {
-		a[i], b[i], c[i] = p.SliceA(i), p.SliceB(i), p.SliceC(i)
-	}
-	for range times {
-		vek32.MatMul_Into(c[set], a[set], b[set], p.K)
-		if set++; set == child.Sets {
-			set = 0
+func run[T child.Float](multiply func(c, a, b []T, k int) []T) func(p *child.Product[T], first, times int) {
+	return func(p *child.Product[T], set, times int) {
+		var a, b, c [child.Sets][]T
+		for i := range child.Sets {
+			a[i], b[i], c[i] = p.SliceA(i), p.SliceB(i), p.SliceC(i)
+		}
+		for range times {
+			multiply(c[set], a[set], b[set], p.K)
+			if set++; set == child.Sets {
+				set = 0
+			}
 		}
 	}
 }

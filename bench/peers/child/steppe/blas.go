@@ -1,0 +1,27 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/steppe-ml/steppe/blas"
+
+	"github.com/steppe-ml/steppe/bench/peers/child"
+)
+
+// viaBLAS calls blas.Sgemm and blas.Dgemm. They choose their workers
+// themselves, from GOMAXPROCS at the first large product; so Workers counts
+// before that only.
+func viaBLAS() child.Library {
+	return child.Library{
+		Workers: func(workers int) error {
+			runtime.GOMAXPROCS(workers)
+			if chosen := blas.DefaultWorkers(); chosen != workers {
+				return fmt.Errorf("with GOMAXPROCS=%d Sgemm and Dgemm use %d workers", workers, chosen)
+			}
+			return nil
+		},
+		Run32: child.Gemm(blas.Sgemm),
+		Run64: child.Gemm(blas.Dgemm),
+	}
+}
