@@ -1,6 +1,7 @@
 package parallel
 
 import (
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -35,6 +36,44 @@ func TestEveryTaskRunsOnce(t *testing.T) {
 			}
 		}
 	}
+}
+
+// busy is a job that sees whether a worker does two tasks at a time, which
+// would share its scratch.
+type busy struct {
+	working []atomic.Bool
+	clashes atomic.Int32
+	done    atomic.Int32
+}
+
+func (b *busy) Do(task, worker int) {
+	if b.working[worker].Swap(true) {
+		b.clashes.Add(1)
+	}
+	for range task % 3 {
+		runtime.Gosched()
+	}
+	b.working[worker].Store(false)
+	b.done.Add(1)
+}
+
+// Runs that follow each other at once meet workers that are late for the ones
+// before.
+func TestNoWorkerDoesTwoTasks(t *testing.T) {
+	team := NewTeam(4)
+	for run := range 20000 {
+		tasks := 2 + run%7
+		b := &busy{working: make([]atomic.Bool, 4)}
+		team.Run(tasks, b)
+		if b.clashes.Load() != 0 || int(b.done.Load()) != tasks {
+			t.Fatalf("run %d: %d of %d tasks done, %d clashes", run, b.done.Load(), tasks, b.clashes.Load())
+		}
+	}
+	assert.LessOrEqual(t, team.coming.Load(), int64(6), "workers that are left over")
+}
+
+func TestTooManyTasks(t *testing.T) {
+	assert.PanicsWithValue(t, "parallel: a job of 1048576 tasks, want at most 1048575", func() { NewTeam(2).Run(1<<20, &count{}) })
 }
 
 func TestNilTeamIsTheCaller(t *testing.T) {
