@@ -35,7 +35,8 @@ func (o *operation[T]) runBatch(team *parallel.Team, batch Batch) {
 	if o.m == 0 || o.n == 0 {
 		return
 	}
-	if batch.Count < 2*team.Workers() && o.work() >= o.aloneBelow {
+	workers := team.Workers()
+	if batch.Count < 2*workers && o.work() >= o.aloneBelow {
 		for i := range batch.Count {
 			one := o.of(batch, i)
 			one.run(team)
@@ -43,9 +44,11 @@ func (o *operation[T]) runBatch(team *parallel.Team, batch Batch) {
 		return
 	}
 	p := newProduct[T]()
-	p.operation, p.batch = *o, batch
-	perTask := max(1, min(ceilDiv(o.aloneBelow, max(1, o.work())), batch.Count/(2*team.Workers())))
-	p.parts = ceilDiv(batch.Count, perTask)
+	p.operation, p.batch, p.parts = *o, batch, 1
+	if o.pays(team, o.work()*batch.Count) {
+		perPart := max(1, min(o.partWork/max(1, o.work()), batch.Count/(partsPerWorker*workers)))
+		p.parts = ceilDiv(batch.Count, perPart)
+	}
 	p.run(team)
 	p.release()
 }

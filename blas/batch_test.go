@@ -17,7 +17,7 @@ func TestBatch(t *testing.T) { eachFloat(t, testBatch[float32], testBatch[float6
 func testBatch[T Float](t *testing.T) {
 	schedules := map[string]func(*table[T]){
 		"as it is":       func(*table[T]) {},
-		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.directUpTo = 0, 0 },
+		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork, tb.directUpTo = 0, 0, 1, 0 },
 		"never direct":   func(tb *table[T]) { tb.directUpTo = 0 },
 	}
 	simdtest.EachISA(t, func(t *testing.T) {

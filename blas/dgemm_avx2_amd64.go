@@ -4,23 +4,53 @@
 
 package blas
 
-// dgemm1AVX2 is a tileKernel for tiles of 1 rows and up to 8 columns.
-func dgemm1AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm1x4AVX2 is a tileKernel for tiles of 1 rows and 1 to 4 columns.
+func dgemm1x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm2AVX2 is a tileKernel for tiles of 2 rows and up to 8 columns.
-func dgemm2AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm2x4AVX2 is a tileKernel for tiles of 2 rows and 1 to 4 columns.
+func dgemm2x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm3AVX2 is a tileKernel for tiles of 3 rows and up to 8 columns.
-func dgemm3AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm3x4AVX2 is a tileKernel for tiles of 3 rows and 1 to 4 columns.
+func dgemm3x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm4AVX2 is a tileKernel for tiles of 4 rows and up to 8 columns.
-func dgemm4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm4x4AVX2 is a tileKernel for tiles of 4 rows and 1 to 4 columns.
+func dgemm4x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm5AVX2 is a tileKernel for tiles of 5 rows and up to 8 columns.
-func dgemm5AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm5x4AVX2 is a tileKernel for tiles of 5 rows and 1 to 4 columns.
+func dgemm5x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm6AVX2 is a tileKernel for tiles of 6 rows and up to 8 columns.
-func dgemm6AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm6x4AVX2 is a tileKernel for tiles of 6 rows and 1 to 4 columns.
+func dgemm6x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm7x4AVX2 is a tileKernel for tiles of 7 rows and 1 to 4 columns.
+func dgemm7x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm8x4AVX2 is a tileKernel for tiles of 8 rows and 1 to 4 columns.
+func dgemm8x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm9x4AVX2 is a tileKernel for tiles of 9 rows and 1 to 4 columns.
+func dgemm9x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm10x4AVX2 is a tileKernel for tiles of 10 rows and 1 to 4 columns.
+func dgemm10x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm1x8AVX2 is a tileKernel for tiles of 1 rows and 5 to 8 columns.
+func dgemm1x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm2x8AVX2 is a tileKernel for tiles of 2 rows and 5 to 8 columns.
+func dgemm2x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x8AVX2 is a tileKernel for tiles of 3 rows and 5 to 8 columns.
+func dgemm3x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x8AVX2 is a tileKernel for tiles of 4 rows and 5 to 8 columns.
+func dgemm4x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm5x8AVX2 is a tileKernel for tiles of 5 rows and 5 to 8 columns.
+func dgemm5x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm6x8AVX2 is a tileKernel for tiles of 6 rows and 5 to 8 columns.
+func dgemm6x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
 // dgemmWide1x32AVX2 is a tileKernel for tiles of 1 rows and just 32 columns.
 func dgemmWide1x32AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
@@ -34,8 +64,26 @@ func dgemmWide2x16AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, 
 // dgemmWide3x16AVX2 is a tileKernel for tiles of 3 rows and just 16 columns.
 func dgemmWide3x16AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// copyRows64AVX2 copies rows of 8 elements, srcRow elements apart, one behind the other.
-func copyRows64AVX2(rows int, src *float64, srcRow int, dst *float64)
+// dots64x1x3AVX2 is a dotsKernel for 1 rows of X and groups of 3 rows of Y.
+func dots64x1x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x1x1AVX2 is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+func dots64x1x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x2x3AVX2 is a dotsKernel for 2 rows of X and groups of 3 rows of Y.
+func dots64x2x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x2x1AVX2 is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+func dots64x2x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x3x3AVX2 is a dotsKernel for 3 rows of X and groups of 3 rows of Y.
+func dots64x3x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x3x1AVX2 is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+func dots64x3x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// copyPanels64AVX2 copies rows of panels*8 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 8.
+func copyPanels64AVX2(rows int, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
 
 // transpose64AVX2 transposes 4 rows of 4*blocks columns at src to 4*blocks rows of 4 columns at dst.
 func transpose64AVX2(blocks int, src *float64, srcRow int, dst *float64, dstRow int)

@@ -4,18 +4,15 @@
 
 #include "textflag.h"
 
-// func dgemm1AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm1x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm1AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm1x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
-	JLE  one
-	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns4Ragged
 
-two:
+columns4:
 	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
 	SHLQ       $0x03, CX
@@ -24,198 +21,88 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns4Summed
 
-twoK:
-	VMOVUPD      (CX), Y2
-	VMOVUPD      32(CX), Y3
-	VBROADCASTSD (AX), Y4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+columns4K:
+	VMOVUPD      (CX), Y1
+	VBROADCASTSD (AX), Y2
+	VFMADD231PD  Y1, Y2, Y0
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns4K
 
-twoSummed:
+columns4Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
-	VBROADCASTSD alpha+88(FP), Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y1, Y1
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y1
+	VMULPD       Y1, Y0, Y0
 
-twoScaled:
+columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
-	VBROADCASTSD beta+96(FP), Y2
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y1
 	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y2, Y0
-	VFMADD231PD  32(CX), Y2, Y1
+	VFMADD231PD  (CX), Y1, Y0
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns4Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
-	VMOVUPD (CX), Y2
-	VMOVUPD 32(CX), Y3
-	VADDPD  Y2, Y0, Y0
-	VADDPD  Y3, Y1, Y1
+	JZ      columns4Biased
+	VMOVUPD (CX), Y1
+	VADDPD  Y1, Y0, Y0
 
-twoBiased:
+columns4Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
-	VBROADCASTSD (CX), Y2
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y2, Y1, Y1
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y1
+	VADDPD       Y1, Y0, Y0
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
-	VXORPS X2, X2, X2
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
+	JEQ    columns4Store
+	VXORPS X1, X1, X1
+	VMAXPD Y0, Y1, Y0
 
-twoStore:
+columns4Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns4
 	VZEROUPPER
 	RET
 
-ragged:
-	SUBQ    $0x00000004, AX
+columns4Ragged:
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	TESTQ      DX, DX
-	JZ         twoMaskedSummed
-
-twoMaskedK:
-	VMOVUPD      (CX), Y2
-	VMASKMOVPD   32(CX), Y15, Y3
-	VBROADCASTSD (AX), Y4
-	VFMADD231PD  Y2, Y4, Y0
-	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          twoMaskedK
-
-twoMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y1, Y1
-
-twoMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y2, Y0
-	VMASKMOVPD   32(CX), Y15, Y4
-	VFMADD231PD  Y4, Y2, Y1
-	ADDQ         AX, CX
-
-twoMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         twoMaskedBiased
-	VMOVUPD    (CX), Y2
-	VMASKMOVPD 32(CX), Y15, Y3
-	VADDPD     Y2, Y0, Y0
-	VADDPD     Y3, Y1, Y1
-
-twoMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
-	VBROADCASTSD (CX), Y2
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
-
-twoMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-twoMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
+columns4RaggedTile:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
@@ -225,68 +112,70 @@ oneMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
 	TESTQ      DX, DX
-	JZ         oneMaskedSummed
+	JZ         columns4RaggedTileSummed
 
-oneMaskedK:
+columns4RaggedTileK:
 	VMASKMOVPD   (CX), Y15, Y1
 	VBROADCASTSD (AX), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          oneMaskedK
+	JNZ          columns4RaggedTileK
 
-oneMaskedSummed:
+columns4RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
+	JEQ          columns4RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y1
 	VMULPD       Y1, Y0, Y0
 
-oneMaskedScaled:
+columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
+	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y1
 	MOVQ         c+72(FP), CX
 	VMASKMOVPD   (CX), Y15, Y2
 	VFMADD231PD  Y2, Y1, Y0
 	ADDQ         AX, CX
 
-oneMaskedOverwrite:
+columns4RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         oneMaskedBiased
+	JZ         columns4RaggedTileBiased
 	VMASKMOVPD (CX), Y15, Y1
 	VADDPD     Y1, Y0, Y0
 
-oneMaskedBiased:
+columns4RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
+	JZ           columns4RaggedTileRowBiased
 	VBROADCASTSD (CX), Y1
 	VADDPD       Y1, Y0, Y0
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+112(FP)
 
-oneMaskedRowBiased:
+columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
+	JEQ    columns4RaggedTileStore
 	VXORPS X1, X1, X1
 	VMAXPD Y0, Y1, Y0
 
-oneMaskedStore:
+columns4RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMASKMOVPD Y0, Y15, (CX)
 	ADDQ       AX, CX
@@ -295,7 +184,7 @@ oneMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        oneMasked
+	JNZ        columns4RaggedTile
 	VZEROUPPER
 	RET
 
@@ -333,16 +222,3252 @@ DATA mask<>+120(SB)/4, $0x00000000
 DATA mask<>+124(SB)/4, $0x00000000
 GLOBL mask<>(SB), RODATA|NOPTR, $128
 
-// func dgemm2AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm2x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm2AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm2x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
-	JLE  one
-	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns4Ragged
 
-two:
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y2
+	VBROADCASTSD (AX), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (AX)(R8*1), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y2, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y2, Y1
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y2
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y2, Y1, Y1
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VBROADCASTSD 8(CX), Y2
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y2
+	VBROADCASTSD (AX), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (AX)(R8*1), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y3
+	VFMADD231PD  Y3, Y2, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y3
+	VFMADD231PD  Y3, Y2, Y1
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y2
+	VADDPD     Y2, Y0, Y0
+	VADDPD     Y2, Y1, Y1
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VBROADCASTSD 8(CX), Y2
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm3x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm3x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (AX)(R8*1), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD (AX)(R8*2), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y3
+	VMULPD       Y3, Y0, Y0
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y2, Y2
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y3, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y3, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y3, Y2
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y3
+	VADDPD  Y3, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+	VADDPD  Y3, Y2, Y2
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y0, Y0
+	VBROADCASTSD 8(CX), Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD 16(CX), Y3
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X3, X3, X3
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (AX)(R8*1), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD (AX)(R8*2), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y3
+	VMULPD       Y3, Y0, Y0
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y2, Y2
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y3
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y4
+	VFMADD231PD  Y4, Y3, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y4
+	VFMADD231PD  Y4, Y3, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y4
+	VFMADD231PD  Y4, Y3, Y2
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y3
+	VADDPD     Y3, Y0, Y0
+	VADDPD     Y3, Y1, Y1
+	VADDPD     Y3, Y2, Y2
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y0, Y0
+	VBROADCASTSD 8(CX), Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD 16(CX), Y3
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X3, X3, X3
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm4x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm4x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y4
+	VBROADCASTSD (AX), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (AX)(R8*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (AX)(R8*2), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VBROADCASTSD (AX)(R9*1), Y8
+	VFMADD231PD  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y4
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y4, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMULPD       Y4, Y3, Y3
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y4, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, Y3
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y4
+	VADDPD  Y4, Y0, Y0
+	VADDPD  Y4, Y1, Y1
+	VADDPD  Y4, Y2, Y2
+	VADDPD  Y4, Y3, Y3
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y4
+	VADDPD       Y4, Y0, Y0
+	VBROADCASTSD 8(CX), Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD 16(CX), Y4
+	VADDPD       Y4, Y2, Y2
+	VBROADCASTSD 24(CX), Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X4, X4, X4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y4
+	VBROADCASTSD (AX), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (AX)(R8*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (AX)(R8*2), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VBROADCASTSD (AX)(R9*1), Y8
+	VFMADD231PD  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y4
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y4, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMULPD       Y4, Y3, Y3
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y4
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y5
+	VFMADD231PD  Y5, Y4, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y5
+	VFMADD231PD  Y5, Y4, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y5
+	VFMADD231PD  Y5, Y4, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y5
+	VFMADD231PD  Y5, Y4, Y3
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y4
+	VADDPD     Y4, Y0, Y0
+	VADDPD     Y4, Y1, Y1
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y4, Y3, Y3
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y4
+	VADDPD       Y4, Y0, Y0
+	VBROADCASTSD 8(CX), Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD 16(CX), Y4
+	VADDPD       Y4, Y2, Y2
+	VBROADCASTSD 24(CX), Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X4, X4, X4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm5x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm5x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y5
+	VBROADCASTSD (AX), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VBROADCASTSD (AX)(R8*1), Y7
+	VFMADD231PD  Y5, Y7, Y1
+	VBROADCASTSD (AX)(R8*2), Y8
+	VFMADD231PD  Y5, Y8, Y2
+	VBROADCASTSD (AX)(R9*1), Y9
+	VFMADD231PD  Y5, Y9, Y3
+	VBROADCASTSD (AX)(R8*4), Y10
+	VFMADD231PD  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y5
+	VMULPD       Y5, Y0, Y0
+	VMULPD       Y5, Y1, Y1
+	VMULPD       Y5, Y2, Y2
+	VMULPD       Y5, Y3, Y3
+	VMULPD       Y5, Y4, Y4
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y5
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y5, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, Y4
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y5
+	VADDPD  Y5, Y0, Y0
+	VADDPD  Y5, Y1, Y1
+	VADDPD  Y5, Y2, Y2
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y5, Y4, Y4
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y5
+	VADDPD       Y5, Y0, Y0
+	VBROADCASTSD 8(CX), Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD 16(CX), Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD 24(CX), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD 32(CX), Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X5, X5, X5
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y5
+	VBROADCASTSD (AX), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VBROADCASTSD (AX)(R8*1), Y7
+	VFMADD231PD  Y5, Y7, Y1
+	VBROADCASTSD (AX)(R8*2), Y8
+	VFMADD231PD  Y5, Y8, Y2
+	VBROADCASTSD (AX)(R9*1), Y9
+	VFMADD231PD  Y5, Y9, Y3
+	VBROADCASTSD (AX)(R8*4), Y10
+	VFMADD231PD  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y5
+	VMULPD       Y5, Y0, Y0
+	VMULPD       Y5, Y1, Y1
+	VMULPD       Y5, Y2, Y2
+	VMULPD       Y5, Y3, Y3
+	VMULPD       Y5, Y4, Y4
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y5
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y6
+	VFMADD231PD  Y6, Y5, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y6
+	VFMADD231PD  Y6, Y5, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y6
+	VFMADD231PD  Y6, Y5, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y6
+	VFMADD231PD  Y6, Y5, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y6
+	VFMADD231PD  Y6, Y5, Y4
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y5
+	VADDPD     Y5, Y0, Y0
+	VADDPD     Y5, Y1, Y1
+	VADDPD     Y5, Y2, Y2
+	VADDPD     Y5, Y3, Y3
+	VADDPD     Y5, Y4, Y4
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y5
+	VADDPD       Y5, Y0, Y0
+	VBROADCASTSD 8(CX), Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD 16(CX), Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD 24(CX), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD 32(CX), Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X5, X5, X5
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm6x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm6x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y6
+	VBROADCASTSD (AX), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VBROADCASTSD (AX)(R8*1), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (AX)(R8*2), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (AX)(R9*1), Y10
+	VFMADD231PD  Y6, Y10, Y3
+	VBROADCASTSD (AX)(R8*4), Y11
+	VFMADD231PD  Y6, Y11, Y4
+	VBROADCASTSD (AX)(R10*1), Y12
+	VFMADD231PD  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000030, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y6
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y6, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y6, Y5, Y5
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y6, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y5
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y6
+	VADDPD  Y6, Y0, Y0
+	VADDPD  Y6, Y1, Y1
+	VADDPD  Y6, Y2, Y2
+	VADDPD  Y6, Y3, Y3
+	VADDPD  Y6, Y4, Y4
+	VADDPD  Y6, Y5, Y5
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y6
+	VADDPD       Y6, Y0, Y0
+	VBROADCASTSD 8(CX), Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD 16(CX), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD 24(CX), Y6
+	VADDPD       Y6, Y3, Y3
+	VBROADCASTSD 32(CX), Y6
+	VADDPD       Y6, Y4, Y4
+	VBROADCASTSD 40(CX), Y6
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X6, X6, X6
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y6
+	VBROADCASTSD (AX), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VBROADCASTSD (AX)(R8*1), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (AX)(R8*2), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (AX)(R9*1), Y10
+	VFMADD231PD  Y6, Y10, Y3
+	VBROADCASTSD (AX)(R8*4), Y11
+	VFMADD231PD  Y6, Y11, Y4
+	VBROADCASTSD (AX)(R10*1), Y12
+	VFMADD231PD  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000030, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y6
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y6, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y6, Y5, Y5
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y6
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y4
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y7
+	VFMADD231PD  Y7, Y6, Y5
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y6
+	VADDPD     Y6, Y0, Y0
+	VADDPD     Y6, Y1, Y1
+	VADDPD     Y6, Y2, Y2
+	VADDPD     Y6, Y3, Y3
+	VADDPD     Y6, Y4, Y4
+	VADDPD     Y6, Y5, Y5
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y6
+	VADDPD       Y6, Y0, Y0
+	VBROADCASTSD 8(CX), Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD 16(CX), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD 24(CX), Y6
+	VADDPD       Y6, Y3, Y3
+	VBROADCASTSD 32(CX), Y6
+	VADDPD       Y6, Y4, Y4
+	VBROADCASTSD 40(CX), Y6
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X6, X6, X6
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y5, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm7x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm7x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y7
+	VBROADCASTSD (AX), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD (AX)(R8*1), Y9
+	VFMADD231PD  Y7, Y9, Y1
+	VBROADCASTSD (AX)(R8*2), Y10
+	VFMADD231PD  Y7, Y10, Y2
+	VBROADCASTSD (AX)(R9*1), Y11
+	VFMADD231PD  Y7, Y11, Y3
+	VBROADCASTSD (AX)(R8*4), Y12
+	VFMADD231PD  Y7, Y12, Y4
+	VBROADCASTSD (AX)(R10*1), Y13
+	VFMADD231PD  Y7, Y13, Y5
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000038, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y7
+	VMULPD       Y7, Y0, Y0
+	VMULPD       Y7, Y1, Y1
+	VMULPD       Y7, Y2, Y2
+	VMULPD       Y7, Y3, Y3
+	VMULPD       Y7, Y4, Y4
+	VMULPD       Y7, Y5, Y5
+	VMULPD       Y7, Y6, Y6
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y7
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y7, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, Y6
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y7
+	VADDPD  Y7, Y0, Y0
+	VADDPD  Y7, Y1, Y1
+	VADDPD  Y7, Y2, Y2
+	VADDPD  Y7, Y3, Y3
+	VADDPD  Y7, Y4, Y4
+	VADDPD  Y7, Y5, Y5
+	VADDPD  Y7, Y6, Y6
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y7
+	VADDPD       Y7, Y0, Y0
+	VBROADCASTSD 8(CX), Y7
+	VADDPD       Y7, Y1, Y1
+	VBROADCASTSD 16(CX), Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD 24(CX), Y7
+	VADDPD       Y7, Y3, Y3
+	VBROADCASTSD 32(CX), Y7
+	VADDPD       Y7, Y4, Y4
+	VBROADCASTSD 40(CX), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD 48(CX), Y7
+	VADDPD       Y7, Y6, Y6
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X7, X7, X7
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y7
+	VBROADCASTSD (AX), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD (AX)(R8*1), Y9
+	VFMADD231PD  Y7, Y9, Y1
+	VBROADCASTSD (AX)(R8*2), Y10
+	VFMADD231PD  Y7, Y10, Y2
+	VBROADCASTSD (AX)(R9*1), Y11
+	VFMADD231PD  Y7, Y11, Y3
+	VBROADCASTSD (AX)(R8*4), Y12
+	VFMADD231PD  Y7, Y12, Y4
+	VBROADCASTSD (AX)(R10*1), Y13
+	VFMADD231PD  Y7, Y13, Y5
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000038, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y7
+	VMULPD       Y7, Y0, Y0
+	VMULPD       Y7, Y1, Y1
+	VMULPD       Y7, Y2, Y2
+	VMULPD       Y7, Y3, Y3
+	VMULPD       Y7, Y4, Y4
+	VMULPD       Y7, Y5, Y5
+	VMULPD       Y7, Y6, Y6
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y7
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y4
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y5
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y8
+	VFMADD231PD  Y8, Y7, Y6
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y7
+	VADDPD     Y7, Y0, Y0
+	VADDPD     Y7, Y1, Y1
+	VADDPD     Y7, Y2, Y2
+	VADDPD     Y7, Y3, Y3
+	VADDPD     Y7, Y4, Y4
+	VADDPD     Y7, Y5, Y5
+	VADDPD     Y7, Y6, Y6
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y7
+	VADDPD       Y7, Y0, Y0
+	VBROADCASTSD 8(CX), Y7
+	VADDPD       Y7, Y1, Y1
+	VBROADCASTSD 16(CX), Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD 24(CX), Y7
+	VADDPD       Y7, Y3, Y3
+	VBROADCASTSD 32(CX), Y7
+	VADDPD       Y7, Y4, Y4
+	VBROADCASTSD 40(CX), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD 48(CX), Y7
+	VADDPD       Y7, Y6, Y6
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X7, X7, X7
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y6, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm8x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm8x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y8
+	VBROADCASTSD (AX), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (AX)(R8*1), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (AX)(R8*2), Y11
+	VFMADD231PD  Y8, Y11, Y2
+	VBROADCASTSD (AX)(R9*1), Y12
+	VFMADD231PD  Y8, Y12, Y3
+	VBROADCASTSD (AX)(R8*4), Y13
+	VFMADD231PD  Y8, Y13, Y4
+	VBROADCASTSD (AX)(R10*1), Y14
+	VFMADD231PD  Y8, Y14, Y5
+	VBROADCASTSD (AX)(R9*2), Y15
+	VFMADD231PD  Y8, Y15, Y6
+	VBROADCASTSD (AX)(R11*1), Y9
+	VFMADD231PD  Y8, Y9, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y8
+	VMULPD       Y8, Y0, Y0
+	VMULPD       Y8, Y1, Y1
+	VMULPD       Y8, Y2, Y2
+	VMULPD       Y8, Y3, Y3
+	VMULPD       Y8, Y4, Y4
+	VMULPD       Y8, Y5, Y5
+	VMULPD       Y8, Y6, Y6
+	VMULPD       Y8, Y7, Y7
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y8, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y7
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y8
+	VADDPD  Y8, Y0, Y0
+	VADDPD  Y8, Y1, Y1
+	VADDPD  Y8, Y2, Y2
+	VADDPD  Y8, Y3, Y3
+	VADDPD  Y8, Y4, Y4
+	VADDPD  Y8, Y5, Y5
+	VADDPD  Y8, Y6, Y6
+	VADDPD  Y8, Y7, Y7
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y8
+	VADDPD       Y8, Y0, Y0
+	VBROADCASTSD 8(CX), Y8
+	VADDPD       Y8, Y1, Y1
+	VBROADCASTSD 16(CX), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD 24(CX), Y8
+	VADDPD       Y8, Y3, Y3
+	VBROADCASTSD 32(CX), Y8
+	VADDPD       Y8, Y4, Y4
+	VBROADCASTSD 40(CX), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD 48(CX), Y8
+	VADDPD       Y8, Y6, Y6
+	VBROADCASTSD 56(CX), Y8
+	VADDPD       Y8, Y7, Y7
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X8, X8, X8
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y8
+	VBROADCASTSD (AX), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (AX)(R8*1), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (AX)(R8*2), Y11
+	VFMADD231PD  Y8, Y11, Y2
+	VBROADCASTSD (AX)(R9*1), Y12
+	VFMADD231PD  Y8, Y12, Y3
+	VBROADCASTSD (AX)(R8*4), Y13
+	VFMADD231PD  Y8, Y13, Y4
+	VBROADCASTSD (AX)(R10*1), Y14
+	VFMADD231PD  Y8, Y14, Y5
+	VBROADCASTSD (AX)(R9*2), Y9
+	VFMADD231PD  Y8, Y9, Y6
+	VBROADCASTSD (AX)(R11*1), Y10
+	VFMADD231PD  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y8
+	VMULPD       Y8, Y0, Y0
+	VMULPD       Y8, Y1, Y1
+	VMULPD       Y8, Y2, Y2
+	VMULPD       Y8, Y3, Y3
+	VMULPD       Y8, Y4, Y4
+	VMULPD       Y8, Y5, Y5
+	VMULPD       Y8, Y6, Y6
+	VMULPD       Y8, Y7, Y7
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y8
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y4
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y5
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y6
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y9
+	VFMADD231PD  Y9, Y8, Y7
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y8
+	VADDPD     Y8, Y0, Y0
+	VADDPD     Y8, Y1, Y1
+	VADDPD     Y8, Y2, Y2
+	VADDPD     Y8, Y3, Y3
+	VADDPD     Y8, Y4, Y4
+	VADDPD     Y8, Y5, Y5
+	VADDPD     Y8, Y6, Y6
+	VADDPD     Y8, Y7, Y7
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y8
+	VADDPD       Y8, Y0, Y0
+	VBROADCASTSD 8(CX), Y8
+	VADDPD       Y8, Y1, Y1
+	VBROADCASTSD 16(CX), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD 24(CX), Y8
+	VADDPD       Y8, Y3, Y3
+	VBROADCASTSD 32(CX), Y8
+	VADDPD       Y8, Y4, Y4
+	VBROADCASTSD 40(CX), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD 48(CX), Y8
+	VADDPD       Y8, Y6, Y6
+	VBROADCASTSD 56(CX), Y8
+	VADDPD       Y8, Y7, Y7
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X8, X8, X8
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y7, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm9x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm9x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y9
+	VBROADCASTSD (AX), Y10
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD (AX)(R8*1), Y11
+	VFMADD231PD  Y9, Y11, Y1
+	VBROADCASTSD (AX)(R8*2), Y12
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (AX)(R9*1), Y13
+	VFMADD231PD  Y9, Y13, Y3
+	VBROADCASTSD (AX)(R8*4), Y14
+	VFMADD231PD  Y9, Y14, Y4
+	VBROADCASTSD (AX)(R10*1), Y15
+	VFMADD231PD  Y9, Y15, Y5
+	VBROADCASTSD (AX)(R9*2), Y10
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (AX)(R11*1), Y11
+	VFMADD231PD  Y9, Y11, Y7
+	VBROADCASTSD (AX)(R8*8), Y12
+	VFMADD231PD  Y9, Y12, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000048, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y9
+	VMULPD       Y9, Y0, Y0
+	VMULPD       Y9, Y1, Y1
+	VMULPD       Y9, Y2, Y2
+	VMULPD       Y9, Y3, Y3
+	VMULPD       Y9, Y4, Y4
+	VMULPD       Y9, Y5, Y5
+	VMULPD       Y9, Y6, Y6
+	VMULPD       Y9, Y7, Y7
+	VMULPD       Y9, Y8, Y8
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y9, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y8
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y9
+	VADDPD  Y9, Y0, Y0
+	VADDPD  Y9, Y1, Y1
+	VADDPD  Y9, Y2, Y2
+	VADDPD  Y9, Y3, Y3
+	VADDPD  Y9, Y4, Y4
+	VADDPD  Y9, Y5, Y5
+	VADDPD  Y9, Y6, Y6
+	VADDPD  Y9, Y7, Y7
+	VADDPD  Y9, Y8, Y8
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y9
+	VADDPD       Y9, Y0, Y0
+	VBROADCASTSD 8(CX), Y9
+	VADDPD       Y9, Y1, Y1
+	VBROADCASTSD 16(CX), Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD 24(CX), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD 32(CX), Y9
+	VADDPD       Y9, Y4, Y4
+	VBROADCASTSD 40(CX), Y9
+	VADDPD       Y9, Y5, Y5
+	VBROADCASTSD 48(CX), Y9
+	VADDPD       Y9, Y6, Y6
+	VBROADCASTSD 56(CX), Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD 64(CX), Y9
+	VADDPD       Y9, Y8, Y8
+	ADDQ         $0x00000048, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X9, X9, X9
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y9
+	VBROADCASTSD (AX), Y10
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD (AX)(R8*1), Y11
+	VFMADD231PD  Y9, Y11, Y1
+	VBROADCASTSD (AX)(R8*2), Y12
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (AX)(R9*1), Y13
+	VFMADD231PD  Y9, Y13, Y3
+	VBROADCASTSD (AX)(R8*4), Y14
+	VFMADD231PD  Y9, Y14, Y4
+	VBROADCASTSD (AX)(R10*1), Y10
+	VFMADD231PD  Y9, Y10, Y5
+	VBROADCASTSD (AX)(R9*2), Y11
+	VFMADD231PD  Y9, Y11, Y6
+	VBROADCASTSD (AX)(R11*1), Y12
+	VFMADD231PD  Y9, Y12, Y7
+	VBROADCASTSD (AX)(R8*8), Y13
+	VFMADD231PD  Y9, Y13, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000048, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y9
+	VMULPD       Y9, Y0, Y0
+	VMULPD       Y9, Y1, Y1
+	VMULPD       Y9, Y2, Y2
+	VMULPD       Y9, Y3, Y3
+	VMULPD       Y9, Y4, Y4
+	VMULPD       Y9, Y5, Y5
+	VMULPD       Y9, Y6, Y6
+	VMULPD       Y9, Y7, Y7
+	VMULPD       Y9, Y8, Y8
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y9
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y4
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y5
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y6
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y7
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y10
+	VFMADD231PD  Y10, Y9, Y8
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y9
+	VADDPD     Y9, Y0, Y0
+	VADDPD     Y9, Y1, Y1
+	VADDPD     Y9, Y2, Y2
+	VADDPD     Y9, Y3, Y3
+	VADDPD     Y9, Y4, Y4
+	VADDPD     Y9, Y5, Y5
+	VADDPD     Y9, Y6, Y6
+	VADDPD     Y9, Y7, Y7
+	VADDPD     Y9, Y8, Y8
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y9
+	VADDPD       Y9, Y0, Y0
+	VBROADCASTSD 8(CX), Y9
+	VADDPD       Y9, Y1, Y1
+	VBROADCASTSD 16(CX), Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD 24(CX), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD 32(CX), Y9
+	VADDPD       Y9, Y4, Y4
+	VBROADCASTSD 40(CX), Y9
+	VADDPD       Y9, Y5, Y5
+	VBROADCASTSD 48(CX), Y9
+	VADDPD       Y9, Y6, Y6
+	VBROADCASTSD 56(CX), Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD 64(CX), Y9
+	VADDPD       Y9, Y8, Y8
+	ADDQ         $0x00000048, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X9, X9, X9
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y7, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y8, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm10x4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm10x4AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000004
+	JL   columns4Ragged
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD      (CX), Y10
+	VBROADCASTSD (AX), Y11
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD (AX)(R8*1), Y12
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (AX)(R8*2), Y13
+	VFMADD231PD  Y10, Y13, Y2
+	VBROADCASTSD (AX)(R9*1), Y14
+	VFMADD231PD  Y10, Y14, Y3
+	VBROADCASTSD (AX)(R8*4), Y15
+	VFMADD231PD  Y10, Y15, Y4
+	VBROADCASTSD (AX)(R10*1), Y11
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD (AX)(R9*2), Y12
+	VFMADD231PD  Y10, Y12, Y6
+	VBROADCASTSD (AX)(R11*1), Y13
+	VFMADD231PD  Y10, Y13, Y7
+	VBROADCASTSD (AX)(R8*8), Y14
+	VFMADD231PD  Y10, Y14, Y8
+	VBROADCASTSD (AX)(R12*1), Y15
+	VFMADD231PD  Y10, Y15, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000050, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y10
+	VMULPD       Y10, Y0, Y0
+	VMULPD       Y10, Y1, Y1
+	VMULPD       Y10, Y2, Y2
+	VMULPD       Y10, Y3, Y3
+	VMULPD       Y10, Y4, Y4
+	VMULPD       Y10, Y5, Y5
+	VMULPD       Y10, Y6, Y6
+	VMULPD       Y10, Y7, Y7
+	VMULPD       Y10, Y8, Y8
+	VMULPD       Y10, Y9, Y9
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y10, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y9
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns4Biased
+	VMOVUPD (CX), Y10
+	VADDPD  Y10, Y0, Y0
+	VADDPD  Y10, Y1, Y1
+	VADDPD  Y10, Y2, Y2
+	VADDPD  Y10, Y3, Y3
+	VADDPD  Y10, Y4, Y4
+	VADDPD  Y10, Y5, Y5
+	VADDPD  Y10, Y6, Y6
+	VADDPD  Y10, Y7, Y7
+	VADDPD  Y10, Y8, Y8
+	VADDPD  Y10, Y9, Y9
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y10
+	VADDPD       Y10, Y0, Y0
+	VBROADCASTSD 8(CX), Y10
+	VADDPD       Y10, Y1, Y1
+	VBROADCASTSD 16(CX), Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD 24(CX), Y10
+	VADDPD       Y10, Y3, Y3
+	VBROADCASTSD 32(CX), Y10
+	VADDPD       Y10, Y4, Y4
+	VBROADCASTSD 40(CX), Y10
+	VADDPD       Y10, Y5, Y5
+	VBROADCASTSD 48(CX), Y10
+	VADDPD       Y10, Y6, Y6
+	VBROADCASTSD 56(CX), Y10
+	VADDPD       Y10, Y7, Y7
+	VBROADCASTSD 64(CX), Y10
+	VADDPD       Y10, Y8, Y8
+	VBROADCASTSD 72(CX), Y10
+	VADDPD       Y10, Y9, Y9
+	ADDQ         $0x00000050, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X10, X10, X10
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y9, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+columns4Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns4RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns4RaggedTileSummed
+
+columns4RaggedTileK:
+	VMASKMOVPD   (CX), Y15, Y10
+	VBROADCASTSD (AX), Y11
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD (AX)(R8*1), Y12
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (AX)(R8*2), Y13
+	VFMADD231PD  Y10, Y13, Y2
+	VBROADCASTSD (AX)(R9*1), Y14
+	VFMADD231PD  Y10, Y14, Y3
+	VBROADCASTSD (AX)(R8*4), Y11
+	VFMADD231PD  Y10, Y11, Y4
+	VBROADCASTSD (AX)(R10*1), Y12
+	VFMADD231PD  Y10, Y12, Y5
+	VBROADCASTSD (AX)(R9*2), Y13
+	VFMADD231PD  Y10, Y13, Y6
+	VBROADCASTSD (AX)(R11*1), Y14
+	VFMADD231PD  Y10, Y14, Y7
+	VBROADCASTSD (AX)(R8*8), Y11
+	VFMADD231PD  Y10, Y11, Y8
+	VBROADCASTSD (AX)(R12*1), Y12
+	VFMADD231PD  Y10, Y12, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000050, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4RaggedTileK
+
+columns4RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y10
+	VMULPD       Y10, Y0, Y0
+	VMULPD       Y10, Y1, Y1
+	VMULPD       Y10, Y2, Y2
+	VMULPD       Y10, Y3, Y3
+	VMULPD       Y10, Y4, Y4
+	VMULPD       Y10, Y5, Y5
+	VMULPD       Y10, Y6, Y6
+	VMULPD       Y10, Y7, Y7
+	VMULPD       Y10, Y8, Y8
+	VMULPD       Y10, Y9, Y9
+
+columns4RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y10
+	MOVQ         c+72(FP), CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y0
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y1
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y2
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y3
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y4
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y5
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y6
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y7
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y8
+	ADDQ         AX, CX
+	VMASKMOVPD   (CX), Y15, Y11
+	VFMADD231PD  Y11, Y10, Y9
+	ADDQ         AX, CX
+
+columns4RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns4RaggedTileBiased
+	VMASKMOVPD (CX), Y15, Y10
+	VADDPD     Y10, Y0, Y0
+	VADDPD     Y10, Y1, Y1
+	VADDPD     Y10, Y2, Y2
+	VADDPD     Y10, Y3, Y3
+	VADDPD     Y10, Y4, Y4
+	VADDPD     Y10, Y5, Y5
+	VADDPD     Y10, Y6, Y6
+	VADDPD     Y10, Y7, Y7
+	VADDPD     Y10, Y8, Y8
+	VADDPD     Y10, Y9, Y9
+
+columns4RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RaggedTileRowBiased
+	VBROADCASTSD (CX), Y10
+	VADDPD       Y10, Y0, Y0
+	VBROADCASTSD 8(CX), Y10
+	VADDPD       Y10, Y1, Y1
+	VBROADCASTSD 16(CX), Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD 24(CX), Y10
+	VADDPD       Y10, Y3, Y3
+	VBROADCASTSD 32(CX), Y10
+	VADDPD       Y10, Y4, Y4
+	VBROADCASTSD 40(CX), Y10
+	VADDPD       Y10, Y5, Y5
+	VBROADCASTSD 48(CX), Y10
+	VADDPD       Y10, Y6, Y6
+	VBROADCASTSD 56(CX), Y10
+	VADDPD       Y10, Y7, Y7
+	VBROADCASTSD 64(CX), Y10
+	VADDPD       Y10, Y8, Y8
+	VBROADCASTSD 72(CX), Y10
+	VADDPD       Y10, Y9, Y9
+	ADDQ         $0x00000050, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4RaggedTileStore
+	VXORPS X10, X10, X10
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+columns4RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPD Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y7, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y8, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPD Y9, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns4RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm1x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm1x8AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y2
+	VMOVUPD      32(CX), Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y2, Y0
+	VFMADD231PD  32(CX), Y2, Y1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+104(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPD (CX), Y2
+	VMOVUPD 32(CX), Y3
+	VADDPD  Y2, Y0, Y0
+	VADDPD  Y3, Y1, Y1
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	SUBQ    $0x00000004, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000008, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*8), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMOVUPD      (CX), Y2
+	VMASKMOVPD   32(CX), Y15, Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y2, Y0
+	VMASKMOVPD   32(CX), Y15, Y4
+	VFMADD231PD  Y4, Y2, Y1
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+104(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMOVUPD    (CX), Y2
+	VMASKMOVPD 32(CX), Y15, Y3
+	VADDPD     Y2, Y0, Y0
+	VADDPD     Y3, Y1, Y1
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMOVUPD    Y0, (CX)
+	VMASKMOVPD Y1, Y15, 32(CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x03, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func dgemm2x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dgemm2x8AVX2(SB), NOSPLIT, $0-121
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -357,50 +3482,53 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
+columns8K:
 	VMOVUPD      (CX), Y4
 	VMOVUPD      32(CX), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(R9*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
+	JEQ          columns8Scaled
 	VBROADCASTSD alpha+88(FP), Y4
 	VMULPD       Y4, Y0, Y0
 	VMULPD       Y4, Y1, Y1
 	VMULPD       Y4, Y2, Y2
 	VMULPD       Y4, Y3, Y3
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y4
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y4, Y0
@@ -410,10 +3538,10 @@ twoScaled:
 	VFMADD231PD  32(CX), Y4, Y3
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns8Biased
 	VMOVUPD (CX), Y4
 	VMOVUPD 32(CX), Y5
 	VADDPD  Y4, Y0, Y0
@@ -421,10 +3549,10 @@ twoOverwrite:
 	VADDPD  Y4, Y2, Y2
 	VADDPD  Y5, Y3, Y3
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns8RowBiased
 	VBROADCASTSD (CX), Y4
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y4, Y1, Y1
@@ -434,16 +3562,16 @@ twoBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns8Store
 	VXORPS X4, X4, X4
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
@@ -456,18 +3584,18 @@ twoStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
+columns8Ragged:
 	SUBQ    $0x00000004, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -482,50 +3610,53 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-twoMaskedK:
+columns8RaggedTileK:
 	VMOVUPD      (CX), Y4
 	VMASKMOVPD   32(CX), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(R9*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns8RaggedTileK
 
-twoMaskedSummed:
+columns8RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y4
 	VMULPD       Y4, Y0, Y0
 	VMULPD       Y4, Y1, Y1
 	VMULPD       Y4, Y2, Y2
 	VMULPD       Y4, Y3, Y3
 
-twoMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y4
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y4, Y0
@@ -537,10 +3668,10 @@ twoMaskedScaled:
 	VFMADD231PD  Y6, Y4, Y3
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMOVUPD    (CX), Y4
 	VMASKMOVPD 32(CX), Y15, Y5
 	VADDPD     Y4, Y0, Y0
@@ -548,10 +3679,10 @@ twoMaskedOverwrite:
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y5, Y3, Y3
 
-twoMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSD (CX), Y4
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y4, Y1, Y1
@@ -561,16 +3692,16 @@ twoMaskedBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X4, X4, X4
 	VMAXPD Y0, Y4, Y0
 	VMAXPD Y1, Y4, Y1
 	VMAXPD Y2, Y4, Y2
 	VMAXPD Y3, Y4, Y3
 
-twoMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPD    Y0, (CX)
 	VMASKMOVPD Y1, Y15, 32(CX)
@@ -583,127 +3714,18 @@ twoMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPD   (CX), Y15, Y2
-	VBROADCASTSD (AX), Y3
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(R8*1), Y4
-	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y1, Y1
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y3
-	VFMADD231PD  Y3, Y2, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y3
-	VFMADD231PD  Y3, Y2, Y1
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPD (CX), Y15, Y2
-	VADDPD     Y2, Y0, Y0
-	VADDPD     Y2, Y1, Y1
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Y2
-	VADDPD       Y2, Y0, Y0
-	VBROADCASTSD 8(CX), Y2
-	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPD Y0, Y2, Y0
-	VMAXPD Y1, Y2, Y1
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm3AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm3x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm3AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm3x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000004
-	JLE  one
 	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -722,41 +3744,44 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
+columns8K:
 	VMOVUPD      (CX), Y6
 	VMOVUPD      32(CX), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(R9*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(R9*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
+	JEQ          columns8Scaled
 	VBROADCASTSD alpha+88(FP), Y6
 	VMULPD       Y6, Y0, Y0
 	VMULPD       Y6, Y1, Y1
@@ -765,12 +3790,12 @@ twoSummed:
 	VMULPD       Y6, Y4, Y4
 	VMULPD       Y6, Y5, Y5
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y6
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y6, Y0
@@ -783,10 +3808,10 @@ twoScaled:
 	VFMADD231PD  32(CX), Y6, Y5
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns8Biased
 	VMOVUPD (CX), Y6
 	VMOVUPD 32(CX), Y7
 	VADDPD  Y6, Y0, Y0
@@ -796,10 +3821,10 @@ twoOverwrite:
 	VADDPD  Y6, Y4, Y4
 	VADDPD  Y7, Y5, Y5
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns8RowBiased
 	VBROADCASTSD (CX), Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -812,9 +3837,9 @@ twoBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns8Store
 	VXORPS X6, X6, X6
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
@@ -823,7 +3848,7 @@ twoRowBiased:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
@@ -839,18 +3864,18 @@ twoStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
+columns8Ragged:
 	SUBQ    $0x00000004, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -869,41 +3894,44 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-twoMaskedK:
+columns8RaggedTileK:
 	VMOVUPD      (CX), Y6
 	VMASKMOVPD   32(CX), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(R9*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(R9*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns8RaggedTileK
 
-twoMaskedSummed:
+columns8RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y6
 	VMULPD       Y6, Y0, Y0
 	VMULPD       Y6, Y1, Y1
@@ -912,12 +3940,12 @@ twoMaskedSummed:
 	VMULPD       Y6, Y4, Y4
 	VMULPD       Y6, Y5, Y5
 
-twoMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y6
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y6, Y0
@@ -933,10 +3961,10 @@ twoMaskedScaled:
 	VFMADD231PD  Y8, Y6, Y5
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMOVUPD    (CX), Y6
 	VMASKMOVPD 32(CX), Y15, Y7
 	VADDPD     Y6, Y0, Y0
@@ -946,10 +3974,10 @@ twoMaskedOverwrite:
 	VADDPD     Y6, Y4, Y4
 	VADDPD     Y7, Y5, Y5
 
-twoMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSD (CX), Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
@@ -962,9 +3990,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X6, X6, X6
 	VMAXPD Y0, Y6, Y0
 	VMAXPD Y1, Y6, Y1
@@ -973,7 +4001,7 @@ twoMaskedRowBiased:
 	VMAXPD Y4, Y6, Y4
 	VMAXPD Y5, Y6, Y5
 
-twoMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPD    Y0, (CX)
 	VMASKMOVPD Y1, Y15, 32(CX)
@@ -989,142 +4017,18 @@ twoMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPD   (CX), Y15, Y3
-	VBROADCASTSD (AX), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(R8*1), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD (AX)(R8*2), Y6
-	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y3
-	VMULPD       Y3, Y0, Y0
-	VMULPD       Y3, Y1, Y1
-	VMULPD       Y3, Y2, Y2
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y3
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y4
-	VFMADD231PD  Y4, Y3, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y4
-	VFMADD231PD  Y4, Y3, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y4
-	VFMADD231PD  Y4, Y3, Y2
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPD (CX), Y15, Y3
-	VADDPD     Y3, Y0, Y0
-	VADDPD     Y3, Y1, Y1
-	VADDPD     Y3, Y2, Y2
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Y3
-	VADDPD       Y3, Y0, Y0
-	VBROADCASTSD 8(CX), Y3
-	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD 16(CX), Y3
-	VADDPD       Y3, Y2, Y2
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X3, X3, X3
-	VMAXPD Y0, Y3, Y0
-	VMAXPD Y1, Y3, Y1
-	VMAXPD Y2, Y3, Y2
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm4AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm4x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm4AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm4x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000004
-	JLE  one
 	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1147,45 +4051,48 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
+columns8K:
 	VMOVUPD      (CX), Y8
 	VMOVUPD      32(CX), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(R9*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(R9*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(R10*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
+	JEQ          columns8Scaled
 	VBROADCASTSD alpha+88(FP), Y8
 	VMULPD       Y8, Y0, Y0
 	VMULPD       Y8, Y1, Y1
@@ -1196,12 +4103,12 @@ twoSummed:
 	VMULPD       Y8, Y6, Y6
 	VMULPD       Y8, Y7, Y7
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y8
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y8, Y0
@@ -1217,10 +4124,10 @@ twoScaled:
 	VFMADD231PD  32(CX), Y8, Y7
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns8Biased
 	VMOVUPD (CX), Y8
 	VMOVUPD 32(CX), Y9
 	VADDPD  Y8, Y0, Y0
@@ -1232,10 +4139,10 @@ twoOverwrite:
 	VADDPD  Y8, Y6, Y6
 	VADDPD  Y9, Y7, Y7
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns8RowBiased
 	VBROADCASTSD (CX), Y8
 	VADDPD       Y8, Y0, Y0
 	VADDPD       Y8, Y1, Y1
@@ -1251,9 +4158,9 @@ twoBiased:
 	ADDQ         $0x00000020, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns8Store
 	VXORPS X8, X8, X8
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
@@ -1264,7 +4171,7 @@ twoRowBiased:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
@@ -1283,18 +4190,18 @@ twoStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
+columns8Ragged:
 	SUBQ    $0x00000004, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1317,45 +4224,48 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-twoMaskedK:
+columns8RaggedTileK:
 	VMOVUPD      (CX), Y8
 	VMASKMOVPD   32(CX), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(R9*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(R9*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(R10*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns8RaggedTileK
 
-twoMaskedSummed:
+columns8RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y8
 	VMULPD       Y8, Y0, Y0
 	VMULPD       Y8, Y1, Y1
@@ -1366,12 +4276,12 @@ twoMaskedSummed:
 	VMULPD       Y8, Y6, Y6
 	VMULPD       Y8, Y7, Y7
 
-twoMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y8
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y8, Y0
@@ -1391,10 +4301,10 @@ twoMaskedScaled:
 	VFMADD231PD  Y10, Y8, Y7
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMOVUPD    (CX), Y8
 	VMASKMOVPD 32(CX), Y15, Y9
 	VADDPD     Y8, Y0, Y0
@@ -1406,10 +4316,10 @@ twoMaskedOverwrite:
 	VADDPD     Y8, Y6, Y6
 	VADDPD     Y9, Y7, Y7
 
-twoMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSD (CX), Y8
 	VADDPD       Y8, Y0, Y0
 	VADDPD       Y8, Y1, Y1
@@ -1425,9 +4335,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000020, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X8, X8, X8
 	VMAXPD Y0, Y8, Y0
 	VMAXPD Y1, Y8, Y1
@@ -1438,7 +4348,7 @@ twoMaskedRowBiased:
 	VMAXPD Y6, Y8, Y6
 	VMAXPD Y7, Y8, Y7
 
-twoMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPD    Y0, (CX)
 	VMASKMOVPD Y1, Y15, 32(CX)
@@ -1457,158 +4367,18 @@ twoMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPD   (CX), Y15, Y4
-	VBROADCASTSD (AX), Y5
-	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(R8*1), Y6
-	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(R8*2), Y7
-	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD (AX)(R9*1), Y8
-	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y4
-	VMULPD       Y4, Y0, Y0
-	VMULPD       Y4, Y1, Y1
-	VMULPD       Y4, Y2, Y2
-	VMULPD       Y4, Y3, Y3
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y4
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y5
-	VFMADD231PD  Y5, Y4, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
-	VFMADD231PD  Y5, Y4, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
-	VFMADD231PD  Y5, Y4, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
-	VFMADD231PD  Y5, Y4, Y3
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPD (CX), Y15, Y4
-	VADDPD     Y4, Y0, Y0
-	VADDPD     Y4, Y1, Y1
-	VADDPD     Y4, Y2, Y2
-	VADDPD     Y4, Y3, Y3
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Y4
-	VADDPD       Y4, Y0, Y0
-	VBROADCASTSD 8(CX), Y4
-	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD 16(CX), Y4
-	VADDPD       Y4, Y2, Y2
-	VBROADCASTSD 24(CX), Y4
-	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X4, X4, X4
-	VMAXPD Y0, Y4, Y0
-	VMAXPD Y1, Y4, Y1
-	VMAXPD Y2, Y4, Y2
-	VMAXPD Y3, Y4, Y3
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm5AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm5x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm5AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm5x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000004
-	JLE  one
 	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1635,48 +4405,51 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
+columns8K:
 	VMOVUPD      (CX), Y10
 	VMOVUPD      32(CX), Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R8*1), Y13
+	VBROADCASTSD (AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R8*2), Y14
+	VBROADCASTSD (AX)(R9*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R9*1), Y15
+	VBROADCASTSD (AX)(R10*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD (AX)(R8*4), Y12
+	VBROADCASTSD (AX)(R9*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
+	JEQ          columns8Scaled
 	VBROADCASTSD alpha+88(FP), Y10
 	VMULPD       Y10, Y0, Y0
 	VMULPD       Y10, Y1, Y1
@@ -1689,12 +4462,12 @@ twoSummed:
 	VMULPD       Y10, Y8, Y8
 	VMULPD       Y10, Y9, Y9
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y10
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y10, Y0
@@ -1713,10 +4486,10 @@ twoScaled:
 	VFMADD231PD  32(CX), Y10, Y9
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns8Biased
 	VMOVUPD (CX), Y10
 	VMOVUPD 32(CX), Y11
 	VADDPD  Y10, Y0, Y0
@@ -1730,10 +4503,10 @@ twoOverwrite:
 	VADDPD  Y10, Y8, Y8
 	VADDPD  Y11, Y9, Y9
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns8RowBiased
 	VBROADCASTSD (CX), Y10
 	VADDPD       Y10, Y0, Y0
 	VADDPD       Y10, Y1, Y1
@@ -1752,9 +4525,9 @@ twoBiased:
 	ADDQ         $0x00000028, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns8Store
 	VXORPS X10, X10, X10
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
@@ -1767,7 +4540,7 @@ twoRowBiased:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
@@ -1789,18 +4562,18 @@ twoStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
+columns8Ragged:
 	SUBQ    $0x00000004, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1827,48 +4600,51 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-twoMaskedK:
+columns8RaggedTileK:
 	VMOVUPD      (CX), Y10
 	VMASKMOVPD   32(CX), Y15, Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R8*1), Y13
+	VBROADCASTSD (AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R8*2), Y14
+	VBROADCASTSD (AX)(R9*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R9*1), Y12
+	VBROADCASTSD (AX)(R10*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD (AX)(R8*4), Y13
+	VBROADCASTSD (AX)(R9*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns8RaggedTileK
 
-twoMaskedSummed:
+columns8RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y10
 	VMULPD       Y10, Y0, Y0
 	VMULPD       Y10, Y1, Y1
@@ -1881,12 +4657,12 @@ twoMaskedSummed:
 	VMULPD       Y10, Y8, Y8
 	VMULPD       Y10, Y9, Y9
 
-twoMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y10
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y10, Y0
@@ -1910,10 +4686,10 @@ twoMaskedScaled:
 	VFMADD231PD  Y12, Y10, Y9
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMOVUPD    (CX), Y10
 	VMASKMOVPD 32(CX), Y15, Y11
 	VADDPD     Y10, Y0, Y0
@@ -1927,10 +4703,10 @@ twoMaskedOverwrite:
 	VADDPD     Y10, Y8, Y8
 	VADDPD     Y11, Y9, Y9
 
-twoMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSD (CX), Y10
 	VADDPD       Y10, Y0, Y0
 	VADDPD       Y10, Y1, Y1
@@ -1949,9 +4725,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000028, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X10, X10, X10
 	VMAXPD Y0, Y10, Y0
 	VMAXPD Y1, Y10, Y1
@@ -1964,7 +4740,7 @@ twoMaskedRowBiased:
 	VMAXPD Y8, Y10, Y8
 	VMAXPD Y9, Y10, Y9
 
-twoMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPD    Y0, (CX)
 	VMASKMOVPD Y1, Y15, 32(CX)
@@ -1986,173 +4762,18 @@ twoMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPD   (CX), Y15, Y5
-	VBROADCASTSD (AX), Y6
-	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (AX)(R8*1), Y7
-	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD (AX)(R8*2), Y8
-	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD (AX)(R9*1), Y9
-	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD (AX)(R8*4), Y10
-	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y5
-	VMULPD       Y5, Y0, Y0
-	VMULPD       Y5, Y1, Y1
-	VMULPD       Y5, Y2, Y2
-	VMULPD       Y5, Y3, Y3
-	VMULPD       Y5, Y4, Y4
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y5
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y6
-	VFMADD231PD  Y6, Y5, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
-	VFMADD231PD  Y6, Y5, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
-	VFMADD231PD  Y6, Y5, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
-	VFMADD231PD  Y6, Y5, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
-	VFMADD231PD  Y6, Y5, Y4
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPD (CX), Y15, Y5
-	VADDPD     Y5, Y0, Y0
-	VADDPD     Y5, Y1, Y1
-	VADDPD     Y5, Y2, Y2
-	VADDPD     Y5, Y3, Y3
-	VADDPD     Y5, Y4, Y4
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Y5
-	VADDPD       Y5, Y0, Y0
-	VBROADCASTSD 8(CX), Y5
-	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD 16(CX), Y5
-	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD 24(CX), Y5
-	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD 32(CX), Y5
-	VADDPD       Y5, Y4, Y4
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X5, X5, X5
-	VMAXPD Y0, Y5, Y0
-	VMAXPD Y1, Y5, Y1
-	VMAXPD Y2, Y5, Y2
-	VMAXPD Y3, Y5, Y3
-	VMAXPD Y4, Y5, Y4
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm6AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm6x8AVX2(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·dgemm6AVX2(SB), NOSPLIT, $0-121
+TEXT ·dgemm6x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000004
-	JLE  one
 	CMPQ AX, $0x00000008
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2183,52 +4804,55 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
+columns8K:
 	VMOVUPD      (CX), Y12
 	VMOVUPD      32(CX), Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R8*1), Y15
+	VBROADCASTSD (AX)(R9*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD (AX)(R8*2), Y14
+	VBROADCASTSD (AX)(R9*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R9*1), Y15
+	VBROADCASTSD (AX)(R10*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(R9*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(R11*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoScaled
+	JEQ          columns8Scaled
 	VBROADCASTSD alpha+88(FP), Y12
 	VMULPD       Y12, Y0, Y0
 	VMULPD       Y12, Y1, Y1
@@ -2243,12 +4867,12 @@ twoSummed:
 	VMULPD       Y12, Y10, Y10
 	VMULPD       Y12, Y11, Y11
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y12
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y12, Y0
@@ -2270,10 +4894,10 @@ twoScaled:
 	VFMADD231PD  32(CX), Y12, Y11
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+104(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns8Biased
 	VMOVUPD (CX), Y12
 	VMOVUPD 32(CX), Y13
 	VADDPD  Y12, Y0, Y0
@@ -2289,10 +4913,10 @@ twoOverwrite:
 	VADDPD  Y12, Y10, Y10
 	VADDPD  Y13, Y11, Y11
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns8RowBiased
 	VBROADCASTSD (CX), Y12
 	VADDPD       Y12, Y0, Y0
 	VADDPD       Y12, Y1, Y1
@@ -2314,9 +4938,9 @@ twoBiased:
 	ADDQ         $0x00000030, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns8Store
 	VXORPS X12, X12, X12
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
@@ -2331,7 +4955,7 @@ twoRowBiased:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Y0, (CX)
 	VMOVUPD Y1, 32(CX)
@@ -2356,18 +4980,18 @@ twoStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
+columns8Ragged:
 	SUBQ    $0x00000004, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
 
-twoMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2398,52 +5022,55 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-twoMaskedK:
+columns8RaggedTileK:
 	VMOVUPD      (CX), Y12
 	VMASKMOVPD   32(CX), Y15, Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R8*1), Y14
+	VBROADCASTSD (AX)(R9*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD (AX)(R8*2), Y14
+	VBROADCASTSD (AX)(R9*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(R10*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(R9*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(R11*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns8RaggedTileK
 
-twoMaskedSummed:
+columns8RaggedTileSummed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSD alpha+88(FP), Y12
 	VMULPD       Y12, Y0, Y0
 	VMULPD       Y12, Y1, Y1
@@ -2458,12 +5085,12 @@ twoMaskedSummed:
 	VMULPD       Y12, Y10, Y10
 	VMULPD       Y12, Y11, Y11
 
-twoMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y12
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Y12, Y0
@@ -2491,10 +5118,10 @@ twoMaskedScaled:
 	VFMADD231PD  Y14, Y12, Y11
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+104(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMOVUPD    (CX), Y12
 	VMASKMOVPD 32(CX), Y15, Y13
 	VADDPD     Y12, Y0, Y0
@@ -2510,10 +5137,10 @@ twoMaskedOverwrite:
 	VADDPD     Y12, Y10, Y10
 	VADDPD     Y13, Y11, Y11
 
-twoMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSD (CX), Y12
 	VADDPD       Y12, Y0, Y0
 	VADDPD       Y12, Y1, Y1
@@ -2535,9 +5162,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000030, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X12, X12, X12
 	VMAXPD Y0, Y12, Y0
 	VMAXPD Y1, Y12, Y1
@@ -2552,7 +5179,7 @@ twoMaskedRowBiased:
 	VMAXPD Y10, Y12, Y10
 	VMAXPD Y11, Y12, Y11
 
-twoMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPD    Y0, (CX)
 	VMASKMOVPD Y1, Y15, 32(CX)
@@ -2577,176 +5204,7 @@ twoMaskedStore:
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000008, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*8), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPD   (CX), Y15, Y6
-	VBROADCASTSD (AX), Y7
-	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (AX)(R8*1), Y8
-	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(R8*2), Y9
-	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (AX)(R9*1), Y10
-	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
-	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
-	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Y6
-	VMULPD       Y6, Y0, Y0
-	VMULPD       Y6, Y1, Y1
-	VMULPD       Y6, Y2, Y2
-	VMULPD       Y6, Y3, Y3
-	VMULPD       Y6, Y4, Y4
-	VMULPD       Y6, Y5, Y5
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Y6
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
-	VFMADD231PD  Y7, Y6, Y5
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPD (CX), Y15, Y6
-	VADDPD     Y6, Y0, Y0
-	VADDPD     Y6, Y1, Y1
-	VADDPD     Y6, Y2, Y2
-	VADDPD     Y6, Y3, Y3
-	VADDPD     Y6, Y4, Y4
-	VADDPD     Y6, Y5, Y5
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Y6
-	VADDPD       Y6, Y0, Y0
-	VBROADCASTSD 8(CX), Y6
-	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD 16(CX), Y6
-	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD 24(CX), Y6
-	VADDPD       Y6, Y3, Y3
-	VBROADCASTSD 32(CX), Y6
-	VADDPD       Y6, Y4, Y4
-	VBROADCASTSD 40(CX), Y6
-	VADDPD       Y6, Y5, Y5
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X6, X6, X6
-	VMAXPD Y0, Y6, Y0
-	VMAXPD Y1, Y6, Y1
-	VMAXPD Y2, Y6, Y2
-	VMAXPD Y3, Y6, Y3
-	VMAXPD Y4, Y6, Y4
-	VMAXPD Y5, Y6, Y5
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x03, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
@@ -2773,12 +5231,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -2792,6 +5252,11 @@ tileK:
 	VFMADD231PD  160(CX), Y8, Y5
 	VFMADD231PD  192(CX), Y8, Y6
 	VFMADD231PD  224(CX), Y8, Y7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -2916,12 +5381,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -2931,6 +5398,9 @@ tileK:
 	VFMADD231PD  32(CX), Y4, Y1
 	VFMADD231PD  64(CX), Y4, Y2
 	VFMADD231PD  96(CX), Y4, Y3
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3034,20 +5504,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Y8
-	VBROADCASTSD (AX)(DI*1), Y9
+	VBROADCASTSD (AX)(R8*1), Y9
 	VMOVUPD      (CX), Y10
 	VFMADD231PD  Y10, Y8, Y0
 	VFMADD231PD  Y10, Y9, Y4
@@ -3060,6 +5532,9 @@ tileK:
 	VMOVUPD      96(CX), Y13
 	VFMADD231PD  Y13, Y8, Y3
 	VFMADD231PD  Y13, Y9, Y7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3197,21 +5672,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Y12
-	VBROADCASTSD (AX)(DI*1), Y13
-	VBROADCASTSD (AX)(DI*2), Y14
+	VBROADCASTSD (AX)(R8*1), Y13
+	VBROADCASTSD (AX)(R8*2), Y14
 	VMOVUPD      (CX), Y15
 	VFMADD231PD  Y15, Y12, Y0
 	VFMADD231PD  Y15, Y13, Y4
@@ -3228,6 +5705,9 @@ tileK:
 	VFMADD231PD  Y15, Y12, Y3
 	VFMADD231PD  Y15, Y13, Y7
 	VFMADD231PD  Y15, Y14, Y11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3361,22 +5841,717 @@ tileStore:
 	VZEROUPPER
 	RET
 
-// func copyRows64AVX2(rows int, src *float64, srcRow int, dst *float64)
+// func dots64x1x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x1x3AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   yRow+40(FP), DX
+	SHLQ   $0x03, DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (CX), Y3
+	VMOVUPD     (CX)(DX*1), Y4
+	VMOVUPD     (CX)(DX*2), Y5
+	VMOVUPD     (AX), Y6
+	VFMADD231PD Y6, Y3, Y0
+	VFMADD231PD Y6, Y4, Y1
+	VFMADD231PD Y6, Y5, Y2
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000004, BX
+	CMPQ        BX, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000008, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*8), Y15
+	VMASKMOVPD  (CX), Y15, Y3
+	VMASKMOVPD  (CX)(DX*1), Y15, Y4
+	VMASKMOVPD  (CX)(DX*2), Y15, Y5
+	VMASKMOVPD  (AX), Y15, Y6
+	VFMADD231PD Y6, Y3, Y0
+	VFMADD231PD Y6, Y4, Y1
+	VFMADD231PD Y6, Y5, Y2
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X3
+	VMOVSD       beta+80(FP), X4
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPD       X5, X0, X0
+	VPERMILPD    $0x01, X0, X5
+	VADDPD       X5, X0, X0
+	VMULSD       X3, X0, X0
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPD       X5, X1, X1
+	VPERMILPD    $0x01, X1, X5
+	VADDPD       X5, X1, X1
+	VMULSD       X3, X1, X1
+	VEXTRACTF128 $0x01, Y2, X5
+	VADDPD       X5, X2, X2
+	VPERMILPD    $0x01, X2, X5
+	VADDPD       X5, X2, X2
+	VMULSD       X3, X2, X2
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X4, X0
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X4, X1
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X4, X2
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x1x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x1x1AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   k+8(FP), DX
+	CMPQ   DX, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (CX), Y1
+	VMOVUPD     (AX), Y2
+	VFMADD231PD Y2, Y1, Y0
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000004, DX
+	CMPQ        DX, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       DX, DX
+	JZ          summed
+	LEAQ        mask<>+0(SB), BX
+	MOVQ        $0x00000008, SI
+	SUBQ        DX, SI
+	VMOVUPS     (BX)(SI*8), Y15
+	VMASKMOVPD  (CX), Y15, Y1
+	VMASKMOVPD  (AX), Y15, Y2
+	VFMADD231PD Y2, Y1, Y0
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X1
+	VMOVSD       beta+80(FP), X2
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPD       X3, X0, X0
+	VPERMILPD    $0x01, X0, X3
+	VADDPD       X3, X0, X0
+	VMULSD       X1, X0, X0
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X2, X0
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x2x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x2x3AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x03, BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Y6
+	VMOVUPD     (DX)(BX*1), Y7
+	VMOVUPD     (DX)(BX*2), Y8
+	VMOVUPD     (AX), Y9
+	VFMADD231PD Y9, Y6, Y0
+	VFMADD231PD Y9, Y7, Y1
+	VFMADD231PD Y9, Y8, Y2
+	VMOVUPD     (AX)(CX*1), Y9
+	VFMADD231PD Y9, Y6, Y3
+	VFMADD231PD Y9, Y7, Y4
+	VFMADD231PD Y9, Y8, Y5
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000004, SI
+	CMPQ        SI, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	LEAQ        mask<>+0(SB), DI
+	MOVQ        $0x00000008, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*8), Y15
+	VMASKMOVPD  (DX), Y15, Y6
+	VMASKMOVPD  (DX)(BX*1), Y15, Y7
+	VMASKMOVPD  (DX)(BX*2), Y15, Y8
+	VMASKMOVPD  (AX), Y15, Y9
+	VFMADD231PD Y9, Y6, Y0
+	VFMADD231PD Y9, Y7, Y1
+	VFMADD231PD Y9, Y8, Y2
+	VMASKMOVPD  (AX)(CX*1), Y15, Y9
+	VFMADD231PD Y9, Y6, Y3
+	VFMADD231PD Y9, Y7, Y4
+	VFMADD231PD Y9, Y8, Y5
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X6
+	VMOVSD       beta+80(FP), X7
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       X8, X0, X0
+	VPERMILPD    $0x01, X0, X8
+	VADDPD       X8, X0, X0
+	VMULSD       X6, X0, X0
+	VEXTRACTF128 $0x01, Y1, X8
+	VADDPD       X8, X1, X1
+	VPERMILPD    $0x01, X1, X8
+	VADDPD       X8, X1, X1
+	VMULSD       X6, X1, X1
+	VEXTRACTF128 $0x01, Y2, X8
+	VADDPD       X8, X2, X2
+	VPERMILPD    $0x01, X2, X8
+	VADDPD       X8, X2, X2
+	VMULSD       X6, X2, X2
+	VEXTRACTF128 $0x01, Y3, X8
+	VADDPD       X8, X3, X3
+	VPERMILPD    $0x01, X3, X8
+	VADDPD       X8, X3, X3
+	VMULSD       X6, X3, X3
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPD       X8, X4, X4
+	VPERMILPD    $0x01, X4, X8
+	VADDPD       X8, X4, X4
+	VMULSD       X6, X4, X4
+	VEXTRACTF128 $0x01, Y5, X8
+	VADDPD       X8, X5, X5
+	VPERMILPD    $0x01, X5, X8
+	VADDPD       X8, X5, X5
+	VMULSD       X6, X5, X5
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X7, X0
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X7, X3
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X7, X1
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X7, X4
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X7, X2
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X7, X5
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X5, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x2x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x2x1AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Y2
+	VMOVUPD     (AX), Y3
+	VFMADD231PD Y3, Y2, Y0
+	VMOVUPD     (AX)(CX*1), Y3
+	VFMADD231PD Y3, Y2, Y1
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000004, BX
+	CMPQ        BX, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000008, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*8), Y15
+	VMASKMOVPD  (DX), Y15, Y2
+	VMASKMOVPD  (AX), Y15, Y3
+	VFMADD231PD Y3, Y2, Y0
+	VMASKMOVPD  (AX)(CX*1), Y15, Y3
+	VFMADD231PD Y3, Y2, Y1
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X2
+	VMOVSD       beta+80(FP), X3
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPD       X4, X0, X0
+	VPERMILPD    $0x01, X0, X4
+	VADDPD       X4, X0, X0
+	VMULSD       X2, X0, X0
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPD       X4, X1, X1
+	VPERMILPD    $0x01, X1, X4
+	VADDPD       X4, X1, X1
+	VMULSD       X2, X1, X1
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X3, X0
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X3, X1
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x3x3AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x3x3AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x03, BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Y9
+	VMOVUPD     (DX)(BX*1), Y10
+	VMOVUPD     (DX)(BX*2), Y11
+	VMOVUPD     (AX), Y12
+	VFMADD231PD Y12, Y9, Y0
+	VFMADD231PD Y12, Y10, Y1
+	VFMADD231PD Y12, Y11, Y2
+	VMOVUPD     (AX)(CX*1), Y12
+	VFMADD231PD Y12, Y9, Y3
+	VFMADD231PD Y12, Y10, Y4
+	VFMADD231PD Y12, Y11, Y5
+	VMOVUPD     (AX)(CX*2), Y12
+	VFMADD231PD Y12, Y9, Y6
+	VFMADD231PD Y12, Y10, Y7
+	VFMADD231PD Y12, Y11, Y8
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000004, SI
+	CMPQ        SI, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	LEAQ        mask<>+0(SB), DI
+	MOVQ        $0x00000008, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*8), Y15
+	VMASKMOVPD  (DX), Y15, Y9
+	VMASKMOVPD  (DX)(BX*1), Y15, Y10
+	VMASKMOVPD  (DX)(BX*2), Y15, Y11
+	VMASKMOVPD  (AX), Y15, Y12
+	VFMADD231PD Y12, Y9, Y0
+	VFMADD231PD Y12, Y10, Y1
+	VFMADD231PD Y12, Y11, Y2
+	VMASKMOVPD  (AX)(CX*1), Y15, Y12
+	VFMADD231PD Y12, Y9, Y3
+	VFMADD231PD Y12, Y10, Y4
+	VFMADD231PD Y12, Y11, Y5
+	VMASKMOVPD  (AX)(CX*2), Y15, Y12
+	VFMADD231PD Y12, Y9, Y6
+	VFMADD231PD Y12, Y10, Y7
+	VFMADD231PD Y12, Y11, Y8
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X9
+	VMOVSD       beta+80(FP), X10
+	VEXTRACTF128 $0x01, Y0, X11
+	VADDPD       X11, X0, X0
+	VPERMILPD    $0x01, X0, X11
+	VADDPD       X11, X0, X0
+	VMULSD       X9, X0, X0
+	VEXTRACTF128 $0x01, Y1, X11
+	VADDPD       X11, X1, X1
+	VPERMILPD    $0x01, X1, X11
+	VADDPD       X11, X1, X1
+	VMULSD       X9, X1, X1
+	VEXTRACTF128 $0x01, Y2, X11
+	VADDPD       X11, X2, X2
+	VPERMILPD    $0x01, X2, X11
+	VADDPD       X11, X2, X2
+	VMULSD       X9, X2, X2
+	VEXTRACTF128 $0x01, Y3, X11
+	VADDPD       X11, X3, X3
+	VPERMILPD    $0x01, X3, X11
+	VADDPD       X11, X3, X3
+	VMULSD       X9, X3, X3
+	VEXTRACTF128 $0x01, Y4, X11
+	VADDPD       X11, X4, X4
+	VPERMILPD    $0x01, X4, X11
+	VADDPD       X11, X4, X4
+	VMULSD       X9, X4, X4
+	VEXTRACTF128 $0x01, Y5, X11
+	VADDPD       X11, X5, X5
+	VPERMILPD    $0x01, X5, X11
+	VADDPD       X11, X5, X5
+	VMULSD       X9, X5, X5
+	VEXTRACTF128 $0x01, Y6, X11
+	VADDPD       X11, X6, X6
+	VPERMILPD    $0x01, X6, X11
+	VADDPD       X11, X6, X6
+	VMULSD       X9, X6, X6
+	VEXTRACTF128 $0x01, Y7, X11
+	VADDPD       X11, X7, X7
+	VPERMILPD    $0x01, X7, X11
+	VADDPD       X11, X7, X7
+	VMULSD       X9, X7, X7
+	VEXTRACTF128 $0x01, Y8, X11
+	VADDPD       X11, X8, X8
+	VPERMILPD    $0x01, X8, X11
+	VADDPD       X11, X8, X8
+	VMULSD       X9, X8, X8
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X10, X0
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X3
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X6
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X10, X1
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X4
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X7
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SD  (BX), X10, X2
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X5
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X10, X8
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	VMOVSD X7, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X5, (BX)
+	ADDQ   CX, BX
+	VMOVSD X8, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x3x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, FMA3
+TEXT ·dots64x3x1AVX2(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000004
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Y3
+	VMOVUPD     (AX), Y4
+	VFMADD231PD Y4, Y3, Y0
+	VMOVUPD     (AX)(CX*1), Y4
+	VFMADD231PD Y4, Y3, Y1
+	VMOVUPD     (AX)(CX*2), Y4
+	VFMADD231PD Y4, Y3, Y2
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000004, BX
+	CMPQ        BX, $0x00000004
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000008, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*8), Y15
+	VMASKMOVPD  (DX), Y15, Y3
+	VMASKMOVPD  (AX), Y15, Y4
+	VFMADD231PD Y4, Y3, Y0
+	VMASKMOVPD  (AX)(CX*1), Y15, Y4
+	VFMADD231PD Y4, Y3, Y1
+	VMASKMOVPD  (AX)(CX*2), Y15, Y4
+	VFMADD231PD Y4, Y3, Y2
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         c+48(FP), DX
+	VMOVSD       alpha+72(FP), X3
+	VMOVSD       beta+80(FP), X4
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPD       X5, X0, X0
+	VPERMILPD    $0x01, X0, X5
+	VADDPD       X5, X0, X0
+	VMULSD       X3, X0, X0
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPD       X5, X1, X1
+	VPERMILPD    $0x01, X1, X5
+	VADDPD       X5, X1, X1
+	VMULSD       X3, X1, X1
+	VEXTRACTF128 $0x01, Y2, X5
+	VADDPD       X5, X2, X2
+	VPERMILPD    $0x01, X2, X5
+	VADDPD       X5, X2, X2
+	VMULSD       X3, X2, X2
+	MOVQ         beta+80(FP), BX
+	SHLQ         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SD  (BX), X4, X0
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X4, X1
+	ADDQ         CX, BX
+	VFMADD231SD  (BX), X4, X2
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func copyPanels64AVX2(rows int, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
 // Requires: AVX
-TEXT ·copyRows64AVX2(SB), NOSPLIT, $0-32
+TEXT ·copyPanels64AVX2(SB), NOSPLIT, $0-48
 	MOVQ rows+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ srcRow+16(FP), DX
-	MOVQ dst+24(FP), BX
-	SHLQ $0x03, DX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ dstPanel+40(FP), DI
+	SHLQ $0x03, BX
+	SHLQ $0x03, DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (BX)
-	VMOVUPS 32(CX), Y1
-	VMOVUPS Y1, 32(BX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000040, BX
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y1
+	VMOVUPS Y1, 32(R9)
+	ADDQ    $0x00000040, R8
+	ADDQ    DI, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $0x00000040, SI
 	DECQ    AX
 	JNZ     row
 	VZEROUPPER

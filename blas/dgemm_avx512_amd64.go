@@ -4,41 +4,101 @@
 
 package blas
 
-// dgemm1AVX512 is a tileKernel for tiles of 1 rows and up to 16 columns.
-func dgemm1AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm1x4AVX512 is a tileKernel for tiles of 1 rows and 1 to 4 columns.
+func dgemm1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm2AVX512 is a tileKernel for tiles of 2 rows and up to 16 columns.
-func dgemm2AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm2x4AVX512 is a tileKernel for tiles of 2 rows and 1 to 4 columns.
+func dgemm2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm3AVX512 is a tileKernel for tiles of 3 rows and up to 16 columns.
-func dgemm3AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm3x4AVX512 is a tileKernel for tiles of 3 rows and 1 to 4 columns.
+func dgemm3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm4AVX512 is a tileKernel for tiles of 4 rows and up to 16 columns.
-func dgemm4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm4x4AVX512 is a tileKernel for tiles of 4 rows and 1 to 4 columns.
+func dgemm4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm5AVX512 is a tileKernel for tiles of 5 rows and up to 16 columns.
-func dgemm5AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm5x4AVX512 is a tileKernel for tiles of 5 rows and 1 to 4 columns.
+func dgemm5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm6AVX512 is a tileKernel for tiles of 6 rows and up to 16 columns.
-func dgemm6AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm6x4AVX512 is a tileKernel for tiles of 6 rows and 1 to 4 columns.
+func dgemm6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm7AVX512 is a tileKernel for tiles of 7 rows and up to 16 columns.
-func dgemm7AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm7x4AVX512 is a tileKernel for tiles of 7 rows and 1 to 4 columns.
+func dgemm7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm8AVX512 is a tileKernel for tiles of 8 rows and up to 16 columns.
-func dgemm8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm8x4AVX512 is a tileKernel for tiles of 8 rows and 1 to 4 columns.
+func dgemm8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm9AVX512 is a tileKernel for tiles of 9 rows and up to 16 columns.
-func dgemm9AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm9x4AVX512 is a tileKernel for tiles of 9 rows and 1 to 4 columns.
+func dgemm9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm10AVX512 is a tileKernel for tiles of 10 rows and up to 16 columns.
-func dgemm10AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm10x4AVX512 is a tileKernel for tiles of 10 rows and 1 to 4 columns.
+func dgemm10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm11AVX512 is a tileKernel for tiles of 11 rows and up to 16 columns.
-func dgemm11AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm1x8AVX512 is a tileKernel for tiles of 1 rows and 5 to 8 columns.
+func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm12AVX512 is a tileKernel for tiles of 12 rows and up to 16 columns.
-func dgemm12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm2x8AVX512 is a tileKernel for tiles of 2 rows and 5 to 8 columns.
+func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x8AVX512 is a tileKernel for tiles of 3 rows and 5 to 8 columns.
+func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x8AVX512 is a tileKernel for tiles of 4 rows and 5 to 8 columns.
+func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm5x8AVX512 is a tileKernel for tiles of 5 rows and 5 to 8 columns.
+func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm6x8AVX512 is a tileKernel for tiles of 6 rows and 5 to 8 columns.
+func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm1x12AVX512 is a tileKernel for tiles of 1 rows and 9 to 12 columns.
+func dgemm1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm2x12AVX512 is a tileKernel for tiles of 2 rows and 9 to 12 columns.
+func dgemm2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x12AVX512 is a tileKernel for tiles of 3 rows and 9 to 12 columns.
+func dgemm3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x12AVX512 is a tileKernel for tiles of 4 rows and 9 to 12 columns.
+func dgemm4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm1x16AVX512 is a tileKernel for tiles of 1 rows and 9 to 16 columns.
+func dgemm1x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm2x16AVX512 is a tileKernel for tiles of 2 rows and 9 to 16 columns.
+func dgemm2x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x16AVX512 is a tileKernel for tiles of 3 rows and 9 to 16 columns.
+func dgemm3x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x16AVX512 is a tileKernel for tiles of 4 rows and 9 to 16 columns.
+func dgemm4x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm5x16AVX512 is a tileKernel for tiles of 5 rows and 9 to 16 columns.
+func dgemm5x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm6x16AVX512 is a tileKernel for tiles of 6 rows and 9 to 16 columns.
+func dgemm6x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm7x16AVX512 is a tileKernel for tiles of 7 rows and 9 to 16 columns.
+func dgemm7x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm8x16AVX512 is a tileKernel for tiles of 8 rows and 9 to 16 columns.
+func dgemm8x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm9x16AVX512 is a tileKernel for tiles of 9 rows and 9 to 16 columns.
+func dgemm9x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm10x16AVX512 is a tileKernel for tiles of 10 rows and 9 to 16 columns.
+func dgemm10x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm11x16AVX512 is a tileKernel for tiles of 11 rows and 9 to 16 columns.
+func dgemm11x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm12x16AVX512 is a tileKernel for tiles of 12 rows and 9 to 16 columns.
+func dgemm12x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
 // dgemmWide1x128AVX512 is a tileKernel for tiles of 1 rows and just 128 columns.
 func dgemmWide1x128AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
@@ -64,5 +124,29 @@ func dgemmWide3x32AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int
 // dgemmWide4x32AVX512 is a tileKernel for tiles of 4 rows and just 32 columns.
 func dgemmWide4x32AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// copyRows64AVX512 copies rows of 16 elements, srcRow elements apart, one behind the other.
-func copyRows64AVX512(rows int, src *float64, srcRow int, dst *float64)
+// dots64x1x4AVX512 is a dotsKernel for 1 rows of X and groups of 4 rows of Y.
+func dots64x1x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x1x1AVX512 is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+func dots64x1x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x2x4AVX512 is a dotsKernel for 2 rows of X and groups of 4 rows of Y.
+func dots64x2x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x2x1AVX512 is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+func dots64x2x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x3x4AVX512 is a dotsKernel for 3 rows of X and groups of 4 rows of Y.
+func dots64x3x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x3x1AVX512 is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+func dots64x3x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x4x4AVX512 is a dotsKernel for 4 rows of X and groups of 4 rows of Y.
+func dots64x4x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// dots64x4x1AVX512 is a dotsKernel for 4 rows of X and groups of 1 rows of Y.
+func dots64x4x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+
+// copyPanels64AVX512 copies rows of panels*16 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 16.
+func copyPanels64AVX512(rows int, panels int, src *float64, srcRow int, dst *float64, dstPanel int)

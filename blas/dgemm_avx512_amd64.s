@@ -4,18 +4,3255 @@
 
 #include "textflag.h"
 
-// func dgemm1AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm1AVX512(SB), NOSPLIT, $0-121
+// func dgemm1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm1x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y1
+	VBROADCASTSD (AX), Y2
+	VFMADD231PD  Y1, Y2, Y0
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y1
+	VMULPD       Y1, Y0, Y0
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y1
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y1, K1, Y0
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y1
+	VADDPD    Y1, Y0, Y0
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y1
+	VADDPD       Y1, Y0, Y0
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X1, X1, X1
+	VMAXPD Y0, Y1, Y0
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm2x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y2
+	VBROADCASTSD (AX), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD (AX)(R8*1), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y2, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y2, K1, Y1
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y2
+	VADDPD    Y2, Y0, Y0
+	VADDPD    Y2, Y1, Y1
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VBROADCASTSD 8(CX), Y2
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm3x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD (AX)(R8*1), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD (AX)(R8*2), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y3
+	VMULPD       Y3, Y0, Y0
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y2, Y2
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y3, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y3, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y3, K1, Y2
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y3
+	VADDPD    Y3, Y0, Y0
+	VADDPD    Y3, Y1, Y1
+	VADDPD    Y3, Y2, Y2
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y0, Y0
+	VBROADCASTSD 8(CX), Y3
+	VADDPD       Y3, Y1, Y1
+	VBROADCASTSD 16(CX), Y3
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X3, X3, X3
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm4x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y4
+	VBROADCASTSD (AX), Y5
+	VFMADD231PD  Y4, Y5, Y0
+	VBROADCASTSD (AX)(R8*1), Y6
+	VFMADD231PD  Y4, Y6, Y1
+	VBROADCASTSD (AX)(R8*2), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VBROADCASTSD (AX)(R9*1), Y8
+	VFMADD231PD  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y4
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y4, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMULPD       Y4, Y3, Y3
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y4, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, K1, Y3
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y4
+	VADDPD    Y4, Y0, Y0
+	VADDPD    Y4, Y1, Y1
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y4, Y3, Y3
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y4
+	VADDPD       Y4, Y0, Y0
+	VBROADCASTSD 8(CX), Y4
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD 16(CX), Y4
+	VADDPD       Y4, Y2, Y2
+	VBROADCASTSD 24(CX), Y4
+	VADDPD       Y4, Y3, Y3
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X4, X4, X4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm5x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y5
+	VBROADCASTSD (AX), Y6
+	VFMADD231PD  Y5, Y6, Y0
+	VBROADCASTSD (AX)(R8*1), Y7
+	VFMADD231PD  Y5, Y7, Y1
+	VBROADCASTSD (AX)(R8*2), Y8
+	VFMADD231PD  Y5, Y8, Y2
+	VBROADCASTSD (AX)(R9*1), Y9
+	VFMADD231PD  Y5, Y9, Y3
+	VBROADCASTSD (AX)(R8*4), Y10
+	VFMADD231PD  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y5
+	VMULPD       Y5, Y0, Y0
+	VMULPD       Y5, Y1, Y1
+	VMULPD       Y5, Y2, Y2
+	VMULPD       Y5, Y3, Y3
+	VMULPD       Y5, Y4, Y4
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y5
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y5, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y5, K1, Y4
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y5
+	VADDPD    Y5, Y0, Y0
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y5, Y2, Y2
+	VADDPD    Y5, Y3, Y3
+	VADDPD    Y5, Y4, Y4
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y5
+	VADDPD       Y5, Y0, Y0
+	VBROADCASTSD 8(CX), Y5
+	VADDPD       Y5, Y1, Y1
+	VBROADCASTSD 16(CX), Y5
+	VADDPD       Y5, Y2, Y2
+	VBROADCASTSD 24(CX), Y5
+	VADDPD       Y5, Y3, Y3
+	VBROADCASTSD 32(CX), Y5
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X5, X5, X5
+	VMAXPD Y0, Y5, Y0
+	VMAXPD Y1, Y5, Y1
+	VMAXPD Y2, Y5, Y2
+	VMAXPD Y3, Y5, Y3
+	VMAXPD Y4, Y5, Y4
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm6x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y6
+	VBROADCASTSD (AX), Y7
+	VFMADD231PD  Y6, Y7, Y0
+	VBROADCASTSD (AX)(R8*1), Y8
+	VFMADD231PD  Y6, Y8, Y1
+	VBROADCASTSD (AX)(R8*2), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VBROADCASTSD (AX)(R9*1), Y10
+	VFMADD231PD  Y6, Y10, Y3
+	VBROADCASTSD (AX)(R8*4), Y11
+	VFMADD231PD  Y6, Y11, Y4
+	VBROADCASTSD (AX)(R10*1), Y12
+	VFMADD231PD  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000030, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y6
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y6, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y6, Y5, Y5
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y6, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y6
+	VADDPD    Y6, Y0, Y0
+	VADDPD    Y6, Y1, Y1
+	VADDPD    Y6, Y2, Y2
+	VADDPD    Y6, Y3, Y3
+	VADDPD    Y6, Y4, Y4
+	VADDPD    Y6, Y5, Y5
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y6
+	VADDPD       Y6, Y0, Y0
+	VBROADCASTSD 8(CX), Y6
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD 16(CX), Y6
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD 24(CX), Y6
+	VADDPD       Y6, Y3, Y3
+	VBROADCASTSD 32(CX), Y6
+	VADDPD       Y6, Y4, Y4
+	VBROADCASTSD 40(CX), Y6
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X6, X6, X6
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm7x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y7
+	VBROADCASTSD (AX), Y8
+	VFMADD231PD  Y7, Y8, Y0
+	VBROADCASTSD (AX)(R8*1), Y9
+	VFMADD231PD  Y7, Y9, Y1
+	VBROADCASTSD (AX)(R8*2), Y10
+	VFMADD231PD  Y7, Y10, Y2
+	VBROADCASTSD (AX)(R9*1), Y11
+	VFMADD231PD  Y7, Y11, Y3
+	VBROADCASTSD (AX)(R8*4), Y12
+	VFMADD231PD  Y7, Y12, Y4
+	VBROADCASTSD (AX)(R10*1), Y13
+	VFMADD231PD  Y7, Y13, Y5
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000038, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y7
+	VMULPD       Y7, Y0, Y0
+	VMULPD       Y7, Y1, Y1
+	VMULPD       Y7, Y2, Y2
+	VMULPD       Y7, Y3, Y3
+	VMULPD       Y7, Y4, Y4
+	VMULPD       Y7, Y5, Y5
+	VMULPD       Y7, Y6, Y6
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y7
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y7, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y7, K1, Y6
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y7
+	VADDPD    Y7, Y0, Y0
+	VADDPD    Y7, Y1, Y1
+	VADDPD    Y7, Y2, Y2
+	VADDPD    Y7, Y3, Y3
+	VADDPD    Y7, Y4, Y4
+	VADDPD    Y7, Y5, Y5
+	VADDPD    Y7, Y6, Y6
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y7
+	VADDPD       Y7, Y0, Y0
+	VBROADCASTSD 8(CX), Y7
+	VADDPD       Y7, Y1, Y1
+	VBROADCASTSD 16(CX), Y7
+	VADDPD       Y7, Y2, Y2
+	VBROADCASTSD 24(CX), Y7
+	VADDPD       Y7, Y3, Y3
+	VBROADCASTSD 32(CX), Y7
+	VADDPD       Y7, Y4, Y4
+	VBROADCASTSD 40(CX), Y7
+	VADDPD       Y7, Y5, Y5
+	VBROADCASTSD 48(CX), Y7
+	VADDPD       Y7, Y6, Y6
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X7, X7, X7
+	VMAXPD Y0, Y7, Y0
+	VMAXPD Y1, Y7, Y1
+	VMAXPD Y2, Y7, Y2
+	VMAXPD Y3, Y7, Y3
+	VMAXPD Y4, Y7, Y4
+	VMAXPD Y5, Y7, Y5
+	VMAXPD Y6, Y7, Y6
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm8x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y8
+	VBROADCASTSD (AX), Y9
+	VFMADD231PD  Y8, Y9, Y0
+	VBROADCASTSD (AX)(R8*1), Y10
+	VFMADD231PD  Y8, Y10, Y1
+	VBROADCASTSD (AX)(R8*2), Y11
+	VFMADD231PD  Y8, Y11, Y2
+	VBROADCASTSD (AX)(R9*1), Y12
+	VFMADD231PD  Y8, Y12, Y3
+	VBROADCASTSD (AX)(R8*4), Y13
+	VFMADD231PD  Y8, Y13, Y4
+	VBROADCASTSD (AX)(R10*1), Y14
+	VFMADD231PD  Y8, Y14, Y5
+	VBROADCASTSD (AX)(R9*2), Y15
+	VFMADD231PD  Y8, Y15, Y6
+	VBROADCASTSD (AX)(R11*1), Y9
+	VFMADD231PD  Y8, Y9, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000040, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y8
+	VMULPD       Y8, Y0, Y0
+	VMULPD       Y8, Y1, Y1
+	VMULPD       Y8, Y2, Y2
+	VMULPD       Y8, Y3, Y3
+	VMULPD       Y8, Y4, Y4
+	VMULPD       Y8, Y5, Y5
+	VMULPD       Y8, Y6, Y6
+	VMULPD       Y8, Y7, Y7
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y8, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, K1, Y7
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y8
+	VADDPD    Y8, Y0, Y0
+	VADDPD    Y8, Y1, Y1
+	VADDPD    Y8, Y2, Y2
+	VADDPD    Y8, Y3, Y3
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y8, Y5, Y5
+	VADDPD    Y8, Y6, Y6
+	VADDPD    Y8, Y7, Y7
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y8
+	VADDPD       Y8, Y0, Y0
+	VBROADCASTSD 8(CX), Y8
+	VADDPD       Y8, Y1, Y1
+	VBROADCASTSD 16(CX), Y8
+	VADDPD       Y8, Y2, Y2
+	VBROADCASTSD 24(CX), Y8
+	VADDPD       Y8, Y3, Y3
+	VBROADCASTSD 32(CX), Y8
+	VADDPD       Y8, Y4, Y4
+	VBROADCASTSD 40(CX), Y8
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD 48(CX), Y8
+	VADDPD       Y8, Y6, Y6
+	VBROADCASTSD 56(CX), Y8
+	VADDPD       Y8, Y7, Y7
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X8, X8, X8
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm9x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y9
+	VBROADCASTSD (AX), Y10
+	VFMADD231PD  Y9, Y10, Y0
+	VBROADCASTSD (AX)(R8*1), Y11
+	VFMADD231PD  Y9, Y11, Y1
+	VBROADCASTSD (AX)(R8*2), Y12
+	VFMADD231PD  Y9, Y12, Y2
+	VBROADCASTSD (AX)(R9*1), Y13
+	VFMADD231PD  Y9, Y13, Y3
+	VBROADCASTSD (AX)(R8*4), Y14
+	VFMADD231PD  Y9, Y14, Y4
+	VBROADCASTSD (AX)(R10*1), Y15
+	VFMADD231PD  Y9, Y15, Y5
+	VBROADCASTSD (AX)(R9*2), Y10
+	VFMADD231PD  Y9, Y10, Y6
+	VBROADCASTSD (AX)(R11*1), Y11
+	VFMADD231PD  Y9, Y11, Y7
+	VBROADCASTSD (AX)(R8*8), Y12
+	VFMADD231PD  Y9, Y12, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000048, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y9
+	VMULPD       Y9, Y0, Y0
+	VMULPD       Y9, Y1, Y1
+	VMULPD       Y9, Y2, Y2
+	VMULPD       Y9, Y3, Y3
+	VMULPD       Y9, Y4, Y4
+	VMULPD       Y9, Y5, Y5
+	VMULPD       Y9, Y6, Y6
+	VMULPD       Y9, Y7, Y7
+	VMULPD       Y9, Y8, Y8
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y9, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, K1, Y8
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y9
+	VADDPD    Y9, Y0, Y0
+	VADDPD    Y9, Y1, Y1
+	VADDPD    Y9, Y2, Y2
+	VADDPD    Y9, Y3, Y3
+	VADDPD    Y9, Y4, Y4
+	VADDPD    Y9, Y5, Y5
+	VADDPD    Y9, Y6, Y6
+	VADDPD    Y9, Y7, Y7
+	VADDPD    Y9, Y8, Y8
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y9
+	VADDPD       Y9, Y0, Y0
+	VBROADCASTSD 8(CX), Y9
+	VADDPD       Y9, Y1, Y1
+	VBROADCASTSD 16(CX), Y9
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD 24(CX), Y9
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD 32(CX), Y9
+	VADDPD       Y9, Y4, Y4
+	VBROADCASTSD 40(CX), Y9
+	VADDPD       Y9, Y5, Y5
+	VBROADCASTSD 48(CX), Y9
+	VADDPD       Y9, Y6, Y6
+	VBROADCASTSD 56(CX), Y9
+	VADDPD       Y9, Y7, Y7
+	VBROADCASTSD 64(CX), Y9
+	VADDPD       Y9, Y8, Y8
+	ADDQ         $0x00000048, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X9, X9, X9
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm10x4AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns4:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns4Summed
+
+columns4K:
+	VMOVUPD.Z    (CX), K1, Y10
+	VBROADCASTSD (AX), Y11
+	VFMADD231PD  Y10, Y11, Y0
+	VBROADCASTSD (AX)(R8*1), Y12
+	VFMADD231PD  Y10, Y12, Y1
+	VBROADCASTSD (AX)(R8*2), Y13
+	VFMADD231PD  Y10, Y13, Y2
+	VBROADCASTSD (AX)(R9*1), Y14
+	VFMADD231PD  Y10, Y14, Y3
+	VBROADCASTSD (AX)(R8*4), Y15
+	VFMADD231PD  Y10, Y15, Y4
+	VBROADCASTSD (AX)(R10*1), Y11
+	VFMADD231PD  Y10, Y11, Y5
+	VBROADCASTSD (AX)(R9*2), Y12
+	VFMADD231PD  Y10, Y12, Y6
+	VBROADCASTSD (AX)(R11*1), Y13
+	VFMADD231PD  Y10, Y13, Y7
+	VBROADCASTSD (AX)(R8*8), Y14
+	VFMADD231PD  Y10, Y14, Y8
+	VBROADCASTSD (AX)(R12*1), Y15
+	VFMADD231PD  Y10, Y15, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000050, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns4K
+
+columns4Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns4Scaled
+	VBROADCASTSD alpha+88(FP), Y10
+	VMULPD       Y10, Y0, Y0
+	VMULPD       Y10, Y1, Y1
+	VMULPD       Y10, Y2, Y2
+	VMULPD       Y10, Y3, Y3
+	VMULPD       Y10, Y4, Y4
+	VMULPD       Y10, Y5, Y5
+	VMULPD       Y10, Y6, Y6
+	VMULPD       Y10, Y7, Y7
+	VMULPD       Y10, Y8, Y8
+	VMULPD       Y10, Y9, Y9
+
+columns4Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns4Overwrite
+	VBROADCASTSD beta+96(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y10, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, K1, Y9
+	ADDQ         AX, CX
+
+columns4Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns4Biased
+	VMOVUPD.Z (CX), K1, Y10
+	VADDPD    Y10, Y0, Y0
+	VADDPD    Y10, Y1, Y1
+	VADDPD    Y10, Y2, Y2
+	VADDPD    Y10, Y3, Y3
+	VADDPD    Y10, Y4, Y4
+	VADDPD    Y10, Y5, Y5
+	VADDPD    Y10, Y6, Y6
+	VADDPD    Y10, Y7, Y7
+	VADDPD    Y10, Y8, Y8
+	VADDPD    Y10, Y9, Y9
+
+columns4Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns4RowBiased
+	VBROADCASTSD (CX), Y10
+	VADDPD       Y10, Y0, Y0
+	VBROADCASTSD 8(CX), Y10
+	VADDPD       Y10, Y1, Y1
+	VBROADCASTSD 16(CX), Y10
+	VADDPD       Y10, Y2, Y2
+	VBROADCASTSD 24(CX), Y10
+	VADDPD       Y10, Y3, Y3
+	VBROADCASTSD 32(CX), Y10
+	VADDPD       Y10, Y4, Y4
+	VBROADCASTSD 40(CX), Y10
+	VADDPD       Y10, Y5, Y5
+	VBROADCASTSD 48(CX), Y10
+	VADDPD       Y10, Y6, Y6
+	VBROADCASTSD 56(CX), Y10
+	VADDPD       Y10, Y7, Y7
+	VBROADCASTSD 64(CX), Y10
+	VADDPD       Y10, Y8, Y8
+	VBROADCASTSD 72(CX), Y10
+	VADDPD       Y10, Y9, Y9
+	ADDQ         $0x00000050, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns4RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns4Store
+	VXORPS X10, X10, X10
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+columns4Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Y9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns4
+	VZEROUPPER
+	RET
+
+// func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm1x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y2
+	VMOVUPD.Z    32(CX), K1, Y3
+	VBROADCASTSD (AX), Y4
+	VFMADD231PD  Y2, Y4, Y0
+	VFMADD231PD  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y1, Y1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y2, Y0
+	VFMADD231PD  32(CX), Y2, K1, Y1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y2
+	VMOVUPD.Z 32(CX), K1, Y3
+	VADDPD    Y2, Y0, Y0
+	VADDPD    Y3, Y1, Y1
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPD Y0, Y2, Y0
+	VMAXPD Y1, Y2, Y1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm2x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y4
+	VMOVUPD.Z    32(CX), K1, Y5
+	VBROADCASTSD (AX), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD (AX)(R9*1), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VFMADD231PD  Y5, Y7, Y3
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y4
+	VMULPD       Y4, Y0, Y0
+	VMULPD       Y4, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMULPD       Y4, Y3, Y3
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y4, Y0
+	VFMADD231PD  32(CX), Y4, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y4, Y2
+	VFMADD231PD  32(CX), Y4, K1, Y3
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y4
+	VMOVUPD.Z 32(CX), K1, Y5
+	VADDPD    Y4, Y0, Y0
+	VADDPD    Y5, Y1, Y1
+	VADDPD    Y4, Y2, Y2
+	VADDPD    Y5, Y3, Y3
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y4
+	VADDPD       Y4, Y0, Y0
+	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD 8(CX), Y5
+	VADDPD       Y5, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X4, X4, X4
+	VMAXPD Y0, Y4, Y0
+	VMAXPD Y1, Y4, Y1
+	VMAXPD Y2, Y4, Y2
+	VMAXPD Y3, Y4, Y3
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	VMOVUPD Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm3x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y6
+	VMOVUPD.Z    32(CX), K1, Y7
+	VBROADCASTSD (AX), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD (AX)(R9*1), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VBROADCASTSD (AX)(R9*2), Y10
+	VFMADD231PD  Y6, Y10, Y4
+	VFMADD231PD  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y6
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y6, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y6, Y5, Y5
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y6, Y0
+	VFMADD231PD  32(CX), Y6, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y2
+	VFMADD231PD  32(CX), Y6, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y4
+	VFMADD231PD  32(CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y6
+	VMOVUPD.Z 32(CX), K1, Y7
+	VADDPD    Y6, Y0, Y0
+	VADDPD    Y7, Y1, Y1
+	VADDPD    Y6, Y2, Y2
+	VADDPD    Y7, Y3, Y3
+	VADDPD    Y6, Y4, Y4
+	VADDPD    Y7, Y5, Y5
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y6
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VBROADCASTSD 8(CX), Y7
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y7, Y3, Y3
+	VBROADCASTSD 16(CX), Y6
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X6, X6, X6
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	VMOVUPD Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	VMOVUPD Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm4x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y8
+	VMOVUPD.Z    32(CX), K1, Y9
+	VBROADCASTSD (AX), Y10
+	VFMADD231PD  Y8, Y10, Y0
+	VFMADD231PD  Y9, Y10, Y1
+	VBROADCASTSD (AX)(R9*1), Y11
+	VFMADD231PD  Y8, Y11, Y2
+	VFMADD231PD  Y9, Y11, Y3
+	VBROADCASTSD (AX)(R9*2), Y12
+	VFMADD231PD  Y8, Y12, Y4
+	VFMADD231PD  Y9, Y12, Y5
+	VBROADCASTSD (AX)(R10*1), Y13
+	VFMADD231PD  Y8, Y13, Y6
+	VFMADD231PD  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y8
+	VMULPD       Y8, Y0, Y0
+	VMULPD       Y8, Y1, Y1
+	VMULPD       Y8, Y2, Y2
+	VMULPD       Y8, Y3, Y3
+	VMULPD       Y8, Y4, Y4
+	VMULPD       Y8, Y5, Y5
+	VMULPD       Y8, Y6, Y6
+	VMULPD       Y8, Y7, Y7
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y8, Y0
+	VFMADD231PD  32(CX), Y8, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y2
+	VFMADD231PD  32(CX), Y8, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y4
+	VFMADD231PD  32(CX), Y8, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y8, Y6
+	VFMADD231PD  32(CX), Y8, K1, Y7
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y8
+	VMOVUPD.Z 32(CX), K1, Y9
+	VADDPD    Y8, Y0, Y0
+	VADDPD    Y9, Y1, Y1
+	VADDPD    Y8, Y2, Y2
+	VADDPD    Y9, Y3, Y3
+	VADDPD    Y8, Y4, Y4
+	VADDPD    Y9, Y5, Y5
+	VADDPD    Y8, Y6, Y6
+	VADDPD    Y9, Y7, Y7
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y8
+	VADDPD       Y8, Y0, Y0
+	VADDPD       Y8, Y1, Y1
+	VBROADCASTSD 8(CX), Y9
+	VADDPD       Y9, Y2, Y2
+	VADDPD       Y9, Y3, Y3
+	VBROADCASTSD 16(CX), Y8
+	VADDPD       Y8, Y4, Y4
+	VADDPD       Y8, Y5, Y5
+	VBROADCASTSD 24(CX), Y9
+	VADDPD       Y9, Y6, Y6
+	VADDPD       Y9, Y7, Y7
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X8, X8, X8
+	VMAXPD Y0, Y8, Y0
+	VMAXPD Y1, Y8, Y1
+	VMAXPD Y2, Y8, Y2
+	VMAXPD Y3, Y8, Y3
+	VMAXPD Y4, Y8, Y4
+	VMAXPD Y5, Y8, Y5
+	VMAXPD Y6, Y8, Y6
+	VMAXPD Y7, Y8, Y7
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	VMOVUPD Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	VMOVUPD Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	VMOVUPD Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm5x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y10
+	VMOVUPD.Z    32(CX), K1, Y11
+	VBROADCASTSD (AX), Y12
+	VFMADD231PD  Y10, Y12, Y0
+	VFMADD231PD  Y11, Y12, Y1
+	VBROADCASTSD (AX)(R9*1), Y13
+	VFMADD231PD  Y10, Y13, Y2
+	VFMADD231PD  Y11, Y13, Y3
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y10, Y14, Y4
+	VFMADD231PD  Y11, Y14, Y5
+	VBROADCASTSD (AX)(R10*1), Y15
+	VFMADD231PD  Y10, Y15, Y6
+	VFMADD231PD  Y11, Y15, Y7
+	VBROADCASTSD (AX)(R9*4), Y12
+	VFMADD231PD  Y10, Y12, Y8
+	VFMADD231PD  Y11, Y12, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y10
+	VMULPD       Y10, Y0, Y0
+	VMULPD       Y10, Y1, Y1
+	VMULPD       Y10, Y2, Y2
+	VMULPD       Y10, Y3, Y3
+	VMULPD       Y10, Y4, Y4
+	VMULPD       Y10, Y5, Y5
+	VMULPD       Y10, Y6, Y6
+	VMULPD       Y10, Y7, Y7
+	VMULPD       Y10, Y8, Y8
+	VMULPD       Y10, Y9, Y9
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y10, Y0
+	VFMADD231PD  32(CX), Y10, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y2
+	VFMADD231PD  32(CX), Y10, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y4
+	VFMADD231PD  32(CX), Y10, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y6
+	VFMADD231PD  32(CX), Y10, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y10, Y8
+	VFMADD231PD  32(CX), Y10, K1, Y9
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y10
+	VMOVUPD.Z 32(CX), K1, Y11
+	VADDPD    Y10, Y0, Y0
+	VADDPD    Y11, Y1, Y1
+	VADDPD    Y10, Y2, Y2
+	VADDPD    Y11, Y3, Y3
+	VADDPD    Y10, Y4, Y4
+	VADDPD    Y11, Y5, Y5
+	VADDPD    Y10, Y6, Y6
+	VADDPD    Y11, Y7, Y7
+	VADDPD    Y10, Y8, Y8
+	VADDPD    Y11, Y9, Y9
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y10
+	VADDPD       Y10, Y0, Y0
+	VADDPD       Y10, Y1, Y1
+	VBROADCASTSD 8(CX), Y11
+	VADDPD       Y11, Y2, Y2
+	VADDPD       Y11, Y3, Y3
+	VBROADCASTSD 16(CX), Y10
+	VADDPD       Y10, Y4, Y4
+	VADDPD       Y10, Y5, Y5
+	VBROADCASTSD 24(CX), Y11
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y11, Y7, Y7
+	VBROADCASTSD 32(CX), Y10
+	VADDPD       Y10, Y8, Y8
+	VADDPD       Y10, Y9, Y9
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X10, X10, X10
+	VMAXPD Y0, Y10, Y0
+	VMAXPD Y1, Y10, Y1
+	VMAXPD Y2, Y10, Y2
+	VMAXPD Y3, Y10, Y3
+	VMAXPD Y4, Y10, Y4
+	VMAXPD Y5, Y10, Y5
+	VMAXPD Y6, Y10, Y6
+	VMAXPD Y7, Y10, Y7
+	VMAXPD Y8, Y10, Y8
+	VMAXPD Y9, Y10, Y9
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	VMOVUPD Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	VMOVUPD Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	VMOVUPD Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, (CX)
+	VMOVUPD Y9, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm6x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000004, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD      (CX), Y12
+	VMOVUPD.Z    32(CX), K1, Y13
+	VBROADCASTSD (AX), Y14
+	VFMADD231PD  Y12, Y14, Y0
+	VFMADD231PD  Y13, Y14, Y1
+	VBROADCASTSD (AX)(R9*1), Y15
+	VFMADD231PD  Y12, Y15, Y2
+	VFMADD231PD  Y13, Y15, Y3
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y12, Y14, Y4
+	VFMADD231PD  Y13, Y14, Y5
+	VBROADCASTSD (AX)(R10*1), Y15
+	VFMADD231PD  Y12, Y15, Y6
+	VFMADD231PD  Y13, Y15, Y7
+	VBROADCASTSD (AX)(R9*4), Y14
+	VFMADD231PD  Y12, Y14, Y8
+	VFMADD231PD  Y13, Y14, Y9
+	VBROADCASTSD (AX)(R11*1), Y15
+	VFMADD231PD  Y12, Y15, Y10
+	VFMADD231PD  Y13, Y15, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+	VMULPD       Y12, Y9, Y9
+	VMULPD       Y12, Y10, Y10
+	VMULPD       Y12, Y11, Y11
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y12, Y0
+	VFMADD231PD  32(CX), Y12, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y2
+	VFMADD231PD  32(CX), Y12, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y4
+	VFMADD231PD  32(CX), Y12, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y6
+	VFMADD231PD  32(CX), Y12, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y8
+	VFMADD231PD  32(CX), Y12, K1, Y9
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y10
+	VFMADD231PD  32(CX), Y12, K1, Y11
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD   (CX), Y12
+	VMOVUPD.Z 32(CX), K1, Y13
+	VADDPD    Y12, Y0, Y0
+	VADDPD    Y13, Y1, Y1
+	VADDPD    Y12, Y2, Y2
+	VADDPD    Y13, Y3, Y3
+	VADDPD    Y12, Y4, Y4
+	VADDPD    Y13, Y5, Y5
+	VADDPD    Y12, Y6, Y6
+	VADDPD    Y13, Y7, Y7
+	VADDPD    Y12, Y8, Y8
+	VADDPD    Y13, Y9, Y9
+	VADDPD    Y12, Y10, Y10
+	VADDPD    Y13, Y11, Y11
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Y12
+	VADDPD       Y12, Y0, Y0
+	VADDPD       Y12, Y1, Y1
+	VBROADCASTSD 8(CX), Y13
+	VADDPD       Y13, Y2, Y2
+	VADDPD       Y13, Y3, Y3
+	VBROADCASTSD 16(CX), Y12
+	VADDPD       Y12, Y4, Y4
+	VADDPD       Y12, Y5, Y5
+	VBROADCASTSD 24(CX), Y13
+	VADDPD       Y13, Y6, Y6
+	VADDPD       Y13, Y7, Y7
+	VBROADCASTSD 32(CX), Y12
+	VADDPD       Y12, Y8, Y8
+	VADDPD       Y12, Y9, Y9
+	VBROADCASTSD 40(CX), Y13
+	VADDPD       Y13, Y10, Y10
+	VADDPD       Y13, Y11, Y11
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X12, X12, X12
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y2, (CX)
+	VMOVUPD Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y4, (CX)
+	VMOVUPD Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	VMOVUPD Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y8, (CX)
+	VMOVUPD Y9, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y10, (CX)
+	VMOVUPD Y11, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm1x12AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns12:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	TESTQ      DX, DX
+	JZ         columns12Summed
+
+columns12K:
+	VMOVUPD      (CX), Y3
+	VMOVUPD      32(CX), Y4
+	VMOVUPD.Z    64(CX), K1, Y5
+	VBROADCASTSD (AX), Y6
+	VFMADD231PD  Y3, Y6, Y0
+	VFMADD231PD  Y4, Y6, Y1
+	VFMADD231PD  Y5, Y6, Y2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns12K
+
+columns12Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns12Scaled
+	VBROADCASTSD alpha+88(FP), Y3
+	VMULPD       Y3, Y0, Y0
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y2, Y2
+
+columns12Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns12Overwrite
+	VBROADCASTSD beta+96(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y3, Y0
+	VFMADD231PD  32(CX), Y3, Y1
+	VFMADD231PD  64(CX), Y3, K1, Y2
+	ADDQ         AX, CX
+
+columns12Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns12Biased
+	VMOVUPD   (CX), Y3
+	VMOVUPD   32(CX), Y4
+	VMOVUPD.Z 64(CX), K1, Y5
+	VADDPD    Y3, Y0, Y0
+	VADDPD    Y4, Y1, Y1
+	VADDPD    Y5, Y2, Y2
+
+columns12Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns12RowBiased
+	VBROADCASTSD (CX), Y3
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns12RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns12Store
+	VXORPS X3, X3, X3
+	VMAXPD Y0, Y3, Y0
+	VMAXPD Y1, Y3, Y1
+	VMAXPD Y2, Y3, Y2
+
+columns12Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm2x12AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns12:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns12Summed
+
+columns12K:
+	VMOVUPD      (CX), Y6
+	VMOVUPD      32(CX), Y7
+	VMOVUPD.Z    64(CX), K1, Y8
+	VBROADCASTSD (AX), Y9
+	VFMADD231PD  Y6, Y9, Y0
+	VFMADD231PD  Y7, Y9, Y1
+	VFMADD231PD  Y8, Y9, Y2
+	VBROADCASTSD (AX)(R9*1), Y10
+	VFMADD231PD  Y6, Y10, Y3
+	VFMADD231PD  Y7, Y10, Y4
+	VFMADD231PD  Y8, Y10, Y5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns12K
+
+columns12Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns12Scaled
+	VBROADCASTSD alpha+88(FP), Y6
+	VMULPD       Y6, Y0, Y0
+	VMULPD       Y6, Y1, Y1
+	VMULPD       Y6, Y2, Y2
+	VMULPD       Y6, Y3, Y3
+	VMULPD       Y6, Y4, Y4
+	VMULPD       Y6, Y5, Y5
+
+columns12Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns12Overwrite
+	VBROADCASTSD beta+96(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y6, Y0
+	VFMADD231PD  32(CX), Y6, Y1
+	VFMADD231PD  64(CX), Y6, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y6, Y3
+	VFMADD231PD  32(CX), Y6, Y4
+	VFMADD231PD  64(CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns12Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns12Biased
+	VMOVUPD   (CX), Y6
+	VMOVUPD   32(CX), Y7
+	VMOVUPD.Z 64(CX), K1, Y8
+	VADDPD    Y6, Y0, Y0
+	VADDPD    Y7, Y1, Y1
+	VADDPD    Y8, Y2, Y2
+	VADDPD    Y6, Y3, Y3
+	VADDPD    Y7, Y4, Y4
+	VADDPD    Y8, Y5, Y5
+
+columns12Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns12RowBiased
+	VBROADCASTSD (CX), Y6
+	VADDPD       Y6, Y0, Y0
+	VADDPD       Y6, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VBROADCASTSD 8(CX), Y7
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns12RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns12Store
+	VXORPS X6, X6, X6
+	VMAXPD Y0, Y6, Y0
+	VMAXPD Y1, Y6, Y1
+	VMAXPD Y2, Y6, Y2
+	VMAXPD Y3, Y6, Y3
+	VMAXPD Y4, Y6, Y4
+	VMAXPD Y5, Y6, Y5
+
+columns12Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	VMOVUPD Y4, 32(CX)
+	VMOVUPD Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm3x12AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns12:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns12Summed
+
+columns12K:
+	VMOVUPD      (CX), Y9
+	VMOVUPD      32(CX), Y10
+	VMOVUPD.Z    64(CX), K1, Y11
+	VBROADCASTSD (AX), Y12
+	VFMADD231PD  Y9, Y12, Y0
+	VFMADD231PD  Y10, Y12, Y1
+	VFMADD231PD  Y11, Y12, Y2
+	VBROADCASTSD (AX)(R9*1), Y13
+	VFMADD231PD  Y9, Y13, Y3
+	VFMADD231PD  Y10, Y13, Y4
+	VFMADD231PD  Y11, Y13, Y5
+	VBROADCASTSD (AX)(R9*2), Y14
+	VFMADD231PD  Y9, Y14, Y6
+	VFMADD231PD  Y10, Y14, Y7
+	VFMADD231PD  Y11, Y14, Y8
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns12K
+
+columns12Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns12Scaled
+	VBROADCASTSD alpha+88(FP), Y9
+	VMULPD       Y9, Y0, Y0
+	VMULPD       Y9, Y1, Y1
+	VMULPD       Y9, Y2, Y2
+	VMULPD       Y9, Y3, Y3
+	VMULPD       Y9, Y4, Y4
+	VMULPD       Y9, Y5, Y5
+	VMULPD       Y9, Y6, Y6
+	VMULPD       Y9, Y7, Y7
+	VMULPD       Y9, Y8, Y8
+
+columns12Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns12Overwrite
+	VBROADCASTSD beta+96(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y9, Y0
+	VFMADD231PD  32(CX), Y9, Y1
+	VFMADD231PD  64(CX), Y9, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y3
+	VFMADD231PD  32(CX), Y9, Y4
+	VFMADD231PD  64(CX), Y9, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y9, Y6
+	VFMADD231PD  32(CX), Y9, Y7
+	VFMADD231PD  64(CX), Y9, K1, Y8
+	ADDQ         AX, CX
+
+columns12Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns12Biased
+	VMOVUPD   (CX), Y9
+	VMOVUPD   32(CX), Y10
+	VMOVUPD.Z 64(CX), K1, Y11
+	VADDPD    Y9, Y0, Y0
+	VADDPD    Y10, Y1, Y1
+	VADDPD    Y11, Y2, Y2
+	VADDPD    Y9, Y3, Y3
+	VADDPD    Y10, Y4, Y4
+	VADDPD    Y11, Y5, Y5
+	VADDPD    Y9, Y6, Y6
+	VADDPD    Y10, Y7, Y7
+	VADDPD    Y11, Y8, Y8
+
+columns12Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns12RowBiased
+	VBROADCASTSD (CX), Y9
+	VADDPD       Y9, Y0, Y0
+	VADDPD       Y9, Y1, Y1
+	VADDPD       Y9, Y2, Y2
+	VBROADCASTSD 8(CX), Y10
+	VADDPD       Y10, Y3, Y3
+	VADDPD       Y10, Y4, Y4
+	VADDPD       Y10, Y5, Y5
+	VBROADCASTSD 16(CX), Y11
+	VADDPD       Y11, Y6, Y6
+	VADDPD       Y11, Y7, Y7
+	VADDPD       Y11, Y8, Y8
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns12RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns12Store
+	VXORPS X9, X9, X9
+	VMAXPD Y0, Y9, Y0
+	VMAXPD Y1, Y9, Y1
+	VMAXPD Y2, Y9, Y2
+	VMAXPD Y3, Y9, Y3
+	VMAXPD Y4, Y9, Y4
+	VMAXPD Y5, Y9, Y5
+	VMAXPD Y6, Y9, Y6
+	VMAXPD Y7, Y9, Y7
+	VMAXPD Y8, Y9, Y8
+
+columns12Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	VMOVUPD Y4, 32(CX)
+	VMOVUPD Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	VMOVUPD Y7, 32(CX)
+	VMOVUPD Y8, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·dgemm4x12AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns12:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns12Summed
+
+columns12K:
+	VMOVUPD      (CX), Y12
+	VMOVUPD      32(CX), Y13
+	VMOVUPD.Z    64(CX), K1, Y14
+	VBROADCASTSD (AX), Y15
+	VFMADD231PD  Y12, Y15, Y0
+	VFMADD231PD  Y13, Y15, Y1
+	VFMADD231PD  Y14, Y15, Y2
+	VBROADCASTSD (AX)(R9*1), Y15
+	VFMADD231PD  Y12, Y15, Y3
+	VFMADD231PD  Y13, Y15, Y4
+	VFMADD231PD  Y14, Y15, Y5
+	VBROADCASTSD (AX)(R9*2), Y15
+	VFMADD231PD  Y12, Y15, Y6
+	VFMADD231PD  Y13, Y15, Y7
+	VFMADD231PD  Y14, Y15, Y8
+	VBROADCASTSD (AX)(R10*1), Y15
+	VFMADD231PD  Y12, Y15, Y9
+	VFMADD231PD  Y13, Y15, Y10
+	VFMADD231PD  Y14, Y15, Y11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns12K
+
+columns12Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns12Scaled
+	VBROADCASTSD alpha+88(FP), Y12
+	VMULPD       Y12, Y0, Y0
+	VMULPD       Y12, Y1, Y1
+	VMULPD       Y12, Y2, Y2
+	VMULPD       Y12, Y3, Y3
+	VMULPD       Y12, Y4, Y4
+	VMULPD       Y12, Y5, Y5
+	VMULPD       Y12, Y6, Y6
+	VMULPD       Y12, Y7, Y7
+	VMULPD       Y12, Y8, Y8
+	VMULPD       Y12, Y9, Y9
+	VMULPD       Y12, Y10, Y10
+	VMULPD       Y12, Y11, Y11
+
+columns12Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns12Overwrite
+	VBROADCASTSD beta+96(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Y12, Y0
+	VFMADD231PD  32(CX), Y12, Y1
+	VFMADD231PD  64(CX), Y12, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y3
+	VFMADD231PD  32(CX), Y12, Y4
+	VFMADD231PD  64(CX), Y12, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y6
+	VFMADD231PD  32(CX), Y12, Y7
+	VFMADD231PD  64(CX), Y12, K1, Y8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Y12, Y9
+	VFMADD231PD  32(CX), Y12, Y10
+	VFMADD231PD  64(CX), Y12, K1, Y11
+	ADDQ         AX, CX
+
+columns12Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns12Biased
+	VMOVUPD   (CX), Y12
+	VMOVUPD   32(CX), Y13
+	VMOVUPD.Z 64(CX), K1, Y14
+	VADDPD    Y12, Y0, Y0
+	VADDPD    Y13, Y1, Y1
+	VADDPD    Y14, Y2, Y2
+	VADDPD    Y12, Y3, Y3
+	VADDPD    Y13, Y4, Y4
+	VADDPD    Y14, Y5, Y5
+	VADDPD    Y12, Y6, Y6
+	VADDPD    Y13, Y7, Y7
+	VADDPD    Y14, Y8, Y8
+	VADDPD    Y12, Y9, Y9
+	VADDPD    Y13, Y10, Y10
+	VADDPD    Y14, Y11, Y11
+
+columns12Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns12RowBiased
+	VBROADCASTSD (CX), Y12
+	VADDPD       Y12, Y0, Y0
+	VADDPD       Y12, Y1, Y1
+	VADDPD       Y12, Y2, Y2
+	VBROADCASTSD 8(CX), Y13
+	VADDPD       Y13, Y3, Y3
+	VADDPD       Y13, Y4, Y4
+	VADDPD       Y13, Y5, Y5
+	VBROADCASTSD 16(CX), Y14
+	VADDPD       Y14, Y6, Y6
+	VADDPD       Y14, Y7, Y7
+	VADDPD       Y14, Y8, Y8
+	VBROADCASTSD 24(CX), Y12
+	VADDPD       Y12, Y9, Y9
+	VADDPD       Y12, Y10, Y10
+	VADDPD       Y12, Y11, Y11
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns12RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns12Store
+	VXORPS X12, X12, X12
+	VMAXPD Y0, Y12, Y0
+	VMAXPD Y1, Y12, Y1
+	VMAXPD Y2, Y12, Y2
+	VMAXPD Y3, Y12, Y3
+	VMAXPD Y4, Y12, Y4
+	VMAXPD Y5, Y12, Y5
+	VMAXPD Y6, Y12, Y6
+	VMAXPD Y7, Y12, Y7
+	VMAXPD Y8, Y12, Y8
+	VMAXPD Y9, Y12, Y9
+	VMAXPD Y10, Y12, Y10
+	VMAXPD Y11, Y12, Y11
+
+columns12Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	VMOVUPD Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y3, (CX)
+	VMOVUPD Y4, 32(CX)
+	VMOVUPD Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y6, (CX)
+	VMOVUPD Y7, 32(CX)
+	VMOVUPD Y8, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPD Y9, (CX)
+	VMOVUPD Y10, 32(CX)
+	VMOVUPD Y11, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm1x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm1x16AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -27,77 +3264,80 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z2
 	VMOVUPD.Z    64(CX), K1, Z3
 	VBROADCASTSD (AX), Z4
 	VFMADD231PD  Z2, Z4, Z0
 	VFMADD231PD  Z3, Z4, Z1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z2
 	VMULPD       Z2, Z0, Z0
 	VMULPD       Z2, Z1, Z1
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z2
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z2, Z0
 	VFMADD231PD  64(CX), Z2, K1, Z1
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z2
 	VMOVUPD.Z 64(CX), K1, Z3
 	VADDPD    Z2, Z0, Z0
 	VADDPD    Z3, Z1, Z1
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z2
 	VADDPD       Z2, Z0, Z0
 	VADDPD       Z2, Z1, Z1
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X2, X2, X2
 	VMAXPD Z0, Z2, Z0
 	VMAXPD Z1, Z2, Z1
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -107,110 +3347,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z1
-	VBROADCASTSD (AX), Z2
-	VFMADD231PD  Z1, Z2, Z0
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z1
-	VMULPD       Z1, Z0, Z0
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z1
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z1, K1, Z0
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z1
-	VADDPD    Z1, Z0, Z0
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z1
-	VADDPD       Z1, Z0, Z0
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X1, X1, X1
-	VMAXPD Z0, Z1, Z0
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm2AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm2x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm2AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm2x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -227,51 +3377,54 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z4
 	VMOVUPD.Z    64(CX), K1, Z5
 	VBROADCASTSD (AX), Z6
 	VFMADD231PD  Z4, Z6, Z0
 	VFMADD231PD  Z5, Z6, Z1
-	VBROADCASTSD (AX)(R8*1), Z7
+	VBROADCASTSD (AX)(R9*1), Z7
 	VFMADD231PD  Z4, Z7, Z2
 	VFMADD231PD  Z5, Z7, Z3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z4
 	VMULPD       Z4, Z0, Z0
 	VMULPD       Z4, Z1, Z1
 	VMULPD       Z4, Z2, Z2
 	VMULPD       Z4, Z3, Z3
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z4
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z4, Z0
@@ -281,10 +3434,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z4, K1, Z3
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z4
 	VMOVUPD.Z 64(CX), K1, Z5
 	VADDPD    Z4, Z0, Z0
@@ -292,10 +3445,10 @@ twoMaskedOverwrite:
 	VADDPD    Z4, Z2, Z2
 	VADDPD    Z5, Z3, Z3
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z4
 	VADDPD       Z4, Z0, Z0
 	VADDPD       Z4, Z1, Z1
@@ -305,16 +3458,16 @@ twoMaskedBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X4, X4, X4
 	VMAXPD Z0, Z4, Z0
 	VMAXPD Z1, Z4, Z1
 	VMAXPD Z2, Z4, Z2
 	VMAXPD Z3, Z4, Z3
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -327,126 +3480,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z2
-	VBROADCASTSD (AX), Z3
-	VFMADD231PD  Z2, Z3, Z0
-	VBROADCASTSD (AX)(R8*1), Z4
-	VFMADD231PD  Z2, Z4, Z1
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z2
-	VMULPD       Z2, Z0, Z0
-	VMULPD       Z2, Z1, Z1
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z2
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z2, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z2, K1, Z1
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z2
-	VADDPD    Z2, Z0, Z0
-	VADDPD    Z2, Z1, Z1
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z2
-	VADDPD       Z2, Z0, Z0
-	VBROADCASTSD 8(CX), Z2
-	VADDPD       Z2, Z1, Z1
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPD Z0, Z2, Z0
-	VMAXPD Z1, Z2, Z1
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm3AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm3x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm3AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm3x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -468,42 +3515,45 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z6
 	VMOVUPD.Z    64(CX), K1, Z7
 	VBROADCASTSD (AX), Z8
 	VFMADD231PD  Z6, Z8, Z0
 	VFMADD231PD  Z7, Z8, Z1
-	VBROADCASTSD (AX)(R8*1), Z9
+	VBROADCASTSD (AX)(R9*1), Z9
 	VFMADD231PD  Z6, Z9, Z2
 	VFMADD231PD  Z7, Z9, Z3
-	VBROADCASTSD (AX)(R8*2), Z10
+	VBROADCASTSD (AX)(R9*2), Z10
 	VFMADD231PD  Z6, Z10, Z4
 	VFMADD231PD  Z7, Z10, Z5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z6
 	VMULPD       Z6, Z0, Z0
 	VMULPD       Z6, Z1, Z1
@@ -512,12 +3562,12 @@ twoMaskedSummed:
 	VMULPD       Z6, Z4, Z4
 	VMULPD       Z6, Z5, Z5
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z6
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z6, Z0
@@ -530,10 +3580,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z6, K1, Z5
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z6
 	VMOVUPD.Z 64(CX), K1, Z7
 	VADDPD    Z6, Z0, Z0
@@ -543,10 +3593,10 @@ twoMaskedOverwrite:
 	VADDPD    Z6, Z4, Z4
 	VADDPD    Z7, Z5, Z5
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z6
 	VADDPD       Z6, Z0, Z0
 	VADDPD       Z6, Z1, Z1
@@ -559,9 +3609,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X6, X6, X6
 	VMAXPD Z0, Z6, Z0
 	VMAXPD Z1, Z6, Z1
@@ -570,7 +3620,7 @@ twoMaskedRowBiased:
 	VMAXPD Z4, Z6, Z4
 	VMAXPD Z5, Z6, Z5
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -586,140 +3636,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z3
-	VBROADCASTSD (AX), Z4
-	VFMADD231PD  Z3, Z4, Z0
-	VBROADCASTSD (AX)(R8*1), Z5
-	VFMADD231PD  Z3, Z5, Z1
-	VBROADCASTSD (AX)(R8*2), Z6
-	VFMADD231PD  Z3, Z6, Z2
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z3
-	VMULPD       Z3, Z0, Z0
-	VMULPD       Z3, Z1, Z1
-	VMULPD       Z3, Z2, Z2
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z3
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z3, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z3, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z3, K1, Z2
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z3
-	VADDPD    Z3, Z0, Z0
-	VADDPD    Z3, Z1, Z1
-	VADDPD    Z3, Z2, Z2
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z3
-	VADDPD       Z3, Z0, Z0
-	VBROADCASTSD 8(CX), Z3
-	VADDPD       Z3, Z1, Z1
-	VBROADCASTSD 16(CX), Z3
-	VADDPD       Z3, Z2, Z2
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X3, X3, X3
-	VMAXPD Z0, Z3, Z0
-	VMAXPD Z1, Z3, Z1
-	VMAXPD Z2, Z3, Z2
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm4x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm4x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -746,46 +3676,49 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z8
 	VMOVUPD.Z    64(CX), K1, Z9
 	VBROADCASTSD (AX), Z10
 	VFMADD231PD  Z8, Z10, Z0
 	VFMADD231PD  Z9, Z10, Z1
-	VBROADCASTSD (AX)(R8*1), Z11
+	VBROADCASTSD (AX)(R9*1), Z11
 	VFMADD231PD  Z8, Z11, Z2
 	VFMADD231PD  Z9, Z11, Z3
-	VBROADCASTSD (AX)(R8*2), Z12
+	VBROADCASTSD (AX)(R9*2), Z12
 	VFMADD231PD  Z8, Z12, Z4
 	VFMADD231PD  Z9, Z12, Z5
-	VBROADCASTSD (AX)(R9*1), Z13
+	VBROADCASTSD (AX)(R10*1), Z13
 	VFMADD231PD  Z8, Z13, Z6
 	VFMADD231PD  Z9, Z13, Z7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z8
 	VMULPD       Z8, Z0, Z0
 	VMULPD       Z8, Z1, Z1
@@ -796,12 +3729,12 @@ twoMaskedSummed:
 	VMULPD       Z8, Z6, Z6
 	VMULPD       Z8, Z7, Z7
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z8
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z8, Z0
@@ -817,10 +3750,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z8, K1, Z7
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z8
 	VMOVUPD.Z 64(CX), K1, Z9
 	VADDPD    Z8, Z0, Z0
@@ -832,10 +3765,10 @@ twoMaskedOverwrite:
 	VADDPD    Z8, Z6, Z6
 	VADDPD    Z9, Z7, Z7
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z8
 	VADDPD       Z8, Z0, Z0
 	VADDPD       Z8, Z1, Z1
@@ -851,9 +3784,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000020, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X8, X8, X8
 	VMAXPD Z0, Z8, Z0
 	VMAXPD Z1, Z8, Z1
@@ -864,7 +3797,7 @@ twoMaskedRowBiased:
 	VMAXPD Z6, Z8, Z6
 	VMAXPD Z7, Z8, Z7
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -883,155 +3816,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z4
-	VBROADCASTSD (AX), Z5
-	VFMADD231PD  Z4, Z5, Z0
-	VBROADCASTSD (AX)(R8*1), Z6
-	VFMADD231PD  Z4, Z6, Z1
-	VBROADCASTSD (AX)(R8*2), Z7
-	VFMADD231PD  Z4, Z7, Z2
-	VBROADCASTSD (AX)(R9*1), Z8
-	VFMADD231PD  Z4, Z8, Z3
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z4
-	VMULPD       Z4, Z0, Z0
-	VMULPD       Z4, Z1, Z1
-	VMULPD       Z4, Z2, Z2
-	VMULPD       Z4, Z3, Z3
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z4
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z4, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z4, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z4, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z4, K1, Z3
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z4
-	VADDPD    Z4, Z0, Z0
-	VADDPD    Z4, Z1, Z1
-	VADDPD    Z4, Z2, Z2
-	VADDPD    Z4, Z3, Z3
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z4
-	VADDPD       Z4, Z0, Z0
-	VBROADCASTSD 8(CX), Z4
-	VADDPD       Z4, Z1, Z1
-	VBROADCASTSD 16(CX), Z4
-	VADDPD       Z4, Z2, Z2
-	VBROADCASTSD 24(CX), Z4
-	VADDPD       Z4, Z3, Z3
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X4, X4, X4
-	VMAXPD Z0, Z4, Z0
-	VMAXPD Z1, Z4, Z1
-	VMAXPD Z2, Z4, Z2
-	VMAXPD Z3, Z4, Z3
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm5AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm5x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm5AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm5x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1063,49 +3861,52 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z10
 	VMOVUPD.Z    64(CX), K1, Z11
 	VBROADCASTSD (AX), Z12
 	VFMADD231PD  Z10, Z12, Z0
 	VFMADD231PD  Z11, Z12, Z1
-	VBROADCASTSD (AX)(R8*1), Z13
+	VBROADCASTSD (AX)(R9*1), Z13
 	VFMADD231PD  Z10, Z13, Z2
 	VFMADD231PD  Z11, Z13, Z3
-	VBROADCASTSD (AX)(R8*2), Z14
+	VBROADCASTSD (AX)(R9*2), Z14
 	VFMADD231PD  Z10, Z14, Z4
 	VFMADD231PD  Z11, Z14, Z5
-	VBROADCASTSD (AX)(R9*1), Z15
+	VBROADCASTSD (AX)(R10*1), Z15
 	VFMADD231PD  Z10, Z15, Z6
 	VFMADD231PD  Z11, Z15, Z7
-	VBROADCASTSD (AX)(R8*4), Z16
+	VBROADCASTSD (AX)(R9*4), Z16
 	VFMADD231PD  Z10, Z16, Z8
 	VFMADD231PD  Z11, Z16, Z9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z10
 	VMULPD       Z10, Z0, Z0
 	VMULPD       Z10, Z1, Z1
@@ -1118,12 +3919,12 @@ twoMaskedSummed:
 	VMULPD       Z10, Z8, Z8
 	VMULPD       Z10, Z9, Z9
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z10
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z10, Z0
@@ -1142,10 +3943,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z10, K1, Z9
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z10
 	VMOVUPD.Z 64(CX), K1, Z11
 	VADDPD    Z10, Z0, Z0
@@ -1159,10 +3960,10 @@ twoMaskedOverwrite:
 	VADDPD    Z10, Z8, Z8
 	VADDPD    Z11, Z9, Z9
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z10
 	VADDPD       Z10, Z0, Z0
 	VADDPD       Z10, Z1, Z1
@@ -1181,9 +3982,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000028, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X10, X10, X10
 	VMAXPD Z0, Z10, Z0
 	VMAXPD Z1, Z10, Z1
@@ -1196,7 +3997,7 @@ twoMaskedRowBiased:
 	VMAXPD Z8, Z10, Z8
 	VMAXPD Z9, Z10, Z9
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -1218,169 +4019,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z5
-	VBROADCASTSD (AX), Z6
-	VFMADD231PD  Z5, Z6, Z0
-	VBROADCASTSD (AX)(R8*1), Z7
-	VFMADD231PD  Z5, Z7, Z1
-	VBROADCASTSD (AX)(R8*2), Z8
-	VFMADD231PD  Z5, Z8, Z2
-	VBROADCASTSD (AX)(R9*1), Z9
-	VFMADD231PD  Z5, Z9, Z3
-	VBROADCASTSD (AX)(R8*4), Z10
-	VFMADD231PD  Z5, Z10, Z4
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z5
-	VMULPD       Z5, Z0, Z0
-	VMULPD       Z5, Z1, Z1
-	VMULPD       Z5, Z2, Z2
-	VMULPD       Z5, Z3, Z3
-	VMULPD       Z5, Z4, Z4
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z5
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z5, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z5, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z5, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z5, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z5, K1, Z4
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z5
-	VADDPD    Z5, Z0, Z0
-	VADDPD    Z5, Z1, Z1
-	VADDPD    Z5, Z2, Z2
-	VADDPD    Z5, Z3, Z3
-	VADDPD    Z5, Z4, Z4
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z5
-	VADDPD       Z5, Z0, Z0
-	VBROADCASTSD 8(CX), Z5
-	VADDPD       Z5, Z1, Z1
-	VBROADCASTSD 16(CX), Z5
-	VADDPD       Z5, Z2, Z2
-	VBROADCASTSD 24(CX), Z5
-	VADDPD       Z5, Z3, Z3
-	VBROADCASTSD 32(CX), Z5
-	VADDPD       Z5, Z4, Z4
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X5, X5, X5
-	VMAXPD Z0, Z5, Z0
-	VMAXPD Z1, Z5, Z1
-	VMAXPD Z2, Z5, Z2
-	VMAXPD Z3, Z5, Z3
-	VMAXPD Z4, Z5, Z4
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm6AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm6x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm6AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm6x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1417,53 +4069,56 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z12
 	VMOVUPD.Z    64(CX), K1, Z13
 	VBROADCASTSD (AX), Z14
 	VFMADD231PD  Z12, Z14, Z0
 	VFMADD231PD  Z13, Z14, Z1
-	VBROADCASTSD (AX)(R8*1), Z15
+	VBROADCASTSD (AX)(R9*1), Z15
 	VFMADD231PD  Z12, Z15, Z2
 	VFMADD231PD  Z13, Z15, Z3
-	VBROADCASTSD (AX)(R8*2), Z16
+	VBROADCASTSD (AX)(R9*2), Z16
 	VFMADD231PD  Z12, Z16, Z4
 	VFMADD231PD  Z13, Z16, Z5
-	VBROADCASTSD (AX)(R9*1), Z17
+	VBROADCASTSD (AX)(R10*1), Z17
 	VFMADD231PD  Z12, Z17, Z6
 	VFMADD231PD  Z13, Z17, Z7
-	VBROADCASTSD (AX)(R8*4), Z18
+	VBROADCASTSD (AX)(R9*4), Z18
 	VFMADD231PD  Z12, Z18, Z8
 	VFMADD231PD  Z13, Z18, Z9
-	VBROADCASTSD (AX)(R10*1), Z19
+	VBROADCASTSD (AX)(R11*1), Z19
 	VFMADD231PD  Z12, Z19, Z10
 	VFMADD231PD  Z13, Z19, Z11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z12
 	VMULPD       Z12, Z0, Z0
 	VMULPD       Z12, Z1, Z1
@@ -1478,12 +4133,12 @@ twoMaskedSummed:
 	VMULPD       Z12, Z10, Z10
 	VMULPD       Z12, Z11, Z11
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z12
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z12, Z0
@@ -1505,10 +4160,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z12, K1, Z11
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z12
 	VMOVUPD.Z 64(CX), K1, Z13
 	VADDPD    Z12, Z0, Z0
@@ -1524,10 +4179,10 @@ twoMaskedOverwrite:
 	VADDPD    Z12, Z10, Z10
 	VADDPD    Z13, Z11, Z11
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z12
 	VADDPD       Z12, Z0, Z0
 	VADDPD       Z12, Z1, Z1
@@ -1549,9 +4204,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000030, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X12, X12, X12
 	VMAXPD Z0, Z12, Z0
 	VMAXPD Z1, Z12, Z1
@@ -1566,7 +4221,7 @@ twoMaskedRowBiased:
 	VMAXPD Z10, Z12, Z10
 	VMAXPD Z11, Z12, Z11
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -1591,184 +4246,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z6
-	VBROADCASTSD (AX), Z7
-	VFMADD231PD  Z6, Z7, Z0
-	VBROADCASTSD (AX)(R8*1), Z8
-	VFMADD231PD  Z6, Z8, Z1
-	VBROADCASTSD (AX)(R8*2), Z9
-	VFMADD231PD  Z6, Z9, Z2
-	VBROADCASTSD (AX)(R9*1), Z10
-	VFMADD231PD  Z6, Z10, Z3
-	VBROADCASTSD (AX)(R8*4), Z11
-	VFMADD231PD  Z6, Z11, Z4
-	VBROADCASTSD (AX)(R10*1), Z12
-	VFMADD231PD  Z6, Z12, Z5
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z6
-	VMULPD       Z6, Z0, Z0
-	VMULPD       Z6, Z1, Z1
-	VMULPD       Z6, Z2, Z2
-	VMULPD       Z6, Z3, Z3
-	VMULPD       Z6, Z4, Z4
-	VMULPD       Z6, Z5, Z5
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z6
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z6, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z6, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z6, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z6, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z6, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z6, K1, Z5
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z6
-	VADDPD    Z6, Z0, Z0
-	VADDPD    Z6, Z1, Z1
-	VADDPD    Z6, Z2, Z2
-	VADDPD    Z6, Z3, Z3
-	VADDPD    Z6, Z4, Z4
-	VADDPD    Z6, Z5, Z5
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z6
-	VADDPD       Z6, Z0, Z0
-	VBROADCASTSD 8(CX), Z6
-	VADDPD       Z6, Z1, Z1
-	VBROADCASTSD 16(CX), Z6
-	VADDPD       Z6, Z2, Z2
-	VBROADCASTSD 24(CX), Z6
-	VADDPD       Z6, Z3, Z3
-	VBROADCASTSD 32(CX), Z6
-	VADDPD       Z6, Z4, Z4
-	VBROADCASTSD 40(CX), Z6
-	VADDPD       Z6, Z5, Z5
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X6, X6, X6
-	VMAXPD Z0, Z6, Z0
-	VMAXPD Z1, Z6, Z1
-	VMAXPD Z2, Z6, Z2
-	VMAXPD Z3, Z6, Z3
-	VMAXPD Z4, Z6, Z4
-	VMAXPD Z5, Z6, Z5
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm7AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm7x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm7AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm7x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1810,56 +4301,59 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z14
 	VMOVUPD.Z    64(CX), K1, Z15
 	VBROADCASTSD (AX), Z16
 	VFMADD231PD  Z14, Z16, Z0
 	VFMADD231PD  Z15, Z16, Z1
-	VBROADCASTSD (AX)(R8*1), Z17
+	VBROADCASTSD (AX)(R9*1), Z17
 	VFMADD231PD  Z14, Z17, Z2
 	VFMADD231PD  Z15, Z17, Z3
-	VBROADCASTSD (AX)(R8*2), Z18
+	VBROADCASTSD (AX)(R9*2), Z18
 	VFMADD231PD  Z14, Z18, Z4
 	VFMADD231PD  Z15, Z18, Z5
-	VBROADCASTSD (AX)(R9*1), Z19
+	VBROADCASTSD (AX)(R10*1), Z19
 	VFMADD231PD  Z14, Z19, Z6
 	VFMADD231PD  Z15, Z19, Z7
-	VBROADCASTSD (AX)(R8*4), Z20
+	VBROADCASTSD (AX)(R9*4), Z20
 	VFMADD231PD  Z14, Z20, Z8
 	VFMADD231PD  Z15, Z20, Z9
-	VBROADCASTSD (AX)(R10*1), Z21
+	VBROADCASTSD (AX)(R11*1), Z21
 	VFMADD231PD  Z14, Z21, Z10
 	VFMADD231PD  Z15, Z21, Z11
-	VBROADCASTSD (AX)(R9*2), Z22
+	VBROADCASTSD (AX)(R10*2), Z22
 	VFMADD231PD  Z14, Z22, Z12
 	VFMADD231PD  Z15, Z22, Z13
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000038, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000038, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z14
 	VMULPD       Z14, Z0, Z0
 	VMULPD       Z14, Z1, Z1
@@ -1876,12 +4370,12 @@ twoMaskedSummed:
 	VMULPD       Z14, Z12, Z12
 	VMULPD       Z14, Z13, Z13
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z14
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z14, Z0
@@ -1906,10 +4400,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z14, K1, Z13
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z14
 	VMOVUPD.Z 64(CX), K1, Z15
 	VADDPD    Z14, Z0, Z0
@@ -1927,10 +4421,10 @@ twoMaskedOverwrite:
 	VADDPD    Z14, Z12, Z12
 	VADDPD    Z15, Z13, Z13
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z14
 	VADDPD       Z14, Z0, Z0
 	VADDPD       Z14, Z1, Z1
@@ -1955,9 +4449,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000038, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VXORPS X14, X14, X14
 	VMAXPD Z0, Z14, Z0
 	VMAXPD Z1, Z14, Z1
@@ -1974,7 +4468,7 @@ twoMaskedRowBiased:
 	VMAXPD Z12, Z14, Z12
 	VMAXPD Z13, Z14, Z13
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -2002,198 +4496,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z7
-	VBROADCASTSD (AX), Z8
-	VFMADD231PD  Z7, Z8, Z0
-	VBROADCASTSD (AX)(R8*1), Z9
-	VFMADD231PD  Z7, Z9, Z1
-	VBROADCASTSD (AX)(R8*2), Z10
-	VFMADD231PD  Z7, Z10, Z2
-	VBROADCASTSD (AX)(R9*1), Z11
-	VFMADD231PD  Z7, Z11, Z3
-	VBROADCASTSD (AX)(R8*4), Z12
-	VFMADD231PD  Z7, Z12, Z4
-	VBROADCASTSD (AX)(R10*1), Z13
-	VFMADD231PD  Z7, Z13, Z5
-	VBROADCASTSD (AX)(R9*2), Z14
-	VFMADD231PD  Z7, Z14, Z6
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000038, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z7
-	VMULPD       Z7, Z0, Z0
-	VMULPD       Z7, Z1, Z1
-	VMULPD       Z7, Z2, Z2
-	VMULPD       Z7, Z3, Z3
-	VMULPD       Z7, Z4, Z4
-	VMULPD       Z7, Z5, Z5
-	VMULPD       Z7, Z6, Z6
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z7
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z7, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z7, K1, Z6
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z7
-	VADDPD    Z7, Z0, Z0
-	VADDPD    Z7, Z1, Z1
-	VADDPD    Z7, Z2, Z2
-	VADDPD    Z7, Z3, Z3
-	VADDPD    Z7, Z4, Z4
-	VADDPD    Z7, Z5, Z5
-	VADDPD    Z7, Z6, Z6
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z7
-	VADDPD       Z7, Z0, Z0
-	VBROADCASTSD 8(CX), Z7
-	VADDPD       Z7, Z1, Z1
-	VBROADCASTSD 16(CX), Z7
-	VADDPD       Z7, Z2, Z2
-	VBROADCASTSD 24(CX), Z7
-	VADDPD       Z7, Z3, Z3
-	VBROADCASTSD 32(CX), Z7
-	VADDPD       Z7, Z4, Z4
-	VBROADCASTSD 40(CX), Z7
-	VADDPD       Z7, Z5, Z5
-	VBROADCASTSD 48(CX), Z7
-	VADDPD       Z7, Z6, Z6
-	ADDQ         $0x00000038, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X7, X7, X7
-	VMAXPD Z0, Z7, Z0
-	VMAXPD Z1, Z7, Z1
-	VMAXPD Z2, Z7, Z2
-	VMAXPD Z3, Z7, Z3
-	VMAXPD Z4, Z7, Z4
-	VMAXPD Z5, Z7, Z5
-	VMAXPD Z6, Z7, Z6
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm8x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm8x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2240,60 +4556,63 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z16
 	VMOVUPD.Z    64(CX), K1, Z17
 	VBROADCASTSD (AX), Z18
 	VFMADD231PD  Z16, Z18, Z0
 	VFMADD231PD  Z17, Z18, Z1
-	VBROADCASTSD (AX)(R8*1), Z19
+	VBROADCASTSD (AX)(R9*1), Z19
 	VFMADD231PD  Z16, Z19, Z2
 	VFMADD231PD  Z17, Z19, Z3
-	VBROADCASTSD (AX)(R8*2), Z20
+	VBROADCASTSD (AX)(R9*2), Z20
 	VFMADD231PD  Z16, Z20, Z4
 	VFMADD231PD  Z17, Z20, Z5
-	VBROADCASTSD (AX)(R9*1), Z21
+	VBROADCASTSD (AX)(R10*1), Z21
 	VFMADD231PD  Z16, Z21, Z6
 	VFMADD231PD  Z17, Z21, Z7
-	VBROADCASTSD (AX)(R8*4), Z22
+	VBROADCASTSD (AX)(R9*4), Z22
 	VFMADD231PD  Z16, Z22, Z8
 	VFMADD231PD  Z17, Z22, Z9
-	VBROADCASTSD (AX)(R10*1), Z23
+	VBROADCASTSD (AX)(R11*1), Z23
 	VFMADD231PD  Z16, Z23, Z10
 	VFMADD231PD  Z17, Z23, Z11
-	VBROADCASTSD (AX)(R9*2), Z24
+	VBROADCASTSD (AX)(R10*2), Z24
 	VFMADD231PD  Z16, Z24, Z12
 	VFMADD231PD  Z17, Z24, Z13
-	VBROADCASTSD (AX)(R11*1), Z25
+	VBROADCASTSD (AX)(R12*1), Z25
 	VFMADD231PD  Z16, Z25, Z14
 	VFMADD231PD  Z17, Z25, Z15
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000040, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000040, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z16
 	VMULPD       Z16, Z0, Z0
 	VMULPD       Z16, Z1, Z1
@@ -2312,12 +4631,12 @@ twoMaskedSummed:
 	VMULPD       Z16, Z14, Z14
 	VMULPD       Z16, Z15, Z15
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z16
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z16, Z0
@@ -2345,10 +4664,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z16, K1, Z15
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z16
 	VMOVUPD.Z 64(CX), K1, Z17
 	VADDPD    Z16, Z0, Z0
@@ -2368,10 +4687,10 @@ twoMaskedOverwrite:
 	VADDPD    Z16, Z14, Z14
 	VADDPD    Z17, Z15, Z15
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z16
 	VADDPD       Z16, Z0, Z0
 	VADDPD       Z16, Z1, Z1
@@ -2399,9 +4718,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000040, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VPXORD Z16, Z16, Z16
 	VMAXPD Z0, Z16, Z0
 	VMAXPD Z1, Z16, Z1
@@ -2420,7 +4739,7 @@ twoMaskedRowBiased:
 	VMAXPD Z14, Z16, Z14
 	VMAXPD Z15, Z16, Z15
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -2451,213 +4770,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z8
-	VBROADCASTSD (AX), Z9
-	VFMADD231PD  Z8, Z9, Z0
-	VBROADCASTSD (AX)(R8*1), Z10
-	VFMADD231PD  Z8, Z10, Z1
-	VBROADCASTSD (AX)(R8*2), Z11
-	VFMADD231PD  Z8, Z11, Z2
-	VBROADCASTSD (AX)(R9*1), Z12
-	VFMADD231PD  Z8, Z12, Z3
-	VBROADCASTSD (AX)(R8*4), Z13
-	VFMADD231PD  Z8, Z13, Z4
-	VBROADCASTSD (AX)(R10*1), Z14
-	VFMADD231PD  Z8, Z14, Z5
-	VBROADCASTSD (AX)(R9*2), Z15
-	VFMADD231PD  Z8, Z15, Z6
-	VBROADCASTSD (AX)(R11*1), Z16
-	VFMADD231PD  Z8, Z16, Z7
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000040, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z8
-	VMULPD       Z8, Z0, Z0
-	VMULPD       Z8, Z1, Z1
-	VMULPD       Z8, Z2, Z2
-	VMULPD       Z8, Z3, Z3
-	VMULPD       Z8, Z4, Z4
-	VMULPD       Z8, Z5, Z5
-	VMULPD       Z8, Z6, Z6
-	VMULPD       Z8, Z7, Z7
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z8
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z8, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z8, K1, Z7
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z8
-	VADDPD    Z8, Z0, Z0
-	VADDPD    Z8, Z1, Z1
-	VADDPD    Z8, Z2, Z2
-	VADDPD    Z8, Z3, Z3
-	VADDPD    Z8, Z4, Z4
-	VADDPD    Z8, Z5, Z5
-	VADDPD    Z8, Z6, Z6
-	VADDPD    Z8, Z7, Z7
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z8
-	VADDPD       Z8, Z0, Z0
-	VBROADCASTSD 8(CX), Z8
-	VADDPD       Z8, Z1, Z1
-	VBROADCASTSD 16(CX), Z8
-	VADDPD       Z8, Z2, Z2
-	VBROADCASTSD 24(CX), Z8
-	VADDPD       Z8, Z3, Z3
-	VBROADCASTSD 32(CX), Z8
-	VADDPD       Z8, Z4, Z4
-	VBROADCASTSD 40(CX), Z8
-	VADDPD       Z8, Z5, Z5
-	VBROADCASTSD 48(CX), Z8
-	VADDPD       Z8, Z6, Z6
-	VBROADCASTSD 56(CX), Z8
-	VADDPD       Z8, Z7, Z7
-	ADDQ         $0x00000040, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X8, X8, X8
-	VMAXPD Z0, Z8, Z0
-	VMAXPD Z1, Z8, Z1
-	VMAXPD Z2, Z8, Z2
-	VMAXPD Z3, Z8, Z3
-	VMAXPD Z4, Z8, Z4
-	VMAXPD Z5, Z8, Z5
-	VMAXPD Z6, Z8, Z6
-	VMAXPD Z7, Z8, Z7
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z7, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm9AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm9x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm9AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm9x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2709,63 +4835,66 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z18
 	VMOVUPD.Z    64(CX), K1, Z19
 	VBROADCASTSD (AX), Z20
 	VFMADD231PD  Z18, Z20, Z0
 	VFMADD231PD  Z19, Z20, Z1
-	VBROADCASTSD (AX)(R8*1), Z21
+	VBROADCASTSD (AX)(R9*1), Z21
 	VFMADD231PD  Z18, Z21, Z2
 	VFMADD231PD  Z19, Z21, Z3
-	VBROADCASTSD (AX)(R8*2), Z22
+	VBROADCASTSD (AX)(R9*2), Z22
 	VFMADD231PD  Z18, Z22, Z4
 	VFMADD231PD  Z19, Z22, Z5
-	VBROADCASTSD (AX)(R9*1), Z23
+	VBROADCASTSD (AX)(R10*1), Z23
 	VFMADD231PD  Z18, Z23, Z6
 	VFMADD231PD  Z19, Z23, Z7
-	VBROADCASTSD (AX)(R8*4), Z24
+	VBROADCASTSD (AX)(R9*4), Z24
 	VFMADD231PD  Z18, Z24, Z8
 	VFMADD231PD  Z19, Z24, Z9
-	VBROADCASTSD (AX)(R10*1), Z25
+	VBROADCASTSD (AX)(R11*1), Z25
 	VFMADD231PD  Z18, Z25, Z10
 	VFMADD231PD  Z19, Z25, Z11
-	VBROADCASTSD (AX)(R9*2), Z26
+	VBROADCASTSD (AX)(R10*2), Z26
 	VFMADD231PD  Z18, Z26, Z12
 	VFMADD231PD  Z19, Z26, Z13
-	VBROADCASTSD (AX)(R11*1), Z27
+	VBROADCASTSD (AX)(R12*1), Z27
 	VFMADD231PD  Z18, Z27, Z14
 	VFMADD231PD  Z19, Z27, Z15
-	VBROADCASTSD (AX)(R8*8), Z28
+	VBROADCASTSD (AX)(R9*8), Z28
 	VFMADD231PD  Z18, Z28, Z16
 	VFMADD231PD  Z19, Z28, Z17
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000048, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000048, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z18
 	VMULPD       Z18, Z0, Z0
 	VMULPD       Z18, Z1, Z1
@@ -2786,12 +4915,12 @@ twoMaskedSummed:
 	VMULPD       Z18, Z16, Z16
 	VMULPD       Z18, Z17, Z17
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z18
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z18, Z0
@@ -2822,10 +4951,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z18, K1, Z17
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z18
 	VMOVUPD.Z 64(CX), K1, Z19
 	VADDPD    Z18, Z0, Z0
@@ -2847,10 +4976,10 @@ twoMaskedOverwrite:
 	VADDPD    Z18, Z16, Z16
 	VADDPD    Z19, Z17, Z17
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z18
 	VADDPD       Z18, Z0, Z0
 	VADDPD       Z18, Z1, Z1
@@ -2881,9 +5010,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000048, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VPXORD Z18, Z18, Z18
 	VMAXPD Z0, Z18, Z0
 	VMAXPD Z1, Z18, Z1
@@ -2904,7 +5033,7 @@ twoMaskedRowBiased:
 	VMAXPD Z16, Z18, Z16
 	VMAXPD Z17, Z18, Z17
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -2938,227 +5067,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z9
-	VBROADCASTSD (AX), Z10
-	VFMADD231PD  Z9, Z10, Z0
-	VBROADCASTSD (AX)(R8*1), Z11
-	VFMADD231PD  Z9, Z11, Z1
-	VBROADCASTSD (AX)(R8*2), Z12
-	VFMADD231PD  Z9, Z12, Z2
-	VBROADCASTSD (AX)(R9*1), Z13
-	VFMADD231PD  Z9, Z13, Z3
-	VBROADCASTSD (AX)(R8*4), Z14
-	VFMADD231PD  Z9, Z14, Z4
-	VBROADCASTSD (AX)(R10*1), Z15
-	VFMADD231PD  Z9, Z15, Z5
-	VBROADCASTSD (AX)(R9*2), Z16
-	VFMADD231PD  Z9, Z16, Z6
-	VBROADCASTSD (AX)(R11*1), Z17
-	VFMADD231PD  Z9, Z17, Z7
-	VBROADCASTSD (AX)(R8*8), Z18
-	VFMADD231PD  Z9, Z18, Z8
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000048, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z9
-	VMULPD       Z9, Z0, Z0
-	VMULPD       Z9, Z1, Z1
-	VMULPD       Z9, Z2, Z2
-	VMULPD       Z9, Z3, Z3
-	VMULPD       Z9, Z4, Z4
-	VMULPD       Z9, Z5, Z5
-	VMULPD       Z9, Z6, Z6
-	VMULPD       Z9, Z7, Z7
-	VMULPD       Z9, Z8, Z8
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z9
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z9, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z9, K1, Z8
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z9
-	VADDPD    Z9, Z0, Z0
-	VADDPD    Z9, Z1, Z1
-	VADDPD    Z9, Z2, Z2
-	VADDPD    Z9, Z3, Z3
-	VADDPD    Z9, Z4, Z4
-	VADDPD    Z9, Z5, Z5
-	VADDPD    Z9, Z6, Z6
-	VADDPD    Z9, Z7, Z7
-	VADDPD    Z9, Z8, Z8
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z9
-	VADDPD       Z9, Z0, Z0
-	VBROADCASTSD 8(CX), Z9
-	VADDPD       Z9, Z1, Z1
-	VBROADCASTSD 16(CX), Z9
-	VADDPD       Z9, Z2, Z2
-	VBROADCASTSD 24(CX), Z9
-	VADDPD       Z9, Z3, Z3
-	VBROADCASTSD 32(CX), Z9
-	VADDPD       Z9, Z4, Z4
-	VBROADCASTSD 40(CX), Z9
-	VADDPD       Z9, Z5, Z5
-	VBROADCASTSD 48(CX), Z9
-	VADDPD       Z9, Z6, Z6
-	VBROADCASTSD 56(CX), Z9
-	VADDPD       Z9, Z7, Z7
-	VBROADCASTSD 64(CX), Z9
-	VADDPD       Z9, Z8, Z8
-	ADDQ         $0x00000048, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X9, X9, X9
-	VMAXPD Z0, Z9, Z0
-	VMAXPD Z1, Z9, Z1
-	VMAXPD Z2, Z9, Z2
-	VMAXPD Z3, Z9, Z3
-	VMAXPD Z4, Z9, Z4
-	VMAXPD Z5, Z9, Z5
-	VMAXPD Z6, Z9, Z6
-	VMAXPD Z7, Z9, Z7
-	VMAXPD Z8, Z9, Z8
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z8, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm10AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm10x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm10AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm10x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3215,67 +5137,70 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z20
 	VMOVUPD.Z    64(CX), K1, Z21
 	VBROADCASTSD (AX), Z22
 	VFMADD231PD  Z20, Z22, Z0
 	VFMADD231PD  Z21, Z22, Z1
-	VBROADCASTSD (AX)(R8*1), Z23
+	VBROADCASTSD (AX)(R9*1), Z23
 	VFMADD231PD  Z20, Z23, Z2
 	VFMADD231PD  Z21, Z23, Z3
-	VBROADCASTSD (AX)(R8*2), Z24
+	VBROADCASTSD (AX)(R9*2), Z24
 	VFMADD231PD  Z20, Z24, Z4
 	VFMADD231PD  Z21, Z24, Z5
-	VBROADCASTSD (AX)(R9*1), Z25
+	VBROADCASTSD (AX)(R10*1), Z25
 	VFMADD231PD  Z20, Z25, Z6
 	VFMADD231PD  Z21, Z25, Z7
-	VBROADCASTSD (AX)(R8*4), Z26
+	VBROADCASTSD (AX)(R9*4), Z26
 	VFMADD231PD  Z20, Z26, Z8
 	VFMADD231PD  Z21, Z26, Z9
-	VBROADCASTSD (AX)(R10*1), Z27
+	VBROADCASTSD (AX)(R11*1), Z27
 	VFMADD231PD  Z20, Z27, Z10
 	VFMADD231PD  Z21, Z27, Z11
-	VBROADCASTSD (AX)(R9*2), Z28
+	VBROADCASTSD (AX)(R10*2), Z28
 	VFMADD231PD  Z20, Z28, Z12
 	VFMADD231PD  Z21, Z28, Z13
-	VBROADCASTSD (AX)(R11*1), Z29
+	VBROADCASTSD (AX)(R12*1), Z29
 	VFMADD231PD  Z20, Z29, Z14
 	VFMADD231PD  Z21, Z29, Z15
-	VBROADCASTSD (AX)(R8*8), Z30
+	VBROADCASTSD (AX)(R9*8), Z30
 	VFMADD231PD  Z20, Z30, Z16
 	VFMADD231PD  Z21, Z30, Z17
-	VBROADCASTSD (AX)(R12*1), Z31
+	VBROADCASTSD (AX)(R13*1), Z31
 	VFMADD231PD  Z20, Z31, Z18
 	VFMADD231PD  Z21, Z31, Z19
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000050, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000050, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z20
 	VMULPD       Z20, Z0, Z0
 	VMULPD       Z20, Z1, Z1
@@ -3298,12 +5223,12 @@ twoMaskedSummed:
 	VMULPD       Z20, Z18, Z18
 	VMULPD       Z20, Z19, Z19
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z20
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z20, Z0
@@ -3337,10 +5262,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z20, K1, Z19
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z20
 	VMOVUPD.Z 64(CX), K1, Z21
 	VADDPD    Z20, Z0, Z0
@@ -3364,10 +5289,10 @@ twoMaskedOverwrite:
 	VADDPD    Z20, Z18, Z18
 	VADDPD    Z21, Z19, Z19
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z20
 	VADDPD       Z20, Z0, Z0
 	VADDPD       Z20, Z1, Z1
@@ -3401,9 +5326,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000050, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VPXORD Z20, Z20, Z20
 	VMAXPD Z0, Z20, Z0
 	VMAXPD Z1, Z20, Z1
@@ -3426,7 +5351,7 @@ twoMaskedRowBiased:
 	VMAXPD Z18, Z20, Z18
 	VMAXPD Z19, Z20, Z19
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -3463,242 +5388,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z10
-	VBROADCASTSD (AX), Z11
-	VFMADD231PD  Z10, Z11, Z0
-	VBROADCASTSD (AX)(R8*1), Z12
-	VFMADD231PD  Z10, Z12, Z1
-	VBROADCASTSD (AX)(R8*2), Z13
-	VFMADD231PD  Z10, Z13, Z2
-	VBROADCASTSD (AX)(R9*1), Z14
-	VFMADD231PD  Z10, Z14, Z3
-	VBROADCASTSD (AX)(R8*4), Z15
-	VFMADD231PD  Z10, Z15, Z4
-	VBROADCASTSD (AX)(R10*1), Z16
-	VFMADD231PD  Z10, Z16, Z5
-	VBROADCASTSD (AX)(R9*2), Z17
-	VFMADD231PD  Z10, Z17, Z6
-	VBROADCASTSD (AX)(R11*1), Z18
-	VFMADD231PD  Z10, Z18, Z7
-	VBROADCASTSD (AX)(R8*8), Z19
-	VFMADD231PD  Z10, Z19, Z8
-	VBROADCASTSD (AX)(R12*1), Z20
-	VFMADD231PD  Z10, Z20, Z9
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000050, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z10
-	VMULPD       Z10, Z0, Z0
-	VMULPD       Z10, Z1, Z1
-	VMULPD       Z10, Z2, Z2
-	VMULPD       Z10, Z3, Z3
-	VMULPD       Z10, Z4, Z4
-	VMULPD       Z10, Z5, Z5
-	VMULPD       Z10, Z6, Z6
-	VMULPD       Z10, Z7, Z7
-	VMULPD       Z10, Z8, Z8
-	VMULPD       Z10, Z9, Z9
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z10
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z10, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z10, K1, Z9
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z10
-	VADDPD    Z10, Z0, Z0
-	VADDPD    Z10, Z1, Z1
-	VADDPD    Z10, Z2, Z2
-	VADDPD    Z10, Z3, Z3
-	VADDPD    Z10, Z4, Z4
-	VADDPD    Z10, Z5, Z5
-	VADDPD    Z10, Z6, Z6
-	VADDPD    Z10, Z7, Z7
-	VADDPD    Z10, Z8, Z8
-	VADDPD    Z10, Z9, Z9
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z10
-	VADDPD       Z10, Z0, Z0
-	VBROADCASTSD 8(CX), Z10
-	VADDPD       Z10, Z1, Z1
-	VBROADCASTSD 16(CX), Z10
-	VADDPD       Z10, Z2, Z2
-	VBROADCASTSD 24(CX), Z10
-	VADDPD       Z10, Z3, Z3
-	VBROADCASTSD 32(CX), Z10
-	VADDPD       Z10, Z4, Z4
-	VBROADCASTSD 40(CX), Z10
-	VADDPD       Z10, Z5, Z5
-	VBROADCASTSD 48(CX), Z10
-	VADDPD       Z10, Z6, Z6
-	VBROADCASTSD 56(CX), Z10
-	VADDPD       Z10, Z7, Z7
-	VBROADCASTSD 64(CX), Z10
-	VADDPD       Z10, Z8, Z8
-	VBROADCASTSD 72(CX), Z10
-	VADDPD       Z10, Z9, Z9
-	ADDQ         $0x00000050, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X10, X10, X10
-	VMAXPD Z0, Z10, Z0
-	VMAXPD Z1, Z10, Z1
-	VMAXPD Z2, Z10, Z2
-	VMAXPD Z3, Z10, Z3
-	VMAXPD Z4, Z10, Z4
-	VMAXPD Z5, Z10, Z5
-	VMAXPD Z6, Z10, Z6
-	VMAXPD Z7, Z10, Z7
-	VMAXPD Z8, Z10, Z8
-	VMAXPD Z9, Z10, Z9
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z9, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm11AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm11x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm11AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm11x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3760,70 +5463,73 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z22
 	VMOVUPD.Z    64(CX), K1, Z23
 	VBROADCASTSD (AX), Z24
 	VFMADD231PD  Z22, Z24, Z0
 	VFMADD231PD  Z23, Z24, Z1
-	VBROADCASTSD (AX)(R8*1), Z25
+	VBROADCASTSD (AX)(R9*1), Z25
 	VFMADD231PD  Z22, Z25, Z2
 	VFMADD231PD  Z23, Z25, Z3
-	VBROADCASTSD (AX)(R8*2), Z26
+	VBROADCASTSD (AX)(R9*2), Z26
 	VFMADD231PD  Z22, Z26, Z4
 	VFMADD231PD  Z23, Z26, Z5
-	VBROADCASTSD (AX)(R9*1), Z27
+	VBROADCASTSD (AX)(R10*1), Z27
 	VFMADD231PD  Z22, Z27, Z6
 	VFMADD231PD  Z23, Z27, Z7
-	VBROADCASTSD (AX)(R8*4), Z28
+	VBROADCASTSD (AX)(R9*4), Z28
 	VFMADD231PD  Z22, Z28, Z8
 	VFMADD231PD  Z23, Z28, Z9
-	VBROADCASTSD (AX)(R10*1), Z29
+	VBROADCASTSD (AX)(R11*1), Z29
 	VFMADD231PD  Z22, Z29, Z10
 	VFMADD231PD  Z23, Z29, Z11
-	VBROADCASTSD (AX)(R9*2), Z30
+	VBROADCASTSD (AX)(R10*2), Z30
 	VFMADD231PD  Z22, Z30, Z12
 	VFMADD231PD  Z23, Z30, Z13
-	VBROADCASTSD (AX)(R11*1), Z31
+	VBROADCASTSD (AX)(R12*1), Z31
 	VFMADD231PD  Z22, Z31, Z14
 	VFMADD231PD  Z23, Z31, Z15
-	VBROADCASTSD (AX)(R8*8), Z24
+	VBROADCASTSD (AX)(R9*8), Z24
 	VFMADD231PD  Z22, Z24, Z16
 	VFMADD231PD  Z23, Z24, Z17
-	VBROADCASTSD (AX)(R12*1), Z25
+	VBROADCASTSD (AX)(R13*1), Z25
 	VFMADD231PD  Z22, Z25, Z18
 	VFMADD231PD  Z23, Z25, Z19
-	VBROADCASTSD (AX)(R10*2), Z26
+	VBROADCASTSD (AX)(R11*2), Z26
 	VFMADD231PD  Z22, Z26, Z20
 	VFMADD231PD  Z23, Z26, Z21
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000058, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000058, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z22
 	VMULPD       Z22, Z0, Z0
 	VMULPD       Z22, Z1, Z1
@@ -3848,12 +5554,12 @@ twoMaskedSummed:
 	VMULPD       Z22, Z20, Z20
 	VMULPD       Z22, Z21, Z21
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z22
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z22, Z0
@@ -3890,10 +5596,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z22, K1, Z21
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z22
 	VMOVUPD.Z 64(CX), K1, Z23
 	VADDPD    Z22, Z0, Z0
@@ -3919,10 +5625,10 @@ twoMaskedOverwrite:
 	VADDPD    Z22, Z20, Z20
 	VADDPD    Z23, Z21, Z21
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z22
 	VADDPD       Z22, Z0, Z0
 	VADDPD       Z22, Z1, Z1
@@ -3959,9 +5665,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000058, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VPXORD Z22, Z22, Z22
 	VMAXPD Z0, Z22, Z0
 	VMAXPD Z1, Z22, Z1
@@ -3986,7 +5692,7 @@ twoMaskedRowBiased:
 	VMAXPD Z20, Z22, Z20
 	VMAXPD Z21, Z22, Z21
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -4026,256 +5732,20 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	VXORPS     X10, X10, X10
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z11
-	VBROADCASTSD (AX), Z12
-	VFMADD231PD  Z11, Z12, Z0
-	VBROADCASTSD (AX)(R8*1), Z13
-	VFMADD231PD  Z11, Z13, Z1
-	VBROADCASTSD (AX)(R8*2), Z14
-	VFMADD231PD  Z11, Z14, Z2
-	VBROADCASTSD (AX)(R9*1), Z15
-	VFMADD231PD  Z11, Z15, Z3
-	VBROADCASTSD (AX)(R8*4), Z16
-	VFMADD231PD  Z11, Z16, Z4
-	VBROADCASTSD (AX)(R10*1), Z17
-	VFMADD231PD  Z11, Z17, Z5
-	VBROADCASTSD (AX)(R9*2), Z18
-	VFMADD231PD  Z11, Z18, Z6
-	VBROADCASTSD (AX)(R11*1), Z19
-	VFMADD231PD  Z11, Z19, Z7
-	VBROADCASTSD (AX)(R8*8), Z20
-	VFMADD231PD  Z11, Z20, Z8
-	VBROADCASTSD (AX)(R12*1), Z21
-	VFMADD231PD  Z11, Z21, Z9
-	VBROADCASTSD (AX)(R10*2), Z22
-	VFMADD231PD  Z11, Z22, Z10
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000058, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z11
-	VMULPD       Z11, Z0, Z0
-	VMULPD       Z11, Z1, Z1
-	VMULPD       Z11, Z2, Z2
-	VMULPD       Z11, Z3, Z3
-	VMULPD       Z11, Z4, Z4
-	VMULPD       Z11, Z5, Z5
-	VMULPD       Z11, Z6, Z6
-	VMULPD       Z11, Z7, Z7
-	VMULPD       Z11, Z8, Z8
-	VMULPD       Z11, Z9, Z9
-	VMULPD       Z11, Z10, Z10
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z11
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z11, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z9
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z11, K1, Z10
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z11
-	VADDPD    Z11, Z0, Z0
-	VADDPD    Z11, Z1, Z1
-	VADDPD    Z11, Z2, Z2
-	VADDPD    Z11, Z3, Z3
-	VADDPD    Z11, Z4, Z4
-	VADDPD    Z11, Z5, Z5
-	VADDPD    Z11, Z6, Z6
-	VADDPD    Z11, Z7, Z7
-	VADDPD    Z11, Z8, Z8
-	VADDPD    Z11, Z9, Z9
-	VADDPD    Z11, Z10, Z10
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z11
-	VADDPD       Z11, Z0, Z0
-	VBROADCASTSD 8(CX), Z11
-	VADDPD       Z11, Z1, Z1
-	VBROADCASTSD 16(CX), Z11
-	VADDPD       Z11, Z2, Z2
-	VBROADCASTSD 24(CX), Z11
-	VADDPD       Z11, Z3, Z3
-	VBROADCASTSD 32(CX), Z11
-	VADDPD       Z11, Z4, Z4
-	VBROADCASTSD 40(CX), Z11
-	VADDPD       Z11, Z5, Z5
-	VBROADCASTSD 48(CX), Z11
-	VADDPD       Z11, Z6, Z6
-	VBROADCASTSD 56(CX), Z11
-	VADDPD       Z11, Z7, Z7
-	VBROADCASTSD 64(CX), Z11
-	VADDPD       Z11, Z8, Z8
-	VBROADCASTSD 72(CX), Z11
-	VADDPD       Z11, Z9, Z9
-	VBROADCASTSD 80(CX), Z11
-	VADDPD       Z11, Z10, Z10
-	ADDQ         $0x00000058, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X11, X11, X11
-	VMAXPD Z0, Z11, Z0
-	VMAXPD Z1, Z11, Z1
-	VMAXPD Z2, Z11, Z2
-	VMAXPD Z3, Z11, Z3
-	VMAXPD Z4, Z11, Z4
-	VMAXPD Z5, Z11, Z5
-	VMAXPD Z6, Z11, Z6
-	VMAXPD Z7, Z11, Z7
-	VMAXPD Z8, Z11, Z8
-	VMAXPD Z9, Z11, Z9
-	VMAXPD Z10, Z11, Z10
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z9, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z10, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func dgemm12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemm12x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·dgemm12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemm12x16AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000008
-	JLE   one
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -4342,74 +5812,77 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	LEAQ       (R12)(R8*2), R13
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
+	LEAQ       (R13)(R9*2), R14
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16Summed
 
-twoMaskedK:
+columns16K:
 	VMOVUPD      (CX), Z24
 	VMOVUPD.Z    64(CX), K1, Z25
 	VBROADCASTSD (AX), Z26
 	VFMADD231PD  Z24, Z26, Z0
 	VFMADD231PD  Z25, Z26, Z1
-	VBROADCASTSD (AX)(R8*1), Z27
+	VBROADCASTSD (AX)(R9*1), Z27
 	VFMADD231PD  Z24, Z27, Z2
 	VFMADD231PD  Z25, Z27, Z3
-	VBROADCASTSD (AX)(R8*2), Z28
+	VBROADCASTSD (AX)(R9*2), Z28
 	VFMADD231PD  Z24, Z28, Z4
 	VFMADD231PD  Z25, Z28, Z5
-	VBROADCASTSD (AX)(R9*1), Z29
+	VBROADCASTSD (AX)(R10*1), Z29
 	VFMADD231PD  Z24, Z29, Z6
 	VFMADD231PD  Z25, Z29, Z7
-	VBROADCASTSD (AX)(R8*4), Z30
+	VBROADCASTSD (AX)(R9*4), Z30
 	VFMADD231PD  Z24, Z30, Z8
 	VFMADD231PD  Z25, Z30, Z9
-	VBROADCASTSD (AX)(R10*1), Z31
+	VBROADCASTSD (AX)(R11*1), Z31
 	VFMADD231PD  Z24, Z31, Z10
 	VFMADD231PD  Z25, Z31, Z11
-	VBROADCASTSD (AX)(R9*2), Z26
+	VBROADCASTSD (AX)(R10*2), Z26
 	VFMADD231PD  Z24, Z26, Z12
 	VFMADD231PD  Z25, Z26, Z13
-	VBROADCASTSD (AX)(R11*1), Z27
+	VBROADCASTSD (AX)(R12*1), Z27
 	VFMADD231PD  Z24, Z27, Z14
 	VFMADD231PD  Z25, Z27, Z15
-	VBROADCASTSD (AX)(R8*8), Z28
+	VBROADCASTSD (AX)(R9*8), Z28
 	VFMADD231PD  Z24, Z28, Z16
 	VFMADD231PD  Z25, Z28, Z17
-	VBROADCASTSD (AX)(R12*1), Z29
+	VBROADCASTSD (AX)(R13*1), Z29
 	VFMADD231PD  Z24, Z29, Z18
 	VFMADD231PD  Z25, Z29, Z19
-	VBROADCASTSD (AX)(R10*2), Z30
+	VBROADCASTSD (AX)(R11*2), Z30
 	VFMADD231PD  Z24, Z30, Z20
 	VFMADD231PD  Z25, Z30, Z21
-	VBROADCASTSD (AX)(R13*1), Z31
+	VBROADCASTSD (AX)(R14*1), Z31
 	VFMADD231PD  Z24, Z31, Z22
 	VFMADD231PD  Z25, Z31, Z23
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000060, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000060, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16K
 
-twoMaskedSummed:
+columns16Summed:
 	MOVQ         $0x3ff0000000000000, AX
 	CMPQ         alpha+88(FP), AX
-	JEQ          twoMaskedScaled
+	JEQ          columns16Scaled
 	VBROADCASTSD alpha+88(FP), Z24
 	VMULPD       Z24, Z0, Z0
 	VMULPD       Z24, Z1, Z1
@@ -4436,12 +5909,12 @@ twoMaskedSummed:
 	VMULPD       Z24, Z22, Z22
 	VMULPD       Z24, Z23, Z23
 
-twoMaskedScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         beta+96(FP), CX
 	SHLQ         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSD beta+96(FP), Z24
 	MOVQ         c+72(FP), CX
 	VFMADD231PD  (CX), Z24, Z0
@@ -4481,10 +5954,10 @@ twoMaskedScaled:
 	VFMADD231PD  64(CX), Z24, K1, Z23
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16Overwrite:
 	MOVQ      bias+104(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns16Biased
 	VMOVUPD   (CX), Z24
 	VMOVUPD.Z 64(CX), K1, Z25
 	VADDPD    Z24, Z0, Z0
@@ -4512,10 +5985,10 @@ twoMaskedOverwrite:
 	VADDPD    Z24, Z22, Z22
 	VADDPD    Z25, Z23, Z23
 
-twoMaskedBiased:
+columns16Biased:
 	MOVQ         rowBias+112(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSD (CX), Z24
 	VADDPD       Z24, Z0, Z0
 	VADDPD       Z24, Z1, Z1
@@ -4555,9 +6028,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000060, CX
 	MOVQ         CX, rowBias+112(FP)
 
-twoMaskedRowBiased:
+columns16RowBiased:
 	CMPB   relu+120(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16Store
 	VPXORD Z24, Z24, Z24
 	VMAXPD Z0, Z24, Z0
 	VMAXPD Z1, Z24, Z1
@@ -4584,7 +6057,7 @@ twoMaskedRowBiased:
 	VMAXPD Z22, Z24, Z22
 	VMAXPD Z23, Z24, Z23
 
-twoMaskedStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPD Z0, (CX)
 	VMOVUPD Z1, K1, 64(CX)
@@ -4627,256 +6100,7 @@ twoMaskedStore:
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	VXORPS     X10, X10, X10
-	VXORPS     X11, X11, X11
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x03, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	LEAQ       (R12)(R8*2), R13
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPD.Z    (CX), K1, Z12
-	VBROADCASTSD (AX), Z13
-	VFMADD231PD  Z12, Z13, Z0
-	VBROADCASTSD (AX)(R8*1), Z14
-	VFMADD231PD  Z12, Z14, Z1
-	VBROADCASTSD (AX)(R8*2), Z15
-	VFMADD231PD  Z12, Z15, Z2
-	VBROADCASTSD (AX)(R9*1), Z16
-	VFMADD231PD  Z12, Z16, Z3
-	VBROADCASTSD (AX)(R8*4), Z17
-	VFMADD231PD  Z12, Z17, Z4
-	VBROADCASTSD (AX)(R10*1), Z18
-	VFMADD231PD  Z12, Z18, Z5
-	VBROADCASTSD (AX)(R9*2), Z19
-	VFMADD231PD  Z12, Z19, Z6
-	VBROADCASTSD (AX)(R11*1), Z20
-	VFMADD231PD  Z12, Z20, Z7
-	VBROADCASTSD (AX)(R8*8), Z21
-	VFMADD231PD  Z12, Z21, Z8
-	VBROADCASTSD (AX)(R12*1), Z22
-	VFMADD231PD  Z12, Z22, Z9
-	VBROADCASTSD (AX)(R10*2), Z23
-	VFMADD231PD  Z12, Z23, Z10
-	VBROADCASTSD (AX)(R13*1), Z24
-	VFMADD231PD  Z12, Z24, Z11
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000060, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	MOVQ         $0x3ff0000000000000, AX
-	CMPQ         alpha+88(FP), AX
-	JEQ          oneMaskedScaled
-	VBROADCASTSD alpha+88(FP), Z12
-	VMULPD       Z12, Z0, Z0
-	VMULPD       Z12, Z1, Z1
-	VMULPD       Z12, Z2, Z2
-	VMULPD       Z12, Z3, Z3
-	VMULPD       Z12, Z4, Z4
-	VMULPD       Z12, Z5, Z5
-	VMULPD       Z12, Z6, Z6
-	VMULPD       Z12, Z7, Z7
-	VMULPD       Z12, Z8, Z8
-	VMULPD       Z12, Z9, Z9
-	VMULPD       Z12, Z10, Z10
-	VMULPD       Z12, Z11, Z11
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSD beta+96(FP), Z12
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Z12, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z9
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z10
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Z12, K1, Z11
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+104(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPD.Z (CX), K1, Z12
-	VADDPD    Z12, Z0, Z0
-	VADDPD    Z12, Z1, Z1
-	VADDPD    Z12, Z2, Z2
-	VADDPD    Z12, Z3, Z3
-	VADDPD    Z12, Z4, Z4
-	VADDPD    Z12, Z5, Z5
-	VADDPD    Z12, Z6, Z6
-	VADDPD    Z12, Z7, Z7
-	VADDPD    Z12, Z8, Z8
-	VADDPD    Z12, Z9, Z9
-	VADDPD    Z12, Z10, Z10
-	VADDPD    Z12, Z11, Z11
-
-oneMaskedBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSD (CX), Z12
-	VADDPD       Z12, Z0, Z0
-	VBROADCASTSD 8(CX), Z12
-	VADDPD       Z12, Z1, Z1
-	VBROADCASTSD 16(CX), Z12
-	VADDPD       Z12, Z2, Z2
-	VBROADCASTSD 24(CX), Z12
-	VADDPD       Z12, Z3, Z3
-	VBROADCASTSD 32(CX), Z12
-	VADDPD       Z12, Z4, Z4
-	VBROADCASTSD 40(CX), Z12
-	VADDPD       Z12, Z5, Z5
-	VBROADCASTSD 48(CX), Z12
-	VADDPD       Z12, Z6, Z6
-	VBROADCASTSD 56(CX), Z12
-	VADDPD       Z12, Z7, Z7
-	VBROADCASTSD 64(CX), Z12
-	VADDPD       Z12, Z8, Z8
-	VBROADCASTSD 72(CX), Z12
-	VADDPD       Z12, Z9, Z9
-	VBROADCASTSD 80(CX), Z12
-	VADDPD       Z12, Z10, Z10
-	VBROADCASTSD 88(CX), Z12
-	VADDPD       Z12, Z11, Z11
-	ADDQ         $0x00000060, CX
-	MOVQ         CX, rowBias+112(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+120(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X12, X12, X12
-	VMAXPD Z0, Z12, Z0
-	VMAXPD Z1, Z12, Z1
-	VMAXPD Z2, Z12, Z2
-	VMAXPD Z3, Z12, Z3
-	VMAXPD Z4, Z12, Z4
-	VMAXPD Z5, Z12, Z5
-	VMAXPD Z6, Z12, Z6
-	VMAXPD Z7, Z12, Z7
-	VMAXPD Z8, Z12, Z8
-	VMAXPD Z9, Z12, Z9
-	VMAXPD Z10, Z12, Z10
-	VMAXPD Z11, Z12, Z11
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z9, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z10, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Z11, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x03, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
@@ -4923,12 +6147,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -4950,6 +6176,23 @@ tileK:
 	VFMADD231PD  832(CX), Z16, Z13
 	VFMADD231PD  896(CX), Z16, Z14
 	VFMADD231PD  960(CX), Z16, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	PREFETCHT0   512(DI)
+	PREFETCHT0   576(DI)
+	PREFETCHT0   640(DI)
+	PREFETCHT0   704(DI)
+	PREFETCHT0   768(DI)
+	PREFETCHT0   832(DI)
+	PREFETCHT0   896(DI)
+	PREFETCHT0   960(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5140,12 +6383,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5159,6 +6404,15 @@ tileK:
 	VFMADD231PD  320(CX), Z8, Z5
 	VFMADD231PD  384(CX), Z8, Z6
 	VFMADD231PD  448(CX), Z8, Z7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5285,12 +6539,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5300,6 +6556,11 @@ tileK:
 	VFMADD231PD  64(CX), Z4, Z1
 	VFMADD231PD  128(CX), Z4, Z2
 	VFMADD231PD  192(CX), Z4, Z3
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5423,20 +6684,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Z16
-	VBROADCASTSD (AX)(DI*1), Z17
+	VBROADCASTSD (AX)(R8*1), Z17
 	VMOVUPD      (CX), Z18
 	VFMADD231PD  Z18, Z16, Z0
 	VFMADD231PD  Z18, Z17, Z8
@@ -5461,6 +6724,15 @@ tileK:
 	VMOVUPD      448(CX), Z21
 	VFMADD231PD  Z21, Z16, Z7
 	VFMADD231PD  Z21, Z17, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5647,20 +6919,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Z8
-	VBROADCASTSD (AX)(DI*1), Z9
+	VBROADCASTSD (AX)(R8*1), Z9
 	VMOVUPD      (CX), Z10
 	VFMADD231PD  Z10, Z8, Z0
 	VFMADD231PD  Z10, Z9, Z4
@@ -5673,6 +6947,11 @@ tileK:
 	VMOVUPD      192(CX), Z13
 	VFMADD231PD  Z13, Z8, Z3
 	VFMADD231PD  Z13, Z9, Z7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5840,21 +7119,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Z24
-	VBROADCASTSD (AX)(DI*1), Z25
-	VBROADCASTSD (AX)(DI*2), Z26
+	VBROADCASTSD (AX)(R8*1), Z25
+	VBROADCASTSD (AX)(R8*2), Z26
 	VMOVUPD      (CX), Z27
 	VFMADD231PD  Z27, Z24, Z0
 	VFMADD231PD  Z27, Z25, Z8
@@ -5887,6 +7168,15 @@ tileK:
 	VFMADD231PD  Z30, Z24, Z7
 	VFMADD231PD  Z30, Z25, Z15
 	VFMADD231PD  Z30, Z26, Z23
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6133,21 +7423,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Z12
-	VBROADCASTSD (AX)(DI*1), Z13
-	VBROADCASTSD (AX)(DI*2), Z14
+	VBROADCASTSD (AX)(R8*1), Z13
+	VBROADCASTSD (AX)(R8*2), Z14
 	VMOVUPD      (CX), Z15
 	VFMADD231PD  Z15, Z12, Z0
 	VFMADD231PD  Z15, Z13, Z4
@@ -6164,6 +7456,11 @@ tileK:
 	VFMADD231PD  Z18, Z12, Z3
 	VFMADD231PD  Z18, Z13, Z7
 	VFMADD231PD  Z18, Z14, Z11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6343,23 +7640,25 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*8), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x03, DI
-	LEAQ       (DI)(DI*2), R8
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSD (AX), Z16
-	VBROADCASTSD (AX)(DI*1), Z17
-	VBROADCASTSD (AX)(DI*2), Z18
-	VBROADCASTSD (AX)(R8*1), Z19
+	VBROADCASTSD (AX)(R8*1), Z17
+	VBROADCASTSD (AX)(R8*2), Z18
+	VBROADCASTSD (AX)(R9*1), Z19
 	VMOVUPD      (CX), Z20
 	VFMADD231PD  Z20, Z16, Z0
 	VFMADD231PD  Z20, Z17, Z4
@@ -6380,6 +7679,11 @@ tileK:
 	VFMADD231PD  Z23, Z17, Z7
 	VFMADD231PD  Z23, Z18, Z11
 	VFMADD231PD  Z23, Z19, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6540,22 +7844,1300 @@ tileStore:
 	VZEROUPPER
 	RET
 
-// func copyRows64AVX512(rows int, src *float64, srcRow int, dst *float64)
+// func dots64x1x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x1x4AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   yRow+40(FP), DX
+	SHLQ   $0x03, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (CX), Z4
+	VMOVUPD     (CX)(DX*1), Z5
+	VMOVUPD     (CX)(DX*2), Z6
+	VMOVUPD     (CX)(BX*1), Z7
+	VMOVUPD     (AX), Z8
+	VFMADD231PD Z8, Z4, Z0
+	VFMADD231PD Z8, Z5, Z1
+	VFMADD231PD Z8, Z6, Z2
+	VFMADD231PD Z8, Z7, Z3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000008, SI
+	CMPQ        SI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	MOVQ        $-1, DI
+	BZHIQ       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPD.Z   (CX), K1, Z4
+	VMOVUPD.Z   (CX)(DX*1), K1, Z5
+	VMOVUPD.Z   (CX)(DX*2), K1, Z6
+	VMOVUPD.Z   (CX)(BX*1), K1, Z7
+	VMOVUPD.Z   (AX), K1, Z8
+	VFMADD231PD Z8, Z4, Z0
+	VFMADD231PD Z8, Z5, Z1
+	VFMADD231PD Z8, Z6, Z2
+	VFMADD231PD Z8, Z7, Z3
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X4
+	VMOVSD        beta+80(FP), X5
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPD        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X0, X6
+	VADDPD        X6, X0, X0
+	VMULSD        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPD        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPD        X6, X1, X1
+	VPERMILPD     $0x01, X1, X6
+	VADDPD        X6, X1, X1
+	VMULSD        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPD        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPD        X6, X2, X2
+	VPERMILPD     $0x01, X2, X6
+	VADDPD        X6, X2, X2
+	VMULSD        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPD        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPD        X6, X3, X3
+	VPERMILPD     $0x01, X3, X6
+	VADDPD        X6, X3, X3
+	VMULSD        X4, X3, X3
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X5, X0
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X5, X1
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X5, X2
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X5, X3
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x1x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x1x1AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   k+8(FP), DX
+	CMPQ   DX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (CX), Z1
+	VMOVUPD     (AX), Z2
+	VFMADD231PD Z2, Z1, Z0
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000008, DX
+	CMPQ        DX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       DX, DX
+	JZ          summed
+	MOVQ        $-1, BX
+	BZHIQ       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPD.Z   (CX), K1, Z1
+	VMOVUPD.Z   (AX), K1, Z2
+	VFMADD231PD Z2, Z1, Z0
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X1
+	VMOVSD        beta+80(FP), X2
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPD        Y3, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X3
+	VADDPD        X3, X0, X0
+	VPERMILPD     $0x01, X0, X3
+	VADDPD        X3, X0, X0
+	VMULSD        X1, X0, X0
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X2, X0
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x2x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x2x4AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x03, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   k+8(FP), DI
+	CMPQ   DI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Z8
+	VMOVUPD     (DX)(BX*1), Z9
+	VMOVUPD     (DX)(BX*2), Z10
+	VMOVUPD     (DX)(SI*1), Z11
+	VMOVUPD     (AX), Z12
+	VFMADD231PD Z12, Z8, Z0
+	VFMADD231PD Z12, Z9, Z1
+	VFMADD231PD Z12, Z10, Z2
+	VFMADD231PD Z12, Z11, Z3
+	VMOVUPD     (AX)(CX*1), Z12
+	VFMADD231PD Z12, Z8, Z4
+	VFMADD231PD Z12, Z9, Z5
+	VFMADD231PD Z12, Z10, Z6
+	VFMADD231PD Z12, Z11, Z7
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000008, DI
+	CMPQ        DI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       DI, DI
+	JZ          summed
+	MOVQ        $-1, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPD.Z   (DX), K1, Z8
+	VMOVUPD.Z   (DX)(BX*1), K1, Z9
+	VMOVUPD.Z   (DX)(BX*2), K1, Z10
+	VMOVUPD.Z   (DX)(SI*1), K1, Z11
+	VMOVUPD.Z   (AX), K1, Z12
+	VFMADD231PD Z12, Z8, Z0
+	VFMADD231PD Z12, Z9, Z1
+	VFMADD231PD Z12, Z10, Z2
+	VFMADD231PD Z12, Z11, Z3
+	VMOVUPD.Z   (AX)(CX*1), K1, Z12
+	VFMADD231PD Z12, Z8, Z4
+	VFMADD231PD Z12, Z9, Z5
+	VFMADD231PD Z12, Z10, Z6
+	VFMADD231PD Z12, Z11, Z7
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X8
+	VMOVSD        beta+80(FP), X9
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPD        Y10, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X10
+	VADDPD        X10, X0, X0
+	VPERMILPD     $0x01, X0, X10
+	VADDPD        X10, X0, X0
+	VMULSD        X8, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y10
+	VADDPD        Y10, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X10
+	VADDPD        X10, X1, X1
+	VPERMILPD     $0x01, X1, X10
+	VADDPD        X10, X1, X1
+	VMULSD        X8, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPD        Y10, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X10
+	VADDPD        X10, X2, X2
+	VPERMILPD     $0x01, X2, X10
+	VADDPD        X10, X2, X2
+	VMULSD        X8, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y10
+	VADDPD        Y10, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X10
+	VADDPD        X10, X3, X3
+	VPERMILPD     $0x01, X3, X10
+	VADDPD        X10, X3, X3
+	VMULSD        X8, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y10
+	VADDPD        Y10, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X10
+	VADDPD        X10, X4, X4
+	VPERMILPD     $0x01, X4, X10
+	VADDPD        X10, X4, X4
+	VMULSD        X8, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y10
+	VADDPD        Y10, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X10
+	VADDPD        X10, X5, X5
+	VPERMILPD     $0x01, X5, X10
+	VADDPD        X10, X5, X5
+	VMULSD        X8, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPD        Y10, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPD        X10, X6, X6
+	VPERMILPD     $0x01, X6, X10
+	VADDPD        X10, X6, X6
+	VMULSD        X8, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y10
+	VADDPD        Y10, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X10
+	VADDPD        X10, X7, X7
+	VPERMILPD     $0x01, X7, X10
+	VADDPD        X10, X7, X7
+	VMULSD        X8, X7, X7
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X9, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X9, X4
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X9, X1
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X9, X5
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X9, X2
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X9, X6
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X9, X3
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X9, X7
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X5, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	VMOVSD X7, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x2x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x2x1AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Z2
+	VMOVUPD     (AX), Z3
+	VFMADD231PD Z3, Z2, Z0
+	VMOVUPD     (AX)(CX*1), Z3
+	VFMADD231PD Z3, Z2, Z1
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPD.Z   (DX), K1, Z2
+	VMOVUPD.Z   (AX), K1, Z3
+	VFMADD231PD Z3, Z2, Z0
+	VMOVUPD.Z   (AX)(CX*1), K1, Z3
+	VFMADD231PD Z3, Z2, Z1
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X2
+	VMOVSD        beta+80(FP), X3
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPD        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPD        X4, X0, X0
+	VPERMILPD     $0x01, X0, X4
+	VADDPD        X4, X0, X0
+	VMULSD        X2, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPD        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPD        X4, X1, X1
+	VPERMILPD     $0x01, X1, X4
+	VADDPD        X4, X1, X1
+	VMULSD        X2, X1, X1
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X3, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X3, X1
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x3x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x3x4AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x03, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   k+8(FP), DI
+	CMPQ   DI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Z12
+	VMOVUPD     (DX)(BX*1), Z13
+	VMOVUPD     (DX)(BX*2), Z14
+	VMOVUPD     (DX)(SI*1), Z15
+	VMOVUPD     (AX), Z16
+	VFMADD231PD Z16, Z12, Z0
+	VFMADD231PD Z16, Z13, Z1
+	VFMADD231PD Z16, Z14, Z2
+	VFMADD231PD Z16, Z15, Z3
+	VMOVUPD     (AX)(CX*1), Z16
+	VFMADD231PD Z16, Z12, Z4
+	VFMADD231PD Z16, Z13, Z5
+	VFMADD231PD Z16, Z14, Z6
+	VFMADD231PD Z16, Z15, Z7
+	VMOVUPD     (AX)(CX*2), Z16
+	VFMADD231PD Z16, Z12, Z8
+	VFMADD231PD Z16, Z13, Z9
+	VFMADD231PD Z16, Z14, Z10
+	VFMADD231PD Z16, Z15, Z11
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000008, DI
+	CMPQ        DI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       DI, DI
+	JZ          summed
+	MOVQ        $-1, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPD.Z   (DX), K1, Z12
+	VMOVUPD.Z   (DX)(BX*1), K1, Z13
+	VMOVUPD.Z   (DX)(BX*2), K1, Z14
+	VMOVUPD.Z   (DX)(SI*1), K1, Z15
+	VMOVUPD.Z   (AX), K1, Z16
+	VFMADD231PD Z16, Z12, Z0
+	VFMADD231PD Z16, Z13, Z1
+	VFMADD231PD Z16, Z14, Z2
+	VFMADD231PD Z16, Z15, Z3
+	VMOVUPD.Z   (AX)(CX*1), K1, Z16
+	VFMADD231PD Z16, Z12, Z4
+	VFMADD231PD Z16, Z13, Z5
+	VFMADD231PD Z16, Z14, Z6
+	VFMADD231PD Z16, Z15, Z7
+	VMOVUPD.Z   (AX)(CX*2), K1, Z16
+	VFMADD231PD Z16, Z12, Z8
+	VFMADD231PD Z16, Z13, Z9
+	VFMADD231PD Z16, Z14, Z10
+	VFMADD231PD Z16, Z15, Z11
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X12
+	VMOVSD        beta+80(FP), X13
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPD        Y14, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X14
+	VADDPD        X14, X0, X0
+	VPERMILPD     $0x01, X0, X14
+	VADDPD        X14, X0, X0
+	VMULSD        X12, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y14
+	VADDPD        Y14, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X14
+	VADDPD        X14, X1, X1
+	VPERMILPD     $0x01, X1, X14
+	VADDPD        X14, X1, X1
+	VMULSD        X12, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y14
+	VADDPD        Y14, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X14
+	VADDPD        X14, X2, X2
+	VPERMILPD     $0x01, X2, X14
+	VADDPD        X14, X2, X2
+	VMULSD        X12, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y14
+	VADDPD        Y14, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X14
+	VADDPD        X14, X3, X3
+	VPERMILPD     $0x01, X3, X14
+	VADDPD        X14, X3, X3
+	VMULSD        X12, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPD        Y14, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X14
+	VADDPD        X14, X4, X4
+	VPERMILPD     $0x01, X4, X14
+	VADDPD        X14, X4, X4
+	VMULSD        X12, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y14
+	VADDPD        Y14, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X14
+	VADDPD        X14, X5, X5
+	VPERMILPD     $0x01, X5, X14
+	VADDPD        X14, X5, X5
+	VMULSD        X12, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y14
+	VADDPD        Y14, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X14
+	VADDPD        X14, X6, X6
+	VPERMILPD     $0x01, X6, X14
+	VADDPD        X14, X6, X6
+	VMULSD        X12, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y14
+	VADDPD        Y14, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X14
+	VADDPD        X14, X7, X7
+	VPERMILPD     $0x01, X7, X14
+	VADDPD        X14, X7, X7
+	VMULSD        X12, X7, X7
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPD        Y14, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X14
+	VADDPD        X14, X8, X8
+	VPERMILPD     $0x01, X8, X14
+	VADDPD        X14, X8, X8
+	VMULSD        X12, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y14
+	VADDPD        Y14, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X14
+	VADDPD        X14, X9, X9
+	VPERMILPD     $0x01, X9, X14
+	VADDPD        X14, X9, X9
+	VMULSD        X12, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y14
+	VADDPD        Y14, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X14
+	VADDPD        X14, X10, X10
+	VPERMILPD     $0x01, X10, X14
+	VADDPD        X14, X10, X10
+	VMULSD        X12, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y14
+	VADDPD        Y14, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X14
+	VADDPD        X14, X11, X11
+	VPERMILPD     $0x01, X11, X14
+	VADDPD        X14, X11, X11
+	VMULSD        X12, X11, X11
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X13, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X4
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X8
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X13, X1
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X5
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X9
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X13, X2
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X6
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X10
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X13, X3
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X7
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X13, X11
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	VMOVSD X8, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X5, (BX)
+	ADDQ   CX, BX
+	VMOVSD X9, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	VMOVSD X10, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	VMOVSD X7, (BX)
+	ADDQ   CX, BX
+	VMOVSD X11, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x3x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x3x1AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (DX), Z3
+	VMOVUPD     (AX), Z4
+	VFMADD231PD Z4, Z3, Z0
+	VMOVUPD     (AX)(CX*1), Z4
+	VFMADD231PD Z4, Z3, Z1
+	VMOVUPD     (AX)(CX*2), Z4
+	VFMADD231PD Z4, Z3, Z2
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPD.Z   (DX), K1, Z3
+	VMOVUPD.Z   (AX), K1, Z4
+	VFMADD231PD Z4, Z3, Z0
+	VMOVUPD.Z   (AX)(CX*1), K1, Z4
+	VFMADD231PD Z4, Z3, Z1
+	VMOVUPD.Z   (AX)(CX*2), K1, Z4
+	VFMADD231PD Z4, Z3, Z2
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X3
+	VMOVSD        beta+80(FP), X4
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPD        Y5, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VADDPD        X5, X0, X0
+	VPERMILPD     $0x01, X0, X5
+	VADDPD        X5, X0, X0
+	VMULSD        X3, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPD        Y5, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X5
+	VADDPD        X5, X1, X1
+	VPERMILPD     $0x01, X1, X5
+	VADDPD        X5, X1, X1
+	VMULSD        X3, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPD        Y5, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X5
+	VADDPD        X5, X2, X2
+	VPERMILPD     $0x01, X2, X5
+	VADDPD        X5, X2, X2
+	VMULSD        X3, X2, X2
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X4, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X4, X1
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X4, X2
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x4x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x4x4AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+	VXORPS X15, X15, X15
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   y+32(FP), BX
+	MOVQ   yRow+40(FP), SI
+	SHLQ   $0x03, SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   k+8(FP), R8
+	CMPQ   R8, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (BX), Z16
+	VMOVUPD     (BX)(SI*1), Z17
+	VMOVUPD     (BX)(SI*2), Z18
+	VMOVUPD     (BX)(DI*1), Z19
+	VMOVUPD     (AX), Z20
+	VFMADD231PD Z20, Z16, Z0
+	VFMADD231PD Z20, Z17, Z1
+	VFMADD231PD Z20, Z18, Z2
+	VFMADD231PD Z20, Z19, Z3
+	VMOVUPD     (AX)(CX*1), Z20
+	VFMADD231PD Z20, Z16, Z4
+	VFMADD231PD Z20, Z17, Z5
+	VFMADD231PD Z20, Z18, Z6
+	VFMADD231PD Z20, Z19, Z7
+	VMOVUPD     (AX)(CX*2), Z20
+	VFMADD231PD Z20, Z16, Z8
+	VFMADD231PD Z20, Z17, Z9
+	VFMADD231PD Z20, Z18, Z10
+	VFMADD231PD Z20, Z19, Z11
+	VMOVUPD     (AX)(DX*1), Z20
+	VFMADD231PD Z20, Z16, Z12
+	VFMADD231PD Z20, Z17, Z13
+	VFMADD231PD Z20, Z18, Z14
+	VFMADD231PD Z20, Z19, Z15
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, R8
+	CMPQ        R8, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       R8, R8
+	JZ          summed
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (BX), K1, Z16
+	VMOVUPD.Z   (BX)(SI*1), K1, Z17
+	VMOVUPD.Z   (BX)(SI*2), K1, Z18
+	VMOVUPD.Z   (BX)(DI*1), K1, Z19
+	VMOVUPD.Z   (AX), K1, Z20
+	VFMADD231PD Z20, Z16, Z0
+	VFMADD231PD Z20, Z17, Z1
+	VFMADD231PD Z20, Z18, Z2
+	VFMADD231PD Z20, Z19, Z3
+	VMOVUPD.Z   (AX)(CX*1), K1, Z20
+	VFMADD231PD Z20, Z16, Z4
+	VFMADD231PD Z20, Z17, Z5
+	VFMADD231PD Z20, Z18, Z6
+	VFMADD231PD Z20, Z19, Z7
+	VMOVUPD.Z   (AX)(CX*2), K1, Z20
+	VFMADD231PD Z20, Z16, Z8
+	VFMADD231PD Z20, Z17, Z9
+	VFMADD231PD Z20, Z18, Z10
+	VFMADD231PD Z20, Z19, Z11
+	VMOVUPD.Z   (AX)(DX*1), K1, Z20
+	VFMADD231PD Z20, Z16, Z12
+	VFMADD231PD Z20, Z17, Z13
+	VFMADD231PD Z20, Z18, Z14
+	VFMADD231PD Z20, Z19, Z15
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X16
+	VMOVSD        beta+80(FP), X17
+	VEXTRACTF64X4 $0x01, Z0, Y18
+	VADDPD        Y18, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X18
+	VADDPD        X18, X0, X0
+	VPERMILPD     $0x01, X0, X18
+	VADDPD        X18, X0, X0
+	VMULSD        X16, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y18
+	VADDPD        Y18, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X18
+	VADDPD        X18, X1, X1
+	VPERMILPD     $0x01, X1, X18
+	VADDPD        X18, X1, X1
+	VMULSD        X16, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y18
+	VADDPD        Y18, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X18
+	VADDPD        X18, X2, X2
+	VPERMILPD     $0x01, X2, X18
+	VADDPD        X18, X2, X2
+	VMULSD        X16, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y18
+	VADDPD        Y18, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X18
+	VADDPD        X18, X3, X3
+	VPERMILPD     $0x01, X3, X18
+	VADDPD        X18, X3, X3
+	VMULSD        X16, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y18
+	VADDPD        Y18, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X18
+	VADDPD        X18, X4, X4
+	VPERMILPD     $0x01, X4, X18
+	VADDPD        X18, X4, X4
+	VMULSD        X16, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y18
+	VADDPD        Y18, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X18
+	VADDPD        X18, X5, X5
+	VPERMILPD     $0x01, X5, X18
+	VADDPD        X18, X5, X5
+	VMULSD        X16, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y18
+	VADDPD        Y18, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X18
+	VADDPD        X18, X6, X6
+	VPERMILPD     $0x01, X6, X18
+	VADDPD        X18, X6, X6
+	VMULSD        X16, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y18
+	VADDPD        Y18, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X18
+	VADDPD        X18, X7, X7
+	VPERMILPD     $0x01, X7, X18
+	VADDPD        X18, X7, X7
+	VMULSD        X16, X7, X7
+	VEXTRACTF64X4 $0x01, Z8, Y18
+	VADDPD        Y18, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X18
+	VADDPD        X18, X8, X8
+	VPERMILPD     $0x01, X8, X18
+	VADDPD        X18, X8, X8
+	VMULSD        X16, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y18
+	VADDPD        Y18, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X18
+	VADDPD        X18, X9, X9
+	VPERMILPD     $0x01, X9, X18
+	VADDPD        X18, X9, X9
+	VMULSD        X16, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y18
+	VADDPD        Y18, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X18
+	VADDPD        X18, X10, X10
+	VPERMILPD     $0x01, X10, X18
+	VADDPD        X18, X10, X10
+	VMULSD        X16, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y18
+	VADDPD        Y18, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X18
+	VADDPD        X18, X11, X11
+	VPERMILPD     $0x01, X11, X18
+	VADDPD        X18, X11, X11
+	VMULSD        X16, X11, X11
+	VEXTRACTF64X4 $0x01, Z12, Y18
+	VADDPD        Y18, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X18
+	VADDPD        X18, X12, X12
+	VPERMILPD     $0x01, X12, X18
+	VADDPD        X18, X12, X12
+	VMULSD        X16, X12, X12
+	VEXTRACTF64X4 $0x01, Z13, Y18
+	VADDPD        Y18, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X18
+	VADDPD        X18, X13, X13
+	VPERMILPD     $0x01, X13, X18
+	VADDPD        X18, X13, X13
+	VMULSD        X16, X13, X13
+	VEXTRACTF64X4 $0x01, Z14, Y18
+	VADDPD        Y18, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X18
+	VADDPD        X18, X14, X14
+	VPERMILPD     $0x01, X14, X18
+	VADDPD        X18, X14, X14
+	VMULSD        X16, X14, X14
+	VEXTRACTF64X4 $0x01, Z15, Y18
+	VADDPD        Y18, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X18
+	VADDPD        X18, X15, X15
+	VPERMILPD     $0x01, X15, X18
+	VADDPD        X18, X15, X15
+	VMULSD        X16, X15, X15
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X17, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X4
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X8
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X12
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X17, X1
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X5
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X9
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X13
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X17, X2
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X6
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X10
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X14
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SD   (BX), X17, X3
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X7
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X11
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X17, X15
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X4, (BX)
+	ADDQ   CX, BX
+	VMOVSD X8, (BX)
+	ADDQ   CX, BX
+	VMOVSD X12, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X5, (BX)
+	ADDQ   CX, BX
+	VMOVSD X9, (BX)
+	ADDQ   CX, BX
+	VMOVSD X13, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X6, (BX)
+	ADDQ   CX, BX
+	VMOVSD X10, (BX)
+	ADDQ   CX, BX
+	VMOVSD X14, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	VMOVSD X7, (BX)
+	ADDQ   CX, BX
+	VMOVSD X11, (BX)
+	ADDQ   CX, BX
+	VMOVSD X15, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots64x4x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots64x4x1AVX512(SB), NOSPLIT, $0-88
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x03, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   y+32(FP), BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPD     (BX), Z4
+	VMOVUPD     (AX), Z5
+	VFMADD231PD Z5, Z4, Z0
+	VMOVUPD     (AX)(CX*1), Z5
+	VFMADD231PD Z5, Z4, Z1
+	VMOVUPD     (AX)(CX*2), Z5
+	VFMADD231PD Z5, Z4, Z2
+	VMOVUPD     (AX)(DX*1), Z5
+	VFMADD231PD Z5, Z4, Z3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000008, SI
+	CMPQ        SI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	MOVQ        $-1, DI
+	BZHIQ       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPD.Z   (BX), K1, Z4
+	VMOVUPD.Z   (AX), K1, Z5
+	VFMADD231PD Z5, Z4, Z0
+	VMOVUPD.Z   (AX)(CX*1), K1, Z5
+	VFMADD231PD Z5, Z4, Z1
+	VMOVUPD.Z   (AX)(CX*2), K1, Z5
+	VFMADD231PD Z5, Z4, Z2
+	VMOVUPD.Z   (AX)(DX*1), K1, Z5
+	VFMADD231PD Z5, Z4, Z3
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x03, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x03, CX
+	MOVQ          c+48(FP), DX
+	VMOVSD        alpha+72(FP), X4
+	VMOVSD        beta+80(FP), X5
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPD        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPD        X6, X0, X0
+	VPERMILPD     $0x01, X0, X6
+	VADDPD        X6, X0, X0
+	VMULSD        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPD        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPD        X6, X1, X1
+	VPERMILPD     $0x01, X1, X6
+	VADDPD        X6, X1, X1
+	VMULSD        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPD        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPD        X6, X2, X2
+	VPERMILPD     $0x01, X2, X6
+	VADDPD        X6, X2, X2
+	VMULSD        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPD        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPD        X6, X3, X3
+	VPERMILPD     $0x01, X3, X6
+	VADDPD        X6, X3, X3
+	VMULSD        X4, X3, X3
+	MOVQ          beta+80(FP), BX
+	SHLQ          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SD   (BX), X5, X0
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X5, X1
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X5, X2
+	ADDQ          CX, BX
+	VFMADD231SD   (BX), X5, X3
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSD X0, (BX)
+	ADDQ   CX, BX
+	VMOVSD X1, (BX)
+	ADDQ   CX, BX
+	VMOVSD X2, (BX)
+	ADDQ   CX, BX
+	VMOVSD X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x03, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func copyPanels64AVX512(rows int, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
 // Requires: AVX, AVX512F
-TEXT ·copyRows64AVX512(SB), NOSPLIT, $0-32
+TEXT ·copyPanels64AVX512(SB), NOSPLIT, $0-48
 	MOVQ rows+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ srcRow+16(FP), DX
-	MOVQ dst+24(FP), BX
-	SHLQ $0x03, DX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ dstPanel+40(FP), DI
+	SHLQ $0x03, BX
+	SHLQ $0x03, DI
 
 row:
-	VMOVUPS (CX), Z0
-	VMOVUPS Z0, (BX)
-	VMOVUPS 64(CX), Z1
-	VMOVUPS Z1, 64(BX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000080, BX
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Z0
+	VMOVUPS Z0, (R9)
+	VMOVUPS 64(R8), Z1
+	VMOVUPS Z1, 64(R9)
+	ADDQ    $0x00000080, R8
+	ADDQ    DI, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $0x00000080, SI
 	DECQ    AX
 	JNZ     row
 	VZEROUPPER

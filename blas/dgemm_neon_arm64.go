@@ -4,50 +4,50 @@
 
 package blas
 
-// dgemm1NEON is a tileKernel for tiles of 1 rows and up to 6 columns.
+// dgemm1x6NEON is a tileKernel for tiles of 1 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm1NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm1x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm2NEON is a tileKernel for tiles of 2 rows and up to 6 columns.
+// dgemm2x6NEON is a tileKernel for tiles of 2 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm2x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm3NEON is a tileKernel for tiles of 3 rows and up to 6 columns.
+// dgemm3x6NEON is a tileKernel for tiles of 3 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm3NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm3x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm4NEON is a tileKernel for tiles of 4 rows and up to 6 columns.
+// dgemm4x6NEON is a tileKernel for tiles of 4 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm4x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm5NEON is a tileKernel for tiles of 5 rows and up to 6 columns.
+// dgemm5x6NEON is a tileKernel for tiles of 5 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm5NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm5x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm6NEON is a tileKernel for tiles of 6 rows and up to 6 columns.
+// dgemm6x6NEON is a tileKernel for tiles of 6 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm6x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm7NEON is a tileKernel for tiles of 7 rows and up to 6 columns.
+// dgemm7x6NEON is a tileKernel for tiles of 7 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm7NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm7x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm8NEON is a tileKernel for tiles of 8 rows and up to 6 columns.
+// dgemm8x6NEON is a tileKernel for tiles of 8 rows and up to 6 columns.
 //
 //go:noescape
-func dgemm8NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+func dgemm8x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// copyRows64NEON copies rows of 6 floats, srcRow floats apart, one behind the other.
+// copyPanels64NEON copies rows of panels*6 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 6.
 //
 //go:noescape
-func copyRows64NEON(rows int, src *float64, srcRow int, dst *float64)
+func copyPanels64NEON(rows, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
 
 // transpose64NEON transposes 4 rows of 4*blocks columns at src to 4*blocks rows of 4 columns at dst.
 //

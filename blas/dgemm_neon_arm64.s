@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func dgemm1NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm1NEON(SB), NOSPLIT, $0-121
+// func dgemm1x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm1x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -255,8 +255,8 @@ oneStore:
 	CBNZ   R12, oneTile
 	RET
 
-// func dgemm2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm2NEON(SB), NOSPLIT, $0-121
+// func dgemm2x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm2x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -578,8 +578,8 @@ oneStore:
 	CBNZ   R13, oneTile
 	RET
 
-// func dgemm3NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm3NEON(SB), NOSPLIT, $0-121
+// func dgemm3x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm3x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -973,8 +973,8 @@ oneStore:
 	CBNZ   R14, oneTile
 	RET
 
-// func dgemm4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm4NEON(SB), NOSPLIT, $0-121
+// func dgemm4x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm4x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -1440,8 +1440,8 @@ oneStore:
 	CBNZ   R15, oneTile
 	RET
 
-// func dgemm5NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm5NEON(SB), NOSPLIT, $0-121
+// func dgemm5x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm5x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -1979,8 +1979,8 @@ oneStore:
 	CBNZ   R19, oneTile
 	RET
 
-// func dgemm6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm6NEON(SB), NOSPLIT, $0-121
+// func dgemm6x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm6x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -2590,8 +2590,8 @@ oneStore:
 	CBNZ   R20, oneTile
 	RET
 
-// func dgemm7NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm7NEON(SB), NOSPLIT, $0-121
+// func dgemm7x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm7x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -3273,8 +3273,8 @@ oneStore:
 	CBNZ   R21, oneTile
 	RET
 
-// func dgemm8NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm8NEON(SB), NOSPLIT, $0-121
+// func dgemm8x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm8x6NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
 	CMP  $2, R0
 	BLE  one
@@ -4028,17 +4028,29 @@ oneStore:
 	CBNZ   R22, oneTile
 	RET
 
-// func copyRows64NEON(rows int, src *float64, srcRow int, dst *float64)
-TEXT ·copyRows64NEON(SB), NOSPLIT, $0-32
+// func copyPanels64NEON(rows, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
+TEXT ·copyPanels64NEON(SB), NOSPLIT, $0-48
 	MOVD rows+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD srcRow+16(FP), R2
-	MOVD dst+24(FP), R3
-	LSL  $3, R2, R2
+	MOVD panels+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD srcRow+24(FP), R3
+	MOVD dst+32(FP), R4
+	MOVD dstPanel+40(FP), R5
+	LSL  $3, R3, R3
+	LSL  $3, R5, R5
 
 row:
-	VLD1.P (R1)(R2), [V0.D2, V1.D2, V2.D2]
-	VST1.P [V0.D2, V1.D2, V2.D2], 48(R3)
+	MOVD R2, R6
+	MOVD R4, R7
+	MOVD R1, R8
+
+panel:
+	VLD1.P 48(R6), [V0.D2, V1.D2, V2.D2]
+	VST1.P [V0.D2, V1.D2, V2.D2], (R7)(R5)
+	SUB    $1, R8, R8
+	CBNZ   R8, panel
+	ADD    R3, R2, R2
+	ADD    $48, R4, R4
 	SUB    $1, R0, R0
 	CBNZ   R0, row
 	RET

@@ -1,11 +1,12 @@
-// Package blas multiplies matrices: Sgemm for users of the BLAS, and MatMul for
-// training, whose results depend neither on the number of workers nor on how
-// the product is cut.
+// Package blas multiplies matrices of float32 or float64: Sgemm and Dgemm for
+// users of the BLAS, and MatMul for training, whose results depend neither on
+// the number of workers nor on how the product is cut.
 //
 // The driver (gemm.go) is the five loops of Goto and van de Geijn around kernels
 // in assembly, of which each instruction set has a table (kernels_*.go). A is
 // read by strides, in place where that pays; B in panels, packed where that
-// does. docs/KERNELS.md has the contract and the figures.
+// does. Products are shared among workers in product.go. docs/KERNELS.md has the
+// contract and the figures.
 package blas
 
 //go:generate go run -C ../asm_gen ./blas -float 32 -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas

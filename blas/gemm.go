@@ -19,14 +19,15 @@ type epilogue[T Float] struct {
 }
 
 // from returns e for the part of C that begins at element (i, j).
-func (e epilogue[T]) from(i, j int) epilogue[T] {
-	if e.bias != nil {
-		e.bias = at(e.bias, j)
+func (e *epilogue[T]) from(i, j int) epilogue[T] {
+	bias, rowBias := e.bias, e.rowBias
+	if bias != nil {
+		bias = at(bias, j)
 	}
-	if e.rowBias != nil {
-		e.rowBias = at(e.rowBias, i)
+	if rowBias != nil {
+		rowBias = at(rowBias, i)
 	}
-	return e
+	return epilogue[T]{bias, rowBias, e.relu}
 }
 
 // run computes the operation on a team.
@@ -42,13 +43,13 @@ func (o *operation[T]) run(team *parallel.Team) {
 	p.operation = *o
 	mirrored := o.mirrored()
 	if mirrored {
-		p.mirrorC = grow(p.mirrorC, o.m*o.n)
-		p.operation = o.mirror(p.mirrorC)
+		p.scratch = grow(p.scratch, o.m*o.n)
+		p.operation = o.mirror(p.scratch)
 	}
-	p.divide(team.Workers())
+	p.divide(team)
 	p.run(team)
 	if mirrored {
-		o.unmirror(p.mirrorC)
+		o.unmirror(p.scratch)
 	}
 	p.release()
 }
@@ -59,7 +60,7 @@ func (o *operation[T]) work() int { return o.m * o.n * o.k }
 // direct reports whether the operation is so small that it is best computed
 // at once, with no block, no packing and no team.
 func (o *operation[T]) direct() bool {
-	return max(o.m*o.n, o.work()) <= o.directUpTo && o.k <= o.kc && o.packedB == nil && (o.k == 0 || o.b.col == 1 && (o.masksB || o.n%o.nr == 0))
+	return max(o.m*o.n, o.work()) <= o.directUpTo && o.k <= o.kc && o.packedB == nil && (o.k == 0 || o.b.col == 1 && (o.masksB || o.n%o.nr() == 0))
 }
 
 // compute computes a direct operation: as block does, with one block of each.
@@ -93,8 +94,9 @@ func (o *operation[T]) block(i0, i1, j0, j1 int, buf *buffers[T]) {
 			if s == steps-1 {
 				last = o.epilogue
 			}
-			for ic := i0; ic < i1; ic += o.mc { // LOOP 3
-				rows := min(o.mc, i1-ic)
+			block := o.mc * max(1, o.kc/max(1, l1-l0)) // with a short K, more rows are as much
+			for ic := i0; ic < i1; ic += block {       // LOOP 3
+				rows := min(block, i1-ic)
 				a := o.rowsOfA(ic, rows, l0, l1, cols, buf)
 				for jr := 0; jr < cols; { // LOOP 2
 					j := jc + jr
@@ -119,14 +121,12 @@ func (o *operation[T]) panel(a aBlock[T], b bPanel[T], rows, left, inPlace, k in
 			}
 		}
 	}
-	kernels := o.tile
-	cols = min(o.nr, left)
-	if left <= o.narrowTo {
-		kernels = o.narrow
-		cols = min(o.nr/2, left)
+	kernels, cols := o.kernelsFor(left, inPlace)
+	tiles, height, taller := 1, rows, 0
+	if tallest := len(kernels); rows > tallest {
+		tiles = ceilDiv(rows, tallest)
+		height, taller = rows/tiles, rows%tiles
 	}
-	tiles := ceilDiv(rows, len(kernels))
-	height, taller := rows/tiles, rows%tiles
 	if taller > 0 {
 		kernels[height](taller, cols, k, a.p, a.row, a.col, (height+1)*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, e.bias, e.rowBias, e.relu)
 		done := taller * (height + 1)
@@ -137,6 +137,22 @@ func (o *operation[T]) panel(a aBlock[T], b bPanel[T], rows, left, inPlace, k in
 	}
 	kernels[height-1](tiles-taller, cols, k, a.p, a.row, a.col, height*a.next, b.p, b.row, c.p, c.row, o.alpha, beta, e.bias, e.rowBias, e.relu)
 	return cols
+}
+
+// kernelsFor returns the kernels for a panel of the columns that are left, and
+// how many of them they take: as many as they can, or few enough to leave some
+// for kernels that do them faster.
+func (t *table[T]) kernelsFor(left, inPlace int) (kernels []tileKernel[T], cols int) {
+	for i := range t.panels {
+		if p := &t.panels[i]; left <= p.columns {
+			return p.tile, left
+		}
+	}
+	p, last := t.whole(), len(t.panels)-1
+	if last > 1 && left <= p.columns+t.panels[0].columns && left <= inPlace {
+		p = &t.panels[last-1]
+	}
+	return p.tile, p.columns
 }
 
 // kBlocks returns how many blocks k is cut into, of equal sizes up to one: a

@@ -121,12 +121,12 @@ func TestTileKernelsAgree(t *testing.T) {
 
 func testTileKernelsAgree[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		mr, nr := active[T]().mr(), active[T]().nr
-		whole := tileCall[T]{rows: mr, n: nr, k: 17, tiles: 1, bRow: nr, cRow: nr, alpha: 0.7, beta: 0.3, biased: true, rowBiased: true, relu: true}
+		mr, nr := active[T]().mr(), active[T]().nr()
+		whole := tileCall[T]{rows: mr, n: nr, k: 17, tiles: 3, bRow: nr, cRow: nr, alpha: 0.7, beta: 0.3, biased: true, rowBiased: true, relu: true}
 		inPlace(&whole)
 		d := newTileData(rand.New(rand.NewPCG(7, 8)), whole, nr, anywhere[T]())
 		before := slices.Clone(d.c)
-		d.run(t, active[T]().tile[mr-1])
+		d.run(t, active[T]().whole().tile[mr-1])
 		a, want := d.a, d.c
 
 		eachTile[T](func(kernel tileKernel[T], rows, n, nr int) {
@@ -134,7 +134,7 @@ func testTileKernelsAgree[T Float](t *testing.T) {
 				return // TestElementRule has rows alone, by these kernels
 			}
 			for _, layout := range tileLayouts[T]() {
-				d.rows, d.n = rows, n
+				d.rows, d.tiles, d.n = rows, 1, n
 				layout(&d.tileCall)
 				d.a, d.c = make([]T, d.aAt(rows-1, d.k-1)+1), slices.Clone(before)
 				for i := range rows {
@@ -145,7 +145,7 @@ func testTileKernelsAgree[T Float](t *testing.T) {
 				d.run(t, kernel)
 				for i := range rows {
 					for j := range n {
-						if got, want := d.c[i*nr+j], want[i*nr+j]; bits(got) != bits(want) {
+						if got, want := d.c[i*d.cRow+j], want[i*d.cRow+j]; bits(got) != bits(want) {
 							t.Fatalf("%+v: C(%d,%d) = %v, but %v in the whole tile", d.tileCall, i, j, got, want)
 						}
 					}
@@ -155,21 +155,34 @@ func testTileKernelsAgree[T Float](t *testing.T) {
 	})
 }
 
-func TestCopyRows(t *testing.T) { eachFloat(t, testCopyRows[float32], testCopyRows[float64]) }
+func TestCopyPanels(t *testing.T) {
+	eachFloat(t, testCopyPanels[float32], testCopyPanels[float64])
+}
 
-func testCopyRows[T Float](t *testing.T) {
+func testCopyPanels[T Float](t *testing.T) {
+	const untouched = -1
 	simdtest.EachISA(t, func(t *testing.T) {
-		nr := active[T]().nr
+		nr := active[T]().nr()
 		for side, pages := range guard.Sides[T]() {
 			for _, rows := range []int{1, 2, 7} {
-				for _, srcRow := range []int{nr, nr + 3} {
-					src, dst := pages(t, (rows-1)*srcRow+nr), pages(t, rows*nr)
-					for i := range src {
-						src[i] = T(i)
-					}
-					withoutFault(t, side, func() { active[T]().copyRows(rows, &src[0], srcRow, &dst[0]) })
-					for i := range rows {
-						require.Equal(t, src[i*srcRow:][:nr], dst[i*nr:][:nr], "row %d of %d, srcRow %d", i, rows, srcRow)
+				for _, panels := range []int{1, 2, 5} {
+					for _, gap := range []int{0, 3, 24} {
+						srcRow, dstPanel := panels*nr+gap, rows*nr+gap
+						src, dst := pages(t, (rows-1)*srcRow+panels*nr), pages(t, (panels-1)*dstPanel+rows*nr)
+						for i := range src {
+							src[i] = T(i)
+						}
+						for i := range dst {
+							dst[i] = untouched
+						}
+						want := slices.Clone(dst)
+						for i := range rows {
+							for p := range panels {
+								copy(want[p*dstPanel+i*nr:][:nr], src[i*srcRow+p*nr:])
+							}
+						}
+						withoutFault(t, side, func() { active[T]().copyPanels(rows, panels, &src[0], srcRow, &dst[0], dstPanel) })
+						require.Equal(t, want, dst, "%d rows, %d panels, srcRow %d, dstPanel %d", rows, panels, srcRow, dstPanel)
 					}
 				}
 			}
@@ -210,10 +223,14 @@ func testTranspose[T Float](t *testing.T) {
 // eachTile calls f for every kernel of the active table with every number of
 // columns that it takes.
 func eachTile[T Float](f func(kernel tileKernel[T], rows, n, nr int)) {
-	for i, kernel := range active[T]().tile {
-		for n := 1; n <= active[T]().nr; n++ {
-			f(kernel, i+1, n, active[T]().nr)
+	fewest := 1
+	for _, p := range active[T]().panels {
+		for i, kernel := range p.tile {
+			for n := fewest; n <= p.columns; n++ {
+				f(kernel, i+1, n, p.columns)
+			}
 		}
+		fewest = p.columns + 1
 	}
 	for i, kernels := range active[T]().wide {
 		for _, w := range kernels {

@@ -4,23 +4,27 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
-// avx2Tiles32 and avx2Tiles64 are AVX-512's, too, for panels of few columns.
-var avx2Tiles32 = []tileKernel[float32]{
-	sgemm1AVX2, sgemm2AVX2, sgemm3AVX2, sgemm4AVX2, sgemm5AVX2, sgemm6AVX2,
-}
-
-var avx2Tiles64 = []tileKernel[float64]{
-	dgemm1AVX2, dgemm2AVX2, dgemm3AVX2, dgemm4AVX2, dgemm5AVX2, dgemm6AVX2,
-}
-
 // The sizes were measured on a Zen 4 core (1 MiB L2, 32 MiB L3 shared);
 // docs/KERNELS.md has the figures.
 var tables32 = [simd.NumISA]table[float32]{
 	simd.Generic: generic[float32](),
 	simd.AVX2: {
-		tile:   avx2Tiles32,
-		nr:     16,
-		masksB: true,
+		panels: []panelKernels[float32]{
+			{8, []tileKernel[float32]{
+				sgemm1x8AVX2, sgemm2x8AVX2, sgemm3x8AVX2, sgemm4x8AVX2, sgemm5x8AVX2, sgemm6x8AVX2,
+				sgemm7x8AVX2, sgemm8x8AVX2, sgemm9x8AVX2, sgemm10x8AVX2,
+			}},
+			{16, []tileKernel[float32]{
+				sgemm1x16AVX2, sgemm2x16AVX2, sgemm3x16AVX2, sgemm4x16AVX2, sgemm5x16AVX2, sgemm6x16AVX2,
+			}},
+		},
+		dots: [][2]dotsKernel[float32]{
+			{dots32x1x3AVX2, dots32x1x1AVX2},
+			{dots32x2x3AVX2, dots32x2x1AVX2},
+			{dots32x3x3AVX2, dots32x3x1AVX2},
+		},
+		dotsUpTo: 16,
+		masksB:   true,
 		wide: [][]wideTile[float32]{
 			{{64, sgemmWide1x64AVX2}, {32, sgemmWide1x32AVX2}},
 			{{32, sgemmWide2x32AVX2}},
@@ -28,26 +32,48 @@ var tables32 = [simd.NumISA]table[float32]{
 		},
 
 		kc: 1024,
-		mc: 144,
+		mc: 216,
 		nc: 2048,
 
-		directUpTo:  1 << 18,
-		packRows:    48,
-		packStride:  400,
-		packAligned: 448,
-		copyA:       512,
-		aloneBelow:  1 << 20,
+		directUpTo:      1 << 18,
+		packRows:        16,
+		packRowsAligned: 24,
+		packStride:      96,
+		packAligned:     256,
+		copyA:           64,
+		copyFighting:    160,
+		aloneBelow:      1 << 20,
+		wakeBelow:       1 << 23,
+		partWork:        1 << 18,
 
-		copyRows:  copyRows32AVX2,
-		transpose: transpose32AVX2, transposeSide: 8,
+		copyPanels: copyPanels32AVX2,
+		transpose:  transpose32AVX2, transposeSide: 8,
 	},
 	simd.AVX512: {
-		tile: []tileKernel[float32]{
-			sgemm1AVX512, sgemm2AVX512, sgemm3AVX512, sgemm4AVX512, sgemm5AVX512, sgemm6AVX512,
-			sgemm7AVX512, sgemm8AVX512, sgemm9AVX512, sgemm10AVX512, sgemm11AVX512, sgemm12AVX512,
+		panels: []panelKernels[float32]{
+			{8, []tileKernel[float32]{
+				sgemm1x8AVX512, sgemm2x8AVX512, sgemm3x8AVX512, sgemm4x8AVX512, sgemm5x8AVX512, sgemm6x8AVX512,
+				sgemm7x8AVX512, sgemm8x8AVX512, sgemm9x8AVX512, sgemm10x8AVX512,
+			}},
+			{16, []tileKernel[float32]{
+				sgemm1x16AVX512, sgemm2x16AVX512, sgemm3x16AVX512, sgemm4x16AVX512, sgemm5x16AVX512, sgemm6x16AVX512,
+			}},
+			{24, []tileKernel[float32]{
+				sgemm1x24AVX512, sgemm2x24AVX512, sgemm3x24AVX512, sgemm4x24AVX512,
+			}},
+			{32, []tileKernel[float32]{
+				sgemm1x32AVX512, sgemm2x32AVX512, sgemm3x32AVX512, sgemm4x32AVX512, sgemm5x32AVX512, sgemm6x32AVX512,
+				sgemm7x32AVX512, sgemm8x32AVX512, sgemm9x32AVX512, sgemm10x32AVX512, sgemm11x32AVX512, sgemm12x32AVX512,
+			}},
 		},
-		nr:     32,
-		masksB: true,
+		dots: [][2]dotsKernel[float32]{
+			{dots32x1x4AVX512, dots32x1x1AVX512},
+			{dots32x2x4AVX512, dots32x2x1AVX512},
+			{dots32x3x4AVX512, dots32x3x1AVX512},
+			{dots32x4x4AVX512, dots32x4x1AVX512},
+		},
+		dotsUpTo: 24,
+		masksB:   true,
 		wide: [][]wideTile[float32]{
 			{{256, sgemmWide1x256AVX512}, {128, sgemmWide1x128AVX512}, {64, sgemmWide1x64AVX512}},
 			{{128, sgemmWide2x128AVX512}, {64, sgemmWide2x64AVX512}},
@@ -55,31 +81,45 @@ var tables32 = [simd.NumISA]table[float32]{
 			{{64, sgemmWide4x64AVX512}},
 		},
 
-		narrow:   avx2Tiles32,
-		narrowTo: 24,
-
 		kc: 1024,
-		mc: 108,
+		mc: 72,
 		nc: 2048,
 
-		directUpTo:  1 << 18,
-		packRows:    48,
-		packStride:  400,
-		packAligned: 1000,
-		copyA:       1024,
-		aloneBelow:  1 << 20,
+		directUpTo:      1 << 18,
+		packRows:        10,
+		packRowsAligned: 512,
+		packStride:      350,
+		packAligned:     700,
+		copyA:           160,
+		copyFighting:    64,
+		aloneBelow:      1 << 20,
+		wakeBelow:       1 << 23,
+		partWork:        1 << 18,
 
-		copyRows:  copyRows32AVX512,
-		transpose: transpose32AVX2, transposeSide: 8,
+		copyPanels: copyPanels32AVX512,
+		transpose:  transpose32AVX2, transposeSide: 8,
 	},
 }
 
 var tables64 = [simd.NumISA]table[float64]{
 	simd.Generic: generic[float64](),
 	simd.AVX2: {
-		tile:   avx2Tiles64,
-		nr:     8,
-		masksB: true,
+		panels: []panelKernels[float64]{
+			{4, []tileKernel[float64]{
+				dgemm1x4AVX2, dgemm2x4AVX2, dgemm3x4AVX2, dgemm4x4AVX2, dgemm5x4AVX2, dgemm6x4AVX2,
+				dgemm7x4AVX2, dgemm8x4AVX2, dgemm9x4AVX2, dgemm10x4AVX2,
+			}},
+			{8, []tileKernel[float64]{
+				dgemm1x8AVX2, dgemm2x8AVX2, dgemm3x8AVX2, dgemm4x8AVX2, dgemm5x8AVX2, dgemm6x8AVX2,
+			}},
+		},
+		dots: [][2]dotsKernel[float64]{
+			{dots64x1x3AVX2, dots64x1x1AVX2},
+			{dots64x2x3AVX2, dots64x2x1AVX2},
+			{dots64x3x3AVX2, dots64x3x1AVX2},
+		},
+		dotsUpTo: 14,
+		masksB:   true,
 		wide: [][]wideTile[float64]{
 			{{32, dgemmWide1x32AVX2}, {16, dgemmWide1x16AVX2}},
 			{{16, dgemmWide2x16AVX2}},
@@ -87,26 +127,48 @@ var tables64 = [simd.NumISA]table[float64]{
 		},
 
 		kc: 1024,
-		mc: 144,
+		mc: 216,
 		nc: 2048,
 
-		directUpTo:  1 << 18,
-		packRows:    48,
-		packStride:  400,
-		packAligned: 448,
-		copyA:       512,
-		aloneBelow:  1 << 20,
+		directUpTo:      1 << 18,
+		packRows:        8,
+		packRowsAligned: 20,
+		packStride:      96,
+		packAligned:     96,
+		copyA:           64,
+		copyFighting:    600,
+		aloneBelow:      1 << 20,
+		wakeBelow:       1 << 23,
+		partWork:        1 << 18,
 
-		copyRows:  copyRows64AVX2,
-		transpose: transpose64AVX2, transposeSide: 4,
+		copyPanels: copyPanels64AVX2,
+		transpose:  transpose64AVX2, transposeSide: 4,
 	},
 	simd.AVX512: {
-		tile: []tileKernel[float64]{
-			dgemm1AVX512, dgemm2AVX512, dgemm3AVX512, dgemm4AVX512, dgemm5AVX512, dgemm6AVX512,
-			dgemm7AVX512, dgemm8AVX512, dgemm9AVX512, dgemm10AVX512, dgemm11AVX512, dgemm12AVX512,
+		panels: []panelKernels[float64]{
+			{4, []tileKernel[float64]{
+				dgemm1x4AVX512, dgemm2x4AVX512, dgemm3x4AVX512, dgemm4x4AVX512, dgemm5x4AVX512, dgemm6x4AVX512,
+				dgemm7x4AVX512, dgemm8x4AVX512, dgemm9x4AVX512, dgemm10x4AVX512,
+			}},
+			{8, []tileKernel[float64]{
+				dgemm1x8AVX512, dgemm2x8AVX512, dgemm3x8AVX512, dgemm4x8AVX512, dgemm5x8AVX512, dgemm6x8AVX512,
+			}},
+			{12, []tileKernel[float64]{
+				dgemm1x12AVX512, dgemm2x12AVX512, dgemm3x12AVX512, dgemm4x12AVX512,
+			}},
+			{16, []tileKernel[float64]{
+				dgemm1x16AVX512, dgemm2x16AVX512, dgemm3x16AVX512, dgemm4x16AVX512, dgemm5x16AVX512, dgemm6x16AVX512,
+				dgemm7x16AVX512, dgemm8x16AVX512, dgemm9x16AVX512, dgemm10x16AVX512, dgemm11x16AVX512, dgemm12x16AVX512,
+			}},
 		},
-		nr:     16,
-		masksB: true,
+		dots: [][2]dotsKernel[float64]{
+			{dots64x1x4AVX512, dots64x1x1AVX512},
+			{dots64x2x4AVX512, dots64x2x1AVX512},
+			{dots64x3x4AVX512, dots64x3x1AVX512},
+			{dots64x4x4AVX512, dots64x4x1AVX512},
+		},
+		dotsUpTo: 32,
+		masksB:   true,
 		wide: [][]wideTile[float64]{
 			{{128, dgemmWide1x128AVX512}, {64, dgemmWide1x64AVX512}, {32, dgemmWide1x32AVX512}},
 			{{64, dgemmWide2x64AVX512}, {32, dgemmWide2x32AVX512}},
@@ -114,21 +176,22 @@ var tables64 = [simd.NumISA]table[float64]{
 			{{32, dgemmWide4x32AVX512}},
 		},
 
-		narrow:   avx2Tiles64,
-		narrowTo: 12,
-
 		kc: 1024,
 		mc: 108,
 		nc: 2048,
 
-		directUpTo:  1 << 18,
-		packRows:    48,
-		packStride:  400,
-		packAligned: 1000,
-		copyA:       1024,
-		aloneBelow:  1 << 20,
+		directUpTo:      1 << 18,
+		packRows:        8,
+		packRowsAligned: 512,
+		packStride:      200,
+		packAligned:     500,
+		copyA:           64,
+		copyFighting:    96,
+		aloneBelow:      1 << 20,
+		wakeBelow:       1 << 23,
+		partWork:        1 << 18,
 
-		copyRows:  copyRows64AVX512,
-		transpose: transpose64AVX2, transposeSide: 4,
+		copyPanels: copyPanels64AVX512,
+		transpose:  transpose64AVX2, transposeSide: 4,
 	},
 }

@@ -6,22 +6,26 @@ import "unsafe"
 // the driver's edges are met by small matrices.
 func generic[T Float]() table[T] {
 	return table[T]{
-		tile: []tileKernel[T]{genericTile[T](1), genericTile[T](2), genericTile[T](3), genericTile[T](4)},
-		nr:   4,
-		kc:   256,
-		mc:   64,
-		nc:   1024,
+		panels: []panelKernels[T]{
+			{4, []tileKernel[T]{genericTile[T](1), genericTile[T](2), genericTile[T](3), genericTile[T](4)}},
+		},
+		kc: 256,
+		mc: 64,
+		nc: 1024,
 
-		directUpTo: 1 << 18,
-		packRows:   8,
-		packStride: 128,
-		copyA:      1024,
-		aloneBelow: 1 << 16,
+		directUpTo:      1 << 18,
+		packRows:        8,
+		packRowsAligned: 8,
+		packStride:      128,
+		copyA:           1024,
+		copyFighting:    96,
+		aloneBelow:      1 << 16,
+		partWork:        1 << 14,
 
-		copyRows: func(rows int, src *T, srcRow int, dst *T) {
+		copyPanels: func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int) {
 			for i := range rows {
-				for j := range 4 {
-					*at(dst, 4*i+j) = *at(src, i*srcRow+j)
+				for j := range 4 * panels {
+					*at(dst, j/4*dstPanel+4*i+j%4) = *at(src, i*srcRow+j)
 				}
 			}
 		},

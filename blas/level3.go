@@ -59,32 +59,52 @@ func gemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T
 	if m == 0 || n == 0 {
 		return
 	}
-	if len(a) < (rowsA-1)*lda+colsA {
+	if len(a) < reach(rowsA, colsA, lda) {
 		panic("blas: insufficient length of a")
 	}
-	if len(b) < (rowsB-1)*ldb+colsB {
+	if len(b) < reach(rowsB, colsB, ldb) {
 		panic("blas: insufficient length of b")
 	}
-	if len(c) < (m-1)*ldc+n {
+	if len(c) < reach(m, n, ldc) {
 		panic("blas: insufficient length of c")
 	}
-	if alpha == 0 {
-		k = 0 // A and B are not read
+	if alpha == 0 || k == 0 {
+		alpha, k = 0, 0 // A and B are not read, and no NaN comes of an empty sum
 	}
 	if k == 0 && beta == 1 {
 		return
 	}
 
-	o := operation[T]{table: active[T](), m: m, n: n, k: k, c: view[T]{&c[0], ldc, 1}, alpha: alpha, beta: beta}
+	var o operation[T] // field by field: a literal would be copied
+	o.table = active[T]()
+	o.m, o.n, o.k = m, n, k
+	o.c = view[T]{&c[0], ldc, 1}
+	o.alpha, o.beta = alpha, beta
 	if k > 0 {
 		o.a, o.b = stored(a, lda, transA), stored(b, ldb, transB)
 	}
-	if o.work() < o.aloneBelow {
-		o.run(nil)
+	if o.direct() && !o.dotShaped() {
+		o.compute()
 	} else {
-		team, release := everybody()
+		o.runBLAS()
+	}
+}
+
+// runBLAS computes the operation on all cores that are free, with its sums in
+// whichever order is fastest.
+func (o *operation[T]) runBLAS() {
+	var team *parallel.Team
+	if o.work() >= o.aloneBelow {
+		var release func()
+		team, release = everybody()
+		defer release()
+	}
+	if o.dotShaped() {
+		o.runDots(team)
+	} else if chunks := o.chunksOfK(); chunks > 1 {
+		o.runSplit(chunks, team)
+	} else {
 		o.run(team)
-		release()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,7 +24,7 @@ func testGemm[T Float](t *testing.T) {
 			for _, tB := range []Transpose{NoTrans, Trans, ConjTrans} {
 				for _, alpha := range []T{0, 1, -0.5} {
 					for _, beta := range []T{0, 1, 2.5} {
-						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}} {
+						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}, {1, 40, 50}, {41, 1, 33}, {9, 70, 67}, {2, 5, dotsK + 3}, {5, 6, 3*splitStep + 1}} {
 							m, n, k := size[0], size[1], size[2]
 							gap := 1 + r.IntN(3)
 							a := layout(normal[T](r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
@@ -114,6 +115,30 @@ func testPanics[T Float](t *testing.T, ours, gonums gemmFunc[T]) {
 		assert.Equal(t, want, result(ours, c), name)
 		assert.Equal(t, name == "good" || name == "m zero" || name == "n zero" || name == "k zero", want == nil, name)
 	}
+}
+
+// The result doesn't depend on the cores, whichever way it is computed.
+func TestGemmOnAnyCores(t *testing.T) { eachFloat(t, testAnyCores[float32], testAnyCores[float64]) }
+
+func testAnyCores[T Float](t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		setTable(t, func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork = 0, 0, 1 })
+		r := rand.New(rand.NewPCG(5, 5))
+		for _, size := range [][3]int{{1, 300, 200}, {300, 1, 200}, {7, 100, 90}, {20, 30, 3 * splitStep}, {70, 90, 110}} {
+			m, n, k := size[0], size[1], size[2]
+			a, b := normal[T](r, m*k), normal[T](r, k*n)
+			var want []T
+			for _, cores := range []int{1, 2, 5} {
+				c := make([]T, m*n)
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+				publicGemm[T]()(NoTrans, Trans, m, n, k, 1, a, k, b, k, 0, c, n)
+				if cores == 1 {
+					want = c
+				}
+				require.Equal(t, want, c, "%v on %d cores", size, cores)
+			}
+		}
+	})
 }
 
 func TestSgemmFromManyGoroutines(t *testing.T) {

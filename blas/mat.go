@@ -2,6 +2,8 @@ package blas
 
 import (
 	"fmt"
+	"math"
+	mathbits "math/bits"
 	"unsafe"
 )
 
@@ -38,9 +40,46 @@ func (m *Mat[T]) check(name string, skip int) {
 	m.refuse(name, skip)
 }
 
-// extent is the elements that m reaches over, from skip elements in.
+// extent is the elements that m reaches over, from skip elements in; MaxInt if
+// they are more.
 func (m *Mat[T]) extent(skip int) int {
-	return skip + (m.Rows-1)*m.RowStride + (m.Cols-1)*m.ColStride + 1
+	if m.RowStride == 1 {
+		return plus(skip, reach(m.Cols, m.Rows, m.ColStride))
+	}
+	return plus(skip, reach(m.Rows, m.Cols, m.RowStride))
+}
+
+// reach returns the elements that rows of so many columns reach over, stride
+// elements apart; MaxInt if they are more.
+func reach(rows, cols, stride int) int {
+	const half = mathbits.UintSize/2 - 1 // numbers of so many bits can't overflow
+	if rows > 0 && uint(rows|cols|stride)>>half == 0 {
+		return (rows-1)*stride + cols
+	}
+	return reachFar(rows, cols, stride)
+}
+
+func reachFar(rows, cols, stride int) int {
+	if rows == 0 {
+		return 0
+	}
+	return plus(times(rows-1, stride), cols)
+}
+
+// times returns x*y, neither being negative, or MaxInt if it is more.
+func times(x, y int) int {
+	if high, low := mathbits.Mul64(uint64(x), uint64(y)); high == 0 && low <= math.MaxInt {
+		return int(low)
+	}
+	return math.MaxInt
+}
+
+// plus returns x+y, neither being negative, or MaxInt if it is more.
+func plus(x, y int) int {
+	if sum := x + y; sum >= 0 {
+		return sum
+	}
+	return math.MaxInt
 }
 
 // refuse panics with what is wrong with m.
@@ -72,12 +111,12 @@ type view[T Float] struct {
 	row, col int
 }
 
-func (v view[T]) from(i, j int) view[T] { return view[T]{v.at(i, j), v.row, v.col} }
+func (v *view[T]) from(i, j int) view[T] { return view[T]{v.at(i, j), v.row, v.col} }
 
-func (v view[T]) at(i, j int) *T { return at(v.p, i*v.row+j*v.col) }
+func (v *view[T]) at(i, j int) *T { return at(v.p, i*v.row+j*v.col) }
 
 // aligned reports whether every row of v begins a cache line.
-func (v view[T]) aligned() bool {
+func (v *view[T]) aligned() bool {
 	return v.row%lanes[T]() == 0 && uintptr(unsafe.Pointer(v.p))%line == 0
 }
 

@@ -38,17 +38,20 @@ type Options[T Float] struct {
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	last := max(0, opt.Batch.Count-1) // of the batch
 	if opt.PackedB == nil {
-		b.check("B", last*opt.Batch.B)
+		b.check("B", times(last, max(0, opt.Batch.B)))
 	} else {
 		opt.PackedB.check(&b, opt.Batch)
 	}
-	a.check("A", last*opt.Batch.A)
-	c.check("C", last*opt.Batch.C)
+	a.check("A", times(last, max(0, opt.Batch.A)))
+	c.check("C", times(last, max(0, opt.Batch.C)))
 	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
 		panic(fmt.Sprintf("blas: C is %d x %d, A %d x %d, B %d x %d", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
 	}
 	if c.ColStride != 1 {
 		panic(fmt.Sprintf("blas: C has column stride %d, want 1", c.ColStride))
+	}
+	if c.RowStride < c.Cols && c.Rows > 1 {
+		panic(fmt.Sprintf("blas: C has row stride %d for %d columns", c.RowStride, c.Cols))
 	}
 	if opt.Bias != nil && len(opt.Bias) != c.Cols {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d columns", len(opt.Bias), c.Cols))
@@ -57,17 +60,17 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d rows", len(opt.RowBias), c.Rows))
 	}
 
-	o := operation[T]{
-		table: active[T](),
-		m:     c.Rows, n: c.Cols, k: a.Cols,
-		a: a.view(), b: b.view(), c: c.view(),
-		alpha:    1,
-		epilogue: epilogue[T]{unsafe.SliceData(opt.Bias), unsafe.SliceData(opt.RowBias), opt.ReLU},
-		packedB:  opt.PackedB,
-	}
+	var o operation[T] // field by field: a literal would be copied
+	o.table = active[T]()
+	o.m, o.n, o.k = c.Rows, c.Cols, a.Cols
+	o.a, o.b, o.c = a.view(), b.view(), c.view()
+	o.alpha = 1
 	if opt.Accumulate {
 		o.beta = 1
 	}
+	o.epilogue.bias, o.epilogue.rowBias = unsafe.SliceData(opt.Bias), unsafe.SliceData(opt.RowBias)
+	o.epilogue.relu = opt.ReLU
+	o.packedB = opt.PackedB
 	if opt.Batch.Count == 0 {
 		o.run(team)
 	} else {

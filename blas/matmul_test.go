@@ -32,7 +32,7 @@ func testMatMulAgainstOracle[T Float](t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				team := parallel.NewTeam(3)
 				for _, m := range sizes(active[T]().mr()) {
-					for _, n := range sizes(active[T]().nr) {
+					for _, n := range sizes(active[T]().nr()) {
 						for _, k := range []int{0, 1, 4, 5, 6, 10, 16, 23} {
 							tA, tB, opt := r.IntN(2) == 1, r.IntN(2) == 1, someOptions[T](r, m, n)
 							gap := r.IntN(3)
@@ -102,16 +102,18 @@ func TestElementRule(t *testing.T) { eachFloat(t, testElementRule[float32], test
 
 func testElementRule[T Float](t *testing.T) {
 	schedules := map[string]func(*table[T]){
-		"as it is":       func(*table[T]) {},
-		"packed":         func(tb *table[T]) { tb.packRows, tb.packStride, tb.packAligned, tb.copyA = 0, 0, 0, 0 },
-		"in place":       func(tb *table[T]) { tb.packRows, tb.copyA = math.MaxInt, math.MaxInt },
-		"small blocks":   func(tb *table[T]) { tb.mc, tb.nc, tb.copyA = 5, tb.nr, 0 },
-		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.directUpTo = 0, 0 },
+		"as it is": func(*table[T]) {},
+		"packed": func(tb *table[T]) {
+			tb.packRows, tb.packStride, tb.packRowsAligned, tb.packAligned, tb.copyA, tb.copyFighting = 0, 0, 0, 0, 0, 0
+		},
+		"in place":       func(tb *table[T]) { tb.packRows, tb.packRowsAligned, tb.copyA = math.MaxInt, math.MaxInt, math.MaxInt },
+		"small blocks":   func(tb *table[T]) { tb.mc, tb.nc, tb.copyA = 5, tb.nr(), 0 },
+		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork, tb.directUpTo = 0, 0, 1, 0 },
 		"never direct":   func(tb *table[T]) { tb.directUpTo = 0 },
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
-		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {50, 52, 530}, {90, 5, 530}} {
+		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {30, 40, 1024}, {50, 52, 530}, {90, 5, 530}} {
 			m, n, k := size[0], size[1], size[2]
 			for _, tA := range []bool{false, true} {
 				for _, tB := range []bool{false, true} {
@@ -169,7 +171,7 @@ func TestNaNAndInfPropagate(t *testing.T) {
 func testNaNAndInfPropagate[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		setTable(t, tinyBlocks[T])
-		m, n, k := 2*active[T]().mr()+1, 2*active[T]().nr+1, 12
+		m, n, k := 2*active[T]().mr()+1, 2*active[T]().nr()+1, 12
 		for _, bad := range []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1))} {
 			for _, at := range [][2]int{{0, 0}, {m - 1, k - 1}, {m / 2, k / 2}} {
 				a, b := Dense(make([]T, m*k), m, k), Dense(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
@@ -203,7 +205,7 @@ func testMatMulStaysInside[T Float](t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine alone
 				setTable(t, tinyBlocks[T])
 				for _, m := range sizes(active[T]().mr()) {
-					for _, n := range []int{1, active[T]().nr - 1, active[T]().nr, active[T]().nr + 5} {
+					for _, n := range []int{1, active[T]().nr() - 1, active[T]().nr(), active[T]().nr() + 5} {
 						for _, k := range []int{1, 7, 8} {
 							a, b, c, bias := memory(t, m*k), memory(t, k*n), memory(t, m*n), memory(t, n)
 							for trans := range 4 {
@@ -232,6 +234,9 @@ func TestMatMulRefuses(t *testing.T) {
 		"blas: bias of 3 elements for 4 columns":                                 func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{Bias: make([]float32, 3)}) },
 		"blas: C has column stride 2, want 1":                                    func() { MatMul(nil, m(4, 2).T(), m(2, 3), m(3, 4), Options[float32]{}) },
 		"blas: B is 3 x 4, but its packed form 4 x 4":                            func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{PackedB: NewPackedB[float32](4, 4)}) },
+		"blas: C has row stride 3 for 4 columns": func() {
+			MatMul(nil, Mat[float32]{Data: make([]float32, 8), Rows: 2, Cols: 4, RowStride: 3, ColStride: 1}, m(2, 3), m(3, 4), Options[float32]{})
+		},
 		"blas: C is -1 x 4": func() {
 			MatMul(nil, Mat[float32]{Rows: -1, Cols: 4, RowStride: 4, ColStride: 1}, m(2, 3), m(3, 4), Options[float32]{})
 		},

@@ -4,7 +4,7 @@ package blas
 // is transposed in memory, so that vectors can be loaded from its rows, and C
 // has too few columns to fill vectors from B's.
 func (o *operation[T]) mirrored() bool {
-	return o.packedB == nil && o.k > 0 && o.a.row == 1 && o.b.col == 1 && o.n <= o.nr/2 && o.m > 2*o.n &&
+	return o.packedB == nil && o.k > 0 && o.a.row == 1 && o.b.col == 1 && o.n <= o.nr()/2 && o.m > 2*o.n &&
 		(o.epilogue.bias == nil || o.epilogue.rowBias == nil) // which are added in this order
 }
 

@@ -141,6 +141,8 @@ func setTable[T Float](t testing.TB, change func(*table[T])) {
 
 // tinyBlocks makes every block edge of the driver come up in small matrices.
 func tinyBlocks[T Float](tb *table[T]) {
-	tb.kc, tb.mc, tb.nc = 5, tb.mr()+1, 2*tb.nr
-	tb.directUpTo, tb.packRows, tb.packStride, tb.packAligned, tb.copyA, tb.aloneBelow = 0, 3, 0, 0, tb.nr+1, 0
+	tb.kc, tb.mc, tb.nc = 5, tb.mr()+1, 2*tb.nr()
+	tb.directUpTo, tb.packRows, tb.packStride, tb.packAligned, tb.copyA, tb.aloneBelow = 0, 3, 0, 0, tb.nr()+1, 0
+	tb.copyFighting, tb.packRowsAligned = tb.nr()+1, 3
+	tb.wakeBelow, tb.partWork = 0, 1
 }

@@ -38,14 +38,22 @@ func (b bPanels[T]) panel(j int) bPanel[T] {
 	return bPanel[T]{at(b.packed.p, j/b.nr*b.packed.row+j%b.nr), b.nr}
 }
 
+// readsInPlace reports whether a B whose rows are contiguous is best read where
+// it is by a product of so many rows of A: a panel takes some lines of each row,
+// and more of them if they don't begin there.
+func (o *operation[T]) readsInPlace(rows int) bool {
+	if o.b.aligned() {
+		return rows < o.packRowsAligned || o.b.row <= o.packAligned
+	}
+	return rows < o.packRows || o.b.row <= o.packStride
+}
+
 // panelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
-// multiplied with rows rows of A. If B's rows are contiguous, packing pays from
-// packRows rows of A on, where B's rows lie more than packStride apart, or, if
-// each begins a cache line, packAligned; otherwise panels are read in place, but
-// for a ragged last one where kernels don't mask it.
+// multiplied with rows rows of A: in place or packed, and of those in place a
+// ragged last panel is packed where kernels don't mask it.
 func (o *operation[T]) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers[T]) bPanels[T] {
 	k := l1 - l0
-	b := bPanels[T]{nr: o.nr}
+	b := bPanels[T]{nr: o.nr()}
 	if k == 0 {
 		return b
 	}
@@ -53,39 +61,53 @@ func (o *operation[T]) panelsOfB(l0, l1, jc, cols, rows int, buf *buffers[T]) bP
 		b.packed = o.packedB.panels(l0, k, jc)
 		return b
 	}
-	if o.b.col == 1 && (rows < o.packRows || o.b.row <= o.packStride || o.b.row <= o.packAligned && o.b.aligned()) {
+	if o.b.col == 1 && o.readsInPlace(rows) {
 		b.whole = cols
 		if !o.masksB {
-			b.whole = cols / o.nr * o.nr
+			b.whole = cols / o.nr() * o.nr()
 		}
 		b.place = o.b.from(l0, jc)
 	}
 	if b.whole < cols {
-		size := k * o.nr
-		panels := panels(o.table, cols-b.whole)
-		buf.b = grow(buf.b, panels*size)
-		for i := range panels {
-			j := b.whole + i*o.nr
-			packPanel(o.table, o.b.from(l0, jc+j), k, min(o.nr, cols-j), buf.b[i*size:][:size])
-		}
+		size := k * o.nr()
+		buf.b = grow(buf.b, panels(o.table, cols-b.whole)*size)
+		packPanels(o.table, o.b.from(l0, jc+b.whole), k, cols-b.whole, buf.b, size)
 		b.packed = view[T]{&buf.b[0], size, 1}
 	}
 	return b
 }
 
+// packPanels copies a k x n block of B to dst as panels, each stride elements
+// behind the one before it.
+func packPanels[T Float](t *table[T], b view[T], k, n int, dst []T, stride int) {
+	whole := 0
+	if b.col == 1 {
+		whole = n / t.nr()
+	}
+	// Whole rows at a time, but no more than a call into assembly may take.
+	rows := max(1, callElements/max(1, whole*t.nr()))
+	for l := 0; l < k && whole > 0; l += rows {
+		t.copyPanels(min(rows, k-l), whole, b.at(l, 0), b.row, &dst[l*t.nr()], stride)
+	}
+	for j := whole * t.nr(); j < n; j += t.nr() {
+		packPanel(t, b.from(0, j), k, min(t.nr(), n-j), dst[j/t.nr()*stride:][:k*t.nr()])
+	}
+}
+
+// callElements is how many elements one call into assembly may copy, for some
+// tens of microseconds.
+const callElements = 1 << 17
+
 // packPanel copies a k x n block of B to dst as a panel: rows of nr elements.
 // Those beyond n keep what was there, since no kernel stores what it computes
 // with them.
 func packPanel[T Float](t *table[T], b view[T], k, n int, dst []T) {
-	switch {
-	case b.col == 1 && n == t.nr:
-		t.copyRows(k, b.p, b.row, &dst[0])
-	case b.col == 1:
-		for l := range k {
-			copy(dst[l*t.nr:][:n], unsafe.Slice(b.at(l, 0), n))
-		}
-	default:
+	if b.col != 1 {
 		transpose(t, b, k, n, dst)
+		return
+	}
+	for l := range k {
+		copy(dst[l*t.nr():][:n], unsafe.Slice(b.at(l, 0), n))
 	}
 }
 
@@ -95,7 +117,7 @@ func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
 	if side := t.transposeSide; side > 0 && k >= side {
 		wholeK, wholeN = k/side*side, n/side*side
 		for j := 0; j < wholeN; j += side {
-			t.transpose(k/side, b.at(0, j), b.col, &dst[j], t.nr)
+			t.transpose(k/side, b.at(0, j), b.col, &dst[j], t.nr())
 		}
 	}
 	for j := range n {
@@ -105,7 +127,7 @@ func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
 		}
 		column := unsafe.Slice(b.at(0, j), k)
 		for l := from; l < k; l++ {
-			dst[l*t.nr+j] = column[l]
+			dst[l*t.nr()+j] = column[l]
 		}
 	}
 }
@@ -113,15 +135,15 @@ func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
 // rowsOfA returns rows rows of A from ic, and columns l0 to l1, to be
 // multiplied with cols columns of B. The kernels read A by strides, so it is
 // copied only where it is read often enough and lies badly in memory, and then
-// as it is, to a buffer without the large power of two between its rows that
-// would have them fight for the same few lines of the cache.
+// as it is, but without the large power of two between its rows.
 func (o *operation[T]) rowsOfA(ic, rows, l0, l1, cols int, buf *buffers[T]) aBlock[T] {
 	k := l1 - l0
 	if k == 0 {
 		return aBlock[T]{}
 	}
 	a := o.a.from(ic, l0)
-	if cols < o.copyA {
+	copied := a.col != 1 && cols >= o.copyA || a.col == 1 && cols >= o.copyFighting && fight[T](a.row)
+	if !copied {
 		return aBlock[T]{a.p, a.row, a.col, a.row}
 	}
 	pad := lanes[T]()
@@ -141,6 +163,14 @@ func (o *operation[T]) rowsOfA(ic, rows, l0, l1, cols int, buf *buffers[T]) aBlo
 	return aBlock[T]{&buf.a[0], 1, stride, 1}
 }
 
+// fight reports whether rows of such a stride fight for the same few lines of
+// the L1 cache, whose sets come again every 4 KiB.
+func fight[T Float](stride int) bool {
+	const again, close = 4096, 4 * line
+	apart := stride * size[T]() % again
+	return apart < close || apart > again-close
+}
+
 // PackedB is a matrix B in the form that the kernels read fastest, to be
 // multiplied with many times. It is bound to the instruction set that was
 // active when it was made. Any number of products may read it at once.
@@ -154,7 +184,7 @@ type PackedB[T Float] struct {
 // NewPackedB returns an unfilled PackedB for matrices of k rows and n columns.
 func NewPackedB[T Float](k, n int) *PackedB[T] {
 	t := active[T]()
-	return &PackedB[T]{table: t, k: k, n: n, data: aligned[T](k * panels(t, n) * t.nr)}
+	return &PackedB[T]{table: t, k: k, n: n, data: aligned[T](times(k, panels(t, n)*t.nr()))}
 }
 
 // Bytes returns the size of the packed data.
@@ -170,7 +200,7 @@ func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
 		return
 	}
 	p.src = b.view()
-	team.Run(panels(p.table, p.n), p)
+	team.Run(ceilDiv(panels(p.table, p.n), panelsPerTask), p)
 	p.src = view[T]{}
 }
 
@@ -186,28 +216,32 @@ func (p *PackedB[T]) check(b *Mat[T], batch Batch) {
 	}
 }
 
-// Do packs one panel, of all of K.
-func (p *PackedB[T]) Do(panel, _ int) {
+// panelsPerTask is how many panels are packed together.
+const panelsPerTask = 8
+
+// Do packs some panels, of all of K.
+func (p *PackedB[T]) Do(task, _ int) {
 	t := p.table
-	j := panel * t.nr
+	j := task * panelsPerTask * t.nr()
+	n := min(panelsPerTask*t.nr(), p.n-j)
 	steps := kBlocks(t, p.k)
 	for s := range steps {
 		l0, l1 := parallel.Cut(p.k, 1, steps, s)
-		k := l1 - l0
-		at := l0*panels(t, p.n)*t.nr + panel*k*t.nr
-		packPanel(t, p.src.from(l0, j), k, min(t.nr, p.n-j), p.data[at:][:k*t.nr])
+		size := (l1 - l0) * t.nr()
+		at := l0*panels(t, p.n)*t.nr() + j/t.nr()*size
+		packPanels(t, p.src.from(l0, j), l1-l0, n, p.data[at:], size)
 	}
 }
 
 // panels returns the panels of the K block of k rows from l0, beginning with
 // that of column j.
 func (p *PackedB[T]) panels(l0, k, j int) view[T] {
-	nr := p.table.nr
+	nr := p.table.nr()
 	return view[T]{&p.data[l0*panels(p.table, p.n)*nr+j/nr*k*nr], k * nr, 1}
 }
 
 // panels returns how many panels n columns of B make.
-func panels[T Float](t *table[T], n int) int { return ceilDiv(n, t.nr) }
+func panels[T Float](t *table[T], n int) int { return ceilDiv(n, t.nr()) }
 
 // grow returns a buffer of at least n elements: buf, or a new one.
 func grow[T Float](buf []T, n int) []T {

@@ -4,23 +4,53 @@
 
 package blas
 
-// sgemm1AVX2 is a tileKernel for tiles of 1 rows and up to 16 columns.
-func sgemm1AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm1x8AVX2 is a tileKernel for tiles of 1 rows and 1 to 8 columns.
+func sgemm1x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm2AVX2 is a tileKernel for tiles of 2 rows and up to 16 columns.
-func sgemm2AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm2x8AVX2 is a tileKernel for tiles of 2 rows and 1 to 8 columns.
+func sgemm2x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm3AVX2 is a tileKernel for tiles of 3 rows and up to 16 columns.
-func sgemm3AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm3x8AVX2 is a tileKernel for tiles of 3 rows and 1 to 8 columns.
+func sgemm3x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm4AVX2 is a tileKernel for tiles of 4 rows and up to 16 columns.
-func sgemm4AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm4x8AVX2 is a tileKernel for tiles of 4 rows and 1 to 8 columns.
+func sgemm4x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm5AVX2 is a tileKernel for tiles of 5 rows and up to 16 columns.
-func sgemm5AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm5x8AVX2 is a tileKernel for tiles of 5 rows and 1 to 8 columns.
+func sgemm5x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm6AVX2 is a tileKernel for tiles of 6 rows and up to 16 columns.
-func sgemm6AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm6x8AVX2 is a tileKernel for tiles of 6 rows and 1 to 8 columns.
+func sgemm6x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm7x8AVX2 is a tileKernel for tiles of 7 rows and 1 to 8 columns.
+func sgemm7x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm8x8AVX2 is a tileKernel for tiles of 8 rows and 1 to 8 columns.
+func sgemm8x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm9x8AVX2 is a tileKernel for tiles of 9 rows and 1 to 8 columns.
+func sgemm9x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm10x8AVX2 is a tileKernel for tiles of 10 rows and 1 to 8 columns.
+func sgemm10x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm1x16AVX2 is a tileKernel for tiles of 1 rows and 9 to 16 columns.
+func sgemm1x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm2x16AVX2 is a tileKernel for tiles of 2 rows and 9 to 16 columns.
+func sgemm2x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x16AVX2 is a tileKernel for tiles of 3 rows and 9 to 16 columns.
+func sgemm3x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x16AVX2 is a tileKernel for tiles of 4 rows and 9 to 16 columns.
+func sgemm4x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm5x16AVX2 is a tileKernel for tiles of 5 rows and 9 to 16 columns.
+func sgemm5x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm6x16AVX2 is a tileKernel for tiles of 6 rows and 9 to 16 columns.
+func sgemm6x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
 // sgemmWide1x64AVX2 is a tileKernel for tiles of 1 rows and just 64 columns.
 func sgemmWide1x64AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
@@ -34,8 +64,26 @@ func sgemmWide2x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, 
 // sgemmWide3x32AVX2 is a tileKernel for tiles of 3 rows and just 32 columns.
 func sgemmWide3x32AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// copyRows32AVX2 copies rows of 16 elements, srcRow elements apart, one behind the other.
-func copyRows32AVX2(rows int, src *float32, srcRow int, dst *float32)
+// dots32x1x3AVX2 is a dotsKernel for 1 rows of X and groups of 3 rows of Y.
+func dots32x1x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x1x1AVX2 is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+func dots32x1x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x2x3AVX2 is a dotsKernel for 2 rows of X and groups of 3 rows of Y.
+func dots32x2x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x2x1AVX2 is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+func dots32x2x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x3x3AVX2 is a dotsKernel for 3 rows of X and groups of 3 rows of Y.
+func dots32x3x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x3x1AVX2 is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+func dots32x3x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// copyPanels32AVX2 copies rows of panels*16 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 16.
+func copyPanels32AVX2(rows int, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
 
 // transpose32AVX2 transposes 8 rows of 8*blocks columns at src to 8*blocks rows of 8 columns at dst.
 func transpose32AVX2(blocks int, src *float32, srcRow int, dst *float32, dstRow int)

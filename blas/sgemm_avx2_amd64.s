@@ -4,18 +4,15 @@
 
 #include "textflag.h"
 
-// func sgemm1AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm1x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm1AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm1x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
-	JLE  one
-	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
 	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
 	SHLQ       $0x02, CX
@@ -24,196 +21,87 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns8Summed
 
-twoK:
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000004, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+columns8K:
+	VMOVUPS      (CX), Y1
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000004, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns8K
 
-twoSummed:
+columns8Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
-	VBROADCASTSS alpha+88(FP), Y2
-	VMULPS       Y2, Y0, Y0
-	VMULPS       Y2, Y1, Y1
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y1
+	VMULPS       Y1, Y0, Y0
 
-twoScaled:
+columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
-	VBROADCASTSS beta+92(FP), Y2
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y1
 	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y2, Y0
-	VFMADD231PS  32(CX), Y2, Y1
+	VFMADD231PS  (CX), Y1, Y0
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns8Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
-	VADDPS  Y2, Y0, Y0
-	VADDPS  Y3, Y1, Y1
+	JZ      columns8Biased
+	VMOVUPS (CX), Y1
+	VADDPS  Y1, Y0, Y0
 
-twoBiased:
+columns8Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
-	VBROADCASTSS (CX), Y2
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y2, Y1, Y1
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y1
+	VADDPS       Y1, Y0, Y0
 	ADDQ         $0x00000004, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
-	VXORPS X2, X2, X2
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
+	JEQ    columns8Store
+	VXORPS X1, X1, X1
+	VMAXPS Y0, Y1, Y0
 
-twoStore:
+columns8Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
 	ADDQ    AX, CX
 	MOVQ    CX, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
-ragged:
-	SUBQ    $0x00000008, AX
+columns8Ragged:
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	TESTQ      DX, DX
-	JZ         twoMaskedSummed
-
-twoMaskedK:
-	VMOVUPS      (CX), Y2
-	VMASKMOVPS   32(CX), Y15, Y3
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y2, Y4, Y0
-	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000004, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          twoMaskedK
-
-twoMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y2
-	VMULPS       Y2, Y0, Y0
-	VMULPS       Y2, Y1, Y1
-
-twoMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y2, Y0
-	VMASKMOVPS   32(CX), Y15, Y4
-	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         AX, CX
-
-twoMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         twoMaskedBiased
-	VMOVUPS    (CX), Y2
-	VMASKMOVPS 32(CX), Y15, Y3
-	VADDPS     Y2, Y0, Y0
-	VADDPS     Y3, Y1, Y1
-
-twoMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
-	VBROADCASTSS (CX), Y2
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
-
-twoMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-twoMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
+columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
 	MOVQ       cRow+80(FP), CX
@@ -223,67 +111,69 @@ oneMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
 	TESTQ      DX, DX
-	JZ         oneMaskedSummed
+	JZ         columns8RaggedTileSummed
 
-oneMaskedK:
+columns8RaggedTileK:
 	VMASKMOVPS   (CX), Y15, Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000004, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000004, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          oneMaskedK
+	JNZ          columns8RaggedTileK
 
-oneMaskedSummed:
+columns8RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
+	JEQ          columns8RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y1
 	VMULPS       Y1, Y0, Y0
 
-oneMaskedScaled:
+columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
+	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y1
 	MOVQ         c+72(FP), CX
 	VMASKMOVPS   (CX), Y15, Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         AX, CX
 
-oneMaskedOverwrite:
+columns8RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         oneMaskedBiased
+	JZ         columns8RaggedTileBiased
 	VMASKMOVPS (CX), Y15, Y1
 	VADDPS     Y1, Y0, Y0
 
-oneMaskedBiased:
+columns8RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
+	JZ           columns8RaggedTileRowBiased
 	VBROADCASTSS (CX), Y1
 	VADDPS       Y1, Y0, Y0
 	ADDQ         $0x00000004, CX
 	MOVQ         CX, rowBias+104(FP)
 
-oneMaskedRowBiased:
+columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
+	JEQ    columns8RaggedTileStore
 	VXORPS X1, X1, X1
 	VMAXPS Y0, Y1, Y0
 
-oneMaskedStore:
+columns8RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMASKMOVPS Y0, Y15, (CX)
 	ADDQ       AX, CX
@@ -292,7 +182,7 @@ oneMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        oneMasked
+	JNZ        columns8RaggedTile
 	VZEROUPPER
 	RET
 
@@ -330,16 +220,3232 @@ DATA mask<>+120(SB)/4, $0x00000000
 DATA mask<>+124(SB)/4, $0x00000000
 GLOBL mask<>(SB), RODATA|NOPTR, $128
 
-// func sgemm2AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm2x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm2AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm2x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
-	JLE  one
-	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns8Ragged
 
-two:
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y2, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y2, Y1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y2
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y2, Y1, Y1
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VBROADCASTSS 4(CX), Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y3
+	VFMADD231PS  Y3, Y2, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y2
+	VADDPS     Y2, Y0, Y0
+	VADDPS     Y2, Y1, Y1
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VBROADCASTSS 4(CX), Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm3x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm3x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y3, Y2, Y2
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y3, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y3, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y3, Y2
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y3
+	VADDPS  Y3, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VADDPS  Y3, Y2, Y2
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y3
+	VADDPS       Y3, Y0, Y0
+	VBROADCASTSS 4(CX), Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS 8(CX), Y3
+	VADDPS       Y3, Y2, Y2
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X3, X3, X3
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y3, Y2, Y2
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y3
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y4
+	VFMADD231PS  Y4, Y3, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y4
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y3
+	VADDPS     Y3, Y0, Y0
+	VADDPS     Y3, Y1, Y1
+	VADDPS     Y3, Y2, Y2
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y3
+	VADDPS       Y3, Y0, Y0
+	VBROADCASTSS 4(CX), Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS 8(CX), Y3
+	VADDPS       Y3, Y2, Y2
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X3, X3, X3
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm4x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm4x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y4, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, Y3
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y4
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y4, Y1, Y1
+	VADDPS  Y4, Y2, Y2
+	VADDPS  Y4, Y3, Y3
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y4
+	VADDPS       Y4, Y0, Y0
+	VBROADCASTSS 4(CX), Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS 8(CX), Y4
+	VADDPS       Y4, Y2, Y2
+	VBROADCASTSS 12(CX), Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X4, X4, X4
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y4
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y5
+	VFMADD231PS  Y5, Y4, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y5
+	VFMADD231PS  Y5, Y4, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y5
+	VFMADD231PS  Y5, Y4, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y4
+	VADDPS     Y4, Y0, Y0
+	VADDPS     Y4, Y1, Y1
+	VADDPS     Y4, Y2, Y2
+	VADDPS     Y4, Y3, Y3
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y4
+	VADDPS       Y4, Y0, Y0
+	VBROADCASTSS 4(CX), Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS 8(CX), Y4
+	VADDPS       Y4, Y2, Y2
+	VBROADCASTSS 12(CX), Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X4, X4, X4
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm5x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm5x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y5
+	VMULPS       Y5, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y5, Y4, Y4
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y5
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y5, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, Y4
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y5
+	VADDPS  Y5, Y0, Y0
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y5, Y2, Y2
+	VADDPS  Y5, Y3, Y3
+	VADDPS  Y5, Y4, Y4
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y5
+	VADDPS       Y5, Y0, Y0
+	VBROADCASTSS 4(CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS 8(CX), Y5
+	VADDPS       Y5, Y2, Y2
+	VBROADCASTSS 12(CX), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS 16(CX), Y5
+	VADDPS       Y5, Y4, Y4
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X5, X5, X5
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y5
+	VMULPS       Y5, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y5, Y4, Y4
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y5
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y5
+	VADDPS     Y5, Y0, Y0
+	VADDPS     Y5, Y1, Y1
+	VADDPS     Y5, Y2, Y2
+	VADDPS     Y5, Y3, Y3
+	VADDPS     Y5, Y4, Y4
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y5
+	VADDPS       Y5, Y0, Y0
+	VBROADCASTSS 4(CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS 8(CX), Y5
+	VADDPS       Y5, Y2, Y2
+	VBROADCASTSS 12(CX), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS 16(CX), Y5
+	VADDPS       Y5, Y4, Y4
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X5, X5, X5
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm6x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm6x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y6
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y5, Y5
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y6, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y5
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y6
+	VADDPS  Y6, Y0, Y0
+	VADDPS  Y6, Y1, Y1
+	VADDPS  Y6, Y2, Y2
+	VADDPS  Y6, Y3, Y3
+	VADDPS  Y6, Y4, Y4
+	VADDPS  Y6, Y5, Y5
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y6
+	VADDPS       Y6, Y0, Y0
+	VBROADCASTSS 4(CX), Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS 8(CX), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS 12(CX), Y6
+	VADDPS       Y6, Y3, Y3
+	VBROADCASTSS 16(CX), Y6
+	VADDPS       Y6, Y4, Y4
+	VBROADCASTSS 20(CX), Y6
+	VADDPS       Y6, Y5, Y5
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X6, X6, X6
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y6
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y5, Y5
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y6
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y4
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y6
+	VADDPS     Y6, Y0, Y0
+	VADDPS     Y6, Y1, Y1
+	VADDPS     Y6, Y2, Y2
+	VADDPS     Y6, Y3, Y3
+	VADDPS     Y6, Y4, Y4
+	VADDPS     Y6, Y5, Y5
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y6
+	VADDPS       Y6, Y0, Y0
+	VBROADCASTSS 4(CX), Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS 8(CX), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS 12(CX), Y6
+	VADDPS       Y6, Y3, Y3
+	VBROADCASTSS 16(CX), Y6
+	VADDPS       Y6, Y4, Y4
+	VBROADCASTSS 20(CX), Y6
+	VADDPS       Y6, Y5, Y5
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X6, X6, X6
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm7x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm7x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(R9*1), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS (AX)(R8*4), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y7
+	VMULPS       Y7, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VMULPS       Y7, Y2, Y2
+	VMULPS       Y7, Y3, Y3
+	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMULPS       Y7, Y6, Y6
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y7
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y7, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, Y6
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y7
+	VADDPS  Y7, Y0, Y0
+	VADDPS  Y7, Y1, Y1
+	VADDPS  Y7, Y2, Y2
+	VADDPS  Y7, Y3, Y3
+	VADDPS  Y7, Y4, Y4
+	VADDPS  Y7, Y5, Y5
+	VADDPS  Y7, Y6, Y6
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y7
+	VADDPS       Y7, Y0, Y0
+	VBROADCASTSS 4(CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS 8(CX), Y7
+	VADDPS       Y7, Y2, Y2
+	VBROADCASTSS 12(CX), Y7
+	VADDPS       Y7, Y3, Y3
+	VBROADCASTSS 16(CX), Y7
+	VADDPS       Y7, Y4, Y4
+	VBROADCASTSS 20(CX), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS 24(CX), Y7
+	VADDPS       Y7, Y6, Y6
+	ADDQ         $0x0000001c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X7, X7, X7
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(R9*1), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS (AX)(R8*4), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y7
+	VMULPS       Y7, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VMULPS       Y7, Y2, Y2
+	VMULPS       Y7, Y3, Y3
+	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMULPS       Y7, Y6, Y6
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y7
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y4
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y8
+	VFMADD231PS  Y8, Y7, Y6
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y7
+	VADDPS     Y7, Y0, Y0
+	VADDPS     Y7, Y1, Y1
+	VADDPS     Y7, Y2, Y2
+	VADDPS     Y7, Y3, Y3
+	VADDPS     Y7, Y4, Y4
+	VADDPS     Y7, Y5, Y5
+	VADDPS     Y7, Y6, Y6
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y7
+	VADDPS       Y7, Y0, Y0
+	VBROADCASTSS 4(CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS 8(CX), Y7
+	VADDPS       Y7, Y2, Y2
+	VBROADCASTSS 12(CX), Y7
+	VADDPS       Y7, Y3, Y3
+	VBROADCASTSS 16(CX), Y7
+	VADDPS       Y7, Y4, Y4
+	VBROADCASTSS 20(CX), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS 24(CX), Y7
+	VADDPS       Y7, Y6, Y6
+	ADDQ         $0x0000001c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X7, X7, X7
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y6, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm8x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm8x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(R9*1), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS (AX)(R8*4), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y15
+	VFMADD231PS  Y8, Y15, Y6
+	VBROADCASTSS (AX)(R11*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y8, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y7
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y8
+	VADDPS  Y8, Y0, Y0
+	VADDPS  Y8, Y1, Y1
+	VADDPS  Y8, Y2, Y2
+	VADDPS  Y8, Y3, Y3
+	VADDPS  Y8, Y4, Y4
+	VADDPS  Y8, Y5, Y5
+	VADDPS  Y8, Y6, Y6
+	VADDPS  Y8, Y7, Y7
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VBROADCASTSS 4(CX), Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 8(CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS 12(CX), Y8
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 16(CX), Y8
+	VADDPS       Y8, Y4, Y4
+	VBROADCASTSS 20(CX), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 24(CX), Y8
+	VADDPS       Y8, Y6, Y6
+	VBROADCASTSS 28(CX), Y8
+	VADDPS       Y8, Y7, Y7
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X8, X8, X8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(R9*1), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS (AX)(R8*4), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y9
+	VFMADD231PS  Y8, Y9, Y6
+	VBROADCASTSS (AX)(R11*1), Y10
+	VFMADD231PS  Y8, Y10, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y4
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y5
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y6
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y9
+	VFMADD231PS  Y9, Y8, Y7
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y8
+	VADDPS     Y8, Y0, Y0
+	VADDPS     Y8, Y1, Y1
+	VADDPS     Y8, Y2, Y2
+	VADDPS     Y8, Y3, Y3
+	VADDPS     Y8, Y4, Y4
+	VADDPS     Y8, Y5, Y5
+	VADDPS     Y8, Y6, Y6
+	VADDPS     Y8, Y7, Y7
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VBROADCASTSS 4(CX), Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 8(CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS 12(CX), Y8
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 16(CX), Y8
+	VADDPS       Y8, Y4, Y4
+	VBROADCASTSS 20(CX), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 24(CX), Y8
+	VADDPS       Y8, Y6, Y6
+	VBROADCASTSS 28(CX), Y8
+	VADDPS       Y8, Y7, Y7
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X8, X8, X8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y7, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm9x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm9x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (AX)(R8*1), Y11
+	VFMADD231PS  Y9, Y11, Y1
+	VBROADCASTSS (AX)(R8*2), Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y15
+	VFMADD231PS  Y9, Y15, Y5
+	VBROADCASTSS (AX)(R9*2), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (AX)(R11*1), Y11
+	VFMADD231PS  Y9, Y11, Y7
+	VBROADCASTSS (AX)(R8*8), Y12
+	VFMADD231PS  Y9, Y12, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000024, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y9
+	VMULPS       Y9, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y9, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMULPS       Y9, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y8, Y8
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y9, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y8
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y9
+	VADDPS  Y9, Y0, Y0
+	VADDPS  Y9, Y1, Y1
+	VADDPS  Y9, Y2, Y2
+	VADDPS  Y9, Y3, Y3
+	VADDPS  Y9, Y4, Y4
+	VADDPS  Y9, Y5, Y5
+	VADDPS  Y9, Y6, Y6
+	VADDPS  Y9, Y7, Y7
+	VADDPS  Y9, Y8, Y8
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y9
+	VADDPS       Y9, Y0, Y0
+	VBROADCASTSS 4(CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS 8(CX), Y9
+	VADDPS       Y9, Y2, Y2
+	VBROADCASTSS 12(CX), Y9
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS 16(CX), Y9
+	VADDPS       Y9, Y4, Y4
+	VBROADCASTSS 20(CX), Y9
+	VADDPS       Y9, Y5, Y5
+	VBROADCASTSS 24(CX), Y9
+	VADDPS       Y9, Y6, Y6
+	VBROADCASTSS 28(CX), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 32(CX), Y9
+	VADDPS       Y9, Y8, Y8
+	ADDQ         $0x00000024, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X9, X9, X9
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (AX)(R8*1), Y11
+	VFMADD231PS  Y9, Y11, Y1
+	VBROADCASTSS (AX)(R8*2), Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y10
+	VFMADD231PS  Y9, Y10, Y5
+	VBROADCASTSS (AX)(R9*2), Y11
+	VFMADD231PS  Y9, Y11, Y6
+	VBROADCASTSS (AX)(R11*1), Y12
+	VFMADD231PS  Y9, Y12, Y7
+	VBROADCASTSS (AX)(R8*8), Y13
+	VFMADD231PS  Y9, Y13, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000024, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y9
+	VMULPS       Y9, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y9, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMULPS       Y9, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y8, Y8
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y9
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y4
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y5
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y6
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y10
+	VFMADD231PS  Y10, Y9, Y8
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y9
+	VADDPS     Y9, Y0, Y0
+	VADDPS     Y9, Y1, Y1
+	VADDPS     Y9, Y2, Y2
+	VADDPS     Y9, Y3, Y3
+	VADDPS     Y9, Y4, Y4
+	VADDPS     Y9, Y5, Y5
+	VADDPS     Y9, Y6, Y6
+	VADDPS     Y9, Y7, Y7
+	VADDPS     Y9, Y8, Y8
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y9
+	VADDPS       Y9, Y0, Y0
+	VBROADCASTSS 4(CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS 8(CX), Y9
+	VADDPS       Y9, Y2, Y2
+	VBROADCASTSS 12(CX), Y9
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS 16(CX), Y9
+	VADDPS       Y9, Y4, Y4
+	VBROADCASTSS 20(CX), Y9
+	VADDPS       Y9, Y5, Y5
+	VBROADCASTSS 24(CX), Y9
+	VADDPS       Y9, Y6, Y6
+	VBROADCASTSS 28(CX), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 32(CX), Y9
+	VADDPS       Y9, Y8, Y8
+	ADDQ         $0x00000024, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X9, X9, X9
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y7, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y8, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm10x8AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm10x8AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000008
+	JL   columns8Ragged
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS      (CX), Y10
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (AX)(R8*1), Y12
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (AX)(R8*2), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y15
+	VFMADD231PS  Y10, Y15, Y4
+	VBROADCASTSS (AX)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (AX)(R9*2), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VBROADCASTSS (AX)(R11*1), Y13
+	VFMADD231PS  Y10, Y13, Y7
+	VBROADCASTSS (AX)(R8*8), Y14
+	VFMADD231PS  Y10, Y14, Y8
+	VBROADCASTSS (AX)(R12*1), Y15
+	VFMADD231PS  Y10, Y15, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y10, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y9
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns8Biased
+	VMOVUPS (CX), Y10
+	VADDPS  Y10, Y0, Y0
+	VADDPS  Y10, Y1, Y1
+	VADDPS  Y10, Y2, Y2
+	VADDPS  Y10, Y3, Y3
+	VADDPS  Y10, Y4, Y4
+	VADDPS  Y10, Y5, Y5
+	VADDPS  Y10, Y6, Y6
+	VADDPS  Y10, Y7, Y7
+	VADDPS  Y10, Y8, Y8
+	VADDPS  Y10, Y9, Y9
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VBROADCASTSS 4(CX), Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS 12(CX), Y10
+	VADDPS       Y10, Y3, Y3
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VBROADCASTSS 20(CX), Y10
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 24(CX), Y10
+	VADDPS       Y10, Y6, Y6
+	VBROADCASTSS 28(CX), Y10
+	VADDPS       Y10, Y7, Y7
+	VBROADCASTSS 32(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VBROADCASTSS 36(CX), Y10
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y9, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+columns8Ragged:
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns8RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8RaggedTileSummed
+
+columns8RaggedTileK:
+	VMASKMOVPS   (CX), Y15, Y10
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (AX)(R8*1), Y12
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (AX)(R8*2), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VFMADD231PS  Y10, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VFMADD231PS  Y10, Y12, Y5
+	VBROADCASTSS (AX)(R9*2), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VBROADCASTSS (AX)(R11*1), Y14
+	VFMADD231PS  Y10, Y14, Y7
+	VBROADCASTSS (AX)(R8*8), Y11
+	VFMADD231PS  Y10, Y11, Y8
+	VBROADCASTSS (AX)(R12*1), Y12
+	VFMADD231PS  Y10, Y12, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8RaggedTileK
+
+columns8RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns8RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y0
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y1
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y2
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y3
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y4
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y5
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y6
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y7
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y8
+	ADDQ         AX, CX
+	VMASKMOVPS   (CX), Y15, Y11
+	VFMADD231PS  Y11, Y10, Y9
+	ADDQ         AX, CX
+
+columns8RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns8RaggedTileBiased
+	VMASKMOVPS (CX), Y15, Y10
+	VADDPS     Y10, Y0, Y0
+	VADDPS     Y10, Y1, Y1
+	VADDPS     Y10, Y2, Y2
+	VADDPS     Y10, Y3, Y3
+	VADDPS     Y10, Y4, Y4
+	VADDPS     Y10, Y5, Y5
+	VADDPS     Y10, Y6, Y6
+	VADDPS     Y10, Y7, Y7
+	VADDPS     Y10, Y8, Y8
+	VADDPS     Y10, Y9, Y9
+
+columns8RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RaggedTileRowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VBROADCASTSS 4(CX), Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS 12(CX), Y10
+	VADDPS       Y10, Y3, Y3
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VBROADCASTSS 20(CX), Y10
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 24(CX), Y10
+	VADDPS       Y10, Y6, Y6
+	VBROADCASTSS 28(CX), Y10
+	VADDPS       Y10, Y7, Y7
+	VBROADCASTSS 32(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VBROADCASTSS 36(CX), Y10
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8RaggedTileStore
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns8RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMASKMOVPS Y0, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y6, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y7, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y8, Y15, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y9, Y15, (CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns8RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm1x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm1x16AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000010
+	JL   columns16Ragged
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y2, Y0
+	VFMADD231PS  32(CX), Y2, Y1
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ    bias+96(FP), CX
+	TESTQ   CX, CX
+	JZ      columns16Biased
+	VMOVUPS (CX), Y2
+	VMOVUPS 32(CX), Y3
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+columns16Ragged:
+	SUBQ    $0x00000008, AX
+	LEAQ    mask<>+0(SB), CX
+	MOVQ    $0x00000010, DX
+	SUBQ    AX, DX
+	VMOVUPS (CX)(DX*4), Y15
+
+columns16RaggedTile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	TESTQ      DX, DX
+	JZ         columns16RaggedTileSummed
+
+columns16RaggedTileK:
+	VMOVUPS      (CX), Y2
+	VMASKMOVPS   32(CX), Y15, Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16RaggedTileK
+
+columns16RaggedTileSummed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16RaggedTileScaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns16RaggedTileScaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16RaggedTileOverwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y2, Y0
+	VMASKMOVPS   32(CX), Y15, Y4
+	VFMADD231PS  Y4, Y2, Y1
+	ADDQ         AX, CX
+
+columns16RaggedTileOverwrite:
+	MOVQ       bias+96(FP), CX
+	TESTQ      CX, CX
+	JZ         columns16RaggedTileBiased
+	VMOVUPS    (CX), Y2
+	VMASKMOVPS 32(CX), Y15, Y3
+	VADDPS     Y2, Y0, Y0
+	VADDPS     Y3, Y1, Y1
+
+columns16RaggedTileBiased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RaggedTileRowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RaggedTileRowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16RaggedTileStore
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns16RaggedTileStore:
+	MOVQ       c+72(FP), CX
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y15, 32(CX)
+	ADDQ       AX, CX
+	MOVQ       CX, c+72(FP)
+	MOVQ       aTile+48(FP), AX
+	SHLQ       $0x02, AX
+	ADDQ       AX, a+24(FP)
+	DECQ       tiles+0(FP)
+	JNZ        columns16RaggedTile
+	VZEROUPPER
+	RET
+
+// func sgemm2x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·sgemm2x16AVX2(SB), NOSPLIT, $0-113
+	MOVQ n+8(FP), AX
+	CMPQ AX, $0x00000010
+	JL   columns16Ragged
+
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -354,49 +3460,52 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns16Summed
 
-twoK:
+columns16K:
 	VMOVUPS      (CX), Y4
 	VMOVUPS      32(CX), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(R9*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns16K
 
-twoSummed:
+columns16Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          columns16Scaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
 
-twoScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y4
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y4, Y0
@@ -406,10 +3515,10 @@ twoScaled:
 	VFMADD231PS  32(CX), Y4, Y3
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns16Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns16Biased
 	VMOVUPS (CX), Y4
 	VMOVUPS 32(CX), Y5
 	VADDPS  Y4, Y0, Y0
@@ -417,10 +3526,10 @@ twoOverwrite:
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y5, Y3, Y3
 
-twoBiased:
+columns16Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
@@ -430,16 +3539,16 @@ twoBiased:
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns16Store
 	VXORPS X4, X4, X4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-twoStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -452,18 +3561,18 @@ twoStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-ragged:
+columns16Ragged:
 	SUBQ    $0x00000008, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
+columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -478,49 +3587,52 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16RaggedTileSummed
 
-twoMaskedK:
+columns16RaggedTileK:
 	VMOVUPS      (CX), Y4
 	VMASKMOVPS   32(CX), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(R9*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16RaggedTileK
 
-twoMaskedSummed:
+columns16RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns16RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y4
 	VMULPS       Y4, Y0, Y0
 	VMULPS       Y4, Y1, Y1
 	VMULPS       Y4, Y2, Y2
 	VMULPS       Y4, Y3, Y3
 
-twoMaskedScaled:
+columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y4
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y4, Y0
@@ -532,10 +3644,10 @@ twoMaskedScaled:
 	VFMADD231PS  Y6, Y4, Y3
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns16RaggedTileBiased
 	VMOVUPS    (CX), Y4
 	VMASKMOVPS 32(CX), Y15, Y5
 	VADDPS     Y4, Y0, Y0
@@ -543,10 +3655,10 @@ twoMaskedOverwrite:
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y5, Y3, Y3
 
-twoMaskedBiased:
+columns16RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RaggedTileRowBiased
 	VBROADCASTSS (CX), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
@@ -556,16 +3668,16 @@ twoMaskedBiased:
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16RaggedTileStore
 	VXORPS X4, X4, X4
 	VMAXPS Y0, Y4, Y0
 	VMAXPS Y1, Y4, Y1
 	VMAXPS Y2, Y4, Y2
 	VMAXPS Y3, Y4, Y3
 
-twoMaskedStore:
+columns16RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
@@ -578,126 +3690,18 @@ twoMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPS   (CX), Y15, Y2
-	VBROADCASTSS (AX), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(R8*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y2
-	VMULPS       Y2, Y0, Y0
-	VMULPS       Y2, Y1, Y1
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y3
-	VFMADD231PS  Y3, Y2, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y3
-	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPS (CX), Y15, Y2
-	VADDPS     Y2, Y0, Y0
-	VADDPS     Y2, Y1, Y1
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Y2
-	VADDPS       Y2, Y0, Y0
-	VBROADCASTSS 4(CX), Y2
-	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPS Y0, Y2, Y0
-	VMAXPS Y1, Y2, Y1
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm3AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm3x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm3AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm3x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000008
-	JLE  one
 	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns16Ragged
 
-two:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -716,40 +3720,43 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns16Summed
 
-twoK:
+columns16K:
 	VMOVUPS      (CX), Y6
 	VMOVUPS      32(CX), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(R9*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(R9*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000000c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns16K
 
-twoSummed:
+columns16Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          columns16Scaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -758,12 +3765,12 @@ twoSummed:
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
 
-twoScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y6
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y6, Y0
@@ -776,10 +3783,10 @@ twoScaled:
 	VFMADD231PS  32(CX), Y6, Y5
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns16Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns16Biased
 	VMOVUPS (CX), Y6
 	VMOVUPS 32(CX), Y7
 	VADDPS  Y6, Y0, Y0
@@ -789,10 +3796,10 @@ twoOverwrite:
 	VADDPS  Y6, Y4, Y4
 	VADDPS  Y7, Y5, Y5
 
-twoBiased:
+columns16Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSS (CX), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
@@ -805,9 +3812,9 @@ twoBiased:
 	ADDQ         $0x0000000c, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns16Store
 	VXORPS X6, X6, X6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
@@ -816,7 +3823,7 @@ twoRowBiased:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-twoStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -832,18 +3839,18 @@ twoStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-ragged:
+columns16Ragged:
 	SUBQ    $0x00000008, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
+columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -862,40 +3869,43 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16RaggedTileSummed
 
-twoMaskedK:
+columns16RaggedTileK:
 	VMOVUPS      (CX), Y6
 	VMASKMOVPS   32(CX), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(R9*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(R9*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000000c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16RaggedTileK
 
-twoMaskedSummed:
+columns16RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns16RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y6
 	VMULPS       Y6, Y0, Y0
 	VMULPS       Y6, Y1, Y1
@@ -904,12 +3914,12 @@ twoMaskedSummed:
 	VMULPS       Y6, Y4, Y4
 	VMULPS       Y6, Y5, Y5
 
-twoMaskedScaled:
+columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y6
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y6, Y0
@@ -925,10 +3935,10 @@ twoMaskedScaled:
 	VFMADD231PS  Y8, Y6, Y5
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns16RaggedTileBiased
 	VMOVUPS    (CX), Y6
 	VMASKMOVPS 32(CX), Y15, Y7
 	VADDPS     Y6, Y0, Y0
@@ -938,10 +3948,10 @@ twoMaskedOverwrite:
 	VADDPS     Y6, Y4, Y4
 	VADDPS     Y7, Y5, Y5
 
-twoMaskedBiased:
+columns16RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RaggedTileRowBiased
 	VBROADCASTSS (CX), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
@@ -954,9 +3964,9 @@ twoMaskedBiased:
 	ADDQ         $0x0000000c, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16RaggedTileStore
 	VXORPS X6, X6, X6
 	VMAXPS Y0, Y6, Y0
 	VMAXPS Y1, Y6, Y1
@@ -965,7 +3975,7 @@ twoMaskedRowBiased:
 	VMAXPS Y4, Y6, Y4
 	VMAXPS Y5, Y6, Y5
 
-twoMaskedStore:
+columns16RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
@@ -981,141 +3991,18 @@ twoMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPS   (CX), Y15, Y3
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(R8*2), Y6
-	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000000c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y3
-	VMULPS       Y3, Y0, Y0
-	VMULPS       Y3, Y1, Y1
-	VMULPS       Y3, Y2, Y2
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y3
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y4
-	VFMADD231PS  Y4, Y3, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y4
-	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y4
-	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPS (CX), Y15, Y3
-	VADDPS     Y3, Y0, Y0
-	VADDPS     Y3, Y1, Y1
-	VADDPS     Y3, Y2, Y2
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Y3
-	VADDPS       Y3, Y0, Y0
-	VBROADCASTSS 4(CX), Y3
-	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS 8(CX), Y3
-	VADDPS       Y3, Y2, Y2
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X3, X3, X3
-	VMAXPS Y0, Y3, Y0
-	VMAXPS Y1, Y3, Y1
-	VMAXPS Y2, Y3, Y2
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm4AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm4x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm4AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm4x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000008
-	JLE  one
 	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns16Ragged
 
-two:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1138,44 +4025,47 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns16Summed
 
-twoK:
+columns16K:
 	VMOVUPS      (CX), Y8
 	VMOVUPS      32(CX), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(R9*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(R10*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns16K
 
-twoSummed:
+columns16Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          columns16Scaled
 	VBROADCASTSS alpha+88(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -1186,12 +4076,12 @@ twoSummed:
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
 
-twoScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y8
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y8, Y0
@@ -1207,10 +4097,10 @@ twoScaled:
 	VFMADD231PS  32(CX), Y8, Y7
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns16Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns16Biased
 	VMOVUPS (CX), Y8
 	VMOVUPS 32(CX), Y9
 	VADDPS  Y8, Y0, Y0
@@ -1222,10 +4112,10 @@ twoOverwrite:
 	VADDPS  Y8, Y6, Y6
 	VADDPS  Y9, Y7, Y7
 
-twoBiased:
+columns16Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSS (CX), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
@@ -1241,9 +4131,9 @@ twoBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns16Store
 	VXORPS X8, X8, X8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -1254,7 +4144,7 @@ twoRowBiased:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-twoStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -1273,18 +4163,18 @@ twoStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-ragged:
+columns16Ragged:
 	SUBQ    $0x00000008, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
+columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1307,44 +4197,47 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16RaggedTileSummed
 
-twoMaskedK:
+columns16RaggedTileK:
 	VMOVUPS      (CX), Y8
 	VMASKMOVPS   32(CX), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(R9*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(R9*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(R10*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16RaggedTileK
 
-twoMaskedSummed:
+columns16RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns16RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y8
 	VMULPS       Y8, Y0, Y0
 	VMULPS       Y8, Y1, Y1
@@ -1355,12 +4248,12 @@ twoMaskedSummed:
 	VMULPS       Y8, Y6, Y6
 	VMULPS       Y8, Y7, Y7
 
-twoMaskedScaled:
+columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y8
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y8, Y0
@@ -1380,10 +4273,10 @@ twoMaskedScaled:
 	VFMADD231PS  Y10, Y8, Y7
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns16RaggedTileBiased
 	VMOVUPS    (CX), Y8
 	VMASKMOVPS 32(CX), Y15, Y9
 	VADDPS     Y8, Y0, Y0
@@ -1395,10 +4288,10 @@ twoMaskedOverwrite:
 	VADDPS     Y8, Y6, Y6
 	VADDPS     Y9, Y7, Y7
 
-twoMaskedBiased:
+columns16RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RaggedTileRowBiased
 	VBROADCASTSS (CX), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
@@ -1414,9 +4307,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16RaggedTileStore
 	VXORPS X8, X8, X8
 	VMAXPS Y0, Y8, Y0
 	VMAXPS Y1, Y8, Y1
@@ -1427,7 +4320,7 @@ twoMaskedRowBiased:
 	VMAXPS Y6, Y8, Y6
 	VMAXPS Y7, Y8, Y7
 
-twoMaskedStore:
+columns16RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
@@ -1446,157 +4339,18 @@ twoMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPS   (CX), Y15, Y4
-	VBROADCASTSS (AX), Y5
-	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
-	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(R8*2), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
-	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y4
-	VMULPS       Y4, Y0, Y0
-	VMULPS       Y4, Y1, Y1
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y4, Y3, Y3
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y4
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPS (CX), Y15, Y4
-	VADDPS     Y4, Y0, Y0
-	VADDPS     Y4, Y1, Y1
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y4, Y3, Y3
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Y4
-	VADDPS       Y4, Y0, Y0
-	VBROADCASTSS 4(CX), Y4
-	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 8(CX), Y4
-	VADDPS       Y4, Y2, Y2
-	VBROADCASTSS 12(CX), Y4
-	VADDPS       Y4, Y3, Y3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X4, X4, X4
-	VMAXPS Y0, Y4, Y0
-	VMAXPS Y1, Y4, Y1
-	VMAXPS Y2, Y4, Y2
-	VMAXPS Y3, Y4, Y3
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm5AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm5x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm5AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm5x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000008
-	JLE  one
 	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns16Ragged
 
-two:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1623,47 +4377,50 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns16Summed
 
-twoK:
+columns16K:
 	VMOVUPS      (CX), Y10
 	VMOVUPS      32(CX), Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R8*1), Y13
+	VBROADCASTSS (AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R8*2), Y14
+	VBROADCASTSS (AX)(R9*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(R10*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(R8*4), Y12
+	VBROADCASTSS (AX)(R9*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000014, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns16K
 
-twoSummed:
+columns16Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          columns16Scaled
 	VBROADCASTSS alpha+88(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -1676,12 +4433,12 @@ twoSummed:
 	VMULPS       Y10, Y8, Y8
 	VMULPS       Y10, Y9, Y9
 
-twoScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y10
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y10, Y0
@@ -1700,10 +4457,10 @@ twoScaled:
 	VFMADD231PS  32(CX), Y10, Y9
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns16Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns16Biased
 	VMOVUPS (CX), Y10
 	VMOVUPS 32(CX), Y11
 	VADDPS  Y10, Y0, Y0
@@ -1717,10 +4474,10 @@ twoOverwrite:
 	VADDPS  Y10, Y8, Y8
 	VADDPS  Y11, Y9, Y9
 
-twoBiased:
+columns16Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSS (CX), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
@@ -1739,9 +4496,9 @@ twoBiased:
 	ADDQ         $0x00000014, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns16Store
 	VXORPS X10, X10, X10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -1754,7 +4511,7 @@ twoRowBiased:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-twoStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -1776,18 +4533,18 @@ twoStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-ragged:
+columns16Ragged:
 	SUBQ    $0x00000008, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
+columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1814,47 +4571,50 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16RaggedTileSummed
 
-twoMaskedK:
+columns16RaggedTileK:
 	VMOVUPS      (CX), Y10
 	VMASKMOVPS   32(CX), Y15, Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R8*1), Y13
+	VBROADCASTSS (AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R8*2), Y14
+	VBROADCASTSS (AX)(R9*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(R10*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (AX)(R8*4), Y13
+	VBROADCASTSS (AX)(R9*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000014, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16RaggedTileK
 
-twoMaskedSummed:
+columns16RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns16RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y10
 	VMULPS       Y10, Y0, Y0
 	VMULPS       Y10, Y1, Y1
@@ -1867,12 +4627,12 @@ twoMaskedSummed:
 	VMULPS       Y10, Y8, Y8
 	VMULPS       Y10, Y9, Y9
 
-twoMaskedScaled:
+columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y10
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y10, Y0
@@ -1896,10 +4656,10 @@ twoMaskedScaled:
 	VFMADD231PS  Y12, Y10, Y9
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns16RaggedTileBiased
 	VMOVUPS    (CX), Y10
 	VMASKMOVPS 32(CX), Y15, Y11
 	VADDPS     Y10, Y0, Y0
@@ -1913,10 +4673,10 @@ twoMaskedOverwrite:
 	VADDPS     Y10, Y8, Y8
 	VADDPS     Y11, Y9, Y9
 
-twoMaskedBiased:
+columns16RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RaggedTileRowBiased
 	VBROADCASTSS (CX), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
@@ -1935,9 +4695,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000014, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16RaggedTileStore
 	VXORPS X10, X10, X10
 	VMAXPS Y0, Y10, Y0
 	VMAXPS Y1, Y10, Y1
@@ -1950,7 +4710,7 @@ twoMaskedRowBiased:
 	VMAXPS Y8, Y10, Y8
 	VMAXPS Y9, Y10, Y9
 
-twoMaskedStore:
+columns16RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
@@ -1972,172 +4732,18 @@ twoMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
+	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
 
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPS   (CX), Y15, Y5
-	VBROADCASTSS (AX), Y6
-	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
-	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y8
-	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R9*1), Y9
-	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
-	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000014, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y5
-	VMULPS       Y5, Y0, Y0
-	VMULPS       Y5, Y1, Y1
-	VMULPS       Y5, Y2, Y2
-	VMULPS       Y5, Y3, Y3
-	VMULPS       Y5, Y4, Y4
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y5
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPS (CX), Y15, Y5
-	VADDPS     Y5, Y0, Y0
-	VADDPS     Y5, Y1, Y1
-	VADDPS     Y5, Y2, Y2
-	VADDPS     Y5, Y3, Y3
-	VADDPS     Y5, Y4, Y4
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Y5
-	VADDPS       Y5, Y0, Y0
-	VBROADCASTSS 4(CX), Y5
-	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS 8(CX), Y5
-	VADDPS       Y5, Y2, Y2
-	VBROADCASTSS 12(CX), Y5
-	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS 16(CX), Y5
-	VADDPS       Y5, Y4, Y4
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X5, X5, X5
-	VMAXPS Y0, Y5, Y0
-	VMAXPS Y1, Y5, Y1
-	VMAXPS Y2, Y5, Y2
-	VMAXPS Y3, Y5, Y3
-	VMAXPS Y4, Y5, Y4
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm6AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm6x16AVX2(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, FMA3, MMX+
-TEXT ·sgemm6AVX2(SB), NOSPLIT, $0-113
+TEXT ·sgemm6x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
-	CMPQ AX, $0x00000008
-	JLE  one
 	CMPQ AX, $0x00000010
-	JL   ragged
+	JL   columns16Ragged
 
-two:
+columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2168,51 +4774,54 @@ two:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoSummed
+	JZ         columns16Summed
 
-twoK:
+columns16K:
 	VMOVUPS      (CX), Y12
 	VMOVUPS      32(CX), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R8*1), Y15
+	VBROADCASTSS (AX)(R9*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (AX)(R8*2), Y14
+	VBROADCASTSS (AX)(R9*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(R10*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(R9*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(R11*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoK
+	JNZ          columns16K
 
-twoSummed:
+columns16Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoScaled
+	JEQ          columns16Scaled
 	VBROADCASTSS alpha+88(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -2227,12 +4836,12 @@ twoSummed:
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
 
-twoScaled:
+columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoOverwrite
+	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y12
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y12, Y0
@@ -2254,10 +4863,10 @@ twoScaled:
 	VFMADD231PS  32(CX), Y12, Y11
 	ADDQ         AX, CX
 
-twoOverwrite:
+columns16Overwrite:
 	MOVQ    bias+96(FP), CX
 	TESTQ   CX, CX
-	JZ      twoBiased
+	JZ      columns16Biased
 	VMOVUPS (CX), Y12
 	VMOVUPS 32(CX), Y13
 	VADDPS  Y12, Y0, Y0
@@ -2273,10 +4882,10 @@ twoOverwrite:
 	VADDPS  Y12, Y10, Y10
 	VADDPS  Y13, Y11, Y11
 
-twoBiased:
+columns16Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoRowBiased
+	JZ           columns16RowBiased
 	VBROADCASTSS (CX), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
@@ -2298,9 +4907,9 @@ twoBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoRowBiased:
+columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoStore
+	JEQ    columns16Store
 	VXORPS X12, X12, X12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -2315,7 +4924,7 @@ twoRowBiased:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-twoStore:
+columns16Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
@@ -2340,18 +4949,18 @@ twoStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     two
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
-ragged:
+columns16Ragged:
 	SUBQ    $0x00000008, AX
 	LEAQ    mask<>+0(SB), CX
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
 
-twoMasked:
+columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2382,51 +4991,54 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns16RaggedTileSummed
 
-twoMaskedK:
+columns16RaggedTileK:
 	VMOVUPS      (CX), Y12
 	VMASKMOVPS   32(CX), Y15, Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R8*1), Y14
+	VBROADCASTSS (AX)(R9*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (AX)(R8*2), Y14
+	VBROADCASTSS (AX)(R9*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(R10*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(R9*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(R11*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns16RaggedTileK
 
-twoMaskedSummed:
+columns16RaggedTileSummed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns16RaggedTileScaled
 	VBROADCASTSS alpha+88(FP), Y12
 	VMULPS       Y12, Y0, Y0
 	VMULPS       Y12, Y1, Y1
@@ -2441,12 +5053,12 @@ twoMaskedSummed:
 	VMULPS       Y12, Y10, Y10
 	VMULPS       Y12, Y11, Y11
 
-twoMaskedScaled:
+columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y12
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Y12, Y0
@@ -2474,10 +5086,10 @@ twoMaskedScaled:
 	VFMADD231PS  Y14, Y12, Y11
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns16RaggedTileOverwrite:
 	MOVQ       bias+96(FP), CX
 	TESTQ      CX, CX
-	JZ         twoMaskedBiased
+	JZ         columns16RaggedTileBiased
 	VMOVUPS    (CX), Y12
 	VMASKMOVPS 32(CX), Y15, Y13
 	VADDPS     Y12, Y0, Y0
@@ -2493,10 +5105,10 @@ twoMaskedOverwrite:
 	VADDPS     Y12, Y10, Y10
 	VADDPS     Y13, Y11, Y11
 
-twoMaskedBiased:
+columns16RaggedTileBiased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns16RaggedTileRowBiased
 	VBROADCASTSS (CX), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
@@ -2518,9 +5130,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns16RaggedTileStore
 	VXORPS X12, X12, X12
 	VMAXPS Y0, Y12, Y0
 	VMAXPS Y1, Y12, Y1
@@ -2535,7 +5147,7 @@ twoMaskedRowBiased:
 	VMAXPS Y10, Y12, Y10
 	VMAXPS Y11, Y12, Y11
 
-twoMaskedStore:
+columns16RaggedTileStore:
 	MOVQ       c+72(FP), CX
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y15, 32(CX)
@@ -2560,175 +5172,7 @@ twoMaskedStore:
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
 	DECQ       tiles+0(FP)
-	JNZ        twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	LEAQ    mask<>+0(SB), CX
-	MOVQ    $0x00000010, DX
-	SUBQ    AX, DX
-	VMOVUPS (CX)(DX*4), Y15
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMASKMOVPS   (CX), Y15, Y6
-	VBROADCASTSS (AX), Y7
-	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
-	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R9*1), Y10
-	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
-	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
-	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Y6
-	VMULPS       Y6, Y0, Y0
-	VMULPS       Y6, Y1, Y1
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y6, Y3, Y3
-	VMULPS       Y6, Y4, Y4
-	VMULPS       Y6, Y5, Y5
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Y6
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
-	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
-	JZ         oneMaskedBiased
-	VMASKMOVPS (CX), Y15, Y6
-	VADDPS     Y6, Y0, Y0
-	VADDPS     Y6, Y1, Y1
-	VADDPS     Y6, Y2, Y2
-	VADDPS     Y6, Y3, Y3
-	VADDPS     Y6, Y4, Y4
-	VADDPS     Y6, Y5, Y5
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Y6
-	VADDPS       Y6, Y0, Y0
-	VBROADCASTSS 4(CX), Y6
-	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 8(CX), Y6
-	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS 12(CX), Y6
-	VADDPS       Y6, Y3, Y3
-	VBROADCASTSS 16(CX), Y6
-	VADDPS       Y6, Y4, Y4
-	VBROADCASTSS 20(CX), Y6
-	VADDPS       Y6, Y5, Y5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X6, X6, X6
-	VMAXPS Y0, Y6, Y0
-	VMAXPS Y1, Y6, Y1
-	VMAXPS Y2, Y6, Y2
-	VMAXPS Y3, Y6, Y3
-	VMAXPS Y4, Y6, Y4
-	VMAXPS Y5, Y6, Y5
-
-oneMaskedStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
-	MOVQ       aTile+48(FP), AX
-	SHLQ       $0x02, AX
-	ADDQ       AX, a+24(FP)
-	DECQ       tiles+0(FP)
-	JNZ        oneMasked
+	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
 
@@ -2755,12 +5199,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -2774,6 +5220,11 @@ tileK:
 	VFMADD231PS  160(CX), Y8, Y5
 	VFMADD231PS  192(CX), Y8, Y6
 	VFMADD231PS  224(CX), Y8, Y7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -2897,12 +5348,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -2912,6 +5365,9 @@ tileK:
 	VFMADD231PS  32(CX), Y4, Y1
 	VFMADD231PS  64(CX), Y4, Y2
 	VFMADD231PS  96(CX), Y4, Y3
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3014,20 +5470,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Y8
-	VBROADCASTSS (AX)(DI*1), Y9
+	VBROADCASTSS (AX)(R8*1), Y9
 	VMOVUPS      (CX), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y4
@@ -3040,6 +5498,9 @@ tileK:
 	VMOVUPS      96(CX), Y13
 	VFMADD231PS  Y13, Y8, Y3
 	VFMADD231PS  Y13, Y9, Y7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3176,21 +5637,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Y12
-	VBROADCASTSS (AX)(DI*1), Y13
-	VBROADCASTSS (AX)(DI*2), Y14
+	VBROADCASTSS (AX)(R8*1), Y13
+	VBROADCASTSS (AX)(R8*2), Y14
 	VMOVUPS      (CX), Y15
 	VFMADD231PS  Y15, Y12, Y0
 	VFMADD231PS  Y15, Y13, Y4
@@ -3207,6 +5670,9 @@ tileK:
 	VFMADD231PS  Y15, Y12, Y3
 	VFMADD231PS  Y15, Y13, Y7
 	VFMADD231PS  Y15, Y14, Y11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -3339,22 +5805,765 @@ tileStore:
 	VZEROUPPER
 	RET
 
-// func copyRows32AVX2(rows int, src *float32, srcRow int, dst *float32)
+// func dots32x1x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x1x3AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   yRow+40(FP), DX
+	SHLQ   $0x02, DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (CX)(DX*1), Y4
+	VMOVUPS     (CX)(DX*2), Y5
+	VMOVUPS     (AX), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000010, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*4), Y15
+	VMASKMOVPS  (CX), Y15, Y3
+	VMASKMOVPS  (CX)(DX*1), Y15, Y4
+	VMASKMOVPS  (CX)(DX*2), Y15, Y5
+	VMASKMOVPS  (AX), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X3
+	VMOVSS       beta+76(FP), X4
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPS       X5, X0, X0
+	VPERMILPS    $0x4e, X0, X5
+	VADDPS       X5, X0, X0
+	VPERMILPS    $0xb1, X0, X5
+	VADDPS       X5, X0, X0
+	VMULSS       X3, X0, X0
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPS       X5, X1, X1
+	VPERMILPS    $0x4e, X1, X5
+	VADDPS       X5, X1, X1
+	VPERMILPS    $0xb1, X1, X5
+	VADDPS       X5, X1, X1
+	VMULSS       X3, X1, X1
+	VEXTRACTF128 $0x01, Y2, X5
+	VADDPS       X5, X2, X2
+	VPERMILPS    $0x4e, X2, X5
+	VADDPS       X5, X2, X2
+	VPERMILPS    $0xb1, X2, X5
+	VADDPS       X5, X2, X2
+	VMULSS       X3, X2, X2
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X4, X0
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X4, X1
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X4, X2
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x1x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x1x1AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   k+8(FP), DX
+	CMPQ   DX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (AX), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000008, DX
+	CMPQ        DX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       DX, DX
+	JZ          summed
+	LEAQ        mask<>+0(SB), BX
+	MOVQ        $0x00000010, SI
+	SUBQ        DX, SI
+	VMOVUPS     (BX)(SI*4), Y15
+	VMASKMOVPS  (CX), Y15, Y1
+	VMASKMOVPS  (AX), Y15, Y2
+	VFMADD231PS Y2, Y1, Y0
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X1
+	VMOVSS       beta+76(FP), X2
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X0
+	VPERMILPS    $0x4e, X0, X3
+	VADDPS       X3, X0, X0
+	VPERMILPS    $0xb1, X0, X3
+	VADDPS       X3, X0, X0
+	VMULSS       X1, X0, X0
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X2, X0
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x2x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x2x3AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Y6
+	VMOVUPS     (DX)(BX*1), Y7
+	VMOVUPS     (DX)(BX*2), Y8
+	VMOVUPS     (AX), Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS     (AX)(CX*1), Y9
+	VFMADD231PS Y9, Y6, Y3
+	VFMADD231PS Y9, Y7, Y4
+	VFMADD231PS Y9, Y8, Y5
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, SI
+	CMPQ        SI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	LEAQ        mask<>+0(SB), DI
+	MOVQ        $0x00000010, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*4), Y15
+	VMASKMOVPS  (DX), Y15, Y6
+	VMASKMOVPS  (DX)(BX*1), Y15, Y7
+	VMASKMOVPS  (DX)(BX*2), Y15, Y8
+	VMASKMOVPS  (AX), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y8, Y2
+	VMASKMOVPS  (AX)(CX*1), Y15, Y9
+	VFMADD231PS Y9, Y6, Y3
+	VFMADD231PS Y9, Y7, Y4
+	VFMADD231PS Y9, Y8, Y5
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X6
+	VMOVSS       beta+76(FP), X7
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VPERMILPS    $0x4e, X0, X8
+	VADDPS       X8, X0, X0
+	VPERMILPS    $0xb1, X0, X8
+	VADDPS       X8, X0, X0
+	VMULSS       X6, X0, X0
+	VEXTRACTF128 $0x01, Y1, X8
+	VADDPS       X8, X1, X1
+	VPERMILPS    $0x4e, X1, X8
+	VADDPS       X8, X1, X1
+	VPERMILPS    $0xb1, X1, X8
+	VADDPS       X8, X1, X1
+	VMULSS       X6, X1, X1
+	VEXTRACTF128 $0x01, Y2, X8
+	VADDPS       X8, X2, X2
+	VPERMILPS    $0x4e, X2, X8
+	VADDPS       X8, X2, X2
+	VPERMILPS    $0xb1, X2, X8
+	VADDPS       X8, X2, X2
+	VMULSS       X6, X2, X2
+	VEXTRACTF128 $0x01, Y3, X8
+	VADDPS       X8, X3, X3
+	VPERMILPS    $0x4e, X3, X8
+	VADDPS       X8, X3, X3
+	VPERMILPS    $0xb1, X3, X8
+	VADDPS       X8, X3, X3
+	VMULSS       X6, X3, X3
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VPERMILPS    $0x4e, X4, X8
+	VADDPS       X8, X4, X4
+	VPERMILPS    $0xb1, X4, X8
+	VADDPS       X8, X4, X4
+	VMULSS       X6, X4, X4
+	VEXTRACTF128 $0x01, Y5, X8
+	VADDPS       X8, X5, X5
+	VPERMILPS    $0x4e, X5, X8
+	VADDPS       X8, X5, X5
+	VPERMILPS    $0xb1, X5, X8
+	VADDPS       X8, X5, X5
+	VMULSS       X6, X5, X5
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X7, X0
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X7, X3
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X7, X1
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X7, X4
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X7, X2
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X7, X5
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X5, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x2x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x2x1AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Y2
+	VMOVUPS     (AX), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS     (AX)(CX*1), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000010, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*4), Y15
+	VMASKMOVPS  (DX), Y15, Y2
+	VMASKMOVPS  (AX), Y15, Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMASKMOVPS  (AX)(CX*1), Y15, Y3
+	VFMADD231PS Y3, Y2, Y1
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X2
+	VMOVSS       beta+76(FP), X3
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VPERMILPS    $0x4e, X0, X4
+	VADDPS       X4, X0, X0
+	VPERMILPS    $0xb1, X0, X4
+	VADDPS       X4, X0, X0
+	VMULSS       X2, X0, X0
+	VEXTRACTF128 $0x01, Y1, X4
+	VADDPS       X4, X1, X1
+	VPERMILPS    $0x4e, X1, X4
+	VADDPS       X4, X1, X1
+	VPERMILPS    $0xb1, X1, X4
+	VADDPS       X4, X1, X1
+	VMULSS       X2, X1, X1
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X3, X0
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X3, X1
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x3x3AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x3x3AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Y9
+	VMOVUPS     (DX)(BX*1), Y10
+	VMOVUPS     (DX)(BX*2), Y11
+	VMOVUPS     (AX), Y12
+	VFMADD231PS Y12, Y9, Y0
+	VFMADD231PS Y12, Y10, Y1
+	VFMADD231PS Y12, Y11, Y2
+	VMOVUPS     (AX)(CX*1), Y12
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y5
+	VMOVUPS     (AX)(CX*2), Y12
+	VFMADD231PS Y12, Y9, Y6
+	VFMADD231PS Y12, Y10, Y7
+	VFMADD231PS Y12, Y11, Y8
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, SI
+	CMPQ        SI, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	LEAQ        mask<>+0(SB), DI
+	MOVQ        $0x00000010, R8
+	SUBQ        SI, R8
+	VMOVUPS     (DI)(R8*4), Y15
+	VMASKMOVPS  (DX), Y15, Y9
+	VMASKMOVPS  (DX)(BX*1), Y15, Y10
+	VMASKMOVPS  (DX)(BX*2), Y15, Y11
+	VMASKMOVPS  (AX), Y15, Y12
+	VFMADD231PS Y12, Y9, Y0
+	VFMADD231PS Y12, Y10, Y1
+	VFMADD231PS Y12, Y11, Y2
+	VMASKMOVPS  (AX)(CX*1), Y15, Y12
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y5
+	VMASKMOVPS  (AX)(CX*2), Y15, Y12
+	VFMADD231PS Y12, Y9, Y6
+	VFMADD231PS Y12, Y10, Y7
+	VFMADD231PS Y12, Y11, Y8
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X9
+	VMOVSS       beta+76(FP), X10
+	VEXTRACTF128 $0x01, Y0, X11
+	VADDPS       X11, X0, X0
+	VPERMILPS    $0x4e, X0, X11
+	VADDPS       X11, X0, X0
+	VPERMILPS    $0xb1, X0, X11
+	VADDPS       X11, X0, X0
+	VMULSS       X9, X0, X0
+	VEXTRACTF128 $0x01, Y1, X11
+	VADDPS       X11, X1, X1
+	VPERMILPS    $0x4e, X1, X11
+	VADDPS       X11, X1, X1
+	VPERMILPS    $0xb1, X1, X11
+	VADDPS       X11, X1, X1
+	VMULSS       X9, X1, X1
+	VEXTRACTF128 $0x01, Y2, X11
+	VADDPS       X11, X2, X2
+	VPERMILPS    $0x4e, X2, X11
+	VADDPS       X11, X2, X2
+	VPERMILPS    $0xb1, X2, X11
+	VADDPS       X11, X2, X2
+	VMULSS       X9, X2, X2
+	VEXTRACTF128 $0x01, Y3, X11
+	VADDPS       X11, X3, X3
+	VPERMILPS    $0x4e, X3, X11
+	VADDPS       X11, X3, X3
+	VPERMILPS    $0xb1, X3, X11
+	VADDPS       X11, X3, X3
+	VMULSS       X9, X3, X3
+	VEXTRACTF128 $0x01, Y4, X11
+	VADDPS       X11, X4, X4
+	VPERMILPS    $0x4e, X4, X11
+	VADDPS       X11, X4, X4
+	VPERMILPS    $0xb1, X4, X11
+	VADDPS       X11, X4, X4
+	VMULSS       X9, X4, X4
+	VEXTRACTF128 $0x01, Y5, X11
+	VADDPS       X11, X5, X5
+	VPERMILPS    $0x4e, X5, X11
+	VADDPS       X11, X5, X5
+	VPERMILPS    $0xb1, X5, X11
+	VADDPS       X11, X5, X5
+	VMULSS       X9, X5, X5
+	VEXTRACTF128 $0x01, Y6, X11
+	VADDPS       X11, X6, X6
+	VPERMILPS    $0x4e, X6, X11
+	VADDPS       X11, X6, X6
+	VPERMILPS    $0xb1, X6, X11
+	VADDPS       X11, X6, X6
+	VMULSS       X9, X6, X6
+	VEXTRACTF128 $0x01, Y7, X11
+	VADDPS       X11, X7, X7
+	VPERMILPS    $0x4e, X7, X11
+	VADDPS       X11, X7, X7
+	VPERMILPS    $0xb1, X7, X11
+	VADDPS       X11, X7, X7
+	VMULSS       X9, X7, X7
+	VEXTRACTF128 $0x01, Y8, X11
+	VADDPS       X11, X8, X8
+	VPERMILPS    $0x4e, X8, X11
+	VADDPS       X11, X8, X8
+	VPERMILPS    $0xb1, X8, X11
+	VADDPS       X11, X8, X8
+	VMULSS       X9, X8, X8
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X10, X0
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X3
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X6
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X10, X1
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X4
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X7
+	ADDQ         CX, BX
+	MOVQ         DX, BX
+	ADDQ         AX, BX
+	ADDQ         AX, BX
+	VFMADD231SS  (BX), X10, X2
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X5
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X10, X8
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	VMOVSS X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	VMOVSS X7, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X5, (BX)
+	ADDQ   CX, BX
+	VMOVSS X8, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000003, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x3x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, FMA3
+TEXT ·dots32x3x1AVX2(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000008
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Y3
+	VMOVUPS     (AX), Y4
+	VFMADD231PS Y4, Y3, Y0
+	VMOVUPS     (AX)(CX*1), Y4
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     (AX)(CX*2), Y4
+	VFMADD231PS Y4, Y3, Y2
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, BX
+	CMPQ        BX, $0x00000008
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000010, DI
+	SUBQ        BX, DI
+	VMOVUPS     (SI)(DI*4), Y15
+	VMASKMOVPS  (DX), Y15, Y3
+	VMASKMOVPS  (AX), Y15, Y4
+	VFMADD231PS Y4, Y3, Y0
+	VMASKMOVPS  (AX)(CX*1), Y15, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VMASKMOVPS  (AX)(CX*2), Y15, Y4
+	VFMADD231PS Y4, Y3, Y2
+
+summed:
+	MOVQ         cCol+64(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         cRow+56(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         c+48(FP), DX
+	VMOVSS       alpha+72(FP), X3
+	VMOVSS       beta+76(FP), X4
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPS       X5, X0, X0
+	VPERMILPS    $0x4e, X0, X5
+	VADDPS       X5, X0, X0
+	VPERMILPS    $0xb1, X0, X5
+	VADDPS       X5, X0, X0
+	VMULSS       X3, X0, X0
+	VEXTRACTF128 $0x01, Y1, X5
+	VADDPS       X5, X1, X1
+	VPERMILPS    $0x4e, X1, X5
+	VADDPS       X5, X1, X1
+	VPERMILPS    $0xb1, X1, X5
+	VADDPS       X5, X1, X1
+	VMULSS       X3, X1, X1
+	VEXTRACTF128 $0x01, Y2, X5
+	VADDPS       X5, X2, X2
+	VPERMILPS    $0x4e, X2, X5
+	VADDPS       X5, X2, X2
+	VPERMILPS    $0xb1, X2, X5
+	VADDPS       X5, X2, X2
+	VMULSS       X3, X2, X2
+	MOVL         beta+76(FP), BX
+	SHLL         $0x01, BX
+	JZ           overwrite
+	MOVQ         DX, BX
+	VFMADD231SS  (BX), X4, X0
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X4, X1
+	ADDQ         CX, BX
+	VFMADD231SS  (BX), X4, X2
+	ADDQ         CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func copyPanels32AVX2(rows int, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
 // Requires: AVX
-TEXT ·copyRows32AVX2(SB), NOSPLIT, $0-32
+TEXT ·copyPanels32AVX2(SB), NOSPLIT, $0-48
 	MOVQ rows+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ srcRow+16(FP), DX
-	MOVQ dst+24(FP), BX
-	SHLQ $0x02, DX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ dstPanel+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
 
 row:
-	VMOVUPS (CX), Y0
-	VMOVUPS Y0, (BX)
-	VMOVUPS 32(CX), Y1
-	VMOVUPS Y1, 32(BX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000040, BX
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Y0
+	VMOVUPS Y0, (R9)
+	VMOVUPS 32(R8), Y1
+	VMOVUPS Y1, 32(R9)
+	ADDQ    $0x00000040, R8
+	ADDQ    DI, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $0x00000040, SI
 	DECQ    AX
 	JNZ     row
 	VZEROUPPER

@@ -4,41 +4,101 @@
 
 package blas
 
-// sgemm1AVX512 is a tileKernel for tiles of 1 rows and up to 32 columns.
-func sgemm1AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm1x8AVX512 is a tileKernel for tiles of 1 rows and 1 to 8 columns.
+func sgemm1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm2AVX512 is a tileKernel for tiles of 2 rows and up to 32 columns.
-func sgemm2AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm2x8AVX512 is a tileKernel for tiles of 2 rows and 1 to 8 columns.
+func sgemm2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm3AVX512 is a tileKernel for tiles of 3 rows and up to 32 columns.
-func sgemm3AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm3x8AVX512 is a tileKernel for tiles of 3 rows and 1 to 8 columns.
+func sgemm3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm4AVX512 is a tileKernel for tiles of 4 rows and up to 32 columns.
-func sgemm4AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm4x8AVX512 is a tileKernel for tiles of 4 rows and 1 to 8 columns.
+func sgemm4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm5AVX512 is a tileKernel for tiles of 5 rows and up to 32 columns.
-func sgemm5AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm5x8AVX512 is a tileKernel for tiles of 5 rows and 1 to 8 columns.
+func sgemm5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm6AVX512 is a tileKernel for tiles of 6 rows and up to 32 columns.
-func sgemm6AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm6x8AVX512 is a tileKernel for tiles of 6 rows and 1 to 8 columns.
+func sgemm6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm7AVX512 is a tileKernel for tiles of 7 rows and up to 32 columns.
-func sgemm7AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm7x8AVX512 is a tileKernel for tiles of 7 rows and 1 to 8 columns.
+func sgemm7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm8AVX512 is a tileKernel for tiles of 8 rows and up to 32 columns.
-func sgemm8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm8x8AVX512 is a tileKernel for tiles of 8 rows and 1 to 8 columns.
+func sgemm8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm9AVX512 is a tileKernel for tiles of 9 rows and up to 32 columns.
-func sgemm9AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm9x8AVX512 is a tileKernel for tiles of 9 rows and 1 to 8 columns.
+func sgemm9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm10AVX512 is a tileKernel for tiles of 10 rows and up to 32 columns.
-func sgemm10AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm10x8AVX512 is a tileKernel for tiles of 10 rows and 1 to 8 columns.
+func sgemm10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm11AVX512 is a tileKernel for tiles of 11 rows and up to 32 columns.
-func sgemm11AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm1x16AVX512 is a tileKernel for tiles of 1 rows and 9 to 16 columns.
+func sgemm1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm12AVX512 is a tileKernel for tiles of 12 rows and up to 32 columns.
-func sgemm12AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm2x16AVX512 is a tileKernel for tiles of 2 rows and 9 to 16 columns.
+func sgemm2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x16AVX512 is a tileKernel for tiles of 3 rows and 9 to 16 columns.
+func sgemm3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x16AVX512 is a tileKernel for tiles of 4 rows and 9 to 16 columns.
+func sgemm4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm5x16AVX512 is a tileKernel for tiles of 5 rows and 9 to 16 columns.
+func sgemm5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm6x16AVX512 is a tileKernel for tiles of 6 rows and 9 to 16 columns.
+func sgemm6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm1x24AVX512 is a tileKernel for tiles of 1 rows and 17 to 24 columns.
+func sgemm1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm2x24AVX512 is a tileKernel for tiles of 2 rows and 17 to 24 columns.
+func sgemm2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x24AVX512 is a tileKernel for tiles of 3 rows and 17 to 24 columns.
+func sgemm3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x24AVX512 is a tileKernel for tiles of 4 rows and 17 to 24 columns.
+func sgemm4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm1x32AVX512 is a tileKernel for tiles of 1 rows and 17 to 32 columns.
+func sgemm1x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm2x32AVX512 is a tileKernel for tiles of 2 rows and 17 to 32 columns.
+func sgemm2x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x32AVX512 is a tileKernel for tiles of 3 rows and 17 to 32 columns.
+func sgemm3x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x32AVX512 is a tileKernel for tiles of 4 rows and 17 to 32 columns.
+func sgemm4x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm5x32AVX512 is a tileKernel for tiles of 5 rows and 17 to 32 columns.
+func sgemm5x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm6x32AVX512 is a tileKernel for tiles of 6 rows and 17 to 32 columns.
+func sgemm6x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm7x32AVX512 is a tileKernel for tiles of 7 rows and 17 to 32 columns.
+func sgemm7x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm8x32AVX512 is a tileKernel for tiles of 8 rows and 17 to 32 columns.
+func sgemm8x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm9x32AVX512 is a tileKernel for tiles of 9 rows and 17 to 32 columns.
+func sgemm9x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm10x32AVX512 is a tileKernel for tiles of 10 rows and 17 to 32 columns.
+func sgemm10x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm11x32AVX512 is a tileKernel for tiles of 11 rows and 17 to 32 columns.
+func sgemm11x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm12x32AVX512 is a tileKernel for tiles of 12 rows and 17 to 32 columns.
+func sgemm12x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
 // sgemmWide1x256AVX512 is a tileKernel for tiles of 1 rows and just 256 columns.
 func sgemmWide1x256AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
@@ -64,5 +124,29 @@ func sgemmWide3x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int
 // sgemmWide4x64AVX512 is a tileKernel for tiles of 4 rows and just 64 columns.
 func sgemmWide4x64AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// copyRows32AVX512 copies rows of 32 elements, srcRow elements apart, one behind the other.
-func copyRows32AVX512(rows int, src *float32, srcRow int, dst *float32)
+// dots32x1x4AVX512 is a dotsKernel for 1 rows of X and groups of 4 rows of Y.
+func dots32x1x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x1x1AVX512 is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+func dots32x1x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x2x4AVX512 is a dotsKernel for 2 rows of X and groups of 4 rows of Y.
+func dots32x2x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x2x1AVX512 is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+func dots32x2x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x3x4AVX512 is a dotsKernel for 3 rows of X and groups of 4 rows of Y.
+func dots32x3x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x3x1AVX512 is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+func dots32x3x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x4x4AVX512 is a dotsKernel for 4 rows of X and groups of 4 rows of Y.
+func dots32x4x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// dots32x4x1AVX512 is a dotsKernel for 4 rows of X and groups of 1 rows of Y.
+func dots32x4x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+
+// copyPanels32AVX512 copies rows of panels*32 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 32.
+func copyPanels32AVX512(rows int, panels int, src *float32, srcRow int, dst *float32, dstPanel int)

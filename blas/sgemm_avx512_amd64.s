@@ -4,18 +4,3235 @@
 
 #include "textflag.h"
 
-// func sgemm1AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
-// Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm1AVX512(SB), NOSPLIT, $0-113
+// func sgemm1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm1x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y1
+	VBROADCASTSS (AX), Y2
+	VFMADD231PS  Y1, Y2, Y0
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000004, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y1
+	VMULPS       Y1, Y0, Y0
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y1
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y1, K1, Y0
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y1
+	VADDPS    Y1, Y0, Y0
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y1
+	VADDPS       Y1, Y0, Y0
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X1, X1, X1
+	VMAXPS Y0, Y1, Y0
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm2x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS (AX)(R8*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000008, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y2, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y2, K1, Y1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y2
+	VADDPS    Y2, Y0, Y0
+	VADDPS    Y2, Y1, Y1
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VBROADCASTSS 4(CX), Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm3x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS (AX)(R8*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS (AX)(R8*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000000c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y3, Y2, Y2
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y3, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y3, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y3, K1, Y2
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y3
+	VADDPS    Y3, Y0, Y0
+	VADDPS    Y3, Y1, Y1
+	VADDPS    Y3, Y2, Y2
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y3
+	VADDPS       Y3, Y0, Y0
+	VBROADCASTSS 4(CX), Y3
+	VADDPS       Y3, Y1, Y1
+	VBROADCASTSS 8(CX), Y3
+	VADDPS       Y3, Y2, Y2
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X3, X3, X3
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm4x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y4
+	VBROADCASTSS (AX), Y5
+	VFMADD231PS  Y4, Y5, Y0
+	VBROADCASTSS (AX)(R8*1), Y6
+	VFMADD231PS  Y4, Y6, Y1
+	VBROADCASTSS (AX)(R8*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VBROADCASTSS (AX)(R9*1), Y8
+	VFMADD231PS  Y4, Y8, Y3
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000010, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y4, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, K1, Y3
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y4
+	VADDPS    Y4, Y0, Y0
+	VADDPS    Y4, Y1, Y1
+	VADDPS    Y4, Y2, Y2
+	VADDPS    Y4, Y3, Y3
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y4
+	VADDPS       Y4, Y0, Y0
+	VBROADCASTSS 4(CX), Y4
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS 8(CX), Y4
+	VADDPS       Y4, Y2, Y2
+	VBROADCASTSS 12(CX), Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X4, X4, X4
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm5x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y5, Y6, Y0
+	VBROADCASTSS (AX)(R8*1), Y7
+	VFMADD231PS  Y5, Y7, Y1
+	VBROADCASTSS (AX)(R8*2), Y8
+	VFMADD231PS  Y5, Y8, Y2
+	VBROADCASTSS (AX)(R9*1), Y9
+	VFMADD231PS  Y5, Y9, Y3
+	VBROADCASTSS (AX)(R8*4), Y10
+	VFMADD231PS  Y5, Y10, Y4
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000014, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y5
+	VMULPS       Y5, Y0, Y0
+	VMULPS       Y5, Y1, Y1
+	VMULPS       Y5, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMULPS       Y5, Y4, Y4
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y5
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y5, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y5, K1, Y4
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y5
+	VADDPS    Y5, Y0, Y0
+	VADDPS    Y5, Y1, Y1
+	VADDPS    Y5, Y2, Y2
+	VADDPS    Y5, Y3, Y3
+	VADDPS    Y5, Y4, Y4
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y5
+	VADDPS       Y5, Y0, Y0
+	VBROADCASTSS 4(CX), Y5
+	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS 8(CX), Y5
+	VADDPS       Y5, Y2, Y2
+	VBROADCASTSS 12(CX), Y5
+	VADDPS       Y5, Y3, Y3
+	VBROADCASTSS 16(CX), Y5
+	VADDPS       Y5, Y4, Y4
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X5, X5, X5
+	VMAXPS Y0, Y5, Y0
+	VMAXPS Y1, Y5, Y1
+	VMAXPS Y2, Y5, Y2
+	VMAXPS Y3, Y5, Y3
+	VMAXPS Y4, Y5, Y4
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm6x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y6
+	VBROADCASTSS (AX), Y7
+	VFMADD231PS  Y6, Y7, Y0
+	VBROADCASTSS (AX)(R8*1), Y8
+	VFMADD231PS  Y6, Y8, Y1
+	VBROADCASTSS (AX)(R8*2), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VBROADCASTSS (AX)(R8*4), Y11
+	VFMADD231PS  Y6, Y11, Y4
+	VBROADCASTSS (AX)(R10*1), Y12
+	VFMADD231PS  Y6, Y12, Y5
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000018, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y5, Y5
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y6, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y6
+	VADDPS    Y6, Y0, Y0
+	VADDPS    Y6, Y1, Y1
+	VADDPS    Y6, Y2, Y2
+	VADDPS    Y6, Y3, Y3
+	VADDPS    Y6, Y4, Y4
+	VADDPS    Y6, Y5, Y5
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y6
+	VADDPS       Y6, Y0, Y0
+	VBROADCASTSS 4(CX), Y6
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS 8(CX), Y6
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS 12(CX), Y6
+	VADDPS       Y6, Y3, Y3
+	VBROADCASTSS 16(CX), Y6
+	VADDPS       Y6, Y4, Y4
+	VBROADCASTSS 20(CX), Y6
+	VADDPS       Y6, Y5, Y5
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X6, X6, X6
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm7x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y7, Y8, Y0
+	VBROADCASTSS (AX)(R8*1), Y9
+	VFMADD231PS  Y7, Y9, Y1
+	VBROADCASTSS (AX)(R8*2), Y10
+	VFMADD231PS  Y7, Y10, Y2
+	VBROADCASTSS (AX)(R9*1), Y11
+	VFMADD231PS  Y7, Y11, Y3
+	VBROADCASTSS (AX)(R8*4), Y12
+	VFMADD231PS  Y7, Y12, Y4
+	VBROADCASTSS (AX)(R10*1), Y13
+	VFMADD231PS  Y7, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y7, Y14, Y6
+	PREFETCHT0   (DI)
+	ADDQ         $0x0000001c, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y7
+	VMULPS       Y7, Y0, Y0
+	VMULPS       Y7, Y1, Y1
+	VMULPS       Y7, Y2, Y2
+	VMULPS       Y7, Y3, Y3
+	VMULPS       Y7, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMULPS       Y7, Y6, Y6
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y7
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y7, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y7, K1, Y6
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y7
+	VADDPS    Y7, Y0, Y0
+	VADDPS    Y7, Y1, Y1
+	VADDPS    Y7, Y2, Y2
+	VADDPS    Y7, Y3, Y3
+	VADDPS    Y7, Y4, Y4
+	VADDPS    Y7, Y5, Y5
+	VADDPS    Y7, Y6, Y6
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y7
+	VADDPS       Y7, Y0, Y0
+	VBROADCASTSS 4(CX), Y7
+	VADDPS       Y7, Y1, Y1
+	VBROADCASTSS 8(CX), Y7
+	VADDPS       Y7, Y2, Y2
+	VBROADCASTSS 12(CX), Y7
+	VADDPS       Y7, Y3, Y3
+	VBROADCASTSS 16(CX), Y7
+	VADDPS       Y7, Y4, Y4
+	VBROADCASTSS 20(CX), Y7
+	VADDPS       Y7, Y5, Y5
+	VBROADCASTSS 24(CX), Y7
+	VADDPS       Y7, Y6, Y6
+	ADDQ         $0x0000001c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X7, X7, X7
+	VMAXPS Y0, Y7, Y0
+	VMAXPS Y1, Y7, Y1
+	VMAXPS Y2, Y7, Y2
+	VMAXPS Y3, Y7, Y3
+	VMAXPS Y4, Y7, Y4
+	VMAXPS Y5, Y7, Y5
+	VMAXPS Y6, Y7, Y6
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm8x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y8, Y9, Y0
+	VBROADCASTSS (AX)(R8*1), Y10
+	VFMADD231PS  Y8, Y10, Y1
+	VBROADCASTSS (AX)(R8*2), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VBROADCASTSS (AX)(R9*1), Y12
+	VFMADD231PS  Y8, Y12, Y3
+	VBROADCASTSS (AX)(R8*4), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VBROADCASTSS (AX)(R10*1), Y14
+	VFMADD231PS  Y8, Y14, Y5
+	VBROADCASTSS (AX)(R9*2), Y15
+	VFMADD231PS  Y8, Y15, Y6
+	VBROADCASTSS (AX)(R11*1), Y9
+	VFMADD231PS  Y8, Y9, Y7
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000020, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y8, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, K1, Y7
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y8
+	VADDPS    Y8, Y0, Y0
+	VADDPS    Y8, Y1, Y1
+	VADDPS    Y8, Y2, Y2
+	VADDPS    Y8, Y3, Y3
+	VADDPS    Y8, Y4, Y4
+	VADDPS    Y8, Y5, Y5
+	VADDPS    Y8, Y6, Y6
+	VADDPS    Y8, Y7, Y7
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VBROADCASTSS 4(CX), Y8
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 8(CX), Y8
+	VADDPS       Y8, Y2, Y2
+	VBROADCASTSS 12(CX), Y8
+	VADDPS       Y8, Y3, Y3
+	VBROADCASTSS 16(CX), Y8
+	VADDPS       Y8, Y4, Y4
+	VBROADCASTSS 20(CX), Y8
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 24(CX), Y8
+	VADDPS       Y8, Y6, Y6
+	VBROADCASTSS 28(CX), Y8
+	VADDPS       Y8, Y7, Y7
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X8, X8, X8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm9x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y9, Y10, Y0
+	VBROADCASTSS (AX)(R8*1), Y11
+	VFMADD231PS  Y9, Y11, Y1
+	VBROADCASTSS (AX)(R8*2), Y12
+	VFMADD231PS  Y9, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VBROADCASTSS (AX)(R8*4), Y14
+	VFMADD231PS  Y9, Y14, Y4
+	VBROADCASTSS (AX)(R10*1), Y15
+	VFMADD231PS  Y9, Y15, Y5
+	VBROADCASTSS (AX)(R9*2), Y10
+	VFMADD231PS  Y9, Y10, Y6
+	VBROADCASTSS (AX)(R11*1), Y11
+	VFMADD231PS  Y9, Y11, Y7
+	VBROADCASTSS (AX)(R8*8), Y12
+	VFMADD231PS  Y9, Y12, Y8
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000024, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y9
+	VMULPS       Y9, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y9, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMULPS       Y9, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y8, Y8
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y9, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, K1, Y8
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y9
+	VADDPS    Y9, Y0, Y0
+	VADDPS    Y9, Y1, Y1
+	VADDPS    Y9, Y2, Y2
+	VADDPS    Y9, Y3, Y3
+	VADDPS    Y9, Y4, Y4
+	VADDPS    Y9, Y5, Y5
+	VADDPS    Y9, Y6, Y6
+	VADDPS    Y9, Y7, Y7
+	VADDPS    Y9, Y8, Y8
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y9
+	VADDPS       Y9, Y0, Y0
+	VBROADCASTSS 4(CX), Y9
+	VADDPS       Y9, Y1, Y1
+	VBROADCASTSS 8(CX), Y9
+	VADDPS       Y9, Y2, Y2
+	VBROADCASTSS 12(CX), Y9
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS 16(CX), Y9
+	VADDPS       Y9, Y4, Y4
+	VBROADCASTSS 20(CX), Y9
+	VADDPS       Y9, Y5, Y5
+	VBROADCASTSS 24(CX), Y9
+	VADDPS       Y9, Y6, Y6
+	VBROADCASTSS 28(CX), Y9
+	VADDPS       Y9, Y7, Y7
+	VBROADCASTSS 32(CX), Y9
+	VADDPS       Y9, Y8, Y8
+	ADDQ         $0x00000024, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X9, X9, X9
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm10x8AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPS.Z    (CX), K1, Y10
+	VBROADCASTSS (AX), Y11
+	VFMADD231PS  Y10, Y11, Y0
+	VBROADCASTSS (AX)(R8*1), Y12
+	VFMADD231PS  Y10, Y12, Y1
+	VBROADCASTSS (AX)(R8*2), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VBROADCASTSS (AX)(R9*1), Y14
+	VFMADD231PS  Y10, Y14, Y3
+	VBROADCASTSS (AX)(R8*4), Y15
+	VFMADD231PS  Y10, Y15, Y4
+	VBROADCASTSS (AX)(R10*1), Y11
+	VFMADD231PS  Y10, Y11, Y5
+	VBROADCASTSS (AX)(R9*2), Y12
+	VFMADD231PS  Y10, Y12, Y6
+	VBROADCASTSS (AX)(R11*1), Y13
+	VFMADD231PS  Y10, Y13, Y7
+	VBROADCASTSS (AX)(R8*8), Y14
+	VFMADD231PS  Y10, Y14, Y8
+	VBROADCASTSS (AX)(R12*1), Y15
+	VFMADD231PS  Y10, Y15, Y9
+	PREFETCHT0   (DI)
+	ADDQ         $0x00000028, DI
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns8K
+
+columns8Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns8Scaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y10, K1, Y0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, K1, Y9
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPS.Z (CX), K1, Y10
+	VADDPS    Y10, Y0, Y0
+	VADDPS    Y10, Y1, Y1
+	VADDPS    Y10, Y2, Y2
+	VADDPS    Y10, Y3, Y3
+	VADDPS    Y10, Y4, Y4
+	VADDPS    Y10, Y5, Y5
+	VADDPS    Y10, Y6, Y6
+	VADDPS    Y10, Y7, Y7
+	VADDPS    Y10, Y8, Y8
+	VADDPS    Y10, Y9, Y9
+
+columns8Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VBROADCASTSS 4(CX), Y10
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y2, Y2
+	VBROADCASTSS 12(CX), Y10
+	VADDPS       Y10, Y3, Y3
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VBROADCASTSS 20(CX), Y10
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 24(CX), Y10
+	VADDPS       Y10, Y6, Y6
+	VBROADCASTSS 28(CX), Y10
+	VADDPS       Y10, Y7, Y7
+	VBROADCASTSS 32(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VBROADCASTSS 36(CX), Y10
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns8RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func sgemm1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm1x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y2
+	VMOVUPS.Z    32(CX), K1, Y3
+	VBROADCASTSS (AX), Y4
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y3, Y4, Y1
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y2
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y2, Y1, Y1
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y2, Y0
+	VFMADD231PS  32(CX), Y2, K1, Y1
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y2
+	VMOVUPS.Z 32(CX), K1, Y3
+	VADDPS    Y2, Y0, Y0
+	VADDPS    Y3, Y1, Y1
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y2, Y1, Y1
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X2, X2, X2
+	VMAXPS Y0, Y2, Y0
+	VMAXPS Y1, Y2, Y1
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm2x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y4
+	VMOVUPS.Z    32(CX), K1, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS (AX)(R9*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y4
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y4, Y1, Y1
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y3, Y3
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y4, Y0
+	VFMADD231PS  32(CX), Y4, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y4, Y2
+	VFMADD231PS  32(CX), Y4, K1, Y3
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y4
+	VMOVUPS.Z 32(CX), K1, Y5
+	VADDPS    Y4, Y0, Y0
+	VADDPS    Y5, Y1, Y1
+	VADDPS    Y4, Y2, Y2
+	VADDPS    Y5, Y3, Y3
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y4
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS 4(CX), Y5
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y5, Y3, Y3
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X4, X4, X4
+	VMAXPS Y0, Y4, Y0
+	VMAXPS Y1, Y4, Y1
+	VMAXPS Y2, Y4, Y2
+	VMAXPS Y3, Y4, Y3
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm3x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y6
+	VMOVUPS.Z    32(CX), K1, Y7
+	VBROADCASTSS (AX), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (AX)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS (AX)(R9*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y5, Y5
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y6, Y0
+	VFMADD231PS  32(CX), Y6, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y2
+	VFMADD231PS  32(CX), Y6, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y4
+	VFMADD231PS  32(CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y6
+	VMOVUPS.Z 32(CX), K1, Y7
+	VADDPS    Y6, Y0, Y0
+	VADDPS    Y7, Y1, Y1
+	VADDPS    Y6, Y2, Y2
+	VADDPS    Y7, Y3, Y3
+	VADDPS    Y6, Y4, Y4
+	VADDPS    Y7, Y5, Y5
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y6
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VBROADCASTSS 4(CX), Y7
+	VADDPS       Y7, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+	VBROADCASTSS 8(CX), Y6
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y6, Y5, Y5
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X6, X6, X6
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm4x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y8
+	VMOVUPS.Z    32(CX), K1, Y9
+	VBROADCASTSS (AX), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (AX)(R9*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (AX)(R9*2), Y12
+	VFMADD231PS  Y8, Y12, Y4
+	VFMADD231PS  Y9, Y12, Y5
+	VBROADCASTSS (AX)(R10*1), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y7
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y8
+	VMULPS       Y8, Y0, Y0
+	VMULPS       Y8, Y1, Y1
+	VMULPS       Y8, Y2, Y2
+	VMULPS       Y8, Y3, Y3
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y8, Y5, Y5
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y8, Y7, Y7
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y8, Y0
+	VFMADD231PS  32(CX), Y8, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y2
+	VFMADD231PS  32(CX), Y8, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y4
+	VFMADD231PS  32(CX), Y8, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y8, Y6
+	VFMADD231PS  32(CX), Y8, K1, Y7
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y8
+	VMOVUPS.Z 32(CX), K1, Y9
+	VADDPS    Y8, Y0, Y0
+	VADDPS    Y9, Y1, Y1
+	VADDPS    Y8, Y2, Y2
+	VADDPS    Y9, Y3, Y3
+	VADDPS    Y8, Y4, Y4
+	VADDPS    Y9, Y5, Y5
+	VADDPS    Y8, Y6, Y6
+	VADDPS    Y9, Y7, Y7
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y8
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y8, Y1, Y1
+	VBROADCASTSS 4(CX), Y9
+	VADDPS       Y9, Y2, Y2
+	VADDPS       Y9, Y3, Y3
+	VBROADCASTSS 8(CX), Y8
+	VADDPS       Y8, Y4, Y4
+	VADDPS       Y8, Y5, Y5
+	VBROADCASTSS 12(CX), Y9
+	VADDPS       Y9, Y6, Y6
+	VADDPS       Y9, Y7, Y7
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X8, X8, X8
+	VMAXPS Y0, Y8, Y0
+	VMAXPS Y1, Y8, Y1
+	VMAXPS Y2, Y8, Y2
+	VMAXPS Y3, Y8, Y3
+	VMAXPS Y4, Y8, Y4
+	VMAXPS Y5, Y8, Y5
+	VMAXPS Y6, Y8, Y6
+	VMAXPS Y7, Y8, Y7
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm5x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y10
+	VMOVUPS.Z    32(CX), K1, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (AX)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y10, Y14, Y4
+	VFMADD231PS  Y11, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y15
+	VFMADD231PS  Y10, Y15, Y6
+	VFMADD231PS  Y11, Y15, Y7
+	VBROADCASTSS (AX)(R9*4), Y12
+	VFMADD231PS  Y10, Y12, Y8
+	VFMADD231PS  Y11, Y12, Y9
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y10
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y10, Y1, Y1
+	VMULPS       Y10, Y2, Y2
+	VMULPS       Y10, Y3, Y3
+	VMULPS       Y10, Y4, Y4
+	VMULPS       Y10, Y5, Y5
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y10, Y7, Y7
+	VMULPS       Y10, Y8, Y8
+	VMULPS       Y10, Y9, Y9
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y10, Y0
+	VFMADD231PS  32(CX), Y10, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y2
+	VFMADD231PS  32(CX), Y10, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y4
+	VFMADD231PS  32(CX), Y10, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y6
+	VFMADD231PS  32(CX), Y10, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y10, Y8
+	VFMADD231PS  32(CX), Y10, K1, Y9
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y10
+	VMOVUPS.Z 32(CX), K1, Y11
+	VADDPS    Y10, Y0, Y0
+	VADDPS    Y11, Y1, Y1
+	VADDPS    Y10, Y2, Y2
+	VADDPS    Y11, Y3, Y3
+	VADDPS    Y10, Y4, Y4
+	VADDPS    Y11, Y5, Y5
+	VADDPS    Y10, Y6, Y6
+	VADDPS    Y11, Y7, Y7
+	VADDPS    Y10, Y8, Y8
+	VADDPS    Y11, Y9, Y9
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y10
+	VADDPS       Y10, Y0, Y0
+	VADDPS       Y10, Y1, Y1
+	VBROADCASTSS 4(CX), Y11
+	VADDPS       Y11, Y2, Y2
+	VADDPS       Y11, Y3, Y3
+	VBROADCASTSS 8(CX), Y10
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 12(CX), Y11
+	VADDPS       Y11, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VBROADCASTSS 16(CX), Y10
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y10, Y9, Y9
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X10, X10, X10
+	VMAXPS Y0, Y10, Y0
+	VMAXPS Y1, Y10, Y1
+	VMAXPS Y2, Y10, Y2
+	VMAXPS Y3, Y10, Y3
+	VMAXPS Y4, Y10, Y4
+	VMAXPS Y5, Y10, Y5
+	VMAXPS Y6, Y10, Y6
+	VMAXPS Y7, Y10, Y7
+	VMAXPS Y8, Y10, Y8
+	VMAXPS Y9, Y10, Y9
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm6x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000008, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS      (CX), Y12
+	VMOVUPS.Z    32(CX), K1, Y13
+	VBROADCASTSS (AX), Y14
+	VFMADD231PS  Y12, Y14, Y0
+	VFMADD231PS  Y13, Y14, Y1
+	VBROADCASTSS (AX)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y2
+	VFMADD231PS  Y13, Y15, Y3
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y12, Y14, Y4
+	VFMADD231PS  Y13, Y14, Y5
+	VBROADCASTSS (AX)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VBROADCASTSS (AX)(R9*4), Y14
+	VFMADD231PS  Y12, Y14, Y8
+	VFMADD231PS  Y13, Y14, Y9
+	VBROADCASTSS (AX)(R11*1), Y15
+	VFMADD231PS  Y12, Y15, Y10
+	VFMADD231PS  Y13, Y15, Y11
+	PREFETCHT0   (DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y12, Y0
+	VFMADD231PS  32(CX), Y12, K1, Y1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y2
+	VFMADD231PS  32(CX), Y12, K1, Y3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y4
+	VFMADD231PS  32(CX), Y12, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y6
+	VFMADD231PS  32(CX), Y12, K1, Y7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y8
+	VFMADD231PS  32(CX), Y12, K1, Y9
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y10
+	VFMADD231PS  32(CX), Y12, K1, Y11
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS   (CX), Y12
+	VMOVUPS.Z 32(CX), K1, Y13
+	VADDPS    Y12, Y0, Y0
+	VADDPS    Y13, Y1, Y1
+	VADDPS    Y12, Y2, Y2
+	VADDPS    Y13, Y3, Y3
+	VADDPS    Y12, Y4, Y4
+	VADDPS    Y13, Y5, Y5
+	VADDPS    Y12, Y6, Y6
+	VADDPS    Y13, Y7, Y7
+	VADDPS    Y12, Y8, Y8
+	VADDPS    Y13, Y9, Y9
+	VADDPS    Y12, Y10, Y10
+	VADDPS    Y13, Y11, Y11
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VBROADCASTSS 4(CX), Y13
+	VADDPS       Y13, Y2, Y2
+	VADDPS       Y13, Y3, Y3
+	VBROADCASTSS 8(CX), Y12
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y12, Y5, Y5
+	VBROADCASTSS 12(CX), Y13
+	VADDPS       Y13, Y6, Y6
+	VADDPS       Y13, Y7, Y7
+	VBROADCASTSS 16(CX), Y12
+	VADDPS       Y12, Y8, Y8
+	VADDPS       Y12, Y9, Y9
+	VBROADCASTSS 20(CX), Y13
+	VADDPS       Y13, Y10, Y10
+	VADDPS       Y13, Y11, Y11
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X12, X12, X12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, K1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, K1, 32(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm1x24AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPS      (CX), Y3
+	VMOVUPS      32(CX), Y4
+	VMOVUPS.Z    64(CX), K1, Y5
+	VBROADCASTSS (AX), Y6
+	VFMADD231PS  Y3, Y6, Y0
+	VFMADD231PS  Y4, Y6, Y1
+	VFMADD231PS  Y5, Y6, Y2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns24Scaled
+	VBROADCASTSS alpha+88(FP), Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y3, Y2, Y2
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSS beta+92(FP), Y3
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y3, Y0
+	VFMADD231PS  32(CX), Y3, Y1
+	VFMADD231PS  64(CX), Y3, K1, Y2
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPS   (CX), Y3
+	VMOVUPS   32(CX), Y4
+	VMOVUPS.Z 64(CX), K1, Y5
+	VADDPS    Y3, Y0, Y0
+	VADDPS    Y4, Y1, Y1
+	VADDPS    Y5, Y2, Y2
+
+columns24Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSS (CX), Y3
+	VADDPS       Y3, Y0, Y0
+	VADDPS       Y3, Y1, Y1
+	VADDPS       Y3, Y2, Y2
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns24RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X3, X3, X3
+	VMAXPS Y0, Y3, Y0
+	VMAXPS Y1, Y3, Y1
+	VMAXPS Y2, Y3, Y2
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func sgemm2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm2x24AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPS      (CX), Y6
+	VMOVUPS      32(CX), Y7
+	VMOVUPS.Z    64(CX), K1, Y8
+	VBROADCASTSS (AX), Y9
+	VFMADD231PS  Y6, Y9, Y0
+	VFMADD231PS  Y7, Y9, Y1
+	VFMADD231PS  Y8, Y9, Y2
+	VBROADCASTSS (AX)(R9*1), Y10
+	VFMADD231PS  Y6, Y10, Y3
+	VFMADD231PS  Y7, Y10, Y4
+	VFMADD231PS  Y8, Y10, Y5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns24Scaled
+	VBROADCASTSS alpha+88(FP), Y6
+	VMULPS       Y6, Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y6, Y5, Y5
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSS beta+92(FP), Y6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y6, Y0
+	VFMADD231PS  32(CX), Y6, Y1
+	VFMADD231PS  64(CX), Y6, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y6, Y3
+	VFMADD231PS  32(CX), Y6, Y4
+	VFMADD231PS  64(CX), Y6, K1, Y5
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPS   (CX), Y6
+	VMOVUPS   32(CX), Y7
+	VMOVUPS.Z 64(CX), K1, Y8
+	VADDPS    Y6, Y0, Y0
+	VADDPS    Y7, Y1, Y1
+	VADDPS    Y8, Y2, Y2
+	VADDPS    Y6, Y3, Y3
+	VADDPS    Y7, Y4, Y4
+	VADDPS    Y8, Y5, Y5
+
+columns24Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSS (CX), Y6
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y6, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VBROADCASTSS 4(CX), Y7
+	VADDPS       Y7, Y3, Y3
+	VADDPS       Y7, Y4, Y4
+	VADDPS       Y7, Y5, Y5
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns24RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X6, X6, X6
+	VMAXPS Y0, Y6, Y0
+	VMAXPS Y1, Y6, Y1
+	VMAXPS Y2, Y6, Y2
+	VMAXPS Y3, Y6, Y3
+	VMAXPS Y4, Y6, Y4
+	VMAXPS Y5, Y6, Y5
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	VMOVUPS Y4, 32(CX)
+	VMOVUPS Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func sgemm3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm3x24AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPS      (CX), Y9
+	VMOVUPS      32(CX), Y10
+	VMOVUPS.Z    64(CX), K1, Y11
+	VBROADCASTSS (AX), Y12
+	VFMADD231PS  Y9, Y12, Y0
+	VFMADD231PS  Y10, Y12, Y1
+	VFMADD231PS  Y11, Y12, Y2
+	VBROADCASTSS (AX)(R9*1), Y13
+	VFMADD231PS  Y9, Y13, Y3
+	VFMADD231PS  Y10, Y13, Y4
+	VFMADD231PS  Y11, Y13, Y5
+	VBROADCASTSS (AX)(R9*2), Y14
+	VFMADD231PS  Y9, Y14, Y6
+	VFMADD231PS  Y10, Y14, Y7
+	VFMADD231PS  Y11, Y14, Y8
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns24Scaled
+	VBROADCASTSS alpha+88(FP), Y9
+	VMULPS       Y9, Y0, Y0
+	VMULPS       Y9, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMULPS       Y9, Y3, Y3
+	VMULPS       Y9, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMULPS       Y9, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y9, Y8, Y8
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSS beta+92(FP), Y9
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y9, Y0
+	VFMADD231PS  32(CX), Y9, Y1
+	VFMADD231PS  64(CX), Y9, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y3
+	VFMADD231PS  32(CX), Y9, Y4
+	VFMADD231PS  64(CX), Y9, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y9, Y6
+	VFMADD231PS  32(CX), Y9, Y7
+	VFMADD231PS  64(CX), Y9, K1, Y8
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPS   (CX), Y9
+	VMOVUPS   32(CX), Y10
+	VMOVUPS.Z 64(CX), K1, Y11
+	VADDPS    Y9, Y0, Y0
+	VADDPS    Y10, Y1, Y1
+	VADDPS    Y11, Y2, Y2
+	VADDPS    Y9, Y3, Y3
+	VADDPS    Y10, Y4, Y4
+	VADDPS    Y11, Y5, Y5
+	VADDPS    Y9, Y6, Y6
+	VADDPS    Y10, Y7, Y7
+	VADDPS    Y11, Y8, Y8
+
+columns24Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSS (CX), Y9
+	VADDPS       Y9, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VADDPS       Y9, Y2, Y2
+	VBROADCASTSS 4(CX), Y10
+	VADDPS       Y10, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y10, Y5, Y5
+	VBROADCASTSS 8(CX), Y11
+	VADDPS       Y11, Y6, Y6
+	VADDPS       Y11, Y7, Y7
+	VADDPS       Y11, Y8, Y8
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns24RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X9, X9, X9
+	VMAXPS Y0, Y9, Y0
+	VMAXPS Y1, Y9, Y1
+	VMAXPS Y2, Y9, Y2
+	VMAXPS Y3, Y9, Y3
+	VMAXPS Y4, Y9, Y4
+	VMAXPS Y5, Y9, Y5
+	VMAXPS Y6, Y9, Y6
+	VMAXPS Y7, Y9, Y7
+	VMAXPS Y8, Y9, Y8
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	VMOVUPS Y4, 32(CX)
+	VMOVUPS Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	VMOVUPS Y8, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func sgemm4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
+TEXT ·sgemm4x24AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VMOVUPS.Z    64(CX), K1, Y14
+	VBROADCASTSS (AX), Y15
+	VFMADD231PS  Y12, Y15, Y0
+	VFMADD231PS  Y13, Y15, Y1
+	VFMADD231PS  Y14, Y15, Y2
+	VBROADCASTSS (AX)(R9*1), Y15
+	VFMADD231PS  Y12, Y15, Y3
+	VFMADD231PS  Y13, Y15, Y4
+	VFMADD231PS  Y14, Y15, Y5
+	VBROADCASTSS (AX)(R9*2), Y15
+	VFMADD231PS  Y12, Y15, Y6
+	VFMADD231PS  Y13, Y15, Y7
+	VFMADD231PS  Y14, Y15, Y8
+	VBROADCASTSS (AX)(R10*1), Y15
+	VFMADD231PS  Y12, Y15, Y9
+	VFMADD231PS  Y13, Y15, Y10
+	VFMADD231PS  Y14, Y15, Y11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns24Scaled
+	VBROADCASTSS alpha+88(FP), Y12
+	VMULPS       Y12, Y0, Y0
+	VMULPS       Y12, Y1, Y1
+	VMULPS       Y12, Y2, Y2
+	VMULPS       Y12, Y3, Y3
+	VMULPS       Y12, Y4, Y4
+	VMULPS       Y12, Y5, Y5
+	VMULPS       Y12, Y6, Y6
+	VMULPS       Y12, Y7, Y7
+	VMULPS       Y12, Y8, Y8
+	VMULPS       Y12, Y9, Y9
+	VMULPS       Y12, Y10, Y10
+	VMULPS       Y12, Y11, Y11
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSS beta+92(FP), Y12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Y12, Y0
+	VFMADD231PS  32(CX), Y12, Y1
+	VFMADD231PS  64(CX), Y12, K1, Y2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y3
+	VFMADD231PS  32(CX), Y12, Y4
+	VFMADD231PS  64(CX), Y12, K1, Y5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y6
+	VFMADD231PS  32(CX), Y12, Y7
+	VFMADD231PS  64(CX), Y12, K1, Y8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Y12, Y9
+	VFMADD231PS  32(CX), Y12, Y10
+	VFMADD231PS  64(CX), Y12, K1, Y11
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPS   (CX), Y12
+	VMOVUPS   32(CX), Y13
+	VMOVUPS.Z 64(CX), K1, Y14
+	VADDPS    Y12, Y0, Y0
+	VADDPS    Y13, Y1, Y1
+	VADDPS    Y14, Y2, Y2
+	VADDPS    Y12, Y3, Y3
+	VADDPS    Y13, Y4, Y4
+	VADDPS    Y14, Y5, Y5
+	VADDPS    Y12, Y6, Y6
+	VADDPS    Y13, Y7, Y7
+	VADDPS    Y14, Y8, Y8
+	VADDPS    Y12, Y9, Y9
+	VADDPS    Y13, Y10, Y10
+	VADDPS    Y14, Y11, Y11
+
+columns24Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSS (CX), Y12
+	VADDPS       Y12, Y0, Y0
+	VADDPS       Y12, Y1, Y1
+	VADDPS       Y12, Y2, Y2
+	VBROADCASTSS 4(CX), Y13
+	VADDPS       Y13, Y3, Y3
+	VADDPS       Y13, Y4, Y4
+	VADDPS       Y13, Y5, Y5
+	VBROADCASTSS 8(CX), Y14
+	VADDPS       Y14, Y6, Y6
+	VADDPS       Y14, Y7, Y7
+	VADDPS       Y14, Y8, Y8
+	VBROADCASTSS 12(CX), Y12
+	VADDPS       Y12, Y9, Y9
+	VADDPS       Y12, Y10, Y10
+	VADDPS       Y12, Y11, Y11
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns24RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X12, X12, X12
+	VMAXPS Y0, Y12, Y0
+	VMAXPS Y1, Y12, Y1
+	VMAXPS Y2, Y12, Y2
+	VMAXPS Y3, Y12, Y3
+	VMAXPS Y4, Y12, Y4
+	VMAXPS Y5, Y12, Y5
+	VMAXPS Y6, Y12, Y6
+	VMAXPS Y7, Y12, Y7
+	VMAXPS Y8, Y12, Y8
+	VMAXPS Y9, Y12, Y9
+	VMAXPS Y10, Y12, Y10
+	VMAXPS Y11, Y12, Y11
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	VMOVUPS Y4, 32(CX)
+	VMOVUPS Y5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	VMOVUPS Y8, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y9, (CX)
+	VMOVUPS Y10, 32(CX)
+	VMOVUPS Y11, K1, 64(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func sgemm1x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm1x32AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
@@ -27,76 +3244,79 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z2
 	VMOVUPS.Z    64(CX), K1, Z3
 	VBROADCASTSS (AX), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000004, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z2
 	VMULPS       Z2, Z0, Z0
 	VMULPS       Z2, Z1, Z1
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z2
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z2, Z0
 	VFMADD231PS  64(CX), Z2, K1, Z1
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z2
 	VMOVUPS.Z 64(CX), K1, Z3
 	VADDPS    Z2, Z0, Z0
 	VADDPS    Z3, Z1, Z1
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z2
 	VADDPS       Z2, Z0, Z0
 	VADDPS       Z2, Z1, Z1
 	ADDQ         $0x00000004, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X2, X2, X2
 	VMAXPS Z0, Z2, Z0
 	VMAXPS Z1, Z2, Z1
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -106,109 +3326,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z1
-	VBROADCASTSS (AX), Z2
-	VFMADD231PS  Z1, Z2, Z0
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000004, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z1
-	VMULPS       Z1, Z0, Z0
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z1
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z1, K1, Z0
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z1
-	VADDPS    Z1, Z0, Z0
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z1
-	VADDPS       Z1, Z0, Z0
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X1, X1, X1
-	VMAXPS Z0, Z1, Z0
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm2AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm2x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm2AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm2x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -225,50 +3356,53 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z4
 	VMOVUPS.Z    64(CX), K1, Z5
 	VBROADCASTSS (AX), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
-	VBROADCASTSS (AX)(R8*1), Z7
+	VBROADCASTSS (AX)(R9*1), Z7
 	VFMADD231PS  Z4, Z7, Z2
 	VFMADD231PS  Z5, Z7, Z3
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z4
 	VMULPS       Z4, Z0, Z0
 	VMULPS       Z4, Z1, Z1
 	VMULPS       Z4, Z2, Z2
 	VMULPS       Z4, Z3, Z3
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z4
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z4, Z0
@@ -278,10 +3412,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z4, K1, Z3
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z4
 	VMOVUPS.Z 64(CX), K1, Z5
 	VADDPS    Z4, Z0, Z0
@@ -289,10 +3423,10 @@ twoMaskedOverwrite:
 	VADDPS    Z4, Z2, Z2
 	VADDPS    Z5, Z3, Z3
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z4
 	VADDPS       Z4, Z0, Z0
 	VADDPS       Z4, Z1, Z1
@@ -302,16 +3436,16 @@ twoMaskedBiased:
 	ADDQ         $0x00000008, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X4, X4, X4
 	VMAXPS Z0, Z4, Z0
 	VMAXPS Z1, Z4, Z1
 	VMAXPS Z2, Z4, Z2
 	VMAXPS Z3, Z4, Z3
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -324,125 +3458,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z2
-	VBROADCASTSS (AX), Z3
-	VFMADD231PS  Z2, Z3, Z0
-	VBROADCASTSS (AX)(R8*1), Z4
-	VFMADD231PS  Z2, Z4, Z1
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000008, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z2
-	VMULPS       Z2, Z0, Z0
-	VMULPS       Z2, Z1, Z1
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z2
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z2, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z2, K1, Z1
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z2
-	VADDPS    Z2, Z0, Z0
-	VADDPS    Z2, Z1, Z1
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z2
-	VADDPS       Z2, Z0, Z0
-	VBROADCASTSS 4(CX), Z2
-	VADDPS       Z2, Z1, Z1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X2, X2, X2
-	VMAXPS Z0, Z2, Z0
-	VMAXPS Z1, Z2, Z1
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm3AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm3x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm3AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm3x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -464,41 +3493,44 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z6
 	VMOVUPS.Z    64(CX), K1, Z7
 	VBROADCASTSS (AX), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
-	VBROADCASTSS (AX)(R8*1), Z9
+	VBROADCASTSS (AX)(R9*1), Z9
 	VFMADD231PS  Z6, Z9, Z2
 	VFMADD231PS  Z7, Z9, Z3
-	VBROADCASTSS (AX)(R8*2), Z10
+	VBROADCASTSS (AX)(R9*2), Z10
 	VFMADD231PS  Z6, Z10, Z4
 	VFMADD231PS  Z7, Z10, Z5
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000000c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z6
 	VMULPS       Z6, Z0, Z0
 	VMULPS       Z6, Z1, Z1
@@ -507,12 +3539,12 @@ twoMaskedSummed:
 	VMULPS       Z6, Z4, Z4
 	VMULPS       Z6, Z5, Z5
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z6
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z6, Z0
@@ -525,10 +3557,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z6, K1, Z5
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z6
 	VMOVUPS.Z 64(CX), K1, Z7
 	VADDPS    Z6, Z0, Z0
@@ -538,10 +3570,10 @@ twoMaskedOverwrite:
 	VADDPS    Z6, Z4, Z4
 	VADDPS    Z7, Z5, Z5
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z6
 	VADDPS       Z6, Z0, Z0
 	VADDPS       Z6, Z1, Z1
@@ -554,9 +3586,9 @@ twoMaskedBiased:
 	ADDQ         $0x0000000c, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X6, X6, X6
 	VMAXPS Z0, Z6, Z0
 	VMAXPS Z1, Z6, Z1
@@ -565,7 +3597,7 @@ twoMaskedRowBiased:
 	VMAXPS Z4, Z6, Z4
 	VMAXPS Z5, Z6, Z5
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -581,139 +3613,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z3
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z3, Z4, Z0
-	VBROADCASTSS (AX)(R8*1), Z5
-	VFMADD231PS  Z3, Z5, Z1
-	VBROADCASTSS (AX)(R8*2), Z6
-	VFMADD231PS  Z3, Z6, Z2
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000000c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z3
-	VMULPS       Z3, Z0, Z0
-	VMULPS       Z3, Z1, Z1
-	VMULPS       Z3, Z2, Z2
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z3
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z3, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z3, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z3, K1, Z2
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z3
-	VADDPS    Z3, Z0, Z0
-	VADDPS    Z3, Z1, Z1
-	VADDPS    Z3, Z2, Z2
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z3
-	VADDPS       Z3, Z0, Z0
-	VBROADCASTSS 4(CX), Z3
-	VADDPS       Z3, Z1, Z1
-	VBROADCASTSS 8(CX), Z3
-	VADDPS       Z3, Z2, Z2
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X3, X3, X3
-	VMAXPS Z0, Z3, Z0
-	VMAXPS Z1, Z3, Z1
-	VMAXPS Z2, Z3, Z2
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm4AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm4x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm4AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm4x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -740,45 +3653,48 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z8
 	VMOVUPS.Z    64(CX), K1, Z9
 	VBROADCASTSS (AX), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
-	VBROADCASTSS (AX)(R8*1), Z11
+	VBROADCASTSS (AX)(R9*1), Z11
 	VFMADD231PS  Z8, Z11, Z2
 	VFMADD231PS  Z9, Z11, Z3
-	VBROADCASTSS (AX)(R8*2), Z12
+	VBROADCASTSS (AX)(R9*2), Z12
 	VFMADD231PS  Z8, Z12, Z4
 	VFMADD231PS  Z9, Z12, Z5
-	VBROADCASTSS (AX)(R9*1), Z13
+	VBROADCASTSS (AX)(R10*1), Z13
 	VFMADD231PS  Z8, Z13, Z6
 	VFMADD231PS  Z9, Z13, Z7
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z8
 	VMULPS       Z8, Z0, Z0
 	VMULPS       Z8, Z1, Z1
@@ -789,12 +3705,12 @@ twoMaskedSummed:
 	VMULPS       Z8, Z6, Z6
 	VMULPS       Z8, Z7, Z7
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z8
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z8, Z0
@@ -810,10 +3726,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z8, K1, Z7
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z8
 	VMOVUPS.Z 64(CX), K1, Z9
 	VADDPS    Z8, Z0, Z0
@@ -825,10 +3741,10 @@ twoMaskedOverwrite:
 	VADDPS    Z8, Z6, Z6
 	VADDPS    Z9, Z7, Z7
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z8
 	VADDPS       Z8, Z0, Z0
 	VADDPS       Z8, Z1, Z1
@@ -844,9 +3760,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000010, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X8, X8, X8
 	VMAXPS Z0, Z8, Z0
 	VMAXPS Z1, Z8, Z1
@@ -857,7 +3773,7 @@ twoMaskedRowBiased:
 	VMAXPS Z6, Z8, Z6
 	VMAXPS Z7, Z8, Z7
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -876,154 +3792,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z4
-	VBROADCASTSS (AX), Z5
-	VFMADD231PS  Z4, Z5, Z0
-	VBROADCASTSS (AX)(R8*1), Z6
-	VFMADD231PS  Z4, Z6, Z1
-	VBROADCASTSS (AX)(R8*2), Z7
-	VFMADD231PS  Z4, Z7, Z2
-	VBROADCASTSS (AX)(R9*1), Z8
-	VFMADD231PS  Z4, Z8, Z3
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000010, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z4
-	VMULPS       Z4, Z0, Z0
-	VMULPS       Z4, Z1, Z1
-	VMULPS       Z4, Z2, Z2
-	VMULPS       Z4, Z3, Z3
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z4
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z4, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z4, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z4, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z4, K1, Z3
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	VADDPS    Z4, Z1, Z1
-	VADDPS    Z4, Z2, Z2
-	VADDPS    Z4, Z3, Z3
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z4
-	VADDPS       Z4, Z0, Z0
-	VBROADCASTSS 4(CX), Z4
-	VADDPS       Z4, Z1, Z1
-	VBROADCASTSS 8(CX), Z4
-	VADDPS       Z4, Z2, Z2
-	VBROADCASTSS 12(CX), Z4
-	VADDPS       Z4, Z3, Z3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X4, X4, X4
-	VMAXPS Z0, Z4, Z0
-	VMAXPS Z1, Z4, Z1
-	VMAXPS Z2, Z4, Z2
-	VMAXPS Z3, Z4, Z3
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm5AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm5x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm5AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm5x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1055,48 +3837,51 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z10
 	VMOVUPS.Z    64(CX), K1, Z11
 	VBROADCASTSS (AX), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
-	VBROADCASTSS (AX)(R8*1), Z13
+	VBROADCASTSS (AX)(R9*1), Z13
 	VFMADD231PS  Z10, Z13, Z2
 	VFMADD231PS  Z11, Z13, Z3
-	VBROADCASTSS (AX)(R8*2), Z14
+	VBROADCASTSS (AX)(R9*2), Z14
 	VFMADD231PS  Z10, Z14, Z4
 	VFMADD231PS  Z11, Z14, Z5
-	VBROADCASTSS (AX)(R9*1), Z15
+	VBROADCASTSS (AX)(R10*1), Z15
 	VFMADD231PS  Z10, Z15, Z6
 	VFMADD231PS  Z11, Z15, Z7
-	VBROADCASTSS (AX)(R8*4), Z16
+	VBROADCASTSS (AX)(R9*4), Z16
 	VFMADD231PS  Z10, Z16, Z8
 	VFMADD231PS  Z11, Z16, Z9
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000014, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z10
 	VMULPS       Z10, Z0, Z0
 	VMULPS       Z10, Z1, Z1
@@ -1109,12 +3894,12 @@ twoMaskedSummed:
 	VMULPS       Z10, Z8, Z8
 	VMULPS       Z10, Z9, Z9
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z10
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z10, Z0
@@ -1133,10 +3918,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z10, K1, Z9
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z10
 	VMOVUPS.Z 64(CX), K1, Z11
 	VADDPS    Z10, Z0, Z0
@@ -1150,10 +3935,10 @@ twoMaskedOverwrite:
 	VADDPS    Z10, Z8, Z8
 	VADDPS    Z11, Z9, Z9
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z10
 	VADDPS       Z10, Z0, Z0
 	VADDPS       Z10, Z1, Z1
@@ -1172,9 +3957,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000014, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X10, X10, X10
 	VMAXPS Z0, Z10, Z0
 	VMAXPS Z1, Z10, Z1
@@ -1187,7 +3972,7 @@ twoMaskedRowBiased:
 	VMAXPS Z8, Z10, Z8
 	VMAXPS Z9, Z10, Z9
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -1209,168 +3994,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z5
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z5, Z6, Z0
-	VBROADCASTSS (AX)(R8*1), Z7
-	VFMADD231PS  Z5, Z7, Z1
-	VBROADCASTSS (AX)(R8*2), Z8
-	VFMADD231PS  Z5, Z8, Z2
-	VBROADCASTSS (AX)(R9*1), Z9
-	VFMADD231PS  Z5, Z9, Z3
-	VBROADCASTSS (AX)(R8*4), Z10
-	VFMADD231PS  Z5, Z10, Z4
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000014, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z5
-	VMULPS       Z5, Z0, Z0
-	VMULPS       Z5, Z1, Z1
-	VMULPS       Z5, Z2, Z2
-	VMULPS       Z5, Z3, Z3
-	VMULPS       Z5, Z4, Z4
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z5
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z5, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z5, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z5, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z5, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z5, K1, Z4
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z5
-	VADDPS    Z5, Z0, Z0
-	VADDPS    Z5, Z1, Z1
-	VADDPS    Z5, Z2, Z2
-	VADDPS    Z5, Z3, Z3
-	VADDPS    Z5, Z4, Z4
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z5
-	VADDPS       Z5, Z0, Z0
-	VBROADCASTSS 4(CX), Z5
-	VADDPS       Z5, Z1, Z1
-	VBROADCASTSS 8(CX), Z5
-	VADDPS       Z5, Z2, Z2
-	VBROADCASTSS 12(CX), Z5
-	VADDPS       Z5, Z3, Z3
-	VBROADCASTSS 16(CX), Z5
-	VADDPS       Z5, Z4, Z4
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X5, X5, X5
-	VMAXPS Z0, Z5, Z0
-	VMAXPS Z1, Z5, Z1
-	VMAXPS Z2, Z5, Z2
-	VMAXPS Z3, Z5, Z3
-	VMAXPS Z4, Z5, Z4
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm6AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm6x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm6AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm6x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1407,52 +4044,55 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z12
 	VMOVUPS.Z    64(CX), K1, Z13
 	VBROADCASTSS (AX), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
-	VBROADCASTSS (AX)(R8*1), Z15
+	VBROADCASTSS (AX)(R9*1), Z15
 	VFMADD231PS  Z12, Z15, Z2
 	VFMADD231PS  Z13, Z15, Z3
-	VBROADCASTSS (AX)(R8*2), Z16
+	VBROADCASTSS (AX)(R9*2), Z16
 	VFMADD231PS  Z12, Z16, Z4
 	VFMADD231PS  Z13, Z16, Z5
-	VBROADCASTSS (AX)(R9*1), Z17
+	VBROADCASTSS (AX)(R10*1), Z17
 	VFMADD231PS  Z12, Z17, Z6
 	VFMADD231PS  Z13, Z17, Z7
-	VBROADCASTSS (AX)(R8*4), Z18
+	VBROADCASTSS (AX)(R9*4), Z18
 	VFMADD231PS  Z12, Z18, Z8
 	VFMADD231PS  Z13, Z18, Z9
-	VBROADCASTSS (AX)(R10*1), Z19
+	VBROADCASTSS (AX)(R11*1), Z19
 	VFMADD231PS  Z12, Z19, Z10
 	VFMADD231PS  Z13, Z19, Z11
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z12
 	VMULPS       Z12, Z0, Z0
 	VMULPS       Z12, Z1, Z1
@@ -1467,12 +4107,12 @@ twoMaskedSummed:
 	VMULPS       Z12, Z10, Z10
 	VMULPS       Z12, Z11, Z11
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z12
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z12, Z0
@@ -1494,10 +4134,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z12, K1, Z11
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z12
 	VMOVUPS.Z 64(CX), K1, Z13
 	VADDPS    Z12, Z0, Z0
@@ -1513,10 +4153,10 @@ twoMaskedOverwrite:
 	VADDPS    Z12, Z10, Z10
 	VADDPS    Z13, Z11, Z11
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z12
 	VADDPS       Z12, Z0, Z0
 	VADDPS       Z12, Z1, Z1
@@ -1538,9 +4178,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000018, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X12, X12, X12
 	VMAXPS Z0, Z12, Z0
 	VMAXPS Z1, Z12, Z1
@@ -1555,7 +4195,7 @@ twoMaskedRowBiased:
 	VMAXPS Z10, Z12, Z10
 	VMAXPS Z11, Z12, Z11
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -1580,183 +4220,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z6
-	VBROADCASTSS (AX), Z7
-	VFMADD231PS  Z6, Z7, Z0
-	VBROADCASTSS (AX)(R8*1), Z8
-	VFMADD231PS  Z6, Z8, Z1
-	VBROADCASTSS (AX)(R8*2), Z9
-	VFMADD231PS  Z6, Z9, Z2
-	VBROADCASTSS (AX)(R9*1), Z10
-	VFMADD231PS  Z6, Z10, Z3
-	VBROADCASTSS (AX)(R8*4), Z11
-	VFMADD231PS  Z6, Z11, Z4
-	VBROADCASTSS (AX)(R10*1), Z12
-	VFMADD231PS  Z6, Z12, Z5
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000018, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z6
-	VMULPS       Z6, Z0, Z0
-	VMULPS       Z6, Z1, Z1
-	VMULPS       Z6, Z2, Z2
-	VMULPS       Z6, Z3, Z3
-	VMULPS       Z6, Z4, Z4
-	VMULPS       Z6, Z5, Z5
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z6
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z6, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z6, K1, Z5
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z6
-	VADDPS    Z6, Z0, Z0
-	VADDPS    Z6, Z1, Z1
-	VADDPS    Z6, Z2, Z2
-	VADDPS    Z6, Z3, Z3
-	VADDPS    Z6, Z4, Z4
-	VADDPS    Z6, Z5, Z5
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z6
-	VADDPS       Z6, Z0, Z0
-	VBROADCASTSS 4(CX), Z6
-	VADDPS       Z6, Z1, Z1
-	VBROADCASTSS 8(CX), Z6
-	VADDPS       Z6, Z2, Z2
-	VBROADCASTSS 12(CX), Z6
-	VADDPS       Z6, Z3, Z3
-	VBROADCASTSS 16(CX), Z6
-	VADDPS       Z6, Z4, Z4
-	VBROADCASTSS 20(CX), Z6
-	VADDPS       Z6, Z5, Z5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X6, X6, X6
-	VMAXPS Z0, Z6, Z0
-	VMAXPS Z1, Z6, Z1
-	VMAXPS Z2, Z6, Z2
-	VMAXPS Z3, Z6, Z3
-	VMAXPS Z4, Z6, Z4
-	VMAXPS Z5, Z6, Z5
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm7AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm7x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm7AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm7x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1798,55 +4275,58 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z14
 	VMOVUPS.Z    64(CX), K1, Z15
 	VBROADCASTSS (AX), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
-	VBROADCASTSS (AX)(R8*1), Z17
+	VBROADCASTSS (AX)(R9*1), Z17
 	VFMADD231PS  Z14, Z17, Z2
 	VFMADD231PS  Z15, Z17, Z3
-	VBROADCASTSS (AX)(R8*2), Z18
+	VBROADCASTSS (AX)(R9*2), Z18
 	VFMADD231PS  Z14, Z18, Z4
 	VFMADD231PS  Z15, Z18, Z5
-	VBROADCASTSS (AX)(R9*1), Z19
+	VBROADCASTSS (AX)(R10*1), Z19
 	VFMADD231PS  Z14, Z19, Z6
 	VFMADD231PS  Z15, Z19, Z7
-	VBROADCASTSS (AX)(R8*4), Z20
+	VBROADCASTSS (AX)(R9*4), Z20
 	VFMADD231PS  Z14, Z20, Z8
 	VFMADD231PS  Z15, Z20, Z9
-	VBROADCASTSS (AX)(R10*1), Z21
+	VBROADCASTSS (AX)(R11*1), Z21
 	VFMADD231PS  Z14, Z21, Z10
 	VFMADD231PS  Z15, Z21, Z11
-	VBROADCASTSS (AX)(R9*2), Z22
+	VBROADCASTSS (AX)(R10*2), Z22
 	VFMADD231PS  Z14, Z22, Z12
 	VFMADD231PS  Z15, Z22, Z13
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000001c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000001c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z14
 	VMULPS       Z14, Z0, Z0
 	VMULPS       Z14, Z1, Z1
@@ -1863,12 +4343,12 @@ twoMaskedSummed:
 	VMULPS       Z14, Z12, Z12
 	VMULPS       Z14, Z13, Z13
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z14
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z14, Z0
@@ -1893,10 +4373,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z14, K1, Z13
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z14
 	VMOVUPS.Z 64(CX), K1, Z15
 	VADDPS    Z14, Z0, Z0
@@ -1914,10 +4394,10 @@ twoMaskedOverwrite:
 	VADDPS    Z14, Z12, Z12
 	VADDPS    Z15, Z13, Z13
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z14
 	VADDPS       Z14, Z0, Z0
 	VADDPS       Z14, Z1, Z1
@@ -1942,9 +4422,9 @@ twoMaskedBiased:
 	ADDQ         $0x0000001c, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VXORPS X14, X14, X14
 	VMAXPS Z0, Z14, Z0
 	VMAXPS Z1, Z14, Z1
@@ -1961,7 +4441,7 @@ twoMaskedRowBiased:
 	VMAXPS Z12, Z14, Z12
 	VMAXPS Z13, Z14, Z13
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -1989,197 +4469,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z7
-	VBROADCASTSS (AX), Z8
-	VFMADD231PS  Z7, Z8, Z0
-	VBROADCASTSS (AX)(R8*1), Z9
-	VFMADD231PS  Z7, Z9, Z1
-	VBROADCASTSS (AX)(R8*2), Z10
-	VFMADD231PS  Z7, Z10, Z2
-	VBROADCASTSS (AX)(R9*1), Z11
-	VFMADD231PS  Z7, Z11, Z3
-	VBROADCASTSS (AX)(R8*4), Z12
-	VFMADD231PS  Z7, Z12, Z4
-	VBROADCASTSS (AX)(R10*1), Z13
-	VFMADD231PS  Z7, Z13, Z5
-	VBROADCASTSS (AX)(R9*2), Z14
-	VFMADD231PS  Z7, Z14, Z6
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000001c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z7
-	VMULPS       Z7, Z0, Z0
-	VMULPS       Z7, Z1, Z1
-	VMULPS       Z7, Z2, Z2
-	VMULPS       Z7, Z3, Z3
-	VMULPS       Z7, Z4, Z4
-	VMULPS       Z7, Z5, Z5
-	VMULPS       Z7, Z6, Z6
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z7
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z7, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z7, K1, Z6
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z7
-	VADDPS    Z7, Z0, Z0
-	VADDPS    Z7, Z1, Z1
-	VADDPS    Z7, Z2, Z2
-	VADDPS    Z7, Z3, Z3
-	VADDPS    Z7, Z4, Z4
-	VADDPS    Z7, Z5, Z5
-	VADDPS    Z7, Z6, Z6
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z7
-	VADDPS       Z7, Z0, Z0
-	VBROADCASTSS 4(CX), Z7
-	VADDPS       Z7, Z1, Z1
-	VBROADCASTSS 8(CX), Z7
-	VADDPS       Z7, Z2, Z2
-	VBROADCASTSS 12(CX), Z7
-	VADDPS       Z7, Z3, Z3
-	VBROADCASTSS 16(CX), Z7
-	VADDPS       Z7, Z4, Z4
-	VBROADCASTSS 20(CX), Z7
-	VADDPS       Z7, Z5, Z5
-	VBROADCASTSS 24(CX), Z7
-	VADDPS       Z7, Z6, Z6
-	ADDQ         $0x0000001c, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X7, X7, X7
-	VMAXPS Z0, Z7, Z0
-	VMAXPS Z1, Z7, Z1
-	VMAXPS Z2, Z7, Z2
-	VMAXPS Z3, Z7, Z3
-	VMAXPS Z4, Z7, Z4
-	VMAXPS Z5, Z7, Z5
-	VMAXPS Z6, Z7, Z6
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm8x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm8x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2226,59 +4529,62 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z16
 	VMOVUPS.Z    64(CX), K1, Z17
 	VBROADCASTSS (AX), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
-	VBROADCASTSS (AX)(R8*1), Z19
+	VBROADCASTSS (AX)(R9*1), Z19
 	VFMADD231PS  Z16, Z19, Z2
 	VFMADD231PS  Z17, Z19, Z3
-	VBROADCASTSS (AX)(R8*2), Z20
+	VBROADCASTSS (AX)(R9*2), Z20
 	VFMADD231PS  Z16, Z20, Z4
 	VFMADD231PS  Z17, Z20, Z5
-	VBROADCASTSS (AX)(R9*1), Z21
+	VBROADCASTSS (AX)(R10*1), Z21
 	VFMADD231PS  Z16, Z21, Z6
 	VFMADD231PS  Z17, Z21, Z7
-	VBROADCASTSS (AX)(R8*4), Z22
+	VBROADCASTSS (AX)(R9*4), Z22
 	VFMADD231PS  Z16, Z22, Z8
 	VFMADD231PS  Z17, Z22, Z9
-	VBROADCASTSS (AX)(R10*1), Z23
+	VBROADCASTSS (AX)(R11*1), Z23
 	VFMADD231PS  Z16, Z23, Z10
 	VFMADD231PS  Z17, Z23, Z11
-	VBROADCASTSS (AX)(R9*2), Z24
+	VBROADCASTSS (AX)(R10*2), Z24
 	VFMADD231PS  Z16, Z24, Z12
 	VFMADD231PS  Z17, Z24, Z13
-	VBROADCASTSS (AX)(R11*1), Z25
+	VBROADCASTSS (AX)(R12*1), Z25
 	VFMADD231PS  Z16, Z25, Z14
 	VFMADD231PS  Z17, Z25, Z15
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z16
 	VMULPS       Z16, Z0, Z0
 	VMULPS       Z16, Z1, Z1
@@ -2297,12 +4603,12 @@ twoMaskedSummed:
 	VMULPS       Z16, Z14, Z14
 	VMULPS       Z16, Z15, Z15
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z16
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z16, Z0
@@ -2330,10 +4636,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z16, K1, Z15
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z16
 	VMOVUPS.Z 64(CX), K1, Z17
 	VADDPS    Z16, Z0, Z0
@@ -2353,10 +4659,10 @@ twoMaskedOverwrite:
 	VADDPS    Z16, Z14, Z14
 	VADDPS    Z17, Z15, Z15
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z16
 	VADDPS       Z16, Z0, Z0
 	VADDPS       Z16, Z1, Z1
@@ -2384,9 +4690,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000020, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VPXORD Z16, Z16, Z16
 	VMAXPS Z0, Z16, Z0
 	VMAXPS Z1, Z16, Z1
@@ -2405,7 +4711,7 @@ twoMaskedRowBiased:
 	VMAXPS Z14, Z16, Z14
 	VMAXPS Z15, Z16, Z15
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -2436,212 +4742,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z8
-	VBROADCASTSS (AX), Z9
-	VFMADD231PS  Z8, Z9, Z0
-	VBROADCASTSS (AX)(R8*1), Z10
-	VFMADD231PS  Z8, Z10, Z1
-	VBROADCASTSS (AX)(R8*2), Z11
-	VFMADD231PS  Z8, Z11, Z2
-	VBROADCASTSS (AX)(R9*1), Z12
-	VFMADD231PS  Z8, Z12, Z3
-	VBROADCASTSS (AX)(R8*4), Z13
-	VFMADD231PS  Z8, Z13, Z4
-	VBROADCASTSS (AX)(R10*1), Z14
-	VFMADD231PS  Z8, Z14, Z5
-	VBROADCASTSS (AX)(R9*2), Z15
-	VFMADD231PS  Z8, Z15, Z6
-	VBROADCASTSS (AX)(R11*1), Z16
-	VFMADD231PS  Z8, Z16, Z7
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000020, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z8
-	VMULPS       Z8, Z0, Z0
-	VMULPS       Z8, Z1, Z1
-	VMULPS       Z8, Z2, Z2
-	VMULPS       Z8, Z3, Z3
-	VMULPS       Z8, Z4, Z4
-	VMULPS       Z8, Z5, Z5
-	VMULPS       Z8, Z6, Z6
-	VMULPS       Z8, Z7, Z7
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z8
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z8, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z8, K1, Z7
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z8
-	VADDPS    Z8, Z0, Z0
-	VADDPS    Z8, Z1, Z1
-	VADDPS    Z8, Z2, Z2
-	VADDPS    Z8, Z3, Z3
-	VADDPS    Z8, Z4, Z4
-	VADDPS    Z8, Z5, Z5
-	VADDPS    Z8, Z6, Z6
-	VADDPS    Z8, Z7, Z7
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z8
-	VADDPS       Z8, Z0, Z0
-	VBROADCASTSS 4(CX), Z8
-	VADDPS       Z8, Z1, Z1
-	VBROADCASTSS 8(CX), Z8
-	VADDPS       Z8, Z2, Z2
-	VBROADCASTSS 12(CX), Z8
-	VADDPS       Z8, Z3, Z3
-	VBROADCASTSS 16(CX), Z8
-	VADDPS       Z8, Z4, Z4
-	VBROADCASTSS 20(CX), Z8
-	VADDPS       Z8, Z5, Z5
-	VBROADCASTSS 24(CX), Z8
-	VADDPS       Z8, Z6, Z6
-	VBROADCASTSS 28(CX), Z8
-	VADDPS       Z8, Z7, Z7
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X8, X8, X8
-	VMAXPS Z0, Z8, Z0
-	VMAXPS Z1, Z8, Z1
-	VMAXPS Z2, Z8, Z2
-	VMAXPS Z3, Z8, Z3
-	VMAXPS Z4, Z8, Z4
-	VMAXPS Z5, Z8, Z5
-	VMAXPS Z6, Z8, Z6
-	VMAXPS Z7, Z8, Z7
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm9AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm9x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm9AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm9x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -2693,62 +4807,65 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z18
 	VMOVUPS.Z    64(CX), K1, Z19
 	VBROADCASTSS (AX), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
-	VBROADCASTSS (AX)(R8*1), Z21
+	VBROADCASTSS (AX)(R9*1), Z21
 	VFMADD231PS  Z18, Z21, Z2
 	VFMADD231PS  Z19, Z21, Z3
-	VBROADCASTSS (AX)(R8*2), Z22
+	VBROADCASTSS (AX)(R9*2), Z22
 	VFMADD231PS  Z18, Z22, Z4
 	VFMADD231PS  Z19, Z22, Z5
-	VBROADCASTSS (AX)(R9*1), Z23
+	VBROADCASTSS (AX)(R10*1), Z23
 	VFMADD231PS  Z18, Z23, Z6
 	VFMADD231PS  Z19, Z23, Z7
-	VBROADCASTSS (AX)(R8*4), Z24
+	VBROADCASTSS (AX)(R9*4), Z24
 	VFMADD231PS  Z18, Z24, Z8
 	VFMADD231PS  Z19, Z24, Z9
-	VBROADCASTSS (AX)(R10*1), Z25
+	VBROADCASTSS (AX)(R11*1), Z25
 	VFMADD231PS  Z18, Z25, Z10
 	VFMADD231PS  Z19, Z25, Z11
-	VBROADCASTSS (AX)(R9*2), Z26
+	VBROADCASTSS (AX)(R10*2), Z26
 	VFMADD231PS  Z18, Z26, Z12
 	VFMADD231PS  Z19, Z26, Z13
-	VBROADCASTSS (AX)(R11*1), Z27
+	VBROADCASTSS (AX)(R12*1), Z27
 	VFMADD231PS  Z18, Z27, Z14
 	VFMADD231PS  Z19, Z27, Z15
-	VBROADCASTSS (AX)(R8*8), Z28
+	VBROADCASTSS (AX)(R9*8), Z28
 	VFMADD231PS  Z18, Z28, Z16
 	VFMADD231PS  Z19, Z28, Z17
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000024, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000024, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z18
 	VMULPS       Z18, Z0, Z0
 	VMULPS       Z18, Z1, Z1
@@ -2769,12 +4886,12 @@ twoMaskedSummed:
 	VMULPS       Z18, Z16, Z16
 	VMULPS       Z18, Z17, Z17
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z18
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z18, Z0
@@ -2805,10 +4922,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z18, K1, Z17
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z18
 	VMOVUPS.Z 64(CX), K1, Z19
 	VADDPS    Z18, Z0, Z0
@@ -2830,10 +4947,10 @@ twoMaskedOverwrite:
 	VADDPS    Z18, Z16, Z16
 	VADDPS    Z19, Z17, Z17
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z18
 	VADDPS       Z18, Z0, Z0
 	VADDPS       Z18, Z1, Z1
@@ -2864,9 +4981,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000024, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VPXORD Z18, Z18, Z18
 	VMAXPS Z0, Z18, Z0
 	VMAXPS Z1, Z18, Z1
@@ -2887,7 +5004,7 @@ twoMaskedRowBiased:
 	VMAXPS Z16, Z18, Z16
 	VMAXPS Z17, Z18, Z17
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -2921,226 +5038,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z9
-	VBROADCASTSS (AX), Z10
-	VFMADD231PS  Z9, Z10, Z0
-	VBROADCASTSS (AX)(R8*1), Z11
-	VFMADD231PS  Z9, Z11, Z1
-	VBROADCASTSS (AX)(R8*2), Z12
-	VFMADD231PS  Z9, Z12, Z2
-	VBROADCASTSS (AX)(R9*1), Z13
-	VFMADD231PS  Z9, Z13, Z3
-	VBROADCASTSS (AX)(R8*4), Z14
-	VFMADD231PS  Z9, Z14, Z4
-	VBROADCASTSS (AX)(R10*1), Z15
-	VFMADD231PS  Z9, Z15, Z5
-	VBROADCASTSS (AX)(R9*2), Z16
-	VFMADD231PS  Z9, Z16, Z6
-	VBROADCASTSS (AX)(R11*1), Z17
-	VFMADD231PS  Z9, Z17, Z7
-	VBROADCASTSS (AX)(R8*8), Z18
-	VFMADD231PS  Z9, Z18, Z8
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000024, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z9
-	VMULPS       Z9, Z0, Z0
-	VMULPS       Z9, Z1, Z1
-	VMULPS       Z9, Z2, Z2
-	VMULPS       Z9, Z3, Z3
-	VMULPS       Z9, Z4, Z4
-	VMULPS       Z9, Z5, Z5
-	VMULPS       Z9, Z6, Z6
-	VMULPS       Z9, Z7, Z7
-	VMULPS       Z9, Z8, Z8
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z9
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z9, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z9, K1, Z8
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z9
-	VADDPS    Z9, Z0, Z0
-	VADDPS    Z9, Z1, Z1
-	VADDPS    Z9, Z2, Z2
-	VADDPS    Z9, Z3, Z3
-	VADDPS    Z9, Z4, Z4
-	VADDPS    Z9, Z5, Z5
-	VADDPS    Z9, Z6, Z6
-	VADDPS    Z9, Z7, Z7
-	VADDPS    Z9, Z8, Z8
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z9
-	VADDPS       Z9, Z0, Z0
-	VBROADCASTSS 4(CX), Z9
-	VADDPS       Z9, Z1, Z1
-	VBROADCASTSS 8(CX), Z9
-	VADDPS       Z9, Z2, Z2
-	VBROADCASTSS 12(CX), Z9
-	VADDPS       Z9, Z3, Z3
-	VBROADCASTSS 16(CX), Z9
-	VADDPS       Z9, Z4, Z4
-	VBROADCASTSS 20(CX), Z9
-	VADDPS       Z9, Z5, Z5
-	VBROADCASTSS 24(CX), Z9
-	VADDPS       Z9, Z6, Z6
-	VBROADCASTSS 28(CX), Z9
-	VADDPS       Z9, Z7, Z7
-	VBROADCASTSS 32(CX), Z9
-	VADDPS       Z9, Z8, Z8
-	ADDQ         $0x00000024, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X9, X9, X9
-	VMAXPS Z0, Z9, Z0
-	VMAXPS Z1, Z9, Z1
-	VMAXPS Z2, Z9, Z2
-	VMAXPS Z3, Z9, Z3
-	VMAXPS Z4, Z9, Z4
-	VMAXPS Z5, Z9, Z5
-	VMAXPS Z6, Z9, Z6
-	VMAXPS Z7, Z9, Z7
-	VMAXPS Z8, Z9, Z8
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm10AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm10x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm10AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm10x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3197,66 +5108,69 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z20
 	VMOVUPS.Z    64(CX), K1, Z21
 	VBROADCASTSS (AX), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
-	VBROADCASTSS (AX)(R8*1), Z23
+	VBROADCASTSS (AX)(R9*1), Z23
 	VFMADD231PS  Z20, Z23, Z2
 	VFMADD231PS  Z21, Z23, Z3
-	VBROADCASTSS (AX)(R8*2), Z24
+	VBROADCASTSS (AX)(R9*2), Z24
 	VFMADD231PS  Z20, Z24, Z4
 	VFMADD231PS  Z21, Z24, Z5
-	VBROADCASTSS (AX)(R9*1), Z25
+	VBROADCASTSS (AX)(R10*1), Z25
 	VFMADD231PS  Z20, Z25, Z6
 	VFMADD231PS  Z21, Z25, Z7
-	VBROADCASTSS (AX)(R8*4), Z26
+	VBROADCASTSS (AX)(R9*4), Z26
 	VFMADD231PS  Z20, Z26, Z8
 	VFMADD231PS  Z21, Z26, Z9
-	VBROADCASTSS (AX)(R10*1), Z27
+	VBROADCASTSS (AX)(R11*1), Z27
 	VFMADD231PS  Z20, Z27, Z10
 	VFMADD231PS  Z21, Z27, Z11
-	VBROADCASTSS (AX)(R9*2), Z28
+	VBROADCASTSS (AX)(R10*2), Z28
 	VFMADD231PS  Z20, Z28, Z12
 	VFMADD231PS  Z21, Z28, Z13
-	VBROADCASTSS (AX)(R11*1), Z29
+	VBROADCASTSS (AX)(R12*1), Z29
 	VFMADD231PS  Z20, Z29, Z14
 	VFMADD231PS  Z21, Z29, Z15
-	VBROADCASTSS (AX)(R8*8), Z30
+	VBROADCASTSS (AX)(R9*8), Z30
 	VFMADD231PS  Z20, Z30, Z16
 	VFMADD231PS  Z21, Z30, Z17
-	VBROADCASTSS (AX)(R12*1), Z31
+	VBROADCASTSS (AX)(R13*1), Z31
 	VFMADD231PS  Z20, Z31, Z18
 	VFMADD231PS  Z21, Z31, Z19
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z20
 	VMULPS       Z20, Z0, Z0
 	VMULPS       Z20, Z1, Z1
@@ -3279,12 +5193,12 @@ twoMaskedSummed:
 	VMULPS       Z20, Z18, Z18
 	VMULPS       Z20, Z19, Z19
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z20
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z20, Z0
@@ -3318,10 +5232,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z20, K1, Z19
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z20
 	VMOVUPS.Z 64(CX), K1, Z21
 	VADDPS    Z20, Z0, Z0
@@ -3345,10 +5259,10 @@ twoMaskedOverwrite:
 	VADDPS    Z20, Z18, Z18
 	VADDPS    Z21, Z19, Z19
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z20
 	VADDPS       Z20, Z0, Z0
 	VADDPS       Z20, Z1, Z1
@@ -3382,9 +5296,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000028, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VPXORD Z20, Z20, Z20
 	VMAXPS Z0, Z20, Z0
 	VMAXPS Z1, Z20, Z1
@@ -3407,7 +5321,7 @@ twoMaskedRowBiased:
 	VMAXPS Z18, Z20, Z18
 	VMAXPS Z19, Z20, Z19
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -3444,241 +5358,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z10
-	VBROADCASTSS (AX), Z11
-	VFMADD231PS  Z10, Z11, Z0
-	VBROADCASTSS (AX)(R8*1), Z12
-	VFMADD231PS  Z10, Z12, Z1
-	VBROADCASTSS (AX)(R8*2), Z13
-	VFMADD231PS  Z10, Z13, Z2
-	VBROADCASTSS (AX)(R9*1), Z14
-	VFMADD231PS  Z10, Z14, Z3
-	VBROADCASTSS (AX)(R8*4), Z15
-	VFMADD231PS  Z10, Z15, Z4
-	VBROADCASTSS (AX)(R10*1), Z16
-	VFMADD231PS  Z10, Z16, Z5
-	VBROADCASTSS (AX)(R9*2), Z17
-	VFMADD231PS  Z10, Z17, Z6
-	VBROADCASTSS (AX)(R11*1), Z18
-	VFMADD231PS  Z10, Z18, Z7
-	VBROADCASTSS (AX)(R8*8), Z19
-	VFMADD231PS  Z10, Z19, Z8
-	VBROADCASTSS (AX)(R12*1), Z20
-	VFMADD231PS  Z10, Z20, Z9
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000028, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z10
-	VMULPS       Z10, Z0, Z0
-	VMULPS       Z10, Z1, Z1
-	VMULPS       Z10, Z2, Z2
-	VMULPS       Z10, Z3, Z3
-	VMULPS       Z10, Z4, Z4
-	VMULPS       Z10, Z5, Z5
-	VMULPS       Z10, Z6, Z6
-	VMULPS       Z10, Z7, Z7
-	VMULPS       Z10, Z8, Z8
-	VMULPS       Z10, Z9, Z9
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z10
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z10, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z10, K1, Z9
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z10
-	VADDPS    Z10, Z0, Z0
-	VADDPS    Z10, Z1, Z1
-	VADDPS    Z10, Z2, Z2
-	VADDPS    Z10, Z3, Z3
-	VADDPS    Z10, Z4, Z4
-	VADDPS    Z10, Z5, Z5
-	VADDPS    Z10, Z6, Z6
-	VADDPS    Z10, Z7, Z7
-	VADDPS    Z10, Z8, Z8
-	VADDPS    Z10, Z9, Z9
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z10
-	VADDPS       Z10, Z0, Z0
-	VBROADCASTSS 4(CX), Z10
-	VADDPS       Z10, Z1, Z1
-	VBROADCASTSS 8(CX), Z10
-	VADDPS       Z10, Z2, Z2
-	VBROADCASTSS 12(CX), Z10
-	VADDPS       Z10, Z3, Z3
-	VBROADCASTSS 16(CX), Z10
-	VADDPS       Z10, Z4, Z4
-	VBROADCASTSS 20(CX), Z10
-	VADDPS       Z10, Z5, Z5
-	VBROADCASTSS 24(CX), Z10
-	VADDPS       Z10, Z6, Z6
-	VBROADCASTSS 28(CX), Z10
-	VADDPS       Z10, Z7, Z7
-	VBROADCASTSS 32(CX), Z10
-	VADDPS       Z10, Z8, Z8
-	VBROADCASTSS 36(CX), Z10
-	VADDPS       Z10, Z9, Z9
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X10, X10, X10
-	VMAXPS Z0, Z10, Z0
-	VMAXPS Z1, Z10, Z1
-	VMAXPS Z2, Z10, Z2
-	VMAXPS Z3, Z10, Z3
-	VMAXPS Z4, Z10, Z4
-	VMAXPS Z5, Z10, Z5
-	VMAXPS Z6, Z10, Z6
-	VMAXPS Z7, Z10, Z7
-	VMAXPS Z8, Z10, Z8
-	VMAXPS Z9, Z10, Z9
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm11AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm11x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm11AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm11x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -3740,69 +5433,72 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z22
 	VMOVUPS.Z    64(CX), K1, Z23
 	VBROADCASTSS (AX), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
-	VBROADCASTSS (AX)(R8*1), Z25
+	VBROADCASTSS (AX)(R9*1), Z25
 	VFMADD231PS  Z22, Z25, Z2
 	VFMADD231PS  Z23, Z25, Z3
-	VBROADCASTSS (AX)(R8*2), Z26
+	VBROADCASTSS (AX)(R9*2), Z26
 	VFMADD231PS  Z22, Z26, Z4
 	VFMADD231PS  Z23, Z26, Z5
-	VBROADCASTSS (AX)(R9*1), Z27
+	VBROADCASTSS (AX)(R10*1), Z27
 	VFMADD231PS  Z22, Z27, Z6
 	VFMADD231PS  Z23, Z27, Z7
-	VBROADCASTSS (AX)(R8*4), Z28
+	VBROADCASTSS (AX)(R9*4), Z28
 	VFMADD231PS  Z22, Z28, Z8
 	VFMADD231PS  Z23, Z28, Z9
-	VBROADCASTSS (AX)(R10*1), Z29
+	VBROADCASTSS (AX)(R11*1), Z29
 	VFMADD231PS  Z22, Z29, Z10
 	VFMADD231PS  Z23, Z29, Z11
-	VBROADCASTSS (AX)(R9*2), Z30
+	VBROADCASTSS (AX)(R10*2), Z30
 	VFMADD231PS  Z22, Z30, Z12
 	VFMADD231PS  Z23, Z30, Z13
-	VBROADCASTSS (AX)(R11*1), Z31
+	VBROADCASTSS (AX)(R12*1), Z31
 	VFMADD231PS  Z22, Z31, Z14
 	VFMADD231PS  Z23, Z31, Z15
-	VBROADCASTSS (AX)(R8*8), Z24
+	VBROADCASTSS (AX)(R9*8), Z24
 	VFMADD231PS  Z22, Z24, Z16
 	VFMADD231PS  Z23, Z24, Z17
-	VBROADCASTSS (AX)(R12*1), Z25
+	VBROADCASTSS (AX)(R13*1), Z25
 	VFMADD231PS  Z22, Z25, Z18
 	VFMADD231PS  Z23, Z25, Z19
-	VBROADCASTSS (AX)(R10*2), Z26
+	VBROADCASTSS (AX)(R11*2), Z26
 	VFMADD231PS  Z22, Z26, Z20
 	VFMADD231PS  Z23, Z26, Z21
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000002c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000002c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z22
 	VMULPS       Z22, Z0, Z0
 	VMULPS       Z22, Z1, Z1
@@ -3827,12 +5523,12 @@ twoMaskedSummed:
 	VMULPS       Z22, Z20, Z20
 	VMULPS       Z22, Z21, Z21
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z22
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z22, Z0
@@ -3869,10 +5565,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z22, K1, Z21
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z22
 	VMOVUPS.Z 64(CX), K1, Z23
 	VADDPS    Z22, Z0, Z0
@@ -3898,10 +5594,10 @@ twoMaskedOverwrite:
 	VADDPS    Z22, Z20, Z20
 	VADDPS    Z23, Z21, Z21
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z22
 	VADDPS       Z22, Z0, Z0
 	VADDPS       Z22, Z1, Z1
@@ -3938,9 +5634,9 @@ twoMaskedBiased:
 	ADDQ         $0x0000002c, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VPXORD Z22, Z22, Z22
 	VMAXPS Z0, Z22, Z0
 	VMAXPS Z1, Z22, Z1
@@ -3965,7 +5661,7 @@ twoMaskedRowBiased:
 	VMAXPS Z20, Z22, Z20
 	VMAXPS Z21, Z22, Z21
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -4005,255 +5701,20 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	VXORPS     X10, X10, X10
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z11
-	VBROADCASTSS (AX), Z12
-	VFMADD231PS  Z11, Z12, Z0
-	VBROADCASTSS (AX)(R8*1), Z13
-	VFMADD231PS  Z11, Z13, Z1
-	VBROADCASTSS (AX)(R8*2), Z14
-	VFMADD231PS  Z11, Z14, Z2
-	VBROADCASTSS (AX)(R9*1), Z15
-	VFMADD231PS  Z11, Z15, Z3
-	VBROADCASTSS (AX)(R8*4), Z16
-	VFMADD231PS  Z11, Z16, Z4
-	VBROADCASTSS (AX)(R10*1), Z17
-	VFMADD231PS  Z11, Z17, Z5
-	VBROADCASTSS (AX)(R9*2), Z18
-	VFMADD231PS  Z11, Z18, Z6
-	VBROADCASTSS (AX)(R11*1), Z19
-	VFMADD231PS  Z11, Z19, Z7
-	VBROADCASTSS (AX)(R8*8), Z20
-	VFMADD231PS  Z11, Z20, Z8
-	VBROADCASTSS (AX)(R12*1), Z21
-	VFMADD231PS  Z11, Z21, Z9
-	VBROADCASTSS (AX)(R10*2), Z22
-	VFMADD231PS  Z11, Z22, Z10
-	PREFETCHT0   (BX)
-	ADDQ         $0x0000002c, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z11
-	VMULPS       Z11, Z0, Z0
-	VMULPS       Z11, Z1, Z1
-	VMULPS       Z11, Z2, Z2
-	VMULPS       Z11, Z3, Z3
-	VMULPS       Z11, Z4, Z4
-	VMULPS       Z11, Z5, Z5
-	VMULPS       Z11, Z6, Z6
-	VMULPS       Z11, Z7, Z7
-	VMULPS       Z11, Z8, Z8
-	VMULPS       Z11, Z9, Z9
-	VMULPS       Z11, Z10, Z10
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z11
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z11, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z9
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z11, K1, Z10
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z11
-	VADDPS    Z11, Z0, Z0
-	VADDPS    Z11, Z1, Z1
-	VADDPS    Z11, Z2, Z2
-	VADDPS    Z11, Z3, Z3
-	VADDPS    Z11, Z4, Z4
-	VADDPS    Z11, Z5, Z5
-	VADDPS    Z11, Z6, Z6
-	VADDPS    Z11, Z7, Z7
-	VADDPS    Z11, Z8, Z8
-	VADDPS    Z11, Z9, Z9
-	VADDPS    Z11, Z10, Z10
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z11
-	VADDPS       Z11, Z0, Z0
-	VBROADCASTSS 4(CX), Z11
-	VADDPS       Z11, Z1, Z1
-	VBROADCASTSS 8(CX), Z11
-	VADDPS       Z11, Z2, Z2
-	VBROADCASTSS 12(CX), Z11
-	VADDPS       Z11, Z3, Z3
-	VBROADCASTSS 16(CX), Z11
-	VADDPS       Z11, Z4, Z4
-	VBROADCASTSS 20(CX), Z11
-	VADDPS       Z11, Z5, Z5
-	VBROADCASTSS 24(CX), Z11
-	VADDPS       Z11, Z6, Z6
-	VBROADCASTSS 28(CX), Z11
-	VADDPS       Z11, Z7, Z7
-	VBROADCASTSS 32(CX), Z11
-	VADDPS       Z11, Z8, Z8
-	VBROADCASTSS 36(CX), Z11
-	VADDPS       Z11, Z9, Z9
-	VBROADCASTSS 40(CX), Z11
-	VADDPS       Z11, Z10, Z10
-	ADDQ         $0x0000002c, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X11, X11, X11
-	VMAXPS Z0, Z11, Z0
-	VMAXPS Z1, Z11, Z1
-	VMAXPS Z2, Z11, Z2
-	VMAXPS Z3, Z11, Z3
-	VMAXPS Z4, Z11, Z4
-	VMAXPS Z5, Z11, Z5
-	VMAXPS Z6, Z11, Z6
-	VMAXPS Z7, Z11, Z7
-	VMAXPS Z8, Z11, Z8
-	VMAXPS Z9, Z11, Z9
-	VMAXPS Z10, Z11, Z10
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
-	VZEROUPPER
-	RET
-
-// func sgemm12AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemm12x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·sgemm12AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemm12x32AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
-	CMPQ  AX, $0x00000010
-	JLE   one
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
 	KMOVW CX, K1
 
-twoMasked:
+columns32:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -4320,73 +5781,76 @@ twoMasked:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	LEAQ       (R12)(R8*2), R13
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	LEAQ       (R12)(R9*2), R13
+	LEAQ       (R13)(R9*2), R14
 	TESTQ      DX, DX
-	JZ         twoMaskedSummed
+	JZ         columns32Summed
 
-twoMaskedK:
+columns32K:
 	VMOVUPS      (CX), Z24
 	VMOVUPS.Z    64(CX), K1, Z25
 	VBROADCASTSS (AX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
-	VBROADCASTSS (AX)(R8*1), Z27
+	VBROADCASTSS (AX)(R9*1), Z27
 	VFMADD231PS  Z24, Z27, Z2
 	VFMADD231PS  Z25, Z27, Z3
-	VBROADCASTSS (AX)(R8*2), Z28
+	VBROADCASTSS (AX)(R9*2), Z28
 	VFMADD231PS  Z24, Z28, Z4
 	VFMADD231PS  Z25, Z28, Z5
-	VBROADCASTSS (AX)(R9*1), Z29
+	VBROADCASTSS (AX)(R10*1), Z29
 	VFMADD231PS  Z24, Z29, Z6
 	VFMADD231PS  Z25, Z29, Z7
-	VBROADCASTSS (AX)(R8*4), Z30
+	VBROADCASTSS (AX)(R9*4), Z30
 	VFMADD231PS  Z24, Z30, Z8
 	VFMADD231PS  Z25, Z30, Z9
-	VBROADCASTSS (AX)(R10*1), Z31
+	VBROADCASTSS (AX)(R11*1), Z31
 	VFMADD231PS  Z24, Z31, Z10
 	VFMADD231PS  Z25, Z31, Z11
-	VBROADCASTSS (AX)(R9*2), Z26
+	VBROADCASTSS (AX)(R10*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
-	VBROADCASTSS (AX)(R11*1), Z27
+	VBROADCASTSS (AX)(R12*1), Z27
 	VFMADD231PS  Z24, Z27, Z14
 	VFMADD231PS  Z25, Z27, Z15
-	VBROADCASTSS (AX)(R8*8), Z28
+	VBROADCASTSS (AX)(R9*8), Z28
 	VFMADD231PS  Z24, Z28, Z16
 	VFMADD231PS  Z25, Z28, Z17
-	VBROADCASTSS (AX)(R12*1), Z29
+	VBROADCASTSS (AX)(R13*1), Z29
 	VFMADD231PS  Z24, Z29, Z18
 	VFMADD231PS  Z25, Z29, Z19
-	VBROADCASTSS (AX)(R10*2), Z30
+	VBROADCASTSS (AX)(R11*2), Z30
 	VFMADD231PS  Z24, Z30, Z20
 	VFMADD231PS  Z25, Z30, Z21
-	VBROADCASTSS (AX)(R13*1), Z31
+	VBROADCASTSS (AX)(R14*1), Z31
 	VFMADD231PS  Z24, Z31, Z22
 	VFMADD231PS  Z25, Z31, Z23
-	PREFETCHT0   (CX)(DI*8)
-	PREFETCHT0   64(CX)(DI*8)
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
 	DECQ         DX
-	JNZ          twoMaskedK
+	JNZ          columns32K
 
-twoMaskedSummed:
+columns32Summed:
 	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          twoMaskedScaled
+	JEQ          columns32Scaled
 	VBROADCASTSS alpha+88(FP), Z24
 	VMULPS       Z24, Z0, Z0
 	VMULPS       Z24, Z1, Z1
@@ -4413,12 +5877,12 @@ twoMaskedSummed:
 	VMULPS       Z24, Z22, Z22
 	VMULPS       Z24, Z23, Z23
 
-twoMaskedScaled:
+columns32Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
 	MOVL         beta+92(FP), CX
 	SHLL         $0x01, CX
-	JZ           twoMaskedOverwrite
+	JZ           columns32Overwrite
 	VBROADCASTSS beta+92(FP), Z24
 	MOVQ         c+72(FP), CX
 	VFMADD231PS  (CX), Z24, Z0
@@ -4458,10 +5922,10 @@ twoMaskedScaled:
 	VFMADD231PS  64(CX), Z24, K1, Z23
 	ADDQ         AX, CX
 
-twoMaskedOverwrite:
+columns32Overwrite:
 	MOVQ      bias+96(FP), CX
 	TESTQ     CX, CX
-	JZ        twoMaskedBiased
+	JZ        columns32Biased
 	VMOVUPS   (CX), Z24
 	VMOVUPS.Z 64(CX), K1, Z25
 	VADDPS    Z24, Z0, Z0
@@ -4489,10 +5953,10 @@ twoMaskedOverwrite:
 	VADDPS    Z24, Z22, Z22
 	VADDPS    Z25, Z23, Z23
 
-twoMaskedBiased:
+columns32Biased:
 	MOVQ         rowBias+104(FP), CX
 	TESTQ        CX, CX
-	JZ           twoMaskedRowBiased
+	JZ           columns32RowBiased
 	VBROADCASTSS (CX), Z24
 	VADDPS       Z24, Z0, Z0
 	VADDPS       Z24, Z1, Z1
@@ -4532,9 +5996,9 @@ twoMaskedBiased:
 	ADDQ         $0x00000030, CX
 	MOVQ         CX, rowBias+104(FP)
 
-twoMaskedRowBiased:
+columns32RowBiased:
 	CMPB   relu+112(FP), $0x00
-	JEQ    twoMaskedStore
+	JEQ    columns32Store
 	VPXORD Z24, Z24, Z24
 	VMAXPS Z0, Z24, Z0
 	VMAXPS Z1, Z24, Z1
@@ -4561,7 +6025,7 @@ twoMaskedRowBiased:
 	VMAXPS Z22, Z24, Z22
 	VMAXPS Z23, Z24, Z23
 
-twoMaskedStore:
+columns32Store:
 	MOVQ    c+72(FP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
@@ -4604,255 +6068,7 @@ twoMaskedStore:
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
-	JNZ     twoMasked
-	VZEROUPPER
-	RET
-
-one:
-	MOVQ  $-1, CX
-	BZHIQ AX, CX, CX
-	KMOVW CX, K1
-
-oneMasked:
-	VXORPS     X0, X0, X0
-	VXORPS     X1, X1, X1
-	VXORPS     X2, X2, X2
-	VXORPS     X3, X3, X3
-	VXORPS     X4, X4, X4
-	VXORPS     X5, X5, X5
-	VXORPS     X6, X6, X6
-	VXORPS     X7, X7, X7
-	VXORPS     X8, X8, X8
-	VXORPS     X9, X9, X9
-	VXORPS     X10, X10, X10
-	VXORPS     X11, X11, X11
-	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
-	MOVQ       aCol+40(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       bRow+64(FP), DI
-	SHLQ       $0x02, DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	LEAQ       (R12)(R8*2), R13
-	TESTQ      DX, DX
-	JZ         oneMaskedSummed
-
-oneMaskedK:
-	VMOVUPS.Z    (CX), K1, Z12
-	VBROADCASTSS (AX), Z13
-	VFMADD231PS  Z12, Z13, Z0
-	VBROADCASTSS (AX)(R8*1), Z14
-	VFMADD231PS  Z12, Z14, Z1
-	VBROADCASTSS (AX)(R8*2), Z15
-	VFMADD231PS  Z12, Z15, Z2
-	VBROADCASTSS (AX)(R9*1), Z16
-	VFMADD231PS  Z12, Z16, Z3
-	VBROADCASTSS (AX)(R8*4), Z17
-	VFMADD231PS  Z12, Z17, Z4
-	VBROADCASTSS (AX)(R10*1), Z18
-	VFMADD231PS  Z12, Z18, Z5
-	VBROADCASTSS (AX)(R9*2), Z19
-	VFMADD231PS  Z12, Z19, Z6
-	VBROADCASTSS (AX)(R11*1), Z20
-	VFMADD231PS  Z12, Z20, Z7
-	VBROADCASTSS (AX)(R8*8), Z21
-	VFMADD231PS  Z12, Z21, Z8
-	VBROADCASTSS (AX)(R12*1), Z22
-	VFMADD231PS  Z12, Z22, Z9
-	VBROADCASTSS (AX)(R10*2), Z23
-	VFMADD231PS  Z12, Z23, Z10
-	VBROADCASTSS (AX)(R13*1), Z24
-	VFMADD231PS  Z12, Z24, Z11
-	PREFETCHT0   (BX)
-	ADDQ         $0x00000030, BX
-	ADDQ         SI, AX
-	ADDQ         DI, CX
-	DECQ         DX
-	JNZ          oneMaskedK
-
-oneMaskedSummed:
-	CMPL         alpha+88(FP), $0x3f800000
-	JEQ          oneMaskedScaled
-	VBROADCASTSS alpha+88(FP), Z12
-	VMULPS       Z12, Z0, Z0
-	VMULPS       Z12, Z1, Z1
-	VMULPS       Z12, Z2, Z2
-	VMULPS       Z12, Z3, Z3
-	VMULPS       Z12, Z4, Z4
-	VMULPS       Z12, Z5, Z5
-	VMULPS       Z12, Z6, Z6
-	VMULPS       Z12, Z7, Z7
-	VMULPS       Z12, Z8, Z8
-	VMULPS       Z12, Z9, Z9
-	VMULPS       Z12, Z10, Z10
-	VMULPS       Z12, Z11, Z11
-
-oneMaskedScaled:
-	MOVQ         cRow+80(FP), AX
-	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
-	JZ           oneMaskedOverwrite
-	VBROADCASTSS beta+92(FP), Z12
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Z12, K1, Z0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z8
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z9
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z10
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Z12, K1, Z11
-	ADDQ         AX, CX
-
-oneMaskedOverwrite:
-	MOVQ      bias+96(FP), CX
-	TESTQ     CX, CX
-	JZ        oneMaskedBiased
-	VMOVUPS.Z (CX), K1, Z12
-	VADDPS    Z12, Z0, Z0
-	VADDPS    Z12, Z1, Z1
-	VADDPS    Z12, Z2, Z2
-	VADDPS    Z12, Z3, Z3
-	VADDPS    Z12, Z4, Z4
-	VADDPS    Z12, Z5, Z5
-	VADDPS    Z12, Z6, Z6
-	VADDPS    Z12, Z7, Z7
-	VADDPS    Z12, Z8, Z8
-	VADDPS    Z12, Z9, Z9
-	VADDPS    Z12, Z10, Z10
-	VADDPS    Z12, Z11, Z11
-
-oneMaskedBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
-	JZ           oneMaskedRowBiased
-	VBROADCASTSS (CX), Z12
-	VADDPS       Z12, Z0, Z0
-	VBROADCASTSS 4(CX), Z12
-	VADDPS       Z12, Z1, Z1
-	VBROADCASTSS 8(CX), Z12
-	VADDPS       Z12, Z2, Z2
-	VBROADCASTSS 12(CX), Z12
-	VADDPS       Z12, Z3, Z3
-	VBROADCASTSS 16(CX), Z12
-	VADDPS       Z12, Z4, Z4
-	VBROADCASTSS 20(CX), Z12
-	VADDPS       Z12, Z5, Z5
-	VBROADCASTSS 24(CX), Z12
-	VADDPS       Z12, Z6, Z6
-	VBROADCASTSS 28(CX), Z12
-	VADDPS       Z12, Z7, Z7
-	VBROADCASTSS 32(CX), Z12
-	VADDPS       Z12, Z8, Z8
-	VBROADCASTSS 36(CX), Z12
-	VADDPS       Z12, Z9, Z9
-	VBROADCASTSS 40(CX), Z12
-	VADDPS       Z12, Z10, Z10
-	VBROADCASTSS 44(CX), Z12
-	VADDPS       Z12, Z11, Z11
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+104(FP)
-
-oneMaskedRowBiased:
-	CMPB   relu+112(FP), $0x00
-	JEQ    oneMaskedStore
-	VXORPS X12, X12, X12
-	VMAXPS Z0, Z12, Z0
-	VMAXPS Z1, Z12, Z1
-	VMAXPS Z2, Z12, Z2
-	VMAXPS Z3, Z12, Z3
-	VMAXPS Z4, Z12, Z4
-	VMAXPS Z5, Z12, Z5
-	VMAXPS Z6, Z12, Z6
-	VMAXPS Z7, Z12, Z7
-	VMAXPS Z8, Z12, Z8
-	VMAXPS Z9, Z12, Z9
-	VMAXPS Z10, Z12, Z10
-	VMAXPS Z11, Z12, Z11
-
-oneMaskedStore:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
-	MOVQ    aTile+48(FP), AX
-	SHLQ    $0x02, AX
-	ADDQ    AX, a+24(FP)
-	DECQ    tiles+0(FP)
-	JNZ     oneMasked
+	JNZ     columns32
 	VZEROUPPER
 	RET
 
@@ -4899,12 +6115,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -4926,6 +6144,23 @@ tileK:
 	VFMADD231PS  832(CX), Z16, Z13
 	VFMADD231PS  896(CX), Z16, Z14
 	VFMADD231PS  960(CX), Z16, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	PREFETCHT0   512(DI)
+	PREFETCHT0   576(DI)
+	PREFETCHT0   640(DI)
+	PREFETCHT0   704(DI)
+	PREFETCHT0   768(DI)
+	PREFETCHT0   832(DI)
+	PREFETCHT0   896(DI)
+	PREFETCHT0   960(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5115,12 +6350,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5134,6 +6371,15 @@ tileK:
 	VFMADD231PS  320(CX), Z8, Z5
 	VFMADD231PS  384(CX), Z8, Z6
 	VFMADD231PS  448(CX), Z8, Z7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5259,12 +6505,14 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5274,6 +6522,11 @@ tileK:
 	VFMADD231PS  64(CX), Z4, Z1
 	VFMADD231PS  128(CX), Z4, Z2
 	VFMADD231PS  192(CX), Z4, Z3
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5396,20 +6649,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Z16
-	VBROADCASTSS (AX)(DI*1), Z17
+	VBROADCASTSS (AX)(R8*1), Z17
 	VMOVUPS      (CX), Z18
 	VFMADD231PS  Z18, Z16, Z0
 	VFMADD231PS  Z18, Z17, Z8
@@ -5434,6 +6689,15 @@ tileK:
 	VMOVUPS      448(CX), Z21
 	VFMADD231PS  Z21, Z16, Z7
 	VFMADD231PS  Z21, Z17, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5619,20 +6883,22 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Z8
-	VBROADCASTSS (AX)(DI*1), Z9
+	VBROADCASTSS (AX)(R8*1), Z9
 	VMOVUPS      (CX), Z10
 	VFMADD231PS  Z10, Z8, Z0
 	VFMADD231PS  Z10, Z9, Z4
@@ -5645,6 +6911,11 @@ tileK:
 	VMOVUPS      192(CX), Z13
 	VFMADD231PS  Z13, Z8, Z3
 	VFMADD231PS  Z13, Z9, Z7
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -5811,21 +7082,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Z24
-	VBROADCASTSS (AX)(DI*1), Z25
-	VBROADCASTSS (AX)(DI*2), Z26
+	VBROADCASTSS (AX)(R8*1), Z25
+	VBROADCASTSS (AX)(R8*2), Z26
 	VMOVUPS      (CX), Z27
 	VFMADD231PS  Z27, Z24, Z0
 	VFMADD231PS  Z27, Z25, Z8
@@ -5858,6 +7131,15 @@ tileK:
 	VFMADD231PS  Z30, Z24, Z7
 	VFMADD231PS  Z30, Z25, Z15
 	VFMADD231PS  Z30, Z26, Z23
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	PREFETCHT0   256(DI)
+	PREFETCHT0   320(DI)
+	PREFETCHT0   384(DI)
+	PREFETCHT0   448(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6103,21 +7385,23 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Z12
-	VBROADCASTSS (AX)(DI*1), Z13
-	VBROADCASTSS (AX)(DI*2), Z14
+	VBROADCASTSS (AX)(R8*1), Z13
+	VBROADCASTSS (AX)(R8*2), Z14
 	VMOVUPS      (CX), Z15
 	VFMADD231PS  Z15, Z12, Z0
 	VFMADD231PS  Z15, Z13, Z4
@@ -6134,6 +7418,11 @@ tileK:
 	VFMADD231PS  Z18, Z12, Z3
 	VFMADD231PS  Z18, Z13, Z7
 	VFMADD231PS  Z18, Z14, Z11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6312,23 +7601,25 @@ tile:
 	MOVQ       a+24(FP), AX
 	MOVQ       b+56(FP), CX
 	MOVQ       k+16(FP), DX
-	MOVQ       aTile+48(FP), BX
-	LEAQ       (AX)(BX*4), BX
 	MOVQ       aCol+40(FP), BX
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	MOVQ       aRow+32(FP), DI
-	SHLQ       $0x02, DI
-	LEAQ       (DI)(DI*2), R8
+	IMUL3Q     $0x00000008, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 	TESTQ      DX, DX
 	JZ         tileSummed
 
 tileK:
 	VBROADCASTSS (AX), Z16
-	VBROADCASTSS (AX)(DI*1), Z17
-	VBROADCASTSS (AX)(DI*2), Z18
-	VBROADCASTSS (AX)(R8*1), Z19
+	VBROADCASTSS (AX)(R8*1), Z17
+	VBROADCASTSS (AX)(R8*2), Z18
+	VBROADCASTSS (AX)(R9*1), Z19
 	VMOVUPS      (CX), Z20
 	VFMADD231PS  Z20, Z16, Z0
 	VFMADD231PS  Z20, Z17, Z4
@@ -6349,6 +7640,11 @@ tileK:
 	VFMADD231PS  Z23, Z17, Z7
 	VFMADD231PS  Z23, Z18, Z11
 	VFMADD231PS  Z23, Z19, Z15
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	PREFETCHT0   192(DI)
+	ADDQ         SI, DI
 	ADDQ         BX, AX
 	ADDQ         SI, CX
 	DECQ         DX
@@ -6508,22 +7804,1400 @@ tileStore:
 	VZEROUPPER
 	RET
 
-// func copyRows32AVX512(rows int, src *float32, srcRow int, dst *float32)
+// func dots32x1x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x1x4AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   yRow+40(FP), DX
+	SHLQ   $0x02, DX
+	LEAQ   (DX)(DX*2), BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (CX), Z4
+	VMOVUPS     (CX)(DX*1), Z5
+	VMOVUPS     (CX)(DX*2), Z6
+	VMOVUPS     (CX)(BX*1), Z7
+	VMOVUPS     (AX), Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, SI
+	CMPQ        SI, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	MOVQ        $-1, DI
+	BZHIQ       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (CX), K1, Z4
+	VMOVUPS.Z   (CX)(DX*1), K1, Z5
+	VMOVUPS.Z   (CX)(DX*2), K1, Z6
+	VMOVUPS.Z   (CX)(BX*1), K1, Z7
+	VMOVUPS.Z   (AX), K1, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X4
+	VMOVSS        beta+76(FP), X5
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VPERMILPS     $0x4e, X0, X6
+	VADDPS        X6, X0, X0
+	VPERMILPS     $0xb1, X0, X6
+	VADDPS        X6, X0, X0
+	VMULSS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPS        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VPERMILPS     $0x4e, X1, X6
+	VADDPS        X6, X1, X1
+	VPERMILPS     $0xb1, X1, X6
+	VADDPS        X6, X1, X1
+	VMULSS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0x4e, X2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0xb1, X2, X6
+	VADDPS        X6, X2, X2
+	VMULSS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPS        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPS        X6, X3, X3
+	VPERMILPS     $0x4e, X3, X6
+	VADDPS        X6, X3, X3
+	VPERMILPS     $0xb1, X3, X6
+	VADDPS        X6, X3, X3
+	VMULSS        X4, X3, X3
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X5, X0
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X5, X1
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X5, X2
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X5, X3
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x1x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x1x1AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	MOVQ   x+16(FP), AX
+	MOVQ   y+32(FP), CX
+	MOVQ   k+8(FP), DX
+	CMPQ   DX, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (CX), Z1
+	VMOVUPS     (AX), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	CMPQ        DX, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       DX, DX
+	JZ          summed
+	MOVQ        $-1, BX
+	BZHIQ       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (CX), K1, Z1
+	VMOVUPS.Z   (AX), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X1
+	VMOVSS        beta+76(FP), X2
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPS        Y3, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X3
+	VADDPS        X3, X0, X0
+	VPERMILPS     $0x4e, X0, X3
+	VADDPS        X3, X0, X0
+	VPERMILPS     $0xb1, X0, X3
+	VADDPS        X3, X0, X0
+	VMULSS        X1, X0, X0
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X2, X0
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x2x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x2x4AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x02, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   k+8(FP), DI
+	CMPQ   DI, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Z8
+	VMOVUPS     (DX)(BX*1), Z9
+	VMOVUPS     (DX)(BX*2), Z10
+	VMOVUPS     (DX)(SI*1), Z11
+	VMOVUPS     (AX), Z12
+	VFMADD231PS Z12, Z8, Z0
+	VFMADD231PS Z12, Z9, Z1
+	VFMADD231PS Z12, Z10, Z2
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS     (AX)(CX*1), Z12
+	VFMADD231PS Z12, Z8, Z4
+	VFMADD231PS Z12, Z9, Z5
+	VFMADD231PS Z12, Z10, Z6
+	VFMADD231PS Z12, Z11, Z7
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, DI
+	CMPQ        DI, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       DI, DI
+	JZ          summed
+	MOVQ        $-1, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX), K1, Z8
+	VMOVUPS.Z   (DX)(BX*1), K1, Z9
+	VMOVUPS.Z   (DX)(BX*2), K1, Z10
+	VMOVUPS.Z   (DX)(SI*1), K1, Z11
+	VMOVUPS.Z   (AX), K1, Z12
+	VFMADD231PS Z12, Z8, Z0
+	VFMADD231PS Z12, Z9, Z1
+	VFMADD231PS Z12, Z10, Z2
+	VFMADD231PS Z12, Z11, Z3
+	VMOVUPS.Z   (AX)(CX*1), K1, Z12
+	VFMADD231PS Z12, Z8, Z4
+	VFMADD231PS Z12, Z9, Z5
+	VFMADD231PS Z12, Z10, Z6
+	VFMADD231PS Z12, Z11, Z7
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X8
+	VMOVSS        beta+76(FP), X9
+	VEXTRACTF64X4 $0x01, Z0, Y10
+	VADDPS        Y10, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X10
+	VADDPS        X10, X0, X0
+	VPERMILPS     $0x4e, X0, X10
+	VADDPS        X10, X0, X0
+	VPERMILPS     $0xb1, X0, X10
+	VADDPS        X10, X0, X0
+	VMULSS        X8, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y10
+	VADDPS        Y10, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X10
+	VADDPS        X10, X1, X1
+	VPERMILPS     $0x4e, X1, X10
+	VADDPS        X10, X1, X1
+	VPERMILPS     $0xb1, X1, X10
+	VADDPS        X10, X1, X1
+	VMULSS        X8, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y10
+	VADDPS        Y10, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X10
+	VADDPS        X10, X2, X2
+	VPERMILPS     $0x4e, X2, X10
+	VADDPS        X10, X2, X2
+	VPERMILPS     $0xb1, X2, X10
+	VADDPS        X10, X2, X2
+	VMULSS        X8, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y10
+	VADDPS        Y10, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X10
+	VADDPS        X10, X3, X3
+	VPERMILPS     $0x4e, X3, X10
+	VADDPS        X10, X3, X3
+	VPERMILPS     $0xb1, X3, X10
+	VADDPS        X10, X3, X3
+	VMULSS        X8, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y10
+	VADDPS        Y10, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X10
+	VADDPS        X10, X4, X4
+	VPERMILPS     $0x4e, X4, X10
+	VADDPS        X10, X4, X4
+	VPERMILPS     $0xb1, X4, X10
+	VADDPS        X10, X4, X4
+	VMULSS        X8, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y10
+	VADDPS        Y10, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0x4e, X5, X10
+	VADDPS        X10, X5, X5
+	VPERMILPS     $0xb1, X5, X10
+	VADDPS        X10, X5, X5
+	VMULSS        X8, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y10
+	VADDPS        Y10, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0x4e, X6, X10
+	VADDPS        X10, X6, X6
+	VPERMILPS     $0xb1, X6, X10
+	VADDPS        X10, X6, X6
+	VMULSS        X8, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y10
+	VADDPS        Y10, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0x4e, X7, X10
+	VADDPS        X10, X7, X7
+	VPERMILPS     $0xb1, X7, X10
+	VADDPS        X10, X7, X7
+	VMULSS        X8, X7, X7
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X9, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X9, X4
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X9, X1
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X9, X5
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X9, X2
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X9, X6
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X9, X3
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X9, X7
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X5, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X6, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	VMOVSS X7, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x2x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x2x1AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (AX), Z3
+	VFMADD231PS Z3, Z2, Z0
+	VMOVUPS     (AX)(CX*1), Z3
+	VFMADD231PS Z3, Z2, Z1
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (AX), K1, Z3
+	VFMADD231PS Z3, Z2, Z0
+	VMOVUPS.Z   (AX)(CX*1), K1, Z3
+	VFMADD231PS Z3, Z2, Z1
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X2
+	VMOVSS        beta+76(FP), X3
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0x4e, X0, X4
+	VADDPS        X4, X0, X0
+	VPERMILPS     $0xb1, X0, X4
+	VADDPS        X4, X0, X0
+	VMULSS        X2, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VPERMILPS     $0x4e, X1, X4
+	VADDPS        X4, X1, X1
+	VPERMILPS     $0xb1, X1, X4
+	VADDPS        X4, X1, X1
+	VMULSS        X2, X1, X1
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X3, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X3, X1
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x3x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x3x4AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   yRow+40(FP), BX
+	SHLQ   $0x02, BX
+	LEAQ   (BX)(BX*2), SI
+	MOVQ   k+8(FP), DI
+	CMPQ   DI, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Z12
+	VMOVUPS     (DX)(BX*1), Z13
+	VMOVUPS     (DX)(BX*2), Z14
+	VMOVUPS     (DX)(SI*1), Z15
+	VMOVUPS     (AX), Z16
+	VFMADD231PS Z16, Z12, Z0
+	VFMADD231PS Z16, Z13, Z1
+	VFMADD231PS Z16, Z14, Z2
+	VFMADD231PS Z16, Z15, Z3
+	VMOVUPS     (AX)(CX*1), Z16
+	VFMADD231PS Z16, Z12, Z4
+	VFMADD231PS Z16, Z13, Z5
+	VFMADD231PS Z16, Z14, Z6
+	VFMADD231PS Z16, Z15, Z7
+	VMOVUPS     (AX)(CX*2), Z16
+	VFMADD231PS Z16, Z12, Z8
+	VFMADD231PS Z16, Z13, Z9
+	VFMADD231PS Z16, Z14, Z10
+	VFMADD231PS Z16, Z15, Z11
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, DI
+	CMPQ        DI, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       DI, DI
+	JZ          summed
+	MOVQ        $-1, R8
+	BZHIQ       DI, R8, R8
+	KMOVW       R8, K1
+	VMOVUPS.Z   (DX), K1, Z12
+	VMOVUPS.Z   (DX)(BX*1), K1, Z13
+	VMOVUPS.Z   (DX)(BX*2), K1, Z14
+	VMOVUPS.Z   (DX)(SI*1), K1, Z15
+	VMOVUPS.Z   (AX), K1, Z16
+	VFMADD231PS Z16, Z12, Z0
+	VFMADD231PS Z16, Z13, Z1
+	VFMADD231PS Z16, Z14, Z2
+	VFMADD231PS Z16, Z15, Z3
+	VMOVUPS.Z   (AX)(CX*1), K1, Z16
+	VFMADD231PS Z16, Z12, Z4
+	VFMADD231PS Z16, Z13, Z5
+	VFMADD231PS Z16, Z14, Z6
+	VFMADD231PS Z16, Z15, Z7
+	VMOVUPS.Z   (AX)(CX*2), K1, Z16
+	VFMADD231PS Z16, Z12, Z8
+	VFMADD231PS Z16, Z13, Z9
+	VFMADD231PS Z16, Z14, Z10
+	VFMADD231PS Z16, Z15, Z11
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X12
+	VMOVSS        beta+76(FP), X13
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPS        Y14, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X14
+	VADDPS        X14, X0, X0
+	VPERMILPS     $0x4e, X0, X14
+	VADDPS        X14, X0, X0
+	VPERMILPS     $0xb1, X0, X14
+	VADDPS        X14, X0, X0
+	VMULSS        X12, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y14
+	VADDPS        Y14, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X14
+	VADDPS        X14, X1, X1
+	VPERMILPS     $0x4e, X1, X14
+	VADDPS        X14, X1, X1
+	VPERMILPS     $0xb1, X1, X14
+	VADDPS        X14, X1, X1
+	VMULSS        X12, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y14
+	VADDPS        Y14, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X14
+	VADDPS        X14, X2, X2
+	VPERMILPS     $0x4e, X2, X14
+	VADDPS        X14, X2, X2
+	VPERMILPS     $0xb1, X2, X14
+	VADDPS        X14, X2, X2
+	VMULSS        X12, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y14
+	VADDPS        Y14, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X14
+	VADDPS        X14, X3, X3
+	VPERMILPS     $0x4e, X3, X14
+	VADDPS        X14, X3, X3
+	VPERMILPS     $0xb1, X3, X14
+	VADDPS        X14, X3, X3
+	VMULSS        X12, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPS        Y14, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X14
+	VADDPS        X14, X4, X4
+	VPERMILPS     $0x4e, X4, X14
+	VADDPS        X14, X4, X4
+	VPERMILPS     $0xb1, X4, X14
+	VADDPS        X14, X4, X4
+	VMULSS        X12, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y14
+	VADDPS        Y14, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X14
+	VADDPS        X14, X5, X5
+	VPERMILPS     $0x4e, X5, X14
+	VADDPS        X14, X5, X5
+	VPERMILPS     $0xb1, X5, X14
+	VADDPS        X14, X5, X5
+	VMULSS        X12, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y14
+	VADDPS        Y14, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X14
+	VADDPS        X14, X6, X6
+	VPERMILPS     $0x4e, X6, X14
+	VADDPS        X14, X6, X6
+	VPERMILPS     $0xb1, X6, X14
+	VADDPS        X14, X6, X6
+	VMULSS        X12, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y14
+	VADDPS        Y14, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X14
+	VADDPS        X14, X7, X7
+	VPERMILPS     $0x4e, X7, X14
+	VADDPS        X14, X7, X7
+	VPERMILPS     $0xb1, X7, X14
+	VADDPS        X14, X7, X7
+	VMULSS        X12, X7, X7
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPS        Y14, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X14
+	VADDPS        X14, X8, X8
+	VPERMILPS     $0x4e, X8, X14
+	VADDPS        X14, X8, X8
+	VPERMILPS     $0xb1, X8, X14
+	VADDPS        X14, X8, X8
+	VMULSS        X12, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y14
+	VADDPS        Y14, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X14
+	VADDPS        X14, X9, X9
+	VPERMILPS     $0x4e, X9, X14
+	VADDPS        X14, X9, X9
+	VPERMILPS     $0xb1, X9, X14
+	VADDPS        X14, X9, X9
+	VMULSS        X12, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y14
+	VADDPS        Y14, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X14
+	VADDPS        X14, X10, X10
+	VPERMILPS     $0x4e, X10, X14
+	VADDPS        X14, X10, X10
+	VPERMILPS     $0xb1, X10, X14
+	VADDPS        X14, X10, X10
+	VMULSS        X12, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y14
+	VADDPS        Y14, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X14
+	VADDPS        X14, X11, X11
+	VPERMILPS     $0x4e, X11, X14
+	VADDPS        X14, X11, X11
+	VPERMILPS     $0xb1, X11, X14
+	VADDPS        X14, X11, X11
+	VMULSS        X12, X11, X11
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X13, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X4
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X8
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X13, X1
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X5
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X9
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X13, X2
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X6
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X10
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X13, X3
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X7
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X13, X11
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	VMOVSS X8, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X5, (BX)
+	ADDQ   CX, BX
+	VMOVSS X9, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X6, (BX)
+	ADDQ   CX, BX
+	VMOVSS X10, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	VMOVSS X7, (BX)
+	ADDQ   CX, BX
+	VMOVSS X11, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x3x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x3x1AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	MOVQ   y+32(FP), DX
+	MOVQ   k+8(FP), BX
+	CMPQ   BX, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (AX), Z4
+	VFMADD231PS Z4, Z3, Z0
+	VMOVUPS     (AX)(CX*1), Z4
+	VFMADD231PS Z4, Z3, Z1
+	VMOVUPS     (AX)(CX*2), Z4
+	VFMADD231PS Z4, Z3, Z2
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	CMPQ        BX, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       BX, BX
+	JZ          summed
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX), K1, Z3
+	VMOVUPS.Z   (AX), K1, Z4
+	VFMADD231PS Z4, Z3, Z0
+	VMOVUPS.Z   (AX)(CX*1), K1, Z4
+	VFMADD231PS Z4, Z3, Z1
+	VMOVUPS.Z   (AX)(CX*2), K1, Z4
+	VFMADD231PS Z4, Z3, Z2
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X3
+	VMOVSS        beta+76(FP), X4
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPS        Y5, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VADDPS        X5, X0, X0
+	VPERMILPS     $0x4e, X0, X5
+	VADDPS        X5, X0, X0
+	VPERMILPS     $0xb1, X0, X5
+	VADDPS        X5, X0, X0
+	VMULSS        X3, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VPERMILPS     $0x4e, X1, X5
+	VADDPS        X5, X1, X1
+	VPERMILPS     $0xb1, X1, X5
+	VADDPS        X5, X1, X1
+	VMULSS        X3, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VPERMILPS     $0x4e, X2, X5
+	VADDPS        X5, X2, X2
+	VPERMILPS     $0xb1, X2, X5
+	VADDPS        X5, X2, X2
+	VMULSS        X3, X2, X2
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X4, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X4, X1
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X4, X2
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x4x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x4x4AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	VXORPS X8, X8, X8
+	VXORPS X9, X9, X9
+	VXORPS X10, X10, X10
+	VXORPS X11, X11, X11
+	VXORPS X12, X12, X12
+	VXORPS X13, X13, X13
+	VXORPS X14, X14, X14
+	VXORPS X15, X15, X15
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   y+32(FP), BX
+	MOVQ   yRow+40(FP), SI
+	SHLQ   $0x02, SI
+	LEAQ   (SI)(SI*2), DI
+	MOVQ   k+8(FP), R8
+	CMPQ   R8, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (BX), Z16
+	VMOVUPS     (BX)(SI*1), Z17
+	VMOVUPS     (BX)(SI*2), Z18
+	VMOVUPS     (BX)(DI*1), Z19
+	VMOVUPS     (AX), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS     (AX)(CX*1), Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS     (AX)(CX*2), Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS     (AX)(DX*1), Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, R8
+	CMPQ        R8, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       R8, R8
+	JZ          summed
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (BX), K1, Z16
+	VMOVUPS.Z   (BX)(SI*1), K1, Z17
+	VMOVUPS.Z   (BX)(SI*2), K1, Z18
+	VMOVUPS.Z   (BX)(DI*1), K1, Z19
+	VMOVUPS.Z   (AX), K1, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z1
+	VFMADD231PS Z20, Z18, Z2
+	VFMADD231PS Z20, Z19, Z3
+	VMOVUPS.Z   (AX)(CX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VFMADD231PS Z20, Z19, Z7
+	VMOVUPS.Z   (AX)(CX*2), K1, Z20
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z11
+	VMOVUPS.Z   (AX)(DX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z12
+	VFMADD231PS Z20, Z17, Z13
+	VFMADD231PS Z20, Z18, Z14
+	VFMADD231PS Z20, Z19, Z15
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X16
+	VMOVSS        beta+76(FP), X17
+	VEXTRACTF64X4 $0x01, Z0, Y18
+	VADDPS        Y18, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X18
+	VADDPS        X18, X0, X0
+	VPERMILPS     $0x4e, X0, X18
+	VADDPS        X18, X0, X0
+	VPERMILPS     $0xb1, X0, X18
+	VADDPS        X18, X0, X0
+	VMULSS        X16, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y18
+	VADDPS        Y18, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X18
+	VADDPS        X18, X1, X1
+	VPERMILPS     $0x4e, X1, X18
+	VADDPS        X18, X1, X1
+	VPERMILPS     $0xb1, X1, X18
+	VADDPS        X18, X1, X1
+	VMULSS        X16, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y18
+	VADDPS        Y18, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X18
+	VADDPS        X18, X2, X2
+	VPERMILPS     $0x4e, X2, X18
+	VADDPS        X18, X2, X2
+	VPERMILPS     $0xb1, X2, X18
+	VADDPS        X18, X2, X2
+	VMULSS        X16, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y18
+	VADDPS        Y18, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X18
+	VADDPS        X18, X3, X3
+	VPERMILPS     $0x4e, X3, X18
+	VADDPS        X18, X3, X3
+	VPERMILPS     $0xb1, X3, X18
+	VADDPS        X18, X3, X3
+	VMULSS        X16, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y18
+	VADDPS        Y18, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X18
+	VADDPS        X18, X4, X4
+	VPERMILPS     $0x4e, X4, X18
+	VADDPS        X18, X4, X4
+	VPERMILPS     $0xb1, X4, X18
+	VADDPS        X18, X4, X4
+	VMULSS        X16, X4, X4
+	VEXTRACTF64X4 $0x01, Z5, Y18
+	VADDPS        Y18, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X18
+	VADDPS        X18, X5, X5
+	VPERMILPS     $0x4e, X5, X18
+	VADDPS        X18, X5, X5
+	VPERMILPS     $0xb1, X5, X18
+	VADDPS        X18, X5, X5
+	VMULSS        X16, X5, X5
+	VEXTRACTF64X4 $0x01, Z6, Y18
+	VADDPS        Y18, Y6, Y6
+	VEXTRACTF32X4 $0x01, Y6, X18
+	VADDPS        X18, X6, X6
+	VPERMILPS     $0x4e, X6, X18
+	VADDPS        X18, X6, X6
+	VPERMILPS     $0xb1, X6, X18
+	VADDPS        X18, X6, X6
+	VMULSS        X16, X6, X6
+	VEXTRACTF64X4 $0x01, Z7, Y18
+	VADDPS        Y18, Y7, Y7
+	VEXTRACTF32X4 $0x01, Y7, X18
+	VADDPS        X18, X7, X7
+	VPERMILPS     $0x4e, X7, X18
+	VADDPS        X18, X7, X7
+	VPERMILPS     $0xb1, X7, X18
+	VADDPS        X18, X7, X7
+	VMULSS        X16, X7, X7
+	VEXTRACTF64X4 $0x01, Z8, Y18
+	VADDPS        Y18, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X18
+	VADDPS        X18, X8, X8
+	VPERMILPS     $0x4e, X8, X18
+	VADDPS        X18, X8, X8
+	VPERMILPS     $0xb1, X8, X18
+	VADDPS        X18, X8, X8
+	VMULSS        X16, X8, X8
+	VEXTRACTF64X4 $0x01, Z9, Y18
+	VADDPS        Y18, Y9, Y9
+	VEXTRACTF32X4 $0x01, Y9, X18
+	VADDPS        X18, X9, X9
+	VPERMILPS     $0x4e, X9, X18
+	VADDPS        X18, X9, X9
+	VPERMILPS     $0xb1, X9, X18
+	VADDPS        X18, X9, X9
+	VMULSS        X16, X9, X9
+	VEXTRACTF64X4 $0x01, Z10, Y18
+	VADDPS        Y18, Y10, Y10
+	VEXTRACTF32X4 $0x01, Y10, X18
+	VADDPS        X18, X10, X10
+	VPERMILPS     $0x4e, X10, X18
+	VADDPS        X18, X10, X10
+	VPERMILPS     $0xb1, X10, X18
+	VADDPS        X18, X10, X10
+	VMULSS        X16, X10, X10
+	VEXTRACTF64X4 $0x01, Z11, Y18
+	VADDPS        Y18, Y11, Y11
+	VEXTRACTF32X4 $0x01, Y11, X18
+	VADDPS        X18, X11, X11
+	VPERMILPS     $0x4e, X11, X18
+	VADDPS        X18, X11, X11
+	VPERMILPS     $0xb1, X11, X18
+	VADDPS        X18, X11, X11
+	VMULSS        X16, X11, X11
+	VEXTRACTF64X4 $0x01, Z12, Y18
+	VADDPS        Y18, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X18
+	VADDPS        X18, X12, X12
+	VPERMILPS     $0x4e, X12, X18
+	VADDPS        X18, X12, X12
+	VPERMILPS     $0xb1, X12, X18
+	VADDPS        X18, X12, X12
+	VMULSS        X16, X12, X12
+	VEXTRACTF64X4 $0x01, Z13, Y18
+	VADDPS        Y18, Y13, Y13
+	VEXTRACTF32X4 $0x01, Y13, X18
+	VADDPS        X18, X13, X13
+	VPERMILPS     $0x4e, X13, X18
+	VADDPS        X18, X13, X13
+	VPERMILPS     $0xb1, X13, X18
+	VADDPS        X18, X13, X13
+	VMULSS        X16, X13, X13
+	VEXTRACTF64X4 $0x01, Z14, Y18
+	VADDPS        Y18, Y14, Y14
+	VEXTRACTF32X4 $0x01, Y14, X18
+	VADDPS        X18, X14, X14
+	VPERMILPS     $0x4e, X14, X18
+	VADDPS        X18, X14, X14
+	VPERMILPS     $0xb1, X14, X18
+	VADDPS        X18, X14, X14
+	VMULSS        X16, X14, X14
+	VEXTRACTF64X4 $0x01, Z15, Y18
+	VADDPS        Y18, Y15, Y15
+	VEXTRACTF32X4 $0x01, Y15, X18
+	VADDPS        X18, X15, X15
+	VPERMILPS     $0x4e, X15, X18
+	VADDPS        X18, X15, X15
+	VPERMILPS     $0xb1, X15, X18
+	VADDPS        X18, X15, X15
+	VMULSS        X16, X15, X15
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X17, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X4
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X8
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X12
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X17, X1
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X5
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X9
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X13
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X17, X2
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X6
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X10
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X14
+	ADDQ          CX, BX
+	MOVQ          DX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	ADDQ          AX, BX
+	VFMADD231SS   (BX), X17, X3
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X7
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X11
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X17, X15
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X4, (BX)
+	ADDQ   CX, BX
+	VMOVSS X8, (BX)
+	ADDQ   CX, BX
+	VMOVSS X12, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X5, (BX)
+	ADDQ   CX, BX
+	VMOVSS X9, (BX)
+	ADDQ   CX, BX
+	VMOVSS X13, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X6, (BX)
+	ADDQ   CX, BX
+	VMOVSS X10, (BX)
+	ADDQ   CX, BX
+	VMOVSS X14, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	VMOVSS X7, (BX)
+	ADDQ   CX, BX
+	VMOVSS X11, (BX)
+	ADDQ   CX, BX
+	VMOVSS X15, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000004, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func dots32x4x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·dots32x4x1AVX512(SB), NOSPLIT, $0-80
+group:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	MOVQ   x+16(FP), AX
+	MOVQ   xRow+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   y+32(FP), BX
+	MOVQ   k+8(FP), SI
+	CMPQ   SI, $0x00000010
+	JL     tail
+
+whole:
+	VMOVUPS     (BX), Z4
+	VMOVUPS     (AX), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     (AX)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     (AX)(CX*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS     (AX)(DX*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, SI
+	CMPQ        SI, $0x00000010
+	JGE         whole
+
+tail:
+	TESTQ       SI, SI
+	JZ          summed
+	MOVQ        $-1, DI
+	BZHIQ       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (BX), K1, Z4
+	VMOVUPS.Z   (AX), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (AX)(CX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (AX)(CX*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (AX)(DX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+summed:
+	MOVQ          cCol+64(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          cRow+56(FP), CX
+	SHLQ          $0x02, CX
+	MOVQ          c+48(FP), DX
+	VMOVSS        alpha+72(FP), X4
+	VMOVSS        beta+76(FP), X5
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VPERMILPS     $0x4e, X0, X6
+	VADDPS        X6, X0, X0
+	VPERMILPS     $0xb1, X0, X6
+	VADDPS        X6, X0, X0
+	VMULSS        X4, X0, X0
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPS        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VPERMILPS     $0x4e, X1, X6
+	VADDPS        X6, X1, X1
+	VPERMILPS     $0xb1, X1, X6
+	VADDPS        X6, X1, X1
+	VMULSS        X4, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0x4e, X2, X6
+	VADDPS        X6, X2, X2
+	VPERMILPS     $0xb1, X2, X6
+	VADDPS        X6, X2, X2
+	VMULSS        X4, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPS        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPS        X6, X3, X3
+	VPERMILPS     $0x4e, X3, X6
+	VADDPS        X6, X3, X3
+	VPERMILPS     $0xb1, X3, X6
+	VADDPS        X6, X3, X3
+	VMULSS        X4, X3, X3
+	MOVL          beta+76(FP), BX
+	SHLL          $0x01, BX
+	JZ            overwrite
+	MOVQ          DX, BX
+	VFMADD231SS   (BX), X5, X0
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X5, X1
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X5, X2
+	ADDQ          CX, BX
+	VFMADD231SS   (BX), X5, X3
+	ADDQ          CX, BX
+
+overwrite:
+	MOVQ   DX, BX
+	VMOVSS X0, (BX)
+	ADDQ   CX, BX
+	VMOVSS X1, (BX)
+	ADDQ   CX, BX
+	VMOVSS X2, (BX)
+	ADDQ   CX, BX
+	VMOVSS X3, (BX)
+	ADDQ   CX, BX
+	ADDQ   AX, DX
+	MOVQ   DX, c+48(FP)
+	MOVQ   yRow+40(FP), AX
+	SHLQ   $0x02, AX
+	IMUL3Q $0x00000001, AX, AX
+	ADDQ   AX, y+32(FP)
+	DECQ   groups+0(FP)
+	JNZ    group
+	VZEROUPPER
+	RET
+
+// func copyPanels32AVX512(rows int, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
 // Requires: AVX, AVX512F
-TEXT ·copyRows32AVX512(SB), NOSPLIT, $0-32
+TEXT ·copyPanels32AVX512(SB), NOSPLIT, $0-48
 	MOVQ rows+0(FP), AX
-	MOVQ src+8(FP), CX
-	MOVQ srcRow+16(FP), DX
-	MOVQ dst+24(FP), BX
-	SHLQ $0x02, DX
+	MOVQ panels+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ srcRow+24(FP), BX
+	MOVQ dst+32(FP), SI
+	MOVQ dstPanel+40(FP), DI
+	SHLQ $0x02, BX
+	SHLQ $0x02, DI
 
 row:
-	VMOVUPS (CX), Z0
-	VMOVUPS Z0, (BX)
-	VMOVUPS 64(CX), Z1
-	VMOVUPS Z1, 64(BX)
-	ADDQ    DX, CX
-	ADDQ    $0x00000080, BX
+	MOVQ DX, R8
+	MOVQ SI, R9
+	MOVQ CX, R10
+
+panel:
+	VMOVUPS (R8), Z0
+	VMOVUPS Z0, (R9)
+	VMOVUPS 64(R8), Z1
+	VMOVUPS Z1, 64(R9)
+	ADDQ    $0x00000080, R8
+	ADDQ    DI, R9
+	DECQ    R10
+	JNZ     panel
+	ADDQ    BX, DX
+	ADDQ    $0x00000080, SI
 	DECQ    AX
 	JNZ     row
 	VZEROUPPER

@@ -4,50 +4,50 @@
 
 package blas
 
-// sgemm1NEON is a tileKernel for tiles of 1 rows and up to 12 columns.
+// sgemm1x12NEON is a tileKernel for tiles of 1 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm1NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm1x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm2NEON is a tileKernel for tiles of 2 rows and up to 12 columns.
+// sgemm2x12NEON is a tileKernel for tiles of 2 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm2NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm2x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm3NEON is a tileKernel for tiles of 3 rows and up to 12 columns.
+// sgemm3x12NEON is a tileKernel for tiles of 3 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm3NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm3x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm4NEON is a tileKernel for tiles of 4 rows and up to 12 columns.
+// sgemm4x12NEON is a tileKernel for tiles of 4 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm4x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm5NEON is a tileKernel for tiles of 5 rows and up to 12 columns.
+// sgemm5x12NEON is a tileKernel for tiles of 5 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm5NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm5x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm6NEON is a tileKernel for tiles of 6 rows and up to 12 columns.
+// sgemm6x12NEON is a tileKernel for tiles of 6 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm6NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm6x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm7NEON is a tileKernel for tiles of 7 rows and up to 12 columns.
+// sgemm7x12NEON is a tileKernel for tiles of 7 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm7NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm7x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm8NEON is a tileKernel for tiles of 8 rows and up to 12 columns.
+// sgemm8x12NEON is a tileKernel for tiles of 8 rows and up to 12 columns.
 //
 //go:noescape
-func sgemm8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+func sgemm8x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// copyRows32NEON copies rows of 12 floats, srcRow floats apart, one behind the other.
+// copyPanels32NEON copies rows of panels*12 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 12.
 //
 //go:noescape
-func copyRows32NEON(rows int, src *float32, srcRow int, dst *float32)
+func copyPanels32NEON(rows, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
 
 // transpose32NEON transposes 8 rows of 8*blocks columns at src to 8*blocks rows of 8 columns at dst.
 //

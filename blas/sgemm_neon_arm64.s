@@ -4,8 +4,8 @@
 
 #include "textflag.h"
 
-// func sgemm1NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm1NEON(SB), NOSPLIT, $0-113
+// func sgemm1x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm1x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -273,8 +273,8 @@ oneStore:
 	CBNZ   R19, oneTile
 	RET
 
-// func sgemm2NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm2NEON(SB), NOSPLIT, $0-113
+// func sgemm2x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm2x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -618,8 +618,8 @@ oneStore:
 	CBNZ   R20, oneTile
 	RET
 
-// func sgemm3NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm3NEON(SB), NOSPLIT, $0-113
+// func sgemm3x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm3x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -1039,8 +1039,8 @@ oneStore:
 	CBNZ   R21, oneTile
 	RET
 
-// func sgemm4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm4NEON(SB), NOSPLIT, $0-113
+// func sgemm4x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm4x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -1536,8 +1536,8 @@ oneStore:
 	CBNZ   R22, oneTile
 	RET
 
-// func sgemm5NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm5NEON(SB), NOSPLIT, $0-113
+// func sgemm5x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm5x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -2109,8 +2109,8 @@ oneStore:
 	CBNZ   R23, oneTile
 	RET
 
-// func sgemm6NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm6NEON(SB), NOSPLIT, $0-113
+// func sgemm6x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm6x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -2758,8 +2758,8 @@ oneStore:
 	CBNZ   R24, oneTile
 	RET
 
-// func sgemm7NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm7NEON(SB), NOSPLIT, $0-113
+// func sgemm7x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm7x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -3483,8 +3483,8 @@ oneStore:
 	CBNZ   R25, oneTile
 	RET
 
-// func sgemm8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
-TEXT ·sgemm8NEON(SB), NOSPLIT, $0-113
+// func sgemm8x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+TEXT ·sgemm8x12NEON(SB), NOSPLIT, $0-113
 	MOVD n+8(FP), R0
 	CMP  $4, R0
 	BLE  one
@@ -4284,17 +4284,29 @@ oneStore:
 	CBNZ   R26, oneTile
 	RET
 
-// func copyRows32NEON(rows int, src *float32, srcRow int, dst *float32)
-TEXT ·copyRows32NEON(SB), NOSPLIT, $0-32
+// func copyPanels32NEON(rows, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
+TEXT ·copyPanels32NEON(SB), NOSPLIT, $0-48
 	MOVD rows+0(FP), R0
-	MOVD src+8(FP), R1
-	MOVD srcRow+16(FP), R2
-	MOVD dst+24(FP), R3
-	LSL  $2, R2, R2
+	MOVD panels+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD srcRow+24(FP), R3
+	MOVD dst+32(FP), R4
+	MOVD dstPanel+40(FP), R5
+	LSL  $2, R3, R3
+	LSL  $2, R5, R5
 
 row:
-	VLD1.P (R1)(R2), [V0.S4, V1.S4, V2.S4]
-	VST1.P [V0.S4, V1.S4, V2.S4], 48(R3)
+	MOVD R2, R6
+	MOVD R4, R7
+	MOVD R1, R8
+
+panel:
+	VLD1.P 48(R6), [V0.S4, V1.S4, V2.S4]
+	VST1.P [V0.S4, V1.S4, V2.S4], (R7)(R5)
+	SUB    $1, R8, R8
+	CBNZ   R8, panel
+	ADD    R3, R2, R2
+	ADD    $48, R4, R4
 	SUB    $1, R0, R0
 	CBNZ   R0, row
 	RET

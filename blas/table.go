@@ -12,26 +12,26 @@ import "github.com/steppe-ml/steppe/simd"
 // of nil is none. Element A(i,l) of the first
 // tile is at a + i*aRow + l*aCol, and each further tile's A is aTile further
 // on. B(l,j) is at b + l*bRow + j: a kernel reads whole rows of nr columns of
-// it, whatever n is, unless its table says that it masks them. C(i,j) is at c + i*cRow + j, of which it touches only the
-// n columns. Strides count elements. tiles >= 1, 1 <= n <= nr, k >= 0.
+// it, whatever n is, unless its table says that it masks them. C(i,j) is at
+// c + i*cRow + j, of which it touches only the n columns. Strides count elements. tiles >= 1, 1 <= n <= nr, k >= 0.
 type tileKernel[T Float] func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)
 
 // table is the kernels of one instruction set, with the sizes that go with
 // them. What each size was chosen by stands in the file of the table.
 type table[T Float] struct {
-	tile []tileKernel[T] // by rows - 1; its length is the most rows of a tile, MR
-	nr   int             // columns of a panel of B
-
-	// masksB: of a panel of n columns the kernels read no more than n.
-	masksB bool
-
-	// narrow, by rows - 1, has kernels for panels of nr/2 columns; nil for
-	// none. They are best where no more than narrowTo columns are left.
-	narrow   []tileKernel[T]
-	narrowTo int
+	// panels are the kernels by the columns of the panels of B that they take:
+	// each takes more than the one before it. The last takes whole panels.
+	panels []panelKernels[T]
 	// wide, by rows - 1, has kernels for products of that few rows, of just
 	// their columns and the widest first; they read B in place.
 	wide [][]wideTile[T]
+	// dots, by the rows of X - 1, has kernels for groups of as many rows of Y as
+	// there are lines, and for groups of one. They are best where one side has no
+	// more than dotsUpTo rows.
+	dots     [][2]dotsKernel[T]
+	dotsUpTo int
+	// masksB: of a panel of n columns the kernels read no more than n.
+	masksB bool
 
 	// kc is the most products summed in an accumulator before it is added to
 	// C: with k alone it decides the bits of a result (the element rule).
@@ -42,22 +42,33 @@ type table[T Float] struct {
 	// directUpTo is the multiply-adds up to which nothing pays but to begin.
 	directUpTo int
 	// packRows is the rows of A from which on packing B pays, if its rows are
-	// more than packStride elements apart, or packAligned if each begins a cache
-	// line.
-	packRows, packStride, packAligned int
-	// copyA is the columns of B from which on copying blocks of A pays.
-	copyA int
-	// aloneBelow is the multiply-adds below which one worker is fastest.
-	aloneBelow int
+	// more than packStride elements apart; or packRowsAligned and packAligned, if
+	// each begins a cache line.
+	packRows, packStride         int
+	packRowsAligned, packAligned int
+	// copyA is the columns of B from which on copying blocks of a transposed A
+	// pays, and copyFighting of one whose rows fight for the same cache lines.
+	copyA, copyFighting int
+	// aloneBelow is the multiply-adds below which one worker is fastest,
+	// wakeBelow those below which it is unless others are awake, and partWork the
+	// least of a part for one of several.
+	aloneBelow, wakeBelow, partWork int
 
-	// copyRows copies rows of nr elements, srcRow elements apart, one behind the
-	// other; rows >= 1.
-	copyRows func(rows int, src *T, srcRow int, dst *T)
+	// copyPanels copies rows of panels*nr elements, srcRow elements apart, to as
+	// many panels, dstPanel elements apart, of rows of nr; rows, panels >= 1.
+	copyPanels func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)
 	// transpose turns transposeSide rows of transposeSide*blocks columns at src
 	// into as many columns of so many rows at dst. It is nil, and the side 0,
 	// where there is nothing better than Go.
 	transpose     func(blocks int, src *T, srcRow int, dst *T, dstRow int)
 	transposeSide int
+}
+
+// panelKernels are the kernels for panels of up to so many columns, by the rows
+// of a tile - 1.
+type panelKernels[T Float] struct {
+	columns int
+	tile    []tileKernel[T]
 }
 
 // wideTile is a kernel for tiles of just so many columns.
@@ -66,8 +77,14 @@ type wideTile[T Float] struct {
 	kernel  tileKernel[T]
 }
 
+// whole is the kernels for whole panels.
+func (t *table[T]) whole() *panelKernels[T] { return &t.panels[len(t.panels)-1] }
+
+// nr is the columns of a panel.
+func (t *table[T]) nr() int { return t.whole().columns }
+
 // mr is the most rows of a tile.
-func (t *table[T]) mr() int { return len(t.tile) }
+func (t *table[T]) mr() int { return len(t.whole().tile) }
 
 // active returns the table of the active instruction set.
 func active[T Float]() *table[T] {

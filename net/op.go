@@ -89,13 +89,13 @@ type Call struct {
 	Seed, Step uint64
 	Op, First  int
 
-	Accumulate bool            // see Forward and Gradient
+	Accumulate bool                     // see Forward and Gradient
 	Packs      []*blas.PackedB[float32] // of p, by a Packer; nil if p isn't shared
-	Aux        []float32       // Traits.Aux floats
-	State      []float32       // running state, read in prediction
-	Stats      []float32       // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
-	Kept       []float32       // Factored.Kept floats, from GradNormSq to ForwardDelta
-	Scratch    []float32       // Factored.Scratch floats, for the call alone
+	Aux        []float32                // Traits.Aux floats
+	State      []float32                // running state, read in prediction
+	Stats      []float32                // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
+	Kept       []float32                // Factored.Kept floats, from GradNormSq to ForwardDelta
+	Scratch    []float32                // Factored.Scratch floats, for the call alone
 }
 
 // Packer is an op that multiplies by its parameters, and gains from having

@@ -14,6 +14,13 @@ func (s Set) VMUL(ops ...operand.Op)      { s.choose(VMULPS, VMULPD)(ops...) }
 func (s Set) VADD(ops ...operand.Op)      { s.choose(VADDPS, VADDPD)(ops...) }
 func (s Set) VMAX(ops ...operand.Op)      { s.choose(VMAXPS, VMAXPD)(ops...) }
 func (s Set) VMOVU(ops ...operand.Op)     { s.choose(VMOVUPS, VMOVUPD)(ops...) }
+
+// Of one element:
+
+func (s Set) VFMADD231S(ops ...operand.Op) { s.choose(VFMADD231SS, VFMADD231SD)(ops...) }
+func (s Set) VMULS(ops ...operand.Op)      { s.choose(VMULSS, VMULSD)(ops...) }
+func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
+
 func (s Set) VBROADCAST(m operand.Mem, r reg.Register) {
 	s.choose(VBROADCASTSS, VBROADCASTSD)(m, r)
 }

@@ -107,7 +107,7 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 	JZ(operand.LabelRef("done"))
 	v.tail = true
 	if s.Wide() {
-		s.Opmasks(n, reg.K1)
+		s.SetOpmasks(n, reg.K1)
 	} else {
 		s.Masks(n, Y(maskRegister))
 	}
@@ -115,8 +115,8 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 	Label("done")
 }
 
-// Opmasks sets masks, of 16 lanes each, to the lowest n lanes of them all.
-func (s Set) Opmasks(n reg.Register, masks ...reg.Register) {
+// SetOpmasks sets masks, of 16 lanes each, to the lowest n lanes of them all.
+func (s Set) SetOpmasks(n reg.Register, masks ...reg.Register) {
 	bits := GP64()
 	MOVQ(operand.I32(-1), bits)
 	BZHIQ(n, bits, bits)

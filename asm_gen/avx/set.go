@@ -21,6 +21,7 @@ type Set struct {
 	Name      string // as in function names
 	Bytes     int    // of a vector register
 	Registers int    // vector registers
+	Opmasks   bool   // whether there are opmasks
 	Float     int    // bits of an element: 32 or 64
 	reg       func(i int) reg.Register
 }
@@ -28,7 +29,7 @@ type Set struct {
 // Sets lists the instruction sets by the name that file names use.
 var Sets = map[string]Set{
 	"avx2":   {Name: "AVX2", Bytes: 32, Registers: 16, Float: 32, reg: Y},
-	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Float: 32, reg: Z},
+	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Opmasks: true, Float: 32, reg: Z},
 }
 
 // Size is the bytes of an element.
@@ -53,8 +54,15 @@ func (s Set) Half(i int) reg.Register {
 	return X(i)
 }
 
-// Wide reports whether the set has 512-bit registers and opmasks.
+// Wide reports whether the set's vectors have 512 bits.
 func (s Set) Wide() bool { return s.Bytes == 64 }
+
+// Halved returns AVX-512 with vectors of 256 bits, in the registers that AVX2
+// has, too: instructions without opmasks are as short then as AVX2's.
+func (s Set) Halved() Set {
+	s.Bytes, s.Registers, s.reg = 32, 16, Y
+	return s
+}
 
 // X, Y and Z return vector register i at 128, 256 and 512 bits.
 func X(i int) reg.Register { return vector(i, reg.S128) }

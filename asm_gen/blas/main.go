@@ -13,24 +13,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// mr is the most rows of a tile. With two vectors to a row, 12 (or 6) rows
-// make 24 (12) accumulators, which leaves 8 (4) of 32 (16) registers for the
-// operands.
-var mr = map[string]int{"AVX2": 6, "AVX512": 12}
+// panels are the tiles for panels of B: the accumulators are some three quarters
+// of the registers, the others are for the operands. Few columns are better taken
+// by vectors of 256 bits, of which Zen 4 loads two a cycle, but only one of 512.
+var panels = map[string][]panel{
+	"AVX2": {{rows: 10, fewest: 1, most: 1}, {rows: 6, fewest: 2, most: 2}},
+	"AVX512": {
+		{rows: 10, fewest: 1, most: 1, halved: true},
+		{rows: 6, fewest: 2, most: 2, halved: true},
+		{rows: 4, fewest: 3, most: 3, halved: true},
+		{rows: 12, fewest: 2, most: 2},
+	},
+}
 
-func main() {
-	avx.Program(func(s avx.Set) {
-		for rows := 1; rows <= mr[s.Name]; rows++ {
-			panel(s, rows)
-		}
-		for _, w := range wides[s.Name] {
-			wide(s, w[0], w[1])
-		}
-		copyRows(s)
-		if !s.Wide() { // AVX-512 packs with these too
-			transpose(s)
-		}
-	})
+type panel struct {
+	rows         int // the most of a tile
+	fewest, most int // vectors of columns
+	halved       bool
 }
 
 // wides are the tiles, in rows and vectors, for products of so few rows that
@@ -38,6 +37,31 @@ func main() {
 var wides = map[string][][2]int{
 	"AVX2":   {{1, 8}, {1, 4}, {2, 4}, {3, 4}},
 	"AVX512": {{1, 16}, {1, 8}, {1, 4}, {2, 8}, {2, 4}, {3, 8}, {3, 4}, {4, 4}},
+}
+
+func main() {
+	avx.Program(func(s avx.Set) {
+		for _, p := range panels[s.Name] {
+			of := s
+			if p.halved {
+				of = s.Halved()
+			}
+			for rows := 1; rows <= p.rows; rows++ {
+				ragged(of, rows, p.fewest, p.most)
+			}
+		}
+		for _, w := range wides[s.Name] {
+			wide(s, w[0], w[1])
+		}
+		for rows := 1; rows <= dotsSide[s.Name]; rows++ {
+			dotsKernel(s, rows, dotsSide[s.Name])
+			dotsKernel(s, rows, 1)
+		}
+		copyPanels(s)
+		if !s.Wide() { // AVX-512 packs with these too
+			transpose(s)
+		}
+	})
 }
 
 // begin opens a kernel: sgemm for float32, dgemm for float64.
@@ -51,7 +75,7 @@ func begin(s avx.Set, kind, doc string) {
 // typed returns a signature for the set's element type, T.
 func typed(s avx.Set, signature string) string {
 	t := fmt.Sprintf("float%d", s.Float)
-	return strings.NewReplacer("*T", "*"+t, " T,", " "+t+",").Replace(signature)
+	return strings.NewReplacer("*T", "*"+t, " T,", " "+t+",", " T)", " "+t+")").Replace(signature)
 }
 
 // tile is the plan for the vector registers of one tile of C: the
@@ -59,6 +83,7 @@ func typed(s avx.Set, signature string) string {
 type tile struct {
 	avx.Set
 	rows, vectors int
+	wide          bool
 	mask          reg.Register // of the last vector's columns; nil for all of them
 	label         string       // of the code being emitted, unique in the function
 }
@@ -76,31 +101,40 @@ func (t tile) spare(i int) reg.Register {
 	return t.V(first + i%(end-first))
 }
 
-// panel emits the kernel for tiles of a number of rows: a loop for two vectors
-// of columns, and one for a single vector. AVX-512 masks the last vector
-// always, which costs nothing; AVX2 where it must.
-func panel(s avx.Set, rows int) {
-	begin(s, fmt.Sprint(rows), fmt.Sprintf("is a tileKernel for tiles of %d rows and up to %d columns.", rows, 2*s.Lanes()))
+// ragged emits the kernel for tiles of a number of rows, and of any columns that
+// take as many vectors as it says: a loop for each number of vectors. AVX-512
+// masks the last vector always, which costs nothing; AVX2 where it must.
+func ragged(s avx.Set, rows, fewest, most int) {
+	least, columns := (fewest-1)*s.Lanes()+1, most*s.Lanes()
+	begin(s, fmt.Sprintf("%dx%d", rows, columns), fmt.Sprintf("is a tileKernel for tiles of %d rows and %d to %d columns.", rows, least, columns))
 	n := Load(Param("n"), GP64())
-
-	CMPQ(n, operand.U32(s.Lanes()))
-	JLE(operand.LabelRef("one"))
-	if !s.Wide() {
-		CMPQ(n, operand.U32(2*s.Lanes()))
-		JL(operand.LabelRef("ragged"))
-		tile{s, rows, 2, nil, "two"}.loop()
-		Label("ragged")
+	for v := most; v >= fewest; v-- {
+		t := tile{Set: s, rows: rows, vectors: v, label: fmt.Sprint("columns", v*s.Lanes())}
+		Label(fmt.Sprint("upTo", v*s.Lanes()))
+		if v > fewest {
+			CMPQ(n, operand.U32((v-1)*s.Lanes()))
+			JLE(operand.LabelRef(fmt.Sprint("upTo", (v-1)*s.Lanes())))
+		}
+		if !s.Opmasks {
+			CMPQ(n, operand.U32(v*s.Lanes()))
+			JL(operand.LabelRef(t.label + "Ragged"))
+			t.loop()
+			t.label += "Ragged"
+			Label(t.label)
+			t.label += "Tile"
+		}
+		if v > 1 {
+			SUBQ(operand.U32((v-1)*s.Lanes()), n)
+		}
+		t.mask = lastMask(s, n)
+		t.loop()
 	}
-	SUBQ(operand.U32(s.Lanes()), n)
-	tile{s, rows, 2, lastMask(s, n), "twoMasked"}.loop()
-	Label("one")
-	tile{s, rows, 1, lastMask(s, n), "oneMasked"}.loop()
 }
 
 // lastMask sets the mask of the last vector to its lowest n lanes.
 func lastMask(s avx.Set, n reg.Register) reg.Register {
-	if s.Wide() {
-		s.Opmasks(n, reg.K1)
+	if s.Opmasks {
+		s.SetOpmasks(n, reg.K1)
 		return reg.K1
 	}
 	s.Masks(n, avx.Y(maskRegister))
@@ -111,7 +145,7 @@ func lastMask(s avx.Set, n reg.Register) reg.Register {
 func wide(s avx.Set, rows, vectors int) {
 	columns := vectors * s.Lanes()
 	begin(s, fmt.Sprintf("Wide%dx%d", rows, columns), fmt.Sprintf("is a tileKernel for tiles of %d rows and just %d columns.", rows, columns))
-	tile{s, rows, vectors, nil, "tile"}.loop()
+	tile{Set: s, rows: rows, vectors: vectors, wide: true, label: "tile"}.loop()
 }
 
 // loop emits the loop over tiles, one below the other, and returns.
@@ -143,33 +177,55 @@ func (t tile) multiply() {
 		t.Zero(i)
 	}
 	t.prefetchC()
-	a, b, k, next := GP64(), GP64(), GP64(), GP64()
+	a, b, k := GP64(), GP64(), GP64()
 	Load(Param("a"), a)
 	Load(Param("b"), b)
 	Load(Param("k"), k)
-	Load(Param("aTile"), next)
-	LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
 	aCol, bRow := t.bytes("aCol"), t.bytes("bRow")
+	prefetch := t.prefetcher(a, b, bRow)
 	row := t.rowsOf(a)
 
 	TESTQ(k, k)
 	JZ(operand.LabelRef(t.label + "Summed"))
 	Label(t.label + "K")
-	if t.vectors <= 2 {
-		t.step(b, row)
-		for line := 0; t.vectors == 2 && line < 2*t.Bytes; line += 64 {
-			PREFETCHT0(operand.Mem{Base: b, Index: bRow, Scale: 8, Disp: line})
-		}
-		PREFETCHT0(avx.Ptr(next, 0))
-		ADDQ(operand.U32(t.Size()*t.rows), next)
-	} else {
+	if t.wide {
 		t.wideStep(b, row)
+	} else {
+		t.step(b, row)
 	}
+	prefetch()
 	ADDQ(aCol, a)
 	ADDQ(bRow, b)
 	DECQ(k)
 	JNZ(operand.LabelRef(t.label + "K"))
 	Label(t.label + "Summed")
+}
+
+// prefetcher returns what asks, in each step along k, for a row of B further on,
+// and for a line of the next tile's A: rows of some hundred elements end before
+// the hardware has learned of them.
+func (t tile) prefetcher(a, b, bRow reg.Register) func() {
+	rowsAhead := 32
+	if t.wide {
+		rowsAhead = 8
+	}
+	ahead, next := GP64(), GP64()
+	IMUL3Q(operand.U32(rowsAhead), bRow, ahead)
+	ADDQ(b, ahead)
+	Load(Param("aTile"), next)
+	LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
+	return func() {
+		if t.vectors > 1 {
+			for line := 0; line < t.vectors*t.Bytes; line += 64 {
+				PREFETCHT0(avx.Ptr(ahead, line))
+			}
+			ADDQ(bRow, ahead)
+		}
+		if !t.wide {
+			PREFETCHT0(avx.Ptr(next, 0))
+			ADDQ(operand.U32(t.Size()*t.rows), next)
+		}
+	}
 }
 
 // step adds the products of one k: B's row in registers, A's elements one by
@@ -331,7 +387,7 @@ func (t tile) addC(beta reg.Register, c operand.Mem, i, v int) {
 	switch {
 	case !t.masked(v):
 		t.VFMADD231(c, beta, t.acc(i, v))
-	case t.Wide():
+	case t.Opmasks:
 		t.VFMADD231(c, beta, t.mask, t.acc(i, v))
 	default:
 		t.VMASKMOV(c, t.mask, t.spare(0))
@@ -343,7 +399,7 @@ func (t tile) load(m operand.Mem, v int, r reg.Register) {
 	switch {
 	case !t.masked(v):
 		t.VMOVU(m, r)
-	case t.Wide():
+	case t.Opmasks:
 		t.VMOVUZ(m, t.mask, r)
 	default:
 		t.VMASKMOV(m, t.mask, r)
@@ -354,7 +410,7 @@ func (t tile) store(c operand.Mem, i, v int) {
 	switch {
 	case !t.masked(v):
 		t.VMOVU(t.acc(i, v), c)
-	case t.Wide():
+	case t.Opmasks:
 		t.VMOVU(t.acc(i, v), t.mask, c)
 	default:
 		t.VMASKMOV(t.acc(i, v), t.mask, c)

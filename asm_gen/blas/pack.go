@@ -11,20 +11,32 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// copyRows emits the packer of rows that are contiguous already.
-func copyRows(s avx.Set) {
-	name := fmt.Sprint("copyRows", s.Float, s.Name)
-	TEXT(name, attr.NOSPLIT, typed(s, "func(rows int, src *T, srcRow int, dst *T)"))
-	Doc(fmt.Sprintf("%s copies rows of %d elements, srcRow elements apart, one behind the other.", name, 2*s.Lanes()))
-	rows, src := Load(Param("rows"), GP64()), Load(Param("src"), GP64())
-	srcRow, dst := Load(Param("srcRow"), GP64()), Load(Param("dst"), GP64())
+// copyPanels emits the packer of rows that are contiguous already. It goes along
+// the rows, panel by panel, as the hardware's prefetchers like it best.
+func copyPanels(s avx.Set) {
+	name := fmt.Sprint("copyPanels", s.Float, s.Name)
+	TEXT(name, attr.NOSPLIT, typed(s, "func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)"))
+	Doc(fmt.Sprintf("%s copies rows of panels*%[2]d elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of %[2]d.", name, 2*s.Lanes()))
+	rows, panels := Load(Param("rows"), GP64()), Load(Param("panels"), GP64())
+	src, srcRow := Load(Param("src"), GP64()), Load(Param("srcRow"), GP64())
+	dst, dstPanel := Load(Param("dst"), GP64()), Load(Param("dstPanel"), GP64())
 	s.BytesOf(srcRow)
+	s.BytesOf(dstPanel)
+	from, to, left := GP64(), GP64(), GP64()
 
 	Label("row")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	MOVQ(panels, left)
+	Label("panel")
 	for v := range 2 {
-		VMOVUPS(avx.Ptr(src, s.Bytes*v), s.V(v))
-		VMOVUPS(s.V(v), avx.Ptr(dst, s.Bytes*v))
+		VMOVUPS(avx.Ptr(from, s.Bytes*v), s.V(v))
+		VMOVUPS(s.V(v), avx.Ptr(to, s.Bytes*v))
 	}
+	ADDQ(operand.U32(2*s.Bytes), from)
+	ADDQ(dstPanel, to)
+	DECQ(left)
+	JNZ(operand.LabelRef("panel"))
 	ADDQ(srcRow, src)
 	ADDQ(operand.U32(2*s.Bytes), dst)
 	DECQ(rows)

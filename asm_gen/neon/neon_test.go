@@ -94,11 +94,13 @@ var instructions = map[string]func(f *Func, of Element){
 	"FCMP0": func(f *Func, of Element) { f.FCMP0(of.V(1)) },
 	"VLD1P": func(f *Func, of Element) {
 		f.VLD1P(Post(1, 2), List(of.V(1), of.V(2)))
+		f.VLD1P(Ptr(1, 48), List(of.V(1), of.V(2), of.V(3)))
 		f.VLD1P(Post(1, 2), of.V(1).Lane(1))
 	},
 	"VLD1RP": func(f *Func, of Element) { f.VLD1RP(Ptr(1, int(of)), List(of.V(1))) },
 	"VST1P": func(f *Func, of Element) {
 		f.VST1P(List(of.V(31), of.V(0)), Ptr(1, 32))
+		f.VST1P(List(of.V(1), of.V(2), of.V(3)), Post(1, 2))
 		f.VST1P(of.V(1).Lane(1), Post(1, 2))
 	},
 	"VDUP":  func(f *Func, of Element) { f.VDUP(of.V(1).Lane(1), of.V(2)) },

@@ -2,6 +2,7 @@ package asmcheck
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -11,26 +12,35 @@ import (
 // set is what an instruction set has, for the checks.
 type set struct {
 	arch    string
-	wide    *regexp.Regexp // its widest vector registers, as operands
-	vectors int            // the most of them to a row of a GEMM tile
-	lanes   int            // float32 of one
+	lanes   int            // float32 of a vector register
+	sums    *regexp.Regexp // the vector registers that GEMM kernels sum in, as operands
 	foreign *regexp.Regexp // registers that it lacks
+	// Whether kernels for panels have K loops without a mask, and with one.
+	unmasked, masked bool
 }
 
 var sets = map[string]set{
 	"AVX2": {
-		arch: "amd64", vectors: 2, lanes: 8,
-		wide:    regexp.MustCompile(`^Y\d+$`),
+		arch: "amd64", lanes: 8, unmasked: true, masked: true,
+		sums:    regexp.MustCompile(`^Y\d+$`),
 		foreign: regexp.MustCompile(`\bZ\d+\b|\bK[0-7]\b|\b[XY](1[6-9]|2\d|3[01])\b`),
 	},
 	"AVX512": {
-		arch: "amd64", vectors: 2, lanes: 16,
-		wide: regexp.MustCompile(`^Z\d+$`),
+		arch: "amd64", lanes: 16, masked: true,
+		sums: regexp.MustCompile(`^Z\d+$`),
 	},
 	"NEON": {
-		arch: "arm64", vectors: 3, lanes: 4,
-		wide: regexp.MustCompile(`^[vV]\d+\.(4s|S4|2d|D2)$`),
+		arch: "arm64", lanes: 4, unmasked: true,
+		sums: regexp.MustCompile(`^[vV]\d+\.(4s|S4|2d|D2)$`),
 	},
+}
+
+// halved is AVX-512 for panels of fewer columns than two ZMM vectors have: the
+// vector registers are those of AVX2, with opmasks.
+var halved = set{
+	arch: "amd64", lanes: 8, masked: true,
+	sums:    regexp.MustCompile(`^Y\d+$`),
+	foreign: regexp.MustCompile(`\bZ\d+\b|\b[XY](1[6-9]|2\d|3[01])\b`),
 }
 
 // reserved is the registers that assembly without a frame must leave alone.
@@ -123,7 +133,11 @@ func reservedRegisters(s *source, f function) (wrong []string) {
 }
 
 func foreignRegisters(s *source, f function) (wrong []string) {
-	if foreign := sets[s.isa].foreign; foreign != nil {
+	of := sets[s.isa]
+	if k, ok := gemm(s, f.name); ok {
+		of = k.set
+	}
+	if foreign := of.foreign; foreign != nil {
 		if where, found := f.names(foreign); found {
 			wrong = append(wrong, where)
 		}
@@ -157,56 +171,116 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^([sd])gemm(?:Wide)?(\d+)(?:x(\d+))?[A-Z]`) // type, rows, and of a wide tile columns
+	tile   = regexp.MustCompile(`^([sd])gemm(Wide)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
+	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                     // of them, those under a mask
 	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`)            // loads of A's elements
 	stack  = regexp.MustCompile(`\((FP|SP)\)`)
 )
 
-// gemmLoops: the K loops of the kernel for tiles of r rows hold r rows of v
-// widest vectors, for each v that B's panel can have: v vectors of B and r
-// elements of A make r*v FMAs, each with an accumulator of its own, and
-// nothing goes to the stack. A wide tile has the vectors of its columns alone,
-// and may read them as operands of FMAs.
+// gemmKernel is what the name of a GEMM kernel promises.
+type gemmKernel struct {
+	set           // with the lanes of the kernel's type
+	wide          bool
+	rows, columns int
+}
+
+// gemm returns the kernel of that name, if it is one of the file's ISA.
+func gemm(s *source, name string) (k gemmKernel, ok bool) {
+	m := tile.FindStringSubmatch(name)
+	if m == nil || m[5] != s.isa {
+		return k, false
+	}
+	k.set, k.wide = sets[s.isa], m[2] != ""
+	k.rows, _ = strconv.Atoi(m[3]) // they are digits
+	k.columns, _ = strconv.Atoi(m[4])
+	size := 1 // in float32
+	if m[1] == "d" {
+		size = 2
+	}
+	if s.isa == "AVX512" && !k.wide && size*k.columns < 2*k.lanes {
+		k.set = halved
+	}
+	k.lanes /= size
+	return k, true
+}
+
+// loops returns the K loops that k must have. A wide tile has one. Otherwise
+// there are some for each number of vectors, from that of the fewest columns:
+// those that are too many for narrower panels.
+func (k gemmKernel) loops(s *source) (loops []string) {
+	most := k.columns / k.lanes
+	if k.wide {
+		return []string{loopFor(most, false)}
+	}
+	fewest := 1
+	for _, f := range s.functions {
+		if other, ok := gemm(s, f.name); ok && !other.wide && other.columns < k.columns {
+			fewest = max(fewest, other.columns+1)
+		}
+	}
+	for v := (fewest + k.lanes - 1) / k.lanes; v <= most; v++ {
+		if k.unmasked {
+			loops = append(loops, loopFor(v, false))
+		}
+		if k.masked {
+			loops = append(loops, loopFor(v, true))
+		}
+	}
+	return loops
+}
+
+func loopFor(vectors int, masked bool) string {
+	if masked {
+		return fmt.Sprintf("K loop for %d vectors, masked", vectors)
+	}
+	return fmt.Sprintf("K loop for %d vectors", vectors)
+}
+
+// gemmLoops: the K loops of a kernel for tiles of r rows hold r rows of v
+// vectors, for each v that B's panel can have: v vectors of B and r elements of
+// A make r*v FMAs, each with an accumulator of its own, and nothing goes to the
+// stack. A wide tile has the vectors of its columns alone, and may read them as
+// operands of FMAs.
 func gemmLoops(s *source, f function) (wrong []string) {
-	m := tile.FindStringSubmatch(f.name)
-	if m == nil {
-		return nil
+	k, ok := gemm(s, f.name)
+	if !ok {
+		if strings.Contains(f.name, "gemm") {
+			wrong = append(wrong, "is not named <s|d>gemm[Wide]<rows>x<columns>"+s.isa)
+		}
+		return wrong
 	}
-	rows, err := strconv.Atoi(m[2])
-	if err != nil {
-		return []string{err.Error()}
+	if k.columns%k.lanes != 0 {
+		wrong = append(wrong, fmt.Sprintf("%d columns are no whole vectors of %d", k.columns, k.lanes))
 	}
-	isa := sets[s.isa]
-	seen := map[int]bool{}
+	loops := map[string]int{} // too many, or, below 0, too few
 	for _, loop := range f.innermost() {
-		l := countK(loop, isa)
+		l := countK(loop, k.set)
 		wrong = append(wrong, l.wrong...)
-		if m[3] != "" {
-			columns, _ := strconv.Atoi(m[3])
-			l.vectors = columns / isa.lanes
-			if m[1] == "d" {
-				l.vectors *= 2
-			}
+		if k.wide {
+			l.vectors = k.columns / k.lanes
 		}
-		if l.elements != rows {
-			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, rows))
+		if l.elements != k.rows {
+			wrong = append(wrong, fmt.Sprintf("%s reads %d elements of A for %d rows", loop.label, l.elements, k.rows))
 		}
-		if l.fmas != rows*l.vectors {
-			wrong = append(wrong, fmt.Sprintf("%s has %d FMAs for %d rows of %d vectors", loop.label, l.fmas, rows, l.vectors))
+		if l.fmas != k.rows*l.vectors {
+			wrong = append(wrong, fmt.Sprintf("%s has %d FMAs for %d rows of %d vectors", loop.label, l.fmas, k.rows, l.vectors))
 		}
 		if len(l.accumulators) != l.fmas {
 			wrong = append(wrong, fmt.Sprintf("%s has %d accumulators for %d FMAs", loop.label, len(l.accumulators), l.fmas))
 		}
-		seen[l.vectors] = true
+		loops[loopFor(l.vectors, l.masked)]++
 	}
-	if m[3] != "" {
-		return wrong
+	for _, loop := range k.loops(s) {
+		loops[loop]--
 	}
-	for v := 1; v <= isa.vectors; v++ {
-		if !seen[v] {
-			wrong = append(wrong, fmt.Sprintf("has no K loop for %d vectors", v))
+	for _, loop := range slices.Sorted(maps.Keys(loops)) {
+		switch n := loops[loop]; {
+		case n < 0:
+			wrong = append(wrong, "has no "+loop)
+		case n > 0:
+			wrong = append(wrong, "has one too many: "+loop)
 		}
 	}
 	return wrong
@@ -215,11 +289,12 @@ func gemmLoops(s *source, f function) (wrong []string) {
 // kLoop is what a K loop is made of.
 type kLoop struct {
 	fmas, vectors, elements int
+	masked                  bool
 	accumulators            map[string]bool
 	wrong                   []string
 }
 
-func countK(loop block, isa set) kLoop {
+func countK(loop block, of set) kLoop {
 	l := kLoop{accumulators: map[string]bool{}}
 	for _, i := range loop.code {
 		switch {
@@ -232,11 +307,12 @@ func countK(loop block, isa set) kLoop {
 				destination = i.operands[0]
 			}
 			l.accumulators[destination] = true
-			if !isa.wide.MatchString(destination) {
-				l.wrong = append(l.wrong, fmt.Sprintf("%s sums in narrow registers: %v", loop.label, i))
+			if !of.sums.MatchString(destination) {
+				l.wrong = append(l.wrong, fmt.Sprintf("%s sums in registers of the wrong width: %v", loop.label, i))
 			}
 		case vector.MatchString(i.op):
 			l.vectors += len(strings.Split(i.operands[len(i.operands)-1], ","))
+			l.masked = l.masked || masked.MatchString(i.op)
 		case scalar.MatchString(i.op):
 			l.elements++
 		}

@@ -16,13 +16,13 @@ const mr, mv = 8, 3
 
 // kernels is what the kernels for one type of elements are called.
 type kernels struct {
-	of                         neon.Element
-	gemm, copyRows, transposed string
+	of                           neon.Element
+	gemm, copyPanels, transposed string
 }
 
 var byBits = map[int]kernels{
-	32: {neon.Float32, "sgemm", "copyRows32NEON", "transpose32NEON"},
-	64: {neon.Float64, "dgemm", "copyRows64NEON", "transpose64NEON"},
+	32: {neon.Float32, "sgemm", "copyPanels32NEON", "transpose32NEON"},
+	64: {neon.Float64, "dgemm", "copyPanels64NEON", "transpose64NEON"},
 }
 
 func main() {
@@ -34,9 +34,9 @@ func main() {
 			os.Exit(2)
 		}
 		for rows := 1; rows <= mr; rows++ {
-			panel(file, fmt.Sprintf("%s%dNEON", k.gemm, rows), k.of, rows)
+			panel(file, fmt.Sprintf("%s%dx%dNEON", k.gemm, rows, mv*k.of.Lanes()), k.of, rows)
 		}
-		copyRows(file, k.copyRows, k.of)
+		copyPanels(file, k.copyPanels, k.of)
 		transpose(file, k.transposed, k.of)
 	})
 }

@@ -6,18 +6,31 @@ import (
 	"github.com/steppe-ml/steppe/asm_gen/neon"
 )
 
-// copyRows emits the packer of rows that are contiguous already.
-func copyRows(file *neon.File, name string, of neon.Element) {
-	f := file.Func(name, fmt.Sprintf("func(rows int, src *%[1]s, srcRow int, dst *%[1]s)", of.Type()),
-		fmt.Sprintf("copies rows of %d floats, srcRow floats apart, one behind the other.", mv*of.Lanes()))
-	rows, src := f.Load("rows", f.R()), f.Load("src", f.R())
-	srcRow, dst := f.Load("srcRow", f.R()), f.Load("dst", f.R())
+// copyPanels emits the packer of rows that are contiguous already. It goes along
+// the rows, panel by panel, as the hardware's prefetchers like it best.
+func copyPanels(file *neon.File, name string, of neon.Element) {
+	f := file.Func(name, fmt.Sprintf("func(rows, panels int, src *%[1]s, srcRow int, dst *%[1]s, dstPanel int)", of.Type()),
+		fmt.Sprintf("copies rows of panels*%[1]d elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of %[1]d.", mv*of.Lanes()))
+	rows, panels := f.Load("rows", f.R()), f.Load("panels", f.R())
+	src, srcRow := f.Load("src", f.R()), f.Load("srcRow", f.R())
+	dst, dstPanel := f.Load("dst", f.R()), f.Load("dstPanel", f.R())
+	from, to, left := f.R(), f.R(), f.R()
 	f.LSL(of.Shift(), srcRow, srcRow)
+	f.LSL(of.Shift(), dstPanel, dstPanel)
 	row := neon.List(of.V(0), of.V(1), of.V(2))
+	const bytes = 16 * mv // of a panel's row
 
 	f.Label("row")
-	f.VLD1P(neon.Post(src, srcRow), row)
-	f.VST1P(row, neon.Ptr(dst, 48))
+	f.MOVD(src, from)
+	f.MOVD(dst, to)
+	f.MOVD(panels, left)
+	f.Label("panel")
+	f.VLD1P(neon.Ptr(from, bytes), row)
+	f.VST1P(row, neon.Post(to, dstPanel))
+	f.SUB(neon.Imm(1), left, left)
+	f.CBNZ(left, "panel")
+	f.ADD(srcRow, src, src)
+	f.ADD(neon.Imm(bytes), dst, dst)
 	f.SUB(neon.Imm(1), rows, rows)
 	f.CBNZ(rows, "row")
 	f.RET()

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// dotsSide is the most rows of X, and the rows of Y, that kernels of dot
+// products take at once: their square of accumulators, a row of each and a mask
+// fit in the registers.
+var dotsSide = map[string]int{"AVX2": 3, "AVX512": 4}
+
+// dots is the plan for the registers of a kernel of dot products: the
+// accumulators, row by row, then Y's vectors, then one of X's.
+type dots struct {
+	avx.Set
+	rows, columns int // of X and of Y
+	k             reg.Register
+	x, y          []operand.Mem // where the rows are
+}
+
+func (d dots) acc(i, j int) reg.Register  { return d.V(i*d.columns + j) }
+func (d dots) yVector(j int) reg.Register { return d.V(d.rows*d.columns + j) }
+func (d dots) xVector() reg.Register      { return d.V(d.rows*d.columns + d.columns) }
+
+// dotsKernel emits the kernel for the dot products of some rows of X and of Y.
+func dotsKernel(s avx.Set, rows, columns int) {
+	name := fmt.Sprintf("dots%dx%dx%d%s", s.Float, rows, columns, s.Name)
+	TEXT(name, attr.NOSPLIT, typed(s, "func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)"))
+	Doc(fmt.Sprintf("%s is a dotsKernel for %d rows of X and groups of %d rows of Y.", name, rows, columns))
+	d := dots{Set: s, rows: rows, columns: columns}
+
+	Label("group")
+	for i := range rows * columns {
+		s.Zero(i)
+	}
+	var px, py reg.Register
+	px, d.x = d.rowsOf("x", rows)
+	py, d.y = d.rowsOf("y", columns)
+	d.k = Load(Param("k"), GP64())
+	CMPQ(d.k, operand.U32(s.Lanes()))
+	JL(operand.LabelRef("tail"))
+	Label("whole")
+	d.step(func(m operand.Mem, r reg.Register) { s.VMOVU(m, r) })
+	ADDQ(operand.U32(s.Bytes), px)
+	ADDQ(operand.U32(s.Bytes), py)
+	SUBQ(operand.U32(s.Lanes()), d.k)
+	CMPQ(d.k, operand.U32(s.Lanes()))
+	JGE(operand.LabelRef("whole"))
+	Label("tail")
+	TESTQ(d.k, d.k)
+	JZ(operand.LabelRef("summed"))
+	mask := lastMask(s, d.k)
+	d.step(func(m operand.Mem, r reg.Register) {
+		if s.Opmasks {
+			s.VMOVUZ(m, mask, r)
+		} else {
+			s.VMASKMOV(m, mask, r)
+		}
+	})
+	Label("summed")
+	d.finish()
+
+	yRow := d.stride("yRow")
+	IMUL3Q(operand.U32(columns), yRow, yRow)
+	ADDQ(yRow, avx.Parameter("y"))
+	DECQ(avx.Parameter("groups"))
+	JNZ(operand.LabelRef("group"))
+	avx.End()
+}
+
+// stride loads a stride, in bytes.
+func (d dots) stride(name string) reg.GPVirtual {
+	r := GP64()
+	Load(Param(name), r)
+	d.BytesOf(r)
+	return r
+}
+
+// rowsOf returns the pointer that moves along k, and the rows from it.
+func (d dots) rowsOf(name string, rows int) (p reg.Register, at []operand.Mem) {
+	p = Load(Param(name), GP64())
+	at = []operand.Mem{avx.Ptr(p, 0)}
+	if rows == 1 {
+		return p, at
+	}
+	row := d.stride(name + "Row")
+	at = append(at, operand.Mem{Base: p, Index: row, Scale: 1}, operand.Mem{Base: p, Index: row, Scale: 2})
+	if rows == 4 {
+		three := GP64()
+		LEAQ(operand.Mem{Base: row, Index: row, Scale: 2}, three)
+		at = append(at, operand.Mem{Base: p, Index: three, Scale: 1})
+	}
+	return p, at[:rows]
+}
+
+// step adds the products of one vector of k.
+func (d dots) step(load func(operand.Mem, reg.Register)) {
+	for j, y := range d.y {
+		load(y, d.yVector(j))
+	}
+	for i, x := range d.x {
+		load(x, d.xVector())
+		for j := range d.columns {
+			d.VFMADD231(d.xVector(), d.yVector(j), d.acc(i, j))
+		}
+	}
+}
+
+// finish folds the accumulators to one element each, and sets C to alpha times
+// it, + beta*C unless beta is 0.
+func (d dots) finish() {
+	cCol, cRow := d.stride("cCol"), d.stride("cRow")
+	c, row := Load(Param("c"), GP64()), GP64()
+	alpha, beta := d.rows*d.columns, d.rows*d.columns+1
+	d.VMOVS(avx.Parameter("alpha"), avx.X(alpha))
+	d.VMOVS(avx.Parameter("beta"), avx.X(beta))
+	d.each(func(i, j int) {
+		d.fold(i*d.columns+j, beta+1)
+		d.VMULS(avx.X(alpha), d.sum(i, j), d.sum(i, j))
+	})
+	d.TestZero(avx.Parameter("beta"))
+	JZ(operand.LabelRef("overwrite"))
+	for j := range d.columns {
+		MOVQ(c, row)
+		if j > 0 {
+			for range j {
+				ADDQ(cCol, row)
+			}
+		}
+		for i := range d.rows {
+			d.VFMADD231S(operand.Mem{Base: row}, avx.X(beta), d.sum(i, j))
+			ADDQ(cRow, row)
+		}
+	}
+	Label("overwrite")
+	for j := range d.columns {
+		MOVQ(c, row)
+		for i := range d.rows {
+			d.VMOVS(d.sum(i, j), operand.Mem{Base: row})
+			ADDQ(cRow, row)
+		}
+		ADDQ(cCol, c)
+	}
+	MOVQ(c, avx.Parameter("c"))
+}
+
+func (d dots) sum(i, j int) reg.Register { return avx.X(i*d.columns + j) }
+
+func (d dots) each(f func(i, j int)) {
+	for i := range d.rows {
+		for j := range d.columns {
+			f(i, j)
+		}
+	}
+}
+
+// fold adds the lanes of a vector register: the upper half of them to the
+// lower, until one is left. It uses the register spare.
+func (d dots) fold(r, spare int) {
+	if d.Wide() {
+		VEXTRACTF64X4(operand.U8(1), avx.Z(r), avx.Y(spare))
+		d.VADD(avx.Y(spare), avx.Y(r), avx.Y(r))
+		VEXTRACTF32X4(operand.U8(1), avx.Y(r), avx.X(spare))
+	} else {
+		VEXTRACTF128(operand.U8(1), avx.Y(r), avx.X(spare))
+	}
+	d.VADD(avx.X(spare), avx.X(r), avx.X(r))
+	if d.Float == 32 {
+		VPERMILPS(operand.U8(0b01_00_11_10), avx.X(r), avx.X(spare))
+		d.VADD(avx.X(spare), avx.X(r), avx.X(r))
+		VPERMILPS(operand.U8(0b10_11_00_01), avx.X(r), avx.X(spare))
+	} else {
+		VPERMILPD(operand.U8(1), avx.X(r), avx.X(spare))
+	}
+	d.VADD(avx.X(spare), avx.X(r), avx.X(r))
+}
