@@ -1,0 +1,172 @@
+package blas
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/tuning"
+)
+
+// TestTune measures knobs for the command bench/tune, which reads the figures
+// from its standard output.
+func TestTune(t *testing.T) {
+	text := os.Getenv(tuning.EnvVar)
+	if text == "" {
+		t.Skip("go run ./bench/tune runs it")
+	}
+	var job tuning.Job
+	require.NoError(t, json.Unmarshal([]byte(text), &job))
+	switch job.Dtype {
+	case tuning.F32:
+		tune[float32](t, job)
+	case tuning.F64:
+		tune[float64](t, job)
+	default:
+		t.Fatalf("no type %q", job.Dtype)
+	}
+}
+
+func tune[T Float](t *testing.T, job tuning.Job) {
+	setTable(t, func(*table[T]) {}) // to have it back
+	base := *active[T]()
+	workers := max(2, DefaultWorkers()) // with one there were nothing to compare
+	out := json.NewEncoder(os.Stdout)
+	for _, k := range knobs(&base, workers) {
+		if !slices.Contains(job.Knobs, k.name) {
+			continue
+		}
+		for _, s := range k.series {
+			var team *Team
+			if s.team {
+				team = NewTeam(workers)
+			}
+			for _, p := range s.chosen(job.Quick) {
+				figures, tables := k.candidates(&s, p, &base)
+				for i, speeds := range measure(team, p, tables, job) {
+					figures.Candidates[i].Speeds = speeds
+				}
+				require.NoError(t, out.Encode(figures))
+			}
+		}
+	}
+}
+
+// candidates returns the ways to compute a product, without their speeds, and
+// the tables that bring them about.
+func (k *knob[T]) candidates(s *series, p point, base *table[T]) (tuning.Point, []table[T]) {
+	figures := tuning.Point{Knob: k.name, Value: *k.field(base), Series: s.name, Product: p.String()}
+	var tables []table[T]
+	add := func(name string, isTable bool, change func(*table[T])) {
+		t := *base
+		change(&t)
+		tables = append(tables, t)
+		figures.Candidates = append(figures.Candidates, tuning.Candidate{Name: name, Table: isTable})
+	}
+	if s.values == nil {
+		figures.Axis, figures.X = k.axis, k.x(p)
+		below := k.isBelow(base, figures.X)
+		add(k.below.name, below, k.below.force)
+		add(k.above.name, !below, k.above.force)
+	}
+	for _, v := range s.values {
+		add(fmt.Sprint(v), v == figures.Value, func(t *table[T]) { *k.field(t) = v })
+	}
+	return figures, tables
+}
+
+// measure returns the speeds of a product under each of the tables, round by
+// round, in GFLOP/s. In a round each table has its turn, beginning with another
+// one than in the round before. A turn is windows, of whose times the lower
+// quartile counts: those in which another process had the core don't.
+func measure[T Float](team *Team, p point, tables []table[T], job tuning.Job) [][]float64 {
+	const turn, window, pause = 20 * time.Millisecond, time.Millisecond, 500 * time.Microsecond
+	all := newOperands[T](p)
+	run := func(table, first, times int) time.Duration {
+		*active[T]() = tables[table]
+		var took time.Duration
+		start := time.Now()
+		for i := first; i < first+times; i++ {
+			if p.rested {
+				took += time.Since(start)
+				for start = time.Now(); time.Since(start) < pause; {
+				}
+				start = time.Now()
+			}
+			all[i%len(all)].multiply(team, p)
+		}
+		return took + time.Since(start)
+	}
+
+	for i := range tables {
+		run(i, 0, 1) // buffers grow
+	}
+	times, windows := 1, 1 // products a window, windows a turn
+	if !job.Quick {
+		took := run(0, 0, times)
+		for took < window {
+			times *= 2
+			took = run(0, 0, times)
+		}
+		windows = max(1, int(turn/took))
+	}
+	flops := 2 * float64(p.work()) * float64(max(1, p.count)) * float64(times)
+	speeds := make([][]float64, len(tables))
+	took := make([]time.Duration, windows)
+	for round := range job.Rounds {
+		for i := range tables {
+			at := (round + i) % len(tables)
+			for w := range took {
+				took[w] = run(at, round+w*times, times)
+			}
+			slices.Sort(took)
+			speeds[at] = append(speeds[at], flops/took[(windows-1)/4].Seconds()/1e9)
+		}
+	}
+	return speeds
+}
+
+// operands is what a product needs.
+type operands[T Float] struct {
+	c, a, b Mat[T]
+	opt     Options[T]
+}
+
+func (o *operands[T]) multiply(team *Team, p point) {
+	if p.dots {
+		gemm(NoTrans, Trans, p.m, p.n, p.k, 1, o.a.Data, p.k, o.b.Data, p.k, 0, o.c.Data, p.n)
+		return
+	}
+	MatMul(team, o.c, o.a, o.b, o.opt)
+}
+
+// newOperands returns three sets that take turns, as the layers of a network
+// do, so that a small product doesn't have all of it in L1. Each matrix begins
+// a cache line, at another place of a page.
+func newOperands[T Float](p point) (all [3]operands[T]) {
+	r := rand.New(rand.NewPCG(1, 1))
+	skip := 0
+	matrix := func(rows, cols int, trans bool) Mat[T] {
+		skip += 5 * lanes[T]()
+		size := rows * cols * max(1, p.count)
+		data := aligned[T](skip + size)[skip:]
+		for i := range data {
+			data[i] = T(r.IntN(9) - 4)
+		}
+		return layout(data, rows, cols, trans, 0)
+	}
+	for i := range all {
+		o := &all[i]
+		o.a, o.b, o.c = matrix(p.m, p.k, p.transA), matrix(p.k, p.n, false), matrix(p.m, p.n, false)
+		if p.count > 0 {
+			o.opt.Batch = Batch{Count: p.count, A: p.m * p.k, B: p.k * p.n, C: p.m * p.n}
+		}
+	}
+	return all
+}
