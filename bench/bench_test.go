@@ -54,11 +54,12 @@ func workerCounts() []int { return slices.Compact([]int{1, blas.DefaultWorkers()
 var ceiling = sync.OnceValue(simd.FMACeiling)
 
 // reportFlops reports how fast iterations of flops operations each were, on a
-// team of workers.
-func reportFlops(b *testing.B, flops, workers int) {
+// team of workers, with elements of so many bytes: a vector has half as many
+// float64 as float32.
+func reportFlops(b *testing.B, flops, workers, size int) {
 	perSecond := float64(flops) * float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(perSecond/1e9, "GFLOP/s")
-	b.ReportMetric(perSecond/(ceiling()*float64(workers)), "ceiling")
+	b.ReportMetric(perSecond/(ceiling()*float64(workers)*4/float64(size)), "ceiling")
 }
 
 // reportBytes reports how fast iterations were that read and write bytes bytes
@@ -67,12 +68,12 @@ func reportBytes(b *testing.B, bytes int) {
 	b.ReportMetric(float64(bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 }
 
-// random returns n floats from -1 to 1.
-func random(n int) []float32 {
+// random returns n numbers from -1 to 1.
+func random[T blas.Float](n int) []T {
 	r := rand.New(rand.NewPCG(1, 1))
-	s := make([]float32, n)
+	s := make([]T, n)
 	for i := range s {
-		s[i] = 2*r.Float32() - 1
+		s[i] = T(2*r.Float32() - 1)
 	}
 	return s
 }
@@ -88,8 +89,9 @@ func names[B benchmark](all []B) (names []string) {
 func TestNamesAreKeysAndValues(t *testing.T) {
 	format := regexp.MustCompile(`^[a-z]+=\w+(/[a-z]+=\w+)*$`)
 	for suite, all := range map[string][]string{
-		"Sgemm":       names(products()),
-		"SgemmBLAS":   names(blasProducts()),
+		"Sgemm":       names(gemms[float32]()),
+		"SgemmBLAS":   names(blasGemms[float32](blas.Sgemm)),
+		"SgemmBatch":  names(batches()),
 		"SgemmPacked": names(packedProducts()),
 		"Pack":        names(packs()),
 		"Vector":      names(vectors()),

@@ -14,6 +14,7 @@
 //
 //	isa      instruction set; the environment variable STEPPE_SIMD leaves one of them
 //	m, n, k  a product of an m x k matrix by a k x n matrix, all row-major
+//	count    products of a batch
 //	trans    which of A and B is stored transposed, if any
 //	workers  1, or as many as pay on this machine
 //	kernel   function of package simd
@@ -23,8 +24,8 @@
 //
 //	GFLOP/s  billions of floating-point operations a second, two to a multiply-add
 //	ceiling  GFLOP/s as a fraction of what as many cores do with the best
-//	         instruction set on registers alone (simd.FMACeiling), measured
-//	         once in the same process
+//	         instruction set on registers alone (simd.FMACeiling, half of it
+//	         for float64), measured once in the same process
 //	GB/s     billions of bytes read and written a second, by what the operation
 //	         needs; that a cache reads a line before it is written is not counted
 //

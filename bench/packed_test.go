@@ -30,11 +30,11 @@ func (p packedProduct) run(b *testing.B) {
 	simdtest.Use(b, p.isa)
 	team := blas.NewTeam(p.workers)
 	var packed [sets]*blas.PackedB[float32]
-	for i, s := range p.operands() {
+	for i, s := range operandsOf[float32](p.product) {
 		packed[i] = blas.NewPackedB[float32](p.k, p.n)
 		packed[i].Pack(team, s.b)
 	}
-	p.time(b, func(i int, s *operands) {
+	timeProduct(b, p.product, func(i int, s *operands[float32]) {
 		blas.MatMul(team, s.c, s.a, s.b, blas.Options[float32]{PackedB: packed[i]})
 	})
 }
@@ -64,7 +64,7 @@ func BenchmarkPack(b *testing.B) { runAll(b, packs()) }
 func (p pack) run(b *testing.B) {
 	simdtest.Use(b, p.isa)
 	team := blas.NewTeam(p.workers)
-	all := p.operands()
+	all := operandsOf[float32](p.product)
 	var packed [sets]*blas.PackedB[float32]
 	for i := range packed {
 		packed[i] = blas.NewPackedB[float32](p.k, p.n)

@@ -62,7 +62,7 @@ func BenchmarkVector(b *testing.B) { runAll(b, vectors()) }
 var memory = sync.OnceValue(func() (slices [3][]float32) {
 	const longest, line = 1e7, 16
 	for i := range slices {
-		slices[i] = random(longest + len(slices)*5*line)[i*5*line:]
+		slices[i] = random[float32](longest + len(slices)*5*line)[i*5*line:]
 	}
 	return slices
 })
