@@ -32,7 +32,7 @@ const (
 )
 
 // partsPerWorker is the most parts of a product for each worker.
-const partsPerWorker = 4
+const partsPerWorker = 2
 
 // pool is products that are to be used again, with their buffers: as many as
 // were ever under way at the same time.

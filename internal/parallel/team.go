@@ -40,7 +40,7 @@ type Team struct {
 	waiting atomic.Bool  // the caller sleeps until they are
 	wake    chan struct{}
 	coming  atomic.Int64 // workers that are on their way, or there
-	asked   time.Time    // when Awake was
+	ended   time.Time    // when the last job did
 }
 
 // The parts of Team.state, from the lowest bits.
@@ -71,29 +71,34 @@ func (t *Team) Workers() int {
 	return t.workers
 }
 
-// Awake reports whether a short job should be run: whether workers are awake, or
-// so little time has passed since it was asked last that they will stay so once
-// they have been woken. Otherwise it is done sooner by the caller alone.
+// Awake reports whether a short job is best shared: whether workers are awake, or
+// so little time has passed since the last job (of a single task, even) that they
+// will stay so once they have been woken. Otherwise it is done sooner by the
+// caller alone.
 func (t *Team) Awake() bool {
-	if t.Workers() == 1 {
-		return false
-	}
-	now := time.Now()
-	recently := now.Sub(t.asked) < patience
-	t.asked = now
-	return recently || t.coming.Load() > 0
+	return t.Workers() > 1 && (t.coming.Load() > 0 || time.Since(t.ended) < patience)
 }
 
 // Run runs the tasks 0 to tasks-1 of job, in the order in which workers become
 // free, and returns when all are done. There are at most a million of them where
 // there are several workers.
 func (t *Team) Run(tasks int, job Job) {
-	if t.Workers() == 1 || tasks <= 1 {
+	if t.Workers() == 1 {
 		for task := range tasks {
 			job.Do(task, 0)
 		}
 		return
 	}
+	if tasks == 1 {
+		job.Do(0, 0)
+	} else if tasks > 1 {
+		t.share(tasks, job)
+	}
+	t.ended = time.Now()
+}
+
+// share runs the tasks on all workers.
+func (t *Team) share(tasks int, job Job) {
 	if tasks > maxTasks {
 		panic(fmt.Sprintf("parallel: a job of %d tasks, want at most %d", tasks, maxTasks))
 	}
