@@ -92,7 +92,7 @@ func (p *product[T]) divide(team *parallel.Team) {
 		p.cut = byColumns
 		grains = panels
 	}
-	p.parts = balanced(grains, workers, min(grains, partsPerWorker*workers, max(workers, p.work()/p.partWork)))
+	p.parts = balanced(grains, workers, min(grains, partsPerWorker*workers, p.work()/p.partWork))
 }
 
 // pays reports whether multiply-adds are so many that they are best shared by a
