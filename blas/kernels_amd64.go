@@ -90,7 +90,7 @@ var tables32 = [simd.NumISA]table[float32]{
 		packRowsAligned: 512,
 		packStride:      350,
 		packAligned:     700,
-		copyA:           160,
+		copyA:           600,
 		copyFighting:    64,
 		aloneBelow:      1 << 18,
 		wakeBelow:       1 << 23,
