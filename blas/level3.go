@@ -24,7 +24,9 @@ const (
 //
 // With beta == 0 C is not read, and with alpha == 0 A and B are not; NaN and
 // Inf in A or B reach C even where they meet a zero. Small products run on the
-// caller alone, larger ones on all cores; the result is the same, bit for bit.
+// caller alone, larger ones on all cores that no other product has; the result
+// is the same, bit for bit. Sums may go in another order than MatMul's: a small
+// side goes by dot products, and a long K in chunks.
 func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	gemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
