@@ -26,9 +26,9 @@ type dots[T Float] struct {
 // which the element rule forbids: this is for the BLAS alone.
 func (o *operation[T]) dotShaped() bool {
 	if o.m <= o.n {
-		return o.b.row == 1 && (o.a.col == 1 || o.m == 1) && o.m <= o.dotsUpTo && o.k > 0
+		return o.b.row == 1 && (o.a.col == 1 || o.m == 1) && o.m <= o.dotsUpTo && o.k > 0 && o.dots != nil
 	}
-	return o.a.col == 1 && (o.b.row == 1 || o.n == 1) && o.n <= o.dotsUpTo && o.k > 0
+	return o.a.col == 1 && (o.b.row == 1 || o.n == 1) && o.n <= o.dotsUpTo && o.k > 0 && o.dots != nil
 }
 
 // asDots returns the operation as dot products.
