@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,14 +37,6 @@ func label(pairs ...any) string {
 		parts = append(parts, fmt.Sprintf("%v=%v", pair[0], pair[1]))
 	}
 	return strings.Join(parts, "/")
-}
-
-// isas returns the instruction sets to measure.
-func isas() []simd.ISA {
-	if os.Getenv(simd.EnvVar) != "" {
-		return []simd.ISA{simd.Active()}
-	}
-	return simd.Supported()
 }
 
 // workerCounts returns the sizes of teams to measure.

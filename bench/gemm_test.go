@@ -54,7 +54,7 @@ var blasShapes = []product{
 // on returns shapes, on each instruction set and team.
 func on(shapes []product) (all []product) {
 	const patience = 256 * 256 * 256 // the most multiply-adds of plain Go
-	for _, isa := range isas() {
+	for _, isa := range simdtest.ISAs() {
 		for _, p := range shapes {
 			for _, p.workers = range workerCounts() {
 				p.isa = isa

@@ -12,7 +12,7 @@ import (
 type packedProduct struct{ product }
 
 func packedProducts() (all []packedProduct) {
-	for _, isa := range isas() {
+	for _, isa := range simdtest.ISAs() {
 		for _, workers := range workerCounts() {
 			for _, p := range []product{{m: 512, n: 512, k: 512}, {m: 256, n: 512, k: 784}, {m: 32, n: 512, k: 784}} {
 				if p.isa, p.workers = isa, workers; isa != simd.Generic {
@@ -43,7 +43,7 @@ func (p packedProduct) run(b *testing.B) {
 type pack struct{ product }
 
 func packs() (all []pack) {
-	for _, isa := range isas() {
+	for _, isa := range simdtest.ISAs() {
 		for _, trans := range []string{"none", "B"} {
 			for _, workers := range workerCounts() {
 				for _, size := range [][2]int{{784, 512}, {2048, 2048}} {

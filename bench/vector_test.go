@@ -44,7 +44,7 @@ var kernels = []kernel{
 
 func vectors() (all []vector) {
 	for _, k := range kernels {
-		for _, isa := range isas() {
+		for _, isa := range simdtest.ISAs() {
 			for _, n := range []int{1e3, 1e5, 1e7} {
 				all = append(all, vector{k, isa, n})
 			}

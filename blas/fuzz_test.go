@@ -4,17 +4,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"slices"
 	"testing"
 
 	"gonum.org/v1/gonum/blas/gonum"
 
-	"github.com/steppe-ml/steppe/internal/guard"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/simdtest"
-	"github.com/steppe-ml/steppe/simd"
 )
 
 // Each input runs for both types and on every instruction set, since a fuzzer
@@ -141,7 +138,7 @@ func fuzzGemm[T Float](t *testing.T, in gemmInput, ours, gonums gemmFunc[T]) {
 			}
 		}
 	}
-	for _, isa := range fuzzISAs() {
+	for _, isa := range simdtest.ISAs() {
 		simdtest.Use(t, isa)
 		if in.tiny {
 			setTable(t, tinyBlocks[T])
@@ -308,7 +305,7 @@ func fuzzMatMul[T Float](t *testing.T, in matMulInput) {
 
 	team := parallel.NewTeam(1 + int(in.workers%3))
 	before := slices.Clone(c.data)
-	for _, isa := range fuzzISAs() {
+	for _, isa := range simdtest.ISAs() {
 		simdtest.Use(t, isa)
 		about := fmt.Sprintf("%T on %v, %+v: %d of %dx%dx%d", T(0), isa, in, products, m, n, k)
 		whole, alone := schedules[T](t, has(fuzzTiny))
@@ -394,303 +391,8 @@ func fuzzMatMul[T Float](t *testing.T, in matMulInput) {
 	}
 }
 
-// packInput is an input of FuzzPack.
-type packInput struct {
-	trans, tiny bool
-	m, n, k     int16  // see upTo
-	stride      byte   // of B in memory, see stride
-	workers     byte   // modulo 3
-	seed        uint64 // of the elements
-	specials    []byte // see plant
-}
-
-func (in packInput) add(f *testing.F) {
-	f.Add(in.trans, in.tiny, in.m, in.n, in.k, in.stride, in.workers, in.seed, in.specials)
-}
-
-// FuzzPack holds PackedB to its layout, and to the bits of products without it.
-func FuzzPack(f *testing.F) {
-	for _, in := range []packInput{
-		{m: 1, n: 1, k: 1},
-		{m: 3, n: 32, k: 16},
-		{m: 3, n: 33, k: 17, tiny: true, workers: 1},
-		{m: 3, n: 31, k: 15, trans: true, tiny: true, workers: 2, stride: 3},
-		{m: 13, n: 7, k: 8, trans: true, stride: 1},
-		{m: 12, n: 8, k: 7, trans: true},
-		{m: 5, n: 9, k: 9, trans: true, tiny: true},
-		{m: 2, n: 300, k: 23, tiny: true, workers: 2, stride: 5},
-		{m: 2, n: 257, k: 6, workers: 2, trans: true},
-		{m: 2, n: 256, k: 5, workers: 1},
-		{m: 1, n: 1, k: 1100},
-		{m: 1, n: 40, k: 1025, trans: true, stride: 2, workers: 2},
-		{m: 1, n: 260, k: 1024, stride: 4},
-		{m: 7, n: 1, k: 40, tiny: true},
-		{m: 7, n: 300, k: 1, trans: true},
-		{m: 7, n: 0, k: 5},
-		{m: 7, n: 5, k: 0},
-		{m: 0, n: 5, k: 5},
-		{m: 20, n: 65, k: 20, stride: 255, tiny: true},
-		{m: 20, n: 65, k: 20, stride: 253, trans: true, tiny: true},
-		{m: 20, n: 65, k: 20, stride: 254, tiny: true},
-		{m: 20, n: 65, k: 20, stride: 254, trans: true, workers: 1},
-		{m: 5, n: 20, k: 12, tiny: true, specials: []byte{0, 0, 1, 1, 0, 40, 2, 0, 80, 3, 0, 120, 4, 0, 160, 5, 0, 200}},
-		{m: 5, n: 20, k: 12, trans: true, specials: []byte{0, 0, 1, 1, 0, 40, 2, 0, 80, 3, 0, 120, 4, 0, 160, 5, 0, 200}},
-	} {
-		in.add(f)
-	}
-	f.Fuzz(func(t *testing.T, trans, tiny bool, m, n, k int16, stride, workers byte, seed uint64, specials []byte) {
-		in := packInput{trans, tiny, m, n, k, stride, workers, seed, specials}
-		fuzzPack[float32](t, in)
-		fuzzPack[float64](t, in)
-	})
-}
-
-func fuzzPack[T Float](t *testing.T, in packInput) {
-	n, k := max(0, upTo(in.n, 300)), max(0, upTo(in.k, 1100))
-	m := max(0, affordable(upTo(in.m, 40), n*k))
-
-	r := rand.New(rand.NewPCG(in.seed, 0))
-	var s shape
-	s.rows, s.cols = orient(k, n, in.trans)
-	s.stride = stride(in.stride, s.rows, s.cols)
-	b, a := newOperand[T](t, r, s, 0), newOperand[T](t, r, shape{rows: m, cols: k, stride: k}, 0)
-	plant(in.specials, b)
-	viewA, viewB := a.view(0, false), b.view(0, in.trans)
-	team := parallel.NewTeam(1 + int(in.workers%3))
-	opt := someOptions[T](r, m, n)
-	opt.Accumulate = false
-	withPacked := opt
-
-	for _, isa := range fuzzISAs() {
-		simdtest.Use(t, isa)
-		whole, alone := schedules[T](t, in.tiny)
-		about := fmt.Sprintf("%T on %v, %+v: B is %dx%d", T(0), isa, in, k, n)
-
-		whole()
-		packed := NewPackedB[T](k, n)
-		for i := range packed.data {
-			packed.data[i] = T(unused)
-		}
-		if panicked := panicOf(func() { packed.Pack(team, viewB) }); panicked != nil {
-			t.Fatalf("%s: Pack panics with %v", about, panicked)
-		}
-		requireUnchanged(t, about, b)
-		requirePacked(t, about, packed, viewB)
-
-		got, want := Dense(make([]T, m*n), m, n), Dense(make([]T, m*n), m, n)
-		withPacked.PackedB = packed
-		if panicked := panicOf(func() { MatMul(team, got, viewA, Mat[T]{Rows: k, Cols: n, ColStride: 1}, withPacked) }); panicked != nil {
-			t.Fatalf("%s: MatMul panics with %v", about, panicked)
-		}
-		alone()
-		MatMul(nil, want, viewA, viewB, opt)
-		for at := range got.Data {
-			if x, y := got.Data[at], want.Data[at]; !same(x, y) {
-				t.Fatalf("%s: C(%d,%d) is %v with B packed, else %v", about, at/n, at%n, x, y)
-			}
-		}
-	}
-}
-
-// requirePacked requires that packed holds b where its layout says: blocks of
-// K; in each, panels of nr columns; in each, rows. What is beyond b's columns
-// must be as unused as it was.
-func requirePacked[T Float](t *testing.T, about string, packed *PackedB[T], b Mat[T]) {
-	t.Helper()
-	nr := active[T]().nr()
-	panels := (b.Cols + nr - 1) / nr
-	if want := b.Rows * panels * nr; len(packed.data) != want {
-		t.Fatalf("%s: %d elements packed, want %d", about, len(packed.data), want)
-	}
-	steps := (b.Rows + active[T]().kc - 1) / active[T]().kc
-	at := 0
-	for s := range steps {
-		l0, l1 := b.Rows*s/steps, b.Rows*(s+1)/steps
-		for panel := range panels {
-			for l := l0; l < l1; l++ {
-				for j := panel * nr; j < (panel+1)*nr; j++ {
-					want := T(unused)
-					if j < b.Cols {
-						want = b.Data[l*b.RowStride+j*b.ColStride]
-					}
-					if got := packed.data[at]; bits(got) != bits(want) {
-						t.Fatalf("%s: element %d packed is %v, want B(%d,%d) = %v", about, at, got, l, j, want)
-					}
-					at++
-				}
-			}
-		}
-	}
-}
-
-// upTo makes a size of x, of at most most; -1 stays, to be refused.
-func upTo(x int16, most int) int {
-	if x == -1 {
-		return -1
-	}
-	return int(uint16(x)) % (most + 1)
-}
-
-// affordable returns as much of size as the oracle has time for, if each costs
-// so many products.
-func affordable(size, products int) int { return min(size, 1<<16/max(1, products)) }
-
-// byteAt returns byte i of data, which goes on with zeros.
-func byteAt(data []byte, i int) byte {
-	if i < len(data) {
-		return data[i]
-	}
-	return 0
-}
-
-// stride makes a stride of a byte, for rows of so many columns: mostly one with
-// a gap behind each row, or with rows that overlap, or lie 4 KiB apart.
-func stride(choice byte, rows, cols int) int {
-	switch {
-	case choice == 255:
-		return 1
-	case choice == 254 && rows <= 64:
-		return (cols + 1023) / 1024 * 1024
-	case choice == 253:
-		return 0
-	}
-	return cols + int(choice)%7
-}
-
-// shape is matrices in memory, row-major.
-type shape struct {
-	rows, cols, stride int
-	count, step        int // of a batch, of which the zero value is one matrix
-}
-
-// extent is the elements that one of the matrices reaches over.
-func (s *shape) extent() int {
-	if s.rows == 0 || s.cols == 0 {
-		return 0
-	}
-	return (s.rows-1)*s.stride + s.cols
-}
-
-// operand is memory with matrices. What is around and between their rows is
-// NaN, and an unreadable page follows.
-type operand[T Float] struct {
-	shape
-	data           []T
-	around, before []T // data with a margin in front of it, now and at first
-}
-
-// newOperand returns normal numbers in just the memory that they need, or in
-// some more, or, if more is 255, one element less.
-func newOperand[T Float](t *testing.T, r *rand.Rand, s shape, more byte) *operand[T] {
-	const margin = 16
-	n := (s.rows-1)*s.stride + s.cols
-	if s.rows == 0 || s.cols == 0 {
-		n = min(0, n)
-	}
-	n = max(0, n+max(0, s.count-1)*s.step)
-	if more == 255 {
-		n = max(0, n-1)
-	} else {
-		n += int(more) % 4
-	}
-	o := &operand[T]{shape: s, around: guard.Ending[T](t, margin+n)}
-	o.data = o.around[margin:]
-	for i := range o.around {
-		o.around[i] = T(unused)
-	}
-	o.each(func(at int) { o.data[at] = T(r.NormFloat64()) })
-	o.before = slices.Clone(o.around)
-	return o
-}
-
-// each calls f with where each element of the matrices is.
-func (o *operand[T]) each(f func(at int)) {
-	for p := range max(1, o.count) {
-		for i := range o.rows {
-			for j := range o.cols {
-				if at := p*o.step + i*o.stride + j; at < len(o.data) {
-					f(at)
-				}
-			}
-		}
-	}
-}
-
-// view returns matrix p of a batch, or its transpose.
-func (o *operand[T]) view(p int, trans bool) Mat[T] {
-	m := Mat[T]{Data: o.data[min(p*o.step, len(o.data)):], Rows: o.rows, Cols: o.cols, RowStride: o.stride, ColStride: 1}
-	if trans {
-		return m.T()
-	}
-	return m
-}
-
-// within returns a part of m.
-func within[T Float](m Mat[T], i, j, rows, cols int) Mat[T] {
-	m.Data = m.Data[min(i*m.RowStride+j*m.ColStride, len(m.Data)):]
-	m.Rows, m.Cols = rows, cols
-	return m
-}
-
-// restoreMatrix undoes what was written to the matrices' elements.
-func (o *operand[T]) restoreMatrix() {
-	before := o.before[len(o.before)-len(o.data):]
-	o.each(func(at int) { o.data[at] = before[at] })
-}
-
-// requireUnchanged requires that nothing was written to the operands' memory.
-func requireUnchanged[T Float](t *testing.T, about string, operands ...*operand[T]) {
-	t.Helper()
-	for i, o := range operands {
-		for at := range o.around {
-			if bits(o.around[at]) != bits(o.before[at]) {
-				t.Fatalf("%s: element %d of operand %d was %v, and is %v", about, at-(len(o.around)-len(o.data)), i, o.before[at], o.around[at])
-			}
-		}
-	}
-}
-
-// plant puts special values into the operands. Each is three bytes: which
-// value into which operand, and where.
-func plant[T Float](specials []byte, operands ...*operand[T]) {
-	values := []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1)), 0, T(math.Copysign(0, -1)), least[T](), -1000 * least[T](), 1e-30, 1e30, most[T]() / 8}
-	for ; len(specials) >= 3; specials = specials[3:] {
-		o := operands[int(specials[0])%len(operands)]
-		value := values[int(specials[0])/len(operands)%len(values)]
-		if len(o.data) > 0 {
-			where := (int(specials[1])<<8 | int(specials[2])) % len(o.data)
-			o.data[where] = value // perhaps beside the matrix
-			o.before[len(o.before)-len(o.data)+where] = value
-		}
-	}
-}
-
-// least is the least positive number.
-func least[T Float]() T {
-	if size[T]() == 4 {
-		return T(math.Float32frombits(1))
-	}
-	return T(math.Float64frombits(1))
-}
-
-// most is the largest finite number.
-func most[T Float]() T {
-	if size[T]() == 4 {
-		return T(math.Float32frombits(0x7f7fffff))
-	}
-	return T(math.Float64frombits(0x7fefffffffffffff))
-}
-
 // same tells all values apart but one NaN from another.
 func same[T Float](x, y T) bool { return bits(x) == bits(y) || x != x && y != y }
-
-// fuzzISAs returns the instruction sets to try.
-func fuzzISAs() []simd.ISA {
-	if os.Getenv(simd.EnvVar) != "" {
-		return []simd.ISA{simd.Active()}
-	}
-	return simd.Supported()
-}
 
 // schedules returns two functions that change the active table, to tiny blocks
 // or to those that it has, and to the other. The bits are to be the same with
@@ -716,95 +418,4 @@ func panicOf(call func()) (value any) {
 	defer func() { value = recover() }()
 	call()
 	return nil
-}
-
-// element is what an element of C must be: a sum of products as IEEE 754 has
-// it, whatever the order of summation.
-type element[T Float] struct {
-	finite      exact
-	terms       int
-	scaled      float64 // the largest scale of the finite terms
-	nan         bool
-	plus, minus bool // there are infinite terms
-	infinite    bool // there is no finite term, but they may be of either sign
-	overflows   bool // finite sums may be infinite
-}
-
-// dot adds row i of a times column j of b.
-func (e *element[T]) dot(a, b Mat[T], i, j int) {
-	for l := range a.Cols {
-		e.add(a.get(i, l), b.get(l, j))
-	}
-}
-
-// add adds x*y.
-func (e *element[T]) add(x, y float64) {
-	e.terms++
-	switch product := x * y; {
-	case math.IsNaN(product):
-		e.nan = true
-	case math.IsInf(x, 0) || math.IsInf(y, 0):
-		e.plus = e.plus || product > 0
-		e.minus = e.minus || product < 0
-	default:
-		e.finite.add(x, y)
-		e.overflows = e.overflows || !(e.finite.size < float64(most[T]())/2)
-	}
-}
-
-// scale multiplies what was added by alpha, which isn't 0. If it is infinite,
-// so is each partial sum then, or it is NaN, but its sign may depend on how the
-// terms were rounded.
-func (e *element[T]) scale(alpha float64) {
-	e.scaled = math.Abs(alpha)
-	e.nan = e.nan || math.IsNaN(alpha) || e.plus && e.minus
-	switch {
-	case math.IsNaN(alpha):
-	case math.IsInf(alpha, 0):
-		e.infinite, e.plus, e.minus = true, false, false
-	default:
-		e.finite.scale(alpha)
-		e.overflows = e.overflows || !(e.finite.size < float64(most[T]())/2)
-		if alpha < 0 {
-			e.plus, e.minus = e.minus, e.plus
-		}
-	}
-}
-
-// check returns what is wrong with an element, if anything is. The bound is
-// requireProduct's, and the least number for each rounding of what is next to 0.
-func (e *element[T]) check(got T, relu bool) (wrong string) {
-	x := float64(got)
-	switch {
-	case e.nan || e.plus && e.minus:
-		if !math.IsNaN(x) {
-			return fmt.Sprintf("is %v, want NaN", x)
-		}
-	case e.infinite:
-		if !math.IsNaN(x) && !math.IsInf(x, 0) {
-			return fmt.Sprintf("is %v, want Inf or NaN", x)
-		}
-	case e.overflows:
-	case e.plus || e.minus:
-		want := math.Inf(1)
-		if e.minus {
-			want = math.Inf(-1)
-		}
-		if relu {
-			want = max(0, want)
-		}
-		if x != want {
-			return fmt.Sprintf("is %v, want %v", x, want)
-		}
-	default:
-		want := e.finite.value()
-		if relu {
-			want = max(0, want)
-		}
-		bound := gamma[T](e.terms+5)*e.finite.size + float64(least[T]())*2*float64(e.terms+5)*(1+e.scaled)
-		if !(math.Abs(x-want) <= bound) {
-			return fmt.Sprintf("is %v, want %v +- %v", x, want, bound)
-		}
-	}
-	return ""
 }

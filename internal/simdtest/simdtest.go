@@ -15,7 +15,7 @@ import (
 // the test runs for that one alone.
 func EachISA(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	for _, isa := range isas() {
+	for _, isa := range ISAs() {
 		t.Run("isa="+isa.String(), func(t *testing.T) {
 			Use(t, isa)
 			test(t)
@@ -23,7 +23,9 @@ func EachISA(t *testing.T, test func(t *testing.T)) {
 	}
 }
 
-func isas() []simd.ISA {
+// ISAs returns the instruction sets of this machine, or the one that STEPPE_SIMD
+// chooses.
+func ISAs() []simd.ISA {
 	if os.Getenv(simd.EnvVar) != "" {
 		return []simd.ISA{simd.Active()}
 	}
