@@ -25,8 +25,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	TESTQ      DX, DX
@@ -116,8 +114,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	TESTQ      DX, DX
@@ -246,8 +242,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -353,8 +347,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -466,8 +458,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -587,8 +577,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -715,8 +703,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -851,8 +837,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -995,8 +979,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1145,8 +1127,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1304,8 +1284,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1469,8 +1447,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1644,8 +1620,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1823,8 +1797,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -2013,8 +1985,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -2207,8 +2177,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -2413,8 +2381,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -2621,8 +2587,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -2842,8 +2806,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -3065,8 +3027,6 @@ columns4RaggedTile:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -5237,8 +5197,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5387,8 +5345,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5510,8 +5466,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -5678,8 +5632,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -5890,7 +5842,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X3
 	VMOVSD       beta+80(FP), X4
 	VEXTRACTF128 $0x01, Y0, X5
@@ -5908,23 +5859,25 @@ summed:
 	VPERMILPD    $0x01, X2, X5
 	VADDPD       X5, X2, X2
 	VMULSD       X3, X2, X2
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X4, X0
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X4, X1
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X4, X2
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -5984,7 +5937,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X1
 	VMOVSD       beta+80(FP), X2
 	VEXTRACTF128 $0x01, Y0, X3
@@ -5992,14 +5944,17 @@ summed:
 	VPERMILPD    $0x01, X0, X3
 	VADDPD       X3, X0, X0
 	VMULSD       X1, X0, X0
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X2, X0
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -6076,7 +6031,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X6
 	VMOVSD       beta+80(FP), X7
 	VEXTRACTF128 $0x01, Y0, X8
@@ -6109,29 +6063,31 @@ summed:
 	VPERMILPD    $0x01, X5, X8
 	VADDPD       X8, X5, X5
 	VMULSD       X6, X5, X5
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X7, X0
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X7, X3
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X7, X1
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X7, X4
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X7, X2
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X7, X5
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -6204,7 +6160,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X2
 	VMOVSD       beta+80(FP), X3
 	VEXTRACTF128 $0x01, Y0, X4
@@ -6217,16 +6172,19 @@ summed:
 	VPERMILPD    $0x01, X1, X4
 	VADDPD       X4, X1, X1
 	VMULSD       X2, X1, X1
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X3, X0
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X3, X1
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -6316,7 +6274,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X9
 	VMOVSD       beta+80(FP), X10
 	VEXTRACTF128 $0x01, Y0, X11
@@ -6364,9 +6321,10 @@ summed:
 	VPERMILPD    $0x01, X8, X11
 	VADDPD       X11, X8, X8
 	VMULSD       X9, X8, X8
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X10, X0
 	ADDQ         CX, BX
@@ -6374,25 +6332,26 @@ summed:
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X10, X6
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X10, X1
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X10, X4
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X10, X7
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SD  (BX), X10, X2
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X10, X5
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X10, X8
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -6476,7 +6435,6 @@ summed:
 	SHLQ         $0x03, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x03, CX
-	MOVQ         c+48(FP), DX
 	VMOVSD       alpha+72(FP), X3
 	VMOVSD       beta+80(FP), X4
 	VEXTRACTF128 $0x01, Y0, X5
@@ -6494,9 +6452,10 @@ summed:
 	VPERMILPD    $0x01, X2, X5
 	VADDPD       X5, X2, X2
 	VMULSD       X3, X2, X2
-	MOVQ         beta+80(FP), BX
-	SHLQ         $0x01, BX
+	MOVQ         beta+80(FP), DX
+	SHLQ         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SD  (BX), X4, X0
 	ADDQ         CX, BX
@@ -6504,8 +6463,10 @@ summed:
 	ADDQ         CX, BX
 	VFMADD231SD  (BX), X4, X2
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX

@@ -26,8 +26,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	TESTQ      DX, DX
@@ -122,8 +120,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -234,8 +230,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -360,8 +354,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -501,8 +493,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -656,8 +646,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -826,8 +814,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1010,8 +996,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1209,8 +1193,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -1422,8 +1404,6 @@ columns4:
 	SHLQ       $0x03, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*8), DI
 	MOVQ       aRow+32(FP), R8
@@ -6153,8 +6133,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6389,8 +6367,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6545,8 +6521,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6690,8 +6664,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -6925,8 +6897,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -7125,8 +7095,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -7429,8 +7397,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	TESTQ      DX, DX
@@ -7646,8 +7612,6 @@ tile:
 	SHLQ       $0x03, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x03, R8
 	LEAQ       (R8)(R8*2), R9
@@ -7898,7 +7862,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X4
 	VMOVSD        beta+80(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
@@ -7929,29 +7892,29 @@ summed:
 	VPERMILPD     $0x01, X3, X6
 	VADDPD        X6, X3, X3
 	VMULSD        X4, X3, X3
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X5, X0
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X5, X1
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X5, X2
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X5, X3
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8014,7 +7977,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X1
 	VMOVSD        beta+80(FP), X2
 	VEXTRACTF64X4 $0x01, Z0, Y3
@@ -8024,14 +7986,17 @@ summed:
 	VPERMILPD     $0x01, X0, X3
 	VADDPD        X3, X0, X0
 	VMULSD        X1, X0, X0
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X2, X0
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8116,7 +8081,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X8
 	VMOVSD        beta+80(FP), X9
 	VEXTRACTF64X4 $0x01, Z0, Y10
@@ -8175,37 +8139,37 @@ summed:
 	VPERMILPD     $0x01, X7, X10
 	VADDPD        X10, X7, X7
 	VMULSD        X8, X7, X7
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X9, X0
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X9, X4
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X9, X1
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X9, X5
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X9, X2
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X9, X6
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X9, X3
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X9, X7
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8283,7 +8247,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X2
 	VMOVSD        beta+80(FP), X3
 	VEXTRACTF64X4 $0x01, Z0, Y4
@@ -8300,16 +8263,19 @@ summed:
 	VPERMILPD     $0x01, X1, X4
 	VADDPD        X4, X1, X1
 	VMULSD        X2, X1, X1
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X3, X0
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X3, X1
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8410,7 +8376,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X12
 	VMOVSD        beta+80(FP), X13
 	VEXTRACTF64X4 $0x01, Z0, Y14
@@ -8497,9 +8462,10 @@ summed:
 	VPERMILPD     $0x01, X11, X14
 	VADDPD        X14, X11, X11
 	VMULSD        X12, X11, X11
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X13, X0
 	ADDQ          CX, BX
@@ -8507,35 +8473,34 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X8
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X13, X1
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X5
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X9
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X13, X2
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X6
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X10
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X13, X3
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X7
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X13, X11
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8626,7 +8591,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X3
 	VMOVSD        beta+80(FP), X4
 	VEXTRACTF64X4 $0x01, Z0, Y5
@@ -8650,9 +8614,10 @@ summed:
 	VPERMILPD     $0x01, X2, X5
 	VADDPD        X5, X2, X2
 	VMULSD        X3, X2, X2
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X4, X0
 	ADDQ          CX, BX
@@ -8660,8 +8625,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X4, X2
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -8779,7 +8746,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X16
 	VMOVSD        beta+80(FP), X17
 	VEXTRACTF64X4 $0x01, Z0, Y18
@@ -8894,9 +8860,10 @@ summed:
 	VPERMILPD     $0x01, X15, X18
 	VADDPD        X18, X15, X15
 	VMULSD        X16, X15, X15
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X17, X0
 	ADDQ          CX, BX
@@ -8906,8 +8873,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X12
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X17, X1
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X5
@@ -8916,9 +8883,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X13
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X17, X2
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X6
@@ -8927,10 +8893,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X14
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SD   (BX), X17, X3
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X7
@@ -8939,8 +8903,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X17, X15
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX
@@ -9045,7 +9011,6 @@ summed:
 	SHLQ          $0x03, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x03, CX
-	MOVQ          c+48(FP), DX
 	VMOVSD        alpha+72(FP), X4
 	VMOVSD        beta+80(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
@@ -9076,9 +9041,10 @@ summed:
 	VPERMILPD     $0x01, X3, X6
 	VADDPD        X6, X3, X3
 	VMULSD        X4, X3, X3
-	MOVQ          beta+80(FP), BX
-	SHLQ          $0x01, BX
+	MOVQ          beta+80(FP), DX
+	SHLQ          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SD   (BX), X5, X0
 	ADDQ          CX, BX
@@ -9088,8 +9054,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SD   (BX), X5, X3
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSD X0, (BX)
 	ADDQ   CX, BX

@@ -25,8 +25,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	TESTQ      DX, DX
@@ -115,8 +113,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	TESTQ      DX, DX
@@ -244,8 +240,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -350,8 +344,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -462,8 +454,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -582,8 +572,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -709,8 +697,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -844,8 +830,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -987,8 +971,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1136,8 +1118,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1294,8 +1274,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1458,8 +1436,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1632,8 +1608,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1810,8 +1784,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1999,8 +1971,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -2192,8 +2162,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -2397,8 +2365,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -2604,8 +2570,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -2824,8 +2788,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -3046,8 +3008,6 @@ columns8RaggedTile:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -5205,8 +5165,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5354,8 +5312,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -5476,8 +5432,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -5643,8 +5597,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -5854,7 +5806,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X3
 	VMOVSS       beta+76(FP), X4
 	VEXTRACTF128 $0x01, Y0, X5
@@ -5878,23 +5829,25 @@ summed:
 	VPERMILPS    $0xb1, X2, X5
 	VADDPS       X5, X2, X2
 	VMULSS       X3, X2, X2
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X4, X0
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X4, X1
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X4, X2
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -5954,7 +5907,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X1
 	VMOVSS       beta+76(FP), X2
 	VEXTRACTF128 $0x01, Y0, X3
@@ -5964,14 +5916,17 @@ summed:
 	VPERMILPS    $0xb1, X0, X3
 	VADDPS       X3, X0, X0
 	VMULSS       X1, X0, X0
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X2, X0
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -6048,7 +6003,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X6
 	VMOVSS       beta+76(FP), X7
 	VEXTRACTF128 $0x01, Y0, X8
@@ -6093,29 +6047,31 @@ summed:
 	VPERMILPS    $0xb1, X5, X8
 	VADDPS       X8, X5, X5
 	VMULSS       X6, X5, X5
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X7, X0
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X7, X3
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X7, X1
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X7, X4
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X7, X2
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X7, X5
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -6188,7 +6144,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X2
 	VMOVSS       beta+76(FP), X3
 	VEXTRACTF128 $0x01, Y0, X4
@@ -6205,16 +6160,19 @@ summed:
 	VPERMILPS    $0xb1, X1, X4
 	VADDPS       X4, X1, X1
 	VMULSS       X2, X1, X1
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X3, X0
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X3, X1
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -6304,7 +6262,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X9
 	VMOVSS       beta+76(FP), X10
 	VEXTRACTF128 $0x01, Y0, X11
@@ -6370,9 +6327,10 @@ summed:
 	VPERMILPS    $0xb1, X8, X11
 	VADDPS       X11, X8, X8
 	VMULSS       X9, X8, X8
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X10, X0
 	ADDQ         CX, BX
@@ -6380,25 +6338,26 @@ summed:
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X10, X6
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X10, X1
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X10, X4
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X10, X7
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 	MOVQ         DX, BX
-	ADDQ         AX, BX
-	ADDQ         AX, BX
 	VFMADD231SS  (BX), X10, X2
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X10, X5
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X10, X8
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -6482,7 +6441,6 @@ summed:
 	SHLQ         $0x02, AX
 	MOVQ         cRow+56(FP), CX
 	SHLQ         $0x02, CX
-	MOVQ         c+48(FP), DX
 	VMOVSS       alpha+72(FP), X3
 	VMOVSS       beta+76(FP), X4
 	VEXTRACTF128 $0x01, Y0, X5
@@ -6506,9 +6464,10 @@ summed:
 	VPERMILPS    $0xb1, X2, X5
 	VADDPS       X5, X2, X2
 	VMULSS       X3, X2, X2
-	MOVL         beta+76(FP), BX
-	SHLL         $0x01, BX
+	MOVL         beta+76(FP), DX
+	SHLL         $0x01, DX
 	JZ           overwrite
+	MOVQ         c+48(FP), DX
 	MOVQ         DX, BX
 	VFMADD231SS  (BX), X4, X0
 	ADDQ         CX, BX
@@ -6516,8 +6475,10 @@ summed:
 	ADDQ         CX, BX
 	VFMADD231SS  (BX), X4, X2
 	ADDQ         CX, BX
+	ADDQ         AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX

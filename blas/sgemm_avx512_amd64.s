@@ -26,8 +26,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	TESTQ      DX, DX
@@ -121,8 +119,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -232,8 +228,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -357,8 +351,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -497,8 +489,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -651,8 +641,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -820,8 +808,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1003,8 +989,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1201,8 +1185,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -1413,8 +1395,6 @@ columns8:
 	SHLQ       $0x02, BX
 	MOVQ       bRow+64(FP), SI
 	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
 	MOVQ       aTile+48(FP), DI
 	LEAQ       (AX)(DI*4), DI
 	MOVQ       aRow+32(FP), R8
@@ -6121,8 +6101,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6356,8 +6334,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6511,8 +6487,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	TESTQ      DX, DX
 	JZ         tileSummed
 
@@ -6655,8 +6629,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -6889,8 +6861,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -7088,8 +7058,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -7391,8 +7359,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	TESTQ      DX, DX
@@ -7607,8 +7573,6 @@ tile:
 	SHLQ       $0x02, SI
 	IMUL3Q     $0x00000008, SI, DI
 	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
 	MOVQ       aRow+32(FP), R8
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), R9
@@ -7858,7 +7822,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X4
 	VMOVSS        beta+76(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
@@ -7897,29 +7860,29 @@ summed:
 	VPERMILPS     $0xb1, X3, X6
 	VADDPS        X6, X3, X3
 	VMULSS        X4, X3, X3
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X5, X0
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X5, X1
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X5, X2
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X5, X3
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -7982,7 +7945,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X1
 	VMOVSS        beta+76(FP), X2
 	VEXTRACTF64X4 $0x01, Z0, Y3
@@ -7994,14 +7956,17 @@ summed:
 	VPERMILPS     $0xb1, X0, X3
 	VADDPS        X3, X0, X0
 	VMULSS        X1, X0, X0
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X2, X0
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -8086,7 +8051,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X8
 	VMOVSS        beta+76(FP), X9
 	VEXTRACTF64X4 $0x01, Z0, Y10
@@ -8161,37 +8125,37 @@ summed:
 	VPERMILPS     $0xb1, X7, X10
 	VADDPS        X10, X7, X7
 	VMULSS        X8, X7, X7
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X9, X0
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X9, X4
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X9, X1
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X9, X5
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X9, X2
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X9, X6
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X9, X3
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X9, X7
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -8269,7 +8233,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X2
 	VMOVSS        beta+76(FP), X3
 	VEXTRACTF64X4 $0x01, Z0, Y4
@@ -8290,16 +8253,19 @@ summed:
 	VPERMILPS     $0xb1, X1, X4
 	VADDPS        X4, X1, X1
 	VMULSS        X2, X1, X1
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X3, X0
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X3, X1
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -8400,7 +8366,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X12
 	VMOVSS        beta+76(FP), X13
 	VEXTRACTF64X4 $0x01, Z0, Y14
@@ -8511,9 +8476,10 @@ summed:
 	VPERMILPS     $0xb1, X11, X14
 	VADDPS        X14, X11, X11
 	VMULSS        X12, X11, X11
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X13, X0
 	ADDQ          CX, BX
@@ -8521,35 +8487,34 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X8
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X13, X1
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X5
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X9
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X13, X2
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X6
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X10
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X13, X3
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X7
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X13, X11
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -8640,7 +8605,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X3
 	VMOVSS        beta+76(FP), X4
 	VEXTRACTF64X4 $0x01, Z0, Y5
@@ -8670,9 +8634,10 @@ summed:
 	VPERMILPS     $0xb1, X2, X5
 	VADDPS        X5, X2, X2
 	VMULSS        X3, X2, X2
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X4, X0
 	ADDQ          CX, BX
@@ -8680,8 +8645,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X4, X2
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -8799,7 +8766,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X16
 	VMOVSS        beta+76(FP), X17
 	VEXTRACTF64X4 $0x01, Z0, Y18
@@ -8946,9 +8912,10 @@ summed:
 	VPERMILPS     $0xb1, X15, X18
 	VADDPS        X18, X15, X15
 	VMULSS        X16, X15, X15
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X17, X0
 	ADDQ          CX, BX
@@ -8958,8 +8925,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X12
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X17, X1
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X5
@@ -8968,9 +8935,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X13
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X17, X2
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X6
@@ -8979,10 +8945,8 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X14
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 	MOVQ          DX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
-	ADDQ          AX, BX
 	VFMADD231SS   (BX), X17, X3
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X7
@@ -8991,8 +8955,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X17, X15
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX
@@ -9097,7 +9063,6 @@ summed:
 	SHLQ          $0x02, AX
 	MOVQ          cRow+56(FP), CX
 	SHLQ          $0x02, CX
-	MOVQ          c+48(FP), DX
 	VMOVSS        alpha+72(FP), X4
 	VMOVSS        beta+76(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
@@ -9136,9 +9101,10 @@ summed:
 	VPERMILPS     $0xb1, X3, X6
 	VADDPS        X6, X3, X3
 	VMULSS        X4, X3, X3
-	MOVL          beta+76(FP), BX
-	SHLL          $0x01, BX
+	MOVL          beta+76(FP), DX
+	SHLL          $0x01, DX
 	JZ            overwrite
+	MOVQ          c+48(FP), DX
 	MOVQ          DX, BX
 	VFMADD231SS   (BX), X5, X0
 	ADDQ          CX, BX
@@ -9148,8 +9114,10 @@ summed:
 	ADDQ          CX, BX
 	VFMADD231SS   (BX), X5, X3
 	ADDQ          CX, BX
+	ADDQ          AX, DX
 
 overwrite:
+	MOVQ   c+48(FP), DX
 	MOVQ   DX, BX
 	VMOVSS X0, (BX)
 	ADDQ   CX, BX

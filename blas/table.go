@@ -5,15 +5,15 @@ import "github.com/steppe-ml/steppe/simd"
 // A tileKernel computes tiles of C, one below the other, each of a number of
 // rows that is fixed per kernel and of n columns:
 //
-//	C(i,j) = alpha * sum over l < k of A(i,l) * B(l,j)  (+ beta * C(i,j))  (+ bias(j)) (+ rowBias(i))
+//	C(i,j) = alpha * sum over l < k of A(i,l) * B(l,j)  (+ beta * C(i,j))  (+ bias(j))  (+ rowBias(i))
 //
 // and, with relu, 0 in place of what is negative. The sum is one accumulator an
 // element, from 0, in ascending order of l. With beta == 0 C is not read. A bias
-// of nil is none. Element A(i,l) of the first
-// tile is at a + i*aRow + l*aCol, and each further tile's A is aTile further
-// on. B(l,j) is at b + l*bRow + j: a kernel reads whole rows of nr columns of
-// it, whatever n is, unless its table says that it masks them. C(i,j) is at
-// c + i*cRow + j, of which it touches only the n columns. Strides count elements. tiles >= 1, 1 <= n <= nr, k >= 0.
+// of nil is none. Element A(i,l) of the first tile is at a + i*aRow + l*aCol, and
+// each further tile's A is aTile further on. B(l,j) is at b + l*bRow + j: a kernel
+// reads whole rows of nr columns of it, whatever n is, unless its table says that
+// it masks them. C(i,j) is at c + i*cRow + j, of which it touches only the n
+// columns. Strides count elements. tiles >= 1, 1 <= n <= nr, k >= 0.
 type tileKernel[T Float] func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)
 
 // table is the kernels of one instruction set, with the sizes that go with
@@ -25,8 +25,8 @@ type table[T Float] struct {
 	// wide, by rows - 1, has kernels for products of that few rows, of just
 	// their columns and the widest first; they read B in place.
 	wide [][]wideTile[T]
-	// dots, by the rows of X - 1, has kernels for groups of as many rows of Y as
-	// there are lines, and for groups of one. They are best where one side has no
+	// dots, by the rows of X - 1, has kernels for groups of len(dots) rows of Y,
+	// and for groups of one. They are best where one side has no
 	// more than dotsUpTo rows.
 	dots     [][2]dotsKernel[T]
 	dotsUpTo int

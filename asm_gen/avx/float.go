@@ -25,11 +25,15 @@ func (s Set) VBROADCAST(m operand.Mem, r reg.Register) {
 	s.choose(VBROADCASTSS, VBROADCASTSD)(m, r)
 }
 
-// VMOVUZ loads the lanes of a mask, and clears the others.
-func (s Set) VMOVUZ(m operand.Mem, mask, r reg.Register) {
-	if s.Float == 64 {
+// LoadMasked loads the lanes of a mask, an opmask where there are any, and
+// clears the others.
+func (s Set) LoadMasked(m operand.Mem, mask, r reg.Register) {
+	switch {
+	case !s.Opmasks:
+		s.VMASKMOV(m, mask, r)
+	case s.Float == 64:
 		VMOVUPD_Z(m, mask, r)
-	} else {
+	default:
 		VMOVUPS_Z(m, mask, r)
 	}
 }

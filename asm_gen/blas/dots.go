@@ -20,8 +20,7 @@ var dotsSide = map[string]int{"AVX2": 3, "AVX512": 4}
 // accumulators, row by row, then Y's vectors, then one of X's.
 type dots struct {
 	avx.Set
-	rows, columns int // of X and of Y
-	k             reg.Register
+	rows, columns int           // of X and of Y
 	x, y          []operand.Mem // where the rows are
 }
 
@@ -43,44 +42,30 @@ func dotsKernel(s avx.Set, rows, columns int) {
 	var px, py reg.Register
 	px, d.x = d.rowsOf("x", rows)
 	py, d.y = d.rowsOf("y", columns)
-	d.k = Load(Param("k"), GP64())
-	CMPQ(d.k, operand.U32(s.Lanes()))
+	k := Load(Param("k"), GP64())
+	CMPQ(k, operand.U32(s.Lanes()))
 	JL(operand.LabelRef("tail"))
 	Label("whole")
 	d.step(func(m operand.Mem, r reg.Register) { s.VMOVU(m, r) })
 	ADDQ(operand.U32(s.Bytes), px)
 	ADDQ(operand.U32(s.Bytes), py)
-	SUBQ(operand.U32(s.Lanes()), d.k)
-	CMPQ(d.k, operand.U32(s.Lanes()))
+	SUBQ(operand.U32(s.Lanes()), k)
+	CMPQ(k, operand.U32(s.Lanes()))
 	JGE(operand.LabelRef("whole"))
 	Label("tail")
-	TESTQ(d.k, d.k)
+	TESTQ(k, k)
 	JZ(operand.LabelRef("summed"))
-	mask := lastMask(s, d.k)
-	d.step(func(m operand.Mem, r reg.Register) {
-		if s.Opmasks {
-			s.VMOVUZ(m, mask, r)
-		} else {
-			s.VMASKMOV(m, mask, r)
-		}
-	})
+	mask := lastMask(s, k)
+	d.step(func(m operand.Mem, r reg.Register) { s.LoadMasked(m, mask, r) })
 	Label("summed")
 	d.finish()
 
-	yRow := d.stride("yRow")
+	yRow := stride(d.Set, "yRow")
 	IMUL3Q(operand.U32(columns), yRow, yRow)
 	ADDQ(yRow, avx.Parameter("y"))
 	DECQ(avx.Parameter("groups"))
 	JNZ(operand.LabelRef("group"))
 	avx.End()
-}
-
-// stride loads a stride, in bytes.
-func (d dots) stride(name string) reg.GPVirtual {
-	r := GP64()
-	Load(Param(name), r)
-	d.BytesOf(r)
-	return r
 }
 
 // rowsOf returns the pointer that moves along k, and the rows from it.
@@ -90,7 +75,7 @@ func (d dots) rowsOf(name string, rows int) (p reg.Register, at []operand.Mem) {
 	if rows == 1 {
 		return p, at
 	}
-	row := d.stride(name + "Row")
+	row := stride(d.Set, name+"Row")
 	at = append(at, operand.Mem{Base: p, Index: row, Scale: 1}, operand.Mem{Base: p, Index: row, Scale: 2})
 	if rows == 4 {
 		three := GP64()
@@ -116,50 +101,39 @@ func (d dots) step(load func(operand.Mem, reg.Register)) {
 // finish folds the accumulators to one element each, and sets C to alpha times
 // it, + beta*C unless beta is 0.
 func (d dots) finish() {
-	cCol, cRow := d.stride("cCol"), d.stride("cRow")
-	c, row := Load(Param("c"), GP64()), GP64()
+	cCol, cRow := stride(d.Set, "cCol"), stride(d.Set, "cRow")
 	alpha, beta := d.rows*d.columns, d.rows*d.columns+1
 	d.VMOVS(avx.Parameter("alpha"), avx.X(alpha))
 	d.VMOVS(avx.Parameter("beta"), avx.X(beta))
-	d.each(func(i, j int) {
-		d.fold(i*d.columns+j, beta+1)
-		d.VMULS(avx.X(alpha), d.sum(i, j), d.sum(i, j))
-	})
-	d.TestZero(avx.Parameter("beta"))
-	JZ(operand.LabelRef("overwrite"))
-	for j := range d.columns {
-		MOVQ(c, row)
-		if j > 0 {
-			for range j {
-				ADDQ(cCol, row)
-			}
-		}
-		for i := range d.rows {
-			d.VFMADD231S(operand.Mem{Base: row}, avx.X(beta), d.sum(i, j))
-			ADDQ(cRow, row)
+	for i := range d.rows {
+		for j := range d.columns {
+			d.fold(i*d.columns+j, beta+1)
+			d.VMULS(avx.X(alpha), d.sum(i, j), d.sum(i, j))
 		}
 	}
+	d.TestZero(avx.Parameter("beta"))
+	JZ(operand.LabelRef("overwrite"))
+	d.walk(cRow, cCol, func(c operand.Mem, sum reg.Register) { d.VFMADD231S(c, avx.X(beta), sum) })
 	Label("overwrite")
+	end := d.walk(cRow, cCol, func(c operand.Mem, sum reg.Register) { d.VMOVS(sum, c) })
+	MOVQ(end, avx.Parameter("c"))
+}
+
+// walk visits C's elements, and returns the pointer to the column after them.
+func (d dots) walk(cRow, cCol reg.Register, f func(c operand.Mem, sum reg.Register)) reg.Register {
+	c, row := Load(Param("c"), GP64()), GP64()
 	for j := range d.columns {
 		MOVQ(c, row)
 		for i := range d.rows {
-			d.VMOVS(d.sum(i, j), operand.Mem{Base: row})
+			f(operand.Mem{Base: row}, d.sum(i, j))
 			ADDQ(cRow, row)
 		}
 		ADDQ(cCol, c)
 	}
-	MOVQ(c, avx.Parameter("c"))
+	return c
 }
 
 func (d dots) sum(i, j int) reg.Register { return avx.X(i*d.columns + j) }
-
-func (d dots) each(f func(i, j int)) {
-	for i := range d.rows {
-		for j := range d.columns {
-			f(i, j)
-		}
-	}
-}
 
 // fold adds the lanes of a vector register: the upper half of them to the
 // lower, until one is left. It uses the register spare.

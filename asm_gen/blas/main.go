@@ -153,17 +153,17 @@ func (t tile) loop() {
 	Label(t.label)
 	t.multiply()
 	t.finish()
-	ADDQ(t.bytes("aTile"), avx.Parameter("a"))
+	ADDQ(stride(t.Set, "aTile"), avx.Parameter("a"))
 	DECQ(avx.Parameter("tiles"))
 	JNZ(operand.LabelRef(t.label))
 	avx.End()
 }
 
-// bytes loads a stride, given in elements.
-func (t tile) bytes(name string) reg.GPVirtual {
+// stride loads a stride, given in elements, in bytes.
+func stride(s avx.Set, name string) reg.GPVirtual {
 	r := GP64()
 	Load(Param(name), r)
-	t.BytesOf(r)
+	s.BytesOf(r)
 	return r
 }
 
@@ -181,7 +181,7 @@ func (t tile) multiply() {
 	Load(Param("a"), a)
 	Load(Param("b"), b)
 	Load(Param("k"), k)
-	aCol, bRow := t.bytes("aCol"), t.bytes("bRow")
+	aCol, bRow := stride(t.Set, "aCol"), stride(t.Set, "bRow")
 	prefetch := t.prefetcher(a, b, bRow)
 	row := t.rowsOf(a)
 
@@ -209,19 +209,24 @@ func (t tile) prefetcher(a, b, bRow reg.Register) func() {
 	if t.wide {
 		rowsAhead = 8
 	}
-	ahead, next := GP64(), GP64()
-	IMUL3Q(operand.U32(rowsAhead), bRow, ahead)
-	ADDQ(b, ahead)
-	Load(Param("aTile"), next)
-	LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
+	var ahead, next reg.Register
+	if t.vectors > 1 {
+		ahead = GP64()
+		IMUL3Q(operand.U32(rowsAhead), bRow, ahead)
+		ADDQ(b, ahead)
+	}
+	if !t.wide {
+		next = Load(Param("aTile"), GP64())
+		LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
+	}
 	return func() {
-		if t.vectors > 1 {
+		if ahead != nil {
 			for line := 0; line < t.vectors*t.Bytes; line += 64 {
 				PREFETCHT0(avx.Ptr(ahead, line))
 			}
 			ADDQ(bRow, ahead)
 		}
-		if !t.wide {
+		if next != nil {
 			PREFETCHT0(avx.Ptr(next, 0))
 			ADDQ(operand.U32(t.Size()*t.rows), next)
 		}
@@ -267,7 +272,7 @@ func (t tile) wideStep(b reg.Register, row func(int) operand.Mem) {
 
 // prefetchC asks for C's tile before the long loop that it isn't needed in.
 func (t tile) prefetchC() {
-	c, cRow := Load(Param("c"), GP64()), t.bytes("cRow")
+	c, cRow := Load(Param("c"), GP64()), stride(t.Set, "cRow")
 	for range t.rows {
 		for line := 0; line < t.vectors*t.Bytes; line += 64 {
 			PREFETCHT0(avx.Ptr(c, line))
@@ -283,7 +288,7 @@ func (t tile) rowsOf(a reg.Register) func(i int) operand.Mem {
 	odd := map[int]reg.GPVirtual{}
 	for i := 1; i < t.rows; i += 2 {
 		if i == 1 {
-			odd[1] = t.bytes("aRow")
+			odd[1] = stride(t.Set, "aRow")
 		} else {
 			odd[i] = GP64()
 			LEAQ(operand.Mem{Base: odd[i-2], Index: odd[1], Scale: 2}, odd[i])
@@ -312,7 +317,7 @@ func (t tile) finish() {
 	t.each(func(i, v int) { t.VMUL(alpha, t.acc(i, v), t.acc(i, v)) })
 	Label(t.label + "Scaled")
 
-	cRow := t.bytes("cRow")
+	cRow := stride(t.Set, "cRow")
 	t.TestZero(avx.Parameter("beta"))
 	JZ(operand.LabelRef(t.label + "Overwrite"))
 	beta := t.b(0)
@@ -390,19 +395,16 @@ func (t tile) addC(beta reg.Register, c operand.Mem, i, v int) {
 	case t.Opmasks:
 		t.VFMADD231(c, beta, t.mask, t.acc(i, v))
 	default:
-		t.VMASKMOV(c, t.mask, t.spare(0))
+		t.LoadMasked(c, t.mask, t.spare(0))
 		t.VFMADD231(t.spare(0), beta, t.acc(i, v))
 	}
 }
 
 func (t tile) load(m operand.Mem, v int, r reg.Register) {
-	switch {
-	case !t.masked(v):
+	if t.masked(v) {
+		t.LoadMasked(m, t.mask, r)
+	} else {
 		t.VMOVU(m, r)
-	case t.Opmasks:
-		t.VMOVUZ(m, t.mask, r)
-	default:
-		t.VMASKMOV(m, t.mask, r)
 	}
 }
 

@@ -19,8 +19,8 @@ type Job interface {
 
 // Team is some workers that run one job at a time: one worker, or all that
 // there are. A nil Team is one worker, the caller. Between jobs a team costs
-// nothing: its goroutines live little longer than the job. A Team serves one caller at
-// a time, and a job must not run another on its own team.
+// nothing: its goroutines live little longer than the job. A Team serves one
+// caller at a time, and a job must not run another on its own team.
 //
 // To wake a sleeping core takes longer than many a job. So nobody waits for a
 // worker to come: the caller begins at once, who comes takes what tasks are left,
