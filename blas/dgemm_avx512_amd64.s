@@ -7809,7 +7809,7 @@ tileStore:
 	RET
 
 // func dots64x1x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x1x4AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -7866,28 +7866,28 @@ summed:
 	VMOVSD        beta+80(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VADDPD        Y6, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X6
+	VEXTRACTF128  $0x01, Y0, X6
 	VADDPD        X6, X0, X0
 	VPERMILPD     $0x01, X0, X6
 	VADDPD        X6, X0, X0
 	VMULSD        X4, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y6
 	VADDPD        Y6, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X6
+	VEXTRACTF128  $0x01, Y1, X6
 	VADDPD        X6, X1, X1
 	VPERMILPD     $0x01, X1, X6
 	VADDPD        X6, X1, X1
 	VMULSD        X4, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPD        Y6, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X6
+	VEXTRACTF128  $0x01, Y2, X6
 	VADDPD        X6, X2, X2
 	VPERMILPD     $0x01, X2, X6
 	VADDPD        X6, X2, X2
 	VMULSD        X4, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y6
 	VADDPD        Y6, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X6
+	VEXTRACTF128  $0x01, Y3, X6
 	VADDPD        X6, X3, X3
 	VPERMILPD     $0x01, X3, X6
 	VADDPD        X6, X3, X3
@@ -7942,7 +7942,7 @@ overwrite:
 	RET
 
 // func dots64x1x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x1x1AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -7981,7 +7981,7 @@ summed:
 	VMOVSD        beta+80(FP), X2
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VADDPD        Y3, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X3
+	VEXTRACTF128  $0x01, Y0, X3
 	VADDPD        X3, X0, X0
 	VPERMILPD     $0x01, X0, X3
 	VADDPD        X3, X0, X0
@@ -8012,7 +8012,7 @@ overwrite:
 	RET
 
 // func dots64x2x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x2x4AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -8085,56 +8085,56 @@ summed:
 	VMOVSD        beta+80(FP), X9
 	VEXTRACTF64X4 $0x01, Z0, Y10
 	VADDPD        Y10, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X10
+	VEXTRACTF128  $0x01, Y0, X10
 	VADDPD        X10, X0, X0
 	VPERMILPD     $0x01, X0, X10
 	VADDPD        X10, X0, X0
 	VMULSD        X8, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y10, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X10
+	VEXTRACTF128  $0x01, Y1, X10
 	VADDPD        X10, X1, X1
 	VPERMILPD     $0x01, X1, X10
 	VADDPD        X10, X1, X1
 	VMULSD        X8, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y10
 	VADDPD        Y10, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X10
+	VEXTRACTF128  $0x01, Y2, X10
 	VADDPD        X10, X2, X2
 	VPERMILPD     $0x01, X2, X10
 	VADDPD        X10, X2, X2
 	VMULSD        X8, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y10
 	VADDPD        Y10, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X10
+	VEXTRACTF128  $0x01, Y3, X10
 	VADDPD        X10, X3, X3
 	VPERMILPD     $0x01, X3, X10
 	VADDPD        X10, X3, X3
 	VMULSD        X8, X3, X3
 	VEXTRACTF64X4 $0x01, Z4, Y10
 	VADDPD        Y10, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X10
+	VEXTRACTF128  $0x01, Y4, X10
 	VADDPD        X10, X4, X4
 	VPERMILPD     $0x01, X4, X10
 	VADDPD        X10, X4, X4
 	VMULSD        X8, X4, X4
 	VEXTRACTF64X4 $0x01, Z5, Y10
 	VADDPD        Y10, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X10
+	VEXTRACTF128  $0x01, Y5, X10
 	VADDPD        X10, X5, X5
 	VPERMILPD     $0x01, X5, X10
 	VADDPD        X10, X5, X5
 	VMULSD        X8, X5, X5
 	VEXTRACTF64X4 $0x01, Z6, Y10
 	VADDPD        Y10, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X10
+	VEXTRACTF128  $0x01, Y6, X10
 	VADDPD        X10, X6, X6
 	VPERMILPD     $0x01, X6, X10
 	VADDPD        X10, X6, X6
 	VMULSD        X8, X6, X6
 	VEXTRACTF64X4 $0x01, Z7, Y10
 	VADDPD        Y10, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X10
+	VEXTRACTF128  $0x01, Y7, X10
 	VADDPD        X10, X7, X7
 	VPERMILPD     $0x01, X7, X10
 	VADDPD        X10, X7, X7
@@ -8205,7 +8205,7 @@ overwrite:
 	RET
 
 // func dots64x2x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x2x1AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -8251,14 +8251,14 @@ summed:
 	VMOVSD        beta+80(FP), X3
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPD        Y4, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X4
+	VEXTRACTF128  $0x01, Y0, X4
 	VADDPD        X4, X0, X0
 	VPERMILPD     $0x01, X0, X4
 	VADDPD        X4, X0, X0
 	VMULSD        X2, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y4
 	VADDPD        Y4, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X4
+	VEXTRACTF128  $0x01, Y1, X4
 	VADDPD        X4, X1, X1
 	VPERMILPD     $0x01, X1, X4
 	VADDPD        X4, X1, X1
@@ -8293,7 +8293,7 @@ overwrite:
 	RET
 
 // func dots64x3x4AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x3x4AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -8380,84 +8380,84 @@ summed:
 	VMOVSD        beta+80(FP), X13
 	VEXTRACTF64X4 $0x01, Z0, Y14
 	VADDPD        Y14, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X14
+	VEXTRACTF128  $0x01, Y0, X14
 	VADDPD        X14, X0, X0
 	VPERMILPD     $0x01, X0, X14
 	VADDPD        X14, X0, X0
 	VMULSD        X12, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y14
 	VADDPD        Y14, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X14
+	VEXTRACTF128  $0x01, Y1, X14
 	VADDPD        X14, X1, X1
 	VPERMILPD     $0x01, X1, X14
 	VADDPD        X14, X1, X1
 	VMULSD        X12, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y14
 	VADDPD        Y14, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X14
+	VEXTRACTF128  $0x01, Y2, X14
 	VADDPD        X14, X2, X2
 	VPERMILPD     $0x01, X2, X14
 	VADDPD        X14, X2, X2
 	VMULSD        X12, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y14, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X14
+	VEXTRACTF128  $0x01, Y3, X14
 	VADDPD        X14, X3, X3
 	VPERMILPD     $0x01, X3, X14
 	VADDPD        X14, X3, X3
 	VMULSD        X12, X3, X3
 	VEXTRACTF64X4 $0x01, Z4, Y14
 	VADDPD        Y14, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X14
+	VEXTRACTF128  $0x01, Y4, X14
 	VADDPD        X14, X4, X4
 	VPERMILPD     $0x01, X4, X14
 	VADDPD        X14, X4, X4
 	VMULSD        X12, X4, X4
 	VEXTRACTF64X4 $0x01, Z5, Y14
 	VADDPD        Y14, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X14
+	VEXTRACTF128  $0x01, Y5, X14
 	VADDPD        X14, X5, X5
 	VPERMILPD     $0x01, X5, X14
 	VADDPD        X14, X5, X5
 	VMULSD        X12, X5, X5
 	VEXTRACTF64X4 $0x01, Z6, Y14
 	VADDPD        Y14, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X14
+	VEXTRACTF128  $0x01, Y6, X14
 	VADDPD        X14, X6, X6
 	VPERMILPD     $0x01, X6, X14
 	VADDPD        X14, X6, X6
 	VMULSD        X12, X6, X6
 	VEXTRACTF64X4 $0x01, Z7, Y14
 	VADDPD        Y14, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X14
+	VEXTRACTF128  $0x01, Y7, X14
 	VADDPD        X14, X7, X7
 	VPERMILPD     $0x01, X7, X14
 	VADDPD        X14, X7, X7
 	VMULSD        X12, X7, X7
 	VEXTRACTF64X4 $0x01, Z8, Y14
 	VADDPD        Y14, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X14
+	VEXTRACTF128  $0x01, Y8, X14
 	VADDPD        X14, X8, X8
 	VPERMILPD     $0x01, X8, X14
 	VADDPD        X14, X8, X8
 	VMULSD        X12, X8, X8
 	VEXTRACTF64X4 $0x01, Z9, Y14
 	VADDPD        Y14, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X14
+	VEXTRACTF128  $0x01, Y9, X14
 	VADDPD        X14, X9, X9
 	VPERMILPD     $0x01, X9, X14
 	VADDPD        X14, X9, X9
 	VMULSD        X12, X9, X9
 	VEXTRACTF64X4 $0x01, Z10, Y14
 	VADDPD        Y14, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X14
+	VEXTRACTF128  $0x01, Y10, X14
 	VADDPD        X14, X10, X10
 	VPERMILPD     $0x01, X10, X14
 	VADDPD        X14, X10, X10
 	VMULSD        X12, X10, X10
 	VEXTRACTF64X4 $0x01, Z11, Y14
 	VADDPD        Y14, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X14
+	VEXTRACTF128  $0x01, Y11, X14
 	VADDPD        X14, X11, X11
 	VPERMILPD     $0x01, X11, X14
 	VADDPD        X14, X11, X11
@@ -8544,7 +8544,7 @@ overwrite:
 	RET
 
 // func dots64x3x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x3x1AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -8595,21 +8595,21 @@ summed:
 	VMOVSD        beta+80(FP), X4
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPD        Y5, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X5
+	VEXTRACTF128  $0x01, Y0, X5
 	VADDPD        X5, X0, X0
 	VPERMILPD     $0x01, X0, X5
 	VADDPD        X5, X0, X0
 	VMULSD        X3, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPD        Y5, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X5
+	VEXTRACTF128  $0x01, Y1, X5
 	VADDPD        X5, X1, X1
 	VPERMILPD     $0x01, X1, X5
 	VADDPD        X5, X1, X1
 	VMULSD        X3, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y5
 	VADDPD        Y5, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X5
+	VEXTRACTF128  $0x01, Y2, X5
 	VADDPD        X5, X2, X2
 	VPERMILPD     $0x01, X2, X5
 	VADDPD        X5, X2, X2
@@ -8958,7 +8958,7 @@ overwrite:
 	RET
 
 // func dots64x4x1AVX512(groups int, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow int, cCol int, alpha float64, beta float64)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots64x4x1AVX512(SB), NOSPLIT, $0-88
 group:
 	VXORPS X0, X0, X0
@@ -9015,28 +9015,28 @@ summed:
 	VMOVSD        beta+80(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VADDPD        Y6, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X6
+	VEXTRACTF128  $0x01, Y0, X6
 	VADDPD        X6, X0, X0
 	VPERMILPD     $0x01, X0, X6
 	VADDPD        X6, X0, X0
 	VMULSD        X4, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y6
 	VADDPD        Y6, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X6
+	VEXTRACTF128  $0x01, Y1, X6
 	VADDPD        X6, X1, X1
 	VPERMILPD     $0x01, X1, X6
 	VADDPD        X6, X1, X1
 	VMULSD        X4, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPD        Y6, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X6
+	VEXTRACTF128  $0x01, Y2, X6
 	VADDPD        X6, X2, X2
 	VPERMILPD     $0x01, X2, X6
 	VADDPD        X6, X2, X2
 	VMULSD        X4, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y6
 	VADDPD        Y6, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X6
+	VEXTRACTF128  $0x01, Y3, X6
 	VADDPD        X6, X3, X3
 	VPERMILPD     $0x01, X3, X6
 	VADDPD        X6, X3, X3

@@ -7769,7 +7769,7 @@ tileStore:
 	RET
 
 // func dots32x1x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x1x4AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -7826,7 +7826,7 @@ summed:
 	VMOVSS        beta+76(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VADDPS        Y6, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X6
+	VEXTRACTF128  $0x01, Y0, X6
 	VADDPS        X6, X0, X0
 	VPERMILPS     $0x4e, X0, X6
 	VADDPS        X6, X0, X0
@@ -7835,7 +7835,7 @@ summed:
 	VMULSS        X4, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y6
 	VADDPS        Y6, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X6
+	VEXTRACTF128  $0x01, Y1, X6
 	VADDPS        X6, X1, X1
 	VPERMILPS     $0x4e, X1, X6
 	VADDPS        X6, X1, X1
@@ -7844,7 +7844,7 @@ summed:
 	VMULSS        X4, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X6
+	VEXTRACTF128  $0x01, Y2, X6
 	VADDPS        X6, X2, X2
 	VPERMILPS     $0x4e, X2, X6
 	VADDPS        X6, X2, X2
@@ -7853,7 +7853,7 @@ summed:
 	VMULSS        X4, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y6
 	VADDPS        Y6, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X6
+	VEXTRACTF128  $0x01, Y3, X6
 	VADDPS        X6, X3, X3
 	VPERMILPS     $0x4e, X3, X6
 	VADDPS        X6, X3, X3
@@ -7910,7 +7910,7 @@ overwrite:
 	RET
 
 // func dots32x1x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x1x1AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -7949,7 +7949,7 @@ summed:
 	VMOVSS        beta+76(FP), X2
 	VEXTRACTF64X4 $0x01, Z0, Y3
 	VADDPS        Y3, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X3
+	VEXTRACTF128  $0x01, Y0, X3
 	VADDPS        X3, X0, X0
 	VPERMILPS     $0x4e, X0, X3
 	VADDPS        X3, X0, X0
@@ -7982,7 +7982,7 @@ overwrite:
 	RET
 
 // func dots32x2x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x2x4AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -8055,7 +8055,7 @@ summed:
 	VMOVSS        beta+76(FP), X9
 	VEXTRACTF64X4 $0x01, Z0, Y10
 	VADDPS        Y10, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X10
+	VEXTRACTF128  $0x01, Y0, X10
 	VADDPS        X10, X0, X0
 	VPERMILPS     $0x4e, X0, X10
 	VADDPS        X10, X0, X0
@@ -8064,7 +8064,7 @@ summed:
 	VMULSS        X8, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPS        Y10, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X10
+	VEXTRACTF128  $0x01, Y1, X10
 	VADDPS        X10, X1, X1
 	VPERMILPS     $0x4e, X1, X10
 	VADDPS        X10, X1, X1
@@ -8073,7 +8073,7 @@ summed:
 	VMULSS        X8, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y10
 	VADDPS        Y10, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X10
+	VEXTRACTF128  $0x01, Y2, X10
 	VADDPS        X10, X2, X2
 	VPERMILPS     $0x4e, X2, X10
 	VADDPS        X10, X2, X2
@@ -8082,7 +8082,7 @@ summed:
 	VMULSS        X8, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y10
 	VADDPS        Y10, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X10
+	VEXTRACTF128  $0x01, Y3, X10
 	VADDPS        X10, X3, X3
 	VPERMILPS     $0x4e, X3, X10
 	VADDPS        X10, X3, X3
@@ -8091,7 +8091,7 @@ summed:
 	VMULSS        X8, X3, X3
 	VEXTRACTF64X4 $0x01, Z4, Y10
 	VADDPS        Y10, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X10
+	VEXTRACTF128  $0x01, Y4, X10
 	VADDPS        X10, X4, X4
 	VPERMILPS     $0x4e, X4, X10
 	VADDPS        X10, X4, X4
@@ -8100,7 +8100,7 @@ summed:
 	VMULSS        X8, X4, X4
 	VEXTRACTF64X4 $0x01, Z5, Y10
 	VADDPS        Y10, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X10
+	VEXTRACTF128  $0x01, Y5, X10
 	VADDPS        X10, X5, X5
 	VPERMILPS     $0x4e, X5, X10
 	VADDPS        X10, X5, X5
@@ -8109,7 +8109,7 @@ summed:
 	VMULSS        X8, X5, X5
 	VEXTRACTF64X4 $0x01, Z6, Y10
 	VADDPS        Y10, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X10
+	VEXTRACTF128  $0x01, Y6, X10
 	VADDPS        X10, X6, X6
 	VPERMILPS     $0x4e, X6, X10
 	VADDPS        X10, X6, X6
@@ -8118,7 +8118,7 @@ summed:
 	VMULSS        X8, X6, X6
 	VEXTRACTF64X4 $0x01, Z7, Y10
 	VADDPS        Y10, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X10
+	VEXTRACTF128  $0x01, Y7, X10
 	VADDPS        X10, X7, X7
 	VPERMILPS     $0x4e, X7, X10
 	VADDPS        X10, X7, X7
@@ -8191,7 +8191,7 @@ overwrite:
 	RET
 
 // func dots32x2x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x2x1AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -8237,7 +8237,7 @@ summed:
 	VMOVSS        beta+76(FP), X3
 	VEXTRACTF64X4 $0x01, Z0, Y4
 	VADDPS        Y4, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X4
+	VEXTRACTF128  $0x01, Y0, X4
 	VADDPS        X4, X0, X0
 	VPERMILPS     $0x4e, X0, X4
 	VADDPS        X4, X0, X0
@@ -8246,7 +8246,7 @@ summed:
 	VMULSS        X2, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y4
 	VADDPS        Y4, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X4
+	VEXTRACTF128  $0x01, Y1, X4
 	VADDPS        X4, X1, X1
 	VPERMILPS     $0x4e, X1, X4
 	VADDPS        X4, X1, X1
@@ -8283,7 +8283,7 @@ overwrite:
 	RET
 
 // func dots32x3x4AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x3x4AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -8370,7 +8370,7 @@ summed:
 	VMOVSS        beta+76(FP), X13
 	VEXTRACTF64X4 $0x01, Z0, Y14
 	VADDPS        Y14, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X14
+	VEXTRACTF128  $0x01, Y0, X14
 	VADDPS        X14, X0, X0
 	VPERMILPS     $0x4e, X0, X14
 	VADDPS        X14, X0, X0
@@ -8379,7 +8379,7 @@ summed:
 	VMULSS        X12, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y14
 	VADDPS        Y14, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X14
+	VEXTRACTF128  $0x01, Y1, X14
 	VADDPS        X14, X1, X1
 	VPERMILPS     $0x4e, X1, X14
 	VADDPS        X14, X1, X1
@@ -8388,7 +8388,7 @@ summed:
 	VMULSS        X12, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y14
 	VADDPS        Y14, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X14
+	VEXTRACTF128  $0x01, Y2, X14
 	VADDPS        X14, X2, X2
 	VPERMILPS     $0x4e, X2, X14
 	VADDPS        X14, X2, X2
@@ -8397,7 +8397,7 @@ summed:
 	VMULSS        X12, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPS        Y14, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X14
+	VEXTRACTF128  $0x01, Y3, X14
 	VADDPS        X14, X3, X3
 	VPERMILPS     $0x4e, X3, X14
 	VADDPS        X14, X3, X3
@@ -8406,7 +8406,7 @@ summed:
 	VMULSS        X12, X3, X3
 	VEXTRACTF64X4 $0x01, Z4, Y14
 	VADDPS        Y14, Y4, Y4
-	VEXTRACTF32X4 $0x01, Y4, X14
+	VEXTRACTF128  $0x01, Y4, X14
 	VADDPS        X14, X4, X4
 	VPERMILPS     $0x4e, X4, X14
 	VADDPS        X14, X4, X4
@@ -8415,7 +8415,7 @@ summed:
 	VMULSS        X12, X4, X4
 	VEXTRACTF64X4 $0x01, Z5, Y14
 	VADDPS        Y14, Y5, Y5
-	VEXTRACTF32X4 $0x01, Y5, X14
+	VEXTRACTF128  $0x01, Y5, X14
 	VADDPS        X14, X5, X5
 	VPERMILPS     $0x4e, X5, X14
 	VADDPS        X14, X5, X5
@@ -8424,7 +8424,7 @@ summed:
 	VMULSS        X12, X5, X5
 	VEXTRACTF64X4 $0x01, Z6, Y14
 	VADDPS        Y14, Y6, Y6
-	VEXTRACTF32X4 $0x01, Y6, X14
+	VEXTRACTF128  $0x01, Y6, X14
 	VADDPS        X14, X6, X6
 	VPERMILPS     $0x4e, X6, X14
 	VADDPS        X14, X6, X6
@@ -8433,7 +8433,7 @@ summed:
 	VMULSS        X12, X6, X6
 	VEXTRACTF64X4 $0x01, Z7, Y14
 	VADDPS        Y14, Y7, Y7
-	VEXTRACTF32X4 $0x01, Y7, X14
+	VEXTRACTF128  $0x01, Y7, X14
 	VADDPS        X14, X7, X7
 	VPERMILPS     $0x4e, X7, X14
 	VADDPS        X14, X7, X7
@@ -8442,7 +8442,7 @@ summed:
 	VMULSS        X12, X7, X7
 	VEXTRACTF64X4 $0x01, Z8, Y14
 	VADDPS        Y14, Y8, Y8
-	VEXTRACTF32X4 $0x01, Y8, X14
+	VEXTRACTF128  $0x01, Y8, X14
 	VADDPS        X14, X8, X8
 	VPERMILPS     $0x4e, X8, X14
 	VADDPS        X14, X8, X8
@@ -8451,7 +8451,7 @@ summed:
 	VMULSS        X12, X8, X8
 	VEXTRACTF64X4 $0x01, Z9, Y14
 	VADDPS        Y14, Y9, Y9
-	VEXTRACTF32X4 $0x01, Y9, X14
+	VEXTRACTF128  $0x01, Y9, X14
 	VADDPS        X14, X9, X9
 	VPERMILPS     $0x4e, X9, X14
 	VADDPS        X14, X9, X9
@@ -8460,7 +8460,7 @@ summed:
 	VMULSS        X12, X9, X9
 	VEXTRACTF64X4 $0x01, Z10, Y14
 	VADDPS        Y14, Y10, Y10
-	VEXTRACTF32X4 $0x01, Y10, X14
+	VEXTRACTF128  $0x01, Y10, X14
 	VADDPS        X14, X10, X10
 	VPERMILPS     $0x4e, X10, X14
 	VADDPS        X14, X10, X10
@@ -8469,7 +8469,7 @@ summed:
 	VMULSS        X12, X10, X10
 	VEXTRACTF64X4 $0x01, Z11, Y14
 	VADDPS        Y14, Y11, Y11
-	VEXTRACTF32X4 $0x01, Y11, X14
+	VEXTRACTF128  $0x01, Y11, X14
 	VADDPS        X14, X11, X11
 	VPERMILPS     $0x4e, X11, X14
 	VADDPS        X14, X11, X11
@@ -8558,7 +8558,7 @@ overwrite:
 	RET
 
 // func dots32x3x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x3x1AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -8609,7 +8609,7 @@ summed:
 	VMOVSS        beta+76(FP), X4
 	VEXTRACTF64X4 $0x01, Z0, Y5
 	VADDPS        Y5, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X5
+	VEXTRACTF128  $0x01, Y0, X5
 	VADDPS        X5, X0, X0
 	VPERMILPS     $0x4e, X0, X5
 	VADDPS        X5, X0, X0
@@ -8618,7 +8618,7 @@ summed:
 	VMULSS        X3, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPS        Y5, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X5
+	VEXTRACTF128  $0x01, Y1, X5
 	VADDPS        X5, X1, X1
 	VPERMILPS     $0x4e, X1, X5
 	VADDPS        X5, X1, X1
@@ -8627,7 +8627,7 @@ summed:
 	VMULSS        X3, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y5
 	VADDPS        Y5, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X5
+	VEXTRACTF128  $0x01, Y2, X5
 	VADDPS        X5, X2, X2
 	VPERMILPS     $0x4e, X2, X5
 	VADDPS        X5, X2, X2
@@ -9010,7 +9010,7 @@ overwrite:
 	RET
 
 // func dots32x4x1AVX512(groups int, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow int, cCol int, alpha float32, beta float32)
-// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+// Requires: AVX, AVX512F, BMI2, FMA3
 TEXT ·dots32x4x1AVX512(SB), NOSPLIT, $0-80
 group:
 	VXORPS X0, X0, X0
@@ -9067,7 +9067,7 @@ summed:
 	VMOVSS        beta+76(FP), X5
 	VEXTRACTF64X4 $0x01, Z0, Y6
 	VADDPS        Y6, Y0, Y0
-	VEXTRACTF32X4 $0x01, Y0, X6
+	VEXTRACTF128  $0x01, Y0, X6
 	VADDPS        X6, X0, X0
 	VPERMILPS     $0x4e, X0, X6
 	VADDPS        X6, X0, X0
@@ -9076,7 +9076,7 @@ summed:
 	VMULSS        X4, X0, X0
 	VEXTRACTF64X4 $0x01, Z1, Y6
 	VADDPS        Y6, Y1, Y1
-	VEXTRACTF32X4 $0x01, Y1, X6
+	VEXTRACTF128  $0x01, Y1, X6
 	VADDPS        X6, X1, X1
 	VPERMILPS     $0x4e, X1, X6
 	VADDPS        X6, X1, X1
@@ -9085,7 +9085,7 @@ summed:
 	VMULSS        X4, X1, X1
 	VEXTRACTF64X4 $0x01, Z2, Y6
 	VADDPS        Y6, Y2, Y2
-	VEXTRACTF32X4 $0x01, Y2, X6
+	VEXTRACTF128  $0x01, Y2, X6
 	VADDPS        X6, X2, X2
 	VPERMILPS     $0x4e, X2, X6
 	VADDPS        X6, X2, X2
@@ -9094,7 +9094,7 @@ summed:
 	VMULSS        X4, X2, X2
 	VEXTRACTF64X4 $0x01, Z3, Y6
 	VADDPS        Y6, Y3, Y3
-	VEXTRACTF32X4 $0x01, Y3, X6
+	VEXTRACTF128  $0x01, Y3, X6
 	VADDPS        X6, X3, X3
 	VPERMILPS     $0x4e, X3, X6
 	VADDPS        X6, X3, X3

@@ -135,23 +135,12 @@ func (d dots) walk(cRow, cCol reg.Register, f func(c operand.Mem, sum reg.Regist
 
 func (d dots) sum(i, j int) reg.Register { return avx.X(i*d.columns + j) }
 
-// fold adds the lanes of a vector register: the upper half of them to the
-// lower, until one is left. It uses the register spare.
+// fold adds the lanes of a vector register, and uses the register spare.
 func (d dots) fold(r, spare int) {
-	if d.Wide() {
-		VEXTRACTF64X4(operand.U8(1), avx.Z(r), avx.Y(spare))
-		d.VADD(avx.Y(spare), avx.Y(r), avx.Y(r))
-		VEXTRACTF32X4(operand.U8(1), avx.Y(r), avx.X(spare))
-	} else {
-		VEXTRACTF128(operand.U8(1), avx.Y(r), avx.X(spare))
-	}
-	d.VADD(avx.X(spare), avx.X(r), avx.X(r))
+	d.Fold(d.VADD, r, spare)
 	if d.Float == 32 {
-		VPERMILPS(operand.U8(0b01_00_11_10), avx.X(r), avx.X(spare))
-		d.VADD(avx.X(spare), avx.X(r), avx.X(r))
-		VPERMILPS(operand.U8(0b10_11_00_01), avx.X(r), avx.X(spare))
+		avx.FoldSingles(d.VADD, r, spare)
 	} else {
-		VPERMILPD(operand.U8(1), avx.X(r), avx.X(spare))
+		avx.FoldDoubles(d.VADD, r, spare)
 	}
-	d.VADD(avx.X(spare), avx.X(r), avx.X(r))
 }

@@ -23,7 +23,7 @@ func dot(s avx.Set) {
 		VFMADD231PS(x, y, s.V(v.Index))
 	})
 	fold(s, VADDPS)
-	foldSingles(VADDPS)
+	avx.FoldSingles(VADDPS, 0, 1)
 	VMOVSS(avx.X(0), returned())
 	avx.End()
 }
@@ -40,8 +40,7 @@ func dot64(s avx.Set) {
 		VFMADD231PD(s.V(x), s.V(y), s.V(v.Index))
 	})
 	fold(s, VADDPD)
-	VPERMILPD(operand.U8(1), avx.X(0), avx.X(1))
-	VADDPD(avx.X(1), avx.X(0), avx.X(0))
+	avx.FoldDoubles(VADDPD, 0, 1)
 	VMOVSD(avx.X(0), returned())
 	avx.End()
 }
@@ -73,14 +72,14 @@ func maximum(s avx.Set) {
 		}
 	})
 	fold(s, VMAXPS)
-	foldSingles(VMAXPS)
+	avx.FoldSingles(VMAXPS, 0, 1)
 	VMOVAPS(avx.X(0), avx.X(15))
 	VMOVAPS(nan, s.V(0)) // 0, or a NaN, in every lane: any sum with a NaN is one
 	for i := 1; i < 4; i++ {
 		s.Zero(i)
 	}
 	fold(s, VADDPS)
-	foldSingles(VADDPS)
+	avx.FoldSingles(VADDPS, 0, 1)
 	VUCOMISS(avx.X(0), avx.X(0))
 	JP(operand.LabelRef("isNaN"))
 	VMOVAPS(avx.X(15), avx.X(0))
@@ -109,20 +108,7 @@ func fold(s avx.Set, op func(...operand.Op)) {
 	op(s.V(1), s.V(0), s.V(0))
 	op(s.V(3), s.V(2), s.V(2))
 	op(s.V(2), s.V(0), s.V(0))
-	if s.Wide() {
-		VEXTRACTF64X4(operand.U8(1), avx.Z(0), avx.Y(1))
-		op(avx.Y(1), avx.Y(0), avx.Y(0))
-	}
-	VEXTRACTF128(operand.U8(1), avx.Y(0), avx.X(1))
-	op(avx.X(1), avx.X(0), avx.X(0))
-}
-
-// foldSingles folds the four singles of X0 to one.
-func foldSingles(op func(...operand.Op)) {
-	VPERMILPS(operand.U8(0b01_00_11_10), avx.X(0), avx.X(1))
-	op(avx.X(1), avx.X(0), avx.X(0))
-	VPERMILPS(operand.U8(0b10_11_00_01), avx.X(0), avx.X(1))
-	op(avx.X(1), avx.X(0), avx.X(0))
+	s.Fold(op, 0, 1)
 }
 
 // peak multiplies and adds in registers alone, with more accumulators than
