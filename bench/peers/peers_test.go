@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
-	"github.com/steppe-ml/steppe/bench/peers/stats"
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/simd"
 )
 

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
-	"github.com/steppe-ml/steppe/bench/peers/stats"
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/simd"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
-	"github.com/steppe-ml/steppe/bench/peers/stats"
+	"github.com/steppe-ml/steppe/internal/stats"
 )
 
 // render returns the report as text, or as Markdown.
@@ -170,7 +170,7 @@ func withSpread(s stats.Spread) string {
 	if s.Median == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f ±%.2f", s.Median, (s.Q3-s.Q1)/2)
+	return fmt.Sprintf("%.2f ±%.2f", s.Median, s.Half())
 }
 
 // plain is a table with rules between parts, and no other lines.

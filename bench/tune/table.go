@@ -6,6 +6,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/tuning"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -57,12 +58,12 @@ func render(dtype string, points []tuning.Point) string {
 func cells(p tuning.Point) (cells table.Row) {
 	c := compare(p)
 	for i, one := range p.Candidates {
-		speed := spreadOf(one.Speeds)
+		speed := stats.SpreadOf(one.Speeds)
 		places := 1
-		if speed.median < 10 {
+		if speed.Median < 10 {
 			places = 2
 		}
-		cells = append(cells, fmt.Sprintf("%.*f ±%.*f%s\n%s ", places, speed.median, places, speed.half(), mark(i == c.best()), ratio(c, i)))
+		cells = append(cells, fmt.Sprintf("%.*f ±%.*f%s\n%s ", places, speed.Median, places, speed.Half(), mark(i == c.best()), ratio(c, i)))
 	}
 	return append(cells, c.verdict())
 }
@@ -81,7 +82,7 @@ func ratio(c comparison, i int) string {
 		return "table"
 	}
 	s := c.spread(i)
-	return fmt.Sprintf("%.3f ±%.3f", s.median, s.half())
+	return fmt.Sprintf("%.3f ±%.3f", s.Median, s.Half())
 }
 
 // mark is as wide for all, so that numbers stand under each other.

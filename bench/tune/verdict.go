@@ -5,51 +5,22 @@ import (
 	"math"
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/tuning"
 )
 
 // enough is the rounds from which on quartiles mean something.
 const enough = 5
 
-// spread is the quartiles of some figures.
-type spread struct{ q1, median, q3 float64 }
-
-func spreadOf(values []float64) spread {
-	return spread{quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75)}
-}
-
-// quantile returns the value below which the fraction q of values lies, linear
-// between neighbours.
-func quantile(values []float64, q float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	at := q * float64(len(sorted)-1)
-	below := int(at)
-	above := min(below+1, len(sorted)-1)
-	return sorted[below] + (at-float64(below))*(sorted[above]-sorted[below])
-}
-
-// half is half the distance between the quartiles.
-func (s spread) half() float64 { return (s.q3 - s.q1) / 2 }
-
 // sign says on which side of 1 ratios lie, or 0 within noise.
-func (s spread) sign() int {
+func sign(s stats.Spread) int {
 	switch {
-	case s.q1 > 1:
+	case s.Q1 > 1:
 		return 1
-	case s.q3 < 1:
+	case s.Q3 < 1:
 		return -1
 	}
 	return 0
-}
-
-// ratios returns a/b round by round, in which what slows down a whole round
-// cancels out.
-func ratios(a, b []float64) []float64 {
-	r := make([]float64, len(a))
-	for i := range r {
-		r[i] = a[i] / b[i]
-	}
-	return r
 }
 
 // comparison is how candidates did beside the one that the table has.
@@ -63,7 +34,7 @@ func compare(p tuning.Point) (c comparison) {
 	c.table = slices.IndexFunc(p.Candidates, func(one tuning.Candidate) bool { return one.Table })
 	for _, one := range p.Candidates {
 		c.names = append(c.names, one.Name)
-		c.ratios = append(c.ratios, ratios(one.Speeds, p.Candidates[c.table].Speeds))
+		c.ratios = append(c.ratios, stats.Ratios(one.Speeds, p.Candidates[c.table].Speeds))
 	}
 	return c
 }
@@ -90,23 +61,23 @@ func overall(points []tuning.Point) comparison {
 func (c *comparison) best() (best int) {
 	best = c.table
 	for i := range c.ratios {
-		if c.spread(i).median > c.spread(best).median {
+		if c.spread(i).Median > c.spread(best).Median {
 			best = i
 		}
 	}
 	return best
 }
 
-func (c *comparison) spread(i int) spread { return spreadOf(c.ratios[i]) }
+func (c *comparison) spread(i int) stats.Spread { return stats.SpreadOf(c.ratios[i]) }
 
 // clear says whether the best is better by more than noise: another one than
 // the table's, or the table's than all others.
 func (c *comparison) clear() bool {
 	if best := c.best(); best != c.table {
-		return c.spread(best).sign() > 0
+		return sign(c.spread(best)) > 0
 	}
 	for i := range c.ratios {
-		if i != c.table && c.spread(i).sign() >= 0 {
+		if i != c.table && sign(c.spread(i)) >= 0 {
 			return false
 		}
 	}
@@ -127,11 +98,11 @@ func (c *comparison) verdict() string {
 // gain is the logarithm of what is won at a point by being above a threshold, or
 // 0 within noise.
 func gain(p tuning.Point) float64 {
-	s := spreadOf(ratios(p.Candidates[1].Speeds, p.Candidates[0].Speeds))
-	if s.sign() == 0 {
+	s := stats.SpreadOf(stats.Ratios(p.Candidates[1].Speeds, p.Candidates[0].Speeds))
+	if sign(s) == 0 {
 		return 0
 	}
-	return math.Log(s.median)
+	return math.Log(s.Median)
 }
 
 // crossing returns how many of the points, in ascending order, should lie below
@@ -171,12 +142,12 @@ func measuredCrossing(points []tuning.Point) string {
 	for _, p := range points {
 		c := compare(p)
 		other := c.spread(1 - c.table)
-		switch other.sign() {
+		switch sign(other) {
 		case 0:
 			noise++
 		case 1:
 			slower++
-			worst = max(worst, other.median-1)
+			worst = max(worst, other.Median-1)
 		}
 	}
 
@@ -210,6 +181,6 @@ func measuredBest(points []tuning.Point) string {
 		return fmt.Sprintf("Over all products the table's %d is the best.", value)
 	default:
 		s := all.spread(best)
-		return fmt.Sprintf("Over all products %s is the best, %.1f%% ±%.1f%% faster than the table's %d.", all.names[best], 100*(s.median-1), 100*s.half(), value)
+		return fmt.Sprintf("Over all products %s is the best, %.1f%% ±%.1f%% faster than the table's %d.", all.names[best], 100*(s.Median-1), 100*s.Half(), value)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/tuning"
 )
 
@@ -91,8 +92,8 @@ func TestVerdict(t *testing.T) {
 func TestRoundsCancelOut(t *testing.T) {
 	p := sizes([]float64{11, 22, 33, 11, 44}, []float64{10, 20, 30, 10, 40}, []float64{1, 1, 1, 1, 1})
 	c := compare(p)
-	assert.InDelta(t, 1.1, c.spread(0).median, 1e-12)
-	assert.InDelta(t, 0, c.spread(0).half(), 1e-12)
+	assert.InDelta(t, 1.1, c.spread(0).Median, 1e-12)
+	assert.InDelta(t, 0, c.spread(0).Half(), 1e-12)
 	assert.Equal(t, "1", c.verdict())
 }
 
@@ -106,6 +107,6 @@ func TestOverall(t *testing.T) {
 }
 
 func TestQuantile(t *testing.T) {
-	assert.Equal(t, spread{1.75, 2.5, 3.25}, spreadOf([]float64{4, 1, 3, 2}))
-	assert.Equal(t, spread{7, 7, 7}, spreadOf([]float64{7}))
+	assert.Equal(t, stats.Spread{Q1: 1.75, Median: 2.5, Q3: 3.25}, stats.SpreadOf([]float64{4, 1, 3, 2}))
+	assert.Equal(t, stats.Spread{Q1: 7, Median: 7, Q3: 7}, stats.SpreadOf([]float64{7}))
 }

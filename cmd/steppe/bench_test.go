@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -217,10 +218,10 @@ func TestEnough(t *testing.T) {
 
 func TestMedian(t *testing.T) {
 	x := []float64{5, 1, 3}
-	assert.Equal(t, 3.0, median(x))
+	assert.Equal(t, 3.0, stats.Median(x))
 	assert.Equal(t, []float64{5, 1, 3}, x)
-	assert.Equal(t, 2.5, median([]float64{4, 1, 2, 3}))
-	assert.Equal(t, 2.0, medianRatio([]float64{2, 9, 4}, []float64{1, 1, 4}), "of the ratios 2, 9 and 1")
+	assert.Equal(t, 2.5, stats.Median([]float64{4, 1, 2, 3}))
+	assert.Equal(t, 2.0, stats.Median(stats.Ratios([]float64{2, 9, 4}, []float64{1, 1, 4})), "of the ratios 2, 9 and 1")
 }
 
 // Rounds see one full batch after the other, and then those of the next epoch.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/steppe-ml/steppe/net"
@@ -85,19 +84,4 @@ func fullBatches(set *dataset.Set, size int, seed uint64) iter.Seq[net.Batch] {
 			}
 		}
 	}
-}
-
-// median returns the median of x.
-func median(x []float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}
-
-// medianRatio returns the median of x[i]/y[i].
-func medianRatio(x, y []float64) float64 {
-	ratios := make([]float64, len(x))
-	for i := range x {
-		ratios[i] = x[i] / y[i]
-	}
-	return median(ratios)
 }

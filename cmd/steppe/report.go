@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -69,14 +70,14 @@ func (b *bench) report() *Report {
 			break
 		}
 		plan := c.opt.Plan()
-		step := Seconds{slices.Min(c.seconds), median(c.seconds), slices.Max(c.seconds)}
+		step := Seconds{slices.Min(c.seconds), stats.Median(c.seconds), slices.Max(c.seconds)}
 		flops := float64(plan.Flops) / step.Median
 		r.Rows = append(r.Rows, Row{
 			Model: b.modelName, Data: b.dataName(), Method: c.method.Name,
 			Shards: c.shards, Batch: b.batch, Workers: b.workers,
 			Rounds: len(c.seconds), Seconds: step,
-			VsSGD:             medianRatio(c.seconds, sgd.seconds),
-			VsSAM:             medianRatio(c.seconds, sam.seconds),
+			VsSGD:             stats.Median(stats.Ratios(c.seconds, sgd.seconds)),
+			VsSAM:             stats.Median(stats.Ratios(c.seconds, sam.seconds)),
 			ExamplesPerSecond: float64(b.batch) / step.Median,
 			GFLOPS:            flops / 1e9,
 			CeilingFraction:   flops / (b.ceiling * float64(b.workers)),

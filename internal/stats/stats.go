@@ -13,6 +13,9 @@ type Spread struct {
 	Q3     float64 `json:"q3"`
 }
 
+// Half returns half the distance between the quartiles.
+func (s Spread) Half() float64 { return (s.Q3 - s.Q1) / 2 }
+
 // SpreadOf returns the quartiles of values, of which there is at least one.
 func SpreadOf(values []float64) Spread {
 	return Spread{Quantile(values, 0.25), Quantile(values, 0.5), Quantile(values, 0.75)}
