@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -55,12 +56,12 @@ func dotsKernel(s avx.Set, rows, columns int) {
 	Label("tail")
 	TESTQ(k, k)
 	JZ(operand.LabelRef("summed"))
-	mask := lastMask(s, k)
+	mask := tile.LastMask(s, k)
 	d.step(func(m operand.Mem, r reg.Register) { s.LoadMasked(m, mask, r) })
 	Label("summed")
 	d.finish()
 
-	yRow := stride(d.Set, "yRow")
+	yRow := tile.Stride(d.Set, "yRow")
 	IMUL3Q(operand.U32(columns), yRow, yRow)
 	ADDQ(yRow, avx.Parameter("y"))
 	DECQ(avx.Parameter("groups"))
@@ -75,7 +76,7 @@ func (d dots) rowsOf(name string, rows int) (p reg.Register, at []operand.Mem) {
 	if rows == 1 {
 		return p, at
 	}
-	row := stride(d.Set, name+"Row")
+	row := tile.Stride(d.Set, name+"Row")
 	at = append(at, operand.Mem{Base: p, Index: row, Scale: 1}, operand.Mem{Base: p, Index: row, Scale: 2})
 	if rows == 4 {
 		three := GP64()
@@ -101,7 +102,7 @@ func (d dots) step(load func(operand.Mem, reg.Register)) {
 // finish folds the accumulators to one element each, and sets C to alpha times
 // it, + beta*C unless beta is 0.
 func (d dots) finish() {
-	cCol, cRow := stride(d.Set, "cCol"), stride(d.Set, "cRow")
+	cCol, cRow := tile.Stride(d.Set, "cCol"), tile.Stride(d.Set, "cRow")
 	alpha, beta := d.rows*d.columns, d.rows*d.columns+1
 	d.VMOVS(avx.Parameter("alpha"), avx.X(alpha))
 	d.VMOVS(avx.Parameter("beta"), avx.X(beta))
