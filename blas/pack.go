@@ -94,6 +94,26 @@ func packPanels[T Float](t *table[T], b view[T], k, n int, dst []T, stride int) 
 	}
 }
 
+// PanelColumns returns the columns of the panels that PackPanels makes, under the
+// active instruction set.
+func PanelColumns[T Float]() int { return active[T]().nr() }
+
+// PackPanels copies b to dst as panels of PanelColumns columns, each stride
+// elements behind the one before it: kernels on the floors above read them as
+// those of this one do. In a panel, rows lie one behind the other. What the last
+// one lacks keeps what was there.
+func PackPanels[T Float](dst []T, b Mat[T], stride int) {
+	b.check("B", 0)
+	if b.Rows == 0 || b.Cols == 0 {
+		return
+	}
+	t := active[T]()
+	if need := plus(times(panels(t, b.Cols)-1, stride), times(b.Rows, t.nr())); stride < 0 || len(dst) < need {
+		panic(fmt.Sprintf("blas: %d elements for panels of a %d x %d matrix, %d apart, want at least %d", len(dst), b.Rows, b.Cols, stride, need))
+	}
+	packPanels(t, b.view(), b.Rows, b.Cols, dst, stride)
+}
+
 // callElements is how many elements one call into assembly may copy, for some
 // tens of microseconds.
 const callElements = 1 << 17

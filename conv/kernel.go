@@ -1,0 +1,94 @@
+package conv
+
+import (
+	"unsafe"
+
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// A tileKernel computes tiles of C, one below the other in lines, each of a number
+// of rows that is fixed per kernel and of n columns:
+//
+//	C(i,j) = sum over t < taps, l < k of A(i,t,l) * B(t,l,j)  (+ C(i,j), to accumulate)  (+ bias(j))
+//
+// and, with relu, 0 in place of what is negative. The sum is one accumulator an
+// element, from 0, tap by tap and in ascending order of l. Unless it accumulates,
+// C is not read. A bias of nil is none. Element A(i,t,l) of the first tile is
+// tap[t][0] elements from a + i*aRow + l*aCol; each further tile's A is aTile
+// further on, and each further line's aLine. B(t,l,j) is tap[t][1] elements from
+// b + l*bRow + j: of its rows a kernel reads the n columns, and no more. C(i,j) is
+// at c + i*cRow + j; the tiles of a line follow one another, and each further
+// line's C is cLine further on. Strides count elements. lines, tiles, n >= 1; k >=
+// 1 unless there are no taps.
+type tileKernel func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
+	b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool)
+
+// table is the kernels of one instruction set.
+type table struct {
+	// panels are the kernels by the columns of the panels of filters that they
+	// take: each takes more than the one before it. The last takes whole panels.
+	panels []panel
+}
+
+// panel is the kernels for panels of up to so many columns, by the rows of a
+// tile - 1.
+type panel struct {
+	columns int
+	tile    []tileKernel
+}
+
+func kernels() *table { return &tables[simd.Active()] }
+
+// nr is the columns of a whole panel.
+func (t *table) nr() int { return t.panels[len(t.panels)-1].columns }
+
+// forColumns returns the kernels for a panel of the columns that are left, and how
+// many of them they take.
+func (t *table) forColumns(left int) (kernels []tileKernel, columns int) {
+	for _, p := range t.panels {
+		if left <= p.columns {
+			return p.tile, left
+		}
+	}
+	last := t.panels[len(t.panels)-1]
+	return last.tile, last.columns
+}
+
+// at returns the element that is offset elements from p.
+func at(p *float32, offset int) *float32 {
+	return (*float32)(unsafe.Add(unsafe.Pointer(p), offset*4))
+}
+
+var generic = table{
+	panels: []panel{{4, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}},
+}
+
+func genericTile(rows int) tileKernel {
+	return func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
+		b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool) {
+		for line := range lines {
+			for row := range tiles * rows {
+				from := at(a, line*aLine+row/rows*aTile+row%rows*aRow)
+				for j := range n {
+					sum := float32(0)
+					for _, t := range unsafe.Slice(tap, taps) {
+						for l := range k {
+							sum += float32(*at(from, t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
+						}
+					}
+					to := at(c, line*cLine+row*cRow+j)
+					if accumulate {
+						sum += *to
+					}
+					if bias != nil {
+						sum += *at(bias, j)
+					}
+					if relu && sum < 0 {
+						sum = 0
+					}
+					*to = sum
+				}
+			}
+		}
+	}
+}
