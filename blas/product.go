@@ -1,10 +1,6 @@
 package blas
 
-import (
-	"sync"
-
-	"github.com/steppe-ml/steppe/internal/parallel"
-)
+import "github.com/steppe-ml/steppe/internal/parallel"
 
 // product is an operation, or a batch of them, that is cut into parts for a
 // team of workers.
@@ -34,43 +30,23 @@ const (
 // partsPerWorker is the most parts of a product for each worker.
 const partsPerWorker = 2
 
-// pool is products that are to be used again, with their buffers: as many as
-// were ever under way at the same time.
-type pool[T Float] struct {
-	mutex sync.Mutex
-	idle  []*product[T]
-}
-
 var (
-	pool32 pool[float32]
-	pool64 pool[float64]
+	pool32 parallel.Pool[product[float32]]
+	pool64 parallel.Pool[product[float64]]
 )
 
-func poolOf[T Float]() *pool[T] {
-	if p, ok := any(&pool32).(*pool[T]); ok {
+func poolOf[T Float]() *parallel.Pool[product[T]] {
+	if p, ok := any(&pool32).(*parallel.Pool[product[T]]); ok {
 		return p
 	}
-	return any(&pool64).(*pool[T])
+	return any(&pool64).(*parallel.Pool[product[T]])
 }
 
-func newProduct[T Float]() *product[T] {
-	pool := poolOf[T]()
-	pool.mutex.Lock()
-	defer pool.mutex.Unlock()
-	if last := len(pool.idle) - 1; last >= 0 {
-		p := pool.idle[last]
-		pool.idle = pool.idle[:last]
-		return p
-	}
-	return &product[T]{}
-}
+func newProduct[T Float]() *product[T] { return poolOf[T]().Get() }
 
 func (p *product[T]) release() {
 	p.operation, p.batch, p.sums = operation[T]{}, Batch{}, dots[T]{} // keep no reference to the caller's memory
-	pool := poolOf[T]()
-	pool.mutex.Lock()
-	pool.idle = append(pool.idle, p)
-	pool.mutex.Unlock()
+	poolOf[T]().Put(p)
 }
 
 // divide decides in how many parts C is computed, and how it is cut. Parts

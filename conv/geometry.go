@@ -73,13 +73,16 @@ func (g Geometry) Validate() error {
 // maxDim keeps sums and products of two dimensions far from overflowing.
 const maxDim = 1 << 30
 
+// maxFloats keeps byte counts from overflowing.
+const maxFloats = 1 << (bits.UintSize - 4)
+
 var errTooLarge = errors.New("more than an address can count")
 
 func product(dims []int) (int, error) {
 	total := uint64(1)
 	for _, d := range dims {
 		high, low := bits.Mul64(total, uint64(d))
-		if high != 0 || low > 1<<(bits.UintSize-4) {
+		if high != 0 || low > maxFloats {
 			return 0, errTooLarge
 		}
 		total = low

@@ -28,6 +28,19 @@ type table struct {
 	// panels are the kernels by the columns of the panels of filters that they
 	// take: each takes more than the one before it. The last takes whole panels.
 	panels []panel
+
+	// Pooling: the taps of a window are so many floats from where the pixel's window
+	// begins in x (and dx), which is xPixel further on for each further pixel. What
+	// has no window has its pixels one behind the other. pixels, channels, taps >= 1.
+
+	// maxPool sets y to the largest x of each window, NaN if any is.
+	maxPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y.
+	maxPoolBackward func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32)
+	// sumPool sets y to scale times the sum of each window.
+	sumPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)
+	// sumPoolBackward adds scale*dy to each tap of dx.
+	sumPoolBackward func(pixels, channels int, tap *int, taps int, dx *float32, xPixel int, dy *float32, scale float32)
 }
 
 // panel is the kernels for panels of up to so many columns, by the rows of a
@@ -54,41 +67,18 @@ func (t *table) forColumns(left int) (kernels []tileKernel, columns int) {
 	return last.tile, last.columns
 }
 
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// grow returns a buffer of at least n floats: buf, or a new one. Large ones begin at
+// a page, and so at a cache line.
+func grow(buf []float32, n int) []float32 {
+	if len(buf) >= n {
+		return buf
+	}
+	return make([]float32, n)
+}
+
 // at returns the element that is offset elements from p.
 func at(p *float32, offset int) *float32 {
 	return (*float32)(unsafe.Add(unsafe.Pointer(p), offset*4))
-}
-
-var generic = table{
-	panels: []panel{{4, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}},
-}
-
-func genericTile(rows int) tileKernel {
-	return func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
-		b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool) {
-		for line := range lines {
-			for row := range tiles * rows {
-				from := at(a, line*aLine+row/rows*aTile+row%rows*aRow)
-				for j := range n {
-					sum := float32(0)
-					for _, t := range unsafe.Slice(tap, taps) {
-						for l := range k {
-							sum += float32(*at(from, t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
-						}
-					}
-					to := at(c, line*cLine+row*cRow+j)
-					if accumulate {
-						sum += *to
-					}
-					if bias != nil {
-						sum += *at(bias, j)
-					}
-					if relu && sum < 0 {
-						sum = 0
-					}
-					*to = sum
-				}
-			}
-		}
-	}
 }

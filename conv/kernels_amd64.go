@@ -16,6 +16,10 @@ var tables = [simd.NumISA]table{
 				tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2,
 			}},
 		},
+		maxPool:         maxPoolAVX2,
+		maxPoolBackward: maxPoolBackwardAVX2,
+		sumPool:         sumPoolAVX2,
+		sumPoolBackward: sumPoolBackwardAVX2,
 	},
 	simd.AVX512: {
 		panels: []panel{
@@ -34,5 +38,9 @@ var tables = [simd.NumISA]table{
 				tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512,
 			}},
 		},
+		maxPool:         maxPoolAVX512,
+		maxPoolBackward: maxPoolBackwardAVX512,
+		sumPool:         sumPoolAVX512,
+		sumPoolBackward: sumPoolBackwardAVX512,
 	},
 }

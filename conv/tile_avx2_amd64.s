@@ -20,17 +20,22 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -125,17 +130,22 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -266,20 +276,27 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -382,20 +399,27 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -501,21 +525,30 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -626,21 +659,30 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -755,23 +797,34 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -890,23 +943,34 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -1030,24 +1094,37 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1174,24 +1251,37 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -1324,26 +1414,41 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1478,26 +1583,41 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -1639,27 +1759,44 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1802,27 +1939,44 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -1973,29 +2127,48 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -2146,29 +2319,48 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -2328,30 +2520,51 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -2510,30 +2723,51 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -2702,32 +2936,55 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
-	LEAQ   (R10)(DI*2), R11
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -2894,32 +3151,55 @@ columns8RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns8RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
-	LEAQ   (R10)(DI*2), R11
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
 
 columns8RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -3097,18 +3377,23 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -3211,18 +3496,23 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -3326,22 +3616,29 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -3457,22 +3754,29 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -3590,24 +3894,33 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -3736,24 +4049,33 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -3885,27 +4207,38 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -4047,27 +4380,38 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -4213,29 +4557,42 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -4390,29 +4747,42 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -4572,32 +4942,47 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -4765,32 +5150,47 @@ columns16RaggedTile:
 	MOVQ AX, 16(SP)
 
 columns16RaggedTileTile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16RaggedTileSummed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16RaggedTileSummed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns16RaggedTileTap:
 	MOVQ  24(SP), BX
@@ -4945,5 +5345,308 @@ columns16RaggedTileStore:
 	ADDQ       AX, c+120(FP)
 	DECQ       lines+0(FP)
 	JNZ        columns16RaggedTile
+	VZEROUPPER
+	RET
+
+// func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+// Requires: AVX, AVX2
+TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-56
+	MOVQ x+32(FP), AX
+	MOVQ y+48(FP), CX
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000008
+	JL   tail
+
+whole:
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Y0
+	VXORPS       X3, X3, X3
+	MOVQ         tap+16(FP), BX
+	MOVQ         taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Y2
+	VMAXPS  Y2, Y0, Y0
+	VCMPPS  $0x03, Y2, Y2, Y2
+	VORPS   Y2, Y3, Y3
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	VORPS   Y3, Y0, Y0
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, DX
+	CMPQ    DX, $0x00000008
+	JGE     whole
+
+tail:
+	TESTQ        DX, DX
+	JZ           next
+	LEAQ         mask<>+0(SB), BX
+	MOVQ         $0x00000010, SI
+	SUBQ         DX, SI
+	VMOVUPS      (BX)(SI*4), Y15
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Y0
+	VXORPS       X3, X3, X3
+	MOVQ         tap+16(FP), BX
+	MOVQ         taps+24(FP), SI
+
+tailTap:
+	MOVQ       (BX), DI
+	SHLQ       $0x02, DI
+	VMASKMOVPS (AX)(DI*1), Y15, Y2
+	VMAXPS     Y2, Y0, Y0
+	VCMPPS     $0x03, Y2, Y2, Y2
+	VORPS      Y2, Y3, Y3
+	ADDQ       $0x00000008, BX
+	DECQ       SI
+	JNZ        tailTap
+	VORPS      Y3, Y0, Y0
+	VMASKMOVPS Y0, Y15, (CX)
+	SHLQ       $0x02, DX
+	ADDQ       DX, AX
+	ADDQ       DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// Requires: AVX
+TEXT ·maxPoolBackwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ x+40(FP), AX
+	MOVQ dx+32(FP), CX
+	MOVQ y+56(FP), DX
+	MOVQ dy+64(FP), BX
+
+pixel:
+	MOVQ channels+8(FP), SI
+	CMPQ SI, $0x00000008
+	JL   tail
+
+whole:
+	VMOVUPS (DX), Y1
+	VMOVUPS (BX), Y0
+	VCMPPS  $0x0f, Y4, Y4, Y4
+	MOVQ    tap+16(FP), DI
+	MOVQ    taps+24(FP), R8
+
+wholeTap:
+	MOVQ    (DI), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (AX)(R9*1), Y3
+	VMOVUPS (CX)(R9*1), Y2
+	VCMPPS  $0x08, Y3, Y1, Y3
+	VANDPS  Y4, Y3, Y3
+	VANDNPS Y4, Y3, Y4
+	VANDPS  Y0, Y3, Y3
+	VADDPS  Y3, Y2, Y2
+	VMOVUPS Y2, (CX)(R9*1)
+	ADDQ    $0x00000008, DI
+	DECQ    R8
+	JNZ     wholeTap
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000008, SI
+	CMPQ    SI, $0x00000008
+	JGE     whole
+
+tail:
+	TESTQ      SI, SI
+	JZ         next
+	LEAQ       mask<>+0(SB), DI
+	MOVQ       $0x00000010, R8
+	SUBQ       SI, R8
+	VMOVUPS    (DI)(R8*4), Y15
+	VMASKMOVPS (DX), Y15, Y1
+	VMASKMOVPS (BX), Y15, Y0
+	VCMPPS     $0x0f, Y4, Y4, Y4
+	MOVQ       tap+16(FP), DI
+	MOVQ       taps+24(FP), R8
+
+tailTap:
+	MOVQ       (DI), R9
+	SHLQ       $0x02, R9
+	VMASKMOVPS (AX)(R9*1), Y15, Y3
+	VMASKMOVPS (CX)(R9*1), Y15, Y2
+	VCMPPS     $0x08, Y3, Y1, Y3
+	VANDPS     Y4, Y3, Y3
+	VANDNPS    Y4, Y3, Y4
+	VANDPS     Y0, Y3, Y3
+	VADDPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y15, (CX)(R9*1)
+	ADDQ       $0x00000008, DI
+	DECQ       R8
+	JNZ        tailTap
+	SHLQ       $0x02, SI
+	ADDQ       SI, AX
+	ADDQ       SI, CX
+	ADDQ       SI, DX
+	ADDQ       SI, BX
+
+next:
+	MOVQ xPixel+48(FP), DI
+	MOVQ channels+8(FP), SI
+	SUBQ SI, DI
+	SHLQ $0x02, DI
+	ADDQ DI, AX
+	ADDQ DI, CX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func sumPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)
+// Requires: AVX
+TEXT ·sumPoolAVX2(SB), NOSPLIT, $0-60
+	MOVQ         x+32(FP), AX
+	MOVQ         y+48(FP), CX
+	VBROADCASTSS scale+56(FP), Y1
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000008
+	JL   tail
+
+whole:
+	VXORPS X0, X0, X0
+	MOVQ   tap+16(FP), BX
+	MOVQ   taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Y2
+	VADDPS  Y2, Y0, Y0
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, DX
+	CMPQ    DX, $0x00000008
+	JGE     whole
+
+tail:
+	TESTQ   DX, DX
+	JZ      next
+	LEAQ    mask<>+0(SB), BX
+	MOVQ    $0x00000010, SI
+	SUBQ    DX, SI
+	VMOVUPS (BX)(SI*4), Y15
+	VXORPS  X0, X0, X0
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
+
+tailTap:
+	MOVQ       (BX), DI
+	SHLQ       $0x02, DI
+	VMASKMOVPS (AX)(DI*1), Y15, Y2
+	VADDPS     Y2, Y0, Y0
+	ADDQ       $0x00000008, BX
+	DECQ       SI
+	JNZ        tailTap
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y15, (CX)
+	SHLQ       $0x02, DX
+	ADDQ       DX, AX
+	ADDQ       DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func sumPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, xPixel int, dy *float32, scale float32)
+// Requires: AVX
+TEXT ·sumPoolBackwardAVX2(SB), NOSPLIT, $0-60
+	MOVQ         dx+32(FP), AX
+	MOVQ         dy+48(FP), CX
+	VBROADCASTSS scale+56(FP), Y1
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000008
+	JL   tail
+
+whole:
+	VMOVUPS (CX), Y0
+	VMULPS  Y1, Y0, Y0
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Y2
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)(DI*1)
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, DX
+	CMPQ    DX, $0x00000008
+	JGE     whole
+
+tail:
+	TESTQ      DX, DX
+	JZ         next
+	LEAQ       mask<>+0(SB), BX
+	MOVQ       $0x00000010, SI
+	SUBQ       DX, SI
+	VMOVUPS    (BX)(SI*4), Y15
+	VMASKMOVPS (CX), Y15, Y0
+	VMULPS     Y1, Y0, Y0
+	MOVQ       tap+16(FP), BX
+	MOVQ       taps+24(FP), SI
+
+tailTap:
+	MOVQ       (BX), DI
+	SHLQ       $0x02, DI
+	VMASKMOVPS (AX)(DI*1), Y15, Y2
+	VADDPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y15, (AX)(DI*1)
+	ADDQ       $0x00000008, BX
+	DECQ       SI
+	JNZ        tailTap
+	SHLQ       $0x02, DX
+	ADDQ       DX, AX
+	ADDQ       DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
 	VZEROUPPER
 	RET

@@ -21,17 +21,22 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -129,20 +134,27 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -249,21 +261,30 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -379,23 +400,34 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -520,24 +552,37 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -671,26 +716,41 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -833,27 +893,44 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1005,29 +1082,48 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1188,30 +1284,51 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1381,32 +1498,55 @@ columns8:
 	MOVQ AX, 16(SP)
 
 columns8Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns8Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
-	LEAQ   (R9)(DI*2), R10
-	LEAQ   (R10)(DI*2), R11
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns8Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
 
 columns8Tap:
 	MOVQ  24(SP), BX
@@ -1586,18 +1726,23 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -1703,22 +1848,29 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -1838,24 +1990,33 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -1989,27 +2150,38 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -2157,29 +2329,42 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -2341,32 +2526,47 @@ columns16:
 	MOVQ AX, 16(SP)
 
 columns16Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns16Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
-	LEAQ   (R8)(DI*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
 
 columns16Tap:
 	MOVQ  24(SP), BX
@@ -2542,19 +2742,25 @@ columns24:
 	MOVQ AX, 16(SP)
 
 columns24Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns24Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns24Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns24Tap:
 	MOVQ  24(SP), BX
@@ -2667,24 +2873,33 @@ columns24:
 	MOVQ AX, 16(SP)
 
 columns24Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns24Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns24Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns24Tap:
 	MOVQ  24(SP), BX
@@ -2816,27 +3031,39 @@ columns24:
 	MOVQ AX, 16(SP)
 
 columns24Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns24Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns24Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
 
 columns24Tap:
 	MOVQ  24(SP), BX
@@ -2987,31 +3214,46 @@ columns24:
 	MOVQ AX, 16(SP)
 
 columns24Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns24Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), DI
-	SHLQ   $0x02, DI
-	LEAQ   (DI)(DI*2), R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns24Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
 
 columns24Tap:
 	MOVQ  24(SP), BX
@@ -3181,18 +3423,24 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -3303,22 +3551,31 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -3443,24 +3700,36 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -3599,27 +3868,42 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -3772,29 +4056,47 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -3961,32 +4263,53 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -4167,34 +4490,58 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -4389,37 +4736,64 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -4628,39 +5002,69 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -4883,42 +5287,75 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -5155,44 +5592,80 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -5443,47 +5916,86 @@ columns32:
 	MOVQ AX, 16(SP)
 
 columns32Tile:
-	VXORPS X0, X0, X0
-	VXORPS X1, X1, X1
-	VXORPS X2, X2, X2
-	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	VXORPS X8, X8, X8
-	VXORPS X9, X9, X9
-	VXORPS X10, X10, X10
-	VXORPS X11, X11, X11
-	VXORPS X12, X12, X12
-	VXORPS X13, X13, X13
-	VXORPS X14, X14, X14
-	VXORPS X15, X15, X15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	MOVQ   taps+32(FP), AX
-	TESTQ  AX, AX
-	JZ     columns32Summed
-	MOVQ   AX, 32(SP)
-	MOVQ   tap+24(FP), AX
-	MOVQ   AX, 24(SP)
-	MOVQ   aCol+64(FP), AX
-	SHLQ   $0x02, AX
-	MOVQ   bRow+112(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   aRow+56(FP), R8
-	SHLQ   $0x02, R8
-	LEAQ   (R8)(R8*2), R9
-	LEAQ   (R9)(R8*2), R10
-	LEAQ   (R10)(R8*2), R11
-	LEAQ   (R11)(R8*2), R12
-	LEAQ   (R12)(R8*2), R13
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	PREFETCHT0 64(CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns32Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
 
 columns32Tap:
 	MOVQ  24(SP), BX
@@ -5727,5 +6239,300 @@ columns32Store:
 	ADDQ    AX, c+120(FP)
 	DECQ    lines+0(FP)
 	JNZ     columns32
+	VZEROUPPER
+	RET
+
+// func maxPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-56
+	MOVQ x+32(FP), AX
+	MOVQ y+48(FP), CX
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000010
+	JL   tail
+
+whole:
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Z0
+	VXORPS       X3, X3, X3
+	MOVQ         tap+16(FP), BX
+	MOVQ         taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Z2
+	VMAXPS  Z2, Z0, Z0
+	VCMPPS  $0x03, Z2, Z2, K2
+	VMOVAPS Z2, K2, Z3
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	VADDPS  Z3, Z0, Z0
+	VMOVUPS Z0, (CX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, DX
+	CMPQ    DX, $0x00000010
+	JGE     whole
+
+tail:
+	TESTQ        DX, DX
+	JZ           next
+	MOVQ         $-1, BX
+	BZHIQ        DX, BX, BX
+	KMOVW        BX, K1
+	MOVL         $0xff800000, BX
+	VMOVD        BX, X0
+	VBROADCASTSS X0, Z0
+	VXORPS       X3, X3, X3
+	MOVQ         tap+16(FP), BX
+	MOVQ         taps+24(FP), SI
+
+tailTap:
+	MOVQ      (BX), DI
+	SHLQ      $0x02, DI
+	VMOVUPS.Z (AX)(DI*1), K1, Z2
+	VMAXPS    Z2, Z0, Z0
+	VCMPPS    $0x03, Z2, Z2, K2
+	VMOVAPS   Z2, K2, Z3
+	ADDQ      $0x00000008, BX
+	DECQ      SI
+	JNZ       tailTap
+	VADDPS    Z3, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)
+	SHLQ      $0x02, DX
+	ADDQ      DX, AX
+	ADDQ      DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func maxPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxPoolBackwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ x+40(FP), AX
+	MOVQ dx+32(FP), CX
+	MOVQ y+56(FP), DX
+	MOVQ dy+64(FP), BX
+
+pixel:
+	MOVQ channels+8(FP), SI
+	CMPQ SI, $0x00000010
+	JL   tail
+
+whole:
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z0
+	KXNORW  K3, K3, K3
+	MOVQ    tap+16(FP), DI
+	MOVQ    taps+24(FP), R8
+
+wholeTap:
+	MOVQ    (DI), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (AX)(R9*1), Z3
+	VMOVUPS (CX)(R9*1), Z2
+	VCMPPS  $0x08, Z3, Z1, K3, K2
+	KANDNW  K3, K2, K3
+	VADDPS  Z0, Z2, K2, Z2
+	VMOVUPS Z2, (CX)(R9*1)
+	ADDQ    $0x00000008, DI
+	DECQ    R8
+	JNZ     wholeTap
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000010, SI
+	CMPQ    SI, $0x00000010
+	JGE     whole
+
+tail:
+	TESTQ     SI, SI
+	JZ        next
+	MOVQ      $-1, DI
+	BZHIQ     SI, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z0
+	KXNORW    K3, K3, K3
+	MOVQ      tap+16(FP), DI
+	MOVQ      taps+24(FP), R8
+
+tailTap:
+	MOVQ      (DI), R9
+	SHLQ      $0x02, R9
+	VMOVUPS.Z (AX)(R9*1), K1, Z3
+	VMOVUPS.Z (CX)(R9*1), K1, Z2
+	VCMPPS    $0x08, Z3, Z1, K3, K2
+	KANDNW    K3, K2, K3
+	VADDPS    Z0, Z2, K2, Z2
+	VMOVUPS   Z2, K1, (CX)(R9*1)
+	ADDQ      $0x00000008, DI
+	DECQ      R8
+	JNZ       tailTap
+	SHLQ      $0x02, SI
+	ADDQ      SI, AX
+	ADDQ      SI, CX
+	ADDQ      SI, DX
+	ADDQ      SI, BX
+
+next:
+	MOVQ xPixel+48(FP), DI
+	MOVQ channels+8(FP), SI
+	SUBQ SI, DI
+	SHLQ $0x02, DI
+	ADDQ DI, AX
+	ADDQ DI, CX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func sumPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sumPoolAVX512(SB), NOSPLIT, $0-60
+	MOVQ         x+32(FP), AX
+	MOVQ         y+48(FP), CX
+	VBROADCASTSS scale+56(FP), Z1
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000010
+	JL   tail
+
+whole:
+	VXORPS X0, X0, X0
+	MOVQ   tap+16(FP), BX
+	MOVQ   taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Z2
+	VADDPS  Z2, Z0, Z0
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (CX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, DX
+	CMPQ    DX, $0x00000010
+	JGE     whole
+
+tail:
+	TESTQ  DX, DX
+	JZ     next
+	MOVQ   $-1, BX
+	BZHIQ  DX, BX, BX
+	KMOVW  BX, K1
+	VXORPS X0, X0, X0
+	MOVQ   tap+16(FP), BX
+	MOVQ   taps+24(FP), SI
+
+tailTap:
+	MOVQ      (BX), DI
+	SHLQ      $0x02, DI
+	VMOVUPS.Z (AX)(DI*1), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	ADDQ      $0x00000008, BX
+	DECQ      SI
+	JNZ       tailTap
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)
+	SHLQ      $0x02, DX
+	ADDQ      DX, AX
+	ADDQ      DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func sumPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, xPixel int, dy *float32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sumPoolBackwardAVX512(SB), NOSPLIT, $0-60
+	MOVQ         dx+32(FP), AX
+	MOVQ         dy+48(FP), CX
+	VBROADCASTSS scale+56(FP), Z1
+
+pixel:
+	MOVQ channels+8(FP), DX
+	CMPQ DX, $0x00000010
+	JL   tail
+
+whole:
+	VMOVUPS (CX), Z0
+	VMULPS  Z1, Z0, Z0
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
+
+wholeTap:
+	MOVQ    (BX), DI
+	SHLQ    $0x02, DI
+	VMOVUPS (AX)(DI*1), Z2
+	VADDPS  Z0, Z2, Z2
+	VMOVUPS Z2, (AX)(DI*1)
+	ADDQ    $0x00000008, BX
+	DECQ    SI
+	JNZ     wholeTap
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, DX
+	CMPQ    DX, $0x00000010
+	JGE     whole
+
+tail:
+	TESTQ     DX, DX
+	JZ        next
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMULPS    Z1, Z0, Z0
+	MOVQ      tap+16(FP), BX
+	MOVQ      taps+24(FP), SI
+
+tailTap:
+	MOVQ      (BX), DI
+	SHLQ      $0x02, DI
+	VMOVUPS.Z (AX)(DI*1), K1, Z2
+	VADDPS    Z0, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)(DI*1)
+	ADDQ      $0x00000008, BX
+	DECQ      SI
+	JNZ       tailTap
+	SHLQ      $0x02, DX
+	ADDQ      DX, AX
+	ADDQ      DX, CX
+
+next:
+	MOVQ xPixel+40(FP), BX
+	MOVQ channels+8(FP), DX
+	SUBQ DX, BX
+	SHLQ $0x02, BX
+	ADDQ BX, AX
+	DECQ pixels+0(FP)
+	JNZ  pixel
 	VZEROUPPER
 	RET

@@ -20,6 +20,7 @@ func main() {
 				kernel(p.Of(s), rows, p)
 			}
 		}
+		poolings(s)
 	})
 }
 
@@ -76,6 +77,11 @@ func (t conv) lines() {
 // added at a time, tap by tap and in ascending order of k.
 func (t conv) sum() {
 	t.Clear()
+	t.walk(tile.Stride(t.Set, "cRow"), func(c operand.Mem, _, v int) {
+		if t.Bytes*v%64 == 0 {
+			PREFETCHT0(c)
+		}
+	})
 	tap, taps := GP64(), GP64()
 	Load(Param("taps"), taps)
 	TESTQ(taps, taps)

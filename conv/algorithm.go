@@ -1,0 +1,58 @@
+package conv
+
+import "fmt"
+
+// Algorithm is a way to convolve.
+type Algorithm uint8
+
+const (
+	// Auto is the one that Geometry.Algorithm chooses.
+	Auto Algorithm = iota
+	// Direct multiplies and adds where input and filter lie: a tile of output
+	// pixels times output channels is computed in registers, tap by tap, by the
+	// kernel that computes a tile of a matrix product, with strides that step from
+	// pixel to pixel. Taps in the padding are left out.
+	Direct
+	// Pointwise is one matrix product: a 1x1 kernel, no padding, no stride.
+	Pointwise
+	// Patches gathers what some output pixels see, as Im2col does, and multiplies the
+	// matrix that this makes, block by block in the cache. It is the plainest, and
+	// fits any geometry.
+	Patches
+)
+
+// String returns the name of a.
+func (a Algorithm) String() string {
+	switch a {
+	case Auto:
+		return "auto"
+	case Direct:
+		return "direct"
+	case Pointwise:
+		return "pointwise"
+	case Patches:
+		return "patches"
+	}
+	return fmt.Sprintf("Algorithm(%d)", uint8(a))
+}
+
+// Algorithm returns the algorithm that suits g, by the geometry alone.
+func (g Geometry) Algorithm() Algorithm {
+	if Pointwise.fits(g.filled()) == nil {
+		return Pointwise
+	}
+	return Direct
+}
+
+// fits says why g, whose zeros are filled, can't be computed by a.
+func (a Algorithm) fits(g Geometry) error {
+	switch {
+	case a > Patches:
+		return fmt.Errorf("conv: there is no %v", a)
+	case a != Pointwise:
+		return nil
+	case g.KernelH != 1 || g.KernelW != 1 || g.StrideH != 1 || g.StrideW != 1 || g.PadTop+g.PadBottom+g.PadLeft+g.PadRight != 0:
+		return fmt.Errorf("conv: %v is not pointwise: want a 1x1 kernel, stride 1 and no padding", g)
+	}
+	return nil
+}

@@ -1,0 +1,200 @@
+package conv
+
+import (
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// gradient is how a filter's gradient is computed directly: for each row of taps,
+// and each run of output columns that see the same of them, it is a matrix product
+// over output pixels, of the input, transposed, with the output's gradient. Both are
+// read where they lie.
+//
+// Pixels are summed in chunks, in ascending order: a chunk's sum is made in
+// registers, and then added to the gradient.
+type gradient struct {
+	pieces       []piece
+	in, out      plane
+	outRows      int
+	images, rows int // of a chunk: so many images, or so many rows of one
+	parts        int // sums of chunks that are kept apart until the end
+	size         int // floats of the gradient
+}
+
+// plane is how output pixels lie in a side of the convolution: floats from one to
+// the next, from row to row, and from image to image.
+type plane struct{ pixel, row, image int }
+
+// piece is a part of the gradient: some taps of one row of the filter, times some
+// output channels, over the columns that see them.
+type piece struct {
+	m, n       int // of the gradient: taps times input channels, and output channels
+	to         int // where it begins there
+	in, out    int // where its first pixel lies in row 0 of the output
+	first, end int // rows of the output that see this row of taps
+	columns    int
+}
+
+const (
+	// chunkPixels is about how many products are summed in a register, if what
+	// they are made of is no more than chunkFloats: a part of the L2 cache.
+	chunkPixels, chunkFloats = 512, 1 << 16
+	// pieceRows is about the rows of a piece: some tiles for one call.
+	pieceRows = 96
+	// fewPieces are so few that workers would have to wait for each other, and that
+	// several sums of them are small: then there are as many as maxParts.
+	fewPieces, maxParts = 18, 4
+)
+
+func newGradient(g Geometry) *gradient {
+	gr := &gradient{
+		in:      plane{g.StrideW * g.InC, g.StrideH * g.InW * g.InC, g.InSize()},
+		out:     plane{g.OutC, g.OutW() * g.OutC, g.OutSize()},
+		outRows: g.OutH(), size: g.FilterSize(),
+	}
+	pixels := g.OutH() * g.OutW()
+	chunk := max(1, min(chunkPixels, chunkFloats/(g.InC*g.StrideH*g.StrideW+g.OutC)))
+	gr.images, gr.rows = max(1, chunk/pixels), gr.outRows
+	if gr.images == 1 {
+		gr.rows = ceilDiv(gr.outRows, ceilDiv(pixels, 2*chunk))
+	}
+	for u := range g.KernelH {
+		for _, run := range g.columns().forward() {
+			adjoining := len(run.taps)
+			if run.gap != 1 {
+				adjoining = 1
+			}
+			for t := 0; t < len(run.taps); t += adjoining {
+				gr.add(g, u, run, t, adjoining)
+			}
+		}
+	}
+	gr.parts = 1
+	if len(gr.pieces) < fewPieces {
+		gr.parts = maxParts
+	}
+	return gr
+}
+
+// add adds the pieces for some adjoining taps of row u of the filter, from tap
+// number t of a run on.
+func (gr *gradient) add(g Geometry, u int, r run, t, adjoining int) {
+	p := piece{columns: r.count}
+	at := u*g.DilationH - g.PadTop // the row of the input that row 0 of the output sees
+	p.first = min(gr.outRows, ceilDiv(max(0, -at), g.StrideH))
+	p.end = max(p.first, min(gr.outRows, ceilDiv(max(0, g.InH-at), g.StrideH)))
+	rows := adjoining * g.InC
+	cuts := ceilDiv(rows, pieceRows)
+	for cut := range cuts {
+		i0, i1 := parallel.Cut(rows, 1, cuts, cut)
+		for j := 0; j < g.OutC; j += kernels().nr() {
+			p.m, p.n = i1-i0, min(kernels().nr(), g.OutC-j)
+			p.to = ((u*g.KernelW+r.taps[t])*g.InC+i0)*g.OutC + j
+			p.in = (at*g.InW+r.source+t*r.gap)*g.InC + i0
+			p.out = r.target*g.OutC + j
+			gr.pieces = append(gr.pieces, p)
+		}
+	}
+}
+
+// blocks is how many blocks of rows an image is cut into.
+func (gr *gradient) blocks() int { return ceilDiv(gr.outRows, gr.rows) }
+
+// gradientJob is a gradient over some images, shared out among workers.
+type gradientJob struct {
+	*gradient
+	dw, x, dy []float32
+	batch     int
+	parts     int
+	bundles   int // tasks that each part's pieces are shared out to
+
+	sums []float32  // of the parts but the first; kept for the next job
+	taps [][][2]int // a worker's; kept
+}
+
+var gradientJobs parallel.Pool[gradientJob]
+
+func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumulate bool) {
+	j := gradientJobs.Get()
+	j.gradient, j.dw, j.x, j.dy, j.batch = gr, dw, x, dy, images
+	j.parts = min(gr.parts, j.chunks())
+	j.bundles = 1
+	if j.parts == 1 {
+		j.bundles = min(team.Workers(), len(gr.pieces))
+	}
+	for len(j.taps) < team.Workers() {
+		j.taps = append(j.taps, nil)
+	}
+	if !accumulate {
+		clear(dw)
+	}
+	if others := (j.parts - 1) * gr.size; others > 0 {
+		j.sums = grow(j.sums, others)
+		clear(j.sums[:others])
+	}
+	team.Run(j.parts*j.bundles, j)
+	for part := range j.parts - 1 {
+		simd.Add(dw, dw, j.sums[part*gr.size:][:gr.size])
+	}
+	*j = gradientJob{sums: j.sums, taps: j.taps}
+	gradientJobs.Put(j)
+}
+
+func (j *gradientJob) chunks() int { return ceilDiv(j.batch, j.images) * j.blocks() }
+
+// Do sums one part of the chunks for one bundle of pieces.
+func (j *gradientJob) Do(task, worker int) {
+	part, bundle := task/j.bundles, task%j.bundles
+	dw := j.dw
+	if part > 0 {
+		dw = j.sums[(part-1)*j.size:][:j.size]
+	}
+	c0, c1 := parallel.Cut(j.chunks(), 1, j.parts, part)
+	p0, p1 := parallel.Cut(len(j.pieces), 1, j.bundles, bundle)
+	for c := c0; c < c1; c++ {
+		image, row := c/j.blocks()*j.images, c%j.blocks()*j.rows
+		for i := p0; i < p1; i++ {
+			j.sum(&j.pieces[i], dw, image, row, worker)
+		}
+	}
+}
+
+// sum adds what the chunk that begins at a row of an image makes of a piece.
+func (j *gradientJob) sum(p *piece, dw []float32, image, row, worker int) {
+	first, end := max(row, p.first), min(row+j.rows, p.end)
+	if end <= first {
+		return
+	}
+	// The kernels sum along the pixels of a row, the taps being rows, or the
+	// other way round where rows are short.
+	k, aCol, bRow := p.columns, j.in.pixel, j.out.pixel
+	taps, aTap, bTap := end-first, j.in.row, j.out.row
+	if k < 8 && k < taps {
+		k, aCol, bRow, taps, aTap, bTap = taps, aTap, bTap, k, aCol, bRow
+	}
+	list := j.taps[worker][:0]
+	for i := range min(j.images, j.batch-image) {
+		for t := range taps {
+			list = append(list, [2]int{i*j.in.image + t*aTap, i*j.out.image + t*bTap})
+		}
+	}
+	j.taps[worker] = list
+	x := at(&j.x[0], image*j.in.image+first*j.in.row+p.in)
+	dy := at(&j.dy[0], image*j.out.image+first*j.out.row+p.out)
+	c, cRow := at(&dw[0], p.to), j.out.pixel
+	kernels := kernels()
+	for n := 0; n < p.n; {
+		tile, columns := kernels.forColumns(p.n - n)
+		tiles := ceilDiv(p.m, len(tile))
+		height, taller := p.m/tiles, p.m%tiles
+		if taller > 0 {
+			tile[height](1, taller, columns, &list[0], len(list), k, x, 1, aCol, height+1, 0, 0, 0,
+				at(dy, n), bRow, at(c, n), cRow, 0, true, nil, false)
+		}
+		done := taller * (height + 1)
+		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, at(x, done), 1, aCol, height, 0, 0, 0,
+			at(dy, n), bRow, at(c, n+done*cRow), cRow, 0, true, nil, false)
+		n += columns
+	}
+}

@@ -1,0 +1,90 @@
+package conv
+
+import (
+	"math"
+	"unsafe"
+)
+
+// generic is the reference: one readable loop a kernel. Products are rounded by an
+// explicit conversion, so that no compiler fuses them with a sum.
+var generic = table{
+	panels: []panel{{4, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}},
+
+	maxPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32) {
+		for i := range pixels {
+			for c := range channels {
+				largest := minusInf
+				for _, t := range unsafe.Slice(tap, taps) {
+					largest = max(largest, *at(x, i*xPixel+t+c))
+				}
+				*at(y, i*channels+c) = largest
+			}
+		}
+	},
+	maxPoolBackward: func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32) {
+		for i := range pixels {
+			for c := range channels {
+				largest := *at(y, i*channels+c)
+				for _, t := range unsafe.Slice(tap, taps) {
+					if v := *at(x, i*xPixel+t+c); v == largest || largest != largest {
+						*at(dx, i*xPixel+t+c) += *at(dy, i*channels+c)
+						break
+					}
+				}
+			}
+		}
+	},
+	sumPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32) {
+		for i := range pixels {
+			for c := range channels {
+				sum := float32(0)
+				for _, t := range unsafe.Slice(tap, taps) {
+					sum += *at(x, i*xPixel+t+c)
+				}
+				*at(y, i*channels+c) = scale * sum
+			}
+		}
+	},
+	sumPoolBackward: func(pixels, channels int, tap *int, taps int, dx *float32, xPixel int, dy *float32, scale float32) {
+		for i := range pixels {
+			for c := range channels {
+				d := float32(scale * *at(dy, i*channels+c))
+				for _, t := range unsafe.Slice(tap, taps) {
+					*at(dx, i*xPixel+t+c) += d
+				}
+			}
+		}
+	},
+}
+
+var minusInf = float32(math.Inf(-1))
+
+func genericTile(rows int) tileKernel {
+	return func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
+		b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool) {
+		for line := range lines {
+			for row := range tiles * rows {
+				from := at(a, line*aLine+row/rows*aTile+row%rows*aRow)
+				for j := range n {
+					sum := float32(0)
+					for _, t := range unsafe.Slice(tap, taps) {
+						for l := range k {
+							sum += float32(*at(from, t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
+						}
+					}
+					to := at(c, line*cLine+row*cRow+j)
+					if accumulate {
+						sum += *to
+					}
+					if bias != nil {
+						sum += *at(bias, j)
+					}
+					if relu && sum < 0 {
+						sum = 0
+					}
+					*to = sum
+				}
+			}
+		}
+	}
+}

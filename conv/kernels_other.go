@@ -1,0 +1,7 @@
+//go:build (!amd64 && !arm64) || purego
+
+package conv
+
+import "github.com/steppe-ml/steppe/simd"
+
+var tables = [simd.NumISA]table{simd.Generic: generic}
