@@ -74,6 +74,14 @@ var generic = table{
 			w[i] -= float32(lr * step)
 		}
 	},
+	channelSums:           channelSums,
+	scaleShift:            scaleShift,
+	scaleShiftAdd:         scaleShiftAdd,
+	channelGradSums:       channelGradSums,
+	channelGradSumsOutput: channelGradSumsOutput,
+	channelGradSumsAffine: channelGradSumsAffine,
+	scaleAddShift:         scaleAddShift,
+	scaleAddShiftAffine:   scaleAddShiftAffine,
 	peak: func(iterations int) {
 		var a, b, c, d float32
 		for range iterations {

@@ -15,6 +15,17 @@ type table struct {
 	reluBackward func(dst, dy, y []float32)
 	momentum     func(w, v, g []float32, lr, mu, decay, vel, grad float32)
 
+	// Matrices of rows of channels, with vectors of one element a channel; rows,
+	// channels >= 1. The sums are added to.
+	channelSums           func(rows, channels int, x *float32, sum, squares *float64)
+	scaleShift            func(rows, channels int, dst, x, scale, shift *float32, floor float32)
+	scaleShiftAdd         func(rows, channels int, dst, x, scale, shift, z *float32, floor float32)
+	channelGradSums       func(rows, channels int, d, x *float32, sumD, sumDX *float64)
+	channelGradSumsOutput func(rows, channels int, dst, d, x, y *float32, sumD, sumDX *float64)
+	channelGradSumsAffine func(rows, channels int, d, x, scale, shift *float32, sumD, sumDX *float64)
+	scaleAddShift         func(rows, channels int, dst, d, x, p, q, r *float32)
+	scaleAddShiftAffine   func(rows, channels int, dst, d, x, p, q, r, scale, shift *float32)
+
 	peak      func(iterations int) // FMAs in registers alone
 	peakFlops float64              // of one iteration of peak
 }

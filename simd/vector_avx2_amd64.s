@@ -791,6 +791,1045 @@ isNaN:
 	VZEROUPPER
 	RET
 
+// func channelSumsAVX2(rows int, channels int, x *float32, sum *float64, squares *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·channelSumsAVX2(SB), NOSPLIT, $0-40
+	MOVQ x+16(FP), CX
+	MOVQ sum+24(FP), DX
+	MOVQ squares+32(FP), BX
+	MOVQ channels+8(FP), SI
+	MOVQ SI, R8
+	SHLQ $0x02, R8
+
+columns:
+	CMPQ   SI, $0x00000004
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), DI
+	CMPQ   DI, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (CX)(AX*1), X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y5
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y6
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        R8, AX
+	SUBQ        $0x00000004, DI
+	CMPQ        DI, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       DI, DI
+	JZ          wholeSummed
+	VMOVUPS     (CX)(AX*1), X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	ADDQ        R8, AX
+	DECQ        DI
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VADDPD  (DX)(AX*1), Y0, Y0
+	VMOVUPD Y0, (DX)(AX*1)
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y6
+	VADDPD  Y6, Y4, Y4
+	VADDPD  (BX)(AX*1), Y4, Y4
+	VMOVUPD Y4, (BX)(AX*1)
+	ADDQ    $0x00000010, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000004, SI
+	JMP     columns
+
+tail:
+	TESTQ   SI, SI
+	JZ      done
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, DI
+	SUBQ    SI, DI
+	VMOVUPS (AX)(DI*4), Y15
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	XORQ    AX, AX
+	MOVQ    rows+0(FP), DI
+	CMPQ    DI, $0x00000004
+	JL      tailSingle
+
+tailFour:
+	VMASKMOVPS  (CX)(AX*1), X15, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	ADDQ        R8, AX
+	VMASKMOVPS  (CX)(AX*1), X15, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y8, Y5
+	ADDQ        R8, AX
+	VMASKMOVPS  (CX)(AX*1), X15, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y8, Y6
+	ADDQ        R8, AX
+	VMASKMOVPS  (CX)(AX*1), X15, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y8, Y7
+	ADDQ        R8, AX
+	SUBQ        $0x00000004, DI
+	CMPQ        DI, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       DI, DI
+	JZ          tailSummed
+	VMASKMOVPS  (CX)(AX*1), X15, X8
+	VCVTPS2PD   X8, Y8
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y8, Y4
+	ADDQ        R8, AX
+	DECQ        DI
+	JMP         tailSingle
+
+tailSummed:
+	XORQ       AX, AX
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y2, Y0, Y0
+	VPMOVSXDQ  X15, Y2
+	VMASKMOVPD (DX)(AX*1), Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (DX)(AX*1)
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VADDPD     Y6, Y4, Y4
+	VPMOVSXDQ  X15, Y6
+	VMASKMOVPD (BX)(AX*1), Y6, Y5
+	VADDPD     Y5, Y4, Y4
+	VMASKMOVPD Y4, Y6, (BX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, floor float32)
+// Requires: AVX, FMA3
+TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-52
+	MOVQ         scale+32(FP), CX
+	MOVQ         shift+40(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         x+24(FP), SI
+	VBROADCASTSS floor+48(FP), Y14
+	MOVQ         channels+8(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x00000007, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R9
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R10
+	SUBQ         R8, R10
+	VMOVUPS      (AX)(R10*4), Y15
+
+row:
+	XORQ  AX, AX
+	TESTQ DI, DI
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Y0
+	VMOVUPS     (CX)(AX*1), Y1
+	VMOVUPS     (SI)(AX*1), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMOVUPS     Y0, (BX)(AX*1)
+	ADDQ        $0x00000020, AX
+	CMPQ        AX, DI
+	JL          whole
+
+tail:
+	TESTQ       R8, R8
+	JZ          next
+	VMASKMOVPS  (DX)(AX*1), Y15, Y0
+	VMASKMOVPS  (CX)(AX*1), Y15, Y1
+	VMASKMOVPS  (SI)(AX*1), Y15, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMASKMOVPS  Y0, Y15, (BX)(AX*1)
+
+next:
+	ADDQ R9, BX
+	ADDQ R9, SI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, z *float32, floor float32)
+// Requires: AVX, FMA3
+TEXT ·scaleShiftAddAVX2(SB), NOSPLIT, $0-60
+	MOVQ         scale+32(FP), CX
+	MOVQ         shift+40(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         x+24(FP), SI
+	MOVQ         z+48(FP), DI
+	VBROADCASTSS floor+56(FP), Y14
+	MOVQ         channels+8(FP), R10
+	MOVQ         R10, R9
+	ANDQ         $0x00000007, R9
+	MOVQ         R10, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R10
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R11
+	SUBQ         R9, R11
+	VMOVUPS      (AX)(R11*4), Y15
+
+row:
+	XORQ  AX, AX
+	TESTQ R8, R8
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Y0
+	VMOVUPS     (CX)(AX*1), Y1
+	VMOVUPS     (SI)(AX*1), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     (DI)(AX*1), Y2
+	VADDPS      Y2, Y0, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMOVUPS     Y0, (BX)(AX*1)
+	ADDQ        $0x00000020, AX
+	CMPQ        AX, R8
+	JL          whole
+
+tail:
+	TESTQ       R9, R9
+	JZ          next
+	VMASKMOVPS  (DX)(AX*1), Y15, Y0
+	VMASKMOVPS  (CX)(AX*1), Y15, Y1
+	VMASKMOVPS  (SI)(AX*1), Y15, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  (DI)(AX*1), Y15, Y2
+	VADDPS      Y2, Y0, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMASKMOVPS  Y0, Y15, (BX)(AX*1)
+
+next:
+	ADDQ R10, BX
+	ADDQ R10, SI
+	ADDQ R10, DI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func channelGradSumsAVX2(rows int, channels int, d *float32, x *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·channelGradSumsAVX2(SB), NOSPLIT, $0-48
+	MOVQ   sumD+32(FP), CX
+	MOVQ   sumDX+40(FP), DX
+	MOVQ   d+16(FP), BX
+	MOVQ   x+24(FP), SI
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), DI
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+
+columns:
+	CMPQ   DI, $0x00000004
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R8
+	CMPQ   R8, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R9, AX
+	SUBQ        $0x00000004, R8
+	CMPQ        R8, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R8, R8
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R9, AX
+	DECQ        R8
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VADDPD  (CX)(AX*1), Y0, Y0
+	VMOVUPD Y0, (CX)(AX*1)
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y6
+	VADDPD  Y6, Y4, Y4
+	VADDPD  (DX)(AX*1), Y4, Y4
+	VMOVUPD Y4, (DX)(AX*1)
+	ADDQ    $0x00000010, BX
+	ADDQ    $0x00000010, SI
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, DI
+	JMP     columns
+
+tail:
+	TESTQ   DI, DI
+	JZ      done
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R8
+	SUBQ    DI, R8
+	VMOVUPS (AX)(R8*4), Y15
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	XORQ    AX, AX
+	MOVQ    rows+0(FP), R8
+	CMPQ    R8, $0x00000004
+	JL      tailSingle
+
+tailFour:
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R9, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R9, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R9, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R9, AX
+	SUBQ        $0x00000004, R8
+	CMPQ        R8, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R8, R8
+	JZ          tailSummed
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R9, AX
+	DECQ        R8
+	JMP         tailSingle
+
+tailSummed:
+	XORQ       AX, AX
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y2, Y0, Y0
+	VPMOVSXDQ  X15, Y2
+	VMASKMOVPD (CX)(AX*1), Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (CX)(AX*1)
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VADDPD     Y6, Y4, Y4
+	VPMOVSXDQ  X15, Y6
+	VMASKMOVPD (DX)(AX*1), Y6, Y5
+	VADDPD     Y5, Y4, Y4
+	VMASKMOVPD Y4, Y6, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func channelGradSumsOutputAVX2(rows int, channels int, dst *float32, d *float32, x *float32, y *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·channelGradSumsOutputAVX2(SB), NOSPLIT, $0-64
+	MOVQ   sumD+48(FP), CX
+	MOVQ   sumDX+56(FP), DX
+	MOVQ   d+24(FP), BX
+	MOVQ   x+32(FP), SI
+	MOVQ   dst+16(FP), DI
+	MOVQ   y+40(FP), R8
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R9
+	MOVQ   R9, R11
+	SHLQ   $0x02, R11
+
+columns:
+	CMPQ   R9, $0x00000004
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R10
+	CMPQ   R10, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVUPS     (R8)(AX*1), X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMOVUPS     X8, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVUPS     (R8)(AX*1), X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMOVUPS     X8, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVUPS     (R8)(AX*1), X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMOVUPS     X8, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVUPS     (R8)(AX*1), X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMOVUPS     X8, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R10, R10
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVUPS     (R8)(AX*1), X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMOVUPS     X8, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VADDPD  (CX)(AX*1), Y0, Y0
+	VMOVUPD Y0, (CX)(AX*1)
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y6
+	VADDPD  Y6, Y4, Y4
+	VADDPD  (DX)(AX*1), Y4, Y4
+	VMOVUPD Y4, (DX)(AX*1)
+	ADDQ    $0x00000010, BX
+	ADDQ    $0x00000010, SI
+	ADDQ    $0x00000010, DI
+	ADDQ    $0x00000010, R8
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, R9
+	JMP     columns
+
+tail:
+	TESTQ   R9, R9
+	JZ      done
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R10
+	SUBQ    R9, R10
+	VMOVUPS (AX)(R10*4), Y15
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	XORQ    AX, AX
+	MOVQ    rows+0(FP), R10
+	CMPQ    R10, $0x00000004
+	JL      tailSingle
+
+tailFour:
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMASKMOVPS  (R8)(AX*1), X15, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMASKMOVPS  X8, X15, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMASKMOVPS  (R8)(AX*1), X15, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMASKMOVPS  X8, X15, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMASKMOVPS  (R8)(AX*1), X15, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMASKMOVPS  X8, X15, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMASKMOVPS  (R8)(AX*1), X15, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMASKMOVPS  X8, X15, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R10, R10
+	JZ          tailSummed
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMASKMOVPS  (R8)(AX*1), X15, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VMASKMOVPS  X8, X15, (DI)(AX*1)
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         tailSingle
+
+tailSummed:
+	XORQ       AX, AX
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y2, Y0, Y0
+	VPMOVSXDQ  X15, Y2
+	VMASKMOVPD (CX)(AX*1), Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (CX)(AX*1)
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VADDPD     Y6, Y4, Y4
+	VPMOVSXDQ  X15, Y6
+	VMASKMOVPD (DX)(AX*1), Y6, Y5
+	VADDPD     Y5, Y4, Y4
+	VMASKMOVPD Y4, Y6, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·channelGradSumsAffineAVX2(SB), NOSPLIT, $0-64
+	MOVQ   sumD+48(FP), CX
+	MOVQ   sumDX+56(FP), DX
+	MOVQ   d+16(FP), BX
+	MOVQ   x+24(FP), SI
+	MOVQ   scale+32(FP), DI
+	MOVQ   shift+40(FP), R8
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R9
+	MOVQ   R9, R11
+	SHLQ   $0x02, R11
+
+columns:
+	CMPQ    R9, $0x00000004
+	JL      tail
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	XORQ    AX, AX
+	VMOVUPS (DI)(AX*1), X11
+	VMOVUPS (R8)(AX*1), X12
+	XORQ    AX, AX
+	MOVQ    rows+0(FP), R10
+	CMPQ    R10, $0x00000004
+	JL      wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R10, R10
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), X8
+	VMOVUPS     (SI)(AX*1), X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Y1, Y0, Y0
+	VADDPD  Y3, Y2, Y2
+	VADDPD  Y2, Y0, Y0
+	VADDPD  (CX)(AX*1), Y0, Y0
+	VMOVUPD Y0, (CX)(AX*1)
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y6
+	VADDPD  Y6, Y4, Y4
+	VADDPD  (DX)(AX*1), Y4, Y4
+	VMOVUPD Y4, (DX)(AX*1)
+	ADDQ    $0x00000010, BX
+	ADDQ    $0x00000010, SI
+	ADDQ    $0x00000010, DI
+	ADDQ    $0x00000010, R8
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000004, R9
+	JMP     columns
+
+tail:
+	TESTQ      R9, R9
+	JZ         done
+	LEAQ       mask<>+0(SB), AX
+	MOVQ       $0x00000010, R10
+	SUBQ       R9, R10
+	VMOVUPS    (AX)(R10*4), Y15
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	XORQ       AX, AX
+	VMASKMOVPS (DI)(AX*1), X15, X11
+	VMASKMOVPS (R8)(AX*1), X15, X12
+	XORQ       AX, AX
+	MOVQ       rows+0(FP), R10
+	CMPQ       R10, $0x00000004
+	JL         tailSingle
+
+tailFour:
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y1, Y1
+	VFMADD231PD Y8, Y9, Y5
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y2, Y2
+	VFMADD231PD Y8, Y9, Y6
+	ADDQ        R11, AX
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y3, Y3
+	VFMADD231PD Y8, Y9, Y7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R10, R10
+	JZ          tailSummed
+	VMASKMOVPS  (BX)(AX*1), X15, X8
+	VMASKMOVPS  (SI)(AX*1), X15, X9
+	VMOVAPS     X12, X10
+	VFMADD231PS X9, X11, X10
+	VCMPPS      $0x06, X14, X10, X10
+	VANDPS      X8, X10, X8
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y8, Y0, Y0
+	VFMADD231PD Y8, Y9, Y4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         tailSingle
+
+tailSummed:
+	XORQ       AX, AX
+	VADDPD     Y1, Y0, Y0
+	VADDPD     Y3, Y2, Y2
+	VADDPD     Y2, Y0, Y0
+	VPMOVSXDQ  X15, Y2
+	VMASKMOVPD (CX)(AX*1), Y2, Y1
+	VADDPD     Y1, Y0, Y0
+	VMASKMOVPD Y0, Y2, (CX)(AX*1)
+	VADDPD     Y5, Y4, Y4
+	VADDPD     Y7, Y6, Y6
+	VADDPD     Y6, Y4, Y4
+	VPMOVSXDQ  X15, Y6
+	VMASKMOVPD (DX)(AX*1), Y6, Y5
+	VADDPD     Y5, Y4, Y4
+	VMASKMOVPD Y4, Y6, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32)
+// Requires: AVX, FMA3
+TEXT ·scaleAddShiftAVX2(SB), NOSPLIT, $0-64
+	MOVQ    dst+16(FP), CX
+	MOVQ    d+24(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    p+40(FP), SI
+	MOVQ    q+48(FP), DI
+	MOVQ    r+56(FP), R8
+	VXORPS  X14, X14, X14
+	MOVQ    channels+8(FP), R11
+	MOVQ    R11, R10
+	ANDQ    $0x00000007, R10
+	MOVQ    R11, R9
+	SUBQ    R10, R9
+	SHLQ    $0x02, R9
+	SHLQ    $0x02, R11
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R12
+	SUBQ    R10, R12
+	VMOVUPS (AX)(R12*4), Y15
+
+row:
+	XORQ  AX, AX
+	TESTQ R9, R9
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Y1
+	VMOVUPS     (BX)(AX*1), Y2
+	VMOVUPS     (R8)(AX*1), Y0
+	VMOVUPS     (DI)(AX*1), Y3
+	VFMADD231PS Y2, Y3, Y0
+	VMOVUPS     (SI)(AX*1), Y3
+	VFMADD231PS Y1, Y3, Y0
+	VMOVUPS     Y0, (CX)(AX*1)
+	ADDQ        $0x00000020, AX
+	CMPQ        AX, R9
+	JL          whole
+
+tail:
+	TESTQ       R10, R10
+	JZ          next
+	VMASKMOVPS  (DX)(AX*1), Y15, Y1
+	VMASKMOVPS  (BX)(AX*1), Y15, Y2
+	VMASKMOVPS  (R8)(AX*1), Y15, Y0
+	VMASKMOVPS  (DI)(AX*1), Y15, Y3
+	VFMADD231PS Y2, Y3, Y0
+	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VMASKMOVPS  Y0, Y15, (CX)(AX*1)
+
+next:
+	ADDQ R11, CX
+	ADDQ R11, DX
+	ADDQ R11, BX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32, scale *float32, shift *float32)
+// Requires: AVX, FMA3
+TEXT ·scaleAddShiftAffineAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+16(FP), CX
+	MOVQ    d+24(FP), DX
+	MOVQ    x+32(FP), BX
+	MOVQ    p+40(FP), SI
+	MOVQ    q+48(FP), DI
+	MOVQ    r+56(FP), R8
+	MOVQ    scale+64(FP), R9
+	MOVQ    shift+72(FP), R10
+	VXORPS  X14, X14, X14
+	MOVQ    channels+8(FP), R13
+	MOVQ    R13, R12
+	ANDQ    $0x00000007, R12
+	MOVQ    R13, R11
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	SHLQ    $0x02, R13
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R14
+	SUBQ    R12, R14
+	VMOVUPS (AX)(R14*4), Y15
+
+row:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Y1
+	VMOVUPS     (BX)(AX*1), Y2
+	VMOVUPS     (R10)(AX*1), Y4
+	VMOVUPS     (R9)(AX*1), Y3
+	VFMADD231PS Y2, Y3, Y4
+	VCMPPS      $0x06, Y14, Y4, Y4
+	VANDPS      Y1, Y4, Y1
+	VMOVUPS     (R8)(AX*1), Y0
+	VMOVUPS     (DI)(AX*1), Y3
+	VFMADD231PS Y2, Y3, Y0
+	VMOVUPS     (SI)(AX*1), Y3
+	VFMADD231PS Y1, Y3, Y0
+	VMOVUPS     Y0, (CX)(AX*1)
+	ADDQ        $0x00000020, AX
+	CMPQ        AX, R11
+	JL          whole
+
+tail:
+	TESTQ       R12, R12
+	JZ          next
+	VMASKMOVPS  (DX)(AX*1), Y15, Y1
+	VMASKMOVPS  (BX)(AX*1), Y15, Y2
+	VMASKMOVPS  (R10)(AX*1), Y15, Y4
+	VMASKMOVPS  (R9)(AX*1), Y15, Y3
+	VFMADD231PS Y2, Y3, Y4
+	VCMPPS      $0x06, Y14, Y4, Y4
+	VANDPS      Y1, Y4, Y1
+	VMASKMOVPS  (R8)(AX*1), Y15, Y0
+	VMASKMOVPS  (DI)(AX*1), Y15, Y3
+	VFMADD231PS Y2, Y3, Y0
+	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VFMADD231PS Y1, Y3, Y0
+	VMASKMOVPS  Y0, Y15, (CX)(AX*1)
+
+next:
+	ADDQ R13, CX
+	ADDQ R13, DX
+	ADDQ R13, BX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func peakAVX2(iterations int)
 // Requires: AVX, FMA3
 TEXT ·peakAVX2(SB), NOSPLIT, $0-8

@@ -754,6 +754,1029 @@ isNaN:
 	VZEROUPPER
 	RET
 
+// func channelSumsAVX512(rows int, channels int, x *float32, sum *float64, squares *float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·channelSumsAVX512(SB), NOSPLIT, $0-40
+	MOVQ x+16(FP), CX
+	MOVQ sum+24(FP), DX
+	MOVQ squares+32(FP), BX
+	MOVQ channels+8(FP), SI
+	MOVQ SI, R8
+	SHLQ $0x02, R8
+
+columns:
+	CMPQ   SI, $0x00000008
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), DI
+	CMPQ   DI, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (CX)(AX*1), Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z4
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z8, Z5
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z8, Z6
+	ADDQ        R8, AX
+	VMOVUPS     (CX)(AX*1), Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z8, Z7
+	ADDQ        R8, AX
+	SUBQ        $0x00000004, DI
+	CMPQ        DI, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       DI, DI
+	JZ          wholeSummed
+	VMOVUPS     (CX)(AX*1), Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z4
+	ADDQ        R8, AX
+	DECQ        DI
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z2, Z2
+	VADDPD  Z2, Z0, Z0
+	VADDPD  (DX)(AX*1), Z0, Z0
+	VMOVUPD Z0, (DX)(AX*1)
+	VADDPD  Z5, Z4, Z4
+	VADDPD  Z7, Z6, Z6
+	VADDPD  Z6, Z4, Z4
+	VADDPD  (BX)(AX*1), Z4, Z4
+	VMOVUPD Z4, (BX)(AX*1)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000008, SI
+	JMP     columns
+
+tail:
+	TESTQ  SI, SI
+	JZ     done
+	MOVQ   $-1, AX
+	BZHIQ  SI, AX, AX
+	KMOVW  AX, K1
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), DI
+	CMPQ   DI, $0x00000004
+	JL     tailSingle
+
+tailFour:
+	VMOVUPS.Z   (CX)(AX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z4
+	ADDQ        R8, AX
+	VMOVUPS.Z   (CX)(AX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z8, Z5
+	ADDQ        R8, AX
+	VMOVUPS.Z   (CX)(AX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z8, Z6
+	ADDQ        R8, AX
+	VMOVUPS.Z   (CX)(AX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z8, Z7
+	ADDQ        R8, AX
+	SUBQ        $0x00000004, DI
+	CMPQ        DI, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       DI, DI
+	JZ          tailSummed
+	VMOVUPS.Z   (CX)(AX*1), K1, Y8
+	VCVTPS2PD   Y8, Z8
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z8, Z4
+	ADDQ        R8, AX
+	DECQ        DI
+	JMP         tailSingle
+
+tailSummed:
+	XORQ      AX, AX
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD.Z (DX)(AX*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (DX)(AX*1)
+	VADDPD    Z5, Z4, Z4
+	VADDPD    Z7, Z6, Z6
+	VADDPD    Z6, Z4, Z4
+	VMOVUPD.Z (BX)(AX*1), K1, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVUPD   Z4, K1, (BX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleShiftAVX512(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-52
+	MOVQ         scale+32(FP), CX
+	MOVQ         shift+40(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         x+24(FP), SI
+	VBROADCASTSS floor+48(FP), Z14
+	MOVQ         channels+8(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x0000000f, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R9
+	MOVQ         $-1, AX
+	BZHIQ        R8, AX, AX
+	KMOVW        AX, K1
+
+row:
+	XORQ  AX, AX
+	TESTQ DI, DI
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Z0
+	VMOVUPS     (CX)(AX*1), Z1
+	VMOVUPS     (SI)(AX*1), Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, (BX)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, DI
+	JL          whole
+
+tail:
+	TESTQ       R8, R8
+	JZ          next
+	VMOVUPS.Z   (DX)(AX*1), K1, Z0
+	VMOVUPS.Z   (CX)(AX*1), K1, Z1
+	VMOVUPS.Z   (SI)(AX*1), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, K1, (BX)(AX*1)
+
+next:
+	ADDQ R9, BX
+	ADDQ R9, SI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleShiftAddAVX512(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, z *float32, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleShiftAddAVX512(SB), NOSPLIT, $0-60
+	MOVQ         scale+32(FP), CX
+	MOVQ         shift+40(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         x+24(FP), SI
+	MOVQ         z+48(FP), DI
+	VBROADCASTSS floor+56(FP), Z14
+	MOVQ         channels+8(FP), R10
+	MOVQ         R10, R9
+	ANDQ         $0x0000000f, R9
+	MOVQ         R10, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	SHLQ         $0x02, R10
+	MOVQ         $-1, AX
+	BZHIQ        R9, AX, AX
+	KMOVW        AX, K1
+
+row:
+	XORQ  AX, AX
+	TESTQ R8, R8
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Z0
+	VMOVUPS     (CX)(AX*1), Z1
+	VMOVUPS     (SI)(AX*1), Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     (DI)(AX*1), Z2
+	VADDPS      Z2, Z0, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, (BX)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, R8
+	JL          whole
+
+tail:
+	TESTQ       R9, R9
+	JZ          next
+	VMOVUPS.Z   (DX)(AX*1), K1, Z0
+	VMOVUPS.Z   (CX)(AX*1), K1, Z1
+	VMOVUPS.Z   (SI)(AX*1), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS.Z   (DI)(AX*1), K1, Z2
+	VADDPS      Z2, Z0, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, K1, (BX)(AX*1)
+
+next:
+	ADDQ R10, BX
+	ADDQ R10, SI
+	ADDQ R10, DI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func channelGradSumsAVX512(rows int, channels int, d *float32, x *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·channelGradSumsAVX512(SB), NOSPLIT, $0-48
+	MOVQ   sumD+32(FP), CX
+	MOVQ   sumDX+40(FP), DX
+	MOVQ   d+16(FP), BX
+	MOVQ   x+24(FP), SI
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), DI
+	MOVQ   DI, R9
+	SHLQ   $0x02, R9
+
+columns:
+	CMPQ   DI, $0x00000008
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R8
+	CMPQ   R8, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R9, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R9, AX
+	SUBQ        $0x00000004, R8
+	CMPQ        R8, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R8, R8
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R9, AX
+	DECQ        R8
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z2, Z2
+	VADDPD  Z2, Z0, Z0
+	VADDPD  (CX)(AX*1), Z0, Z0
+	VMOVUPD Z0, (CX)(AX*1)
+	VADDPD  Z5, Z4, Z4
+	VADDPD  Z7, Z6, Z6
+	VADDPD  Z6, Z4, Z4
+	VADDPD  (DX)(AX*1), Z4, Z4
+	VMOVUPD Z4, (DX)(AX*1)
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000008, DI
+	JMP     columns
+
+tail:
+	TESTQ  DI, DI
+	JZ     done
+	MOVQ   $-1, AX
+	BZHIQ  DI, AX, AX
+	KMOVW  AX, K1
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R8
+	CMPQ   R8, $0x00000004
+	JL     tailSingle
+
+tailFour:
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R9, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R9, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R9, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R9, AX
+	SUBQ        $0x00000004, R8
+	CMPQ        R8, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R8, R8
+	JZ          tailSummed
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R9, AX
+	DECQ        R8
+	JMP         tailSingle
+
+tailSummed:
+	XORQ      AX, AX
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD.Z (CX)(AX*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (CX)(AX*1)
+	VADDPD    Z5, Z4, Z4
+	VADDPD    Z7, Z6, Z6
+	VADDPD    Z6, Z4, Z4
+	VMOVUPD.Z (DX)(AX*1), K1, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVUPD   Z4, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func channelGradSumsOutputAVX512(rows int, channels int, dst *float32, d *float32, x *float32, y *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·channelGradSumsOutputAVX512(SB), NOSPLIT, $0-64
+	MOVQ   sumD+48(FP), CX
+	MOVQ   sumDX+56(FP), DX
+	MOVQ   d+24(FP), BX
+	MOVQ   x+32(FP), SI
+	MOVQ   dst+16(FP), DI
+	MOVQ   y+40(FP), R8
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R9
+	MOVQ   R9, R11
+	SHLQ   $0x02, R11
+
+columns:
+	CMPQ   R9, $0x00000008
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R10
+	CMPQ   R10, $0x00000004
+	JL     wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVUPS     (R8)(AX*1), Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVUPS     (R8)(AX*1), Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVUPS     (R8)(AX*1), Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVUPS     (R8)(AX*1), Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R10, R10
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVUPS     (R8)(AX*1), Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z2, Z2
+	VADDPD  Z2, Z0, Z0
+	VADDPD  (CX)(AX*1), Z0, Z0
+	VMOVUPD Z0, (CX)(AX*1)
+	VADDPD  Z5, Z4, Z4
+	VADDPD  Z7, Z6, Z6
+	VADDPD  Z6, Z4, Z4
+	VADDPD  (DX)(AX*1), Z4, Z4
+	VMOVUPD Z4, (DX)(AX*1)
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000008, R9
+	JMP     columns
+
+tail:
+	TESTQ  R9, R9
+	JZ     done
+	MOVQ   $-1, AX
+	BZHIQ  R9, AX, AX
+	KMOVW  AX, K1
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORQ   AX, AX
+	MOVQ   rows+0(FP), R10
+	CMPQ   R10, $0x00000004
+	JL     tailSingle
+
+tailFour:
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVUPS.Z   (R8)(AX*1), K1, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, K1, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVUPS.Z   (R8)(AX*1), K1, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, K1, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVUPS.Z   (R8)(AX*1), K1, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, K1, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVUPS.Z   (R8)(AX*1), K1, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, K1, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R10, R10
+	JZ          tailSummed
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVUPS.Z   (R8)(AX*1), K1, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VMOVUPS     Y8, K1, (DI)(AX*1)
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         tailSingle
+
+tailSummed:
+	XORQ      AX, AX
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD.Z (CX)(AX*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (CX)(AX*1)
+	VADDPD    Z5, Z4, Z4
+	VADDPD    Z7, Z6, Z6
+	VADDPD    Z6, Z4, Z4
+	VMOVUPD.Z (DX)(AX*1), K1, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVUPD   Z4, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func channelGradSumsAffineAVX512(rows int, channels int, d *float32, x *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
+TEXT ·channelGradSumsAffineAVX512(SB), NOSPLIT, $0-64
+	MOVQ   sumD+48(FP), CX
+	MOVQ   sumDX+56(FP), DX
+	MOVQ   d+16(FP), BX
+	MOVQ   x+24(FP), SI
+	MOVQ   scale+32(FP), DI
+	MOVQ   shift+40(FP), R8
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R9
+	MOVQ   R9, R11
+	SHLQ   $0x02, R11
+
+columns:
+	CMPQ    R9, $0x00000008
+	JL      tail
+	VXORPS  X0, X0, X0
+	VXORPS  X1, X1, X1
+	VXORPS  X2, X2, X2
+	VXORPS  X3, X3, X3
+	VXORPS  X4, X4, X4
+	VXORPS  X5, X5, X5
+	VXORPS  X6, X6, X6
+	VXORPS  X7, X7, X7
+	XORQ    AX, AX
+	VMOVUPS (DI)(AX*1), Y11
+	VMOVUPS (R8)(AX*1), Y12
+	XORQ    AX, AX
+	MOVQ    rows+0(FP), R10
+	CMPQ    R10, $0x00000004
+	JL      wholeSingle
+
+wholeFour:
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R11, AX
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         wholeFour
+
+wholeSingle:
+	TESTQ       R10, R10
+	JZ          wholeSummed
+	VMOVUPS     (BX)(AX*1), Y8
+	VMOVUPS     (SI)(AX*1), Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         wholeSingle
+
+wholeSummed:
+	XORQ    AX, AX
+	VADDPD  Z1, Z0, Z0
+	VADDPD  Z3, Z2, Z2
+	VADDPD  Z2, Z0, Z0
+	VADDPD  (CX)(AX*1), Z0, Z0
+	VMOVUPD Z0, (CX)(AX*1)
+	VADDPD  Z5, Z4, Z4
+	VADDPD  Z7, Z6, Z6
+	VADDPD  Z6, Z4, Z4
+	VADDPD  (DX)(AX*1), Z4, Z4
+	VMOVUPD Z4, (DX)(AX*1)
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	ADDQ    $0x00000020, DI
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000008, R9
+	JMP     columns
+
+tail:
+	TESTQ     R9, R9
+	JZ        done
+	MOVQ      $-1, AX
+	BZHIQ     R9, AX, AX
+	KMOVW     AX, K1
+	VXORPS    X0, X0, X0
+	VXORPS    X1, X1, X1
+	VXORPS    X2, X2, X2
+	VXORPS    X3, X3, X3
+	VXORPS    X4, X4, X4
+	VXORPS    X5, X5, X5
+	VXORPS    X6, X6, X6
+	VXORPS    X7, X7, X7
+	XORQ      AX, AX
+	VMOVUPS.Z (DI)(AX*1), K1, Y11
+	VMOVUPS.Z (R8)(AX*1), K1, Y12
+	XORQ      AX, AX
+	MOVQ      rows+0(FP), R10
+	CMPQ      R10, $0x00000004
+	JL        tailSingle
+
+tailFour:
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z1, Z1
+	VFMADD231PD Z8, Z9, Z5
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z2, Z2
+	VFMADD231PD Z8, Z9, Z6
+	ADDQ        R11, AX
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z3, Z3
+	VFMADD231PD Z8, Z9, Z7
+	ADDQ        R11, AX
+	SUBQ        $0x00000004, R10
+	CMPQ        R10, $0x00000004
+	JGE         tailFour
+
+tailSingle:
+	TESTQ       R10, R10
+	JZ          tailSummed
+	VMOVUPS.Z   (BX)(AX*1), K1, Y8
+	VMOVUPS.Z   (SI)(AX*1), K1, Y9
+	VMOVAPS     Y12, Y10
+	VFMADD231PS Y9, Y11, Y10
+	VCMPPS      $0x06, Y14, Y10, K2
+	VMOVAPS.Z   Y8, K2, Y8
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z8, Z0, Z0
+	VFMADD231PD Z8, Z9, Z4
+	ADDQ        R11, AX
+	DECQ        R10
+	JMP         tailSingle
+
+tailSummed:
+	XORQ      AX, AX
+	VADDPD    Z1, Z0, Z0
+	VADDPD    Z3, Z2, Z2
+	VADDPD    Z2, Z0, Z0
+	VMOVUPD.Z (CX)(AX*1), K1, Z1
+	VADDPD    Z1, Z0, Z0
+	VMOVUPD   Z0, K1, (CX)(AX*1)
+	VADDPD    Z5, Z4, Z4
+	VADDPD    Z7, Z6, Z6
+	VADDPD    Z6, Z4, Z4
+	VMOVUPD.Z (DX)(AX*1), K1, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVUPD   Z4, K1, (DX)(AX*1)
+
+done:
+	VZEROUPPER
+	RET
+
+// func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAddShiftAVX512(SB), NOSPLIT, $0-64
+	MOVQ   dst+16(FP), CX
+	MOVQ   d+24(FP), DX
+	MOVQ   x+32(FP), BX
+	MOVQ   p+40(FP), SI
+	MOVQ   q+48(FP), DI
+	MOVQ   r+56(FP), R8
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R11
+	MOVQ   R11, R10
+	ANDQ   $0x0000000f, R10
+	MOVQ   R11, R9
+	SUBQ   R10, R9
+	SHLQ   $0x02, R9
+	SHLQ   $0x02, R11
+	MOVQ   $-1, AX
+	BZHIQ  R10, AX, AX
+	KMOVW  AX, K1
+
+row:
+	XORQ  AX, AX
+	TESTQ R9, R9
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Z1
+	VMOVUPS     (BX)(AX*1), Z2
+	VMOVUPS     (R8)(AX*1), Z0
+	VMOVUPS     (DI)(AX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS     (SI)(AX*1), Z3
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, (CX)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, R9
+	JL          whole
+
+tail:
+	TESTQ       R10, R10
+	JZ          next
+	VMOVUPS.Z   (DX)(AX*1), K1, Z1
+	VMOVUPS.Z   (BX)(AX*1), K1, Z2
+	VMOVUPS.Z   (R8)(AX*1), K1, Z0
+	VMOVUPS.Z   (DI)(AX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, K1, (CX)(AX*1)
+
+next:
+	ADDQ R11, CX
+	ADDQ R11, DX
+	ADDQ R11, BX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32, scale *float32, shift *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleAddShiftAffineAVX512(SB), NOSPLIT, $0-80
+	MOVQ   dst+16(FP), CX
+	MOVQ   d+24(FP), DX
+	MOVQ   x+32(FP), BX
+	MOVQ   p+40(FP), SI
+	MOVQ   q+48(FP), DI
+	MOVQ   r+56(FP), R8
+	MOVQ   scale+64(FP), R9
+	MOVQ   shift+72(FP), R10
+	VXORPS X14, X14, X14
+	MOVQ   channels+8(FP), R13
+	MOVQ   R13, R12
+	ANDQ   $0x0000000f, R12
+	MOVQ   R13, R11
+	SUBQ   R12, R11
+	SHLQ   $0x02, R11
+	SHLQ   $0x02, R13
+	MOVQ   $-1, AX
+	BZHIQ  R12, AX, AX
+	KMOVW  AX, K1
+
+row:
+	XORQ  AX, AX
+	TESTQ R11, R11
+	JZ    tail
+
+whole:
+	VMOVUPS     (DX)(AX*1), Z1
+	VMOVUPS     (BX)(AX*1), Z2
+	VMOVUPS     (R10)(AX*1), Z4
+	VMOVUPS     (R9)(AX*1), Z3
+	VFMADD231PS Z2, Z3, Z4
+	VCMPPS      $0x06, Z14, Z4, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VMOVUPS     (R8)(AX*1), Z0
+	VMOVUPS     (DI)(AX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS     (SI)(AX*1), Z3
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, (CX)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, R11
+	JL          whole
+
+tail:
+	TESTQ       R12, R12
+	JZ          next
+	VMOVUPS.Z   (DX)(AX*1), K1, Z1
+	VMOVUPS.Z   (BX)(AX*1), K1, Z2
+	VMOVUPS.Z   (R10)(AX*1), K1, Z4
+	VMOVUPS.Z   (R9)(AX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z4
+	VCMPPS      $0x06, Z14, Z4, K2
+	VMOVAPS.Z   Z1, K2, Z1
+	VMOVUPS.Z   (R8)(AX*1), K1, Z0
+	VMOVUPS.Z   (DI)(AX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
+	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     Z0, K1, (CX)(AX*1)
+
+next:
+	ADDQ R13, CX
+	ADDQ R13, DX
+	ADDQ R13, BX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func peakAVX512(iterations int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8

@@ -23,6 +23,7 @@ func main() {
 		dot(s)
 		dot64(s)
 		maximum(s)
+		channelKernels(s)
 		peak(s)
 	})
 }

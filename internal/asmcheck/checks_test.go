@@ -109,9 +109,18 @@ func name(s *source) (wrong []string) {
 	return wrong
 }
 
+// most is the bytes of the frame that a kernel may have: those of convolutions,
+// whose general registers hold A's rows, keep on the stack where they have got to.
+func (f function) most() int {
+	if strings.HasPrefix(f.name, "tile") {
+		return 64
+	}
+	return 0
+}
+
 // frame: kernels are leaves, and keep everything in registers and arguments.
 func frame(_ *source, f function) (wrong []string) {
-	if !strings.HasPrefix(f.frame, "0-") {
+	if f.local() > f.most() {
 		wrong = append(wrong, "has a frame: $"+f.frame)
 	}
 	if f.flags != "NOSPLIT" {
@@ -125,9 +134,22 @@ func frame(_ *source, f function) (wrong []string) {
 	return wrong
 }
 
+// ownFrame is an address in the function's frame.
+var ownFrame = regexp.MustCompile(`^(\d*)\(SP\)$`)
+
 func reservedRegisters(s *source, f function) (wrong []string) {
-	if where, found := f.names(reserved[s.arch]); found {
-		wrong = append(wrong, where)
+	for _, i := range f.all() {
+		for _, o := range i.operands {
+			if m := ownFrame.FindStringSubmatch(o); m != nil {
+				offset, _ := strconv.Atoi(m[1]) // none is 0
+				if offset+8 <= f.local() {
+					continue
+				}
+			}
+			if reserved[s.arch].MatchString(o) {
+				wrong = append(wrong, i.String())
+			}
+		}
 	}
 	return wrong
 }
@@ -171,7 +193,7 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^([sd])gemm(Wide)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
+	tile   = regexp.MustCompile(`^(?:tile|([sd])gemm(Wide)?)(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
 	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
 	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                     // of them, those under a mask
@@ -179,7 +201,8 @@ var (
 	stack  = regexp.MustCompile(`\((FP|SP)\)`)
 )
 
-// gemmKernel is what the name of a GEMM kernel promises.
+// gemmKernel is what the name of a GEMM kernel promises, or that of a tile of a
+// convolution, which is one for each tap.
 type gemmKernel struct {
 	set           // with the lanes of the kernel's type
 	wide          bool
@@ -246,7 +269,7 @@ func loopFor(vectors int, masked bool) string {
 func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
-		if strings.Contains(f.name, "gemm") {
+		if strings.Contains(f.name, "gemm") || strings.HasPrefix(f.name, "tile") {
 			wrong = append(wrong, "is not named <s|d>gemm[Wide]<rows>x<columns>"+s.isa)
 		}
 		return wrong
@@ -257,6 +280,9 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	loops := map[string]int{} // too many, or, below 0, too few
 	for _, loop := range f.innermost() {
 		l := countK(loop, k.set)
+		if l.prefetches {
+			continue
+		}
 		wrong = append(wrong, l.wrong...)
 		if k.wide {
 			l.vectors = k.columns / k.lanes
@@ -290,18 +316,20 @@ func gemmLoops(s *source, f function) (wrong []string) {
 type kLoop struct {
 	fmas, vectors, elements int
 	masked                  bool
+	prefetches              bool // and nothing else
 	accumulators            map[string]bool
 	wrong                   []string
 }
 
 func countK(loop block, of set) kLoop {
-	l := kLoop{accumulators: map[string]bool{}}
+	l := kLoop{accumulators: map[string]bool{}, prefetches: strings.HasPrefix(loop.code[0].op, "PREFETCH")}
 	for _, i := range loop.code {
 		switch {
 		case stack.MatchString(i.String()):
 			l.wrong = append(l.wrong, fmt.Sprintf("%s uses the stack: %v", loop.label, i))
 		case fma.MatchString(i.op):
 			l.fmas++
+			l.prefetches = false
 			destination := i.operands[len(i.operands)-1]
 			if i.op == strings.ToLower(i.op) { // of a word
 				destination = i.operands[0]
@@ -311,9 +339,11 @@ func countK(loop block, of set) kLoop {
 				l.wrong = append(l.wrong, fmt.Sprintf("%s sums in registers of the wrong width: %v", loop.label, i))
 			}
 		case vector.MatchString(i.op):
+			l.prefetches = false
 			l.vectors += len(strings.Split(i.operands[len(i.operands)-1], ","))
 			l.masked = l.masked || masked.MatchString(i.op)
 		case scalar.MatchString(i.op):
+			l.prefetches = false
 			l.elements++
 		}
 	}

@@ -1,8 +1,10 @@
 package asmcheck
 
 import (
+	"math"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -20,7 +22,7 @@ type source struct {
 type function struct {
 	name   string
 	flags  string
-	frame  string // bytes of frame and arguments, as written
+	frame  string // bytes of frame and arguments, <frame>-<arguments>
 	blocks []block
 }
 
@@ -85,6 +87,16 @@ func parse(path, content string) *source {
 
 func (i instruction) String() string { return i.op + " " + strings.Join(i.operands, ", ") }
 
+// local returns the bytes of f's frame.
+func (f function) local() int {
+	bytes, _, _ := strings.Cut(f.frame, "-")
+	n, err := strconv.Atoi(bytes)
+	if err != nil {
+		return math.MaxInt
+	}
+	return n
+}
+
 // all returns the instructions of f in order.
 func (f function) all() (all []instruction) {
 	for _, b := range f.blocks {
@@ -103,12 +115,12 @@ func (f function) names(re *regexp.Regexp) (where string, found bool) {
 	return "", false
 }
 
-// innermost returns the loops of f that are one block.
+// innermost returns the loops of f that are one block, up to the jump back.
 func (f function) innermost() (loops []block) {
 	for _, b := range f.blocks {
-		for _, i := range b.code {
+		for at, i := range b.code {
 			if n := len(i.operands); b.label != "" && n > 0 && i.operands[n-1] == b.label {
-				loops = append(loops, b)
+				loops = append(loops, block{b.label, b.code[:at+1]})
 			}
 		}
 	}

@@ -1,0 +1,364 @@
+package main
+
+import (
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// channels is the plan for a kernel on rows of channels: pointers to matrices, which
+// move from row to row, and to vectors of one element a channel, which don't.
+type channels struct {
+	avx.Set
+	p     map[string]reg.GPVirtual
+	at    reg.Register // bytes from a pointer to the elements at hand
+	mask  reg.Register // of the last elements of a row; nil for all
+	label string
+	half  bool // of vectors: elements are widened to float64
+}
+
+// channelKernels emits the kernels of normalisation.
+func channelKernels(s avx.Set) {
+	channelSums(s)
+	for _, add := range []bool{false, true} {
+		scaleShift(s, add)
+	}
+	for _, kind := range []maskKind{noMask, outputMask, affineMask} {
+		channelGradSums(s, kind)
+	}
+	for _, kind := range []maskKind{noMask, affineMask} {
+		scaleAddShift(s, kind)
+	}
+}
+
+// beginChannels opens a kernel, and loads the pointers named.
+func beginChannels(s avx.Set, name, doc, operands string, pointers ...string) *channels {
+	TEXT(name+s.Name, attr.NOSPLIT, "func(rows, channels int, "+operands+")")
+	Doc(name + s.Name + " " + doc)
+	c := &channels{Set: s, p: map[string]reg.GPVirtual{}, at: GP64()}
+	for _, name := range pointers {
+		c.p[name] = GP64()
+		Load(Param(name), c.p[name])
+	}
+	return c
+}
+
+func (c *channels) mem(name string) operand.Mem {
+	return operand.Mem{Base: c.p[name], Index: c.at, Scale: 1}
+}
+
+func (c *channels) load(name string, r reg.Register) {
+	if c.mask == nil {
+		VMOVUPS(c.mem(name), r)
+	} else {
+		c.LoadMasked(c.mem(name), c.mask, r)
+	}
+}
+
+func (c *channels) store(r reg.Register, name string) {
+	switch {
+	case c.mask == nil:
+		VMOVUPS(r, c.mem(name))
+	case c.Opmasks:
+		VMOVUPS(r, c.mask, c.mem(name))
+	default:
+		VMASKMOVPS(r, c.mask, c.mem(name))
+	}
+}
+
+// setMask sets the mask to the lowest n lanes. AVX2's is vector register 15.
+func (c *channels) setMask(n reg.Register) {
+	if c.Opmasks {
+		c.mask = reg.K1
+		c.SetOpmasks(n, c.mask)
+		return
+	}
+	c.Masks(n, avx.Y(15))
+	c.mask = avx.Y(15)
+	if c.half {
+		c.mask = avx.X(15)
+	}
+}
+
+// eachRow emits the loops of an element-wise kernel: along the vectors of a row, and
+// from row to row, which moves the matrices.
+func (c *channels) eachRow(matrices []string, body func()) {
+	whole, tail, row := GP64(), GP64(), GP64()
+	Load(Param("channels"), row)
+	MOVQ(row, tail)
+	ANDQ(operand.U32(c.Lanes()-1), tail)
+	MOVQ(row, whole)
+	SUBQ(tail, whole)
+	c.BytesOf(whole)
+	c.BytesOf(row)
+	c.setMask(tail)
+	mask := c.mask
+	Label("row")
+	XORQ(c.at, c.at)
+	TESTQ(whole, whole)
+	JZ(operand.LabelRef("tail"))
+	Label("whole")
+	c.mask = nil
+	body()
+	ADDQ(operand.U32(c.Bytes), c.at)
+	CMPQ(c.at, whole)
+	JL(operand.LabelRef("whole"))
+	Label("tail")
+	TESTQ(tail, tail)
+	JZ(operand.LabelRef("next"))
+	c.mask = mask
+	body()
+	Label("next")
+	for _, name := range matrices {
+		ADDQ(row, c.p[name])
+	}
+	DECQ(avx.Parameter("rows"))
+	JNZ(operand.LabelRef("row"))
+	avx.End()
+}
+
+// eachColumn emits the loops of a kernel that sums over rows, in float64: half a
+// vector of channels at a time, and for it down the rows, four of them in turn with
+// accumulators of their own. begin and end stand before and after the rows.
+func (c *channels) eachColumn(pointers, sums []string, begin func(), body func(turn int), end func()) {
+	c.half = true
+	left, rows, stride := GP64(), GP64(), GP64()
+	Load(Param("channels"), left)
+	MOVQ(left, stride)
+	c.BytesOf(stride)
+	lanes := c.Lanes() / 2
+	down := func(label string) {
+		c.label = label
+		begin()
+		XORQ(c.at, c.at)
+		Load(Param("rows"), rows)
+		CMPQ(rows, operand.U32(4))
+		JL(operand.LabelRef(label + "Single"))
+		Label(label + "Four")
+		for turn := range 4 {
+			body(turn)
+			ADDQ(stride, c.at)
+		}
+		SUBQ(operand.U32(4), rows)
+		CMPQ(rows, operand.U32(4))
+		JGE(operand.LabelRef(label + "Four"))
+		Label(label + "Single")
+		TESTQ(rows, rows)
+		JZ(operand.LabelRef(label + "Summed"))
+		body(0)
+		ADDQ(stride, c.at)
+		DECQ(rows)
+		JMP(operand.LabelRef(label + "Single"))
+		Label(label + "Summed")
+		end()
+	}
+	Label("columns")
+	CMPQ(left, operand.U32(lanes))
+	JL(operand.LabelRef("tail"))
+	c.mask = nil
+	down("whole")
+	for _, name := range pointers {
+		ADDQ(operand.U32(4*lanes), c.p[name])
+	}
+	for _, name := range sums {
+		ADDQ(operand.U32(8*lanes), c.p[name])
+	}
+	SUBQ(operand.U32(lanes), left)
+	JMP(operand.LabelRef("columns"))
+	Label("tail")
+	TESTQ(left, left)
+	JZ(operand.LabelRef("done"))
+	c.setMask(left)
+	down("tail")
+	Label("done")
+	avx.End()
+}
+
+// addSums adds accumulators 4*i to 4*i+3 to what sum i of the channels has been.
+func (c *channels) addSums(names ...string) {
+	XORQ(c.at, c.at)
+	for i, name := range names {
+		acc := func(turn int) reg.Register { return c.V(4*i + turn) }
+		VADDPD(acc(1), acc(0), acc(0))
+		VADDPD(acc(3), acc(2), acc(2))
+		VADDPD(acc(2), acc(0), acc(0))
+		m := c.mem(name)
+		switch {
+		case c.mask == nil:
+			VADDPD(m, acc(0), acc(0))
+			VMOVUPD(acc(0), m)
+		case c.Opmasks:
+			VMOVUPD_Z(m, c.mask, acc(1))
+			VADDPD(acc(1), acc(0), acc(0))
+			VMOVUPD(acc(0), c.mask, m)
+		default:
+			VPMOVSXDQ(avx.X(15), acc(2))
+			VMASKMOVPD(m, acc(2), acc(1))
+			VADDPD(acc(1), acc(0), acc(0))
+			VMASKMOVPD(acc(0), acc(2), m)
+		}
+	}
+}
+
+// clearSums clears the accumulators of so many sums.
+func (c *channels) clearSums(sums int) {
+	for i := range 4 * sums {
+		c.Zero(i)
+	}
+}
+
+// widen loads half a vector, and makes float64 of it.
+func (c *channels) widen(name string, r int) {
+	c.load(name, c.Half(r))
+	VCVTPS2PD(c.Half(r), c.V(r))
+}
+
+func channelSums(s avx.Set) {
+	c := beginChannels(s, "channelSums", "adds the sums of x, and of its squares, to those of each channel.",
+		"x *float32, sum, squares *float64", "x", "sum", "squares")
+	const x = 8
+	c.eachColumn([]string{"x"}, []string{"sum", "squares"}, func() { c.clearSums(2) },
+		func(turn int) {
+			c.widen("x", x)
+			VADDPD(s.V(x), s.V(turn), s.V(turn))
+			VFMADD231PD(s.V(x), s.V(x), s.V(4+turn))
+		},
+		func() { c.addSums("sum", "squares") })
+}
+
+// scaleShift's registers: 0 the result, 1 scale, 14 the least result.
+func scaleShift(s avx.Set, add bool) {
+	name, doc, operands := "scaleShift", "sets dst to x*scale + shift, and to no less than floor.", "dst, x, scale, shift *float32, floor float32"
+	matrices := []string{"dst", "x"}
+	if add {
+		name, doc, operands = "scaleShiftAdd", "sets dst to x*scale + shift + z, and to no less than floor.", "dst, x, scale, shift, z *float32, floor float32"
+		matrices = append(matrices, "z")
+	}
+	c := beginChannels(s, name, doc, operands, append([]string{"scale", "shift"}, matrices...)...)
+	floor := s.V(14)
+	s.Broadcast("floor", floor)
+	c.eachRow(matrices, func() {
+		y, scale, x := s.V(0), s.V(1), s.V(2)
+		c.load("shift", y)
+		c.load("scale", scale)
+		c.load("x", x)
+		VFMADD231PS(x, scale, y)
+		if add {
+			c.load("z", x)
+			VADDPS(x, y, y)
+		}
+		VMAXPS(y, floor, y) // NaN wins: the operand named first does
+		c.store(y, "dst")
+	})
+}
+
+// maskKind is how a gradient is cut off where a ReLU cut off its output.
+type maskKind int
+
+const (
+	noMask     maskKind = iota
+	outputMask          // where y <= 0, y being the output
+	affineMask          // where x*scale + shift <= 0
+)
+
+const notLessEqual = operand.U8(6) // true of NaN
+
+// cut clears d where y <= 0. Vector register 14 is 0.
+func (c *channels) cut(d, y, zero reg.Register) {
+	if c.Opmasks {
+		VCMPPS(notLessEqual, zero, y, reg.K2)
+		VMOVAPS_Z(d, reg.K2, d)
+	} else {
+		VCMPPS(notLessEqual, zero, y, y)
+		VANDPS(d, y, d)
+	}
+}
+
+// channelGradSums' registers: 0 to 7 are sums, 8 d, 9 x, 10 y, 11 and 12 scale and
+// shift, 14 zero.
+func channelGradSums(s avx.Set, kind maskKind) {
+	name, doc, operands := "channelGradSums", "adds the sums of d, and of d*x, to those of each channel.", "d, x *float32, sumD, sumDX *float64"
+	pointers := []string{"d", "x"}
+	switch kind {
+	case outputMask:
+		name += "Output"
+		doc = "sets dst to d, and to 0 where y <= 0, and adds the sums of dst, and of dst*x, to those of each channel."
+		operands = "dst, d, x, y *float32, sumD, sumDX *float64"
+		pointers = append(pointers, "dst", "y")
+	case affineMask:
+		name += "Affine"
+		doc = "adds the sums of d, and of d*x, to those of each channel, leaving out where x*scale + shift <= 0."
+		operands = "d, x, scale, shift *float32, sumD, sumDX *float64"
+	}
+	loaded := append([]string{"sumD", "sumDX"}, pointers...)
+	if kind == affineMask {
+		loaded = append(loaded, "scale", "shift")
+	}
+	c := beginChannels(s, name, doc, operands, loaded...)
+	const d, x, y, scale, shift = 8, 9, 10, 11, 12
+	s.Zero(14)
+	moved := pointers
+	if kind == affineMask {
+		moved = append(moved, "scale", "shift")
+	}
+	c.eachColumn(moved, []string{"sumD", "sumDX"}, func() {
+		c.clearSums(2)
+		if kind == affineMask {
+			XORQ(c.at, c.at)
+			c.load("scale", s.Half(scale))
+			c.load("shift", s.Half(shift))
+		}
+	}, func(turn int) {
+		c.load("d", s.Half(d))
+		c.load("x", s.Half(x))
+		switch kind {
+		case outputMask:
+			c.load("y", s.Half(y))
+			c.cut(s.Half(d), s.Half(y), s.Half(14))
+			c.store(s.Half(d), "dst")
+		case affineMask:
+			VMOVAPS(s.Half(shift), s.Half(y))
+			VFMADD231PS(s.Half(x), s.Half(scale), s.Half(y))
+			c.cut(s.Half(d), s.Half(y), s.Half(14))
+		}
+		VCVTPS2PD(s.Half(d), s.V(d))
+		VCVTPS2PD(s.Half(x), s.V(x))
+		VADDPD(s.V(d), s.V(turn), s.V(turn))
+		VFMADD231PD(s.V(d), s.V(x), s.V(4+turn))
+	}, func() { c.addSums("sumD", "sumDX") })
+}
+
+// scaleAddShift's registers: 0 the result, 1 d, 2 x, 3 what multiplies, 4 y, 14
+// zero.
+func scaleAddShift(s avx.Set, kind maskKind) {
+	name, doc, operands := "scaleAddShift", "sets dst to p*d + q*x + r.", "dst, d, x, p, q, r *float32"
+	pointers := []string{"dst", "d", "x", "p", "q", "r"}
+	if kind == affineMask {
+		name += "Affine"
+		doc = "sets dst to p*d + q*x + r, with 0 for d where x*scale + shift <= 0."
+		operands += ", scale, shift *float32"
+		pointers = append(pointers, "scale", "shift")
+	}
+	c := beginChannels(s, name, doc, operands, pointers...)
+	s.Zero(14)
+	c.eachRow([]string{"dst", "d", "x"}, func() {
+		sum, d, x, factor, y := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4)
+		c.load("d", d)
+		c.load("x", x)
+		if kind == affineMask {
+			c.load("shift", y)
+			c.load("scale", factor)
+			VFMADD231PS(x, factor, y)
+			c.cut(d, y, s.V(14))
+		}
+		c.load("r", sum)
+		c.load("q", factor)
+		VFMADD231PS(x, factor, sum)
+		c.load("p", factor)
+		VFMADD231PS(d, factor, sum)
+		c.store(sum, "dst")
+	})
+}
