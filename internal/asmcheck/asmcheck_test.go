@@ -92,7 +92,7 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 		if !ok {
 			return true
 		}
-		of, prefix := array.Elt, "tile" // conv's panel
+		of, prefix := array.Elt, "tile"           // conv's panel
 		if typed, ok := of.(*ast.IndexExpr); ok { // panelKernels[float32]
 			of, prefix = typed.X, map[string]string{"float32": "sgemm", "float64": "dgemm"}[identifier(typed.Index)]
 		}
