@@ -13,8 +13,8 @@ type Options struct {
 	Bias []float32
 	// ReLU has Forward replace what is negative by 0, after all else.
 	ReLU bool
-	// Accumulate has BackwardFilter add to dw. Otherwise dw is overwritten, and
-	// not read.
+	// Accumulate has a pass add to what it computes. Otherwise that is overwritten,
+	// and not read.
 	Accumulate bool
 	// Filter is w, packed before for the pass. w itself is not read then, and may
 	// be nil.
@@ -47,7 +47,7 @@ func Forward(team *blas.Team, g Geometry, y, x, w []float32, opt Options) error 
 }
 
 // BackwardData sets dx, the gradient of the input, from dy, that of the output. Of
-// Options it knows Filter and Algorithm. The bits of an image's gradient depend on
+// Options it knows Accumulate, Filter and Algorithm. The bits of an image's gradient depend on
 // what those of an output do.
 func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options) error {
 	p, err := planOf(g, opt.Algorithm)

@@ -1,3 +1,14 @@
+// Package conv convolves and pools images in float32, forward and backward, on
+// slices: Forward, BackwardData and BackwardFilter, and MaxPool and AveragePool.
+// Images are channels-last (NHWC), filters HWIO; see Geometry.
+//
+// The fast path makes no copy of the input: tiles of output pixels times output
+// channels are summed in registers, tap by tap, by kernels like those of a matrix
+// product (Georganas et al., Anatomy of High-Performance Deep Learning Convolutions
+// on SIMD Architectures, SC18), and taps that lie in the padding are never visited.
+// Im2col and Col2im are the readable reference.
+//
+// Results have the same bits on any number of workers.
 package conv
 
 //go:generate go run -C ../asm_gen ./conv -isa avx2 -out ../conv/tile_avx2_amd64.s -stubs ../conv/tile_avx2_amd64.go -pkg conv

@@ -15,6 +15,7 @@ import (
 // registers, and then added to the gradient.
 type gradient struct {
 	pieces       []piece
+	groups       []int // where each group of pieces ends; groups have nothing in common
 	in, out      plane
 	outRows      int
 	images, rows int // of a chunk: so many images, or so many rows of one
@@ -42,9 +43,9 @@ const (
 	chunkPixels, chunkFloats = 512, 1 << 16
 	// pieceRows is about the rows of a piece: some tiles for one call.
 	pieceRows = 96
-	// fewPieces are so few that workers would have to wait for each other, and that
+	// fewGroups are so few that workers would have to wait for each other, and that
 	// several sums of them are small: then there are as many as maxParts.
-	fewPieces, maxParts = 18, 4
+	fewGroups, maxParts = 6, 4
 )
 
 func newGradient(g Geometry) *gradient {
@@ -60,27 +61,30 @@ func newGradient(g Geometry) *gradient {
 		gr.rows = ceilDiv(gr.outRows, ceilDiv(pixels, 2*chunk))
 	}
 	for u := range g.KernelH {
-		for _, run := range g.columns().forward() {
-			adjoining := len(run.taps)
-			if run.gap != 1 {
-				adjoining = 1
+		for channel := 0; channel < g.OutC; channel += kernels().nr() {
+			for _, run := range g.columns().forward() {
+				adjoining := len(run.taps)
+				if run.gap != 1 {
+					adjoining = 1
+				}
+				for t := 0; t < len(run.taps); t += adjoining {
+					gr.add(g, u, channel, run, t, adjoining)
+				}
 			}
-			for t := 0; t < len(run.taps); t += adjoining {
-				gr.add(g, u, run, t, adjoining)
-			}
+			gr.groups = append(gr.groups, len(gr.pieces))
 		}
 	}
 	gr.parts = 1
-	if len(gr.pieces) < fewPieces {
+	if len(gr.groups) < fewGroups {
 		gr.parts = maxParts
 	}
 	return gr
 }
 
 // add adds the pieces for some adjoining taps of row u of the filter, from tap
-// number t of a run on.
-func (gr *gradient) add(g Geometry, u int, r run, t, adjoining int) {
-	p := piece{columns: r.count}
+// number t of a run on, and for a panel of output channels.
+func (gr *gradient) add(g Geometry, u, channel int, r run, t, adjoining int) {
+	p := piece{columns: r.count, n: min(kernels().nr(), g.OutC-channel)}
 	at := u*g.DilationH - g.PadTop // the row of the input that row 0 of the output sees
 	p.first = min(gr.outRows, ceilDiv(max(0, -at), g.StrideH))
 	p.end = max(p.first, min(gr.outRows, ceilDiv(max(0, g.InH-at), g.StrideH)))
@@ -88,13 +92,11 @@ func (gr *gradient) add(g Geometry, u int, r run, t, adjoining int) {
 	cuts := ceilDiv(rows, pieceRows)
 	for cut := range cuts {
 		i0, i1 := parallel.Cut(rows, 1, cuts, cut)
-		for j := 0; j < g.OutC; j += kernels().nr() {
-			p.m, p.n = i1-i0, min(kernels().nr(), g.OutC-j)
-			p.to = ((u*g.KernelW+r.taps[t])*g.InC+i0)*g.OutC + j
-			p.in = (at*g.InW+r.source+t*r.gap)*g.InC + i0
-			p.out = r.target*g.OutC + j
-			gr.pieces = append(gr.pieces, p)
-		}
+		p.m = i1 - i0
+		p.to = ((u*g.KernelW+r.taps[t])*g.InC+i0)*g.OutC + channel
+		p.in = (at*g.InW+r.source+t*r.gap)*g.InC + i0
+		p.out = r.target*g.OutC + channel
+		gr.pieces = append(gr.pieces, p)
 	}
 }
 
@@ -107,7 +109,7 @@ type gradientJob struct {
 	dw, x, dy []float32
 	batch     int
 	parts     int
-	bundles   int // tasks that each part's pieces are shared out to
+	bundles   int // tasks that each part's groups are shared out to
 
 	sums []float32  // of the parts but the first; kept for the next job
 	taps [][][2]int // a worker's; kept
@@ -121,7 +123,7 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumu
 	j.parts = min(gr.parts, j.chunks())
 	j.bundles = 1
 	if j.parts == 1 {
-		j.bundles = min(team.Workers(), len(gr.pieces))
+		j.bundles = min(team.Workers(), len(gr.groups))
 	}
 	for len(j.taps) < team.Workers() {
 		j.taps = append(j.taps, nil)
@@ -143,7 +145,7 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumu
 
 func (j *gradientJob) chunks() int { return ceilDiv(j.batch, j.images) * j.blocks() }
 
-// Do sums one part of the chunks for one bundle of pieces.
+// Do sums one part of the chunks for one bundle of groups.
 func (j *gradientJob) Do(task, worker int) {
 	part, bundle := task/j.bundles, task%j.bundles
 	dw := j.dw
@@ -151,7 +153,11 @@ func (j *gradientJob) Do(task, worker int) {
 		dw = j.sums[(part-1)*j.size:][:j.size]
 	}
 	c0, c1 := parallel.Cut(j.chunks(), 1, j.parts, part)
-	p0, p1 := parallel.Cut(len(j.pieces), 1, j.bundles, bundle)
+	g0, g1 := parallel.Cut(len(j.groups), 1, j.bundles, bundle)
+	p0, p1 := 0, j.groups[g1-1]
+	if g0 > 0 {
+		p0 = j.groups[g0-1]
+	}
 	for c := c0; c < c1; c++ {
 		image, row := c/j.blocks()*j.images, c%j.blocks()*j.rows
 		for i := p0; i < p1; i++ {

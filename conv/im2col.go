@@ -152,7 +152,7 @@ func (j *patchesJob) Do(task, worker int) {
 func (j *patchesJob) image(i, block, worker int) {
 	channels := j.geometry.OutC
 	x, y := j.x[i*j.in:][:j.in], j.y[i*j.out:][:j.out]
-	if j.pass == patchesBackwardData {
+	if j.pass == patchesBackwardData && !j.accumulate {
 		clear(x)
 	}
 	for from := 0; from < j.pixels; from += block {
@@ -164,7 +164,7 @@ func (j *patchesJob) image(i, block, worker int) {
 		}
 		switch j.pass {
 		case patchesForward:
-			blas.MatMul(nil, out, patches, j.filters(j.w), blas.Options[float32]{Bias: j.bias, ReLU: j.relu, PackedB: j.packed})
+			blas.MatMul(nil, out, patches, j.filters(j.w), blas.Options[float32]{Bias: j.bias, ReLU: j.relu, Accumulate: j.accumulate, PackedB: j.packed})
 		case patchesBackwardData:
 			blas.MatMul(nil, patches, out, j.filters(j.w).T(), blas.Options[float32]{PackedB: j.packed})
 			j.scatter(x, patches.Data, from, end)

@@ -18,7 +18,9 @@ import (
 // further on, and each further line's aLine. B(t,l,j) is tap[t][1] elements from
 // b + l*bRow + j: of its rows a kernel reads the n columns, and no more. C(i,j) is
 // at c + i*cRow + j; the tiles of a line follow one another, and each further
-// line's C is cLine further on. Strides count elements. lines, tiles, n >= 1; k >=
+// line's C is cLine further on. As it comes to a tap, it asks the cache for
+// nextLines lines of A, from aNext elements further on than the tile's. Strides count
+// elements. lines, tiles, n >= 1; k >=
 // 1 unless there are no taps.
 type tileKernel func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
 	b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool)

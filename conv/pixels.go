@@ -8,6 +8,7 @@ type pixels struct {
 	k           int
 	panel, bias *float32
 	panelRow    int
+	accumulate  bool
 	relu        bool
 }
 
@@ -58,7 +59,7 @@ func (p *pixels) lines(height, tiles int, across, down axis, target, source *flo
 		p.tile[height-1](min(atOnce, down.n-i), tiles, p.channels, tap, len(p.taps), p.k,
 			at(source, i*down.source), across.source, 1, height*across.source, down.source, down.source, ask,
 			p.panel, p.panelRow, at(target, i*down.target), across.target, down.target,
-			false, p.bias, p.relu)
+			p.accumulate, p.bias, p.relu)
 	}
 }
 

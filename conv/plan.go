@@ -88,8 +88,10 @@ func matrix(x []float32, channels int) blas.Mat[float32] {
 }
 
 // filters views a filter as a matrix, of all taps of all input channels times the
-// output's.
-func (p *plan) filters(w []float32) blas.Mat[float32] { return matrix(w, p.geometry.OutC) }
+// output's. w may be nil where its packed form is there.
+func (p *plan) filters(w []float32) blas.Mat[float32] {
+	return blas.Dense(w, p.filter/p.geometry.OutC, p.geometry.OutC)
+}
 
 func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Options) {
 	switch p.algorithm {
@@ -97,7 +99,7 @@ func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Option
 		p.forwards.run(team, batch, y, x, w, opt)
 	case Pointwise:
 		g := &p.geometry
-		multiply := blas.Options[float32]{Bias: opt.Bias, ReLU: opt.ReLU, PackedB: opt.Filter.matrix()}
+		multiply := blas.Options[float32]{Bias: opt.Bias, ReLU: opt.ReLU, Accumulate: opt.Accumulate, PackedB: opt.Filter.matrix()}
 		blas.MatMul(team, matrix(y, g.OutC), matrix(x, g.InC), p.filters(w), multiply)
 	default:
 		p.runPatches(team, patchesForward, batch, y, x, w, opt)
@@ -105,14 +107,15 @@ func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Option
 }
 
 func (p *plan) backwardData(team *blas.Team, batch int, dx, dy, w []float32, opt Options) {
+	opt = Options{Filter: opt.Filter, Accumulate: opt.Accumulate}
 	switch p.algorithm {
 	case Direct:
-		p.backwards.run(team, batch, dx, dy, w, Options{Filter: opt.Filter})
+		p.backwards.run(team, batch, dx, dy, w, opt)
 	case Pointwise:
 		g := &p.geometry
-		blas.MatMul(team, matrix(dx, g.InC), matrix(dy, g.OutC), p.filters(w).T(), blas.Options[float32]{PackedB: opt.Filter.matrix()})
+		blas.MatMul(team, matrix(dx, g.InC), matrix(dy, g.OutC), p.filters(w).T(), blas.Options[float32]{Accumulate: opt.Accumulate, PackedB: opt.Filter.matrix()})
 	default:
-		p.runPatches(team, patchesBackwardData, batch, dy, dx, w, Options{Filter: opt.Filter})
+		p.runPatches(team, patchesBackwardData, batch, dy, dx, w, opt)
 	}
 }
 

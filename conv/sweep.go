@@ -103,7 +103,7 @@ type sweepJob struct {
 	*sweep
 	target, source, filter *float32
 	bias                   *float32 // nil for none
-	relu                   bool
+	relu, accumulate       bool
 	images                 int
 	group, block           int // images, and rows of each, that are a task
 
@@ -114,7 +114,7 @@ var sweepJobs parallel.Pool[sweepJob]
 
 func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, opt Options) {
 	j := sweepJobs.Get()
-	j.sweep, j.images, j.relu = s, images, opt.ReLU
+	j.sweep, j.images, j.relu, j.accumulate = s, images, opt.ReLU, opt.Accumulate
 	j.target, j.source = &target[0], &source[0]
 	if opt.Bias != nil {
 		j.bias = &opt.Bias[0]
@@ -165,7 +165,7 @@ func (j *sweepJob) Do(task, _ int) {
 		p := pixels{
 			tile: tile, channels: columns,
 			panel: at(j.filter, j.panels.at(c)), panelRow: j.panels.row,
-			bias: j.bias, relu: j.relu,
+			bias: j.bias, relu: j.relu, accumulate: j.accumulate,
 		}
 		if p.bias != nil {
 			p.bias = at(p.bias, c)
