@@ -12,12 +12,16 @@ type relu struct{}
 
 func (relu) Traits() Traits { return Traits{InPlace: true} }
 
-func (relu) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) { simd.ReLU(out.Data, in[0].Data) }
+func (relu) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+	share(c.Team, reluTo, out.Data, in[0].Data, nil)
+}
 
-func (relu) Backward(_ *Call, _ []float32, _ []Tensor, out, dout Tensor, din []Tensor) {
+func (relu) Backward(c *Call, _ []float32, _ []Tensor, out, dout Tensor, din []Tensor) {
 	if din[0].Wanted() {
-		simd.ReLUBackward(din[0].Data, dout.Data, out.Data)
+		share(c.Team, simd.ReLUBackward, din[0].Data, dout.Data, out.Data)
 	}
 }
+
+func reluTo(dst, x, _ []float32) { simd.ReLU(dst, x) }
 
 func (relu) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

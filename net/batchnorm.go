@@ -1,16 +1,18 @@
 package net
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/simd"
 )
 
-// BatchNorm normalises every feature of flat samples over the samples of a
-// shard, then scales and shifts it (Ioffe and Szegedy, arXiv 1502.03167). In
-// prediction it uses running statistics: means, and variances by n-1, which a
-// training step moves by Momentum towards its own.
+// BatchNorm normalises every channel, the last dimension, over the samples of a shard
+// and their pixels, then scales and shifts it (Ioffe and Szegedy, arXiv 1502.03167).
+// Flat samples are one pixel of as many channels. In prediction it uses running
+// statistics: means, and variances by n-1, which a training step moves by Momentum
+// towards its own.
 type BatchNorm struct {
 	Momentum float64 // of the running statistics; 0 is 0.1
 	Eps      float64 // added to the variance; 0 is 1e-5
@@ -19,49 +21,87 @@ type BatchNorm struct {
 // Build implements Layer.
 func (l BatchNorm) Build(b *Builder, in Value) (Value, error) {
 	s := b.Shape(in)
-	if len(s) != 1 {
-		return 0, errors.New("samples must be flat: put Flatten{} before it")
-	}
 	if !(l.Momentum >= 0 && l.Momentum <= 1) {
 		return 0, fmt.Errorf("Momentum is %v, want 0 to 1", l.Momentum)
 	}
-	if !(l.Eps >= 0) || math.IsInf(l.Eps, 1) {
-		return 0, fmt.Errorf("Eps is %v, want a number that isn't negative", l.Eps)
+	if err := checkEps(l.Eps); err != nil {
+		return 0, err
 	}
-	op := batchNorm{features: s[0], momentum: float32(l.Momentum), eps: l.Eps}
+	channels := s[len(s)-1]
+	op := batchNorm{channels: channels, momentum: float32(l.Momentum), eps: l.Eps, flat: s.Size() == channels}
 	if l.Momentum == 0 {
 		op.momentum = 0.1
 	}
 	if l.Eps == 0 {
-		op.eps = 1e-5
+		op.eps = defaultEps
 	}
 	return b.Add(op, s, in)
 }
 
-// batchNorm is the op. Its parameters are scale and shift, its state means and
-// variances. From Forward to Backward it keeps the normalised samples, then
-// what each feature was divided by.
-type batchNorm struct {
-	features int
-	momentum float32
-	eps      float64
+const defaultEps = 1e-5
+
+func checkEps(eps float64) error {
+	if !(eps >= 0) || math.IsInf(eps, 1) {
+		return fmt.Errorf("Eps is %v, want a number that isn't negative", eps)
+	}
+	return nil
 }
 
+// batchNorm is the op. Its parameters are scale and shift, its state means and
+// variances. With m and s the channel's mean and deviation in the shard, the output
+// is
+//
+//	y = a*x + b,  a = scale/s,  b = shift - a*m
+//
+// and the input's gradient, from the sums over the shard's n rows of d, that of the
+// output, and of d times the normalised input,
+//
+//	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = p*d + q*x + r
+//
+// Rows of channels are in float32, sums over them and what is made of these in
+// float64.
+type batchNorm struct {
+	channels int
+	momentum float32
+	eps      float64
+	flat     bool // samples have one row
+}
+
+// A shard's Aux, an element a channel.
+const (
+	auxScale   = iota // a
+	auxShift          // b
+	auxMean           // m
+	auxInverse        // 1/s
+	auxD              // sum(d), and what of it float32 leaves
+	auxDRest
+	auxDX // sum(d*(x-m)/s), likewise
+	auxDXRest
+	auxP
+	auxQ
+	auxR
+	auxPerChannel
+)
+
 func (o batchNorm) Traits() Traits {
-	shape := Shape{o.features}
-	ones := func(_ *rand.Rand, p []float32) { fill(p, 1) }
-	return Traits{
+	shape := Shape{o.channels}
+	t := Traits{
 		Params: []Param{
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		State:    2 * o.features,
-		Aux:      func(n int) int { return (n + 1) * o.features },
+		State:    2 * o.channels,
+		Aux:      func(int) int { return auxPerChannel*o.channels + 1 },
 		Couples:  true,
-		MinShard: 2,
 		FreesOut: true,
 	}
+	if o.flat {
+		t.MinShard = 2
+	}
+	return t
 }
+
+func ones(_ *rand.Rand, p []float32) { fill(p, 1) }
 
 func fill(x []float32, v float32) {
 	for i := range x {
@@ -69,7 +109,7 @@ func fill(x []float32, v float32) {
 	}
 }
 
-func (o batchNorm) InitState(state []float32) { fill(state[o.features:], 1) }
+func (o batchNorm) InitState(state []float32) { fill(state[o.channels:], 1) }
 
 func (o batchNorm) Commit(state, stats []float32) {
 	for i := range state {
@@ -77,79 +117,126 @@ func (o batchNorm) Commit(state, stats []float32) {
 	}
 }
 
-// moments returns the mean and the sum of squared deviations of feature j.
-func (o batchNorm) moments(x Tensor, j int) (mean, squares float64) {
-	for i := range x.N {
-		mean += float64(x.Data[i*o.features+j])
-	}
-	mean /= float64(x.N)
-	for i := range x.N {
-		d := float64(x.Data[i*o.features+j]) - mean
-		squares += float64(d * d)
-	}
-	return mean, squares
+// aux returns one of the vectors that a shard keeps.
+func (o batchNorm) aux(c *Call, which int) []float32 {
+	return c.Aux[which*o.channels:][:o.channels]
 }
+
+// summed tells whether a shard's sums of gradients are there.
+func (o batchNorm) summed(c *Call) *float32 { return &c.Aux[auxPerChannel*o.channels] }
 
 func (o batchNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
-	x, f := in[0], o.features
-	for j := range f {
-		scale, shift := p[j], p[f+j]
-		if !c.Train {
-			inverse := float32(1 / math.Sqrt(float64(c.State[f+j])+o.eps))
-			for i := range x.N {
-				out.Data[i*f+j] = float32(scale*float32(float32(x.Data[i*f+j]-c.State[j])*inverse)) + shift
-			}
-			continue
+	if c.Train {
+		o.moments(c, in[0])
+	} else {
+		for i, variance := range c.State[o.channels:] {
+			o.aux(c, auxMean)[i] = c.State[i]
+			o.aux(c, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.eps))
 		}
-		mean, squares := o.moments(x, j)
-		deviation := math.Sqrt(squares/float64(x.N) + o.eps)
-		for i := range x.N {
-			normal := float32((float64(x.Data[i*f+j]) - mean) / deviation)
-			c.Aux[i*f+j] = normal
-			out.Data[i*f+j] = float32(scale*normal) + shift
-		}
-		c.Aux[x.N*f+j] = float32(deviation)
+	}
+	a, b, mean, inverse := o.aux(c, auxScale), o.aux(c, auxShift), o.aux(c, auxMean), o.aux(c, auxInverse)
+	for i := range a {
+		factor := float64(p[i]) * float64(inverse[i])
+		a[i] = float32(factor)
+		b[i] = float32(float64(p[o.channels+i]) - float64(factor*float64(mean[i])))
+	}
+	j := newChannelJob(out, scaleShiftUnit)
+	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, a, b
+	c.Team.Run(j.units(), j)
+	j.release()
+}
+
+func scaleShiftUnit(j *channelJob, u int) {
+	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.scale, j.shift, j.relu)
+}
+
+// moments sets a shard's means and inverse deviations, and its statistics.
+func (o batchNorm) moments(c *Call, x Tensor) {
+	j := newChannelJob(x, sumUnit)
+	j.x = x.Data
+	sums, squares := j.sum(c.Team)
+	n := float64(j.rows)
+	for i, sum := range sums {
+		mean := sum / n
+		deviations := max(0, squares[i]-float64(mean*sum)) // squared, and summed
+		o.aux(c, auxMean)[i] = float32(mean)
+		o.aux(c, auxInverse)[i] = float32(1 / math.Sqrt(deviations/n+o.eps))
 		if c.Stats != nil {
-			c.Stats[j] = float32(mean)
-			c.Stats[f+j] = float32(squares / float64(x.N-1))
+			c.Stats[i] = float32(mean)
+			c.Stats[o.channels+i] = float32(deviations / (n - 1))
 		}
+	}
+	*o.summed(c) = 0
+	j.release()
+}
+
+// sum sets a shard's sums of gradients, once.
+func (o batchNorm) sum(c *Call, x, d Tensor) {
+	if *o.summed(c) != 0 {
+		return
+	}
+	*o.summed(c) = 1
+	j := newChannelJob(x, gradSumsUnit)
+	j.d, j.x = d.Data, x.Data
+	sumD, sumDX := j.sum(c.Team)
+	for i, s := range sumD {
+		normal := float64(o.aux(c, auxInverse)[i]) * (sumDX[i] - float64(float64(o.aux(c, auxMean)[i])*s))
+		split(s, &o.aux(c, auxD)[i], &o.aux(c, auxDRest)[i])
+		split(normal, &o.aux(c, auxDX)[i], &o.aux(c, auxDXRest)[i])
+	}
+	j.release()
+}
+
+func gradSumsUnit(j *channelJob, u int) {
+	a, b := j.unitSums(u)
+	simd.ChannelGradSums(j.of(j.d, u), j.of(j.x, u), a, b)
+}
+
+// split writes s as two float32 whose sum has twice their digits.
+func split(s float64, high, low *float32) {
+	*high = float32(s)
+	*low = float32(s - float64(*high))
+	if math.IsNaN(float64(*low)) { // of infinities
+		*low = 0
 	}
 }
 
-func (o batchNorm) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+// whole is what split wrote.
+func whole(high, low float32) float64 { return float64(high) + float64(low) }
+
+func (o batchNorm) Backward(c *Call, _ []float32, in []Tensor, _, dout Tensor, din []Tensor) {
 	if !din[0].Wanted() {
 		return
 	}
-	f, n := o.features, float64(dout.N)
-	for j := range f {
-		sum, weighted := o.sums(c, dout, j)
-		sum, weighted = sum/n, weighted/n
-		factor := float64(p[j]) / float64(c.Aux[dout.N*f+j])
-		for i := range dout.N {
-			d := float64(dout.Data[i*f+j]) - sum - float64(float64(c.Aux[i*f+j])*weighted)
-			din[0].Data[i*f+j] = float32(factor * d)
-		}
+	o.sum(c, in[0], dout)
+	p, q, r := o.aux(c, auxP), o.aux(c, auxQ), o.aux(c, auxR)
+	n := float64(rowsOfChannels(dout).rows)
+	for i := range p {
+		a, inverse := float64(o.aux(c, auxScale)[i]), float64(o.aux(c, auxInverse)[i])
+		d := whole(o.aux(c, auxD)[i], o.aux(c, auxDRest)[i])
+		dx := whole(o.aux(c, auxDX)[i], o.aux(c, auxDXRest)[i])
+		factor := -a * inverse * dx / n
+		p[i] = float32(a)
+		q[i] = float32(factor)
+		r[i] = float32(-a*d/n - float64(factor*float64(o.aux(c, auxMean)[i])))
 	}
+	j := newChannelJob(dout, scaleAddShiftUnit)
+	j.dst, j.d, j.x, j.p, j.q, j.r = din[0].Data, dout.Data, in[0].Data, p, q, r
+	c.Team.Run(j.units(), j)
+	j.release()
 }
 
-// sums returns the sums of feature j's output gradients, and of those times
-// the normalised inputs.
-func (o batchNorm) sums(c *Call, dout Tensor, j int) (sum, weighted float64) {
-	for i := range dout.N {
-		d := float64(dout.Data[i*o.features+j])
-		sum += d
-		weighted += float64(d * float64(c.Aux[i*o.features+j]))
-	}
-	return sum, weighted
+func scaleAddShiftUnit(j *channelJob, u int) {
+	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.p, j.q, j.r)
 }
 
-func (o batchNorm) Gradient(c *Call, _ []Tensor, _, dout Tensor, g []float32) {
+func (o batchNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
-	for j := range o.features {
-		sum, weighted := o.sums(c, dout, j)
-		g[j] += float32(weighted)
-		g[o.features+j] += float32(sum)
+	o.sum(c, in[0], dout)
+	for i := range o.channels {
+		g[i] += float32(whole(o.aux(c, auxDX)[i], o.aux(c, auxDXRest)[i]))
+		g[o.channels+i] += float32(whole(o.aux(c, auxD)[i], o.aux(c, auxDRest)[i]))
 	}
 }

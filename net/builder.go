@@ -105,18 +105,43 @@ func (b *Builder) SetLoss(loss Loss, v Value) (Value, error) {
 	return v, nil
 }
 
-// build builds one layer, naming it in errors.
+// build builds layer number index of a list, naming it in errors.
 func (b *Builder) build(index int, layer Layer, in Value) (Value, error) {
 	if layer == nil {
-		return 0, fmt.Errorf("net: layer %d is nil", index)
+		return 0, fmt.Errorf("layer %d is nil", index)
 	}
-	b.layer = fmt.Sprintf("%d.%s", index, layerName(layer))
-	out, err := layer.Build(b, in)
+	out, err := b.Inner(fmt.Sprintf("%d.%s", index, layerName(layer)), layer, in)
 	if err != nil {
-		return 0, fmt.Errorf("net: layer %d, %+v: input %v: %w", index, describe{layer}, b.shapes[in], err)
-	}
-	if !b.exists(out) {
-		return 0, fmt.Errorf("net: layer %d, %+v: input %v: returned value %d of %d", index, describe{layer}, b.shapes[in], out, len(b.shapes))
+		return 0, fmt.Errorf("layer %d, %+v: input %v: %w", index, describe{layer}, b.shapes[in], err)
 	}
 	return out, nil
+}
+
+// Chain builds layers one behind the other. They are called by their places and
+// types, as in "0.Dense".
+func (b *Builder) Chain(in Value, layers ...Layer) (v Value, err error) {
+	v = in
+	for i, layer := range layers {
+		if v, err = b.build(i, layer, v); err != nil {
+			return 0, err
+		}
+	}
+	return v, nil
+}
+
+// Inner builds a layer that is part of the one being built, and that is called name
+// there: the parameters of "body" in layer 3, a Residual, begin with
+// "3.Residual.body.". Parts of one layer must have different names.
+func (b *Builder) Inner(name string, layer Layer, in Value) (Value, error) {
+	outer := b.layer
+	defer func() { b.layer = outer }()
+	if outer != "" {
+		name = outer + "." + name
+	}
+	b.layer = name
+	out, err := layer.Build(b, in)
+	if err == nil && !b.exists(out) {
+		return 0, fmt.Errorf("returned value %d of %d", out, len(b.shapes))
+	}
+	return out, err
 }

@@ -19,15 +19,14 @@ func TestCompileErrors(t *testing.T) {
 		"net: input shape [28 0 1], want positive dimensions":                                                                                                  {Shape{28, 0, 1}, []Layer{Dense{Out: 3}}},
 		"net: layer 1 is nil":                                                                                                                                  {Shape{6}, []Layer{Dense{Out: 3}, nil}},
 		"net: layer 0, Dense{Out:10}: input 28x28x1: samples must be flat: put Flatten{} before it":                                                            {Shape{28, 28, 1}, []Layer{Dense{Out: 10}}},
-		"net: layer 2, Dense{Out:0}: input 64: Out is 0, want at least 1":                                                                                      {Shape{64}, []Layer{Dense{Out: 64}, ReLU{}, Dense{}}},
+		"net: layer 2, Dense{}: input 64: Out is 0, want at least 1":                                                                                           {Shape{64}, []Layer{Dense{Out: 64}, ReLU{}, Dense{}}},
 		"net: layer 1, Dense{Out:-3}: input 64: Out is -3, want at least 1":                                                                                    {Shape{8, 8}, []Layer{Flatten{}, Dense{Out: -3}}},
-		"net: layer 0, BatchNorm{Momentum:0 Eps:0}: input 4x4x3: samples must be flat: put Flatten{} before it":                                                {Shape{4, 4, 3}, []Layer{BatchNorm{}}},
-		"net: layer 1, BatchNorm{Momentum:1.5 Eps:0}: input 5: Momentum is 1.5, want 0 to 1":                                                                   {Shape{6}, []Layer{Dense{Out: 5}, BatchNorm{Momentum: 1.5}}},
-		"net: layer 0, BatchNorm{Momentum:-0.1 Eps:0}: input 6: Momentum is -0.1, want 0 to 1":                                                                 {Shape{6}, []Layer{BatchNorm{Momentum: -0.1}}},
-		"net: layer 0, BatchNorm{Momentum:NaN Eps:0}: input 6: Momentum is NaN, want 0 to 1":                                                                   {Shape{6}, []Layer{BatchNorm{Momentum: nan}}},
-		"net: layer 0, BatchNorm{Momentum:0 Eps:-1}: input 6: Eps is -1, want a number that isn't negative":                                                    {Shape{6}, []Layer{BatchNorm{Eps: -1}}},
-		"net: layer 0, BatchNorm{Momentum:0 Eps:NaN}: input 6: Eps is NaN, want a number that isn't negative":                                                  {Shape{6}, []Layer{BatchNorm{Eps: nan}}},
-		"net: layer 0, BatchNorm{Momentum:0 Eps:+Inf}: input 6: Eps is +Inf, want a number that isn't negative":                                                {Shape{6}, []Layer{BatchNorm{Eps: math.Inf(1)}}},
+		"net: layer 1, BatchNorm{Momentum:1.5}: input 5: Momentum is 1.5, want 0 to 1":                                                                         {Shape{6}, []Layer{Dense{Out: 5}, BatchNorm{Momentum: 1.5}}},
+		"net: layer 0, BatchNorm{Momentum:-0.1}: input 6: Momentum is -0.1, want 0 to 1":                                                                       {Shape{6}, []Layer{BatchNorm{Momentum: -0.1}}},
+		"net: layer 0, BatchNorm{Momentum:NaN}: input 6: Momentum is NaN, want 0 to 1":                                                                         {Shape{6}, []Layer{BatchNorm{Momentum: nan}}},
+		"net: layer 0, BatchNorm{Eps:-1}: input 6: Eps is -1, want a number that isn't negative":                                                               {Shape{6}, []Layer{BatchNorm{Eps: -1}}},
+		"net: layer 0, BatchNorm{Eps:NaN}: input 6: Eps is NaN, want a number that isn't negative":                                                             {Shape{6}, []Layer{BatchNorm{Eps: nan}}},
+		"net: layer 0, BatchNorm{Eps:+Inf}: input 6: Eps is +Inf, want a number that isn't negative":                                                           {Shape{6}, []Layer{BatchNorm{Eps: math.Inf(1)}}},
 		"net: layer 2, Dense{Out:3}: input 6: nothing can follow the loss":                                                                                     {Shape{6}, []Layer{ReLU{}, SoftmaxCrossEntropy{}, Dense{Out: 3}}},
 		"net: layer 1, Flatten{}: input 6: nothing can follow the loss":                                                                                        {Shape{6}, []Layer{SoftmaxCrossEntropy{}, Flatten{}}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 6: a model has one loss":                                                                                   {Shape{6}, []Layer{SoftmaxCrossEntropy{}, SoftmaxCrossEntropy{}}},
@@ -91,7 +90,7 @@ func TestBuilderErrors(t *testing.T) {
 		"op net.stateful has state but doesn't couple: statistics are a shard's":                                     add(stateful{strange{traits: Traits{State: 2}}}, Shape{6}, 0),
 		"op net.strange is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux": add(strange{traits: Traits{Late: true, Aux: perSample(2)}}, Shape{6}, 0),
 		"op net.strange keeps 5 floats of Aux for a sample and 25 for 6, want 6 times as many":                       add(strange{traits: Traits{Aux: func(n int) int { return 4*n + 1 }}}, Shape{6}, 0),
-		"op net.dense is Factored, and has 2 inputs, want 1":                                                         add(dense{6, 3}, Shape{3}, 0, 0),
+		"op net.dense is Factored, and has 2 inputs, want 1":                                                         add(dense{in: 6, out: 3}, Shape{3}, 0, 0),
 		"can't reshape 6 to 4":                                                                                       func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{4}) },
 		"can't reshape 6 to -2x-3":                                                                                   func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{-2, -3}) },
 		"can't reshape value 3 of 1":                                                                                 func(b *Builder, in Value) (Value, error) { return b.Reshape(3, Shape{6}) },
@@ -111,7 +110,7 @@ func TestProgramErrors(t *testing.T) {
 	for want, layers := range map[string][]Layer{
 		"net: layer 1, build: input 4: returned value 9 of 2":  {Dense{Out: 4}, build(func(*Builder, Value) (Value, error) { return 9, nil })},
 		"net: layer 1, build: input 4: returned value -1 of 2": {Dense{Out: 4}, build(func(*Builder, Value) (Value, error) { return -1, nil })},
-		"net: layer 1.build computes a value of shape 7 by net.dense that nothing uses": {Flatten{}, build(func(b *Builder, in Value) (Value, error) {
+		"net: layer 1.build.0.0.Dense computes a value of shape 7 by net.dense that nothing uses": {Flatten{}, build(func(b *Builder, in Value) (Value, error) {
 			if _, err := chain(b, in, Dense{Out: 7}); err != nil {
 				return 0, err
 			}

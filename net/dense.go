@@ -3,7 +3,6 @@ package net
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 
 	"github.com/steppe-ml/steppe/blas"
@@ -11,10 +10,10 @@ import (
 )
 
 // Dense is a fully connected layer, y = x W + b, on flat samples: [In] to
-// [Out]. W is [In, Out], initialised as He et al. (arXiv 1502.01852) have it
-// for ReLU, normal with variance 2/In; b is [Out], zero.
+// [Out]. W is [In, Out], b is [Out], initially zero.
 type Dense struct {
-	Out int // features of the output
+	Out  int         // features of the output
+	Init Initializer // of W; nil is KaimingNormal
 }
 
 // Build implements Layer.
@@ -26,32 +25,25 @@ func (d Dense) Build(b *Builder, in Value) (Value, error) {
 	if d.Out < 1 {
 		return 0, fmt.Errorf("Out is %d, want at least 1", d.Out)
 	}
-	return b.Add(dense{s[0], d.Out}, Shape{d.Out}, in)
+	return b.Add(dense{s[0], d.Out, d.Init.or(KaimingNormal).fans(s[0], d.Out)}, Shape{d.Out}, in)
 }
 
 // dense is the op: its parameters are W, then b.
-type dense struct{ in, out int }
+type dense struct {
+	in, out int
+	init    func(*rand.Rand, []float32)
+}
 
 func (d dense) Traits() Traits {
 	unit := int64(2 * d.in * d.out)
 	return Traits{
 		Params: []Param{
-			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: HeNormal(d.in)},
+			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: d.init},
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
 		Late:     true,
 		FreesOut: true,
 		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
-	}
-}
-
-// HeNormal returns an initialiser: normal, with variance 2/fanIn.
-func HeNormal(fanIn int) func(*rand.Rand, []float32) {
-	return func(r *rand.Rand, p []float32) {
-		std := math.Sqrt(2 / float64(fanIn))
-		for i := range p {
-			p[i] = float32(std * r.NormFloat64())
-		}
 	}
 }
 
@@ -64,13 +56,13 @@ func rows(t Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.S
 
 func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	w, b := d.split(p)
-	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, PackedB: pack(c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, PackedB: pack[*blas.PackedB[float32]](c, 0)})
 }
 
 func (d dense) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
 	if din[0].Wanted() {
 		w, _ := d.split(p)
-		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: pack(c, 1)})
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: pack[*blas.PackedB[float32]](c, 1)})
 	}
 }
 
@@ -86,27 +78,28 @@ func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 }
 
 // NewPacks implements Packer: W for Forward, its transpose for Backward.
-func (d dense) NewPacks(din bool) []*blas.PackedB[float32] {
-	packs := []*blas.PackedB[float32]{blas.NewPackedB[float32](d.in, d.out)}
+func (d dense) NewPacks(din bool) []Packed {
+	packs := []Packed{blas.NewPackedB[float32](d.in, d.out)}
 	if din {
 		packs = append(packs, blas.NewPackedB[float32](d.out, d.in))
 	}
 	return packs
 }
 
-func (d dense) Pack(team *blas.Team, p []float32, packs []*blas.PackedB[float32]) {
+func (d dense) Pack(team *blas.Team, p []float32, packs []Packed) {
 	w, _ := d.split(p)
-	packs[0].Pack(team, w)
+	packs[0].(*blas.PackedB[float32]).Pack(team, w)
 	if len(packs) > 1 {
-		packs[1].Pack(team, w.T())
+		packs[1].(*blas.PackedB[float32]).Pack(team, w.T())
 	}
 }
 
-func pack(c *Call, i int) *blas.PackedB[float32] {
-	if i >= len(c.Packs) {
-		return nil
+// pack returns operand i in its packed form P, or nil if the call has none.
+func pack[P Packed](c *Call, i int) (packed P) {
+	if i < len(c.Packs) {
+		packed = c.Packs[i].(P)
 	}
-	return c.Packs[i]
+	return packed
 }
 
 // The factored gradient. With X the shard's inputs and D its output gradients,

@@ -1,7 +1,6 @@
 package net
 
 import (
-	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -32,7 +31,7 @@ func TestDenseDeltasAgainstOracle(t *testing.T) {
 		for _, size := range []struct{ in, out int }{{1, 1}, {5, 3}, {70, 33}, {33, 70}} {
 			for _, n := range []int{1, 2, 7, 32} {
 				r := rand.New(rand.NewPCG(1, uint64(n)))
-				op, oracle := dense{size.in, size.out}, ref.Dense{In: size.in, Out: size.out}
+				op, oracle := dense{in: size.in, out: size.out}, ref.Dense{In: size.in, Out: size.out}
 				in, d := flat(r, n, size.in), flat(r, n, size.out) // that G is made of
 				x, e := flat(r, n, size.in), flat(r, n, size.out)  // that it is used on
 				rows := func(t Tensor) [][]float64 { return ref.Rows(t.Data, n) }
@@ -65,7 +64,7 @@ func TestDenseDeltasAgainstOracle(t *testing.T) {
 func TestDenseKeptProductServes(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
-		op := dense{300, 20}
+		op := dense{in: 300, out: 20}
 		in, d := flat(r, 7, 300), flat(r, 7, 20)
 		copied := Tensor{in.N, in.Shape, append([]float32(nil), in.Data...)}
 		c := &Call{Kept: make([]float32, op.Kept(7)), Scratch: make([]float32, op.Scratch(7))}
@@ -80,27 +79,9 @@ func TestDenseKeptProductServes(t *testing.T) {
 	})
 }
 
-func TestHeNormal(t *testing.T) {
-	const fanIn, n = 50, 200_000
-	p := make([]float32, n)
-	HeNormal(fanIn)(rand.New(rand.NewPCG(1, 1)), p)
-	var mean, square, fourth float64
-	for _, v := range p {
-		x := float64(v)
-		mean += x / n
-		square += x * x / n
-		fourth += x * x * x * x / n
-	}
-	// Standard errors: sigma/sqrt(n) of the mean, sqrt(2/n) of the variance and
-	// sqrt(96/n) of the kurtosis, relative for these two. Five are allowed.
-	assert.InDelta(t, 0, mean, 5*math.Sqrt(2.0/fanIn/n))
-	assert.InEpsilon(t, 2.0/fanIn, square, 5*math.Sqrt(2.0/n))
-	assert.InEpsilon(t, 3, fourth/(square*square), 5*math.Sqrt(96.0/n)/3)
-}
-
 // DeltaFlops counts the products that are there.
 func TestDenseDeltaFlops(t *testing.T) {
-	op := dense{100, 10}
+	op := dense{in: 100, out: 10}
 	const n = 8
 	product := func(rows, inner, columns int64) int64 { return 2 * rows * inner * columns }
 	first := product(n, 100, n) + product(n, 10, n) + product(n, n, 10)

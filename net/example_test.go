@@ -42,7 +42,7 @@ func ExampleCompile() {
 	fmt.Println(err)
 	// Output:
 	// net: layer 0, Dense{Out:10}: input 28x28x1: samples must be flat: put Flatten{} before it
-	// net: layer 2, Dense{Out:0}: input 64: Out is 0, want at least 1
+	// net: layer 2, Dense{}: input 64: Out is 0, want at least 1
 }
 
 // Parameters are one flat vector. Views say what lies where, and give access:

@@ -61,16 +61,13 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 		return nil, fmt.Errorf("net: input shape %v, want positive dimensions", []int(input))
 	}
 	b := &Builder{}
-	v := b.value(input)
-	var err error
-	for i, layer := range layers {
-		if v, err = b.build(i, layer, v); err != nil {
-			return nil, err
-		}
+	v, err := b.Chain(b.value(input), layers...)
+	if err != nil {
+		return nil, fmt.Errorf("net: %w", err)
 	}
 	if b.loss == nil {
 		if _, err = b.build(len(layers), SoftmaxCrossEntropy{}, v); err != nil {
-			return nil, fmt.Errorf("%w (the loss where no other is given)", err)
+			return nil, fmt.Errorf("net: %w (the loss where no other is given)", err)
 		}
 	}
 	m := &Model{shapes: b.shapes, base: b.base, nodes: b.nodes, loss: b.loss}
@@ -91,6 +88,7 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 
 // layOut gives every parameter and every state its place.
 func (m *Model) layOut() error {
+	names := map[string]bool{}
 	for i := range m.nodes {
 		n := &m.nodes[i]
 		n.params.from, n.state.from = m.numParams, m.numState
@@ -99,6 +97,10 @@ func (m *Model) layOut() error {
 				return fmt.Errorf("net: layer %s: parameter %q has shape %v, want positive dimensions", n.name, p.Name, []int(p.Shape))
 			}
 			p.Name = n.name + "." + p.Name
+			if names[p.Name] {
+				return fmt.Errorf("net: two parameters are called %q: a layer made of layers builds them by Builder.Inner or Chain", p.Name)
+			}
+			names[p.Name] = true
 			m.params = append(m.params, View{p, m.numParams})
 			m.numParams += p.Shape.Size()
 		}
@@ -225,7 +227,7 @@ func (m *Model) Commit(state, stats []float32) {
 }
 
 // Packs is a model's parameters in the form that its products read fastest.
-type Packs [][]*blas.PackedB[float32] // by op
+type Packs [][]Packed // by op
 
 // NewPacks returns unfilled Packs.
 func (m *Model) NewPacks() Packs {
@@ -263,13 +265,21 @@ func layerName(l Layer) string {
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// describe formats a layer as Go would write it: Dense{Out:10}.
+// describe formats a layer as Go would write it, Dense{Out:10}, without what is
+// left at its zero value.
 type describe struct{ Layer }
 
 func (d describe) Format(f fmt.State, _ rune) {
-	fields := ""
-	if reflect.Indirect(reflect.ValueOf(d.Layer)).Kind() == reflect.Struct {
-		fields = strings.TrimPrefix(fmt.Sprintf("%+v", d.Layer), "&")
+	fmt.Fprint(f, layerName(d.Layer))
+	v := reflect.Indirect(reflect.ValueOf(d.Layer))
+	if v.Kind() != reflect.Struct {
+		return
 	}
-	fmt.Fprintf(f, "%s%s", layerName(d.Layer), fields)
+	var fields []string
+	for i := range v.NumField() {
+		if field := v.Type().Field(i); field.IsExported() && !v.Field(i).IsZero() {
+			fields = append(fields, fmt.Sprintf("%s:%v", field.Name, v.Field(i)))
+		}
+	}
+	fmt.Fprintf(f, "{%s}", strings.Join(fields, " "))
 }

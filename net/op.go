@@ -22,7 +22,8 @@ type Op interface {
 	Forward(c *Call, p []float32, in []Tensor, out Tensor)
 
 	// Backward sets din, the gradients of the inputs, from dout, that of the
-	// output. An empty din[i] is not wanted.
+	// output. An empty din[i] is not wanted. With c.Accumulate it adds to din
+	// instead: only asked of ops that Add.
 	Backward(c *Call, p []float32, in []Tensor, out, dout Tensor, din []Tensor)
 
 	// Gradient sets g, the gradient of p, to the sum over the call's samples,
@@ -54,6 +55,8 @@ type Traits struct {
 	// FreesOut: neither Backward nor Gradient reads out, so that the next op
 	// may work in place.
 	FreesOut bool
+	// Adds: Backward can add to its inputs' gradients.
+	Adds bool
 
 	Flops Flops
 }
@@ -89,13 +92,13 @@ type Call struct {
 	Seed, Step uint64
 	Op, First  int
 
-	Accumulate bool                     // see Forward and Gradient
-	Packs      []*blas.PackedB[float32] // of p, by a Packer; nil if p isn't shared
-	Aux        []float32                // Traits.Aux floats
-	State      []float32                // running state, read in prediction
-	Stats      []float32                // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
-	Kept       []float32                // Factored.Kept floats, from GradNormSq to ForwardDelta
-	Scratch    []float32                // Factored.Scratch floats, for the call alone
+	Accumulate bool      // see Forward, Backward and Gradient
+	Packs      []Packed  // of p, by a Packer; nil if p isn't shared
+	Aux        []float32 // Traits.Aux floats
+	State      []float32 // running state, read in prediction
+	Stats      []float32 // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
+	Kept       []float32 // Factored.Kept floats, from GradNormSq to ForwardDelta
+	Scratch    []float32 // Factored.Scratch floats, for the call alone
 }
 
 // Packer is an op that multiplies by its parameters, and gains from having
@@ -104,9 +107,15 @@ type Packer interface {
 	Op
 	// NewPacks returns packed operands, unfilled. din says whether Backward
 	// will be asked for gradients.
-	NewPacks(din bool) []*blas.PackedB[float32]
+	NewPacks(din bool) []Packed
 	// Pack fills packs from p.
-	Pack(team *blas.Team, p []float32, packs []*blas.PackedB[float32])
+	Pack(team *blas.Team, p []float32, packs []Packed)
+}
+
+// Packed is an operand in the form that an op's product reads fastest: a
+// *blas.PackedB[float32] or a *conv.PackedFilter.
+type Packed interface {
+	Bytes() int // its size
 }
 
 // Stateful is an op with running state, such as batch normalisation.

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/steppe-ml/steppe/internal/ref"
@@ -10,16 +11,6 @@ import (
 type build func(b *Builder, in Value) (Value, error)
 
 func (l build) Build(b *Builder, in Value) (Value, error) { return l(b, in) }
-
-// chain builds layers behind one another.
-func chain(b *Builder, v Value, layers ...Layer) (_ Value, err error) {
-	for _, l := range layers {
-		if v, err = l.Build(b, v); err != nil {
-			return 0, err
-		}
-	}
-	return v, nil
-}
 
 // The ops below are those of the tests: one for each way in which an op may
 // use its operands. Each computes in float64, too, for the oracle.
@@ -287,4 +278,18 @@ func gradient64(m *Model, p []float64, b Batch, s Shard) (g []float64) {
 		g = append(g, (above-below)/(2*h))
 	}
 	return g
+}
+
+// chain builds layers one behind the other, called after their place in the program.
+func chain(b *Builder, v Value, layers ...Layer) (Value, error) {
+	return b.Inner(fmt.Sprint(len(b.nodes)), build(func(b *Builder, in Value) (Value, error) {
+		return b.Chain(in, layers...)
+	}), v)
+}
+
+// add is b.Add of an op called after its place in the program.
+func add(b *Builder, op Op, out Shape, in ...Value) (Value, error) {
+	return b.Inner(fmt.Sprint(len(b.nodes)), build(func(b *Builder, _ Value) (Value, error) {
+		return b.Add(op, out, in...)
+	}), in[0])
 }

@@ -263,7 +263,7 @@ func TestGradNormSqAgainstOracle(t *testing.T) {
 func TestGradNormSqOfWhatCancels(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
-		op := dense{100, 30}
+		op := dense{in: 100, out: 30}
 		for range 50 {
 			x, d := normal(r, 100), normal(r, 30)
 			in := Tensor{N: 3, Shape: Shape{100}, Data: append(append(append([]float32(nil), x...), x...), x...)}
@@ -283,7 +283,7 @@ func TestGradNormSqOfWhatCancels(t *testing.T) {
 }
 
 func TestGradNormSqPropagatesNaN(t *testing.T) {
-	op := dense{4, 3}
+	op := dense{in: 4, out: 3}
 	in, dout := Tensor{2, Shape{4}, make([]float32, 8)}, Tensor{2, Shape{3}, make([]float32, 6)}
 	dout.Data[4] = float32(math.NaN())
 	c := &Call{Kept: make([]float32, op.Kept(2)), Scratch: make([]float32, op.Scratch(2))}

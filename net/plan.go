@@ -48,7 +48,7 @@ func (m *Model) SampleBytes() int {
 	}
 	for _, n := range m.nodes {
 		if n.traits.Aux != nil {
-			floats += n.traits.Aux(1)
+			floats += n.traits.Aux(2) - n.traits.Aux(1)
 		}
 	}
 	return 4 * floats

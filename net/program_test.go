@@ -17,33 +17,33 @@ var programs = map[string]build{
 	"residual": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{}) // in place, and read twice
 		y, _ := chain(b, x, Dense{Out: 5}, ReLU{}, Dense{Out: 6})
-		return b.Add(sumOp{}, Shape{6}, x, y)
+		return add(b, sumOp{}, Shape{6}, x, y)
 	},
 	"residual in place": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{})
 		y, _ := chain(b, x, Dense{Out: 6})
-		y, _ = b.Add(sumOp{inPlace: true}, Shape{6}, y, x)
+		y, _ = add(b, sumOp{inPlace: true}, Shape{6}, y, x)
 		return chain(b, y, ReLU{}, Dense{Out: 6})
 	},
 	"add(x, x)": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
-		x, _ = b.Add(sumOp{}, Shape{6}, x, x)
-		return b.Add(sumOp{inPlace: true}, Shape{6}, x, x)
+		x, _ = add(b, sumOp{}, Shape{6}, x, x)
+		return add(b, sumOp{inPlace: true}, Shape{6}, x, x)
 	},
 	"add(x, x, x), and x again": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
-		y, _ := b.Add(sumOp{}, Shape{6}, x, x, x)
-		return b.Add(mulOp{}, Shape{6}, x, y)
+		y, _ := add(b, sumOp{}, Shape{6}, x, x, x)
+		return add(b, mulOp{}, Shape{6}, x, y)
 	},
 	"x and x in another shape": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
 		y, _ := b.Reshape(x, Shape{3, 2})
-		y, _ = b.Add(sumOp{}, Shape{2, 3}, x, y)
+		y, _ = add(b, sumOp{}, Shape{2, 3}, x, y)
 		return b.Reshape(y, Shape{6})
 	},
 	"x*x": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
-		return b.Add(mulOp{}, Shape{6}, x, x)
+		return add(b, mulOp{}, Shape{6}, x, x)
 	},
 	"reshape between ops in place": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
@@ -54,7 +54,7 @@ var programs = map[string]build{
 	"relu(x)*x": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
 		y, _ := chain(b, x, ReLU{}) // must not write over x
-		return b.Add(mulOp{}, Shape{6}, x, y)
+		return add(b, mulOp{}, Shape{6}, x, y)
 	},
 	"relu of what its op needs": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6}, ReLU{}, ReLU{})
@@ -63,32 +63,32 @@ var programs = map[string]build{
 	"the input read twice": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{})
 		y, _ := chain(b, x, Dense{Out: 6})
-		return b.Add(mulOp{}, Shape{6}, x, y)
+		return add(b, mulOp{}, Shape{6}, x, y)
 	},
 	"op in place on the input": func(b *Builder, in Value) (Value, error) {
-		x, _ := b.Add(biasOp{6, false}, Shape{2, 3}, in)
+		x, _ := add(b, biasOp{6, false}, Shape{2, 3}, in)
 		return chain(b, x, ReLU{}, Flatten{}, Dense{Out: 6})
 	},
 	"late, and in place": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
-		x, _ = b.Add(biasOp{6, true}, Shape{6}, x)
-		x, _ = b.Add(scaleOp{6}, Shape{6}, x)
-		x, _ = b.Add(biasOp{6, true}, Shape{6}, x)
-		x, _ = b.Add(scaleOp{6}, Shape{6}, x)
+		x, _ = add(b, biasOp{6, true}, Shape{6}, x)
+		x, _ = add(b, scaleOp{6}, Shape{6}, x)
+		x, _ = add(b, biasOp{6, true}, Shape{6}, x)
+		x, _ = add(b, scaleOp{6}, Shape{6}, x)
 		return chain(b, x, ReLU{})
 	},
 	"late, and needs its output": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{}, Dense{Out: 6})
-		x, _ = b.Add(bendOp{6}, Shape{6}, x)
-		x, _ = b.Add(scaleOp{6}, Shape{6}, x) // must not write over it
-		x, _ = b.Add(bendOp{6}, Shape{6}, x)
-		return b.Add(biasOp{6, false}, Shape{6}, x)
+		x, _ = add(b, bendOp{6}, Shape{6}, x)
+		x, _ = add(b, scaleOp{6}, Shape{6}, x) // must not write over it
+		x, _ = add(b, bendOp{6}, Shape{6}, x)
+		return add(b, biasOp{6, false}, Shape{6}, x)
 	},
 	"masks": func(b *Builder, in Value) (Value, error) {
 		x, _ := chain(b, in, Flatten{})
-		x, _ = b.Add(maskOp{6}, Shape{6}, x)
+		x, _ = add(b, maskOp{6}, Shape{6}, x)
 		x, _ = chain(b, x, Dense{Out: 6}, ReLU{})
-		x, _ = b.Add(maskOp{6}, Shape{6}, x)
+		x, _ = add(b, maskOp{6}, Shape{6}, x)
 		return chain(b, x, Dense{Out: 6})
 	},
 }
@@ -130,17 +130,17 @@ func randomProgram(seed uint64) build {
 			case 3:
 				v, err = b.Reshape(take(), shape)
 			case 4:
-				v, err = b.Add(biasOp{6, r.IntN(2) == 0}, shape, take())
+				v, err = add(b, biasOp{6, r.IntN(2) == 0}, shape, take())
 			case 5:
-				v, err = b.Add(scaleOp{6}, shape, take())
+				v, err = add(b, scaleOp{6}, shape, take())
 			case 6:
-				v, err = b.Add(sumOp{r.IntN(2) == 0}, shape, take(), take(), take())
+				v, err = add(b, sumOp{r.IntN(2) == 0}, shape, take(), take(), take())
 			case 7:
-				v, err = b.Add(maskOp{6}, shape, take())
+				v, err = add(b, maskOp{6}, shape, take())
 			case 8:
-				v, err = b.Add(bendOp{6}, shape, take())
+				v, err = add(b, bendOp{6}, shape, take())
 			case 9:
-				v, err = b.Add(mulOp{}, shape, take(), take())
+				v, err = add(b, mulOp{}, shape, take(), take())
 				kinds = 9 // once: products of products are too large for differences
 			}
 			if err != nil {
@@ -154,7 +154,7 @@ func randomProgram(seed uint64) build {
 				rest = append(rest, v)
 			}
 		}
-		return b.Add(sumOp{r.IntN(2) == 0}, Shape{6}, rest...)
+		return add(b, sumOp{r.IntN(2) == 0}, Shape{6}, rest...)
 	}
 }
 
@@ -236,16 +236,16 @@ func TestShare(t *testing.T) {
 		"not with two readers": {build(func(b *Builder, in Value) (Value, error) {
 			x, _ := chain(b, in, Dense{Out: 6})
 			y, _ := chain(b, x, ReLU{})
-			return b.Add(sumOp{inPlace: true}, Shape{6}, y, x)
+			return add(b, sumOp{inPlace: true}, Shape{6}, y, x)
 		}), []Value{0, 1, 2, 3}},
 		"not in place if late": {build(func(b *Builder, in Value) (Value, error) {
 			x, _ := chain(b, in, Dense{Out: 6})
-			return b.Add(biasOp{6, true}, Shape{6}, x)
+			return add(b, biasOp{6, true}, Shape{6}, x)
 		}), []Value{0, 1, 2}},
 		"a chain": {build(func(b *Builder, in Value) (Value, error) {
 			x, _ := chain(b, in, Dense{Out: 6})
-			x, _ = b.Add(biasOp{6, false}, Shape{6}, x)
-			x, _ = b.Add(scaleOp{6}, Shape{6}, x)
+			x, _ = add(b, biasOp{6, false}, Shape{6}, x)
+			x, _ = add(b, scaleOp{6}, Shape{6}, x)
 			return chain(b, x, ReLU{})
 		}), []Value{0, 1, 1, 1, 1}},
 	} {

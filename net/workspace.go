@@ -1,9 +1,6 @@
 package net
 
-import (
-	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/simd"
-)
+import "github.com/steppe-ml/steppe/simd"
 
 // Workspace is all that the passes of one worker write: the values and
 // gradients of a tile of samples. Workspaces of several workers run the same
@@ -361,7 +358,7 @@ func (p *Pass) kind(i int) Kind {
 	return p.Perturb[i].Kind
 }
 
-func (p *Pass) packs(i int) []*blas.PackedB[float32] {
+func (p *Pass) packs(i int) []Packed {
 	if p.Packs == nil {
 		return nil
 	}

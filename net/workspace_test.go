@@ -25,7 +25,7 @@ var uncoupled = map[string][]Layer{
 		if err != nil {
 			return 0, err
 		}
-		return b.Add(sumOp{}, Shape{20}, in, x)
+		return add(b, sumOp{}, Shape{20}, in, x)
 	})},
 }
 
@@ -34,7 +34,7 @@ func masks(b *Builder, in Value) (Value, error) {
 	if err != nil {
 		return 0, err
 	}
-	return b.Add(maskOp{33}, Shape{33}, x)
+	return add(b, maskOp{33}, Shape{33}, x)
 }
 
 // bits are all values and gradients of a batch that a pass leaves, by storage.
@@ -190,8 +190,8 @@ func TestForwardAlone(t *testing.T) {
 	w := m.NewWorkspace(forward, nil)
 	w.Forward(p)
 	assert.Equal(t, want, p.Losses)
-	assert.Equal(t, 4*(17*(33+33+10)+2*(9+1)*33), w.Bytes(), "values, and what BatchNorm keeps")
-	assert.Equal(t, 4*(2*(33+33+10)+2*33), m.SampleBytes(), "values and gradients, and what BatchNorm keeps of one")
+	assert.Equal(t, 4*(17*(33+33+10)+2*(11*33+1)), w.Bytes(), "values, and what BatchNorm keeps")
+	assert.Equal(t, 4*2*(33+33+10), m.SampleBytes(), "values and gradients: what BatchNorm keeps is a shard's")
 }
 
 // Without Train, a pass tells the losses of the predictions.

@@ -1,0 +1,153 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/conv"
+)
+
+// Conv2D is a convolution of images [H, W, C] with Out filters of Kernel x Kernel
+// pixels, and a bias for each: to [OutH, OutW, Out]. The filters are [Kernel, Kernel,
+// C, Out]; the bias is initially zero. See conv.Geometry.
+type Conv2D struct {
+	Out      int         // channels of the output
+	Kernel   int         // height and width of the filters
+	Stride   int         // 0 is 1
+	Padding  int         // pixels of zeros on each side, or SamePadding
+	Dilation int         // 0 is 1
+	NoBias   bool        // as before a BatchNorm, which would undo it
+	Init     Initializer // of the filters; nil is KaimingNormal
+}
+
+// SamePadding, as a Padding, makes an output of ceil(size/stride) pixels.
+const SamePadding = -1
+
+// Build implements Layer.
+func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
+	s := b.Shape(in)
+	if err := wantImages(s); err != nil {
+		return 0, err
+	}
+	if l.Padding < SamePadding {
+		return 0, fmt.Errorf("Padding is %d, want pixels or SamePadding", l.Padding)
+	}
+	g := conv.Geometry{
+		Batch: 1, InH: s[0], InW: s[1], InC: s[2], OutC: l.Out, KernelH: l.Kernel, KernelW: l.Kernel,
+		StrideH: l.Stride, StrideW: l.Stride, DilationH: l.Dilation, DilationW: l.Dilation,
+	}
+	g.PadTop, g.PadBottom = padding(l.Padding, s[0], l.Kernel, l.Stride, l.Dilation)
+	g.PadLeft, g.PadRight = padding(l.Padding, s[1], l.Kernel, l.Stride, l.Dilation)
+	if err := g.Validate(); err != nil {
+		return 0, err
+	}
+	taps := l.Kernel * l.Kernel
+	op := convolution{geometry: g, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
+	return b.Add(op, Shape{g.OutH(), g.OutW(), l.Out}, in)
+}
+
+func wantImages(s Shape) error {
+	if len(s) != 3 {
+		return errors.New("samples must be images, height x width x channels")
+	}
+	return nil
+}
+
+// padding returns the zeros before and after a dimension.
+func padding(pixels, in, kernel, stride, dilation int) (before, after int) {
+	if pixels != SamePadding {
+		return pixels, pixels
+	}
+	return conv.Same(in, kernel, max(1, stride), max(1, dilation))
+}
+
+// convolution is the op: its parameters are the filters, then the bias.
+type convolution struct {
+	geometry conv.Geometry // of one image
+	bias     bool
+	init     func(*rand.Rand, []float32)
+}
+
+func (o convolution) Traits() Traits {
+	g := o.geometry
+	unit := g.Flops()
+	t := Traits{
+		Params: []Param{
+			{Name: "weight", Shape: Shape{g.KernelH, g.KernelW, g.InC, g.OutC}, Role: Weight, Init: o.init},
+		},
+		FreesOut: true,
+		Adds:     true,
+		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
+	}
+	if o.bias {
+		t.Params = append(t.Params, Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})
+	}
+	return t
+}
+
+// of returns the geometry of n images.
+func (o convolution) of(n int) conv.Geometry {
+	g := o.geometry
+	g.Batch = n
+	return g
+}
+
+// split returns the filters, and the bias or nil.
+func (o convolution) split(p []float32) (w, bias []float32) {
+	w = p[:o.geometry.FilterSize()]
+	if o.bias {
+		bias = p[len(w):]
+	}
+	return w, bias
+}
+
+func (o convolution) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+	w, bias := o.split(p)
+	must(conv.Forward(c.Team, o.of(out.N), out.Data, in[0].Data, w, conv.Options{Bias: bias, Filter: pack[*conv.PackedFilter](c, 0)}))
+}
+
+func (o convolution) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	if din[0].Wanted() {
+		w, _ := o.split(p)
+		must(conv.BackwardData(c.Team, o.of(dout.N), din[0].Data, dout.Data, w, conv.Options{Accumulate: c.Accumulate, Filter: pack[*conv.PackedFilter](c, 1)}))
+	}
+}
+
+func (o convolution) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+	w, bias := o.split(g)
+	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Accumulate: c.Accumulate}))
+	if bias != nil {
+		sumChannels(c, dout, bias)
+	}
+}
+
+// NewPacks implements Packer: the filters for Forward, and for Backward.
+func (o convolution) NewPacks(din bool) []Packed {
+	packs := []Packed{o.newPack(conv.ForwardPass)}
+	if din {
+		packs = append(packs, o.newPack(conv.BackwardDataPass))
+	}
+	return packs
+}
+
+func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
+	f, err := conv.NewPackedFilter(o.geometry, pass, conv.Auto)
+	must(err)
+	return f
+}
+
+func (o convolution) Pack(team *blas.Team, p []float32, packs []Packed) {
+	w, _ := o.split(p)
+	for _, f := range packs {
+		must(f.(*conv.PackedFilter).Pack(team, w))
+	}
+}
+
+// must is for errors that Build has ruled out.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
