@@ -51,15 +51,16 @@ func checkEps(eps float64) error {
 // variances. With m and s the channel's mean and deviation in the shard, the output
 // is
 //
-//	y = a*x + b,  a = scale/s,  b = shift - a*m
+//	y = a*(x-m) + shift,  a = scale/s
 //
 // and the input's gradient, from the sums over the shard's n rows of d, that of the
 // output, and of d times the normalised input,
 //
-//	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = p*d + q*x + r
+//	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = a*d + q*(x-m) + r
 //
 // Rows of channels are in float32, sums over them and what is made of these in
-// float64.
+// float64. x is centred by m rounded to float32; what that leaves of m goes into shift
+// and r, so that a mean far larger than the deviation costs no digits.
 type batchNorm struct {
 	channels int
 	momentum float32
@@ -70,14 +71,14 @@ type batchNorm struct {
 // A shard's Aux, an element a channel.
 const (
 	auxScale   = iota // a
-	auxShift          // b
-	auxMean           // m
+	auxShift          // shift, and a times what is left of m
 	auxInverse        // 1/s
-	auxD              // sum(d), and what of it float32 leaves
+	auxMean           // m, and what float32 leaves of it
+	auxMeanRest
+	auxD // sum(d), likewise
 	auxDRest
 	auxDX // sum(d*(x-m)/s), likewise
 	auxDXRest
-	auxP
 	auxQ
 	auxR
 	auxPerChannel
@@ -130,24 +131,23 @@ func (o batchNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 		o.moments(c, in[0])
 	} else {
 		for i, variance := range c.State[o.channels:] {
-			o.aux(c, auxMean)[i] = c.State[i]
+			o.aux(c, auxMean)[i], o.aux(c, auxMeanRest)[i] = c.State[i], 0
 			o.aux(c, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.eps))
 		}
 	}
-	a, b, mean, inverse := o.aux(c, auxScale), o.aux(c, auxShift), o.aux(c, auxMean), o.aux(c, auxInverse)
-	for i := range a {
-		factor := float64(p[i]) * float64(inverse[i])
-		a[i] = float32(factor)
-		b[i] = float32(float64(p[o.channels+i]) - float64(factor*float64(mean[i])))
+	scale, shift := o.aux(c, auxScale), o.aux(c, auxShift)
+	for i, inverse := range o.aux(c, auxInverse) {
+		scale[i] = p[i] * inverse
+		shift[i] = p[o.channels+i] - float32(scale[i]*o.aux(c, auxMeanRest)[i])
 	}
 	j := newChannelJob(out, scaleShiftUnit)
-	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, a, b
+	j.dst, j.x, j.centre, j.scale, j.shift = out.Data, in[0].Data, o.aux(c, auxMean), scale, shift
 	c.Team.Run(j.units(), j)
 	j.release()
 }
 
 func scaleShiftUnit(j *channelJob, u int) {
-	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.scale, j.shift, j.relu)
+	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.relu)
 }
 
 // moments sets a shard's means and inverse deviations, and its statistics.
@@ -159,7 +159,7 @@ func (o batchNorm) moments(c *Call, x Tensor) {
 	for i, sum := range sums {
 		mean := sum / n
 		deviations := max(0, squares[i]-float64(mean*sum)) // squared, and summed
-		o.aux(c, auxMean)[i] = float32(mean)
+		split(mean, &o.aux(c, auxMean)[i], &o.aux(c, auxMeanRest)[i])
 		o.aux(c, auxInverse)[i] = float32(1 / math.Sqrt(deviations/n+o.eps))
 		if c.Stats != nil {
 			c.Stats[i] = float32(mean)
@@ -180,7 +180,8 @@ func (o batchNorm) sum(c *Call, x, d Tensor) {
 	j.d, j.x = d.Data, x.Data
 	sumD, sumDX := j.sum(c.Team)
 	for i, s := range sumD {
-		normal := float64(o.aux(c, auxInverse)[i]) * (sumDX[i] - float64(float64(o.aux(c, auxMean)[i])*s))
+		mean := whole(o.aux(c, auxMean)[i], o.aux(c, auxMeanRest)[i])
+		normal := float64(o.aux(c, auxInverse)[i]) * (sumDX[i] - float64(mean*s))
 		split(s, &o.aux(c, auxD)[i], &o.aux(c, auxDRest)[i])
 		split(normal, &o.aux(c, auxDX)[i], &o.aux(c, auxDXRest)[i])
 	}
@@ -209,25 +210,25 @@ func (o batchNorm) Backward(c *Call, _ []float32, in []Tensor, _, dout Tensor, d
 		return
 	}
 	o.sum(c, in[0], dout)
-	p, q, r := o.aux(c, auxP), o.aux(c, auxQ), o.aux(c, auxR)
+	q, r := o.aux(c, auxQ), o.aux(c, auxR)
 	n := float64(rowsOfChannels(dout).rows)
-	for i := range p {
+	for i := range q {
 		a, inverse := float64(o.aux(c, auxScale)[i]), float64(o.aux(c, auxInverse)[i])
 		d := whole(o.aux(c, auxD)[i], o.aux(c, auxDRest)[i])
 		dx := whole(o.aux(c, auxDX)[i], o.aux(c, auxDXRest)[i])
 		factor := -a * inverse * dx / n
-		p[i] = float32(a)
 		q[i] = float32(factor)
-		r[i] = float32(-a*d/n - float64(factor*float64(o.aux(c, auxMean)[i])))
+		r[i] = float32(-a*d/n - float64(factor*float64(o.aux(c, auxMeanRest)[i])))
 	}
 	j := newChannelJob(dout, scaleAddShiftUnit)
-	j.dst, j.d, j.x, j.p, j.q, j.r = din[0].Data, dout.Data, in[0].Data, p, q, r
+	j.dst, j.d, j.x = din[0].Data, dout.Data, in[0].Data
+	j.centre, j.scale, j.q, j.r = o.aux(c, auxMean), o.aux(c, auxScale), q, r
 	c.Team.Run(j.units(), j)
 	j.release()
 }
 
 func scaleAddShiftUnit(j *channelJob, u int) {
-	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.p, j.q, j.r)
+	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.q, j.r)
 }
 
 func (o batchNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {

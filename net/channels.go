@@ -52,10 +52,10 @@ type channelJob struct {
 	channelRows
 	do func(j *channelJob, u int) // no closure
 
-	dst, x, y, d []float32
-	scale, shift []float32
-	p, q, r      []float32
-	relu         bool
+	dst, x, z, d         []float32
+	centre, scale, shift []float32
+	q, r                 []float32
+	relu                 bool
 
 	sums []float64 // by unit: two by channel; kept for the next job
 }

@@ -18,25 +18,25 @@ func ChannelSums(x []float32, sum, squares []float64) {
 	}
 }
 
-// ScaleShift sets dst to x*scale + shift and, with relu, to 0 where that is negative.
-// NaN stays NaN.
-func ScaleShift(dst, x, scale, shift []float32, relu bool) {
-	channels := len(scale)
+// ScaleShift sets dst to (x-centre)*scale + shift and, with relu, to 0 where that is
+// negative. NaN stays NaN.
+func ScaleShift(dst, x, centre, scale, shift []float32, relu bool) {
+	channels := len(centre)
 	rows := rowsOf("ScaleShift", channels, len(dst), len(x))
-	sameLength("ScaleShift", channels, len(shift))
+	sameLength("ScaleShift", channels, len(scale), len(shift))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleShift(row.n, channels, &dst[row.at], &x[row.at], &scale[0], &shift[0], floor(relu))
+		kernels().scaleShift(row.n, channels, &dst[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], floor(relu))
 	}
 }
 
-// ScaleShiftAdd sets dst to x*scale + shift + z and, with relu, to 0 where that is
-// negative. NaN stays NaN.
-func ScaleShiftAdd(dst, x, scale, shift, z []float32, relu bool) {
-	channels := len(scale)
+// ScaleShiftAdd sets dst to (x-centre)*scale + shift + z and, with relu, to 0 where
+// that is negative. NaN stays NaN.
+func ScaleShiftAdd(dst, x, centre, scale, shift, z []float32, relu bool) {
+	channels := len(centre)
 	rows := rowsOf("ScaleShiftAdd", channels, len(dst), len(x), len(z))
-	sameLength("ScaleShiftAdd", channels, len(shift))
+	sameLength("ScaleShiftAdd", channels, len(scale), len(shift))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleShiftAdd(row.n, channels, &dst[row.at], &x[row.at], &scale[0], &shift[0], &z[row.at], floor(relu))
+		kernels().scaleShiftAdd(row.n, channels, &dst[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &z[row.at], floor(relu))
 	}
 }
 
@@ -64,34 +64,33 @@ func ChannelGradSumsOutput(dst, d, x, y []float32, sumD, sumDX []float64) {
 
 // ChannelGradSumsAffine is ChannelGradSums behind ScaleShift with a ReLU: it counts d
 // as 0 where ScaleShift gives 0.
-func ChannelGradSumsAffine(d, x, scale, shift []float32, sumD, sumDX []float64) {
+func ChannelGradSumsAffine(d, x, centre, scale, shift []float32, sumD, sumDX []float64) {
 	channels := len(sumD)
 	rows := rowsOf("ChannelGradSumsAffine", channels, len(d), len(x))
-	sameLength("ChannelGradSumsAffine", channels, len(scale), len(shift), len(sumDX))
+	sameLength("ChannelGradSumsAffine", channels, len(centre), len(scale), len(shift), len(sumDX))
 	for row := range pieces(rows, channels, columnBytes) {
-		kernels().channelGradSumsAffine(row.n, channels, &d[row.at], &x[row.at], &scale[0], &shift[0], &sumD[0], &sumDX[0])
+		kernels().channelGradSumsAffine(row.n, channels, &d[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &sumD[0], &sumDX[0])
 	}
 }
 
-// ScaleAddShift sets dst to p*d + q*x + r, where p, q and r have an element a
-// channel. dst may be d or x.
-func ScaleAddShift(dst, d, x, p, q, r []float32) {
-	channels := len(p)
+// ScaleAddShift sets dst to scale*d + q*(x-centre) + r. dst may be d or x.
+func ScaleAddShift(dst, d, x, centre, scale, q, r []float32) {
+	channels := len(centre)
 	rows := rowsOf("ScaleAddShift", channels, len(dst), len(d), len(x))
-	sameLength("ScaleAddShift", channels, len(q), len(r))
+	sameLength("ScaleAddShift", channels, len(scale), len(q), len(r))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleAddShift(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &p[0], &q[0], &r[0])
+		kernels().scaleAddShift(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &centre[0], &scale[0], &q[0], &r[0])
 	}
 }
 
 // ScaleAddShiftAffine is ScaleAddShift behind ScaleShift with a ReLU: it counts d as
 // 0 where ScaleShift gives 0.
-func ScaleAddShiftAffine(dst, d, x, p, q, r, scale, shift []float32) {
-	channels := len(p)
+func ScaleAddShiftAffine(dst, d, x, centre, scale, shift, q, r []float32) {
+	channels := len(centre)
 	rows := rowsOf("ScaleAddShiftAffine", channels, len(dst), len(d), len(x))
-	sameLength("ScaleAddShiftAffine", channels, len(q), len(r), len(scale), len(shift))
+	sameLength("ScaleAddShiftAffine", channels, len(scale), len(shift), len(q), len(r))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleAddShiftAffine(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &p[0], &q[0], &r[0], &scale[0], &shift[0])
+		kernels().scaleAddShiftAffine(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &q[0], &r[0])
 	}
 }
 

@@ -30,21 +30,28 @@ func channelSums(rows, channels int, x *float32, sum, squares *float64) {
 	})
 }
 
-func scaleShift(rows, channels int, dst, x, scale, shift *float32, floor float32) {
+func scaleShift(rows, channels int, dst, x, centre, scale, shift *float32, floor float32) {
 	m := matrix{rows, channels}
-	to, xs, a, b := m.of(dst), m.of(x), floats(channels, scale), floats(channels, shift)
+	to, xs, y := m.of(dst), m.of(x), m.affine(centre, scale, shift)
 	for i, v := range xs {
-		c := i % channels
-		to[i] = max(floor, float32(v*a[c])+b[c])
+		to[i] = max(floor, y(i, v))
 	}
 }
 
-func scaleShiftAdd(rows, channels int, dst, x, scale, shift, z *float32, floor float32) {
+func scaleShiftAdd(rows, channels int, dst, x, centre, scale, shift, z *float32, floor float32) {
 	m := matrix{rows, channels}
-	to, xs, zs, a, b := m.of(dst), m.of(x), m.of(z), floats(channels, scale), floats(channels, shift)
+	to, xs, zs, y := m.of(dst), m.of(x), m.of(z), m.affine(centre, scale, shift)
 	for i, v := range xs {
-		c := i % channels
-		to[i] = max(floor, float32(v*a[c])+b[c]+zs[i])
+		to[i] = max(floor, y(i, v)+zs[i])
+	}
+}
+
+// affine returns the function that makes (x-centre)*scale + shift of element i.
+func (m matrix) affine(centre, scale, shift *float32) func(i int, x float32) float32 {
+	cs, as, bs := floats(m.channels, centre), floats(m.channels, scale), floats(m.channels, shift)
+	return func(i int, x float32) float32 {
+		c := i % m.channels
+		return float32((x-cs[c])*as[c]) + bs[c]
 	}
 }
 
@@ -68,39 +75,38 @@ func channelGradSumsOutput(rows, channels int, dst, d, x, y *float32, sumD, sumD
 	channelGradSums(rows, channels, dst, x, sumD, sumDX)
 }
 
-func channelGradSumsAffine(rows, channels int, d, x, scale, shift *float32, sumD, sumDX *float64) {
+func channelGradSumsAffine(rows, channels int, d, x, centre, scale, shift *float32, sumD, sumDX *float64) {
 	m := matrix{rows, channels}
-	ds, xs, a, b := m.of(d), m.of(x), floats(channels, scale), floats(channels, shift)
-	m.addTo(sumD, sumDX, func(i, c int) (float64, float64) {
-		v := cutAffine(ds[i], xs[i], a[c], b[c])
+	ds, xs, y := m.of(d), m.of(x), m.affine(centre, scale, shift)
+	m.addTo(sumD, sumDX, func(i, _ int) (float64, float64) {
+		v := cut(ds[i], y(i, xs[i]))
 		return float64(v), float64(v) * float64(xs[i])
 	})
 }
 
-func scaleAddShift(rows, channels int, dst, d, x, p, q, r *float32) {
+func scaleAddShift(rows, channels int, dst, d, x, centre, scale, q, r *float32) {
+	scaleAddShiftCut(rows, channels, dst, d, x, centre, scale, q, r, func(_ int, d, _ float32) float32 { return d })
+}
+
+func scaleAddShiftAffine(rows, channels int, dst, d, x, centre, scale, shift, q, r *float32) {
+	y := matrix{rows, channels}.affine(centre, scale, shift)
+	scaleAddShiftCut(rows, channels, dst, d, x, centre, scale, q, r, func(i int, d, x float32) float32 { return cut(d, y(i, x)) })
+}
+
+func scaleAddShiftCut(rows, channels int, dst, d, x, centre, scale, q, r *float32, cut func(i int, d, x float32) float32) {
 	m := matrix{rows, channels}
 	to, ds, xs := m.of(dst), m.of(d), m.of(x)
-	ps, qs, rs := floats(channels, p), floats(channels, q), floats(channels, r)
+	cs, as, qs, rs := floats(channels, centre), floats(channels, scale), floats(channels, q), floats(channels, r)
 	for i, v := range ds {
 		c := i % channels
-		to[i] = float32(ps[c]*v) + (float32(qs[c]*xs[i]) + rs[c])
+		sum := float32(as[c]*cut(i, v, xs[i])) + rs[c]
+		to[i] = sum + float32(qs[c]*(xs[i]-cs[c]))
 	}
 }
 
-func scaleAddShiftAffine(rows, channels int, dst, d, x, p, q, r, scale, shift *float32) {
-	m := matrix{rows, channels}
-	to, ds, xs := m.of(dst), m.of(d), m.of(x)
-	ps, qs, rs, a, b := floats(channels, p), floats(channels, q), floats(channels, r), floats(channels, scale), floats(channels, shift)
-	for i, v := range ds {
-		c := i % channels
-		v = cutAffine(v, xs[i], a[c], b[c])
-		to[i] = float32(ps[c]*v) + (float32(qs[c]*xs[i]) + rs[c])
-	}
-}
-
-// cutAffine is d, or 0 where x*scale + shift <= 0.
-func cutAffine(d, x, scale, shift float32) float32 {
-	if float32(x*scale)+shift <= 0 {
+// cut is d, or 0 where y <= 0.
+func cut(d, y float32) float32 {
+	if y <= 0 {
 		return 0
 	}
 	return d

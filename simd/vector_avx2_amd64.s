@@ -948,68 +948,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, floor float32)
+// func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, floor float32)
 // Requires: AVX, FMA3
-TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-52
-	MOVQ         scale+32(FP), CX
-	MOVQ         shift+40(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         x+24(FP), SI
-	VBROADCASTSS floor+48(FP), Y14
-	MOVQ         channels+8(FP), R9
-	MOVQ         R9, R8
-	ANDQ         $0x00000007, R8
-	MOVQ         R9, DI
-	SUBQ         R8, DI
-	SHLQ         $0x02, DI
-	SHLQ         $0x02, R9
-	LEAQ         mask<>+0(SB), AX
-	MOVQ         $0x00000010, R10
-	SUBQ         R8, R10
-	VMOVUPS      (AX)(R10*4), Y15
-
-row:
-	XORQ  AX, AX
-	TESTQ DI, DI
-	JZ    tail
-
-whole:
-	VMOVUPS     (DX)(AX*1), Y0
-	VMOVUPS     (CX)(AX*1), Y1
-	VMOVUPS     (SI)(AX*1), Y2
-	VFMADD231PS Y2, Y1, Y0
-	VMAXPS      Y0, Y14, Y0
-	VMOVUPS     Y0, (BX)(AX*1)
-	ADDQ        $0x00000020, AX
-	CMPQ        AX, DI
-	JL          whole
-
-tail:
-	TESTQ       R8, R8
-	JZ          next
-	VMASKMOVPS  (DX)(AX*1), Y15, Y0
-	VMASKMOVPS  (CX)(AX*1), Y15, Y1
-	VMASKMOVPS  (SI)(AX*1), Y15, Y2
-	VFMADD231PS Y2, Y1, Y0
-	VMAXPS      Y0, Y14, Y0
-	VMASKMOVPS  Y0, Y15, (BX)(AX*1)
-
-next:
-	ADDQ R9, BX
-	ADDQ R9, SI
-	DECQ rows+0(FP)
-	JNZ  row
-	VZEROUPPER
-	RET
-
-// func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, z *float32, floor float32)
-// Requires: AVX, FMA3
-TEXT ·scaleShiftAddAVX2(SB), NOSPLIT, $0-60
-	MOVQ         scale+32(FP), CX
-	MOVQ         shift+40(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         x+24(FP), SI
-	MOVQ         z+48(FP), DI
+TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-60
+	MOVQ         centre+32(FP), CX
+	MOVQ         scale+40(FP), DX
+	MOVQ         shift+48(FP), BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         x+24(FP), DI
 	VBROADCASTSS floor+56(FP), Y14
 	MOVQ         channels+8(FP), R10
 	MOVQ         R10, R9
@@ -1029,14 +975,14 @@ row:
 	JZ    tail
 
 whole:
-	VMOVUPS     (DX)(AX*1), Y0
+	VMOVUPS     (BX)(AX*1), Y0
 	VMOVUPS     (CX)(AX*1), Y1
-	VMOVUPS     (SI)(AX*1), Y2
-	VFMADD231PS Y2, Y1, Y0
 	VMOVUPS     (DI)(AX*1), Y2
-	VADDPS      Y2, Y0, Y0
+	VSUBPS      Y1, Y2, Y2
+	VMOVUPS     (DX)(AX*1), Y1
+	VFMADD231PS Y2, Y1, Y0
 	VMAXPS      Y0, Y14, Y0
-	VMOVUPS     Y0, (BX)(AX*1)
+	VMOVUPS     Y0, (SI)(AX*1)
 	ADDQ        $0x00000020, AX
 	CMPQ        AX, R8
 	JL          whole
@@ -1044,19 +990,83 @@ whole:
 tail:
 	TESTQ       R9, R9
 	JZ          next
-	VMASKMOVPS  (DX)(AX*1), Y15, Y0
+	VMASKMOVPS  (BX)(AX*1), Y15, Y0
 	VMASKMOVPS  (CX)(AX*1), Y15, Y1
-	VMASKMOVPS  (SI)(AX*1), Y15, Y2
-	VFMADD231PS Y2, Y1, Y0
 	VMASKMOVPS  (DI)(AX*1), Y15, Y2
-	VADDPS      Y2, Y0, Y0
+	VSUBPS      Y1, Y2, Y2
+	VMASKMOVPS  (DX)(AX*1), Y15, Y1
+	VFMADD231PS Y2, Y1, Y0
 	VMAXPS      Y0, Y14, Y0
-	VMASKMOVPS  Y0, Y15, (BX)(AX*1)
+	VMASKMOVPS  Y0, Y15, (SI)(AX*1)
 
 next:
-	ADDQ R10, BX
 	ADDQ R10, SI
 	ADDQ R10, DI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, z *float32, floor float32)
+// Requires: AVX, FMA3
+TEXT ·scaleShiftAddAVX2(SB), NOSPLIT, $0-68
+	MOVQ         centre+32(FP), CX
+	MOVQ         scale+40(FP), DX
+	MOVQ         shift+48(FP), BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         x+24(FP), DI
+	MOVQ         z+56(FP), R8
+	VBROADCASTSS floor+64(FP), Y14
+	MOVQ         channels+8(FP), R11
+	MOVQ         R11, R10
+	ANDQ         $0x00000007, R10
+	MOVQ         R11, R9
+	SUBQ         R10, R9
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R11
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R12
+	SUBQ         R10, R12
+	VMOVUPS      (AX)(R12*4), Y15
+
+row:
+	XORQ  AX, AX
+	TESTQ R9, R9
+	JZ    tail
+
+whole:
+	VMOVUPS     (BX)(AX*1), Y0
+	VMOVUPS     (CX)(AX*1), Y1
+	VMOVUPS     (DI)(AX*1), Y2
+	VSUBPS      Y1, Y2, Y2
+	VMOVUPS     (DX)(AX*1), Y1
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     (R8)(AX*1), Y2
+	VADDPS      Y2, Y0, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMOVUPS     Y0, (SI)(AX*1)
+	ADDQ        $0x00000020, AX
+	CMPQ        AX, R9
+	JL          whole
+
+tail:
+	TESTQ       R10, R10
+	JZ          next
+	VMASKMOVPS  (BX)(AX*1), Y15, Y0
+	VMASKMOVPS  (CX)(AX*1), Y15, Y1
+	VMASKMOVPS  (DI)(AX*1), Y15, Y2
+	VSUBPS      Y1, Y2, Y2
+	VMASKMOVPS  (DX)(AX*1), Y15, Y1
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  (R8)(AX*1), Y15, Y2
+	VADDPS      Y2, Y0, Y0
+	VMAXPS      Y0, Y14, Y0
+	VMASKMOVPS  Y0, Y15, (SI)(AX*1)
+
+next:
+	ADDQ R11, SI
+	ADDQ R11, DI
+	ADDQ R11, R8
 	DECQ rows+0(FP)
 	JNZ  row
 	VZEROUPPER
@@ -1466,22 +1476,23 @@ done:
 	VZEROUPPER
 	RET
 
-// func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, centre *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·channelGradSumsAffineAVX2(SB), NOSPLIT, $0-64
-	MOVQ   sumD+48(FP), CX
-	MOVQ   sumDX+56(FP), DX
+TEXT ·channelGradSumsAffineAVX2(SB), NOSPLIT, $0-72
+	MOVQ   sumD+56(FP), CX
+	MOVQ   sumDX+64(FP), DX
 	MOVQ   d+16(FP), BX
 	MOVQ   x+24(FP), SI
-	MOVQ   scale+32(FP), DI
-	MOVQ   shift+40(FP), R8
+	MOVQ   centre+32(FP), DI
+	MOVQ   scale+40(FP), R8
+	MOVQ   shift+48(FP), R9
 	VXORPS X14, X14, X14
-	MOVQ   channels+8(FP), R9
-	MOVQ   R9, R11
-	SHLQ   $0x02, R11
+	MOVQ   channels+8(FP), R10
+	MOVQ   R10, R12
+	SHLQ   $0x02, R12
 
 columns:
-	CMPQ    R9, $0x00000004
+	CMPQ    R10, $0x00000004
 	JL      tail
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
@@ -1492,77 +1503,78 @@ columns:
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	XORQ    AX, AX
-	VMOVUPS (DI)(AX*1), X11
-	VMOVUPS (R8)(AX*1), X12
+	VMOVUPS (DI)(AX*1), X13
+	VMOVUPS (R8)(AX*1), X11
+	VMOVUPS (R9)(AX*1), X12
 	XORQ    AX, AX
-	MOVQ    rows+0(FP), R10
-	CMPQ    R10, $0x00000004
+	MOVQ    rows+0(FP), R11
+	CMPQ    R11, $0x00000004
 	JL      wholeSingle
 
 wholeFour:
 	VMOVUPS     (BX)(AX*1), X8
 	VMOVUPS     (SI)(AX*1), X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y0, Y0
 	VFMADD231PD Y8, Y9, Y4
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), X8
 	VMOVUPS     (SI)(AX*1), X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y1, Y1
 	VFMADD231PD Y8, Y9, Y5
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), X8
 	VMOVUPS     (SI)(AX*1), X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y2, Y2
 	VFMADD231PD Y8, Y9, Y6
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), X8
 	VMOVUPS     (SI)(AX*1), X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y3, Y3
 	VFMADD231PD Y8, Y9, Y7
-	ADDQ        R11, AX
-	SUBQ        $0x00000004, R10
-	CMPQ        R10, $0x00000004
+	ADDQ        R12, AX
+	SUBQ        $0x00000004, R11
+	CMPQ        R11, $0x00000004
 	JGE         wholeFour
 
 wholeSingle:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          wholeSummed
 	VMOVUPS     (BX)(AX*1), X8
 	VMOVUPS     (SI)(AX*1), X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y0, Y0
 	VFMADD231PD Y8, Y9, Y4
-	ADDQ        R11, AX
-	DECQ        R10
+	ADDQ        R12, AX
+	DECQ        R11
 	JMP         wholeSingle
 
 wholeSummed:
@@ -1581,18 +1593,19 @@ wholeSummed:
 	ADDQ    $0x00000010, SI
 	ADDQ    $0x00000010, DI
 	ADDQ    $0x00000010, R8
+	ADDQ    $0x00000010, R9
 	ADDQ    $0x00000020, CX
 	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000004, R9
+	SUBQ    $0x00000004, R10
 	JMP     columns
 
 tail:
-	TESTQ      R9, R9
+	TESTQ      R10, R10
 	JZ         done
 	LEAQ       mask<>+0(SB), AX
-	MOVQ       $0x00000010, R10
-	SUBQ       R9, R10
-	VMOVUPS    (AX)(R10*4), Y15
+	MOVQ       $0x00000010, R11
+	SUBQ       R10, R11
+	VMOVUPS    (AX)(R11*4), Y15
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
@@ -1602,77 +1615,78 @@ tail:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	XORQ       AX, AX
-	VMASKMOVPS (DI)(AX*1), X15, X11
-	VMASKMOVPS (R8)(AX*1), X15, X12
+	VMASKMOVPS (DI)(AX*1), X15, X13
+	VMASKMOVPS (R8)(AX*1), X15, X11
+	VMASKMOVPS (R9)(AX*1), X15, X12
 	XORQ       AX, AX
-	MOVQ       rows+0(FP), R10
-	CMPQ       R10, $0x00000004
+	MOVQ       rows+0(FP), R11
+	CMPQ       R11, $0x00000004
 	JL         tailSingle
 
 tailFour:
 	VMASKMOVPS  (BX)(AX*1), X15, X8
 	VMASKMOVPS  (SI)(AX*1), X15, X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y0, Y0
 	VFMADD231PD Y8, Y9, Y4
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMASKMOVPS  (BX)(AX*1), X15, X8
 	VMASKMOVPS  (SI)(AX*1), X15, X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y1, Y1
 	VFMADD231PD Y8, Y9, Y5
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMASKMOVPS  (BX)(AX*1), X15, X8
 	VMASKMOVPS  (SI)(AX*1), X15, X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y2, Y2
 	VFMADD231PD Y8, Y9, Y6
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMASKMOVPS  (BX)(AX*1), X15, X8
 	VMASKMOVPS  (SI)(AX*1), X15, X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y3, Y3
 	VFMADD231PD Y8, Y9, Y7
-	ADDQ        R11, AX
-	SUBQ        $0x00000004, R10
-	CMPQ        R10, $0x00000004
+	ADDQ        R12, AX
+	SUBQ        $0x00000004, R11
+	CMPQ        R11, $0x00000004
 	JGE         tailFour
 
 tailSingle:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          tailSummed
 	VMASKMOVPS  (BX)(AX*1), X15, X8
 	VMASKMOVPS  (SI)(AX*1), X15, X9
-	VMOVAPS     X12, X10
-	VFMADD231PS X9, X11, X10
+	VSUBPS      X13, X9, X10
+	VFMADD213PS X12, X11, X10
 	VCMPPS      $0x06, X14, X10, X10
 	VANDPS      X8, X10, X8
 	VCVTPS2PD   X8, Y8
 	VCVTPS2PD   X9, Y9
 	VADDPD      Y8, Y0, Y0
 	VFMADD231PD Y8, Y9, Y4
-	ADDQ        R11, AX
-	DECQ        R10
+	ADDQ        R12, AX
+	DECQ        R11
 	JMP         tailSingle
 
 tailSummed:
@@ -1696,78 +1710,83 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32)
+// func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, q *float32, r *float32)
 // Requires: AVX, FMA3
-TEXT ·scaleAddShiftAVX2(SB), NOSPLIT, $0-64
+TEXT ·scaleAddShiftAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst+16(FP), CX
 	MOVQ    d+24(FP), DX
 	MOVQ    x+32(FP), BX
-	MOVQ    p+40(FP), SI
-	MOVQ    q+48(FP), DI
-	MOVQ    r+56(FP), R8
+	MOVQ    centre+40(FP), SI
+	MOVQ    scale+48(FP), DI
+	MOVQ    q+56(FP), R8
+	MOVQ    r+64(FP), R9
 	VXORPS  X14, X14, X14
-	MOVQ    channels+8(FP), R11
-	MOVQ    R11, R10
-	ANDQ    $0x00000007, R10
-	MOVQ    R11, R9
-	SUBQ    R10, R9
-	SHLQ    $0x02, R9
-	SHLQ    $0x02, R11
+	MOVQ    channels+8(FP), R12
+	MOVQ    R12, R11
+	ANDQ    $0x00000007, R11
+	MOVQ    R12, R10
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	SHLQ    $0x02, R12
 	LEAQ    mask<>+0(SB), AX
-	MOVQ    $0x00000010, R12
-	SUBQ    R10, R12
-	VMOVUPS (AX)(R12*4), Y15
+	MOVQ    $0x00000010, R13
+	SUBQ    R11, R13
+	VMOVUPS (AX)(R13*4), Y15
 
 row:
 	XORQ  AX, AX
-	TESTQ R9, R9
+	TESTQ R10, R10
 	JZ    tail
 
 whole:
 	VMOVUPS     (DX)(AX*1), Y1
-	VMOVUPS     (BX)(AX*1), Y2
-	VMOVUPS     (R8)(AX*1), Y0
-	VMOVUPS     (DI)(AX*1), Y3
-	VFMADD231PS Y2, Y3, Y0
 	VMOVUPS     (SI)(AX*1), Y3
+	VMOVUPS     (BX)(AX*1), Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     (DI)(AX*1), Y3
+	VMOVUPS     (R9)(AX*1), Y0
 	VFMADD231PS Y1, Y3, Y0
+	VMOVUPS     (R8)(AX*1), Y3
+	VFMADD231PS Y2, Y3, Y0
 	VMOVUPS     Y0, (CX)(AX*1)
 	ADDQ        $0x00000020, AX
-	CMPQ        AX, R9
+	CMPQ        AX, R10
 	JL          whole
 
 tail:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          next
 	VMASKMOVPS  (DX)(AX*1), Y15, Y1
-	VMASKMOVPS  (BX)(AX*1), Y15, Y2
-	VMASKMOVPS  (R8)(AX*1), Y15, Y0
-	VMASKMOVPS  (DI)(AX*1), Y15, Y3
-	VFMADD231PS Y2, Y3, Y0
 	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VMASKMOVPS  (BX)(AX*1), Y15, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMASKMOVPS  (DI)(AX*1), Y15, Y3
+	VMASKMOVPS  (R9)(AX*1), Y15, Y0
 	VFMADD231PS Y1, Y3, Y0
+	VMASKMOVPS  (R8)(AX*1), Y15, Y3
+	VFMADD231PS Y2, Y3, Y0
 	VMASKMOVPS  Y0, Y15, (CX)(AX*1)
 
 next:
-	ADDQ R11, CX
-	ADDQ R11, DX
-	ADDQ R11, BX
+	ADDQ R12, CX
+	ADDQ R12, DX
+	ADDQ R12, BX
 	DECQ rows+0(FP)
 	JNZ  row
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32, scale *float32, shift *float32)
+// func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
 // Requires: AVX, FMA3
 TEXT ·scaleAddShiftAffineAVX2(SB), NOSPLIT, $0-80
 	MOVQ    dst+16(FP), CX
 	MOVQ    d+24(FP), DX
 	MOVQ    x+32(FP), BX
-	MOVQ    p+40(FP), SI
-	MOVQ    q+48(FP), DI
-	MOVQ    r+56(FP), R8
-	MOVQ    scale+64(FP), R9
-	MOVQ    shift+72(FP), R10
+	MOVQ    centre+40(FP), SI
+	MOVQ    scale+48(FP), DI
+	MOVQ    q+64(FP), R8
+	MOVQ    r+72(FP), R9
+	MOVQ    shift+56(FP), R10
 	VXORPS  X14, X14, X14
 	MOVQ    channels+8(FP), R13
 	MOVQ    R13, R12
@@ -1788,17 +1807,18 @@ row:
 
 whole:
 	VMOVUPS     (DX)(AX*1), Y1
-	VMOVUPS     (BX)(AX*1), Y2
 	VMOVUPS     (R10)(AX*1), Y4
-	VMOVUPS     (R9)(AX*1), Y3
+	VMOVUPS     (SI)(AX*1), Y3
+	VMOVUPS     (BX)(AX*1), Y2
+	VSUBPS      Y3, Y2, Y2
+	VMOVUPS     (DI)(AX*1), Y3
 	VFMADD231PS Y2, Y3, Y4
 	VCMPPS      $0x06, Y14, Y4, Y4
 	VANDPS      Y1, Y4, Y1
-	VMOVUPS     (R8)(AX*1), Y0
-	VMOVUPS     (DI)(AX*1), Y3
-	VFMADD231PS Y2, Y3, Y0
-	VMOVUPS     (SI)(AX*1), Y3
+	VMOVUPS     (R9)(AX*1), Y0
 	VFMADD231PS Y1, Y3, Y0
+	VMOVUPS     (R8)(AX*1), Y3
+	VFMADD231PS Y2, Y3, Y0
 	VMOVUPS     Y0, (CX)(AX*1)
 	ADDQ        $0x00000020, AX
 	CMPQ        AX, R11
@@ -1808,17 +1828,18 @@ tail:
 	TESTQ       R12, R12
 	JZ          next
 	VMASKMOVPS  (DX)(AX*1), Y15, Y1
-	VMASKMOVPS  (BX)(AX*1), Y15, Y2
 	VMASKMOVPS  (R10)(AX*1), Y15, Y4
-	VMASKMOVPS  (R9)(AX*1), Y15, Y3
+	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VMASKMOVPS  (BX)(AX*1), Y15, Y2
+	VSUBPS      Y3, Y2, Y2
+	VMASKMOVPS  (DI)(AX*1), Y15, Y3
 	VFMADD231PS Y2, Y3, Y4
 	VCMPPS      $0x06, Y14, Y4, Y4
 	VANDPS      Y1, Y4, Y1
-	VMASKMOVPS  (R8)(AX*1), Y15, Y0
-	VMASKMOVPS  (DI)(AX*1), Y15, Y3
-	VFMADD231PS Y2, Y3, Y0
-	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VMASKMOVPS  (R9)(AX*1), Y15, Y0
 	VFMADD231PS Y1, Y3, Y0
+	VMASKMOVPS  (R8)(AX*1), Y15, Y3
+	VFMADD231PS Y2, Y3, Y0
 	VMASKMOVPS  Y0, Y15, (CX)(AX*1)
 
 next:

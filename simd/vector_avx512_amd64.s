@@ -908,67 +908,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX512(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, floor float32)
+// func scaleShiftAVX512(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, floor float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-52
-	MOVQ         scale+32(FP), CX
-	MOVQ         shift+40(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         x+24(FP), SI
-	VBROADCASTSS floor+48(FP), Z14
-	MOVQ         channels+8(FP), R9
-	MOVQ         R9, R8
-	ANDQ         $0x0000000f, R8
-	MOVQ         R9, DI
-	SUBQ         R8, DI
-	SHLQ         $0x02, DI
-	SHLQ         $0x02, R9
-	MOVQ         $-1, AX
-	BZHIQ        R8, AX, AX
-	KMOVW        AX, K1
-
-row:
-	XORQ  AX, AX
-	TESTQ DI, DI
-	JZ    tail
-
-whole:
-	VMOVUPS     (DX)(AX*1), Z0
-	VMOVUPS     (CX)(AX*1), Z1
-	VMOVUPS     (SI)(AX*1), Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMAXPS      Z0, Z14, Z0
-	VMOVUPS     Z0, (BX)(AX*1)
-	ADDQ        $0x00000040, AX
-	CMPQ        AX, DI
-	JL          whole
-
-tail:
-	TESTQ       R8, R8
-	JZ          next
-	VMOVUPS.Z   (DX)(AX*1), K1, Z0
-	VMOVUPS.Z   (CX)(AX*1), K1, Z1
-	VMOVUPS.Z   (SI)(AX*1), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
-	VMAXPS      Z0, Z14, Z0
-	VMOVUPS     Z0, K1, (BX)(AX*1)
-
-next:
-	ADDQ R9, BX
-	ADDQ R9, SI
-	DECQ rows+0(FP)
-	JNZ  row
-	VZEROUPPER
-	RET
-
-// func scaleShiftAddAVX512(rows int, channels int, dst *float32, x *float32, scale *float32, shift *float32, z *float32, floor float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·scaleShiftAddAVX512(SB), NOSPLIT, $0-60
-	MOVQ         scale+32(FP), CX
-	MOVQ         shift+40(FP), DX
-	MOVQ         dst+16(FP), BX
-	MOVQ         x+24(FP), SI
-	MOVQ         z+48(FP), DI
+TEXT ·scaleShiftAVX512(SB), NOSPLIT, $0-60
+	MOVQ         centre+32(FP), CX
+	MOVQ         scale+40(FP), DX
+	MOVQ         shift+48(FP), BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         x+24(FP), DI
 	VBROADCASTSS floor+56(FP), Z14
 	MOVQ         channels+8(FP), R10
 	MOVQ         R10, R9
@@ -987,14 +934,14 @@ row:
 	JZ    tail
 
 whole:
-	VMOVUPS     (DX)(AX*1), Z0
+	VMOVUPS     (BX)(AX*1), Z0
 	VMOVUPS     (CX)(AX*1), Z1
-	VMOVUPS     (SI)(AX*1), Z2
-	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     (DI)(AX*1), Z2
-	VADDPS      Z2, Z0, Z0
+	VSUBPS      Z1, Z2, Z2
+	VMOVUPS     (DX)(AX*1), Z1
+	VFMADD231PS Z2, Z1, Z0
 	VMAXPS      Z0, Z14, Z0
-	VMOVUPS     Z0, (BX)(AX*1)
+	VMOVUPS     Z0, (SI)(AX*1)
 	ADDQ        $0x00000040, AX
 	CMPQ        AX, R8
 	JL          whole
@@ -1002,19 +949,82 @@ whole:
 tail:
 	TESTQ       R9, R9
 	JZ          next
-	VMOVUPS.Z   (DX)(AX*1), K1, Z0
+	VMOVUPS.Z   (BX)(AX*1), K1, Z0
 	VMOVUPS.Z   (CX)(AX*1), K1, Z1
-	VMOVUPS.Z   (SI)(AX*1), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS.Z   (DI)(AX*1), K1, Z2
-	VADDPS      Z2, Z0, Z0
+	VSUBPS      Z1, Z2, Z2
+	VMOVUPS.Z   (DX)(AX*1), K1, Z1
+	VFMADD231PS Z2, Z1, Z0
 	VMAXPS      Z0, Z14, Z0
-	VMOVUPS     Z0, K1, (BX)(AX*1)
+	VMOVUPS     Z0, K1, (SI)(AX*1)
 
 next:
-	ADDQ R10, BX
 	ADDQ R10, SI
 	ADDQ R10, DI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func scaleShiftAddAVX512(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, z *float32, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·scaleShiftAddAVX512(SB), NOSPLIT, $0-68
+	MOVQ         centre+32(FP), CX
+	MOVQ         scale+40(FP), DX
+	MOVQ         shift+48(FP), BX
+	MOVQ         dst+16(FP), SI
+	MOVQ         x+24(FP), DI
+	MOVQ         z+56(FP), R8
+	VBROADCASTSS floor+64(FP), Z14
+	MOVQ         channels+8(FP), R11
+	MOVQ         R11, R10
+	ANDQ         $0x0000000f, R10
+	MOVQ         R11, R9
+	SUBQ         R10, R9
+	SHLQ         $0x02, R9
+	SHLQ         $0x02, R11
+	MOVQ         $-1, AX
+	BZHIQ        R10, AX, AX
+	KMOVW        AX, K1
+
+row:
+	XORQ  AX, AX
+	TESTQ R9, R9
+	JZ    tail
+
+whole:
+	VMOVUPS     (BX)(AX*1), Z0
+	VMOVUPS     (CX)(AX*1), Z1
+	VMOVUPS     (DI)(AX*1), Z2
+	VSUBPS      Z1, Z2, Z2
+	VMOVUPS     (DX)(AX*1), Z1
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     (R8)(AX*1), Z2
+	VADDPS      Z2, Z0, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, (SI)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, R9
+	JL          whole
+
+tail:
+	TESTQ       R10, R10
+	JZ          next
+	VMOVUPS.Z   (BX)(AX*1), K1, Z0
+	VMOVUPS.Z   (CX)(AX*1), K1, Z1
+	VMOVUPS.Z   (DI)(AX*1), K1, Z2
+	VSUBPS      Z1, Z2, Z2
+	VMOVUPS.Z   (DX)(AX*1), K1, Z1
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS.Z   (R8)(AX*1), K1, Z2
+	VADDPS      Z2, Z0, Z0
+	VMAXPS      Z0, Z14, Z0
+	VMOVUPS     Z0, K1, (SI)(AX*1)
+
+next:
+	ADDQ R11, SI
+	ADDQ R11, DI
+	ADDQ R11, R8
 	DECQ rows+0(FP)
 	JNZ  row
 	VZEROUPPER
@@ -1418,22 +1428,23 @@ done:
 	VZEROUPPER
 	RET
 
-// func channelGradSumsAffineAVX512(rows int, channels int, d *float32, x *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// func channelGradSumsAffineAVX512(rows int, channels int, d *float32, x *float32, centre *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3
-TEXT ·channelGradSumsAffineAVX512(SB), NOSPLIT, $0-64
-	MOVQ   sumD+48(FP), CX
-	MOVQ   sumDX+56(FP), DX
+TEXT ·channelGradSumsAffineAVX512(SB), NOSPLIT, $0-72
+	MOVQ   sumD+56(FP), CX
+	MOVQ   sumDX+64(FP), DX
 	MOVQ   d+16(FP), BX
 	MOVQ   x+24(FP), SI
-	MOVQ   scale+32(FP), DI
-	MOVQ   shift+40(FP), R8
+	MOVQ   centre+32(FP), DI
+	MOVQ   scale+40(FP), R8
+	MOVQ   shift+48(FP), R9
 	VXORPS X14, X14, X14
-	MOVQ   channels+8(FP), R9
-	MOVQ   R9, R11
-	SHLQ   $0x02, R11
+	MOVQ   channels+8(FP), R10
+	MOVQ   R10, R12
+	SHLQ   $0x02, R12
 
 columns:
-	CMPQ    R9, $0x00000008
+	CMPQ    R10, $0x00000008
 	JL      tail
 	VXORPS  X0, X0, X0
 	VXORPS  X1, X1, X1
@@ -1444,77 +1455,78 @@ columns:
 	VXORPS  X6, X6, X6
 	VXORPS  X7, X7, X7
 	XORQ    AX, AX
-	VMOVUPS (DI)(AX*1), Y11
-	VMOVUPS (R8)(AX*1), Y12
+	VMOVUPS (DI)(AX*1), Y13
+	VMOVUPS (R8)(AX*1), Y11
+	VMOVUPS (R9)(AX*1), Y12
 	XORQ    AX, AX
-	MOVQ    rows+0(FP), R10
-	CMPQ    R10, $0x00000004
+	MOVQ    rows+0(FP), R11
+	CMPQ    R11, $0x00000004
 	JL      wholeSingle
 
 wholeFour:
 	VMOVUPS     (BX)(AX*1), Y8
 	VMOVUPS     (SI)(AX*1), Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z0, Z0
 	VFMADD231PD Z8, Z9, Z4
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), Y8
 	VMOVUPS     (SI)(AX*1), Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z1, Z1
 	VFMADD231PD Z8, Z9, Z5
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), Y8
 	VMOVUPS     (SI)(AX*1), Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z2, Z2
 	VFMADD231PD Z8, Z9, Z6
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS     (BX)(AX*1), Y8
 	VMOVUPS     (SI)(AX*1), Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z3, Z3
 	VFMADD231PD Z8, Z9, Z7
-	ADDQ        R11, AX
-	SUBQ        $0x00000004, R10
-	CMPQ        R10, $0x00000004
+	ADDQ        R12, AX
+	SUBQ        $0x00000004, R11
+	CMPQ        R11, $0x00000004
 	JGE         wholeFour
 
 wholeSingle:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          wholeSummed
 	VMOVUPS     (BX)(AX*1), Y8
 	VMOVUPS     (SI)(AX*1), Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z0, Z0
 	VFMADD231PD Z8, Z9, Z4
-	ADDQ        R11, AX
-	DECQ        R10
+	ADDQ        R12, AX
+	DECQ        R11
 	JMP         wholeSingle
 
 wholeSummed:
@@ -1533,16 +1545,17 @@ wholeSummed:
 	ADDQ    $0x00000020, SI
 	ADDQ    $0x00000020, DI
 	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, R9
 	ADDQ    $0x00000040, CX
 	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000008, R9
+	SUBQ    $0x00000008, R10
 	JMP     columns
 
 tail:
-	TESTQ     R9, R9
+	TESTQ     R10, R10
 	JZ        done
 	MOVQ      $-1, AX
-	BZHIQ     R9, AX, AX
+	BZHIQ     R10, AX, AX
 	KMOVW     AX, K1
 	VXORPS    X0, X0, X0
 	VXORPS    X1, X1, X1
@@ -1553,77 +1566,78 @@ tail:
 	VXORPS    X6, X6, X6
 	VXORPS    X7, X7, X7
 	XORQ      AX, AX
-	VMOVUPS.Z (DI)(AX*1), K1, Y11
-	VMOVUPS.Z (R8)(AX*1), K1, Y12
+	VMOVUPS.Z (DI)(AX*1), K1, Y13
+	VMOVUPS.Z (R8)(AX*1), K1, Y11
+	VMOVUPS.Z (R9)(AX*1), K1, Y12
 	XORQ      AX, AX
-	MOVQ      rows+0(FP), R10
-	CMPQ      R10, $0x00000004
+	MOVQ      rows+0(FP), R11
+	CMPQ      R11, $0x00000004
 	JL        tailSingle
 
 tailFour:
 	VMOVUPS.Z   (BX)(AX*1), K1, Y8
 	VMOVUPS.Z   (SI)(AX*1), K1, Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z0, Z0
 	VFMADD231PD Z8, Z9, Z4
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS.Z   (BX)(AX*1), K1, Y8
 	VMOVUPS.Z   (SI)(AX*1), K1, Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z1, Z1
 	VFMADD231PD Z8, Z9, Z5
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS.Z   (BX)(AX*1), K1, Y8
 	VMOVUPS.Z   (SI)(AX*1), K1, Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z2, Z2
 	VFMADD231PD Z8, Z9, Z6
-	ADDQ        R11, AX
+	ADDQ        R12, AX
 	VMOVUPS.Z   (BX)(AX*1), K1, Y8
 	VMOVUPS.Z   (SI)(AX*1), K1, Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z3, Z3
 	VFMADD231PD Z8, Z9, Z7
-	ADDQ        R11, AX
-	SUBQ        $0x00000004, R10
-	CMPQ        R10, $0x00000004
+	ADDQ        R12, AX
+	SUBQ        $0x00000004, R11
+	CMPQ        R11, $0x00000004
 	JGE         tailFour
 
 tailSingle:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          tailSummed
 	VMOVUPS.Z   (BX)(AX*1), K1, Y8
 	VMOVUPS.Z   (SI)(AX*1), K1, Y9
-	VMOVAPS     Y12, Y10
-	VFMADD231PS Y9, Y11, Y10
+	VSUBPS      Y13, Y9, Y10
+	VFMADD213PS Y12, Y11, Y10
 	VCMPPS      $0x06, Y14, Y10, K2
 	VMOVAPS.Z   Y8, K2, Y8
 	VCVTPS2PD   Y8, Z8
 	VCVTPS2PD   Y9, Z9
 	VADDPD      Z8, Z0, Z0
 	VFMADD231PD Z8, Z9, Z4
-	ADDQ        R11, AX
-	DECQ        R10
+	ADDQ        R12, AX
+	DECQ        R11
 	JMP         tailSingle
 
 tailSummed:
@@ -1645,77 +1659,82 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32)
+// func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, q *float32, r *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·scaleAddShiftAVX512(SB), NOSPLIT, $0-64
+TEXT ·scaleAddShiftAVX512(SB), NOSPLIT, $0-72
 	MOVQ   dst+16(FP), CX
 	MOVQ   d+24(FP), DX
 	MOVQ   x+32(FP), BX
-	MOVQ   p+40(FP), SI
-	MOVQ   q+48(FP), DI
-	MOVQ   r+56(FP), R8
+	MOVQ   centre+40(FP), SI
+	MOVQ   scale+48(FP), DI
+	MOVQ   q+56(FP), R8
+	MOVQ   r+64(FP), R9
 	VXORPS X14, X14, X14
-	MOVQ   channels+8(FP), R11
-	MOVQ   R11, R10
-	ANDQ   $0x0000000f, R10
-	MOVQ   R11, R9
-	SUBQ   R10, R9
-	SHLQ   $0x02, R9
-	SHLQ   $0x02, R11
+	MOVQ   channels+8(FP), R12
+	MOVQ   R12, R11
+	ANDQ   $0x0000000f, R11
+	MOVQ   R12, R10
+	SUBQ   R11, R10
+	SHLQ   $0x02, R10
+	SHLQ   $0x02, R12
 	MOVQ   $-1, AX
-	BZHIQ  R10, AX, AX
+	BZHIQ  R11, AX, AX
 	KMOVW  AX, K1
 
 row:
 	XORQ  AX, AX
-	TESTQ R9, R9
+	TESTQ R10, R10
 	JZ    tail
 
 whole:
 	VMOVUPS     (DX)(AX*1), Z1
-	VMOVUPS     (BX)(AX*1), Z2
-	VMOVUPS     (R8)(AX*1), Z0
-	VMOVUPS     (DI)(AX*1), Z3
-	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     (SI)(AX*1), Z3
+	VMOVUPS     (BX)(AX*1), Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (DI)(AX*1), Z3
+	VMOVUPS     (R9)(AX*1), Z0
 	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     (R8)(AX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     Z0, (CX)(AX*1)
 	ADDQ        $0x00000040, AX
-	CMPQ        AX, R9
+	CMPQ        AX, R10
 	JL          whole
 
 tail:
-	TESTQ       R10, R10
+	TESTQ       R11, R11
 	JZ          next
 	VMOVUPS.Z   (DX)(AX*1), K1, Z1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z2
-	VMOVUPS.Z   (R8)(AX*1), K1, Z0
-	VMOVUPS.Z   (DI)(AX*1), K1, Z3
-	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VMOVUPS.Z   (BX)(AX*1), K1, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS.Z   (DI)(AX*1), K1, Z3
+	VMOVUPS.Z   (R9)(AX*1), K1, Z0
 	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS.Z   (R8)(AX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     Z0, K1, (CX)(AX*1)
 
 next:
-	ADDQ R11, CX
-	ADDQ R11, DX
-	ADDQ R11, BX
+	ADDQ R12, CX
+	ADDQ R12, DX
+	ADDQ R12, BX
 	DECQ rows+0(FP)
 	JNZ  row
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, p *float32, q *float32, r *float32, scale *float32, shift *float32)
+// func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·scaleAddShiftAffineAVX512(SB), NOSPLIT, $0-80
 	MOVQ   dst+16(FP), CX
 	MOVQ   d+24(FP), DX
 	MOVQ   x+32(FP), BX
-	MOVQ   p+40(FP), SI
-	MOVQ   q+48(FP), DI
-	MOVQ   r+56(FP), R8
-	MOVQ   scale+64(FP), R9
-	MOVQ   shift+72(FP), R10
+	MOVQ   centre+40(FP), SI
+	MOVQ   scale+48(FP), DI
+	MOVQ   q+64(FP), R8
+	MOVQ   r+72(FP), R9
+	MOVQ   shift+56(FP), R10
 	VXORPS X14, X14, X14
 	MOVQ   channels+8(FP), R13
 	MOVQ   R13, R12
@@ -1735,17 +1754,18 @@ row:
 
 whole:
 	VMOVUPS     (DX)(AX*1), Z1
-	VMOVUPS     (BX)(AX*1), Z2
 	VMOVUPS     (R10)(AX*1), Z4
-	VMOVUPS     (R9)(AX*1), Z3
+	VMOVUPS     (SI)(AX*1), Z3
+	VMOVUPS     (BX)(AX*1), Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS     (DI)(AX*1), Z3
 	VFMADD231PS Z2, Z3, Z4
 	VCMPPS      $0x06, Z14, Z4, K2
 	VMOVAPS.Z   Z1, K2, Z1
-	VMOVUPS     (R8)(AX*1), Z0
-	VMOVUPS     (DI)(AX*1), Z3
-	VFMADD231PS Z2, Z3, Z0
-	VMOVUPS     (SI)(AX*1), Z3
+	VMOVUPS     (R9)(AX*1), Z0
 	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS     (R8)(AX*1), Z3
+	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     Z0, (CX)(AX*1)
 	ADDQ        $0x00000040, AX
 	CMPQ        AX, R11
@@ -1755,17 +1775,18 @@ tail:
 	TESTQ       R12, R12
 	JZ          next
 	VMOVUPS.Z   (DX)(AX*1), K1, Z1
-	VMOVUPS.Z   (BX)(AX*1), K1, Z2
 	VMOVUPS.Z   (R10)(AX*1), K1, Z4
-	VMOVUPS.Z   (R9)(AX*1), K1, Z3
+	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VMOVUPS.Z   (BX)(AX*1), K1, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMOVUPS.Z   (DI)(AX*1), K1, Z3
 	VFMADD231PS Z2, Z3, Z4
 	VCMPPS      $0x06, Z14, Z4, K2
 	VMOVAPS.Z   Z1, K2, Z1
-	VMOVUPS.Z   (R8)(AX*1), K1, Z0
-	VMOVUPS.Z   (DI)(AX*1), K1, Z3
-	VFMADD231PS Z2, Z3, Z0
-	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VMOVUPS.Z   (R9)(AX*1), K1, Z0
 	VFMADD231PS Z1, Z3, Z0
+	VMOVUPS.Z   (R8)(AX*1), K1, Z3
+	VFMADD231PS Z2, Z3, Z0
 	VMOVUPS     Z0, K1, (CX)(AX*1)
 
 next:

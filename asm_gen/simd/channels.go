@@ -231,21 +231,18 @@ func channelSums(s avx.Set) {
 
 // scaleShift's registers: 0 the result, 1 scale, 14 the least result.
 func scaleShift(s avx.Set, add bool) {
-	name, doc, operands := "scaleShift", "sets dst to x*scale + shift, and to no less than floor.", "dst, x, scale, shift *float32, floor float32"
+	name, doc, operands := "scaleShift", "sets dst to (x-centre)*scale + shift, and to no less than floor.", "dst, x, centre, scale, shift *float32, floor float32"
 	matrices := []string{"dst", "x"}
 	if add {
-		name, doc, operands = "scaleShiftAdd", "sets dst to x*scale + shift + z, and to no less than floor.", "dst, x, scale, shift, z *float32, floor float32"
+		name, doc, operands = "scaleShiftAdd", "sets dst to (x-centre)*scale + shift + z, and to no less than floor.", "dst, x, centre, scale, shift, z *float32, floor float32"
 		matrices = append(matrices, "z")
 	}
-	c := beginChannels(s, name, doc, operands, append([]string{"scale", "shift"}, matrices...)...)
+	c := beginChannels(s, name, doc, operands, append([]string{"centre", "scale", "shift"}, matrices...)...)
 	floor := s.V(14)
 	s.Broadcast("floor", floor)
 	c.eachRow(matrices, func() {
-		y, scale, x := s.V(0), s.V(1), s.V(2)
-		c.load("shift", y)
-		c.load("scale", scale)
-		c.load("x", x)
-		VFMADD231PS(x, scale, y)
+		y, factor, x := s.V(0), s.V(1), s.V(2)
+		c.affine(x, factor, y)
 		if add {
 			c.load("z", x)
 			VADDPS(x, y, y)
@@ -255,13 +252,23 @@ func scaleShift(s avx.Set, add bool) {
 	})
 }
 
+// affine sets y to (x-centre)*scale + shift.
+func (c *channels) affine(x, factor, y reg.Register) {
+	c.load("shift", y)
+	c.load("centre", factor)
+	c.load("x", x)
+	VSUBPS(factor, x, x)
+	c.load("scale", factor)
+	VFMADD231PS(x, factor, y)
+}
+
 // maskKind is how a gradient is cut off where a ReLU cut off its output.
 type maskKind int
 
 const (
 	noMask     maskKind = iota
 	outputMask          // where y <= 0, y being the output
-	affineMask          // where x*scale + shift <= 0
+	affineMask          // where (x-centre)*scale + shift <= 0
 )
 
 const notLessEqual = operand.U8(6) // true of NaN
@@ -277,8 +284,8 @@ func (c *channels) cut(d, y, zero reg.Register) {
 	}
 }
 
-// channelGradSums' registers: 0 to 7 are sums, 8 d, 9 x, 10 y, 11 and 12 scale and
-// shift, 14 zero.
+// channelGradSums' registers: 0 to 7 are sums, 8 d, 9 x, 10 y, 11 to 13 scale, shift
+// and centre, 14 zero.
 func channelGradSums(s avx.Set, kind maskKind) {
 	name, doc, operands := "channelGradSums", "adds the sums of d, and of d*x, to those of each channel.", "d, x *float32, sumD, sumDX *float64"
 	pointers := []string{"d", "x"}
@@ -290,24 +297,25 @@ func channelGradSums(s avx.Set, kind maskKind) {
 		pointers = append(pointers, "dst", "y")
 	case affineMask:
 		name += "Affine"
-		doc = "adds the sums of d, and of d*x, to those of each channel, leaving out where x*scale + shift <= 0."
-		operands = "d, x, scale, shift *float32, sumD, sumDX *float64"
+		doc = "adds the sums of d, and of d*x, to those of each channel, leaving out where (x-centre)*scale + shift <= 0."
+		operands = "d, x, centre, scale, shift *float32, sumD, sumDX *float64"
 	}
 	loaded := append([]string{"sumD", "sumDX"}, pointers...)
 	if kind == affineMask {
-		loaded = append(loaded, "scale", "shift")
+		loaded = append(loaded, "centre", "scale", "shift")
 	}
 	c := beginChannels(s, name, doc, operands, loaded...)
-	const d, x, y, scale, shift = 8, 9, 10, 11, 12
+	const d, x, y, scale, shift, centre = 8, 9, 10, 11, 12, 13
 	s.Zero(14)
 	moved := pointers
 	if kind == affineMask {
-		moved = append(moved, "scale", "shift")
+		moved = append(moved, "centre", "scale", "shift")
 	}
 	c.eachColumn(moved, []string{"sumD", "sumDX"}, func() {
 		c.clearSums(2)
 		if kind == affineMask {
 			XORQ(c.at, c.at)
+			c.load("centre", s.Half(centre))
 			c.load("scale", s.Half(scale))
 			c.load("shift", s.Half(shift))
 		}
@@ -320,8 +328,8 @@ func channelGradSums(s avx.Set, kind maskKind) {
 			c.cut(s.Half(d), s.Half(y), s.Half(14))
 			c.store(s.Half(d), "dst")
 		case affineMask:
-			VMOVAPS(s.Half(shift), s.Half(y))
-			VFMADD231PS(s.Half(x), s.Half(scale), s.Half(y))
+			VSUBPS(s.Half(centre), s.Half(x), s.Half(y))
+			VFMADD213PS(s.Half(shift), s.Half(scale), s.Half(y))
 			c.cut(s.Half(d), s.Half(y), s.Half(14))
 		}
 		VCVTPS2PD(s.Half(d), s.V(d))
@@ -334,31 +342,32 @@ func channelGradSums(s avx.Set, kind maskKind) {
 // scaleAddShift's registers: 0 the result, 1 d, 2 x, 3 what multiplies, 4 y, 14
 // zero.
 func scaleAddShift(s avx.Set, kind maskKind) {
-	name, doc, operands := "scaleAddShift", "sets dst to p*d + q*x + r.", "dst, d, x, p, q, r *float32"
-	pointers := []string{"dst", "d", "x", "p", "q", "r"}
+	name, doc, operands := "scaleAddShift", "sets dst to scale*d + q*(x-centre) + r.", "dst, d, x, centre, scale, q, r *float32"
+	pointers := []string{"dst", "d", "x", "centre", "scale", "q", "r"}
 	if kind == affineMask {
 		name += "Affine"
-		doc = "sets dst to p*d + q*x + r, with 0 for d where x*scale + shift <= 0."
-		operands += ", scale, shift *float32"
-		pointers = append(pointers, "scale", "shift")
+		doc = "sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0."
+		operands = "dst, d, x, centre, scale, shift, q, r *float32"
+		pointers = append(pointers, "shift")
 	}
 	c := beginChannels(s, name, doc, operands, pointers...)
 	s.Zero(14)
 	c.eachRow([]string{"dst", "d", "x"}, func() {
 		sum, d, x, factor, y := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4)
 		c.load("d", d)
-		c.load("x", x)
 		if kind == affineMask {
-			c.load("shift", y)
-			c.load("scale", factor)
-			VFMADD231PS(x, factor, y)
+			c.affine(x, factor, y)
 			c.cut(d, y, s.V(14))
+		} else {
+			c.load("centre", factor)
+			c.load("x", x)
+			VSUBPS(factor, x, x)
+			c.load("scale", factor)
 		}
 		c.load("r", sum)
+		VFMADD231PS(d, factor, sum)
 		c.load("q", factor)
 		VFMADD231PS(x, factor, sum)
-		c.load("p", factor)
-		VFMADD231PS(d, factor, sum)
 		c.store(sum, "dst")
 	})
 }
