@@ -22,7 +22,7 @@ func TestMLP(t *testing.T) {
 
 func TestMLPErrors(t *testing.T) {
 	_, err := MLP(net.Shape{784}, 10, 512, 0)
-	assert.EqualError(t, err, "net: layer 3, Dense{Out:0}: input 512: Out is 0, want at least 1")
+	assert.EqualError(t, err, "net: layer 3, Dense{}: input 512: Out is 0, want at least 1")
 }
 
 // Every row of the table compiles, and predicts.
