@@ -47,6 +47,13 @@ func (r channelRows) of(x []float32, u int) []float32 {
 	return x[(first+from)*r.channels : (first+to)*r.channels]
 }
 
+// row returns the first row of unit u.
+func (r channelRows) row(u int) int {
+	first := u / r.parts * r.group
+	from, _ := parallel.Cut(min(r.group, r.rows-first), 1, r.parts, u%r.parts)
+	return first + from
+}
+
 // channelJob is work on rows of channels, unit by unit.
 type channelJob struct {
 	channelRows
@@ -55,6 +62,7 @@ type channelJob struct {
 	dst, x, z, d         []float32
 	centre, scale, shift []float32
 	q, r                 []float32
+	eps                  float64
 	relu                 bool
 
 	sums []float64 // by unit: two by channel; kept for the next job

@@ -31,8 +31,8 @@ func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
 	if err := wantImages(s); err != nil {
 		return 0, err
 	}
-	if l.Padding < SamePadding {
-		return 0, fmt.Errorf("Padding is %d, want pixels or SamePadding", l.Padding)
+	if err := checkPadding(l.Padding); err != nil {
+		return 0, err
 	}
 	g := conv.Geometry{
 		Batch: 1, InH: s[0], InW: s[1], InC: s[2], OutC: l.Out, KernelH: l.Kernel, KernelW: l.Kernel,
@@ -51,6 +51,13 @@ func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
 func wantImages(s Shape) error {
 	if len(s) != 3 {
 		return errors.New("samples must be images, height x width x channels")
+	}
+	return nil
+}
+
+func checkPadding(pixels int) error {
+	if pixels < SamePadding {
+		return fmt.Errorf("Padding is %d, want pixels or SamePadding", pixels)
 	}
 	return nil
 }

@@ -1,0 +1,85 @@
+package net
+
+import "fmt"
+
+// Dropout sets a Rate of the elements to 0 in training, each with that probability,
+// and divides the others by 1-Rate, so that the mean stays (Srivastava et al., JMLR 15,
+// 2014). In prediction it does nothing.
+//
+// Which elements is a function of the seed, the step, the layer, the sample's place in
+// the batch and the element's in the sample: it is the same on any number of workers,
+// in shards of any size, and in both passes of a step that perturbs.
+type Dropout struct {
+	Rate float64 // from 0 to less than 1
+}
+
+// Build implements Layer.
+func (l Dropout) Build(b *Builder, in Value) (Value, error) {
+	if !(l.Rate >= 0 && l.Rate < 1) {
+		return 0, fmt.Errorf("Rate is %v, want 0 or more and less than 1", l.Rate)
+	}
+	return b.Add(dropout{threshold: uint64(l.Rate * (1 << 32)), scale: float32(1 / (1 - l.Rate))}, b.Shape(in), in)
+}
+
+// dropout is the op. It keeps no mask, but makes it up again.
+type dropout struct {
+	threshold uint64 // of 32 random bits: what is below is dropped
+	scale     float32
+}
+
+func (dropout) Traits() Traits { return Traits{InPlace: true, FreesOut: true} }
+
+func (o dropout) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+	if c.Train {
+		o.apply(c, out, in[0])
+	} else if &out.Data[0] != &in[0].Data[0] {
+		share(c.Team, copyTo, out.Data, in[0].Data, nil)
+	}
+}
+
+func (o dropout) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	if din[0].Wanted() {
+		o.apply(c, din[0], dout)
+	}
+}
+
+func (dropout) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+
+// apply sets y to x where it is kept, scaled, and to 0 elsewhere.
+func (o dropout) apply(c *Call, y, x Tensor) {
+	size := x.Shape.Size()
+	for i := range x.N {
+		bits := newRandomBits(c, i)
+		from, to := x.Data[i*size:][:size], y.Data[i*size:][:size]
+		for j, v := range from {
+			if bits.at(j) < o.threshold {
+				to[j] = 0
+			} else {
+				to[j] = o.scale * v
+			}
+		}
+	}
+}
+
+// randomBits is a sample's stream of random numbers, any of which can be had at once:
+// the outputs of SplitMix64 (Steele et al., OOPSLA 2014).
+type randomBits uint64
+
+func newRandomBits(c *Call, sample int) randomBits {
+	state := c.Seed
+	for _, v := range []uint64{c.Step, uint64(c.Op), uint64(c.First + sample)} {
+		state = mix(state + golden*(v+1))
+	}
+	return randomBits(state)
+}
+
+// at returns 32 bits for element i.
+func (b randomBits) at(i int) uint64 { return mix(uint64(b)+golden*uint64(i+1)) >> 32 }
+
+const golden = 0x9e3779b97f4a7c15
+
+func mix(z uint64) uint64 {
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}

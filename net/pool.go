@@ -1,0 +1,105 @@
+package net
+
+import "github.com/steppe-ml/steppe/conv"
+
+// MaxPool makes the largest pixel of every Size x Size window of images [H, W, C],
+// channel by channel. See conv.MaxPool.
+type MaxPool struct {
+	Size    int // height and width of the window
+	Stride  int // 0 is Size
+	Padding int // pixels on each side, which are never the largest, or SamePadding
+}
+
+// Build implements Layer.
+func (l MaxPool) Build(b *Builder, in Value) (Value, error) {
+	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
+	if err != nil {
+		return 0, err
+	}
+	return b.Add(maxPool{w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+}
+
+// AvgPool makes the mean of every Size x Size window of images [H, W, C], channel by
+// channel.
+type AvgPool struct {
+	Size    int // height and width of the window
+	Stride  int // 0 is Size
+	Padding int // pixels on each side, which don't count, or SamePadding
+}
+
+// Build implements Layer.
+func (l AvgPool) Build(b *Builder, in Value) (Value, error) {
+	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
+	if err != nil {
+		return 0, err
+	}
+	return b.Add(avgPool{w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+}
+
+// GlobalAvgPool makes the mean of each channel of images [H, W, C]: flat samples [C].
+type GlobalAvgPool struct{}
+
+// Build implements Layer.
+func (GlobalAvgPool) Build(b *Builder, in Value) (Value, error) {
+	s := b.Shape(in)
+	if err := wantImages(s); err != nil {
+		return 0, err
+	}
+	return b.Add(avgPool{conv.Global(1, s[0], s[1], s[2])}, Shape{s[2]}, in)
+}
+
+// window returns the window of a pooling of one image.
+func window(s Shape, size, stride, pixels int) (conv.Window, error) {
+	if err := wantImages(s); err != nil {
+		return conv.Window{}, err
+	}
+	if err := checkPadding(pixels); err != nil {
+		return conv.Window{}, err
+	}
+	w := conv.Window{Batch: 1, InH: s[0], InW: s[1], C: s[2], SizeH: size, SizeW: size, StrideH: stride, StrideW: stride}
+	if stride == 0 {
+		stride = size
+	}
+	w.PadTop, w.PadBottom = padding(pixels, s[0], size, stride, 1)
+	w.PadLeft, w.PadRight = padding(pixels, s[1], size, stride, 1)
+	return w, w.Validate()
+}
+
+func windows(w conv.Window, n int) conv.Window {
+	w.Batch = n
+	return w
+}
+
+// maxPool is the op. Where the largest pixel was, it finds by comparing.
+type maxPool struct{ window conv.Window }
+
+func (maxPool) Traits() Traits { return Traits{} }
+
+func (o maxPool) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+	must(conv.MaxPool(c.Team, windows(o.window, out.N), out.Data, in[0].Data))
+}
+
+func (o maxPool) Backward(c *Call, _ []float32, in []Tensor, out, dout Tensor, din []Tensor) {
+	if din[0].Wanted() {
+		must(conv.MaxPoolBackward(c.Team, windows(o.window, out.N), din[0].Data, dout.Data, in[0].Data, out.Data))
+	}
+}
+
+func (maxPool) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+
+// avgPool is the op.
+type avgPool struct{ window conv.Window }
+
+func (avgPool) Traits() Traits { return Traits{FreesOut: true} }
+
+func (o avgPool) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+	must(conv.AveragePool(c.Team, windows(o.window, out.N), out.Data, in[0].Data))
+}
+
+func (o avgPool) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	if din[0].Wanted() {
+		must(conv.AveragePoolBackward(c.Team, windows(o.window, dout.N), din[0].Data, dout.Data))
+	}
+}
+
+func (avgPool) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

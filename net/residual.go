@@ -1,0 +1,61 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Sequential is layers one behind the other, as one.
+type Sequential []Layer
+
+// Build implements Layer.
+func (l Sequential) Build(b *Builder, in Value) (Value, error) { return b.Chain(in, l...) }
+
+// Residual adds what Body makes of its input to the input itself, or to what Shortcut
+// makes of it: a projection, where Body changes the shape (He et al., arXiv
+// 1512.03385).
+type Residual struct {
+	Body     []Layer
+	Shortcut []Layer // none is the identity
+}
+
+// Build implements Layer.
+func (l Residual) Build(b *Builder, in Value) (Value, error) {
+	if len(l.Body) == 0 {
+		return 0, errors.New("Body has no layers")
+	}
+	// The shortcut comes first, so that the sum follows the body's last op.
+	shortcut, err := b.Inner("shortcut", Sequential(l.Shortcut), in)
+	if err != nil {
+		return 0, fmt.Errorf("shortcut: %w", err)
+	}
+	body, err := b.Inner("body", Sequential(l.Body), in)
+	if err != nil {
+		return 0, fmt.Errorf("body: %w", err)
+	}
+	if x, y := b.Shape(body), b.Shape(shortcut); x.String() != y.String() {
+		return 0, fmt.Errorf("body makes %v, and the shortcut %v: want one shape", x, y)
+	}
+	return b.Add(addition{}, b.Shape(body), body, shortcut)
+}
+
+// addition is the op: the sum of its two inputs.
+type addition struct{}
+
+func (addition) Traits() Traits { return Traits{InPlace: true, FreesOut: true} }
+
+func (addition) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+	share(c.Team, simd.Add, out.Data, in[0].Data, in[1].Data)
+}
+
+func (addition) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	for _, d := range din {
+		if d.Wanted() && &d.Data[0] != &dout.Data[0] {
+			share(c.Team, copyTo, d.Data, dout.Data, nil)
+		}
+	}
+}
+
+func (addition) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
