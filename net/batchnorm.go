@@ -91,7 +91,10 @@ func (o batchNorm) Traits() Traits {
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		State:    2 * o.channels,
+		State: []Param{
+			{Name: "mean", Shape: shape},
+			{Name: "variance", Shape: shape, Init: ones},
+		},
 		Aux:      func(int) int { return auxPerChannel*o.channels + 1 },
 		Couples:  true,
 		FreesOut: true,
@@ -109,8 +112,6 @@ func fill(x []float32, v float32) {
 		x[i] = v
 	}
 }
-
-func (o batchNorm) InitState(state []float32) { fill(state[o.channels:], 1) }
 
 func (o batchNorm) Commit(state, stats []float32) {
 	for i := range state {

@@ -47,8 +47,8 @@ func (b *Builder) Add(op Op, out Shape, in ...Value) (Value, error) {
 		return 0, fmt.Errorf("op %T has output shape %v, want positive dimensions", op, []int(out))
 	case traits.InPlace && out.Size() != b.shapes[in[0]].Size():
 		return 0, fmt.Errorf("op %T works in place, but makes %v of %v", op, out, b.shapes[in[0]])
-	case stateful != (traits.State > 0):
-		return 0, fmt.Errorf("op %T has %d floats of state; Stateful is %v", op, traits.State, stateful)
+	case stateful != (len(traits.State) > 0):
+		return 0, fmt.Errorf("op %T has %d tensors of state; Stateful is %v", op, len(traits.State), stateful)
 	case stateful && !traits.Couples:
 		return 0, fmt.Errorf("op %T has state but doesn't couple: statistics are a shard's", op)
 	case traits.Late && (traits.Couples || traits.Aux != nil):

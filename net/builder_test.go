@@ -69,7 +69,6 @@ func (o strange) Traits() Traits { return o.traits }
 // stateful is strange with state.
 type stateful struct{ strange }
 
-func (stateful) InitState([]float32)         {}
 func (stateful) Commit([]float32, []float32) {}
 
 // Those who write layers of their own are told what they got wrong.
@@ -85,9 +84,9 @@ func TestBuilderErrors(t *testing.T) {
 		"op net.sumOp reads value 1 of 1":                                                                            add(sumOp{}, Shape{6}, 0, 1),
 		"op net.sumOp reads value -1 of 1":                                                                           add(sumOp{inPlace: true}, Shape{6}, -1),
 		"op net.biasOp works in place, but makes 3 of 6":                                                             add(biasOp{6, false}, Shape{3}, 0),
-		"op net.strange has 2 floats of state; Stateful is false":                                                    add(strange{traits: Traits{State: 2, Couples: true}}, Shape{6}, 0),
-		"op net.stateful has 0 floats of state; Stateful is true":                                                    add(stateful{}, Shape{6}, 0),
-		"op net.stateful has state but doesn't couple: statistics are a shard's":                                     add(stateful{strange{traits: Traits{State: 2}}}, Shape{6}, 0),
+		"op net.strange has 1 tensors of state; Stateful is false":                                                   add(strange{traits: Traits{State: []Param{{Name: "mean", Shape: Shape{2}}}, Couples: true}}, Shape{6}, 0),
+		"op net.stateful has 0 tensors of state; Stateful is true":                                                   add(stateful{}, Shape{6}, 0),
+		"op net.stateful has state but doesn't couple: statistics are a shard's":                                     add(stateful{strange{traits: Traits{State: []Param{{Name: "mean", Shape: Shape{2}}}}}}, Shape{6}, 0),
 		"op net.strange is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux": add(strange{traits: Traits{Late: true, Aux: perSample(2)}}, Shape{6}, 0),
 		"op net.strange keeps 5 floats of Aux for a sample and 25 for 6, want 6 times as many":                       add(strange{traits: Traits{Aux: func(n int) int { return 4*n + 1 }}}, Shape{6}, 0),
 		"op net.dense is Factored, and has 2 inputs, want 1":                                                         add(dense{in: 6, out: 3}, Shape{3}, 0, 0),

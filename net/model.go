@@ -18,9 +18,8 @@ type Model struct {
 	nodes  []node
 	loss   Loss
 
-	params    []View
-	numParams int
-	numState  int
+	params, state       []View
+	numParams, numState int
 
 	base    []Value // the value that a value is another shape of
 	storage []Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
@@ -44,13 +43,13 @@ type span struct{ from, to int }
 func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
 func (s span) len() int                 { return s.to - s.from }
 
-// View is the place of one parameter tensor in the flat parameters.
+// View is the place of one tensor in the flat parameters, or in the flat state.
 type View struct {
 	Param
 	Offset int
 }
 
-// Of returns v's part of flat parameters, or of a gradient.
+// Of returns v's part of flat parameters, of a gradient, or of flat state.
 func (v View) Of(flat []float32) []float32 { return flat[v.Offset:][:v.Shape.Size()] }
 
 // Compile checks that the layers fit together from samples of shape input on,
@@ -91,21 +90,30 @@ func (m *Model) layOut() error {
 	names := map[string]bool{}
 	for i := range m.nodes {
 		n := &m.nodes[i]
-		n.params.from, n.state.from = m.numParams, m.numState
-		for _, p := range n.traits.Params {
-			if !p.Shape.Valid() {
-				return fmt.Errorf("net: layer %s: parameter %q has shape %v, want positive dimensions", n.name, p.Name, []int(p.Shape))
+		for _, flat := range []struct {
+			of    []Param
+			views *[]View
+			size  *int
+			place *span
+		}{
+			{n.traits.Params, &m.params, &m.numParams, &n.params},
+			{n.traits.State, &m.state, &m.numState, &n.state},
+		} {
+			flat.place.from = *flat.size
+			for _, p := range flat.of {
+				if !p.Shape.Valid() {
+					return fmt.Errorf("net: layer %s: parameter %q has shape %v, want positive dimensions", n.name, p.Name, []int(p.Shape))
+				}
+				p.Name = n.name + "." + p.Name
+				if names[p.Name] {
+					return fmt.Errorf("net: two parameters are called %q: a layer made of layers builds them by Builder.Inner or Chain", p.Name)
+				}
+				names[p.Name] = true
+				*flat.views = append(*flat.views, View{p, *flat.size})
+				*flat.size += p.Shape.Size()
 			}
-			p.Name = n.name + "." + p.Name
-			if names[p.Name] {
-				return fmt.Errorf("net: two parameters are called %q: a layer made of layers builds them by Builder.Inner or Chain", p.Name)
-			}
-			names[p.Name] = true
-			m.params = append(m.params, View{p, m.numParams})
-			m.numParams += p.Shape.Size()
+			flat.place.to = *flat.size
 		}
-		m.numState += n.traits.State
-		n.params.to, n.state.to = m.numParams, m.numState
 	}
 	return nil
 }
@@ -161,6 +169,10 @@ func (m *Model) Loss() Loss { return m.loss }
 // the program's order.
 func (m *Model) Params() []View { return m.params }
 
+// State returns where each tensor of running state lies in the flat state, in the
+// program's order.
+func (m *Model) State() []View { return m.state }
+
 // NumParams returns the length of the flat parameters.
 func (m *Model) NumParams() int { return m.numParams }
 
@@ -190,14 +202,14 @@ type Params struct {
 // the seed alone.
 func (m *Model) Init(seed uint64) *Params {
 	p := &Params{Values: make([]float32, m.numParams), State: make([]float32, m.numState)}
-	for i, v := range m.params {
-		if v.Init != nil {
-			v.Init(rand.New(rand.NewPCG(seed, uint64(i))), v.Of(p.Values))
-		}
-	}
-	for _, n := range m.nodes {
-		if s, ok := n.op.(Stateful); ok {
-			s.InitState(n.state.of(p.State))
+	for _, flat := range []struct {
+		views []View
+		data  []float32
+	}{{m.params, p.Values}, {m.state, p.State}} {
+		for i, v := range flat.views {
+			if v.Init != nil {
+				v.Init(rand.New(rand.NewPCG(seed, uint64(i))), v.Of(flat.data))
+			}
 		}
 	}
 	return p

@@ -35,7 +35,7 @@ type Op interface {
 // Traits is what the executor and the planner know of an op.
 type Traits struct {
 	Params []Param         // none for most
-	State  int             // floats of running state; an op with some is Stateful
+	State  []Param         // running state; an op with some is Stateful
 	Aux    func(n int) int // floats kept from Forward to Backward and Gradient for n samples, n times those for one unless the op Couples; nil for none
 
 	// Couples: samples see each other in training, so a call is exactly one
@@ -73,7 +73,7 @@ const (
 	Norm   Role = "norm"   // scales or shifts what was normalised
 )
 
-// Param describes one parameter tensor.
+// Param describes one tensor of parameters, or of running state.
 type Param struct {
 	Name  string
 	Shape Shape
@@ -96,7 +96,7 @@ type Call struct {
 	Packs      []Packed  // of p, by a Packer; nil if p isn't shared
 	Aux        []float32 // Traits.Aux floats
 	State      []float32 // running state, read in prediction
-	Stats      []float32 // where Forward leaves a shard's statistics, Traits.State floats; nil if not wanted
+	Stats      []float32 // where Forward leaves a shard's statistics, laid out as Traits.State; nil if not wanted
 	Kept       []float32 // Factored.Kept floats, from GradNormSq to ForwardDelta
 	Scratch    []float32 // Factored.Scratch floats, for the call alone
 }
@@ -121,7 +121,6 @@ type Packed interface {
 // Stateful is an op with running state, such as batch normalisation.
 type Stateful interface {
 	Op
-	InitState(state []float32)
 	// Commit moves the running state on by a step, from the mean of the
 	// statistics that its shards left, weighted by their samples.
 	Commit(state, stats []float32)
