@@ -25,6 +25,12 @@ var Models = []Model{
 			return MLP(input, classes, 512, 512)
 		},
 	},
+	{Name: "lenet", About: "two convolutions with max pooling, and a hidden layer of 128 features", Compile: LeNet},
+	{Name: "resnet20", About: "ResNet-20 for small images", Compile: CIFARResNet(20)},
+	{Name: "resnet32", About: "ResNet-32 for small images", Compile: CIFARResNet(32)},
+	{Name: "resnet56", About: "ResNet-56 for small images", Compile: CIFARResNet(56)},
+	{Name: "resnet18", About: "ResNet-18, with a 3x3 stem for images below 64 pixels", Compile: ResNet18},
+	{Name: "wrn16-4", About: "Wide ResNet of 16 layers and four times the channels", Compile: WideResNet(16, 4)},
 }
 
 // Lookup returns the model of a name, or an error that lists those there are.
@@ -37,14 +43,4 @@ func Lookup(name string) (Model, error) {
 		known = append(known, m.Name)
 	}
 	return Model{}, fmt.Errorf("unknown model %q, want one of %s", name, strings.Join(known, ", "))
-}
-
-// MLP is a multi-layer perceptron: the samples flattened, hidden layers of the
-// given numbers of features with ReLU, and one output a class.
-func MLP(input net.Shape, classes int, hidden ...int) (*net.Model, error) {
-	layers := []net.Layer{net.Flatten{}}
-	for _, features := range hidden {
-		layers = append(layers, net.Dense{Out: features}, net.ReLU{})
-	}
-	return net.Compile(input, append(layers, net.Dense{Out: classes})...)
 }

@@ -25,6 +25,44 @@ func TestMLPErrors(t *testing.T) {
 	assert.EqualError(t, err, "net: layer 3, Dense{}: input 512: Out is 0, want at least 1")
 }
 
+// The numbers of parameters are those that are published: of the small ResNets in He et
+// al., table 6 (0.27M, 0.46M, 0.85M), and exactly in reimplementations with option A; of
+// ResNet-18 in torchvision and, for small images, in the usual PyTorch trainers; of
+// WRN-16-4 in Zagoruyko and Komodakis (2.7M).
+func TestParameters(t *testing.T) {
+	small := net.Shape{32, 32, 3}
+	for _, c := range []struct {
+		name    string
+		input   net.Shape
+		classes int
+		params  int
+	}{
+		{"resnet20", small, 10, 269_722},
+		{"resnet32", small, 10, 464_154},
+		{"resnet56", small, 10, 853_018},
+		{"resnet18", small, 10, 11_173_962},
+		{"resnet18", net.Shape{224, 224, 3}, 1000, 11_689_512},
+		{"wrn16-4", small, 10, 2_748_890},
+		{"lenet", net.Shape{28, 28, 1}, 10, 421_642},
+		{"mlp", net.Shape{28, 28, 1}, 10, 669_706},
+	} {
+		row, err := Lookup(c.name)
+		require.NoError(t, err)
+		m, err := row.Compile(c.input, c.classes)
+		require.NoError(t, err, c.name)
+		assert.Equal(t, c.params, m.NumParams(), "%s for %v", c.name, c.input)
+	}
+}
+
+func TestDepthErrors(t *testing.T) {
+	_, err := CIFARResNet(21)(net.Shape{32, 32, 3}, 10)
+	assert.EqualError(t, err, "zoo: a ResNet of 21 layers for small images, want 6n+2 such as 20")
+	_, err = WideResNet(16, 0)(net.Shape{32, 32, 3}, 10)
+	assert.EqualError(t, err, "zoo: a wide ResNet of 16 layers and width 0, want 6n+4 such as 16, and at least 1")
+	_, err = LeNet(net.Shape{784}, 10)
+	assert.ErrorContains(t, err, "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 784: ")
+}
+
 // Every row of the table compiles, and predicts.
 func TestModels(t *testing.T) {
 	names := map[string]bool{}

@@ -1,0 +1,69 @@
+package net
+
+import "fmt"
+
+// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and
+// adds channels of zeros behind, to Out in all: the shortcut without parameters of He
+// et al., arXiv 1512.03385 (option A).
+type Subsample struct {
+	Stride int // at least 1
+	Out    int // channels; 0 is as many as there are
+}
+
+// Build implements Layer.
+func (l Subsample) Build(b *Builder, in Value) (Value, error) {
+	s := b.Shape(in)
+	if err := wantImages(s); err != nil {
+		return 0, err
+	}
+	if l.Out == 0 {
+		l.Out = s[2]
+	}
+	switch {
+	case l.Stride < 1:
+		return 0, fmt.Errorf("Stride is %d, want at least 1", l.Stride)
+	case l.Out < s[2]:
+		return 0, fmt.Errorf("Out is %d, want at least the %d channels of the input", l.Out, s[2])
+	}
+	out := Shape{(s[0] + l.Stride - 1) / l.Stride, (s[1] + l.Stride - 1) / l.Stride, l.Out}
+	return b.Add(subsample{in: s, out: out, stride: l.Stride}, out, in)
+}
+
+// subsample is the op.
+type subsample struct {
+	in, out Shape
+	stride  int
+}
+
+func (subsample) Traits() Traits { return Traits{FreesOut: true} }
+
+// pixels visits the pixels of the output of n samples: where each lies, and the one of
+// the input that it is.
+func (o subsample) pixels(n int, visit func(out, in int)) {
+	for i := range n {
+		for r := range o.out[0] {
+			for c := range o.out[1] {
+				visit(((i*o.out[0]+r)*o.out[1]+c)*o.out[2], ((i*o.in[0]+r*o.stride)*o.in[1]+c*o.stride)*o.in[2])
+			}
+		}
+	}
+}
+
+func (o subsample) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
+	x, y := in[0].Data, out.Data
+	o.pixels(out.N, func(to, from int) {
+		pixel := y[to:][:o.out[2]]
+		clear(pixel[copy(pixel, x[from:][:o.in[2]]):])
+	})
+}
+
+func (o subsample) Backward(_ *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+	if !din[0].Wanted() {
+		return
+	}
+	dx, dy := din[0].Data, dout.Data
+	clear(dx)
+	o.pixels(dout.N, func(from, to int) { copy(dx[to:][:o.in[2]], dy[from:]) })
+}
+
+func (subsample) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

@@ -1,0 +1,13 @@
+package zoo
+
+import "github.com/steppe-ml/steppe/net"
+
+// MLP is a multi-layer perceptron: the samples flattened, hidden layers of the
+// given numbers of features with ReLU, and one output a class.
+func MLP(input net.Shape, classes int, hidden ...int) (*net.Model, error) {
+	layers := []net.Layer{net.Flatten{}}
+	for _, features := range hidden {
+		layers = append(layers, net.Dense{Out: features}, net.ReLU{})
+	}
+	return net.Compile(input, append(layers, net.Dense{Out: classes})...)
+}

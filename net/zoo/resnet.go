@@ -1,0 +1,108 @@
+package zoo
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/net"
+)
+
+// The residual networks of He et al., arXiv 1512.03385, and the wide ones of
+// Zagoruyko and Komodakis, arXiv 1605.07146.
+
+// conv3x3 is a convolution before a BatchNorm, which makes a bias useless.
+func conv3x3(channels, stride int) net.Layer {
+	return net.Conv2D{Out: channels, Kernel: 3, Stride: stride, Padding: 1, NoBias: true}
+}
+
+func conv1x1(channels, stride int) net.Layer {
+	return net.Conv2D{Out: channels, Kernel: 1, Stride: stride, NoBias: true}
+}
+
+// basicBlock is two 3x3 convolutions beside a shortcut.
+func basicBlock(channels, stride int, shortcut ...net.Layer) []net.Layer {
+	return []net.Layer{
+		net.Residual{
+			Body: []net.Layer{
+				conv3x3(channels, stride), net.BatchNorm{}, net.ReLU{},
+				conv3x3(channels, 1), net.BatchNorm{},
+			},
+			Shortcut: shortcut,
+		},
+		net.ReLU{},
+	}
+}
+
+// CIFARResNet is the paper's form for small images: 6n+2 layers of weights, as 20, 32 or
+// 56, in three stages of 16, 32 and 64 channels. Where the shape changes, the shortcut
+// takes every other pixel and has channels of zeros added (option A): it has no
+// parameters.
+func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, error) {
+	return func(input net.Shape, classes int) (*net.Model, error) {
+		if layers < 8 || (layers-2)%6 != 0 {
+			return nil, fmt.Errorf("zoo: a ResNet of %d layers for small images, want 6n+2 such as 20", layers)
+		}
+		program := []net.Layer{conv3x3(16, 1), net.BatchNorm{}, net.ReLU{}}
+		for stage, channels := range []int{16, 32, 64} {
+			for block := range (layers - 2) / 6 {
+				if stage > 0 && block == 0 {
+					program = append(program, basicBlock(channels, 2, net.Subsample{Stride: 2, Out: channels})...)
+				} else {
+					program = append(program, basicBlock(channels, 1)...)
+				}
+			}
+		}
+		return net.Compile(input, append(program, net.GlobalAvgPool{}, net.Dense{Out: classes})...)
+	}
+}
+
+// ResNet18 has four stages of two blocks, of 64 to 512 channels, and projections (option
+// B) where the shape changes. Images of 64 pixels and more go through the paper's 7x7
+// convolution and pooling first, smaller ones through a 3x3 convolution.
+func ResNet18(input net.Shape, classes int) (*net.Model, error) {
+	program := []net.Layer{conv3x3(64, 1), net.BatchNorm{}, net.ReLU{}}
+	if len(input) == 3 && min(input[0], input[1]) >= 64 {
+		program = []net.Layer{
+			net.Conv2D{Out: 64, Kernel: 7, Stride: 2, Padding: 3, NoBias: true}, net.BatchNorm{}, net.ReLU{},
+			net.MaxPool{Size: 3, Stride: 2, Padding: 1},
+		}
+	}
+	program = append(program, basicBlock(64, 1)...)
+	program = append(program, basicBlock(64, 1)...)
+	for _, channels := range []int{128, 256, 512} {
+		program = append(program, basicBlock(channels, 2, conv1x1(channels, 2), net.BatchNorm{})...)
+		program = append(program, basicBlock(channels, 1)...)
+	}
+	return net.Compile(input, append(program, net.GlobalAvgPool{}, net.Dense{Out: classes})...)
+}
+
+// WideResNet has 6n+4 layers of weights, in three stages of 16, 32 and 64 channels times
+// width. Its blocks normalise before they convolve; where the shape changes, that is
+// before the shortcut's projection, too.
+func WideResNet(layers, width int) func(input net.Shape, classes int) (*net.Model, error) {
+	return func(input net.Shape, classes int) (*net.Model, error) {
+		if layers < 10 || (layers-4)%6 != 0 || width < 1 {
+			return nil, fmt.Errorf("zoo: a wide ResNet of %d layers and width %d, want 6n+4 such as 16, and at least 1", layers, width)
+		}
+		program := []net.Layer{conv3x3(16, 1)}
+		for stage, base := range []int{16, 32, 64} {
+			channels := base * width
+			stride := min(2, 1+stage)
+			for block := range (layers - 4) / 6 {
+				normal := []net.Layer{net.BatchNorm{}, net.ReLU{}}
+				if block == 0 {
+					program = append(program, normal...)
+					program = append(program, net.Residual{
+						Body:     []net.Layer{conv3x3(channels, stride), net.BatchNorm{}, net.ReLU{}, conv3x3(channels, 1)},
+						Shortcut: []net.Layer{conv1x1(channels, stride)},
+					})
+				} else {
+					program = append(program, net.Residual{
+						Body: append(normal, conv3x3(channels, 1), net.BatchNorm{}, net.ReLU{}, conv3x3(channels, 1)),
+					})
+				}
+			}
+		}
+		program = append(program, net.BatchNorm{}, net.ReLU{}, net.GlobalAvgPool{}, net.Dense{Out: classes})
+		return net.Compile(input, program...)
+	}
+}
