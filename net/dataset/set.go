@@ -3,11 +3,8 @@
 package dataset
 
 import (
-	"encoding/binary"
 	"fmt"
 	"iter"
-	"math/bits"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/steppe-ml/steppe/net"
@@ -56,51 +53,28 @@ func (s *Set) Batches(size int, seed, epoch uint64) iter.Seq[net.Batch] {
 	}
 	return func(yield func(net.Batch) bool) {
 		order := permutation(s.Len(), seed, epoch)
-		size, sample := min(size, s.Len()), s.Shape.Size()
-		x := make([]float32, size*sample)
-		labels := make([]int32, size)
-		for len(order) > 0 {
-			n := min(size, len(order))
-			for i, from := range order[:n] {
-				copy(x[i*sample:(i+1)*sample], s.X[from*sample:])
-				labels[i] = s.Labels[from]
-			}
-			if !yield(net.Batch{N: n, X: x[:n*sample], Labels: labels[:n]}) {
+		memory := s.batch(min(size, s.Len()))
+		for part := range slices.Chunk(order, size) {
+			if !yield(s.gather(memory, part)) {
 				return
 			}
-			order = order[n:]
 		}
 	}
 }
 
-// permutation shuffles 0..n-1 by Fisher and Yates (Knuth, TAOCP vol. 2, algorithm P).
-func permutation(n int, seed, epoch uint64) []int {
-	random := newRandom(seed, epoch)
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i
-	}
-	for i := n - 1; i > 0; i-- {
-		j := random.below(i + 1)
-		order[i], order[j] = order[j], order[i]
-	}
-	return order
+// batch returns memory for n samples of s.
+func (s *Set) batch(n int) net.Batch {
+	return net.Batch{N: n, X: make([]float32, n*s.Shape.Size()), Labels: make([]int32, n)}
 }
 
-// random is a stream of random bits. ChaCha8, because neighbouring seeds and
-// epochs are the rule here and its streams are unrelated even so.
-type random struct{ *rand.ChaCha8 }
-
-func newRandom(seed, stream uint64) random {
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[0:], seed)
-	binary.LittleEndian.PutUint64(key[8:], stream)
-	return random{rand.NewChaCha8(key)}
-}
-
-// below returns a number in [0, n). It takes one draw whatever n is and however
-// wide an int is, which rand.Rand does not promise; the bias is at most n/2^64.
-func (r random) below(n int) int {
-	high, _ := bits.Mul64(r.Uint64(), uint64(n))
-	return int(high)
+// gather copies the samples of those indices to the memory of a batch, which
+// has room for as many or more, and returns the batch of them.
+func (s *Set) gather(memory net.Batch, indices []int) net.Batch {
+	n, size := len(indices), s.Shape.Size()
+	batch := net.Batch{N: n, X: memory.X[:n*size], Labels: memory.Labels[:n]}
+	for i, from := range indices {
+		copy(batch.X[i*size:][:size], s.X[from*size:])
+		batch.Labels[i] = s.Labels[from]
+	}
+	return batch
 }

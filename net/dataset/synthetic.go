@@ -25,9 +25,9 @@ func Synthetic(shape net.Shape, classes, n int, seed uint64) *Set {
 		X:       make([]float32, n*shape.Size()),
 		Labels:  make([]int32, n),
 	}
-	labels, pixels := newRandom(seed, 0), newRandom(seed, 1)
+	labels, pixels := NewRandom(seed, 0), NewRandom(seed, 1)
 	for i := range s.Labels {
-		s.Labels[i] = int32(labels.below(classes))
+		s.Labels[i] = int32(labels.Below(classes))
 	}
 	quantiles := normalQuantiles()
 	var draw uint64 // 16 bits a pixel

@@ -1,0 +1,67 @@
+package dataset
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+)
+
+// Random is a stream of random bits, the same on every platform and with every
+// Go release. ChaCha8, because neighbouring seeds, epochs and samples are the
+// rule here and its streams are unrelated even so.
+type Random struct{ chacha rand.ChaCha8 }
+
+// NewRandom returns the stream of that number of a seed.
+func NewRandom(seed, stream uint64) *Random {
+	var r Random
+	r.start(seed, stream, 0, 0)
+	return &r
+}
+
+// What the fourth word of a key says the bits are for, so that no two uses of
+// one seed share a stream. From forAugment on it is the augmentation's place.
+const (
+	forNoisy = 1 + iota // which labels are redrawn
+	forNoise            // what they become
+	forSplit
+	forAugment
+)
+
+// start begins a stream: that of a sample, or of an epoch as a whole, and of a
+// purpose.
+func (r *Random) start(seed, epoch, sample, purpose uint64) {
+	var key [32]byte
+	for i, word := range [...]uint64{seed, epoch, sample, purpose} {
+		binary.LittleEndian.PutUint64(key[8*i:], word)
+	}
+	r.chacha.Seed(key)
+}
+
+// Uint64 returns the next 64 bits.
+func (r *Random) Uint64() uint64 { return r.chacha.Uint64() }
+
+// Below returns a number in [0, n) for a positive n. It takes one draw whatever
+// n is and however wide an int is, which rand.Rand does not promise; the bias is
+// at most n/2^64.
+func (r *Random) Below(n int) int {
+	high, _ := bits.Mul64(r.Uint64(), uint64(n))
+	return int(high)
+}
+
+// permutation shuffles 0..n-1 by Fisher and Yates (Knuth, TAOCP vol. 2, algorithm P).
+func (r *Random) permutation(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	for i := n - 1; i > 0; i-- {
+		j := r.Below(i + 1)
+		order[i], order[j] = order[j], order[i]
+	}
+	return order
+}
+
+// permutation is the order of the samples in an epoch.
+func permutation(n int, seed, epoch uint64) []int {
+	return NewRandom(seed, epoch).permutation(n)
+}
