@@ -1,15 +1,11 @@
 package dataset
 
 import (
-	"bufio"
-	"compress/gzip"
 	"encoding/binary"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"math/bits"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +18,8 @@ import (
 // count a dimension, and the values. The magic's third byte is the type of the
 // values, 8 for unsigned bytes, and its last the number of dimensions.
 
+var idxFiles = [...]string{"train-images", "train-labels", "t10k-images", "t10k-labels"}
+
 // IDXFolder reads a folder laid out as MNIST and its descendants are: the
 // images and labels train-images-idx3-ubyte, train-labels-idx1-ubyte,
 // t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, also spelt with a dot
@@ -30,8 +28,8 @@ import (
 // The classes are those of the training labels. A test label outside them is an error.
 func IDXFolder(dir string) (train, test *Set, err error) {
 	var paths [4]string
-	for i, name := range [...]string{"train-images", "train-labels", "t10k-images", "t10k-labels"} {
-		if paths[i], err = findIDX(dir, name); err != nil {
+	for i, name := range idxFiles {
+		if paths[i], err = findFile(dir, name, idxNames(name)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -57,32 +55,24 @@ func IDXFolder(dir string) (train, test *Set, err error) {
 	return train, test, nil
 }
 
-// findIDX returns the path of the file that holds name, such as "train-images".
-func findIDX(dir, name string) (string, error) {
+// idxNames returns how the file that holds name, such as "train-images", may be called.
+func idxNames(name string) []string {
 	kind := "idx1-ubyte"
 	if strings.HasSuffix(name, "images") {
 		kind = "idx3-ubyte"
 	}
-	names := []string{name + "-" + kind, name + "-" + kind + ".gz", name + "." + kind, name + "." + kind + ".gz"}
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("dataset: folder %s has no %s, tried %s: %w",
-		dir, name, strings.Join(names, ", "), fs.ErrNotExist)
+	return []string{name + "-" + kind, name + "-" + kind + ".gz", name + "." + kind, name + "." + kind + ".gz"}
 }
 
 // ReadIDX reads a file of images and the file of their labels, either of which
 // may be gzipped, whatever its name. Pixels are scaled from 0..255 to [0, 1],
 // the shape is {rows, columns, 1}, and Classes is one more than the highest label.
 func ReadIDX(images, labels string) (*Set, error) {
-	_, y, err := readIDX(labels, 1, func(label byte) int32 { return int32(label) })
+	_, y, err := readIDX(labels, 1, &byteLabels)
 	if err != nil {
 		return nil, err
 	}
-	dims, x, err := readIDX(images, 3, func(pixel byte) float32 { return float32(pixel) / 255 })
+	dims, x, err := readIDX(images, 3, &bytePixels)
 	if err != nil {
 		return nil, err
 	}
@@ -100,50 +90,17 @@ func ReadIDX(images, labels string) (*Set, error) {
 
 // readIDX reads an IDX file of unsigned bytes with rank dimensions, all of
 // them positive, and converts its values on the way.
-func readIDX[T any](path string, rank int, convert func(byte) T) (dims net.Shape, values []T, err error) {
-	file, err := os.Open(path)
+func readIDX[T any](path string, rank int, convert *[256]T) (dims net.Shape, values []T, err error) {
+	err = readFile(path, func(content io.Reader) error {
+		if dims, err = readHeader(content, rank); err == nil {
+			values, err = readValues(content, dims, convert)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("dataset: %w", err)
-	}
-	defer file.Close()
-	content, err := uncompressed(file)
-	if err == nil {
-		dims, err = readHeader(content, rank)
-	}
-	if err == nil {
-		values, err = readValues(content, dims, convert)
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("dataset: %s: %w", path, err)
+		return nil, nil, err
 	}
 	return dims, values, nil
-}
-
-// uncompressed returns what r holds, gunzipped if it starts as gzip does. No
-// IDX file does, whose first bytes are zero.
-func uncompressed(r io.Reader) (io.Reader, error) {
-	buffered := bufio.NewReaderSize(r, 1<<16)
-	if start, _ := buffered.Peek(2); string(start) != "\x1f\x8b" {
-		return buffered, nil
-	}
-	unzipped, err := gzip.NewReader(buffered)
-	if err != nil {
-		return nil, fmt.Errorf("damaged gzip: %w", err)
-	}
-	return gunzip{unzipped}, nil
-}
-
-// gunzip tells a gzip file that breaks off from one that ends too early once
-// unpacked: the error of the former is not the bare io.ErrUnexpectedEOF, which
-// is all that io.ReadFull would give for either.
-type gunzip struct{ *gzip.Reader }
-
-func (g gunzip) Read(p []byte) (int, error) {
-	n, err := g.Reader.Read(p)
-	if err != nil && err != io.EOF {
-		err = fmt.Errorf("damaged gzip: %w", err)
-	}
-	return n, err
 }
 
 // readHeader reads the magic number and the dimensions. It refuses those that
@@ -179,38 +136,32 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 
 func headerSize(rank int) int { return 4 + 4*rank }
 
-// readValues reads as many values as dims say, and then the end. Memory grows
-// with what has been read and not with what the header claims, so that a
-// damaged header costs an error and no more.
-func readValues[T any](r io.Reader, dims net.Shape, convert func(byte) T) ([]T, error) {
-	total := dims.Size()
-	var values []T
-	chunk := make([]byte, 1<<15)
-	for len(values) < total {
-		n, err := r.Read(chunk[:min(len(chunk), total-len(values))])
-		if need := len(values) + n; need > cap(values) {
-			// Doubling by hand ends at total exactly, where append would overshoot.
-			grown := make([]T, len(values), min(total, 2*need+len(chunk)))
-			copy(grown, values)
-			values = grown
-		}
-		for _, b := range chunk[:n] {
-			values = append(values, convert(b))
-		}
-		if err == io.EOF && len(values) < total {
-			header := headerSize(len(dims))
-			return nil, fmt.Errorf("truncated: expected %d bytes for %v values, got %d", header+total, dims, header+len(values))
-		}
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-	}
-	// Reading on to the end also has gzip check its sum.
-	switch n, err := io.ReadFull(r, chunk[:1]); {
-	case n > 0:
-		return nil, fmt.Errorf("trailing bytes: expected %d bytes for %v values, got more", headerSize(len(dims))+total, dims)
-	case err != io.EOF:
+// readValues reads as many values as dims say, and then the end. The bytes are
+// all read before there is memory for values, so that a damaged header costs an
+// error and no more.
+func readValues[T any](r io.Reader, dims net.Shape, convert *[256]T) ([]T, error) {
+	header, total := headerSize(len(dims)), dims.Size()
+	// Asking for one more finds what trails, and has gzip check its sum.
+	content, err := io.ReadAll(io.LimitReader(r, int64(total)+1))
+	switch {
+	case err != nil:
 		return nil, err
+	case len(content) < total:
+		return nil, fmt.Errorf("truncated: expected %d bytes for %v values, got %d", header+total, dims, header+len(content))
+	case len(content) > total:
+		return nil, fmt.Errorf("trailing bytes: expected %d bytes for %v values, got more", header+total, dims)
+	}
+	values := make([]T, total)
+	for i, b := range content {
+		values[i] = convert[b]
 	}
 	return values, nil
 }
+
+// What a byte stands for as a pixel, scaled to [0, 1], and as a label.
+var bytePixels, byteLabels = func() (pixels [256]float32, labels [256]int32) {
+	for i := range pixels {
+		pixels[i], labels[i] = float32(i)/255, int32(i)
+	}
+	return pixels, labels
+}()
