@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -88,7 +89,7 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if file != nil {
-		defer file.discard()
+		defer file.Discard()
 	}
 
 	b.ceiling = simd.FMACeiling()
@@ -113,19 +114,19 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 
 // outputs returns where the table goes, and the JSON if it goes to a file. That
 // is begun before the work, which would be for nothing if it can't be written.
-func (b *bench) outputs(stdout, stderr io.Writer) (table io.Writer, file *atomicFile, err error) {
+func (b *bench) outputs(stdout, stderr io.Writer) (table io.Writer, file *atomicfile.File, err error) {
 	switch b.json {
 	case "":
 		return stdout, nil, nil
 	case "-":
 		return stderr, nil, nil
 	}
-	file, err = createAtomic(b.json)
+	file, err = atomicfile.Create(b.json)
 	return stdout, file, err
 }
 
 // writeJSON writes the report to where it was asked for, if it was.
-func (b *bench) writeJSON(r *Report, stdout io.Writer, file *atomicFile) error {
+func (b *bench) writeJSON(r *Report, stdout io.Writer, file *atomicfile.File) error {
 	switch b.json {
 	case "":
 		return nil
@@ -135,7 +136,7 @@ func (b *bench) writeJSON(r *Report, stdout io.Writer, file *atomicFile) error {
 	if err := r.write(file); err != nil {
 		return err
 	}
-	return file.commit()
+	return file.Commit()
 }
 
 // checkFlags returns what is wrong with the flags.

@@ -123,6 +123,22 @@ func header(rank byte, dims ...int) []byte {
 	return h
 }
 
+func read(t *testing.T, path string) string {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(content)
+}
+
+// names are those of a folder's files.
+func names(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
 func TestErrors(t *testing.T) {
 	data := halves(t, false)
 	for _, test := range []struct{ line, want string }{

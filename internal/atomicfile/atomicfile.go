@@ -1,4 +1,5 @@
-package main
+// Package atomicfile writes files that are there whole or not at all.
+package atomicfile
 
 import (
 	"errors"
@@ -8,16 +9,16 @@ import (
 	"path/filepath"
 )
 
-// atomicFile is a file that appears under its name when it is whole, or never:
-// until then it is a temporary one beside it.
-type atomicFile struct {
+// File is a file that appears under its name when it is whole, or never: until
+// then it is a temporary one beside it.
+type File struct {
 	*os.File
 	path string
 }
 
-// createAtomic begins the file of a path. An existing file stays as it is until
-// commit.
-func createAtomic(path string) (*atomicFile, error) {
+// Create begins the file of a path. An existing file stays as it is until
+// Commit.
+func Create(path string) (*File, error) {
 	// What a link points to is written, as by any other program.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
@@ -40,24 +41,24 @@ func createAtomic(path string) (*atomicFile, error) {
 		}
 		return nil, fmt.Errorf("can't write %s: %w", path, err)
 	}
-	f := &atomicFile{file, path}
+	f := &File{file, path}
 	if err := file.Chmod(mode); err != nil {
-		f.discard()
+		f.Discard()
 		return nil, err
 	}
 	return f, nil
 }
 
-// commit puts the file in its place.
-func (f *atomicFile) commit() error {
+// Commit puts the file in its place.
+func (f *File) Commit() error {
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), f.path)
 }
 
-// discard removes the file, unless it has been put in its place.
-func (f *atomicFile) discard() {
+// Discard removes the file, unless it has been put in its place.
+func (f *File) Discard() {
 	f.Close()
 	os.Remove(f.Name())
 }

@@ -1,4 +1,4 @@
-package main
+package atomicfile
 
 import (
 	"io/fs"
@@ -16,21 +16,21 @@ func TestAtomicFile(t *testing.T) {
 	path := filepath.Join(dir, "figures.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
 
-	file, err := createAtomic(path)
+	file, err := Create(path)
 	require.NoError(t, err)
 	_, err = file.WriteString("new")
 	require.NoError(t, err)
 	assert.Equal(t, "old", read(t, path), "until it is whole")
-	file.discard()
+	file.Discard()
 	assert.Equal(t, "old", read(t, path))
 	assert.Equal(t, []string{"figures.json"}, names(t, dir))
 
-	file, err = createAtomic(path)
+	file, err = Create(path)
 	require.NoError(t, err)
 	_, err = file.WriteString("new")
 	require.NoError(t, err)
-	require.NoError(t, file.commit())
-	file.discard()
+	require.NoError(t, file.Commit())
+	file.Discard()
 	assert.Equal(t, "new", read(t, path))
 	assert.Equal(t, []string{"figures.json"}, names(t, dir))
 	if runtime.GOOS != "windows" {
@@ -47,11 +47,11 @@ func TestAtomicFileThroughLink(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Skip(err)
 	}
-	file, err := createAtomic(link)
+	file, err := Create(link)
 	require.NoError(t, err)
 	_, err = file.WriteString("new")
 	require.NoError(t, err)
-	require.NoError(t, file.commit())
+	require.NoError(t, file.Commit())
 	assert.Equal(t, "new", read(t, path))
 	assert.Equal(t, []string{"figures.json", "latest.json"}, names(t, dir))
 }
@@ -59,13 +59,13 @@ func TestAtomicFileThroughLink(t *testing.T) {
 // What isn't a file must not be replaced by one, whoever runs the command.
 func TestAtomicFileRefuses(t *testing.T) {
 	dir := t.TempDir()
-	_, err := createAtomic(dir)
+	_, err := Create(dir)
 	assert.ErrorContains(t, err, dir+" is not a regular file")
-	_, err = createAtomic(os.DevNull)
+	_, err = Create(os.DevNull)
 	assert.Error(t, err)
 
 	missing := filepath.Join(dir, "missing", "figures.json")
-	_, err = createAtomic(missing)
+	_, err = Create(missing)
 	assert.ErrorContains(t, err, "can't write "+missing+": ")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	assert.Empty(t, names(t, dir))
