@@ -34,8 +34,8 @@ var Sources = []Source{
 	},
 	{
 		Name:  folder,
-		About: "a folder with MNIST's four IDX files, or those of a data set laid out alike, gzipped or not",
-		Open:  IDXFolder,
+		About: "a folder with the files of MNIST, CIFAR-10 or CIFAR-100, or of a data set laid out alike, gzipped or not",
+		Open:  Folder,
 	},
 }
 

@@ -64,7 +64,7 @@ func TestOpenErrors(t *testing.T) {
 		{"FOLDER", `"FOLDER"` + known},
 		{"synthetic", `"synthetic"` + known},
 		{"digits:3", `"digits:3"` + known},
-		{"empty", "folder empty has no train-images, tried"},
+		{"empty", "folder empty has no data set, looked for the files of MNIST (train-images-idx3-ubyte, "},
 		{"synthetic:", "synthetic:" + malformed + `""`},
 		{"synthetic:axb", "synthetic:axb" + malformed + `"axb"`},
 		{"synthetic:32x32x", "synthetic:32x32x" + malformed + `"32x32x"`},
@@ -91,7 +91,7 @@ func TestOpenFolderNamedDigits(t *testing.T) {
 	_, _, err := Open("digits")
 	assert.NoError(t, err)
 	_, _, err = Open("./digits")
-	assert.ErrorContains(t, err, "has no train-images")
+	assert.ErrorContains(t, err, "folder ./digits has no data set")
 }
 
 func TestParseShape(t *testing.T) {

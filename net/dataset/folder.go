@@ -1,0 +1,93 @@
+package dataset
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// layout is what a folder with a data set looks like.
+type layout struct {
+	name  string
+	files []string                   // what it has
+	names func(file string) []string // how each of them may be called
+	homes []string                   // what the folder is called by archives and other programs
+	read  func(dir string) (train, test *Set, err error)
+}
+
+var layouts = []layout{
+	{"MNIST", idxFiles[:], idxNames, []string{"MNIST/raw", "FashionMNIST/raw"}, IDXFolder},
+	cifarLayout(CIFAR10, "cifar-10-batches-bin"),
+	cifarLayout(CIFAR100, "cifar-100-binary"),
+}
+
+func cifarLayout(c CIFAR, home string) layout {
+	files := slices.Concat(cifars[c].train, cifars[c].test)
+	return layout{c.String(), files, cifarNames, []string{home}, c.Folder}
+}
+
+// in reports whether dir has any of the files. One is enough: what reads the
+// folder says then which is missing.
+func (l layout) in(dir string) bool {
+	return slices.ContainsFunc(l.files, func(file string) bool {
+		_, err := findFile(dir, file, l.names(file))
+		return err == nil
+	})
+}
+
+// Folder reads a folder by the files that are there: those of [IDXFolder], of
+// CIFAR10 or of CIFAR100. If there are none it looks in the sub-folders that
+// archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that
+// torchvision keeps (MNIST/raw, FashionMNIST/raw).
+//
+// Files of no data set, and of more than one, are errors that list them.
+func Folder(dir string) (train, test *Set, err error) {
+	var found []layout
+	for _, l := range layouts {
+		if l.in(dir) {
+			found = append(found, l)
+		}
+	}
+	if len(found) == 1 {
+		return found[0].read(dir)
+	}
+	if len(found) > 1 {
+		return nil, nil, fmt.Errorf("dataset: folder %s has files of both %s and %s, want those of one data set",
+			dir, found[0].name, found[1].name)
+	}
+	return subfolder(dir)
+}
+
+func subfolder(dir string) (train, test *Set, err error) {
+	var homes, looked, wanted []string
+	var read func(dir string) (train, test *Set, err error)
+	for _, l := range layouts {
+		for _, home := range l.homes {
+			looked = append(looked, home)
+			if l.in(filepath.Join(dir, home)) {
+				homes = append(homes, home)
+				read = l.read
+			}
+		}
+		var files []string
+		for _, file := range l.files {
+			files = append(files, l.names(file)[0])
+		}
+		wanted = append(wanted, fmt.Sprintf("%s (%s)", l.name, strings.Join(files, ", ")))
+	}
+	switch len(homes) {
+	case 0:
+		return nil, nil, fmt.Errorf("dataset: folder %s has no data set, looked for the files of %s, each gzipped or not, and for folders %s: %w",
+			dir, strings.Join(wanted, ", "), strings.Join(looked, ", "), fs.ErrNotExist)
+	case 1:
+		if train, test, err = read(filepath.Join(dir, homes[0])); err != nil {
+			return nil, nil, err
+		}
+		train.Name, test.Name = homes[0]+"/train", homes[0]+"/test"
+		return train, test, nil
+	}
+	return nil, nil, fmt.Errorf("dataset: folder %s has several data sets, name one: %s",
+		dir, strings.Join(homes, ", "))
+}
