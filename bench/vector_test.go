@@ -40,6 +40,10 @@ var kernels = []kernel{
 	{"ReLU", 2, func(x, _, z []float32) { simd.ReLU(z, x) }},
 	{"ReLUBackward", 3, func(x, y, z []float32) { simd.ReLUBackward(z, x, y) }},
 	{"Momentum", 5, func(x, y, z []float32) { sgd.Update(z, y, x) }},
+	{"Exp", 2, func(x, _, z []float32) { simd.Exp(z, x) }},
+	{"SoftmaxRows10", 2, func(x, _, z []float32) { simd.SoftmaxRows(z, x, 10, nil, nil) }},
+	{"SoftmaxRows100", 2, func(x, _, z []float32) { simd.SoftmaxRows(z, x, 100, nil, nil) }},
+	{"SoftmaxRows1000", 2, func(x, _, z []float32) { simd.SoftmaxRows(z, x, 1000, nil, nil) }},
 }
 
 func vectors() (all []vector) {
@@ -76,4 +80,5 @@ func (v vector) run(b *testing.B) {
 		v.call(x, y, z)
 	}
 	reportBytes(b, 4*v.moves*v.n)
+	b.ReportMetric(float64(v.n)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "elements/ns")
 }

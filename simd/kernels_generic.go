@@ -82,6 +82,8 @@ var generic = table{
 	channelGradSumsAffine: channelGradSumsAffine,
 	scaleAddShift:         scaleAddShift,
 	scaleAddShiftAffine:   scaleAddShiftAffine,
+	exp:                   expSlice,
+	softmaxRows:           softmaxRows,
 	peak: func(iterations int) {
 		var a, b, c, d float32
 		for range iterations {

@@ -26,6 +26,12 @@ type table struct {
 	scaleAddShift         func(rows, channels int, dst, d, x, centre, scale, q, r *float32)
 	scaleAddShiftAffine   func(rows, channels int, dst, d, x, centre, scale, shift, q, r *float32)
 
+	exp func(dst, x []float32)
+
+	// Matrices of rows of channels; rows, channels >= 1. largest and total have an
+	// element a row, or are nil.
+	softmaxRows func(rows, channels int, dst, x, largest, total *float32)
+
 	peak      func(iterations int) // FMAs in registers alone
 	peakFlops float64              // of one iteration of peak
 }

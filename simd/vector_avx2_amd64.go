@@ -61,5 +61,11 @@ func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *floa
 // scaleAddShiftAffineAVX2 sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0.
 func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
 
+// expAVX2 sets dst to e^x.
+func expAVX2(dst []float32, x []float32)
+
+// softmaxRowsAVX2 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
+func softmaxRowsAVX2(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
+
 // peakAVX2 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX2(iterations int)

@@ -1851,6 +1851,401 @@ next:
 	VZEROUPPER
 	RET
 
+// func expAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·expAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst_len+8(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS number3fb8aa3b<>+0(SB), Y3
+	VBROADCASTSS number3f800000<>+0(SB), Y4
+	VBROADCASTSS numberc2d00000<>+0(SB), Y5
+	VBROADCASTSS number42b20000<>+0(SB), Y6
+	VBROADCASTSS number4b400000<>+0(SB), Y7
+	VBROADCASTSS number3f317200<>+0(SB), Y8
+	VBROADCASTSS number35bfbe8e<>+0(SB), Y9
+	VBROADCASTSS number3effffff<>+0(SB), Y10
+	VBROADCASTSS number3e2aaa55<>+0(SB), Y11
+	VBROADCASTSS number3d2aabcf<>+0(SB), Y12
+	VBROADCASTSS number3c09163d<>+0(SB), Y13
+	VBROADCASTSS number3ab5595e<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (DX), Y0
+	VMINPS       Y0, Y6, Y0
+	VMAXPS       Y0, Y5, Y0
+	VMOVAPS      Y0, Y1
+	VFMADD213PS  Y7, Y3, Y1
+	VSUBPS       Y7, Y1, Y1
+	VFNMADD231PS Y8, Y1, Y0
+	VFNMADD231PS Y9, Y1, Y0
+	VMOVAPS      Y14, Y2
+	VFMADD213PS  Y13, Y0, Y2
+	VFMADD213PS  Y12, Y0, Y2
+	VFMADD213PS  Y11, Y0, Y2
+	VFMADD213PS  Y10, Y0, Y2
+	VFMADD213PS  Y4, Y0, Y2
+	VFMADD213PS  Y4, Y0, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y4, Y1, Y1
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMOVUPS      Y2, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), BX
+	MOVQ         $0x00000010, SI
+	SUBQ         AX, SI
+	VMOVUPS      (BX)(SI*4), Y15
+	VMASKMOVPS   (DX), Y15, Y0
+	VMINPS       Y0, Y6, Y0
+	VMAXPS       Y0, Y5, Y0
+	VMOVAPS      Y0, Y1
+	VFMADD213PS  Y7, Y3, Y1
+	VSUBPS       Y7, Y1, Y1
+	VFNMADD231PS Y8, Y1, Y0
+	VFNMADD231PS Y9, Y1, Y0
+	VMOVAPS      Y14, Y2
+	VFMADD213PS  Y13, Y0, Y2
+	VFMADD213PS  Y12, Y0, Y2
+	VFMADD213PS  Y11, Y0, Y2
+	VFMADD213PS  Y10, Y0, Y2
+	VFMADD213PS  Y4, Y0, Y2
+	VFMADD213PS  Y4, Y0, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y4, Y0, Y0
+	VPADDD       Y4, Y1, Y1
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMASKMOVPS   Y2, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL number3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA number3f800000<>+0(SB)/4, $0x3f800000
+DATA number3f800000<>+4(SB)/4, $0x3f800000
+DATA number3f800000<>+8(SB)/4, $0x3f800000
+DATA number3f800000<>+12(SB)/4, $0x3f800000
+DATA number3f800000<>+16(SB)/4, $0x3f800000
+DATA number3f800000<>+20(SB)/4, $0x3f800000
+DATA number3f800000<>+24(SB)/4, $0x3f800000
+DATA number3f800000<>+28(SB)/4, $0x3f800000
+GLOBL number3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA numberc2d00000<>+0(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+4(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+8(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+12(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+16(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+20(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+24(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+28(SB)/4, $0xc2d00000
+GLOBL numberc2d00000<>(SB), RODATA|NOPTR, $32
+
+DATA number42b20000<>+0(SB)/4, $0x42b20000
+DATA number42b20000<>+4(SB)/4, $0x42b20000
+DATA number42b20000<>+8(SB)/4, $0x42b20000
+DATA number42b20000<>+12(SB)/4, $0x42b20000
+DATA number42b20000<>+16(SB)/4, $0x42b20000
+DATA number42b20000<>+20(SB)/4, $0x42b20000
+DATA number42b20000<>+24(SB)/4, $0x42b20000
+DATA number42b20000<>+28(SB)/4, $0x42b20000
+GLOBL number42b20000<>(SB), RODATA|NOPTR, $32
+
+DATA number4b400000<>+0(SB)/4, $0x4b400000
+DATA number4b400000<>+4(SB)/4, $0x4b400000
+DATA number4b400000<>+8(SB)/4, $0x4b400000
+DATA number4b400000<>+12(SB)/4, $0x4b400000
+DATA number4b400000<>+16(SB)/4, $0x4b400000
+DATA number4b400000<>+20(SB)/4, $0x4b400000
+DATA number4b400000<>+24(SB)/4, $0x4b400000
+DATA number4b400000<>+28(SB)/4, $0x4b400000
+GLOBL number4b400000<>(SB), RODATA|NOPTR, $32
+
+DATA number3f317200<>+0(SB)/4, $0x3f317200
+DATA number3f317200<>+4(SB)/4, $0x3f317200
+DATA number3f317200<>+8(SB)/4, $0x3f317200
+DATA number3f317200<>+12(SB)/4, $0x3f317200
+DATA number3f317200<>+16(SB)/4, $0x3f317200
+DATA number3f317200<>+20(SB)/4, $0x3f317200
+DATA number3f317200<>+24(SB)/4, $0x3f317200
+DATA number3f317200<>+28(SB)/4, $0x3f317200
+GLOBL number3f317200<>(SB), RODATA|NOPTR, $32
+
+DATA number35bfbe8e<>+0(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+4(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+8(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+12(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+16(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+20(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+24(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+28(SB)/4, $0x35bfbe8e
+GLOBL number35bfbe8e<>(SB), RODATA|NOPTR, $32
+
+DATA number3effffff<>+0(SB)/4, $0x3effffff
+DATA number3effffff<>+4(SB)/4, $0x3effffff
+DATA number3effffff<>+8(SB)/4, $0x3effffff
+DATA number3effffff<>+12(SB)/4, $0x3effffff
+DATA number3effffff<>+16(SB)/4, $0x3effffff
+DATA number3effffff<>+20(SB)/4, $0x3effffff
+DATA number3effffff<>+24(SB)/4, $0x3effffff
+DATA number3effffff<>+28(SB)/4, $0x3effffff
+GLOBL number3effffff<>(SB), RODATA|NOPTR, $32
+
+DATA number3e2aaa55<>+0(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+4(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+8(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+12(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+16(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+20(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+24(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+28(SB)/4, $0x3e2aaa55
+GLOBL number3e2aaa55<>(SB), RODATA|NOPTR, $32
+
+DATA number3d2aabcf<>+0(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+4(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+8(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+12(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+16(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+20(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+24(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+28(SB)/4, $0x3d2aabcf
+GLOBL number3d2aabcf<>(SB), RODATA|NOPTR, $32
+
+DATA number3c09163d<>+0(SB)/4, $0x3c09163d
+DATA number3c09163d<>+4(SB)/4, $0x3c09163d
+DATA number3c09163d<>+8(SB)/4, $0x3c09163d
+DATA number3c09163d<>+12(SB)/4, $0x3c09163d
+DATA number3c09163d<>+16(SB)/4, $0x3c09163d
+DATA number3c09163d<>+20(SB)/4, $0x3c09163d
+DATA number3c09163d<>+24(SB)/4, $0x3c09163d
+DATA number3c09163d<>+28(SB)/4, $0x3c09163d
+GLOBL number3c09163d<>(SB), RODATA|NOPTR, $32
+
+DATA number3ab5595e<>+0(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+4(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+8(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+12(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+16(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+20(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+24(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+28(SB)/4, $0x3ab5595e
+GLOBL number3ab5595e<>(SB), RODATA|NOPTR, $32
+
+// func softmaxRowsAVX2(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+24(FP), DX
+	MOVQ         largest+32(FP), BX
+	MOVQ         total+40(FP), SI
+	VBROADCASTSS numberff800000<>+0(SB), Y7
+	VBROADCASTSS number3fb8aa3b<>+0(SB), Y8
+	VBROADCASTSS number3f800000<>+0(SB), Y9
+	VBROADCASTSS numberc2d00000<>+0(SB), Y10
+	VBROADCASTSS number42b20000<>+0(SB), Y11
+	VBROADCASTSS number4b400000<>+0(SB), Y12
+	VBROADCASTSS number3f317200<>+0(SB), Y13
+	VBROADCASTSS number35bfbe8e<>+0(SB), Y14
+	MOVQ         channels+8(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x00000007, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R9
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R10
+	SUBQ         R8, R10
+	VMOVUPS      (AX)(R10*4), Y15
+
+row:
+	VMOVAPS Y7, Y4
+	VXORPS  X6, X6, X6
+	XORQ    AX, AX
+	JMP     largestNext
+
+largest:
+	VMOVUPS (DX)(AX*1), Y0
+	VMAXPS  Y0, Y4, Y4
+	VCMPPS  $0x03, Y0, Y0, Y2
+	VORPS   Y2, Y6, Y6
+	ADDQ    $0x00000020, AX
+
+largestNext:
+	CMPQ       AX, DI
+	JL         largest
+	TESTQ      R8, R8
+	JZ         largestDone
+	VMASKMOVPS (DX)(AX*1), Y15, Y3
+	VBLENDVPS  Y15, Y3, Y7, Y3
+	VMAXPS     Y3, Y4, Y4
+	VCMPPS     $0x03, Y3, Y3, Y2
+	VORPS      Y2, Y6, Y6
+
+largestDone:
+	VEXTRACTF128 $0x01, Y4, X0
+	VMAXPS       X0, X4, X4
+	VPERMILPS    $0x4e, X4, X0
+	VMAXPS       X0, X4, X4
+	VPERMILPS    $0xb1, X4, X0
+	VMAXPS       X0, X4, X4
+	VBROADCASTSS X4, Y4
+	VEXTRACTF128 $0x01, Y6, X0
+	VORPS        X0, X6, X6
+	VPERMILPS    $0x4e, X6, X0
+	VORPS        X0, X6, X6
+	VPERMILPS    $0xb1, X6, X0
+	VORPS        X0, X6, X6
+	VBROADCASTSS X6, Y6
+	VADDPS       Y6, Y4, Y4
+	VXORPS       X5, X5, X5
+	XORQ         AX, AX
+	JMP          exponentialsNext
+
+exponentials:
+	VMOVUPS      (DX)(AX*1), Y0
+	VSUBPS       Y4, Y0, Y0
+	VMAXPS       Y0, Y10, Y0
+	VMOVAPS      Y0, Y1
+	VFMADD213PS  Y12, Y8, Y1
+	VSUBPS       Y12, Y1, Y1
+	VFNMADD231PS Y13, Y1, Y0
+	VFNMADD231PS Y14, Y1, Y0
+	VMOVAPS      number3ab5595e<>+0(SB), Y2
+	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y2
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y2
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y0, Y2
+	VFMADD213PS  number3effffff<>+0(SB), Y0, Y2
+	VFMADD213PS  Y9, Y0, Y2
+	VFMADD213PS  Y9, Y0, Y2
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y9, Y1, Y1
+	VMULPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VADDPS       Y2, Y5, Y5
+	VMOVUPS      Y2, (CX)(AX*1)
+	ADDQ         $0x00000020, AX
+
+exponentialsNext:
+	CMPQ         AX, DI
+	JL           exponentials
+	TESTQ        R8, R8
+	JZ           exponentialsDone
+	VMOVAPS      Y3, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMAXPS       Y0, Y10, Y0
+	VMOVAPS      Y0, Y1
+	VFMADD213PS  Y12, Y8, Y1
+	VSUBPS       Y12, Y1, Y1
+	VFNMADD231PS Y13, Y1, Y0
+	VFNMADD231PS Y14, Y1, Y0
+	VMOVAPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y0, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y0, Y3
+	VFMADD213PS  Y9, Y0, Y3
+	VFMADD213PS  Y9, Y0, Y3
+	VCVTPS2DQ    Y1, Y1
+	VPSRAD       $0x01, Y1, Y0
+	VPSUBD       Y0, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD       Y9, Y0, Y0
+	VPADDD       Y9, Y1, Y1
+	VMULPS       Y0, Y3, Y3
+	VMULPS       Y1, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+
+exponentialsDone:
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPS       X0, X5, X5
+	VPERMILPS    $0x4e, X5, X0
+	VADDPS       X0, X5, X5
+	VPERMILPS    $0xb1, X5, X0
+	VADDPS       X0, X5, X5
+	VBROADCASTSS X5, Y5
+	TESTQ        BX, BX
+	JZ           largestNil
+	VMOVSS       X4, (BX)
+	ADDQ         $0x00000004, BX
+
+largestNil:
+	TESTQ  SI, SI
+	JZ     totalNil
+	VMOVSS X5, (SI)
+	ADDQ   $0x00000004, SI
+
+totalNil:
+	VDIVPS Y5, Y9, Y5
+	XORQ   AX, AX
+	JMP    quotientsNext
+
+quotients:
+	VMULPS  (CX)(AX*1), Y5, Y2
+	VMOVUPS Y2, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+
+quotientsNext:
+	CMPQ       AX, DI
+	JL         quotients
+	TESTQ      R8, R8
+	JZ         quotientsDone
+	VMULPS     Y3, Y5, Y3
+	VMASKMOVPS Y3, Y15, (CX)(AX*1)
+
+quotientsDone:
+	ADDQ R9, CX
+	ADDQ R9, DX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA numberff800000<>+0(SB)/4, $0xff800000
+DATA numberff800000<>+4(SB)/4, $0xff800000
+DATA numberff800000<>+8(SB)/4, $0xff800000
+DATA numberff800000<>+12(SB)/4, $0xff800000
+DATA numberff800000<>+16(SB)/4, $0xff800000
+DATA numberff800000<>+20(SB)/4, $0xff800000
+DATA numberff800000<>+24(SB)/4, $0xff800000
+DATA numberff800000<>+28(SB)/4, $0xff800000
+GLOBL numberff800000<>(SB), RODATA|NOPTR, $32
+
 // func peakAVX2(iterations int)
 // Requires: AVX, FMA3
 TEXT ·peakAVX2(SB), NOSPLIT, $0-8

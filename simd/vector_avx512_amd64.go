@@ -61,5 +61,11 @@ func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *fl
 // scaleAddShiftAffineAVX512 sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0.
 func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
 
+// expAVX512 sets dst to e^x.
+func expAVX512(dst []float32, x []float32)
+
+// softmaxRowsAVX512 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
+func softmaxRowsAVX512(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
+
 // peakAVX512 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX512(iterations int)

@@ -1798,6 +1798,287 @@ next:
 	VZEROUPPER
 	RET
 
+// func expAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·expAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst_len+8(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         x_base+24(FP), DX
+	VBROADCASTSS number3fb8aa3b<>+0(SB), Z3
+	VBROADCASTSS number3f800000<>+0(SB), Z4
+	VBROADCASTSS numberc2d00000<>+0(SB), Z5
+	VBROADCASTSS number42b20000<>+0(SB), Z6
+	VBROADCASTSS number4b400000<>+0(SB), Z7
+	VBROADCASTSS number3f317200<>+0(SB), Z8
+	VBROADCASTSS number35bfbe8e<>+0(SB), Z9
+	VBROADCASTSS number3effffff<>+0(SB), Z10
+	VBROADCASTSS number3e2aaa55<>+0(SB), Z11
+	VBROADCASTSS number3d2aabcf<>+0(SB), Z12
+	VBROADCASTSS number3c09163d<>+0(SB), Z13
+	VBROADCASTSS number3ab5595e<>+0(SB), Z14
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (DX), Z0
+	VMINPS       Z0, Z6, Z0
+	VMAXPS       Z0, Z5, Z0
+	VMOVAPS      Z0, Z1
+	VFMADD213PS  Z7, Z3, Z1
+	VSUBPS       Z7, Z1, Z1
+	VFNMADD231PS Z8, Z1, Z0
+	VFNMADD231PS Z9, Z1, Z0
+	VMOVAPS      Z14, Z2
+	VFMADD213PS  Z13, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VFMADD213PS  Z11, Z0, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z4, Z0, Z2
+	VFMADD213PS  Z4, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VMOVUPS      Z2, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, BX
+	BZHIQ        AX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VMINPS       Z0, Z6, Z0
+	VMAXPS       Z0, Z5, Z0
+	VMOVAPS      Z0, Z1
+	VFMADD213PS  Z7, Z3, Z1
+	VSUBPS       Z7, Z1, Z1
+	VFNMADD231PS Z8, Z1, Z0
+	VFNMADD231PS Z9, Z1, Z0
+	VMOVAPS      Z14, Z2
+	VFMADD213PS  Z13, Z0, Z2
+	VFMADD213PS  Z12, Z0, Z2
+	VFMADD213PS  Z11, Z0, Z2
+	VFMADD213PS  Z10, Z0, Z2
+	VFMADD213PS  Z4, Z0, Z2
+	VFMADD213PS  Z4, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+GLOBL number3fb8aa3b<>(SB), RODATA|NOPTR, $4
+
+DATA number3f800000<>+0(SB)/4, $0x3f800000
+GLOBL number3f800000<>(SB), RODATA|NOPTR, $4
+
+DATA numberc2d00000<>+0(SB)/4, $0xc2d00000
+GLOBL numberc2d00000<>(SB), RODATA|NOPTR, $4
+
+DATA number42b20000<>+0(SB)/4, $0x42b20000
+GLOBL number42b20000<>(SB), RODATA|NOPTR, $4
+
+DATA number4b400000<>+0(SB)/4, $0x4b400000
+GLOBL number4b400000<>(SB), RODATA|NOPTR, $4
+
+DATA number3f317200<>+0(SB)/4, $0x3f317200
+GLOBL number3f317200<>(SB), RODATA|NOPTR, $4
+
+DATA number35bfbe8e<>+0(SB)/4, $0x35bfbe8e
+GLOBL number35bfbe8e<>(SB), RODATA|NOPTR, $4
+
+DATA number3effffff<>+0(SB)/4, $0x3effffff
+GLOBL number3effffff<>(SB), RODATA|NOPTR, $4
+
+DATA number3e2aaa55<>+0(SB)/4, $0x3e2aaa55
+GLOBL number3e2aaa55<>(SB), RODATA|NOPTR, $4
+
+DATA number3d2aabcf<>+0(SB)/4, $0x3d2aabcf
+GLOBL number3d2aabcf<>(SB), RODATA|NOPTR, $4
+
+DATA number3c09163d<>+0(SB)/4, $0x3c09163d
+GLOBL number3c09163d<>(SB), RODATA|NOPTR, $4
+
+DATA number3ab5595e<>+0(SB)/4, $0x3ab5595e
+GLOBL number3ab5595e<>(SB), RODATA|NOPTR, $4
+
+// func softmaxRowsAVX512(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dst+16(FP), CX
+	MOVQ         x+24(FP), DX
+	MOVQ         largest+32(FP), BX
+	MOVQ         total+40(FP), SI
+	VBROADCASTSS numberff800000<>+0(SB), Z7
+	VBROADCASTSS number3fb8aa3b<>+0(SB), Z8
+	VBROADCASTSS number3f800000<>+0(SB), Z9
+	VBROADCASTSS numberc2d00000<>+0(SB), Z10
+	VBROADCASTSS number42b20000<>+0(SB), Z11
+	VBROADCASTSS number4b400000<>+0(SB), Z12
+	VBROADCASTSS number3f317200<>+0(SB), Z13
+	VBROADCASTSS number35bfbe8e<>+0(SB), Z14
+	VBROADCASTSS number3effffff<>+0(SB), Z15
+	VBROADCASTSS number3e2aaa55<>+0(SB), Z16
+	VBROADCASTSS number3d2aabcf<>+0(SB), Z17
+	VBROADCASTSS number3c09163d<>+0(SB), Z18
+	VBROADCASTSS number3ab5595e<>+0(SB), Z19
+	MOVQ         channels+8(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x0000000f, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	SHLQ         $0x02, R9
+	MOVQ         $-1, AX
+	BZHIQ        R8, AX, AX
+	KMOVW        AX, K1
+
+row:
+	VMOVAPS Z7, Z4
+	VXORPS  X6, X6, X6
+	XORQ    AX, AX
+	JMP     largestNext
+
+largest:
+	VMOVUPS (DX)(AX*1), Z0
+	VMAXPS  Z0, Z4, Z4
+	VCMPPS  $0x03, Z0, Z0, K2
+	VMOVAPS Z0, K2, Z6
+	ADDQ    $0x00000040, AX
+
+largestNext:
+	CMPQ    AX, DI
+	JL      largest
+	TESTQ   R8, R8
+	JZ      largestDone
+	VMOVAPS Z7, Z3
+	VMOVUPS (DX)(AX*1), K1, Z3
+	VMAXPS  Z3, Z4, Z4
+	VCMPPS  $0x03, Z3, Z3, K2
+	VMOVAPS Z3, K2, Z6
+
+largestDone:
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VMAXPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VMAXPS        X0, X4, X4
+	VPERMILPS     $0x4e, X4, X0
+	VMAXPS        X0, X4, X4
+	VPERMILPS     $0xb1, X4, X0
+	VMAXPS        X0, X4, X4
+	VBROADCASTSS  X4, Z4
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VORPS         Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VORPS         X0, X6, X6
+	VPERMILPS     $0x4e, X6, X0
+	VORPS         X0, X6, X6
+	VPERMILPS     $0xb1, X6, X0
+	VORPS         X0, X6, X6
+	VBROADCASTSS  X6, Z6
+	VADDPS        Z6, Z4, Z4
+	VXORPS        X5, X5, X5
+	XORQ          AX, AX
+	JMP           exponentialsNext
+
+exponentials:
+	VMOVUPS      (DX)(AX*1), Z0
+	VSUBPS       Z4, Z0, Z0
+	VMAXPS       Z0, Z10, Z0
+	VMOVAPS      Z0, Z1
+	VFMADD213PS  Z12, Z8, Z1
+	VSUBPS       Z12, Z1, Z1
+	VFNMADD231PS Z13, Z1, Z0
+	VFNMADD231PS Z14, Z1, Z0
+	VMOVAPS      Z19, Z2
+	VFMADD213PS  Z18, Z0, Z2
+	VFMADD213PS  Z17, Z0, Z2
+	VFMADD213PS  Z16, Z0, Z2
+	VFMADD213PS  Z15, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VFMADD213PS  Z9, Z0, Z2
+	VSCALEFPS    Z1, Z2, Z2
+	VADDPS       Z2, Z5, Z5
+	VMOVUPS      Z2, (CX)(AX*1)
+	ADDQ         $0x00000040, AX
+
+exponentialsNext:
+	CMPQ         AX, DI
+	JL           exponentials
+	TESTQ        R8, R8
+	JZ           exponentialsDone
+	VMOVAPS      Z3, Z0
+	VSUBPS       Z4, Z0, Z0
+	VMAXPS       Z0, Z10, Z0
+	VMOVAPS      Z0, Z1
+	VFMADD213PS  Z12, Z8, Z1
+	VSUBPS       Z12, Z1, Z1
+	VFNMADD231PS Z13, Z1, Z0
+	VFNMADD231PS Z14, Z1, Z0
+	VMOVAPS      Z19, Z3
+	VFMADD213PS  Z18, Z0, Z3
+	VFMADD213PS  Z17, Z0, Z3
+	VFMADD213PS  Z16, Z0, Z3
+	VFMADD213PS  Z15, Z0, Z3
+	VFMADD213PS  Z9, Z0, Z3
+	VFMADD213PS  Z9, Z0, Z3
+	VSCALEFPS    Z1, Z3, Z3
+	VADDPS       Z3, Z5, Z5
+
+exponentialsDone:
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X0
+	VADDPS        X0, X5, X5
+	VPERMILPS     $0x4e, X5, X0
+	VADDPS        X0, X5, X5
+	VPERMILPS     $0xb1, X5, X0
+	VADDPS        X0, X5, X5
+	VBROADCASTSS  X5, Z5
+	TESTQ         BX, BX
+	JZ            largestNil
+	VMOVSS        X4, (BX)
+	ADDQ          $0x00000004, BX
+
+largestNil:
+	TESTQ  SI, SI
+	JZ     totalNil
+	VMOVSS X5, (SI)
+	ADDQ   $0x00000004, SI
+
+totalNil:
+	VDIVPS Z5, Z9, Z5
+	XORQ   AX, AX
+	JMP    quotientsNext
+
+quotients:
+	VMULPS  (CX)(AX*1), Z5, Z2
+	VMOVUPS Z2, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+
+quotientsNext:
+	CMPQ    AX, DI
+	JL      quotients
+	TESTQ   R8, R8
+	JZ      quotientsDone
+	VMULPS  Z3, Z5, Z3
+	VMOVUPS Z3, K1, (CX)(AX*1)
+
+quotientsDone:
+	ADDQ R9, CX
+	ADDQ R9, DX
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA numberff800000<>+0(SB)/4, $0xff800000
+GLOBL numberff800000<>(SB), RODATA|NOPTR, $4
+
 // func peakAVX512(iterations int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8

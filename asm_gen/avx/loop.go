@@ -71,8 +71,8 @@ func (v Vec) maskOf(r reg.Register) reg.Register {
 const maskRegister = 15
 
 // Loop emits body over n elements of the slices at ptrs: unroll vectors of
-// lanes elements at a time, then one at a time, then the tail under a mask. It
-// uses up n and ptrs. On AVX2 the tail's mask lives in vector register 15, on
+// lanes elements at a time, if that is more than one, then one at a time, then
+// the tail under a mask. It uses up n and ptrs. On AVX2 the tail's mask lives in vector register 15, on
 // AVX-512 in K1.
 func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
 	v := Vec{Set: s, lanes: lanes}
@@ -82,18 +82,20 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 		}
 	}
 
-	CMPQ(n, operand.U32(lanes*unroll))
-	JL(operand.LabelRef("single"))
-	Label("unrolled")
-	for v.Index = 0; v.Index < unroll; v.Index++ {
-		body(v)
+	if unroll > 1 {
+		CMPQ(n, operand.U32(lanes*unroll))
+		JL(operand.LabelRef("single"))
+		Label("unrolled")
+		for v.Index = 0; v.Index < unroll; v.Index++ {
+			body(v)
+		}
+		advance(unroll)
+		SUBQ(operand.U32(lanes*unroll), n)
+		CMPQ(n, operand.U32(lanes*unroll))
+		JGE(operand.LabelRef("unrolled"))
+		v.Index = 0
 	}
-	advance(unroll)
-	SUBQ(operand.U32(lanes*unroll), n)
-	CMPQ(n, operand.U32(lanes*unroll))
-	JGE(operand.LabelRef("unrolled"))
 
-	v.Index = 0
 	Label("single")
 	CMPQ(n, operand.U32(lanes))
 	JL(operand.LabelRef("tail"))

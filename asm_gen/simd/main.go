@@ -24,6 +24,7 @@ func main() {
 		dot64(s)
 		maximum(s)
 		channelKernels(s)
+		mathKernels(s)
 		peak(s)
 	})
 }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// numbers is the constants of a kernel, each in every lane of a vector: in registers
+// as far as there are any, then in memory.
+type numbers struct {
+	avx.Set
+	at map[uint32]operand.Op
+}
+
+// hold loads constants to the registers from number first on. AVX-512 has room for
+// all of them; on AVX2, whose register 15 is the tail's mask, those that are named
+// last stay in memory.
+func hold(s avx.Set, first int, values ...float32) numbers {
+	c := numbers{s, map[uint32]operand.Op{}}
+	free := s.Registers - first
+	if !s.Wide() {
+		free--
+	}
+	for _, v := range values {
+		bits := math.Float32bits(v)
+		if _, known := c.at[bits]; known {
+			continue
+		}
+		if free == 0 {
+			c.at[bits] = inMemory(s, bits)
+			continue
+		}
+		r := s.V(s.Registers - free - map[bool]int{true: 0, false: 1}[s.Wide()])
+		VBROADCASTSS(inMemory(s, bits), r)
+		c.at[bits] = r
+		free--
+	}
+	return c
+}
+
+// of is the constant v, for an operand that may be in memory: the one that Go's
+// assembler takes first.
+func (c numbers) of(v float32) operand.Op {
+	op, ok := c.at[math.Float32bits(v)]
+	if !ok {
+		panic(fmt.Sprintf("asm_gen: the constant %g is not held", v))
+	}
+	return op
+}
+
+// in is the constant v, for an operand that must be a register.
+func (c numbers) in(v float32) reg.Register {
+	r, ok := c.of(v).(reg.Register)
+	if !ok {
+		panic(fmt.Sprintf("asm_gen: the constant %g is in no register", v))
+	}
+	return r
+}
+
+var inFile = map[uint32]operand.Mem{}
+
+// inMemory is a constant in the file's read-only data: a vector of it on AVX2, whose
+// instructions can't broadcast what they read, else a single one.
+func inMemory(s avx.Set, bits uint32) operand.Mem {
+	if m, known := inFile[bits]; known {
+		return m
+	}
+	m := GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
+	copies := s.Lanes()
+	if s.Wide() {
+		copies = 1
+	}
+	for i := range copies {
+		DATA(4*i, operand.U32(bits))
+	}
+	inFile[bits] = m
+	return m
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"math"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// softmax is softmaxRows' plan. The last elements of a row, fewer than a vector, stay
+// in a register from when they are read until they are written, so that a short row
+// is read and written once. -Inf stands for those that a vector lacks: it adds 0.
+//
+// Vector registers: 0 x, 1 n, 2 e, 3 the last elements, 4 the largest ones, 5 the
+// sums, 6 whatever is NaN.
+type softmax struct {
+	*channels
+	constants                          numbers
+	whole, tail                        reg.Register // bytes of a row's whole vectors, elements of its last one
+	x, n, e, last, largest, total, nan int
+}
+
+var minusInf = float32(math.Inf(-1))
+
+func softmaxRows(s avx.Set) {
+	k := softmax{
+		channels: beginChannels(s, "softmaxRows", "sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.",
+			"dst, x, largest, total *float32", "dst", "x", "largest", "total"),
+		x: 0, n: 1, e: 2, last: 3, largest: 4, total: 5, nan: 6,
+	}
+	k.constants = hold(s, 7, append([]float32{minusInf, log2e, 1, expLeast}, expNumbers...)...)
+	row := k.measure()
+	Label("row")
+	k.findLargest()
+	k.sumExponentials()
+	k.divide()
+	for _, name := range []string{"dst", "x"} {
+		ADDQ(row, k.p[name])
+	}
+	DECQ(avx.Parameter("rows"))
+	JNZ(operand.LabelRef("row"))
+	avx.End()
+}
+
+// measure sets whole, tail and the mask, and returns the bytes of a row.
+func (k *softmax) measure() (row reg.Register) {
+	k.whole, k.tail = GP64(), GP64()
+	row = GP64()
+	Load(Param("channels"), row)
+	MOVQ(row, k.tail)
+	ANDQ(operand.U32(k.Lanes()-1), k.tail)
+	MOVQ(row, k.whole)
+	SUBQ(k.tail, k.whole)
+	k.BytesOf(k.whole)
+	k.BytesOf(row)
+	k.setMask(k.tail)
+	return row
+}
+
+// along emits a loop over the whole vectors of a row, and what is done to its last
+// elements, if there are any.
+func (k *softmax) along(name string, vector, last func()) {
+	mask := k.mask
+	k.mask = nil
+	XORQ(k.at, k.at)
+	JMP(operand.LabelRef(name + "Next"))
+	Label(name)
+	vector()
+	ADDQ(operand.U32(k.Bytes), k.at)
+	Label(name + "Next")
+	CMPQ(k.at, k.whole)
+	JL(operand.LabelRef(name))
+	k.mask = mask
+	TESTQ(k.tail, k.tail)
+	JZ(operand.LabelRef(name + "Done"))
+	last()
+	Label(name + "Done")
+}
+
+// findLargest leaves the largest element in every lane of its register, NaN if any
+// is NaN, which VMAXPS alone would forget.
+func (k *softmax) findLargest() {
+	x, last, largest := k.V(k.x), k.V(k.last), k.V(k.largest)
+	VMOVAPS(k.constants.in(minusInf), largest)
+	k.Zero(k.nan)
+	compare := func(x reg.Register) {
+		const unordered = operand.U8(3)
+		VMAXPS(x, largest, largest)
+		if k.Wide() {
+			VCMPPS(unordered, x, x, reg.K2)
+			VMOVAPS(x, reg.K2, k.V(k.nan))
+		} else {
+			VCMPPS(unordered, x, x, k.V(k.e))
+			VORPS(k.V(k.e), k.V(k.nan), k.V(k.nan))
+		}
+	}
+	k.along("largest", func() {
+		k.load("x", x)
+		compare(x)
+	}, func() {
+		if k.Wide() {
+			VMOVAPS(k.constants.in(minusInf), last)
+			VMOVUPS(k.mem("x"), k.mask, last)
+		} else {
+			k.load("x", last)
+			VBLENDVPS(k.mask, last, k.constants.in(minusInf), last)
+		}
+		compare(last)
+	})
+	k.foldAll(VMAXPS, k.largest)
+	k.foldAll(VORPS, k.nan)
+	VADDPS(k.V(k.nan), largest, largest) // 0 or NaN
+}
+
+// foldAll folds the lanes of register r, and sets all of them to the result.
+func (k *softmax) foldAll(op func(...operand.Op), r int) {
+	k.Fold(op, r, k.x)
+	avx.FoldSingles(op, r, k.x)
+	VBROADCASTSS(avx.X(r), k.V(r))
+}
+
+// sumExponentials sets dst to the exponentials, but for the last ones, which stay in
+// their register, and leaves the sum in every lane of its register.
+func (k *softmax) sumExponentials() {
+	k.Zero(k.total)
+	exp := func(x, e reg.Register) {
+		VSUBPS(k.V(k.largest), x, x)
+		VMAXPS(x, k.constants.in(expLeast), x) // NaN wins: the operand named first does
+		k.constants.exp(x, k.V(k.n), e)
+		VADDPS(e, k.V(k.total), k.V(k.total))
+	}
+	k.along("exponentials", func() {
+		k.load("x", k.V(k.x))
+		exp(k.V(k.x), k.V(k.e))
+		k.store(k.V(k.e), "dst")
+	}, func() {
+		VMOVAPS(k.V(k.last), k.V(k.x))
+		exp(k.V(k.x), k.V(k.last))
+	})
+	k.foldAll(VADDPS, k.total)
+	k.export("largest", k.largest)
+	k.export("total", k.total)
+}
+
+// export writes register r to the row's element of a vector that may be nil.
+func (k *softmax) export(name string, r int) {
+	TESTQ(k.p[name], k.p[name])
+	JZ(operand.LabelRef(name + "Nil"))
+	VMOVSS(avx.X(r), operand.Mem{Base: k.p[name]})
+	ADDQ(operand.U32(4), k.p[name])
+	Label(name + "Nil")
+}
+
+// divide multiplies by the sum's reciprocal, which is between 1 and that of the
+// row's length.
+func (k *softmax) divide() {
+	VDIVPS(k.V(k.total), k.constants.in(1), k.V(k.total))
+	k.along("quotients", func() {
+		VMULPS(k.mem("dst"), k.V(k.total), k.V(k.e))
+		k.store(k.V(k.e), "dst")
+	}, func() {
+		VMULPS(k.V(k.last), k.V(k.total), k.V(k.last))
+		k.store(k.V(k.last), "dst")
+	})
+}

@@ -1,0 +1,329 @@
+package simd_test
+
+import (
+	"flag"
+	"math"
+	"math/rand/v2"
+	"runtime/debug"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/guard"
+	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+var all = flag.Bool("simd.all", false, "test elementary functions on all 2^32 float32, for some minutes, and log their largest errors")
+
+// function is an elementary function as the tests see it, with its oracle in float64
+// and the largest error that its documentation promises, in ULP of the exact result,
+// for plain Go and for the others.
+type function struct {
+	name           string
+	call           func(dst, x []float32)
+	oracle         func(x float64) float64
+	generic, fused float64
+}
+
+var functions = []function{
+	{"Exp", simd.Exp, math.Exp, 0.57, 0.9},
+}
+
+func (f function) bound() float64 {
+	if simd.Active() == simd.AVX2 || simd.Active() == simd.AVX512 {
+		return f.fused
+	}
+	return f.generic
+}
+
+// ulp is the distance of float32 numbers around x, which is never less than that of
+// subnormal ones.
+func ulp(x float64) float64 {
+	if x == 0 {
+		return 0x1p-149
+	}
+	return math.Ldexp(1, max(math.Ilogb(x), -126)-23)
+}
+
+// ulpError is by how many ULP got is wrong. Inf counts as the number that would follow
+// the largest one, and NaN instead of a number, or the other way round, as Inf.
+func ulpError(got float32, want float64) float64 {
+	switch {
+	case math.IsNaN(want) || got != got:
+		if math.IsNaN(want) && got != got {
+			return 0
+		}
+		return math.Inf(1)
+	case math.IsInf(float64(got), 0) || math.Abs(want) > 0x1p128:
+		const beyond = 0x1p128
+		clamp := func(x float64) float64 { return max(-beyond, min(x, beyond)) }
+		return math.Abs(clamp(float64(got))-clamp(want)) / 0x1p104
+	}
+	return math.Abs(float64(got)-want) / ulp(want)
+}
+
+// bitPatterns calls use with slices of float32 that together are all of them, or, but
+// for -simd.all, one of some thousand. The slices are overwritten.
+func bitPatterns(use func(x []float32)) {
+	stride := uint64(4099) // a prime number: all low bits come up
+	if *all {
+		stride = 1
+	}
+	x := make([]float32, 0, 1<<16)
+	for bits := uint64(0); bits < 1<<32; bits += stride {
+		if x = append(x, math.Float32frombits(uint32(bits))); len(x) == cap(x) {
+			use(x)
+			x = x[:0]
+		}
+	}
+	use(x)
+}
+
+func TestFunctionsAgainstOracle(t *testing.T) {
+	for _, f := range functions {
+		t.Run(f.name, func(t *testing.T) {
+			simdtest.EachISA(t, func(t *testing.T) {
+				var worst, at float64
+				dst := make([]float32, 1<<16)
+				bitPatterns(func(x []float32) {
+					f.call(dst[:len(x)], x)
+					for i, v := range x {
+						if e := ulpError(dst[i], f.oracle(float64(v))); e > worst {
+							worst, at = e, float64(v)
+						}
+					}
+				})
+				t.Logf("%s: %.3f ULP at %v (%x)", f.name, worst, at, at)
+				assert.LessOrEqual(t, worst, f.bound(), "%s(%v)", f.name, at)
+			})
+		})
+	}
+}
+
+// specials is numbers of both signs where something changes.
+func specials() (x []float32) {
+	for _, v := range append([]float32{0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 9, 10, 14, 15, 16, 17, 87, 88, 89, 90, 103, 104, 105, 1e10, 1e-10, 0x1p-125, 0x1p-127}, extreme...) {
+		x = append(x, v, -v, math.Nextafter32(v, inf), math.Nextafter32(v, -inf))
+	}
+	return x
+}
+
+// NaN, Inf and zeros come out as Go's math package has them, with their signs.
+func TestFunctionsOfSpecials(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, f := range functions {
+			x := specials()
+			dst := make([]float32, len(x))
+			f.call(dst, x)
+			for i, v := range x {
+				want := f.oracle(float64(v))
+				require.LessOrEqual(t, ulpError(dst[i], want), f.bound(), "%s(%v) = %v, want %v", f.name, v, dst[i], want)
+				if want == 0 {
+					require.Equal(t, math.Signbit(want), math.Signbit(float64(dst[i])), "%s(%v): sign of 0", f.name, v)
+				}
+			}
+		}
+	})
+}
+
+// An element's bits are the same in whole vectors, in tails, in pieces and in place.
+func TestFunctionsDontDependOnPosition(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(12, 12))
+		for _, f := range functions {
+			const n = 40000 // more than a piece
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = float32(4 * r.NormFloat64())
+			}
+			want := make([]float32, n)
+			f.call(want, x)
+			got := make([]float32, n)
+			for i := 0; i < n; { // pieces of 0 to 70
+				m := min(r.IntN(71), n-i)
+				f.call(got[i:][:m], x[i:][:m])
+				i += m
+			}
+			requireSameBits(t, want, got, "%s, in pieces", f.name)
+			for from := range 20 {
+				f.call(got[from:], x[:n-from])
+				requireSameBits(t, want[:n-from], got[from:], "%s, %d elements further on", f.name, from)
+			}
+			f.call(x, x)
+			requireSameBits(t, want, x, "%s, in place", f.name)
+		}
+	})
+}
+
+// softmax is what SoftmaxRows makes of a row, in float64.
+func softmax(x []float32) (dst []float64, largest, total float64) {
+	largest = math.Inf(-1)
+	for _, v := range x {
+		largest = max(largest, float64(v))
+	}
+	for _, v := range x {
+		dst = append(dst, math.Exp(float64(v)-largest))
+		total += dst[len(dst)-1]
+	}
+	for i := range dst {
+		dst[i] /= total
+	}
+	return dst, largest, total
+}
+
+func softmaxWidths() (widths []int) {
+	for width := 1; width <= 70; width++ {
+		widths = append(widths, width)
+	}
+	return append(widths, 100, 255, 1000, 1001, 20000)
+}
+
+func TestSoftmaxRowsAgainstOracle(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(13, 13))
+		for _, width := range softmaxWidths() {
+			const rows = 5
+			x := make([]float32, rows*width)
+			for i := range x {
+				x[i] = float32(10 * r.NormFloat64())
+			}
+			dst, largest, total := make([]float32, rows*width), make([]float32, rows), make([]float32, rows)
+			simd.SoftmaxRows(dst, x, width, largest, total)
+			for row := range rows {
+				want, wantLargest, wantTotal := softmax(x[row*width:][:width])
+				require.Equal(t, float32(wantLargest), largest[row], "width %d, row %d", width, row)
+				// An exponential has one ULP from its difference, times up to its exponent of
+				// about 100, and one of its own; a sum has those of its terms.
+				require.InEpsilon(t, wantTotal, total[row], gamma(width+3, unit32), "width %d, row %d", width, row)
+				for i, v := range want {
+					got := float64(dst[row*width+i])
+					exponent := wantLargest - float64(x[row*width+i])
+					require.InDelta(t, v, got, v*gamma(width+8+int(exponent), unit32)+0x1p-148, "width %d, row %d, element %d", width, row, i)
+				}
+			}
+			again := slices.Clone(x)
+			simd.SoftmaxRows(again, again, width, nil, nil)
+			requireSameBits(t, dst, again, "width %d, in place", width)
+			// A row alone has the same bits.
+			for row := range rows {
+				alone := make([]float32, width)
+				simd.SoftmaxRows(alone, x[row*width:][:width], width, nil, total[:1])
+				requireSameBits(t, dst[row*width:][:width], alone, "width %d, row %d alone", width, row)
+			}
+		}
+	})
+}
+
+func TestSoftmaxRowsOfSpecials(t *testing.T) {
+	isNaN := func(v float32) bool { return v != v }
+	simdtest.EachISA(t, func(t *testing.T) {
+		for width := 1; width <= 70; width++ {
+			for at := range width {
+				for _, bad := range []float32{nan, otherNaN, inf, -inf} {
+					x := make([]float32, 3*width)
+					x[width+at] = bad
+					if bad == -inf && width == 1 {
+						bad = nan
+					}
+					dst, largest, total := make([]float32, 3*width), make([]float32, 3), make([]float32, 3)
+					simd.SoftmaxRows(dst, x, width, largest, total)
+					for i, v := range dst {
+						switch {
+						case i/width == 1 && bad != -inf:
+							require.True(t, isNaN(v), "%v at %d of %d: element %d is %v", bad, at, width, i%width, v)
+						case i == width+at:
+							require.Zero(t, v)
+						case i/width == 1:
+							require.InDelta(t, 1/float64(width-1), v, 1e-7)
+						default:
+							require.InDelta(t, 1/float64(width), v, 1e-7, "%v at %d of %d: element %d of row %d", bad, at, width, i%width, i/width)
+						}
+					}
+					if x[width+at] > 0 {
+						require.Equal(t, inf, largest[1])
+					} else if bad != bad {
+						require.Equal(t, x[width+at] != x[width+at], isNaN(largest[1]), "%v at %d of %d", x[width+at], at, width)
+					}
+					require.Equal(t, bad != -inf, isNaN(total[1]))
+				}
+			}
+			x := slices.Repeat([]float32{-inf}, width)
+			simd.SoftmaxRows(x, x, width, nil, nil)
+			require.True(t, isNaN(x[width-1]) && isNaN(x[0]), "-Inf alone")
+		}
+	})
+}
+
+func TestMathStaysInside(t *testing.T) {
+	const rows, most = 3, 70
+	for side, memory := range guard.Sides[float32]() {
+		t.Run(side, func(t *testing.T) {
+			pages := [2][]float32{memory(t, rows*most), memory(t, rows*most)}
+			short := [2][]float32{memory(t, rows), memory(t, rows)}
+			simdtest.EachISA(t, func(t *testing.T) {
+				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+				for n := range most + 1 {
+					for _, f := range functions {
+						require.NotPanics(t, func() { f.call(atSide(side, pages[0], n), atSide(side, pages[1], n)) }, "%s, n = %d", f.name, n)
+					}
+					require.NotPanics(t, func() {
+						simd.SoftmaxRows(atSide(side, pages[0], rows*n), atSide(side, pages[1], rows*n), n, short[0][:rows*min(n, 1)], short[1][:rows*min(n, 1)])
+					}, "SoftmaxRows, width %d", n)
+				}
+			})
+		})
+	}
+}
+
+// The elements beside a slice stay as they are.
+func TestMathWritesNothingElse(t *testing.T) {
+	const canary, margin = 12345, 20
+	simdtest.EachISA(t, func(t *testing.T) {
+		for n := range 71 {
+			x := make([]float32, n)
+			check := func(name string, call func(dst []float32)) {
+				buffer := slices.Repeat([]float32{canary}, n+2*margin)
+				call(buffer[margin:][:n])
+				for i, v := range buffer {
+					if i < margin || i >= margin+n {
+						require.EqualValues(t, canary, v, "%s, n = %d: element %d", name, n, i-margin)
+					}
+				}
+			}
+			for _, f := range functions {
+				check(f.name, func(dst []float32) { f.call(dst, x) })
+			}
+			check("SoftmaxRows", func(dst []float32) { simd.SoftmaxRows(dst, x, n, nil, nil) })
+		}
+	})
+}
+
+func TestMathRefuses(t *testing.T) {
+	m := func(n int) []float32 { return make([]float32, n) }
+	for _, c := range []struct {
+		want string
+		call func()
+	}{
+		{"simd: Exp: slices of 3 and 4 elements", func() { simd.Exp(m(3), m(4)) }},
+		{"simd: SoftmaxRows: slices of 6 and 3 elements", func() { simd.SoftmaxRows(m(6), m(3), 3, nil, nil) }},
+		{"simd: SoftmaxRows: 7 elements are no rows of 3 channels", func() { simd.SoftmaxRows(m(7), m(7), 3, nil, nil) }},
+		{"simd: SoftmaxRows: rows of -1 elements", func() { simd.SoftmaxRows(m(7), m(7), -1, nil, nil) }},
+		{"simd: SoftmaxRows: slices of 2 and 3 elements", func() { simd.SoftmaxRows(m(6), m(6), 3, m(3), nil) }},
+		{"simd: SoftmaxRows: slices of 2 and 1 elements", func() { simd.SoftmaxRows(m(6), m(6), 3, nil, m(1)) }},
+	} {
+		assert.PanicsWithValue(t, c.want, c.call)
+	}
+}
+
+func TestMathAllocatesNothing(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		x, total := make([]float32, 20000), make([]float32, 2000)
+		for _, f := range functions {
+			assert.Zero(t, testing.AllocsPerRun(5, func() { f.call(x, x) }), f.name)
+		}
+		assert.Zero(t, testing.AllocsPerRun(5, func() { simd.SoftmaxRows(x, x, 10, total, total) }), "SoftmaxRows")
+	})
+}
