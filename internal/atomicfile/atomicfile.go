@@ -2,6 +2,7 @@
 package atomicfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,8 +13,8 @@ import (
 // File is a file that appears under its name when it is whole, or never: until
 // then it is a temporary one beside it.
 type File struct {
-	*os.File
-	path string
+	temporary *os.File
+	path      string
 }
 
 // Create begins the file of a path. An existing file stays as it is until
@@ -34,31 +35,50 @@ func Create(path string) (*File, error) {
 		return nil, err
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		var in *fs.PathError // of a name that nobody has asked for
-		if errors.As(err, &in) {
-			err = in.Err
-		}
-		return nil, fmt.Errorf("can't write %s: %w", path, err)
-	}
 	f := &File{file, path}
-	if err := file.Chmod(mode); err != nil {
-		f.Discard()
-		return nil, err
+	if err == nil {
+		if err = file.Chmod(mode); err != nil {
+			f.Discard()
+		}
+	}
+	if err != nil {
+		return nil, f.named(err)
 	}
 	return f, nil
 }
 
+// Write implements io.Writer.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.temporary.Write(p)
+	return n, f.named(err)
+}
+
 // Commit puts the file in its place.
 func (f *File) Commit() error {
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		return err
+	err := cmp.Or(f.temporary.Sync(), f.temporary.Close())
+	if err == nil {
+		err = os.Rename(f.temporary.Name(), f.path)
 	}
-	return os.Rename(f.Name(), f.path)
+	return f.named(err)
 }
 
 // Discard removes the file, unless it has been put in its place.
 func (f *File) Discard() {
-	f.Close()
-	os.Remove(f.Name())
+	f.temporary.Close()
+	os.Remove(f.temporary.Name())
+}
+
+// named returns err with the path, instead of the temporary file's, which nobody has
+// asked for.
+func (f *File) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	if in := new(fs.PathError); errors.As(err, &in) {
+		err = in.Err
+	}
+	if in := new(os.LinkError); errors.As(err, &in) {
+		err = in.Err
+	}
+	return fmt.Errorf("can't write %s: %w", f.path, err)
 }

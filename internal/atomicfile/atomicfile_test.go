@@ -1,6 +1,7 @@
 package atomicfile
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ func TestAtomicFile(t *testing.T) {
 
 	file, err := Create(path)
 	require.NoError(t, err)
-	_, err = file.WriteString("new")
+	_, err = io.WriteString(file, "new")
 	require.NoError(t, err)
 	assert.Equal(t, "old", read(t, path), "until it is whole")
 	file.Discard()
@@ -27,7 +28,7 @@ func TestAtomicFile(t *testing.T) {
 
 	file, err = Create(path)
 	require.NoError(t, err)
-	_, err = file.WriteString("new")
+	_, err = io.WriteString(file, "new")
 	require.NoError(t, err)
 	require.NoError(t, file.Commit())
 	file.Discard()
@@ -49,7 +50,7 @@ func TestAtomicFileThroughLink(t *testing.T) {
 	}
 	file, err := Create(link)
 	require.NoError(t, err)
-	_, err = file.WriteString("new")
+	_, err = io.WriteString(file, "new")
 	require.NoError(t, err)
 	require.NoError(t, file.Commit())
 	assert.Equal(t, "new", read(t, path))
@@ -69,6 +70,28 @@ func TestAtomicFileRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "can't write "+missing+": ")
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	assert.Empty(t, names(t, dir))
+}
+
+// Errors name the file that was asked for, and not the temporary one.
+func TestAtomicFileErrors(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "figures.json")
+	file, err := Create(path)
+	require.NoError(t, err)
+	file.Discard()
+	_, err = file.Write([]byte("new"))
+	assert.EqualError(t, err, "can't write "+path+": file already closed")
+	assert.EqualError(t, file.Commit(), "can't write "+path+": file already closed")
+
+	// Something else has taken the place meanwhile.
+	file, err = Create(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(path, 0o777))
+	err = file.Commit()
+	assert.ErrorContains(t, err, "can't write "+path+": ")
+	assert.NotContains(t, err.Error(), ".figures.json")
+	file.Discard()
+	assert.Equal(t, []string{"figures.json"}, names(t, dir))
 }
 
 func read(t *testing.T, path string) string {
