@@ -1,6 +1,6 @@
-// Command peers compares blas.MatMul with other libraries' matrix products, each
-// in a process of its own, in alternating rounds. README.md says how, and how to
-// read the table.
+// Command peers compares our matrix products and convolutions with other
+// libraries', and our training steps with PyTorch's, each in a process of its own,
+// in alternating rounds. README.md says how, and how to read the tables.
 package main
 
 import (
@@ -21,10 +21,11 @@ import (
 
 // options are what the command line asks for.
 type options struct {
+	kind     protocol.Kind // of all that is measured
 	suites   []suite
 	peers    []peer
 	strict   bool // the peers were named: each of them must be there
-	workers  int
+	workers  int  // of peers that haven't their own number
 	dtype    string
 	entry    string // of our side
 	rounds   int
@@ -52,9 +53,11 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "shapes to measure: square, skinny or all")
-	shapes := flags.String("shapes", "", `shapes to measure instead, "m x n x k[,...]", with tA or tB or both behind a shape`)
-	names := flags.String("peers", "", "peers to measure beside ours: "+strings.Join(peerNames(peers), ",")+" (default all that are here)")
+	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv or step")
+	shapes := flags.String("shapes", "", `what to measure instead, with commas between: products "m x n x k", with tA or tB or both behind;
+convolutions "32x32x32x16->32 3x3 stride 2 pad 1", of all passes or with one of them before;
+or steps "lenet batch 256", with sam or msam 8 behind`)
+	names := flags.String("peers", "", "peers to measure beside ours, by default all that are here: "+everyPeer())
 	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
 	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64)
 	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "what of ours to call: matmul is MatMul, blas is Sgemm or Dgemm")
@@ -78,19 +81,31 @@ func parse(args []string, usage io.Writer) (opt options, err error) {
 		return opt, err
 	}
 	for _, s := range opt.suites {
-		for _, shape := range s.shapes {
-			if err := opt.job(shape).Check(); err != nil {
+		for _, work := range s.work {
+			if err := opt.job(work).Check(); err != nil {
 				return opt, err
 			}
 		}
 	}
+	opt.kind = opt.suites[0].work[0].Kind()
+	flags.Visit(func(f *flag.Flag) {
+		switch {
+		case f.Name == "entry" && opt.kind != protocol.Products:
+			err = fmt.Errorf("--entry is for products, not for %s", opt.kind)
+		case f.Name == "workers" && opt.kind == protocol.Steps:
+			err = errors.New("--workers: steps are measured on one and on two")
+		}
+	})
+	if err != nil {
+		return opt, err
+	}
 	opt.strict = *names != ""
-	opt.peers, err = choosePeers(*names, opt.workers)
+	opt.peers, err = choosePeers(*names, opt.kind, opt.workers)
 	return opt, err
 }
 
-func (o options) job(s protocol.Shape) protocol.Job {
-	return protocol.Job{Dtype: o.dtype, Shape: s, Workers: o.workers, Budget: o.budget}
+func (o options) job(w protocol.Work) protocol.Job {
+	return protocol.Job{Dtype: o.dtype, Work: w, Workers: o.workers, Budget: o.budget}
 }
 
 // run measures and prints. When ctx is done it prints the shapes that it has.
@@ -112,7 +127,7 @@ func run(ctx context.Context, opt options, stdout, stderr io.Writer) error {
 
 	report := newReport(opt, processes)
 	report.LeftOut = leftOut
-	err = report.measure(ctx, opt, processes, stderr)
+	err = report.measure(ctx, opt, processes, dir, stderr)
 	if len(report.Rows) == 0 {
 		return err
 	}
@@ -138,7 +153,8 @@ func writeJSON(file string, report *Report) error {
 }
 
 // choosePeers returns ours and the named peers, or all of them.
-func choosePeers(names string, workers int) (chosen []peer, err error) {
+func choosePeers(names string, kind protocol.Kind, workers int) (chosen []peer, err error) {
+	peers := peersOf[kind]
 	if names == "" {
 		for _, p := range peers {
 			if p.when == nil || p.when(workers) {
@@ -147,7 +163,7 @@ func choosePeers(names string, workers int) (chosen []peer, err error) {
 		}
 		return chosen, nil
 	}
-	wanted := []string{ours}
+	wanted := mustBe(kind)
 	for name := range strings.SplitSeq(names, ",") {
 		wanted = append(wanted, strings.TrimSpace(name))
 	}

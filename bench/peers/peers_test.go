@@ -19,12 +19,12 @@ import (
 // known is a report of made-up times, in milliseconds by round, of products
 // that are a million operations.
 func known(workers int, square bool, times map[string][]float64) (*Report, *Row) {
-	r := &Report{Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
-	row := &Row{Suite: "made up", Shape: protocol.Shape{M: 50, N: 100, K: 100}, Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}
+	r := &Report{Kind: protocol.Products, Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
+	row := &Row{Suite: "made up", Work: product("50x100x100"), Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}
 	if square {
-		row.Shape = protocol.Shape{M: 100, N: 100, K: 100}
+		row.Work = product("100x100x100")
 	}
-	for _, p := range peers {
+	for _, p := range peersOf[protocol.Products] {
 		if t, ok := times[p.name]; ok {
 			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
 			cell := &Cell{Cannot: "no times"}
@@ -39,6 +39,14 @@ func known(workers int, square bool, times map[string][]float64) (*Report, *Row)
 	row.summarize(r.Peers, workers)
 	r.end()
 	return r, row
+}
+
+func product(shape string) protocol.Work {
+	s, err := protocol.ParseShape(shape)
+	if err != nil {
+		panic(err)
+	}
+	return protocol.Work{Product: &s}
 }
 
 func TestSummarize(t *testing.T) {
@@ -126,7 +134,7 @@ func TestTable(t *testing.T) {
 	assert.Contains(t, text, "left out     onednn")
 	assert.Regexp(t, `m x n x k +ours +ours-avx2 +openblas +blis +vek +ceiling +/openblas +/blis +/vek +best +/best +avx2/best +below`, text)
 	assert.Regexp(t, `50x100x100 +0.2 +0.1 +0.2 +0.3 +0.25 +1.00 ±0.25 +0.75 ±0.00 +blis +0.75 \[0.75 0.75\] +0.38 +0.85 of best`, text)
-	assert.Regexp(t, `geometric mean, made up +1.00 +0.75 +0.75 +0.38 +1 of 1 shapes, 0.97 of best`, text)
+	assert.Regexp(t, `geometric mean, made up +1.00 +0.75 +0.75 +0.38 +1 of 1 row, 0.97 of best`, text)
 
 	columns := 0
 	for line := range strings.Lines(r.render(true)) {
@@ -177,15 +185,17 @@ func TestReportsAreJSON(t *testing.T) {
 
 // The suites are the issue's.
 func TestSuites(t *testing.T) {
-	require.Len(t, suites, 2)
-	assert.Len(t, suites[0].shapes, 20)
-	assert.Len(t, suites[1].shapes, 17)
-	for _, s := range suites[0].shapes {
-		assert.True(t, s.Square())
+	require.Len(t, products, 2)
+	assert.Len(t, products[0].work, 20)
+	assert.Len(t, products[1].work, 17)
+	for _, w := range products[0].work {
+		assert.True(t, w.Product.Square())
 	}
-	for _, s := range suites[1].shapes {
-		assert.False(t, s.Square())
+	for _, w := range products[1].work {
+		assert.False(t, w.Product.Square())
 	}
+	assert.Len(t, others[0].work, 3*10)
+	assert.Len(t, others[1].work, 3)
 	for _, c := range []struct {
 		shape   string
 		workers int
@@ -200,9 +210,7 @@ func TestSuites(t *testing.T) {
 		{"1x784x512", 2, floors{best: 0.85, alone: true}},
 		{"512x512x512tA", 1, floors{best: 0.85}},
 	} {
-		s, err := protocol.ParseShape(c.shape)
-		require.NoError(t, err)
-		assert.Equal(t, c.want, floorsOf(s, c.workers), "%s, %d workers", c.shape, c.workers)
+		assert.Equal(t, c.want, floorsOf(product(c.shape), c.workers), "%s, %d workers", c.shape, c.workers)
 	}
 }
 
@@ -213,12 +221,11 @@ func TestFlags(t *testing.T) {
 	assert.True(t, opt.strict)
 	require.Len(t, opt.suites, 1)
 	assert.Equal(t, "skinny", opt.suites[0].name)
-	assert.Equal(t, protocol.Job{Dtype: "f32", Shape: protocol.Shape{M: 1, N: 2, K: 3}, Workers: 2, Budget: 20 * time.Millisecond},
-		opt.job(protocol.Shape{M: 1, N: 2, K: 3}))
+	assert.Equal(t, protocol.Job{Dtype: "f32", Work: product("1x2x3"), Workers: 2, Budget: 20 * time.Millisecond}, opt.job(product("1x2x3")))
 
 	opt, err = parse(strings.Fields("--dtype f64 --entry blas --workers 2 --peers ours-1"), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, protocol.Float64, opt.job(protocol.Shape{M: 1, N: 2, K: 3}).Dtype)
+	assert.Equal(t, protocol.Float64, opt.job(product("1x2x3")).Dtype)
 	assert.Equal(t, protocol.EntryBLAS, opt.entry)
 	assert.Equal(t, []string{ours, oursOne}, peerNames(opt.peers))
 	assert.Equal(t, 1, opt.peers[1].workers)
@@ -234,19 +241,36 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, peerNames(opt.peers), oursOne)
 	require.Len(t, opt.suites, 1)
-	assert.Len(t, opt.suites[0].shapes, 2)
+	assert.Len(t, opt.suites[0].work, 2)
+
+	opt, err = parse(strings.Fields("--suite conv --workers 2 --peers onednn"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, protocol.Convolutions, opt.kind)
+	assert.Equal(t, []string{ours, "onednn"}, peerNames(opt.peers))
+
+	opt, err = parse(strings.Fields("--suite step --peers torch-1"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, protocol.Steps, opt.kind)
+	assert.Equal(t, []string{oursOne, oursTwo, "torch-1"}, peerNames(opt.peers))
 
 	for args, want := range map[string]string{
-		"--suite round":   "round",
-		"--peers mkl":     "mkl",
-		"--shapes 1x2":    "1x2",
-		"--dtype f16":     "f16",
-		"--entry sgemm":   "sgemm",
-		"--workers 0":     "0 workers",
-		"--budget 0":      "budget",
-		"--rounds 0":      "--rounds 0",
-		"square":          "square",
-		"--unknown-thing": "unknown-thing",
+		"--suite round": "round",
+		"--peers mkl":   "mkl",
+		"--shapes 1x2":  "1x2",
+		"--dtype f16":   "f16",
+		"--entry sgemm": "sgemm",
+		"--workers 0":   "0 workers",
+		"--budget 0":    "budget",
+		"--rounds 0":    "--rounds 0",
+		"square":        "square",
+
+		"--suite step --workers 2":  "--workers",
+		"--suite step --peers blis": "blis",
+		"--suite conv --dtype f64":  "only products",
+		"--suite conv --entry blas": "--entry",
+		"--suite conv --peers vek":  "vek",
+		"--suite conv --budget 0":   "budget",
+		"--unknown-thing":           "unknown-thing",
 	} {
 		_, err := parse(strings.Fields(args), io.Discard)
 		assert.ErrorContains(t, err, want, args)
@@ -257,6 +281,9 @@ func TestEnvironmentIsOfTheProgramAlone(t *testing.T) {
 	env := environment([]string{"PATH=/bin", "OMP_WAIT_POLICY=active", "OPENBLAS_CORETYPE=Haswell", "STEPPE_SIMD=generic", "GOMAXPROCS=1", "PEERS_ENTRY=matmul", "HOME=/"},
 		peer{env: []string{"STEPPE_SIMD=avx2"}}, options{workers: 2, entry: protocol.EntryBLAS})
 	assert.Equal(t, []string{"PATH=/bin", "HOME=/", "OPENBLAS_NUM_THREADS=2", "OMP_NUM_THREADS=2", "BLIS_NUM_THREADS=2", "PEERS_ENTRY=blas", "STEPPE_SIMD=avx2"}, env)
+
+	env = environment(nil, peer{workers: 1}, options{workers: 2})
+	assert.Contains(t, env, "OPENBLAS_NUM_THREADS=1")
 }
 
 func TestLoadedLibrariesAreChecked(t *testing.T) {
@@ -266,6 +293,7 @@ func TestLoadedLibrariesAreChecked(t *testing.T) {
 	blas, blis := "/usr/lib/openblas-pthread/libopenblas.so.0", "/usr/lib/blis-openmp/libblis.so.4"
 	assert.NoError(t, checkLoaded(nil, ""))
 	assert.NoError(t, checkLoaded([]string{blas}, "openblas"))
+	assert.NoError(t, checkLoaded([]string{blas, blis}, anyLibrary))
 	assert.ErrorContains(t, checkLoaded(nil, "openblas"), "want openblas alone")
 	assert.ErrorContains(t, checkLoaded([]string{blis}, "openblas"), "libblis")
 	assert.ErrorContains(t, checkLoaded([]string{blas, blis}, "openblas"), "want openblas alone")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,15 +27,15 @@ type process struct {
 }
 
 // startAll builds the peers in dir and starts them. A peer that can't be built
-// or started is left out, with a word to stderr, unless opt.strict.
+// or started is left out, with a word to stderr, unless it is ours or opt.strict.
 func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (all []*process, leftOut []string, err error) {
 	for _, p := range opt.peers {
-		fmt.Fprintf(stderr, "building %s\n", p.name)
+		fmt.Fprintf(stderr, "starting %s\n", p.name)
 		child, err := start(ctx, p, opt, dir, stderr)
 		switch {
 		case err == nil:
 			all = append(all, child)
-		case ctx.Err() != nil || opt.strict || p.name == ours:
+		case ctx.Err() != nil || opt.strict || slices.Contains(mustBe(opt.kind), p.name):
 			for _, started := range all {
 				started.close()
 			}
@@ -48,11 +49,11 @@ func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (a
 }
 
 func start(ctx context.Context, p peer, opt options, dir string, stderr io.Writer) (*process, error) {
-	program, err := build(ctx, p.program, dir)
+	command, err := commandOf(ctx, p, dir)
 	if err != nil {
 		return nil, err
 	}
-	child := &process{peer: p, command: exec.CommandContext(ctx, program)}
+	child := &process{peer: p, command: exec.CommandContext(ctx, command[0], command[1:]...)}
 	child.command.Env = environment(os.Environ(), p, opt)
 	child.command.Stderr = stderr
 	if child.in, err = child.command.StdinPipe(); err != nil {
@@ -77,6 +78,31 @@ func start(ctx context.Context, p peer, opt options, dir string, stderr io.Write
 	return child, nil
 }
 
+// commandOf returns what to run.
+func commandOf(ctx context.Context, p peer, dir string) ([]string, error) {
+	if p.python != nil {
+		python, err := interpreter(ctx)
+		return append([]string{python, "-B"}, p.python...), err // without files beside ours
+	}
+	program, err := build(ctx, p.program, dir)
+	return []string{program}, err
+}
+
+// interpreter returns the first Python that has PyTorch. Debian's belongs to
+// /usr/bin/python3, which needn't be the first in the path.
+func interpreter(ctx context.Context) (string, error) {
+	var errs []error
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		said, err := exec.CommandContext(ctx, python, "-c", "import torch").CombinedOutput()
+		if err == nil {
+			return python, nil
+		}
+		last := strings.TrimSpace(string(said))
+		errs = append(errs, fmt.Errorf("%s: %w: %s", python, err, last[strings.LastIndexByte(last, '\n')+1:]))
+	}
+	return "", errors.Join(errs...)
+}
+
 // build returns the file of a program. It is built once, so that peers that
 // share it are the same code even if somebody works on it meanwhile.
 func build(ctx context.Context, program, dir string) (file string, err error) {
@@ -93,7 +119,7 @@ func build(ctx context.Context, program, dir string) (file string, err error) {
 }
 
 // settings are the variables that a library would listen to, or Go, or a child.
-var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE|PEERS)`)
+var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|TORCH|PYTORCH|ATEN|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE|PEERS)`)
 
 // environment returns the environment of a peer's process: that of this one
 // without settings, but with the number of threads for libraries that start
@@ -104,8 +130,12 @@ func environment(inherited []string, p peer, opt options) (env []string) {
 			env = append(env, v)
 		}
 	}
+	workers := opt.workers
+	if p.workers != 0 {
+		workers = p.workers
+	}
 	for _, v := range []string{"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "BLIS_NUM_THREADS"} {
-		env = append(env, v+"="+strconv.Itoa(opt.workers))
+		env = append(env, v+"="+strconv.Itoa(workers))
 	}
 	env = append(env, protocol.EntryVar+"="+opt.entry)
 	return append(env, p.env...)
@@ -118,7 +148,7 @@ func checkLoaded(files []string, library string) error {
 		return nil
 	}
 	switch {
-	case library == "" && len(files) == 0:
+	case library == anyLibrary || library == "" && len(files) == 0:
 		return nil
 	case library != "" && len(files) == 1 && strings.Contains(filepath.Base(files[0]), library):
 		return nil
@@ -140,7 +170,7 @@ func (p *process) ask(job protocol.Job) (reply protocol.Reply, err error) {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
-		err = fmt.Errorf("%s at %v: %w", p.name, job.Shape, err)
+		err = fmt.Errorf("%s at %v: %w", p.name, job.Work, err)
 	}
 	return reply, err
 }

@@ -24,9 +24,10 @@ type Report struct {
 	Machine   string        `json:"machine"`
 	System    string        `json:"system"`
 	Revision  string        `json:"revision"` // of our side
+	Kind      protocol.Kind `json:"kind"`
 	Dtype     string        `json:"dtype"`
-	Entry     string        `json:"entry"` // of our side
-	Workers   int           `json:"workers"`
+	Entry     string        `json:"entry"`   // of our side
+	Workers   int           `json:"workers"` // of peers that haven't their own number
 	Rounds    int           `json:"rounds"`
 	Budget    time.Duration `json:"budget"` // nanoseconds
 	Load      [2]string     `json:"load"`   // over a minute, as this began and ended
@@ -45,13 +46,13 @@ type Report struct {
 type Participant struct {
 	Name string `json:"name"`
 	protocol.Hello
-	own bool
+	own, aside bool
 }
 
-// Row is a shape.
+// Row is a piece of work.
 type Row struct {
 	Suite string `json:"suite"`
-	protocol.Shape
+	protocol.Work
 	Cells   map[string]*Cell `json:"cells"`   // by peer
 	Ceiling []float64        `json:"ceiling"` // GFLOP/s of one core, by round
 
@@ -61,16 +62,20 @@ type Row struct {
 	AVX2VsBest float64      `json:"avx2VsBest,omitempty"` // that of our AVX2, median
 	OfCeiling  float64      `json:"ofCeiling"`            // our speed over the ceiling of all workers, median
 	Misses     []string     `json:"misses,omitempty"`     // floors that we are below
+
+	Training *TrainingFigures `json:"training,omitempty"` // of a step
 }
 
-// Cell is a peer at a shape.
+// Cell is a peer at a piece of work.
 type Cell struct {
-	Seconds []float64 `json:"seconds,omitempty"` // for one product, by round
+	Seconds []float64 `json:"seconds,omitempty"` // for the work once, by round
 	Cannot  string    `json:"cannot,omitempty"`
 	Wrong   string    `json:"wrong,omitempty"`
 
 	GFLOPS float64      `json:"gflops,omitempty"` // median
 	Behind stats.Spread `json:"behind"`           // our speed over its speed
+
+	reply protocol.Reply // of the last round
 }
 
 // Mean is the geometric means of a suite, each over the shapes that have the
@@ -92,7 +97,7 @@ func newReport(opt options, processes []*process) *Report {
 		Machine:  fmt.Sprintf("%s, %d cores, %d KiB L1d, %d KiB L2, %d MiB L3", cpu.Name, cpu.PhysicalCores, cpu.L1D>>10, cpu.L2>>10, cpu.L3>>20),
 		System:   fmt.Sprintf("%s/%s, %s", runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		Revision: "unknown",
-		Dtype:    opt.dtype, Entry: opt.entry, Workers: opt.workers, Rounds: opt.rounds, Budget: opt.budget,
+		Kind:     opt.kind, Dtype: opt.dtype, Entry: opt.entry, Workers: opt.workers, Rounds: opt.rounds, Budget: opt.budget,
 		Load: [2]string{load(), ""},
 		aims: map[string]float64{},
 	}
@@ -100,7 +105,7 @@ func newReport(opt options, processes []*process) *Report {
 		r.Revision = strings.TrimSpace(string(said))
 	}
 	for _, p := range processes {
-		r.Peers = append(r.Peers, Participant{p.name, p.Hello, p.own})
+		r.Peers = append(r.Peers, Participant{p.name, p.Hello, p.own, p.aside})
 	}
 	for _, s := range opt.suites {
 		r.aims[s.name] = s.mean
@@ -118,22 +123,27 @@ func load() string {
 }
 
 // measure fills in the rows, up to the one at which ctx is done.
-func (r *Report) measure(ctx context.Context, opt options, processes []*process, progress io.Writer) error {
+func (r *Report) measure(ctx context.Context, opt options, processes []*process, dir string, progress io.Writer) error {
 	total, done := 0, 0
 	for _, s := range opt.suites {
-		total += len(s.shapes)
+		total += len(s.work)
 	}
 	for _, s := range opt.suites {
-		for _, shape := range s.shapes {
-			row, err := r.measureShape(ctx, opt, processes, shape)
+		for _, work := range s.work {
+			row, err := r.measureRow(ctx, opt, processes, work)
+			if err == nil {
+				row.Suite = s.name
+				row.summarize(r.Peers, opt.workers)
+			}
+			if err == nil && row.Training != nil {
+				err = row.measureMemory(ctx, opt, dir, progress)
+			}
 			if ctx.Err() != nil {
-				return fmt.Errorf("interrupted after %d of %d shapes", done, total)
+				return fmt.Errorf("interrupted after %d of %d rows", done, total)
 			}
 			if err != nil {
 				return err
 			}
-			row.Suite = s.name
-			row.summarize(r.Peers, opt.workers)
 			r.Rows = append(r.Rows, row)
 			done++
 			fmt.Fprintf(progress, "%d/%d  %v\n", done, total, row)
@@ -142,10 +152,10 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 	return nil
 }
 
-// measureShape runs the rounds of a shape. The order of the peers is another
-// one each round, so that none always follows the same one.
-func (r *Report) measureShape(ctx context.Context, opt options, processes []*process, shape protocol.Shape) (*Row, error) {
-	row := &Row{Shape: shape, Cells: map[string]*Cell{}}
+// measureRow runs the rounds of a row. The order of the peers is another one each
+// round, so that none always follows the same one.
+func (r *Report) measureRow(ctx context.Context, opt options, processes []*process, work protocol.Work) (*Row, error) {
+	row := &Row{Work: work, Cells: map[string]*Cell{}}
 	for _, p := range processes {
 		row.Cells[p.name] = &Cell{}
 	}
@@ -157,7 +167,7 @@ func (r *Report) measureShape(ctx context.Context, opt options, processes []*pro
 			if cell.Cannot != "" || cell.Wrong != "" {
 				continue
 			}
-			reply, err := p.ask(opt.job(shape))
+			reply, err := p.ask(opt.job(work))
 			if err != nil {
 				return nil, err
 			}
@@ -166,6 +176,7 @@ func (r *Report) measureShape(ctx context.Context, opt options, processes []*pro
 				continue
 			}
 			cell.Seconds = append(cell.Seconds, reply.Seconds)
+			cell.reply = reply
 			r.windows += reply.Windows
 			r.disturbed += reply.Disturbed
 		}
@@ -189,6 +200,10 @@ func ceiling(dtype string, ofFloat32 float64) float64 {
 
 // summarize computes what follows from the times.
 func (row *Row) summarize(peers []Participant, workers int) {
+	if row.Kind() == protocol.Steps {
+		row.summarizeTraining(peers)
+		return
+	}
 	own := row.Cells[ours].Seconds
 	for _, p := range peers {
 		cell := row.Cells[p.Name]
@@ -199,7 +214,7 @@ func (row *Row) summarize(peers []Participant, workers int) {
 		if len(own) > 0 {
 			cell.Behind = stats.SpreadOf(stats.Ratios(cell.Seconds, own))
 		}
-		if !p.own && (row.Best == "" || cell.GFLOPS > row.Cells[row.Best].GFLOPS) {
+		if !p.own && !p.aside && (row.Best == "" || cell.GFLOPS > row.Cells[row.Best].GFLOPS) {
 			row.Best = p.Name
 		}
 	}
@@ -213,7 +228,7 @@ func (row *Row) summarize(peers []Participant, workers int) {
 		fractions = append(fractions, row.Flops()/seconds/1e9/(row.Ceiling[i]*float64(workers)))
 	}
 	row.OfCeiling = stats.Median(fractions)
-	floor := floorsOf(row.Shape, workers)
+	floor := floorsOf(row.Work, workers)
 	if row.Best != "" {
 		best := row.Cells[row.Best]
 		row.VsBest = best.Behind
@@ -236,7 +251,10 @@ func (row *Row) summarize(peers []Participant, workers int) {
 
 // String is a line of progress.
 func (row *Row) String() string {
-	line := fmt.Sprintf("%-14v %6.1f GFLOP/s", row.Shape, row.Cells[ours].GFLOPS)
+	if row.Training != nil {
+		return fmt.Sprintf("%-22v %v", row.Work, row.Training)
+	}
+	line := fmt.Sprintf("%-14v %6.1f GFLOP/s", row.Work, row.Cells[ours].GFLOPS)
 	if row.Best != "" {
 		line += fmt.Sprintf(", %.2f of %s", row.VsBest.Median, row.Best)
 	}
@@ -256,6 +274,9 @@ func (r *Report) end() {
 		}
 	}
 	r.Ceiling = stats.SpreadOf(ceilings)
+	if r.Kind == protocol.Steps {
+		return // times of other things have no mean
+	}
 	for _, suite := range suites {
 		r.Means = append(r.Means, r.mean(suite))
 	}
@@ -303,7 +324,7 @@ func (r *Report) wrong() (all []string) {
 	for _, row := range r.Rows {
 		for _, name := range slices.Sorted(maps.Keys(row.Cells)) {
 			if why := row.Cells[name].Wrong; why != "" {
-				all = append(all, fmt.Sprintf("%s at %v: %s", name, row.Shape, why))
+				all = append(all, fmt.Sprintf("%s at %v: %s", name, row.Work, why))
 			}
 		}
 	}

@@ -2,67 +2,84 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// suite is some shapes with one geometric mean.
+// suite is some rows of a table, all of a kind, with one geometric mean.
 type suite struct {
-	name   string
-	shapes []protocol.Shape
+	name string
+	work []protocol.Work
 	// mean is the least that the geometric mean of the speeds, as fractions of
 	// the best peer's, is meant to be; 0 for no aim.
 	mean float64
 }
 
-var suites = []suite{
+// products are the suites of --suite all.
+var products = []suite{
 	{"square", squares(16, 24, 32, 48, 64, 96, 100, 127, 128, 192, 255, 256, 384, 500, 512, 768, 1000, 1024, 1536, 2048), 0.97},
-	{"skinny", shapes("1x784x512, 4x784x512, 8x784x512, 32x784x512, 256x784x512, 784x512x256tA, 256x784x512tB, 256x10x512," +
+	{"skinny", list("1x784x512, 4x784x512, 8x784x512, 32x784x512, 256x784x512, 784x512x256tA, 256x784x512tB, 256x10x512," +
 		"32768x16x27, 32768x16x144, 8192x32x288, 2048x64x576, 144x16x32768tA," +
 		"128x128x64, 64x64x4096, 1000x1000x7, 7x1000x1000"), 1},
 }
 
-func squares(sizes ...int) (all []protocol.Shape) {
+// others are suites that are tables of their own.
+var others = []suite{
+	{"conv", list("32x32x32x16->16 3x3 pad 1, 32x16x16x32->32 3x3 pad 1, 32x8x8x64->64 3x3 pad 1, 32x32x32x16->32 3x3 stride 2 pad 1," +
+		"16x28x28x128->128 3x3 pad 1, 16x14x14x256->256 3x3 pad 1, 8x56x56x64->64 3x3 pad 1, 16x28x28x256->128 1x1," +
+		"32x32x32x3->16 3x3 pad 1, 4x224x224x3->64 7x7 stride 2 pad 3"), 0.98},
+	{"step", list("mlp batch 256, lenet batch 256, resnet20 batch 128"), 0},
+}
+
+func squares(sizes ...int) (all []protocol.Work) {
 	for _, n := range sizes {
-		all = append(all, protocol.Shape{M: n, N: n, K: n})
+		all = append(all, protocol.Work{Product: &protocol.Shape{M: n, N: n, K: n}})
 	}
 	return all
 }
 
-func shapes(list string) []protocol.Shape {
-	all, err := protocol.ParseShapes(list)
+func list(text string) []protocol.Work {
+	all, err := protocol.ParseList(text)
 	if err != nil {
 		panic(err)
 	}
 	return all
 }
 
-// chooseSuites returns the suites of a name, or one of the shapes in a list,
-// if there is a list.
+// chooseSuites returns the suites of a name, or one of the work in a list, if there
+// is a list.
 func chooseSuites(name, list string) ([]suite, error) {
 	if list != "" {
-		all, err := protocol.ParseShapes(list)
-		return []suite{{name: "chosen", shapes: all}}, err
+		all, err := protocol.ParseList(list)
+		return []suite{{name: "chosen", work: all}}, err
 	}
 	if name == "all" {
-		return suites, nil
+		return products, nil
 	}
-	for _, s := range suites {
+	for _, s := range slices.Concat(products, others) {
 		if s.name == name {
 			return []suite{s}, nil
 		}
 	}
-	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny and all", name)
+	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv and step", name)
 }
 
-// floors are the least that a shape's figures are meant to be; 0 for no floor.
+// floors are the least that a row's figures are meant to be; 0 for no floor.
 type floors struct {
 	best    float64 // our speed as a fraction of the best peer's
 	ceiling float64 // and of the FMA ceiling
 	alone   bool    // several workers are not to be slower than one
 }
 
-func floorsOf(s protocol.Shape, workers int) (f floors) {
+func floorsOf(w protocol.Work, workers int) floors {
+	if w.Convolution != nil {
+		return floors{best: 0.90, alone: workers > 1}
+	}
+	return floorsOfProduct(*w.Product, workers)
+}
+
+func floorsOfProduct(s protocol.Shape, workers int) (f floors) {
 	switch {
 	case !s.Square():
 		f.best, f.alone = 0.85, workers > 1
@@ -78,3 +95,14 @@ func floorsOf(s protocol.Shape, workers int) (f floors) {
 	}
 	return f
 }
+
+// mostTime are the models whose step by SGD, on batches as in the suite, is meant to
+// take at most that fraction of PyTorch's time.
+var mostTime = map[string]float64{
+	"mlp batch 256 sgd":      0.68,
+	"lenet batch 256 sgd":    0.60,
+	"resnet20 batch 128 sgd": 0.92,
+}
+
+// mostMemory is the same of PyTorch's memory.
+var mostMemory = map[string]float64{"resnet20 batch 128 sgd": 0.5}

@@ -21,7 +21,10 @@ func (r *Report) render(markdown bool) string {
 			fmt.Fprintf(&b, "%-12s %s\n", line[0], line[1])
 		}
 	}
-	t := r.table()
+	t, legend := r.table(), speedLegend
+	if r.Kind == protocol.Steps {
+		t, legend = r.trainingTable(), trainingLegend
+	}
 	if markdown {
 		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.RenderMarkdown(), legend)
 	} else {
@@ -30,9 +33,9 @@ func (r *Report) render(markdown bool) string {
 	return b.String()
 }
 
-const legend = `A peer's column has its speed in GFLOP/s; with a slash, our speed over its speed, above 1 where we are faster,
+const speedLegend = `A peer's column has its speed in GFLOP/s; with a slash, our speed over its speed, above 1 where we are faster,
 ± half of the distance between the quartiles of the rounds. Best is the fastest of those that aren't ours; /best has
-both quartiles. Ceiling is our speed as a fraction of the FMA ceiling. Below has the floors that a shape is below.`
+both quartiles. Ceiling is our speed as a fraction of the FMA ceiling. Below has the floors that a row is below.`
 
 func (r *Report) header() (lines [][2]string) {
 	add := func(key, format string, args ...any) {
@@ -42,7 +45,7 @@ func (r *Report) header() (lines [][2]string) {
 	add("machine", "%s; %s", r.Machine, r.System)
 	add("load", "%s at the start, %s at the end; a core was taken away in %.1f%% of the windows", r.Load[0], r.Load[1], 100*r.Disturbed)
 	add("ceiling", "%.1f GFLOP/s a core in %s (quartiles %.1f and %.1f)", r.Ceiling.Median, r.Dtype, r.Ceiling.Q1, r.Ceiling.Q3)
-	add("measured", "C = A*B, %s, ours by %s, %s, medians of %s of %v each", r.Dtype, r.entryName(), plural(r.Workers, "worker"), plural(r.Rounds, "round"), r.Budget)
+	add("measured", "%s, medians of %s of %v each", r.measured(), plural(r.Rounds, "round"), r.Budget)
 	for _, p := range r.Peers {
 		text := p.Version
 		if p.own {
@@ -57,6 +60,18 @@ func (r *Report) header() (lines [][2]string) {
 		add("left out", "%s, which could not be built or started", strings.Join(r.LeftOut, ", "))
 	}
 	return lines
+}
+
+// measured says what a row is the time of.
+func (r *Report) measured() string {
+	switch r.Kind {
+	case protocol.Convolutions:
+		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
+	case protocol.Steps:
+		return fmt.Sprintf("training steps, %s, SGD with momentum", r.Dtype)
+	default:
+		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), plural(r.Workers, "worker"))
+	}
 }
 
 // entryName returns the name of our function that was called.
@@ -81,6 +96,9 @@ func plural(n int, thing string) string {
 // table returns a row a shape and a row a suite.
 func (r *Report) table() table.Writer {
 	header := table.Row{r.Dtype + ", m x n x k"}
+	if r.Kind == protocol.Convolutions {
+		header[0] = r.Dtype + ", pass and shapes"
+	}
 	for _, p := range r.Peers {
 		header = append(header, p.Name)
 	}
@@ -92,17 +110,7 @@ func (r *Report) table() table.Writer {
 	}
 	header = append(header, "best", "/best", "avx2/best", "below")
 
-	t := table.NewWriter()
-	t.SetStyle(plain)
-	t.SuppressTrailingSpaces()
-	t.AppendHeader(header)
-	var right []table.ColumnConfig
-	for i, name := range header[:len(header)-1] {
-		if i > 0 && name != "best" {
-			right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
-		}
-	}
-	t.SetColumnConfigs(right)
+	t := newTable(header)
 	for i, row := range r.Rows {
 		if i > 0 && row.Suite != r.Rows[i-1].Suite {
 			t.AppendSeparator()
@@ -116,8 +124,25 @@ func (r *Report) table() table.Writer {
 	return t
 }
 
+// newTable returns a table without rows. The first column, the last and the best
+// peer's name are text, all others numbers.
+func newTable(header table.Row) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(plain)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(header)
+	var right []table.ColumnConfig
+	for i, name := range header[:len(header)-1] {
+		if i > 0 && name != "best" {
+			right = append(right, table.ColumnConfig{Number: i + 1, Align: text.AlignRight, AlignHeader: text.AlignRight})
+		}
+	}
+	t.SetColumnConfigs(right)
+	return t
+}
+
 func (r *Report) cells(row *Row) table.Row {
-	cells := table.Row{row.Shape.String()}
+	cells := table.Row{row.Work.String()}
 	for _, p := range r.Peers {
 		cell := row.Cells[p.Name]
 		if cell.Wrong != "" {
@@ -132,11 +157,7 @@ func (r *Report) cells(row *Row) table.Row {
 			cells = append(cells, withSpread(row.Cells[p.Name].Behind))
 		}
 	}
-	vsBest := ""
-	if row.VsBest.Median > 0 {
-		vsBest = fmt.Sprintf("%.2f [%.2f %.2f]", row.VsBest.Median, row.VsBest.Q1, row.VsBest.Q3)
-	}
-	return append(cells, row.Best, vsBest, number("%.2f", row.AVX2VsBest), strings.Join(row.Misses, ", "))
+	return append(cells, row.Best, withQuartiles(row.VsBest), number("%.2f", row.AVX2VsBest), strings.Join(row.Misses, ", "))
 }
 
 func (r *Report) meanCells(m Mean) table.Row {
@@ -150,7 +171,7 @@ func (r *Report) meanCells(m Mean) table.Row {
 			cells = append(cells, number("%.2f", m.Behind[p.Name]))
 		}
 	}
-	below := fmt.Sprintf("%d of %d shapes", m.Missed, m.Shapes)
+	below := fmt.Sprintf("%d of %s", m.Missed, plural(m.Shapes, "row"))
 	if m.VsBest > 0 && m.VsBest < m.Aim {
 		below += fmt.Sprintf(", %.2f of best", m.Aim)
 	}
@@ -171,6 +192,14 @@ func withSpread(s stats.Spread) string {
 		return ""
 	}
 	return fmt.Sprintf("%.2f ±%.2f", s.Median, s.Half())
+}
+
+// withQuartiles formats a median and the quartiles.
+func withQuartiles(s stats.Spread) string {
+	if s.Median == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f [%.2f %.2f]", s.Median, s.Q1, s.Q3)
 }
 
 // plain is a table with rules between parts, and no other lines.

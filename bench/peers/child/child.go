@@ -15,15 +15,15 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// Library is a peer.
+// Library is a peer. What it lacks a function for, it has no such thing.
 type Library struct {
 	// Version is what the library says of itself.
 	Version string
-	// OneThread says that Run must always be called by the same thread of the
-	// operating system: OpenMP keeps its threads, and how many they are, by
+	// OneThread says that everything must always be called by the same thread of
+	// the operating system: OpenMP keeps its threads, and how many they are, by
 	// the thread that calls.
 	OneThread bool
-	// Workers sets how many threads, or cores, Run may use from now on.
+	// Workers sets how many threads, or cores, may be used from now on.
 	Workers func(workers int) error
 	// Cannot says why there is no such product, if there is none. Nil if there
 	// are all.
@@ -32,8 +32,13 @@ type Library struct {
 	// operands by turns, the first time on set first. It loops in the library's
 	// own language, so that no call from one language into another is timed.
 	Run32 func(p *Product[float32], first, times int)
-	// Run64 does so in float64. Nil if the library has no such product.
+	// Run64 does so in float64.
 	Run64 func(p *Product[float64], first, times int)
+	// Convolve prepares a pass of a convolution. Run computes it as Run32 does a
+	// product; free gives back what was prepared.
+	Convolve func(c *Convolution) (run func(first, times int), free func(), err error)
+	// Train makes a model that is trained on that many workers.
+	Train func(s protocol.Step, workers int) (Training, error)
 }
 
 // Main serves the jobs on standard input, and exits.
@@ -52,7 +57,7 @@ func serve(l Library, in io.Reader, out io.Writer) error {
 	if err := protocol.Write(out, protocol.Hello{Version: l.Version, Loaded: loadedLibraries()}); err != nil {
 		return err
 	}
-	c := child{Library: l, verified: map[protocol.Job]bool{}}
+	c := child{Library: l, verified: map[string]bool{}}
 	for lines := bufio.NewReader(in); ; {
 		var job protocol.Job
 		if err := protocol.Read(lines, &job); err == io.EOF {
@@ -72,29 +77,29 @@ func serve(l Library, in io.Reader, out io.Writer) error {
 
 type child struct {
 	Library
-	verified map[protocol.Job]bool
-	workers  int // that the library was last set to
+	verified map[string]bool // work whose results were right
+	workers  int             // that the library was last set to
+}
+
+// task is work that is ready to be done.
+type task interface {
+	// run does it that many times, on the sets of operands by turns, the first
+	// time on set first.
+	run(first, times int)
+	// verify returns an error if the results on all sets aren't what they should
+	// be.
+	verify() error
+	// tell adds to a reply what there is to say besides the time.
+	tell(reply *protocol.Reply) error
+	free()
 }
 
 func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 	if err := job.Check(); err != nil {
 		return reply, err
 	}
-	if c.Cannot != nil {
-		if why := c.Cannot(job.Shape); why != "" {
-			return protocol.Reply{Cannot: why}, nil
-		}
-	}
-	if job.Dtype == protocol.Float64 {
-		return do(c, job, c.Run64)
-	}
-	return do(c, job, c.Run32)
-}
-
-// do measures a product of an element type.
-func do[T Float](c *child, job protocol.Job, run func(p *Product[T], first, times int)) (reply protocol.Reply, err error) {
-	if run == nil {
-		return protocol.Reply{Cannot: "no product in " + job.Dtype}, nil
+	if why := c.cannot(job); why != "" {
+		return protocol.Reply{Cannot: why}, nil
 	}
 	if c.workers != job.Workers {
 		if err := c.Workers(job.Workers); err != nil {
@@ -102,32 +107,65 @@ func do[T Float](c *child, job protocol.Job, run func(p *Product[T], first, time
 		}
 		c.workers = job.Workers
 	}
-	p, err := newProduct[T](job.Shape)
+	t, err := c.prepare(job)
 	if err != nil {
 		return reply, err
 	}
-	defer p.free()
-	if !c.verified[job] {
-		run(p, 0, Sets)
-		if err := p.verify(); err != nil {
+	defer t.free()
+	if what := fmt.Sprint(job.Work, job.Dtype, job.Workers); !c.verified[what] {
+		t.run(0, Sets)
+		if err := t.verify(); err != nil {
 			return reply, err
 		}
-		c.verified[job] = true
+		c.verified[what] = true
 	}
-	reply = measure(func(first, times int) { run(p, first, times) }, job.Budget)
+	reply = measure(t.run, job.Budget)
+	if err := t.tell(&reply); err != nil {
+		return reply, err
+	}
 	return reply, settle()
 }
 
-// measure times a product. The budget is spent on windows of a fiftieth of it
-// or of one product, whichever is longer; of their times the lower quartile
+// cannot says why the library has nothing for a job, if it hasn't.
+func (c *child) cannot(job protocol.Job) string {
+	switch {
+	case job.Convolution != nil && c.Convolve == nil:
+		return "no convolutions"
+	case job.Step != nil && c.Train == nil:
+		return "no training"
+	case job.Product == nil:
+		return ""
+	case job.Dtype == protocol.Float32 && c.Run32 == nil, job.Dtype == protocol.Float64 && c.Run64 == nil:
+		return "no product in " + job.Dtype
+	case c.Cannot != nil:
+		return c.Cannot(*job.Product)
+	}
+	return ""
+}
+
+func (c *child) prepare(job protocol.Job) (task, error) {
+	switch {
+	case job.Convolution != nil:
+		return prepareConvolution(*job.Convolution, c.Convolve)
+	case job.Step != nil:
+		return prepareTraining(*job.Step, job.Workers, c.Train)
+	case job.Dtype == protocol.Float64:
+		return prepareProduct(*job.Product, c.Run64)
+	default:
+		return prepareProduct(*job.Product, c.Run32)
+	}
+}
+
+// measure times work. The budget is spent on windows of a fiftieth of it or of the
+// work done once, whichever is longer; of their times the lower quartile
 // counts: a window in which another process had the core says nothing of the
 // library, and the luckiest window not much. There are three windows at least,
 // unless they would take ten budgets.
-func measure(product func(first, times int), budget time.Duration) (reply protocol.Reply) {
+func measure(work func(first, times int), budget time.Duration) (reply protocol.Reply) {
 	first := 0
 	run := func(times int) time.Duration {
 		start := time.Now()
-		product(first, times)
+		work(first, times)
 		elapsed := time.Since(start)
 		first = (first + times) % Sets
 		return elapsed

@@ -63,7 +63,7 @@ func job(shape string) protocol.Job {
 	if err != nil {
 		panic(err)
 	}
-	return protocol.Job{Dtype: protocol.Float32, Shape: s, Workers: 1, Budget: 5 * time.Millisecond}
+	return protocol.Job{Dtype: protocol.Float32, Work: protocol.Work{Product: &s}, Workers: 1, Budget: 5 * time.Millisecond}
 }
 
 func TestServe(t *testing.T) {
@@ -160,7 +160,7 @@ func TestOperandsAreExact(t *testing.T) {
 }
 
 func operandsAreExact[T Float](t *testing.T, shape string) {
-	p, err := newProduct[T](job(shape).Shape)
+	p, err := newProduct[T](*job(shape).Product)
 	require.NoError(t, err)
 	defer p.free()
 	sum := int64(p.K) * int64(p.limit) * int64(p.limit)

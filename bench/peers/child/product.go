@@ -22,14 +22,13 @@ type Product[T Float] struct {
 	LdA, LdB, LdC int // elements from row to row, as stored
 	A, B, C       [Sets]*T
 
-	memory []byte
-	limit  int // elements of A and B are integers from -limit to limit
+	memory[T]
+	limit int // elements of A and B are integers from -limit to limit
 }
 
-const (
-	line   = 64       // bytes
-	limitX = 1<<9 - 1 // elements of verify's x are integers from -limitX to limitX
-)
+// limitX is how large the elements of verify's x are, integers from -limitX to
+// limitX.
+const limitX = 1<<9 - 1
 
 // newProduct returns operands for a shape. A and B are random integers, so
 // small that the sum of k of their products is a T exactly, in whichever order
@@ -44,42 +43,38 @@ func newProduct[T Float](s protocol.Shape) (*Product[T], error) {
 	}
 	p.limit = int(math.Sqrt(p.largest() / float64(s.K)))
 
-	var element T
-	size := int(unsafe.Sizeof(element))
-	var offsets [3 * Sets]int
-	total := 0
-	for i := range offsets {
-		// Operands of a power of two would all begin at the same offset within
-		// a page, where loads wait for stores that are 4 KiB away: five lines
-		// more each time.
-		offsets[i] = total
-		total += (p.count(i)*size+line-1)/line*line + 5*line
+	var counts []int
+	for range Sets {
+		counts = append(counts, s.M*s.K, s.K*s.N, s.M*s.N)
 	}
-	var err error
-	if p.memory, err = allocate(total); err != nil {
-		return nil, fmt.Errorf("%d bytes for %v: %w", total, s, err)
+	operands, err := p.place(counts)
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", s, err)
 	}
 	r := rand.NewPCG(uint64(s.M), uint64(s.N)<<32|uint64(s.K))
-	for i, offset := range offsets {
-		data := unsafe.Slice((*T)(unsafe.Pointer(&p.memory[offset])), p.count(i))
-		switch set := i / 3; i % 3 {
-		case 0:
-			p.A[set] = &data[0]
-			fill(data, p.limit, r)
-		case 1:
-			p.B[set] = &data[0]
-			fill(data, p.limit, r)
-		case 2:
-			p.C[set] = &data[0]
-			for j := range data {
-				data[j] = T(math.NaN())
-			}
-		}
+	for set := range Sets {
+		a, b, c := operands[3*set], operands[3*set+1], operands[3*set+2]
+		p.A[set], p.B[set], p.C[set] = &a[0], &b[0], &c[0]
+		fill(a, p.limit, r)
+		fill(b, p.limit, r)
+		spoil(c)
 	}
 	return p, nil
 }
 
-func (p *Product[T]) free() { release(p.memory) }
+// multiplication is a product and who computes it.
+type multiplication[T Float] struct {
+	*Product[T]
+	by func(p *Product[T], first, times int)
+}
+
+func prepareProduct[T Float](s protocol.Shape, by func(p *Product[T], first, times int)) (task, error) {
+	p, err := newProduct[T](s)
+	return multiplication[T]{p, by}, err
+}
+
+func (m multiplication[T]) run(first, times int)     { m.by(m.Product, first, times) }
+func (multiplication[T]) tell(*protocol.Reply) error { return nil }
 
 // Float64 says whether T is float64.
 func (p *Product[T]) Float64() bool {
@@ -98,30 +93,10 @@ func (p *Product[T]) largest() float64 {
 	return 1 << 24
 }
 
-// count returns the elements of operand i, by turns A, B and C.
-func (p *Product[T]) count(i int) int {
-	return [3]int{p.M * p.K, p.K * p.N, p.M * p.N}[i%3]
-}
-
 // SliceA returns A of a set; SliceB and SliceC return B and C.
 func (p *Product[T]) SliceA(set int) []T { return unsafe.Slice(p.A[set], p.M*p.K) }
 func (p *Product[T]) SliceB(set int) []T { return unsafe.Slice(p.B[set], p.K*p.N) }
 func (p *Product[T]) SliceC(set int) []T { return unsafe.Slice(p.C[set], p.M*p.N) }
-
-// fill draws integers from -limit to limit.
-func fill[T Float](data []T, limit int, r *rand.PCG) {
-	for i := 0; i < len(data); i += 2 {
-		bits := r.Uint64()
-		data[i] = T(draw(uint32(bits), limit))
-		if i+1 < len(data) {
-			data[i+1] = T(draw(uint32(bits>>32), limit))
-		}
-	}
-}
-
-func draw(bits uint32, limit int) int {
-	return int(uint64(bits)*uint64(2*limit+1)>>32) - limit
-}
 
 // verify returns an error if a C isn't op(A)*op(B). It compares C*x with
 // op(A)*(op(B)*x) for a random vector x (R. Freivalds, "Probabilistic machines

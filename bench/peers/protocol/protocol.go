@@ -35,42 +35,48 @@ const (
 	EntryBLAS   = "blas"   // blas.Sgemm and blas.Dgemm
 )
 
-// Job asks for the time of one product.
+// ReordersVar is the environment variable that, set, has oneDNN's convolutions read
+// and write filters as ours do, HWIO, in each call.
+const ReordersVar = "PEERS_REORDERS"
+
+// Job asks for the time of one piece of work.
 type Job struct {
-	Dtype string `json:"dtype"`
-	Shape
+	Dtype string `json:"dtype"` // of products; all else is Float32
+	Work
 	Workers int           `json:"workers"`
 	Budget  time.Duration `json:"budget"` // how long to measure, in nanoseconds
 }
-
-// maxSize is the largest m, n or k. It keeps the check of a result exact, see
-// package child.
-const maxSize = 1 << 20
 
 // Check returns what is wrong with a job.
 func (j Job) Check() error {
 	switch {
 	case j.Dtype != Float32 && j.Dtype != Float64:
 		return fmt.Errorf("protocol: dtype %q, want %q or %q", j.Dtype, Float32, Float64)
-	case min(j.M, j.N, j.K) < 1 || max(j.M, j.N, j.K) > maxSize:
-		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", j.Shape, maxSize)
+	case j.Dtype != Float32 && j.Product == nil:
+		return fmt.Errorf("protocol: dtype %q, and only products have another than %q", j.Dtype, Float32)
 	case j.Workers < 1:
 		return fmt.Errorf("protocol: %d workers", j.Workers)
 	case j.Budget <= 0:
 		return fmt.Errorf("protocol: a budget of %v", j.Budget)
 	}
-	return nil
+	return j.Work.Check()
 }
 
 // Reply answers a Job, with a time, or why there is none.
 type Reply struct {
-	Seconds float64 `json:"seconds,omitempty"` // for one product
+	Seconds float64 `json:"seconds,omitempty"` // for the work once
 	// Windows is how many stretches of time the figure was chosen from;
 	// Disturbed is in how many of them the kernel took a core away.
 	Windows   int `json:"windows,omitempty"`
 	Disturbed int `json:"disturbed,omitempty"`
 
-	Cannot string `json:"cannot,omitempty"` // the library has no such product
+	// Of steps: the model's parameters, the loss of the first step, and the memory
+	// that a step takes beside them, 0 if it isn't known.
+	Parameters int     `json:"parameters,omitempty"`
+	Loss       float64 `json:"loss,omitempty"`
+	Bytes      int64   `json:"bytes,omitempty"`
+
+	Cannot string `json:"cannot,omitempty"` // the library has no such thing
 	Error  string `json:"error,omitempty"`  // it failed, or its result is wrong
 }
 

@@ -13,13 +13,13 @@ import (
 )
 
 func TestMessagesArriveAsSent(t *testing.T) {
-	job := Job{Float32, Shape{784, 512, 256, true, false}, 2, 100 * time.Millisecond}
+	job := Job{Float32, Work{Product: &Shape{784, 512, 256, true, false}}, 2, 100 * time.Millisecond}
 	reply := Reply{Seconds: 1.5e-6, Windows: 50, Disturbed: 3}
 	var wire bytes.Buffer
 	require.NoError(t, Write(&wire, job))
 	require.NoError(t, Write(&wire, reply))
 	assert.Equal(t, 2, strings.Count(wire.String(), "\n"), "one line each")
-	assert.Equal(t, `{"dtype":"f32","m":784,"n":512,"k":256,"tA":true,"workers":2,"budget":100000000}`, strings.Split(wire.String(), "\n")[0])
+	assert.Equal(t, `{"dtype":"f32","product":{"m":784,"n":512,"k":256,"tA":true},"workers":2,"budget":100000000}`, strings.Split(wire.String(), "\n")[0])
 
 	r := bufio.NewReader(&wire)
 	var gotJob Job
@@ -43,15 +43,19 @@ func TestReadRefusesWhatIsNoMessage(t *testing.T) {
 }
 
 func TestJobsAreChecked(t *testing.T) {
-	good := Job{Float32, Shape{M: 1, N: 2, K: 3}, 1, time.Millisecond}
+	good := Job{Float32, product(1, 2, 3), 1, time.Millisecond}
 	require.NoError(t, good.Check())
 	double := good
 	double.Dtype = Float64
 	require.NoError(t, double.Check())
 	for want, spoil := range map[string]func(*Job){
 		"dtype":     func(j *Job) { j.Dtype = "f16" },
-		"1x0x3":     func(j *Job) { j.N = 0 },
-		"1x2097152": func(j *Job) { j.N = 1 << 21 },
+		"1x0x3":     func(j *Job) { j.Work = product(1, 0, 3) },
+		"1x2097152": func(j *Job) { j.Work = product(1, 1<<21, 3) },
+		"want one":  func(j *Job) { j.Step = &Step{} },
+		"only products": func(j *Job) {
+			j.Dtype, j.Work = Float64, Work{Convolution: &Convolution{}}
+		},
 		"0 workers": func(j *Job) { j.Workers = 0 },
 		"budget":    func(j *Job) { j.Budget = 0 },
 	} {
@@ -62,16 +66,21 @@ func TestJobsAreChecked(t *testing.T) {
 }
 
 func TestParseShapes(t *testing.T) {
-	shapes, err := ParseShapes("1x784x512, 784 x 512 x 256 tA,256x784x512tB,7x8x9tAtB")
+	all, err := ParseList("1x784x512, 784 x 512 x 256 tA,256x784x512tB,7x8x9tAtB")
 	require.NoError(t, err)
-	assert.Equal(t, []Shape{{1, 784, 512, false, false}, {784, 512, 256, true, false}, {256, 784, 512, false, true}, {7, 8, 9, true, true}}, shapes)
-	for _, s := range shapes {
-		again, err := ParseShape(s.String())
+	assert.Equal(t, []Work{
+		product(1, 784, 512),
+		{Product: &Shape{784, 512, 256, true, false}},
+		{Product: &Shape{256, 784, 512, false, true}},
+		{Product: &Shape{7, 8, 9, true, true}},
+	}, all)
+	for _, w := range all {
+		again, err := ParseShape(w.String())
 		require.NoError(t, err)
-		assert.Equal(t, s, again)
+		assert.Equal(t, *w.Product, again)
 	}
 	for _, bad := range []string{"", "1x2", "1x2x3x4", "0x1x1", "-1x2x3", "1x2x3tC", "1x2x3,", "99999999999999999999x1x1"} {
-		_, err := ParseShapes(bad)
+		_, err := ParseList(bad)
 		assert.ErrorContains(t, err, "shape", bad)
 	}
 }

@@ -35,6 +35,18 @@ func (s Shape) Square() bool {
 	return s.M == s.N && s.N == s.K && !s.TransA && !s.TransB
 }
 
+// maxSize is the largest m, n or k. It keeps the check of a result exact, see
+// package child.
+const maxSize = 1 << 20
+
+// Check returns what is wrong with a shape.
+func (s Shape) Check() error {
+	if min(s.M, s.N, s.K) < 1 || max(s.M, s.N, s.K) > maxSize {
+		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", s, maxSize)
+	}
+	return nil
+}
+
 // Flops returns the floating-point operations, two to a multiply-add.
 func (s Shape) Flops() float64 { return 2 * float64(s.M) * float64(s.N) * float64(s.K) }
 
@@ -56,16 +68,4 @@ func ParseShape(text string) (Shape, error) {
 		size[i] = n
 	}
 	return Shape{M: size[0], N: size[1], K: size[2], TransA: parts[4] != "", TransB: parts[5] != ""}, nil
-}
-
-// ParseShapes reads shapes with commas between them.
-func ParseShapes(list string) (shapes []Shape, err error) {
-	for text := range strings.SplitSeq(list, ",") {
-		s, err := ParseShape(text)
-		if err != nil {
-			return nil, err
-		}
-		shapes = append(shapes, s)
-	}
-	return shapes, nil
 }

@@ -6,13 +6,18 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
-// viaMatMul calls blas.MatMul, on a team of the workers asked for.
+// viaMatMul calls blas.MatMul, and for convolutions conv's passes, on a team of the
+// workers asked for.
 func viaMatMul() child.Library {
 	var team *blas.Team
 	return child.Library{
 		Workers: func(workers int) error { team = blas.NewTeam(workers); return nil },
 		Run32:   func(p *child.Product[float32], first, times int) { matMul(team, p, first, times) },
 		Run64:   func(p *child.Product[float64], first, times int) { matMul(team, p, first, times) },
+		Convolve: func(c *child.Convolution) (run func(first, times int), free func(), err error) {
+			return convolve(team, c)
+		},
+		Train: train,
 	}
 }
 

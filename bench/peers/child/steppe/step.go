@@ -1,0 +1,76 @@
+package main
+
+import (
+	"math"
+	"runtime"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam"
+
+	"github.com/steppe-ml/steppe/bench/peers/child"
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+)
+
+// train makes a model of the zoo and an optimiser for it.
+func train(s protocol.Step, workers int) (t child.Training, err error) {
+	row, err := zoo.Lookup(s.Model)
+	if err != nil {
+		return t, err
+	}
+	model, err := row.Compile(net.Shape(s.Input[:]), s.Classes)
+	if err != nil {
+		return t, err
+	}
+	cfg := sam.Config{
+		Base:    sam.SGD{LR: child.LR, Momentum: child.Momentum},
+		Batch:   s.Batch,
+		Shards:  max(1, s.Shards),
+		Workers: workers,
+	}
+	if s.Method != protocol.SGD {
+		cfg.Rho = child.Rho
+	}
+	opt, err := sam.New(model, parameters(model), cfg)
+	if err != nil {
+		return t, err
+	}
+	var batches [child.Sets]net.Batch
+	for i := range batches {
+		batches[i] = batch(s, i)
+	}
+	runtime.GC() // what was there before this is not to be collected while it is timed
+	return child.Training{
+		Step: func(batch int) (float64, error) {
+			stats, err := opt.Step(batches[batch])
+			return stats.Loss, err
+		},
+		Parameters: model.NumParams(),
+		Bytes:      int64(opt.Plan().Bytes),
+	}, nil
+}
+
+// parameters returns initial ones that the other side can make up, too: uniform with
+// variance 2/fanIn, biases zero, scales one.
+func parameters(model *net.Model) *net.Params {
+	p := model.Init(1)
+	for _, view := range model.Params() {
+		if last := len(view.Shape) - 1; last > 0 {
+			fanIn := view.Shape[:last].Size()
+			child.Noise(view.Of(p.Values), uint32(view.Offset), math.Sqrt(6/float64(fanIn)))
+		}
+	}
+	return p
+}
+
+// batch returns batch i: noise with variance 1, in random classes.
+func batch(s protocol.Step, i int) net.Batch {
+	b := net.Batch{
+		N:      s.Batch,
+		X:      make([]float32, s.Batch*s.Input[0]*s.Input[1]*s.Input[2]),
+		Labels: make([]int32, s.Batch),
+	}
+	child.Noise(b.X, uint32(1000+i), math.Sqrt(3))
+	child.NoiseLabels(b.Labels, uint32(2000+i), s.Classes)
+	return b
+}

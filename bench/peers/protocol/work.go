@@ -1,0 +1,120 @@
+package protocol
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// Work is what a job asks for, and a row of a table: one of the fields is set.
+type Work struct {
+	Product     *Shape       `json:"product,omitempty"`
+	Convolution *Convolution `json:"convolution,omitempty"`
+	Step        *Step        `json:"step,omitempty"`
+}
+
+// Kind is what sort of work it is.
+type Kind string
+
+// The kinds.
+const (
+	Products     Kind = "products"
+	Convolutions Kind = "convolutions"
+	Steps        Kind = "steps"
+)
+
+// Kind returns the kind of what is set, "" if nothing is, or more than one.
+func (w Work) Kind() Kind {
+	switch {
+	case w.Product != nil && w.Convolution == nil && w.Step == nil:
+		return Products
+	case w.Product == nil && w.Convolution != nil && w.Step == nil:
+		return Convolutions
+	case w.Product == nil && w.Convolution == nil && w.Step != nil:
+		return Steps
+	}
+	return ""
+}
+
+type work interface {
+	String() string
+	Flops() float64
+	Check() error
+}
+
+func (w Work) one() work {
+	switch w.Kind() {
+	case Products:
+		return w.Product
+	case Convolutions:
+		return w.Convolution
+	case Steps:
+		return w.Step
+	}
+	return none{}
+}
+
+// String returns the work as ParseList reads it.
+func (w Work) String() string { return w.one().String() }
+
+// Flops returns the floating-point operations, 0 if they aren't counted.
+func (w Work) Flops() float64 { return w.one().Flops() }
+
+// Check returns what is wrong with the work.
+func (w Work) Check() error { return w.one().Check() }
+
+// none is what isn't one piece of work.
+type none struct{}
+
+func (none) String() string { return "nothing" }
+func (none) Flops() float64 { return 0 }
+func (none) Check() error {
+	return errors.New("protocol: want one of a product, a convolution and a step")
+}
+
+// ParseList reads pieces of work of one kind with commas between them: products as
+// ParseShape does, convolutions as ParseConvolution, steps as ParseStep.
+func ParseList(list string) (all []Work, err error) {
+	for _, text := range split(list) {
+		some, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	for _, w := range all[1:] {
+		if w.Kind() != all[0].Kind() {
+			return nil, errors.New("protocol: " + w.String() + " can't stand in a table with " + all[0].String())
+		}
+	}
+	return all, nil
+}
+
+func parse(text string) (all []Work, err error) {
+	switch {
+	case strings.Contains(text, "->"):
+		passes, err := ParseConvolution(text)
+		for _, c := range passes {
+			all = append(all, Work{Convolution: &c})
+		}
+		return all, err
+	case strings.Contains(text, "batch"):
+		s, err := ParseStep(text)
+		return []Work{{Step: &s}}, err
+	default:
+		s, err := ParseShape(text)
+		return []Work{{Product: &s}}, err
+	}
+}
+
+var commasOfPads = regexp.MustCompile(`(pad +\d+),(\d+),(\d+),(\d+)`)
+
+// split cuts a list at its commas, but for those within "pad 0,1,0,1".
+func split(list string) (items []string) {
+	const comma = "\x00"
+	list = commasOfPads.ReplaceAllString(list, "$1"+comma+"$2"+comma+"$3"+comma+"$4")
+	for item := range strings.SplitSeq(list, ",") {
+		items = append(items, strings.ReplaceAll(item, comma, ","))
+	}
+	return items
+}

@@ -1,0 +1,120 @@
+package protocol
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/conv"
+)
+
+func product(m, n, k int) Work { return Work{Product: &Shape{M: m, N: n, K: k}} }
+
+// Convolutions are read as conv prints them.
+func TestParseConvolution(t *testing.T) {
+	for _, g := range []conv.Geometry{
+		{Batch: 32, InH: 32, InW: 32, InC: 16, OutC: 16, KernelH: 3, KernelW: 3},
+		{Batch: 1, InH: 9, InW: 7, InC: 2, OutC: 5, KernelH: 1, KernelW: 3, StrideH: 2, StrideW: 1, DilationH: 1, DilationW: 2},
+		{Batch: 4, InH: 224, InW: 224, InC: 3, OutC: 64, KernelH: 7, KernelW: 7, StrideH: 2, StrideW: 2, PadTop: 3, PadBottom: 3, PadLeft: 3, PadRight: 3},
+		{Batch: 4, InH: 8, InW: 8, InC: 3, OutC: 64, KernelH: 3, KernelW: 3, PadTop: 1, PadBottom: 1, PadLeft: 2, PadRight: 2},
+		{Batch: 4, InH: 8, InW: 8, InC: 3, OutC: 64, KernelH: 3, KernelW: 3, PadBottom: 1, PadRight: 1},
+	} {
+		all, err := ParseConvolution(g.String())
+		require.NoError(t, err)
+		require.Len(t, all, 3, "a pass each")
+		for i, c := range all {
+			assert.Equal(t, Passes[i], c.Pass)
+			assert.Equal(t, g.String(), c.Geometry.String())
+			assert.NoError(t, c.Check())
+			assert.EqualValues(t, g.Flops(), c.Flops())
+
+			again, err := ParseConvolution(c.String())
+			require.NoError(t, err)
+			assert.Equal(t, []Convolution{c}, again, "with the pass it is one")
+		}
+	}
+	for text, want := range map[string]string{
+		"":                                  "want images",
+		"32x32x32x16->32":                   "want images",
+		"32x32x32x16->32 3x3 stride":        "want images",
+		"32x32x16->32 3x3":                  "32x32x16->32",
+		"32x32x32x16->32 3x":                `"3x"`,
+		"32x32x32x16->32 3x3 stride two":    `"two"`,
+		"32x32x32x16->32 3x3 pad 1,2,3":     `"1,2,3"`,
+		"32x32x32x16->32 3x3 padding 1":     `what is "padding"`,
+		"32x2x2x16->32 3x3":                 "spans 3x3",
+		"sideways 32x32x32x16->32 3x3":      "want images",
+		"forward 32x32x32 3x3":              `"32x32x32"`,
+		"0x32x32x16->32 3x3":                "Batch is 0",
+		"9999999999x32x32x16->32 3x3":       "9999999999",
+		"32x32x32x16->32 3x3 pad 1 pad 1 1": "want images",
+	} {
+		_, err := ParseConvolution(text)
+		assert.ErrorContains(t, err, want, text)
+	}
+	assert.ErrorContains(t, Convolution{Pass: "sideways"}.Check(), "sideways")
+}
+
+func TestParseStep(t *testing.T) {
+	for text, want := range map[string]Step{
+		"mlp batch 256":            {"mlp", [3]int{28, 28, 1}, 10, 256, SGD, 0},
+		" lenet  batch 64 sgd ":    {"lenet", [3]int{28, 28, 1}, 10, 64, SGD, 0},
+		"resnet20 batch 128 sam":   {"resnet20", [3]int{32, 32, 3}, 10, 128, SAM, 0},
+		"resnet20 batch 16 msam 4": {"resnet20", [3]int{32, 32, 3}, 10, 16, MSAM, 4},
+	} {
+		s, err := ParseStep(text)
+		require.NoError(t, err)
+		assert.Equal(t, want, s)
+		again, err := ParseStep(s.String())
+		require.NoError(t, err)
+		assert.Equal(t, s, again)
+	}
+	for text, want := range map[string]string{
+		"mlp batch":            "want a model",
+		"mlp batch 256 adam":   "want a model",
+		"mlp batch 256 sam 4":  "want a model",
+		"mlp batch 0":          "0 samples",
+		"vgg batch 1":          "mlp, lenet, resnet20",
+		"mlp batch 4 msam 5":   "5 shards",
+		"mlp batch 4 msam 0":   "0 shards",
+		"mlp batch 1234567890": "want a model",
+	} {
+		_, err := ParseStep(text)
+		assert.ErrorContains(t, err, want, text)
+	}
+	bad := Step{"mlp", [3]int{28, 0, 1}, 10, 256, SGD, 0}
+	assert.ErrorContains(t, bad.Check(), "[28 0 1]")
+	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, "adam", 0}
+	assert.ErrorContains(t, bad.Check(), "adam")
+	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, SGD, 2}
+	assert.ErrorContains(t, bad.Check(), "2 shards")
+}
+
+func TestListsAreOfOneKind(t *testing.T) {
+	all, err := ParseList("32x32x32x16->16 3x3 pad 0,1,0,1, forward 8x8x8x4->4 1x1,backward-data 8x8x8x4->4 3x3 pad 1")
+	require.NoError(t, err)
+	require.Len(t, all, 5)
+	assert.Equal(t, Convolutions, all[0].Kind())
+	assert.Equal(t, "backward-filter 32x32x32x16->16 3x3 pad 0,1,0,1", all[2].String())
+	assert.Equal(t, "backward-data 8x8x8x4->4 3x3 pad 1", all[4].String())
+
+	all, err = ParseList("mlp batch 8,lenet batch 8 sam")
+	require.NoError(t, err)
+	assert.Equal(t, Steps, all[1].Kind())
+	assert.Equal(t, "lenet batch 8 sam", all[1].String())
+
+	_, err = ParseList("mlp batch 8, 1x2x3")
+	assert.ErrorContains(t, err, "1x2x3 can't stand in a table with mlp batch 8 sgd")
+}
+
+func TestWorkIsOneThing(t *testing.T) {
+	for _, w := range []Work{{}, {Product: &Shape{M: 1, N: 1, K: 1}, Step: &Step{}}} {
+		assert.Empty(t, w.Kind())
+		assert.Equal(t, "nothing", w.String())
+		assert.Zero(t, w.Flops())
+		assert.ErrorContains(t, w.Check(), "want one of")
+	}
+	assert.Equal(t, Products, product(1, 2, 3).Kind())
+	assert.EqualValues(t, 12, product(1, 2, 3).Flops())
+}
