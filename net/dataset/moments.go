@@ -25,18 +25,15 @@ func (s *Set) Moments() (Moments, error) {
 	if err := s.checkSizes(); err != nil {
 		return Moments{}, err
 	}
-	zero := make([]float64, s.channels())
-	mean, _ := s.means(zero)
+	mean, _ := s.means(make([]float64, s.channels()))
 	if slices.ContainsFunc(mean, notFinite) {
 		return Moments{}, s.Check()
 	}
-	// Around the mean, since a square around zero loses the digits that a mean
-	// far larger than the deviation takes. What is left of the mean is corrected
-	// for (T. Chan, G. Golub and R. LeVeque, The American Statistician 37, 1983).
-	rest, squares := s.means(mean)
-	deviation := make([]float64, len(mean))
-	for c := range deviation {
-		deviation[c] = math.Sqrt(max(0, squares[c]-float64(rest[c]*rest[c])))
+	// Around the mean, since a square around zero loses the digits that a mean far
+	// larger than the deviation takes.
+	_, deviation := s.means(mean)
+	for c, variance := range deviation {
+		deviation[c] = math.Sqrt(variance)
 	}
 	return Moments{Mean: mean, Deviation: deviation}, nil
 }
@@ -46,9 +43,8 @@ func (s *Set) Moments() (Moments, error) {
 // some digits more.
 func (s *Set) means(centre []float64) (first, second []float64) {
 	channels := len(centre)
-	sums := make([]float64, 4*channels)
-	first, second = sums[:channels], sums[channels:2*channels]
-	one, two := sums[2*channels:3*channels], sums[3*channels:]
+	first, second = make([]float64, channels), make([]float64, channels)
+	one, two := make([]float64, channels), make([]float64, channels) // of a sample
 	for i := range s.Len() {
 		clear(one)
 		clear(two)
@@ -82,7 +78,7 @@ func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 // mean is subtracted, and it is not divided.
 //
 // Errors are moments of other channels than those of s, moments that are not
-// finite or negative deviations, and results that are not finite.
+// finite or negative deviations, and what Check finds in the result.
 func (s *Set) Standardise(m Moments) (*Set, error) {
 	if err := s.checkSizes(); err != nil {
 		return nil, err
