@@ -1,0 +1,69 @@
+package dataset
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSplit(t *testing.T) {
+	s := numbered(100)
+	s.Name = "numbered/train"
+	for _, n := range []int{1, 10, 50, 99} {
+		rest, held, err := s.Split(n, 1)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"numbered/train", "numbered/validation"}, []string{rest.Name, held.Name})
+		assert.Equal(t, []int{100 - n, n}, []int{rest.Len(), held.Len()})
+		assert.ElementsMatch(t, s.Labels, slices.Concat(rest.Labels, held.Labels), "every sample once")
+		for _, part := range []*Set{rest, held} {
+			require.NoError(t, part.Check())
+			assert.Equal(t, []any{s.Shape, s.Classes}, []any{part.Shape, part.Classes})
+			assert.True(t, slices.IsSorted(part.Labels), "in the order of the set")
+			for i, label := range part.Labels {
+				require.Equal(t, []float32{float32(label), -float32(label)}, part.X[2*i:2*i+2])
+			}
+			part.X[0], part.Labels[0] = 77, 77
+		}
+	}
+	want := numbered(100)
+	want.Name = s.Name
+	assert.Equal(t, want, s, "copies")
+}
+
+func TestSplitSeed(t *testing.T) {
+	s := numbered(40)
+	_, held, err := s.Split(8, 1)
+	require.NoError(t, err)
+	assert.Equal(t, "numbered/validation", held.Name)
+	_, again, _ := s.Split(8, 1)
+	assert.Equal(t, held, again)
+	_, other, _ := s.Split(8, 2)
+	assert.NotEqual(t, held.Labels, other.Labels)
+
+	// Recorded: it must hold on every platform and with every Go release.
+	assert.Equal(t, []int32{9, 14, 23, 25, 26, 27, 28, 29}, held.Labels)
+
+	var counts [10]float64
+	const splits = 4000
+	for seed := range uint64(splits) {
+		_, held, _ := numbered(10).Split(3, seed)
+		for _, label := range held.Labels {
+			counts[label]++
+		}
+	}
+	for label, count := range counts {
+		assert.InDelta(t, splits*0.3, count, 6*math.Sqrt(splits*0.3*0.7), "sample %d", label)
+	}
+}
+
+func TestSplitErrors(t *testing.T) {
+	for _, n := range []int{-1, 0, 4, 5, math.MaxInt, math.MinInt} {
+		rest, held, err := numbered(4).Split(n, 1)
+		assert.Nil(t, rest)
+		assert.Nil(t, held)
+		assert.ErrorContains(t, err, "of the 4 samples of numbered, want at least 1 and fewer than all")
+	}
+}
