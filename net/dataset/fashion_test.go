@@ -15,6 +15,9 @@ import (
 const fashionMNIST = "/usr/share/datasets/fashion-mnist"
 
 func openFashion(t testing.TB) (train, test *Set) {
+	if testing.Short() {
+		t.Skip("-short: the race detector makes 11 seconds of it")
+	}
 	if _, err := os.Stat(fashionMNIST); err != nil {
 		t.Skipf("no Fashion-MNIST here (Debian's dataset-fashion-mnist): %v", err)
 	}
