@@ -10,7 +10,14 @@ import (
 // nothing else, and the best way.
 type Options struct {
 	// Bias, one element for each output channel or nil, is added by Forward.
+	// BackwardFilter sets it to the gradient of the bias: the sums of dy over all
+	// pixels.
 	Bias []float32
+	// Sums, two elements for each output channel or nil, is set by Forward to each
+	// channel's sum over the pixels of y, and then to each one's sum of squares: what
+	// a batch normalisation wants, summed while y is in the cache. Its bits depend on
+	// those of y and on the geometry.
+	Sums []float64
 	// ReLU has Forward replace what is negative by 0, after all else.
 	ReLU bool
 	// Accumulate has a pass add to what it computes. Otherwise that is overwritten,
@@ -34,6 +41,8 @@ func Forward(team *blas.Team, g Geometry, y, x, w []float32, opt Options) error 
 		return err
 	case opt.Bias != nil && len(opt.Bias) != g.OutC:
 		return fmt.Errorf("conv: bias of %d floats for %d output channels", len(opt.Bias), g.OutC)
+	case opt.Sums != nil && len(opt.Sums) != 2*g.OutC:
+		return fmt.Errorf("conv: %d sums for %d output channels, want two for each", len(opt.Sums), g.OutC)
 	case opt.Filter != nil:
 		err = opt.Filter.fits(p, ForwardPass)
 	default:
@@ -68,12 +77,15 @@ func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options)
 
 // BackwardFilter sets dw, the gradient of the filter, from the input x and dy, the
 // gradient of the output, summed over the batch; with Accumulate it adds to dw. Of
-// Options it knows Accumulate and Algorithm. The sum is cut by the geometry alone:
+// Options it knows Bias, Accumulate and Algorithm. The sum is cut by the geometry alone:
 // its bits don't depend on the workers.
 func BackwardFilter(team *blas.Team, g Geometry, dw, x, dy []float32, opt Options) error {
 	p, err := planOf(g, opt.Algorithm)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case opt.Bias != nil && len(opt.Bias) != g.OutC:
+		return fmt.Errorf("conv: bias of %d floats for %d output channels", len(opt.Bias), g.OutC)
 	}
 	if err = first(p.check("dw", dw, p.filter), p.check("x", x, g.Batch*p.in), p.check("dy", dy, g.Batch*p.out)); err != nil {
 		return err

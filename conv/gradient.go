@@ -107,19 +107,21 @@ func (gr *gradient) blocks() int { return ceilDiv(gr.outRows, gr.rows) }
 type gradientJob struct {
 	*gradient
 	dw, x, dy []float32
+	bias      []float32 // its gradient; nil if not wanted
 	batch     int
 	parts     int
 	bundles   int // tasks that each part's groups are shared out to
 
-	sums []float32  // of the parts but the first; kept for the next job
-	taps [][][2]int // a worker's; kept
+	sums   []float32  // of the parts but the first; kept for the next job
+	biases []float64  // by part: two by channel; kept
+	taps   [][][2]int // a worker's; kept
 }
 
 var gradientJobs parallel.Pool[gradientJob]
 
-func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumulate bool) {
+func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, opt Options) {
 	j := gradientJobs.Get()
-	j.gradient, j.dw, j.x, j.dy, j.batch = gr, dw, x, dy, images
+	j.gradient, j.dw, j.x, j.dy, j.bias, j.batch = gr, dw, x, dy, opt.Bias, images
 	j.parts = min(gr.parts, j.chunks())
 	j.bundles = 1
 	if j.parts == 1 {
@@ -128,9 +130,14 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumu
 	for len(j.taps) < team.Workers() {
 		j.taps = append(j.taps, nil)
 	}
-	if !accumulate {
+	if !opt.Accumulate {
 		clear(dw)
 	}
+	channels := gr.out.pixel
+	if n := 2 * channels * j.parts; len(j.biases) < n {
+		j.biases = make([]float64, n)
+	}
+	clear(j.biases)
 	if others := (j.parts - 1) * gr.size; others > 0 {
 		j.sums = grow(j.sums, others)
 		clear(j.sums[:others])
@@ -139,7 +146,16 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, accumu
 	for part := range j.parts - 1 {
 		simd.Add(dw, dw, j.sums[part*gr.size:][:gr.size])
 	}
-	*j = gradientJob{sums: j.sums, taps: j.taps}
+	if opt.Bias != nil {
+		total := j.biases[:channels]
+		for part := range j.parts - 1 {
+			for i, s := range j.biases[2*channels*(part+1):][:channels] {
+				total[i] += s
+			}
+		}
+		setBias(opt.Bias, total, opt.Accumulate)
+	}
+	*j = gradientJob{sums: j.sums, biases: j.biases, taps: j.taps}
 	gradientJobs.Put(j)
 }
 
@@ -160,9 +176,32 @@ func (j *gradientJob) Do(task, worker int) {
 	}
 	for c := c0; c < c1; c++ {
 		image, row := c/j.blocks()*j.images, c%j.blocks()*j.rows
+		if j.bias != nil && bundle == 0 {
+			j.addBias(j.biases[2*part*j.out.pixel:], image, row)
+		}
 		for i := p0; i < p1; i++ {
 			j.sum(&j.pieces[i], dw, image, row, worker)
 		}
+	}
+}
+
+// addBias adds the sums of the chunk's part of dy, which is about to be read anyway.
+func (j *gradientJob) addBias(to []float64, image, row int) {
+	first, n := image*j.out.image+row*j.out.row, min(j.rows, j.outRows-row)*j.out.row
+	if j.images > 1 {
+		n = min(j.images, j.batch-image) * j.out.image
+	}
+	c := j.out.pixel
+	simd.ChannelSums(j.dy[first:][:n], to[:c:c], to[c:2*c:2*c])
+}
+
+// setBias sets the gradient of a bias to sums, or adds them.
+func setBias(bias []float32, sums []float64, accumulate bool) {
+	for i, s := range sums {
+		if accumulate {
+			s += float64(bias[i])
+		}
+		bias[i] = float32(s)
 	}
 }
 

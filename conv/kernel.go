@@ -35,10 +35,13 @@ type table struct {
 	// begins in x (and dx), which is xPixel further on for each further pixel. What
 	// has no window has its pixels one behind the other. pixels, channels, taps >= 1.
 
-	// maxPool sets y to the largest x of each window, NaN if any is.
-	maxPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
-	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y.
-	maxPoolBackward func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32)
+	// maxPool sets y to the largest of floor and the x of each window, NaN if any is.
+	maxPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
+	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y,
+	// unless y <= floor.
+	maxPoolBackward func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32)
+	// maxPoolSpread sets dx to what maxPoolBackward would add to it.
+	maxPoolSpread func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32)
 	// sumPool sets y to scale times the sum of each window.
 	sumPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)
 	// sumPoolBackward adds scale*dy to each tap of dx.

@@ -10,10 +10,10 @@ import (
 var generic = table{
 	panels: []panel{{4, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}},
 
-	maxPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32) {
+	maxPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32) {
 		for i := range pixels {
 			for c := range channels {
-				largest := minusInf
+				largest := floor
 				for _, t := range unsafe.Slice(tap, taps) {
 					largest = max(largest, *at(x, i*xPixel+t+c))
 				}
@@ -21,18 +21,14 @@ var generic = table{
 			}
 		}
 	},
-	maxPoolBackward: func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32) {
+	maxPoolBackward: genericMaxPoolBackward,
+	maxPoolSpread: func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32) {
 		for i := range pixels {
-			for c := range channels {
-				largest := *at(y, i*channels+c)
-				for _, t := range unsafe.Slice(tap, taps) {
-					if v := *at(x, i*xPixel+t+c); v == largest || largest != largest {
-						*at(dx, i*xPixel+t+c) += *at(dy, i*channels+c)
-						break
-					}
-				}
+			for _, t := range unsafe.Slice(tap, taps) {
+				clear(unsafe.Slice(at(dx, i*xPixel+t), channels))
 			}
 		}
+		genericMaxPoolBackward(pixels, channels, tap, taps, dx, x, xPixel, y, dy, floor)
 	},
 	sumPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32) {
 		for i := range pixels {
@@ -57,7 +53,24 @@ var generic = table{
 	},
 }
 
-var minusInf = float32(math.Inf(-1))
+func genericMaxPoolBackward(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32) {
+	for i := range pixels {
+		for c := range channels {
+			largest := *at(y, i*channels+c)
+			if largest <= floor {
+				continue
+			}
+			for _, t := range unsafe.Slice(tap, taps) {
+				if v := *at(x, i*xPixel+t+c); v == largest || v != v || largest != largest {
+					*at(dx, i*xPixel+t+c) += *at(dy, i*channels+c)
+					break
+				}
+			}
+		}
+	}
+}
+
+var minusInf, nan = float32(math.Inf(-1)), float32(math.NaN())
 
 func genericTile(rows int) tileKernel {
 	return func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,

@@ -16,6 +16,7 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/conv"
 	"github.com/steppe-ml/steppe/internal/guard"
+	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -61,6 +62,14 @@ func TestOptions(t *testing.T) {
 				require.NoError(t, conv.Forward(nil, g, got, p.x, p.w, conv.Options{Algorithm: a, Bias: p.bias, ReLU: true}))
 				requireSameBits(t, want, got, "%+v, %v, bias and ReLU", g, a)
 
+				sums, dbias := make([]float64, 2*g.OutC), nans(g.OutC)
+				require.NoError(t, conv.Forward(nil, g, got, p.x, p.w, conv.Options{Algorithm: a, Bias: p.bias, Sums: sums}))
+				requireSums(t, sums, got, "%+v, %v, sums of y", g, a)
+				require.NoError(t, conv.BackwardFilter(nil, g, nans(len(dw)), p.x, p.dy, conv.Options{Algorithm: a, Bias: dbias}))
+				requireBias(t, dbias, p.dy, 0, "%+v, %v, gradient of the bias", g, a)
+				require.NoError(t, conv.BackwardFilter(nil, g, slices.Clone(dw), p.x, p.dy, conv.Options{Algorithm: a, Bias: dbias, Accumulate: true}))
+				requireBias(t, dbias, p.dy, 1, "%+v, %v, accumulated gradient of the bias", g, a)
+
 				ones := func(n int) []float32 { return slices.Repeat([]float32{1}, n) }
 				sumY, sumDX, sumDW := ones(len(y)), ones(len(dx)), ones(len(dw))
 				add := conv.Options{Algorithm: a, Accumulate: true}
@@ -99,6 +108,47 @@ func TestOptions(t *testing.T) {
 	})
 }
 
+// requireSums requires that sums are those of the channels of y, and of its squares, to
+// the bounds of float64.
+func requireSums(t *testing.T, sums []float64, y []float32, format string, args ...any) {
+	t.Helper()
+	channels := len(sums) / 2
+	want, size := make([]float64, len(sums)), make([]float64, len(sums))
+	for i, v := range y {
+		c, v := i%channels, float64(v)
+		want[c] += v
+		size[c] += math.Abs(v)
+		want[channels+c] += v * v
+		size[channels+c] += v * v
+	}
+	for i := range sums {
+		require.InDelta(t, want[i], sums[i], float64(len(y)/channels)*0x1p-53*size[i], fmt.Sprintf(format, args...))
+	}
+}
+
+// sumsOf returns the sums of y, and behind them the gradient of the bias.
+func (p *problem) sumsOf(t *testing.T, team *blas.Team, a conv.Algorithm) []float64 {
+	t.Helper()
+	sums, bias := make([]float64, 2*p.OutC), nans(p.OutC)
+	require.NoError(t, conv.Forward(team, p.Geometry, nans(len(p.y)), p.x, p.w, conv.Options{Algorithm: a, Sums: sums}))
+	require.NoError(t, conv.BackwardFilter(team, p.Geometry, nans(len(p.dw)), p.x, p.dy, conv.Options{Algorithm: a, Bias: bias}))
+	return append(sums, ref.Float64s(bias)...)
+}
+
+// requireBias requires that bias has the channels' sums of dy, rounded, and before
+// times them more.
+func requireBias(t *testing.T, bias, dy []float32, before float64, format string, args ...any) {
+	t.Helper()
+	want, size := make([]float64, len(bias)), make([]float64, len(bias))
+	for i, v := range dy {
+		want[i%len(bias)] += float64(v)
+		size[i%len(bias)] += math.Abs(float64(v))
+	}
+	for i := range bias {
+		require.InDelta(t, (1+before)*want[i], bias[i], (1+before)*0x1p-23*size[i], fmt.Sprintf(format, args...))
+	}
+}
+
 // The bits don't depend on the workers, nor, of an image, on the batch around it.
 func TestBitsAreTheSame(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
@@ -112,6 +162,7 @@ func TestBitsAreTheSame(t *testing.T) {
 				for _, workers := range []int{2, 3, 5} {
 					team := blas.NewTeam(workers)
 					y2, dx2, dw2 := p.passes(t, team, opt)
+					require.Equal(t, p.sumsOf(t, nil, a), p.sumsOf(t, team, a), "%+v, %v, %d workers, sums", g, a, workers)
 					requireSameBits(t, y, y2, "%+v, %v, %d workers, Forward", g, a, workers)
 					requireSameBits(t, dx, dx2, "%+v, %v, %d workers, BackwardData", g, a, workers)
 					requireSameBits(t, dw, dw2, "%+v, %v, %d workers, BackwardFilter", g, a, workers)

@@ -15,6 +15,7 @@ type plan struct {
 	isa             simd.ISA
 	in, out, filter int // floats: of an image, and of the filter
 	pixels          int // of an image of the output
+	units           units
 
 	forwards, backwards *sweep // of Direct
 	gradient            *gradient
@@ -65,8 +66,10 @@ func newPlan(g Geometry, algorithm Algorithm) (*plan, error) {
 		geometry: g, algorithm: algorithm, isa: simd.Active(),
 		in: g.InSize(), out: g.OutSize(), filter: g.FilterSize(), pixels: g.OutH() * g.OutW(),
 	}
+	p.units = units{channels: g.OutC, rowFloats: g.OutW() * g.OutC, rows: g.OutH(), block: rowsOfBlock(g.OutH(), p.out)}
 	if algorithm == Direct {
 		p.forwards, p.backwards = forwardSweep(g), backwardSweep(g)
+		p.units.block = p.forwards.block
 	}
 	if algorithm != Patches {
 		p.gradient = newGradient(g)
@@ -96,7 +99,8 @@ func (p *plan) filters(w []float32) blas.Mat[float32] {
 func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Options) {
 	switch p.algorithm {
 	case Direct:
-		p.forwards.run(team, batch, y, x, w, opt)
+		p.forwards.run(team, batch, y, x, w, opt, &p.units)
+		return
 	case Pointwise:
 		g := &p.geometry
 		multiply := blas.Options[float32]{Bias: opt.Bias, ReLU: opt.ReLU, Accumulate: opt.Accumulate, PackedB: opt.Filter.matrix()}
@@ -104,13 +108,18 @@ func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Option
 	default:
 		p.runPatches(team, patchesForward, batch, y, x, w, opt)
 	}
+	if opt.Sums != nil {
+		sums := p.units.sumChannels(team, batch, y)
+		copy(opt.Sums, sums.total())
+		sums.release()
+	}
 }
 
 func (p *plan) backwardData(team *blas.Team, batch int, dx, dy, w []float32, opt Options) {
 	opt = Options{Filter: opt.Filter, Accumulate: opt.Accumulate}
 	switch p.algorithm {
 	case Direct:
-		p.backwards.run(team, batch, dx, dy, w, opt)
+		p.backwards.run(team, batch, dx, dy, w, opt, nil)
 	case Pointwise:
 		g := &p.geometry
 		blas.MatMul(team, matrix(dx, g.InC), matrix(dy, g.OutC), p.filters(w).T(), blas.Options[float32]{Accumulate: opt.Accumulate, PackedB: opt.Filter.matrix()})
@@ -121,8 +130,13 @@ func (p *plan) backwardData(team *blas.Team, batch int, dx, dy, w []float32, opt
 
 func (p *plan) backwardFilter(team *blas.Team, batch int, dw, x, dy []float32, opt Options) {
 	if p.gradient != nil {
-		p.gradient.run(team, batch, dw, x, dy, opt.Accumulate)
-	} else {
-		p.runPatches(team, patchesBackwardFilter, batch, dy, x, dw, Options{Accumulate: opt.Accumulate})
+		p.gradient.run(team, batch, dw, x, dy, opt)
+		return
+	}
+	p.runPatches(team, patchesBackwardFilter, batch, dy, x, dw, Options{Accumulate: opt.Accumulate})
+	if opt.Bias != nil {
+		sums := p.units.sumChannels(team, batch, dy)
+		setBias(opt.Bias, sums.total()[:len(opt.Bias)], opt.Accumulate)
+		sums.release()
 	}
 }

@@ -11,11 +11,14 @@ import (
 // C], each pixel of y, [Batch, OutH, OutW, C], has the largest or the mean of the
 // pixels in a window of SizeH x SizeW, channel by channel. Strides of 0 are the size.
 // Pixels of the padding are never the largest, and are not counted in a mean.
+// With ReLU, MaxPool makes 0 of what is negative, and MaxPoolBackward lets nothing pass
+// there: as if a ReLU stood before the pooling, or behind.
 type Window struct {
 	Batch, InH, InW, C                   int
 	SizeH, SizeW                         int
 	StrideH, StrideW                     int
 	PadTop, PadBottom, PadLeft, PadRight int
+	ReLU                                 bool
 }
 
 // Global returns the window of all of an image.
@@ -83,6 +86,7 @@ type poolPlan struct {
 	window  Window
 	in, out int // floats of an image
 	regions []poolRegion
+	exact   bool // every pixel of the input is in one window
 }
 
 type poolRegion struct {
@@ -108,6 +112,8 @@ func poolPlanOf(w Window) (*poolPlan, error) {
 	}
 	g := w.geometry()
 	p = &poolPlan{window: w, in: g.InSize(), out: g.OutSize()}
+	p.exact = g.StrideH == w.SizeH && g.StrideW == w.SizeW && w.InH%w.SizeH == 0 && w.InW%w.SizeW == 0 &&
+		w.PadTop+w.PadBottom+w.PadLeft+w.PadRight == 0
 	for _, r := range g.rows().forward() {
 		for _, c := range g.columns().forward() {
 			box := poolRegion{
@@ -185,8 +191,16 @@ func (p *pooling) Do(image, _ int) {
 		return x[image*size:][:size]
 	}
 	x, y, dx, dy := part(p.x, p.in), part(p.y, p.out), part(p.dx, p.in), part(p.dy, p.out)
-	clear(dx)
 	t, channels := kernels(), p.window.C
+	spread := t.maxPoolSpread
+	if !p.exact || p.kind == averageBackward {
+		clear(dx)
+		spread = t.maxPoolBackward
+	}
+	floor, least := minusInf, nan // nothing is at most NaN
+	if p.window.ReLU {
+		floor, least = 0, 0
+	}
 	for i := range p.regions {
 		r := &p.regions[i]
 		pixels, tap, taps, pixel := r.columns.n, &r.taps[0], len(r.taps), r.columns.source
@@ -195,9 +209,9 @@ func (p *pooling) Do(image, _ int) {
 			in, out := r.x+row*r.rows.source, r.y+row*r.rows.target
 			switch p.kind {
 			case maxForward:
-				t.maxPool(pixels, channels, tap, taps, &x[in], pixel, &y[out])
+				t.maxPool(pixels, channels, tap, taps, &x[in], pixel, &y[out], floor)
 			case maxBackward:
-				t.maxPoolBackward(pixels, channels, tap, taps, &dx[in], &x[in], pixel, &y[out], &dy[out])
+				spread(pixels, channels, tap, taps, &dx[in], &x[in], pixel, &y[out], &dy[out], least)
 			case averageForward:
 				t.sumPool(pixels, channels, tap, taps, &x[in], pixel, &y[out], scale)
 			case averageBackward:

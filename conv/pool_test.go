@@ -57,7 +57,7 @@ func TestPoolings(t *testing.T) {
 				x, dy := random(r, w.Batch*g.InSize()), random(r, w.Batch*g.OutSize())
 				for i := range x {
 					if ties {
-						x[i] = float32(r.IntN(3))
+						x[i] = float32(r.IntN(4) - 2)
 					}
 				}
 				rows, dys := ref.Rows(x, w.Batch), ref.Rows(dy, w.Batch)
@@ -71,6 +71,22 @@ func TestPoolings(t *testing.T) {
 					requireClose(t, ys, y, 0, "MaxPool %+v", w)
 					requireClose(t, layer.Backward(nil, rows, ys, dys, nil), dx, bound, "MaxPoolBackward %+v", w)
 
+					rectified := w
+					rectified.ReLU = true
+					y, dx = nans(len(dy)), nans(len(x))
+					require.NoError(t, conv.MaxPool(team, rectified, y, x))
+					require.NoError(t, conv.MaxPoolBackward(team, rectified, dx, dy, x, y))
+					masked := slices.Clone(dy)
+					for i := range ys {
+						for k, v := range ys[i] {
+							if v <= 0 {
+								masked[i*len(ys[i])+k] = 0
+							}
+						}
+					}
+					requireClose(t, positive(ys), y, 0, "MaxPool with ReLU %+v", w)
+					requireClose(t, layer.Backward(nil, rows, ys, ref.Rows(masked, w.Batch), nil), dx, bound, "MaxPoolBackward with ReLU %+v", w)
+
 					y, dx = nans(len(dy)), nans(len(x))
 					require.NoError(t, conv.AveragePool(team, w, y, x))
 					require.NoError(t, conv.AveragePoolBackward(team, w, dx, dy))
@@ -81,6 +97,17 @@ func TestPoolings(t *testing.T) {
 			}
 		}
 	})
+}
+
+// positive returns max(0, rows).
+func positive(rows [][]float64) (all [][]float64) {
+	for _, row := range rows {
+		all = append(all, nil)
+		for _, v := range row {
+			all[len(all)-1] = append(all[len(all)-1], max(0, v))
+		}
+	}
+	return all
 }
 
 func requireClose(t *testing.T, want [][]float64, got []float32, bound float64, format string, args ...any) {

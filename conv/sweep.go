@@ -55,7 +55,7 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 		rows: target.h, channels: target.channels, panels: p,
 		sourceImage: source.size(), targetImage: target.size(),
 	}
-	s.block = ceilDiv(s.rows, ceilDiv(4*(s.sourceImage+s.targetImage), blockBytes))
+	s.block = rowsOfBlock(s.rows, s.sourceImage+s.targetImage)
 	depth := source.channels
 	for _, r := range rows {
 		for _, c := range columns {
@@ -87,6 +87,10 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 // stays in the L2 cache while panel after panel of the filter meets it.
 const blockBytes = 1 << 18
 
+// rowsOfBlock is how many of an image's rows are about blockBytes, if all are so many
+// floats.
+func rowsOfBlock(rows, floats int) int { return ceilDiv(rows, ceilDiv(4*floats, blockBytes)) }
+
 // between returns the part of r in rows from to end of the target.
 func (r *region) between(from, end int) region {
 	i0 := min(r.rows.n, ceilDiv(max(0, from-r.first), r.step))
@@ -105,14 +109,15 @@ type sweepJob struct {
 	bias                   *float32 // nil for none
 	relu, accumulate       bool
 	images                 int
-	group, block           int // images, and rows of each, that are a task
+	group, block           int      // images, and rows of each, that are a task
+	sums                   *sumsJob // done task by task; nil for none
 
 	packed []float32 // kept for the next job
 }
 
 var sweepJobs parallel.Pool[sweepJob]
 
-func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, opt Options) {
+func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, opt Options, u *units) {
 	j := sweepJobs.Get()
 	j.sweep, j.images, j.relu, j.accumulate = s, images, opt.ReLU, opt.Accumulate
 	j.target, j.source = &target[0], &source[0]
@@ -130,7 +135,21 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 		j.filter = &j.packed[0]
 	}
 	j.divide(team)
+	var sums *sumsJob
+	if opt.Sums != nil {
+		sums = newSumsJob(u, target, images)
+		if j.block == u.block { // otherwise a task is less than a unit
+			j.sums = sums
+		}
+	}
 	team.Run(ceilDiv(j.images, j.group)*ceilDiv(j.rows, j.block), j)
+	if sums != nil {
+		if j.sums == nil {
+			team.Run(images*u.blocks(), sums)
+		}
+		copy(opt.Sums, sums.total())
+		sums.release()
+	}
 	*j = sweepJob{packed: j.packed}
 	sweepJobs.Put(j)
 }
@@ -178,5 +197,10 @@ func (j *sweepJob) Do(task, _ int) {
 			}
 		}
 		c += columns
+	}
+	if j.sums != nil {
+		for i := range images.n {
+			j.sums.Do((image+i)*blocks+row/j.block, 0)
+		}
 	}
 }

@@ -52,11 +52,14 @@ func tile5x16AVX2(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *
 // tile6x16AVX2 is a tileKernel for tiles of 6 rows and 9 to 16 columns.
 func tile6x16AVX2(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// maxPoolAVX2 sets y to the largest of each window: NaN if any is.
-func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+// maxPoolAVX2 sets y to the largest of floor and each window: NaN if any is.
+func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
 
-// maxPoolBackwardAVX2 adds dy to dx, at the first tap of each window whose x is y.
-func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// maxPoolBackwardAVX2 adds dy to dx, at the first tap of each window whose x is y, unless y <= floor.
+func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
+
+// maxPoolSpreadAVX2 sets dx to dy, at the first tap of each window whose x is y, unless y <= floor, and to 0 at its others.
+func maxPoolSpreadAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 
 // sumPoolAVX2 sets y to scale times the sum of each window.
 func sumPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)

@@ -5348,11 +5348,12 @@ columns16RaggedTileStore:
 	VZEROUPPER
 	RET
 
-// func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
-// Requires: AVX, AVX2
-TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-56
-	MOVQ x+32(FP), AX
-	MOVQ y+48(FP), CX
+// func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
+// Requires: AVX
+TEXT ·maxPoolAVX2(SB), NOSPLIT, $0-60
+	MOVQ         x+32(FP), AX
+	MOVQ         y+48(FP), CX
+	VBROADCASTSS floor+56(FP), Y1
 
 pixel:
 	MOVQ channels+8(FP), DX
@@ -5360,12 +5361,10 @@ pixel:
 	JL   tail
 
 whole:
-	MOVL         $0xff800000, BX
-	VMOVD        BX, X0
-	VBROADCASTSS X0, Y0
-	VXORPS       X3, X3, X3
-	MOVQ         tap+16(FP), BX
-	MOVQ         taps+24(FP), SI
+	VMOVAPS Y1, Y0
+	VXORPS  X3, X3, X3
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
 
 wholeTap:
 	MOVQ    (BX), DI
@@ -5386,18 +5385,16 @@ wholeTap:
 	JGE     whole
 
 tail:
-	TESTQ        DX, DX
-	JZ           next
-	LEAQ         mask<>+0(SB), BX
-	MOVQ         $0x00000010, SI
-	SUBQ         DX, SI
-	VMOVUPS      (BX)(SI*4), Y15
-	MOVL         $0xff800000, BX
-	VMOVD        BX, X0
-	VBROADCASTSS X0, Y0
-	VXORPS       X3, X3, X3
-	MOVQ         tap+16(FP), BX
-	MOVQ         taps+24(FP), SI
+	TESTQ   DX, DX
+	JZ      next
+	LEAQ    mask<>+0(SB), BX
+	MOVQ    $0x00000010, SI
+	SUBQ    DX, SI
+	VMOVUPS (BX)(SI*4), Y15
+	VMOVAPS Y1, Y0
+	VXORPS  X3, X3, X3
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
 
 tailTap:
 	MOVQ       (BX), DI
@@ -5426,13 +5423,14 @@ next:
 	VZEROUPPER
 	RET
 
-// func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 // Requires: AVX
-TEXT ·maxPoolBackwardAVX2(SB), NOSPLIT, $0-72
-	MOVQ x+40(FP), AX
-	MOVQ dx+32(FP), CX
-	MOVQ y+56(FP), DX
-	MOVQ dy+64(FP), BX
+TEXT ·maxPoolBackwardAVX2(SB), NOSPLIT, $0-76
+	MOVQ         x+40(FP), AX
+	MOVQ         dx+32(FP), CX
+	MOVQ         y+56(FP), DX
+	MOVQ         dy+64(FP), BX
+	VBROADCASTSS floor+72(FP), Y1
 
 pixel:
 	MOVQ channels+8(FP), SI
@@ -5440,9 +5438,9 @@ pixel:
 	JL   tail
 
 whole:
-	VMOVUPS (DX), Y1
+	VMOVUPS (DX), Y5
 	VMOVUPS (BX), Y0
-	VCMPPS  $0x0f, Y4, Y4, Y4
+	VCMPPS  $0x06, Y1, Y5, Y4
 	MOVQ    tap+16(FP), DI
 	MOVQ    taps+24(FP), R8
 
@@ -5451,7 +5449,7 @@ wholeTap:
 	SHLQ    $0x02, R9
 	VMOVUPS (AX)(R9*1), Y3
 	VMOVUPS (CX)(R9*1), Y2
-	VCMPPS  $0x08, Y3, Y1, Y3
+	VCMPPS  $0x08, Y3, Y5, Y3
 	VANDPS  Y4, Y3, Y3
 	VANDNPS Y4, Y3, Y4
 	VANDPS  Y0, Y3, Y3
@@ -5475,9 +5473,9 @@ tail:
 	MOVQ       $0x00000010, R8
 	SUBQ       SI, R8
 	VMOVUPS    (DI)(R8*4), Y15
-	VMASKMOVPS (DX), Y15, Y1
+	VMASKMOVPS (DX), Y15, Y5
 	VMASKMOVPS (BX), Y15, Y0
-	VCMPPS     $0x0f, Y4, Y4, Y4
+	VCMPPS     $0x06, Y1, Y5, Y4
 	MOVQ       tap+16(FP), DI
 	MOVQ       taps+24(FP), R8
 
@@ -5486,12 +5484,96 @@ tailTap:
 	SHLQ       $0x02, R9
 	VMASKMOVPS (AX)(R9*1), Y15, Y3
 	VMASKMOVPS (CX)(R9*1), Y15, Y2
-	VCMPPS     $0x08, Y3, Y1, Y3
+	VCMPPS     $0x08, Y3, Y5, Y3
 	VANDPS     Y4, Y3, Y3
 	VANDNPS    Y4, Y3, Y4
 	VANDPS     Y0, Y3, Y3
 	VADDPS     Y3, Y2, Y2
 	VMASKMOVPS Y2, Y15, (CX)(R9*1)
+	ADDQ       $0x00000008, DI
+	DECQ       R8
+	JNZ        tailTap
+	SHLQ       $0x02, SI
+	ADDQ       SI, AX
+	ADDQ       SI, CX
+	ADDQ       SI, DX
+	ADDQ       SI, BX
+
+next:
+	MOVQ xPixel+48(FP), DI
+	MOVQ channels+8(FP), SI
+	SUBQ SI, DI
+	SHLQ $0x02, DI
+	ADDQ DI, AX
+	ADDQ DI, CX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func maxPoolSpreadAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
+// Requires: AVX
+TEXT ·maxPoolSpreadAVX2(SB), NOSPLIT, $0-76
+	MOVQ         x+40(FP), AX
+	MOVQ         dx+32(FP), CX
+	MOVQ         y+56(FP), DX
+	MOVQ         dy+64(FP), BX
+	VBROADCASTSS floor+72(FP), Y1
+
+pixel:
+	MOVQ channels+8(FP), SI
+	CMPQ SI, $0x00000008
+	JL   tail
+
+whole:
+	VMOVUPS (DX), Y5
+	VMOVUPS (BX), Y0
+	VCMPPS  $0x06, Y1, Y5, Y4
+	MOVQ    tap+16(FP), DI
+	MOVQ    taps+24(FP), R8
+
+wholeTap:
+	MOVQ    (DI), R9
+	SHLQ    $0x02, R9
+	VMOVUPS (AX)(R9*1), Y3
+	VCMPPS  $0x08, Y3, Y5, Y3
+	VANDPS  Y4, Y3, Y3
+	VANDNPS Y4, Y3, Y4
+	VANDPS  Y0, Y3, Y3
+	VMOVUPS Y3, (CX)(R9*1)
+	ADDQ    $0x00000008, DI
+	DECQ    R8
+	JNZ     wholeTap
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000008, SI
+	CMPQ    SI, $0x00000008
+	JGE     whole
+
+tail:
+	TESTQ      SI, SI
+	JZ         next
+	LEAQ       mask<>+0(SB), DI
+	MOVQ       $0x00000010, R8
+	SUBQ       SI, R8
+	VMOVUPS    (DI)(R8*4), Y15
+	VMASKMOVPS (DX), Y15, Y5
+	VMASKMOVPS (BX), Y15, Y0
+	VCMPPS     $0x06, Y1, Y5, Y4
+	MOVQ       tap+16(FP), DI
+	MOVQ       taps+24(FP), R8
+
+tailTap:
+	MOVQ       (DI), R9
+	SHLQ       $0x02, R9
+	VMASKMOVPS (AX)(R9*1), Y15, Y3
+	VCMPPS     $0x08, Y3, Y5, Y3
+	VANDPS     Y4, Y3, Y3
+	VANDNPS    Y4, Y3, Y4
+	VANDPS     Y0, Y3, Y3
+	VMASKMOVPS Y3, Y15, (CX)(R9*1)
 	ADDQ       $0x00000008, DI
 	DECQ       R8
 	JNZ        tailTap

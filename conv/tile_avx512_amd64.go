@@ -100,11 +100,14 @@ func tile11x32AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, 
 // tile12x32AVX512 is a tileKernel for tiles of 12 rows and 17 to 32 columns.
 func tile12x32AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// maxPoolAVX512 sets y to the largest of each window: NaN if any is.
-func maxPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+// maxPoolAVX512 sets y to the largest of floor and each window: NaN if any is.
+func maxPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
 
-// maxPoolBackwardAVX512 adds dy to dx, at the first tap of each window whose x is y.
-func maxPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// maxPoolBackwardAVX512 adds dy to dx, at the first tap of each window whose x is y, unless y <= floor.
+func maxPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
+
+// maxPoolSpreadAVX512 sets dx to dy, at the first tap of each window whose x is y, unless y <= floor, and to 0 at its others.
+func maxPoolSpreadAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 
 // sumPoolAVX512 sets y to scale times the sum of each window.
 func sumPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)

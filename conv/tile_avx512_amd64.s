@@ -6242,11 +6242,12 @@ columns32Store:
 	VZEROUPPER
 	RET
 
-// func maxPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32)
+// func maxPoolAVX512(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-56
-	MOVQ x+32(FP), AX
-	MOVQ y+48(FP), CX
+TEXT ·maxPoolAVX512(SB), NOSPLIT, $0-60
+	MOVQ         x+32(FP), AX
+	MOVQ         y+48(FP), CX
+	VBROADCASTSS floor+56(FP), Z1
 
 pixel:
 	MOVQ channels+8(FP), DX
@@ -6254,12 +6255,10 @@ pixel:
 	JL   tail
 
 whole:
-	MOVL         $0xff800000, BX
-	VMOVD        BX, X0
-	VBROADCASTSS X0, Z0
-	VXORPS       X3, X3, X3
-	MOVQ         tap+16(FP), BX
-	MOVQ         taps+24(FP), SI
+	VMOVAPS Z1, Z0
+	VXORPS  X3, X3, X3
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
 
 wholeTap:
 	MOVQ    (BX), DI
@@ -6280,17 +6279,15 @@ wholeTap:
 	JGE     whole
 
 tail:
-	TESTQ        DX, DX
-	JZ           next
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	MOVL         $0xff800000, BX
-	VMOVD        BX, X0
-	VBROADCASTSS X0, Z0
-	VXORPS       X3, X3, X3
-	MOVQ         tap+16(FP), BX
-	MOVQ         taps+24(FP), SI
+	TESTQ   DX, DX
+	JZ      next
+	MOVQ    $-1, BX
+	BZHIQ   DX, BX, BX
+	KMOVW   BX, K1
+	VMOVAPS Z1, Z0
+	VXORPS  X3, X3, X3
+	MOVQ    tap+16(FP), BX
+	MOVQ    taps+24(FP), SI
 
 tailTap:
 	MOVQ      (BX), DI
@@ -6319,13 +6316,14 @@ next:
 	VZEROUPPER
 	RET
 
-// func maxPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32)
+// func maxPoolBackwardAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·maxPoolBackwardAVX512(SB), NOSPLIT, $0-72
-	MOVQ x+40(FP), AX
-	MOVQ dx+32(FP), CX
-	MOVQ y+56(FP), DX
-	MOVQ dy+64(FP), BX
+TEXT ·maxPoolBackwardAVX512(SB), NOSPLIT, $0-76
+	MOVQ         x+40(FP), AX
+	MOVQ         dx+32(FP), CX
+	MOVQ         y+56(FP), DX
+	MOVQ         dy+64(FP), BX
+	VBROADCASTSS floor+72(FP), Z1
 
 pixel:
 	MOVQ channels+8(FP), SI
@@ -6333,9 +6331,9 @@ pixel:
 	JL   tail
 
 whole:
-	VMOVUPS (DX), Z1
+	VMOVUPS (DX), Z5
 	VMOVUPS (BX), Z0
-	KXNORW  K3, K3, K3
+	VCMPPS  $0x06, Z1, Z5, K3
 	MOVQ    tap+16(FP), DI
 	MOVQ    taps+24(FP), R8
 
@@ -6344,7 +6342,7 @@ wholeTap:
 	SHLQ    $0x02, R9
 	VMOVUPS (AX)(R9*1), Z3
 	VMOVUPS (CX)(R9*1), Z2
-	VCMPPS  $0x08, Z3, Z1, K3, K2
+	VCMPPS  $0x08, Z3, Z5, K3, K2
 	KANDNW  K3, K2, K3
 	VADDPS  Z0, Z2, K2, Z2
 	VMOVUPS Z2, (CX)(R9*1)
@@ -6365,9 +6363,9 @@ tail:
 	MOVQ      $-1, DI
 	BZHIQ     SI, DI, DI
 	KMOVW     DI, K1
-	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (DX), K1, Z5
 	VMOVUPS.Z (BX), K1, Z0
-	KXNORW    K3, K3, K3
+	VCMPPS    $0x06, Z1, Z5, K3
 	MOVQ      tap+16(FP), DI
 	MOVQ      taps+24(FP), R8
 
@@ -6376,9 +6374,90 @@ tailTap:
 	SHLQ      $0x02, R9
 	VMOVUPS.Z (AX)(R9*1), K1, Z3
 	VMOVUPS.Z (CX)(R9*1), K1, Z2
-	VCMPPS    $0x08, Z3, Z1, K3, K2
+	VCMPPS    $0x08, Z3, Z5, K3, K2
 	KANDNW    K3, K2, K3
 	VADDPS    Z0, Z2, K2, Z2
+	VMOVUPS   Z2, K1, (CX)(R9*1)
+	ADDQ      $0x00000008, DI
+	DECQ      R8
+	JNZ       tailTap
+	SHLQ      $0x02, SI
+	ADDQ      SI, AX
+	ADDQ      SI, CX
+	ADDQ      SI, DX
+	ADDQ      SI, BX
+
+next:
+	MOVQ xPixel+48(FP), DI
+	MOVQ channels+8(FP), SI
+	SUBQ SI, DI
+	SHLQ $0x02, DI
+	ADDQ DI, AX
+	ADDQ DI, CX
+	DECQ pixels+0(FP)
+	JNZ  pixel
+	VZEROUPPER
+	RET
+
+// func maxPoolSpreadAVX512(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxPoolSpreadAVX512(SB), NOSPLIT, $0-76
+	MOVQ         x+40(FP), AX
+	MOVQ         dx+32(FP), CX
+	MOVQ         y+56(FP), DX
+	MOVQ         dy+64(FP), BX
+	VBROADCASTSS floor+72(FP), Z1
+
+pixel:
+	MOVQ channels+8(FP), SI
+	CMPQ SI, $0x00000010
+	JL   tail
+
+whole:
+	VMOVUPS (DX), Z5
+	VMOVUPS (BX), Z0
+	VCMPPS  $0x06, Z1, Z5, K3
+	MOVQ    tap+16(FP), DI
+	MOVQ    taps+24(FP), R8
+
+wholeTap:
+	MOVQ      (DI), R9
+	SHLQ      $0x02, R9
+	VMOVUPS   (AX)(R9*1), Z3
+	VCMPPS    $0x08, Z3, Z5, K3, K2
+	KANDNW    K3, K2, K3
+	VMOVAPS.Z Z0, K2, Z2
+	VMOVUPS   Z2, (CX)(R9*1)
+	ADDQ      $0x00000008, DI
+	DECQ      R8
+	JNZ       wholeTap
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	ADDQ      $0x00000040, BX
+	SUBQ      $0x00000010, SI
+	CMPQ      SI, $0x00000010
+	JGE       whole
+
+tail:
+	TESTQ     SI, SI
+	JZ        next
+	MOVQ      $-1, DI
+	BZHIQ     SI, DI, DI
+	KMOVW     DI, K1
+	VMOVUPS.Z (DX), K1, Z5
+	VMOVUPS.Z (BX), K1, Z0
+	VCMPPS    $0x06, Z1, Z5, K3
+	MOVQ      tap+16(FP), DI
+	MOVQ      taps+24(FP), R8
+
+tailTap:
+	MOVQ      (DI), R9
+	SHLQ      $0x02, R9
+	VMOVUPS.Z (AX)(R9*1), K1, Z3
+	VCMPPS    $0x08, Z3, Z5, K3, K2
+	KANDNW    K3, K2, K3
+	VMOVAPS.Z Z0, K2, Z2
 	VMOVUPS   Z2, K1, (CX)(R9*1)
 	ADDQ      $0x00000008, DI
 	DECQ      R8

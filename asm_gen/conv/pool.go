@@ -23,11 +23,19 @@ type pool struct {
 // poolings emits the kernels of pooling. Vector register 0 is what a pixel has one
 // of, 1 what is the same for all; 15 is AVX2's mask.
 func poolings(s avx.Set) {
-	begin(s, "maxPool", "sets y to the largest of each window: NaN if any is.",
-		"x *float32, xPixel int, y *float32", "x", "y").emit(maxPool)
-	begin(s, "maxPoolBackward", "adds dy to dx, at the first tap of each window whose x is y.",
-		"dx, x *float32, xPixel int, y, dy *float32", "x", "dx", "y", "dy").emit(maxPoolBackward)
-	p := begin(s, "sumPool", "sets y to scale times the sum of each window.",
+	p := begin(s, "maxPool", "sets y to the largest of floor and each window: NaN if any is.",
+		"x *float32, xPixel int, y *float32, floor float32", "x", "y")
+	s.Broadcast("floor", s.V(1))
+	p.emit(maxPool)
+	p = begin(s, "maxPoolBackward", "adds dy to dx, at the first tap of each window whose x is y, unless y <= floor.",
+		"dx, x *float32, xPixel int, y, dy *float32, floor float32", "x", "dx", "y", "dy")
+	s.Broadcast("floor", s.V(1))
+	p.emit(func(p *pool) { maxPoolBackward(p, true) })
+	p = begin(s, "maxPoolSpread", "sets dx to dy, at the first tap of each window whose x is y, unless y <= floor, and to 0 at its others.",
+		"dx, x *float32, xPixel int, y, dy *float32, floor float32", "x", "dx", "y", "dy")
+	s.Broadcast("floor", s.V(1))
+	p.emit(func(p *pool) { maxPoolBackward(p, false) })
+	p = begin(s, "sumPool", "sets y to scale times the sum of each window.",
 		"x *float32, xPixel int, y *float32, scale float32", "x", "y")
 	s.Broadcast("scale", s.V(1))
 	p.emit(sumPool)
@@ -141,14 +149,12 @@ func (p *pool) store(r reg.Register, m operand.Mem) {
 const (
 	unordered        = operand.U8(3)
 	equalOrUnordered = operand.U8(8)
+	notLessEqual     = operand.U8(6) // true of NaN
 )
 
 func maxPool(p *pool) {
-	largest, x, nan := p.V(0), p.V(2), p.V(3)
-	minusInf := GP32()
-	MOVL(operand.U32(0xff800000), minusInf)
-	VMOVD(minusInf, avx.X(0))
-	VBROADCASTSS(avx.X(0), largest)
+	largest, floor, x, nan := p.V(0), p.V(1), p.V(2), p.V(3)
+	VMOVAPS(floor, largest)
 	p.Zero(3)
 	p.taps(func(offset reg.GPVirtual) {
 		p.load(at(p.x, offset), x)
@@ -169,29 +175,40 @@ func maxPool(p *pool) {
 	p.store(largest, avx.Ptr(p.others[0], 0))
 }
 
-func maxPoolBackward(p *pool) {
-	dx, y, dy := p.others[0], p.V(1), p.V(0)
-	sum, here, left := p.V(2), p.V(3), p.V(4)
+// maxPoolBackward adds to what dx was, or overwrites it.
+func maxPoolBackward(p *pool, add bool) {
+	dx, dy, floor := p.others[0], p.V(0), p.V(1)
+	sum, here, left, y := p.V(2), p.V(3), p.V(4), p.V(5)
 	p.load(avx.Ptr(p.others[1], 0), y)
 	p.load(avx.Ptr(p.others[2], 0), dy)
 	if p.Opmasks {
-		KXNORW(reg.K3, reg.K3, reg.K3)
+		VCMPPS(notLessEqual, floor, y, reg.K3)
 	} else {
-		VCMPPS(operand.U8(15), left, left, left) // true
+		VCMPPS(notLessEqual, floor, y, left)
 	}
 	p.taps(func(offset reg.GPVirtual) {
 		p.load(at(p.x, offset), here)
-		p.load(at(dx, offset), sum)
+		if add {
+			p.load(at(dx, offset), sum)
+		}
 		if p.Opmasks {
 			VCMPPS(equalOrUnordered, here, y, reg.K3, reg.K2)
 			KANDNW(reg.K3, reg.K2, reg.K3)
-			VADDPS(dy, sum, reg.K2, sum)
+			if add {
+				VADDPS(dy, sum, reg.K2, sum)
+			} else {
+				VMOVAPS_Z(dy, reg.K2, sum)
+			}
 		} else {
 			VCMPPS(equalOrUnordered, here, y, here)
 			VANDPS(left, here, here)
 			VANDNPS(left, here, left)
 			VANDPS(dy, here, here)
-			VADDPS(here, sum, sum)
+			if add {
+				VADDPS(here, sum, sum)
+			} else {
+				sum = here
+			}
 		}
 		p.store(sum, at(dx, offset))
 	})
