@@ -10,7 +10,7 @@ func (ReLU) Build(b *Builder, in Value) (Value, error) { return b.Add(relu{}, b.
 
 type relu struct{}
 
-func (relu) Traits() Traits { return Traits{InPlace: true} }
+func (relu) Traits() Traits { return Traits{InPlace: true, FreesIn: true} }
 
 func (relu) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
 	share(c.Team, reluTo, out.Data, in[0].Data, nil)

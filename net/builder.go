@@ -51,10 +51,12 @@ func (b *Builder) Add(op Op, out Shape, in ...Value) (Value, error) {
 		return 0, fmt.Errorf("op %T has %d tensors of state; Stateful is %v", op, len(traits.State), stateful)
 	case stateful && !traits.Couples:
 		return 0, fmt.Errorf("op %T has state but doesn't couple: statistics are a shard's", op)
-	case traits.Late && (traits.Couples || traits.Aux != nil):
+	case traits.Late && (traits.Couples || traits.Aux != Aux{}):
 		return 0, fmt.Errorf("op %T is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux", op)
-	case traits.Aux != nil && !traits.Couples && traits.Aux(6) != 6*traits.Aux(1):
-		return 0, fmt.Errorf("op %T keeps %d floats of Aux for a sample and %d for 6, want 6 times as many", op, traits.Aux(1), traits.Aux(6))
+	case traits.Aux.Call > 0 && !traits.Couples:
+		return 0, fmt.Errorf("op %T keeps %d floats of Aux for a call, but doesn't couple: a call is any samples", op, traits.Aux.Call)
+	case traits.Passes < 0 || traits.Passes >= max(1, len(in)):
+		return 0, fmt.Errorf("op %T passes its gradient to input %d of %d", op, traits.Passes, len(in))
 	case factored && len(in) != 1:
 		return 0, fmt.Errorf("op %T is Factored, and has %d inputs, want 1", op, len(in))
 	}

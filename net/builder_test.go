@@ -76,7 +76,6 @@ func TestBuilderErrors(t *testing.T) {
 	add := func(op Op, out Shape, in ...Value) build {
 		return func(b *Builder, _ Value) (Value, error) { return b.Add(op, out, in...) }
 	}
-	perSample := func(n int) func(int) int { return func(samples int) int { return n * samples } }
 	for want, layer := range map[string]build{
 		"op net.sumOp has no input":                                                                                  add(sumOp{}, Shape{6}),
 		"op net.sumOp has output shape [], want positive dimensions":                                                 add(sumOp{}, Shape{}, 0),
@@ -87,8 +86,9 @@ func TestBuilderErrors(t *testing.T) {
 		"op net.strange has 1 tensors of state; Stateful is false":                                                   add(strange{traits: Traits{State: []Param{{Name: "mean", Shape: Shape{2}}}, Couples: true}}, Shape{6}, 0),
 		"op net.stateful has 0 tensors of state; Stateful is true":                                                   add(stateful{}, Shape{6}, 0),
 		"op net.stateful has state but doesn't couple: statistics are a shard's":                                     add(stateful{strange{traits: Traits{State: []Param{{Name: "mean", Shape: Shape{2}}}}}}, Shape{6}, 0),
-		"op net.strange is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux": add(strange{traits: Traits{Late: true, Aux: perSample(2)}}, Shape{6}, 0),
-		"op net.strange keeps 5 floats of Aux for a sample and 25 for 6, want 6 times as many":                       add(strange{traits: Traits{Aux: func(n int) int { return 4*n + 1 }}}, Shape{6}, 0),
+		"op net.strange is late, and couples or keeps Aux: one gradient call for a batch has neither shards nor Aux": add(strange{traits: Traits{Late: true, Aux: Aux{Sample: 2}}}, Shape{6}, 0),
+		"op net.strange keeps 1 floats of Aux for a call, but doesn't couple: a call is any samples":                 add(strange{traits: Traits{Aux: Aux{Sample: 4, Call: 1}}}, Shape{6}, 0),
+		"op net.strange passes its gradient to input 1 of 1":                                                         add(strange{traits: Traits{Passes: 1}}, Shape{6}, 0),
 		"op net.dense is Factored, and has 2 inputs, want 1":                                                         add(dense{in: 6, out: 3}, Shape{3}, 0, 0),
 		"can't reshape 6 to 4":                                                                                       func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{4}) },
 		"can't reshape 6 to -2x-3":                                                                                   func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{-2, -3}) },

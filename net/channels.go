@@ -79,15 +79,20 @@ func (j *channelJob) unitSums(u int) (a, b []float64) {
 	return j.sums[2*c*u:][:c:c], j.sums[2*c*u+c:][:c:c]
 }
 
-// sum runs the job, which adds to each unit's sums, and returns their totals, which
-// stay until the job's next use.
-func (j *channelJob) sum(team *blas.Team) (a, b []float64) {
-	n := 2 * j.channels * j.units()
+// buffer returns n float64 of the job's.
+func (j *channelJob) buffer(n int) []float64 {
 	if cap(j.sums) < n {
 		j.sums = make([]float64, n)
 	}
 	j.sums = j.sums[:n]
-	clear(j.sums)
+	return j.sums
+}
+
+// sum runs the job, which adds to each unit's sums, and returns their totals, which
+// stay until the job's next use.
+func (j *channelJob) sum(team *blas.Team) (a, b []float64) {
+	n := 2 * j.channels * j.units()
+	clear(j.buffer(n))
 	team.Run(j.units(), j)
 	total := j.sums[:2*j.channels]
 	for u := 1; u < j.units(); u++ {
@@ -109,21 +114,7 @@ func (j *channelJob) release() {
 	channelJobs.Put(j)
 }
 
-// sumChannels sets g to the sums of d over samples and pixels, or adds them with
-// c.Accumulate: the gradient of a bias.
-func sumChannels(c *Call, d Tensor, g []float32) {
-	j := newChannelJob(d, sumUnit)
-	j.x = d.Data
-	sums, _ := j.sum(c.Team)
-	for i, s := range sums {
-		if c.Accumulate {
-			s += float64(g[i])
-		}
-		g[i] = float32(s)
-	}
-	j.release()
-}
-
+// sumUnit sums a unit's channels, and their squares.
 func sumUnit(j *channelJob, u int) {
 	sum, squares := j.unitSums(u)
 	simd.ChannelSums(j.of(j.x, u), sum, squares)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/conv"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // Conv2D is a convolution of images [H, W, C] with Out filters of Kernel x Kernel
@@ -70,10 +71,12 @@ func padding(pixels, in, kernel, stride, dilation int) (before, after int) {
 	return conv.Same(in, kernel, max(1, stride), max(1, dilation))
 }
 
-// convolution is the op: its parameters are the filters, then the bias.
+// convolution is the op, with a ReLU behind it or not: its parameters are the filters,
+// then the bias.
 type convolution struct {
 	geometry conv.Geometry // of one image
 	bias     bool
+	relu     bool
 	init     func(*rand.Rand, []float32)
 }
 
@@ -84,7 +87,7 @@ func (o convolution) Traits() Traits {
 		Params: []Param{
 			{Name: "weight", Shape: Shape{g.KernelH, g.KernelW, g.InC, g.OutC}, Role: Weight, Init: o.init},
 		},
-		FreesOut: true,
+		FreesOut: !o.relu,
 		Adds:     true,
 		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
@@ -92,6 +95,11 @@ func (o convolution) Traits() Traits {
 		t.Params = append(t.Params, Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})
 	}
 	return t
+}
+
+// shape returns the shape of a sample's output.
+func (o convolution) shape() Shape {
+	return Shape{o.geometry.OutH(), o.geometry.OutW(), o.geometry.OutC}
 }
 
 // of returns the geometry of n images.
@@ -111,8 +119,23 @@ func (o convolution) split(p []float32) (w, bias []float32) {
 }
 
 func (o convolution) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+	o.forward(c, p, in[0], out, nil)
+}
+
+// forward sets y, and sums unless they are nil to those of its channels and of their
+// squares.
+func (o convolution) forward(c *Call, p []float32, x, y Tensor, sums []float64) {
 	w, bias := o.split(p)
-	must(conv.Forward(c.Team, o.of(out.N), out.Data, in[0].Data, w, conv.Options{Bias: bias, Filter: pack[*conv.PackedFilter](c, 0)}))
+	must(conv.Forward(c.Team, o.of(y.N), y.Data, x.Data, w, conv.Options{
+		Bias: bias, ReLU: o.relu, Sums: sums, Filter: pack[*conv.PackedFilter](c, 0),
+	}))
+}
+
+// Prepare implements Preparer.
+func (o convolution) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
+	if o.relu {
+		share(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
+	}
 }
 
 func (o convolution) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
@@ -124,10 +147,7 @@ func (o convolution) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, 
 
 func (o convolution) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	w, bias := o.split(g)
-	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Accumulate: c.Accumulate}))
-	if bias != nil {
-		sumChannels(c, dout, bias)
-	}
+	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Bias: bias, Accumulate: c.Accumulate}))
 }
 
 // NewPacks implements Packer: the filters for Forward, and for Backward.

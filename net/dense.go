@@ -25,12 +25,13 @@ func (d Dense) Build(b *Builder, in Value) (Value, error) {
 	if d.Out < 1 {
 		return 0, fmt.Errorf("Out is %d, want at least 1", d.Out)
 	}
-	return b.Add(dense{s[0], d.Out, d.Init.or(KaimingNormal).fans(s[0], d.Out)}, Shape{d.Out}, in)
+	return b.Add(dense{in: s[0], out: d.Out, init: d.Init.or(KaimingNormal).fans(s[0], d.Out)}, Shape{d.Out}, in)
 }
 
-// dense is the op: its parameters are W, then b.
+// dense is the op, with a ReLU behind it or not: its parameters are W, then b.
 type dense struct {
 	in, out int
+	relu    bool
 	init    func(*rand.Rand, []float32)
 }
 
@@ -42,7 +43,7 @@ func (d dense) Traits() Traits {
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
 		Late:     true,
-		FreesOut: true,
+		FreesOut: !d.relu,
 		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
 }
@@ -56,7 +57,14 @@ func rows(t Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.S
 
 func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	w, b := d.split(p)
-	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, PackedB: pack[*blas.PackedB[float32]](c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: pack[*blas.PackedB[float32]](c, 0)})
+}
+
+// Prepare implements Preparer.
+func (d dense) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
+	if d.relu {
+		share(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
+	}
 }
 
 func (d dense) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {

@@ -27,7 +27,7 @@ type dropout struct {
 	scale     float32
 }
 
-func (dropout) Traits() Traits { return Traits{InPlace: true, FreesOut: true} }
+func (dropout) Traits() Traits { return Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
 func (o dropout) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
 	if c.Train {

@@ -39,8 +39,9 @@ func (o layerNorm) Traits() Traits {
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		Aux:      func(n int) int { return n * o.rows * (o.channels + 1) },
+		Aux:      Aux{Sample: o.rows * (o.channels + 1)},
 		InPlace:  true,
+		FreesIn:  true,
 		FreesOut: true,
 	}
 }

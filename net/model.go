@@ -21,9 +21,10 @@ type Model struct {
 	params, state       []View
 	numParams, numState int
 
-	base    []Value // the value that a value is another shape of
-	storage []Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
-	readers []int   // how many ops read a base value, in any shape
+	base        []Value // the value that a value is another shape of
+	storage     []Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
+	gradStorage []Value // the same of their gradients
+	readers     []int   // how many ops read a base value, in any shape
 }
 
 // node is an op in its place in the program.
@@ -76,12 +77,15 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 	if err := m.layOut(); err != nil {
 		return nil, err
 	}
-	m.share()
+	m.countReaders()
 	for _, n := range m.nodes {
 		if m.readers[n.out] == 0 {
 			return nil, fmt.Errorf("net: layer %s computes a value of shape %v by %T that nothing uses", n.name, m.shapes[n.out], n.op)
 		}
 	}
+	m.fuse()
+	m.countReaders()
+	m.share()
 	return m, nil
 }
 
@@ -121,27 +125,45 @@ func (m *Model) layOut() error {
 // share gives every value its memory, and lets ops that can work in place do
 // so where nothing else needs their input.
 func (m *Model) share() {
-	m.storage = make([]Value, len(m.shapes))
-	m.readers = make([]int, len(m.shapes))
+	m.storage, m.gradStorage = make([]Value, len(m.shapes)), make([]Value, len(m.shapes))
 	frees := make([]bool, len(m.shapes)) // the op that makes a value doesn't need it again
-	maker := make([]*node, len(m.shapes))
-	m.readers[m.base[len(m.base)-1]]++ // the loss
+	maker, last := make([]*node, len(m.shapes)), make([]*node, len(m.shapes))
 	for i := range m.nodes {
 		n := &m.nodes[i]
 		frees[n.out] = n.traits.FreesOut
 		maker[n.out] = n
 		for _, v := range n.in {
-			m.readers[m.base[v]]++
+			last[m.base[v]] = n
 		}
 	}
 	for v := range m.storage {
-		m.storage[v] = Value(v)
-		if base := m.base[v]; base != Value(v) {
-			m.storage[v] = m.storage[base]
-		} else if n := maker[v]; n != nil && n.traits.InPlace && !n.keepsGrad() {
+		m.storage[v], m.gradStorage[v] = Value(v), Value(v)
+		n := maker[v]
+		switch base := m.base[v]; {
+		case base != Value(v):
+			m.storage[v], m.gradStorage[v] = m.storage[base], m.gradStorage[base]
+		case n == nil || n.keepsGrad():
+		case n.traits.InPlace:
 			if in := m.base[n.in[0]]; in != 0 && m.readers[in] == 1 && frees[in] {
-				m.storage[v] = m.storage[in]
+				m.storage[v], m.gradStorage[v] = m.storage[in], m.gradStorage[in]
 			}
+		case n.traits.Passes > 0:
+			// The first that the input's gradient has is what is left of the output's.
+			in := m.base[n.in[n.traits.Passes]]
+			if in != 0 && last[in] == n && !m.repeated(n.in, n.traits.Passes) && !maker[in].keepsGrad() && int(v) != len(m.shapes)-1 {
+				m.gradStorage[v] = m.gradStorage[in]
+			}
+		}
+	}
+}
+
+// countReaders counts the ops that read each value, and the loss.
+func (m *Model) countReaders() {
+	m.readers = make([]int, len(m.shapes))
+	m.readers[m.base[len(m.base)-1]]++
+	for _, n := range m.nodes {
+		for _, v := range n.in {
+			m.readers[m.base[v]]++
 		}
 	}
 }

@@ -141,10 +141,9 @@ func TestCheck(t *testing.T) {
 func TestPacks(t *testing.T) {
 	m := mlp(t, false, 64, 128, 10)
 	packs := m.NewPacks()
-	assert.Len(t, packs, 3)
+	assert.Len(t, packs, 2)
 	assert.Len(t, packs[0], 1)
-	assert.Empty(t, packs[1], "ReLU has nothing to pack")
-	assert.Len(t, packs[2], 2)
+	assert.Len(t, packs[1], 2)
 	least := 4 * (64*128 + 2*128*10)
 	assert.GreaterOrEqual(t, packs.Bytes(), least)
 	assert.Less(t, packs.Bytes(), 3*least, "some columns fill up the last panel")
@@ -164,8 +163,7 @@ func TestOps(t *testing.T) {
 	}
 	assert.Equal(t, []row{
 		{"1.Dense", 147, 0, true, true},
-		{"2.BatchNorm", 14, 147, false, false},
-		{"3.ReLU", 0, 161, false, false},
+		{"2.BatchNorm+ReLU", 14, 147, false, false},
 		{"4.Dense", 24, 161, true, false},
 	}, got)
 }

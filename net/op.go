@@ -28,15 +28,15 @@ type Op interface {
 
 	// Gradient sets g, the gradient of p, to the sum over the call's samples,
 	// or adds it with c.Accumulate. It is called before Backward, and only if
-	// there are parameters.
+	// there are parameters and it is wanted.
 	Gradient(c *Call, in []Tensor, out, dout Tensor, g []float32)
 }
 
 // Traits is what the executor and the planner know of an op.
 type Traits struct {
-	Params []Param         // none for most
-	State  []Param         // running state; an op with some is Stateful
-	Aux    func(n int) int // floats kept from Forward to Backward and Gradient for n samples, n times those for one unless the op Couples; nil for none
+	Params []Param // none for most
+	State  []Param // running state; an op with some is Stateful
+	Aux    Aux     // what is kept from Forward to Backward and Gradient
 
 	// Couples: samples see each other in training, so a call is exactly one
 	// shard. Otherwise a call is any samples.
@@ -49,17 +49,29 @@ type Traits struct {
 	// Otherwise it is summed shard by shard.
 	Late bool
 
-	// InPlace: out may share in[0]'s memory, and din[0] dout's: neither
-	// Backward nor Gradient reads in[0].
+	// InPlace: out may share in[0]'s memory, and din[0] dout's: nothing on the way
+	// back reads in[0].
 	InPlace bool
-	// FreesOut: neither Backward nor Gradient reads out, so that the next op
-	// may work in place.
+	// FreesIn: nothing on the way back reads any input.
+	FreesIn bool
+	// FreesOut: nothing on the way back reads out, so that the next op may work in
+	// place.
 	FreesOut bool
+	// Passes is the input, if not 0, whose gradient is dout as Prepare leaves it, so
+	// that it may share its memory; no other gradient may then be made of what lies
+	// there.
+	Passes int
 	// Adds: Backward can add to its inputs' gradients.
 	Adds bool
 
 	Flops Flops
 }
+
+// Aux is floats kept by an op: for each sample of a call, and for each call. What is
+// kept for a call is there only of ops that Couple, whose calls are shards.
+type Aux struct{ Sample, Call int }
+
+func (a Aux) of(n int) int { return n*a.Sample + a.Call }
 
 // Flops is the floating-point operations of one sample.
 type Flops struct{ Forward, Backward, Gradient int64 }
@@ -94,7 +106,7 @@ type Call struct {
 
 	Accumulate bool      // see Forward, Backward and Gradient
 	Packs      []Packed  // of p, by a Packer; nil if p isn't shared
-	Aux        []float32 // Traits.Aux floats
+	Aux        []float32 // what Traits.Aux says
 	State      []float32 // running state, read in prediction
 	Stats      []float32 // where Forward leaves a shard's statistics, laid out as Traits.State; nil if not wanted
 	Kept       []float32 // Factored.Kept floats, from GradNormSq to ForwardDelta
@@ -116,6 +128,23 @@ type Packer interface {
 // *blas.PackedB[float32] or a *conv.PackedFilter.
 type Packed interface {
 	Bytes() int // its size
+}
+
+// Preparer is an op whose Gradient and Backward begin with the same work. Prepare does
+// it, before both, and may leave in dout what they want to be given instead: the
+// gradient before an activation, say.
+type Preparer interface {
+	Op
+	Prepare(c *Call, p []float32, in []Tensor, out, dout Tensor)
+}
+
+// Remaker is an op that can make its output once more, from its inputs and what it has
+// kept, for less than it takes to keep it: what is read again on the way back only
+// needs no memory until then.
+type Remaker interface {
+	Op
+	// Remake sets out as Forward did. It is not called after Prepare.
+	Remake(c *Call, in []Tensor, out Tensor)
 }
 
 // Stateful is an op with running state, such as batch normalisation.

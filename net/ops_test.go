@@ -162,7 +162,7 @@ type scaleOp struct{ features int }
 func (o scaleOp) Traits() Traits {
 	return Traits{
 		Params:  []Param{{Name: "scale", Shape: Shape{o.features}, Role: Norm}},
-		Aux:     func(n int) int { return n * o.features },
+		Aux:     Aux{Sample: o.features},
 		InPlace: true, FreesOut: true,
 	}
 }
@@ -235,7 +235,11 @@ func (o maskOp) forward64(call, sample int, _ []float64, in [][]float64) (out []
 }
 
 func (d dense) forward64(_, _ int, p []float64, in [][]float64) []float64 {
-	return ref.Dense{In: d.in, Out: d.out}.Forward(p, in)[0]
+	out := ref.Dense{In: d.in, Out: d.out}.Forward(p, in)[0]
+	if d.relu {
+		return relu{}.forward64(0, 0, nil, [][]float64{out})
+	}
+	return out
 }
 
 func (relu) forward64(_, _ int, _ []float64, in [][]float64) (out []float64) {

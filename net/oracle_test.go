@@ -121,10 +121,8 @@ func poisoned(x []float32) []float32 {
 // poison fills all that a workspace's passes write with NaN: they must read
 // nothing that they haven't written.
 func (w *Workspace) poison() {
-	for _, lists := range [][][]float32{w.ownValues, w.ownGrads, w.aux, {w.scratch, w.sum}} {
-		for _, s := range lists {
-			poisoned(s)
-		}
+	for _, s := range [][]float32{w.arena, w.kept, w.scratch, w.sum} {
+		poisoned(s)
 	}
 	if w.late != nil {
 		for i := range w.late.values {
@@ -134,9 +132,10 @@ func (w *Workspace) poison() {
 	}
 }
 
-// backwardSize is a workspace's for one tile, forward and backward.
+// backwardSize is a workspace's for one tile, forward and backward, all of whose values
+// and gradients can be looked at.
 func backwardSize(shards []Shard) Size {
-	size := Size{Shards: len(shards), Backward: true}
+	size := Size{Shards: len(shards), Backward: true, apart: true}
 	for _, s := range shards {
 		size.Samples += s.N
 		size.Shard = max(size.Shard, s.N)

@@ -75,7 +75,7 @@ func (m *Model) NewLate(samples int, ops []bool) *Late {
 				l.values[s] = make([]float32, samples*m.shapes[s].Size())
 			}
 		}
-		if s := m.storage[n.out]; l.grads[s] == nil {
+		if s := m.gradStorage[n.out]; l.grads[s] == nil {
 			l.grads[s] = make([]float32, samples*m.shapes[s].Size())
 		}
 		if s := m.storage[n.out]; !n.traits.FreesOut && l.values[s] == nil {
@@ -95,11 +95,11 @@ func (l *Late) Bytes() (total int) {
 
 // Gradients sets g, flat, to the late ops' gradients over the batch.
 func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, g []float32) {
-	all := func(of [][]float32, v Value) Tensor {
+	all := func(of [][]float32, storage []Value, v Value) Tensor {
 		t := Tensor{N: batch.N, Shape: m.shapes[v]}
 		if m.isInput(v) {
 			t.Data = batch.X
-		} else if data := of[m.storage[v]]; data != nil {
+		} else if data := of[storage[v]]; data != nil {
 			t.Data = data[:batch.N*t.Shape.Size()]
 		}
 		return t
@@ -110,9 +110,9 @@ func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, g []float32) {
 		}
 		l.in = l.in[:0]
 		for _, v := range n.in {
-			l.in = append(l.in, all(l.values, v))
+			l.in = append(l.in, all(l.values, m.storage, v))
 		}
 		l.call = Call{Team: team, Train: true, Op: i}
-		n.op.Gradient(&l.call, l.in, all(l.values, n.out), all(l.grads, n.out), n.params.of(g))
+		n.op.Gradient(&l.call, l.in, all(l.values, m.storage, n.out), all(l.grads, m.gradStorage, n.out), n.params.of(g))
 	}
 }

@@ -40,18 +40,9 @@ func (m *Model) MinShard() int {
 // SampleBytes returns the memory that a pass forward and backward takes for
 // each sample, Late's apart.
 func (m *Model) SampleBytes() int {
-	floats := 0
-	for v, s := range m.storage {
-		if s == Value(v) && s != 0 {
-			floats += 2 * m.shapes[v].Size()
-		}
-	}
-	for _, n := range m.nodes {
-		if n.traits.Aux != nil {
-			floats += n.traits.Aux(2) - n.traits.Aux(1)
-		}
-	}
-	return 4 * floats
+	const many = 64 // so that a buffer's last cache line doesn't count
+	size := Size{Samples: many, Shards: 1, Shard: many, Backward: true}
+	return 4 * m.plan(size, nil).floats / many
 }
 
 // ParamAt returns the name of the parameter tensor that element i of the flat

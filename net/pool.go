@@ -70,7 +70,8 @@ func windows(w conv.Window, n int) conv.Window {
 	return w
 }
 
-// maxPool is the op. Where the largest pixel was, it finds by comparing.
+// maxPool is the op, with a ReLU or not. Where the largest pixel was, it finds by
+// comparing.
 type maxPool struct{ window conv.Window }
 
 func (maxPool) Traits() Traits { return Traits{} }
@@ -90,7 +91,7 @@ func (maxPool) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
 // avgPool is the op.
 type avgPool struct{ window conv.Window }
 
-func (avgPool) Traits() Traits { return Traits{FreesOut: true} }
+func (avgPool) Traits() Traits { return Traits{FreesIn: true, FreesOut: true} }
 
 func (o avgPool) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
 	must(conv.AveragePool(c.Team, windows(o.window, out.N), out.Data, in[0].Data))

@@ -223,7 +223,7 @@ func TestShare(t *testing.T) {
 		want  []Value // the storage of each value
 	}{
 		"after Dense": {build(func(b *Builder, in Value) (Value, error) {
-			return chain(b, in, Dense{Out: 6}, ReLU{})
+			return chain(b, in, Dense{Out: 6}, Dropout{Rate: 0.5})
 		}), []Value{0, 1, 1}},
 		"not the input": {build(func(b *Builder, in Value) (Value, error) {
 			return chain(b, in, ReLU{}, ReLU{})

@@ -44,7 +44,7 @@ func (l Residual) Build(b *Builder, in Value) (Value, error) {
 // addition is the op: the sum of its two inputs.
 type addition struct{}
 
-func (addition) Traits() Traits { return Traits{InPlace: true, FreesOut: true} }
+func (addition) Traits() Traits { return Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
 func (addition) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
 	share(c.Team, simd.Add, out.Data, in[0].Data, in[1].Data)

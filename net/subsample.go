@@ -35,7 +35,7 @@ type subsample struct {
 	stride  int
 }
 
-func (subsample) Traits() Traits { return Traits{FreesOut: true} }
+func (subsample) Traits() Traits { return Traits{FreesIn: true, FreesOut: true} }
 
 // pixels visits the pixels of the output of n samples: where each lies, and the one of
 // the input that it is.

@@ -1,7 +1,5 @@
 package net
 
-import "github.com/steppe-ml/steppe/simd"
-
 // Workspace is all that the passes of one worker write: the values and
 // gradients of a tile of samples. Workspaces of several workers run the same
 // model at once, without locks.
@@ -9,13 +7,13 @@ type Workspace struct {
 	model *Model
 	late  *Late // whole-batch memory, in which some tensors lie; nil for none
 
-	ownValues, ownGrads [][]float32 // by storage; nil for what is late's, the input's, or not wanted
-	values, grads       []Tensor    // by Value, of the current tile
-	aux                 [][]float32 // by op
-	rows                []Shard     // by shard of the tile: its samples, counted from the tile's first
-	scratch             []float32   // of factored calls
-	sum                 []float32   // a gradient on its way to being added to another
-	summed              []bool      // by base value: it has a gradient already
+	memory        *buffers
+	arena, kept   []float32 // in which they lie
+	values, grads []Tensor  // by Value, of the current tile
+	rows          []Shard   // by shard of the tile: its samples, counted from the tile's first
+	scratch       []float32 // of factored calls
+	sum           []float32 // a gradient on its way to being added to another
+	summed        []bool    // by base value: it has a gradient already
 
 	call Call
 	in   []Tensor
@@ -24,40 +22,46 @@ type Workspace struct {
 
 // Size is what a workspace has to hold.
 type Size struct {
-	Samples  int  // of a tile
-	Shards   int  // of a tile
-	Shard    int  // samples of a shard
-	Backward bool // otherwise there are forward passes only
+	Samples  int    // of a tile
+	Shards   int    // of a tile
+	Shard    int    // samples of a shard
+	Backward bool   // otherwise there are forward passes only
+	Keeps    []bool // by op: whether Operands and GradNormSq are asked for after a pass; nil is of none
+	// Before has passes that are over when this workspace's begin, and needs nothing but
+	// what it Keeps then: the other memory serves both. Nil for none.
+	Before *Workspace
+
+	apart bool // nothing shares memory: for tests, which look at all of it
 }
+
+func (s Size) keeps(op int) bool { return s.Keeps != nil && s.Keeps[op] }
 
 // NewWorkspace returns a workspace for tiles of a size. Operands of ops that
 // late names are kept there; late may be nil.
 func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 	w := &Workspace{
-		model: m, late: late,
-		ownValues: make([][]float32, len(m.shapes)),
-		ownGrads:  make([][]float32, len(m.shapes)),
-		values:    make([]Tensor, len(m.shapes)),
-		grads:     make([]Tensor, len(m.shapes)),
-		aux:       make([][]float32, len(m.nodes)),
-		rows:      make([]Shard, 0, size.Shards),
-		summed:    make([]bool, len(m.shapes)),
+		model: m, late: late, memory: m.plan(size, late),
+		values: make([]Tensor, len(m.shapes)),
+		grads:  make([]Tensor, len(m.shapes)),
+		rows:   make([]Shard, 0, size.Shards),
+		summed: make([]bool, len(m.shapes)),
 	}
-	inputs, sum, scratch := 1, 0, 0
-	for v, s := range m.storage {
+	for v := range m.shapes {
 		w.values[v].Shape, w.grads[v].Shape = m.shapes[v], m.shapes[v]
-		if s == 0 || s != Value(v) {
-			continue
-		}
-		floats := size.Samples * m.shapes[v].Size()
-		if late == nil || late.values[s] == nil {
-			w.ownValues[s] = make([]float32, floats)
-		}
-		if size.Backward && (late == nil || late.grads[s] == nil) {
-			w.ownGrads[s] = make([]float32, floats)
+	}
+	w.kept = make([]float32, w.memory.kept)
+	if before := size.Before; before != nil && len(before.arena) >= w.memory.floats {
+		w.arena = before.arena
+	} else {
+		w.arena = make([]float32, w.memory.floats)
+		if before != nil {
+			before.arena = w.arena
+			before.memory.in(before.arena, before.kept)
 		}
 	}
-	for i, n := range m.nodes {
+	w.memory.in(w.arena, w.kept)
+	inputs, sum, scratch := 1, 0, 0
+	for _, n := range m.nodes {
 		inputs = max(inputs, len(n.in))
 		added := 0
 		for _, v := range n.in {
@@ -65,13 +69,8 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 				added += size.Samples * m.shapes[v].Size()
 			}
 		}
-		sum = max(sum, added)
-		if n.traits.Aux != nil {
-			floats := n.traits.Aux(size.Samples)
-			if n.traits.Couples {
-				floats = max(floats, size.Shards*n.traits.Aux(size.Shard))
-			}
-			w.aux[i] = make([]float32, floats)
+		if len(n.in) > 1 || !n.traits.Adds { // others add for themselves
+			sum = max(sum, added)
 		}
 		if f, ok := n.op.(Factored); ok && size.Backward {
 			scratch = max(scratch, f.Scratch(size.Shard))
@@ -85,29 +84,24 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 	return w
 }
 
-// Bytes returns the size of w.
-func (w *Workspace) Bytes() int {
-	total := len(w.scratch) + len(w.sum)
-	for _, lists := range [][][]float32{w.ownValues, w.ownGrads, w.aux} {
-		for _, s := range lists {
-			total += len(s)
-		}
-	}
-	return 4 * total
-}
+// Bytes returns the size of w, and of what it shares with one before it.
+func (w *Workspace) Bytes() int { return w.OwnBytes() + 4*len(w.arena) }
+
+// OwnBytes returns the size of what w shares with no other.
+func (w *Workspace) OwnBytes() int { return 4 * (len(w.kept) + len(w.scratch) + len(w.sum)) }
 
 // bind points the tensors to a tile's memory.
 func (w *Workspace) bind(p *Pass) {
 	m := w.model
 	first, n := tile(p.Shards)
-	place := func(own, late [][]float32, s Value, size int) []float32 {
+	place := func(own []*buffer, late [][]float32, s Value, size int) []float32 {
 		if late != nil && late[s] != nil {
 			return late[s][first*size:][:n*size]
 		}
 		if own[s] == nil {
 			return nil
 		}
-		return own[s][:n*size]
+		return own[s].data[:n*size]
 	}
 	var lateValues, lateGrads [][]float32
 	if w.late != nil {
@@ -121,8 +115,8 @@ func (w *Workspace) bind(p *Pass) {
 			value.Data = samples(p.Batch.X, p.Batch.N, first, n)
 			continue
 		}
-		value.Data = place(w.ownValues, lateValues, s, size)
-		grad.Data = place(w.ownGrads, lateGrads, s, size)
+		value.Data = place(w.memory.values, lateValues, s, size)
+		grad.Data = place(w.memory.grads, lateGrads, m.gradStorage[v], size)
 	}
 	w.rows = w.rows[:0]
 	for _, s := range p.Shards {
@@ -188,6 +182,8 @@ func (w *Workspace) Backward(p *Pass) {
 	w.summed[m.base[len(m.base)-1]] = true // by the loss
 	for i := len(m.nodes) - 1; i >= 0; i-- {
 		n := &m.nodes[i]
+		w.remake(p, i)
+		w.prepareGradients(p, i)
 		w.gradients(p, i)
 		switch kind := p.kind(i); {
 		case kind == Factor:
@@ -217,6 +213,37 @@ func (w *Workspace) Backward(p *Pass) {
 	}
 }
 
+// remake makes values again that op i's way back, the first of all, reads.
+func (w *Workspace) remake(p *Pass, i int) {
+	for _, v := range w.memory.remakes[i] {
+		value := &w.values[v]
+		value.Data = w.memory.remade[v].data[:len(value.Data)]
+		maker := w.memory.makers[v]
+		n := &w.model.nodes[maker]
+		for s := range p.Shards {
+			c, in, out := w.shard(p, maker, s)
+			n.op.(Remaker).Remake(c, in, out)
+		}
+	}
+}
+
+// prepareGradients has op i prepare its way back, if it does.
+func (w *Workspace) prepareGradients(p *Pass, i int) {
+	n := &w.model.nodes[i]
+	op, ok := n.op.(Preparer)
+	switch {
+	case !ok:
+	case p.kind(i) == Formed || n.traits.Couples:
+		for s := range p.Shards {
+			c, in, out := w.shard(p, i, s)
+			op.Prepare(c, p.params(n, i, s), in, out, w.part(w.grads[n.out], s))
+		}
+	default:
+		c, in, out := w.whole(p, i)
+		op.Prepare(c, n.params.of(p.Params), in, out, w.grads[n.out])
+	}
+}
+
 // gradients computes op i's parameter gradients, shard by shard, where they
 // are wanted.
 func (w *Workspace) gradients(p *Pass, i int) {
@@ -235,32 +262,50 @@ func (w *Workspace) gradients(p *Pass, i int) {
 
 // inputGradients computes the gradients of n's inputs for the call's samples,
 // which begin at sample at of the tile. A value that several ops read gets the
-// sum of what they make of it.
+// sum of what they make of it: the op adds to it if it can and if that is so of all
+// that it makes.
 func (w *Workspace) inputGradients(c *Call, n *node, params []float32, in []Tensor, out Tensor, at int) {
 	m := w.model
 	din := w.din[:len(n.in)]
-	any, sum := false, w.sum
+	wanted, added := 0, 0
 	for j, v := range n.in {
 		din[j] = w.grads[v].Slice(at, out.N)
-		switch {
-		case m.isInput(v):
+		if m.isInput(v) {
 			din[j].Data = nil
-		case w.summed[m.base[v]] || m.repeated(n.in, j):
-			size := len(din[j].Data)
-			din[j].Data, sum = sum[:size], sum[size:]
+			continue
 		}
-		any = any || din[j].Wanted()
+		wanted++
+		if w.addsTo(n.in, j) {
+			added++
+		}
 	}
-	if !any {
+	if wanted == 0 {
 		return
 	}
-	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
-	for j, v := range n.in {
-		if din[j].Wanted() && (w.summed[m.base[v]] || m.repeated(n.in, j)) {
-			total := w.grads[v].Slice(at, out.N).Data
-			simd.Add(total, total, din[j].Data)
+	apart := added > 0 && !(n.traits.Adds && added == wanted && len(n.in) == 1)
+	c.Accumulate = added > 0 && !apart
+	if sum := w.sum; apart {
+		for j := range n.in {
+			if size := len(din[j].Data); din[j].Wanted() && w.addsTo(n.in, j) {
+				din[j].Data, sum = sum[:size], sum[size:]
+			}
 		}
 	}
+	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
+	if !apart {
+		return
+	}
+	for j, v := range n.in {
+		if din[j].Wanted() && w.addsTo(n.in, j) {
+			share(c.Team, addTo, w.grads[v].Slice(at, out.N).Data, din[j].Data, nil)
+		}
+	}
+}
+
+// addsTo reports whether what an op makes of in[j]'s gradient is added to what others,
+// or itself, have made of it.
+func (w *Workspace) addsTo(in []Value, j int) bool {
+	return w.summed[w.model.base[in[j]]] || w.model.repeated(in, j)
 }
 
 // repeated reports whether in[j] stands earlier in the list, too, in whatever
@@ -279,8 +324,8 @@ func (w *Workspace) whole(p *Pass, i int) (c *Call, in []Tensor, out Tensor) {
 	n := &w.model.nodes[i]
 	c = w.prepare(p, i, Shard{0, w.values[0].N})
 	c.Packs = p.packs(i)
-	if n.traits.Aux != nil {
-		c.Aux = w.aux[i][:n.traits.Aux(w.values[0].N)]
+	if b := w.memory.aux[i]; b != nil {
+		c.Aux = b.data[:n.traits.Aux.of(w.values[0].N)]
 	}
 	for j, v := range n.in {
 		w.in[j] = w.values[v]
@@ -303,12 +348,12 @@ func (w *Workspace) shard(p *Pass, i, s int) (c *Call, in []Tensor, out Tensor) 
 		}
 		c.Kept = p.Perturb[i].Kept[from:][:kept(p.Shards[s].N)]
 	}
-	if n.traits.Aux != nil {
+	if b := w.memory.aux[i]; b != nil {
 		from := 0
 		for _, before := range p.Shards[:s] {
-			from += n.traits.Aux(before.N)
+			from += n.traits.Aux.of(before.N)
 		}
-		c.Aux = w.aux[i][from:][:n.traits.Aux(p.Shards[s].N)]
+		c.Aux = b.data[from:][:n.traits.Aux.of(p.Shards[s].N)]
 	}
 	if p.Stats != nil {
 		c.Stats = n.state.of(p.Stats[s])

@@ -35,16 +35,22 @@ func newWorker(o *Optimizer) *worker {
 	size.Shards = plan.Tiles[0].to - plan.Tiles[0].from
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
 	w := &worker{
-		o:       o,
-		descent: o.model.NewWorkspace(size, o.late),
-		losses:  make([]float64, size.Shards),
-		stats:   make([][]float32, size.Shards),
-		vector:  newVectors(o.model.NumParams()),
+		o:      o,
+		losses: make([]float64, size.Shards),
+		stats:  make([][]float32, size.Shards),
+		vector: newVectors(o.model.NumParams()),
 	}
 	if !plan.perturbs() {
+		w.descent = o.model.NewWorkspace(size, o.late)
 		return w
 	}
+	size.Keeps = make([]bool, len(plan.ops))
+	for i, kind := range plan.Perturb {
+		size.Keeps[i] = kind == net.Factor
+	}
 	w.clean = o.model.NewWorkspace(size, nil)
+	size.Keeps, size.Before = nil, w.clean
+	w.descent = o.model.NewWorkspace(size, o.late)
 	w.perturb = make([]net.Perturb, len(plan.ops))
 	w.keptAt = make([]int, len(plan.ops))
 	for i, op := range plan.ops {
@@ -64,7 +70,7 @@ func newWorker(o *Optimizer) *worker {
 func (w *worker) bytes() int {
 	total := w.descent.Bytes()
 	if w.clean != nil {
-		total += w.clean.Bytes()
+		total += w.clean.OwnBytes()
 	}
 	for _, p := range w.perturb {
 		total += 4 * len(p.Kept)

@@ -21,8 +21,8 @@ type Meta struct {
 	Classes int       // "classes"
 	Data    string    // "data": name of what it was trained on, as in "digits"
 
-	// "standardise": the moments that samples were standardised by, as they write
-	// themselves.
+	// "standardise": the moments that samples were standardised by before training, as
+	// dataset.Moments writes them.
 	Standardise string
 
 	// More has whatever else there is to say, under keys of its own.

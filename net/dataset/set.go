@@ -1,5 +1,6 @@
 // Package dataset holds labelled samples in memory and reads them from where
-// they are kept. [Open] takes the names that [Sources] lists.
+// they are kept. [Open] takes the names that [Sources] lists; [Set.Standardise]
+// and [Set.Split] prepare what it returns, and a [Feed] makes batches of it.
 package dataset
 
 import (

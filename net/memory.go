@@ -1,0 +1,241 @@
+package net
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A workspace's buffers lie in one piece of memory, its arena, where those that are
+// never in use at the same time share a place. Time is counted in calls of ops: op i of
+// n runs forward at i, the loss at n, and op i's way back is at 2n-i.
+
+// buffer is some memory that is in use from one time to another, both included.
+type buffer struct {
+	floats, from, to int
+	kept             bool // outlives the pass, and lies in memory apart
+	at               int  // in the arena
+	data             []float32
+}
+
+// during has b in use at a time, too.
+func (b *buffer) during(time int) {
+	b.from, b.to = min(b.from, time), max(b.to, time)
+}
+
+// buffers are those of a workspace, by what they hold: nil for what needs none, since
+// it shares another's memory, lies elsewhere, or isn't wanted.
+type buffers struct {
+	values, grads []*buffer // by storage
+	aux           []*buffer // by op
+	remade        []*buffer // by value: where it lies on the way back, if it is made again then
+	remakes       [][]Value // by op: the values to make again before its way back
+	makers        []int     // by value: the op that makes it
+	floats, kept  int       // of the arena, and of what is kept apart
+	all           []*buffer
+}
+
+// plan decides where everything lies in a workspace of a size.
+func (m *Model) plan(size Size, late *Late) *buffers {
+	p := &planner{Model: m, size: size, n: len(m.nodes)}
+	p.values, p.grads = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.shapes))
+	p.remade, p.aux = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.nodes))
+	p.remakes = make([][]Value, len(m.nodes))
+	p.makers = make([]int, len(m.shapes))
+	for i, n := range m.nodes {
+		p.makers[n.out] = i
+	}
+	for s := range m.shapes {
+		if m.storage[s] != Value(s) || s == 0 || m.readers[s] == 0 {
+			continue
+		}
+		if late == nil || late.values[s] == nil {
+			p.values[s] = p.newBuffer(size.Samples * m.shapes[s].Size())
+		}
+		if size.Backward && (late == nil || late.grads[m.gradStorage[s]] == nil) && m.gradStorage[s] == Value(s) {
+			p.grads[s] = p.newBuffer(size.Samples * m.shapes[s].Size())
+		}
+	}
+	p.forward()
+	if size.Backward {
+		p.backward()
+	}
+	if size.apart {
+		for _, b := range p.all {
+			b.from, b.to = 0, p.end()
+		}
+	}
+	p.floats = place(p.all, false)
+	p.kept = place(p.all, true)
+	return &p.buffers
+}
+
+// planner makes a plan.
+type planner struct {
+	*Model
+	buffers
+	size Size
+	n    int // ops
+}
+
+func (p *planner) newBuffer(floats int) *buffer {
+	b := &buffer{floats: floats, from: p.end(), to: 0}
+	p.all = append(p.all, b)
+	return b
+}
+
+// back is the time of op i's way back.
+func (p *planner) back(i int) int { return 2*p.n - i }
+
+func (p *planner) end() int { return 2*p.n + 1 }
+
+// value has the memory of v in use at a time.
+func (p *planner) value(v Value, time int) {
+	if b := p.values[p.storage[v]]; b != nil {
+		b.during(time)
+	}
+}
+
+func (p *planner) grad(v Value, time int) {
+	if b := p.grads[p.gradStorage[v]]; b != nil {
+		b.during(time)
+	}
+}
+
+// forward has in use what the way forward reads and writes.
+func (p *planner) forward() {
+	for i, n := range p.nodes {
+		for _, v := range n.in {
+			p.value(v, i)
+		}
+		p.value(n.out, i)
+		if floats := p.size.Samples*n.traits.Aux.Sample + p.size.Shards*n.traits.Aux.Call; floats > 0 {
+			p.aux[i] = p.newBuffer(floats)
+			p.aux[i].during(i)
+		}
+	}
+	last := Value(len(p.shapes) - 1)
+	p.value(last, p.end()) // whoever has run the pass reads it
+	p.grad(last, p.n)
+}
+
+// backward has in use what the way back reads and writes.
+func (p *planner) backward() {
+	remake := p.choose()
+	need := func(v Value, i int) {
+		if !remake[v] {
+			p.value(v, p.back(i))
+			return
+		}
+		if p.remade[v] == nil { // ops come last first: nobody needs it earlier
+			p.remade[v] = p.newBuffer(p.size.Samples * p.shapes[v].Size())
+			p.remakes[i] = append(p.remakes[i], v)
+			for _, z := range p.nodes[p.makers[v]].in[1:] {
+				p.value(z, p.back(i))
+			}
+		}
+		p.remade[v].during(p.back(i))
+	}
+	for i := p.n - 1; i >= 0; i-- {
+		n := &p.nodes[i]
+		for j, v := range n.in {
+			if n.reads(j) {
+				need(v, i)
+			}
+			p.grad(v, p.back(i))
+		}
+		if !n.traits.FreesOut {
+			need(n.out, i)
+		}
+		p.grad(n.out, p.back(i))
+		if p.aux[i] != nil {
+			p.aux[i].during(p.back(i))
+		}
+		if p.size.keeps(i) {
+			for _, v := range n.in {
+				keep(p.values[p.storage[v]])
+			}
+			keep(p.grads[p.gradStorage[n.out]])
+		}
+	}
+}
+
+func keep(b *buffer) {
+	if b != nil {
+		b.kept = true
+	}
+}
+
+// choose says of each value whether it is made again on the way back, rather than kept:
+// if its op can do it, nobody works in place on it or keeps it, and what it is made of
+// besides what the op keeps is itself kept.
+func (p *planner) choose() []bool {
+	remake := make([]bool, len(p.shapes))
+	for _, n := range p.nodes {
+		v := n.out
+		_, can := n.op.(Remaker)
+		remake[v] = can && p.values[v] != nil && !p.shared(v)
+		for _, z := range n.in[1:] {
+			remake[v] = remake[v] && !remake[p.base[z]]
+		}
+		for j, reader := range p.nodes {
+			if p.size.keeps(j) && slices.Contains(reader.in, v) {
+				remake[v] = false
+			}
+		}
+	}
+	return remake
+}
+
+// shared reports whether other values have v's memory.
+func (p *planner) shared(v Value) bool {
+	for other, s := range p.storage {
+		if s == v && Value(other) != v {
+			return true
+		}
+	}
+	return false
+}
+
+// reads reports whether anything on the way back reads input j.
+func (n *node) reads(j int) bool { return !n.traits.FreesIn && (j > 0 || !n.traits.InPlace) }
+
+// in gives the buffers their memory.
+func (bs *buffers) in(arena, kept []float32) {
+	for _, b := range bs.all {
+		memory := arena
+		if b.kept {
+			memory = kept
+		}
+		if b.from <= b.to {
+			b.data = memory[b.at:][:b.floats:b.floats]
+		}
+	}
+}
+
+// place gives each buffer its place in an arena, and returns the floats of that: the
+// largest first, each as far down as those with which it shares time allow (Pisarchyk
+// and Lee, arXiv 2001.03288, "greedy by size").
+func place(all []*buffer, kept bool) (floats int) {
+	const line = 16 // floats of a cache line
+	slices.SortStableFunc(all, func(a, b *buffer) int { return cmp.Compare(b.floats, a.floats) })
+	var placed []*buffer // by place
+	for _, b := range all {
+		if b.kept != kept || b.from > b.to { // never in use
+			continue
+		}
+		b.at = 0
+		for _, other := range placed {
+			if !kept && (other.from > b.to || other.to < b.from) {
+				continue
+			}
+			if other.at >= b.at+b.floats {
+				break
+			}
+			b.at = max(b.at, (other.at+other.floats+line-1)/line*line)
+		}
+		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return cmp.Compare(x.at, y.at) })
+		placed = slices.Insert(placed, at, b)
+		floats = max(floats, b.at+b.floats)
+	}
+	return floats
+}

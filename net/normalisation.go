@@ -1,0 +1,227 @@
+package net
+
+import (
+	"math"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// normalisation is the arithmetic of batch normalisation, which ops are made of. Its
+// parameters are scale and shift, its state means and variances. With m and s the
+// channel's mean and deviation in the shard, its output is
+//
+//	y = a*(x-m) + shift,  a = scale/s
+//
+// and its input's gradient, from the sums over the shard's n rows of d, that of the
+// output, and of d times the normalised input,
+//
+//	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = a*d + q*(x-m) + r
+//
+// With relu, a ReLU stands behind it, and d is 0 where that gives 0.
+//
+// Rows of channels are in float32, sums over them and what is made of these in
+// float64. x is centred by m rounded to float32; what that leaves of m goes into shift
+// and r, so that a mean far larger than the deviation costs no digits.
+type normalisation struct {
+	channels int
+	momentum float32
+	eps      float64
+	flat     bool // samples have one row
+	relu     bool
+}
+
+// What is kept of a shard, an element a channel.
+const (
+	auxScale   = iota // a
+	auxShift          // shift, and a times what is left of m
+	auxInverse        // 1/s
+	auxMean           // m, and what float32 leaves of it
+	auxMeanRest
+	auxD // sum(d), likewise
+	auxDRest
+	auxDX // sum(d*(x-m)/s), likewise
+	auxDXRest
+	auxQ
+	auxR
+	auxPerChannel
+)
+
+func (o normalisation) auxFloats() int { return auxPerChannel * o.channels }
+
+// of returns one of the vectors of aux.
+func (o normalisation) of(aux []float32, which int) []float32 {
+	return aux[which*o.channels:][:o.channels]
+}
+
+func (o normalisation) params() []Param {
+	return []Param{
+		{Name: "scale", Shape: Shape{o.channels}, Role: Norm, Init: ones},
+		{Name: "shift", Shape: Shape{o.channels}, Role: Norm},
+	}
+}
+
+func (o normalisation) state() []Param {
+	return []Param{
+		{Name: "mean", Shape: Shape{o.channels}},
+		{Name: "variance", Shape: Shape{o.channels}, Init: ones},
+	}
+}
+
+// minShard is the fewest samples that have a deviation.
+func (o normalisation) minShard() int {
+	if o.flat {
+		return 2
+	}
+	return 0
+}
+
+// Commit implements Stateful.
+func (o normalisation) Commit(state, stats []float32) {
+	for i := range state {
+		state[i] += o.momentum * (stats[i] - state[i])
+	}
+}
+
+// measured takes a shard's means and inverse deviations from its sums over rows, and
+// leaves its statistics.
+func (o normalisation) measured(c *Call, aux []float32, rows int, sums, squares []float64) {
+	n := float64(rows)
+	for i, sum := range sums {
+		mean := sum / n
+		deviations := max(0, squares[i]-float64(mean*sum)) // squared, and summed
+		split(mean, &o.of(aux, auxMean)[i], &o.of(aux, auxMeanRest)[i])
+		o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(deviations/n+o.eps))
+		if c.Stats != nil {
+			c.Stats[i] = float32(mean)
+			c.Stats[o.channels+i] = float32(deviations / (n - 1))
+		}
+	}
+}
+
+// affine makes of the shard's statistics, or in prediction of the running ones, the
+// scales and shifts that normalise by the parameters p.
+func (o normalisation) affine(c *Call, aux, p []float32) {
+	if !c.Train {
+		for i, variance := range c.State[o.channels:] {
+			o.of(aux, auxMean)[i], o.of(aux, auxMeanRest)[i] = c.State[i], 0
+			o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.eps))
+		}
+	}
+	scale, shift := o.of(aux, auxScale), o.of(aux, auxShift)
+	for i, inverse := range o.of(aux, auxInverse) {
+		scale[i] = p[i] * inverse
+		shift[i] = p[o.channels+i] - float32(scale[i]*o.of(aux, auxMeanRest)[i])
+	}
+}
+
+// normalise sets y to what is made of x, plus z unless that is nil.
+func (o normalisation) normalise(c *Call, aux []float32, x Tensor, z []float32, y Tensor) {
+	do := scaleShiftUnit
+	if z != nil {
+		do = scaleShiftAddUnit
+	}
+	j := newChannelJob(x, do)
+	j.dst, j.x, j.z, j.relu = y.Data, x.Data, z, o.relu
+	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	c.Team.Run(j.units(), j)
+	j.release()
+}
+
+func scaleShiftUnit(j *channelJob, u int) {
+	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.relu)
+}
+
+func scaleShiftAddUnit(j *channelJob, u int) {
+	simd.ScaleShiftAdd(j.of(j.dst, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.of(j.z, u), j.relu)
+}
+
+// sumGradients sums a shard's gradients, and makes of the sums what backward wants.
+// Behind a ReLU of a sum, added, where y is 0 is looked up there, and d is set to 0;
+// otherwise it is found by computing y again from x, and d stays as it is.
+func (o normalisation) sumGradients(c *Call, aux []float32, x, y, d Tensor, added bool) {
+	do := gradSumsUnit
+	switch {
+	case o.relu && added:
+		do = gradSumsOutputUnit
+	case o.relu:
+		do = gradSumsAffineUnit
+	}
+	j := newChannelJob(x, do)
+	j.d, j.x, j.z, j.dst = d.Data, x.Data, y.Data, d.Data
+	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	sumD, sumDX := j.sum(c.Team)
+	n := float64(j.rows)
+	for i, sum := range sumD {
+		rest := float64(o.of(aux, auxMeanRest)[i])
+		mean := whole(o.of(aux, auxMean)[i], o.of(aux, auxMeanRest)[i])
+		a, inverse := float64(o.of(aux, auxScale)[i]), float64(o.of(aux, auxInverse)[i])
+		normal := inverse * (sumDX[i] - float64(mean*sum))
+		split(sum, &o.of(aux, auxD)[i], &o.of(aux, auxDRest)[i])
+		split(normal, &o.of(aux, auxDX)[i], &o.of(aux, auxDXRest)[i])
+		factor := -a * inverse * normal / n
+		o.of(aux, auxQ)[i] = float32(factor)
+		o.of(aux, auxR)[i] = float32(-a*sum/n - float64(factor*rest))
+	}
+	j.release()
+}
+
+func gradSumsUnit(j *channelJob, u int) {
+	a, b := j.unitSums(u)
+	simd.ChannelGradSums(j.of(j.d, u), j.of(j.x, u), a, b)
+}
+
+func gradSumsOutputUnit(j *channelJob, u int) {
+	a, b := j.unitSums(u)
+	simd.ChannelGradSumsOutput(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.of(j.z, u), a, b)
+}
+
+func gradSumsAffineUnit(j *channelJob, u int) {
+	a, b := j.unitSums(u)
+	simd.ChannelGradSumsAffine(j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.shift, a, b)
+}
+
+// backward sets dx, which may be x's memory, after sumGradients with the same added.
+func (o normalisation) backward(team *blas.Team, aux []float32, x, d Tensor, dx []float32, added bool) {
+	do := scaleAddShiftUnit
+	if o.relu && !added {
+		do = scaleAddShiftAffineUnit
+	}
+	j := newChannelJob(x, do)
+	j.dst, j.d, j.x = dx, d.Data, x.Data
+	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	j.q, j.r = o.of(aux, auxQ), o.of(aux, auxR)
+	team.Run(j.units(), j)
+	j.release()
+}
+
+func scaleAddShiftUnit(j *channelJob, u int) {
+	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.q, j.r)
+}
+
+func scaleAddShiftAffineUnit(j *channelJob, u int) {
+	simd.ScaleAddShiftAffine(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.q, j.r)
+}
+
+// gradient sets g to the gradients of scale and shift, or adds them.
+func (o normalisation) gradient(c *Call, aux, g []float32) {
+	if !c.Accumulate {
+		clear(g)
+	}
+	for i := range o.channels {
+		g[i] += float32(whole(o.of(aux, auxDX)[i], o.of(aux, auxDXRest)[i]))
+		g[o.channels+i] += float32(whole(o.of(aux, auxD)[i], o.of(aux, auxDRest)[i]))
+	}
+}
+
+// split writes s as two float32 whose sum has twice their digits.
+func split(s float64, high, low *float32) {
+	*high = float32(s)
+	*low = float32(s - float64(*high))
+	if math.IsNaN(float64(*low)) { // of infinities
+		*low = 0
+	}
+}
+
+// whole is what split wrote.
+func whole(high, low float32) float64 { return float64(high) + float64(low) }
