@@ -14,13 +14,19 @@ func correct(model *net.Model, params *net.Params, set *dataset.Set) (right int,
 	if err != nil {
 		return 0, err
 	}
-	for i, label := range set.Labels {
-		sample := scores[i*set.Classes:][:set.Classes]
+	return hits(scores, set.Labels), nil
+}
+
+// hits returns how many samples score highest in the class of their label.
+func hits(scores []float32, labels []int32) (right int) {
+	classes := len(scores) / len(labels)
+	for i, label := range labels {
+		sample := scores[i*classes:][:classes]
 		if slices.Index(sample, slices.Max(sample)) == int(label) {
 			right++
 		}
 	}
-	return right, nil
+	return right
 }
 
 // chance returns what share of a set a classifier that has learned nothing may

@@ -21,7 +21,13 @@ func aboutTables() string {
 	for _, m := range zoo.Models {
 		about(&b, m.Name, m.About)
 	}
-	b.WriteString("\nData:\n")
+	return b.String() + "\n" + aboutData()
+}
+
+// aboutData lists the data alone.
+func aboutData() string {
+	var b strings.Builder
+	b.WriteString("Data:\n")
 	for _, s := range dataset.Sources {
 		about(&b, s.Name, s.About)
 	}

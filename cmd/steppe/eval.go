@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+)
+
+// eval is one run of the command.
+type eval struct {
+	load     string
+	dataSpec string
+
+	meta   checkpoint.Meta
+	model  *net.Model
+	params *net.Params
+	test   *dataset.Set
+}
+
+func newEval() *cobra.Command {
+	e := &eval{}
+	cmd := &cobra.Command{
+		Use:   "eval",
+		Short: "Test a model that train has saved",
+		Long: `Test a model that train --save has written, on the test samples of its own data
+or of others of the same shape and classes. Samples are standardised as they
+were for the training.
+
+` + aboutData(),
+		Example: `  steppe eval --load digits.safetensors
+  steppe eval --load digits.safetensors --data digits`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return e.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&e.load, "load", "", "`FILE` with the model")
+	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default what the model was trained on)")
+	return cmd
+}
+
+func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if e.load == "" {
+		return errors.New("--load is missing, want a file that train --save has written")
+	}
+	if err := e.openModel(); err != nil {
+		return err
+	}
+	if err := e.openData(); err != nil {
+		return err
+	}
+	e.printHeader(stdout)
+	live := newProgress(stderr, e.test.Len())
+	start := time.Now()
+	right, loss, err := e.evaluate(ctx, live)
+	live.clear()
+	if err != nil {
+		return err
+	}
+	n, seconds := float64(e.test.Len()), time.Since(start).Seconds()
+	fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f.\n",
+		100*float64(right)/n, count(right), count(e.test.Len()), loss)
+	fmt.Fprintf(stdout, "%s samples/s, %.3f seconds.\n", rate(n/seconds), seconds)
+	return nil
+}
+
+// openModel reads the file.
+func (e *eval) openModel() (err error) {
+	if e.meta, err = checkpoint.ReadMeta(e.load); err != nil {
+		return err
+	}
+	if e.meta.Model == "" || e.meta.Input == nil || e.meta.Classes == 0 {
+		return fmt.Errorf("%s doesn't say what model it has, want metadata \"model\", \"input\" and \"classes\" as train --save writes them", e.load)
+	}
+	row, err := zoo.Lookup(e.meta.Model)
+	if err == nil {
+		e.model, err = row.Compile(e.meta.Input, e.meta.Classes)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.load, err)
+	}
+	e.params, err = checkpoint.Load(e.load, e.model)
+	return err
+}
+
+// openData reads the test samples, and makes of them what the model expects.
+func (e *eval) openData() (err error) {
+	if e.dataSpec != "" {
+		_, e.test, err = dataset.Open(e.dataSpec)
+	} else if _, e.test, err = dataset.Open(e.meta.Data); err != nil {
+		err = fmt.Errorf("--data is missing, and what %s was trained on can't be opened by its name: %w", e.load, err)
+	}
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(e.test.Shape, e.meta.Input) || e.test.Classes != e.meta.Classes {
+		return fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", e.load,
+			e.meta.Input, inClasses(e.meta.Classes), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
+	}
+	if e.meta.Standardise == "" {
+		return nil
+	}
+	moments, err := dataset.ParseMoments(e.meta.Standardise)
+	if err == nil {
+		e.test, err = e.test.Standardise(moments)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: metadata \"standardise\": %w", e.load, err)
+	}
+	return nil
+}
+
+// evalSamples is how many samples are predicted between two looks at Ctrl-C.
+const evalSamples = 1024
+
+// evaluate returns how many test samples the model classifies rightly, and its mean
+// loss on them.
+func (e *eval) evaluate(ctx context.Context, live *progress) (right int, loss float64, err error) {
+	terms := 0
+	for first := 0; first < e.test.Len(); first += evalSamples {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, err
+		}
+		batch := e.test.Range(first, min(evalSamples, e.test.Len()-first))
+		outputs, err := e.model.Outputs(e.params, batch.X)
+		if err != nil {
+			return 0, 0, err
+		}
+		right += hits(outputs, batch.Labels)
+		out := net.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
+		loss += e.model.Loss().Apply(out, batch, 1, net.Tensor{})
+		terms += e.model.Loss().Terms(batch)
+		live.set(first+batch.N, func() string { return fmt.Sprintf("loss %.4f", loss/float64(terms)) })
+	}
+	return right, loss / float64(terms), nil
+}
+
+func (e *eval) printHeader(out io.Writer) {
+	fmt.Fprintf(out, "%s of %s", e.meta.Model, e.load)
+	if e.meta.Data != "" {
+		fmt.Fprintf(out, ", trained on %s", e.meta.Data)
+	}
+	fmt.Fprintf(out, "\n%s of %s, %v %s", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
+	if e.meta.Standardise != "" {
+		fmt.Fprint(out, ", standardised")
+	}
+	fmt.Fprintf(out, "\n%s\n\n", machine(blas.DefaultWorkers()))
+}
+
+// dataName is the data set's name without the part that is tested on.
+func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test") }
+
+func inClasses(n int) string {
+	if n == 1 {
+		return "in 1 class"
+	}
+	return fmt.Sprintf("in %s classes", count(n))
+}

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+)
+
+// save writes a tiny model for samples of 8x8x1 with initial parameters, and meta.
+func save(t *testing.T, meta checkpoint.Meta) (path string) {
+	m, err := tiny.Compile(net.Shape{8, 8, 1}, 10)
+	require.NoError(t, err)
+	path = filepath.Join(t.TempDir(), "model.safetensors")
+	require.NoError(t, checkpoint.Save(path, m, m.Init(1), meta))
+	return path
+}
+
+// forDigits is what save's model is.
+var forDigits = checkpoint.Meta{Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 10, Data: "digits"}
+
+var testAccuracy = regexp.MustCompile(`Test accuracy [\d.]+% \(\d+ of \d+\)`)
+
+// What train has tested is what eval tests, whether or not it is told the data.
+func TestEval(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "digits.safetensors")
+	code, trained, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1", "--save", path)
+	require.Zero(t, code, stderr)
+	for _, flags := range []string{"", "--data digits"} {
+		code, stdout, stderr := steppe(t, append([]string{"eval", "--load", path}, strings.Fields(flags)...)...)
+		require.Zero(t, code, stderr)
+		assert.Empty(t, stderr)
+		lines := strings.Split(stdout, "\n")
+		assert.Equal(t, "tiny of "+path+", trained on digits", lines[0])
+		assert.Equal(t, "359 test samples of digits, 8x8x1 in 10 classes", lines[1])
+		assert.Regexp(t, ` on \d+ cores?$`, lines[2])
+		assert.Empty(t, lines[3])
+		assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\), loss \d\.\d{4}\.$`, lines[4])
+		assert.Regexp(t, `^[\d.]+[kM]? samples/s, \d+\.\d{3} seconds\.$`, lines[5])
+		assert.Equal(t, testAccuracy.FindString(trained), testAccuracy.FindString(stdout))
+	}
+}
+
+// A test set that is predicted in several parts has the loss and the accuracy of the
+// whole.
+func TestEvalParts(t *testing.T) {
+	m, err := tiny.Compile(net.Shape{4}, 3)
+	require.NoError(t, err)
+	set := dataset.Synthetic(net.Shape{4}, 3, 2*evalSamples+7, 1)
+	e := &eval{model: m, params: m.Init(1), test: set}
+	right, loss, err := e.evaluate(t.Context(), newProgress(nil, 1))
+	require.NoError(t, err)
+
+	outputs, err := m.Outputs(e.params, set.X)
+	require.NoError(t, err)
+	whole := set.Range(0, set.Len())
+	sum := m.Loss().Apply(net.Tensor{N: whole.N, Shape: net.Shape{3}, Data: outputs}, whole, 1, net.Tensor{})
+	assert.InEpsilon(t, sum/float64(set.Len()), loss, 1e-12)
+	want, err := correct(m, e.params, set)
+	require.NoError(t, err)
+	assert.Equal(t, want, right)
+}
+
+// Samples are standardised as the file says.
+func TestEvalStandardises(t *testing.T) {
+	train, test, err := dataset.Digits()
+	require.NoError(t, err)
+	moments, err := train.Moments()
+	require.NoError(t, err)
+	meta := forDigits
+	meta.Standardise = moments.String()
+	code, stdout, stderr := steppe(t, "eval", "--load", save(t, meta))
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "in 10 classes, standardised\n")
+
+	standard, err := test.Standardise(moments)
+	require.NoError(t, err)
+	m, err := tiny.Compile(test.Shape, test.Classes)
+	require.NoError(t, err)
+	want, err := correct(m, m.Init(1), standard)
+	require.NoError(t, err)
+	assert.Contains(t, stdout, fmt.Sprintf("(%d of 359)", want))
+	raw, err := correct(m, m.Init(1), test)
+	require.NoError(t, err)
+	require.NotEqual(t, raw, want, "or this test tells nothing")
+}
+
+func TestEvalErrors(t *testing.T) {
+	with := func(change func(*checkpoint.Meta)) string {
+		meta := forDigits
+		change(&meta)
+		return save(t, meta)
+	}
+	digits := save(t, forDigits)
+	for _, test := range []struct{ load, data, want string }{
+		{"", "digits", "--load is missing, want a file that train --save has written"},
+		{filepath.Join(t.TempDir(), "none"), "", "checkpoint: "},
+		{"eval_test.go", "", "checkpoint: eval_test.go: not a safetensors file"},
+		{save(t, checkpoint.Meta{}), "digits", `doesn't say what model it has, want metadata "model", "input" and "classes"`},
+		{with(func(m *checkpoint.Meta) { m.Model = "frob" }), "", `unknown model "frob", want one of mlp, `},
+		{with(func(m *checkpoint.Meta) { m.Input = net.Shape{4, 4, 1} }), "", "1.Dense.weight is [64 16], want [16 16]"},
+		{with(func(m *checkpoint.Meta) { m.Model = "mlp" }), "", `tensors missing: "5.Dense.weight", "5.Dense.bias"`},
+		{with(func(m *checkpoint.Meta) { m.Classes = 1 }), "", "outputs for 1 class, want at least 2"},
+		{digits, "frob", `"frob" is neither a known data set nor a folder`},
+		{with(func(m *checkpoint.Meta) { m.Data = "frob" }), "", `was trained on can't be opened by its name: dataset: "frob" is neither`},
+		{digits, "synthetic:8x8", " takes samples of 8x8x1 in 10 classes, but synthetic:8x8 has 8x8 in 10 classes"},
+		{digits, halves(t, false), " takes samples of 8x8x1 in 10 classes, but halves has 4x4x1 in 2 classes"},
+		{with(func(m *checkpoint.Meta) { m.Standardise = "frob" }), "", `: metadata "standardise": dataset: expected moments such as `},
+		{with(func(m *checkpoint.Meta) { m.Standardise = "mean 1,2 deviation 1,2" }), "", `: metadata "standardise": dataset: digits/test has 1 channels, but the moments are those of 2`},
+	} {
+		code, stdout, stderr := steppe(t, "eval", "--load", test.load, "--data", test.data)
+		assert.Equal(t, 1, code)
+		assert.Empty(t, stdout)
+		assert.True(t, strings.HasPrefix(stderr, "steppe: "), stderr)
+		assert.Contains(t, stderr, test.want)
+		assert.Equal(t, 1, strings.Count(stderr, "\n"), "one line: %s", stderr)
+	}
+}
+
+func TestEvalInterrupted(t *testing.T) {
+	code, stdout, stderr := steppeIn(t, interruptedAfter(0), "eval", "--load", save(t, forDigits))
+	assert.Equal(t, 130, code)
+	assert.Equal(t, "steppe: interrupted\n", stderr)
+	assert.NotContains(t, stdout, "Test accuracy")
+}
+
+// Every model of the zoo comes back.
+func TestEvalZoo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+	for _, row := range zoo.Models {
+		m, err := row.Compile(net.Shape{8, 8, 1}, 10)
+		require.NoError(t, err)
+		path := filepath.Join(t.TempDir(), "model.safetensors")
+		meta := forDigits
+		meta.Model = row.Name
+		require.NoError(t, checkpoint.Save(path, m, m.Init(1), meta))
+		e := &eval{load: path}
+		require.NoError(t, e.openModel(), row.Name)
+		assert.True(t, reflect.DeepEqual(m.Init(1), e.params), row.Name)
+	}
+}
