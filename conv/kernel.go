@@ -40,7 +40,8 @@ type table struct {
 	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y,
 	// unless y <= floor.
 	maxPoolBackward func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32)
-	// maxPoolSpread sets dx to what maxPoolBackward would add to it.
+	// maxPoolSpread sets dx to what maxPoolBackward would add to it, in windows that
+	// have nothing in common.
 	maxPoolSpread func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32)
 	// sumPool sets y to scale times the sum of each window.
 	sumPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, scale float32)

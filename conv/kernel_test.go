@@ -221,7 +221,7 @@ func TestPoolingKernelsEqualGeneric(t *testing.T) {
 						x, dy := make([]float32, size), make([]float32, pixels*channels)
 						fill := func(s []float32) {
 							for i := range s {
-								s[i] = float32(r.IntN(5)) // with ties
+								s[i] = float32(r.IntN(5) - 2) // with ties
 								if r.IntN(50) == 0 {
 									s[i] = []float32{nan, inf, -inf}[r.IntN(3)]
 								}
@@ -230,16 +230,22 @@ func TestPoolingKernelsEqualGeneric(t *testing.T) {
 						fill(x)
 						fill(dy)
 						all := func(k *table) (results [][]float32) {
-							y, dx := make([]float32, len(dy)), make([]float32, size)
-							k.maxPool(pixels, channels, &taps[0], len(taps), &x[0], xPixel, &y[0])
-							k.maxPoolBackward(pixels, channels, &taps[0], len(taps), &dx[0], &x[0], xPixel, &y[0], &dy[0])
+							for _, floors := range [][2]float32{{-inf, nan}, {0, 0}} {
+								y, dx, spread := make([]float32, len(dy)), make([]float32, size), make([]float32, size)
+								k.maxPool(pixels, channels, &taps[0], len(taps), &x[0], xPixel, &y[0], floors[0])
+								k.maxPoolBackward(pixels, channels, &taps[0], len(taps), &dx[0], &x[0], xPixel, &y[0], &dy[0], floors[1])
+								if apart(taps, pixels, xPixel) {
+									k.maxPoolSpread(pixels, channels, &taps[0], len(taps), &spread[0], &x[0], xPixel, &y[0], &dy[0], floors[1])
+								}
+								results = append(results, y, dx, spread)
+							}
 							mean, spread := make([]float32, len(dy)), make([]float32, size)
 							k.sumPool(pixels, channels, &taps[0], len(taps), &x[0], xPixel, &mean[0], 0.25)
 							k.sumPoolBackward(pixels, channels, &taps[0], len(taps), &spread[0], xPixel, &dy[0], 0.25)
-							return [][]float32{y, dx, mean, spread}
+							return append(results, mean, spread)
 						}
 						got, want := all(active), all(&generic)
-						for i, name := range []string{"maxPool", "maxPoolBackward", "sumPool", "sumPoolBackward"} {
+						for i, name := range []string{"maxPool", "maxPoolBackward", "maxPoolSpread", "rectified maxPool", "rectified maxPoolBackward", "rectified maxPoolSpread", "sumPool", "sumPoolBackward"} {
 							for j := range want[i] {
 								g, w := got[i][j], want[i][j]
 								require.True(t, g == w || g != g && w != w, "%s, %d channels, taps %v, %d pixels: element %d is %v, want %v", name, channels, taps, pixels, j, g, w)
@@ -250,6 +256,20 @@ func TestPoolingKernelsEqualGeneric(t *testing.T) {
 			}
 		}
 	})
+}
+
+// apart reports whether no two windows have a tap in common.
+func apart(taps []int, pixels, xPixel int) bool {
+	seen := map[int]bool{}
+	for i := range pixels {
+		for _, t := range taps {
+			if seen[i*xPixel+t] {
+				return false
+			}
+			seen[i*xPixel+t] = true
+		}
+	}
+	return true
 }
 
 func TestPoolingKernelsStayInside(t *testing.T) {
@@ -275,8 +295,9 @@ func TestPoolingKernelsStayInside(t *testing.T) {
 					n := (pixels-1)*2*channels + 6*channels
 					x, dx, y, dy := at(0, n), at(1, n), at(2, pixels*channels), at(3, pixels*channels)
 					require.NotPanics(t, func() {
-						k.maxPool(pixels, channels, &taps[0], 4, &x[0], 2*channels, &y[0])
-						k.maxPoolBackward(pixels, channels, &taps[0], 4, &dx[0], &x[0], 2*channels, &y[0], &dy[0])
+						k.maxPool(pixels, channels, &taps[0], 4, &x[0], 2*channels, &y[0], 0)
+						k.maxPoolBackward(pixels, channels, &taps[0], 4, &dx[0], &x[0], 2*channels, &y[0], &dy[0], 0)
+						k.maxPoolSpread(pixels, channels, &taps[0], 4, &dx[0], &x[0], 2*channels, &y[0], &dy[0], 0)
 						k.sumPool(pixels, channels, &taps[0], 4, &x[0], 2*channels, &y[0], 1)
 						k.sumPoolBackward(pixels, channels, &taps[0], 4, &dx[0], 2*channels, &dy[0], 1)
 					}, fmt.Sprint(channels, " channels"))

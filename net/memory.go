@@ -13,7 +13,7 @@ import (
 type buffer struct {
 	floats, from, to int
 	kept             bool // outlives the pass, and lies in memory apart
-	at               int  // in the arena
+	at, trial        int  // in the arena
 	data             []float32
 }
 
@@ -212,30 +212,51 @@ func (bs *buffers) in(arena, kept []float32) {
 	}
 }
 
-// place gives each buffer its place in an arena, and returns the floats of that: the
-// largest first, each as far down as those with which it shares time allow (Pisarchyk
-// and Lee, arXiv 2001.03288, "greedy by size").
+// place gives each buffer its place in an arena, and returns the floats of that. They are
+// placed one after the other, each as far down as those with which it shares time
+// allow; in which order is tried out (Pisarchyk and Lee, arXiv 2001.03288, compare some).
 func place(all []*buffer, kept bool) (floats int) {
-	const line = 16 // floats of a cache line
-	slices.SortStableFunc(all, func(a, b *buffer) int { return cmp.Compare(b.floats, a.floats) })
-	var placed []*buffer // by place
+	var used []*buffer
 	for _, b := range all {
-		if b.kept != kept || b.from > b.to { // never in use
-			continue
+		if b.kept == kept && b.from <= b.to {
+			used = append(used, b)
 		}
-		b.at = 0
+	}
+	for try, order := range []func(a, b *buffer) int{
+		func(a, b *buffer) int { return cmp.Compare(b.floats, a.floats) },
+		func(a, b *buffer) int { return cmp.Compare(b.to-b.from, a.to-a.from) },
+		func(a, b *buffer) int { return cmp.Compare(b.floats*(b.to-b.from+1), a.floats*(a.to-a.from+1)) },
+		func(a, b *buffer) int { return cmp.Compare(a.from, b.from) },
+	} {
+		slices.SortStableFunc(used, order)
+		if total := placeInOrder(used, kept); try == 0 || total < floats {
+			floats = total
+			for _, b := range used {
+				b.at = b.trial
+			}
+		}
+	}
+	return floats
+}
+
+// placeInOrder sets where each buffer would lie. Those that are kept share time with all.
+func placeInOrder(order []*buffer, kept bool) (floats int) {
+	const line = 16      // floats of a cache line
+	var placed []*buffer // by place
+	for _, b := range order {
+		b.trial = 0
 		for _, other := range placed {
 			if !kept && (other.from > b.to || other.to < b.from) {
 				continue
 			}
-			if other.at >= b.at+b.floats {
+			if other.trial >= b.trial+b.floats {
 				break
 			}
-			b.at = max(b.at, (other.at+other.floats+line-1)/line*line)
+			b.trial = max(b.trial, (other.trial+other.floats+line-1)/line*line)
 		}
-		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return cmp.Compare(x.at, y.at) })
+		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return cmp.Compare(x.trial, y.trial) })
 		placed = slices.Insert(placed, at, b)
-		floats = max(floats, b.at+b.floats)
+		floats = max(floats, b.trial+b.floats)
 	}
 	return floats
 }

@@ -36,6 +36,9 @@ type node struct {
 	out    Value
 	params span // in the flat parameters
 	state  span // in the flat state
+
+	adds  []bool // by input: what the op makes of its gradient is added to what other ops, or itself, have made
+	apart bool   // these are made apart first, since the op can't add, or not to all that it makes
 }
 
 // span is a half-open range of indices.
@@ -86,6 +89,7 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 	m.fuse()
 	m.countReaders()
 	m.share()
+	m.addUp()
 	return m, nil
 }
 
@@ -153,6 +157,23 @@ func (m *Model) share() {
 			if in != 0 && last[in] == n && !m.repeated(n.in, n.traits.Passes) && !maker[in].keepsGrad() && int(v) != len(m.shapes)-1 {
 				m.gradStorage[v] = m.gradStorage[in]
 			}
+		}
+	}
+}
+
+// addUp decides which gradients of inputs are added to others.
+func (m *Model) addUp() {
+	summed := make([]bool, len(m.shapes)) // by base: it has a gradient already
+	summed[m.base[len(m.base)-1]] = true  // by the loss
+	for i := len(m.nodes) - 1; i >= 0; i-- {
+		n := &m.nodes[i]
+		n.adds = make([]bool, len(n.in))
+		for j, v := range n.in {
+			n.adds[j] = !m.isInput(v) && (summed[m.base[v]] || m.repeated(n.in, j))
+			n.apart = n.apart || n.adds[j] && (!n.traits.Adds || len(n.in) > 1)
+		}
+		for _, v := range n.in {
+			summed[m.base[v]] = true
 		}
 	}
 }

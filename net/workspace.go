@@ -13,7 +13,6 @@ type Workspace struct {
 	rows          []Shard   // by shard of the tile: its samples, counted from the tile's first
 	scratch       []float32 // of factored calls
 	sum           []float32 // a gradient on its way to being added to another
-	summed        []bool    // by base value: it has a gradient already
 
 	call Call
 	in   []Tensor
@@ -44,7 +43,6 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 		values: make([]Tensor, len(m.shapes)),
 		grads:  make([]Tensor, len(m.shapes)),
 		rows:   make([]Shard, 0, size.Shards),
-		summed: make([]bool, len(m.shapes)),
 	}
 	for v := range m.shapes {
 		w.values[v].Shape, w.grads[v].Shape = m.shapes[v], m.shapes[v]
@@ -64,14 +62,12 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 	for _, n := range m.nodes {
 		inputs = max(inputs, len(n.in))
 		added := 0
-		for _, v := range n.in {
-			if !m.isInput(v) && m.readers[m.base[v]] > 1 {
+		for j, v := range n.in {
+			if n.apart && n.adds[j] {
 				added += size.Samples * m.shapes[v].Size()
 			}
 		}
-		if len(n.in) > 1 || !n.traits.Adds { // others add for themselves
-			sum = max(sum, added)
-		}
+		sum = max(sum, added)
 		if f, ok := n.op.(Factored); ok && size.Backward {
 			scratch = max(scratch, f.Scratch(size.Shard))
 		}
@@ -178,8 +174,6 @@ func (w *Workspace) run(p *Pass) {
 // Backward runs the model backward, after Forward with the same pass.
 func (w *Workspace) Backward(p *Pass) {
 	m := w.model
-	clear(w.summed)
-	w.summed[m.base[len(m.base)-1]] = true // by the loss
 	for i := len(m.nodes) - 1; i >= 0; i-- {
 		n := &m.nodes[i]
 		w.remake(p, i)
@@ -206,9 +200,6 @@ func (w *Workspace) Backward(p *Pass) {
 		default:
 			c, in, out := w.whole(p, i)
 			w.inputGradients(c, n, n.params.of(p.Params), in, out, 0)
-		}
-		for _, v := range n.in {
-			w.summed[m.base[v]] = true
 		}
 	}
 }
@@ -262,50 +253,32 @@ func (w *Workspace) gradients(p *Pass, i int) {
 
 // inputGradients computes the gradients of n's inputs for the call's samples,
 // which begin at sample at of the tile. A value that several ops read gets the
-// sum of what they make of it: the op adds to it if it can and if that is so of all
-// that it makes.
+// sum of what they make of it.
 func (w *Workspace) inputGradients(c *Call, n *node, params []float32, in []Tensor, out Tensor, at int) {
 	m := w.model
 	din := w.din[:len(n.in)]
-	wanted, added := 0, 0
+	wanted, sum := false, w.sum
 	for j, v := range n.in {
 		din[j] = w.grads[v].Slice(at, out.N)
-		if m.isInput(v) {
+		switch {
+		case m.isInput(v):
 			din[j].Data = nil
-			continue
+		case n.apart && n.adds[j]:
+			size := len(din[j].Data)
+			din[j].Data, sum = sum[:size], sum[size:]
 		}
-		wanted++
-		if w.addsTo(n.in, j) {
-			added++
-		}
+		wanted = wanted || din[j].Wanted()
 	}
-	if wanted == 0 {
+	if !wanted {
 		return
 	}
-	apart := added > 0 && !(n.traits.Adds && added == wanted && len(n.in) == 1)
-	c.Accumulate = added > 0 && !apart
-	if sum := w.sum; apart {
-		for j := range n.in {
-			if size := len(din[j].Data); din[j].Wanted() && w.addsTo(n.in, j) {
-				din[j].Data, sum = sum[:size], sum[size:]
-			}
-		}
-	}
+	c.Accumulate = n.adds[0] && !n.apart
 	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
-	if !apart {
-		return
-	}
 	for j, v := range n.in {
-		if din[j].Wanted() && w.addsTo(n.in, j) {
+		if n.apart && n.adds[j] {
 			share(c.Team, addTo, w.grads[v].Slice(at, out.N).Data, din[j].Data, nil)
 		}
 	}
-}
-
-// addsTo reports whether what an op makes of in[j]'s gradient is added to what others,
-// or itself, have made of it.
-func (w *Workspace) addsTo(in []Value, j int) bool {
-	return w.summed[w.model.base[in[j]]] || w.model.repeated(in, j)
 }
 
 // repeated reports whether in[j] stands earlier in the list, too, in whatever
