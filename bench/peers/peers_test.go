@@ -131,7 +131,7 @@ func TestTable(t *testing.T) {
 	r, _ := known(1, false, map[string][]float64{ours: {4, 4, 4}, oursAVX2: {8, 8, 8}, "openblas": {2, 4, 6}, "blis": {3, 3, 3}, "vek": {}})
 	r.LeftOut = []string{"onednn"}
 	text := r.render(false)
-	assert.Contains(t, text, "left out     onednn")
+	assert.Contains(t, text, "left out   onednn")
 	assert.Regexp(t, `m x n x k +ours +ours-avx2 +openblas +blis +vek +ceiling +/openblas +/blis +/vek +best +/best +avx2/best +below`, text)
 	assert.Regexp(t, `50x100x100 +0.2 +0.1 +0.2 +0.3 +0.25 +1.00 ±0.25 +0.75 ±0.00 +blis +0.75 \[0.75 0.75\] +0.38 +0.85 of best`, text)
 	assert.Regexp(t, `geometric mean, made up +1.00 +0.75 +0.75 +0.38 +1 of 1 row, 0.97 of best`, text)
@@ -146,6 +146,29 @@ func TestTable(t *testing.T) {
 		}
 	}
 	assert.Equal(t, 15, columns, "of 14 columns")
+}
+
+// The reorders' figure stands beside the one without, and is no rival to it.
+func TestTableOfConvolutions(t *testing.T) {
+	all, err := protocol.ParseConvolution("forward 10x10x10x10->5 1x1")
+	require.NoError(t, err)
+	r := &Report{Kind: protocol.Convolutions, Dtype: protocol.Float32, Workers: 1, aims: map[string]float64{"conv": 0.98}}
+	row := &Row{Suite: "conv", Work: protocol.Work{Convolution: &all[0]}, Cells: map[string]*Cell{}, Ceiling: []float64{1}}
+	for _, p := range peersOf[protocol.Convolutions] {
+		seconds, ok := map[string]float64{ours: 1.6e-4, "onednn": 1.25e-4, "onednn+reorders": 1e-4}[p.name]
+		if ok {
+			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own, aside: p.aside})
+			row.Cells[p.name] = &Cell{Seconds: []float64{seconds}}
+		}
+	}
+	r.Rows = []*Row{row}
+	row.summarize(r.Peers, 1)
+	r.end()
+	text := r.render(false)
+	assert.Contains(t, text, "NHWC images, HWIO filters, f32, 1 worker")
+	assert.Regexp(t, `f32, pass and shapes +ours +onednn +onednn\+reorders +ceiling +/onednn +/onednn\+reorders +best +/best`, text)
+	assert.Regexp(t, `forward 10x10x10x10->5 1x1 +0.6 +0.8 +1.0 +0.62 +0.78 ±0.00 +0.62 ±0.00 +onednn +0.78 \[0.78 0.78\] +0.90 of best`, text)
+	assert.Regexp(t, `geometric mean, conv +0.78 +0.62 +0.78 +1 of 1 row, 0.98 of best`, text)
 }
 
 func TestTheReportSaysWhatWasMeasured(t *testing.T) {

@@ -14,11 +14,16 @@ import (
 // render returns the report as text, or as Markdown.
 func (r *Report) render(markdown bool) string {
 	var b strings.Builder
-	for _, line := range r.header() {
+	header := r.header()
+	width := 0
+	for _, line := range header {
+		width = max(width, len(line[0]))
+	}
+	for _, line := range header {
 		if markdown {
 			fmt.Fprintf(&b, "- %s: %s\n", line[0], line[1])
 		} else {
-			fmt.Fprintf(&b, "%-12s %s\n", line[0], line[1])
+			fmt.Fprintf(&b, "%-*s  %s\n", width, line[0], line[1])
 		}
 	}
 	t, legend := r.table(), speedLegend
@@ -68,7 +73,7 @@ func (r *Report) measured() string {
 	case protocol.Convolutions:
 		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
 	case protocol.Steps:
-		return fmt.Sprintf("training steps, %s, SGD with momentum", r.Dtype)
+		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:
 		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), plural(r.Workers, "worker"))
 	}

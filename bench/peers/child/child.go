@@ -34,9 +34,8 @@ type Library struct {
 	Run32 func(p *Product[float32], first, times int)
 	// Run64 does so in float64.
 	Run64 func(p *Product[float64], first, times int)
-	// Convolve prepares a pass of a convolution. Run computes it as Run32 does a
-	// product; free gives back what was prepared.
-	Convolve func(c *Convolution) (run func(first, times int), free func(), err error)
+	// Convolve prepares a pass of a convolution.
+	Convolve func(c *Convolution) (Convolving, error)
 	// Train makes a model that is trained on that many workers.
 	Train func(s protocol.Step, workers int) (Training, error)
 }

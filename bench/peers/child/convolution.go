@@ -165,30 +165,52 @@ func dot(a []float32, b []float64) (sum float64) {
 	return sum
 }
 
-// convolving is a pass and who computes it.
-type convolving struct {
-	*Convolution
-	by     func(first, times int)
-	finish func()
+// Convolving is a pass that is ready to run.
+type Convolving struct {
+	// Run computes it as Library.Run32 does a product.
+	Run func(first, times int)
+	// Results brings the results of all sets to where Convolution has them. Nil if Run
+	// leaves them there.
+	Results func() error
+	// Free gives back what was prepared. Nil if that is nothing.
+	Free func()
 }
 
-func prepareConvolution(of protocol.Convolution, by func(c *Convolution) (run func(first, times int), free func(), err error)) (task, error) {
+// convolving is a Convolving at work.
+type convolving struct {
+	*Convolution
+	Convolving
+}
+
+func prepareConvolution(of protocol.Convolution, convolve func(c *Convolution) (Convolving, error)) (task, error) {
 	c, err := newConvolution(of)
 	if err != nil {
 		return nil, err
 	}
-	run, free, err := by(c)
+	ready, err := convolve(c)
 	if err != nil {
 		c.free()
 		return nil, err
 	}
-	return convolving{c, run, free}, nil
+	return convolving{c, ready}, nil
 }
 
-func (c convolving) run(first, times int)     { c.by(first, times) }
+func (c convolving) run(first, times int) { c.Run(first, times) }
+
+func (c convolving) verify() error {
+	if c.Results != nil {
+		if err := c.Results(); err != nil {
+			return err
+		}
+	}
+	return c.Convolution.verify()
+}
+
 func (convolving) tell(*protocol.Reply) error { return nil }
 
 func (c convolving) free() {
-	c.finish()
+	if c.Free != nil {
+		c.Free()
+	}
 	c.Convolution.free()
 }

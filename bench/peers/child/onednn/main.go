@@ -1,5 +1,5 @@
-// Command onednn is the peer oneDNN, through dnnl_sgemm. It has no type
-// float64.
+// Command onednn is the peer oneDNN: products through dnnl_sgemm, and convolutions
+// through its primitive. It has no type float64.
 package main
 
 /*
@@ -52,6 +52,7 @@ func main() {
 				panic(fmt.Sprintf("dnnl_sgemm of %v: status %d", p.Shape, failed))
 			}
 		},
+		Convolve: convolve,
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // convolve calls conv's passes on filters as they are: they are packed by each call.
-func convolve(team *blas.Team, c *child.Convolution) (run func(first, times int), free func(), err error) {
+func convolve(team *blas.Team, c *child.Convolution) (child.Convolving, error) {
 	var pass func(set int) error
 	var x, w, y [child.Sets][]float32
 	for i := range child.Sets {
@@ -27,7 +27,7 @@ func convolve(team *blas.Team, c *child.Convolution) (run func(first, times int)
 			return conv.BackwardFilter(team, c.Geometry, w[set], x[set], y[set], conv.Options{})
 		}
 	}
-	run = func(set, times int) {
+	return child.Convolving{Run: func(set, times int) {
 		for range times {
 			if err := pass(set); err != nil {
 				panic(err) // protocol has checked what could be wrong
@@ -36,6 +36,5 @@ func convolve(team *blas.Team, c *child.Convolution) (run func(first, times int)
 				set = 0
 			}
 		}
-	}
-	return run, func() {}, nil
+	}}, nil
 }

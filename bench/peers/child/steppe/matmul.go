@@ -11,13 +11,11 @@ import (
 func viaMatMul() child.Library {
 	var team *blas.Team
 	return child.Library{
-		Workers: func(workers int) error { team = blas.NewTeam(workers); return nil },
-		Run32:   func(p *child.Product[float32], first, times int) { matMul(team, p, first, times) },
-		Run64:   func(p *child.Product[float64], first, times int) { matMul(team, p, first, times) },
-		Convolve: func(c *child.Convolution) (run func(first, times int), free func(), err error) {
-			return convolve(team, c)
-		},
-		Train: train,
+		Workers:  func(workers int) error { team = blas.NewTeam(workers); return nil },
+		Run32:    func(p *child.Product[float32], first, times int) { matMul(team, p, first, times) },
+		Run64:    func(p *child.Product[float64], first, times int) { matMul(team, p, first, times) },
+		Convolve: func(c *child.Convolution) (child.Convolving, error) { return convolve(team, c) },
+		Train:    train,
 	}
 }
 
