@@ -29,7 +29,7 @@ type TrainingFigures struct {
 
 // sameLoss is how far apart losses may be, relative to each other, after a few steps
 // in which sums were formed in other orders.
-const sameLoss = 1e-3
+const sameLoss = 1e-4
 
 // summarizeTraining computes what follows from the times of a step.
 func (row *Row) summarizeTraining(peers []Participant) {

@@ -74,13 +74,13 @@ func knownParticipants(row *Row) (all []Participant) {
 func TestOtherModelsDoNotWin(t *testing.T) {
 	r, row := knownSteps("mlp batch 256", map[string][]float64{oursOne: {6, 6, 6}, "torch-1": {1, 1, 1}, "torch-2": {2, 2, 2}, "torch-last-2": {8, 8, 8}})
 	row.Cells["torch-1"].reply.Parameters = 6
-	row.Cells["torch-2"].reply.Loss = 2.01
+	row.Cells["torch-2"].reply.Loss = 2.001
 	row.Cells["torch-last-2"].reply.Loss = 2.00001
 	row.summarize(r.Peers, 0)
 	assert.Equal(t, "torch-last-2", row.Training.Best)
 	assert.Equal(t, []string{
 		"torch-1 at mlp batch 256 sgd: 6 parameters, ours has 7",
-		"torch-2 at mlp batch 256 sgd: after the first steps the loss is 2.01, ours is 2",
+		"torch-2 at mlp batch 256 sgd: after the first steps the loss is 2.001, ours is 2",
 	}, r.wrong())
 }
 
