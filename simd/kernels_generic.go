@@ -82,7 +82,14 @@ var generic = table{
 	channelGradSumsAffine: channelGradSumsAffine,
 	scaleAddShift:         scaleAddShift,
 	scaleAddShiftAffine:   scaleAddShiftAffine,
-	exp:                   expSlice,
+	exp:                   eachOf(exp),
+	log:                   eachOf(log),
+	tanh:                  eachOf(tanh),
+	sigmoid:               eachOf(sigmoid),
+	gelu:                  eachOf(gelu),
+	geluBackward:          slopes(geluSlope),
+	tanhBackward:          slopes(func(y float64) float64 { return 1 - float64(y*y) }),
+	sigmoidBackward:       slopes(func(y float64) float64 { return y - float64(y*y) }),
 	softmaxRows:           softmaxRows,
 	peak: func(iterations int) {
 		var a, b, c, d float32

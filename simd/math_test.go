@@ -20,32 +20,78 @@ var all = flag.Bool("simd.all", false, "test elementary functions on all 2^32 fl
 
 // function is an elementary function as the tests see it, with its oracle in float64
 // and the largest error that its documentation promises, in ULP of the exact result,
-// for plain Go and for the others.
+// for plain Go and for the others. Those of a gradient take dy, which is 1.
 type function struct {
 	name           string
 	call           func(dst, x []float32)
 	oracle         func(x float64) float64
 	generic, fused float64
+	// backward is what call calls, for dy*oracle(x).
+	backward func(dst, dy, x []float32)
+	crossing *crossing
 }
+
+// crossing is where a result changes its sign though x isn't 0, so that it has no
+// digits: the error counts in ULP of another number there.
+type crossing struct{ from, to, of, generic, fused float64 }
 
 var functions = []function{
-	{"Exp", simd.Exp, math.Exp, 0.57, 0.9},
+	{name: "Exp", call: simd.Exp, oracle: math.Exp, generic: 0.57, fused: 0.9},
+	{name: "Log", call: simd.Log, oracle: math.Log, generic: 0.57, fused: 1.5},
+	{name: "Tanh", call: simd.Tanh, oracle: math.Tanh, generic: 0.72, fused: 2},
+	{name: "Sigmoid", call: simd.Sigmoid, oracle: func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, generic: 0.6, fused: 2},
+	{name: "GELU", call: simd.GELU, oracle: gelu, generic: 1.2, fused: 4},
+	backward("GELUBackward", simd.GELUBackward, geluSlope, 0.7, 4, &crossing{-1.25, -0.5, 0.125, 0.7, 4}),
+	backward("TanhBackward", simd.TanhBackward, func(y float64) float64 { return 1 - y*y }, 0.501, 0.501, nil),
+	backward("SigmoidBackward", simd.SigmoidBackward, func(y float64) float64 { return y - y*y }, 0.501, 0.501, nil),
 }
 
-func (f function) bound() float64 {
-	if simd.Active() == simd.AVX2 || simd.Active() == simd.AVX512 {
-		return f.fused
+func backward(name string, call func(dst, dy, x []float32), slope func(float64) float64, generic, fused float64, at *crossing) function {
+	ones := slices.Repeat([]float32{1}, 1<<16)
+	return function{
+		name: name, oracle: slope, generic: generic, fused: fused, crossing: at, backward: call,
+		call: func(dst, x []float32) { call(dst, ones[:len(x)], x) },
 	}
-	return f.generic
+}
+
+// gelu is x*Phi(x), and the limit of it at -Inf.
+func gelu(x float64) float64 {
+	if x < -40 {
+		return math.Copysign(0, -1)
+	}
+	return x * math.Erfc(-x/math.Sqrt2) / 2
+}
+
+// geluSlope is gelu's derivative.
+func geluSlope(x float64) float64 {
+	if math.Abs(x) > 40 {
+		return max(math.Copysign(0, -1), math.Copysign(1, x))
+	}
+	return math.Erfc(-x/math.Sqrt2)/2 + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
+}
+
+// error is by how many ULP got is wrong, and how many it may be.
+func (f *function) error(x, got float32, want float64) (ulps, bound float64) {
+	generic, fused, wrong := f.generic, f.fused, ulpError(got, want)
+	if f.crosses(x) {
+		generic, fused, wrong = f.crossing.generic, f.crossing.fused, math.Abs(float64(got)-want)/ulp(f.crossing.of)
+	}
+	if simd.Active() == simd.AVX2 || simd.Active() == simd.AVX512 {
+		return wrong, fused
+	}
+	return wrong, generic
+}
+
+func (f *function) crosses(x float32) bool {
+	return f.crossing != nil && f.crossing.from < float64(x) && float64(x) < f.crossing.to
 }
 
 // ulp is the distance of float32 numbers around x, which is never less than that of
 // subnormal ones.
 func ulp(x float64) float64 {
-	if x == 0 {
-		return 0x1p-149
-	}
-	return math.Ldexp(1, max(math.Ilogb(x), -126)-23)
+	const bias, mantissa = 1023, 52
+	exponent := max(math.Float64bits(x)>>mantissa&0x7ff, bias-126)
+	return math.Float64frombits((exponent - 23) << mantissa)
 }
 
 // ulpError is by how many ULP got is wrong. Inf counts as the number that would follow
@@ -85,20 +131,42 @@ func bitPatterns(use func(x []float32)) {
 func TestFunctionsAgainstOracle(t *testing.T) {
 	for _, f := range functions {
 		t.Run(f.name, func(t *testing.T) {
-			simdtest.EachISA(t, func(t *testing.T) {
-				var worst, at float64
-				dst := make([]float32, 1<<16)
-				bitPatterns(func(x []float32) {
+			type worst struct {
+				ulps, bound float64
+				x           float32
+			}
+			var worsts [simd.NumISA][2]worst // the second where it crosses 0
+			simdtest.Use(t, simd.Active())   // which is restored
+			dst, want := make([]float32, 1<<16), make([]float64, 1<<16)
+			bitPatterns(func(x []float32) {
+				for i, v := range x {
+					want[i] = f.oracle(float64(v))
+				}
+				for _, isa := range simdtest.ISAs() {
+					_, err := simd.Use(isa)
+					require.NoError(t, err)
 					f.call(dst[:len(x)], x)
 					for i, v := range x {
-						if e := ulpError(dst[i], f.oracle(float64(v))); e > worst {
-							worst, at = e, float64(v)
+						at := &worsts[isa][0]
+						if f.crossing != nil && f.crosses(v) {
+							at = &worsts[isa][1]
+						} else if math.Abs(float64(dst[i])-want[i]) <= at.ulps*ulp(want[i]) {
+							continue // which spares most of the work
+						}
+						if ulps, bound := f.error(v, dst[i], want[i]); ulps > at.ulps {
+							*at = worst{ulps, bound, v}
 						}
 					}
-				})
-				t.Logf("%s: %.3f ULP at %v (%x)", f.name, worst, at, at)
-				assert.LessOrEqual(t, worst, f.bound(), "%s(%v)", f.name, at)
+				}
 			})
+			for _, isa := range simdtest.ISAs() {
+				for i, w := range worsts[isa] {
+					if i == 0 || f.crossing != nil {
+						t.Logf("%s, %v: %.4f ULP at %v (%x)", f.name, isa, w.ulps, w.x, w.x)
+					}
+					assert.LessOrEqual(t, w.ulps, w.bound, "%s(%v), %v", f.name, w.x, isa)
+				}
+			}
 		})
 	}
 }
@@ -120,7 +188,8 @@ func TestFunctionsOfSpecials(t *testing.T) {
 			f.call(dst, x)
 			for i, v := range x {
 				want := f.oracle(float64(v))
-				require.LessOrEqual(t, ulpError(dst[i], want), f.bound(), "%s(%v) = %v, want %v", f.name, v, dst[i], want)
+				ulps, bound := f.error(v, dst[i], want)
+				require.LessOrEqual(t, ulps, bound, "%s(%v) = %v, want %v", f.name, v, dst[i], want)
 				if want == 0 {
 					require.Equal(t, math.Signbit(want), math.Signbit(float64(dst[i])), "%s(%v): sign of 0", f.name, v)
 				}
@@ -154,6 +223,30 @@ func TestFunctionsDontDependOnPosition(t *testing.T) {
 			}
 			f.call(x, x)
 			requireSameBits(t, want, x, "%s, in place", f.name)
+		}
+	})
+}
+
+// A gradient is dy times what it is for 1, rounded once, and dst may be either.
+func TestBackward(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(14, 14))
+		for _, f := range functions {
+			for n := 0; n <= 70 && f.backward != nil; n++ {
+				dy, x, want, got := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+				for i := range x {
+					dy[i], x[i] = float32(r.NormFloat64()), float32(r.NormFloat64())
+				}
+				f.call(want, x)
+				simd.Mul(want, want, dy)
+				f.backward(got, dy, x)
+				requireSameBits(t, want, got, "%s, n = %d", f.name, n)
+				overDY, overX := slices.Clone(dy), slices.Clone(x)
+				f.backward(overDY, overDY, x)
+				requireSameBits(t, want, overDY, "%s, n = %d, dst is dy", f.name, n)
+				f.backward(overX, dy, overX)
+				requireSameBits(t, want, overX, "%s, n = %d, dst is x", f.name, n)
+			}
 		}
 	})
 }
@@ -261,13 +354,19 @@ func TestMathStaysInside(t *testing.T) {
 	const rows, most = 3, 70
 	for side, memory := range guard.Sides[float32]() {
 		t.Run(side, func(t *testing.T) {
-			pages := [2][]float32{memory(t, rows*most), memory(t, rows*most)}
+			pages := [3][]float32{memory(t, rows*most), memory(t, rows*most), memory(t, most)}
 			short := [2][]float32{memory(t, rows), memory(t, rows)}
 			simdtest.EachISA(t, func(t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 				for n := range most + 1 {
+					dst, x, dy := atSide(side, pages[0], n), atSide(side, pages[1], n), atSide(side, pages[2], n)
 					for _, f := range functions {
-						require.NotPanics(t, func() { f.call(atSide(side, pages[0], n), atSide(side, pages[1], n)) }, "%s, n = %d", f.name, n)
+						require.NotPanics(t, func() {
+							f.call(dst, x)
+							if f.backward != nil {
+								f.backward(dst, dy, x)
+							}
+						}, "%s, n = %d", f.name, n)
 					}
 					require.NotPanics(t, func() {
 						simd.SoftmaxRows(atSide(side, pages[0], rows*n), atSide(side, pages[1], rows*n), n, short[0][:rows*min(n, 1)], short[1][:rows*min(n, 1)])
@@ -308,6 +407,13 @@ func TestMathRefuses(t *testing.T) {
 		call func()
 	}{
 		{"simd: Exp: slices of 3 and 4 elements", func() { simd.Exp(m(3), m(4)) }},
+		{"simd: Log: slices of 3 and 4 elements", func() { simd.Log(m(3), m(4)) }},
+		{"simd: Tanh: slices of 3 and 4 elements", func() { simd.Tanh(m(3), m(4)) }},
+		{"simd: TanhBackward: slices of 3 and 4 elements", func() { simd.TanhBackward(m(3), m(3), m(4)) }},
+		{"simd: Sigmoid: slices of 3 and 4 elements", func() { simd.Sigmoid(m(3), m(4)) }},
+		{"simd: SigmoidBackward: slices of 3 and 4 elements", func() { simd.SigmoidBackward(m(3), m(4), m(3)) }},
+		{"simd: GELU: slices of 3 and 0 elements", func() { simd.GELU(m(3), nil) }},
+		{"simd: GELUBackward: slices of 3 and 4 elements", func() { simd.GELUBackward(m(3), m(4), m(3)) }},
 		{"simd: SoftmaxRows: slices of 6 and 3 elements", func() { simd.SoftmaxRows(m(6), m(3), 3, nil, nil) }},
 		{"simd: SoftmaxRows: 7 elements are no rows of 3 channels", func() { simd.SoftmaxRows(m(7), m(7), 3, nil, nil) }},
 		{"simd: SoftmaxRows: rows of -1 elements", func() { simd.SoftmaxRows(m(7), m(7), -1, nil, nil) }},
@@ -315,6 +421,17 @@ func TestMathRefuses(t *testing.T) {
 		{"simd: SoftmaxRows: slices of 2 and 1 elements", func() { simd.SoftmaxRows(m(6), m(6), 3, nil, m(1)) }},
 	} {
 		assert.PanicsWithValue(t, c.want, c.call)
+	}
+}
+
+// The tests know every function that math.go exports.
+func TestEveryFunctionIsTested(t *testing.T) {
+	tested := []string{"SoftmaxRows"}
+	for _, f := range functions {
+		tested = append(tested, f.name)
+	}
+	for _, name := range exported(t, "math.go") {
+		assert.Contains(t, tested, name)
 	}
 }
 

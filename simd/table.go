@@ -26,7 +26,14 @@ type table struct {
 	scaleAddShift         func(rows, channels int, dst, d, x, centre, scale, q, r *float32)
 	scaleAddShiftAffine   func(rows, channels int, dst, d, x, centre, scale, shift, q, r *float32)
 
-	exp func(dst, x []float32)
+	exp             func(dst, x []float32)
+	log             func(dst, x []float32)
+	tanh            func(dst, x []float32)
+	sigmoid         func(dst, x []float32)
+	gelu            func(dst, x []float32)
+	geluBackward    func(dst, dy, x []float32)
+	tanhBackward    func(dst, dy, y []float32)
+	sigmoidBackward func(dst, dy, y []float32)
 
 	// Matrices of rows of channels; rows, channels >= 1. largest and total have an
 	// element a row, or are nil.

@@ -64,6 +64,27 @@ func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x
 // expAVX2 sets dst to e^x.
 func expAVX2(dst []float32, x []float32)
 
+// logAVX2 sets dst to the natural logarithm of x.
+func logAVX2(dst []float32, x []float32)
+
+// tanhAVX2 sets dst to the hyperbolic tangent of x.
+func tanhAVX2(dst []float32, x []float32)
+
+// sigmoidAVX2 sets dst to 1/(1+e^-x).
+func sigmoidAVX2(dst []float32, x []float32)
+
+// geluAVX2 sets dst to x*Phi(x), with the normal distribution function.
+func geluAVX2(dst []float32, x []float32)
+
+// geluBackwardAVX2 sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.
+func geluBackwardAVX2(dst []float32, dy []float32, x []float32)
+
+// tanhBackwardAVX2 sets dst to dy * (1 - y*y).
+func tanhBackwardAVX2(dst []float32, dy []float32, y []float32)
+
+// sigmoidBackwardAVX2 sets dst to dy * (y - y*y).
+func sigmoidBackwardAVX2(dst []float32, dy []float32, y []float32)
+
 // softmaxRowsAVX2 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
 func softmaxRowsAVX2(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 

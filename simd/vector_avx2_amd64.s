@@ -1854,21 +1854,21 @@ next:
 // func expAVX2(dst []float32, x []float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·expAVX2(SB), NOSPLIT, $0-48
-	MOVQ         dst_len+8(FP), AX
-	MOVQ         dst_base+0(FP), CX
-	MOVQ         x_base+24(FP), DX
-	VBROADCASTSS number3fb8aa3b<>+0(SB), Y3
-	VBROADCASTSS number3f800000<>+0(SB), Y4
-	VBROADCASTSS numberc2d00000<>+0(SB), Y5
-	VBROADCASTSS number42b20000<>+0(SB), Y6
-	VBROADCASTSS number4b400000<>+0(SB), Y7
-	VBROADCASTSS number3f317200<>+0(SB), Y8
-	VBROADCASTSS number35bfbe8e<>+0(SB), Y9
-	VBROADCASTSS number3effffff<>+0(SB), Y10
-	VBROADCASTSS number3e2aaa55<>+0(SB), Y11
-	VBROADCASTSS number3d2aabcf<>+0(SB), Y12
-	VBROADCASTSS number3c09163d<>+0(SB), Y13
-	VBROADCASTSS number3ab5595e<>+0(SB), Y14
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number3fb8aa3b<>+0(SB), Y3
+	VMOVUPS number3f800000<>+0(SB), Y4
+	VMOVUPS numberc2d00000<>+0(SB), Y5
+	VMOVUPS number42b20000<>+0(SB), Y6
+	VMOVUPS number4b400000<>+0(SB), Y7
+	VMOVUPS number3f317200<>+0(SB), Y8
+	VMOVUPS number35bfbe8e<>+0(SB), Y9
+	VMOVUPS number3effffff<>+0(SB), Y10
+	VMOVUPS number3e2aaa55<>+0(SB), Y11
+	VMOVUPS number3d2aabcf<>+0(SB), Y12
+	VMOVUPS number3c09163d<>+0(SB), Y13
+	VMOVUPS number3ab5595e<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
@@ -1881,7 +1881,7 @@ single:
 	VSUBPS       Y7, Y1, Y1
 	VFNMADD231PS Y8, Y1, Y0
 	VFNMADD231PS Y9, Y1, Y0
-	VMOVAPS      Y14, Y2
+	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
 	VFMADD213PS  Y11, Y0, Y2
@@ -1918,7 +1918,7 @@ tail:
 	VSUBPS       Y7, Y1, Y1
 	VFNMADD231PS Y8, Y1, Y0
 	VFNMADD231PS Y9, Y1, Y0
-	VMOVAPS      Y14, Y2
+	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
 	VFMADD213PS  Y11, Y0, Y2
@@ -2060,32 +2060,1147 @@ DATA number3ab5595e<>+24(SB)/4, $0x3ab5595e
 DATA number3ab5595e<>+28(SB)/4, $0x3ab5595e
 GLOBL number3ab5595e<>(SB), RODATA|NOPTR, $32
 
+// func logAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number3f800000<>+0(SB), Y6
+	VMOVUPS number3f317200<>+0(SB), Y7
+	VMOVUPS number35bfbe8e<>+0(SB), Y8
+	VMOVUPS numberbf000000<>+0(SB), Y9
+	VMOVUPS number3eaaaad6<>+0(SB), Y10
+	VMOVUPS numberbe800041<>+0(SB), Y11
+	VMOVUPS number3e4cb391<>+0(SB), Y12
+	VMOVUPS numberbe2a6b6a<>+0(SB), Y13
+	VMOVUPS number3e143ac5<>+0(SB), Y14
+
+single:
+	CMPQ        AX, $0x00000008
+	JL          tail
+	VMOVUPS     (DX), Y0
+	VCMPPS      $0x01, number00800000<>+0(SB), Y0, Y5
+	VMULPS      number4b000000<>+0(SB), Y0, Y2
+	VBLENDVPS   Y5, Y2, Y0, Y2
+	VANDPS      number41b80000<>+0(SB), Y5, Y5
+	VPSUBD      number3f400000<>+0(SB), Y2, Y1
+	VPSRAD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y1, Y3
+	VPSUBD      Y3, Y2, Y2
+	VCVTDQ2PS   Y1, Y1
+	VSUBPS      Y5, Y1, Y1
+	VSUBPS      Y6, Y2, Y2
+	VMOVUPS     numberbd3ca6fb<>+0(SB), Y3
+	VFMADD213PS number3dd8f620<>+0(SB), Y2, Y3
+	VFMADD213PS numberbe07463b<>+0(SB), Y2, Y3
+	VFMADD213PS Y14, Y2, Y3
+	VFMADD213PS Y13, Y2, Y3
+	VFMADD213PS Y12, Y2, Y3
+	VFMADD213PS Y11, Y2, Y3
+	VFMADD213PS Y10, Y2, Y3
+	VFMADD213PS Y9, Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMULPS      Y4, Y3, Y3
+	VFMADD231PS Y8, Y1, Y3
+	VADDPS      Y2, Y3, Y3
+	VFMADD231PS Y7, Y1, Y3
+	VCMPPS      $0x00, number7f800000<>+0(SB), Y0, Y5
+	VBLENDVPS   Y5, Y0, Y3, Y3
+	VCMPPS      $0x00, number00000000<>+0(SB), Y0, Y5
+	VBLENDVPS   Y5, numberff800000<>+0(SB), Y3, Y3
+	VCMPPS      $0x19, number00000000<>+0(SB), Y0, Y5
+	VORPS       Y5, Y3, Y3
+	VMOVUPS     Y3, (CX)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	LEAQ        mask<>+0(SB), BX
+	MOVQ        $0x00000010, SI
+	SUBQ        AX, SI
+	VMOVUPS     (BX)(SI*4), Y15
+	VMASKMOVPS  (DX), Y15, Y0
+	VCMPPS      $0x01, number00800000<>+0(SB), Y0, Y5
+	VMULPS      number4b000000<>+0(SB), Y0, Y2
+	VBLENDVPS   Y5, Y2, Y0, Y2
+	VANDPS      number41b80000<>+0(SB), Y5, Y5
+	VPSUBD      number3f400000<>+0(SB), Y2, Y1
+	VPSRAD      $0x17, Y1, Y1
+	VPSLLD      $0x17, Y1, Y3
+	VPSUBD      Y3, Y2, Y2
+	VCVTDQ2PS   Y1, Y1
+	VSUBPS      Y5, Y1, Y1
+	VSUBPS      Y6, Y2, Y2
+	VMOVUPS     numberbd3ca6fb<>+0(SB), Y3
+	VFMADD213PS number3dd8f620<>+0(SB), Y2, Y3
+	VFMADD213PS numberbe07463b<>+0(SB), Y2, Y3
+	VFMADD213PS Y14, Y2, Y3
+	VFMADD213PS Y13, Y2, Y3
+	VFMADD213PS Y12, Y2, Y3
+	VFMADD213PS Y11, Y2, Y3
+	VFMADD213PS Y10, Y2, Y3
+	VFMADD213PS Y9, Y2, Y3
+	VMULPS      Y2, Y2, Y4
+	VMULPS      Y4, Y3, Y3
+	VFMADD231PS Y8, Y1, Y3
+	VADDPS      Y2, Y3, Y3
+	VFMADD231PS Y7, Y1, Y3
+	VCMPPS      $0x00, number7f800000<>+0(SB), Y0, Y5
+	VBLENDVPS   Y5, Y0, Y3, Y3
+	VCMPPS      $0x00, number00000000<>+0(SB), Y0, Y5
+	VBLENDVPS   Y5, numberff800000<>+0(SB), Y3, Y3
+	VCMPPS      $0x19, number00000000<>+0(SB), Y0, Y5
+	VORPS       Y5, Y3, Y3
+	VMASKMOVPS  Y3, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA numberbf000000<>+0(SB)/4, $0xbf000000
+DATA numberbf000000<>+4(SB)/4, $0xbf000000
+DATA numberbf000000<>+8(SB)/4, $0xbf000000
+DATA numberbf000000<>+12(SB)/4, $0xbf000000
+DATA numberbf000000<>+16(SB)/4, $0xbf000000
+DATA numberbf000000<>+20(SB)/4, $0xbf000000
+DATA numberbf000000<>+24(SB)/4, $0xbf000000
+DATA numberbf000000<>+28(SB)/4, $0xbf000000
+GLOBL numberbf000000<>(SB), RODATA|NOPTR, $32
+
+DATA number3eaaaad6<>+0(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+4(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+8(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+12(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+16(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+20(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+24(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+28(SB)/4, $0x3eaaaad6
+GLOBL number3eaaaad6<>(SB), RODATA|NOPTR, $32
+
+DATA numberbe800041<>+0(SB)/4, $0xbe800041
+DATA numberbe800041<>+4(SB)/4, $0xbe800041
+DATA numberbe800041<>+8(SB)/4, $0xbe800041
+DATA numberbe800041<>+12(SB)/4, $0xbe800041
+DATA numberbe800041<>+16(SB)/4, $0xbe800041
+DATA numberbe800041<>+20(SB)/4, $0xbe800041
+DATA numberbe800041<>+24(SB)/4, $0xbe800041
+DATA numberbe800041<>+28(SB)/4, $0xbe800041
+GLOBL numberbe800041<>(SB), RODATA|NOPTR, $32
+
+DATA number3e4cb391<>+0(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+4(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+8(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+12(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+16(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+20(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+24(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+28(SB)/4, $0x3e4cb391
+GLOBL number3e4cb391<>(SB), RODATA|NOPTR, $32
+
+DATA numberbe2a6b6a<>+0(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+4(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+8(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+12(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+16(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+20(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+24(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+28(SB)/4, $0xbe2a6b6a
+GLOBL numberbe2a6b6a<>(SB), RODATA|NOPTR, $32
+
+DATA number3e143ac5<>+0(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+4(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+8(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+12(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+16(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+20(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+24(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+28(SB)/4, $0x3e143ac5
+GLOBL number3e143ac5<>(SB), RODATA|NOPTR, $32
+
+DATA numberbe07463b<>+0(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+4(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+8(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+12(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+16(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+20(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+24(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+28(SB)/4, $0xbe07463b
+GLOBL numberbe07463b<>(SB), RODATA|NOPTR, $32
+
+DATA number3dd8f620<>+0(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+4(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+8(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+12(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+16(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+20(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+24(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+28(SB)/4, $0x3dd8f620
+GLOBL number3dd8f620<>(SB), RODATA|NOPTR, $32
+
+DATA numberbd3ca6fb<>+0(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+4(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+8(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+12(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+16(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+20(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+24(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+28(SB)/4, $0xbd3ca6fb
+GLOBL numberbd3ca6fb<>(SB), RODATA|NOPTR, $32
+
+DATA number00000000<>+0(SB)/4, $0x00000000
+DATA number00000000<>+4(SB)/4, $0x00000000
+DATA number00000000<>+8(SB)/4, $0x00000000
+DATA number00000000<>+12(SB)/4, $0x00000000
+DATA number00000000<>+16(SB)/4, $0x00000000
+DATA number00000000<>+20(SB)/4, $0x00000000
+DATA number00000000<>+24(SB)/4, $0x00000000
+DATA number00000000<>+28(SB)/4, $0x00000000
+GLOBL number00000000<>(SB), RODATA|NOPTR, $32
+
+DATA number7f800000<>+0(SB)/4, $0x7f800000
+DATA number7f800000<>+4(SB)/4, $0x7f800000
+DATA number7f800000<>+8(SB)/4, $0x7f800000
+DATA number7f800000<>+12(SB)/4, $0x7f800000
+DATA number7f800000<>+16(SB)/4, $0x7f800000
+DATA number7f800000<>+20(SB)/4, $0x7f800000
+DATA number7f800000<>+24(SB)/4, $0x7f800000
+DATA number7f800000<>+28(SB)/4, $0x7f800000
+GLOBL number7f800000<>(SB), RODATA|NOPTR, $32
+
+DATA numberff800000<>+0(SB)/4, $0xff800000
+DATA numberff800000<>+4(SB)/4, $0xff800000
+DATA numberff800000<>+8(SB)/4, $0xff800000
+DATA numberff800000<>+12(SB)/4, $0xff800000
+DATA numberff800000<>+16(SB)/4, $0xff800000
+DATA numberff800000<>+20(SB)/4, $0xff800000
+DATA numberff800000<>+24(SB)/4, $0xff800000
+DATA numberff800000<>+28(SB)/4, $0xff800000
+GLOBL numberff800000<>(SB), RODATA|NOPTR, $32
+
+DATA number41b80000<>+0(SB)/4, $0x41b80000
+DATA number41b80000<>+4(SB)/4, $0x41b80000
+DATA number41b80000<>+8(SB)/4, $0x41b80000
+DATA number41b80000<>+12(SB)/4, $0x41b80000
+DATA number41b80000<>+16(SB)/4, $0x41b80000
+DATA number41b80000<>+20(SB)/4, $0x41b80000
+DATA number41b80000<>+24(SB)/4, $0x41b80000
+DATA number41b80000<>+28(SB)/4, $0x41b80000
+GLOBL number41b80000<>(SB), RODATA|NOPTR, $32
+
+DATA number3f400000<>+0(SB)/4, $0x3f400000
+DATA number3f400000<>+4(SB)/4, $0x3f400000
+DATA number3f400000<>+8(SB)/4, $0x3f400000
+DATA number3f400000<>+12(SB)/4, $0x3f400000
+DATA number3f400000<>+16(SB)/4, $0x3f400000
+DATA number3f400000<>+20(SB)/4, $0x3f400000
+DATA number3f400000<>+24(SB)/4, $0x3f400000
+DATA number3f400000<>+28(SB)/4, $0x3f400000
+GLOBL number3f400000<>(SB), RODATA|NOPTR, $32
+
+DATA number4b000000<>+0(SB)/4, $0x4b000000
+DATA number4b000000<>+4(SB)/4, $0x4b000000
+DATA number4b000000<>+8(SB)/4, $0x4b000000
+DATA number4b000000<>+12(SB)/4, $0x4b000000
+DATA number4b000000<>+16(SB)/4, $0x4b000000
+DATA number4b000000<>+20(SB)/4, $0x4b000000
+DATA number4b000000<>+24(SB)/4, $0x4b000000
+DATA number4b000000<>+28(SB)/4, $0x4b000000
+GLOBL number4b000000<>(SB), RODATA|NOPTR, $32
+
+DATA number00800000<>+0(SB)/4, $0x00800000
+DATA number00800000<>+4(SB)/4, $0x00800000
+DATA number00800000<>+8(SB)/4, $0x00800000
+DATA number00800000<>+12(SB)/4, $0x00800000
+DATA number00800000<>+16(SB)/4, $0x00800000
+DATA number00800000<>+20(SB)/4, $0x00800000
+DATA number00800000<>+24(SB)/4, $0x00800000
+DATA number00800000<>+28(SB)/4, $0x00800000
+GLOBL number00800000<>(SB), RODATA|NOPTR, $32
+
+// func tanhAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Y6
+	VMOVUPS number41200000<>+0(SB), Y7
+	VMOVUPS number40000000<>+0(SB), Y8
+	VMOVUPS number3fb8aa3b<>+0(SB), Y9
+	VMOVUPS number3f800000<>+0(SB), Y10
+	VMOVUPS numberc2d00000<>+0(SB), Y11
+	VMOVUPS number42b20000<>+0(SB), Y12
+	VMOVUPS number4b400000<>+0(SB), Y13
+	VMOVUPS number3f317200<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (DX), Y0
+	VANDNPS      Y0, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y13, Y9, Y2
+	VSUBPS       Y13, Y2, Y2
+	VFNMADD231PS Y14, Y2, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y1, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y10, Y2, Y5
+	VSUBPS       Y10, Y5, Y4
+	VFMADD213PS  Y4, Y5, Y3
+	VADDPS       Y8, Y3, Y1
+	VSUBPS       Y8, Y1, Y2
+	VSUBPS       Y2, Y3, Y2
+	VDIVPS       Y1, Y10, Y4
+	VMULPS       Y4, Y3, Y5
+	VFNMADD231PS Y5, Y1, Y3
+	VFNMADD231PS Y5, Y2, Y3
+	VFMADD213PS  Y5, Y4, Y3
+	VANDPS       Y6, Y0, Y0
+	VORPS        Y0, Y3, Y3
+	VMOVUPS      Y3, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), BX
+	MOVQ         $0x00000010, SI
+	SUBQ         AX, SI
+	VMOVUPS      (BX)(SI*4), Y15
+	VMASKMOVPS   (DX), Y15, Y0
+	VANDNPS      Y0, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VADDPS       Y1, Y1, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y13, Y9, Y2
+	VSUBPS       Y13, Y2, Y2
+	VFNMADD231PS Y14, Y2, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y1, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
+	VMULPS       Y1, Y1, Y4
+	VFMADD213PS  Y1, Y4, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y10, Y2, Y5
+	VSUBPS       Y10, Y5, Y4
+	VFMADD213PS  Y4, Y5, Y3
+	VADDPS       Y8, Y3, Y1
+	VSUBPS       Y8, Y1, Y2
+	VSUBPS       Y2, Y3, Y2
+	VDIVPS       Y1, Y10, Y4
+	VMULPS       Y4, Y3, Y5
+	VFNMADD231PS Y5, Y1, Y3
+	VFNMADD231PS Y5, Y2, Y3
+	VFMADD213PS  Y5, Y4, Y3
+	VANDPS       Y6, Y0, Y0
+	VORPS        Y0, Y3, Y3
+	VMASKMOVPS   Y3, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number80000000<>+0(SB)/4, $0x80000000
+DATA number80000000<>+4(SB)/4, $0x80000000
+DATA number80000000<>+8(SB)/4, $0x80000000
+DATA number80000000<>+12(SB)/4, $0x80000000
+DATA number80000000<>+16(SB)/4, $0x80000000
+DATA number80000000<>+20(SB)/4, $0x80000000
+DATA number80000000<>+24(SB)/4, $0x80000000
+DATA number80000000<>+28(SB)/4, $0x80000000
+GLOBL number80000000<>(SB), RODATA|NOPTR, $32
+
+DATA number41200000<>+0(SB)/4, $0x41200000
+DATA number41200000<>+4(SB)/4, $0x41200000
+DATA number41200000<>+8(SB)/4, $0x41200000
+DATA number41200000<>+12(SB)/4, $0x41200000
+DATA number41200000<>+16(SB)/4, $0x41200000
+DATA number41200000<>+20(SB)/4, $0x41200000
+DATA number41200000<>+24(SB)/4, $0x41200000
+DATA number41200000<>+28(SB)/4, $0x41200000
+GLOBL number41200000<>(SB), RODATA|NOPTR, $32
+
+DATA number40000000<>+0(SB)/4, $0x40000000
+DATA number40000000<>+4(SB)/4, $0x40000000
+DATA number40000000<>+8(SB)/4, $0x40000000
+DATA number40000000<>+12(SB)/4, $0x40000000
+DATA number40000000<>+16(SB)/4, $0x40000000
+DATA number40000000<>+20(SB)/4, $0x40000000
+DATA number40000000<>+24(SB)/4, $0x40000000
+DATA number40000000<>+28(SB)/4, $0x40000000
+GLOBL number40000000<>(SB), RODATA|NOPTR, $32
+
+// func sigmoidAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Y5
+	VMOVUPS number3fb8aa3b<>+0(SB), Y6
+	VMOVUPS number3f800000<>+0(SB), Y7
+	VMOVUPS numberc2d00000<>+0(SB), Y8
+	VMOVUPS number42b20000<>+0(SB), Y9
+	VMOVUPS number4b400000<>+0(SB), Y10
+	VMOVUPS number3f317200<>+0(SB), Y11
+	VMOVUPS number35bfbe8e<>+0(SB), Y12
+	VMOVUPS number3effffff<>+0(SB), Y13
+	VMOVUPS number3e2aaa55<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (DX), Y0
+	VORPS        Y5, Y0, Y1
+	VMAXPS       Y1, Y8, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y10, Y6, Y2
+	VSUBPS       Y10, Y2, Y2
+	VFNMADD231PS Y11, Y2, Y1
+	VFNMADD231PS Y12, Y2, Y1
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
+	VFMADD213PS  Y14, Y1, Y3
+	VFMADD213PS  Y13, Y1, Y3
+	VFMADD213PS  Y7, Y1, Y3
+	VFMADD213PS  Y7, Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y7, Y1, Y1
+	VPADDD       Y7, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VBLENDVPS    Y0, Y3, Y7, Y4
+	VADDPS       Y7, Y3, Y0
+	VSUBPS       Y7, Y0, Y1
+	VSUBPS       Y1, Y3, Y1
+	VDIVPS       Y0, Y7, Y2
+	VMULPS       Y2, Y4, Y3
+	VFNMADD231PS Y3, Y0, Y4
+	VFNMADD231PS Y3, Y1, Y4
+	VFMADD213PS  Y3, Y2, Y4
+	VMOVUPS      Y4, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), BX
+	MOVQ         $0x00000010, SI
+	SUBQ         AX, SI
+	VMOVUPS      (BX)(SI*4), Y15
+	VMASKMOVPS   (DX), Y15, Y0
+	VORPS        Y5, Y0, Y1
+	VMAXPS       Y1, Y8, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y10, Y6, Y2
+	VSUBPS       Y10, Y2, Y2
+	VFNMADD231PS Y11, Y2, Y1
+	VFNMADD231PS Y12, Y2, Y1
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
+	VFMADD213PS  Y14, Y1, Y3
+	VFMADD213PS  Y13, Y1, Y3
+	VFMADD213PS  Y7, Y1, Y3
+	VFMADD213PS  Y7, Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y7, Y1, Y1
+	VPADDD       Y7, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMULPS       Y2, Y3, Y3
+	VBLENDVPS    Y0, Y3, Y7, Y4
+	VADDPS       Y7, Y3, Y0
+	VSUBPS       Y7, Y0, Y1
+	VSUBPS       Y1, Y3, Y1
+	VDIVPS       Y0, Y7, Y2
+	VMULPS       Y2, Y4, Y3
+	VFNMADD231PS Y3, Y0, Y4
+	VFNMADD231PS Y3, Y1, Y4
+	VFMADD213PS  Y3, Y2, Y4
+	VMASKMOVPS   Y4, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAVX2(dst []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAVX2(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Y7
+	VMOVUPS number416c0000<>+0(SB), Y8
+	VMOVUPS number3f800000<>+0(SB), Y9
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
+	VMOVUPS number3f000000<>+0(SB), Y11
+	VMOVUPS number3ef00000<>+0(SB), Y12
+	VMOVUPS number3ecc422a<>+0(SB), Y13
+	VMOVUPS number4b400000<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (DX), Y0
+	VANDNPS      Y0, Y7, Y1
+	VMINPS       Y1, Y8, Y1
+	VMULPS       Y11, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  Y14, Y10, Y2
+	VSUBPS       Y14, Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VADDPS       Y9, Y5, Y6
+	VSUBPS       Y9, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y9, Y5
+	VFNMADD213PS Y9, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       Y12, Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y9, Y5, Y5
+	VPADDD       Y9, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMAXPS       Y0, Y7, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), BX
+	MOVQ         $0x00000010, SI
+	SUBQ         AX, SI
+	VMOVUPS      (BX)(SI*4), Y15
+	VMASKMOVPS   (DX), Y15, Y0
+	VANDNPS      Y0, Y7, Y1
+	VMINPS       Y1, Y8, Y1
+	VMULPS       Y11, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  Y14, Y10, Y2
+	VSUBPS       Y14, Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VADDPS       Y9, Y5, Y6
+	VSUBPS       Y9, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y9, Y5
+	VFNMADD213PS Y9, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       Y12, Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y9, Y5, Y5
+	VPADDD       Y9, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VMAXPS       Y0, Y7, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMASKMOVPS   Y0, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number416c0000<>+0(SB)/4, $0x416c0000
+DATA number416c0000<>+4(SB)/4, $0x416c0000
+DATA number416c0000<>+8(SB)/4, $0x416c0000
+DATA number416c0000<>+12(SB)/4, $0x416c0000
+DATA number416c0000<>+16(SB)/4, $0x416c0000
+DATA number416c0000<>+20(SB)/4, $0x416c0000
+DATA number416c0000<>+24(SB)/4, $0x416c0000
+DATA number416c0000<>+28(SB)/4, $0x416c0000
+GLOBL number416c0000<>(SB), RODATA|NOPTR, $32
+
+DATA numberbfb8aa3b<>+0(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+4(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+8(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+12(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+16(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+20(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+24(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+28(SB)/4, $0xbfb8aa3b
+GLOBL numberbfb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA number3f000000<>+0(SB)/4, $0x3f000000
+DATA number3f000000<>+4(SB)/4, $0x3f000000
+DATA number3f000000<>+8(SB)/4, $0x3f000000
+DATA number3f000000<>+12(SB)/4, $0x3f000000
+DATA number3f000000<>+16(SB)/4, $0x3f000000
+DATA number3f000000<>+20(SB)/4, $0x3f000000
+DATA number3f000000<>+24(SB)/4, $0x3f000000
+DATA number3f000000<>+28(SB)/4, $0x3f000000
+GLOBL number3f000000<>(SB), RODATA|NOPTR, $32
+
+DATA number3ef00000<>+0(SB)/4, $0x3ef00000
+DATA number3ef00000<>+4(SB)/4, $0x3ef00000
+DATA number3ef00000<>+8(SB)/4, $0x3ef00000
+DATA number3ef00000<>+12(SB)/4, $0x3ef00000
+DATA number3ef00000<>+16(SB)/4, $0x3ef00000
+DATA number3ef00000<>+20(SB)/4, $0x3ef00000
+DATA number3ef00000<>+24(SB)/4, $0x3ef00000
+DATA number3ef00000<>+28(SB)/4, $0x3ef00000
+GLOBL number3ef00000<>(SB), RODATA|NOPTR, $32
+
+DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $32
+
+DATA number3ea6dd75<>+0(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+4(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+8(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+12(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+16(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+20(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+24(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+28(SB)/4, $0x3ea6dd75
+GLOBL number3ea6dd75<>(SB), RODATA|NOPTR, $32
+
+DATA number3ea79dc2<>+0(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+4(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+8(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+12(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+16(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+20(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+24(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+28(SB)/4, $0x3ea79dc2
+GLOBL number3ea79dc2<>(SB), RODATA|NOPTR, $32
+
+DATA number3d920a4d<>+0(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+4(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+8(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+12(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+16(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+20(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+24(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+28(SB)/4, $0x3d920a4d
+GLOBL number3d920a4d<>(SB), RODATA|NOPTR, $32
+
+DATA numberbe14ce84<>+0(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+4(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+8(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+12(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+16(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+20(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+24(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+28(SB)/4, $0xbe14ce84
+GLOBL numberbe14ce84<>(SB), RODATA|NOPTR, $32
+
+DATA numberbcafaae0<>+0(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+4(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+8(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+12(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+16(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+20(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+24(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+28(SB)/4, $0xbcafaae0
+GLOBL numberbcafaae0<>(SB), RODATA|NOPTR, $32
+
+DATA number3df20b1f<>+0(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+4(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+8(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+12(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+16(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+20(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+24(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+28(SB)/4, $0x3df20b1f
+GLOBL number3df20b1f<>(SB), RODATA|NOPTR, $32
+
+DATA numberbd44606d<>+0(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+4(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+8(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+12(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+16(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+20(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+24(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+28(SB)/4, $0xbd44606d
+GLOBL numberbd44606d<>(SB), RODATA|NOPTR, $32
+
+DATA numberbda468cb<>+0(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+4(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+8(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+12(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+16(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+20(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+24(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+28(SB)/4, $0xbda468cb
+GLOBL numberbda468cb<>(SB), RODATA|NOPTR, $32
+
+DATA number3de78dd8<>+0(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+4(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+8(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+12(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+16(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+20(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+24(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+28(SB)/4, $0x3de78dd8
+GLOBL number3de78dd8<>(SB), RODATA|NOPTR, $32
+
+DATA numberbbe5a4d2<>+0(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+4(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+8(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+12(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+16(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+20(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+24(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+28(SB)/4, $0xbbe5a4d2
+GLOBL numberbbe5a4d2<>(SB), RODATA|NOPTR, $32
+
+DATA numberbdcbdc47<>+0(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+4(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+8(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+12(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+16(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+20(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+24(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+28(SB)/4, $0xbdcbdc47
+GLOBL numberbdcbdc47<>(SB), RODATA|NOPTR, $32
+
+DATA number3d8a9848<>+0(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+4(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+8(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+12(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+16(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+20(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+24(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+28(SB)/4, $0x3d8a9848
+GLOBL number3d8a9848<>(SB), RODATA|NOPTR, $32
+
+// func geluBackwardAVX2(dst []float32, dy []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    x_base+48(FP), BX
+	VMOVUPS number80000000<>+0(SB), Y7
+	VMOVUPS number416c0000<>+0(SB), Y8
+	VMOVUPS number3f800000<>+0(SB), Y9
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
+	VMOVUPS number3f000000<>+0(SB), Y11
+	VMOVUPS number3ef00000<>+0(SB), Y12
+	VMOVUPS number3ecc422a<>+0(SB), Y13
+	VMOVUPS number4b400000<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (BX), Y0
+	VANDNPS      Y0, Y7, Y1
+	VMINPS       Y1, Y8, Y1
+	VMULPS       Y11, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  Y14, Y10, Y2
+	VSUBPS       Y14, Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VADDPS       Y9, Y5, Y6
+	VSUBPS       Y9, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y9, Y5
+	VFNMADD213PS Y9, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       Y12, Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y5, Y4, Y4
+	VFNMADD231PS Y13, Y1, Y4
+	VMULPS       Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y9, Y5, Y5
+	VPADDD       Y9, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VSUBPS       Y4, Y9, Y5
+	VBLENDVPS    Y0, Y4, Y5, Y4
+	VMOVUPS      (DX), Y0
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), SI
+	MOVQ         $0x00000010, DI
+	SUBQ         AX, DI
+	VMOVUPS      (SI)(DI*4), Y15
+	VMASKMOVPS   (BX), Y15, Y0
+	VANDNPS      Y0, Y7, Y1
+	VMINPS       Y1, Y8, Y1
+	VMULPS       Y11, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  Y14, Y10, Y2
+	VSUBPS       Y14, Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y9, Y6, Y3
+	VADDPS       Y9, Y5, Y6
+	VSUBPS       Y9, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y9, Y5
+	VFNMADD213PS Y9, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       Y12, Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y5, Y4, Y4
+	VFNMADD231PS Y13, Y1, Y4
+	VMULPS       Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y9, Y5, Y5
+	VPADDD       Y9, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VSUBPS       Y4, Y9, Y5
+	VBLENDVPS    Y0, Y4, Y5, Y4
+	VMASKMOVPS   (DX), Y15, Y0
+	VMULPS       Y0, Y4, Y4
+	VMASKMOVPS   Y4, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhBackwardAVX2(dst []float32, dy []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·tanhBackwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    y_base+48(FP), BX
+	VMOVUPS number3f800000<>+0(SB), Y14
+	CMPQ    AX, $0x00000020
+	JL      single
+
+unrolled:
+	VMOVUPS      (BX), Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y14, Y0, Y1
+	VMOVUPS      (DX), Y0
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (CX)
+	VMOVUPS      32(BX), Y2
+	VMOVAPS      Y2, Y3
+	VFNMADD213PS Y14, Y2, Y3
+	VMOVUPS      32(DX), Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      64(BX), Y4
+	VMOVAPS      Y4, Y5
+	VFNMADD213PS Y14, Y4, Y5
+	VMOVUPS      64(DX), Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	VMOVUPS      96(BX), Y6
+	VMOVAPS      Y6, Y7
+	VFNMADD213PS Y14, Y6, Y7
+	VMOVUPS      96(DX), Y6
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x00000020, AX
+	CMPQ         AX, $0x00000020
+	JGE          unrolled
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (BX), Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y14, Y0, Y1
+	VMOVUPS      (DX), Y0
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), SI
+	MOVQ         $0x00000010, DI
+	SUBQ         AX, DI
+	VMOVUPS      (SI)(DI*4), Y15
+	VMASKMOVPS   (BX), Y15, Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y14, Y0, Y1
+	VMASKMOVPS   (DX), Y15, Y0
+	VMULPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidBackwardAVX2(dst []float32, dy []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·sigmoidBackwardAVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    y_base+48(FP), BX
+	VMOVUPS number3f800000<>+0(SB), Y14
+	CMPQ    AX, $0x00000020
+	JL      single
+
+unrolled:
+	VMOVUPS      (BX), Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y0, Y0, Y1
+	VMOVUPS      (DX), Y0
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (CX)
+	VMOVUPS      32(BX), Y2
+	VMOVAPS      Y2, Y3
+	VFNMADD213PS Y2, Y2, Y3
+	VMOVUPS      32(DX), Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      64(BX), Y4
+	VMOVAPS      Y4, Y5
+	VFNMADD213PS Y4, Y4, Y5
+	VMOVUPS      64(DX), Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y5, 64(CX)
+	VMOVUPS      96(BX), Y6
+	VMOVAPS      Y6, Y7
+	VFNMADD213PS Y6, Y6, Y7
+	VMOVUPS      96(DX), Y6
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      Y7, 96(CX)
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x00000080, BX
+	SUBQ         $0x00000020, AX
+	CMPQ         AX, $0x00000020
+	JGE          unrolled
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (BX), Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y0, Y0, Y1
+	VMOVUPS      (DX), Y0
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), SI
+	MOVQ         $0x00000010, DI
+	SUBQ         AX, DI
+	VMOVUPS      (SI)(DI*4), Y15
+	VMASKMOVPS   (BX), Y15, Y0
+	VMOVAPS      Y0, Y1
+	VFNMADD213PS Y0, Y0, Y1
+	VMASKMOVPS   (DX), Y15, Y0
+	VMULPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
 // func softmaxRowsAVX2(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
-	MOVQ         dst+16(FP), CX
-	MOVQ         x+24(FP), DX
-	MOVQ         largest+32(FP), BX
-	MOVQ         total+40(FP), SI
-	VBROADCASTSS numberff800000<>+0(SB), Y7
-	VBROADCASTSS number3fb8aa3b<>+0(SB), Y8
-	VBROADCASTSS number3f800000<>+0(SB), Y9
-	VBROADCASTSS numberc2d00000<>+0(SB), Y10
-	VBROADCASTSS number42b20000<>+0(SB), Y11
-	VBROADCASTSS number4b400000<>+0(SB), Y12
-	VBROADCASTSS number3f317200<>+0(SB), Y13
-	VBROADCASTSS number35bfbe8e<>+0(SB), Y14
-	MOVQ         channels+8(FP), R9
-	MOVQ         R9, R8
-	ANDQ         $0x00000007, R8
-	MOVQ         R9, DI
-	SUBQ         R8, DI
-	SHLQ         $0x02, DI
-	SHLQ         $0x02, R9
-	LEAQ         mask<>+0(SB), AX
-	MOVQ         $0x00000010, R10
-	SUBQ         R8, R10
-	VMOVUPS      (AX)(R10*4), Y15
+	MOVQ    dst+16(FP), CX
+	MOVQ    x+24(FP), DX
+	MOVQ    largest+32(FP), BX
+	MOVQ    total+40(FP), SI
+	VMOVUPS numberff800000<>+0(SB), Y7
+	VMOVUPS number3fb8aa3b<>+0(SB), Y8
+	VMOVUPS number3f800000<>+0(SB), Y9
+	VMOVUPS numberc2d00000<>+0(SB), Y10
+	VMOVUPS number42b20000<>+0(SB), Y11
+	VMOVUPS number4b400000<>+0(SB), Y12
+	VMOVUPS number3f317200<>+0(SB), Y13
+	VMOVUPS number35bfbe8e<>+0(SB), Y14
+	MOVQ    channels+8(FP), R9
+	MOVQ    R9, R8
+	ANDQ    $0x00000007, R8
+	MOVQ    R9, DI
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	SHLQ    $0x02, R9
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R10
+	SUBQ    R8, R10
+	VMOVUPS (AX)(R10*4), Y15
 
 row:
 	VMOVAPS Y7, Y4
@@ -2140,7 +3255,7 @@ exponentials:
 	VSUBPS       Y12, Y1, Y1
 	VFNMADD231PS Y13, Y1, Y0
 	VFNMADD231PS Y14, Y1, Y0
-	VMOVAPS      number3ab5595e<>+0(SB), Y2
+	VMOVUPS      number3ab5595e<>+0(SB), Y2
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y2
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y2
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y0, Y2
@@ -2173,7 +3288,7 @@ exponentialsNext:
 	VSUBPS       Y12, Y1, Y1
 	VFNMADD231PS Y13, Y1, Y0
 	VFNMADD231PS Y14, Y1, Y0
-	VMOVAPS      number3ab5595e<>+0(SB), Y3
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y0, Y3
@@ -2235,16 +3350,6 @@ quotientsDone:
 	JNZ  row
 	VZEROUPPER
 	RET
-
-DATA numberff800000<>+0(SB)/4, $0xff800000
-DATA numberff800000<>+4(SB)/4, $0xff800000
-DATA numberff800000<>+8(SB)/4, $0xff800000
-DATA numberff800000<>+12(SB)/4, $0xff800000
-DATA numberff800000<>+16(SB)/4, $0xff800000
-DATA numberff800000<>+20(SB)/4, $0xff800000
-DATA numberff800000<>+24(SB)/4, $0xff800000
-DATA numberff800000<>+28(SB)/4, $0xff800000
-GLOBL numberff800000<>(SB), RODATA|NOPTR, $32
 
 // func peakAVX2(iterations int)
 // Requires: AVX, FMA3

@@ -64,6 +64,27 @@ func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32,
 // expAVX512 sets dst to e^x.
 func expAVX512(dst []float32, x []float32)
 
+// logAVX512 sets dst to the natural logarithm of x.
+func logAVX512(dst []float32, x []float32)
+
+// tanhAVX512 sets dst to the hyperbolic tangent of x.
+func tanhAVX512(dst []float32, x []float32)
+
+// sigmoidAVX512 sets dst to 1/(1+e^-x).
+func sigmoidAVX512(dst []float32, x []float32)
+
+// geluAVX512 sets dst to x*Phi(x), with the normal distribution function.
+func geluAVX512(dst []float32, x []float32)
+
+// geluBackwardAVX512 sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.
+func geluBackwardAVX512(dst []float32, dy []float32, x []float32)
+
+// tanhBackwardAVX512 sets dst to dy * (1 - y*y).
+func tanhBackwardAVX512(dst []float32, dy []float32, y []float32)
+
+// sigmoidBackwardAVX512 sets dst to dy * (y - y*y).
+func sigmoidBackwardAVX512(dst []float32, dy []float32, y []float32)
+
 // softmaxRowsAVX512 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
 func softmaxRowsAVX512(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 

@@ -1801,21 +1801,21 @@ next:
 // func expAVX512(dst []float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·expAVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst_len+8(FP), AX
-	MOVQ         dst_base+0(FP), CX
-	MOVQ         x_base+24(FP), DX
-	VBROADCASTSS number3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS number3f800000<>+0(SB), Z4
-	VBROADCASTSS numberc2d00000<>+0(SB), Z5
-	VBROADCASTSS number42b20000<>+0(SB), Z6
-	VBROADCASTSS number4b400000<>+0(SB), Z7
-	VBROADCASTSS number3f317200<>+0(SB), Z8
-	VBROADCASTSS number35bfbe8e<>+0(SB), Z9
-	VBROADCASTSS number3effffff<>+0(SB), Z10
-	VBROADCASTSS number3e2aaa55<>+0(SB), Z11
-	VBROADCASTSS number3d2aabcf<>+0(SB), Z12
-	VBROADCASTSS number3c09163d<>+0(SB), Z13
-	VBROADCASTSS number3ab5595e<>+0(SB), Z14
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number3fb8aa3b<>+0(SB), Z3
+	VMOVUPS number3f800000<>+0(SB), Z4
+	VMOVUPS numberc2d00000<>+0(SB), Z5
+	VMOVUPS number42b20000<>+0(SB), Z6
+	VMOVUPS number4b400000<>+0(SB), Z7
+	VMOVUPS number3f317200<>+0(SB), Z8
+	VMOVUPS number35bfbe8e<>+0(SB), Z9
+	VMOVUPS number3effffff<>+0(SB), Z10
+	VMOVUPS number3e2aaa55<>+0(SB), Z11
+	VMOVUPS number3d2aabcf<>+0(SB), Z12
+	VMOVUPS number3c09163d<>+0(SB), Z13
+	VMOVUPS number3ab5595e<>+0(SB), Z14
 
 single:
 	CMPQ         AX, $0x00000010
@@ -1828,7 +1828,7 @@ single:
 	VSUBPS       Z7, Z1, Z1
 	VFNMADD231PS Z8, Z1, Z0
 	VFNMADD231PS Z9, Z1, Z0
-	VMOVAPS      Z14, Z2
+	VMOVUPS      Z14, Z2
 	VFMADD213PS  Z13, Z0, Z2
 	VFMADD213PS  Z12, Z0, Z2
 	VFMADD213PS  Z11, Z0, Z2
@@ -1856,7 +1856,7 @@ tail:
 	VSUBPS       Z7, Z1, Z1
 	VFNMADD231PS Z8, Z1, Z0
 	VFNMADD231PS Z9, Z1, Z0
-	VMOVAPS      Z14, Z2
+	VMOVUPS      Z14, Z2
 	VFMADD213PS  Z13, Z0, Z2
 	VFMADD213PS  Z12, Z0, Z2
 	VFMADD213PS  Z11, Z0, Z2
@@ -1871,71 +1871,1495 @@ done:
 	RET
 
 DATA number3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-GLOBL number3fb8aa3b<>(SB), RODATA|NOPTR, $4
+DATA number3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+32(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+36(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+40(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+44(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+48(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+52(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+56(SB)/4, $0x3fb8aa3b
+DATA number3fb8aa3b<>+60(SB)/4, $0x3fb8aa3b
+GLOBL number3fb8aa3b<>(SB), RODATA|NOPTR, $64
 
 DATA number3f800000<>+0(SB)/4, $0x3f800000
-GLOBL number3f800000<>(SB), RODATA|NOPTR, $4
+DATA number3f800000<>+4(SB)/4, $0x3f800000
+DATA number3f800000<>+8(SB)/4, $0x3f800000
+DATA number3f800000<>+12(SB)/4, $0x3f800000
+DATA number3f800000<>+16(SB)/4, $0x3f800000
+DATA number3f800000<>+20(SB)/4, $0x3f800000
+DATA number3f800000<>+24(SB)/4, $0x3f800000
+DATA number3f800000<>+28(SB)/4, $0x3f800000
+DATA number3f800000<>+32(SB)/4, $0x3f800000
+DATA number3f800000<>+36(SB)/4, $0x3f800000
+DATA number3f800000<>+40(SB)/4, $0x3f800000
+DATA number3f800000<>+44(SB)/4, $0x3f800000
+DATA number3f800000<>+48(SB)/4, $0x3f800000
+DATA number3f800000<>+52(SB)/4, $0x3f800000
+DATA number3f800000<>+56(SB)/4, $0x3f800000
+DATA number3f800000<>+60(SB)/4, $0x3f800000
+GLOBL number3f800000<>(SB), RODATA|NOPTR, $64
 
 DATA numberc2d00000<>+0(SB)/4, $0xc2d00000
-GLOBL numberc2d00000<>(SB), RODATA|NOPTR, $4
+DATA numberc2d00000<>+4(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+8(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+12(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+16(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+20(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+24(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+28(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+32(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+36(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+40(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+44(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+48(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+52(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+56(SB)/4, $0xc2d00000
+DATA numberc2d00000<>+60(SB)/4, $0xc2d00000
+GLOBL numberc2d00000<>(SB), RODATA|NOPTR, $64
 
 DATA number42b20000<>+0(SB)/4, $0x42b20000
-GLOBL number42b20000<>(SB), RODATA|NOPTR, $4
+DATA number42b20000<>+4(SB)/4, $0x42b20000
+DATA number42b20000<>+8(SB)/4, $0x42b20000
+DATA number42b20000<>+12(SB)/4, $0x42b20000
+DATA number42b20000<>+16(SB)/4, $0x42b20000
+DATA number42b20000<>+20(SB)/4, $0x42b20000
+DATA number42b20000<>+24(SB)/4, $0x42b20000
+DATA number42b20000<>+28(SB)/4, $0x42b20000
+DATA number42b20000<>+32(SB)/4, $0x42b20000
+DATA number42b20000<>+36(SB)/4, $0x42b20000
+DATA number42b20000<>+40(SB)/4, $0x42b20000
+DATA number42b20000<>+44(SB)/4, $0x42b20000
+DATA number42b20000<>+48(SB)/4, $0x42b20000
+DATA number42b20000<>+52(SB)/4, $0x42b20000
+DATA number42b20000<>+56(SB)/4, $0x42b20000
+DATA number42b20000<>+60(SB)/4, $0x42b20000
+GLOBL number42b20000<>(SB), RODATA|NOPTR, $64
 
 DATA number4b400000<>+0(SB)/4, $0x4b400000
-GLOBL number4b400000<>(SB), RODATA|NOPTR, $4
+DATA number4b400000<>+4(SB)/4, $0x4b400000
+DATA number4b400000<>+8(SB)/4, $0x4b400000
+DATA number4b400000<>+12(SB)/4, $0x4b400000
+DATA number4b400000<>+16(SB)/4, $0x4b400000
+DATA number4b400000<>+20(SB)/4, $0x4b400000
+DATA number4b400000<>+24(SB)/4, $0x4b400000
+DATA number4b400000<>+28(SB)/4, $0x4b400000
+DATA number4b400000<>+32(SB)/4, $0x4b400000
+DATA number4b400000<>+36(SB)/4, $0x4b400000
+DATA number4b400000<>+40(SB)/4, $0x4b400000
+DATA number4b400000<>+44(SB)/4, $0x4b400000
+DATA number4b400000<>+48(SB)/4, $0x4b400000
+DATA number4b400000<>+52(SB)/4, $0x4b400000
+DATA number4b400000<>+56(SB)/4, $0x4b400000
+DATA number4b400000<>+60(SB)/4, $0x4b400000
+GLOBL number4b400000<>(SB), RODATA|NOPTR, $64
 
 DATA number3f317200<>+0(SB)/4, $0x3f317200
-GLOBL number3f317200<>(SB), RODATA|NOPTR, $4
+DATA number3f317200<>+4(SB)/4, $0x3f317200
+DATA number3f317200<>+8(SB)/4, $0x3f317200
+DATA number3f317200<>+12(SB)/4, $0x3f317200
+DATA number3f317200<>+16(SB)/4, $0x3f317200
+DATA number3f317200<>+20(SB)/4, $0x3f317200
+DATA number3f317200<>+24(SB)/4, $0x3f317200
+DATA number3f317200<>+28(SB)/4, $0x3f317200
+DATA number3f317200<>+32(SB)/4, $0x3f317200
+DATA number3f317200<>+36(SB)/4, $0x3f317200
+DATA number3f317200<>+40(SB)/4, $0x3f317200
+DATA number3f317200<>+44(SB)/4, $0x3f317200
+DATA number3f317200<>+48(SB)/4, $0x3f317200
+DATA number3f317200<>+52(SB)/4, $0x3f317200
+DATA number3f317200<>+56(SB)/4, $0x3f317200
+DATA number3f317200<>+60(SB)/4, $0x3f317200
+GLOBL number3f317200<>(SB), RODATA|NOPTR, $64
 
 DATA number35bfbe8e<>+0(SB)/4, $0x35bfbe8e
-GLOBL number35bfbe8e<>(SB), RODATA|NOPTR, $4
+DATA number35bfbe8e<>+4(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+8(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+12(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+16(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+20(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+24(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+28(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+32(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+36(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+40(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+44(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+48(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+52(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+56(SB)/4, $0x35bfbe8e
+DATA number35bfbe8e<>+60(SB)/4, $0x35bfbe8e
+GLOBL number35bfbe8e<>(SB), RODATA|NOPTR, $64
 
 DATA number3effffff<>+0(SB)/4, $0x3effffff
-GLOBL number3effffff<>(SB), RODATA|NOPTR, $4
+DATA number3effffff<>+4(SB)/4, $0x3effffff
+DATA number3effffff<>+8(SB)/4, $0x3effffff
+DATA number3effffff<>+12(SB)/4, $0x3effffff
+DATA number3effffff<>+16(SB)/4, $0x3effffff
+DATA number3effffff<>+20(SB)/4, $0x3effffff
+DATA number3effffff<>+24(SB)/4, $0x3effffff
+DATA number3effffff<>+28(SB)/4, $0x3effffff
+DATA number3effffff<>+32(SB)/4, $0x3effffff
+DATA number3effffff<>+36(SB)/4, $0x3effffff
+DATA number3effffff<>+40(SB)/4, $0x3effffff
+DATA number3effffff<>+44(SB)/4, $0x3effffff
+DATA number3effffff<>+48(SB)/4, $0x3effffff
+DATA number3effffff<>+52(SB)/4, $0x3effffff
+DATA number3effffff<>+56(SB)/4, $0x3effffff
+DATA number3effffff<>+60(SB)/4, $0x3effffff
+GLOBL number3effffff<>(SB), RODATA|NOPTR, $64
 
 DATA number3e2aaa55<>+0(SB)/4, $0x3e2aaa55
-GLOBL number3e2aaa55<>(SB), RODATA|NOPTR, $4
+DATA number3e2aaa55<>+4(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+8(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+12(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+16(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+20(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+24(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+28(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+32(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+36(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+40(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+44(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+48(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+52(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+56(SB)/4, $0x3e2aaa55
+DATA number3e2aaa55<>+60(SB)/4, $0x3e2aaa55
+GLOBL number3e2aaa55<>(SB), RODATA|NOPTR, $64
 
 DATA number3d2aabcf<>+0(SB)/4, $0x3d2aabcf
-GLOBL number3d2aabcf<>(SB), RODATA|NOPTR, $4
+DATA number3d2aabcf<>+4(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+8(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+12(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+16(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+20(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+24(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+28(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+32(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+36(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+40(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+44(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+48(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+52(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+56(SB)/4, $0x3d2aabcf
+DATA number3d2aabcf<>+60(SB)/4, $0x3d2aabcf
+GLOBL number3d2aabcf<>(SB), RODATA|NOPTR, $64
 
 DATA number3c09163d<>+0(SB)/4, $0x3c09163d
-GLOBL number3c09163d<>(SB), RODATA|NOPTR, $4
+DATA number3c09163d<>+4(SB)/4, $0x3c09163d
+DATA number3c09163d<>+8(SB)/4, $0x3c09163d
+DATA number3c09163d<>+12(SB)/4, $0x3c09163d
+DATA number3c09163d<>+16(SB)/4, $0x3c09163d
+DATA number3c09163d<>+20(SB)/4, $0x3c09163d
+DATA number3c09163d<>+24(SB)/4, $0x3c09163d
+DATA number3c09163d<>+28(SB)/4, $0x3c09163d
+DATA number3c09163d<>+32(SB)/4, $0x3c09163d
+DATA number3c09163d<>+36(SB)/4, $0x3c09163d
+DATA number3c09163d<>+40(SB)/4, $0x3c09163d
+DATA number3c09163d<>+44(SB)/4, $0x3c09163d
+DATA number3c09163d<>+48(SB)/4, $0x3c09163d
+DATA number3c09163d<>+52(SB)/4, $0x3c09163d
+DATA number3c09163d<>+56(SB)/4, $0x3c09163d
+DATA number3c09163d<>+60(SB)/4, $0x3c09163d
+GLOBL number3c09163d<>(SB), RODATA|NOPTR, $64
 
 DATA number3ab5595e<>+0(SB)/4, $0x3ab5595e
-GLOBL number3ab5595e<>(SB), RODATA|NOPTR, $4
+DATA number3ab5595e<>+4(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+8(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+12(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+16(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+20(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+24(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+28(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+32(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+36(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+40(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+44(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+48(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+52(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+56(SB)/4, $0x3ab5595e
+DATA number3ab5595e<>+60(SB)/4, $0x3ab5595e
+GLOBL number3ab5595e<>(SB), RODATA|NOPTR, $64
+
+// func logAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·logAVX512(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number3f800000<>+0(SB), Z6
+	VMOVUPS number3f317200<>+0(SB), Z7
+	VMOVUPS number35bfbe8e<>+0(SB), Z8
+	VMOVUPS numberbf000000<>+0(SB), Z9
+	VMOVUPS number3eaaaad6<>+0(SB), Z10
+	VMOVUPS numberbe800041<>+0(SB), Z11
+	VMOVUPS number3e4cb391<>+0(SB), Z12
+	VMOVUPS numberbe2a6b6a<>+0(SB), Z13
+	VMOVUPS number3e143ac5<>+0(SB), Z14
+	VMOVUPS numberbe07463b<>+0(SB), Z15
+	VMOVUPS number3dd8f620<>+0(SB), Z16
+	VMOVUPS numberbd3ca6fb<>+0(SB), Z17
+
+single:
+	CMPQ        AX, $0x00000010
+	JL          tail
+	VMOVUPS     (DX), Z0
+	VGETEXPPS   Z0, Z1
+	VGETMANTPS  $0x0b, Z0, Z2
+	VCMPPS      $0x01, Z6, Z2, K2
+	VADDPS      Z6, Z1, K2, Z1
+	VSUBPS      Z6, Z2, Z2
+	VMOVUPS     Z17, Z3
+	VFMADD213PS Z16, Z2, Z3
+	VFMADD213PS Z15, Z2, Z3
+	VFMADD213PS Z14, Z2, Z3
+	VFMADD213PS Z13, Z2, Z3
+	VFMADD213PS Z12, Z2, Z3
+	VFMADD213PS Z11, Z2, Z3
+	VFMADD213PS Z10, Z2, Z3
+	VFMADD213PS Z9, Z2, Z3
+	VMULPS      Z2, Z2, Z4
+	VMULPS      Z4, Z3, Z3
+	VFMADD231PS Z8, Z1, Z3
+	VADDPS      Z2, Z3, Z3
+	VFMADD231PS Z7, Z1, Z3
+	VMOVUPS     Z3, (CX)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       AX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (DX), K1, Z0
+	VGETEXPPS   Z0, Z1
+	VGETMANTPS  $0x0b, Z0, Z2
+	VCMPPS      $0x01, Z6, Z2, K2
+	VADDPS      Z6, Z1, K2, Z1
+	VSUBPS      Z6, Z2, Z2
+	VMOVUPS     Z17, Z3
+	VFMADD213PS Z16, Z2, Z3
+	VFMADD213PS Z15, Z2, Z3
+	VFMADD213PS Z14, Z2, Z3
+	VFMADD213PS Z13, Z2, Z3
+	VFMADD213PS Z12, Z2, Z3
+	VFMADD213PS Z11, Z2, Z3
+	VFMADD213PS Z10, Z2, Z3
+	VFMADD213PS Z9, Z2, Z3
+	VMULPS      Z2, Z2, Z4
+	VMULPS      Z4, Z3, Z3
+	VFMADD231PS Z8, Z1, Z3
+	VADDPS      Z2, Z3, Z3
+	VFMADD231PS Z7, Z1, Z3
+	VMOVUPS     Z3, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA numberbf000000<>+0(SB)/4, $0xbf000000
+DATA numberbf000000<>+4(SB)/4, $0xbf000000
+DATA numberbf000000<>+8(SB)/4, $0xbf000000
+DATA numberbf000000<>+12(SB)/4, $0xbf000000
+DATA numberbf000000<>+16(SB)/4, $0xbf000000
+DATA numberbf000000<>+20(SB)/4, $0xbf000000
+DATA numberbf000000<>+24(SB)/4, $0xbf000000
+DATA numberbf000000<>+28(SB)/4, $0xbf000000
+DATA numberbf000000<>+32(SB)/4, $0xbf000000
+DATA numberbf000000<>+36(SB)/4, $0xbf000000
+DATA numberbf000000<>+40(SB)/4, $0xbf000000
+DATA numberbf000000<>+44(SB)/4, $0xbf000000
+DATA numberbf000000<>+48(SB)/4, $0xbf000000
+DATA numberbf000000<>+52(SB)/4, $0xbf000000
+DATA numberbf000000<>+56(SB)/4, $0xbf000000
+DATA numberbf000000<>+60(SB)/4, $0xbf000000
+GLOBL numberbf000000<>(SB), RODATA|NOPTR, $64
+
+DATA number3eaaaad6<>+0(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+4(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+8(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+12(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+16(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+20(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+24(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+28(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+32(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+36(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+40(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+44(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+48(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+52(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+56(SB)/4, $0x3eaaaad6
+DATA number3eaaaad6<>+60(SB)/4, $0x3eaaaad6
+GLOBL number3eaaaad6<>(SB), RODATA|NOPTR, $64
+
+DATA numberbe800041<>+0(SB)/4, $0xbe800041
+DATA numberbe800041<>+4(SB)/4, $0xbe800041
+DATA numberbe800041<>+8(SB)/4, $0xbe800041
+DATA numberbe800041<>+12(SB)/4, $0xbe800041
+DATA numberbe800041<>+16(SB)/4, $0xbe800041
+DATA numberbe800041<>+20(SB)/4, $0xbe800041
+DATA numberbe800041<>+24(SB)/4, $0xbe800041
+DATA numberbe800041<>+28(SB)/4, $0xbe800041
+DATA numberbe800041<>+32(SB)/4, $0xbe800041
+DATA numberbe800041<>+36(SB)/4, $0xbe800041
+DATA numberbe800041<>+40(SB)/4, $0xbe800041
+DATA numberbe800041<>+44(SB)/4, $0xbe800041
+DATA numberbe800041<>+48(SB)/4, $0xbe800041
+DATA numberbe800041<>+52(SB)/4, $0xbe800041
+DATA numberbe800041<>+56(SB)/4, $0xbe800041
+DATA numberbe800041<>+60(SB)/4, $0xbe800041
+GLOBL numberbe800041<>(SB), RODATA|NOPTR, $64
+
+DATA number3e4cb391<>+0(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+4(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+8(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+12(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+16(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+20(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+24(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+28(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+32(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+36(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+40(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+44(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+48(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+52(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+56(SB)/4, $0x3e4cb391
+DATA number3e4cb391<>+60(SB)/4, $0x3e4cb391
+GLOBL number3e4cb391<>(SB), RODATA|NOPTR, $64
+
+DATA numberbe2a6b6a<>+0(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+4(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+8(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+12(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+16(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+20(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+24(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+28(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+32(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+36(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+40(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+44(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+48(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+52(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+56(SB)/4, $0xbe2a6b6a
+DATA numberbe2a6b6a<>+60(SB)/4, $0xbe2a6b6a
+GLOBL numberbe2a6b6a<>(SB), RODATA|NOPTR, $64
+
+DATA number3e143ac5<>+0(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+4(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+8(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+12(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+16(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+20(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+24(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+28(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+32(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+36(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+40(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+44(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+48(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+52(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+56(SB)/4, $0x3e143ac5
+DATA number3e143ac5<>+60(SB)/4, $0x3e143ac5
+GLOBL number3e143ac5<>(SB), RODATA|NOPTR, $64
+
+DATA numberbe07463b<>+0(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+4(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+8(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+12(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+16(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+20(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+24(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+28(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+32(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+36(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+40(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+44(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+48(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+52(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+56(SB)/4, $0xbe07463b
+DATA numberbe07463b<>+60(SB)/4, $0xbe07463b
+GLOBL numberbe07463b<>(SB), RODATA|NOPTR, $64
+
+DATA number3dd8f620<>+0(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+4(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+8(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+12(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+16(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+20(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+24(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+28(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+32(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+36(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+40(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+44(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+48(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+52(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+56(SB)/4, $0x3dd8f620
+DATA number3dd8f620<>+60(SB)/4, $0x3dd8f620
+GLOBL number3dd8f620<>(SB), RODATA|NOPTR, $64
+
+DATA numberbd3ca6fb<>+0(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+4(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+8(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+12(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+16(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+20(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+24(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+28(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+32(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+36(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+40(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+44(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+48(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+52(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+56(SB)/4, $0xbd3ca6fb
+DATA numberbd3ca6fb<>+60(SB)/4, $0xbd3ca6fb
+GLOBL numberbd3ca6fb<>(SB), RODATA|NOPTR, $64
+
+// func tanhAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Z6
+	VMOVUPS number41200000<>+0(SB), Z7
+	VMOVUPS number40000000<>+0(SB), Z8
+	VMOVUPS number3fb8aa3b<>+0(SB), Z9
+	VMOVUPS number3f800000<>+0(SB), Z10
+	VMOVUPS numberc2d00000<>+0(SB), Z11
+	VMOVUPS number42b20000<>+0(SB), Z12
+	VMOVUPS number4b400000<>+0(SB), Z13
+	VMOVUPS number3f317200<>+0(SB), Z14
+	VMOVUPS number35bfbe8e<>+0(SB), Z15
+	VMOVUPS number3effffff<>+0(SB), Z16
+	VMOVUPS number3e2aaa55<>+0(SB), Z17
+	VMOVUPS number3d2aabcf<>+0(SB), Z18
+	VMOVUPS number3c09163d<>+0(SB), Z19
+	VMOVUPS number3ab5595e<>+0(SB), Z20
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (DX), Z0
+	VANDNPS      Z0, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z1, Z2
+	VFMADD213PS  Z13, Z9, Z2
+	VSUBPS       Z13, Z2, Z2
+	VFNMADD231PS Z14, Z2, Z1
+	VFNMADD231PS Z15, Z2, Z1
+	VMOVUPS      Z20, Z3
+	VFMADD213PS  Z19, Z1, Z3
+	VFMADD213PS  Z18, Z1, Z3
+	VFMADD213PS  Z17, Z1, Z3
+	VFMADD213PS  Z16, Z1, Z3
+	VMULPS       Z1, Z1, Z4
+	VFMADD213PS  Z1, Z4, Z3
+	VSCALEFPS    Z2, Z10, Z5
+	VSUBPS       Z10, Z5, Z4
+	VFMADD213PS  Z4, Z5, Z3
+	VADDPS       Z8, Z3, Z1
+	VSUBPS       Z8, Z1, Z2
+	VSUBPS       Z2, Z3, Z2
+	VDIVPS       Z1, Z10, Z4
+	VMULPS       Z4, Z3, Z5
+	VFNMADD231PS Z5, Z1, Z3
+	VFNMADD231PS Z5, Z2, Z3
+	VFMADD213PS  Z5, Z4, Z3
+	VANDPS       Z6, Z0, Z0
+	VORPS        Z0, Z3, Z3
+	VMOVUPS      Z3, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, BX
+	BZHIQ        AX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VANDNPS      Z0, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VADDPS       Z1, Z1, Z1
+	VMOVAPS      Z1, Z2
+	VFMADD213PS  Z13, Z9, Z2
+	VSUBPS       Z13, Z2, Z2
+	VFNMADD231PS Z14, Z2, Z1
+	VFNMADD231PS Z15, Z2, Z1
+	VMOVUPS      Z20, Z3
+	VFMADD213PS  Z19, Z1, Z3
+	VFMADD213PS  Z18, Z1, Z3
+	VFMADD213PS  Z17, Z1, Z3
+	VFMADD213PS  Z16, Z1, Z3
+	VMULPS       Z1, Z1, Z4
+	VFMADD213PS  Z1, Z4, Z3
+	VSCALEFPS    Z2, Z10, Z5
+	VSUBPS       Z10, Z5, Z4
+	VFMADD213PS  Z4, Z5, Z3
+	VADDPS       Z8, Z3, Z1
+	VSUBPS       Z8, Z1, Z2
+	VSUBPS       Z2, Z3, Z2
+	VDIVPS       Z1, Z10, Z4
+	VMULPS       Z4, Z3, Z5
+	VFNMADD231PS Z5, Z1, Z3
+	VFNMADD231PS Z5, Z2, Z3
+	VFMADD213PS  Z5, Z4, Z3
+	VANDPS       Z6, Z0, Z0
+	VORPS        Z0, Z3, Z3
+	VMOVUPS      Z3, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number80000000<>+0(SB)/4, $0x80000000
+DATA number80000000<>+4(SB)/4, $0x80000000
+DATA number80000000<>+8(SB)/4, $0x80000000
+DATA number80000000<>+12(SB)/4, $0x80000000
+DATA number80000000<>+16(SB)/4, $0x80000000
+DATA number80000000<>+20(SB)/4, $0x80000000
+DATA number80000000<>+24(SB)/4, $0x80000000
+DATA number80000000<>+28(SB)/4, $0x80000000
+DATA number80000000<>+32(SB)/4, $0x80000000
+DATA number80000000<>+36(SB)/4, $0x80000000
+DATA number80000000<>+40(SB)/4, $0x80000000
+DATA number80000000<>+44(SB)/4, $0x80000000
+DATA number80000000<>+48(SB)/4, $0x80000000
+DATA number80000000<>+52(SB)/4, $0x80000000
+DATA number80000000<>+56(SB)/4, $0x80000000
+DATA number80000000<>+60(SB)/4, $0x80000000
+GLOBL number80000000<>(SB), RODATA|NOPTR, $64
+
+DATA number41200000<>+0(SB)/4, $0x41200000
+DATA number41200000<>+4(SB)/4, $0x41200000
+DATA number41200000<>+8(SB)/4, $0x41200000
+DATA number41200000<>+12(SB)/4, $0x41200000
+DATA number41200000<>+16(SB)/4, $0x41200000
+DATA number41200000<>+20(SB)/4, $0x41200000
+DATA number41200000<>+24(SB)/4, $0x41200000
+DATA number41200000<>+28(SB)/4, $0x41200000
+DATA number41200000<>+32(SB)/4, $0x41200000
+DATA number41200000<>+36(SB)/4, $0x41200000
+DATA number41200000<>+40(SB)/4, $0x41200000
+DATA number41200000<>+44(SB)/4, $0x41200000
+DATA number41200000<>+48(SB)/4, $0x41200000
+DATA number41200000<>+52(SB)/4, $0x41200000
+DATA number41200000<>+56(SB)/4, $0x41200000
+DATA number41200000<>+60(SB)/4, $0x41200000
+GLOBL number41200000<>(SB), RODATA|NOPTR, $64
+
+DATA number40000000<>+0(SB)/4, $0x40000000
+DATA number40000000<>+4(SB)/4, $0x40000000
+DATA number40000000<>+8(SB)/4, $0x40000000
+DATA number40000000<>+12(SB)/4, $0x40000000
+DATA number40000000<>+16(SB)/4, $0x40000000
+DATA number40000000<>+20(SB)/4, $0x40000000
+DATA number40000000<>+24(SB)/4, $0x40000000
+DATA number40000000<>+28(SB)/4, $0x40000000
+DATA number40000000<>+32(SB)/4, $0x40000000
+DATA number40000000<>+36(SB)/4, $0x40000000
+DATA number40000000<>+40(SB)/4, $0x40000000
+DATA number40000000<>+44(SB)/4, $0x40000000
+DATA number40000000<>+48(SB)/4, $0x40000000
+DATA number40000000<>+52(SB)/4, $0x40000000
+DATA number40000000<>+56(SB)/4, $0x40000000
+DATA number40000000<>+60(SB)/4, $0x40000000
+GLOBL number40000000<>(SB), RODATA|NOPTR, $64
+
+// func sigmoidAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Z5
+	VMOVUPS number3fb8aa3b<>+0(SB), Z6
+	VMOVUPS number3f800000<>+0(SB), Z7
+	VMOVUPS numberc2d00000<>+0(SB), Z8
+	VMOVUPS number42b20000<>+0(SB), Z9
+	VMOVUPS number4b400000<>+0(SB), Z10
+	VMOVUPS number3f317200<>+0(SB), Z11
+	VMOVUPS number35bfbe8e<>+0(SB), Z12
+	VMOVUPS number3effffff<>+0(SB), Z13
+	VMOVUPS number3e2aaa55<>+0(SB), Z14
+	VMOVUPS number3d2aabcf<>+0(SB), Z15
+	VMOVUPS number3c09163d<>+0(SB), Z16
+	VMOVUPS number3ab5595e<>+0(SB), Z17
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (DX), Z0
+	VORPS        Z5, Z0, Z1
+	VMAXPS       Z1, Z8, Z1
+	VMOVAPS      Z1, Z2
+	VFMADD213PS  Z10, Z6, Z2
+	VSUBPS       Z10, Z2, Z2
+	VFNMADD231PS Z11, Z2, Z1
+	VFNMADD231PS Z12, Z2, Z1
+	VMOVUPS      Z17, Z3
+	VFMADD213PS  Z16, Z1, Z3
+	VFMADD213PS  Z15, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z7, Z1, Z3
+	VFMADD213PS  Z7, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z3, Z7, K2, Z4
+	VADDPS       Z7, Z3, Z0
+	VSUBPS       Z7, Z0, Z1
+	VSUBPS       Z1, Z3, Z1
+	VDIVPS       Z0, Z7, Z2
+	VMULPS       Z2, Z4, Z3
+	VFNMADD231PS Z3, Z0, Z4
+	VFNMADD231PS Z3, Z1, Z4
+	VFMADD213PS  Z3, Z2, Z4
+	VMOVUPS      Z4, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, BX
+	BZHIQ        AX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VORPS        Z5, Z0, Z1
+	VMAXPS       Z1, Z8, Z1
+	VMOVAPS      Z1, Z2
+	VFMADD213PS  Z10, Z6, Z2
+	VSUBPS       Z10, Z2, Z2
+	VFNMADD231PS Z11, Z2, Z1
+	VFNMADD231PS Z12, Z2, Z1
+	VMOVUPS      Z17, Z3
+	VFMADD213PS  Z16, Z1, Z3
+	VFMADD213PS  Z15, Z1, Z3
+	VFMADD213PS  Z14, Z1, Z3
+	VFMADD213PS  Z13, Z1, Z3
+	VFMADD213PS  Z7, Z1, Z3
+	VFMADD213PS  Z7, Z1, Z3
+	VSCALEFPS    Z2, Z3, Z3
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z3, Z7, K2, Z4
+	VADDPS       Z7, Z3, Z0
+	VSUBPS       Z7, Z0, Z1
+	VSUBPS       Z1, Z3, Z1
+	VDIVPS       Z0, Z7, Z2
+	VMULPS       Z2, Z4, Z3
+	VFNMADD231PS Z3, Z0, Z4
+	VFNMADD231PS Z3, Z1, Z4
+	VFMADD213PS  Z3, Z2, Z4
+	VMOVUPS      Z4, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAVX512(dst []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluAVX512(SB), NOSPLIT, $0-48
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    x_base+24(FP), DX
+	VMOVUPS number80000000<>+0(SB), Z7
+	VMOVUPS number416c0000<>+0(SB), Z8
+	VMOVUPS number3f800000<>+0(SB), Z9
+	VMOVUPS numberbfb8aa3b<>+0(SB), Z10
+	VMOVUPS number3f000000<>+0(SB), Z11
+	VMOVUPS number3ef00000<>+0(SB), Z12
+	VMOVUPS number3ecc422a<>+0(SB), Z13
+	VMOVUPS number4b400000<>+0(SB), Z14
+	VMOVUPS number3f317200<>+0(SB), Z15
+	VMOVUPS number35bfbe8e<>+0(SB), Z16
+	VMOVUPS number3ea6dd75<>+0(SB), Z17
+	VMOVUPS number3ea79dc2<>+0(SB), Z18
+	VMOVUPS number3d920a4d<>+0(SB), Z19
+	VMOVUPS numberbe14ce84<>+0(SB), Z20
+	VMOVUPS numberbcafaae0<>+0(SB), Z21
+	VMOVUPS number3df20b1f<>+0(SB), Z22
+	VMOVUPS numberbd44606d<>+0(SB), Z23
+	VMOVUPS numberbda468cb<>+0(SB), Z24
+	VMOVUPS number3de78dd8<>+0(SB), Z25
+	VMOVUPS numberbbe5a4d2<>+0(SB), Z26
+	VMOVUPS numberbdcbdc47<>+0(SB), Z27
+	VMOVUPS number3d8a9848<>+0(SB), Z28
+	VMOVUPS number3effffff<>+0(SB), Z29
+	VMOVUPS number3e2aaa55<>+0(SB), Z30
+	VMOVUPS number3d2aabcf<>+0(SB), Z31
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (DX), Z0
+	VANDNPS      Z0, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMULPS       Z11, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z14, Z10, Z2
+	VSUBPS       Z14, Z2, Z2
+	VFNMSUB231PS Z15, Z2, Z6
+	VFNMADD231PS Z16, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z30, Z6, Z3
+	VFMADD213PS  Z29, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VADDPS       Z9, Z5, Z6
+	VSUBPS       Z9, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z9, Z5
+	VFNMADD213PS Z9, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z12, Z5, Z6
+	VMOVUPS      Z28, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VFMADD213PS  Z18, Z6, Z4
+	VFMADD213PS  Z17, Z6, Z4
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VMAXPS       Z0, Z7, Z0
+	VSUBPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, BX
+	BZHIQ        AX, BX, BX
+	KMOVW        BX, K1
+	VMOVUPS.Z    (DX), K1, Z0
+	VANDNPS      Z0, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMULPS       Z11, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z14, Z10, Z2
+	VSUBPS       Z14, Z2, Z2
+	VFNMSUB231PS Z15, Z2, Z6
+	VFNMADD231PS Z16, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z30, Z6, Z3
+	VFMADD213PS  Z29, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VADDPS       Z9, Z5, Z6
+	VSUBPS       Z9, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z9, Z5
+	VFNMADD213PS Z9, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z12, Z5, Z6
+	VMOVUPS      Z28, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VFMADD213PS  Z18, Z6, Z4
+	VFMADD213PS  Z17, Z6, Z4
+	VMULPS       Z5, Z4, Z4
+	VMULPS       Z1, Z4, Z4
+	VMULPS       Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VMAXPS       Z0, Z7, Z0
+	VSUBPS       Z4, Z0, Z0
+	VMOVUPS      Z0, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number416c0000<>+0(SB)/4, $0x416c0000
+DATA number416c0000<>+4(SB)/4, $0x416c0000
+DATA number416c0000<>+8(SB)/4, $0x416c0000
+DATA number416c0000<>+12(SB)/4, $0x416c0000
+DATA number416c0000<>+16(SB)/4, $0x416c0000
+DATA number416c0000<>+20(SB)/4, $0x416c0000
+DATA number416c0000<>+24(SB)/4, $0x416c0000
+DATA number416c0000<>+28(SB)/4, $0x416c0000
+DATA number416c0000<>+32(SB)/4, $0x416c0000
+DATA number416c0000<>+36(SB)/4, $0x416c0000
+DATA number416c0000<>+40(SB)/4, $0x416c0000
+DATA number416c0000<>+44(SB)/4, $0x416c0000
+DATA number416c0000<>+48(SB)/4, $0x416c0000
+DATA number416c0000<>+52(SB)/4, $0x416c0000
+DATA number416c0000<>+56(SB)/4, $0x416c0000
+DATA number416c0000<>+60(SB)/4, $0x416c0000
+GLOBL number416c0000<>(SB), RODATA|NOPTR, $64
+
+DATA numberbfb8aa3b<>+0(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+4(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+8(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+12(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+16(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+20(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+24(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+28(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+32(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+36(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+40(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+44(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+48(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+52(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+56(SB)/4, $0xbfb8aa3b
+DATA numberbfb8aa3b<>+60(SB)/4, $0xbfb8aa3b
+GLOBL numberbfb8aa3b<>(SB), RODATA|NOPTR, $64
+
+DATA number3f000000<>+0(SB)/4, $0x3f000000
+DATA number3f000000<>+4(SB)/4, $0x3f000000
+DATA number3f000000<>+8(SB)/4, $0x3f000000
+DATA number3f000000<>+12(SB)/4, $0x3f000000
+DATA number3f000000<>+16(SB)/4, $0x3f000000
+DATA number3f000000<>+20(SB)/4, $0x3f000000
+DATA number3f000000<>+24(SB)/4, $0x3f000000
+DATA number3f000000<>+28(SB)/4, $0x3f000000
+DATA number3f000000<>+32(SB)/4, $0x3f000000
+DATA number3f000000<>+36(SB)/4, $0x3f000000
+DATA number3f000000<>+40(SB)/4, $0x3f000000
+DATA number3f000000<>+44(SB)/4, $0x3f000000
+DATA number3f000000<>+48(SB)/4, $0x3f000000
+DATA number3f000000<>+52(SB)/4, $0x3f000000
+DATA number3f000000<>+56(SB)/4, $0x3f000000
+DATA number3f000000<>+60(SB)/4, $0x3f000000
+GLOBL number3f000000<>(SB), RODATA|NOPTR, $64
+
+DATA number3ef00000<>+0(SB)/4, $0x3ef00000
+DATA number3ef00000<>+4(SB)/4, $0x3ef00000
+DATA number3ef00000<>+8(SB)/4, $0x3ef00000
+DATA number3ef00000<>+12(SB)/4, $0x3ef00000
+DATA number3ef00000<>+16(SB)/4, $0x3ef00000
+DATA number3ef00000<>+20(SB)/4, $0x3ef00000
+DATA number3ef00000<>+24(SB)/4, $0x3ef00000
+DATA number3ef00000<>+28(SB)/4, $0x3ef00000
+DATA number3ef00000<>+32(SB)/4, $0x3ef00000
+DATA number3ef00000<>+36(SB)/4, $0x3ef00000
+DATA number3ef00000<>+40(SB)/4, $0x3ef00000
+DATA number3ef00000<>+44(SB)/4, $0x3ef00000
+DATA number3ef00000<>+48(SB)/4, $0x3ef00000
+DATA number3ef00000<>+52(SB)/4, $0x3ef00000
+DATA number3ef00000<>+56(SB)/4, $0x3ef00000
+DATA number3ef00000<>+60(SB)/4, $0x3ef00000
+GLOBL number3ef00000<>(SB), RODATA|NOPTR, $64
+
+DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+32(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+36(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+40(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+44(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+48(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+52(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+56(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+60(SB)/4, $0x3ecc422a
+GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $64
+
+DATA number3ea6dd75<>+0(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+4(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+8(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+12(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+16(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+20(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+24(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+28(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+32(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+36(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+40(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+44(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+48(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+52(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+56(SB)/4, $0x3ea6dd75
+DATA number3ea6dd75<>+60(SB)/4, $0x3ea6dd75
+GLOBL number3ea6dd75<>(SB), RODATA|NOPTR, $64
+
+DATA number3ea79dc2<>+0(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+4(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+8(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+12(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+16(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+20(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+24(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+28(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+32(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+36(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+40(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+44(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+48(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+52(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+56(SB)/4, $0x3ea79dc2
+DATA number3ea79dc2<>+60(SB)/4, $0x3ea79dc2
+GLOBL number3ea79dc2<>(SB), RODATA|NOPTR, $64
+
+DATA number3d920a4d<>+0(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+4(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+8(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+12(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+16(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+20(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+24(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+28(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+32(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+36(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+40(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+44(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+48(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+52(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+56(SB)/4, $0x3d920a4d
+DATA number3d920a4d<>+60(SB)/4, $0x3d920a4d
+GLOBL number3d920a4d<>(SB), RODATA|NOPTR, $64
+
+DATA numberbe14ce84<>+0(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+4(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+8(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+12(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+16(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+20(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+24(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+28(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+32(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+36(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+40(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+44(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+48(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+52(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+56(SB)/4, $0xbe14ce84
+DATA numberbe14ce84<>+60(SB)/4, $0xbe14ce84
+GLOBL numberbe14ce84<>(SB), RODATA|NOPTR, $64
+
+DATA numberbcafaae0<>+0(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+4(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+8(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+12(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+16(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+20(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+24(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+28(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+32(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+36(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+40(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+44(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+48(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+52(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+56(SB)/4, $0xbcafaae0
+DATA numberbcafaae0<>+60(SB)/4, $0xbcafaae0
+GLOBL numberbcafaae0<>(SB), RODATA|NOPTR, $64
+
+DATA number3df20b1f<>+0(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+4(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+8(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+12(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+16(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+20(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+24(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+28(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+32(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+36(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+40(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+44(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+48(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+52(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+56(SB)/4, $0x3df20b1f
+DATA number3df20b1f<>+60(SB)/4, $0x3df20b1f
+GLOBL number3df20b1f<>(SB), RODATA|NOPTR, $64
+
+DATA numberbd44606d<>+0(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+4(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+8(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+12(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+16(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+20(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+24(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+28(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+32(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+36(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+40(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+44(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+48(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+52(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+56(SB)/4, $0xbd44606d
+DATA numberbd44606d<>+60(SB)/4, $0xbd44606d
+GLOBL numberbd44606d<>(SB), RODATA|NOPTR, $64
+
+DATA numberbda468cb<>+0(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+4(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+8(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+12(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+16(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+20(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+24(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+28(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+32(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+36(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+40(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+44(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+48(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+52(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+56(SB)/4, $0xbda468cb
+DATA numberbda468cb<>+60(SB)/4, $0xbda468cb
+GLOBL numberbda468cb<>(SB), RODATA|NOPTR, $64
+
+DATA number3de78dd8<>+0(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+4(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+8(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+12(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+16(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+20(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+24(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+28(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+32(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+36(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+40(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+44(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+48(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+52(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+56(SB)/4, $0x3de78dd8
+DATA number3de78dd8<>+60(SB)/4, $0x3de78dd8
+GLOBL number3de78dd8<>(SB), RODATA|NOPTR, $64
+
+DATA numberbbe5a4d2<>+0(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+4(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+8(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+12(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+16(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+20(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+24(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+28(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+32(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+36(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+40(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+44(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+48(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+52(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+56(SB)/4, $0xbbe5a4d2
+DATA numberbbe5a4d2<>+60(SB)/4, $0xbbe5a4d2
+GLOBL numberbbe5a4d2<>(SB), RODATA|NOPTR, $64
+
+DATA numberbdcbdc47<>+0(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+4(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+8(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+12(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+16(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+20(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+24(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+28(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+32(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+36(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+40(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+44(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+48(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+52(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+56(SB)/4, $0xbdcbdc47
+DATA numberbdcbdc47<>+60(SB)/4, $0xbdcbdc47
+GLOBL numberbdcbdc47<>(SB), RODATA|NOPTR, $64
+
+DATA number3d8a9848<>+0(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+4(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+8(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+12(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+16(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+20(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+24(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+28(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+32(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+36(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+40(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+44(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+48(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+52(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+56(SB)/4, $0x3d8a9848
+DATA number3d8a9848<>+60(SB)/4, $0x3d8a9848
+GLOBL number3d8a9848<>(SB), RODATA|NOPTR, $64
+
+// func geluBackwardAVX512(dst []float32, dy []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    x_base+48(FP), BX
+	VMOVUPS number80000000<>+0(SB), Z7
+	VMOVUPS number416c0000<>+0(SB), Z8
+	VMOVUPS number3f800000<>+0(SB), Z9
+	VMOVUPS numberbfb8aa3b<>+0(SB), Z10
+	VMOVUPS number3f000000<>+0(SB), Z11
+	VMOVUPS number3ef00000<>+0(SB), Z12
+	VMOVUPS number3ecc422a<>+0(SB), Z13
+	VMOVUPS number4b400000<>+0(SB), Z14
+	VMOVUPS number3f317200<>+0(SB), Z15
+	VMOVUPS number35bfbe8e<>+0(SB), Z16
+	VMOVUPS number3ea6dd75<>+0(SB), Z17
+	VMOVUPS number3ea79dc2<>+0(SB), Z18
+	VMOVUPS number3d920a4d<>+0(SB), Z19
+	VMOVUPS numberbe14ce84<>+0(SB), Z20
+	VMOVUPS numberbcafaae0<>+0(SB), Z21
+	VMOVUPS number3df20b1f<>+0(SB), Z22
+	VMOVUPS numberbd44606d<>+0(SB), Z23
+	VMOVUPS numberbda468cb<>+0(SB), Z24
+	VMOVUPS number3de78dd8<>+0(SB), Z25
+	VMOVUPS numberbbe5a4d2<>+0(SB), Z26
+	VMOVUPS numberbdcbdc47<>+0(SB), Z27
+	VMOVUPS number3d8a9848<>+0(SB), Z28
+	VMOVUPS number3effffff<>+0(SB), Z29
+	VMOVUPS number3e2aaa55<>+0(SB), Z30
+	VMOVUPS number3d2aabcf<>+0(SB), Z31
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (BX), Z0
+	VANDNPS      Z0, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMULPS       Z11, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z14, Z10, Z2
+	VSUBPS       Z14, Z2, Z2
+	VFNMSUB231PS Z15, Z2, Z6
+	VFNMADD231PS Z16, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z30, Z6, Z3
+	VFMADD213PS  Z29, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VADDPS       Z9, Z5, Z6
+	VSUBPS       Z9, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z9, Z5
+	VFNMADD213PS Z9, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z12, Z5, Z6
+	VMOVUPS      Z28, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VFMADD213PS  Z18, Z6, Z4
+	VFMADD213PS  Z17, Z6, Z4
+	VMULPS       Z5, Z4, Z4
+	VFNMADD231PS Z13, Z1, Z4
+	VMULPS       Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VSUBPS       Z4, Z9, Z5
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVUPS      (DX), Z0
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, SI
+	BZHIQ        AX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VANDNPS      Z0, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMULPS       Z11, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z14, Z10, Z2
+	VSUBPS       Z14, Z2, Z2
+	VFNMSUB231PS Z15, Z2, Z6
+	VFNMADD231PS Z16, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z30, Z6, Z3
+	VFMADD213PS  Z29, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z9, Z6, Z3
+	VADDPS       Z9, Z5, Z6
+	VSUBPS       Z9, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z9, Z5
+	VFNMADD213PS Z9, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z12, Z5, Z6
+	VMOVUPS      Z28, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VFMADD213PS  Z18, Z6, Z4
+	VFMADD213PS  Z17, Z6, Z4
+	VMULPS       Z5, Z4, Z4
+	VFNMADD231PS Z13, Z1, Z4
+	VMULPS       Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VSUBPS       Z4, Z9, Z5
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVUPS.Z    (DX), K1, Z0
+	VMULPS       Z0, Z4, Z4
+	VMOVUPS      Z4, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func tanhBackwardAVX512(dst []float32, dy []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·tanhBackwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    y_base+48(FP), BX
+	VMOVUPS number3f800000<>+0(SB), Z14
+	CMPQ    AX, $0x00000040
+	JL      single
+
+unrolled:
+	VMOVUPS      (BX), Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z14, Z0, Z1
+	VMOVUPS      (DX), Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (CX)
+	VMOVUPS      64(BX), Z2
+	VMOVAPS      Z2, Z3
+	VFNMADD213PS Z14, Z2, Z3
+	VMOVUPS      64(DX), Z2
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 64(CX)
+	VMOVUPS      128(BX), Z4
+	VMOVAPS      Z4, Z5
+	VFNMADD213PS Z14, Z4, Z5
+	VMOVUPS      128(DX), Z4
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 128(CX)
+	VMOVUPS      192(BX), Z6
+	VMOVAPS      Z6, Z7
+	VFNMADD213PS Z14, Z6, Z7
+	VMOVUPS      192(DX), Z6
+	VMULPS       Z6, Z7, Z7
+	VMOVUPS      Z7, 192(CX)
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x00000040, AX
+	CMPQ         AX, $0x00000040
+	JGE          unrolled
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (BX), Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z14, Z0, Z1
+	VMOVUPS      (DX), Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, SI
+	BZHIQ        AX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z14, Z0, Z1
+	VMOVUPS.Z    (DX), K1, Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func sigmoidBackwardAVX512(dst []float32, dy []float32, y []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·sigmoidBackwardAVX512(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    dy_base+24(FP), DX
+	MOVQ    y_base+48(FP), BX
+	VMOVUPS number3f800000<>+0(SB), Z14
+	CMPQ    AX, $0x00000040
+	JL      single
+
+unrolled:
+	VMOVUPS      (BX), Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z0, Z0, Z1
+	VMOVUPS      (DX), Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (CX)
+	VMOVUPS      64(BX), Z2
+	VMOVAPS      Z2, Z3
+	VFNMADD213PS Z2, Z2, Z3
+	VMOVUPS      64(DX), Z2
+	VMULPS       Z2, Z3, Z3
+	VMOVUPS      Z3, 64(CX)
+	VMOVUPS      128(BX), Z4
+	VMOVAPS      Z4, Z5
+	VFNMADD213PS Z4, Z4, Z5
+	VMOVUPS      128(DX), Z4
+	VMULPS       Z4, Z5, Z5
+	VMOVUPS      Z5, 128(CX)
+	VMOVUPS      192(BX), Z6
+	VMOVAPS      Z6, Z7
+	VFNMADD213PS Z6, Z6, Z7
+	VMOVUPS      192(DX), Z6
+	VMULPS       Z6, Z7, Z7
+	VMOVUPS      Z7, 192(CX)
+	ADDQ         $0x00000100, CX
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x00000100, BX
+	SUBQ         $0x00000040, AX
+	CMPQ         AX, $0x00000040
+	JGE          unrolled
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (BX), Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z0, Z0, Z1
+	VMOVUPS      (DX), Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, (CX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, SI
+	BZHIQ        AX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VMOVAPS      Z0, Z1
+	VFNMADD213PS Z0, Z0, Z1
+	VMOVUPS.Z    (DX), K1, Z0
+	VMULPS       Z0, Z1, Z1
+	VMOVUPS      Z1, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
 
 // func softmaxRowsAVX512(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst+16(FP), CX
-	MOVQ         x+24(FP), DX
-	MOVQ         largest+32(FP), BX
-	MOVQ         total+40(FP), SI
-	VBROADCASTSS numberff800000<>+0(SB), Z7
-	VBROADCASTSS number3fb8aa3b<>+0(SB), Z8
-	VBROADCASTSS number3f800000<>+0(SB), Z9
-	VBROADCASTSS numberc2d00000<>+0(SB), Z10
-	VBROADCASTSS number42b20000<>+0(SB), Z11
-	VBROADCASTSS number4b400000<>+0(SB), Z12
-	VBROADCASTSS number3f317200<>+0(SB), Z13
-	VBROADCASTSS number35bfbe8e<>+0(SB), Z14
-	VBROADCASTSS number3effffff<>+0(SB), Z15
-	VBROADCASTSS number3e2aaa55<>+0(SB), Z16
-	VBROADCASTSS number3d2aabcf<>+0(SB), Z17
-	VBROADCASTSS number3c09163d<>+0(SB), Z18
-	VBROADCASTSS number3ab5595e<>+0(SB), Z19
-	MOVQ         channels+8(FP), R9
-	MOVQ         R9, R8
-	ANDQ         $0x0000000f, R8
-	MOVQ         R9, DI
-	SUBQ         R8, DI
-	SHLQ         $0x02, DI
-	SHLQ         $0x02, R9
-	MOVQ         $-1, AX
-	BZHIQ        R8, AX, AX
-	KMOVW        AX, K1
+	MOVQ    dst+16(FP), CX
+	MOVQ    x+24(FP), DX
+	MOVQ    largest+32(FP), BX
+	MOVQ    total+40(FP), SI
+	VMOVUPS numberff800000<>+0(SB), Z7
+	VMOVUPS number3fb8aa3b<>+0(SB), Z8
+	VMOVUPS number3f800000<>+0(SB), Z9
+	VMOVUPS numberc2d00000<>+0(SB), Z10
+	VMOVUPS number42b20000<>+0(SB), Z11
+	VMOVUPS number4b400000<>+0(SB), Z12
+	VMOVUPS number3f317200<>+0(SB), Z13
+	VMOVUPS number35bfbe8e<>+0(SB), Z14
+	VMOVUPS number3effffff<>+0(SB), Z15
+	VMOVUPS number3e2aaa55<>+0(SB), Z16
+	VMOVUPS number3d2aabcf<>+0(SB), Z17
+	VMOVUPS number3c09163d<>+0(SB), Z18
+	VMOVUPS number3ab5595e<>+0(SB), Z19
+	MOVQ    channels+8(FP), R9
+	MOVQ    R9, R8
+	ANDQ    $0x0000000f, R8
+	MOVQ    R9, DI
+	SUBQ    R8, DI
+	SHLQ    $0x02, DI
+	SHLQ    $0x02, R9
+	MOVQ    $-1, AX
+	BZHIQ   R8, AX, AX
+	KMOVW   AX, K1
 
 row:
 	VMOVAPS Z7, Z4
@@ -1994,7 +3418,7 @@ exponentials:
 	VSUBPS       Z12, Z1, Z1
 	VFNMADD231PS Z13, Z1, Z0
 	VFNMADD231PS Z14, Z1, Z0
-	VMOVAPS      Z19, Z2
+	VMOVUPS      Z19, Z2
 	VFMADD213PS  Z18, Z0, Z2
 	VFMADD213PS  Z17, Z0, Z2
 	VFMADD213PS  Z16, Z0, Z2
@@ -2019,7 +3443,7 @@ exponentialsNext:
 	VSUBPS       Z12, Z1, Z1
 	VFNMADD231PS Z13, Z1, Z0
 	VFNMADD231PS Z14, Z1, Z0
-	VMOVAPS      Z19, Z3
+	VMOVUPS      Z19, Z3
 	VFMADD213PS  Z18, Z0, Z3
 	VFMADD213PS  Z17, Z0, Z3
 	VFMADD213PS  Z16, Z0, Z3
@@ -2077,7 +3501,22 @@ quotientsDone:
 	RET
 
 DATA numberff800000<>+0(SB)/4, $0xff800000
-GLOBL numberff800000<>(SB), RODATA|NOPTR, $4
+DATA numberff800000<>+4(SB)/4, $0xff800000
+DATA numberff800000<>+8(SB)/4, $0xff800000
+DATA numberff800000<>+12(SB)/4, $0xff800000
+DATA numberff800000<>+16(SB)/4, $0xff800000
+DATA numberff800000<>+20(SB)/4, $0xff800000
+DATA numberff800000<>+24(SB)/4, $0xff800000
+DATA numberff800000<>+28(SB)/4, $0xff800000
+DATA numberff800000<>+32(SB)/4, $0xff800000
+DATA numberff800000<>+36(SB)/4, $0xff800000
+DATA numberff800000<>+40(SB)/4, $0xff800000
+DATA numberff800000<>+44(SB)/4, $0xff800000
+DATA numberff800000<>+48(SB)/4, $0xff800000
+DATA numberff800000<>+52(SB)/4, $0xff800000
+DATA numberff800000<>+56(SB)/4, $0xff800000
+DATA numberff800000<>+60(SB)/4, $0xff800000
+GLOBL numberff800000<>(SB), RODATA|NOPTR, $64
 
 // func peakAVX512(iterations int)
 // Requires: AVX, AVX512F

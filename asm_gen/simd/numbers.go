@@ -19,28 +19,25 @@ type numbers struct {
 	at map[uint32]operand.Op
 }
 
-// hold loads constants to the registers from number first on. AVX-512 has room for
-// all of them; on AVX2, whose register 15 is the tail's mask, those that are named
-// last stay in memory.
+// hold loads constants to the registers from number first on, as far as they go: those
+// that are named last stay in memory. AVX2's register 15 is the tail's mask.
 func hold(s avx.Set, first int, values ...float32) numbers {
 	c := numbers{s, map[uint32]operand.Op{}}
-	free := s.Registers - first
-	if !s.Wide() {
-		free--
+	end := s.Registers
+	if !s.Opmasks {
+		end--
 	}
 	for _, v := range values {
 		bits := math.Float32bits(v)
 		if _, known := c.at[bits]; known {
 			continue
 		}
-		if free == 0 {
-			c.at[bits] = inMemory(s, bits)
-			continue
+		c.at[bits] = inMemory(s, bits)
+		if first < end {
+			VMOVUPS(c.at[bits], s.V(first))
+			c.at[bits] = s.V(first)
+			first++
 		}
-		r := s.V(s.Registers - free - map[bool]int{true: 0, false: 1}[s.Wide()])
-		VBROADCASTSS(inMemory(s, bits), r)
-		c.at[bits] = r
-		free--
 	}
 	return c
 }
@@ -66,18 +63,13 @@ func (c numbers) in(v float32) reg.Register {
 
 var inFile = map[uint32]operand.Mem{}
 
-// inMemory is a constant in the file's read-only data: a vector of it on AVX2, whose
-// instructions can't broadcast what they read, else a single one.
+// inMemory is a vector of a constant in the file's read-only data.
 func inMemory(s avx.Set, bits uint32) operand.Mem {
 	if m, known := inFile[bits]; known {
 		return m
 	}
 	m := GLOBL(fmt.Sprintf("number%08x", bits), attr.RODATA|attr.NOPTR)
-	copies := s.Lanes()
-	if s.Wide() {
-		copies = 1
-	}
-	for i := range copies {
+	for i := range s.Lanes() {
 		DATA(4*i, operand.U32(bits))
 	}
 	inFile[bits] = m

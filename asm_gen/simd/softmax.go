@@ -23,7 +23,7 @@ type softmax struct {
 	x, n, e, last, largest, total, nan int
 }
 
-var minusInf = float32(math.Inf(-1))
+var inf, minusInf = float32(math.Inf(1)), float32(math.Inf(-1))
 
 func softmaxRows(s avx.Set) {
 	k := softmax{

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"math"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const (
+	// geluMost is where a*Phi(-a) and a*phi(a) are certain to be 0 when rounded.
+	geluMost = 14.75
+	// density is the normal density at 0.
+	density = 1 / (math.Sqrt2 * math.SqrtPi)
+)
+
+var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, 0.5, tailCentre, density, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
+
+// tail is a normal tail, Phi(-a) = g*p*2^n, in vector registers: a the magnitude of x,
+// but no more than geluMost.
+type tail struct{ a, n, p, g, t, r reg.Register }
+
+func tailIn(s avx.Set, first int) tail {
+	return tail{s.V(first), s.V(first + 1), s.V(first + 2), s.V(first + 3), s.V(first + 4), s.V(first + 5)}
+}
+
+// normalTail computes q. The rounding error of a^2/2 goes into the exponent, too, which
+// makes up to 50 ULP of it.
+func (c numbers) normalTail(x reg.Register, q tail) {
+	half, square, low := q.t, q.r, q.g
+	c.magnitude(x, q.a)
+	VMINPS(q.a, c.in(geluMost), q.a) // NaN wins: the operand named first does
+	VMULPS(c.of(0.5), q.a, half)
+	VMULPS(half, q.a, square)
+	VMOVAPS(square, low)
+	VFNMADD231PS(half, q.a, low)
+	// As in exponent, of low - square:
+	VMOVAPS(square, q.n)
+	VFMADD213PS(c.of(rounder), c.in(-log2e), q.n)
+	VSUBPS(c.of(rounder), q.n, q.n)
+	VFNMSUB231PS(c.of(ln2High), q.n, square)
+	VFNMADD231PS(c.of(ln2Low), q.n, low)
+	VADDPS(low, square, square)
+	c.power(square, q.p)
+
+	c.invertSum(c.in(1), q.t, q.r, q.g)
+	VSUBPS(c.of(tailCentre), q.t, q.r)
+	c.horner(tailSeries, q.r, q.g)
+	VMULPS(q.t, q.g, q.g)
+}
+
+// gelu is max(x, 0) - a*Phi(-a), on both sides of 0. The power of two comes last, so
+// that what underflows is rounded once.
+func gelu(s avx.Set) {
+	n, p := begin(s, "gelu", "func(dst, x []float32)", "sets dst to x*Phi(x), with the normal distribution function.", "dst", "dst", "x")
+	c := hold(s, 7, geluNumbers...)
+	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+		x, q := s.V(0), tailIn(s, 1)
+		v.Load(p[1], x)
+		c.normalTail(x, q)
+		VMULPS(q.a, q.g, q.g)
+		VMULPS(q.p, q.g, q.g)
+		c.scale(q.g, q.n, q.t)
+		VMAXPS(x, c.in(signBit), x) // -0 for what is below, and so for what underflows; NaN wins
+		VSUBPS(q.g, x, x)
+		v.Store(x, p[0])
+	})
+	avx.End()
+}
+
+// geluBackward is dy times Phi(-a) - a*phi(a) for x < 0, and times 1 less that for
+// others.
+func geluBackward(s avx.Set) {
+	n, p := begin(s, "geluBackward", "func(dst, dy, x []float32)", "sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.", "dst", "dst", "dy", "x")
+	c := hold(s, 7, geluNumbers...)
+	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+		x, q := s.V(0), tailIn(s, 1)
+		v.Load(p[2], x)
+		c.normalTail(x, q)
+		VFNMADD231PS(c.of(density), q.a, q.g)
+		VMULPS(q.p, q.g, q.g)
+		c.scale(q.g, q.n, q.t)
+		VSUBPS(q.g, c.in(1), q.t)
+		c.bySign(x, q.g, q.t, q.g)
+		v.Load(p[1], x)
+		VMULPS(x, q.g, q.g)
+		v.Store(q.g, p[0])
+	})
+	avx.End()
+}
