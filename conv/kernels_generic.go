@@ -8,7 +8,7 @@ import (
 // generic is the reference: one readable loop a kernel. Products are rounded by an
 // explicit conversion, so that no compiler fuses them with a sum.
 var generic = table{
-	panels: []panel{{4, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}},
+	panels: genericPanels(4),
 
 	maxPool: func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32) {
 		for i := range pixels {
@@ -53,6 +53,12 @@ var generic = table{
 	},
 }
 
+// genericPanels are kernels for panels of so many columns: those of blas under the same
+// instruction set.
+func genericPanels(columns int) []panel {
+	return []panel{{columns, []tileKernel{genericTile(1), genericTile(2), genericTile(3), genericTile(4)}}}
+}
+
 func genericMaxPoolBackward(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32) {
 	for i := range pixels {
 		for c := range channels {
@@ -77,12 +83,12 @@ func genericTile(rows int) tileKernel {
 		b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool) {
 		for line := range lines {
 			for row := range tiles * rows {
-				from := at(a, line*aLine+row/rows*aTile+row%rows*aRow)
+				from := line*aLine + row/rows*aTile + row%rows*aRow
 				for j := range n {
 					sum := float32(0)
 					for _, t := range unsafe.Slice(tap, taps) {
 						for l := range k {
-							sum += float32(*at(from, t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
+							sum += float32(*at(a, from+t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
 						}
 					}
 					to := at(c, line*cLine+row*cRow+j)

@@ -10,11 +10,13 @@ type pixels struct {
 	panelRow    int
 	accumulate  bool
 	relu        bool
+
+	target, source *float32 // that places are counted from: pointers are made of them where there is a pixel
 }
 
-// box computes a box of pixels: one of its axes is cut into tiles, one into the
+// box computes a box of pixels, the first of which is at places target and source: one of its axes is cut into tiles, one into the
 // lines of calls, and one is gone along here.
-func (p *pixels) box(columns, rows, images axis, target, source *float32) {
+func (p *pixels) box(columns, rows, images axis, target, source int) {
 	across, down, along := columns, rows, images
 	if p.fullness(rows.n) > p.fullness(across.n) {
 		across, down, along = rows, columns, images
@@ -30,8 +32,8 @@ func (p *pixels) box(columns, rows, images axis, target, source *float32) {
 	for range along.n {
 		p.lines(height+1, taller, across, down, target, source)
 		done := taller * (height + 1)
-		p.lines(height, tiles-taller, across, down, at(target, done*across.target), at(source, done*across.source))
-		target, source = at(target, along.target), at(source, along.source)
+		p.lines(height, tiles-taller, across, down, target+done*across.target, source+done*across.source)
+		target, source = target+along.target, source+along.source
 	}
 }
 
@@ -41,7 +43,7 @@ func (p *pixels) box(columns, rows, images axis, target, source *float32) {
 func (p *pixels) fullness(n int) int { return min(n/ceilDiv(n, len(p.tile)), 6) }
 
 // lines computes lines of tiles of a height.
-func (p *pixels) lines(height, tiles int, across, down axis, target, source *float32) {
+func (p *pixels) lines(height, tiles int, across, down axis, target, source int) {
 	if tiles == 0 {
 		return
 	}
@@ -57,8 +59,8 @@ func (p *pixels) lines(height, tiles int, across, down axis, target, source *flo
 	atOnce := max(1, callWork/max(1, height*tiles*p.channels*p.k*len(p.taps)))
 	for i := 0; i < down.n; i += atOnce {
 		p.tile[height-1](min(atOnce, down.n-i), tiles, p.channels, tap, len(p.taps), p.k,
-			at(source, i*down.source), across.source, 1, height*across.source, down.source, down.source, ask,
-			p.panel, p.panelRow, at(target, i*down.target), across.target, down.target,
+			at(p.source, source+i*down.source), across.source, 1, height*across.source, down.source, down.source, ask,
+			p.panel, p.panelRow, at(p.target, target+i*down.target), across.target, down.target,
 			p.accumulate, p.bias, p.relu)
 	}
 }

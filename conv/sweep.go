@@ -77,6 +77,9 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 					box.taps = append(box.taps, [2]int{(i*r.gap*source.w + j*c.gap) * depth, p.tap(u, v)})
 				}
 			}
+			if len(box.taps) == 0 { // all of them see padding alone, and need no place
+				box.source, box.rows.source, box.columns.source = 0, 0, 0
+			}
 			s.regions = append(s.regions, box)
 		}
 	}
@@ -177,7 +180,7 @@ func (j *sweepJob) Do(task, _ int) {
 	blocks := ceilDiv(j.rows, j.block)
 	image, row := task/blocks*j.group, task%blocks*j.block
 	images := axis{min(j.group, j.images-image), j.sourceImage, j.targetImage}
-	source, target := at(j.source, image*j.sourceImage), at(j.target, image*j.targetImage)
+	source, target := image*j.sourceImage, image*j.targetImage
 	t := kernels()
 	for c := 0; c < j.channels; {
 		tile, columns := t.forColumns(j.channels - c)
@@ -185,6 +188,7 @@ func (j *sweepJob) Do(task, _ int) {
 			tile: tile, channels: columns,
 			panel: at(j.filter, j.panels.at(c)), panelRow: j.panels.row,
 			bias: j.bias, relu: j.relu, accumulate: j.accumulate,
+			target: j.target, source: j.source,
 		}
 		if p.bias != nil {
 			p.bias = at(p.bias, c)
@@ -193,7 +197,7 @@ func (j *sweepJob) Do(task, _ int) {
 			r := j.regions[i].between(row, row+j.block)
 			if r.rows.n > 0 {
 				p.taps, p.k = r.taps, r.k
-				p.box(r.columns, r.rows, images, at(target, r.target+c), at(source, r.source))
+				p.box(r.columns, r.rows, images, target+r.target+c, source+r.source)
 			}
 		}
 		c += columns
