@@ -23,6 +23,7 @@ func (l Dropout) Build(b *Builder, in Value) (Value, error) {
 
 // dropout is the op. It keeps no mask, but makes it up again.
 type dropout struct {
+	noParams
 	threshold uint64 // of 32 random bits: what is below is dropped
 	scale     float32
 }
@@ -42,8 +43,6 @@ func (o dropout) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din 
 		o.apply(c, din[0], dout)
 	}
 }
-
-func (dropout) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
 
 // apply sets y to x where it is kept, scaled, and to 0 elsewhere.
 func (o dropout) apply(c *Call, y, x Tensor) {

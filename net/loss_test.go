@@ -31,7 +31,7 @@ func TestSoftmaxCrossEntropyAgainstOracle(t *testing.T) {
 	loss, _ := ref.Net{}.Gradient(nil, rows, b.Labels)
 	dout := Tensor{9, out.Shape, poisoned(make([]float32, 63))}
 	sum := SoftmaxCrossEntropy{}.Apply(out, b, 0.5, dout)
-	assert.InEpsilon(t, 9*loss, sum, 1e-12, "it is computed in float64")
+	assert.InEpsilon(t, 9*loss, sum, 1e-6, "sums of exponentials are in float32, all else in float64")
 
 	// The gradient of the loss by outputs is that of a bias on them.
 	oracle := ref.Net{ref.Dense{In: 1, Out: 7}}
@@ -43,6 +43,48 @@ func TestSoftmaxCrossEntropyAgainstOracle(t *testing.T) {
 	assert.Equal(t, sum, SoftmaxCrossEntropy{}.Apply(out, b, 0.5, Tensor{N: 9, Shape: out.Shape}), "a gradient that isn't wanted changes nothing")
 	assert.Equal(t, sum, SoftmaxCrossEntropy{}.Apply(out, b, 0.5, out), "the gradient may take the outputs' memory")
 	assert.Equal(t, dout.Data, out.Data)
+}
+
+// With a part of the labels spread evenly, the loss is that part of the mean over all
+// labels.
+func TestLabelSmoothing(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	out := flat(r, 3, 5)
+	b := Batch{N: 3, Labels: []int32{4, 0, 2}}
+	grad := func() Tensor { return Tensor{3, out.Shape, poisoned(make([]float32, 15))} }
+	const smoothing = 0.3
+	got, want := grad(), make([]float64, 15)
+	sum := SoftmaxCrossEntropy{Smoothing: smoothing}.Apply(out, b, 2, got)
+	total := 0.0
+	add := func(labels []int32, share float64) {
+		d := grad()
+		total += share * SoftmaxCrossEntropy{}.Apply(out, Batch{N: 3, Labels: labels}, 2, d)
+		want = axpy(share, ref.Float64s(d.Data), want)
+	}
+	add(b.Labels, 1-smoothing)
+	for label := range int32(5) {
+		add([]int32{label, label, label}, smoothing/5)
+	}
+	assert.InEpsilon(t, total, sum, 1e-6)
+	assert.InDeltaSlice(t, want, ref.Float64s(got.Data), 1e-6)
+
+	_, err := Compile(Shape{5}, SoftmaxCrossEntropy{Smoothing: 1})
+	assert.ErrorContains(t, err, "Smoothing is 1, want 0 or more and less than 1")
+}
+
+func TestMSE(t *testing.T) {
+	m, err := Compile(Shape{2}, Dense{Out: 3}, MSE{})
+	require.NoError(t, err)
+	out := Tensor{2, Shape{3}, []float32{1, 2, 3, 4, 5, 6}}
+	b := Batch{N: 2, X: make([]float32, 4), Targets: []float32{1, 1, 1, 4, 5, 9}}
+	require.NoError(t, m.Check(b))
+	dout := Tensor{2, Shape{3}, poisoned(make([]float32, 6))}
+	assert.InDelta(t, (0+1+4)/3.0+(0+0+9)/3.0, MSE{}.Apply(out, b, 3, dout), 1e-12)
+	assert.Equal(t, []float32{0, 2, 4, 0, 0, -6}, dout.Data, "3 * 2/3 times the differences")
+	assert.EqualError(t, m.Check(Batch{N: 2, X: make([]float32, 4), Targets: make([]float32, 5)}), "net: 5 targets for 2 samples of 3, want 6")
+	y, err := m.Predict(m.Init(1), []float32{0, 0})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{0, 0, 0}, y)
 }
 
 func TestSoftmaxCrossEntropyOfExtremes(t *testing.T) {

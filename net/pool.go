@@ -16,7 +16,7 @@ func (l MaxPool) Build(b *Builder, in Value) (Value, error) {
 	if err != nil {
 		return 0, err
 	}
-	return b.Add(maxPool{w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+	return b.Add(maxPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
 // AvgPool makes the mean of every Size x Size window of images [H, W, C], channel by
@@ -33,7 +33,7 @@ func (l AvgPool) Build(b *Builder, in Value) (Value, error) {
 	if err != nil {
 		return 0, err
 	}
-	return b.Add(avgPool{w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+	return b.Add(avgPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
 // GlobalAvgPool makes the mean of each channel of images [H, W, C]: flat samples [C].
@@ -45,7 +45,7 @@ func (GlobalAvgPool) Build(b *Builder, in Value) (Value, error) {
 	if err := wantImages(s); err != nil {
 		return 0, err
 	}
-	return b.Add(avgPool{conv.Global(1, s[0], s[1], s[2])}, Shape{s[2]}, in)
+	return b.Add(avgPool{window: conv.Global(1, s[0], s[1], s[2])}, Shape{s[2]}, in)
 }
 
 // window returns the window of a pooling of one image.
@@ -72,7 +72,10 @@ func windows(w conv.Window, n int) conv.Window {
 
 // maxPool is the op, with a ReLU or not. Where the largest pixel was, it finds by
 // comparing.
-type maxPool struct{ window conv.Window }
+type maxPool struct {
+	noParams
+	window conv.Window
+}
 
 func (maxPool) Traits() Traits { return Traits{} }
 
@@ -86,10 +89,11 @@ func (o maxPool) Backward(c *Call, _ []float32, in []Tensor, out, dout Tensor, d
 	}
 }
 
-func (maxPool) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
-
 // avgPool is the op.
-type avgPool struct{ window conv.Window }
+type avgPool struct {
+	noParams
+	window conv.Window
+}
 
 func (avgPool) Traits() Traits { return Traits{FreesIn: true, FreesOut: true} }
 
@@ -102,5 +106,3 @@ func (o avgPool) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din 
 		must(conv.AveragePoolBackward(c.Team, windows(o.window, dout.N), din[0].Data, dout.Data))
 	}
 }
-
-func (avgPool) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

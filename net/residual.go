@@ -42,7 +42,7 @@ func (l Residual) Build(b *Builder, in Value) (Value, error) {
 }
 
 // addition is the op: the sum of its two inputs.
-type addition struct{}
+type addition struct{ noParams }
 
 func (addition) Traits() Traits { return Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
@@ -57,5 +57,3 @@ func (addition) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din [
 		}
 	}
 }
-
-func (addition) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

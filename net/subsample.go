@@ -31,6 +31,7 @@ func (l Subsample) Build(b *Builder, in Value) (Value, error) {
 
 // subsample is the op.
 type subsample struct {
+	noParams
 	in, out Shape
 	stride  int
 }
@@ -65,5 +66,3 @@ func (o subsample) Backward(_ *Call, _ []float32, _ []Tensor, _, dout Tensor, di
 	clear(dx)
 	o.pixels(dout.N, func(from, to int) { copy(dx[to:][:o.in[2]], dy[from:]) })
 }
-
-func (subsample) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}

@@ -68,58 +68,93 @@ func (ReLU) Backward(_ []float64, x, _, dy [][]float64, _ []float64) (dx [][]flo
 	return dx
 }
 
-// BatchNorm normalises each feature over the samples; its parameters are the
-// scales, then the shifts.
-type BatchNorm struct {
-	Features int
-	Eps      float64
-}
+// Pointwise is a function of each element, with its derivative.
+type Pointwise struct{ F, Derivative func(x float64) float64 }
 
-func (b BatchNorm) Params() int { return 2 * b.Features }
+func (Pointwise) Params() int { return 0 }
 
-// Moments returns the mean and the biased variance of feature j.
-func (b BatchNorm) Moments(x [][]float64, j int) (mean, variance float64) {
+func (l Pointwise) Forward(_ []float64, x [][]float64) (y [][]float64) {
 	for _, row := range x {
-		mean += row[j] / float64(len(x))
-	}
-	for _, row := range x {
-		variance += (row[j] - mean) * (row[j] - mean) / float64(len(x))
-	}
-	return mean, variance
-}
-
-func (b BatchNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
-	for range x {
-		y = append(y, make([]float64, b.Features))
-	}
-	for j := range b.Features {
-		mean, variance := b.Moments(x, j)
-		for s, row := range x {
-			y[s][j] = p[j]*(row[j]-mean)/math.Sqrt(variance+b.Eps) + p[b.Features+j]
+		var out []float64
+		for _, v := range row {
+			out = append(out, l.F(v))
 		}
+		y = append(y, out)
 	}
 	return y
 }
 
-func (b BatchNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][]float64) {
-	for range x {
-		dx = append(dx, make([]float64, b.Features))
+func (l Pointwise) Backward(_ []float64, x, _, dy [][]float64, _ []float64) (dx [][]float64) {
+	for s, row := range x {
+		var din []float64
+		for i, v := range row {
+			din = append(din, dy[s][i]*l.Derivative(v))
+		}
+		dx = append(dx, din)
 	}
-	n := float64(len(x))
-	for j := range b.Features {
-		mean, variance := b.Moments(x, j)
-		deviation := math.Sqrt(variance + b.Eps)
-		var sum, weighted float64
-		for s, row := range x {
-			sum += dy[s][j]
-			weighted += dy[s][j] * (row[j] - mean) / deviation
+	return dx
+}
+
+// Residual adds what Body makes of its input to what Shortcut makes of it, which
+// without layers is the input. Its parameters are the shortcut's, then the body's.
+type Residual struct{ Body, Shortcut Net }
+
+func (r Residual) Params() int { return r.Shortcut.Params() + r.Body.Params() }
+
+func (r Residual) Forward(p []float64, x [][]float64) [][]float64 {
+	at := r.Shortcut.Params()
+	return sum(r.Shortcut.Outputs(p[:at], x), r.Body.Outputs(p[at:], x))
+}
+
+func (r Residual) Backward(p []float64, x, _, dy [][]float64, g []float64) [][]float64 {
+	at := r.Shortcut.Params()
+	return sum(
+		r.Shortcut.backward(p[:at], r.Shortcut.forward(p[:at], x), dy, g[:at]),
+		r.Body.backward(p[at:], r.Body.forward(p[at:], x), dy, g[at:]),
+	)
+}
+
+func sum(x, y [][]float64) (total [][]float64) {
+	for s, row := range x {
+		var out []float64
+		for i, v := range row {
+			out = append(out, v+y[s][i])
 		}
-		g[j] += weighted
-		g[b.Features+j] += sum
-		for s, row := range x {
-			normal := (row[j] - mean) / deviation
-			dx[s][j] = p[j] / deviation * (dy[s][j] - sum/n - normal*weighted/n)
+		total = append(total, out)
+	}
+	return total
+}
+
+// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and
+// adds channels of zeros, to Out.
+type Subsample struct{ H, W, C, Stride, Out int }
+
+func (Subsample) Params() int { return 0 }
+
+func (l Subsample) Forward(_ []float64, x [][]float64) (y [][]float64) {
+	for _, row := range x {
+		var out []float64
+		for i := 0; i < l.H; i += l.Stride {
+			for j := 0; j < l.W; j += l.Stride {
+				out = append(out, row[(i*l.W+j)*l.C:][:l.C]...)
+				out = append(out, make([]float64, l.Out-l.C)...)
+			}
 		}
+		y = append(y, out)
+	}
+	return y
+}
+
+func (l Subsample) Backward(_ []float64, x, _, dy [][]float64, _ []float64) (dx [][]float64) {
+	for s := range x {
+		din, from := make([]float64, l.H*l.W*l.C), dy[s]
+		for i := 0; i < l.H; i += l.Stride {
+			for j := 0; j < l.W; j += l.Stride {
+				copy(din[(i*l.W+j)*l.C:][:l.C], from)
+				from = from[l.Out:]
+			}
+		}
+		dx = append(dx, din)
 	}
 	return dx
 }

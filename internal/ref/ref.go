@@ -62,13 +62,20 @@ func (n Net) Gradient(p []float64, x [][]float64, labels []int32) (loss float64,
 		}
 	}
 	g = make([]float64, n.Params())
+	n.backward(p, ys, d, g)
+	return loss, g
+}
+
+// backward adds the parameters' gradients to g, and returns the input's, from ys, which
+// forward has returned, and d, the outputs' gradients.
+func (n Net) backward(p []float64, ys [][][]float64, d [][]float64, g []float64) [][]float64 {
 	end := len(g)
 	for i := len(n) - 1; i >= 0; i-- {
 		begin := end - n[i].Params()
 		d = n[i].Backward(p[begin:end], ys[i], ys[i+1], d, g[begin:end])
 		end = begin
 	}
-	return loss, g
+	return d
 }
 
 // Norm returns the Euclidean norm of x.

@@ -1,16 +1,38 @@
 package ref
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/steppe-ml/steppe/conv"
 )
 
 // The oracle itself is held to finite differences of its own loss.
 func TestGradientIsTheDerivative(t *testing.T) {
+	same := conv.Geometry{Batch: 1, InH: 4, InW: 4, InC: 3, OutC: 3, KernelH: 3, KernelW: 3, PadTop: 1, PadBottom: 1, PadLeft: 1, PadRight: 1}
+	half := conv.Geometry{Batch: 1, InH: 4, InW: 4, InC: 3, OutC: 5, KernelH: 2, KernelW: 3, StrideH: 2, StrideW: 2, PadLeft: 1}
+	window := conv.Geometry{Batch: 1, InH: 2, InW: 2, InC: 5, OutC: 5, KernelH: 2, KernelW: 1}
+	first := same
+	first.InH, first.InW, first.InC = 4, 4, 1
+	for _, n := range []Net{
+		{Dense{16, 7}, BatchNorm{7, 1e-5}, ReLU{}, Dense{7, 6}, ReLU{}, Dense{6, 3}},
+		{
+			Conv2D{first, true}, BatchNorm{3, 1e-5}, Pointwise{math.Tanh, func(x float64) float64 { return 1 - math.Tanh(x)*math.Tanh(x) }},
+			Residual{Body: Net{Conv2D{same, false}, LayerNorm{3, 1e-5}, ReLU{}}},
+			Residual{Body: Net{Conv2D{half, true}}, Shortcut: Net{Subsample{4, 4, 3, 2, 5}}},
+			MaxPool{window}, Dense{10, 3},
+		},
+		{Conv2D{first, true}, Conv2D{half, true}, AvgPool{window}, Dense{10, 3}},
+	} {
+		checkDerivative(t, n)
+	}
+}
+
+func checkDerivative(t *testing.T, n Net) {
 	r := rand.New(rand.NewPCG(1, 1))
-	n := Net{Dense{5, 7}, BatchNorm{7, 1e-5}, ReLU{}, Dense{7, 6}, ReLU{}, Dense{6, 3}}
 	p := make([]float64, n.Params())
 	for i := range p {
 		p[i] = r.NormFloat64() / 2
@@ -18,7 +40,7 @@ func TestGradientIsTheDerivative(t *testing.T) {
 	var x [][]float64
 	var labels []int32
 	for range 9 {
-		row := make([]float64, 5)
+		row := make([]float64, 16)
 		for j := range row {
 			row[j] = r.NormFloat64()
 		}

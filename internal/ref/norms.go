@@ -1,0 +1,125 @@
+package ref
+
+import "math"
+
+// BatchNorm normalises each feature, the last dimension, over the samples and their
+// pixels; its parameters are the scales, then the shifts.
+type BatchNorm struct {
+	Features int
+	Eps      float64
+}
+
+func (b BatchNorm) Params() int { return 2 * b.Features }
+
+// Moments returns the mean and the biased variance of feature j.
+func (b BatchNorm) Moments(x [][]float64, j int) (mean, variance float64) {
+	n := float64(len(x) * len(x[0]) / b.Features)
+	b.each(x, j, func(s, i int) { mean += x[s][i] / n })
+	b.each(x, j, func(s, i int) { variance += (x[s][i] - mean) * (x[s][i] - mean) / n })
+	return mean, variance
+}
+
+// each visits the elements of feature j.
+func (b BatchNorm) each(x [][]float64, j int, visit func(s, i int)) {
+	for s := range x {
+		for i := j; i < len(x[s]); i += b.Features {
+			visit(s, i)
+		}
+	}
+}
+
+func (b BatchNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
+	y = like(x)
+	for j := range b.Features {
+		mean, variance := b.Moments(x, j)
+		b.each(x, j, func(s, i int) {
+			y[s][i] = p[j]*(x[s][i]-mean)/math.Sqrt(variance+b.Eps) + p[b.Features+j]
+		})
+	}
+	return y
+}
+
+func (b BatchNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][]float64) {
+	dx = like(x)
+	n := float64(len(x) * len(x[0]) / b.Features)
+	for j := range b.Features {
+		mean, variance := b.Moments(x, j)
+		deviation := math.Sqrt(variance + b.Eps)
+		var sum, weighted float64
+		b.each(x, j, func(s, i int) {
+			sum += dy[s][i]
+			weighted += dy[s][i] * (x[s][i] - mean) / deviation
+		})
+		g[j] += weighted
+		g[b.Features+j] += sum
+		b.each(x, j, func(s, i int) {
+			normal := (x[s][i] - mean) / deviation
+			dx[s][i] = p[j] / deviation * (dy[s][i] - sum/n - normal*weighted/n)
+		})
+	}
+	return dx
+}
+
+func like(x [][]float64) (y [][]float64) {
+	for _, row := range x {
+		y = append(y, make([]float64, len(row)))
+	}
+	return y
+}
+
+// LayerNorm normalises each sample over its features, the last dimension, pixel by
+// pixel; its parameters are the scales, then the shifts.
+type LayerNorm struct {
+	Features int
+	Eps      float64
+}
+
+func (l LayerNorm) Params() int { return 2 * l.Features }
+
+// moments returns the mean and the deviation of a pixel.
+func (l LayerNorm) moments(x []float64) (mean, deviation float64) {
+	n, variance := float64(len(x)), 0.0
+	for _, v := range x {
+		mean += v / n
+	}
+	for _, v := range x {
+		variance += (v - mean) * (v - mean) / n
+	}
+	return mean, math.Sqrt(variance + l.Eps)
+}
+
+func (l LayerNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
+	y = like(x)
+	for s, row := range x {
+		for at := 0; at < len(row); at += l.Features {
+			mean, deviation := l.moments(row[at:][:l.Features])
+			for j := range l.Features {
+				y[s][at+j] = p[j]*(row[at+j]-mean)/deviation + p[l.Features+j]
+			}
+		}
+	}
+	return y
+}
+
+func (l LayerNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][]float64) {
+	dx = like(x)
+	n := float64(l.Features)
+	for s, row := range x {
+		for at := 0; at < len(row); at += l.Features {
+			mean, deviation := l.moments(row[at:][:l.Features])
+			var sum, weighted float64
+			for j := range l.Features {
+				d, normal := dy[s][at+j], (row[at+j]-mean)/deviation
+				g[j] += d * normal
+				g[l.Features+j] += d
+				sum += p[j] * d
+				weighted += p[j] * d * normal
+			}
+			for j := range l.Features {
+				normal := (row[at+j] - mean) / deviation
+				dx[s][at+j] = (p[j]*dy[s][at+j] - sum/n - normal*weighted/n) / deviation
+			}
+		}
+	}
+	return dx
+}

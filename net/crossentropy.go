@@ -1,0 +1,100 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// SoftmaxCrossEntropy is the cross-entropy between labels and the softmax of
+// outputs of shape [classes]: one term a sample. Its predictions are
+// probabilities.
+type SoftmaxCrossEntropy struct {
+	// Smoothing is the part of each label that is spread evenly over all classes
+	// (Szegedy et al., arXiv 1512.00567), from 0 to less than 1.
+	Smoothing float64
+}
+
+// Build implements Layer.
+func (l SoftmaxCrossEntropy) Build(b *Builder, in Value) (Value, error) {
+	if !(l.Smoothing >= 0 && l.Smoothing < 1) {
+		return 0, fmt.Errorf("Smoothing is %v, want 0 or more and less than 1", l.Smoothing)
+	}
+	switch s := b.Shape(in); {
+	case len(s) != 1:
+		return 0, errors.New("outputs must be flat, one for each class: put Flatten{} before it")
+	case s[0] < 2:
+		return 0, fmt.Errorf("outputs for %d class, want at least 2", s[0])
+	}
+	return b.SetLoss(l, in)
+}
+
+// Check implements Loss.
+func (SoftmaxCrossEntropy) Check(out Shape, b Batch) error {
+	if len(b.Labels) != b.N {
+		return fmt.Errorf("net: %d labels for %d samples", len(b.Labels), b.N)
+	}
+	for i, label := range b.Labels {
+		if label < 0 || int(label) >= out[0] {
+			return fmt.Errorf("net: sample %d has label %d, want 0 to %d", i, label, out[0]-1)
+		}
+	}
+	return nil
+}
+
+// Terms implements Loss.
+func (SoftmaxCrossEntropy) Terms(b Batch) int { return b.N }
+
+// Apply implements Loss.
+func (l SoftmaxCrossEntropy) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) {
+	classes := out.Shape.Size()
+	uniform := l.Smoothing / float64(classes)
+	s := softmaxes.Get()
+	defer softmaxes.Put(s)
+	s.hold(out.N, classes)
+	simd.SoftmaxRows(s.p, out.Data, classes, s.largest, s.total)
+	for i, label := range b.Labels {
+		row, p := out.Data[i*classes:][:classes], s.p[i*classes:][:classes]
+		// What is expected of the outputs' distance from the largest.
+		largest := float64(s.largest[i])
+		expected := (1 - l.Smoothing) * (float64(row[label]) - largest)
+		if uniform > 0 {
+			for _, v := range row {
+				expected += uniform * (float64(v) - largest)
+			}
+		}
+		sum += math.Log(float64(s.total[i])) - expected
+		if dout.Wanted() {
+			for j := range p {
+				p[j] -= float32(uniform)
+			}
+			p[label] -= float32(1 - l.Smoothing)
+		}
+	}
+	if dout.Wanted() {
+		simd.Scale(scale, s.p)
+		copy(dout.Data, s.p)
+	}
+	return sum
+}
+
+// Predict implements Loss.
+func (SoftmaxCrossEntropy) Predict(out Tensor) {
+	simd.SoftmaxRows(out.Data, out.Data, out.Shape.Size(), nil, nil)
+}
+
+// softmax is what a cross-entropy needs of its outputs.
+type softmax struct{ p, largest, total []float32 }
+
+var softmaxes parallel.Pool[softmax]
+
+// hold makes room for n rows of classes.
+func (s *softmax) hold(n, classes int) {
+	if cap(s.p) < n*classes || cap(s.total) < n {
+		*s = softmax{make([]float32, n*classes), make([]float32, n), make([]float32, n)}
+	}
+	s.p, s.largest, s.total = s.p[:n*classes], s.largest[:n], s.total[:n]
+}

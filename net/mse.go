@@ -1,0 +1,38 @@
+package net
+
+import "fmt"
+
+// MSE is the mean squared error of outputs of any shape, for Batch.Targets of the same:
+// one term a sample, the mean over its elements. Its predictions are the outputs.
+type MSE struct{}
+
+// Build implements Layer.
+func (l MSE) Build(b *Builder, in Value) (Value, error) { return b.SetLoss(l, in) }
+
+// Check implements Loss.
+func (MSE) Check(out Shape, b Batch) error {
+	if want := b.N * out.Size(); len(b.Targets) != want {
+		return fmt.Errorf("net: %d targets for %d samples of %v, want %d", len(b.Targets), b.N, out, want)
+	}
+	return nil
+}
+
+// Terms implements Loss.
+func (MSE) Terms(b Batch) int { return b.N }
+
+// Apply implements Loss.
+func (MSE) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) {
+	size := float64(out.Shape.Size())
+	slope := 2 * float64(scale) / size
+	for i, y := range out.Data {
+		d := float64(y) - float64(b.Targets[i])
+		sum += float64(d*d) / size
+		if dout.Wanted() {
+			dout.Data[i] = float32(slope * d)
+		}
+	}
+	return sum
+}
+
+// Predict implements Loss.
+func (MSE) Predict(Tensor) {}
