@@ -1859,7 +1859,7 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	MOVQ    x_base+24(FP), DX
 	VMOVUPS number3fb8aa3b<>+0(SB), Y3
 	VMOVUPS number3f800000<>+0(SB), Y4
-	VMOVUPS numberc2d00000<>+0(SB), Y5
+	VMOVUPS numberc3300000<>+0(SB), Y5
 	VMOVUPS number42b20000<>+0(SB), Y6
 	VMOVUPS number4b400000<>+0(SB), Y7
 	VMOVUPS number3f317200<>+0(SB), Y8
@@ -1960,15 +1960,15 @@ DATA number3f800000<>+24(SB)/4, $0x3f800000
 DATA number3f800000<>+28(SB)/4, $0x3f800000
 GLOBL number3f800000<>(SB), RODATA|NOPTR, $32
 
-DATA numberc2d00000<>+0(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+4(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+8(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+12(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+16(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+20(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+24(SB)/4, $0xc2d00000
-DATA numberc2d00000<>+28(SB)/4, $0xc2d00000
-GLOBL numberc2d00000<>(SB), RODATA|NOPTR, $32
+DATA numberc3300000<>+0(SB)/4, $0xc3300000
+DATA numberc3300000<>+4(SB)/4, $0xc3300000
+DATA numberc3300000<>+8(SB)/4, $0xc3300000
+DATA numberc3300000<>+12(SB)/4, $0xc3300000
+DATA numberc3300000<>+16(SB)/4, $0xc3300000
+DATA numberc3300000<>+20(SB)/4, $0xc3300000
+DATA numberc3300000<>+24(SB)/4, $0xc3300000
+DATA numberc3300000<>+28(SB)/4, $0xc3300000
+GLOBL numberc3300000<>(SB), RODATA|NOPTR, $32
 
 DATA number42b20000<>+0(SB)/4, $0x42b20000
 DATA number42b20000<>+4(SB)/4, $0x42b20000
@@ -2333,7 +2333,7 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number40000000<>+0(SB), Y8
 	VMOVUPS number3fb8aa3b<>+0(SB), Y9
 	VMOVUPS number3f800000<>+0(SB), Y10
-	VMOVUPS numberc2d00000<>+0(SB), Y11
+	VMOVUPS numberc3300000<>+0(SB), Y11
 	VMOVUPS number42b20000<>+0(SB), Y12
 	VMOVUPS number4b400000<>+0(SB), Y13
 	VMOVUPS number3f317200<>+0(SB), Y14
@@ -2461,7 +2461,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number80000000<>+0(SB), Y5
 	VMOVUPS number3fb8aa3b<>+0(SB), Y6
 	VMOVUPS number3f800000<>+0(SB), Y7
-	VMOVUPS numberc2d00000<>+0(SB), Y8
+	VMOVUPS numberc3300000<>+0(SB), Y8
 	VMOVUPS number42b20000<>+0(SB), Y9
 	VMOVUPS number4b400000<>+0(SB), Y10
 	VMOVUPS number3f317200<>+0(SB), Y11
@@ -2564,7 +2564,7 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    x_base+24(FP), DX
 	VMOVUPS number80000000<>+0(SB), Y7
-	VMOVUPS number416c0000<>+0(SB), Y8
+	VMOVUPS number41960000<>+0(SB), Y8
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
 	VMOVUPS number3f000000<>+0(SB), Y11
@@ -2594,7 +2594,7 @@ single:
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
 	VFMADD213PS  Y9, Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VMULPS       Y6, Y3, Y3
 	VADDPS       Y9, Y5, Y6
 	VSUBPS       Y9, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
@@ -2615,9 +2615,9 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
 	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -2661,7 +2661,7 @@ tail:
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
 	VFMADD213PS  Y9, Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VMULPS       Y6, Y3, Y3
 	VADDPS       Y9, Y5, Y6
 	VSUBPS       Y9, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
@@ -2682,9 +2682,9 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y3, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
 	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -2702,15 +2702,15 @@ done:
 	VZEROUPPER
 	RET
 
-DATA number416c0000<>+0(SB)/4, $0x416c0000
-DATA number416c0000<>+4(SB)/4, $0x416c0000
-DATA number416c0000<>+8(SB)/4, $0x416c0000
-DATA number416c0000<>+12(SB)/4, $0x416c0000
-DATA number416c0000<>+16(SB)/4, $0x416c0000
-DATA number416c0000<>+20(SB)/4, $0x416c0000
-DATA number416c0000<>+24(SB)/4, $0x416c0000
-DATA number416c0000<>+28(SB)/4, $0x416c0000
-GLOBL number416c0000<>(SB), RODATA|NOPTR, $32
+DATA number41960000<>+0(SB)/4, $0x41960000
+DATA number41960000<>+4(SB)/4, $0x41960000
+DATA number41960000<>+8(SB)/4, $0x41960000
+DATA number41960000<>+12(SB)/4, $0x41960000
+DATA number41960000<>+16(SB)/4, $0x41960000
+DATA number41960000<>+20(SB)/4, $0x41960000
+DATA number41960000<>+24(SB)/4, $0x41960000
+DATA number41960000<>+28(SB)/4, $0x41960000
+GLOBL number41960000<>(SB), RODATA|NOPTR, $32
 
 DATA numberbfb8aa3b<>+0(SB)/4, $0xbfb8aa3b
 DATA numberbfb8aa3b<>+4(SB)/4, $0xbfb8aa3b
@@ -2880,7 +2880,7 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
 	VMOVUPS number80000000<>+0(SB), Y7
-	VMOVUPS number416c0000<>+0(SB), Y8
+	VMOVUPS number41960000<>+0(SB), Y8
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
 	VMOVUPS number3f000000<>+0(SB), Y11
@@ -2910,7 +2910,7 @@ single:
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
 	VFMADD213PS  Y9, Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VMULPS       Y6, Y3, Y3
 	VADDPS       Y9, Y5, Y6
 	VSUBPS       Y9, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
@@ -2931,9 +2931,11 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y5, Y4, Y4
-	VFNMADD231PS Y13, Y1, Y4
-	VMULPS       Y3, Y4, Y4
+	VMULPS       Y13, Y1, Y6
+	VFMSUB213PS  Y6, Y13, Y1
+	VFMSUB213PS  Y6, Y5, Y4
+	VSUBPS       Y1, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
 	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -2980,7 +2982,7 @@ tail:
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
 	VFMADD213PS  Y9, Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VMULPS       Y6, Y3, Y3
 	VADDPS       Y9, Y5, Y6
 	VSUBPS       Y9, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
@@ -3001,9 +3003,11 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y5, Y4, Y4
-	VFNMADD231PS Y13, Y1, Y4
-	VMULPS       Y3, Y4, Y4
+	VMULPS       Y13, Y1, Y6
+	VFMSUB213PS  Y6, Y13, Y1
+	VFMSUB213PS  Y6, Y5, Y4
+	VSUBPS       Y1, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
 	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
@@ -3185,7 +3189,7 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS numberff800000<>+0(SB), Y7
 	VMOVUPS number3fb8aa3b<>+0(SB), Y8
 	VMOVUPS number3f800000<>+0(SB), Y9
-	VMOVUPS numberc2d00000<>+0(SB), Y10
+	VMOVUPS numberc3300000<>+0(SB), Y10
 	VMOVUPS number42b20000<>+0(SB), Y11
 	VMOVUPS number4b400000<>+0(SB), Y12
 	VMOVUPS number3f317200<>+0(SB), Y13
@@ -3234,17 +3238,14 @@ largestDone:
 	VPERMILPS    $0xb1, X4, X0
 	VMAXPS       X0, X4, X4
 	VBROADCASTSS X4, Y4
-	VEXTRACTF128 $0x01, Y6, X0
-	VORPS        X0, X6, X6
-	VPERMILPS    $0x4e, X6, X0
-	VORPS        X0, X6, X6
-	VPERMILPS    $0xb1, X6, X0
-	VORPS        X0, X6, X6
-	VBROADCASTSS X6, Y6
-	VADDPS       Y6, Y4, Y4
-	VXORPS       X5, X5, X5
-	XORQ         AX, AX
-	JMP          exponentialsNext
+	VPTEST       Y6, Y6
+	JZ           noNaN
+	VMOVUPS      number7fc00000<>+0(SB), Y4
+
+noNaN:
+	VXORPS X5, X5, X5
+	XORQ   AX, AX
+	JMP    exponentialsNext
 
 exponentials:
 	VMOVUPS      (DX)(AX*1), Y0
@@ -3350,6 +3351,16 @@ quotientsDone:
 	JNZ  row
 	VZEROUPPER
 	RET
+
+DATA number7fc00000<>+0(SB)/4, $0x7fc00000
+DATA number7fc00000<>+4(SB)/4, $0x7fc00000
+DATA number7fc00000<>+8(SB)/4, $0x7fc00000
+DATA number7fc00000<>+12(SB)/4, $0x7fc00000
+DATA number7fc00000<>+16(SB)/4, $0x7fc00000
+DATA number7fc00000<>+20(SB)/4, $0x7fc00000
+DATA number7fc00000<>+24(SB)/4, $0x7fc00000
+DATA number7fc00000<>+28(SB)/4, $0x7fc00000
+GLOBL number7fc00000<>(SB), RODATA|NOPTR, $32
 
 // func peakAVX2(iterations int)
 // Requires: AVX, FMA3

@@ -10,16 +10,18 @@ import (
 )
 
 const (
-	// geluMost is where a*Phi(-a) and a*phi(a) are certain to be 0 when rounded.
-	geluMost = 14.75
+	// geluMost is where a*Phi(-a) and a*phi(a) are certain to be 0, without the cost of
+	// rounding to it: as at expLeast.
+	geluMost = 18.75
 	// density is the normal density at 0.
 	density = 1 / (math.Sqrt2 * math.SqrtPi)
 )
 
 var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, 0.5, tailCentre, density, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
 
-// tail is a normal tail, Phi(-a) = g*p*2^n, in vector registers: a the magnitude of x,
-// but no more than geluMost.
+// tail is a normal tail in vector registers: Phi(-a) = g*t*(1+p)*2^n, where a is the
+// magnitude of x, but no more than geluMost. Each product is rounded, so the kernels
+// multiply in the order that suits them.
 type tail struct{ a, n, p, g, t, r reg.Register }
 
 func tailIn(s avx.Set, first int) tail {
@@ -43,12 +45,13 @@ func (c numbers) normalTail(x reg.Register, q tail) {
 	VFNMSUB231PS(c.of(ln2High), q.n, square)
 	VFNMADD231PS(c.of(ln2Low), q.n, low)
 	VADDPS(low, square, square)
-	c.power(square, q.p)
+	c.horner(expSeries, square, q.p)
+	VFMADD213PS(c.of(1), square, q.p)
+	VMULPS(square, q.p, q.p)
 
 	c.invertSum(c.in(1), q.t, q.r, q.g)
 	VSUBPS(c.of(tailCentre), q.t, q.r)
 	c.horner(tailSeries, q.r, q.g)
-	VMULPS(q.t, q.g, q.g)
 }
 
 // gelu is max(x, 0) - a*Phi(-a), on both sides of 0. The power of two comes last, so
@@ -60,8 +63,9 @@ func gelu(s avx.Set) {
 		x, q := s.V(0), tailIn(s, 1)
 		v.Load(p[1], x)
 		c.normalTail(x, q)
-		VMULPS(q.a, q.g, q.g)
-		VMULPS(q.p, q.g, q.g)
+		VMULPS(q.a, q.t, q.t)
+		VMULPS(q.t, q.g, q.g)
+		VFMADD231PS(q.p, q.g, q.g)
 		c.scale(q.g, q.n, q.t)
 		VMAXPS(x, c.in(signBit), x) // -0 for what is below, and so for what underflows; NaN wins
 		VSUBPS(q.g, x, x)
@@ -71,7 +75,8 @@ func gelu(s avx.Set) {
 }
 
 // geluBackward is dy times Phi(-a) - a*phi(a) for x < 0, and times 1 less that for
-// others.
+// others. Near the zero of the difference, it matters that both terms' products aren't
+// rounded: one's rounding error is taken off again.
 func geluBackward(s avx.Set) {
 	n, p := begin(s, "geluBackward", "func(dst, dy, x []float32)", "sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.", "dst", "dst", "dy", "x")
 	c := hold(s, 7, geluNumbers...)
@@ -79,8 +84,11 @@ func geluBackward(s avx.Set) {
 		x, q := s.V(0), tailIn(s, 1)
 		v.Load(p[2], x)
 		c.normalTail(x, q)
-		VFNMADD231PS(c.of(density), q.a, q.g)
-		VMULPS(q.p, q.g, q.g)
+		VMULPS(c.of(density), q.a, q.r)
+		VFMSUB213PS(q.r, c.in(density), q.a)
+		VFMSUB213PS(q.r, q.t, q.g)
+		VSUBPS(q.a, q.g, q.g)
+		VFMADD231PS(q.p, q.g, q.g)
 		c.scale(q.g, q.n, q.t)
 		VSUBPS(q.g, c.in(1), q.t)
 		c.bySign(x, q.g, q.t, q.g)

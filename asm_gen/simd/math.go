@@ -60,8 +60,10 @@ const (
 	// rounder added to a number below 2^22 and taken off again leaves the nearest
 	// integer.
 	rounder = 0x1.8p23
-	// Where e^x is certain to have overflowed, or to be 0 when rounded.
-	expMost, expLeast = 89, -104
+	// Where e^x is certain to have overflowed, or to be 0 when rounded. It is so below
+	// -104, but at -176 scale multiplies by 0, which is exact: rounding to 0 costs Zen 4
+	// some 15 ns a vector, and -Inf is common in softmax.
+	expMost, expLeast = 89, -176
 )
 
 var signBit = math.Float32frombits(1 << 31)
@@ -89,7 +91,7 @@ func (c numbers) horner(coefficients []float32, x, p reg.Register) {
 }
 
 // scale multiplies y by 2^n, for an integer n of -252 to 254, and rounds once: what
-// is below the normal numbers underflows gradually. It uses up n.
+// is below the normal numbers underflows gradually. For -254 it makes 0. It uses up n.
 func (c numbers) scale(y, n, half reg.Register) {
 	if c.Wide() {
 		VSCALEFPS(n, y, y)
@@ -107,17 +109,12 @@ func (c numbers) scale(y, n, half reg.Register) {
 	VMULPS(n, y, y)
 }
 
-// power sets p to e^r for |r| <= ln(2)/2.
-func (c numbers) power(r, p reg.Register) {
-	c.horner(expSeries, r, p)
-	VFMADD213PS(c.of(1), r, p)
-	VFMADD213PS(c.of(1), r, p)
-}
-
 // exp sets p to e^x for x within expLeast and expMost, or NaN. It uses up x and n.
 func (c numbers) exp(x, n, p reg.Register) {
 	c.exponent(x, n)
-	c.power(x, p)
+	c.horner(expSeries, x, p)
+	VFMADD213PS(c.of(1), x, p)
+	VFMADD213PS(c.of(1), x, p)
 	c.scale(p, n, x)
 }
 

@@ -15,7 +15,7 @@ import (
 // is read and written once. -Inf stands for those that a vector lacks: it adds 0.
 //
 // Vector registers: 0 x, 1 n, 2 e, 3 the last elements, 4 the largest ones, 5 the
-// sums, 6 whatever is NaN.
+// sums, 6 where NaN has been met, on AVX2.
 type softmax struct {
 	*channels
 	constants                          numbers
@@ -23,7 +23,7 @@ type softmax struct {
 	x, n, e, last, largest, total, nan int
 }
 
-var inf, minusInf = float32(math.Inf(1)), float32(math.Inf(-1))
+var inf, minusInf, nan = float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())
 
 func softmaxRows(s avx.Set) {
 	k := softmax{
@@ -31,7 +31,7 @@ func softmaxRows(s avx.Set) {
 			"dst, x, largest, total *float32", "dst", "x", "largest", "total"),
 		x: 0, n: 1, e: 2, last: 3, largest: 4, total: 5, nan: 6,
 	}
-	k.constants = hold(s, 7, append([]float32{minusInf, log2e, 1, expLeast}, expNumbers...)...)
+	k.constants = hold(s, 7, append(append([]float32{minusInf}, expNumbers...), nan)...)
 	row := k.measure()
 	Label("row")
 	k.findLargest()
@@ -83,25 +83,29 @@ func (k *softmax) along(name string, vector, last func()) {
 // findLargest leaves the largest element in every lane of its register, NaN if any
 // is NaN, which VMAXPS alone would forget.
 func (k *softmax) findLargest() {
-	x, last, largest := k.V(k.x), k.V(k.last), k.V(k.largest)
+	last, largest, anyNaN := k.V(k.last), k.V(k.largest), reg.K3
 	VMOVAPS(k.constants.in(minusInf), largest)
-	k.Zero(k.nan)
+	if k.Opmasks {
+		KXORW(anyNaN, anyNaN, anyNaN)
+	} else {
+		k.Zero(k.nan)
+	}
 	compare := func(x reg.Register) {
 		const unordered = operand.U8(3)
 		VMAXPS(x, largest, largest)
-		if k.Wide() {
+		if k.Opmasks {
 			VCMPPS(unordered, x, x, reg.K2)
-			VMOVAPS(x, reg.K2, k.V(k.nan))
+			KORW(reg.K2, anyNaN, anyNaN)
 		} else {
 			VCMPPS(unordered, x, x, k.V(k.e))
 			VORPS(k.V(k.e), k.V(k.nan), k.V(k.nan))
 		}
 	}
 	k.along("largest", func() {
-		k.load("x", x)
-		compare(x)
+		k.load("x", k.V(k.x))
+		compare(k.V(k.x))
 	}, func() {
-		if k.Wide() {
+		if k.Opmasks {
 			VMOVAPS(k.constants.in(minusInf), last)
 			VMOVUPS(k.mem("x"), k.mask, last)
 		} else {
@@ -111,8 +115,14 @@ func (k *softmax) findLargest() {
 		compare(last)
 	})
 	k.foldAll(VMAXPS, k.largest)
-	k.foldAll(VORPS, k.nan)
-	VADDPS(k.V(k.nan), largest, largest) // 0 or NaN
+	if k.Opmasks {
+		KORTESTW(anyNaN, anyNaN)
+	} else {
+		VPTEST(k.V(k.nan), k.V(k.nan))
+	}
+	JZ(operand.LabelRef("noNaN"))
+	VMOVUPS(k.constants.of(nan), largest)
+	Label("noNaN")
 }
 
 // foldAll folds the lanes of register r, and sets all of them to the result.
