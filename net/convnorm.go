@@ -68,6 +68,9 @@ func (o convNorm) Remake(c *Call, in []Tensor, out Tensor) {
 	o.norm.normalise(c, aux, x, o.added(in), out)
 }
 
+// RemakeReads implements Remaker.
+func (convNorm) RemakeReads(j int) bool { return j == 1 }
+
 // Prepare implements Preparer: it sets what was the convolution's output to its
 // gradient, and with a second input leaves that one's in dout.
 func (o convNorm) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {

@@ -34,9 +34,24 @@ type buffers struct {
 	all           []*buffer
 }
 
-// plan decides where everything lies in a workspace of a size.
-func (m *Model) plan(size Size, late *Late) *buffers {
-	p := &planner{Model: m, size: size, n: len(m.nodes)}
+// plan decides where everything lies in a workspace of a size. How long a chain of values
+// may be made again, each from the one before, is tried out: to make them costs the same,
+// but when they take memory differs.
+func (m *Model) plan(size Size, late *Late) (best *buffers) {
+	const longest = 6
+	for chain := range longest + 1 {
+		if b := m.planChains(size, late, chain); best == nil || b.floats < best.floats {
+			best = b
+		}
+		if !size.Backward {
+			break
+		}
+	}
+	return best
+}
+
+func (m *Model) planChains(size Size, late *Late, chain int) *buffers {
+	p := &planner{Model: m, size: size, n: len(m.nodes), chain: chain}
 	p.values, p.grads = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.shapes))
 	p.remade, p.aux = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.nodes))
 	p.remakes = make([][]Value, len(m.nodes))
@@ -73,8 +88,9 @@ func (m *Model) plan(size Size, late *Late) *buffers {
 type planner struct {
 	*Model
 	buffers
-	size Size
-	n    int // ops
+	size  Size
+	n     int // ops
+	chain int // the most values that are made again one from the other
 }
 
 func (p *planner) newBuffer(floats int) *buffer {
@@ -121,17 +137,21 @@ func (p *planner) forward() {
 // backward has in use what the way back reads and writes.
 func (p *planner) backward() {
 	remake := p.choose()
-	need := func(v Value, i int) {
+	var need func(v Value, i int)
+	need = func(v Value, i int) {
 		if !remake[v] {
 			p.value(v, p.back(i))
 			return
 		}
 		if p.remade[v] == nil { // ops come last first: nobody needs it earlier
+			maker := &p.nodes[p.makers[v]]
+			for j, z := range maker.in {
+				if maker.op.(Remaker).RemakeReads(j) {
+					need(z, i)
+				}
+			}
 			p.remade[v] = p.newBuffer(p.size.Samples * p.shapes[v].Size())
 			p.remakes[i] = append(p.remakes[i], v)
-			for _, z := range p.nodes[p.makers[v]].in[1:] {
-				p.value(z, p.back(i))
-			}
 		}
 		p.remade[v].during(p.back(i))
 	}
@@ -166,22 +186,29 @@ func keep(b *buffer) {
 }
 
 // choose says of each value whether it is made again on the way back, rather than kept:
-// if its op can do it, nobody works in place on it or keeps it, and what it is made of
-// besides what the op keeps is itself kept.
+// if its op can do it, nobody works in place on it or keeps it, and it doesn't make a
+// chain too long.
 func (p *planner) choose() []bool {
-	remake := make([]bool, len(p.shapes))
+	remake, chain := make([]bool, len(p.shapes)), make([]int, len(p.shapes))
+	kept := make([]bool, len(p.shapes))
+	for i, n := range p.nodes {
+		for _, v := range n.in {
+			kept[v] = kept[v] || p.size.keeps(i)
+		}
+	}
 	for _, n := range p.nodes {
 		v := n.out
-		_, can := n.op.(Remaker)
-		remake[v] = can && p.values[v] != nil && !p.shared(v)
-		for _, z := range n.in[1:] {
-			remake[v] = remake[v] && !remake[p.base[z]]
+		op, can := n.op.(Remaker)
+		if !can || kept[v] || p.values[v] == nil || p.shared(v) {
+			continue
 		}
-		for j, reader := range p.nodes {
-			if p.size.keeps(j) && slices.Contains(reader.in, v) {
-				remake[v] = false
+		chain[v] = 1
+		for j, z := range n.in {
+			if op.RemakeReads(j) && remake[z] {
+				chain[v] = max(chain[v], chain[z]+1)
 			}
 		}
+		remake[v] = chain[v] <= p.chain
 	}
 	return remake
 }

@@ -145,6 +145,8 @@ type Remaker interface {
 	Op
 	// Remake sets out as Forward did. It is not called after Prepare.
 	Remake(c *Call, in []Tensor, out Tensor)
+	// RemakeReads reports whether Remake reads in[j].
+	RemakeReads(j int) bool
 }
 
 // Stateful is an op with running state, such as batch normalisation.

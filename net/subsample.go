@@ -36,7 +36,7 @@ type subsample struct {
 	stride  int
 }
 
-func (subsample) Traits() Traits { return Traits{FreesIn: true, FreesOut: true} }
+func (subsample) Traits() Traits { return Traits{FreesIn: true, FreesOut: true, Adds: true} }
 
 // pixels visits the pixels of the output of n samples: where each lies, and the one of
 // the input that it is.
@@ -58,11 +58,24 @@ func (o subsample) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
 	})
 }
 
-func (o subsample) Backward(_ *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+// Remake implements Remaker.
+func (o subsample) Remake(c *Call, in []Tensor, out Tensor) { o.Forward(c, nil, in, out) }
+
+// RemakeReads implements Remaker.
+func (subsample) RemakeReads(int) bool { return true }
+
+func (o subsample) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
 	if !din[0].Wanted() {
 		return
 	}
 	dx, dy := din[0].Data, dout.Data
-	clear(dx)
-	o.pixels(dout.N, func(from, to int) { copy(dx[to:][:o.in[2]], dy[from:]) })
+	if !c.Accumulate {
+		clear(dx)
+	}
+	o.pixels(dout.N, func(from, to int) {
+		pixel := dx[to:][:o.in[2]]
+		for k, d := range dy[from:][:len(pixel)] {
+			pixel[k] += d
+		}
+	})
 }
