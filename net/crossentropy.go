@@ -51,34 +51,46 @@ func (SoftmaxCrossEntropy) Terms(b Batch) int { return b.N }
 // Apply implements Loss.
 func (l SoftmaxCrossEntropy) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) {
 	classes := out.Shape.Size()
-	uniform := l.Smoothing / float64(classes)
 	s := softmaxes.Get()
 	defer softmaxes.Put(s)
 	s.hold(out.N, classes)
 	simd.SoftmaxRows(s.p, out.Data, classes, s.largest, s.total)
 	for i, label := range b.Labels {
-		row, p := out.Data[i*classes:][:classes], s.p[i*classes:][:classes]
-		// What is expected of the outputs' distance from the largest.
-		largest := float64(s.largest[i])
-		expected := (1 - l.Smoothing) * (float64(row[label]) - largest)
-		if uniform > 0 {
-			for _, v := range row {
-				expected += uniform * (float64(v) - largest)
-			}
-		}
-		sum += math.Log(float64(s.total[i])) - expected
-		if dout.Wanted() {
-			for j := range p {
-				p[j] -= float32(uniform)
-			}
-			p[label] -= float32(1 - l.Smoothing)
-		}
+		x, p := out.Data[i*classes:][:classes], s.p[i*classes:][:classes]
+		sum += l.sample(x, p, float64(s.largest[i]), float64(s.total[i]), int(label))
 	}
 	if dout.Wanted() {
 		simd.Scale(scale, s.p)
 		copy(dout.Data, s.p)
 	}
 	return sum
+}
+
+// sample returns the loss of a sample with outputs x, and turns their softmax p into the
+// gradient. Where the label is nearly certain, 1-p has digits that p has not: it is the
+// sum of the others.
+func (l SoftmaxCrossEntropy) sample(x, p []float32, largest, total float64, label int) float64 {
+	others := 0.0
+	for j, q := range p {
+		if j != label {
+			others += float64(q)
+		}
+	}
+	distance := float64(x[label]) - largest
+	loss := math.Log(total) - distance
+	if others < 0.5 {
+		loss = -math.Log1p(-others)
+	}
+	uniform := l.Smoothing / float64(len(x))
+	if uniform > 0 {
+		loss += l.Smoothing * distance
+		for j, v := range x {
+			loss -= float64(uniform * (float64(v) - largest))
+			p[j] -= float32(uniform)
+		}
+	}
+	p[label] = float32(l.Smoothing - uniform - others)
+	return loss
 }
 
 // Predict implements Loss.
