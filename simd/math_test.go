@@ -37,9 +37,9 @@ type crossing struct{ from, to, of, generic, fused float64 }
 
 var functions = []function{
 	{name: "Exp", call: simd.Exp, oracle: math.Exp, generic: 0.57, fused: 0.92},
-	{name: "Log", call: simd.Log, oracle: math.Log, generic: 0.58, fused: 1},
-	{name: "Tanh", call: simd.Tanh, oracle: math.Tanh, generic: 0.72, fused: 2},
-	{name: "Sigmoid", call: simd.Sigmoid, oracle: func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, generic: 0.6, fused: 2},
+	{name: "Log", call: simd.Log, oracle: math.Log, generic: 0.58, fused: 0.96},
+	{name: "Tanh", call: simd.Tanh, oracle: math.Tanh, generic: 0.71, fused: 1.71},
+	{name: "Sigmoid", call: simd.Sigmoid, oracle: func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, generic: 0.57, fused: 1.48},
 	{name: "GELU", call: simd.GELU, oracle: gelu, generic: 1.2, fused: 4},
 	backward("GELUBackward", simd.GELUBackward, geluSlope, 0.7, 4, &crossing{-1.5, -0.25, 0.25, 0.7, 4}),
 	backward("TanhBackward", simd.TanhBackward, func(y float64) float64 { return 1 - y*y }, 0.501, 0.501, nil),
@@ -278,7 +278,10 @@ func TestSoftmaxRowsAgainstOracle(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 13))
 		for _, width := range softmaxWidths() {
-			const rows = 5
+			rows := 5
+			if width == 10 {
+				rows = 4000 // in several calls
+			}
 			x := make([]float32, rows*width)
 			for i := range x {
 				x[i] = float32(10 * r.NormFloat64())

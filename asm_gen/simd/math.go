@@ -25,12 +25,12 @@ func mathKernels(s avx.Set) {
 	softmaxRows(s)
 }
 
-// The polynomials are minimax ones, found by Remez's algorithm with the coefficients
-// rounded to float32 from the lowest on, and those left fitted again. simd/math_generic.go
-// has the same ones.
+// The polynomials are minimax ones, found by Remez's algorithm. Coefficients were rounded
+// to float32 from the lowest on, and those left fitted again. simd/math_generic.go has the
+// same ones.
 var (
 	// expSeries is (e^r-1-r)/r^2 for |r| <= ln(2)/2. 1 + r + r^2 times it is e^r to
-	// 2^-26.9 of it, and without the 1 it is e^r-1 to 2^-26.1.
+	// 2^-27.3 of it, and without the 1 it is e^r-1 to 2^-26.1.
 	expSeries = []float32{0x1.fffffep-2, 0x1.5554aap-3, 0x1.55579ep-5, 0x1.122c7ap-7, 0x1.6ab2bcp-10}
 	// logSeries is (log(1+f)-f)/f^2 for 3/4 <= 1+f <= 3/2. f + f^2 times it is log(1+f) to
 	// 2^-27.5 of it.
@@ -41,8 +41,8 @@ var (
 	// tailSeries is Phi(-a) / (t e^(-a^2/2)), Phi being the normal distribution function
 	// and t = 1/(1+a/2), as a polynomial of t - tailCentre, for 0 <= a <= 14.5: to 2^-27.2
 	// of it. (That e^(x^2) erfc(x) is nearly a polynomial of such a t is from Schonfelder,
-	// Mathematics of Computation 32, 1978.) Around this centre, out of 33, rounding the
-	// coefficients costs least; single bits of them were then searched at random.
+	// Mathematics of Computation 32, 1978.) Coefficients were rounded all at once: around
+	// this centre, out of 33, that costs least. Last bits were then searched at random.
 	tailSeries = []float32{
 		0x1.4dbaeap-2, 0x1.4f3b84p-2, 0x1.24149ap-4, -0x1.299d08p-3, -0x1.5f55cp-6, 0x1.e4163ep-4,
 		-0x1.88c0dap-5, -0x1.48d196p-4, 0x1.cf1bbp-4, -0x1.cb49a4p-8, -0x1.97b88ep-4, 0x1.15309p-4,
@@ -131,45 +131,6 @@ func (c numbers) bySign(x, negative, positive, dst reg.Register) {
 	}
 }
 
-func exponential(s avx.Set) {
-	n, p := begin(s, "exp", "func(dst, x []float32)", "sets dst to e^x.", "dst", "dst", "x")
-	c := hold(s, 3, expNumbers...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
-		x, n, y := s.V(0), s.V(1), s.V(2)
-		v.Load(p[1], x)
-		VMINPS(x, c.in(expMost), x) // NaN wins: the operand named first does
-		VMAXPS(x, c.in(expLeast), x)
-		c.exp(x, n, y)
-		v.Store(y, p[0])
-	})
-	avx.End()
-}
-
-func tanh(s avx.Set) {
-	n, p := begin(s, "tanh", "func(dst, x []float32)", "sets dst to the hyperbolic tangent of x.", "dst", "dst", "x")
-	const most = 10 // tanh is 1 there, when rounded
-	c := hold(s, 6, append([]float32{signBit, most, 2}, expNumbers...)...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
-		x, r, n, y, square, power := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4), s.V(5)
-		v.Load(p[1], x)
-		c.magnitude(x, r)
-		VMINPS(r, c.in(most), r) // NaN wins: the operand named first does
-		VADDPS(r, r, r)
-		c.exponent(r, n)
-		c.horner(expSeries, r, y)
-		VMULPS(r, r, square)
-		VFMADD213PS(r, square, y) // e^r - 1
-		c.powerOfTwo(n, power)
-		VSUBPS(c.of(1), power, square)
-		VFMADD213PS(square, power, y) // e^(2|x|) - 1
-		c.divideSum(y, c.in(2), y, r, n, square, power)
-		VANDPS(c.of(signBit), x, x)
-		VORPS(x, y, y)
-		v.Store(y, p[0])
-	})
-	avx.End()
-}
-
 // divideSum sets y to y/(a+b), for a power of two a and b >= 0, within little more
 // than half an ULP: it takes the rounding errors of the sum and the quotient off again.
 // y may be b.
@@ -207,6 +168,45 @@ func (c numbers) powerOfTwo(n, power reg.Register) {
 	VCVTPS2DQ(n, n)
 	VPSLLD(operand.U8(23), n, n)
 	VPADDD(c.of(1), n, power)
+}
+
+func exponential(s avx.Set) {
+	n, p := begin(s, "exp", "func(dst, x []float32)", "sets dst to e^x.", "dst", "dst", "x")
+	c := hold(s, 3, expNumbers...)
+	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+		x, n, y := s.V(0), s.V(1), s.V(2)
+		v.Load(p[1], x)
+		VMINPS(x, c.in(expMost), x) // NaN wins: the operand named first does
+		VMAXPS(x, c.in(expLeast), x)
+		c.exp(x, n, y)
+		v.Store(y, p[0])
+	})
+	avx.End()
+}
+
+func tanh(s avx.Set) {
+	n, p := begin(s, "tanh", "func(dst, x []float32)", "sets dst to the hyperbolic tangent of x.", "dst", "dst", "x")
+	const most = 10 // tanh is 1 there, when rounded
+	c := hold(s, 6, append([]float32{signBit, most, 2}, expNumbers...)...)
+	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+		x, r, n, y, square, power := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4), s.V(5)
+		v.Load(p[1], x)
+		c.magnitude(x, r)
+		VMINPS(r, c.in(most), r) // NaN wins: the operand named first does
+		VADDPS(r, r, r)
+		c.exponent(r, n)
+		c.horner(expSeries, r, y)
+		VMULPS(r, r, square)
+		VFMADD213PS(r, square, y) // e^r - 1
+		c.powerOfTwo(n, power)
+		VSUBPS(c.of(1), power, square)
+		VFMADD213PS(square, power, y) // e^(2|x|) - 1
+		c.divideSum(y, c.in(2), y, r, n, square, power)
+		VANDPS(c.of(signBit), x, x)
+		VORPS(x, y, y)
+		v.Store(y, p[0])
+	})
+	avx.End()
 }
 
 // sigmoid is 1/(1+e) for x >= 0, and e/(1+e) below, e being e^-|x|: so it is as exact
