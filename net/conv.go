@@ -29,11 +29,22 @@ const SamePadding = -1
 // Build implements Layer.
 func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
 	s := b.Shape(in)
-	if err := wantImages(s); err != nil {
+	g, err := l.geometry(s)
+	if err != nil {
 		return 0, err
 	}
+	taps := l.Kernel * l.Kernel
+	op := convolution{geometry: g, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
+	return b.Add(op, op.shape(), in)
+}
+
+// geometry is that of the convolution of one image.
+func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
+	if err := wantImages(s); err != nil {
+		return conv.Geometry{}, err
+	}
 	if err := checkPadding(l.Padding); err != nil {
-		return 0, err
+		return conv.Geometry{}, err
 	}
 	g := conv.Geometry{
 		Batch: 1, InH: s[0], InW: s[1], InC: s[2], OutC: l.Out, KernelH: l.Kernel, KernelW: l.Kernel,
@@ -41,12 +52,7 @@ func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
 	}
 	g.PadTop, g.PadBottom = padding(l.Padding, s[0], l.Kernel, l.Stride, l.Dilation)
 	g.PadLeft, g.PadRight = padding(l.Padding, s[1], l.Kernel, l.Stride, l.Dilation)
-	if err := g.Validate(); err != nil {
-		return 0, err
-	}
-	taps := l.Kernel * l.Kernel
-	op := convolution{geometry: g, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
-	return b.Add(op, Shape{g.OutH(), g.OutW(), l.Out}, in)
+	return g, g.Validate()
 }
 
 func wantImages(s Shape) error {

@@ -6,25 +6,45 @@ import "strings"
 // stays in registers or the cache. It shows in the names of ops alone: layers, their
 // parameters and what they compute are as they were written.
 //
-// A rule takes an op and the only one that reads its output, and returns what to do
-// both by, nil if that can't be done so. It is tried again on what it made.
+// A rule takes an op and the only one that reads its output, and returns the op that
+// does what both do, with its inputs; nil if there is none. Poolings come first: a ReLU
+// costs less there than anywhere else.
 func (m *Model) fuse() {
-	for again := true; again; {
-		again = false
-		readers := m.onlyReaders()
-		for i := range m.nodes {
-			j := readers[i]
-			if j < 0 {
-				continue
-			}
-			if n := fuseTwo(&m.nodes[i], &m.nodes[j]); n != nil {
-				m.nodes[j] = *n
-				m.nodes = append(m.nodes[:i], m.nodes[i+1:]...)
-				again = true
-				break
-			}
+	for _, rule := range []func(a, b *node) (Op, []Value){rectifyPooling, takeAlong} {
+		for m.fuseOnce(rule) {
 		}
 	}
+}
+
+// fuseOnce fuses the first two ops that a rule takes, and reports whether there were any.
+func (m *Model) fuseOnce(rule func(a, b *node) (Op, []Value)) bool {
+	for i, j := range m.onlyReaders() {
+		if j < 0 {
+			continue
+		}
+		a, b := &m.nodes[i], &m.nodes[j]
+		if op, in := rule(a, b); op != nil {
+			m.nodes[j] = node{
+				op: op, traits: op.Traits(), in: in, out: b.out,
+				name:   a.name + "+" + b.name[strings.LastIndexByte(b.name, '.')+1:],
+				params: a.params.and(b.params), state: a.state.and(b.state),
+			}
+			m.nodes = append(m.nodes[:i], m.nodes[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// and is both spans, of which one may be empty, or the other follows.
+func (s span) and(other span) span {
+	switch {
+	case s.len() == 0:
+		return other
+	case other.len() == 0:
+		return s
+	}
+	return span{s.from, other.to}
 }
 
 // onlyReaders returns, op by op, which one alone reads its output, as it is and once: -1
@@ -51,72 +71,52 @@ func (m *Model) onlyReaders() []int {
 	return only
 }
 
-// fuseTwo returns one op for a and b, which alone reads a's output; nil if there is
-// none.
-func fuseTwo(a, b *node) *node {
-	var op Op
-	in := a.in
-	switch x := a.op.(type) {
-	case dense:
-		if _, ok := b.op.(relu); ok && !x.relu {
-			x.relu = true
-			op = x
-		}
-	case convolution:
-		switch y := b.op.(type) {
-		case relu:
-			if !x.relu {
-				x.relu = true
-				op = x
-			}
-		case batchNorm:
-			if !x.relu && !x.bias && !y.relu && a.params.to == b.params.from {
-				op = convNorm{convolution: x, norm: y.normalisation}
-			}
-		}
-	case batchNorm:
-		if _, ok := b.op.(relu); ok && !x.relu {
-			x.relu = true
-			op = x
-		}
-	case convNorm:
-		switch b.op.(type) {
-		case relu:
-			if !x.norm.relu {
-				x.norm.relu = true
-				op = x
-			}
-		case addition:
-			if other := b.in[0] + b.in[1] - a.out; !x.norm.relu && !x.adds && b.in[0] != b.in[1] {
-				x.adds = true
-				op, in = x, []Value{a.in[0], other}
-			}
-		}
-	case relu: // the largest of what is rectified is the largest, rectified
-		if y, ok := b.op.(maxPool); ok {
-			y.window.ReLU = true
-			op = y
-		}
-	case maxPool:
-		if _, ok := b.op.(relu); ok && !x.window.ReLU {
-			x.window.ReLU = true
-			op = x
+// rectifyPooling is the rule for a max pooling and a ReLU, one behind the other: the
+// largest of what is rectified is the largest, rectified.
+func rectifyPooling(a, b *node) (Op, []Value) {
+	pool, ok := b.op.(maxPool)
+	if _, is := a.op.(relu); !ok || !is {
+		pool, ok = a.op.(maxPool)
+		if _, is := b.op.(relu); !ok || !is {
+			return nil, nil
 		}
 	}
-	if op == nil {
-		return nil
-	}
-	n := &node{op: op, traits: op.Traits(), name: a.name + "+" + lastName(b.name), in: in, out: b.out, params: a.params, state: a.state}
-	if n.params.len() == 0 {
-		n.params = b.params
-	} else if b.params.len() > 0 {
-		n.params.to = b.params.to
-	}
-	if n.state.len() == 0 {
-		n.state = b.state
-	}
-	return n
+	pool.window.ReLU = true
+	return pool, a.in
 }
 
-// lastName is the part of an op's name that is its layer's type.
-func lastName(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+// takeAlong is the rule for what an op can take along behind it.
+func takeAlong(a, b *node) (Op, []Value) {
+	_, rectified := b.op.(relu)
+	switch x := a.op.(type) {
+	case dense:
+		if rectified && !x.relu {
+			x.relu = true
+			return x, a.in
+		}
+	case batchNorm:
+		if rectified && !x.relu {
+			x.relu = true
+			return x, a.in
+		}
+	case convolution:
+		if rectified && !x.relu {
+			x.relu = true
+			return x, a.in
+		}
+		norm, ok := b.op.(batchNorm)
+		if ok && !x.relu && !x.bias && a.params.to == b.params.from {
+			return convNorm{convolution: x, norm: norm.normalisation}, a.in
+		}
+	case convNorm:
+		if rectified && !x.norm.relu {
+			x.norm.relu = true
+			return x, a.in
+		}
+		if _, ok := b.op.(addition); ok && !x.norm.relu && !x.adds && b.in[0] == a.out {
+			x.adds = true
+			return x, []Value{a.in[0], b.in[1]}
+		}
+	}
+	return nil, nil
+}

@@ -1,10 +1,6 @@
 package net
 
-import (
-	"math"
-
-	"github.com/steppe-ml/steppe/simd"
-)
+import "math"
 
 // LayerNorm normalises every sample over its channels, the last dimension, pixel by
 // pixel, then scales and shifts each channel (Ba et al., arXiv 1607.06450).
@@ -25,8 +21,8 @@ func (l LayerNorm) Build(b *Builder, in Value) (Value, error) {
 	return b.Add(op, s, in)
 }
 
-// layerNorm is the op: its parameters are scale and shift. From Forward on it keeps
-// the normalised rows, then what each was multiplied by.
+// layerNorm is the op: its parameters are scale and shift. From Forward on it keeps the
+// mean of each row of channels, and the inverse of its deviation.
 type layerNorm struct {
 	channels, rows int // of a sample
 	eps            float64
@@ -39,33 +35,30 @@ func (o layerNorm) Traits() Traits {
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		Aux:      Aux{Sample: o.rows * (o.channels + 1)},
-		InPlace:  true,
-		FreesIn:  true,
+		Aux:      Aux{Sample: 2 * o.rows},
 		FreesOut: true,
 	}
 }
 
-// kept returns the normalised rows of a call, and their factors.
-func (o layerNorm) kept(c *Call) (normal, inverse []float32) {
-	rows := len(c.Aux) / (o.channels + 1)
-	return c.Aux[:rows*o.channels], c.Aux[rows*o.channels:]
-}
-
 func (o layerNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
-	normal, inverse := o.kept(c)
 	j := newChannelJob(out, layerNormUnit)
-	j.dst, j.x, j.z, j.scale, j.shift = out.Data, in[0].Data, normal, p[:o.channels], p[o.channels:]
-	j.q, j.eps = inverse, o.eps
+	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, p[:o.channels], p[o.channels:]
+	j.q, j.eps = c.Aux, o.eps
 	c.Team.Run(j.units(), j)
 	j.release()
 }
 
+// normalRow returns what is kept of the row at element i of unit u.
+func (j *channelJob) normalRow(u, i int) (mean, inverse float64) {
+	kept := j.q[2*(j.row(u)+i/j.channels):]
+	return float64(kept[0]), float64(kept[1])
+}
+
 func layerNormUnit(j *channelJob, u int) {
 	n := j.channels
-	x, y, normal := j.of(j.x, u), j.of(j.dst, u), j.of(j.z, u)
+	x, y := j.of(j.x, u), j.of(j.dst, u)
 	for i := 0; i < len(x); i += n {
-		row := x[i:][:n]
+		row, to := x[i:][:n], y[i:][:n]
 		sum := 0.0
 		for _, v := range row {
 			sum += float64(v)
@@ -77,60 +70,70 @@ func layerNormUnit(j *channelJob, u int) {
 			squares += float64(d * d)
 		}
 		inverse := 1 / math.Sqrt(squares/float64(n)+j.eps)
-		j.q[j.row(u)+i/n] = float32(inverse)
-		to := normal[i:][:n]
+		kept := j.q[2*(j.row(u)+i/n):]
+		kept[0], kept[1] = float32(mean), float32(inverse)
 		for k, v := range row {
-			to[k] = float32((float64(v) - mean) * inverse)
+			to[k] = float32(float64(j.scale[k])*float64((float64(v)-mean)*inverse)) + j.shift[k]
 		}
-		simd.Mul(y[i:][:n], to, j.scale)
-		simd.Add(y[i:][:n], y[i:][:n], j.shift)
 	}
 }
 
-func (o layerNorm) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o layerNorm) Backward(c *Call, p []float32, in []Tensor, _, dout Tensor, din []Tensor) {
 	if !din[0].Wanted() {
 		return
 	}
-	normal, inverse := o.kept(c)
 	j := newChannelJob(dout, layerNormBackwardUnit)
-	j.dst, j.d, j.z, j.scale, j.q = din[0].Data, dout.Data, normal, p[:o.channels], inverse
+	j.dst, j.d, j.x, j.scale, j.q = din[0].Data, dout.Data, in[0].Data, p[:o.channels], c.Aux
 	c.Team.Run(j.units(), j)
 	j.release()
 }
 
-// layerNormBackwardUnit computes, with e = scale*d, inverse * (e - mean(e) - normal *
-// mean(e*normal)), row by row.
+// layerNormBackwardUnit computes, with e = scale*d and the normalised x, inverse * (e -
+// mean(e) - x * mean(e*x)), row by row.
 func layerNormBackwardUnit(j *channelJob, u int) {
 	n := j.channels
-	d, dx, normal := j.of(j.d, u), j.of(j.dst, u), j.of(j.z, u)
+	d, x, dx := j.of(j.d, u), j.of(j.x, u), j.of(j.dst, u)
 	for i := 0; i < len(d); i += n {
-		from, to, xs := d[i:][:n], dx[i:][:n], normal[i:][:n]
+		from, xs, to := d[i:][:n], x[i:][:n], dx[i:][:n]
+		mean, inverse := j.normalRow(u, i)
 		var sum, weighted float64
 		for k, v := range from {
 			e := float64(j.scale[k]) * float64(v)
 			sum += e
-			weighted += float64(e * float64(xs[k]))
+			weighted += float64(e * float64((float64(xs[k])-mean)*inverse))
 		}
 		sum, weighted = sum/float64(n), weighted/float64(n)
-		inverse := float64(j.q[j.row(u)+i/n])
 		for k, v := range from {
 			e := float64(j.scale[k]) * float64(v)
-			to[k] = float32(inverse * (e - sum - float64(float64(xs[k])*weighted)))
+			normal := (float64(xs[k]) - mean) * inverse
+			to[k] = float32(inverse * (e - sum - float64(normal*weighted)))
 		}
 	}
 }
 
-func (o layerNorm) Gradient(c *Call, _ []Tensor, _, dout Tensor, g []float32) {
-	normal, _ := o.kept(c)
+func (o layerNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
-	j := newChannelJob(dout, gradSumsUnit)
-	j.d, j.x = dout.Data, normal
+	j := newChannelJob(dout, layerNormGradientUnit)
+	j.d, j.x, j.q = dout.Data, in[0].Data, c.Aux
 	sumD, sumDX := j.sum(c.Team)
 	for i := range o.channels {
 		g[i] += float32(sumDX[i])
 		g[o.channels+i] += float32(sumD[i])
 	}
 	j.release()
+}
+
+func layerNormGradientUnit(j *channelJob, u int) {
+	n := j.channels
+	sumD, sumDX := j.unitSums(u)
+	d, x := j.of(j.d, u), j.of(j.x, u)
+	for i := 0; i < len(d); i += n {
+		mean, inverse := j.normalRow(u, i)
+		for k, v := range d[i:][:n] {
+			sumD[k] += float64(v)
+			sumDX[k] += float64(float64(v) * float64((float64(x[i+k])-mean)*inverse))
+		}
+	}
 }

@@ -59,7 +59,10 @@ func (v View) Of(flat []float32) []float32 { return flat[v.Offset:][:v.Shape.Siz
 // Compile checks that the layers fit together from samples of shape input on,
 // and makes a program of them. A loss may stand as the last layer; without one
 // it is SoftmaxCrossEntropy. Errors name the layer and the shape it met.
-func Compile(input Shape, layers ...Layer) (*Model, error) {
+func Compile(input Shape, layers ...Layer) (*Model, error) { return compile(input, false, layers...) }
+
+// compile is Compile; plain leaves every op as its layer has made it.
+func compile(input Shape, plain bool, layers ...Layer) (*Model, error) {
 	if !input.Valid() {
 		return nil, fmt.Errorf("net: input shape %v, want positive dimensions", []int(input))
 	}
@@ -86,7 +89,9 @@ func Compile(input Shape, layers ...Layer) (*Model, error) {
 			return nil, fmt.Errorf("net: layer %s computes a value of shape %v by %T that nothing uses", n.name, m.shapes[n.out], n.op)
 		}
 	}
-	m.fuse()
+	if !plain {
+		m.fuse()
+	}
 	m.countReaders()
 	m.share()
 	m.addUp()

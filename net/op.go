@@ -68,7 +68,8 @@ type Traits struct {
 }
 
 // Aux is floats kept by an op: for each sample of a call, and for each call. What is
-// kept for a call is there only of ops that Couple, whose calls are shards.
+// kept for a call is there only of ops that Couple, whose calls are shards. What is kept
+// for samples lies sample behind sample, so that a part of a call finds its own.
 type Aux struct{ Sample, Call int }
 
 func (a Aux) of(n int) int { return n*a.Sample + a.Call }

@@ -173,14 +173,27 @@ func bound(products, k int) float64 {
 // bound is that of a gradient: a product a layer on the way forward, one on
 // the way back, and that with the samples.
 func (m twin) bound(samples int) float64 {
-	layers, k := 0, samples
-	for _, l := range m.ref {
-		if d, ok := l.(ref.Dense); ok {
-			layers++
-			k = max(k, d.In, d.Out)
+	products, k := products(m.ref)
+	return bound(2*products+1, max(k, samples))
+}
+
+// products returns how many products a network is a chain of, at most, and the most
+// terms of one.
+func products(n ref.Net) (count, k int) {
+	for _, l := range n {
+		switch l := l.(type) {
+		case ref.Dense:
+			count++
+			k = max(k, l.In, l.Out)
+		case ref.Conv2D:
+			count++
+			k = max(k, l.KernelH*l.KernelW*max(l.InC, l.OutC), l.OutH()*l.OutW()*4)
+		case ref.Residual:
+			inner, terms := products(l.Body)
+			count, k = count+inner+1, max(k, terms)
 		}
 	}
-	return bound(2*layers+1, k)
+	return count, k
 }
 
 // distance is that of got from want, relative in norm: NaN if any is.
