@@ -16,6 +16,7 @@ import (
 type Model struct {
 	shapes []Shape // of values; 0 is the input
 	nodes  []node
+	layers []LayerInfo
 	loss   Loss
 
 	params, state       []View
@@ -89,6 +90,7 @@ func compile(input Shape, plain bool, layers ...Layer) (*Model, error) {
 			return nil, fmt.Errorf("net: layer %s computes a value of shape %v by %T that nothing uses", n.name, m.shapes[n.out], n.op)
 		}
 	}
+	m.describeLayers()
 	if !plain {
 		m.fuse()
 	}
