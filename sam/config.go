@@ -26,6 +26,8 @@ type Config struct {
 
 	// Base applies the gradient.
 	Base Base
+	// LRSchedule changes its learning rate from step to step; nil leaves it as it is.
+	LRSchedule LRSchedule
 
 	// Batch is the samples of a full batch. Shorter ones, such as the last of
 	// an epoch, keep the shard size and have fewer shards.
@@ -76,8 +78,9 @@ type Base interface {
 	check() error
 	// slots is the number of vectors of state, of the parameters' length.
 	slots() int
-	// update applies g to w; all slices are the same part of their vectors.
-	update(w, g []float32, slots [][]float32)
+	// update applies g to w at factor times the learning rate; all slices are the
+	// same part of their vectors.
+	update(factor float64, w, g []float32, slots [][]float32)
 }
 
 // SGD is stochastic gradient descent, as in PyTorch: with d = g +
@@ -106,9 +109,9 @@ func (s SGD) check() error {
 
 func (s SGD) slots() int { return 1 }
 
-func (s SGD) update(w, g []float32, slots [][]float32) {
+func (s SGD) update(factor float64, w, g []float32, slots [][]float32) {
 	simd.Momentum{
-		LR: float32(s.LR), Mu: float32(s.Momentum), Decay: float32(s.WeightDecay), Nesterov: s.Nesterov,
+		LR: float32(factor * s.LR), Mu: float32(s.Momentum), Decay: float32(s.WeightDecay), Nesterov: s.Nesterov,
 	}.Update(w, slots[0], g)
 }
 
@@ -143,6 +146,11 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	}
 	if err := c.Base.check(); err != nil {
 		return c, err
+	}
+	if c.LRSchedule != nil {
+		if err := c.LRSchedule.check(); err != nil {
+			return c, err
+		}
 	}
 	if c.Workers < 0 {
 		return c, fmt.Errorf("sam: Workers is %d, want at least 1, or 0 for the default", c.Workers)

@@ -236,12 +236,16 @@ func (o *Optimizer) unit(u, i int) []float32 {
 // not stay finite, and then nothing is changed.
 func (o *Optimizer) update(norm float64) error {
 	const huge = 1e15 // far from where a float32 could overflow
+	factor := 1.0
+	if o.cfg.LRSchedule != nil {
+		factor = o.cfg.LRSchedule.Factor(o.step)
+	}
 	if o.wild = o.wild || norm > huge; o.wild {
-		if i := o.vector.tryUpdate(o.cfg.Base, o.params.Values, o.ghat, o.slots); i >= 0 {
+		if i := o.vector.tryUpdate(o.cfg.Base, factor, o.params.Values, o.ghat, o.slots); i >= 0 {
 			return fmt.Errorf("sam: step refused: the update of %s is not finite", o.model.ParamAt(i))
 		}
 	}
-	o.vector.update(o.team, o.cfg.Base, o.params.Values, o.ghat, o.slots)
+	o.vector.update(o.team, o.cfg.Base, factor, o.params.Values, o.ghat, o.slots)
 	return nil
 }
 
