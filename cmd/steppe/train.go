@@ -14,12 +14,14 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/sam"
 )
 
 // train is one run of the command.
 type train struct {
 	workload
+	recipe
 	methodName string
 	rho        float64
 	shards     int
@@ -31,6 +33,7 @@ type train struct {
 	cfg    sam.Config
 	params *net.Params
 	opt    *sam.Optimizer
+	feed   dataset.Feed
 
 	out  io.Writer
 	live *progress
@@ -60,10 +63,11 @@ With --save the model is written at the end of the run, with what eval needs to
 test it, whole or not at all. After Ctrl-C it is the model of the last whole
 epoch, if there is one.
 
-` + aboutTables(),
+` + aboutTables() + "\n\n" + aboutRecipe(),
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
+  steppe train --standardise --schedule cosine --label-noise 0.2
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -82,11 +86,12 @@ epoch, if there is one.
 		defaults(Method.perturbs, func(m Method) any { return m.Preset.Rho })+")")
 	flags.IntVar(&t.shards, "shards", 0, "shards of a batch (default "+
 		defaults(Method.sharded, func(m Method) any { return m.Preset.Shards })+")")
-	t.addFlags(flags, 64)
+	t.workload.addFlags(flags, 64)
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
 	flags.Float64Var(&t.base.Momentum, "momentum", 0.9, "momentum")
 	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 1e-4, "weight decay, outside the perturbation")
+	t.recipe.addFlags(flags)
 	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
 }
@@ -117,7 +122,7 @@ func (t *train) choose(rho, shards bool) (err error) {
 }
 
 func (t *train) run(ctx context.Context, stderr io.Writer) error {
-	if err := t.check(); err != nil {
+	if err := cmp.Or(t.workload.check(), t.recipe.check()); err != nil {
 		return err
 	}
 	if err := t.checkShards(t.cfg.Shards); err != nil {
@@ -126,9 +131,15 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	if err := t.open(); err != nil {
 		return err
 	}
+	if err := t.feedFrom(); err != nil {
+		return err
+	}
 	t.cfg.Base, t.cfg.Batch, t.cfg.Seed, t.cfg.Workers = t.base, t.batch, t.seed, t.workers
 	t.params = t.model.Init(t.seed)
 	var err error
+	if t.cfg.LRSchedule, err = t.lrSchedule(t.epochs * t.feed.Batches()); err != nil {
+		return err
+	}
 	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
 		return err
 	}
@@ -140,7 +151,7 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	}
 
 	t.printHeader()
-	t.live = newProgress(stderr, t.epochs*t.train.Len())
+	t.live = newProgress(stderr, t.epochs*t.samples())
 	defer t.live.clear()
 	for number := 1; number <= t.epochs; number++ {
 		e, err := t.epoch(ctx, number)
@@ -160,6 +171,32 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	return t.write()
 }
 
+// feedFrom prepares the data, and what makes batches of them.
+func (t *train) feedFrom() (err error) {
+	if t.train, t.test, err = t.prepare(t.train, t.test, t.seed); err != nil {
+		return err
+	}
+	augment, err := t.augmentations()
+	if err != nil {
+		return err
+	}
+	t.feed = dataset.Feed{Set: t.train, Batch: t.batch, Seed: t.seed, Augment: augment}
+	// A last batch that a normalisation can't take is left out.
+	if rest := t.train.Len() % t.batch; rest > 0 {
+		shard := (t.batch + t.cfg.Shards - 1) / t.cfg.Shards
+		t.feed.DropLast = rest/((rest+shard-1)/shard) < t.model.MinShard()
+	}
+	return t.feed.Check()
+}
+
+// samples is how many an epoch has.
+func (t *train) samples() int {
+	if t.feed.DropLast {
+		return t.feed.Batches() * t.batch
+	}
+	return t.train.Len()
+}
+
 // keep remembers the parameters as they are now: an interrupted epoch moves them on,
 // and nobody has tested what it leaves.
 func (t *train) keep() {
@@ -177,9 +214,11 @@ func (t *train) write() error {
 		fmt.Fprintf(t.out, "Nothing is saved to %s, since no epoch is done.\n", t.save)
 		return nil
 	}
-	err := checkpoint.Write(t.file, t.model, t.kept, checkpoint.Meta{
-		Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName(),
-	})
+	meta := checkpoint.Meta{Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName()}
+	if t.standardise {
+		meta.Standardise = t.moments.String()
+	}
+	err := checkpoint.Write(t.file, t.model, t.kept, meta)
 	if err == nil {
 		err = t.file.Commit()
 	}
@@ -194,7 +233,7 @@ func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
 	e := epoch{number: number}
 	start := time.Now()
 	samples, batch := 0, 0
-	for b := range t.train.Batches(t.batch, t.seed, uint64(number-1)) {
+	for b := range t.feed.Epoch(uint64(number - 1)) {
 		if err := ctx.Err(); err != nil {
 			return e, err
 		}
@@ -205,7 +244,7 @@ func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
 		}
 		e.loss += stats.Loss * float64(b.N)
 		samples += b.N
-		t.live.set((number-1)*t.train.Len()+samples, func() string {
+		t.live.set((number-1)*t.samples()+samples, func() string {
 			return fmt.Sprintf("epoch %d, loss %.4f", number, e.loss/float64(samples))
 		})
 	}
@@ -223,15 +262,22 @@ func (t *train) printHeader() {
 	}
 	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),
 		count(t.train.Len()), plural(t.test.Len(), "test sample"), t.train.Shape)
-	fmt.Fprintf(t.out, "%s, batch %d, lr %v, momentum %v, decay %v\n", method,
-		t.batch, t.base.LR, t.base.Momentum, t.base.WeightDecay)
+	if what := t.recipe.String(); what != "" {
+		fmt.Fprintln(t.out, what)
+	}
+	schedule := ""
+	if t.cfg.LRSchedule != nil {
+		schedule = " " + t.schedule
+	}
+	fmt.Fprintf(t.out, "%s, batch %d, lr %v%s, momentum %v, decay %v\n", method,
+		t.batch, t.base.LR, schedule, t.base.Momentum, t.base.WeightDecay)
 	fmt.Fprintf(t.out, "%s, seed %d\n\n", t.machine(), t.seed)
 	fmt.Fprintln(t.out, "epoch   train loss   test accuracy   seconds   images/s")
 }
 
 func (t *train) printEpoch(e epoch) {
 	fmt.Fprintf(t.out, "%5d   %10.4f   %12.2f%%   %7.3f   %8s\n",
-		e.number, e.loss, 100*t.accuracy(e), e.seconds, rate(float64(t.train.Len())/e.seconds))
+		e.number, e.loss, 100*t.accuracy(e), e.seconds, rate(float64(t.samples())/e.seconds))
 }
 
 // printResult says what has come of it, and if that is nothing.

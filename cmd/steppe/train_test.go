@@ -71,6 +71,54 @@ func TestTrainMethods(t *testing.T) {
 	}
 }
 
+// What is done to the data and to the learning rate stands in the header, changes what
+// is learned, and the standardisation goes with the model.
+func TestTrainRecipe(t *testing.T) {
+	loss := func(flags ...string) (header, loss string) {
+		line := append([]string{"train", "--model", "tiny", "--epochs", "2"}, flags...)
+		code, stdout, stderr := steppe(t, line...)
+		require.Zero(t, code, stderr)
+		header, rows, found := strings.Cut(stdout, "images/s\n")
+		require.True(t, found, stdout)
+		return header, strings.Fields(strings.Split(rows, "\n")[1])[1]
+	}
+	_, plain := loss()
+	seen := map[string]bool{plain: true}
+	for _, test := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{"--standardise"}, "\nstandardised\n"},
+		{[]string{"--augment", "flip,crop"}, "\naugmented by flip, crop\n"},
+		{[]string{"--label-noise", "0.25"}, "\n25% of the labels drawn anew\n"},
+		{[]string{"--schedule", "cosine"}, ", lr 0.05 cosine, "},
+	} {
+		header, l := loss(test.flags...)
+		assert.Contains(t, header, test.want)
+		assert.False(t, seen[l], "%v: loss %s as before", test.flags, l)
+		seen[l] = true
+	}
+	header, l := loss("--schedule", "constant", "--label-noise", "0")
+	assert.Equal(t, plain, l)
+	assert.NotContains(t, header, "labels")
+
+	path := filepath.Join(t.TempDir(), "digits.safetensors")
+	code, _, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "2", "--standardise", "--save", path)
+	require.Zero(t, code, stderr)
+	meta, err := checkpoint.ReadMeta(path)
+	require.NoError(t, err)
+	assert.Contains(t, meta.Standardise, "mean ")
+	for want, flags := range map[string][]string{
+		`unknown augmentation "zoom", want some of crop, flip, cutout`: {"--augment", "crop,zoom"},
+		`unknown schedule "linear", want one of constant, cosine`:      {"--schedule", "linear"},
+		"1.5": {"--label-noise", "1.5"},
+	} {
+		code, _, stderr := steppe(t, append([]string{"train", "--model", "tiny"}, flags...)...)
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr, want)
+	}
+}
+
 // The same seed, the same figures, whatever the number of workers.
 func TestTrainSeed(t *testing.T) {
 	data := halves(t, false)

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// recipe is what train does to the data and to the learning rate, beside the method.
+type recipe struct {
+	augment     []string
+	standardise bool
+	noise       float64
+	schedule    string
+
+	moments dataset.Moments // what samples were standardised by
+}
+
+// augmentations are those that the command knows, with settings that suit images of
+// some 30 pixels.
+var augmentations = []struct {
+	name, about string
+	of          dataset.Augmentation
+}{
+	{"crop", "random crops of the image with 4 pixels of zeros around", dataset.Crop{Pad: 4}},
+	{"flip", "left and right swapped, one time in two", dataset.Flip{}},
+	{"cutout", "a square of 8 pixels of zeros somewhere", dataset.Cutout{Size: 8}},
+}
+
+// schedules are those of the learning rate; nil is none.
+var schedules = []struct {
+	name, about string
+	of          func(steps int) sam.LRSchedule
+}{
+	{"constant", "the learning rate stays", func(int) sam.LRSchedule { return nil }},
+	{"cosine", "it falls to 0 along half a cosine", func(steps int) sam.LRSchedule { return sam.Cosine{Steps: steps} }},
+}
+
+func (r *recipe) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&r.schedule, "schedule", "constant", "learning rate's `name` of change")
+	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
+	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
+	flags.Float64Var(&r.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
+}
+
+// aboutRecipe lists augmentations and schedules for the help text.
+func aboutRecipe() string {
+	var b strings.Builder
+	b.WriteString("Augmentations:\n")
+	for _, row := range augmentations {
+		about(&b, row.name, row.about)
+	}
+	b.WriteString("\nSchedules:\n")
+	for _, row := range schedules {
+		about(&b, row.name, row.about)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// augmentations returns those that were asked for.
+func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
+	for _, name := range r.augment {
+		found := false
+		var known []string
+		for _, row := range augmentations {
+			known = append(known, row.name)
+			if row.name == name {
+				list, found = append(list, row.of), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("unknown augmentation %q, want some of %s", name, strings.Join(known, ", "))
+		}
+	}
+	return list, nil
+}
+
+// lrSchedule returns the schedule for a run of so many steps.
+func (r *recipe) lrSchedule(steps int) (sam.LRSchedule, error) {
+	var known []string
+	for _, row := range schedules {
+		if row.name == r.schedule {
+			return row.of(steps), nil
+		}
+		known = append(known, row.name)
+	}
+	return nil, fmt.Errorf("unknown schedule %q, want one of %s", r.schedule, strings.Join(known, ", "))
+}
+
+// check returns what is wrong with the flags.
+func (r *recipe) check() error {
+	if _, err := r.augmentations(); err != nil {
+		return err
+	}
+	_, err := r.lrSchedule(1)
+	return err
+}
+
+// prepare returns the sets as they are trained on and tested.
+func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *dataset.Set, error) {
+	train, err := train.NoisyLabels(r.noise, seed)
+	if err != nil || !r.standardise {
+		return train, test, err
+	}
+	if r.moments, err = train.Moments(); err != nil {
+		return nil, nil, err
+	}
+	if train, err = train.Standardise(r.moments); err != nil {
+		return nil, nil, err
+	}
+	test, err = test.Standardise(r.moments)
+	return train, test, err
+}
+
+// String says what is done, in a few words for the header; "" if it is nothing.
+func (r *recipe) String() string {
+	var list []string
+	if r.standardise {
+		list = append(list, "standardised")
+	}
+	if len(r.augment) > 0 {
+		list = append(list, "augmented by "+strings.Join(r.augment, ", "))
+	}
+	if r.noise > 0 {
+		list = append(list, fmt.Sprintf("%v%% of the labels drawn anew", 100*r.noise))
+	}
+	return strings.Join(list, "; ")
+}
