@@ -1,0 +1,133 @@
+package zoo
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net"
+)
+
+// The same model with the same weights has PyTorch's loss and gradient.
+func TestPyTorchAgrees(t *testing.T) {
+	python := pytorch(t)
+	for _, c := range []struct {
+		model string
+		input net.Shape
+		batch int
+	}{
+		{"mlp", net.Shape{28, 28, 1}, 32},
+		{"lenet", net.Shape{28, 28, 1}, 16},
+		// Among a million activations some are so near 0 that rounding decides on which
+		// side of their ReLU they are: of six seeds, PyTorch's own float32 gradient is
+		// 1e-3 to 4e-3 from its float64 one with each, ours 4e-3 with one, 2e-5 with one
+		// and 8e-7 to 1e-6 with four, this among them.
+		{"resnet20", net.Shape{32, 32, 3}, 8},
+	} {
+		row, err := Lookup(c.model)
+		require.NoError(t, err)
+		m, err := row.Compile(c.input, 10)
+		require.NoError(t, err)
+		params := m.Init(1)
+		b := batch(m, c.batch)
+		loss, g := gradient(m, params, b)
+		dtypes := []string{"float64", "float32"}
+		if c.model == "resnet20" {
+			dtypes = dtypes[:1]
+		}
+		for _, dtype := range dtypes {
+			wantLoss, want := ask(t, python, dtype, c.model, m, params, b)
+			require.Len(t, want, len(g), c.model)
+			assert.InEpsilon(t, wantLoss, loss, 1e-5, "%s's loss, PyTorch in %s", c.model, dtype)
+			d := distance(g, want)
+			t.Logf("%s, PyTorch in %s: loss %.3g apart, gradient %.3g", c.model, dtype, math.Abs(loss/wantLoss-1), d)
+			assert.Less(t, d, 1e-5, "%s's gradient, PyTorch in %s", c.model, dtype)
+		}
+	}
+}
+
+// pytorch returns a Python that has PyTorch, and skips the test where there is none.
+func pytorch(t *testing.T) string {
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+	for _, python := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(python, "-c", "import torch").Run() == nil {
+			return python
+		}
+	}
+	t.Skip("no python3 with PyTorch is on this machine")
+	return ""
+}
+
+func batch(m *net.Model, n int) net.Batch {
+	r := rand.New(rand.NewPCG(1, 1))
+	b := net.Batch{N: n, X: make([]float32, n*m.InputShape().Size()), Labels: make([]int32, n)}
+	for i := range b.X {
+		b.X[i] = float32(r.NormFloat64())
+	}
+	for i := range b.Labels {
+		b.Labels[i] = int32(r.IntN(10))
+	}
+	return b
+}
+
+// whole is where a pass over one shard leaves its gradient.
+type whole struct {
+	model *net.Model
+	g     []float32
+}
+
+func (w whole) Of(op, _ int) ([]float32, bool) {
+	info := w.model.Ops()[op]
+	return w.g[info.Offset:][:info.Params], false
+}
+
+func gradient(m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float32) {
+	p := &net.Pass{
+		Batch: b, Shards: []net.Shard{{First: 0, N: b.N}}, Means: true, Train: true, Params: params.Values,
+		Gradients: whole{m, make([]float32, m.NumParams())}, Losses: make([]float64, 1),
+	}
+	w := m.NewWorkspace(net.Size{Samples: b.N, Shards: 1, Shard: b.N, Backward: true}, nil)
+	w.Forward(p)
+	w.Backward(p)
+	return p.Losses[0] / float64(b.N), p.Gradients.(whole).g
+}
+
+// ask returns PyTorch's answer.
+func ask(t *testing.T, python, dtype, model string, m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float64) {
+	t.Helper()
+	var in, errs bytes.Buffer
+	s := m.InputShape()
+	fmt.Fprintf(&in, `{"model": %q, "size": [%d, %d, %d], "classes": 10, "batch": %d}`+"\n", model, s[0], s[1], s[2], b.N)
+	for _, data := range []any{params.Values, b.X, b.Labels} {
+		require.NoError(t, binary.Write(&in, binary.NativeEndian, data))
+	}
+	cmd := exec.Command(python, "-B", "testdata/gradient.py", dtype)
+	cmd.Stdin, cmd.Stderr = &in, &errs
+	out, err := cmd.Output()
+	require.NoError(t, err, strings.TrimSpace(errs.String()))
+	answer := make([]float64, len(out)/8)
+	_, err = binary.Decode(out, binary.NativeEndian, answer)
+	require.NoError(t, err)
+	return answer[0], answer[1:]
+}
+
+// distance is that of got from want, relative in norm.
+func distance(got []float32, want []float64) float64 {
+	var diff, norm float64
+	for i, w := range want {
+		d := float64(got[i]) - w
+		diff += d * d
+		norm += w * w
+	}
+	return math.Sqrt(diff / norm)
+}
