@@ -20,6 +20,12 @@ import (
 var uncoupled = map[string][]Layer{
 	"mlp":   {Flatten{}, Dense{Out: 70}, ReLU{}, Dense{Out: 33}, ReLU{}, Dense{Out: 10}},
 	"masks": {Flatten{}, build(masks), Dense{Out: 10}},
+	"images": {
+		build(func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{20, 31, 1}) }),
+		Conv2D{Out: 5, Kernel: 3, Padding: 1, Stride: 2}, ReLU{}, MaxPool{Size: 2}, LayerNorm{}, GELU{},
+		Residual{Body: []Layer{Conv2D{Out: 5, Kernel: 3, Padding: 1}, Dropout{Rate: 0.5}}}, AvgPool{Size: 2},
+		Conv2D{Out: 9, Kernel: 1}, ReLU{}, GlobalAvgPool{}, Dense{Out: 10},
+	},
 	"residual": {Flatten{}, Dense{Out: 20}, ReLU{}, build(func(b *Builder, in Value) (Value, error) {
 		x, err := chain(b, in, Dense{Out: 20}, ReLU{}, Dense{Out: 20})
 		if err != nil {
