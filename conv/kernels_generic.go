@@ -76,6 +76,9 @@ func genericMaxPoolBackward(pixels, channels int, tap *int, taps int, dx, x *flo
 	}
 }
 
+// mostColumns is the most that any panel of plain Go's tiles has.
+const mostColumns = 16
+
 var minusInf, nan = float32(math.Inf(-1)), float32(math.NaN())
 
 func genericTile(rows int) tileKernel {
@@ -84,13 +87,16 @@ func genericTile(rows int) tileKernel {
 		for line := range lines {
 			for row := range tiles * rows {
 				from := line*aLine + row/rows*aTile + row%rows*aRow
-				for j := range n {
-					sum := float32(0)
-					for _, t := range unsafe.Slice(tap, taps) {
-						for l := range k {
-							sum += float32(*at(a, from+t[0]+l*aCol) * *at(b, t[1]+l*bRow+j))
+				var sums [mostColumns]float32
+				for _, t := range unsafe.Slice(tap, taps) {
+					for l := range k {
+						x := *at(a, from+t[0]+l*aCol)
+						for j, w := range unsafe.Slice(at(b, t[1]+l*bRow), n) {
+							sums[j] += float32(x * w)
 						}
 					}
+				}
+				for j, sum := range sums[:n] {
 					to := at(c, line*cLine+row*cRow+j)
 					if accumulate {
 						sum += *to

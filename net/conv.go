@@ -34,8 +34,8 @@ func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
 		return 0, err
 	}
 	taps := l.Kernel * l.Kernel
-	op := convolution{geometry: g, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
-	return b.Add(op, op.shape(), in)
+	op := convolution{geometry: g, out: Shape{g.OutH(), g.OutW(), g.OutC}, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
+	return b.Add(op, op.out, in)
 }
 
 // geometry is that of the convolution of one image.
@@ -81,6 +81,7 @@ func padding(pixels, in, kernel, stride, dilation int) (before, after int) {
 // then the bias.
 type convolution struct {
 	geometry conv.Geometry // of one image
+	out      Shape         // of a sample's output
 	bias     bool
 	relu     bool
 	init     func(*rand.Rand, []float32)
@@ -101,11 +102,6 @@ func (o convolution) Traits() Traits {
 		t.Params = append(t.Params, Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})
 	}
 	return t
-}
-
-// shape returns the shape of a sample's output.
-func (o convolution) shape() Shape {
-	return Shape{o.geometry.OutH(), o.geometry.OutW(), o.geometry.OutC}
 }
 
 // of returns the geometry of n images.

@@ -27,7 +27,7 @@ func (o convNorm) Traits() Traits {
 // kept returns the convolution's output, and what is kept of the normalisation.
 func (o convNorm) kept(c *Call, n int) (x Tensor, aux []float32) {
 	floats := n * o.geometry.OutSize()
-	return Tensor{N: n, Shape: o.shape(), Data: c.Aux[:floats]}, c.Aux[floats:]
+	return Tensor{N: n, Shape: o.out, Data: c.Aux[:floats]}, c.Aux[floats:]
 }
 
 // parts cuts parameters, or their gradients, into the convolution's and the

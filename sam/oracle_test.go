@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/conv"
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
@@ -30,6 +31,18 @@ func subjects(t testing.TB) []subject {
 		require.NoError(t, err)
 		return m
 	}
+	conv3 := func(out int) net.Layer { return net.Conv2D{Out: out, Kernel: 3, Padding: 1, NoBias: true} }
+	images, err := net.Compile(net.Shape{4, 5, 1},
+		conv3(4), net.BatchNorm{}, net.ReLU{},
+		net.Residual{Body: []net.Layer{conv3(4), net.BatchNorm{}, net.ReLU{}, conv3(4), net.BatchNorm{}}}, net.ReLU{},
+		net.Conv2D{Out: 5, Kernel: 2}, net.ReLU{}, net.MaxPool{Size: 2}, net.Flatten{}, net.Dense{Out: classes})
+	require.NoError(t, err)
+	geometry := func(in, out int) ref.Conv2D {
+		return ref.Conv2D{Geometry: conv.Geometry{
+			Batch: 1, InH: 4, InW: 5, InC: in, OutC: out, KernelH: 3, KernelW: 3, PadTop: 1, PadBottom: 1, PadLeft: 1, PadRight: 1,
+		}}
+	}
+	norm := ref.BatchNorm{Features: 4, Eps: 1e-5}
 	return []subject{
 		{
 			"linear", compile(net.Dense{Out: classes}),
@@ -44,6 +57,16 @@ func subjects(t testing.TB) []subject {
 			ref.Net{
 				ref.Dense{In: inputs, Out: 19}, ref.BatchNorm{Features: 19, Eps: 1e-5}, ref.ReLU{},
 				ref.Dense{In: 19, Out: 33}, ref.BatchNorm{Features: 33, Eps: 1e-5}, ref.ReLU{}, ref.Dense{In: 33, Out: classes},
+			},
+		},
+		{
+			"images", images,
+			ref.Net{
+				geometry(1, 4), norm, ref.ReLU{},
+				ref.Residual{Body: ref.Net{geometry(4, 4), norm, ref.ReLU{}, geometry(4, 4), norm}}, ref.ReLU{},
+				ref.Conv2D{Geometry: conv.Geometry{Batch: 1, InH: 4, InW: 5, InC: 4, OutC: 5, KernelH: 2, KernelW: 2}, Bias: true}, ref.ReLU{},
+				ref.MaxPool{Window: conv.Geometry{Batch: 1, InH: 3, InW: 4, InC: 5, OutC: 5, KernelH: 2, KernelW: 2, StrideH: 2, StrideW: 2}},
+				ref.Dense{In: 10, Out: classes},
 			},
 		},
 	}

@@ -92,10 +92,10 @@ func TestRefusedStepChangesNothing(t *testing.T) {
 		batch  net.Batch
 		want   string
 	}{
-		{"NaN in the data, SGD", 0, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN"},
-		{"NaN in the data, SAM", 0.1, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN"},
-		{"NaN in the data, mSAM", 0.1, 6, 0.1, spoilt(20, nan), "sam: step refused: shard 2 (samples 16 to 23): its loss is NaN"},
-		{"Inf in the data, mSAM", 0.1, 6, 0.1, spoilt(47, inf), "sam: step refused: shard 5 (samples 40 to 47): its loss is NaN"},
+		{"NaN in the data, SGD", 0, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN; element 3 of sample 20 of the batch is NaN"},
+		{"NaN in the data, SAM", 0.1, 1, 0.1, spoilt(20, nan), "sam: step refused: shard 0 (samples 0 to 47): its loss is NaN; element 3 of sample 20 of the batch is NaN"},
+		{"NaN in the data, mSAM", 0.1, 6, 0.1, spoilt(20, nan), "sam: step refused: shard 2 (samples 16 to 23): its loss is NaN; element 3 of sample 20 of the batch is NaN"},
+		{"Inf in the data, mSAM", 0.1, 6, 0.1, spoilt(47, inf), "sam: step refused: shard 5 (samples 40 to 47): its loss is NaN; element 3 of sample 47 of the batch is +Inf"},
 		{"loss finite, gradient not", 0.1, 6, 0.1, spoilt(3, 3e38), "shard 0 (samples 0 to 7)"},
 		{"overflow at w + eps", 1e39, 6, 0.1, learnable(1, batch), "its loss at the perturbed parameters is"},
 		{"the update overflows", 0.01, 6, 3e38, spoilt(3, 1e18), "the update of"},
@@ -103,7 +103,7 @@ func TestRefusedStepChangesNothing(t *testing.T) {
 	for _, c := range cases {
 		for _, sub := range subjects(t) {
 			for force, f := range arithmetics {
-				if c.name == "the update overflows" && sub.name == "batchnorm" {
+				if c.name == "the update overflows" && sub.model.NumState() > 0 {
 					continue // which normalises the large input away
 				}
 				params := sub.model.Init(13)

@@ -154,7 +154,18 @@ func (w *worker) collect(to []float64, what string) bool {
 func (w *worker) refuse(s int, what string) {
 	at := w.shards.from + s
 	shard := w.pass.Shards[s]
-	w.o.run.refused[at] = fmt.Errorf("sam: step refused: shard %d (samples %d to %d): %s", at, shard.First, shard.First+shard.N-1, what)
+	w.o.run.refused[at] = fmt.Errorf("sam: step refused: shard %d (samples %d to %d): %s%s", at, shard.First, shard.First+shard.N-1, what,
+		w.spoilt(shard))
+}
+
+// spoilt says where the batch itself isn't finite, "" if it is.
+func (w *worker) spoilt(shard net.Shard) string {
+	b, size := w.pass.Batch, w.o.model.InputShape().Size()
+	x := b.X[shard.First*size:][:shard.N*size]
+	if i := firstNonFinite(x); !finite(float64(x[i])) {
+		return fmt.Sprintf("; element %d of sample %d of the batch is %v", i%size, shard.First+i/size, x[i])
+	}
+	return ""
 }
 
 // ascend turns the clean pass's gradients into each shard's perturbation. It
