@@ -41,7 +41,7 @@ var schedules = []struct {
 }
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&r.schedule, "schedule", "constant", "learning rate's `name` of change")
+	flags.StringVar(&r.schedule, "schedule", "cosine", "learning rate's `name` of change")
 	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
 	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
 	flags.Float64Var(&r.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")

@@ -67,7 +67,7 @@ epoch, if there is one.
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
-  steppe train --standardise --schedule cosine --label-noise 0.2
+  steppe train --standardise --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
