@@ -62,7 +62,7 @@ func newGradient(g Geometry) *gradient {
 	}
 	for u := range g.KernelH {
 		for channel := 0; channel < g.OutC; channel += kernels().nr() {
-			for _, run := range g.columns().forward() {
+			for _, run := range gr.runs(g) {
 				adjoining := len(run.taps)
 				if run.gap != 1 {
 					adjoining = 1
@@ -80,6 +80,28 @@ func newGradient(g Geometry) *gradient {
 	}
 	return gr
 }
+
+// runs returns the columns of the output with the taps that they see: column by column,
+// or, where a tap alone has channels enough for tiles, tap by tap. So there are no runs
+// of the few columns at the edges, whose pixels lie a row apart.
+func (gr *gradient) runs(g Geometry) (runs []run) {
+	columns := g.columns()
+	if g.InC < enoughChannels {
+		return columns.forward()
+	}
+	for t := range columns.kernel {
+		first := ceilDiv(max(0, columns.pad-t*columns.dilation), columns.stride)
+		end := min(columns.out, ceilDiv(max(0, columns.in+columns.pad-t*columns.dilation), columns.stride))
+		if first < end {
+			source := first*columns.stride - columns.pad + t*columns.dilation
+			runs = append(runs, run{target: first, step: 1, count: end - first, taps: []int{t}, source: source, move: columns.stride, gap: 1})
+		}
+	}
+	return runs
+}
+
+// enoughChannels of the input fill tiles.
+const enoughChannels = 12
 
 // add adds the pieces for some adjoining taps of row u of the filter, from tap
 // number t of a run on, and for a panel of output channels.
@@ -215,7 +237,10 @@ func (j *gradientJob) sum(p *piece, dw []float32, image, row, worker int) {
 	// other way round where rows are short.
 	k, aCol, bRow := p.columns, j.in.pixel, j.out.pixel
 	taps, aTap, bTap := end-first, j.in.row, j.out.row
-	if k < 8 && k < taps {
+	switch {
+	case k*aCol == aTap && k*bRow == bTap: // rows follow each other
+		k, taps = k*taps, 1
+	case k < 8 && k < taps:
 		k, aCol, bRow, taps, aTap, bTap = taps, aTap, bTap, k, aCol, bRow
 	}
 	list := j.taps[worker][:0]
