@@ -250,7 +250,9 @@ func place(all []*buffer, kept bool) (floats int) {
 		}
 	}
 	for try, order := range []func(a, b *buffer) int{
-		func(a, b *buffer) int { return cmp.Compare(b.floats, a.floats) },
+		func(a, b *buffer) int {
+			return cmp.Or(cmp.Compare(b.floats, a.floats), cmp.Compare(b.to-b.from, a.to-a.from))
+		},
 		func(a, b *buffer) int { return cmp.Compare(b.to-b.from, a.to-a.from) },
 		func(a, b *buffer) int { return cmp.Compare(b.floats*(b.to-b.from+1), a.floats*(a.to-a.from+1)) },
 		func(a, b *buffer) int { return cmp.Compare(a.from, b.from) },
