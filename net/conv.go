@@ -94,9 +94,9 @@ func (o convolution) Traits() Traits {
 		Params: []Param{
 			{Name: "weight", Shape: Shape{g.KernelH, g.KernelW, g.InC, g.OutC}, Role: Weight, Init: o.init},
 		},
-		FreesOut: !o.relu,
-		Adds:     true,
-		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
+		FreesOut: !o.relu, InForGradient: true, OutForPrepare: true,
+		Adds:  true,
+		Flops: Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
 	if o.bias {
 		t.Params = append(t.Params, Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})

@@ -17,6 +17,7 @@ func (o convNorm) Traits() Traits {
 	t.State, t.MinShard = o.norm.state(), o.norm.minShard()
 	t.Aux = Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
 	t.Couples = true
+	t.DoutForPrepare = true              // which leaves its own result in Aux
 	t.FreesOut = !o.norm.relu || !o.adds // otherwise it tells where the ReLU gave 0
 	if o.adds {
 		t.Passes = 1

@@ -43,8 +43,8 @@ func (d dense) Traits() Traits {
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
 		Late:     true,
-		FreesOut: !d.relu,
-		Flops:    Flops{Forward: unit, Backward: unit, Gradient: unit},
+		FreesOut: !d.relu, InForGradient: true, OutForPrepare: true,
+		Flops: Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
 }
 

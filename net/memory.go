@@ -7,7 +7,8 @@ import (
 
 // A workspace's buffers lie in one piece of memory, its arena, where those that are
 // never in use at the same time share a place. Time is counted in calls of ops: op i of
-// n runs forward at i, the loss at n, and op i's way back is at 2n-i.
+// n runs forward at i, the loss at n, and the way back of each op takes three times:
+// Prepare's, Gradient's and Backward's.
 
 // buffer is some memory that is in use from one time to another, both included.
 type buffer struct {
@@ -28,11 +29,14 @@ type buffers struct {
 	values, grads []*buffer // by storage
 	aux           []*buffer // by op
 	remade        []*buffer // by value: where it lies on the way back, if it is made again then
-	remakes       [][]Value // by op: the values to make again before its way back
+	remakes       []remakes // by op
 	makers        []int     // by value: the op that makes it
 	floats, kept  int       // of the arena, and of what is kept apart
 	all           []*buffer
 }
+
+// remakes are the values to make again before an op's Prepare, and before its Gradient.
+type remakes struct{ prepare, gradient []Value }
 
 // plan decides where everything lies in a workspace of a size. How long a chain of values
 // may be made again, each from the one before, is tried out: to make them costs the same,
@@ -54,7 +58,7 @@ func (m *Model) planChains(size Size, late *Late, chain int) *buffers {
 	p := &planner{Model: m, size: size, n: len(m.nodes), chain: chain}
 	p.values, p.grads = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.shapes))
 	p.remade, p.aux = make([]*buffer, len(m.shapes)), make([]*buffer, len(m.nodes))
-	p.remakes = make([][]Value, len(m.nodes))
+	p.remakes = make([]remakes, len(m.nodes))
 	p.makers = make([]int, len(m.shapes))
 	for i, n := range m.nodes {
 		p.makers[n.out] = i
@@ -88,9 +92,10 @@ func (m *Model) planChains(size Size, late *Late, chain int) *buffers {
 type planner struct {
 	*Model
 	buffers
-	size  Size
-	n     int // ops
-	chain int // the most values that are made again one from the other
+	size   Size
+	n      int    // ops
+	chain  int    // the most values that are made again one from the other
+	remake []bool // by value
 }
 
 func (p *planner) newBuffer(floats int) *buffer {
@@ -99,10 +104,18 @@ func (p *planner) newBuffer(floats int) *buffer {
 	return b
 }
 
-// back is the time of op i's way back.
-func (p *planner) back(i int) int { return 2*p.n - i }
+// The calls of an op on the way back.
+const (
+	prepare = iota
+	gradient
+	backward
+	calls
+)
 
-func (p *planner) end() int { return 2*p.n + 1 }
+// back is the time of a call on op i's way back.
+func (p *planner) back(i, call int) int { return p.n + 1 + calls*(p.n-1-i) + call }
+
+func (p *planner) end() int { return p.n + 1 + calls*p.n }
 
 // value has the memory of v in use at a time.
 func (p *planner) value(v Value, time int) {
@@ -136,39 +149,32 @@ func (p *planner) forward() {
 
 // backward has in use what the way back reads and writes.
 func (p *planner) backward() {
-	remake := p.choose()
-	var need func(v Value, i int)
-	need = func(v Value, i int) {
-		if !remake[v] {
-			p.value(v, p.back(i))
-			return
-		}
-		if p.remade[v] == nil { // ops come last first: nobody needs it earlier
-			maker := &p.nodes[p.makers[v]]
-			for j, z := range maker.in {
-				if maker.op.(Remaker).RemakeReads(j) {
-					need(z, i)
-				}
-			}
-			p.remade[v] = p.newBuffer(p.size.Samples * p.shapes[v].Size())
-			p.remakes[i] = append(p.remakes[i], v)
-		}
-		p.remade[v].during(p.back(i))
-	}
+	p.remake = p.choose()
 	for i := p.n - 1; i >= 0; i-- {
 		n := &p.nodes[i]
-		for j, v := range n.in {
-			if n.reads(j) {
-				need(v, i)
+		t := &n.traits
+		if !t.FreesOut {
+			p.need(n.out, i, prepare)
+			if !t.OutForPrepare {
+				p.need(n.out, i, backward)
 			}
-			p.grad(v, p.back(i))
 		}
-		if !n.traits.FreesOut {
-			need(n.out, i)
+		p.grad(n.out, p.back(i, prepare))
+		if !t.DoutForPrepare || t.Passes > 0 {
+			p.grad(n.out, p.back(i, backward))
 		}
-		p.grad(n.out, p.back(i))
+		for j, v := range n.in {
+			switch {
+			case t.InForGradient && j == 0:
+				p.need(v, i, gradient)
+			case !t.InForGradient && n.reads(j):
+				p.need(v, i, prepare)
+				p.need(v, i, backward)
+			}
+			p.grad(v, p.back(i, backward))
+		}
 		if p.aux[i] != nil {
-			p.aux[i].during(p.back(i))
+			p.aux[i].during(p.back(i, backward))
 		}
 		if p.size.keeps(i) {
 			for _, v := range n.in {
@@ -177,6 +183,31 @@ func (p *planner) backward() {
 			keep(p.grads[p.gradStorage[n.out]])
 		}
 	}
+}
+
+// need has a value in use in a call on op i's way back. If it is made again then, what it
+// is made of is in use, too. Ops come last first: nobody needs it earlier.
+func (p *planner) need(v Value, i, call int) {
+	time := p.back(i, call)
+	if !p.remake[v] {
+		p.value(v, time)
+		return
+	}
+	if p.remade[v] == nil {
+		maker := &p.nodes[p.makers[v]]
+		for j, z := range maker.in {
+			if maker.op.(Remaker).RemakeReads(j) {
+				p.need(z, i, call)
+			}
+		}
+		p.remade[v] = p.newBuffer(p.size.Samples * p.shapes[v].Size())
+		list := &p.remakes[i].prepare
+		if call == gradient {
+			list = &p.remakes[i].gradient
+		}
+		*list = append(*list, v)
+	}
+	p.remade[v].during(time)
 }
 
 func keep(b *buffer) {

@@ -135,7 +135,7 @@ func TestRemade(t *testing.T) {
 		plan := m.planChains(size, nil, chain)
 		made := make([]bool, len(m.shapes))
 		for i := len(m.nodes) - 1; i >= 0; i-- {
-			for _, v := range plan.remakes[i] {
+			for _, v := range append(plan.remakes[i].prepare, plan.remakes[i].gradient...) {
 				maker := m.nodes[plan.makers[v]]
 				for j, z := range maker.in {
 					if maker.op.(Remaker).RemakeReads(j) && plan.remade[z] != nil {

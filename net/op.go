@@ -57,6 +57,9 @@ type Traits struct {
 	// FreesOut: nothing on the way back reads out, so that the next op may work in
 	// place.
 	FreesOut bool
+	// What is read less: of the inputs in[0] alone, by Gradient; out by Prepare alone;
+	// and dout by Prepare alone, but for what it Passes.
+	InForGradient, OutForPrepare, DoutForPrepare bool
 	// Passes is the input, if not 0, whose gradient is dout as Prepare leaves it, so
 	// that it may share its memory; no other gradient may then be made of what lies
 	// there.

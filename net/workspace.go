@@ -176,8 +176,9 @@ func (w *Workspace) Backward(p *Pass) {
 	m := w.model
 	for i := len(m.nodes) - 1; i >= 0; i-- {
 		n := &m.nodes[i]
-		w.remake(p, i)
+		w.remake(p, w.memory.remakes[i].prepare)
 		w.prepareGradients(p, i)
+		w.remake(p, w.memory.remakes[i].gradient)
 		w.gradients(p, i)
 		switch kind := p.kind(i); {
 		case kind == Factor:
@@ -204,9 +205,9 @@ func (w *Workspace) Backward(p *Pass) {
 	}
 }
 
-// remake makes values again that op i's way back, the first of all, reads.
-func (w *Workspace) remake(p *Pass, i int) {
-	for _, v := range w.memory.remakes[i] {
+// remake makes values again that are about to be read.
+func (w *Workspace) remake(p *Pass, values []Value) {
+	for _, v := range values {
 		value := &w.values[v]
 		value.Data = w.memory.remade[v].data[:len(value.Data)]
 		maker := w.memory.makers[v]
