@@ -21,7 +21,7 @@ type Optimizer struct {
 	plans map[int]*Plan // by samples of a batch
 
 	team    *blas.Team
-	packs   net.Packs
+	packs   net.Packs // nil if each op needs its parameters packed once a pass anyway
 	late    *net.Late
 	workers []*worker
 	ghat    []float32
@@ -67,7 +67,6 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		model: model, params: params, cfg: cfg,
 		plans:  map[int]*Plan{},
 		team:   blas.NewTeam(cfg.Workers),
-		packs:  model.NewPacks(),
 		ghat:   make([]float32, model.NumParams()),
 		mean:   make([]float32, model.NumState()),
 		vector: newVectors(model.NumParams()),
@@ -77,6 +76,9 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	o.plan.Flops = o.plan.flops()
 	o.plans[cfg.Batch] = o.plan
 
+	if len(o.plan.Tiles) > 1 {
+		o.packs = model.NewPacks()
+	}
 	shards := len(o.plan.Shards)
 	o.late = model.NewLate(cfg.Batch, o.plan.Late)
 	o.unitAt = make([]int, len(o.plan.ops))
@@ -163,7 +165,9 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	r.plan, r.batch = plan, batch
 	clear(r.refused)
 
-	o.model.Pack(o.team, o.params.Values, o.packs)
+	if o.packs != nil {
+		o.model.Pack(o.team, o.params.Values, o.packs)
+	}
 	if plan.Together {
 		o.workers[0].task(0, o.team)
 	} else {
