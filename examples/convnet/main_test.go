@@ -1,0 +1,25 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestRun(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "digits.safetensors")
+	var out strings.Builder
+	require.NoError(t, run(&out, 5, path))
+	assert.FileExists(t, path)
+	_, last, found := strings.Cut(out.String(), "epoch 5: ")
+	require.True(t, found, out.String())
+	var right, all int
+	_, err := fmt.Sscanf(strings.Split(last, "\n")[1], "%d of %d", &right, &all)
+	require.NoError(t, err)
+	assert.Equal(t, 359, all)
+	assert.Greater(t, right, 330, "92% after five epochs")
+}
