@@ -1,6 +1,8 @@
 package conv
 
 import (
+	"unsafe"
+
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/simd"
@@ -201,11 +203,45 @@ func (j *gradientJob) Do(task, worker int) {
 		if j.bias != nil && bundle == 0 {
 			j.addBias(j.biases[2*part*j.out.pixel:], image, row)
 		}
+		var ahead lookahead
+		if c+1 < c1 {
+			ahead = j.lookahead(c + 1)
+		}
 		for i := p0; i < p1; i++ {
-			j.sum(&j.pieces[i], dw, image, row, worker)
+			j.sum(&j.pieces[i], dw, image, row, &ahead, worker)
 		}
 	}
 }
+
+// lookahead is the next chunk's part of dy, which the kernels ask the cache for as they
+// go along: the first piece of a chunk reads it faster than memory beyond the L2 cache
+// can bring it, and the others find it there.
+type lookahead struct {
+	from        *float32
+	lines, done int // cache lines, and those that have been asked for
+}
+
+func (j *gradientJob) lookahead(c int) lookahead {
+	image, row := c/j.blocks()*j.images, c%j.blocks()*j.rows
+	images, rows := min(j.images, j.batch-image), min(j.rows, j.outRows-row)
+	return lookahead{from: &j.dy[image*j.out.image+row*j.out.row], lines: images * rows * j.out.row / lineFloats}
+}
+
+// next returns what a call is to ask for, whose taps are so many floats apart: the
+// place of the first line counted from a, and the lines for each tap.
+func (l *lookahead) next(a *float32, taps, apart int) (from, lines int) {
+	lines = apart / lineFloats
+	if l.done >= l.lines || taps < 2 || lines < 1 || lines > mostAhead {
+		return 0, 0
+	}
+	from = int(uintptr(unsafe.Pointer(l.from))-uintptr(unsafe.Pointer(a)))/4 + l.done*lineFloats
+	l.done += lines * taps
+	return from, lines
+}
+
+// mostAhead is the most lines that are asked for at a tap, of some 20 that a core can
+// wait for: what a row of a stem's input has. Larger inputs take longer to be multiplied.
+const mostAhead = 8
 
 // addBias adds the sums of the chunk's part of dy, which is about to be read anyway.
 func (j *gradientJob) addBias(to []float64, image, row int) {
@@ -228,7 +264,7 @@ func setBias(bias []float32, sums []float64, accumulate bool) {
 }
 
 // sum adds what the chunk that begins at a row of an image makes of a piece.
-func (j *gradientJob) sum(p *piece, dw []float32, image, row, worker int) {
+func (j *gradientJob) sum(p *piece, dw []float32, image, row int, ahead *lookahead, worker int) {
 	first, end := max(row, p.first), min(row+j.rows, p.end)
 	if end <= first {
 		return
@@ -259,11 +295,13 @@ func (j *gradientJob) sum(p *piece, dw []float32, image, row, worker int) {
 		tiles := ceilDiv(p.m, len(tile))
 		height, taller := p.m/tiles, p.m%tiles
 		if taller > 0 {
-			tile[height](1, taller, columns, &list[0], len(list), k, x, 1, aCol, height+1, 0, 0, 0,
+			next, lines := ahead.next(x, len(list), aTap)
+			tile[height](1, taller, columns, &list[0], len(list), k, x, 1, aCol, height+1, 0, next, lines,
 				at(dy, n), bRow, at(c, n), cRow, 0, true, nil, false)
 		}
 		done := taller * (height + 1)
-		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, at(x, done), 1, aCol, height, 0, 0, 0,
+		next, lines := ahead.next(x, len(list), aTap)
+		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, at(x, done), 1, aCol, height, 0, next, lines,
 			at(dy, n), bRow, at(c, n+done*cRow), cRow, 0, true, nil, false)
 		n += columns
 	}
