@@ -294,6 +294,8 @@ func TestErrors(t *testing.T) {
 		"conv: w has 1 floats, want 135 for ":       conv.Forward(nil, good, dst, f(in), f(1), conv.Options{}),
 		"conv: y has 159 floats, want 160 for ":     conv.Forward(nil, good, dst[1:], f(in), f(filter), conv.Options{}),
 		"conv: bias of 4 floats for 5 output chann": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Bias: f(4)}),
+		"conv: 5 sums for 5 output channels, want ": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Sums: make([]float64, 5)}),
+		"conv: bias of 6 floats for 5 output chann": conv.BackwardFilter(nil, good, dst[:filter], f(in), f(out), conv.Options{Bias: f(6)}),
 		"conv: the filter is packed for 1x5x4x3->5": conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: other}),
 		"conv: the filter is packed for another pa": conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: backward}),
 		"conv: 1x4x4x3->5 3x3 pad 1 is not pointwi": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Algorithm: conv.Pointwise}),
