@@ -17,6 +17,7 @@ func (o convNorm) Traits() Traits {
 	t.State, t.MinShard = o.norm.state(), o.norm.minShard()
 	t.Aux = Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
 	t.Couples = true
+	t.Adds = !o.adds
 	t.DoutForPrepare = true              // which leaves its own result in Aux
 	t.FreesOut = !o.norm.relu || !o.adds // otherwise it tells where the ReLU gave 0
 	if o.adds {
@@ -49,13 +50,15 @@ func (o convNorm) added(in []Tensor) []float32 {
 func (o convNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	filter, norm := o.parts(p)
 	x, aux := o.kept(c, out.N)
-	j := newChannelJob(x, nil)
-	sums := j.buffer(2 * o.norm.channels)
-	o.forward(c, filter, in[0], x, sums)
 	if c.Train {
+		j := newChannelJob(x, nil)
+		sums := j.buffer(2 * o.norm.channels)
+		o.forward(c, filter, in[0], x, sums)
 		o.norm.measured(c, aux, j.rows, sums[:o.norm.channels], sums[o.norm.channels:])
+		j.release()
+	} else {
+		o.forward(c, filter, in[0], x, nil)
 	}
-	j.release()
 	o.norm.affine(c, aux, norm)
 	o.norm.normalise(c, aux, x, o.added(in), out)
 }
@@ -91,11 +94,7 @@ func (o convNorm) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din
 	filter, _ := o.parts(p)
 	dx, _ := o.kept(c, dout.N)
 	o.convolution.Backward(c, filter, nil, Tensor{}, dx, din)
-	switch {
-	case !o.adds || !din[1].Wanted():
-	case c.Accumulate:
-		share(c.Team, addTo, din[1].Data, dout.Data, nil)
-	case &din[1].Data[0] != &dout.Data[0]:
+	if o.adds && din[1].Wanted() && &din[1].Data[0] != &dout.Data[0] {
 		share(c.Team, copyTo, din[1].Data, dout.Data, nil)
 	}
 }

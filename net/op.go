@@ -64,7 +64,7 @@ type Traits struct {
 	// that it may share its memory; no other gradient may then be made of what lies
 	// there.
 	Passes int
-	// Adds: Backward can add to its inputs' gradients.
+	// Adds: Backward can add to its input's gradient. It is asked of ops with one input.
 	Adds bool
 
 	Flops Flops
