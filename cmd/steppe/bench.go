@@ -161,9 +161,9 @@ func (b *bench) checkFlags() error {
 // enter enters the methods: each with the shards that it has, or with those
 // asked for. One shard is what SAM has, and has its row there.
 func (b *bench) enter() error {
-	for _, method := range Methods {
+	for _, method := range sam.Methods {
 		shards := []int{method.Preset.Shards}
-		if method.sharded() {
+		if method.Sharded() {
 			shards = nil
 			for _, n := range b.shards {
 				if n > 1 && !slices.Contains(shards, n) {
@@ -173,7 +173,7 @@ func (b *bench) enter() error {
 		}
 		for _, n := range shards {
 			if err := b.add(method, n); err != nil {
-				return fmt.Errorf("%s: %w", method.with(n), err)
+				return fmt.Errorf("%s: %w", method.With(n), err)
 			}
 		}
 	}
@@ -181,9 +181,9 @@ func (b *bench) enter() error {
 }
 
 // add enters one method.
-func (b *bench) add(method Method, shards int) error {
+func (b *bench) add(method sam.Method, shards int) error {
 	cfg := method.Preset
-	if method.perturbs() {
+	if method.Perturbs() {
 		cfg.Rho = b.rho
 	}
 	cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = shards, b.batch, b.seed, b.workers, benchBase

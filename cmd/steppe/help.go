@@ -8,13 +8,14 @@ import (
 
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam"
 )
 
 // aboutTables lists all methods, models and data for help texts.
 func aboutTables() string {
 	var b strings.Builder
 	b.WriteString("Methods:\n")
-	for _, m := range Methods {
+	for _, m := range sam.Methods {
 		about(&b, m.Name, m.About)
 	}
 	b.WriteString("\nModels:\n")
@@ -47,9 +48,9 @@ func about(b *strings.Builder, name, about string) {
 
 // defaults lists what the methods that have a value preset for it, as in
 // "sam 0.05, msam 0.05".
-func defaults(have func(Method) bool, value func(Method) any) string {
+func defaults(have func(sam.Method) bool, value func(sam.Method) any) string {
 	var list []string
-	for _, m := range Methods {
+	for _, m := range sam.Methods {
 		if have(m) {
 			list = append(list, fmt.Sprint(m.Name, " ", value(m)))
 		}

@@ -13,7 +13,7 @@ import (
 
 // contender is a method that is being timed.
 type contender struct {
-	method  Method
+	method  sam.Method
 	shards  int
 	opt     *sam.Optimizer
 	seconds []float64 // of a step, by round
@@ -25,7 +25,7 @@ func (c *contender) step(batch net.Batch) (float64, error) {
 	_, err := c.opt.Step(batch)
 	took := time.Since(start).Seconds()
 	if err != nil {
-		err = fmt.Errorf("%s: %w", c.method.with(c.shards), err)
+		err = fmt.Errorf("%s: %w", c.method.With(c.shards), err)
 	}
 	return took, err
 }

@@ -18,7 +18,7 @@ func (b *bench) printHeader(w io.Writer) {
 // printPlans explains each method's step.
 func (b *bench) printPlans(w io.Writer) {
 	for _, c := range b.contenders {
-		fmt.Fprintf(w, "%s\n%v\n", c.method.with(c.shards), c.opt.Plan())
+		fmt.Fprintf(w, "%s\n%v\n", c.method.With(c.shards), c.opt.Plan())
 	}
 }
 
@@ -47,7 +47,7 @@ func (b *bench) printTable(w io.Writer, r *Report) {
 	fmt.Fprintf(w, "\nMedians of %s.", plural(r.Rows[0].Rounds, "round"))
 	c, row := b.contenders[b.most()], r.Rows[b.most()]
 	if c.shards > 1 {
-		fmt.Fprintf(w, " %s costs %.2f of SAM here.", c.method.with(c.shards), row.VsSAM)
+		fmt.Fprintf(w, " %s costs %.2f of SAM here.", c.method.With(c.shards), row.VsSAM)
 	}
 	fmt.Fprintln(w)
 }

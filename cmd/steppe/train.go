@@ -29,7 +29,7 @@ type train struct {
 	base       sam.SGD
 	save       string
 
-	method Method
+	method sam.Method
 	cfg    sam.Config
 	params *net.Params
 	opt    *sam.Optimizer
@@ -83,9 +83,9 @@ epoch, if there is one.
 	flags.SortFlags = false
 	flags.StringVar(&t.methodName, "method", "msam", "`name` of the method")
 	flags.Float64Var(&t.rho, "rho", 0, "radius of the perturbation (default "+
-		defaults(Method.perturbs, func(m Method) any { return m.Preset.Rho })+")")
+		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	flags.IntVar(&t.shards, "shards", 0, "shards of a batch (default "+
-		defaults(Method.sharded, func(m Method) any { return m.Preset.Shards })+")")
+		defaults(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
 	t.workload.addFlags(flags, 64)
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
@@ -102,18 +102,18 @@ func (t *train) choose(rho, shards bool) (err error) {
 	if t.epochs < 1 {
 		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
 	}
-	if t.method, err = lookupMethod(t.methodName); err != nil {
+	if t.method, err = sam.LookupMethod(t.methodName); err != nil {
 		return err
 	}
 	t.cfg = t.method.Preset
 	if rho {
-		if !t.method.perturbs() && t.rho != 0 {
+		if !t.method.Perturbs() && t.rho != 0 {
 			return fmt.Errorf("--rho %v with --method %s, which perturbs nothing", t.rho, t.method.Name)
 		}
 		t.cfg.Rho = t.rho
 	}
 	if shards {
-		if !t.method.sharded() && t.shards != 1 {
+		if !t.method.Sharded() && t.shards != 1 {
 			return fmt.Errorf("--shards %d with --method %s, which has 1 shard", t.shards, t.method.Name)
 		}
 		t.cfg.Shards = t.shards
@@ -256,8 +256,8 @@ func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
 }
 
 func (t *train) printHeader() {
-	method := t.method.with(t.cfg.Shards)
-	if t.method.perturbs() {
+	method := t.method.With(t.cfg.Shards)
+	if t.method.Perturbs() {
 		method += fmt.Sprintf(", rho %v", t.cfg.Rho)
 	}
 	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),

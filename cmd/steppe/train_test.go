@@ -15,6 +15,7 @@ import (
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -38,7 +39,7 @@ func TestTrainAccuracy(t *testing.T) {
 	if testing.Short() || !slices.Contains([]simd.ISA{simd.AVX2, simd.AVX512}, simd.Active()) {
 		t.Skip("takes long")
 	}
-	for _, m := range Methods {
+	for _, m := range sam.Methods {
 		_, stdout, stderr := steppe(t, "train", "--method", m.Name)
 		_, result, found := strings.Cut(stdout, "\nTest accuracy ")
 		require.True(t, found, stderr)
