@@ -197,18 +197,20 @@ func fight[T Float](stride int) bool {
 type PackedB[T Float] struct {
 	table *table[T]
 	k, n  int
-	data  []T     // blocks of K; in each, panels of nr columns; in each, rows
+	size  int     // of data
+	data  []T     // blocks of K; in each, panels of nr columns; in each, rows; nil before the first Pack
 	src   view[T] // while packing
 }
 
-// NewPackedB returns an unfilled PackedB for matrices of k rows and n columns.
+// NewPackedB returns an unfilled PackedB for matrices of k rows and n columns. It
+// takes its memory when it is filled for the first time.
 func NewPackedB[T Float](k, n int) *PackedB[T] {
 	t := active[T]()
-	return &PackedB[T]{table: t, k: k, n: n, data: aligned[T](times(k, panels(t, n)*t.nr()))}
+	return &PackedB[T]{table: t, k: k, n: n, size: times(k, panels(t, n)*t.nr())}
 }
 
 // Bytes returns the size of the packed data.
-func (p *PackedB[T]) Bytes() int { return size[T]() * len(p.data) }
+func (p *PackedB[T]) Bytes() int { return size[T]() * p.size }
 
 // Pack fills p from b, whose size must be p's, on a team of workers.
 func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
@@ -219,6 +221,7 @@ func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
 	if p.k == 0 || p.n == 0 {
 		return
 	}
+	p.data = grow(p.data, p.size)
 	p.src = b.view()
 	team.Run(ceilDiv(panels(p.table, p.n), panelsPerTask), p)
 	p.src = view[T]{}

@@ -20,7 +20,8 @@ const (
 type PackedFilter struct {
 	plan   *plan
 	pass   Pass
-	data   []float32              // Direct's
+	size   int                    // of data
+	data   []float32              // Direct's; nil before the first Pack
 	packed *blas.PackedB[float32] // that of other algorithms
 }
 
@@ -36,7 +37,7 @@ func NewPackedFilter(g Geometry, pass Pass, algorithm Algorithm) (*PackedFilter,
 	rows, columns := p.filter/g.OutC, g.OutC
 	switch {
 	case p.algorithm == Direct:
-		f.data = make([]float32, p.sweep(pass).panels.size())
+		f.size = p.sweep(pass).panels.size()
 	case pass == ForwardPass:
 		f.packed = blas.NewPackedB[float32](rows, columns)
 	default:
@@ -52,6 +53,9 @@ func (f *PackedFilter) Pack(team *blas.Team, w []float32) error {
 	}
 	switch {
 	case f.plan.algorithm == Direct:
+		if f.data == nil {
+			f.data = make([]float32, f.size)
+		}
 		f.plan.sweep(f.pass).panels.pack(f.data, w)
 	case f.pass == ForwardPass:
 		f.packed.Pack(team, f.plan.filters(w))
@@ -66,7 +70,7 @@ func (f *PackedFilter) Bytes() int {
 	if f.packed != nil {
 		return f.packed.Bytes()
 	}
-	return 4 * len(f.data)
+	return 4 * f.size
 }
 
 // matrix returns the packed matrix, or nil if nothing is packed.

@@ -67,10 +67,10 @@ func (m *Model) planChains(size Size, late *Late, chain int) *buffers {
 		if m.storage[s] != Value(s) || s == 0 || m.readers[s] == 0 {
 			continue
 		}
-		if late == nil || late.values[s] == nil {
+		if !late.holdsValue(Value(s)) {
 			p.values[s] = p.newBuffer(size.Samples * m.shapes[s].Size())
 		}
-		if size.Backward && (late == nil || late.grads[m.gradStorage[s]] == nil) && m.gradStorage[s] == Value(s) {
+		if size.Backward && !late.holdsGrad(m.gradStorage[s]) && m.gradStorage[s] == Value(s) {
 			p.grads[s] = p.newBuffer(size.Samples * m.shapes[s].Size())
 		}
 	}

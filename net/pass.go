@@ -55,8 +55,9 @@ type Perturb struct {
 // Late is the inputs and output gradients of a whole batch for the ops whose
 // gradients are computed by one call, after all tiles are through.
 type Late struct {
-	ops           []bool
-	values, grads [][]float32 // by storage
+	ops                     []bool
+	valueFloats, gradFloats []int       // by storage; 0 for what isn't kept
+	values, grads           [][]float32 // by storage; nil before Allocate
 
 	call Call
 	in   []Tensor
@@ -65,36 +66,61 @@ type Late struct {
 // NewLate returns the memory for batches of up to samples. ops says which ops
 // are late.
 func (m *Model) NewLate(samples int, ops []bool) *Late {
-	l := &Late{ops: ops, values: make([][]float32, len(m.shapes)), grads: make([][]float32, len(m.shapes))}
+	l := m.PlanLate(samples, ops)
+	l.Allocate()
+	return l
+}
+
+// PlanLate is NewLate without the memory, which Allocate brings.
+func (m *Model) PlanLate(samples int, ops []bool) *Late {
+	l := &Late{
+		ops: ops, valueFloats: make([]int, len(m.shapes)), gradFloats: make([]int, len(m.shapes)),
+		values: make([][]float32, len(m.shapes)), grads: make([][]float32, len(m.shapes)),
+	}
 	for i, n := range m.nodes {
 		if !ops[i] {
 			continue
 		}
 		for _, v := range n.in {
-			if s := m.storage[v]; s != 0 && l.values[s] == nil {
-				l.values[s] = make([]float32, samples*m.shapes[s].Size())
+			if s := m.storage[v]; s != 0 {
+				l.valueFloats[s] = samples * m.shapes[s].Size()
 			}
 		}
-		if s := m.gradStorage[n.out]; l.grads[s] == nil {
-			l.grads[s] = make([]float32, samples*m.shapes[s].Size())
-		}
-		if s := m.storage[n.out]; !n.traits.FreesOut && l.values[s] == nil {
-			l.values[s] = make([]float32, samples*m.shapes[s].Size())
+		s := m.gradStorage[n.out]
+		l.gradFloats[s] = samples * m.shapes[s].Size()
+		if s := m.storage[n.out]; !n.traits.FreesOut {
+			l.valueFloats[s] = samples * m.shapes[s].Size()
 		}
 	}
 	return l
 }
 
+// Allocate takes the memory that was planned.
+func (l *Late) Allocate() {
+	for s := range l.values {
+		if n := l.valueFloats[s]; n > 0 {
+			l.values[s] = make([]float32, n)
+		}
+		if n := l.gradFloats[s]; n > 0 {
+			l.grads[s] = make([]float32, n)
+		}
+	}
+}
+
+// holdsValue and holdsGrad report whether a storage lies in l, which may be nil.
+func (l *Late) holdsValue(s Value) bool { return l != nil && l.valueFloats[s] > 0 }
+func (l *Late) holdsGrad(s Value) bool  { return l != nil && l.gradFloats[s] > 0 }
+
 // Bytes returns the size of l.
 func (l *Late) Bytes() (total int) {
-	for i := range l.values {
-		total += 4 * (len(l.values[i]) + len(l.grads[i]))
+	for s := range l.values {
+		total += 4 * (l.valueFloats[s] + l.gradFloats[s])
 	}
 	return total
 }
 
-// Gradients sets g, flat, to the late ops' gradients over the batch.
-func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, g []float32) {
+// Gradients sets g, flat, to the late ops' gradients over a run of the batch's samples.
+func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, run Shard, g []float32) {
 	all := func(of [][]float32, storage []Value, v Value) Tensor {
 		t := Tensor{N: batch.N, Shape: m.shapes[v]}
 		if m.isInput(v) {
@@ -102,7 +128,7 @@ func (l *Late) Gradients(m *Model, team *blas.Team, batch Batch, g []float32) {
 		} else if data := of[storage[v]]; data != nil {
 			t.Data = data[:batch.N*t.Shape.Size()]
 		}
-		return t
+		return t.Slice(run.First, run.N)
 	}
 	for i, n := range m.nodes {
 		if !l.ops[i] {

@@ -188,7 +188,7 @@ func checkLate(t *testing.T, m twin, params *Params, b Batch, tiles [][]Shard, t
 			poisoned(n.params.of(got))
 		}
 	}
-	late.Gradients(m.Model, team, b, got)
+	late.Gradients(m.Model, team, b, Shard{0, b.N}, got)
 	requireNear(t, want, got, m.bound(b.N), "gradient of the batch")
 }
 
@@ -213,7 +213,7 @@ func TestLateGradientsDoNotDependOnTiles(t *testing.T) {
 					w.Backward(p)
 				}
 				got := poisoned(make([]float32, m.NumParams()))
-				late.Gradients(m.Model, team, b, got)
+				late.Gradients(m.Model, team, b, Shard{0, b.N}, got)
 				if want == nil {
 					want = got
 				}

@@ -119,7 +119,7 @@ func (a *ascent) descend(perturb []Perturb) (d descent) {
 	w.Forward(&p)
 	w.Backward(&p)
 	d.late = make([]float32, a.numParams)
-	late.Gradients(a.Model, p.Team, p.Batch, d.late)
+	late.Gradients(a.Model, p.Team, p.Batch, Shard{0, p.Batch.N}, d.late)
 	for i, n := range a.nodes {
 		if n.traits.Late {
 			_, dout := w.Operands(i)

@@ -8,11 +8,14 @@ type Workspace struct {
 	late  *Late // whole-batch memory, in which some tensors lie; nil for none
 
 	memory        *buffers
-	arena, kept   []float32 // in which they lie
+	before        *Workspace // Size.Before
+	arena, kept   []float32  // in which they lie; nil before Allocate
 	values, grads []Tensor  // by Value, of the current tile
 	rows          []Shard   // by shard of the tile: its samples, counted from the tile's first
 	scratch       []float32 // of factored calls
 	sum           []float32 // a gradient on its way to being added to another
+
+	scratchFloats, sumFloats int
 
 	call Call
 	in   []Tensor
@@ -38,8 +41,15 @@ func (s Size) keeps(op int) bool { return s.Keeps != nil && s.Keeps[op] }
 // NewWorkspace returns a workspace for tiles of a size. Operands of ops that
 // late names are kept there; late may be nil.
 func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
+	w := m.PlanWorkspace(size, late)
+	w.Allocate()
+	return w
+}
+
+// PlanWorkspace is NewWorkspace without the memory, which Allocate brings.
+func (m *Model) PlanWorkspace(size Size, late *Late) *Workspace {
 	w := &Workspace{
-		model: m, late: late, memory: m.plan(size, late),
+		model: m, late: late, memory: m.plan(size, late), before: size.Before,
 		values: make([]Tensor, len(m.shapes)),
 		grads:  make([]Tensor, len(m.shapes)),
 		rows:   make([]Shard, 0, size.Shards),
@@ -47,18 +57,7 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 	for v := range m.shapes {
 		w.values[v].Shape, w.grads[v].Shape = m.shapes[v], m.shapes[v]
 	}
-	w.kept = make([]float32, w.memory.kept)
-	if before := size.Before; before != nil && len(before.arena) >= w.memory.floats {
-		w.arena = before.arena
-	} else {
-		w.arena = make([]float32, w.memory.floats)
-		if before != nil {
-			before.arena = w.arena
-			before.memory.in(before.arena, before.kept)
-		}
-	}
-	w.memory.in(w.arena, w.kept)
-	inputs, sum, scratch := 1, 0, 0
+	inputs := 1
 	for _, n := range m.nodes {
 		inputs = max(inputs, len(n.in))
 		added := 0
@@ -67,24 +66,44 @@ func (m *Model) NewWorkspace(size Size, late *Late) *Workspace {
 				added += size.Samples * m.shapes[v].Size()
 			}
 		}
-		sum = max(sum, added)
+		w.sumFloats = max(w.sumFloats, added)
 		if f, ok := n.op.(Factored); ok && size.Backward {
-			scratch = max(scratch, f.Scratch(size.Shard))
+			w.scratchFloats = max(w.scratchFloats, f.Scratch(size.Shard))
 		}
 	}
-	if size.Backward {
-		w.sum = make([]float32, sum)
-		w.scratch = make([]float32, scratch)
+	if !size.Backward {
+		w.sumFloats = 0
 	}
 	w.in, w.din = make([]Tensor, inputs), make([]Tensor, inputs)
 	return w
 }
 
-// Bytes returns the size of w, and of what it shares with one before it.
-func (w *Workspace) Bytes() int { return w.OwnBytes() + 4*len(w.arena) }
+// Allocate takes the memory that was planned, and that of the workspace before this one.
+func (w *Workspace) Allocate() {
+	arena := make([]float32, w.arenaFloats())
+	for each := w; each != nil; each = each.before {
+		each.arena, each.kept = arena, make([]float32, each.memory.kept)
+		each.scratch, each.sum = make([]float32, each.scratchFloats), make([]float32, each.sumFloats)
+		each.memory.in(each.arena, each.kept)
+	}
+}
 
-// OwnBytes returns the size of what w shares with no other.
-func (w *Workspace) OwnBytes() int { return 4 * (len(w.kept) + len(w.scratch) + len(w.sum)) }
+// Bytes returns the size of w, and of the workspace before it.
+func (w *Workspace) Bytes() (total int) {
+	total = 4 * w.arenaFloats()
+	for each := w; each != nil; each = each.before {
+		total += 4 * (each.memory.kept + each.scratchFloats + each.sumFloats)
+	}
+	return total
+}
+
+// arenaFloats is the size of the arena that w shares with those before it.
+func (w *Workspace) arenaFloats() (floats int) {
+	for each := w; each != nil; each = each.before {
+		floats = max(floats, each.memory.floats)
+	}
+	return floats
+}
 
 // bind points the tensors to a tile's memory.
 func (w *Workspace) bind(p *Pass) {

@@ -249,7 +249,7 @@ func TestPassAllocatesNothing(t *testing.T) {
 						w.GradNormSq(&p, i, 0, a.kept[i][:21*21])
 					}
 				}
-				late.Gradients(m.Model, team, b, g)
+				late.Gradients(m.Model, team, b, Shard{0, b.N}, g)
 				m.Commit(params.State, stats[0])
 			}
 			step()

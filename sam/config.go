@@ -40,6 +40,11 @@ type Config struct {
 	// physical cores that the program may use. It changes no result.
 	Workers int
 
+	// MaxMemory is the most bytes that a step may take for what it computes, which is
+	// Plan.Bytes; 0 is no limit. Where it asks for it, tiles are smaller, or all workers
+	// share them. It changes no result.
+	MaxMemory int
+
 	// Force overrules the plan, for tests and studies.
 	Force Force
 }
@@ -50,8 +55,8 @@ type Force struct {
 	Perturb Perturbation // arithmetic: how shards' parameters come about
 	Sum     Sum          // arithmetic: how their gradients are summed
 
-	ShardsPerTile int  // schedule: shards that go through the model together; 0 leaves it
-	Together      bool // schedule: all workers share every tile, even if there are enough for all
+	PartsPerTile int  // schedule: shards, or parts of them, that go through the model together; 0 leaves it
+	Together     bool // schedule: all workers share every tile, even if there are enough for all
 }
 
 // Perturbation says how an op's perturbed parameters come about.
@@ -158,8 +163,11 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	if c.Workers == 0 {
 		c.Workers = blas.DefaultWorkers()
 	}
-	if c.Force.ShardsPerTile < 0 {
-		return c, fmt.Errorf("sam: Force.ShardsPerTile is %d, want at least 1, or 0 for the default", c.Force.ShardsPerTile)
+	if c.MaxMemory < 0 {
+		return c, fmt.Errorf("sam: MaxMemory is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)
+	}
+	if c.Force.PartsPerTile < 0 {
+		return c, fmt.Errorf("sam: Force.PartsPerTile is %d, want at least 1, or 0 for the default", c.Force.PartsPerTile)
 	}
 	return c, nil
 }

@@ -30,7 +30,7 @@ func TestSchedulesChangeNoBit(t *testing.T) {
 						var from string
 						for schedule := range schedules {
 							f := force
-							f.ShardsPerTile = schedule % 7
+							f.PartsPerTile = schedule % 7
 							f.Together = schedule%3 == 2
 							workers := []int{1, 2, 3, 7}[schedule%4]
 							procs := []int{1, 2, 7}[schedule%3]
@@ -63,12 +63,12 @@ func TestShortBatchWithMoreTasks(t *testing.T) {
 	const batch = 62
 	sub := subjects(t)[1]
 	o, err := New(sub.model, sub.model.Init(1), Config{
-		Rho: 0.1, Shards: 31, Base: SGD{LR: 0.1}, Batch: batch, Workers: 7, Force: Force{Sum: Units, ShardsPerTile: 2},
+		Rho: 0.1, Shards: 31, Base: SGD{LR: 0.1}, Batch: batch, Workers: 7, Force: Force{Sum: Units, PartsPerTile: 2},
 	})
 	require.NoError(t, err)
 	short, err := o.planOf(32)
 	require.NoError(t, err)
-	require.Greater(t, len(short.Tasks), len(o.Plan().Tasks))
+	require.Greater(t, len(short.Rounds[0].Tasks), len(o.Plan().Rounds[0].Tasks))
 	for step := range 20 {
 		_, err := o.Step(learnable(uint64(step), batch-step%2*30))
 		require.NoError(t, err)

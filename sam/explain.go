@@ -67,11 +67,16 @@ func (p *Plan) shape() string {
 	tiles := plural(len(p.Tiles), "tile")
 	switch {
 	case p.Workers == 1:
-		return tiles + " on 1 worker"
-	case p.Together:
-		return fmt.Sprintf("%s by all %d workers", tiles, p.Workers)
+		tiles += " on 1 worker"
+	case !p.apart():
+		tiles += fmt.Sprintf(" by all %d workers", p.Workers)
+	default:
+		tiles += fmt.Sprintf(" on %d workers", p.Workers)
 	}
-	return fmt.Sprintf("%s on %d workers", tiles, min(p.Workers, len(p.Tasks)))
+	if p.PassByPass {
+		tiles += ", pass by pass"
+	}
+	return tiles
 }
 
 func plural(n int, noun string) string {
@@ -89,7 +94,7 @@ func (p *Plan) samples() (n int) {
 }
 
 func (p *Plan) shardSizes() string {
-	least, most := p.Shards[0].N, p.largest()
+	least, most := p.Shards[0].N, largest(p.Shards)
 	for _, s := range p.Shards {
 		least = min(least, s.N)
 	}
@@ -102,7 +107,7 @@ func (p *Plan) shardSizes() string {
 func (p *Plan) tileSamples() (most int) {
 	for _, t := range p.Tiles {
 		n := 0
-		for _, s := range p.Shards[t.from:t.to] {
+		for _, s := range p.Parts[t.from:t.to] {
 			n += s.N
 		}
 		most = max(most, n)

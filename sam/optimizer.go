@@ -20,16 +20,17 @@ type Optimizer struct {
 	plan  *Plan         // of full batches
 	plans map[int]*Plan // by samples of a batch
 
-	team    *blas.Team
-	packs   net.Packs // nil if each op needs its parameters packed once a pass anyway
-	late    *net.Late
-	workers []*worker
-	ghat    []float32
-	units   [][]float32 // by unit but the first, whose sum is made in ghat: the ops' parameters that are summed by units
-	unitAt  []int       // by op: where its parameters begin in a unit
-	slots   [][]float32 // of the base optimiser
-	stats   [][]float32 // by shard: batch statistics of the clean pass
-	mean    []float32   // of stats
+	team      *blas.Team
+	packs     net.Packs // nil if each op needs its parameters packed once a pass anyway
+	late      *net.Late
+	workers   []*worker
+	ghat      []float32
+	perturbed []float32   // pass by pass: a shard's gradient, then w + eps
+	units     [][]float32 // by unit but the first: the ops' parameters that are summed by units
+	unitAt    []int       // by op: where its parameters begin in a unit
+	slots     [][]float32 // of the base optimiser
+	stats     [][]float32 // by part: batch statistics of the clean pass
+	mean      []float32   // of stats
 
 	vector vectors
 	wild   bool // a gradient has been so large that updates are tried before they are made
@@ -41,9 +42,15 @@ type Optimizer struct {
 type stepRun struct {
 	plan    *Plan
 	batch   net.Batch
-	before  []float64 // by shard: sum of its loss terms at w
+	before  []float64 // by part: sum of its loss terms at w
 	after   []float64 // and at w + eps
-	refused []error   // by shard
+	refused []error   // by part
+
+	// Of the round under way:
+	round  *Round
+	phase  phase     // of its passes, unless tiles go through both
+	params []float32 // w, or pass by pass w + eps
+	shard  int       // pass by pass: the shard that all parts are of
 }
 
 // Stats is what a step has seen.
@@ -67,65 +74,16 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		model: model, params: params, cfg: cfg,
 		plans:  map[int]*Plan{},
 		team:   blas.NewTeam(cfg.Workers),
-		ghat:   make([]float32, model.NumParams()),
-		mean:   make([]float32, model.NumState()),
 		vector: newVectors(model.NumParams()),
 	}
 	o.plan = &Plan{ops: model.Ops(), Arithmetic: newArithmetic(model, cfg)}
-	o.plan.Schedule = newSchedule(model, o.plan.Arithmetic, cfg, 0)
 	o.plan.Flops = o.plan.flops()
 	o.plans[cfg.Batch] = o.plan
-
-	if len(o.plan.Tiles) > 1 {
-		o.packs = model.NewPacks()
+	if err := o.fit(); err != nil {
+		return nil, err
 	}
-	shards := len(o.plan.Shards)
-	o.late = model.NewLate(cfg.Batch, o.plan.Late)
-	o.unitAt = make([]int, len(o.plan.ops))
-	unit := 0
-	for i, op := range o.plan.ops {
-		o.unitAt[i] = unit
-		if o.plan.ByUnits[i] {
-			unit += op.Params
-		}
-	}
-	for range len(o.plan.Units) - 1 {
-		o.units = append(o.units, make([]float32, unit))
-	}
-	for range shards {
-		o.stats = append(o.stats, make([]float32, model.NumState()))
-	}
-	for range cfg.Base.slots() {
-		o.slots = append(o.slots, make([]float32, model.NumParams()))
-	}
-	o.run = stepRun{
-		before:  make([]float64, shards),
-		after:   make([]float64, shards),
-		refused: make([]error, shards),
-	}
-	workers := 1
-	if !o.plan.Together {
-		workers = min(cfg.Workers, len(o.plan.Tiles)) // shorter batches have fewer tiles, but may have more tasks
-	}
-	for range workers {
-		o.workers = append(o.workers, newWorker(o))
-	}
-	o.plan.Bytes = o.bytes()
+	o.allocate()
 	return o, nil
-}
-
-// bytes is the memory of a step.
-func (o *Optimizer) bytes() int {
-	total := o.packs.Bytes() + o.late.Bytes() + 4*(len(o.ghat)+len(o.mean))
-	for _, lists := range [][][]float32{o.units, o.stats} {
-		for _, s := range lists {
-			total += 4 * len(s)
-		}
-	}
-	for _, w := range o.workers {
-		total += w.bytes()
-	}
-	return total
 }
 
 // Plan returns how full batches are computed.
@@ -165,25 +123,27 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	r.plan, r.batch = plan, batch
 	clear(r.refused)
 
-	if o.packs != nil {
-		o.model.Pack(o.team, o.params.Values, o.packs)
+	for i := range plan.Rounds {
+		r.round, r.shard = &plan.Rounds[i], i
+		if plan.PassByPass {
+			err = o.passByPass()
+		} else {
+			err = o.pass(only, o.params.Values)
+		}
+		if err != nil {
+			return Stats{}, err
+		}
 	}
-	if plan.Together {
-		o.workers[0].task(0, o.team)
-	} else {
-		o.team.Run(len(plan.Tasks), o)
-	}
-	if err := first(r.refused[:len(plan.Shards)]); err != nil {
-		return Stats{}, err
-	}
-	o.addUnits()
-	o.late.Gradients(o.model, o.team, batch, o.ghat)
+	o.addUnits(span{0, len(plan.Units)})
+	o.late.Gradients(o.model, o.team, batch, net.Shard{N: batch.N}, o.ghat)
 
 	var stats Stats
 	terms := float64(o.model.Loss().Terms(batch))
-	for s := range plan.Shards {
-		stats.Loss += r.before[s] / terms
-		stats.Sharpness += (r.after[s] - r.before[s]) / terms
+	for part := range plan.Parts {
+		stats.Loss += r.before[part] / terms
+		if plan.perturbs() {
+			stats.Sharpness += (r.after[part] - r.before[part]) / terms
+		}
 	}
 	stats.GradNorm = math.Sqrt(o.vector.sumSquares(o.team, o.ghat))
 	if !finite(stats.GradNorm) {
@@ -192,8 +152,62 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	return stats, nil
 }
 
-// Do runs one task of the plan on one worker.
-func (o *Optimizer) Do(task, worker int) { o.workers[worker].task(task, nil) }
+// pass runs the round's tiles at the given parameters: through a pass, or through both
+// if that is how they go.
+func (o *Optimizer) pass(phase phase, params []float32) error {
+	r := &o.run
+	r.phase, r.params = phase, params
+	if o.packs != nil {
+		o.model.Pack(o.team, params, o.packs)
+	}
+	if len(r.round.Tasks) > 0 {
+		o.team.Run(len(r.round.Tasks), o)
+	}
+	if r.round.Shared.len() > 0 {
+		o.workers[0].tiles(r.round.Shared, o.team)
+	}
+	return first(r.refused[:len(r.plan.Parts)])
+}
+
+// Do runs one task of the round on one worker.
+func (o *Optimizer) Do(task, worker int) { o.workers[worker].tiles(o.run.round.Tasks[task], nil) }
+
+// passByPass takes the round's shard through the clean pass, forms w + eps, and takes it
+// through the descent.
+func (o *Optimizer) passByPass() error {
+	r := &o.run
+	if err := o.pass(ascent, o.params.Values); err != nil {
+		return err
+	}
+	parts := r.plan.partsOf(r.shard) // a unit each
+	o.addUnits(parts)
+	o.late.Gradients(o.model, o.team, r.batch, r.plan.Shards[r.shard], o.perturbed)
+	normSq := o.vector.sumSquares(o.team, o.perturbed)
+	if !finite(normSq) {
+		name := o.model.ParamAt(firstNonFinite(o.perturbed))
+		return o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
+	}
+	o.vector.axpyTo(o.team, o.perturbed, o.climb(normSq), o.perturbed, o.params.Values)
+	return o.pass(descent, o.perturbed)
+}
+
+// refusal is why the step is refused: what a part has met.
+func (o *Optimizer) refusal(part int, what string) error {
+	r := &o.run
+	at := r.plan.shardOf(part)
+	shard := r.plan.Shards[at]
+	return fmt.Errorf("sam: step refused: shard %d (samples %d to %d): %s%s", at, shard.First, shard.First+shard.N-1, what, o.spoilt(shard))
+}
+
+// spoilt says where the batch itself isn't finite, "" if it is.
+func (o *Optimizer) spoilt(shard net.Shard) string {
+	size := o.model.InputShape().Size()
+	x := o.run.batch.X[shard.First*size:][:shard.N*size]
+	if i := firstNonFinite(x); !finite(float64(x[i])) {
+		return fmt.Sprintf("; element %d of sample %d of the batch is %v", i%size, shard.First+i/size, x[i])
+	}
+	return ""
+}
 
 // planOf returns the plan for batches of n samples.
 func (o *Optimizer) planOf(n int) (*Plan, error) {
@@ -204,21 +218,18 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 	if smallest := n / len(p.Shards); smallest < o.model.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalisation needs %d: leave such a batch out", n, smallest, o.model.MinShard())
 	}
-	largest := o.plan.Tiles[0]
-	p.Schedule = newSchedule(o.model, p.Arithmetic, o.cfg, largest.to-largest.from)
+	p.Schedule = newSchedule(&p.Arithmetic, o.cfg.Workers, o.plan.largestTile(), !o.plan.apart())
 	p.Flops = p.flops()
 	o.plans[n] = p
 	return p, nil
 }
 
-// addUnits adds up the units' sums, as a binary tree over their numbers: what
-// is added to what depends on how many there are alone. The result is in the
-// first, which is ghat.
-func (o *Optimizer) addUnits() {
-	plan := o.run.plan
-	for apart := 1; apart < len(plan.Units); apart *= 2 {
-		for u := 0; u+apart < len(plan.Units); u += 2 * apart {
-			for i, by := range plan.ByUnits {
+// addUnits adds up units' sums, as a binary tree over their numbers: what is added to
+// what depends on how many there are alone. The result is in the first.
+func (o *Optimizer) addUnits(units span) {
+	for apart := 1; apart < units.len(); apart *= 2 {
+		for u := units.from; u+apart < units.to; u += 2 * apart {
+			for i, by := range o.run.plan.ByUnits {
 				if by {
 					o.vector.add(o.team, o.unit(u, i), o.unit(u+apart, i))
 				}
@@ -227,10 +238,14 @@ func (o *Optimizer) addUnits() {
 	}
 }
 
-// unit returns where unit u sums the gradient of op i.
+// unit returns where unit u sums the gradient of op i. The first is in its place in ghat,
+// or in a shard's own gradient, where those are formed as a whole.
 func (o *Optimizer) unit(u, i int) []float32 {
-	op := o.plan.ops[i]
-	if u == 0 {
+	op, r := o.plan.ops[i], &o.run
+	switch {
+	case r.plan.PassByPass && r.phase == ascent && u == r.plan.partsOf(r.shard).from:
+		return o.perturbed[op.Offset:][:op.Params]
+	case u == 0:
 		return o.ghat[op.Offset:][:op.Params]
 	}
 	return o.units[u-1][o.unitAt[i]:][:op.Params]
@@ -260,8 +275,8 @@ func (o *Optimizer) commit() {
 		return
 	}
 	clear(o.mean)
-	for s, shard := range o.run.plan.Shards {
-		simd.Axpy(float32(float64(shard.N)/float64(o.run.batch.N)), o.stats[s], o.mean)
+	for i, part := range o.run.plan.Parts {
+		simd.Axpy(float32(float64(part.N)/float64(o.run.batch.N)), o.stats[i], o.mean)
 	}
 	o.model.Commit(o.params.State, o.mean)
 }

@@ -26,9 +26,16 @@ type Plan struct {
 // Arithmetic is a function of the model, the shards' sizes, the instruction
 // set and the configuration, Workers apart.
 type Arithmetic struct {
-	ISA     simd.ISA
-	Shards  []net.Shard
-	Units   []span     // runs of shards whose gradients are summed in order; their sums are added as a tree
+	ISA    simd.ISA
+	Shards []net.Shard // each perturbs by its own gradient
+	Parts  []net.Shard // runs of samples whose gradients are computed by one call: the shards, or what they are cut into
+	Units  []span      // runs of parts whose gradients are summed in order; their sums are added as a tree
+
+	// PassByPass: all parts of a shard go through the clean pass before any goes
+	// through the descent, at parameters that are formed as a whole. Otherwise
+	// shards are no more than a part each, and go through both passes tile by tile.
+	PassByPass bool
+
 	Perturb []net.Kind // by op; Same if nothing is perturbed
 	Late    []bool     // by op: its gradient is one call a step
 	ByUnits []bool     // by op: its gradient is summed by units; ops without parameters have neither
@@ -37,59 +44,109 @@ type Arithmetic struct {
 // span is a half-open range of indices.
 type span struct{ from, to int }
 
-// maxUnits is the most units: more would only take memory, since a unit's sum
-// is a vector of parameters.
-const maxUnits = 16
+func (s span) len() int { return s.to - s.from }
+
+const (
+	// maxUnits is the most units: more would only take memory, since a unit's sum
+	// is a vector of parameters.
+	maxUnits = 16
+	// minPart is the fewest samples that a shard is cut into.
+	minPart = 8
+)
 
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples.
 func newArithmetic(model *net.Model, cfg Config) Arithmetic {
 	a := Arithmetic{ISA: simd.Active()}
-	a.cut(cfg.Batch, cfg.Shards)
+	a.Shards = cut(net.Shard{N: cfg.Batch}, cfg.Shards)
+	parts, couples := true, false // whether shards may be cut into parts
 	for _, op := range model.Ops() {
 		late := op.Traits.Late && cfg.Force.Sum != Units
-		a.Perturb = append(a.Perturb, perturbation(op, cfg, a.largest()))
+		kind := perturbation(op, cfg, largest(a.Shards))
+		a.Perturb = append(a.Perturb, kind)
 		a.Late = append(a.Late, op.Params > 0 && late)
 		a.ByUnits = append(a.ByUnits, op.Params > 0 && !late)
+		parts = parts && kind != net.Factor
+		couples = couples || op.Traits.Couples
 	}
+	size := largest(a.Shards)
+	if parts && !couples {
+		size = max(ceilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
+	}
+	a.PassByPass = a.perturbs() && size < largest(a.Shards)
+	a.part(size)
 	return a
 }
 
 // of returns a for a batch of n samples, at most as many as a was made for:
-// the same in all but the shards, whose size stays.
+// the same in all but the shards and their parts, whose sizes stay.
 func (a Arithmetic) of(n int) Arithmetic {
-	a.cut(n, ceilDiv(n, a.largest()))
+	a.Shards = cut(net.Shard{N: n}, ceilDiv(n, largest(a.Shards)))
+	a.part(largest(a.Parts))
 	return a
 }
 
-// cut cuts n samples into shards, and those into units.
-func (a *Arithmetic) cut(n, shards int) {
-	a.Shards, a.Units = nil, nil
-	for i := range shards {
-		from, to := parallel.Cut(n, 1, shards, i)
-		a.Shards = append(a.Shards, net.Shard{First: from, N: to - from})
+// part cuts the shards into parts of at most size samples, and those into units.
+func (a *Arithmetic) part(size int) {
+	a.Parts, a.Units = nil, nil
+	for _, s := range a.Shards {
+		a.Parts = append(a.Parts, cut(s, ceilDiv(s.N, size))...)
 	}
-	units := min(shards, maxUnits)
+	units := min(len(a.Parts), maxUnits)
 	for u := range units {
-		from, to := parallel.Cut(shards, 1, units, u)
+		from, to := parallel.Cut(len(a.Parts), 1, units, u)
 		a.Units = append(a.Units, span{from, to})
 	}
 }
 
-// largest returns the samples of the largest shard.
-func (a Arithmetic) largest() (n int) {
-	for _, s := range a.Shards {
+// cut cuts a run of samples into n whose sizes differ by at most one.
+func cut(run net.Shard, n int) (runs []net.Shard) {
+	for i := range n {
+		from, to := parallel.Cut(run.N, 1, n, i)
+		runs = append(runs, net.Shard{First: run.First + from, N: to - from})
+	}
+	return runs
+}
+
+// largest returns the samples of the largest run.
+func largest(runs []net.Shard) (n int) {
+	for _, s := range runs {
 		n = max(n, s.N)
 	}
 	return n
 }
 
-// costs are what forming perturbed parameters costs beside the gradient's
-// product, for the choice between formed and factored: a parameter is written
-// with its gradient, read and written with its sum, and packed twice, and each
-// byte takes the time of some operations. Measured on a Zen 4 core with 1 MiB
-// of L2 (docs/MSAM.md); the choice is not sharp, since near it both cost the
-// same.
-var costs = struct{ formedBytes, flopsPerByte int64 }{formedBytes: 32, flopsPerByte: 4}
+// perturbs reports whether the step has a clean pass.
+func (a *Arithmetic) perturbs() bool {
+	return slices.ContainsFunc(a.Perturb, func(k net.Kind) bool { return k != net.Same })
+}
+
+// partsOf returns the parts of a shard.
+func (a *Arithmetic) partsOf(shard int) (parts span) {
+	s := a.Shards[shard]
+	first := func(sample int) int {
+		return slices.IndexFunc(a.Parts, func(p net.Shard) bool { return p.First+p.N > sample })
+	}
+	return span{first(s.First), first(s.First+s.N-1) + 1}
+}
+
+// shardOf returns the shard that a part is of.
+func (a *Arithmetic) shardOf(part int) int {
+	return slices.IndexFunc(a.Shards, func(s net.Shard) bool { return s.First+s.N > a.Parts[part].First })
+}
+
+// unitOf returns the unit that a part is summed in.
+func (a *Arithmetic) unitOf(part int) int {
+	return slices.IndexFunc(a.Units, func(u span) bool { return part < u.to })
+}
+
+// costs are in floating-point operations, for choices between ways to compute the
+// same. Measured on Zen 4 and Golden Cove (docs/MSAM.md); no choice is sharp, since near
+// it both ways cost the same.
+var costs = struct {
+	flopsPerByte int64 // what is done in the time that a byte takes to or from memory
+	formedBytes  int64 // moved for each parameter that is formed: written with its gradient, read and written with its sum, packed twice
+	reuse        int64 // times the parameters' own traffic that a tile's products are to be worth
+}{flopsPerByte: 4, formedBytes: 32, reuse: 10}
 
 // perturbation chooses how shards of n samples perturb an op.
 func perturbation(op net.OpInfo, cfg Config, n int) net.Kind {
@@ -106,74 +163,6 @@ func perturbation(op net.OpInfo, cfg Config, n int) net.Kind {
 		return net.Factor
 	}
 	return net.Formed
-}
-
-// Schedule may depend on cores and caches.
-type Schedule struct {
-	Workers int
-	// Together: all workers share each op of one tile. Otherwise each worker
-	// takes tiles of its own.
-	Together bool
-	Tiles    []span // runs of shards that go through the model together
-	Tasks    []span // runs of tiles that one worker takes, in order
-}
-
-// newSchedule decides how an arithmetic is carried out. shardsPerTile is 0 to
-// be chosen.
-func newSchedule(model *net.Model, a Arithmetic, cfg Config, shardsPerTile int) Schedule {
-	s := Schedule{Workers: cfg.Workers}
-	shards := len(a.Shards)
-	s.Together = shards < cfg.Workers || cfg.Workers == 1 || cfg.Force.Together
-	if shardsPerTile == 0 {
-		shardsPerTile = tileShards(model, a, cfg)
-	}
-	for from := 0; from < shards; from += shardsPerTile {
-		s.Tiles = append(s.Tiles, span{from, min(shards, from+shardsPerTile)})
-	}
-	if s.Together {
-		s.Tasks = []span{{0, len(s.Tiles)}}
-		return s
-	}
-	from := 0
-	for t, tile := range s.Tiles {
-		if a.mayPart(tile.to) { // as it may after the last
-			s.Tasks = append(s.Tasks, span{from, t + 1})
-			from = t + 1
-		}
-	}
-	return s
-}
-
-// tileShards chooses how many shards go through the model together: as many
-// as keep a tile's values and gradients in half of a core's L2, for products
-// that are as tall as that allows, and a number of tiles that shares out
-// evenly among the workers.
-func tileShards(model *net.Model, a Arithmetic, cfg Config) int {
-	if cfg.Force.ShardsPerTile > 0 {
-		return min(cfg.Force.ShardsPerTile, len(a.Shards))
-	}
-	shards := len(a.Shards)
-	if shards < cfg.Workers {
-		return shards
-	}
-	samples := max(minTile, simd.Processor().L2/2/max(1, model.SampleBytes()))
-	perTile := max(1, min(shards, samples/a.largest()))
-	tiles := ceilDiv(shards, perTile)
-	tiles = min(shards, ceilDiv(tiles, cfg.Workers)*cfg.Workers)
-	return ceilDiv(shards, tiles)
-}
-
-// minTile is the fewest samples for which a tile's products run near full
-// speed.
-const minTile = 64
-
-// mayPart reports whether different workers may take the shards before one and
-// those from it on: not within a unit, whose shards are summed in order.
-func (a Arithmetic) mayPart(shard int) bool {
-	if !slices.Contains(a.ByUnits, true) {
-		return true
-	}
-	return slices.ContainsFunc(a.Units, func(u span) bool { return u.to == shard })
 }
 
 // flops counts the operations of a step.
@@ -210,9 +199,4 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 		}
 	}
 	return clean, descent
-}
-
-// perturbs reports whether the step has a clean pass.
-func (p *Plan) perturbs() bool {
-	return slices.ContainsFunc(p.Perturb, func(k net.Kind) bool { return k != net.Same })
 }

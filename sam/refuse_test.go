@@ -15,22 +15,22 @@ func TestConfigErrors(t *testing.T) {
 	plain, normed := subjects(t)[1].model, subjects(t)[2].model
 	good := Config{Rho: 0.05, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32}
 	for want, change := range map[string]func(*Config){
-		"sam: Rho is -1, want a number that isn't negative":                     func(c *Config) { c.Rho = -1 },
-		"sam: Rho is NaN, want a number that isn't negative":                    func(c *Config) { c.Rho = math.NaN() },
-		"sam: Rho is +Inf, want a number that isn't negative":                   func(c *Config) { c.Rho = math.Inf(1) },
-		"sam: Batch is 0, want at least 1":                                      func(c *Config) { c.Batch = 0 },
-		"sam: Shards is -2, want at least 1":                                    func(c *Config) { c.Shards = -2 },
-		"sam: ShardSize is -1, want at least 1":                                 func(c *Config) { c.Shards, c.ShardSize = 0, -1 },
-		"sam: both Shards (4) and ShardSize (8) are given, want one of them":    func(c *Config) { c.ShardSize = 8 },
-		"sam: 33 shards of a batch of 32 samples, want at least a sample each":  func(c *Config) { c.Shards = 33 },
-		"sam: Base is missing, such as SGD{LR: 0.1}":                            func(c *Config) { c.Base = nil },
-		"sam: SGD.LR is 0, want a positive number":                              func(c *Config) { c.Base = SGD{} },
-		"sam: SGD.LR is NaN, want a positive number":                            func(c *Config) { c.Base = SGD{LR: math.NaN()} },
-		"sam: SGD.Momentum is 1, want 0 <= Momentum < 1":                        func(c *Config) { c.Base = SGD{LR: 1, Momentum: 1} },
-		"sam: SGD.WeightDecay is -1, want a number that isn't negative":         func(c *Config) { c.Base = SGD{LR: 1, WeightDecay: -1} },
-		"sam: SGD.Nesterov needs Momentum > 0":                                  func(c *Config) { c.Base = SGD{LR: 1, Nesterov: true} },
-		"sam: Workers is -1, want at least 1, or 0 for the default":             func(c *Config) { c.Workers = -1 },
-		"sam: Force.ShardsPerTile is -1, want at least 1, or 0 for the default": func(c *Config) { c.Force.ShardsPerTile = -1 },
+		"sam: Rho is -1, want a number that isn't negative":                    func(c *Config) { c.Rho = -1 },
+		"sam: Rho is NaN, want a number that isn't negative":                   func(c *Config) { c.Rho = math.NaN() },
+		"sam: Rho is +Inf, want a number that isn't negative":                  func(c *Config) { c.Rho = math.Inf(1) },
+		"sam: Batch is 0, want at least 1":                                     func(c *Config) { c.Batch = 0 },
+		"sam: Shards is -2, want at least 1":                                   func(c *Config) { c.Shards = -2 },
+		"sam: ShardSize is -1, want at least 1":                                func(c *Config) { c.Shards, c.ShardSize = 0, -1 },
+		"sam: both Shards (4) and ShardSize (8) are given, want one of them":   func(c *Config) { c.ShardSize = 8 },
+		"sam: 33 shards of a batch of 32 samples, want at least a sample each": func(c *Config) { c.Shards = 33 },
+		"sam: Base is missing, such as SGD{LR: 0.1}":                           func(c *Config) { c.Base = nil },
+		"sam: SGD.LR is 0, want a positive number":                             func(c *Config) { c.Base = SGD{} },
+		"sam: SGD.LR is NaN, want a positive number":                           func(c *Config) { c.Base = SGD{LR: math.NaN()} },
+		"sam: SGD.Momentum is 1, want 0 <= Momentum < 1":                       func(c *Config) { c.Base = SGD{LR: 1, Momentum: 1} },
+		"sam: SGD.WeightDecay is -1, want a number that isn't negative":        func(c *Config) { c.Base = SGD{LR: 1, WeightDecay: -1} },
+		"sam: SGD.Nesterov needs Momentum > 0":                                 func(c *Config) { c.Base = SGD{LR: 1, Nesterov: true} },
+		"sam: Workers is -1, want at least 1, or 0 for the default":            func(c *Config) { c.Workers = -1 },
+		"sam: Force.PartsPerTile is -1, want at least 1, or 0 for the default": func(c *Config) { c.Force.PartsPerTile = -1 },
 	} {
 		c := good
 		change(&c)

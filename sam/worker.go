@@ -3,7 +3,6 @@ package sam
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/net"
@@ -14,13 +13,13 @@ import (
 type worker struct {
 	o *Optimizer
 
-	clean, descent *net.Workspace // clean is nil if nothing is perturbed
+	clean, descent *net.Workspace // clean is nil unless a tile goes through both passes
 	pass           net.Pass       // the one under way
-	shards         span           // of the tile
-	descending     bool
+	parts          span           // of the tile
+	phase          phase          // of the pass
 
-	// perturb is the tile's parameters, by op. Formed ones are, shard by shard,
-	// first the shard's gradient, then w + eps.
+	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
+	// ones are, shard by shard, first the shard's gradient, then w + eps.
 	perturb []net.Perturb
 	keptAt  []int // by op: where what GradNormSq keeps of the next shard goes
 
@@ -29,143 +28,146 @@ type worker struct {
 	vector vectors
 }
 
+// phase is what a pass is for.
+type phase uint8
+
+const (
+	only    phase = iota // the gradient at w: nothing is perturbed
+	ascent               // the shards' gradients at w
+	descent              // the gradient at w + eps
+)
+
+// newWorker returns a worker without its memory, which allocate brings.
 func newWorker(o *Optimizer) *worker {
 	plan := o.plan
-	size := net.Size{Shard: plan.largest(), Backward: true}
-	size.Shards = plan.Tiles[0].to - plan.Tiles[0].from
+	size := net.Size{Shards: plan.largestTile(), Shard: largest(plan.Parts), Backward: true}
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
 	w := &worker{
-		o:      o,
-		losses: make([]float64, size.Shards),
-		stats:  make([][]float32, size.Shards),
-		vector: newVectors(o.model.NumParams()),
+		o:       o,
+		perturb: make([]net.Perturb, len(plan.ops)),
+		keptAt:  make([]int, len(plan.ops)),
+		losses:  make([]float64, size.Shards),
+		stats:   make([][]float32, size.Shards),
+		vector:  newVectors(o.model.NumParams()),
 	}
-	if !plan.perturbs() {
-		w.descent = o.model.NewWorkspace(size, o.late)
-		return w
-	}
-	size.Keeps = make([]bool, len(plan.ops))
-	for i, kind := range plan.Perturb {
-		size.Keeps[i] = kind == net.Factor
-	}
-	w.clean = o.model.NewWorkspace(size, nil)
-	size.Keeps, size.Before = nil, w.clean
-	w.descent = o.model.NewWorkspace(size, o.late)
-	w.perturb = make([]net.Perturb, len(plan.ops))
-	w.keptAt = make([]int, len(plan.ops))
-	for i, op := range plan.ops {
-		p := &w.perturb[i]
-		switch p.Kind = plan.Perturb[i]; p.Kind {
-		case net.Formed:
-			for range size.Shards {
-				p.Params = append(p.Params, make([]float32, op.Params))
-			}
-		case net.Factor:
-			p.Kept = make([]float32, size.Shards*op.Factored.Kept(size.Shard))
+	if plan.perturbs() && !plan.PassByPass {
+		size.Keeps = make([]bool, len(plan.ops))
+		for i, kind := range plan.Perturb {
+			w.perturb[i].Kind = kind
+			size.Keeps[i] = kind == net.Factor
 		}
+		w.clean = o.model.PlanWorkspace(size, nil)
+		size.Keeps, size.Before = nil, w.clean
 	}
+	w.descent = o.model.PlanWorkspace(size, o.late)
 	return w
+}
+
+// allocate takes the memory.
+func (w *worker) allocate() {
+	w.descent.Allocate()
+	for i := range w.perturb {
+		p := &w.perturb[i]
+		sets, params, kept := w.perturbed(i)
+		for range sets {
+			p.Params = append(p.Params, make([]float32, params))
+		}
+		p.Kept = make([]float32, kept)
+	}
+}
+
+// perturbed is the memory of op i's perturbation: sets of parameters, and floats that
+// GradNormSq keeps.
+func (w *worker) perturbed(i int) (sets, params, kept int) {
+	plan := w.o.plan
+	op, tile := plan.ops[i], plan.largestTile()
+	switch w.perturb[i].Kind {
+	case net.Formed:
+		return tile, op.Params, 0
+	case net.Factor:
+		return 0, 0, tile * op.Factored.Kept(largest(plan.Parts))
+	}
+	return 0, 0, 0
 }
 
 func (w *worker) bytes() int {
 	total := w.descent.Bytes()
-	if w.clean != nil {
-		total += w.clean.OwnBytes()
-	}
-	for _, p := range w.perturb {
-		total += 4 * len(p.Kept)
-		for _, params := range p.Params {
-			total += 4 * len(params)
-		}
+	for i := range w.perturb {
+		sets, params, kept := w.perturbed(i)
+		total += 4 * (sets*params + kept)
 	}
 	return total
 }
 
-// task runs the tiles of a task, in order, with the team: nil for this worker
-// alone.
-func (w *worker) task(task int, team *blas.Team) {
-	plan := w.o.run.plan
-	for t := plan.Tasks[task].from; t < plan.Tasks[task].to; t++ {
-		w.shards = plan.Tiles[t]
+// tiles runs tiles, in order, with the team: nil for this worker alone.
+func (w *worker) tiles(tiles span, team *blas.Team) {
+	for _, parts := range w.o.run.plan.Tiles[tiles.from:tiles.to] {
+		w.parts = parts
 		if !w.tile(team) {
 			return
 		}
 	}
 }
 
-// tile runs a tile through both passes. It reports whether all was finite.
+// tile runs a tile through the pass that it is time for, or through both. It reports
+// whether all was finite.
 func (w *worker) tile(team *blas.Team) bool {
-	o, r := w.o, &w.o.run
+	r := &w.o.run
 	w.pass = net.Pass{
-		Batch: r.batch, Shards: r.plan.Shards[w.shards.from:w.shards.to],
-		Team: team, Params: o.params.Values, Packs: o.packs,
-		Train: true, Seed: o.cfg.Seed, Step: o.step,
+		Batch: r.batch, Shards: r.plan.Parts[w.parts.from:w.parts.to],
+		Team: team, Params: r.params, Packs: w.o.packs,
+		Train: true, Seed: w.o.cfg.Seed, Step: w.o.step,
 		Gradients: w,
-		Losses:    w.losses[:w.shards.to-w.shards.from],
+		Losses:    w.losses[:w.parts.len()],
 	}
 	for s := range w.pass.Shards {
-		w.stats[s] = o.stats[w.shards.from+s]
+		w.stats[s] = w.o.stats[w.parts.from+s]
 	}
-	w.pass.Stats = w.stats
-	if w.clean != nil {
-		w.descending = false
-		w.pass.Means = true
-		w.clean.Forward(&w.pass)
-		if !w.collect(r.before, "loss") {
-			return false
-		}
-		w.clean.Backward(&w.pass)
-		if !w.ascend() {
-			return false
-		}
-		w.pass.Stats = nil
-		w.pass.Perturb = w.perturb
+	if w.clean == nil {
+		return w.run(w.descent, r.phase)
 	}
-	w.descending = true
-	w.pass.Means = false
-	w.pass.Scale = 1 / float64(o.model.Loss().Terms(r.batch))
-	w.descent.Forward(&w.pass)
-	if !w.collect(r.after, "loss at the perturbed parameters") {
+	if !w.run(w.clean, ascent) || !w.ascend() {
 		return false
 	}
-	if w.clean == nil {
-		copy(r.before[w.shards.from:], w.pass.Losses)
-	}
-	w.descent.Backward(&w.pass)
-	return true
+	w.pass.Perturb = w.perturb
+	return w.run(w.descent, descent)
 }
 
-// collect hands the pass's losses on. It reports whether all are finite.
-func (w *worker) collect(to []float64, what string) bool {
-	if w.clean == nil {
-		what = "loss"
+// run runs the tile through a pass.
+func (w *worker) run(work *net.Workspace, phase phase) bool {
+	r := &w.o.run
+	w.phase = phase
+	loss := w.o.model.Loss()
+	w.pass.Scale = 1 / float64(loss.Terms(r.batch))
+	losses, what := r.before, "loss"
+	switch phase {
+	case ascent:
+		shard := r.plan.Shards[r.plan.shardOf(w.parts.from)]
+		w.pass.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, shard.N)))
+		w.pass.Means = !r.plan.PassByPass // each part is a shard
+	case descent:
+		losses, what = r.after, "loss at the perturbed parameters"
+		w.pass.Means = false
 	}
+	w.pass.Stats = nil
+	if phase != descent {
+		w.pass.Stats = w.stats
+	}
+	work.Forward(&w.pass)
 	for s, loss := range w.pass.Losses {
-		to[w.shards.from+s] = loss
+		losses[w.parts.from+s] = loss
 		if !finite(loss) {
 			w.refuse(s, fmt.Sprintf("its %s is %v", what, loss))
 			return false
 		}
 	}
+	work.Backward(&w.pass)
 	return true
 }
 
-// refuse has the step refused, for what shard s of the tile has met.
+// refuse has the step refused, for what part s of the tile has met.
 func (w *worker) refuse(s int, what string) {
-	at := w.shards.from + s
-	shard := w.pass.Shards[s]
-	w.o.run.refused[at] = fmt.Errorf("sam: step refused: shard %d (samples %d to %d): %s%s", at, shard.First, shard.First+shard.N-1, what,
-		w.spoilt(shard))
-}
-
-// spoilt says where the batch itself isn't finite, "" if it is.
-func (w *worker) spoilt(shard net.Shard) string {
-	b, size := w.pass.Batch, w.o.model.InputShape().Size()
-	x := b.X[shard.First*size:][:shard.N*size]
-	if i := firstNonFinite(x); !finite(float64(x[i])) {
-		return fmt.Sprintf("; element %d of sample %d of the batch is %v", i%size, shard.First+i/size, x[i])
-	}
-	return ""
+	w.o.run.refused[w.parts.from+s] = w.o.refusal(w.parts.from+s, what)
 }
 
 // ascend turns the clean pass's gradients into each shard's perturbation. It
@@ -188,15 +190,20 @@ func (w *worker) ascend() bool {
 			}
 			normSq += n
 		}
-		c := float32(0)
-		if normSq > 0 {
-			c = float32(w.o.cfg.Rho / math.Sqrt(normSq))
-		}
+		c := w.o.climb(normSq)
 		for i := range plan.ops {
 			w.displace(i, s, c)
 		}
 	}
 	return true
+}
+
+// climb returns what a shard's gradient is multiplied by to make eps.
+func (o *Optimizer) climb(normSq float64) float32 {
+	if normSq == 0 {
+		return 0
+	}
+	return float32(o.cfg.Rho / math.Sqrt(normSq))
 }
 
 // normSq returns the squared norm of shard s's gradient of op i.
@@ -237,18 +244,20 @@ func (w *worker) nonFinite(i, s int) string {
 	return op.Name
 }
 
-// Of implements net.Gradients: in the clean pass the formed ops' gradients go
-// to the shard's own memory, in the descent those that are summed by units to
-// the shard's unit.
+// Of implements net.Gradients: what perturbs a shard that goes through both passes in
+// this tile goes to the shard's own memory; what else is summed by units, to the
+// part's unit.
 func (w *worker) Of(i, s int) (g []float32, add bool) {
 	plan := w.o.run.plan
 	switch {
-	case !w.descending && plan.Perturb[i] == net.Formed:
-		return w.perturb[i].Params[s], false
-	case w.descending && plan.ByUnits[i]:
-		at := w.shards.from + s
-		u := slices.IndexFunc(plan.Units, func(u span) bool { return at < u.to })
-		return w.o.unit(u, i), at > plan.Units[u].from
+	case w.phase == ascent && w.clean != nil:
+		if w.perturb[i].Kind == net.Formed {
+			return w.perturb[i].Params[s], false
+		}
+	case plan.ByUnits[i]:
+		part := w.parts.from + s
+		u := plan.unitOf(part)
+		return w.o.unit(u, i), part > plan.Units[u].from
 	}
 	return nil, false
 }

@@ -1,0 +1,117 @@
+package sam
+
+import (
+	"fmt"
+)
+
+// fit plans the schedule and all memory: the tiles that suit the caches, or smaller ones
+// where Config.MaxMemory asks for them. Nothing is allocated yet.
+func (o *Optimizer) fit() error {
+	least := 0
+	for _, together := range []bool{o.cfg.Force.Together, true} {
+		perTile := o.cfg.Force.PartsPerTile
+		if perTile == 0 {
+			perTile = tileParts(o.model, &o.plan.Arithmetic)
+		}
+		for perTile = min(perTile, len(o.plan.Parts)); perTile > 0; perTile /= 2 {
+			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, together)
+			o.lay()
+			if o.plan.Bytes = o.bytes(); o.cfg.MaxMemory == 0 || o.plan.Bytes <= o.cfg.MaxMemory {
+				return nil
+			}
+			if least == 0 || o.plan.Bytes < least {
+				least = o.plan.Bytes
+			}
+		}
+	}
+	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, plural(len(o.plan.Shards), "shard"), least)
+}
+
+// lay lays out the memory that the plan's schedule needs.
+func (o *Optimizer) lay() {
+	plan := o.plan
+	o.packs = nil
+	if o.packing() {
+		o.packs = o.model.NewPacks()
+	}
+	o.late = o.model.PlanLate(o.cfg.Batch, plan.Late)
+	o.unitAt = make([]int, len(plan.ops)+1)
+	for i, op := range plan.ops {
+		o.unitAt[i+1] = o.unitAt[i]
+		if plan.ByUnits[i] {
+			o.unitAt[i+1] += op.Params
+		}
+	}
+	workers := 1
+	if plan.apart() {
+		workers = o.cfg.Workers
+	}
+	o.workers = nil
+	for range workers {
+		o.workers = append(o.workers, newWorker(o))
+	}
+}
+
+// packing reports whether parameters are packed for all products with them: where a
+// worker multiplies by them more than once.
+func (o *Optimizer) packing() bool {
+	plan, uses := o.plan, 0
+	for _, r := range plan.Rounds {
+		tiles := r.Shared.len()
+		if len(r.Tasks) > 0 {
+			tiles += ceilDiv(len(r.Tasks), o.cfg.Workers)
+		}
+		uses = max(uses, tiles)
+	}
+	return uses > 1
+}
+
+// unitFloats is the size of a unit's sum.
+func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
+
+// perturbedFloats is the size of a shard's parameters that are formed as a whole.
+func (o *Optimizer) perturbedFloats() int {
+	if !o.plan.PassByPass {
+		return 0
+	}
+	return o.model.NumParams()
+}
+
+// bytes is the memory of a step.
+func (o *Optimizer) bytes() int {
+	plan := o.plan
+	floats := o.model.NumParams() + o.perturbedFloats() + // ghat, perturbed
+		o.model.NumState()*(1+len(plan.Parts)) + // mean, stats
+		o.unitFloats()*(len(plan.Units)-1)
+	total := 4*floats + o.packs.Bytes() + o.late.Bytes()
+	for _, w := range o.workers {
+		total += w.bytes()
+	}
+	return total
+}
+
+// allocate takes the memory that was planned, and that of the optimiser's state.
+func (o *Optimizer) allocate() {
+	parts := len(o.plan.Parts)
+	o.late.Allocate()
+	o.ghat = make([]float32, o.model.NumParams())
+	o.perturbed = make([]float32, o.perturbedFloats())
+	o.mean = make([]float32, o.model.NumState())
+	for range parts {
+		o.stats = append(o.stats, make([]float32, o.model.NumState()))
+	}
+	for range len(o.plan.Units) - 1 {
+		o.units = append(o.units, make([]float32, o.unitFloats()))
+	}
+	for range o.cfg.Base.slots() {
+		o.slots = append(o.slots, make([]float32, o.model.NumParams()))
+	}
+	o.run = stepRun{
+		before:  make([]float64, parts),
+		after:   make([]float64, parts),
+		refused: make([]error, parts),
+	}
+	for _, w := range o.workers {
+		w.allocate()
+	}
+}

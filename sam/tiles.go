@@ -1,0 +1,107 @@
+package sam
+
+import (
+	"slices"
+
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Schedule is who computes what, and when. It may depend on cores and caches.
+type Schedule struct {
+	Workers int
+	Tiles   []span  // runs of parts that go through the model together
+	Rounds  []Round // one after the other: one of all tiles, or, pass by pass, one for each shard
+}
+
+// Round is what the workers do before they wait for each other: first each takes
+// tiles of its own, from end to end, then all share what is left over, op by op.
+type Round struct {
+	Tasks  []span // runs of tiles that one worker takes, in order
+	Shared span   // tiles
+}
+
+// newSchedule decides how an arithmetic is carried out, with tiles of at most perTile
+// parts. together has all workers share every tile.
+func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
+	s := Schedule{Workers: workers}
+	rounds := []span{{0, len(a.Parts)}}
+	if a.PassByPass {
+		rounds = nil
+		for shard := range a.Shards {
+			rounds = append(rounds, a.partsOf(shard))
+		}
+	}
+	for _, parts := range rounds {
+		alone := parts.len() / workers * workers // so that all have as much
+		if together || workers == 1 {
+			alone = 0
+		}
+		var r Round
+		from := len(s.Tiles)
+		for worker := range min(alone, workers) {
+			first, last := parallel.Cut(alone, 1, workers, worker)
+			s.tile(span{parts.from + first, parts.from + last}, perTile)
+		}
+		for t := from; t < len(s.Tiles); t++ {
+			if t == len(s.Tiles)-1 || a.mayPart(s.Tiles[t].to) {
+				r.Tasks = append(r.Tasks, span{from, t + 1})
+				from = t + 1
+			}
+		}
+		s.tile(span{parts.from + alone, parts.to}, perTile)
+		r.Shared = span{from, len(s.Tiles)}
+		s.Rounds = append(s.Rounds, r)
+	}
+	return s
+}
+
+// tile cuts parts evenly into tiles of at most perTile of them.
+func (s *Schedule) tile(parts span, perTile int) {
+	n := ceilDiv(parts.len(), perTile)
+	for i := range n {
+		from, to := parallel.Cut(parts.len(), 1, n, i)
+		s.Tiles = append(s.Tiles, span{parts.from + from, parts.from + to})
+	}
+}
+
+// largestTile returns the most parts of a tile.
+func (s *Schedule) largestTile() (parts int) {
+	for _, t := range s.Tiles {
+		parts = max(parts, t.len())
+	}
+	return parts
+}
+
+// apart reports whether workers take tiles of their own.
+func (s *Schedule) apart() bool {
+	return slices.ContainsFunc(s.Rounds, func(r Round) bool { return len(r.Tasks) > 0 })
+}
+
+// mayPart reports whether different workers may take the parts before one and
+// those from it on at the same time: not within a unit, whose parts are summed in
+// order.
+func (a *Arithmetic) mayPart(part int) bool {
+	return !slices.Contains(a.ByUnits, true) ||
+		slices.ContainsFunc(a.Units, func(u span) bool { return u.to == part })
+}
+
+// tileParts chooses how many parts go through the model together: as many as
+// keep a tile's values and gradients in half of a core's L2, but enough samples
+// for the parameters that their products read.
+func tileParts(model *net.Model, a *Arithmetic) int {
+	samples := max(simd.Processor().L2/2/max(1, model.SampleBytes()), worthwhile(model))
+	return max(1, samples/largest(a.Parts))
+}
+
+// worthwhile returns the samples of a tile whose products take costs.reuse times as
+// long as reading the parameters.
+func worthwhile(model *net.Model) int {
+	flops := int64(0)
+	for _, op := range model.Ops() {
+		flops += op.Traits.Flops.Forward
+	}
+	bytes := 4 * int64(model.NumParams())
+	return int(bytes * costs.flopsPerByte * costs.reuse / max(1, flops))
+}
