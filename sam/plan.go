@@ -58,22 +58,22 @@ const (
 func newArithmetic(model *net.Model, cfg Config) Arithmetic {
 	a := Arithmetic{ISA: simd.Active()}
 	a.Shards = cut(net.Shard{N: cfg.Batch}, cfg.Shards)
-	parts, couples := true, false // whether shards may be cut into parts
-	for _, op := range model.Ops() {
+	size, ops := largest(a.Shards), model.Ops()
+	part := size
+	if !slices.ContainsFunc(ops, func(op net.OpInfo) bool { return op.Traits.Couples }) {
+		part = max(ceilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
+	}
+	a.Perturb = perturbations(model, cfg, size, part)
+	if slices.Contains(a.Perturb, net.Factor) {
+		part = size
+	}
+	for _, op := range ops {
 		late := op.Traits.Late && cfg.Force.Sum != Units
-		kind := perturbation(op, cfg, largest(a.Shards))
-		a.Perturb = append(a.Perturb, kind)
 		a.Late = append(a.Late, op.Params > 0 && late)
 		a.ByUnits = append(a.ByUnits, op.Params > 0 && !late)
-		parts = parts && kind != net.Factor
-		couples = couples || op.Traits.Couples
 	}
-	size := largest(a.Shards)
-	if parts && !couples {
-		size = max(ceilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
-	}
-	a.PassByPass = a.perturbs() && size < largest(a.Shards)
-	a.part(size)
+	a.PassByPass = a.perturbs() && part < size
+	a.part(part)
 	return a
 }
 
@@ -148,21 +148,37 @@ var costs = struct {
 	reuse        int64 // times the parameters' own traffic that a tile's products are to be worth
 }{flopsPerByte: 4, formedBytes: 32, reuse: 10}
 
-// perturbation chooses how shards of n samples perturb an op.
-func perturbation(op net.OpInfo, cfg Config, n int) net.Kind {
-	switch {
-	case cfg.Rho == 0 || op.Params == 0:
-		return net.Same
-	case op.Factored == nil || cfg.Force.Perturb == Formed:
-		return net.Formed
-	case cfg.Force.Perturb == Factored:
-		return net.Factor
+// perturbations chooses how shards of n samples perturb each op: factored where that
+// takes less. But factors are of a whole shard, which then goes through the model in one
+// piece: if it could go in parts instead, what is saved must be worth that its values
+// come from memory.
+func perturbations(model *net.Model, cfg Config, n, part int) (kinds []net.Kind) {
+	saved := int64(0)
+	for _, op := range model.Ops() {
+		kind := net.Formed
+		switch {
+		case cfg.Rho == 0 || op.Params == 0:
+			kind = net.Same
+		case op.Factored == nil || cfg.Force.Perturb == Formed:
+		case cfg.Force.Perturb == Factored:
+			kind = net.Factor
+		default:
+			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*costs.formedBytes*costs.flopsPerByte
+			if saves := formed - op.Factored.DeltaFlops(n, op.FirstInput); saves > 0 {
+				kind = net.Factor
+				saved += saves
+			}
+		}
+		kinds = append(kinds, kind)
 	}
-	formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*costs.formedBytes*costs.flopsPerByte
-	if op.Factored.DeltaFlops(n, op.FirstInput) < formed {
-		return net.Factor
+	if cfg.Force.Perturb == AutoPerturb && part < n && saved < int64(n)*int64(model.SampleBytes())*costs.flopsPerByte {
+		for i, kind := range kinds {
+			if kind == net.Factor {
+				kinds[i] = net.Formed
+			}
+		}
 	}
-	return net.Formed
+	return kinds
 }
 
 // flops counts the operations of a step.
