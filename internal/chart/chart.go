@@ -1,0 +1,133 @@
+// Package chart draws charts of measurements into PNG and SVG files, by gonum's
+// plot: a white ground, so that they can be read wherever they are shown, and
+// colours and marks that don't need an eye for colours to be told apart.
+package chart
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/steppe-ml/steppe/internal/atomicfile"
+)
+
+// Chart is what can be drawn: Lines, or Intervals.
+type Chart interface {
+	figure() (*figure, error)
+}
+
+// figure is a chart that only wants a canvas: a title above, the plot, and the
+// legend beside it, where it can't hide a figure.
+type figure struct {
+	title         string
+	plot          *plot.Plot
+	legend        plot.Legend
+	width, height vg.Length
+}
+
+// formats are the kinds of files by their extensions.
+var formats = []struct {
+	extension string
+	write     func(*figure, io.Writer) error
+}{
+	{".png", writePNG},
+	{".svg", writeSVG},
+}
+
+// File is a chart's file, begun before there is anything to draw.
+type File struct {
+	file  *atomicfile.File
+	write func(*figure, io.Writer) error
+}
+
+// Create begins the file of a path, whose extension says what kind it is. A file
+// that is there already stays as it is until Draw.
+func Create(path string) (*File, error) {
+	var known []string
+	for _, f := range formats {
+		if strings.EqualFold(filepath.Ext(path), f.extension) {
+			file, err := atomicfile.Create(path)
+			if err != nil {
+				return nil, err
+			}
+			return &File{file, f.write}, nil
+		}
+		known = append(known, f.extension)
+	}
+	return nil, fmt.Errorf("a chart in %q: the name must end in one of %s", path, strings.Join(known, ", "))
+}
+
+// Draw draws the chart and puts the file in its place.
+func (f *File) Draw(c Chart) error {
+	figure, err := c.figure()
+	if err != nil {
+		return err
+	}
+	if err := f.write(figure, f.file); err != nil {
+		return err
+	}
+	return f.file.Commit()
+}
+
+// Discard removes the file, unless it has been put in its place.
+func (f *File) Discard() { f.file.Discard() }
+
+func save(path string, c Chart) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	return f.Draw(c)
+}
+
+// dotsPerInch draws a point of type in 2.7 pixels: sharp on dense screens, and
+// big enough where the image is shown smaller than it is.
+const dotsPerInch = 192
+
+func writePNG(f *figure, w io.Writer) error {
+	c := vgimg.NewWith(vgimg.UseWH(f.width, f.height), vgimg.UseDPI(dotsPerInch))
+	f.draw(draw.New(c))
+	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(w)
+	return err
+}
+
+// writeSVG leaves the text text, and names fonts of Liberation Sans's widths for
+// those who don't have that.
+func writeSVG(f *figure, w io.Writer) error {
+	c := vgsvg.New(f.width, f.height)
+	f.draw(draw.New(c))
+	var b bytes.Buffer
+	if _, err := c.WriteTo(&b); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.ReplaceAll(b.Bytes(),
+		[]byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arimo,Helvetica,Arial,sans-serif;")))
+	return err
+}
+
+func (f *figure) draw(c draw.Canvas) {
+	c.SetColor(f.plot.BackgroundColor)
+	c.Fill(c.Rectangle.Path())
+	c = draw.Crop(c, margin, -margin, margin, -margin)
+	if f.title != "" {
+		style := textStyle(titleSize)
+		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, f.title)
+		c.Max.Y -= style.Height(f.title) + margin
+	}
+	if size := f.legend.Rectangle(c).Size(); size.X > 0 {
+		beside := c
+		beside.Min.X = c.Max.X - size.X
+		f.legend.Draw(beside)
+		c.Max.X -= size.X + margin
+	}
+	f.plot.Draw(c)
+}

@@ -1,0 +1,239 @@
+package chart
+
+import (
+	"encoding/xml"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot"
+)
+
+// cost is a chart of two lines, one of them with intervals.
+func cost() Lines {
+	return Lines{
+		Title: "A step's cost", X: "shards", Y: "x SAM", LogX: true, FromZero: true, Reference: 1,
+		Series: []Series{
+			{Name: "mlp", X: []float64{1, 2, 32}, Y: []float64{1, 0.97, 0.82}},
+			{Name: "a<b & c", X: []float64{1, 7}, Y: []float64{1, 1.1}, Low: []float64{1, 1}, High: []float64{1, 1.3}},
+		},
+	}
+}
+
+// accuracy is a chart of two series, one of them with a gap.
+func accuracy() Intervals {
+	nan := math.NaN()
+	return Intervals{
+		Title: "Test accuracy", X: "%", Reference: 87, Categories: []string{"SGD", "SAM", "mSAM, 8 shards"},
+		Series: []Estimates{
+			{"clean", []float64{86, 87, 88}, []float64{85, 86, 87}, []float64{87, 88, 89}},
+			{"20% wrong", []float64{79, nan, 84}, []float64{78, nan, 83}, []float64{80, nan, 85}},
+		},
+	}
+}
+
+var charts = []struct {
+	name  string
+	chart Chart
+	save  func(string) error
+	texts []string // in it
+}{
+	{"lines", cost(), cost().Save, []string{"A step's cost", "shards", "x SAM", "mlp", "a<b & c", "1", "2", "7", "32", "0.0", "0.5", "1.0", "1.5"}},
+	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
+}
+
+// A PNG has two pixels a CSS pixel, on white, with each series in its colour.
+func TestPNG(t *testing.T) {
+	for _, c := range charts {
+		path := filepath.Join(t.TempDir(), "chart.PNG")
+		require.NoError(t, c.save(path), c.name)
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		defer file.Close()
+		img, err := png.Decode(file)
+		require.NoError(t, err)
+		figure, err := c.chart.figure()
+		require.NoError(t, err)
+		size := img.Bounds().Size()
+		assert.InDelta(t, figure.width.Points()/72*dotsPerInch, size.X, 1, c.name)
+		assert.InDelta(t, figure.height.Points()/72*dotsPerInch, size.Y, 1, c.name)
+		counts := pixels(img)
+		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(0, size.Y-1)), "opaque, whatever lies behind it")
+		for i := range 2 {
+			assert.Greater(t, counts[colours[i]], 500, "%s, series %d", c.name, i)
+		}
+		assert.Zero(t, counts[colours[2]], c.name)
+	}
+}
+
+func pixels(img image.Image) map[color.Color]int {
+	counts := map[color.Color]int{}
+	b := img.Bounds()
+	for y := range b.Dy() {
+		for x := range b.Dx() {
+			counts[color.RGBAModel.Convert(img.At(x, y))]++
+		}
+	}
+	return counts
+}
+
+// An SVG has its text as text, in a font that everybody has one like.
+func TestSVG(t *testing.T) {
+	for _, c := range charts {
+		path := filepath.Join(t.TempDir(), "chart.svg")
+		require.NoError(t, c.save(path), c.name)
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		texts := texts(t, string(content))
+		for _, want := range c.texts {
+			assert.Contains(t, texts, want, c.name)
+		}
+		assert.Equal(t, len(texts), strings.Count(string(content), "font-family:Liberation Sans,Arimo,Helvetica,Arial,sans-serif;"))
+	}
+}
+
+// texts are what stands in an SVG's text elements.
+func texts(t *testing.T, svg string) (texts []string) {
+	d := xml.NewDecoder(strings.NewReader(svg))
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return texts
+		}
+		require.NoError(t, err)
+		if start, ok := token.(xml.StartElement); ok && start.Name.Local == "text" {
+			var s string
+			require.NoError(t, d.DecodeElement(&s, &start))
+			texts = append(texts, s)
+		}
+	}
+}
+
+func TestFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "chart.svg")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
+
+	f, err := Create(path)
+	require.NoError(t, err)
+	assert.ErrorContains(t, f.Draw(Lines{}), "no series")
+	f.Discard()
+	assert.Equal(t, []string{"chart.svg"}, names(t, dir))
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(content))
+
+	f, err = Create(path)
+	require.NoError(t, err)
+	require.NoError(t, f.Draw(cost()))
+	f.Discard()
+	assert.Equal(t, []string{"chart.svg"}, names(t, dir))
+	content, err = os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(content), "<svg")
+
+	_, err = Create(filepath.Join(dir, "none", "chart.png"))
+	assert.ErrorContains(t, err, "none")
+	for _, name := range []string{"chart.gif", "chart", "png"} {
+		_, err = Create(filepath.Join(dir, name))
+		assert.ErrorContains(t, err, name+`": the name must end in one of .png, .svg`)
+	}
+	assert.Equal(t, []string{"chart.svg"}, names(t, dir))
+}
+
+func names(t *testing.T, dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func TestErrors(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	one := []float64{1}
+	for _, c := range []struct {
+		chart Chart
+		want  string
+	}{
+		{Lines{}, "chart: no series"},
+		{Lines{Series: []Series{{Name: "a"}}}, `chart: series "a" has 0 X and 0 Y, want as many, and at least 1`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{1, 2}}}}, `chart: series "a" has 1 X and 2 Y, want as many, and at least 1`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{nan}}}}, `chart: series "a" has the value NaN with the interval [NaN, NaN]`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{inf}}}}, `chart: series "a" has the value +Inf with the interval [+Inf, +Inf]`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: one, Low: one}}}, `chart: series "a" has 1 values, 1 lower and 0 upper ends`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: one, Low: []float64{2}, High: []float64{3}}}}, `chart: series "a" has the value 1 with the interval [2, 3]`},
+		{Lines{Series: []Series{{Name: "a", X: []float64{nan}, Y: one}}}, `chart: series "a" has a point at X = NaN`},
+		{Lines{LogX: true, Series: []Series{{Name: "a", X: []float64{0}, Y: one}}}, `chart: series "a" has a point at X = 0`},
+
+		{Intervals{}, "chart: 0 series of 0 categories, want at least 1 of each"},
+		{Intervals{Categories: []string{"A", "B"}, Series: []Estimates{{"a", one, one, one}}}, `chart: series "a" has 1 values, 1 lower and 1 upper ends for 2 categories`},
+		{Intervals{Categories: []string{"A"}, Series: []Estimates{{"a", []float64{nan}, []float64{nan}, []float64{nan}}}}, `chart: series "a" has no value`},
+		{Intervals{Categories: []string{"A", "B"}, Series: []Estimates{{"a", []float64{1, nan}, []float64{1, 2}, []float64{1, 3}}}}, `chart: series "a" has the value NaN with the interval [2, 3] in "B"`},
+	} {
+		_, err := c.chart.figure()
+		assert.EqualError(t, err, c.want)
+	}
+}
+
+func labels(axis *plot.Axis) (labels []string) {
+	for _, tick := range axis.Tick.Marker.Ticks(axis.Min, axis.Max) {
+		labels = append(labels, tick.Label)
+	}
+	return labels
+}
+
+func TestDecimal(t *testing.T) {
+	for _, c := range []struct {
+		least, most float64
+		want        string
+	}{
+		{0, 1.07, "0.0 0.2 0.4 0.6 0.8 1.0 1.2"},
+		{0.81, 1.03, "0.80 0.85 0.90 0.95 1.00 1.05"},
+		{0, 1, "0.0 0.2 0.4 0.6 0.8 1.0"},
+		{0, 11.6, "0 2 4 6 8 10 12"},
+		{-20, 230, "-50 0 50 100 150 200 250"},
+		{0.0012, 0.0031, "0.0010 0.0015 0.0020 0.0025 0.0030 0.0035"},
+		{7, 7, "6.0 6.5 7.0 7.5 8.0"},
+	} {
+		var axis plot.Axis
+		decimal(&axis, c.least, c.most)
+		assert.Equal(t, c.want, strings.Join(labels(&axis), " "), "%v to %v", c.least, c.most)
+	}
+}
+
+// Every point has its tick, but labels don't run into each other.
+func TestTickPoints(t *testing.T) {
+	for _, c := range []struct{ x, want []float64 }{
+		{[]float64{1, 2, 4, 8, 16, 32}, []float64{1, 2, 4, 8, 16, 32}},
+		{[]float64{13, 3, 1, 7}, []float64{1, 3, 7, 13}},
+		{[]float64{1, 30, 31, 32}, []float64{1, 30, 0, 0}},
+		{[]float64{8}, []float64{8}},
+	} {
+		l := cost()
+		l.Series = []Series{{X: c.x, Y: make([]float64, len(c.x))}, {X: c.x[:1], Y: []float64{1}}}
+		f, err := l.figure()
+		require.NoError(t, err)
+		ticks := f.plot.X.Tick.Marker.Ticks(f.plot.X.Min, f.plot.X.Max)
+		require.Len(t, ticks, len(c.want))
+		for i, label := range labels(&f.plot.X) {
+			if c.want[i] == 0 {
+				assert.Empty(t, label)
+			} else {
+				assert.Equal(t, c.want[i], ticks[i].Value)
+				assert.NotEmpty(t, label)
+			}
+		}
+		assert.Less(t, f.plot.X.Min, f.plot.X.Max)
+	}
+}

@@ -1,0 +1,138 @@
+package chart
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// Intervals is a chart of estimates by category: a row a category, in it a dot
+// with its interval for each series.
+type Intervals struct {
+	Title string
+	X     string // label of the axis of values
+	// Reference is where a dashed line crosses the chart, if it isn't 0.
+	Reference  float64
+	Categories []string // from top to bottom
+	Series     []Estimates
+}
+
+// Estimates is a value with its interval for each category, or NaN in all three
+// where there is none.
+type Estimates struct {
+	Name             string
+	Value, Low, High []float64
+}
+
+// Save draws the chart into the file of a path, as Lines.Save does.
+func (v Intervals) Save(path string) error { return save(path, v) }
+
+const (
+	rowHeight    = 20 // points, and
+	seriesHeight = 12 // more for each series after the first
+	// groupPart is how much of its row a category's series take up.
+	groupPart = 0.62
+)
+
+func (v Intervals) figure() (*figure, error) {
+	if err := v.check(); err != nil {
+		return nil, err
+	}
+	p, legend := newPlot(v.X, "")
+	p.Add(stripes{})
+	if v.Reference != 0 {
+		p.Add(upright(v.Reference))
+	}
+	for i, s := range v.Series {
+		shown := Estimates{Name: s.Name}
+		var at plotter.XYs
+		for row := range v.Categories {
+			if math.IsNaN(s.Value[row]) {
+				continue
+			}
+			at = append(at, plotter.XY{X: s.Value[row], Y: v.height(row, i)})
+			shown.Value, shown.Low, shown.High = append(shown.Value, s.Value[row]), append(shown.Low, s.Low[row]), append(shown.High, s.High[row])
+		}
+		dots := &plotter.Scatter{XYs: at, GlyphStyle: mark(i)}
+		bars := &plotter.XErrorBars{
+			XYs: at, XErrors: plotter.XErrors(reach(shown.Value, shown.Low, shown.High)), LineStyle: line(i), CapWidth: 2 * markRadius,
+		}
+		p.Add(bars, dots)
+		if s.Name != "" {
+			legend.Add(s.Name, &plotter.Line{LineStyle: line(i)}, dots)
+		}
+	}
+	decimal(&p.X, p.X.Min, p.X.Max)
+	var ticks plot.ConstantTicks
+	for row, name := range v.Categories {
+		ticks = append(ticks, plot.Tick{Value: -float64(row), Label: name})
+	}
+	p.Y.Tick.Marker = ticks
+	p.Y.Min, p.Y.Max = 0.5-float64(len(v.Categories)), 0.5
+	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
+	p.X.Padding, p.Y.Padding = 0, 4
+	row := rowHeight + seriesHeight*vg.Length(len(v.Series)-1)
+	return &figure{v.Title, p, legend, 520, 80 + row*vg.Length(len(v.Categories))}, nil
+}
+
+// height is where a series lies in a category's row, the first on top.
+func (v Intervals) height(row, series int) float64 {
+	step := groupPart / float64(len(v.Series))
+	return -float64(row) + step*(float64(len(v.Series)-1)/2-float64(series))
+}
+
+// stripes are the ticks' lines, and a ground for every other row.
+type stripes struct{}
+
+func (stripes) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	for row := 1.0; -row > p.Y.Min; row += 2 {
+		top, bottom := y(0.5-row), y(-0.5-row)
+		c.FillPolygon(stripe, []vg.Point{{X: c.Min.X, Y: bottom}, {X: c.Max.X, Y: bottom}, {X: c.Max.X, Y: top}, {X: c.Min.X, Y: top}})
+	}
+	for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
+		c.StrokeLine2(draw.LineStyle{Color: rule, Width: 0.75}, x(tick.Value), c.Min.Y, x(tick.Value), c.Max.Y)
+	}
+}
+
+// upright is a dashed line from bottom to top.
+type upright float64
+
+func (x upright) Plot(c draw.Canvas, p *plot.Plot) {
+	at, _ := p.Transforms(&c)
+	c.StrokeLine2(dashed, at(float64(x)), c.Min.Y, at(float64(x)), c.Max.Y)
+}
+
+func (x upright) DataRange() (xmin, xmax, ymin, ymax float64) {
+	return float64(x), float64(x), math.Inf(1), math.Inf(-1)
+}
+
+// check returns what can't be drawn.
+func (v Intervals) check() error {
+	if len(v.Series) == 0 || len(v.Categories) == 0 {
+		return fmt.Errorf("chart: %d series of %d categories, want at least 1 of each", len(v.Series), len(v.Categories))
+	}
+	for _, s := range v.Series {
+		if len(s.Value) != len(v.Categories) || len(s.Low) != len(s.Value) || len(s.High) != len(s.Value) {
+			return fmt.Errorf("chart: series %q has %d values, %d lower and %d upper ends for %d categories",
+				s.Name, len(s.Value), len(s.Low), len(s.High), len(v.Categories))
+		}
+		if !slices.ContainsFunc(s.Value, func(x float64) bool { return !math.IsNaN(x) }) {
+			return fmt.Errorf("chart: series %q has no value", s.Name)
+		}
+		for row, x := range s.Value {
+			if math.IsNaN(x) && math.IsNaN(s.Low[row]) && math.IsNaN(s.High[row]) {
+				continue
+			}
+			if err := checkIntervals(s.Name, s.Value[row:][:1], s.Low[row:][:1], s.High[row:][:1]); err != nil {
+				return fmt.Errorf("%w in %q", err, v.Categories[row])
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,152 @@
+package chart
+
+import (
+	"image/color"
+	"math"
+	"strconv"
+
+	xfont "golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/text"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+const (
+	titleSize  = 13 // points
+	labelSize  = 11
+	tickSize   = 10
+	margin     = vg.Length(12)
+	lineWidth  = vg.Length(1.75)
+	markRadius = vg.Length(3.25)
+)
+
+// colours are those of Okabe and Ito, "Color Universal Design" (2008), without
+// black, and without yellow, which is too light for lines on white.
+var colours = []color.Color{
+	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
+	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
+	color.RGBA{0x00, 0x9e, 0x73, 0xff}, // bluish green
+	color.RGBA{0xcc, 0x79, 0xa7, 0xff}, // reddish purple
+	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, // orange
+	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky blue
+}
+
+// marks are one fewer than colours, so that 30 series have a look of their own.
+var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
+
+var (
+	ink    = color.Gray{0x33}
+	rule   = color.Gray{0xdd}
+	faint  = color.Gray{0x77}
+	stripe = color.Gray{0xf6}
+
+	dashed = draw.LineStyle{Color: faint, Width: 1, Dashes: []vg.Length{4, 3}}
+)
+
+// line and mark are the looks of a chart's series.
+func line(series int) draw.LineStyle {
+	return draw.LineStyle{Color: colours[series%len(colours)], Width: lineWidth}
+}
+
+func mark(series int) draw.GlyphStyle {
+	return draw.GlyphStyle{Color: colours[series%len(colours)], Radius: markRadius, Shape: marks[series%len(marks)]}
+}
+
+// bar is the look of a series' intervals.
+func bar(series int) draw.LineStyle {
+	style := line(series)
+	style.Width = 1.1
+	return style
+}
+
+type diamond struct{}
+
+func (diamond) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	r := style.Radius * 1.25
+	polygon(c, at, vg.Point{Y: r}, vg.Point{X: r}, vg.Point{Y: -r}, vg.Point{X: -r})
+}
+
+// nabla is a triangle that stands on its tip.
+type nabla struct{}
+
+func (nabla) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	r := style.Radius * 1.25
+	polygon(c, at, vg.Point{Y: -r}, vg.Point{X: r * 0.87, Y: r / 2}, vg.Point{X: -r * 0.87, Y: r / 2})
+}
+
+func polygon(c *draw.Canvas, at vg.Point, corners ...vg.Point) {
+	var path vg.Path
+	path.Move(at.Add(corners[0]))
+	for _, corner := range corners[1:] {
+		path.Line(at.Add(corner))
+	}
+	path.Close()
+	c.Fill(path)
+}
+
+// textStyle is text below and to the right of a point.
+func textStyle(size vg.Length) text.Style {
+	style := text.Style{
+		Color: ink, Handler: plot.DefaultTextHandler, YAlign: text.YTop,
+		Font: font.Font{Typeface: "Liberation", Variant: "Sans", Size: size},
+	}
+	if size == titleSize {
+		style.Font.Weight = xfont.WeightBold
+	}
+	return style
+}
+
+// newPlot returns a plot with nothing in it, and its legend.
+func newPlot(x, y string) (*plot.Plot, plot.Legend) {
+	p := plot.New()
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Label.TextStyle.Font = textStyle(labelSize).Font
+		axis.Label.TextStyle.Color = ink
+		axis.Label.Padding = 5
+		axis.Tick.Label.Font = textStyle(tickSize).Font
+		axis.Tick.Label.Color = ink
+		axis.Tick.Length = 4
+		axis.Tick.Color, axis.Color = faint, faint
+	}
+	legend := plot.NewLegend()
+	legend.TextStyle.Font = textStyle(labelSize).Font
+	legend.TextStyle.Color = ink
+	legend.Top, legend.Left = true, true
+	legend.Padding = 4
+	legend.ThumbnailWidth = 24
+	return p, legend
+}
+
+// decimal sets round ticks on an axis, some of them below and above all its
+// values, so that it begins and ends with one.
+func decimal(axis *plot.Axis, least, most float64) {
+	if least == most {
+		least, most = least-1, most+1
+	}
+	const about = 6
+	step := roundStep((most - least) / about)
+	places := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
+	axis.Min = math.Floor(least/step+1e-9) * step
+	axis.Max = math.Ceil(most/step-1e-9) * step
+	var ticks plot.ConstantTicks
+	for i := range int(math.Round((axis.Max-axis.Min)/step)) + 1 {
+		v := axis.Min + float64(i)*step
+		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', places, 64)})
+	}
+	axis.Tick.Marker = ticks
+}
+
+// roundStep returns the least of 1, 2 and 5 times a power of ten that isn't
+// less than step.
+func roundStep(step float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(step)))
+	for _, factor := range []float64{1, 2, 5} {
+		if factor*power >= step*(1-1e-9) {
+			return factor * power
+		}
+	}
+	return 10 * power
+}
