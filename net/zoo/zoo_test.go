@@ -63,7 +63,8 @@ func TestDepthErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 784: ")
 }
 
-// Every row of the table compiles, and predicts.
+// Every row of the table compiles, and predicts, and trains on what it customarily is
+// trained with.
 func TestModels(t *testing.T) {
 	names := map[string]bool{}
 	for _, row := range Models {
@@ -75,7 +76,11 @@ func TestModels(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, row.About, found.About)
 
-		m, err := row.Compile(net.Shape{28, 28, 1}, 10)
+		m, err := row.Compile(row.Input, 10)
+		require.NoError(t, err, row.Name)
+		assert.GreaterOrEqual(t, row.Batch, m.MinShard(), row.Name)
+
+		m, err = row.Compile(net.Shape{28, 28, 1}, 10)
 		require.NoError(t, err, row.Name)
 		assert.Equal(t, net.Shape{10}, m.OutputShape())
 		_, err = m.Predict(m.Init(1), make([]float32, 2*784))
