@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/text"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
@@ -24,10 +25,10 @@ type Chart interface {
 	figure() (*figure, error)
 }
 
-// figure is a chart that only wants a canvas: a title above, the plot, and the
-// legend beside it, where it can't hide a figure.
+// figure is a chart that only wants a canvas: a title above, the plot, the legend
+// beside it, where it can't hide a figure, and a note below.
 type figure struct {
-	title         string
+	title, note   string
 	plot          *plot.Plot
 	legend        plot.Legend
 	width, height vg.Length
@@ -122,6 +123,12 @@ func (f *figure) draw(c draw.Canvas) {
 		style := textStyle(titleSize)
 		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, f.title)
 		c.Max.Y -= style.Height(f.title) + margin
+	}
+	if f.note != "" {
+		style := textStyle(noteSize)
+		style.Color, style.YAlign = faint, text.YBottom
+		c.FillText(style, c.Min, f.note)
+		c.Min.Y += style.Height(f.note) + margin/2
 	}
 	if size := f.legend.Rectangle(c).Size(); size.X > 0 {
 		beside := c

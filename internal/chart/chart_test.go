@@ -21,7 +21,7 @@ import (
 // cost is a chart of two lines, one of them with intervals.
 func cost() Lines {
 	return Lines{
-		Title: "A step's cost", X: "shards", Y: "x SAM", LogX: true, FromZero: true, Reference: 1,
+		Title: "A step's cost", Note: "on a CPU", X: "shards", Y: "x SAM", LogX: true, FromZero: true, Reference: 1,
 		Series: []Series{
 			{Name: "mlp", X: []float64{1, 2, 32}, Y: []float64{1, 0.97, 0.82}},
 			{Name: "a<b & c", X: []float64{1, 7}, Y: []float64{1, 1.1}, Low: []float64{1, 1}, High: []float64{1, 1.3}},
@@ -33,7 +33,7 @@ func cost() Lines {
 func accuracy() Intervals {
 	nan := math.NaN()
 	return Intervals{
-		Title: "Test accuracy", X: "%", Reference: 87, Categories: []string{"SGD", "SAM", "mSAM, 8 shards"},
+		Title: "Test accuracy", Note: "5 seeds", X: "%", Reference: 87, Categories: []string{"SGD", "SAM", "mSAM, 8 shards"},
 		Series: []Estimates{
 			{"clean", []float64{86, 87, 88}, []float64{85, 86, 87}, []float64{87, 88, 89}},
 			{"20% wrong", []float64{79, nan, 84}, []float64{78, nan, 83}, []float64{80, nan, 85}},
@@ -47,8 +47,8 @@ var charts = []struct {
 	save  func(string) error
 	texts []string // in it
 }{
-	{"lines", cost(), cost().Save, []string{"A step's cost", "shards", "x SAM", "mlp", "a<b & c", "1", "2", "7", "32", "0.0", "0.5", "1.0", "1.5"}},
-	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
+	{"lines", cost(), cost().Save, []string{"A step's cost", "on a CPU", "shards", "x SAM", "mlp", "a<b & c", "1", "2", "7", "32", "0.0", "0.5", "1.0", "1.5"}},
+	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
 }
 
 // A PNG has two pixels a CSS pixel, on white, with each series in its colour.

@@ -15,6 +15,7 @@ import (
 // with its interval for each series.
 type Intervals struct {
 	Title string
+	Note  string // below the chart, small: how the figures came about
 	X     string // label of the axis of values
 	// Reference is where a dashed line crosses the chart, if it isn't 0.
 	Reference  float64
@@ -77,7 +78,8 @@ func (v Intervals) figure() (*figure, error) {
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
 	p.X.Padding, p.Y.Padding = 0, 4
 	row := rowHeight + seriesHeight*vg.Length(len(v.Series)-1)
-	return &figure{v.Title, p, legend, 520, 80 + row*vg.Length(len(v.Categories))}, nil
+	height := 80 + row*vg.Length(len(v.Categories))
+	return &figure{v.Title, v.Note, p, legend, 520, height}, nil
 }
 
 // height is where a series lies in a category's row, the first on top.

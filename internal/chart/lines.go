@@ -15,6 +15,7 @@ import (
 // a point.
 type Lines struct {
 	Title string
+	Note  string // below the chart, small: how the figures came about
 	X, Y  string // labels of the axes
 	// LogX makes the X axis logarithmic, with a tick at each point's X.
 	LogX bool
@@ -75,7 +76,7 @@ func (l Lines) figure() (*figure, error) {
 	} else {
 		decimal(&p.X, p.X.Min, p.X.Max)
 	}
-	return &figure{l.Title, p, legend, 520, 320}, nil
+	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
 }
 
 func (s Series) xys() plotter.XYs {

@@ -17,6 +17,7 @@ const (
 	titleSize  = 13 // points
 	labelSize  = 11
 	tickSize   = 10
+	noteSize   = 9
 	margin     = vg.Length(12)
 	lineWidth  = vg.Length(1.75)
 	markRadius = vg.Length(3.25)
