@@ -95,12 +95,8 @@ func gemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T
 // runBLAS computes the operation on all cores that are free, with its sums in
 // whichever order is fastest.
 func (o *operation[T]) runBLAS() {
-	var team *parallel.Team
-	if o.work() >= o.aloneBelow {
-		var release func()
-		team, release = everybody()
-		defer release()
-	}
+	team, release := crewFor(o.table, o.work())
+	defer release()
 	if o.dotShaped() {
 		o.runDots(team)
 	} else if chunks := o.chunksOfK(); chunks > 1 {
@@ -125,10 +121,11 @@ var crew struct {
 	team *parallel.Team
 }
 
-// everybody returns the team of all cores, to be released, or no team where it
-// is busy for another caller: who are several have as many cores between them.
-func everybody() (team *parallel.Team, release func()) {
-	if !crew.TryLock() {
+// crewFor returns the team of all cores, to be released; or no team for so few
+// multiply-adds that it doesn't pay, or where it is busy for another caller: who
+// are several have as many cores between them.
+func crewFor[T Float](t *table[T], work int) (team *parallel.Team, release func()) {
+	if work < t.aloneBelow || !crew.TryLock() {
 		return nil, func() {}
 	}
 	if workers := parallel.DefaultWorkers(); crew.team.Workers() != workers {

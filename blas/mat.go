@@ -115,6 +115,11 @@ func (v *view[T]) from(i, j int) view[T] { return view[T]{v.at(i, j), v.row, v.c
 
 func (v *view[T]) at(i, j int) *T { return at(v.p, i*v.row+j*v.col) }
 
+// slice returns n elements of row i from column j, if they are contiguous.
+func (v *view[T]) slice(i, j, n int) []T { return unsafe.Slice(v.at(i, j), n) }
+
+func (v *view[T]) transposed() view[T] { return view[T]{v.p, v.col, v.row} }
+
 // aligned reports whether every row of v begins a cache line.
 func (v *view[T]) aligned() bool {
 	return v.row%lanes[T]() == 0 && uintptr(unsafe.Pointer(v.p))%line == 0

@@ -15,6 +15,15 @@ type aBlock[T Float] struct {
 	row, col, next int
 }
 
+// from returns the rows from i on; copied and in place, they are as far apart
+// within a tile as between tiles.
+func (a aBlock[T]) from(i int) aBlock[T] {
+	if a.p != nil {
+		a.p = at(a.p, i*a.next)
+	}
+	return a
+}
+
 // bPanel is a panel of B as the kernels read it: nr columns, of which row l is
 // l*row elements from p.
 type bPanel[T Float] struct {
@@ -123,7 +132,7 @@ const callElements = 1 << 17
 // with them.
 func packPanel[T Float](t *table[T], b view[T], k, n int, dst []T) {
 	if b.col != 1 {
-		transpose(t, b, k, n, dst)
+		transpose(t, b, k, n, dst, t.nr())
 		return
 	}
 	for l := range k {
@@ -131,13 +140,14 @@ func packPanel[T Float](t *table[T], b view[T], k, n int, dst []T) {
 	}
 }
 
-// transpose is packPanel for a B whose columns are contiguous.
-func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
+// transpose copies a k x n block of B, whose columns are contiguous, to dst, with
+// rows that are stride elements apart.
+func transpose[T Float](t *table[T], b view[T], k, n int, dst []T, stride int) {
 	wholeK, wholeN := 0, 0
 	if side := t.transposeSide; side > 0 && k >= side {
 		wholeK, wholeN = k/side*side, n/side*side
 		for j := 0; j < wholeN; j += side {
-			t.transpose(k/side, b.at(0, j), b.col, &dst[j], t.nr())
+			t.transpose(k/side, b.at(0, j), b.col, &dst[j], stride)
 		}
 	}
 	for j := range n {
@@ -147,7 +157,7 @@ func transpose[T Float](t *table[T], b view[T], k, n int, dst []T) {
 		}
 		column := unsafe.Slice(b.at(0, j), k)
 		for l := from; l < k; l++ {
-			dst[l*t.nr()+j] = column[l]
+			dst[l*stride+j] = column[l]
 		}
 	}
 }

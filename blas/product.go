@@ -35,18 +35,19 @@ var (
 	pool64 parallel.Pool[product[float64]]
 )
 
-func poolOf[T Float]() *parallel.Pool[product[T]] {
-	if p, ok := any(&pool32).(*parallel.Pool[product[T]]); ok {
+// poolOf returns whichever of the two pools is one of X.
+func poolOf[X any](of32, of64 any) *parallel.Pool[X] {
+	if p, ok := of32.(*parallel.Pool[X]); ok {
 		return p
 	}
-	return any(&pool64).(*parallel.Pool[product[T]])
+	return of64.(*parallel.Pool[X])
 }
 
-func newProduct[T Float]() *product[T] { return poolOf[T]().Get() }
+func newProduct[T Float]() *product[T] { return poolOf[product[T]](&pool32, &pool64).Get() }
 
 func (p *product[T]) release() {
 	p.operation, p.batch, p.sums = operation[T]{}, Batch{}, dots[T]{} // keep no reference to the caller's memory
-	poolOf[T]().Put(p)
+	poolOf[product[T]](&pool32, &pool64).Put(p)
 }
 
 // divide decides in how many parts C is computed, and how it is cut. Parts
