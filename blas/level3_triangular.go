@@ -152,11 +152,11 @@ func (j *triangularJob[T]) Do(part, worker int) {
 // matrix library software", SIAM Review 46(1), 2004).
 func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) {
 	switch n := rows.len(); {
-	case n == 1:
-		t.scale(rows.from, alpha, b)
-		return
-	case n <= turnUpTo && !t.left:
+	case !t.left && n <= turnUpTo:
 		t.turned(rows, alpha, b, w)
+		return
+	case t.left && n <= t.few():
+		t.eachRow(rows, alpha, b, w)
 		return
 	}
 	first, second := t.cut(rows)
@@ -174,13 +174,7 @@ func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) 
 
 // cut cuts a square into the one that is to be done first and the other.
 func (t *triangular[T]) cut(rows span) (first, second span) {
-	const rowByRow = 8
-	n := rows.len()
-	half := n / 2
-	if n > 2*rowByRow {
-		half = half / rowByRow * rowByRow
-	}
-	at := rows.from + half
+	at := rows.from + max(1, rows.len()/2/t.few())*t.few()
 	top, bottom := span{rows.from, at}, span{at, rows.to}
 	if t.solve == t.lower {
 		return top, bottom
@@ -196,21 +190,37 @@ func (t *triangular[T]) vectors(b view[T], i int) view[T] {
 	return b.from(0, i)
 }
 
-// scale computes what an element of A's diagonal does to its vector.
-func (t *triangular[T]) scale(i int, alpha T, b view[T]) {
-	if !t.unit && t.solve {
-		alpha /= *t.a.at(i, i)
-	} else if !t.unit {
-		alpha *= *t.a.at(i, i)
-	}
-	if alpha == 1 {
-		return
-	}
-	for j := range t.others {
-		if t.left {
-			*b.at(0, j) *= alpha
-		} else {
-			*b.at(j, 0) *= alpha
+// eachRow is recurse for few rows of B: each is the product of a row of A's square
+// and those rows of B that are still to be, or that are solved for.
+func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) {
+	var o operation[T]
+	o.table, o.m, o.n = t.table, 1, t.others
+	for n := range rows.len() {
+		i, others := rows.from+n, span{rows.from, rows.from + n}
+		if t.solve != t.lower {
+			i, others = rows.to-1-n, span{rows.to - n, rows.to}
+		}
+		if !t.solve { // before they are overwritten
+			others = span{rows.from, i}
+			if !t.lower {
+				others = span{i+1, rows.to}
+			}
+		}
+		o.c = b.from(i-rows.from, 0)
+		o.alpha, o.beta = alpha, alpha
+		switch {
+		case t.solve:
+			o.alpha = -1
+		case !t.unit: // with the element itself
+			others, o.beta = span{min(others.from, i), max(others.to, i+1)}, 0
+		}
+		if o.k = others.len(); o.k > 0 || o.beta != 1 {
+			o.a, o.b = t.a.from(i, others.from), b.from(others.from-rows.from, 0)
+			o.alone(&w.buffers)
+		}
+		if t.solve && !t.unit {
+			o.k, o.beta = 0, 1 / *t.a.at(i, i)
+			o.alone(&w.buffers)
 		}
 	}
 }
@@ -237,6 +247,10 @@ func (t *triangular[T]) add(alpha T, rows, cols span, b view[T], beta T, c view[
 		o.alone(&w.buffers)
 	}
 }
+
+// few is up to how many rows of B are computed one by one: no more than are summed
+// at once, so that a row is overwritten when it has been read.
+func (t *triangular[T]) few() int { return min(8, t.kc) }
 
 // turnUpTo is how many columns of B are turned into rows, turnElements how many
 // elements of them at a time, which stay in the L1 cache.
