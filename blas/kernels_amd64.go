@@ -195,3 +195,51 @@ var tables64 = [simd.NumISA]table[float64]{
 		transpose:  transpose64AVX2, transposeSide: 4,
 	},
 }
+
+var vectors32 = [simd.NumISA]vectors[float32]{
+	simd.Generic: genericVectors[float32](),
+	simd.AVX2: {
+		axpy: saxpyAVX2,
+		scal: sscalAVX2,
+		swap: sswapAVX2,
+		rot:  srotAVX2,
+		dot:  sdotAVX2,
+		asum: sasumAVX2,
+		amax: samaxAVX2,
+		find: sfindAVX2,
+	},
+	simd.AVX512: {
+		axpy: saxpyAVX512,
+		scal: sscalAVX512,
+		swap: sswapAVX512,
+		rot:  srotAVX512,
+		dot:  sdotAVX512,
+		asum: sasumAVX512,
+		amax: samaxAVX512,
+		find: sfindAVX512,
+	},
+}
+
+var vectors64 = [simd.NumISA]vectors[float64]{
+	simd.Generic: genericVectors[float64](),
+	simd.AVX2: {
+		axpy: daxpyAVX2,
+		scal: dscalAVX2,
+		swap: dswapAVX2,
+		rot:  drotAVX2,
+		dot:  ddotAVX2,
+		asum: dasumAVX2,
+		amax: damaxAVX2,
+		find: dfindAVX2,
+	},
+	simd.AVX512: {
+		axpy: daxpyAVX512,
+		scal: dscalAVX512,
+		swap: dswapAVX512,
+		rot:  drotAVX512,
+		dot:  ddotAVX512,
+		asum: dasumAVX512,
+		amax: damaxAVX512,
+		find: dfindAVX512,
+	},
+}

@@ -61,3 +61,8 @@ var tables64 = [simd.NumISA]table[float64]{
 		transpose:  transpose64NEON, transposeSide: 4,
 	},
 }
+
+var (
+	vectors32 = [simd.NumISA]vectors[float32]{simd.Generic: genericVectors[float32](), simd.NEON: genericVectors[float32]()}
+	vectors64 = [simd.NumISA]vectors[float64]{simd.Generic: genericVectors[float64](), simd.NEON: genericVectors[float64]()}
+)

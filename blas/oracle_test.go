@@ -74,7 +74,7 @@ func gamma[T Float](n int) float64 {
 type exact struct{ high, low, size float64 }
 
 func (e *exact) add(x, y float64) {
-	product := x * y
+	product := float64(x * y) // rounded, or arm64 fuses it with the sum
 	e.low += math.FMA(x, y, -product)
 	sum := e.high + product
 	z := sum - e.high

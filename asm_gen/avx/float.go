@@ -10,14 +10,18 @@ import (
 // float64, named without the P and the S or D of Intel's names.
 
 func (s Set) VFMADD231(ops ...operand.Op) { s.choose(VFMADD231PS, VFMADD231PD)(ops...) }
+func (s Set) VFMSUB213(ops ...operand.Op) { s.choose(VFMSUB213PS, VFMSUB213PD)(ops...) }
 func (s Set) VMUL(ops ...operand.Op)      { s.choose(VMULPS, VMULPD)(ops...) }
 func (s Set) VADD(ops ...operand.Op)      { s.choose(VADDPS, VADDPD)(ops...) }
 func (s Set) VMAX(ops ...operand.Op)      { s.choose(VMAXPS, VMAXPD)(ops...) }
+func (s Set) VAND(ops ...operand.Op)      { s.choose(VANDPS, VANDPD)(ops...) }
+func (s Set) VCMP(ops ...operand.Op)      { s.choose(VCMPPS, VCMPPD)(ops...) }
 func (s Set) VMOVU(ops ...operand.Op)     { s.choose(VMOVUPS, VMOVUPD)(ops...) }
 
 // Of one element:
 
 func (s Set) VFMADD231S(ops ...operand.Op) { s.choose(VFMADD231SS, VFMADD231SD)(ops...) }
+func (s Set) VADDS(ops ...operand.Op)      { s.choose(VADDSS, VADDSD)(ops...) }
 func (s Set) VMULS(ops ...operand.Op)      { s.choose(VMULSS, VMULSD)(ops...) }
 func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
 
@@ -35,6 +39,24 @@ func (s Set) LoadMasked(m operand.Mem, mask, r reg.Register) {
 		VMOVUPD_Z(m, mask, r)
 	default:
 		VMOVUPS_Z(m, mask, r)
+	}
+}
+
+// VHADD sets sum to the sums of neighbouring lanes: of each 128 bits of y, then of x.
+func (s Set) VHADD(x, y operand.Op, sum reg.Register) {
+	if s.Float == 64 {
+		VHADDPD(x, y, sum)
+	} else {
+		VHADDPS(x, y, sum)
+	}
+}
+
+// VMOVMSK collects the signs of the lanes.
+func (s Set) VMOVMSK(x, bits reg.Register) {
+	if s.Float == 64 {
+		VMOVMSKPD(x, bits)
+	} else {
+		VMOVMSKPS(x, bits)
 	}
 }
 

@@ -18,17 +18,23 @@ type Vec struct {
 }
 
 // At is vector v of the slice at p.
-func (v Vec) At(p reg.Register) operand.Mem { return Ptr(p, 4*v.lanes*v.Index) }
+func (v Vec) At(p reg.Register) operand.Mem { return v.Of(Ptr(p, 0)) }
+
+// Of is vector v of what begins at m.
+func (v Vec) Of(m operand.Mem) operand.Mem {
+	m.Disp += v.Size() * v.lanes * v.Index
+	return m
+}
 
 // Load reads v of the slice at p into r; elements that a tail lacks are 0.
 func (v Vec) Load(p, r reg.Register) {
 	switch {
 	case !v.tail:
-		VMOVUPS(v.At(p), r)
+		v.VMOVU(v.At(p), r)
 	case v.Wide():
-		VMOVUPS_Z(v.At(p), reg.K1, r)
+		v.LoadMasked(v.At(p), reg.K1, r)
 	default:
-		VMASKMOVPS(v.At(p), v.maskOf(r), r)
+		v.LoadMasked(v.At(p), v.maskOf(r), r)
 	}
 }
 
@@ -49,13 +55,32 @@ func (v Vec) Fill(p, other, r reg.Register) {
 
 // Store writes r to v of the slice at p.
 func (v Vec) Store(r, p reg.Register) {
+	v.StoreAt(r, v.At(p))
+}
+
+// StoreAt writes r to v's memory m.
+func (v Vec) StoreAt(r reg.Register, m operand.Mem) {
 	switch {
 	case !v.tail:
-		VMOVUPS(r, v.At(p))
+		v.VMOVU(r, m)
 	case v.Wide():
-		VMOVUPS(r, reg.K1, v.At(p))
+		v.VMOVU(r, reg.K1, m)
 	default:
-		VMASKMOVPS(r, v.maskOf(r), v.At(p))
+		v.VMASKMOV(r, v.maskOf(r), m)
+	}
+}
+
+// FMA adds v's memory m times x to sum, and leaves sum's lanes that a tail lacks
+// as they are. It may use the register spare.
+func (v Vec) FMA(m operand.Mem, x, sum, spare reg.Register) {
+	switch {
+	case !v.tail:
+		v.VFMADD231(m, x, sum)
+	case v.Wide():
+		v.VFMADD231(m, x, reg.K1, sum)
+	default:
+		v.LoadMasked(m, v.maskOf(spare), spare)
+		v.VFMADD231(spare, x, sum)
 	}
 }
 
@@ -73,40 +98,40 @@ const maskRegister = 15
 // Loop emits body over n elements of the slices at ptrs: unroll vectors of
 // lanes elements at a time, if that is more than one, then one at a time, then
 // the tail under a mask. It uses up n and ptrs. On AVX2 the tail's mask lives in vector register 15, on
-// AVX-512 in K1.
+// AVX-512 in K1. A function with several loops gives each a Label.
 func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
 	v := Vec{Set: s, lanes: lanes}
 	advance := func(vectors int) {
 		for _, p := range ptrs {
-			ADDQ(operand.U32(4*lanes*vectors), p)
+			ADDQ(operand.U32(s.Size()*lanes*vectors), p)
 		}
 	}
 
 	if unroll > 1 {
 		CMPQ(n, operand.U32(lanes*unroll))
-		JL(operand.LabelRef("single"))
-		Label("unrolled")
+		JL(operand.LabelRef(s.Label + "single"))
+		Label(s.Label + "unrolled")
 		for v.Index = 0; v.Index < unroll; v.Index++ {
 			body(v)
 		}
 		advance(unroll)
 		SUBQ(operand.U32(lanes*unroll), n)
 		CMPQ(n, operand.U32(lanes*unroll))
-		JGE(operand.LabelRef("unrolled"))
+		JGE(operand.LabelRef(s.Label + "unrolled"))
 		v.Index = 0
 	}
 
-	Label("single")
+	Label(s.Label + "single")
 	CMPQ(n, operand.U32(lanes))
-	JL(operand.LabelRef("tail"))
+	JL(operand.LabelRef(s.Label + "tail"))
 	body(v)
 	advance(1)
 	SUBQ(operand.U32(lanes), n)
-	JMP(operand.LabelRef("single"))
+	JMP(operand.LabelRef(s.Label + "single"))
 
-	Label("tail")
+	Label(s.Label + "tail")
 	TESTQ(n, n)
-	JZ(operand.LabelRef("done"))
+	JZ(operand.LabelRef(s.Label + "done"))
 	v.tail = true
 	if s.Wide() {
 		s.SetOpmasks(n, reg.K1)
@@ -114,7 +139,7 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 		s.Masks(n, Y(maskRegister))
 	}
 	body(v)
-	Label("done")
+	Label(s.Label + "done")
 }
 
 // SetOpmasks sets masks, of 16 lanes each, to the lowest n lanes of them all.

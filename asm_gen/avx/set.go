@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -23,6 +24,7 @@ type Set struct {
 	Registers int    // vector registers
 	Opmasks   bool   // whether there are opmasks
 	Float     int    // bits of an element: 32 or 64
+	Label     string // what labels of loops begin with
 	reg       func(i int) reg.Register
 }
 
@@ -71,6 +73,13 @@ func Z(i int) reg.Register { return vector(i, reg.S512) }
 
 func vector(i int, s reg.Spec) reg.Register {
 	return reg.Vector.Lookup(reg.Index(i), s)
+}
+
+var elementType = regexp.MustCompile(`\bT\b`)
+
+// Typed returns a signature for the set's element type, T.
+func (s Set) Typed(signature string) string {
+	return elementType.ReplaceAllString(signature, fmt.Sprintf("float%d", s.Float))
 }
 
 // Ptr is the memory at base + disp bytes.

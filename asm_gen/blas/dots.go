@@ -32,7 +32,7 @@ func (d dots) xVector() reg.Register      { return d.V(d.rows*d.columns + d.colu
 // dotsKernel emits the kernel for the dot products of some rows of X and of Y.
 func dotsKernel(s avx.Set, rows, columns int) {
 	name := fmt.Sprintf("dots%dx%dx%d%s", s.Float, rows, columns, s.Name)
-	TEXT(name, attr.NOSPLIT, typed(s, "func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)"))
+	TEXT(name, attr.NOSPLIT, s.Typed("func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)"))
 	Doc(fmt.Sprintf("%s is a dotsKernel for %d rows of X and groups of %d rows of Y.", name, rows, columns))
 	d := dots{Set: s, rows: rows, columns: columns}
 

@@ -3,7 +3,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/steppe-ml/steppe/asm_gen/avx"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
@@ -46,14 +45,8 @@ func main() {
 func begin(s avx.Set, kind, doc string) {
 	name := fmt.Sprintf("%cgemm%s%s", map[int]rune{32: 's', 64: 'd'}[s.Float], kind, s.Name)
 	const signature = "func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)"
-	TEXT(name, attr.NOSPLIT, typed(s, signature))
+	TEXT(name, attr.NOSPLIT, s.Typed(signature))
 	Doc(name + " " + doc)
-}
-
-// typed returns a signature for the set's element type, T.
-func typed(s avx.Set, signature string) string {
-	t := fmt.Sprintf("float%d", s.Float)
-	return strings.NewReplacer("*T", "*"+t, " T,", " "+t+",", " T)", " "+t+")").Replace(signature)
 }
 
 // gemm is a tile of a matrix product.

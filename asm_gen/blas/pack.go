@@ -15,7 +15,7 @@ import (
 // the rows, panel by panel, as the hardware's prefetchers like it best.
 func copyPanels(s avx.Set) {
 	name := fmt.Sprint("copyPanels", s.Float, s.Name)
-	TEXT(name, attr.NOSPLIT, typed(s, "func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)"))
+	TEXT(name, attr.NOSPLIT, s.Typed("func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)"))
 	Doc(fmt.Sprintf("%s copies rows of panels*%[2]d elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of %[2]d.", name, 2*s.Lanes()))
 	rows, panels := Load(Param("rows"), GP64()), Load(Param("panels"), GP64())
 	src, srcRow := Load(Param("src"), GP64()), Load(Param("srcRow"), GP64())
@@ -48,7 +48,7 @@ func copyPanels(s avx.Set) {
 // vector has lanes become columns, one square block after the other.
 func transpose(s avx.Set) {
 	name, side := fmt.Sprint("transpose", s.Float, s.Name), s.Lanes()
-	TEXT(name, attr.NOSPLIT, typed(s, "func(blocks int, src *T, srcRow int, dst *T, dstRow int)"))
+	TEXT(name, attr.NOSPLIT, s.Typed("func(blocks int, src *T, srcRow int, dst *T, dstRow int)"))
 	Doc(fmt.Sprintf("%s transposes %[2]d rows of %[2]d*blocks columns at src to %[2]d*blocks rows of %[2]d columns at dst.", name, side))
 	blocks := Load(Param("blocks"), GP64())
 	src, srcRow := Load(Param("src"), GP64()), Load(Param("srcRow"), GP64())
