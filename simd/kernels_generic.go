@@ -1,6 +1,9 @@
 package simd
 
-import "runtime"
+import (
+	"math"
+	"runtime"
+)
 
 // generic is the reference: one readable loop a kernel. Products are rounded
 // by an explicit conversion, so that no compiler fuses them with a sum.
@@ -66,12 +69,21 @@ var generic = table{
 			}
 		}
 	},
-	momentum: func(w, v, g []float32, lr, mu, decay, vel, grad float32) {
+	momentum: func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32) {
 		for i := range w {
-			d := g[i] + float32(decay*w[i])
+			d := float32(scale*g[i]) + float32(decay*w[i])
 			v[i] = float32(mu*v[i]) + d
 			step := float32(vel*v[i]) + float32(grad*d)
 			w[i] -= float32(lr * step)
+		}
+	},
+	adamW: func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32) {
+		for i := range w {
+			d := scale * g[i]
+			m[i] = float32(beta1*m[i]) + float32(rest1*d)
+			v[i] = float32(beta2*v[i]) + float32(rest2*float32(d*d))
+			q := m[i] / (float32(root*float32(math.Sqrt(float64(v[i])))) + eps)
+			w[i] -= float32(lr*q) + float32(decay*w[i])
 		}
 	},
 	channelSums:           channelSums,

@@ -36,7 +36,7 @@ type pytorch struct {
 
 func (p *pytorch) step(lr, momentum, decay float64, nesterov bool, gradient float64) {
 	grad := gradient + decay*p.param
-	gradError := decay*p.paramError + gamma(2, unit32)*(math.Abs(gradient)+decay*(math.Abs(p.param)+p.paramError))
+	gradError := decay*p.paramError + gamma(3, unit32)*(math.Abs(gradient)+decay*(math.Abs(p.param)+p.paramError))
 	step, stepError := grad, gradError
 	if momentum != 0 {
 		bufSize := momentum*(math.Abs(p.buf)+p.bufError) + math.Abs(grad) + gradError
@@ -69,8 +69,13 @@ func TestMomentumIsPyTorchs(t *testing.T) {
 			{LR: 0.1, Mu: 0.9, Nesterov: true},
 			{LR: 0.1, Mu: 0.9, Decay: 0.01, Nesterov: true},
 			{LR: 0.1, Nesterov: true},
+			{LR: 0.1, Mu: 0.9, Decay: 0.01, Scale: 0.3},
 		} {
 			const n, steps = 77, 50
+			scale := 1.0
+			if m.Scale != 0 {
+				scale = float64(m.Scale)
+			}
 			r := rand.New(rand.NewPCG(7, 7))
 			w, v, g := make([]float32, n), make([]float32, n), make([]float32, n)
 			want := make([]pytorch, n)
@@ -81,7 +86,7 @@ func TestMomentumIsPyTorchs(t *testing.T) {
 			for step := range steps {
 				for i := range g {
 					g[i] = float32(r.NormFloat64())
-					want[i].step(float64(m.LR), float64(m.Mu), float64(m.Decay), m.Nesterov, float64(g[i]))
+					want[i].step(float64(m.LR), float64(m.Mu), float64(m.Decay), m.Nesterov, scale*float64(g[i]))
 				}
 				m.Update(w, v, g)
 				for i, p := range want {

@@ -15,6 +15,8 @@ type kernel struct {
 	writes []int // which of them it writes; none if it returns a number
 	dst    bool  // the first one is not read, and may be any of the others
 	exact  bool  // its results are rounded once, if at all, so that every ISA has the same
+	rounds bool  // its results are rounded even where those of others are small integers
+	square int   // the slice, if not 0, that holds no negative numbers
 	call   func(s ...[]float32) float64
 
 	// element returns what becomes of the elements of the slices in writes, from
@@ -60,6 +62,8 @@ func numbers(s []float32) []number {
 func kernels(alpha float32, m simd.Momentum) []kernel {
 	nesterov := m
 	nesterov.Nesterov = true
+	nesterov.Scale = 0.5
+	adam := simd.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.99, Eps: 1e-3, Decay: 0.1, Step: 3, Scale: 0.7}
 	dot := func(x [][]number) (sum number) {
 		for i := range x[0] {
 			sum = sum.plus(product(x[0][i], x[1][i]))
@@ -116,13 +120,19 @@ func kernels(alpha float32, m simd.Momentum) []kernel {
 			name: "Momentum.Update", slices: 3, writes: []int{0, 1},
 			call:      func(s ...[]float32) float64 { m.Update(s[0], s[1], s[2]); return 0 },
 			element:   func(x []number) []number { return updated(m, x[0], x[1], x[2]) },
-			roundings: 8,
+			roundings: 9,
 		},
 		{
 			name: "Momentum.Update, Nesterov", slices: 3, writes: []int{0, 1},
 			call:      func(s ...[]float32) float64 { nesterov.Update(s[0], s[1], s[2]); return 0 },
 			element:   func(x []number) []number { return updated(nesterov, x[0], x[1], x[2]) },
-			roundings: 8,
+			roundings: 9,
+		},
+		{
+			name: "AdamW.Update", slices: 4, writes: []int{0, 1, 2}, rounds: true, square: 2,
+			call:      func(s ...[]float32) float64 { adam.Update(s[0], s[1], s[2], s[3]); return 0 },
+			element:   func(x []number) []number { return adamUpdated(adam, x[0], x[1], x[2], x[3]) },
+			roundings: 20,
 		},
 		{
 			name: "Dot", slices: 2,
@@ -146,9 +156,12 @@ func kernels(alpha float32, m simd.Momentum) []kernel {
 	}
 }
 
-// updated is what Momentum.Update makes of a weight and its velocity: two
+// updated is what Momentum.Update makes of a weight and its velocity: three
 // roundings for d, two more for v, two more for the step, two more for w.
 func updated(m simd.Momentum, w, v, g number) []number {
+	if m.Scale != 0 {
+		g = g.times(m.Scale)
+	}
 	d := g.plus(w.times(m.Decay))
 	v = d.plus(v.times(m.Mu))
 	step := v
@@ -156,6 +169,22 @@ func updated(m simd.Momentum, w, v, g number) []number {
 		step = d.plus(v.times(m.Mu))
 	}
 	return []number{w.plus(step.times(-m.LR)), v}
+}
+
+// adamUpdated is what AdamW.Update makes of a weight and its means: four roundings
+// for m and seven for v, those of 1-beta among them; half of v's, and five, for the
+// denominator; three for the quotient and its factor; two for w.
+func adamUpdated(a simd.AdamW, w, m, v, g number) []number {
+	d := g.times(a.Scale)
+	m = m.times(a.Beta1).plus(d.times(1 - a.Beta1))
+	v = v.times(a.Beta2).plus(product(d, d).times(1 - a.Beta2))
+	bias := func(beta float32) float64 { return 1 - math.Pow(float64(beta), float64(a.Step)) }
+	factor := float64(a.LR) / bias(a.Beta1) / (math.Sqrt(v.value/bias(a.Beta2)) + float64(a.Eps))
+	step := number{m.value * factor, m.size * factor}
+	decay := float64(a.LR) * float64(a.Decay)
+	return []number{
+		{w.value - decay*w.value - step.value, w.size + decay*w.size + step.size}, m, v,
+	}
 }
 
 // data is a kind of data, with scalars that go with it.
@@ -185,6 +214,14 @@ var kinds = []data{
 // anyKernels is the kernels where the scalars don't matter.
 var anyKernels = kinds[0].kernels
 
+// slackOf is the slack for a kernel.
+func (d data) slackOf(k kernel) float64 {
+	if k.rounds {
+		return 1
+	}
+	return d.slack
+}
+
 // operands returns n elements for each of k's slices; those that k must not
 // read are NaN.
 func (d data) operands(r *rand.Rand, k kernel, n int) [][]float32 {
@@ -193,8 +230,11 @@ func (d data) operands(r *rand.Rand, k kernel, n int) [][]float32 {
 		s[i] = make([]float32, n)
 		for j := range s[i] {
 			s[i][j] = d.fill(r)
-			if i == 0 && k.dst {
+			switch {
+			case i == 0 && k.dst:
 				s[i][j] = nan
+			case i == k.square:
+				s[i][j] = max(s[i][j], -s[i][j])
 			}
 		}
 	}

@@ -13,7 +13,8 @@ type table struct {
 	max          func(x []float32) float32
 	relu         func(dst, x []float32)
 	reluBackward func(dst, dy, y []float32)
-	momentum     func(w, v, g []float32, lr, mu, decay, vel, grad float32)
+	momentum     func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32)
+	adamW        func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32)
 
 	// Matrices of rows of channels, with vectors of one element a channel; rows,
 	// channels >= 1. The sums are added to.

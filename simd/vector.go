@@ -67,33 +67,6 @@ func ReLUBackward(dst, dy, y []float32) {
 	kernels().reluBackward(dst, dy, y)
 }
 
-// Momentum is stochastic gradient descent with momentum and weight decay, as
-// in PyTorch's SGD without dampening.
-type Momentum struct {
-	LR       float32 // step size
-	Mu       float32 // momentum, 0 for none
-	Decay    float32 // weight decay: Decay*w is added to the gradient
-	Nesterov bool
-}
-
-// Update takes a step on the weights w with velocity v and gradient g, in one
-// pass:
-//
-//	d = g + Decay*w
-//	v = Mu*v + d
-//	w = w - LR*v            or, with Nesterov, w - LR*(d + Mu*v)
-//
-// Terms with a factor of 0 are not left out: an infinite g, v or w that meets
-// one leaves NaN.
-func (m Momentum) Update(w, v, g []float32) {
-	sameLength("Momentum.Update", len(w), len(v), len(g))
-	velocity, gradient := float32(1), float32(0)
-	if m.Nesterov {
-		velocity, gradient = m.Mu, 1
-	}
-	kernels().momentum(w, v, g, m.LR, m.Mu, m.Decay, velocity, gradient)
-}
-
 func sameLength(name string, n int, others ...int) {
 	for _, o := range others {
 		if o != n {

@@ -466,18 +466,19 @@ done:
 	VZEROUPPER
 	RET
 
-// func momentumAVX2(w []float32, v []float32, g []float32, lr float32, mu float32, decay float32, vel float32, grad float32)
+// func momentumAVX2(w []float32, v []float32, g []float32, scale float32, lr float32, mu float32, decay float32, vel float32, grad float32)
 // Requires: AVX, FMA3
-TEXT ·momentumAVX2(SB), NOSPLIT, $0-92
+TEXT ·momentumAVX2(SB), NOSPLIT, $0-96
 	MOVQ         w_len+8(FP), AX
 	MOVQ         w_base+0(FP), CX
 	MOVQ         v_base+24(FP), DX
 	MOVQ         g_base+48(FP), BX
-	VBROADCASTSS lr+72(FP), Y10
-	VBROADCASTSS mu+76(FP), Y11
-	VBROADCASTSS decay+80(FP), Y12
-	VBROADCASTSS vel+84(FP), Y13
-	VBROADCASTSS grad+88(FP), Y14
+	VBROADCASTSS scale+72(FP), Y9
+	VBROADCASTSS lr+76(FP), Y10
+	VBROADCASTSS mu+80(FP), Y11
+	VBROADCASTSS decay+84(FP), Y12
+	VBROADCASTSS vel+88(FP), Y13
+	VBROADCASTSS grad+92(FP), Y14
 	CMPQ         AX, $0x00000010
 	JL           single
 
@@ -485,6 +486,7 @@ unrolled:
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (BX), Y2
+	VMULPS       Y2, Y9, Y2
 	VFMADD231PS  Y0, Y12, Y2
 	VFMADD213PS  Y2, Y11, Y1
 	VMULPS       Y2, Y14, Y3
@@ -495,6 +497,7 @@ unrolled:
 	VMOVUPS      32(CX), Y4
 	VMOVUPS      32(DX), Y5
 	VMOVUPS      32(BX), Y6
+	VMULPS       Y6, Y9, Y6
 	VFMADD231PS  Y4, Y12, Y6
 	VFMADD213PS  Y6, Y11, Y5
 	VMULPS       Y6, Y14, Y7
@@ -515,6 +518,7 @@ single:
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VMOVUPS      (BX), Y2
+	VMULPS       Y2, Y9, Y2
 	VFMADD231PS  Y0, Y12, Y2
 	VFMADD213PS  Y2, Y11, Y1
 	VMULPS       Y2, Y14, Y3
@@ -538,6 +542,7 @@ tail:
 	VMASKMOVPS   (CX), Y15, Y0
 	VMASKMOVPS   (DX), Y15, Y1
 	VMASKMOVPS   (BX), Y15, Y2
+	VMULPS       Y2, Y9, Y2
 	VFMADD231PS  Y0, Y12, Y2
 	VFMADD213PS  Y2, Y11, Y1
 	VMULPS       Y2, Y14, Y3
@@ -545,6 +550,84 @@ tail:
 	VFNMADD231PS Y3, Y10, Y0
 	VMASKMOVPS   Y1, Y15, (DX)
 	VMASKMOVPS   Y0, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamWAVX2(w []float32, m []float32, v []float32, g []float32, scale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, root float32, eps float32, lr float32, decay float32)
+// Requires: AVX, FMA3
+TEXT ·adamWAVX2(SB), NOSPLIT, $0-132
+	MOVQ         w_len+8(FP), AX
+	MOVQ         w_base+0(FP), CX
+	MOVQ         m_base+24(FP), DX
+	MOVQ         v_base+48(FP), BX
+	MOVQ         g_base+72(FP), SI
+	VBROADCASTSS scale+96(FP), Y6
+	VBROADCASTSS beta1+100(FP), Y7
+	VBROADCASTSS rest1+104(FP), Y8
+	VBROADCASTSS beta2+108(FP), Y9
+	VBROADCASTSS rest2+112(FP), Y10
+	VBROADCASTSS root+116(FP), Y11
+	VBROADCASTSS eps+120(FP), Y12
+	VBROADCASTSS lr+124(FP), Y13
+	VBROADCASTSS decay+128(FP), Y14
+
+single:
+	CMPQ        AX, $0x00000008
+	JL          tail
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (DX), Y1
+	VMOVUPS     (BX), Y2
+	VMOVUPS     (SI), Y3
+	VMULPS      Y3, Y6, Y3
+	VMULPS      Y1, Y7, Y1
+	VFMADD231PS Y3, Y8, Y1
+	VMULPS      Y3, Y3, Y3
+	VMULPS      Y2, Y9, Y2
+	VFMADD231PS Y3, Y10, Y2
+	VMOVUPS     Y1, (DX)
+	VMOVUPS     Y2, (BX)
+	VSQRTPS     Y2, Y4
+	VFMADD213PS Y12, Y11, Y4
+	VDIVPS      Y4, Y1, Y4
+	VMULPS      Y0, Y14, Y3
+	VFMADD231PS Y4, Y13, Y3
+	VSUBPS      Y3, Y0, Y0
+	VMOVUPS     Y0, (CX)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x00000020, SI
+	SUBQ        $0x00000008, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	LEAQ        mask<>+0(SB), DI
+	MOVQ        $0x00000010, R8
+	SUBQ        AX, R8
+	VMOVUPS     (DI)(R8*4), Y15
+	VMASKMOVPS  (CX), Y15, Y0
+	VMASKMOVPS  (DX), Y15, Y1
+	VMASKMOVPS  (BX), Y15, Y2
+	VMASKMOVPS  (SI), Y15, Y3
+	VMULPS      Y3, Y6, Y3
+	VMULPS      Y1, Y7, Y1
+	VFMADD231PS Y3, Y8, Y1
+	VMULPS      Y3, Y3, Y3
+	VMULPS      Y2, Y9, Y2
+	VFMADD231PS Y3, Y10, Y2
+	VMASKMOVPS  Y1, Y15, (DX)
+	VMASKMOVPS  Y2, Y15, (BX)
+	VSQRTPS     Y2, Y4
+	VFMADD213PS Y12, Y11, Y4
+	VDIVPS      Y4, Y1, Y4
+	VMULPS      Y0, Y14, Y3
+	VFMADD231PS Y4, Y13, Y3
+	VSUBPS      Y3, Y0, Y0
+	VMASKMOVPS  Y0, Y15, (CX)
 
 done:
 	VZEROUPPER

@@ -25,8 +25,11 @@ func reluAVX512(dst []float32, x []float32)
 // reluBackwardAVX512 sets dst to dy, and to 0 where y <= 0.
 func reluBackwardAVX512(dst []float32, dy []float32, y []float32)
 
-// momentumAVX512 sets d = g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).
-func momentumAVX512(w []float32, v []float32, g []float32, lr float32, mu float32, decay float32, vel float32, grad float32)
+// momentumAVX512 sets d = scale*g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).
+func momentumAVX512(w []float32, v []float32, g []float32, scale float32, lr float32, mu float32, decay float32, vel float32, grad float32)
+
+// adamWAVX512 sets d = scale*g, m = beta1*m + rest1*d, v = beta2*v + rest2*d*d, w -= lr*m/(root*sqrt(v) + eps) + decay*w.
+func adamWAVX512(w []float32, m []float32, v []float32, g []float32, scale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, root float32, eps float32, lr float32, decay float32)
 
 // dotAVX512 returns the sum of x*y.
 func dotAVX512(x []float32, y []float32) float32

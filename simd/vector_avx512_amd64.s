@@ -425,18 +425,19 @@ done:
 	VZEROUPPER
 	RET
 
-// func momentumAVX512(w []float32, v []float32, g []float32, lr float32, mu float32, decay float32, vel float32, grad float32)
+// func momentumAVX512(w []float32, v []float32, g []float32, scale float32, lr float32, mu float32, decay float32, vel float32, grad float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·momentumAVX512(SB), NOSPLIT, $0-92
+TEXT ·momentumAVX512(SB), NOSPLIT, $0-96
 	MOVQ         w_len+8(FP), AX
 	MOVQ         w_base+0(FP), CX
 	MOVQ         v_base+24(FP), DX
 	MOVQ         g_base+48(FP), BX
-	VBROADCASTSS lr+72(FP), Z10
-	VBROADCASTSS mu+76(FP), Z11
-	VBROADCASTSS decay+80(FP), Z12
-	VBROADCASTSS vel+84(FP), Z13
-	VBROADCASTSS grad+88(FP), Z14
+	VBROADCASTSS scale+72(FP), Z9
+	VBROADCASTSS lr+76(FP), Z10
+	VBROADCASTSS mu+80(FP), Z11
+	VBROADCASTSS decay+84(FP), Z12
+	VBROADCASTSS vel+88(FP), Z13
+	VBROADCASTSS grad+92(FP), Z14
 	CMPQ         AX, $0x00000020
 	JL           single
 
@@ -444,6 +445,7 @@ unrolled:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (DX), Z1
 	VMOVUPS      (BX), Z2
+	VMULPS       Z2, Z9, Z2
 	VFMADD231PS  Z0, Z12, Z2
 	VFMADD213PS  Z2, Z11, Z1
 	VMULPS       Z2, Z14, Z3
@@ -454,6 +456,7 @@ unrolled:
 	VMOVUPS      64(CX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      64(BX), Z6
+	VMULPS       Z6, Z9, Z6
 	VFMADD231PS  Z4, Z12, Z6
 	VFMADD213PS  Z6, Z11, Z5
 	VMULPS       Z6, Z14, Z7
@@ -474,6 +477,7 @@ single:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (DX), Z1
 	VMOVUPS      (BX), Z2
+	VMULPS       Z2, Z9, Z2
 	VFMADD231PS  Z0, Z12, Z2
 	VFMADD213PS  Z2, Z11, Z1
 	VMULPS       Z2, Z14, Z3
@@ -496,6 +500,7 @@ tail:
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (DX), K1, Z1
 	VMOVUPS.Z    (BX), K1, Z2
+	VMULPS       Z2, Z9, Z2
 	VFMADD231PS  Z0, Z12, Z2
 	VFMADD213PS  Z2, Z11, Z1
 	VMULPS       Z2, Z14, Z3
@@ -503,6 +508,83 @@ tail:
 	VFNMADD231PS Z3, Z10, Z0
 	VMOVUPS      Z1, K1, (DX)
 	VMOVUPS      Z0, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func adamWAVX512(w []float32, m []float32, v []float32, g []float32, scale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, root float32, eps float32, lr float32, decay float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·adamWAVX512(SB), NOSPLIT, $0-132
+	MOVQ         w_len+8(FP), AX
+	MOVQ         w_base+0(FP), CX
+	MOVQ         m_base+24(FP), DX
+	MOVQ         v_base+48(FP), BX
+	MOVQ         g_base+72(FP), SI
+	VBROADCASTSS scale+96(FP), Z6
+	VBROADCASTSS beta1+100(FP), Z7
+	VBROADCASTSS rest1+104(FP), Z8
+	VBROADCASTSS beta2+108(FP), Z9
+	VBROADCASTSS rest2+112(FP), Z10
+	VBROADCASTSS root+116(FP), Z11
+	VBROADCASTSS eps+120(FP), Z12
+	VBROADCASTSS lr+124(FP), Z13
+	VBROADCASTSS decay+128(FP), Z14
+
+single:
+	CMPQ        AX, $0x00000010
+	JL          tail
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (DX), Z1
+	VMOVUPS     (BX), Z2
+	VMOVUPS     (SI), Z3
+	VMULPS      Z3, Z6, Z3
+	VMULPS      Z1, Z7, Z1
+	VFMADD231PS Z3, Z8, Z1
+	VMULPS      Z3, Z3, Z3
+	VMULPS      Z2, Z9, Z2
+	VFMADD231PS Z3, Z10, Z2
+	VMOVUPS     Z1, (DX)
+	VMOVUPS     Z2, (BX)
+	VSQRTPS     Z2, Z4
+	VFMADD213PS Z12, Z11, Z4
+	VDIVPS      Z4, Z1, Z4
+	VMULPS      Z0, Z14, Z3
+	VFMADD231PS Z4, Z13, Z3
+	VSUBPS      Z3, Z0, Z0
+	VMOVUPS     Z0, (CX)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	SUBQ        $0x00000010, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	MOVQ        $-1, DI
+	BZHIQ       AX, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (DX), K1, Z1
+	VMOVUPS.Z   (BX), K1, Z2
+	VMOVUPS.Z   (SI), K1, Z3
+	VMULPS      Z3, Z6, Z3
+	VMULPS      Z1, Z7, Z1
+	VFMADD231PS Z3, Z8, Z1
+	VMULPS      Z3, Z3, Z3
+	VMULPS      Z2, Z9, Z2
+	VFMADD231PS Z3, Z10, Z2
+	VMOVUPS     Z1, K1, (DX)
+	VMOVUPS     Z2, K1, (BX)
+	VSQRTPS     Z2, Z4
+	VFMADD213PS Z12, Z11, Z4
+	VDIVPS      Z4, Z1, Z4
+	VMULPS      Z0, Z14, Z3
+	VFMADD231PS Z4, Z13, Z3
+	VSUBPS      Z3, Z0, Z0
+	VMOVUPS     Z0, K1, (CX)
 
 done:
 	VZEROUPPER

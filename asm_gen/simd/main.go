@@ -20,6 +20,7 @@ func main() {
 		relu(s)
 		reluBackward(s)
 		momentum(s)
+		adamW(s)
 		dot(s)
 		dot64(s)
 		maximum(s)
@@ -128,17 +129,18 @@ func reluBackward(s avx.Set) {
 }
 
 func momentum(s avx.Set) {
-	n, p := begin(s, "momentum", "func(w, v, g []float32, lr, mu, decay, vel, grad float32)",
-		"sets d = g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).", "w", "w", "v", "g")
-	lr, mu, decay, vel, grad := s.V(10), s.V(11), s.V(12), s.V(13), s.V(14)
-	for i, param := range []string{"lr", "mu", "decay", "vel", "grad"} {
-		s.Broadcast(param, s.V(10+i))
+	n, p := begin(s, "momentum", "func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32)",
+		"sets d = scale*g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).", "w", "w", "v", "g")
+	scale, lr, mu, decay, vel, grad := s.V(9), s.V(10), s.V(11), s.V(12), s.V(13), s.V(14)
+	for i, param := range []string{"scale", "lr", "mu", "decay", "vel", "grad"} {
+		s.Broadcast(param, s.V(9+i))
 	}
 	s.Loop(n, p, 2, s.Lanes(), func(v avx.Vec) {
 		w, m, d, step := s.V(4*v.Index), s.V(4*v.Index+1), s.V(4*v.Index+2), s.V(4*v.Index+3)
 		v.Load(p[0], w)
 		v.Load(p[1], m)
 		v.Load(p[2], d)
+		VMULPS(d, scale, d)
 		VFMADD231PS(w, decay, d)
 		VFMADD213PS(d, mu, m)
 		VMULPS(d, grad, step)
@@ -146,6 +148,41 @@ func momentum(s avx.Set) {
 		VFNMADD231PS(step, lr, w)
 		v.Store(m, p[1])
 		v.Store(w, p[0])
+	})
+	avx.End()
+}
+
+// adamW isn't unrolled: its root and its quotient keep the CPU busy, and AVX2 has
+// registers for one vector beside the constants.
+func adamW(s avx.Set) {
+	n, p := begin(s, "adamW", "func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32)",
+		"sets d = scale*g, m = beta1*m + rest1*d, v = beta2*v + rest2*d*d, w -= lr*m/(root*sqrt(v) + eps) + decay*w.", "w", "w", "m", "v", "g")
+	constant := map[string]reg.Register{}
+	for i, param := range []string{"scale", "beta1", "rest1", "beta2", "rest2", "root", "eps", "lr", "decay"} {
+		constant[param] = s.V(6 + i)
+		s.Broadcast(param, s.V(6+i))
+	}
+	s.Loop(n, p, 1, s.Lanes(), func(vec avx.Vec) {
+		w, m, v, d, q := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4)
+		vec.Load(p[0], w)
+		vec.Load(p[1], m)
+		vec.Load(p[2], v)
+		vec.Load(p[3], d)
+		VMULPS(d, constant["scale"], d)
+		VMULPS(m, constant["beta1"], m)
+		VFMADD231PS(d, constant["rest1"], m)
+		VMULPS(d, d, d)
+		VMULPS(v, constant["beta2"], v)
+		VFMADD231PS(d, constant["rest2"], v)
+		vec.Store(m, p[1])
+		vec.Store(v, p[2])
+		VSQRTPS(v, q)
+		VFMADD213PS(constant["eps"], constant["root"], q)
+		VDIVPS(q, m, q)
+		VMULPS(w, constant["decay"], d)
+		VFMADD231PS(q, constant["lr"], d)
+		VSUBPS(d, w, w)
+		vec.Store(w, p[0])
 	})
 	avx.End()
 }
