@@ -7,7 +7,6 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/net"
-	"github.com/steppe-ml/steppe/simd"
 )
 
 // Config says how to train. Batch and Base are needed; what is left zero takes
@@ -27,7 +26,11 @@ type Config struct {
 	// Base applies the gradient.
 	Base Base
 	// LRSchedule changes its learning rate from step to step; nil leaves it as it is.
-	LRSchedule LRSchedule
+	LRSchedule Scheduler
+	// Clip is the largest norm of the gradient that Base is given: a longer one
+	// is scaled down to it. 0 is no limit. The gradients that perturbations
+	// are made of aren't clipped: their length makes no difference.
+	Clip float64
 
 	// Batch is the samples of a full batch. Shorter ones, such as the last of
 	// an epoch, keep the shard size and have fewer shards.
@@ -77,49 +80,6 @@ const (
 	Units              // shard by shard within units, units by a fixed tree
 )
 
-// Base is an optimiser that applies a gradient to parameters: SGD.
-type Base interface {
-	// check returns what is wrong with the settings.
-	check() error
-	// slots is the number of vectors of state, of the parameters' length.
-	slots() int
-	// update applies g to w at factor times the learning rate; all slices are the
-	// same part of their vectors.
-	update(factor float64, w, g []float32, slots [][]float32)
-}
-
-// SGD is stochastic gradient descent, as in PyTorch: with d = g +
-// WeightDecay*w and v = Momentum*v + d, w moves by -LR*v, or with Nesterov by
-// -LR*(d + Momentum*v). The decay is outside the perturbation.
-type SGD struct {
-	LR          float64
-	Momentum    float64
-	WeightDecay float64
-	Nesterov    bool
-}
-
-func (s SGD) check() error {
-	switch {
-	case !(s.LR > 0) || math.IsInf(s.LR, 1):
-		return fmt.Errorf("sam: SGD.LR is %v, want a positive number", s.LR)
-	case !(s.Momentum >= 0 && s.Momentum < 1):
-		return fmt.Errorf("sam: SGD.Momentum is %v, want 0 <= Momentum < 1", s.Momentum)
-	case !(s.WeightDecay >= 0) || math.IsInf(s.WeightDecay, 1):
-		return fmt.Errorf("sam: SGD.WeightDecay is %v, want a number that isn't negative", s.WeightDecay)
-	case s.Nesterov && s.Momentum == 0:
-		return errors.New("sam: SGD.Nesterov needs Momentum > 0")
-	}
-	return nil
-}
-
-func (s SGD) slots() int { return 1 }
-
-func (s SGD) update(factor float64, w, g []float32, slots [][]float32) {
-	simd.Momentum{
-		LR: float32(factor * s.LR), Mu: float32(s.Momentum), Decay: float32(s.WeightDecay), Nesterov: s.Nesterov,
-	}.Update(w, slots[0], g)
-}
-
 // resolved is a checked Config with its defaults filled in.
 func (c Config) resolved(model *net.Model) (Config, error) {
 	if !(c.Rho >= 0) || math.IsInf(c.Rho, 1) {
@@ -152,10 +112,11 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	if err := c.Base.check(); err != nil {
 		return c, err
 	}
-	if c.LRSchedule != nil {
-		if err := c.LRSchedule.check(); err != nil {
-			return c, err
-		}
+	if err := check(c.LRSchedule); err != nil {
+		return c, fmt.Errorf("sam: LRSchedule: %w", err)
+	}
+	if !(c.Clip >= 0) || math.IsInf(c.Clip, 1) {
+		return c, fmt.Errorf("sam: Clip is %v, want a number that isn't negative, 0 for no limit", c.Clip)
 	}
 	if c.Workers < 0 {
 		return c, fmt.Errorf("sam: Workers is %d, want at least 1, or 0 for the default", c.Workers)

@@ -124,32 +124,55 @@ func TestFactoredEqualsFormed(t *testing.T) {
 	})
 }
 
-// Whole steps, with momentum and decay, follow the definition.
+// bases are base optimisers, ours and the oracle's.
+var bases = map[string]struct {
+	base   Base
+	oracle func() ref.Base
+}{
+	"SGD":      {SGD{LR: 0.05}, func() ref.Base { return &ref.SGD{LR: 0.05} }},
+	"momentum": {SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 0.01}, func() ref.Base { return &ref.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 0.01} }},
+	"Nesterov": {SGD{LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}, func() ref.Base {
+		return &ref.SGD{LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}
+	}},
+	// With a small Eps, AdamW takes whole steps by gradients that are nothing but rounding.
+	"AdamW": {AdamW{LR: 0.01, Eps: 1e-3, WeightDecay: 0.1}, func() ref.Base {
+		return &ref.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-3, WeightDecay: 0.1}
+	}},
+	"AdamW, other betas": {AdamW{LR: 0.01, Beta1: 0.5, Beta2: 0.9, Eps: 0.01}, func() ref.Base {
+		return &ref.AdamW{LR: 0.01, Beta1: 0.5, Beta2: 0.9, Eps: 0.01}
+	}},
+}
+
+// Whole steps follow the definition: bases, learning rates that change, clipping.
 func TestStepsAgainstOracle(t *testing.T) {
-	const batch, shards, rho = 48, 6, 0.1
-	for _, base := range []SGD{{LR: 0.05}, {LR: 0.05, Momentum: 0.9, WeightDecay: 0.01}, {LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}} {
-		for _, sub := range subjects(t) {
-			params := sub.model.Init(7)
-			w := ref.Float64s(params.Values)
-			v := make([]float64, len(w))
-			o, err := New(sub.model, params, Config{Rho: rho, Shards: shards, Base: base, Batch: batch})
-			require.NoError(t, err)
-			for step := range 8 {
-				b := learnable(uint64(step), batch)
-				_, err := o.Step(b)
-				require.NoError(t, err)
-				_, g := sub.oracle.MSAM(w, ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), rho)
-				for i := range w {
-					d := g[i] + base.WeightDecay*w[i]
-					v[i] = base.Momentum*v[i] + d
-					if base.Nesterov {
-						w[i] -= base.LR * (d + base.Momentum*v[i])
-					} else {
-						w[i] -= base.LR * v[i]
-					}
+	const batch, shards, rho, steps = 48, 6, 0.1, 8
+	for name, b := range bases {
+		for _, clip := range []float64{0, 0.3} {
+			for _, sub := range subjects(t) {
+				if sub.name == "images" && (name != "AdamW" || clip == 0) {
+					continue // whose oracle takes its time
 				}
+				params := sub.model.Init(7)
+				w := ref.Float64s(params.Values)
+				o, err := New(sub.model, params, Config{Rho: rho, Shards: shards, Base: b.base, Clip: clip, Batch: batch})
+				require.NoError(t, err)
+				oracle := b.oracle()
+				clipped := 0
+				for step := range steps {
+					b := learnable(uint64(step), batch)
+					stats, err := o.Step(b)
+					require.NoError(t, err)
+					_, g := sub.oracle.MSAM(w, ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), rho)
+					assert.InEpsilon(t, ref.Norm(g), stats.GradNorm, 1e-4, "before clipping")
+					if clip > 0 && ref.Norm(g) > clip {
+						ref.Clip(g, clip)
+						clipped++
+					}
+					oracle.Step(w, g)
+				}
+				assert.Equal(t, clip > 0, clipped > 0)
+				requireNear(t, w, params.Values, 1e-5, sub.name, name, "clip", clip)
 			}
-			requireNear(t, w, params.Values, 1e-5, sub.name, base)
 		}
 	}
 }

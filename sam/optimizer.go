@@ -56,7 +56,7 @@ type stepRun struct {
 // Stats is what a step has seen.
 type Stats struct {
 	Loss      float64 // mean over the batch, at the parameters before the step
-	GradNorm  float64 // of ghat, the gradient that the base optimiser was given
+	GradNorm  float64 // of ghat, the gradient that the base optimiser was given, before it was clipped
 	Sharpness float64 // mean over the batch of how much its shard's perturbation raised the loss; 0 without one
 }
 
@@ -95,11 +95,15 @@ func (o *Optimizer) Plan() *Plan { return o.plan }
 // loss or a gradient that isn't finite, at w or at a shard's w + eps: then the
 // parameters, the running state and the optimiser's state are as they were.
 func (o *Optimizer) Step(batch net.Batch) (Stats, error) {
+	factor := factor(o.cfg.LRSchedule, o.step)
+	if !isFactor(factor) {
+		return Stats{}, fmt.Errorf("sam: LRSchedule's factor of step %d is %v, want a number that isn't negative", o.step, factor)
+	}
 	stats, err := o.gradient(batch)
 	if err != nil {
 		return Stats{}, err
 	}
-	if err := o.update(stats.GradNorm); err != nil {
+	if err := o.update(factor*o.cfg.Base.rate(), stats.GradNorm); err != nil {
 		return Stats{}, err
 	}
 	o.commit()
@@ -251,20 +255,21 @@ func (o *Optimizer) unit(u, i int) []float32 {
 	return o.units[u-1][o.unitAt[i]:][:op.Params]
 }
 
-// update applies ghat, of the given norm. It is an error if a parameter would
+// update applies ghat, of the given norm, at a learning rate. It is an error if a parameter would
 // not stay finite, and then nothing is changed.
-func (o *Optimizer) update(norm float64) error {
-	const huge = 1e15 // far from where a float32 could overflow
-	factor := 1.0
-	if o.cfg.LRSchedule != nil {
-		factor = o.cfg.LRSchedule.Factor(o.step)
+func (o *Optimizer) update(rate, norm float64) error {
+	at := moment{updates: o.step, rate: rate, scale: 1}
+	if clip := o.cfg.Clip; clip > 0 && norm > clip {
+		at.scale = max(float32(clip/norm), math.SmallestNonzeroFloat32)
+		norm = clip
 	}
-	if o.wild = o.wild || norm > huge; o.wild {
-		if i := o.vector.tryUpdate(o.cfg.Base, factor, o.params.Values, o.ghat, o.slots); i >= 0 {
+	const huge = 1e15 // far from where a float32 could overflow, or its square
+	if o.wild = o.wild || norm > huge || rate > huge; o.wild {
+		if i := o.vector.tryUpdate(o.cfg.Base, at, o.params.Values, o.ghat, o.slots); i >= 0 {
 			return fmt.Errorf("sam: step refused: the update of %s is not finite", o.model.ParamAt(i))
 		}
 	}
-	o.vector.update(o.team, o.cfg.Base, factor, o.params.Values, o.ghat, o.slots)
+	o.vector.update(o.team, o.cfg.Base, at, o.params.Values, o.ghat, o.slots)
 	return nil
 }
 

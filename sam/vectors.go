@@ -16,7 +16,7 @@ type vectors struct {
 	dst     []float32
 	x, y    []float32
 	base    Base
-	factor  float64 // of the learning rate
+	at      moment
 	slots   [][]float32
 	parts   [][][]float32 // by chunk: its part of each slot
 	partial []float64     // by chunk
@@ -61,9 +61,8 @@ func (v *vectors) axpyTo(team *blas.Team, dst []float32, c float32, x, y []float
 }
 
 // update applies the gradient g to w.
-func (v *vectors) update(team *blas.Team, base Base, factor float64, w, g []float32, slots [][]float32) {
-	v.factor = factor
-	v.kind, v.base, v.dst, v.x, v.slots = kindUpdate, base, w, g, slots
+func (v *vectors) update(team *blas.Team, base Base, at moment, w, g []float32, slots [][]float32) {
+	v.kind, v.base, v.at, v.dst, v.x, v.slots = kindUpdate, base, at, w, g, slots
 	for len(v.parts) < ceilDiv(len(w), chunk) {
 		v.parts = append(v.parts, make([][]float32, len(slots)))
 	}
@@ -90,13 +89,13 @@ func (v *vectors) Do(c, _ int) {
 		for i, s := range v.slots {
 			v.parts[c][i] = part(s)
 		}
-		v.base.update(v.factor, part(v.dst), part(v.x), v.parts[c])
+		v.base.update(v.at, part(v.dst), part(v.x), v.parts[c])
 	}
 }
 
 // tryUpdate returns the index of an element, or of one in its chunk, that an
 // update would leave not finite, and -1 if there is none. It changes nothing.
-func (v *vectors) tryUpdate(base Base, factor float64, w, g []float32, slots [][]float32) int {
+func (v *vectors) tryUpdate(base Base, at moment, w, g []float32, slots [][]float32) int {
 	for from := 0; from < len(w); from += chunk {
 		to := min(len(w), from+chunk)
 		trial := slices.Clone(w[from:to])
@@ -104,7 +103,7 @@ func (v *vectors) tryUpdate(base Base, factor float64, w, g []float32, slots [][
 		for i, s := range slots {
 			states[i] = slices.Clone(s[from:to])
 		}
-		base.update(factor, trial, g[from:to], states)
+		base.update(at, trial, g[from:to], states)
 		for _, x := range append(states, trial) {
 			if !finite(simd.SumSquares(x)) {
 				return from + firstNonFinite(x)
