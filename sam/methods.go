@@ -20,7 +20,7 @@ type Method struct {
 var Methods = []Method{
 	{
 		Name: "sgd", Title: "SGD",
-		About:  "stochastic gradient descent, with nothing perturbed",
+		About:  "the base optimizer alone, with nothing perturbed",
 		Preset: Config{Rho: 0, Shards: 1},
 	},
 	{

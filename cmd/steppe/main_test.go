@@ -173,7 +173,14 @@ func TestErrors(t *testing.T) {
 		{"train --rho -1", "sam: Rho is -1, want a number that isn't negative"},
 		{"train --save " + data, data + " is not a regular file"},
 		{"train --epochs 0", "--epochs is 0, want at least 1"},
-		{"train --lr -1", "sam: SGD.LR is -1, want a positive number"},
+		{"train --lr -1", "sam: SGD.LR is -1, want a positive float32"},
+		{"train --lr 0", "sam: SGD.LR is 0, want a positive float32"},
+		{"train --lr nan --optimizer adamw", "sam: AdamW.LR is NaN, want a positive float32"},
+		{"train --optimizer frob", `unknown optimizer "frob", want one of sgd, adamw`},
+		{"train --optimizer adamw --momentum 0.9", "--momentum 0.9 with --optimizer adamw, which takes none"},
+		{"train --clip -1", "sam: Clip is -1, want a number that isn't negative, 0 for no limit"},
+		{"train --warmup 20", "--warmup is 20, want 0 or more and less than the 20 epochs"},
+		{"train --warmup nan", "--warmup is NaN, want 0 or more and less than the 20 epochs"},
 		{"train --momentum 1", "sam: SGD.Momentum is 1, want 0 <= Momentum < 1"},
 	} {
 		t.Run(test.line, func(t *testing.T) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -16,6 +18,7 @@ type recipe struct {
 	standardise bool
 	noise       float64
 	schedule    string
+	warmup      float64 // epochs
 
 	moments dataset.Moments // what samples were standardised by
 }
@@ -34,14 +37,18 @@ var augmentations = []struct {
 // schedules are those of the learning rate; nil is none.
 var schedules = []struct {
 	name, about string
-	of          func(steps int) sam.LRSchedule
+	of          func(steps int) sam.Scheduler
 }{
-	{"constant", "the learning rate stays", func(int) sam.LRSchedule { return nil }},
-	{"cosine", "it falls to 0 along half a cosine", func(steps int) sam.LRSchedule { return sam.Cosine{Steps: steps} }},
+	{"constant", "the learning rate stays", func(int) sam.Scheduler { return nil }},
+	{"step", "it falls to a tenth after half of the steps, and again after three quarters", func(steps int) sam.Scheduler {
+		return sam.MultiStep{At: slices.Compact([]int{(steps + 1) / 2, (3*steps + 3) / 4})}
+	}},
+	{"cosine", "it falls to 0 along half a cosine", func(steps int) sam.Scheduler { return sam.Cosine{Steps: steps} }},
 }
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&r.schedule, "schedule", "cosine", "learning rate's `name` of change")
+	flags.Float64Var(&r.warmup, "warmup", 0, "epochs before that in which the learning rate rises evenly")
 	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
 	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
 	flags.Float64Var(&r.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
@@ -79,24 +86,44 @@ func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	return list, nil
 }
 
-// lrSchedule returns the schedule for a run of so many steps.
-func (r *recipe) lrSchedule(steps int) (sam.LRSchedule, error) {
+// lrSchedule returns the learning rate's for a run of so many epochs of so many steps.
+func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
 	var known []string
+	steps := epochs * batches
+	warmup := min(int(math.Round(r.warmup*float64(batches))), steps-1)
 	for _, row := range schedules {
 		if row.name == r.schedule {
-			return row.of(steps), nil
+			s := row.of(steps - warmup)
+			if warmup > 0 {
+				s = sam.Warmup{Steps: warmup, Then: s}
+			}
+			return s, nil
 		}
 		known = append(known, row.name)
 	}
 	return nil, fmt.Errorf("unknown schedule %q, want one of %s", r.schedule, strings.Join(known, ", "))
 }
 
-// check returns what is wrong with the flags.
-func (r *recipe) check() error {
+// ofLR says how the learning rate changes, in words that follow it.
+func (r *recipe) ofLR() (words string) {
+	if r.schedule != "constant" {
+		words = " " + r.schedule
+	}
+	if r.warmup != 0 {
+		words += fmt.Sprintf(" after %v epochs of warm-up", r.warmup)
+	}
+	return words
+}
+
+// check returns what is wrong with the flags, for a run of so many epochs.
+func (r *recipe) check(epochs int) error {
 	if _, err := r.augmentations(); err != nil {
 		return err
 	}
-	_, err := r.lrSchedule(1)
+	if !(r.warmup >= 0 && r.warmup < float64(epochs)) {
+		return fmt.Errorf("--warmup is %v, want 0 or more and less than the %d epochs", r.warmup, epochs)
+	}
+	_, err := r.lrSchedule(1, 1)
 	return err
 }
 

@@ -22,11 +22,11 @@ import (
 type train struct {
 	workload
 	recipe
+	optimizer
 	methodName string
 	rho        float64
 	shards     int
 	epochs     int
-	base       sam.SGD
 	save       string
 
 	method sam.Method
@@ -63,15 +63,16 @@ With --save the model is written at the end of the run, with what eval needs to
 test it, whole or not at all. After Ctrl-C it is the model of the last whole
 epoch, if there is one.
 
-` + aboutTables() + "\n\n" + aboutRecipe(),
+` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe(),
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
+  steppe train --optimizer adamw --warmup 0.5 --clip 1
   steppe train --standardise --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := t.choose(cmd.Flags().Changed("rho"), cmd.Flags().Changed("shards"))
+			err := t.choose(cmd.Flags().Changed)
 			if err != nil {
 				return err
 			}
@@ -88,9 +89,7 @@ epoch, if there is one.
 		defaults(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
 	t.workload.addFlags(flags, 64)
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
-	flags.Float64Var(&t.base.LR, "lr", 0.05, "learning rate")
-	flags.Float64Var(&t.base.Momentum, "momentum", 0.9, "momentum")
-	flags.Float64Var(&t.base.WeightDecay, "weight-decay", 1e-4, "weight decay, outside the perturbation")
+	t.optimizer.addFlags(flags)
 	t.recipe.addFlags(flags)
 	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
@@ -98,7 +97,7 @@ epoch, if there is one.
 
 // choose makes the configuration of the method, and of what was given beside
 // its preset.
-func (t *train) choose(rho, shards bool) (err error) {
+func (t *train) choose(changed func(flag string) bool) (err error) {
 	if t.epochs < 1 {
 		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
 	}
@@ -106,23 +105,25 @@ func (t *train) choose(rho, shards bool) (err error) {
 		return err
 	}
 	t.cfg = t.method.Preset
-	if rho {
+	if changed("rho") {
 		if !t.method.Perturbs() && t.rho != 0 {
 			return fmt.Errorf("--rho %v with --method %s, which perturbs nothing", t.rho, t.method.Name)
 		}
 		t.cfg.Rho = t.rho
 	}
-	if shards {
+	if changed("shards") {
 		if !t.method.Sharded() && t.shards != 1 {
 			return fmt.Errorf("--shards %d with --method %s, which has 1 shard", t.shards, t.method.Name)
 		}
 		t.cfg.Shards = t.shards
 	}
-	return nil
+	t.cfg.Clip = t.clip
+	t.cfg.Base, err = t.optimizer.choose(changed)
+	return err
 }
 
 func (t *train) run(ctx context.Context, stderr io.Writer) error {
-	if err := cmp.Or(t.workload.check(), t.recipe.check()); err != nil {
+	if err := cmp.Or(t.workload.check(), t.recipe.check(t.epochs)); err != nil {
 		return err
 	}
 	if err := t.checkShards(t.cfg.Shards); err != nil {
@@ -134,10 +135,10 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	if err := t.feedFrom(); err != nil {
 		return err
 	}
-	t.cfg.Base, t.cfg.Batch, t.cfg.Seed, t.cfg.Workers = t.base, t.batch, t.seed, t.workers
+	t.cfg.Batch, t.cfg.Seed, t.cfg.Workers = t.batch, t.seed, t.workers
 	t.params = t.model.Init(t.seed)
 	var err error
-	if t.cfg.LRSchedule, err = t.lrSchedule(t.epochs * t.feed.Batches()); err != nil {
+	if t.cfg.LRSchedule, err = t.lrSchedule(t.epochs, t.feed.Batches()); err != nil {
 		return err
 	}
 	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
@@ -256,21 +257,19 @@ func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
 }
 
 func (t *train) printHeader() {
-	method := t.method.With(t.cfg.Shards)
+	method := t.optimizer.title()
 	if t.method.Perturbs() {
-		method += fmt.Sprintf(", rho %v", t.cfg.Rho)
+		method = fmt.Sprintf("%s, rho %v", t.method.With(t.cfg.Shards), t.cfg.Rho)
+		if t.optimizer.name != "sgd" {
+			method += ", " + t.optimizer.title()
+		}
 	}
 	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),
 		count(t.train.Len()), plural(t.test.Len(), "test sample"), t.train.Shape)
 	if what := t.recipe.String(); what != "" {
 		fmt.Fprintln(t.out, what)
 	}
-	schedule := ""
-	if t.cfg.LRSchedule != nil {
-		schedule = " " + t.schedule
-	}
-	fmt.Fprintf(t.out, "%s, batch %d, lr %v%s, momentum %v, decay %v\n", method,
-		t.batch, t.base.LR, schedule, t.base.Momentum, t.base.WeightDecay)
+	fmt.Fprintf(t.out, "%s, batch %d, %s\n", method, t.batch, t.optimizer.describe(t.recipe.ofLR()))
 	fmt.Fprintf(t.out, "%s, seed %d\n\n", t.machine(), t.seed)
 	fmt.Fprintln(t.out, "epoch   train loss   test accuracy   seconds   images/s")
 }

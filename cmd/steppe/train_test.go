@@ -93,6 +93,11 @@ func TestTrainRecipe(t *testing.T) {
 		{[]string{"--augment", "flip,crop"}, "\naugmented by flip, crop\n"},
 		{[]string{"--label-noise", "0.25"}, "\n25% of the labels drawn anew\n"},
 		{[]string{"--schedule", "constant"}, ", lr 0.05, "},
+		{[]string{"--schedule", "step"}, ", lr 0.05 step, "},
+		{[]string{"--warmup", "0.5"}, ", lr 0.05 cosine after 0.5 epochs of warm-up, "},
+		{[]string{"--clip", "0.1"}, ", decay 0.0001, clipped to 0.1\n"},
+		{[]string{"--optimizer", "adamw"}, "\nmSAM with 8 shards, rho 0.05, AdamW, batch 64, lr 0.001 cosine, decay 0.01\n"},
+		{[]string{"--optimizer", "adamw", "--method", "sgd", "--lr", "0.01"}, "\nAdamW, batch 64, lr 0.01 cosine, decay 0.01\n"},
 	} {
 		header, l := loss(test.flags...)
 		assert.Contains(t, header, test.want)
@@ -110,8 +115,8 @@ func TestTrainRecipe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, meta.Standardise, "mean ")
 	for want, flags := range map[string][]string{
-		`unknown augmentation "zoom", want some of crop, flip, cutout`: {"--augment", "crop,zoom"},
-		`unknown schedule "linear", want one of constant, cosine`:      {"--schedule", "linear"},
+		`unknown augmentation "zoom", want some of crop, flip, cutout`:  {"--augment", "crop,zoom"},
+		`unknown schedule "linear", want one of constant, step, cosine`: {"--schedule", "linear"},
 		"1.5": {"--label-noise", "1.5"},
 	} {
 		code, _, stderr := steppe(t, append([]string{"train", "--model", "tiny"}, flags...)...)
