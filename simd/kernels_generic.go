@@ -45,6 +45,19 @@ var generic = table{
 		}
 		return sum
 	},
+	scaledSquares: func(eta float32, x, y []float32) (sum float64) {
+		for i := range x {
+			scaled := (math.Abs(float64(y[i])) + float64(eta)) * float64(x[i])
+			sum += float64(scaled * scaled)
+		}
+		return sum
+	},
+	scaledAxpyTo: func(dst []float32, alpha, eta float32, x, y []float32) {
+		for i := range dst {
+			t := float32(math.Abs(float64(y[i]))) + eta
+			dst[i] = y[i] + float32(float32(x[i]*t)*float32(t*alpha))
+		}
+	},
 	max: func(x []float32) float32 {
 		largest := minusInf
 		for _, v := range x {

@@ -50,6 +50,8 @@ func (x number) plus(y number) number { return number{x.value + y.value, x.size 
 
 func product(x, y number) number { return number{x.value * y.value, x.size * y.size} }
 
+func magnitude(x number) number { return number{math.Abs(x.value), x.size} }
+
 func numbers(s []float32) []number {
 	x := make([]number, len(s))
 	for i, v := range s {
@@ -148,6 +150,27 @@ func kernels(alpha float32, m simd.Momentum) []kernel {
 			name: "SumSquares", slices: 1,
 			call: func(s ...[]float32) float64 { return simd.SumSquares(s[0]) },
 			sum:  func(x [][]number) number { return dot([][]number{x[0], x[0]}) }, unit: unit64,
+		},
+		{
+			name: "ScaledSquares", slices: 2,
+			call: func(s ...[]float32) float64 { return simd.ScaledSquares(0.5, s[0], s[1]) },
+			sum: func(x [][]number) (sum number) {
+				for i := range x[0] {
+					scaled := product(x[0][i], magnitude(x[1][i]).plus(number{0.5, 0.5}))
+					sum = sum.plus(product(scaled, scaled))
+				}
+				return sum
+			},
+			unit: 4 * unit64, // in a term, a sum and a product, both squared
+		},
+		{
+			name: "ScaledAxpyTo", slices: 3, writes: []int{0}, dst: true,
+			call: func(s ...[]float32) float64 { simd.ScaledAxpyTo(s[0], alpha, 0.5, s[1], s[2]); return 0 },
+			element: func(x []number) []number {
+				t := magnitude(x[2]).plus(number{0.5, 0.5})
+				return []number{x[2].plus(product(product(t, t), x[1]).times(alpha))}
+			},
+			roundings: 6,
 		},
 		{
 			name: "Max", slices: 1,

@@ -158,6 +158,7 @@ func TestSumsPropagate(t *testing.T) {
 			zeros := make([]float32, n)
 			x := slices.Repeat([]float32{math.MaxFloat32}, n)
 			require.False(t, math.IsInf(simd.SumSquares(x), 0), "n = %d, all of them as large as can be", n)
+			require.False(t, math.IsInf(simd.ScaledSquares(math.MaxFloat32, x, x), 0), "n = %d, all of them as large as can be", n)
 			for i := range x {
 				for _, bad := range []float32{nan, otherNaN, inf, -inf} {
 					x[i] = bad
@@ -166,6 +167,8 @@ func TestSumsPropagate(t *testing.T) {
 						want = math.NaN()
 					}
 					requireSameValue(t, want, simd.SumSquares(x), "SumSquares, n = %d, %v as element %d", n, bad, i)
+					requireSameValue(t, want, simd.ScaledSquares(0.01, x, zeros), "ScaledSquares, n = %d, %v as element %d of x", n, bad, i)
+					requireSameValue(t, math.NaN(), simd.ScaledSquares(0.01, zeros, x), "ScaledSquares, n = %d, %v as element %d of y", n, bad, i)
 					// 0*Inf is NaN.
 					requireSameValue(t, math.NaN(), float64(simd.Dot(x, zeros)), "Dot, n = %d, %v as element %d", n, bad, i)
 					requireSameValue(t, math.NaN(), simd.Dot64(zeros, x), "Dot64, n = %d, %v as element %d", n, bad, i)

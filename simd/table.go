@@ -3,18 +3,20 @@ package simd
 // table is the vector kernels of one instruction set. All slices that a
 // kernel is given have the same length, which may be 0.
 type table struct {
-	axpy         func(alpha float32, x, y []float32)
-	axpyTo       func(dst []float32, alpha float32, x, y []float32)
-	scale        func(alpha float32, x []float32)
-	add          func(dst, x, y []float32)
-	mul          func(dst, x, y []float32)
-	dot          func(x, y []float32) float32
-	dot64        func(x, y []float32) float64
-	max          func(x []float32) float32
-	relu         func(dst, x []float32)
-	reluBackward func(dst, dy, y []float32)
-	momentum     func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32)
-	adamW        func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32)
+	axpy          func(alpha float32, x, y []float32)
+	axpyTo        func(dst []float32, alpha float32, x, y []float32)
+	scale         func(alpha float32, x []float32)
+	add           func(dst, x, y []float32)
+	mul           func(dst, x, y []float32)
+	dot           func(x, y []float32) float32
+	dot64         func(x, y []float32) float64
+	max           func(x []float32) float32
+	scaledSquares func(eta float32, x, y []float32) float64
+	scaledAxpyTo  func(dst []float32, alpha, eta float32, x, y []float32)
+	relu          func(dst, x []float32)
+	reluBackward  func(dst, dy, y []float32)
+	momentum      func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32)
+	adamW         func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32)
 
 	// Matrices of rows of channels, with vectors of one element a channel; rows,
 	// channels >= 1. The sums are added to.

@@ -50,6 +50,19 @@ func Dot64(x, y []float32) float64 {
 // exactly if all of x is.
 func SumSquares(x []float32) float64 { return kernels().dot64(x, x) }
 
+// ScaledSquares returns the sum of the squares of (|y| + eta)*x, in float64. It is
+// finite exactly if all of x, y and eta is.
+func ScaledSquares(eta float32, x, y []float32) float64 {
+	sameLength("ScaledSquares", len(x), len(y))
+	return kernels().scaledSquares(eta, x, y)
+}
+
+// ScaledAxpyTo sets dst to y + alpha*(|y| + eta)^2*x.
+func ScaledAxpyTo(dst []float32, alpha, eta float32, x, y []float32) {
+	sameLength("ScaledAxpyTo", len(dst), len(x), len(y))
+	kernels().scaledAxpyTo(dst, alpha, eta, x, y)
+}
+
 // Max returns the largest element of x: NaN if any is NaN, -Inf if x is empty.
 // Of zeros it may return either.
 func Max(x []float32) float32 { return kernels().max(x) }

@@ -31,11 +31,17 @@ func momentumAVX2(w []float32, v []float32, g []float32, scale float32, lr float
 // adamWAVX2 sets d = scale*g, m = beta1*m + rest1*d, v = beta2*v + rest2*d*d, w -= lr*m/(root*sqrt(v) + eps) + decay*w.
 func adamWAVX2(w []float32, m []float32, v []float32, g []float32, scale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, root float32, eps float32, lr float32, decay float32)
 
+// scaledAxpyToAVX2 sets dst to y + alpha*(|y|+eta)^2*x.
+func scaledAxpyToAVX2(dst []float32, alpha float32, eta float32, x []float32, y []float32)
+
 // dotAVX2 returns the sum of x*y.
 func dotAVX2(x []float32, y []float32) float32
 
 // dot64AVX2 returns the sum of x*y, in float64.
 func dot64AVX2(x []float32, y []float32) float64
+
+// scaledSquaresAVX2 returns the sum of the squares of (|y|+eta)*x, in float64.
+func scaledSquaresAVX2(eta float32, x []float32, y []float32) float64
 
 // maxAVX2 returns the largest x, NaN if any is NaN, -Inf if there is none.
 func maxAVX2(x []float32) float32

@@ -633,6 +633,106 @@ done:
 	VZEROUPPER
 	RET
 
+// func scaledAxpyToAVX2(dst []float32, alpha float32, eta float32, x []float32, y []float32)
+// Requires: AVX, FMA3
+TEXT ·scaledAxpyToAVX2(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         x_base+32(FP), DX
+	MOVQ         y_base+56(FP), BX
+	VBROADCASTSS alpha+24(FP), Y12
+	VBROADCASTSS eta+28(FP), Y13
+	VMOVUPS      number7fffffff<>+0(SB), Y14
+	CMPQ         AX, $0x00000020
+	JL           single
+
+unrolled:
+	VMOVUPS     (DX), Y0
+	VMOVUPS     (BX), Y1
+	VANDPS      Y1, Y14, Y2
+	VADDPS      Y2, Y13, Y2
+	VMULPS      Y0, Y2, Y0
+	VMULPS      Y2, Y12, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (CX)
+	VMOVUPS     32(DX), Y3
+	VMOVUPS     32(BX), Y4
+	VANDPS      Y4, Y14, Y5
+	VADDPS      Y5, Y13, Y5
+	VMULPS      Y3, Y5, Y3
+	VMULPS      Y5, Y12, Y5
+	VFMADD231PS Y3, Y5, Y4
+	VMOVUPS     Y4, 32(CX)
+	VMOVUPS     64(DX), Y6
+	VMOVUPS     64(BX), Y7
+	VANDPS      Y7, Y14, Y8
+	VADDPS      Y8, Y13, Y8
+	VMULPS      Y6, Y8, Y6
+	VMULPS      Y8, Y12, Y8
+	VFMADD231PS Y6, Y8, Y7
+	VMOVUPS     Y7, 64(CX)
+	VMOVUPS     96(DX), Y9
+	VMOVUPS     96(BX), Y10
+	VANDPS      Y10, Y14, Y11
+	VADDPS      Y11, Y13, Y11
+	VMULPS      Y9, Y11, Y9
+	VMULPS      Y11, Y12, Y11
+	VFMADD231PS Y9, Y11, Y10
+	VMOVUPS     Y10, 96(CX)
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	ADDQ        $0x00000080, BX
+	SUBQ        $0x00000020, AX
+	CMPQ        AX, $0x00000020
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000008
+	JL          tail
+	VMOVUPS     (DX), Y0
+	VMOVUPS     (BX), Y1
+	VANDPS      Y1, Y14, Y2
+	VADDPS      Y2, Y13, Y2
+	VMULPS      Y0, Y2, Y0
+	VMULPS      Y2, Y12, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMOVUPS     Y1, (CX)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	LEAQ        mask<>+0(SB), SI
+	MOVQ        $0x00000010, DI
+	SUBQ        AX, DI
+	VMOVUPS     (SI)(DI*4), Y15
+	VMASKMOVPS  (DX), Y15, Y0
+	VMASKMOVPS  (BX), Y15, Y1
+	VANDPS      Y1, Y14, Y2
+	VADDPS      Y2, Y13, Y2
+	VMULPS      Y0, Y2, Y0
+	VMULPS      Y2, Y12, Y2
+	VFMADD231PS Y0, Y2, Y1
+	VMASKMOVPS  Y1, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number7fffffff<>+0(SB)/4, $0x7fffffff
+DATA number7fffffff<>+4(SB)/4, $0x7fffffff
+DATA number7fffffff<>+8(SB)/4, $0x7fffffff
+DATA number7fffffff<>+12(SB)/4, $0x7fffffff
+DATA number7fffffff<>+16(SB)/4, $0x7fffffff
+DATA number7fffffff<>+20(SB)/4, $0x7fffffff
+DATA number7fffffff<>+24(SB)/4, $0x7fffffff
+DATA number7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL number7fffffff<>(SB), RODATA|NOPTR, $32
+
 // func dotAVX2(x []float32, y []float32) float32
 // Requires: AVX, FMA3
 TEXT ·dotAVX2(SB), NOSPLIT, $0-52
@@ -776,6 +876,105 @@ done:
 	VPERMILPD    $0x01, X0, X1
 	VADDPD       X1, X0, X0
 	VMOVSD       X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func scaledSquaresAVX2(eta float32, x []float32, y []float32) float64
+// Requires: AVX, FMA3
+TEXT ·scaledSquaresAVX2(SB), NOSPLIT, $0-64
+	MOVQ         x_len+16(FP), AX
+	MOVQ         x_base+8(FP), CX
+	MOVQ         y_base+32(FP), DX
+	VBROADCASTSS eta+0(FP), X12
+	VCVTPS2PD    X12, Y12
+	VMOVUPS      number7fffffff<>+0(SB), Y13
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	CMPQ         AX, $0x00000010
+	JL           single
+
+unrolled:
+	VMOVUPS     (CX), X4
+	VMOVUPS     (DX), X5
+	VANDPS      X5, X13, X5
+	VCVTPS2PD   X4, Y4
+	VCVTPS2PD   X5, Y5
+	VADDPD      Y5, Y12, Y5
+	VMULPD      Y4, Y5, Y4
+	VFMADD231PD Y4, Y4, Y0
+	VMOVUPS     16(CX), X6
+	VMOVUPS     16(DX), X7
+	VANDPS      X7, X13, X7
+	VCVTPS2PD   X6, Y6
+	VCVTPS2PD   X7, Y7
+	VADDPD      Y7, Y12, Y7
+	VMULPD      Y6, Y7, Y6
+	VFMADD231PD Y6, Y6, Y1
+	VMOVUPS     32(CX), X8
+	VMOVUPS     32(DX), X9
+	VANDPS      X9, X13, X9
+	VCVTPS2PD   X8, Y8
+	VCVTPS2PD   X9, Y9
+	VADDPD      Y9, Y12, Y9
+	VMULPD      Y8, Y9, Y8
+	VFMADD231PD Y8, Y8, Y2
+	VMOVUPS     48(CX), X10
+	VMOVUPS     48(DX), X11
+	VANDPS      X11, X13, X11
+	VCVTPS2PD   X10, Y10
+	VCVTPS2PD   X11, Y11
+	VADDPD      Y11, Y12, Y11
+	VMULPD      Y10, Y11, Y10
+	VFMADD231PD Y10, Y10, Y3
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, AX
+	CMPQ        AX, $0x00000010
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000004
+	JL          tail
+	VMOVUPS     (CX), X4
+	VMOVUPS     (DX), X5
+	VANDPS      X5, X13, X5
+	VCVTPS2PD   X4, Y4
+	VCVTPS2PD   X5, Y5
+	VADDPD      Y5, Y12, Y5
+	VMULPD      Y4, Y5, Y4
+	VFMADD231PD Y4, Y4, Y0
+	ADDQ        $0x00000010, CX
+	ADDQ        $0x00000010, DX
+	SUBQ        $0x00000004, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	LEAQ        mask<>+0(SB), BX
+	MOVQ        $0x00000010, SI
+	SUBQ        AX, SI
+	VMOVUPS     (BX)(SI*4), Y15
+	VMASKMOVPS  (CX), X15, X4
+	VMASKMOVPS  (DX), X15, X5
+	VANDPS      X5, X13, X5
+	VCVTPS2PD   X4, Y4
+	VCVTPS2PD   X5, Y5
+	VADDPD      Y5, Y12, Y5
+	VMULPD      Y4, Y5, Y4
+	VFMADD231PD Y4, Y4, Y0
+
+done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, ret+56(FP)
 	VZEROUPPER
 	RET
 

@@ -590,6 +590,113 @@ done:
 	VZEROUPPER
 	RET
 
+// func scaledAxpyToAVX512(dst []float32, alpha float32, eta float32, x []float32, y []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·scaledAxpyToAVX512(SB), NOSPLIT, $0-80
+	MOVQ         dst_len+8(FP), AX
+	MOVQ         dst_base+0(FP), CX
+	MOVQ         x_base+32(FP), DX
+	MOVQ         y_base+56(FP), BX
+	VBROADCASTSS alpha+24(FP), Z12
+	VBROADCASTSS eta+28(FP), Z13
+	VMOVUPS      number7fffffff<>+0(SB), Z14
+	CMPQ         AX, $0x00000040
+	JL           single
+
+unrolled:
+	VMOVUPS     (DX), Z0
+	VMOVUPS     (BX), Z1
+	VANDPS      Z1, Z14, Z2
+	VADDPS      Z2, Z13, Z2
+	VMULPS      Z0, Z2, Z0
+	VMULPS      Z2, Z12, Z2
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, (CX)
+	VMOVUPS     64(DX), Z3
+	VMOVUPS     64(BX), Z4
+	VANDPS      Z4, Z14, Z5
+	VADDPS      Z5, Z13, Z5
+	VMULPS      Z3, Z5, Z3
+	VMULPS      Z5, Z12, Z5
+	VFMADD231PS Z3, Z5, Z4
+	VMOVUPS     Z4, 64(CX)
+	VMOVUPS     128(DX), Z6
+	VMOVUPS     128(BX), Z7
+	VANDPS      Z7, Z14, Z8
+	VADDPS      Z8, Z13, Z8
+	VMULPS      Z6, Z8, Z6
+	VMULPS      Z8, Z12, Z8
+	VFMADD231PS Z6, Z8, Z7
+	VMOVUPS     Z7, 128(CX)
+	VMOVUPS     192(DX), Z9
+	VMOVUPS     192(BX), Z10
+	VANDPS      Z10, Z14, Z11
+	VADDPS      Z11, Z13, Z11
+	VMULPS      Z9, Z11, Z9
+	VMULPS      Z11, Z12, Z11
+	VFMADD231PS Z9, Z11, Z10
+	VMOVUPS     Z10, 192(CX)
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000100, DX
+	ADDQ        $0x00000100, BX
+	SUBQ        $0x00000040, AX
+	CMPQ        AX, $0x00000040
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000010
+	JL          tail
+	VMOVUPS     (DX), Z0
+	VMOVUPS     (BX), Z1
+	VANDPS      Z1, Z14, Z2
+	VADDPS      Z2, Z13, Z2
+	VMULPS      Z0, Z2, Z0
+	VMULPS      Z2, Z12, Z2
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, (CX)
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	MOVQ        $-1, SI
+	BZHIQ       AX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (DX), K1, Z0
+	VMOVUPS.Z   (BX), K1, Z1
+	VANDPS      Z1, Z14, Z2
+	VADDPS      Z2, Z13, Z2
+	VMULPS      Z0, Z2, Z0
+	VMULPS      Z2, Z12, Z2
+	VFMADD231PS Z0, Z2, Z1
+	VMOVUPS     Z1, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+DATA number7fffffff<>+0(SB)/4, $0x7fffffff
+DATA number7fffffff<>+4(SB)/4, $0x7fffffff
+DATA number7fffffff<>+8(SB)/4, $0x7fffffff
+DATA number7fffffff<>+12(SB)/4, $0x7fffffff
+DATA number7fffffff<>+16(SB)/4, $0x7fffffff
+DATA number7fffffff<>+20(SB)/4, $0x7fffffff
+DATA number7fffffff<>+24(SB)/4, $0x7fffffff
+DATA number7fffffff<>+28(SB)/4, $0x7fffffff
+DATA number7fffffff<>+32(SB)/4, $0x7fffffff
+DATA number7fffffff<>+36(SB)/4, $0x7fffffff
+DATA number7fffffff<>+40(SB)/4, $0x7fffffff
+DATA number7fffffff<>+44(SB)/4, $0x7fffffff
+DATA number7fffffff<>+48(SB)/4, $0x7fffffff
+DATA number7fffffff<>+52(SB)/4, $0x7fffffff
+DATA number7fffffff<>+56(SB)/4, $0x7fffffff
+DATA number7fffffff<>+60(SB)/4, $0x7fffffff
+GLOBL number7fffffff<>(SB), RODATA|NOPTR, $64
+
 // func dotAVX512(x []float32, y []float32) float32
 // Requires: AVX, AVX512F, BMI2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-52
@@ -735,6 +842,106 @@ done:
 	VPERMILPD     $0x01, X0, X1
 	VADDPD        X1, X0, X0
 	VMOVSD        X0, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func scaledSquaresAVX512(eta float32, x []float32, y []float32) float64
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·scaledSquaresAVX512(SB), NOSPLIT, $0-64
+	MOVQ         x_len+16(FP), AX
+	MOVQ         x_base+8(FP), CX
+	MOVQ         y_base+32(FP), DX
+	VBROADCASTSS eta+0(FP), Y12
+	VCVTPS2PD    Y12, Z12
+	VMOVUPS      number7fffffff<>+0(SB), Z13
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	CMPQ         AX, $0x00000020
+	JL           single
+
+unrolled:
+	VMOVUPS     (CX), Y4
+	VMOVUPS     (DX), Y5
+	VANDPS      Y5, Y13, Y5
+	VCVTPS2PD   Y4, Z4
+	VCVTPS2PD   Y5, Z5
+	VADDPD      Z5, Z12, Z5
+	VMULPD      Z4, Z5, Z4
+	VFMADD231PD Z4, Z4, Z0
+	VMOVUPS     32(CX), Y6
+	VMOVUPS     32(DX), Y7
+	VANDPS      Y7, Y13, Y7
+	VCVTPS2PD   Y6, Z6
+	VCVTPS2PD   Y7, Z7
+	VADDPD      Z7, Z12, Z7
+	VMULPD      Z6, Z7, Z6
+	VFMADD231PD Z6, Z6, Z1
+	VMOVUPS     64(CX), Y8
+	VMOVUPS     64(DX), Y9
+	VANDPS      Y9, Y13, Y9
+	VCVTPS2PD   Y8, Z8
+	VCVTPS2PD   Y9, Z9
+	VADDPD      Z9, Z12, Z9
+	VMULPD      Z8, Z9, Z8
+	VFMADD231PD Z8, Z8, Z2
+	VMOVUPS     96(CX), Y10
+	VMOVUPS     96(DX), Y11
+	VANDPS      Y11, Y13, Y11
+	VCVTPS2PD   Y10, Z10
+	VCVTPS2PD   Y11, Z11
+	VADDPD      Z11, Z12, Z11
+	VMULPD      Z10, Z11, Z10
+	VFMADD231PD Z10, Z10, Z3
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000020, AX
+	CMPQ        AX, $0x00000020
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000008
+	JL          tail
+	VMOVUPS     (CX), Y4
+	VMOVUPS     (DX), Y5
+	VANDPS      Y5, Y13, Y5
+	VCVTPS2PD   Y4, Z4
+	VCVTPS2PD   Y5, Z5
+	VADDPD      Z5, Z12, Z5
+	VMULPD      Z4, Z5, Z4
+	VFMADD231PD Z4, Z4, Z0
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	MOVQ        $-1, BX
+	BZHIQ       AX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (CX), K1, Y4
+	VMOVUPS.Z   (DX), K1, Y5
+	VANDPS      Y5, Y13, Y5
+	VCVTPS2PD   Y4, Z4
+	VCVTPS2PD   Y5, Z5
+	VADDPD      Z5, Z12, Z5
+	VMULPD      Z4, Z5, Z4
+	VFMADD231PD Z4, Z4, Z0
+
+done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDPD        X1, X0, X0
+	VMOVSD        X0, ret+56(FP)
 	VZEROUPPER
 	RET
 

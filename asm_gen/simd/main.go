@@ -21,8 +21,10 @@ func main() {
 		reluBackward(s)
 		momentum(s)
 		adamW(s)
+		scaledAxpyTo(s)
 		dot(s)
 		dot64(s)
+		scaledSquares(s)
 		maximum(s)
 		channelKernels(s)
 		mathKernels(s)
@@ -183,6 +185,29 @@ func adamW(s avx.Set) {
 		VFMADD231PS(q, constant["lr"], d)
 		VSUBPS(d, w, w)
 		vec.Store(w, p[0])
+	})
+	avx.End()
+}
+
+// signs is all bits but the sign's, in every lane.
+func signs(s avx.Set) operand.Op { return inMemory(s, 0x7fffffff) }
+
+func scaledAxpyTo(s avx.Set) {
+	n, p := begin(s, "scaledAxpyTo", "func(dst []float32, alpha, eta float32, x, y []float32)", "sets dst to y + alpha*(|y|+eta)^2*x.", "dst", "dst", "x", "y")
+	alpha, eta, magnitude := s.V(12), s.V(13), s.V(14)
+	s.Broadcast("alpha", alpha)
+	s.Broadcast("eta", eta)
+	VMOVUPS(signs(s), magnitude)
+	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+		x, y, t := s.V(3*v.Index), s.V(3*v.Index+1), s.V(3*v.Index+2)
+		v.Load(p[1], x)
+		v.Load(p[2], y)
+		VANDPS(y, magnitude, t)
+		VADDPS(t, eta, t)
+		VMULPS(x, t, x)
+		VMULPS(t, alpha, t)
+		VFMADD231PS(x, t, y)
+		v.Store(y, p[0])
 	})
 	avx.End()
 }

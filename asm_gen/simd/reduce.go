@@ -45,6 +45,32 @@ func dot64(s avx.Set) {
 	avx.End()
 }
 
+// scaledSquares multiplies in float64, where neither the product nor its square can
+// overflow.
+func scaledSquares(s avx.Set) {
+	n, p := begin(s, "scaledSquares", "func(eta float32, x, y []float32) float64", "returns the sum of the squares of (|y|+eta)*x, in float64.", "x", "x", "y")
+	eta, magnitude := 12, 13
+	s.Broadcast("eta", s.Half(eta))
+	VCVTPS2PD(s.Half(eta), s.V(eta))
+	VMOVUPS(signs(s), s.V(magnitude))
+	clear(s)
+	s.Loop(n, p, 4, s.Lanes()/2, func(v avx.Vec) {
+		x, y := 4+2*v.Index, 5+2*v.Index
+		v.Load(p[0], s.Half(x))
+		v.Load(p[1], s.Half(y))
+		VANDPS(s.Half(y), s.Half(magnitude), s.Half(y))
+		VCVTPS2PD(s.Half(x), s.V(x))
+		VCVTPS2PD(s.Half(y), s.V(y))
+		VADDPD(s.V(y), s.V(eta), s.V(y))
+		VMULPD(s.V(x), s.V(y), s.V(x))
+		VFMADD231PD(s.V(x), s.V(x), s.V(v.Index))
+	})
+	fold(s, VADDPD)
+	avx.FoldDoubles(VADDPD, 0, 1)
+	VMOVSD(avx.X(0), returned())
+	avx.End()
+}
+
 // maximum keeps the lanes' maxima, and in register 14 whether any lane has
 // met a NaN, which VMAXPS alone would forget.
 func maximum(s avx.Set) {
