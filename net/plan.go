@@ -9,6 +9,7 @@ type OpInfo struct {
 	Factored   Factored // nil if it isn't
 	Params     int      // floats of parameters
 	Offset     int      // of the first in the flat parameters
+	In, Out    int      // floats of a sample's inputs and of its output
 	FirstInput bool     // its inputs are all the model's: they are the same in every pass, and have no gradients
 }
 
@@ -21,7 +22,9 @@ func (m *Model) Ops() []OpInfo {
 			Name: n.name, Traits: n.traits, Factored: factored,
 			Params: n.params.len(), Offset: n.params.from, FirstInput: true,
 		}
+		infos[i].Out = m.shapes[n.out].Size()
 		for _, v := range n.in {
+			infos[i].In += m.shapes[v].Size()
 			infos[i].FirstInput = infos[i].FirstInput && m.isInput(v)
 		}
 	}

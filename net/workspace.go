@@ -10,10 +10,10 @@ type Workspace struct {
 	memory        *buffers
 	before        *Workspace // Size.Before
 	arena, kept   []float32  // in which they lie; nil before Allocate
-	values, grads []Tensor  // by Value, of the current tile
-	rows          []Shard   // by shard of the tile: its samples, counted from the tile's first
-	scratch       []float32 // of factored calls
-	sum           []float32 // a gradient on its way to being added to another
+	values, grads []Tensor   // by Value, of the current tile
+	rows          []Shard    // by shard of the tile: its samples, counted from the tile's first
+	scratch       []float32  // of factored calls
+	sum           []float32  // a gradient on its way to being added to another
 
 	scratchFloats, sumFloats int
 

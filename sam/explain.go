@@ -2,6 +2,7 @@ package sam
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -12,38 +13,91 @@ import (
 // out.
 func (p *Plan) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.Shards), "shard"), p.shardSizes(), p.ISA)
+	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.Shards), "shard"), sizes(p.Shards), p.ISA)
 
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tperturbation\tgradient\t")
+	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tMB touched\tperturbation\tgradient\t")
+	bytes := int64(0)
 	for i, op := range p.ops {
 		clean, descent := p.opFlops(i)
-		perturb, sum := "-", "-"
-		switch p.Perturb[i] {
-		case net.Formed:
-			perturb = "formed"
-		case net.Factor:
-			perturb = "factored"
-		}
-		switch {
-		case p.Late[i]:
-			sum = "late"
-		case p.ByUnits[i]:
-			sum = plural(len(p.Units), "unit")
-		}
-		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%s\t%s\t\n", op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, perturb, sum)
+		bytes += p.opBytes(i)
+		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%.1f\t%s\t%s\t\n",
+			op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, float64(p.opBytes(i))/1e6, p.perturbation(i), p.sum(i))
 	}
 	t.Flush()
 
-	fmt.Fprintf(&b, "schedule: %s; the largest tile has %d samples\n", p.shape(), p.tileSamples())
-	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.2f MiB of memory\n", float64(p.Flops)/1e6, float64(p.Bytes)/(1<<20))
-	if p.perturbs() {
-		b.WriteString("clean: forward, backward, and the gradient where it is formed. descent: the same at w + eps, with the\n" +
-			"gradient that is averaged. factored: w + eps is never in memory; its effect is made of the shard's own\n" +
-			"inputs and output gradients, which are few.\n")
+	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.1f MB, %.0f operations a byte\n", float64(p.Flops)/1e6, float64(bytes)/1e6, float64(p.Flops)/float64(bytes))
+	fmt.Fprintf(&b, "schedule: %s of %s samples\n", p.shape(), sizes(p.tileRuns()))
+	fmt.Fprintf(&b, "memory: %s\n", p.Memory)
+	for _, note := range p.notes() {
+		fmt.Fprintf(&b, "  %s\n", note)
 	}
 	return b.String()
 }
+
+// perturbation says how op i's perturbed parameters come about.
+func (p *Plan) perturbation(i int) string {
+	switch p.Perturb[i] {
+	case net.Formed:
+		return "formed"
+	case net.Factor:
+		return "factored"
+	}
+	return "-"
+}
+
+// sum says how op i's gradients are summed over the batch.
+func (p *Plan) sum(i int) string {
+	switch {
+	case p.Late[i]:
+		return "late"
+	case p.ByUnits[i]:
+		return plural(len(p.Units), "unit")
+	}
+	return "-"
+}
+
+// notes explain the words of the table that stand in it.
+func (p *Plan) notes() (lines []string) {
+	add := func(when bool, line string) {
+		if when {
+			lines = append(lines, line)
+		}
+	}
+	add(p.perturbs(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
+	add(slices.Contains(p.Perturb, net.Factor), "factored: w + eps is never in memory; its effect is made of the shard's own inputs and output gradients.")
+	add(p.PassByPass, "pass by pass: a shard goes through the clean pass tile by tile, w + eps is formed once, then it goes through the descent.")
+	add(p.perturbs() && !p.PassByPass && len(p.Tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
+	add(slices.Contains(p.Late, true), "late: the gradient of the whole batch by one product, after all tiles.")
+	add(slices.Contains(p.ByUnits, true) && len(p.Units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")
+	return lines
+}
+
+// String says what takes memory, the largest first.
+func (m Memory) String() string {
+	parts := []struct {
+		bytes int
+		what  string
+	}{
+		{m.Workspaces, "workspaces"}, {m.Perturbed, "perturbed parameters"}, {m.Packed, "packed parameters"},
+		{m.Late, "kept for late gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
+	}
+	slices.SortStableFunc(parts, func(a, b struct {
+		bytes int
+		what  string
+	}) int {
+		return b.bytes - a.bytes
+	})
+	var list []string
+	for _, part := range parts {
+		if part.bytes > 0 {
+			list = append(list, fmt.Sprintf("%s %.2f", part.what, mebibytes(part.bytes)))
+		}
+	}
+	return fmt.Sprintf("%.2f MiB: %s", mebibytes(m.total()), strings.Join(list, ", "))
+}
+
+func mebibytes(bytes int) float64 { return float64(bytes) / (1 << 20) }
 
 // Summary says in a few words what the plan does, for tables.
 func (p *Plan) Summary() string {
@@ -93,10 +147,11 @@ func (p *Plan) samples() (n int) {
 	return n
 }
 
-func (p *Plan) shardSizes() string {
-	least, most := p.Shards[0].N, largest(p.Shards)
-	for _, s := range p.Shards {
-		least = min(least, s.N)
+// sizes says how many samples runs have.
+func sizes(runs []net.Shard) string {
+	least, most := runs[0].N, largest(runs)
+	for _, r := range runs {
+		least = min(least, r.N)
 	}
 	if least == most {
 		return fmt.Sprint(most)
@@ -104,13 +159,14 @@ func (p *Plan) shardSizes() string {
 	return fmt.Sprintf("%d to %d", least, most)
 }
 
-func (p *Plan) tileSamples() (most int) {
+// tileRuns returns the tiles' samples.
+func (p *Plan) tileRuns() (runs []net.Shard) {
 	for _, t := range p.Tiles {
-		n := 0
-		for _, s := range p.Parts[t.from:t.to] {
-			n += s.N
+		run := net.Shard{First: p.Parts[t.from].First}
+		for _, part := range p.Parts[t.from:t.to] {
+			run.N += part.N
 		}
-		most = max(most, n)
+		runs = append(runs, run)
 	}
-	return most
+	return runs
 }

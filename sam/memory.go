@@ -1,8 +1,20 @@
 package sam
 
-import (
-	"fmt"
-)
+import "fmt"
+
+// Memory is the bytes of a step's memory, by what they hold.
+type Memory struct {
+	Workspaces int // values and gradients of the tiles under way
+	Perturbed  int // parameters that are formed, and what factored ones keep
+	Packed     int // parameters in the form that products read fastest
+	Late       int // inputs and output gradients of the whole batch, for gradients that are computed last
+	Gradients  int // of the batch, and of its units
+	Statistics int // of normalisations, by part
+}
+
+func (m Memory) total() int {
+	return m.Workspaces + m.Perturbed + m.Packed + m.Late + m.Gradients + m.Statistics
+}
 
 // fit plans the schedule and all memory: the tiles that suit the caches, or smaller ones
 // where Config.MaxMemory asks for them. Nothing is allocated yet.
@@ -16,7 +28,8 @@ func (o *Optimizer) fit() error {
 		for perTile = min(perTile, len(o.plan.Parts)); perTile > 0; perTile /= 2 {
 			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, together)
 			o.lay()
-			if o.plan.Bytes = o.bytes(); o.cfg.MaxMemory == 0 || o.plan.Bytes <= o.cfg.MaxMemory {
+			o.plan.Memory = o.memory()
+			if o.plan.Bytes = o.plan.Memory.total(); o.cfg.MaxMemory == 0 || o.plan.Bytes <= o.cfg.MaxMemory {
 				return nil
 			}
 			if least == 0 || o.plan.Bytes < least {
@@ -78,17 +91,21 @@ func (o *Optimizer) perturbedFloats() int {
 	return o.model.NumParams()
 }
 
-// bytes is the memory of a step.
-func (o *Optimizer) bytes() int {
+// memory is what a step takes, by the plan.
+func (o *Optimizer) memory() Memory {
 	plan := o.plan
-	floats := o.model.NumParams() + o.perturbedFloats() + // ghat, perturbed
-		o.model.NumState()*(1+len(plan.Parts)) + // mean, stats
-		o.unitFloats()*(len(plan.Units)-1)
-	total := 4*floats + o.packs.Bytes() + o.late.Bytes()
-	for _, w := range o.workers {
-		total += w.bytes()
+	m := Memory{
+		Gradients:  4 * (o.model.NumParams() + o.unitFloats()*(len(plan.Units)-1)),
+		Perturbed:  4 * o.perturbedFloats(),
+		Packed:     o.packs.Bytes(),
+		Late:       o.late.Bytes(),
+		Statistics: 4 * o.model.NumState() * (1 + len(plan.Parts)),
 	}
-	return total
+	for _, w := range o.workers {
+		m.Workspaces += w.descent.Bytes()
+		m.Perturbed += w.perturbBytes()
+	}
+	return m
 }
 
 // allocate takes the memory that was planned, and that of the optimiser's state.

@@ -17,8 +17,10 @@ type Plan struct {
 	// Flops is the floating-point operations of a step, in matrix products.
 	Flops int64
 	// Bytes is all the memory that a step writes but for the parameters, the
-	// optimiser's state and the buffers of blas.
-	Bytes int
+	// optimiser's state and the buffers of blas: what Memory adds up to. It is known
+	// before any is allocated.
+	Bytes  int
+	Memory Memory
 
 	ops []net.OpInfo
 }
@@ -113,6 +115,34 @@ func largest(runs []net.Shard) (n int) {
 		n = max(n, s.N)
 	}
 	return n
+}
+
+// opBytes returns an estimate of what the step reads and writes for op i: values and
+// gradients in each pass; parameters for each tile; their gradients for each part, or once
+// if they are late; and, where they are formed, a shard's own.
+func (p *Plan) opBytes(i int) int64 {
+	op := p.ops[i]
+	in, out, params := int64(op.In), int64(op.Out), int64(op.Params)
+	sample, tile := in+2*out, params // forward, and the output's gradient
+	if !op.FirstInput {
+		sample, tile = sample+in, 2*params // backward
+	}
+	gradients := params
+	if p.ByUnits[i] {
+		gradients = 2 * params * int64(len(p.Parts))
+	}
+	if params > 0 {
+		sample += in + out
+	}
+	pass := sample*int64(p.samples()) + tile*int64(len(p.Tiles))
+	floats := pass + gradients
+	if p.perturbs() {
+		floats += pass
+	}
+	if p.Perturb[i] == net.Formed {
+		floats += gradients + 3*params*int64(len(p.Shards))
+	}
+	return 4 * floats
 }
 
 // perturbs reports whether the step has a clean pass.

@@ -90,8 +90,8 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 	return 0, 0, 0
 }
 
-func (w *worker) bytes() int {
-	total := w.descent.Bytes()
+// perturbBytes is the size of all of that.
+func (w *worker) perturbBytes() (total int) {
 	for i := range w.perturb {
 		sets, params, kept := w.perturbed(i)
 		total += 4 * (sets*params + kept)
