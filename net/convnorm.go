@@ -86,7 +86,9 @@ func (o convNorm) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
 func (o convNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	filter, norm := o.parts(g)
 	dx, aux := o.kept(c, dout.N)
-	o.convolution.Gradient(c, in, Tensor{}, dx, filter)
+	if c.Only != Norm {
+		o.convolution.Gradient(c, in, Tensor{}, dx, filter)
+	}
 	o.norm.gradient(c, aux, norm)
 }
 

@@ -109,6 +109,7 @@ type Call struct {
 	Op, First  int
 
 	Accumulate bool      // see Forward, Backward and Gradient
+	Only       Role      // the parameters whose gradient is wanted, "" for all: an op may leave out what it computes apart
 	Packs      []Packed  // of p, by a Packer; nil if p isn't shared
 	Aux        []float32 // what Traits.Aux says
 	State      []float32 // running state, read in prediction

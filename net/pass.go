@@ -23,6 +23,7 @@ type Pass struct {
 
 	Perturb   []Perturb   // by op; nil for none
 	Gradients Gradients   // where they go; nil if not wanted
+	Only      Role        // the parameters that they are wanted of, "" for all; others' may be there or not
 	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
 
 	Losses []float64 // by shard of the tile: set to the sum of its terms

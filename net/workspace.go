@@ -265,7 +265,7 @@ func (w *Workspace) gradients(p *Pass, i int) {
 	for s := range p.Shards {
 		if g, add := p.Gradients.Of(i, s); g != nil {
 			c, in, out := w.shard(p, i, s)
-			c.Accumulate = add
+			c.Accumulate, c.Only = add, p.Only
 			n.op.Gradient(c, in, out, w.part(w.grads[n.out], s), g)
 		}
 	}

@@ -16,6 +16,12 @@ type Config struct {
 	// is perturbed, and the step is Base's.
 	Rho float64
 
+	// RhoSchedule changes it from step to step; nil leaves it as it is. A step for which
+	// it makes it 0 is Base's.
+	RhoSchedule Scheduler
+	// Ascent says how perturbations are made, and when.
+	Ascent Ascent
+
 	// Shards is the number of shards of a full batch: 1, the default, is SAM.
 	// Papers use the letter m for it, or for ShardSize.
 	Shards int
@@ -105,6 +111,16 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	}
 	if smallest := c.Batch / c.Shards; smallest < model.MinShard() {
 		return c, fmt.Errorf("sam: %d shards of a batch of %d samples leave %d to a shard, and the model's normalisation needs %d", c.Shards, c.Batch, smallest, model.MinShard())
+	}
+	if err := check(c.RhoSchedule); err != nil {
+		return c, fmt.Errorf("sam: RhoSchedule: %w", err)
+	}
+	if err := c.Ascent.check(c, model); err != nil {
+		return c, err
+	}
+	c.Ascent = c.Ascent.resolved()
+	if smallest := c.Batch / c.Shards; c.Ascent.samples(smallest) < model.MinShard() {
+		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalisation needs %d", c.Ascent.Fraction, c.Ascent.samples(smallest), smallest, model.MinShard())
 	}
 	if c.Base == nil {
 		return c, errors.New("sam: Base is missing, such as SGD{LR: 0.1}")

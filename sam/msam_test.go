@@ -56,7 +56,7 @@ func TestGradientAgainstOracle(t *testing.T) {
 								stats, err := o.gradient(b)
 								require.NoError(t, err)
 								p := ref.Float64s(params.Values)
-								loss, want := sub.oracle.MSAM(p, ref.Rows(b.X, n), b.Labels, ends(n, batch, shards), rho)
+								loss, want := sub.oracle.MSAM(p, ref.Rows(b.X, n), b.Labels, ends(n, batch, shards), ref.Ascent{Rho: rho})
 								near := tolerance(sub, batch/shards)
 								requireNear(t, want, o.ghat, near, "n =", n)
 								assert.InEpsilon(t, loss, stats.Loss, near)
@@ -110,7 +110,7 @@ func TestFactoredEqualsFormed(t *testing.T) {
 							if name == "fresh" {
 								requireNear(t, ref.Float64s(formed.ghat), factored.ghat, 1e-5, sub.name, "shards", shards, "step", step)
 							} else {
-								_, want := sub.oracle.MSAM(ref.Float64s(params.Values), ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), 0.05)
+								_, want := sub.oracle.MSAM(ref.Float64s(params.Values), ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), ref.Ascent{Rho: 0.05})
 								requireNear(t, want, formed.ghat, 2e-5, sub.name, "formed, shards", shards, "step", step)
 								requireNear(t, want, factored.ghat, 2e-5, sub.name, "factored, shards", shards, "step", step)
 							}
@@ -162,7 +162,7 @@ func TestStepsAgainstOracle(t *testing.T) {
 					b := learnable(uint64(step), batch)
 					stats, err := o.Step(b)
 					require.NoError(t, err)
-					_, g := sub.oracle.MSAM(w, ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), rho)
+					_, g := sub.oracle.MSAM(w, ref.Rows(b.X, batch), b.Labels, ends(batch, batch, shards), ref.Ascent{Rho: rho})
 					assert.InEpsilon(t, ref.Norm(g), stats.GradNorm, 1e-4, "before clipping")
 					if clip > 0 && ref.Norm(g) > clip {
 						ref.Clip(g, clip)

@@ -26,6 +26,8 @@ type Optimizer struct {
 	workers   []*worker
 	ghat      []float32
 	perturbed []float32   // pass by pass: a shard's gradient, then w + eps
+	regions   [][]region  // by op: how its parameters are perturbed
+	region    []region    // and all parameters
 	units     [][]float32 // by unit but the first: the ops' parameters that are summed by units
 	unitAt    []int       // by op: where its parameters begin in a unit
 	slots     [][]float32 // of the base optimiser
@@ -42,22 +44,23 @@ type Optimizer struct {
 type stepRun struct {
 	plan    *Plan
 	batch   net.Batch
+	rho     float64   // 0 if nothing is perturbed
 	before  []float64 // by part: sum of its loss terms at w
 	after   []float64 // and at w + eps
 	refused []error   // by part
 
 	// Of the round under way:
 	round  *Round
-	phase  phase     // of its passes, unless tiles go through both
+	phase  phase     // that its tiles are in
 	params []float32 // w, or pass by pass w + eps
 	shard  int       // pass by pass: the shard that all parts are of
 }
 
 // Stats is what a step has seen.
 type Stats struct {
-	Loss      float64 // mean over the batch, at the parameters before the step
+	Loss      float64 // mean over the batch, at the parameters before the step; with Ascent.Fraction over the samples that perturb
 	GradNorm  float64 // of ghat, the gradient that the base optimiser was given, before it was clipped
-	Sharpness float64 // mean over the batch of how much its shard's perturbation raised the loss; 0 without one
+	Sharpness float64 // mean over the batch of how much its shard's perturbation raised the loss; 0 without one, or with Ascent.Fraction
 }
 
 // New returns an optimiser that trains params, which it will write in place,
@@ -77,6 +80,12 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		vector: newVectors(model.NumParams()),
 	}
 	o.plan = &Plan{ops: model.Ops(), Arithmetic: newArithmetic(model, cfg)}
+	for _, op := range o.plan.ops {
+		o.regions = append(o.regions, cfg.Ascent.regionsOf(op, 0))
+		for _, r := range cfg.Ascent.regionsOf(op, op.Offset) {
+			o.region = join(o.region, r)
+		}
+	}
 	o.plan.Flops = o.plan.flops()
 	o.plans[cfg.Batch] = o.plan
 	if err := o.fit(); err != nil {
@@ -95,20 +104,29 @@ func (o *Optimizer) Plan() *Plan { return o.plan }
 // loss or a gradient that isn't finite, at w or at a shard's w + eps: then the
 // parameters, the running state and the optimiser's state are as they were.
 func (o *Optimizer) Step(batch net.Batch) (Stats, error) {
-	factor := factor(o.cfg.LRSchedule, o.step)
-	if !isFactor(factor) {
-		return Stats{}, fmt.Errorf("sam: LRSchedule's factor of step %d is %v, want a number that isn't negative", o.step, factor)
+	rate, err := o.scheduled("LRSchedule", o.cfg.LRSchedule, o.cfg.Base.rate())
+	if err != nil {
+		return Stats{}, err
 	}
 	stats, err := o.gradient(batch)
 	if err != nil {
 		return Stats{}, err
 	}
-	if err := o.update(factor*o.cfg.Base.rate(), stats.GradNorm); err != nil {
+	if err := o.update(rate, stats.GradNorm); err != nil {
 		return Stats{}, err
 	}
 	o.commit()
 	o.step++
 	return stats, nil
+}
+
+// scheduled returns a setting in the step to come.
+func (o *Optimizer) scheduled(name string, s Scheduler, value float64) (float64, error) {
+	f := factor(s, o.step)
+	if !isFactor(f) {
+		return 0, fmt.Errorf("sam: %s's factor of step %d is %v, want a number that isn't negative", name, o.step, f)
+	}
+	return f * value, nil
 }
 
 // gradient computes ghat.
@@ -123,16 +141,26 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
+	rho, err := o.scheduled("RhoSchedule", o.cfg.RhoSchedule, o.cfg.Rho)
+	if err != nil {
+		return Stats{}, err
+	}
+	if o.step%uint64(o.cfg.Ascent.Every) != 0 {
+		rho = 0
+	}
 	r := &o.run
-	r.plan, r.batch = plan, batch
+	r.plan, r.batch, r.rho = plan, batch, rho
 	clear(r.refused)
 
 	for i := range plan.Rounds {
 		r.round, r.shard = &plan.Rounds[i], i
-		if plan.PassByPass {
-			err = o.passByPass()
-		} else {
+		switch {
+		case rho == 0:
 			err = o.pass(only, o.params.Values)
+		case plan.PassByPass:
+			err = o.passByPass()
+		default:
+			err = o.pass(both, o.params.Values)
 		}
 		if err != nil {
 			return Stats{}, err
@@ -141,19 +169,34 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	o.addUnits(span{0, len(plan.Units)})
 	o.late.Gradients(o.model, o.team, batch, net.Shard{N: batch.N}, o.ghat)
 
-	var stats Stats
-	terms := float64(o.model.Loss().Terms(batch))
-	for part := range plan.Parts {
-		stats.Loss += r.before[part] / terms
-		if plan.perturbs() {
-			stats.Sharpness += (r.after[part] - r.before[part]) / terms
-		}
-	}
+	stats := o.stat()
 	stats.GradNorm = math.Sqrt(o.vector.sumSquares(o.team, o.ghat))
 	if !finite(stats.GradNorm) {
 		return Stats{}, fmt.Errorf("sam: step refused: the batch's gradient of %s is not finite", o.model.ParamAt(firstNonFinite(o.ghat)))
 	}
 	return stats, nil
+}
+
+// stat returns the statistics of the step's losses.
+func (o *Optimizer) stat() (stats Stats) {
+	r, loss := &o.run, o.model.Loss()
+	terms, seen := float64(loss.Terms(r.batch)), 0.0 // those of the batch, and of the first pass
+	before, after := 0.0, 0.0
+	for part, clean := range r.plan.Clean {
+		if r.rho == 0 {
+			clean = r.plan.Parts[part]
+		}
+		if clean.N > 0 {
+			before += r.before[part]
+			seen += float64(loss.Terms(r.batch.Slice(clean.First, clean.N)))
+		}
+		after += r.after[part]
+	}
+	stats.Loss = before / seen
+	if r.rho != 0 && !r.plan.Ascent.part() {
+		stats.Sharpness = (after - before) / terms
+	}
+	return stats
 }
 
 // pass runs the round's tiles at the given parameters: through a pass, or through both
@@ -183,15 +226,20 @@ func (o *Optimizer) passByPass() error {
 	if err := o.pass(ascent, o.params.Values); err != nil {
 		return err
 	}
-	parts := r.plan.partsOf(r.shard) // a unit each
+	parts := r.plan.cleanOf(r.shard) // a unit each
 	o.addUnits(parts)
-	o.late.Gradients(o.model, o.team, r.batch, r.plan.Shards[r.shard], o.perturbed)
-	normSq := o.vector.sumSquares(o.team, o.perturbed)
+	if o.plan.lateAscent() {
+		shard := r.plan.Shards[r.shard]
+		shard.N = r.plan.Ascent.samples(shard.N)
+		o.late.Gradients(o.model, o.team, r.batch, shard, o.perturbed)
+	}
+	w, eta := o.params.Values, float32(r.plan.Ascent.Eta)
+	normSq := o.vector.ascentSquares(o.team, o.region, eta, o.perturbed, w)
 	if !finite(normSq) {
 		name := o.model.ParamAt(firstNonFinite(o.perturbed))
 		return o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
 	}
-	o.vector.axpyTo(o.team, o.perturbed, o.climb(normSq), o.perturbed, o.params.Values)
+	o.vector.climb(o.team, o.region, o.perturbed, o.climb(normSq), eta, o.perturbed, w)
 	return o.pass(descent, o.perturbed)
 }
 
@@ -219,7 +267,7 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 		return p, nil
 	}
 	p := &Plan{ops: o.plan.ops, Arithmetic: o.plan.Arithmetic.of(n), Bytes: o.plan.Bytes}
-	if smallest := n / len(p.Shards); smallest < o.model.MinShard() {
+	if smallest := p.Ascent.samples(n / len(p.Shards)); smallest < o.model.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalisation needs %d: leave such a batch out", n, smallest, o.model.MinShard())
 	}
 	p.Schedule = newSchedule(&p.Arithmetic, o.cfg.Workers, o.plan.largestTile(), !o.plan.apart())
@@ -234,12 +282,17 @@ func (o *Optimizer) addUnits(units span) {
 	for apart := 1; apart < units.len(); apart *= 2 {
 		for u := units.from; u+apart < units.to; u += 2 * apart {
 			for i, by := range o.run.plan.ByUnits {
-				if by {
+				if by && !o.leftOut(i) {
 					o.vector.add(o.team, o.unit(u, i), o.unit(u+apart, i))
 				}
 			}
 		}
 	}
+}
+
+// leftOut reports whether op i's gradient is not wanted in the phase under way.
+func (o *Optimizer) leftOut(i int) bool {
+	return o.run.phase == ascent && o.run.plan.Perturb[i] == net.Same
 }
 
 // unit returns where unit u sums the gradient of op i. The first is in its place in ghat,

@@ -31,6 +31,7 @@ type Arithmetic struct {
 	ISA    simd.ISA
 	Shards []net.Shard // each perturbs by its own gradient
 	Parts  []net.Shard // runs of samples whose gradients are computed by one call: the shards, or what they are cut into
+	Clean  []net.Shard // by part: which of its samples, from the first on, go through the clean pass; none if there is none
 	Units  []span      // runs of parts whose gradients are summed in order; their sums are added as a tree
 
 	// PassByPass: all parts of a shard go through the clean pass before any goes
@@ -38,6 +39,7 @@ type Arithmetic struct {
 	// shards are no more than a part each, and go through both passes tile by tile.
 	PassByPass bool
 
+	Ascent  Ascent     // with its defaults filled in
 	Perturb []net.Kind // by op; Same if nothing is perturbed
 	Late    []bool     // by op: its gradient is one call a step
 	ByUnits []bool     // by op: its gradient is summed by units; ops without parameters have neither
@@ -58,7 +60,7 @@ const (
 
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples.
 func newArithmetic(model *net.Model, cfg Config) Arithmetic {
-	a := Arithmetic{ISA: simd.Active()}
+	a := Arithmetic{ISA: simd.Active(), Ascent: cfg.Ascent}
 	a.Shards = cut(net.Shard{N: cfg.Batch}, cfg.Shards)
 	size, ops := largest(a.Shards), model.Ops()
 	part := size
@@ -89,9 +91,13 @@ func (a Arithmetic) of(n int) Arithmetic {
 
 // part cuts the shards into parts of at most size samples, and those into units.
 func (a *Arithmetic) part(size int) {
-	a.Parts, a.Units = nil, nil
+	a.Parts, a.Clean, a.Units = nil, nil, nil
 	for _, s := range a.Shards {
-		a.Parts = append(a.Parts, cut(s, ceilDiv(s.N, size))...)
+		end := s.First + a.Ascent.samples(s.N)
+		for _, p := range cut(s, ceilDiv(s.N, size)) {
+			a.Parts = append(a.Parts, p)
+			a.Clean = append(a.Clean, net.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
+		}
 	}
 	units := min(len(a.Parts), maxUnits)
 	for u := range units {
@@ -159,6 +165,17 @@ func (a *Arithmetic) partsOf(shard int) (parts span) {
 	return span{first(s.First), first(s.First+s.N-1) + 1}
 }
 
+// cleanOf returns the parts of a shard that have samples in the clean pass.
+func (a *Arithmetic) cleanOf(shard int) span { return a.clean(a.partsOf(shard)) }
+
+// clean returns those of a shard's parts that have samples in the clean pass.
+func (a *Arithmetic) clean(parts span) span {
+	for parts.len() > 0 && a.Clean[parts.to-1].N == 0 {
+		parts.to--
+	}
+	return parts
+}
+
 // shardOf returns the shard that a part is of.
 func (a *Arithmetic) shardOf(part int) int {
 	return slices.IndexFunc(a.Shards, func(s net.Shard) bool { return s.First+s.N > a.Parts[part].First })
@@ -167,6 +184,16 @@ func (a *Arithmetic) shardOf(part int) int {
 // unitOf returns the unit that a part is summed in.
 func (a *Arithmetic) unitOf(part int) int {
 	return slices.IndexFunc(a.Units, func(u span) bool { return part < u.to })
+}
+
+// lateAscent reports whether gradients that perturb are computed late.
+func (a *Arithmetic) lateAscent() bool {
+	for i, late := range a.Late {
+		if late && a.Perturb[i] != net.Same {
+			return true
+		}
+	}
+	return false
 }
 
 // costs are in floating-point operations, for choices between ways to compute the
@@ -187,9 +214,9 @@ func perturbations(model *net.Model, cfg Config, n, part int) (kinds []net.Kind)
 	for _, op := range model.Ops() {
 		kind := net.Formed
 		switch {
-		case cfg.Rho == 0 || op.Params == 0:
+		case cfg.Rho == 0 || op.Params == 0 || cfg.Ascent.NormOnly && !normalises(op):
 			kind = net.Same
-		case op.Factored == nil || cfg.Force.Perturb == Formed:
+		case op.Factored == nil || cfg.Force.Perturb == Formed || cfg.Ascent.forms():
 		case cfg.Force.Perturb == Factored:
 			kind = net.Factor
 		default:
@@ -236,11 +263,12 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 		if !perturbs {
 			continue
 		}
+		n = int64(p.Ascent.samples(s.N))
 		clean += n * pass
-		switch p.Perturb[i] {
-		case net.Formed:
+		switch {
+		case p.Perturb[i] == net.Formed && !p.Ascent.NormOnly:
 			clean += n * f.Gradient
-		case net.Factor:
+		case p.Perturb[i] == net.Factor:
 			descent += op.Factored.DeltaFlops(s.N, op.FirstInput)
 		}
 	}

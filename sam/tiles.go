@@ -26,6 +26,9 @@ type Round struct {
 // parts. together has all workers share every tile.
 func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
 	s := Schedule{Workers: workers}
+	if a.Ascent.part() && !a.PassByPass {
+		perTile = 1 // what a tile has in the clean pass must be consecutive
+	}
 	rounds := []span{{0, len(a.Parts)}}
 	if a.PassByPass {
 		rounds = nil

@@ -12,7 +12,8 @@ import (
 // the team.
 type vectors struct {
 	kind    vectorKind
-	c       float32
+	c, eta  float32
+	regions []region
 	dst     []float32
 	x, y    []float32
 	base    Base
@@ -27,7 +28,8 @@ type vectorKind uint8
 const (
 	kindSumSquares vectorKind = iota
 	kindAdd
-	kindAxpyTo
+	kindAscentSquares
+	kindClimb
 	kindUpdate
 )
 
@@ -54,9 +56,19 @@ func (v *vectors) add(team *blas.Team, dst, x []float32) {
 	v.run(team, len(dst))
 }
 
-// axpyTo sets dst to y + c*x.
-func (v *vectors) axpyTo(team *blas.Team, dst []float32, c float32, x, y []float32) {
-	v.kind, v.dst, v.c, v.x, v.y = kindAxpyTo, dst, c, x, y
+// ascentSquares returns ||T g||^2 for parameters w.
+func (v *vectors) ascentSquares(team *blas.Team, regions []region, eta float32, g, w []float32) (sum float64) {
+	v.kind, v.regions, v.eta, v.x, v.y = kindAscentSquares, regions, eta, g, w
+	chunks := v.run(team, len(g))
+	for _, p := range v.partial[:chunks] {
+		sum += p
+	}
+	return sum
+}
+
+// climb sets dst to w + c*T^2*g.
+func (v *vectors) climb(team *blas.Team, regions []region, dst []float32, c, eta float32, g, w []float32) {
+	v.kind, v.regions, v.eta, v.dst, v.c, v.x, v.y = kindClimb, regions, eta, dst, c, g, w
 	v.run(team, len(dst))
 }
 
@@ -83,8 +95,19 @@ func (v *vectors) Do(c, _ int) {
 		v.partial[c] = simd.SumSquares(part(v.x))
 	case kindAdd:
 		simd.Add(part(v.dst), part(v.dst), part(v.x))
-	case kindAxpyTo:
-		simd.AxpyTo(part(v.dst), v.c, part(v.x), part(v.y))
+	case kindAscentSquares:
+		v.partial[c] = 0
+		for _, r := range v.regions {
+			if s := r.of(c*chunk, (c+1)*chunk); s.len() > 0 {
+				v.partial[c] += r.scaling.squares(v.eta, v.x[s.from:s.to], v.y[s.from:s.to])
+			}
+		}
+	case kindClimb:
+		for _, r := range v.regions {
+			if s := r.of(c*chunk, (c+1)*chunk); s.len() > 0 {
+				r.scaling.climb(v.dst[s.from:s.to], v.c, v.eta, v.x[s.from:s.to], v.y[s.from:s.to])
+			}
+		}
 	case kindUpdate:
 		for i, s := range v.slots {
 			v.parts[c][i] = part(s)

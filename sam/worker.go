@@ -35,6 +35,7 @@ const (
 	only    phase = iota // the gradient at w: nothing is perturbed
 	ascent               // the shards' gradients at w
 	descent              // the gradient at w + eps
+	both                 // ascent and descent, tile by tile
 )
 
 // newWorker returns a worker without its memory, which allocate brings.
@@ -103,7 +104,10 @@ func (w *worker) perturbBytes() (total int) {
 func (w *worker) tiles(tiles span, team *blas.Team) {
 	for _, parts := range w.o.run.plan.Tiles[tiles.from:tiles.to] {
 		w.parts = parts
-		if !w.tile(team) {
+		if w.o.run.phase == ascent {
+			w.parts = w.o.run.plan.clean(parts)
+		}
+		if w.parts.len() > 0 && !w.tile(team) {
 			return
 		}
 	}
@@ -114,16 +118,16 @@ func (w *worker) tiles(tiles span, team *blas.Team) {
 func (w *worker) tile(team *blas.Team) bool {
 	r := &w.o.run
 	w.pass = net.Pass{
-		Batch: r.batch, Shards: r.plan.Parts[w.parts.from:w.parts.to],
-		Team: team, Params: r.params, Packs: w.o.packs,
+		Batch: r.batch,
+		Team:  team, Params: r.params, Packs: w.o.packs,
 		Train: true, Seed: w.o.cfg.Seed, Step: w.o.step,
 		Gradients: w,
 		Losses:    w.losses[:w.parts.len()],
 	}
-	for s := range w.pass.Shards {
+	for s := range w.parts.len() {
 		w.stats[s] = w.o.stats[w.parts.from+s]
 	}
-	if w.clean == nil {
+	if r.phase != both {
 		return w.run(w.descent, r.phase)
 	}
 	if !w.run(w.clean, ascent) || !w.ascend() {
@@ -138,12 +142,16 @@ func (w *worker) run(work *net.Workspace, phase phase) bool {
 	r := &w.o.run
 	w.phase = phase
 	loss := w.o.model.Loss()
+	w.pass.Shards = r.plan.Parts[w.parts.from:w.parts.to]
 	w.pass.Scale = 1 / float64(loss.Terms(r.batch))
+	w.pass.Only = ""
 	losses, what := r.before, "loss"
 	switch phase {
 	case ascent:
 		shard := r.plan.Shards[r.plan.shardOf(w.parts.from)]
-		w.pass.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, shard.N)))
+		w.pass.Shards = r.plan.Clean[w.parts.from:w.parts.to]
+		w.pass.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.Ascent.samples(shard.N))))
+		w.pass.Only = r.plan.Ascent.role()
 		w.pass.Means = !r.plan.PassByPass // each part is a shard
 	case descent:
 		losses, what = r.after, "loss at the perturbed parameters"
@@ -198,20 +206,20 @@ func (w *worker) ascend() bool {
 	return true
 }
 
-// climb returns what a shard's gradient is multiplied by to make eps.
+// climb returns what a shard's gradient is multiplied by to make eps, from ||T g||^2.
 func (o *Optimizer) climb(normSq float64) float32 {
 	if normSq == 0 {
 		return 0
 	}
-	return float32(o.cfg.Rho / math.Sqrt(normSq))
+	return float32(o.run.rho / math.Sqrt(normSq))
 }
 
-// normSq returns the squared norm of shard s's gradient of op i.
+// normSq returns the squared norm of T times shard s's gradient of op i.
 func (w *worker) normSq(i, s int) float64 {
 	p := &w.perturb[i]
 	switch p.Kind {
 	case net.Formed:
-		return w.vector.sumSquares(w.pass.Team, p.Params[s])
+		return w.vector.ascentSquares(w.pass.Team, w.o.regions[i], w.eta(), p.Params[s], w.at(i))
 	case net.Factor:
 		kept := w.o.plan.ops[i].Factored.Kept(w.pass.Shards[s].N)
 		from := w.keptAt[i]
@@ -221,14 +229,21 @@ func (w *worker) normSq(i, s int) float64 {
 	return 0
 }
 
-// displace moves op i's parameters for shard s to w + c*g: in memory, or by
+// at returns op i's parameters as they are.
+func (w *worker) at(i int) []float32 {
+	op := w.o.plan.ops[i]
+	return w.o.params.Values[op.Offset:][:op.Params]
+}
+
+func (w *worker) eta() float32 { return float32(w.o.plan.Ascent.Eta) }
+
+// displace moves op i's parameters for shard s to w + c*T^2*g: in memory, or by
 // multiplying the output gradients that make up g.
 func (w *worker) displace(i, s int, c float32) {
 	p := &w.perturb[i]
 	switch p.Kind {
 	case net.Formed:
-		op := w.o.plan.ops[i]
-		w.vector.axpyTo(w.pass.Team, p.Params[s], c, p.Params[s], w.o.params.Values[op.Offset:][:op.Params])
+		w.vector.climb(w.pass.Team, w.o.regions[i], p.Params[s], c, w.eta(), p.Params[s], w.at(i))
 	case net.Factor:
 		shard := w.pass.Shards[s]
 		simd.Scale(c, p.D.Slice(shard.First-w.pass.Shards[0].First, shard.N).Data)
@@ -250,6 +265,7 @@ func (w *worker) nonFinite(i, s int) string {
 func (w *worker) Of(i, s int) (g []float32, add bool) {
 	plan := w.o.run.plan
 	switch {
+	case w.o.leftOut(i):
 	case w.phase == ascent && w.clean != nil:
 		if w.perturb[i].Kind == net.Formed {
 			return w.perturb[i].Params[s], false

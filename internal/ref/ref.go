@@ -87,32 +87,6 @@ func Norm(x []float64) float64 {
 	return math.Sqrt(sum)
 }
 
-// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end
-// at the given sample numbers, and the mean loss over the samples before it.
-func (n Net) MSAM(p []float64, x [][]float64, labels []int32, ends []int, rho float64) (loss float64, ghat []float64) {
-	ghat = make([]float64, len(p))
-	begin := 0
-	for _, end := range ends {
-		xs, ls, share := x[begin:end], labels[begin:end], float64(end-begin)/float64(len(x))
-		shardLoss, g := n.Gradient(p, xs, ls)
-		loss += share * shardLoss
-		perturbed := make([]float64, len(p))
-		norm := Norm(g)
-		for i := range p {
-			perturbed[i] = p[i]
-			if norm > 0 && rho > 0 {
-				perturbed[i] += rho * g[i] / norm
-			}
-		}
-		_, g = n.Gradient(perturbed, xs, ls)
-		for i := range ghat {
-			ghat[i] += share * g[i]
-		}
-		begin = end
-	}
-	return loss, ghat
-}
-
 // Float64s widens x.
 func Float64s(x []float32) []float64 {
 	y := make([]float64, len(x))

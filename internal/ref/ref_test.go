@@ -69,6 +69,6 @@ func TestMSAMOfOneShardIsSAM(t *testing.T) {
 		q[i] = p[i] + 0.1*g[i]/Norm(g)
 	}
 	_, want := n.Gradient(q, x, labels)
-	_, got := n.MSAM(p, x, labels, []int{2}, 0.1)
+	_, got := n.MSAM(p, x, labels, []int{2}, Ascent{Rho: 0.1})
 	assert.InDeltaSlice(t, want, got, 1e-15)
 }

@@ -1,0 +1,199 @@
+package sam
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Ascent says how perturbations are made of the shards' gradients, and when. The zero
+// value is SAM's way, and mSAM's. docs/MSAM.md has what each option costs.
+type Ascent struct {
+	// Adaptive scales perturbations by the parameters (ASAM, Kwon et al., arXiv
+	// 2102.11600): eps = rho * T^2 g / ||T g||, where T is |w| + Eta for weights, and 1
+	// for biases and the parameters of normalisations. Rho is then some ten times SAM's.
+	Adaptive bool
+	Eta      float64 // of Adaptive; 0 is 0.01
+
+	// NormOnly perturbs the scales and shifts of normalisations alone (SAM-ON, Müller et
+	// al., arXiv 2306.04226). Rho is then some ten times SAM's.
+	NormOnly bool
+
+	// Fraction is the part of each shard, its first samples, whose gradient perturbs
+	// it (Bahri et al., arXiv 2110.08529); 0 is all of it.
+	Fraction float64
+
+	// Every has steps 0, Every, 2*Every and so on perturb; the others are Base's, on the
+	// same shards. 0 is 1.
+	Every int
+}
+
+// check returns what is wrong with a, or with what goes with it.
+func (a Ascent) check(c Config, model *net.Model) error {
+	switch {
+	case a.Eta != 0 && !positive(a.Eta):
+		return fmt.Errorf("sam: Ascent.Eta is %v, want a positive float32", a.Eta)
+	case a.Eta != 0 && !a.Adaptive:
+		return fmt.Errorf("sam: Ascent.Eta is %v without Ascent.Adaptive", a.Eta)
+	case !(a.Fraction >= 0 && a.Fraction <= 1):
+		return fmt.Errorf("sam: Ascent.Fraction is %v, want 0 < Fraction <= 1, or 0 for all", a.Fraction)
+	case a.Every < 0:
+		return fmt.Errorf("sam: Ascent.Every is %d, want at least 1", a.Every)
+	case a.Adaptive && a.NormOnly:
+		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, and the parameters of normalisations aren't scaled")
+	case a.NormOnly && !slices.ContainsFunc(model.Ops(), normalises):
+		return errors.New("sam: Ascent.NormOnly is true, and the model has no normalisation")
+	}
+	set := a.set()
+	if c.RhoSchedule != nil {
+		set = append(set, "RhoSchedule is set")
+	}
+	if c.Rho == 0 && len(set) > 0 {
+		return fmt.Errorf("sam: %s, and Rho is 0, which perturbs nothing", set[0])
+	}
+	if c.Force.Perturb == Factored && a.forms() {
+		return fmt.Errorf("sam: %s, which forms what it perturbs, and Force.Perturb is Factored", set[0])
+	}
+	return nil
+}
+
+// resolved is a with its defaults filled in.
+func (a Ascent) resolved() Ascent {
+	a.Eta, a.Fraction, a.Every = cmp.Or(a.Eta, 0.01), cmp.Or(a.Fraction, 1), cmp.Or(a.Every, 1)
+	return a
+}
+
+// set lists what is not SAM's way; what forms comes first.
+func (a Ascent) set() (list []string) {
+	if a.Adaptive {
+		list = append(list, "Ascent.Adaptive is true")
+	}
+	if a.part() {
+		list = append(list, fmt.Sprintf("Ascent.Fraction is %v", a.Fraction))
+	}
+	if a.NormOnly {
+		list = append(list, "Ascent.NormOnly is true")
+	}
+	if a.Every > 1 {
+		list = append(list, fmt.Sprintf("Ascent.Every is %d", a.Every))
+	}
+	return list
+}
+
+// forms reports whether gradients have to be formed to make a perturbation of them: to
+// scale their elements, or because they are of other samples than those that are
+// perturbed.
+func (a Ascent) forms() bool { return a.Adaptive || a.part() }
+
+// part reports whether some samples of a shard don't perturb it.
+func (a Ascent) part() bool { return a.Fraction > 0 && a.Fraction < 1 }
+
+// samples returns how many of a shard's n samples perturb it.
+func (a Ascent) samples(n int) int {
+	const rounding = 1e-9 // 0.1*30 is more than 3 in float64
+	return max(1, min(n, int(math.Ceil(a.Fraction*float64(n)-rounding))))
+}
+
+// role is that of the parameters that are perturbed, "" for all.
+func (a Ascent) role() net.Role {
+	if a.NormOnly {
+		return net.Norm
+	}
+	return ""
+}
+
+// String says what is not SAM's way, in a few words; "" if nothing is.
+func (a Ascent) String() string {
+	var list []string
+	if a.Adaptive {
+		list = append(list, fmt.Sprintf("scaled by |w| + %v", a.Eta))
+	}
+	if a.NormOnly {
+		list = append(list, "of normalisations alone")
+	}
+	if a.part() {
+		list = append(list, fmt.Sprintf("by the first %v of a shard's samples", a.Fraction))
+	}
+	if a.Every > 1 {
+		list = append(list, fmt.Sprintf("in one step of %d", a.Every))
+	}
+	return strings.Join(list, ", ")
+}
+
+// normalises reports whether an op has parameters of a normalisation.
+func normalises(op net.OpInfo) bool {
+	return slices.ContainsFunc(op.Traits.Params, func(p net.Param) bool { return p.Role == net.Norm })
+}
+
+// region is a run of parameters that are perturbed alike.
+type region struct {
+	span
+	scaling scaling
+}
+
+// scaling is T of a region's parameters.
+type scaling uint8
+
+const (
+	one       scaling = iota
+	zero              // of what isn't perturbed
+	magnitude         // |w| + eta
+)
+
+// regionsOf cuts an op's parameters, which begin at from, into regions.
+func (a Ascent) regionsOf(op net.OpInfo, from int) (list []region) {
+	for _, p := range op.Traits.Params {
+		t := one
+		switch {
+		case a.NormOnly && p.Role != net.Norm:
+			t = zero
+		case a.Adaptive && p.Role == net.Weight:
+			t = magnitude
+		}
+		to := from + p.Shape.Size()
+		list = join(list, region{span{from, to}, t})
+		from = to
+	}
+	return list
+}
+
+// join appends r, or has the last region go on if it is perturbed alike.
+func join(list []region, r region) []region {
+	if n := len(list); n > 0 && list[n-1].scaling == r.scaling {
+		list[n-1].to = r.to
+		return list
+	}
+	return append(list, r)
+}
+
+// of is the region's part of a chunk of vectors.
+func (r region) of(from, to int) span { return span{max(r.from, from), min(r.to, to)} }
+
+// squares returns ||T g||^2.
+func (t scaling) squares(eta float32, g, w []float32) float64 {
+	switch t {
+	case one:
+		return simd.SumSquares(g)
+	case magnitude:
+		return simd.ScaledSquares(eta, g, w)
+	}
+	return 0
+}
+
+// climb sets dst to w + c*T^2*g.
+func (t scaling) climb(dst []float32, c, eta float32, g, w []float32) {
+	switch t {
+	case one:
+		simd.AxpyTo(dst, c, g, w)
+	case zero:
+		copy(dst, w)
+	case magnitude:
+		simd.ScaledAxpyTo(dst, c, eta, g, w)
+	}
+}
