@@ -94,8 +94,11 @@ func (a Ascent) forms() bool { return a.Adaptive || a.part() }
 // part reports whether some samples of a shard don't perturb it.
 func (a Ascent) part() bool { return a.Fraction > 0 && a.Fraction < 1 }
 
-// samples returns how many of a shard's n samples perturb it.
-func (a Ascent) samples(n int) int {
+// Samples returns how many of a shard's n samples perturb it: the fraction, rounded up.
+func (a Ascent) Samples(n int) int {
+	if !a.part() {
+		return n
+	}
 	const rounding = 1e-9 // 0.1*30 is more than 3 in float64
 	return max(1, min(n, int(math.Ceil(a.Fraction*float64(n)-rounding))))
 }

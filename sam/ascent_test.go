@@ -250,6 +250,6 @@ func TestFractionOfSamples(t *testing.T) {
 		fraction float64
 		n, want  int
 	}{{0.25, 8, 2}, {0.25, 9, 3}, {0.1, 30, 3}, {0.3, 10, 3}, {1, 7, 7}, {1e-12, 5, 1}, {0.999999, 5, 5}} {
-		assert.Equal(t, c.want, Ascent{Fraction: c.fraction}.samples(c.n), "%v of %d", c.fraction, c.n)
+		assert.Equal(t, c.want, Ascent{Fraction: c.fraction}.Samples(c.n), "%v of %d", c.fraction, c.n)
 	}
 }

@@ -119,8 +119,8 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, err
 	}
 	c.Ascent = c.Ascent.resolved()
-	if smallest := c.Batch / c.Shards; c.Ascent.samples(smallest) < model.MinShard() {
-		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalisation needs %d", c.Ascent.Fraction, c.Ascent.samples(smallest), smallest, model.MinShard())
+	if smallest := c.Batch / c.Shards; c.Ascent.Samples(smallest) < model.MinShard() {
+		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalisation needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
 	}
 	if c.Base == nil {
 		return c, errors.New("sam: Base is missing, such as SGD{LR: 0.1}")

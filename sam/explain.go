@@ -15,6 +15,9 @@ func (p *Plan) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.Shards), "shard"), sizes(p.Shards), p.ISA)
 
+	if how := p.Ascent.String(); how != "" {
+		fmt.Fprintf(&b, "perturbed: %s\n", how)
+	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tMB touched\tperturbation\tgradient\t")
 	bytes := int64(0)

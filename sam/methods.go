@@ -33,6 +33,36 @@ var Methods = []Method{
 		About:  "a perturbation for each shard of the batch (arXiv 2212.04343)",
 		Preset: Config{Rho: 0.05, Shards: 8},
 	},
+	{
+		Name: "asam", Title: "ASAM",
+		About:  "SAM's perturbation, scaled by the weights (arXiv 2102.11600)",
+		Preset: Config{Rho: 0.5, Shards: 1, Ascent: Ascent{Adaptive: true}},
+	},
+	{
+		Name: "masam", Title: "mASAM",
+		About:  "ASAM's perturbation, for each shard of the batch",
+		Preset: Config{Rho: 0.5, Shards: 8, Ascent: Ascent{Adaptive: true}},
+	},
+	{
+		Name: "sam-on", Title: "SAM-ON",
+		About:  "SAM's perturbation, of normalisations alone (arXiv 2306.04226)",
+		Preset: Config{Rho: 0.5, Shards: 1, Ascent: Ascent{NormOnly: true}},
+	},
+	{
+		Name: "msam-on", Title: "mSAM-ON",
+		About:  "SAM-ON's perturbation, for each shard of the batch",
+		Preset: Config{Rho: 0.5, Shards: 8, Ascent: Ascent{NormOnly: true}},
+	},
+	{
+		Name: "sam-quarter", Title: "SAM-1/4",
+		About:  "SAM's perturbation, by a quarter of the batch (arXiv 2110.08529)",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Fraction: 0.25}},
+	},
+	{
+		Name: "sam-5", Title: "SAM-5",
+		About:  "SAM's step in one of five, SGD's in the others (arXiv 2203.02714)",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Every: 5}},
+	},
 }
 
 // LookupMethod returns the method of a name, or an error that lists those

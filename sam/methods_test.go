@@ -1,6 +1,8 @@
 package sam
 
 import (
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,4 +31,96 @@ func TestMethodWith(t *testing.T) {
 	assert.Equal(t, "SGD", sgd.With(1))
 	assert.Equal(t, "mSAM with 1 shard", msam.With(1))
 	assert.Equal(t, "mSAM with 8 shards", msam.With(8))
+}
+
+// methodSubjects calls f for every method, base and model that go together, with the
+// method's preset as its configuration.
+func methodSubjects(t *testing.T, f func(t *testing.T, sub subject, cfg Config)) {
+	for _, m := range Methods {
+		for name, b := range bases {
+			for _, sub := range ascentSubjects(t) {
+				if m.Preset.Ascent.NormOnly && !hasNorms(sub.model) {
+					continue
+				}
+				cfg := m.Preset
+				cfg.Base = b.base
+				t.Run(m.Name+"/"+name+"/"+sub.name, func(t *testing.T) { f(t, sub, cfg) })
+			}
+		}
+	}
+}
+
+// One schedule or another, a method's weights are the same, bit for bit.
+func TestMethodsRepeat(t *testing.T) {
+	const batch = 70
+	methodSubjects(t, func(t *testing.T, sub subject, cfg Config) {
+		var want []float32
+		for i, force := range []Force{{}, {PartsPerTile: 1}, {PartsPerTile: 3}, {Together: true}, {Together: true, PartsPerTile: 2}} {
+			cfg.Batch, cfg.Workers, cfg.Force, cfg.Clip = batch, 1+i%3, force, 0.5
+			params := sub.model.Init(11)
+			o, err := New(sub.model, params, cfg)
+			require.NoError(t, err)
+			for step := range 6 {
+				_, err := o.Step(learnable(uint64(step), batch-5*step))
+				require.NoError(t, err)
+			}
+			got := append(params.Values, params.State...)
+			if want == nil {
+				want = got
+			}
+			require.Equal(t, want, got, "%d workers, %+v", cfg.Workers, force)
+		}
+	})
+}
+
+// What isn't finite refuses a step of any method and base, perturbed or not, and
+// leaves everything as it was.
+func TestMethodsRefuse(t *testing.T) {
+	const batch = 48
+	methodSubjects(t, func(t *testing.T, sub subject, cfg Config) {
+		cfg.Batch = batch
+		params := sub.model.Init(13)
+		o, err := New(sub.model, params, cfg)
+		require.NoError(t, err)
+		for step := range 3 {
+			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(-1)), 3e38} {
+				b := learnable(1, batch)
+				for i := range inputs {
+					b.X[40*inputs+i] = bad // which the samples that perturb may not include
+				}
+				before := [][]float32{slices.Clone(params.Values), slices.Clone(params.State)}
+				for _, s := range o.slots {
+					before = append(before, slices.Clone(s))
+				}
+				if _, err := o.Step(b); bad == 3e38 && err == nil {
+					t.Skip("the model has taken a large input")
+				} else {
+					require.ErrorContains(t, err, "sam: step refused: ", "step %d, %v", step, bad)
+				}
+				require.Equal(t, before, append([][]float32{params.Values, params.State}, o.slots...), "step %d, %v", step, bad)
+			}
+			_, err = o.Step(learnable(uint64(step), batch))
+			require.NoError(t, err)
+		}
+	})
+}
+
+func TestMethodsAllocateNothing(t *testing.T) {
+	const batch = 64
+	methodSubjects(t, func(t *testing.T, sub subject, cfg Config) {
+		cfg.Batch, cfg.Workers = batch, 2
+		o, err := New(sub.model, sub.model.Init(1), cfg)
+		require.NoError(t, err)
+		full, short := learnable(1, batch), learnable(2, batch-3)
+		step := func() {
+			_, err := o.Step(full)
+			require.NoError(t, err)
+			_, err = o.Step(short)
+			require.NoError(t, err)
+		}
+		for range 5 { // jobs of several workers grow to their size
+			step()
+		}
+		require.Less(t, testing.AllocsPerRun(10, step), 0.5)
+	})
 }

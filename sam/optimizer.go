@@ -230,7 +230,7 @@ func (o *Optimizer) passByPass() error {
 	o.addUnits(parts)
 	if o.plan.lateAscent() {
 		shard := r.plan.Shards[r.shard]
-		shard.N = r.plan.Ascent.samples(shard.N)
+		shard.N = r.plan.Ascent.Samples(shard.N)
 		o.late.Gradients(o.model, o.team, r.batch, shard, o.perturbed)
 	}
 	w, eta := o.params.Values, float32(r.plan.Ascent.Eta)
@@ -267,7 +267,7 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 		return p, nil
 	}
 	p := &Plan{ops: o.plan.ops, Arithmetic: o.plan.Arithmetic.of(n), Bytes: o.plan.Bytes}
-	if smallest := p.Ascent.samples(n / len(p.Shards)); smallest < o.model.MinShard() {
+	if smallest := p.Ascent.Samples(n / len(p.Shards)); smallest < o.model.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalisation needs %d: leave such a batch out", n, smallest, o.model.MinShard())
 	}
 	p.Schedule = newSchedule(&p.Arithmetic, o.cfg.Workers, o.plan.largestTile(), !o.plan.apart())

@@ -93,7 +93,7 @@ func (a Arithmetic) of(n int) Arithmetic {
 func (a *Arithmetic) part(size int) {
 	a.Parts, a.Clean, a.Units = nil, nil, nil
 	for _, s := range a.Shards {
-		end := s.First + a.Ascent.samples(s.N)
+		end := s.First + a.Ascent.Samples(s.N)
 		for _, p := range cut(s, ceilDiv(s.N, size)) {
 			a.Parts = append(a.Parts, p)
 			a.Clean = append(a.Clean, net.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
@@ -263,7 +263,7 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 		if !perturbs {
 			continue
 		}
-		n = int64(p.Ascent.samples(s.N))
+		n = int64(p.Ascent.Samples(s.N))
 		clean += n * pass
 		switch {
 		case p.Perturb[i] == net.Formed && !p.Ascent.NormOnly:

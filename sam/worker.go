@@ -150,7 +150,7 @@ func (w *worker) run(work *net.Workspace, phase phase) bool {
 	case ascent:
 		shard := r.plan.Shards[r.plan.shardOf(w.parts.from)]
 		w.pass.Shards = r.plan.Clean[w.parts.from:w.parts.to]
-		w.pass.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.Ascent.samples(shard.N))))
+		w.pass.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.Ascent.Samples(shard.N))))
 		w.pass.Only = r.plan.Ascent.role()
 		w.pass.Means = !r.plan.PassByPass // each part is a shard
 	case descent:

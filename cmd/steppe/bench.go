@@ -162,6 +162,9 @@ func (b *bench) checkFlags() error {
 // asked for. One shard is what SAM has, and has its row there.
 func (b *bench) enter() error {
 	for _, method := range sam.Methods {
+		if method.Preset.Ascent != (sam.Ascent{}) {
+			continue // another way to perturb
+		}
 		shards := []int{method.Preset.Shards}
 		if method.Sharded() {
 			shards = nil

@@ -46,14 +46,23 @@ func about(b *strings.Builder, name, about string) {
 	}
 }
 
-// defaults lists what the methods that have a value preset for it, as in
-// "sam 0.05, msam 0.05".
+// defaults lists what the methods that have a value preset for it: that of the first,
+// and those of others that differ, as in "0.05; asam, masam 0.5".
 func defaults(have func(sam.Method) bool, value func(sam.Method) any) string {
-	var list []string
+	var values []string
+	names := map[string][]string{}
 	for _, m := range sam.Methods {
 		if have(m) {
-			list = append(list, fmt.Sprint(m.Name, " ", value(m)))
+			v := fmt.Sprint(value(m))
+			if names[v] == nil {
+				values = append(values, v)
+			}
+			names[v] = append(names[v], m.Name)
 		}
 	}
-	return strings.Join(list, ", ")
+	list := values[:1]
+	for _, v := range values[1:] {
+		list = append(list, strings.Join(names[v], ", ")+" "+v)
+	}
+	return strings.Join(list, "; ")
 }

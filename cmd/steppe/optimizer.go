@@ -46,7 +46,7 @@ func (o *optimizer) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.name, "optimizer", "sgd", "`name` of what applies the gradient")
 	flags.Float64Var(&o.lr, "lr", 0, "learning rate"+list(lrs))
 	flags.Float64Var(&o.momentum, "momentum", 0, "momentum"+list(momenta))
-	flags.Float64Var(&o.decay, "weight-decay", 0, "weight decay, outside the perturbation"+list(decays))
+	flags.Float64Var(&o.decay, "weight-decay", 0, "decay, outside the perturbation"+list(decays))
 	flags.Float64Var(&o.clip, "clip", 0, "largest norm of the gradient, 0 for no limit")
 }
 

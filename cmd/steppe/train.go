@@ -23,6 +23,7 @@ type train struct {
 	workload
 	recipe
 	optimizer
+	ascent
 	methodName string
 	rho        float64
 	shards     int
@@ -63,10 +64,11 @@ With --save the model is written at the end of the run, with what eval needs to
 test it, whole or not at all. After Ctrl-C it is the model of the last whole
 epoch, if there is one.
 
-` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe(),
+` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe() + "\n\n" + aboutRhoSchedules(),
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
+  steppe train --method asam --rho 1 --rho-schedule linear
   steppe train --optimizer adamw --warmup 0.5 --clip 1
   steppe train --standardise --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
@@ -83,10 +85,11 @@ epoch, if there is one.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&t.methodName, "method", "msam", "`name` of the method")
-	flags.Float64Var(&t.rho, "rho", 0, "radius of the perturbation (default "+
+	flags.Float64Var(&t.rho, "rho", 0, "radius (default "+
 		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	flags.IntVar(&t.shards, "shards", 0, "shards of a batch (default "+
 		defaults(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
+	t.ascent.addFlags(flags)
 	t.workload.addFlags(flags, 64)
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	t.optimizer.addFlags(flags)
@@ -117,6 +120,9 @@ func (t *train) choose(changed func(flag string) bool) (err error) {
 		}
 		t.cfg.Shards = t.shards
 	}
+	if err := t.ascent.choose(&t.cfg, changed); err != nil {
+		return err
+	}
 	t.cfg.Clip = t.clip
 	t.cfg.Base, err = t.optimizer.choose(changed)
 	return err
@@ -139,6 +145,9 @@ func (t *train) run(ctx context.Context, stderr io.Writer) error {
 	t.params = t.model.Init(t.seed)
 	var err error
 	if t.cfg.LRSchedule, err = t.lrSchedule(t.epochs, t.feed.Batches()); err != nil {
+		return err
+	}
+	if t.cfg.RhoSchedule, err = t.ascent.schedule(t.epochs * t.feed.Batches()); err != nil {
 		return err
 	}
 	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
@@ -185,7 +194,8 @@ func (t *train) feedFrom() (err error) {
 	// A last batch that a normalisation can't take is left out.
 	if rest := t.train.Len() % t.batch; rest > 0 {
 		shard := (t.batch + t.cfg.Shards - 1) / t.cfg.Shards
-		t.feed.DropLast = rest/((rest+shard-1)/shard) < t.model.MinShard()
+		least := rest / ((rest + shard - 1) / shard)
+		t.feed.DropLast = t.cfg.Ascent.Samples(least) < t.model.MinShard()
 	}
 	return t.feed.Check()
 }
@@ -260,6 +270,12 @@ func (t *train) printHeader() {
 	method := t.optimizer.title()
 	if t.method.Perturbs() {
 		method = fmt.Sprintf("%s, rho %v", t.method.With(t.cfg.Shards), t.cfg.Rho)
+		if t.cfg.RhoSchedule != nil {
+			method += " " + t.rhoSchedule
+		}
+		if how := t.opt.Plan().Ascent.String(); how != "" {
+			method += ", " + how
+		}
 		if t.optimizer.name != "sgd" {
 			method += ", " + t.optimizer.title()
 		}
