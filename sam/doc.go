@@ -12,7 +12,8 @@
 //
 // where L_S is the mean loss over S. One shard is SAM; rho = 0 is the base
 // optimiser on the same shards. docs/MSAM.md derives how this is computed for
-// less than SAM's price.
+// less than SAM's price. Config.Ascent has other perturbations, among them ASAM's
+// and SAM-ON's, and Methods names them all.
 //
 // Given the same seed, data, instruction set and Config (Workers and
 // Config.Force's schedule apart), every result is the same bit for bit,
