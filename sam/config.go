@@ -86,6 +86,12 @@ const (
 	Units              // shard by shard within units, units by a fixed tree
 )
 
+// Check returns what is wrong with c for a model, as New would.
+func (c Config) Check(model *net.Model) error {
+	_, err := c.resolved(model)
+	return err
+}
+
 // resolved is a checked Config with its defaults filled in.
 func (c Config) resolved(model *net.Model) (Config, error) {
 	if !(c.Rho >= 0) || math.IsInf(c.Rho, 1) {

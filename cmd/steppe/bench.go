@@ -5,36 +5,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/steppe-ml/steppe/internal/atomicfile"
+	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// benchBase is what bench's steps end in. Its settings cost nothing and nobody
-// looks at what is learned; they are tame, so that noise can be trained on.
-var benchBase = sam.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
+// bench is one run of the command.
+type bench struct {
+	workload // but for the model, what the trials have in common
+	models   []string
+	methods  []string
+	rho      float64
+	shards   []int
+	rounds   int
+	explain  bool
+	markdown bool
+	outputs
+
+	given   func(flag string) bool
+	ceiling float64 // FLOP/s of a core
+	trials  []*trial
+	report  *Report
+	live    *progress
+}
+
+// liveParts is how many steps the live line goes forward by for one model.
+const liveParts = 1000
+
+// defaultMethods are what bench times unless told.
+var defaultMethods = []string{"sgd", "sam", "msam"}
 
 // defaultShards are the numbers of shards that bench tries unless told. Those
 // that a batch has too few samples for are left out.
 var defaultShards = []int{1, 2, 4, 8, 16, 32}
-
-// bench is one run of the command.
-type bench struct {
-	workload
-	rho     float64
-	shards  []int
-	rounds  int
-	explain bool
-	json    string
-
-	ceiling    float64 // FLOP/s of a core
-	contenders []*contender
-}
 
 func newBench() *cobra.Command {
 	b := &bench{}
@@ -42,35 +51,50 @@ func newBench() *cobra.Command {
 		Use:   "bench",
 		Short: "Measure what SAM and mSAM cost on this CPU, against SGD",
 		Long: `Measure what a training step costs with SGD, with SAM, and with mSAM for several
-numbers of shards. The methods are timed in turn, round after round, each round
-on another batch; figures are medians over the rounds, and ratios the medians
-of the rounds' ratios.
+numbers of shards. A model's methods are timed in turn, round after round, each
+round on another batch; models are measured one after the other. Figures are
+medians over the rounds, and ratios the medians of the rounds' ratios; behind ±
+is how far their 95% interval reaches, which takes 6 rounds.
 
-With --json - the JSON alone goes to stdout, and the table to stderr. A FILE is
-written whole or not at all. Ctrl-C ends the run with the table of the rounds
-so far, and without JSON.
+Each round times its SAM twice, first and last, as a control: that ratio ought
+to be 1. If its interval or another's reaches further than 5%, the machine was
+too noisy for its own ratios, and a line below the table says so.
 
-` + aboutTables(),
+mlp alone runs on digits. Without --data, other models, and several, run on
+noise of the shape that each is customarily trained with.
+
+With --plot the cost against the number of shards is drawn, relative to SAM, a
+line a model. With --json - the JSON alone goes to stdout, and the tables to
+stderr. A FILE is written whole or not at all. Ctrl-C ends the run with the table
+of the rounds so far, and without plot and JSON.
+
+` + aboutMethods() + "\n" + aboutModels(withCustom) + "\n" + aboutData(),
 		Example: `  steppe bench
-  steppe bench --data synthetic:28x28x1 --shards 8,32
+  steppe bench --model mlp,lenet,resnet20 --plot cost.png
+  steppe bench --model resnet20 --methods sam,msam --shards 8,32
+  steppe bench --model mlp --data synthetic:28x28x1 --markdown
   steppe bench --batch 64 --rounds 50 --explain
   steppe bench --json bench.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if !cmd.Flags().Changed("shards") {
-				b.shards = slices.DeleteFunc(slices.Clone(defaultShards), func(n int) bool { return n > max(1, b.batch) })
-			}
+			b.given = cmd.Flags().Changed
 			return b.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	b.addFlags(flags, 256)
-	flags.Float64Var(&b.rho, "rho", 0.05, "radius of the perturbation")
-	flags.IntSliceVar(&b.shards, "shards", defaultShards, "numbers of shards to try mSAM with")
+	flags.StringSliceVar(&b.models, "model", []string{"mlp"}, "`names` of the models")
+	flags.StringSliceVar(&b.methods, "methods", defaultMethods, "`names` of the methods")
+	flags.StringVar(&b.dataSpec, "data", "", "`name` or folder of the data (default: see above)")
+	flags.IntVar(&b.batch, "batch", 0, "samples of a batch (default: the model's custom)")
+	flags.IntSliceVar(&b.shards, "shards", defaultShards, "numbers of shards to try methods with")
+	flags.Float64Var(&b.rho, "rho", 0, "radius of the perturbation (default "+
+		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
+	b.workload.addMachineFlags(flags)
 	flags.IntVar(&b.rounds, "rounds", 0, fmt.Sprintf("rounds to time (default: %d, and more until %v a method have passed)", minRounds, timePerMethod))
 	flags.BoolVar(&b.explain, "explain", false, "print how each method's step is computed")
-	flags.StringVar(&b.json, "json", "", "write the figures as JSON to `FILE`, - for stdout")
+	flags.BoolVar(&b.markdown, "markdown", false, "print the tables as Markdown")
+	b.outputs.addFlags(flags)
 	return cmd
 }
 
@@ -78,155 +102,99 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := b.checkFlags(); err != nil {
 		return err
 	}
-	if err := b.open(); err != nil {
+	if err := b.prepare(); err != nil {
 		return err
 	}
-	if err := b.enter(); err != nil {
+	if err := b.outputs.begin(); err != nil {
 		return err
 	}
-	out, file, err := b.outputs(stdout, stderr)
-	if err != nil {
-		return err
-	}
-	if file != nil {
-		defer file.Discard()
-	}
+	defer b.outputs.discard()
 
 	b.ceiling = simd.FMACeiling()
-	b.printHeader(out)
-	if b.explain {
-		b.printPlans(out)
+	b.report = newReport(b.ceiling)
+	out := b.outputs.tables(stdout, stderr)
+	b.printMachine(out)
+	b.live = newProgress(stderr, liveParts*len(b.trials))
+	for i := range b.trials {
+		if err := b.try(ctx, i, out); err != nil {
+			return err
+		}
 	}
-	live := newProgress(stderr, liveParts)
-	err = timeInTurn(ctx, b.contenders, fullBatches(b.train, b.batch, b.seed), b.enough, live)
-	live.clear()
+	return b.outputs.write(b.report, stdout)
+}
+
+// try makes the figures of one trial, and prints them.
+func (b *bench) try(ctx context.Context, i int, out io.Writer) error {
+	t := b.trials[i]
+	b.printTitle(out, t)
+	if err := t.enter(); err != nil {
+		return err
+	}
+	defer t.leave()
+	if b.explain {
+		b.printPlans(out, t)
+	}
+	err := t.time(ctx, b.rounds, func(done float64, round int) {
+		b.live.set(int((float64(i)+done)*liveParts), func() string { return fmt.Sprintf("%s, round %d", t.modelName, round) })
+	})
+	b.live.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
-	if report := b.report(); len(report.Rows) > 0 {
-		b.printTable(out, report)
-		if err == nil {
-			err = b.writeJSON(report, stdout, file)
-		}
+	if t.rounds() > 0 {
+		rows, control := b.report.add(t)
+		b.printTable(out, t, rows, control)
 	}
 	return err
 }
 
-// outputs returns where the table goes, and the JSON if it goes to a file. That
-// is begun before the work, which would be for nothing if it can't be written.
-func (b *bench) outputs(stdout, stderr io.Writer) (table io.Writer, file *atomicfile.File, err error) {
-	switch b.json {
-	case "":
-		return stdout, nil, nil
-	case "-":
-		return stderr, nil, nil
-	}
-	file, err = atomicfile.Create(b.json)
-	return stdout, file, err
-}
-
-// writeJSON writes the report to where it was asked for, if it was.
-func (b *bench) writeJSON(r *Report, stdout io.Writer, file *atomicfile.File) error {
-	switch b.json {
-	case "":
-		return nil
-	case "-":
-		return r.write(stdout)
-	}
-	if err := r.write(file); err != nil {
-		return err
-	}
-	return file.Commit()
-}
-
 // checkFlags returns what is wrong with the flags.
 func (b *bench) checkFlags() error {
-	if err := b.workload.check(); err != nil {
-		return err
-	}
-	if !(b.rho > 0) {
+	if b.given("rho") && !(b.rho > 0 && !math.IsInf(b.rho, 1)) {
 		return fmt.Errorf("--rho is %v, want a positive radius: without one all methods are SGD", b.rho)
 	}
 	if b.rounds < 0 {
 		return fmt.Errorf("--rounds is %d, want at least 1, or 0 for the default", b.rounds)
 	}
-	for _, n := range b.shards {
-		if err := b.checkShards(n); err != nil {
+	b.models, b.methods = distinct(b.models), distinct(b.methods)
+	if len(b.models) == 0 || len(b.methods) == 0 {
+		return fmt.Errorf("--model %q and --methods %q, want at least one of each", b.models, b.methods)
+	}
+	for _, name := range b.methods {
+		if _, err := sam.LookupMethod(name); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// enter enters the methods: each with the shards that it has, or with those
-// asked for. One shard is what SAM has, and has its row there.
-func (b *bench) enter() error {
-	for _, method := range sam.Methods {
-		if method.Preset.Ascent != (sam.Ascent{}) {
-			continue // another way to perturb
-		}
-		shards := []int{method.Preset.Shards}
-		if method.Sharded() {
-			shards = nil
-			for _, n := range b.shards {
-				if n > 1 && !slices.Contains(shards, n) {
-					shards = append(shards, n)
-				}
-			}
-		}
-		for _, n := range shards {
-			if err := b.add(method, n); err != nil {
-				return fmt.Errorf("%s: %w", method.With(n), err)
-			}
-		}
+	if b.plotPath != "" && !(slices.Contains(b.methods, "sam") && slices.ContainsFunc(b.methods, drawn)) {
+		return fmt.Errorf("--plot draws costs relative to SAM: --methods %s needs sam, and what to compare to it", strings.Join(b.methods, ","))
 	}
 	return nil
 }
 
-// add enters one method.
-func (b *bench) add(method sam.Method, shards int) error {
-	cfg := method.Preset
-	if method.Perturbs() {
-		cfg.Rho = b.rho
-	}
-	cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = shards, b.batch, b.seed, b.workers, benchBase
-	opt, err := sam.New(b.model, b.model.Init(b.seed), cfg)
-	if err != nil {
-		return err
-	}
-	b.contenders = append(b.contenders, &contender{method: method, shards: shards, opt: opt})
-	return nil
-}
-
-const (
-	minRounds     = 15
-	timePerMethod = 1500 * time.Millisecond
-	liveParts     = 1000
-)
-
-// enough says which part of all the work is done after a number of rounds that
-// took so long; from 1 on it is enough.
-func (b *bench) enough(rounds int, elapsed time.Duration) float64 {
-	if b.rounds > 0 {
-		return float64(rounds) / float64(b.rounds)
-	}
-	budget := time.Duration(len(b.contenders)) * timePerMethod
-	return min(float64(rounds)/minRounds, elapsed.Seconds()/budget.Seconds())
-}
-
-// reference returns the contender that others are compared to.
-func (b *bench) reference(name string) *contender {
-	i := slices.IndexFunc(b.contenders, func(c *contender) bool { return c.method.Name == name })
-	return b.contenders[i]
-}
-
-// most returns the contender with the most shards.
-func (b *bench) most() int {
-	most := 0
-	for i, c := range b.contenders {
-		if c.shards > b.contenders[most].shards {
-			most = i
+// distinct returns list without what it has had before.
+func distinct[T comparable](list []T) (once []T) {
+	for _, v := range list {
+		if !slices.Contains(once, v) {
+			once = append(once, v)
 		}
 	}
-	return most
+	return once
+}
+
+// prepare makes a trial of each model. Whatever can be wrong with one is found
+// out before the first is timed.
+func (b *bench) prepare() error {
+	for _, name := range b.models { // before data, which may take long
+		if _, err := zoo.Lookup(name); err != nil {
+			return err
+		}
+	}
+	for _, name := range b.models {
+		t, err := b.newTrial(name)
+		if err != nil {
+			return err
+		}
+		b.trials = append(b.trials, t)
+	}
+	return nil
 }

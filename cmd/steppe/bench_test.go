@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,33 +19,40 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// quick is a bench on digits that takes no time.
+// quick is a bench that takes no time.
 func quick(flags ...string) []string {
-	return append([]string{"bench", "--model", "tiny", "--rounds", "2", "--batch", "32"}, flags...)
+	return append([]string{"bench", "--model", "tiny", "--rounds", "2"}, flags...)
 }
 
 func TestBench(t *testing.T) {
-	code, stdout, stderr := steppe(t, quick("--shards", "4,1,2,4")...)
+	code, stdout, stderr := steppe(t, quick("--shards", "4,1,2,4", "--data", "digits", "--rho", "0.1")...)
 	require.Zero(t, code, stderr)
 	assert.Empty(t, stderr)
 
 	lines := strings.Split(stdout, "\n")
-	assert.Equal(t, "tiny on digits, batch 32, rho 0.05", lines[0])
-	assert.Contains(t, lines[1], fmt.Sprintf("%v, %s on ", simd.Active(), plural(blas.DefaultWorkers(), "worker")))
-	assert.Regexp(t, `FMA ceiling [\d.]+ GFLOP/s a core$`, lines[1])
-	var rows []string
+	assert.Equal(t, []string{"", "tiny on digits, batch 32, rho 0.1", ""}, lines[1:4])
+	assert.Contains(t, lines[0], fmt.Sprintf("%v, %s on ", simd.Active(), plural(blas.DefaultWorkers(), "worker")))
+	assert.Regexp(t, `FMA ceiling [\d.]+ GFLOP/s a core$`, lines[0])
 	for _, line := range lines {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
 		assert.Equal(t, strings.TrimRight(line, " "), line)
-		if strings.HasSuffix(line, "iB") {
-			rows = append(rows, strings.Join(strings.Fields(line)[:2], " "))
-		}
 	}
-	assert.Equal(t, []string{"SGD 1", "SAM 1", "mSAM 4", "mSAM 2"}, rows, "as asked for, and each once")
+	assert.Equal(t, []string{"SGD", "SAM", "mSAM 4", "mSAM 2"}, rowsOf(stdout), "as asked for, and each once")
 	number := `[\d.]+`
-	row := strings.ReplaceAll(`(?m)^mSAM +4 +N \[ *N-N\] +N +N +N[kM]? +N \( *N%\) +N [KM]iB$`, "N", number)
+	row := strings.ReplaceAll(`(?m)^mSAM 4 +N \[ *N-N\] +N +N +N[kM]? +N \( *N%\) +N [KM]iB$`, "N", number)
 	assert.Regexp(t, row, stdout)
 	assert.Regexp(t, `\nMedians of 2 rounds\. mSAM with 4 shards costs [\d.]+ of SAM here\.\n$`, stdout)
+}
+
+// rowsOf returns what a table has in its first column.
+func rowsOf(table string) (rows []string) {
+	for line := range strings.SplitSeq(table, "\n") {
+		if strings.HasSuffix(line, "iB") {
+			name, _, _ := strings.Cut(line, "  ")
+			rows = append(rows, name)
+		}
+	}
+	return rows
 }
 
 func TestBenchReferencesAlone(t *testing.T) {
@@ -55,17 +63,106 @@ func TestBenchReferencesAlone(t *testing.T) {
 	assert.NotContains(t, stdout, "mSAM")
 }
 
+// Without --data, several models and others than mlp get noise of the shape, and
+// batches of the size, that they are customarily trained with.
+func TestBenchCustoms(t *testing.T) {
+	for _, c := range []struct {
+		models string
+		want   []string
+	}{
+		{"mlp", []string{"mlp on digits, batch 256"}},
+		{"tiny", []string{"tiny on synthetic:4x4x1, batch 32"}},
+		{"tiny,mlp,tiny", []string{"tiny on synthetic:4x4x1, batch 32", "mlp on synthetic:28x28x1, batch 256"}},
+	} {
+		code, stdout, stderr := steppe(t, "bench", "--model", c.models, "--rounds", "1", "--shards", "8")
+		require.Zero(t, code, stderr)
+		assert.Equal(t, c.want, regexp.MustCompile(`(?m)^\S+ on \S+, batch \d+$`).FindAllString(stdout, -1))
+		assert.Equal(t, len(c.want), strings.Count(stdout, "\nMedians of 1 round. mSAM with 8 shards costs "))
+		assert.Equal(t, 1, strings.Count(stdout, "FMA ceiling"))
+	}
+}
+
+// One report has the rows of all models.
+func TestBenchSeveralModels(t *testing.T) {
+	code, stdout, stderr := steppe(t, "bench", "--model", "tiny,mlp", "--data", halves(t, false), "--batch", "8",
+		"--rounds", "6", "--shards", "1,3", "--json", "-")
+	require.Zero(t, code, stderr)
+	var r Report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+	var rows, controls []string
+	for _, row := range r.Rows {
+		rows = append(rows, fmt.Sprint(row.Model, " ", row.Data, " ", row.Batch, " ", row.Method, " ", row.Shards))
+	}
+	for _, k := range r.Controls {
+		controls = append(controls, k.Model)
+	}
+	assert.Equal(t, []string{
+		"tiny halves 8 sgd 1", "tiny halves 8 sam 1", "tiny halves 8 msam 3",
+		"mlp halves 8 sgd 1", "mlp halves 8 sam 1", "mlp halves 8 msam 3",
+	}, rows)
+	assert.Equal(t, []string{"tiny", "mlp"}, controls)
+}
+
+// What is asked for has a row; a column of ratios needs the method that it is of.
+func TestBenchMethods(t *testing.T) {
+	for _, c := range []struct {
+		methods   string
+		rows      []string
+		sgd, sam  bool // columns of ratios to
+		reference string
+	}{
+		{"sgd,sam,msam", []string{"SGD", "SAM", "mSAM 4"}, true, true, "SAM"},
+		{"msam,sgd,sgd", []string{"mSAM 4", "SGD"}, true, false, "SGD"},
+		{"msam,sam", []string{"mSAM 4", "SAM"}, false, true, "SAM"},
+		{"msam", []string{"mSAM 4"}, false, false, "mSAM with 4 shards"},
+		{"sgd", []string{"SGD"}, true, false, "SGD"},
+	} {
+		code, stdout, stderr := steppe(t, quick("--methods", c.methods, "--shards", "4", "--rounds", "6")...)
+		require.Zero(t, code, stderr)
+		assert.Equal(t, c.rows, rowsOf(stdout), c.methods)
+		assert.Equal(t, c.sgd, strings.Contains(stdout, "x SGD"), c.methods)
+		assert.Equal(t, c.sam, strings.Contains(stdout, "x SAM"), c.methods)
+		assert.Contains(t, stdout, "\nControl: "+c.reference+" timed once more", c.methods)
+	}
+
+	// Ratios to what isn't timed are null, not 0.
+	code, stdout, stderr := steppe(t, quick("--methods", "msam,sgd", "--json", "-")...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, `"vs_sam": null`)
+	assert.NotContains(t, stdout, `"vs_sgd": null`)
+}
+
+// Shards of different sizes, on one worker and on two.
+func TestBenchRagged(t *testing.T) {
+	for _, workers := range []string{"1", "2"} {
+		code, stdout, stderr := steppe(t, quick("--batch", "250", "--shards", "3,7,13", "--workers", workers)...)
+		require.Zero(t, code, stderr)
+		for _, row := range []string{"\nmSAM 3 ", "\nmSAM 7 ", "\nmSAM 13 "} {
+			assert.Contains(t, stdout, row)
+		}
+	}
+}
+
+func TestBenchMarkdown(t *testing.T) {
+	code, stdout, stderr := steppe(t, quick("--shards", "2", "--markdown", "--explain", "--rounds", "6")...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "\n**tiny on synthetic:4x4x1, batch 32**\n\n```\nSGD\nstep: ")
+	assert.Contains(t, stdout, "\n| method,<br/>shards | ms a step<br/>[min-max] | x SGD | x SAM, 95%<br/>interval | examples<br/>a second |")
+	assert.Regexp(t, `(?m)^\| mSAM 2 \| .* ±\d.*iB \|$`, stdout)
+	assert.Equal(t, 6, strings.Count(stdout, "```"))
+}
+
 // The numbers of shards that nobody asked for and that don't fit are left out.
 func TestBenchSmallBatch(t *testing.T) {
 	code, stdout, stderr := steppe(t, quick("--batch", "5", "--data", halves(t, false))...)
 	require.Zero(t, code, stderr)
-	assert.Regexp(t, `(?m)^mSAM +4 `, stdout)
-	assert.NotRegexp(t, `(?m)^mSAM +8 `, stdout)
-	assert.Contains(t, stdout, "tiny on halves, batch 5")
+	assert.Contains(t, stdout, "\nmSAM 4 ")
+	assert.NotContains(t, stdout, "\nmSAM 8 ")
+	assert.Contains(t, stdout, "\ntiny on halves, batch 5\n")
 }
 
 func TestBenchExplain(t *testing.T) {
-	code, stdout, stderr := steppe(t, quick("--shards", "8", "--explain", "--model", "mlp", "--rounds", "1")...)
+	code, stdout, stderr := steppe(t, quick("--shards", "8", "--explain", "--model", "mlp", "--batch", "32", "--rounds", "1")...)
 	require.Zero(t, code, stderr)
 	for _, title := range []string{"SGD", "SAM", "mSAM with 8 shards"} {
 		assert.Contains(t, stdout, "\n"+title+"\nstep: 32 samples in ")
@@ -74,15 +171,17 @@ func TestBenchExplain(t *testing.T) {
 	assert.Contains(t, stdout, "Medians of 1 round.")
 }
 
-// contract has every key of the JSON that issue 2 lays down.
+// contract has every key of the JSON: those of the first version, and what came later.
 const contract = `{
 	"version": 1,
 	"machine": {"cpu": "", "isa": "", "cores": 0, "l1d_bytes": 0, "l2_bytes": 0, "l3_bytes": 0, "ceiling_gflops_per_core": 0},
 	"rows": [{
 		"model": "", "data": "", "method": "", "shards": 0, "batch": 0, "workers": 0, "rounds": 0,
 		"seconds": {"min": 0, "median": 0, "max": 0}, "vs_sgd": 0, "vs_sam": 0,
+		"vs_sgd_interval": {"low": 0, "high": 0}, "vs_sam_interval": {"low": 0, "high": 0},
 		"examples_per_second": 0, "gflops": 0, "ceiling_fraction": 0, "workspace_bytes": 0, "plan": ""
-	}]
+	}],
+	"controls": [{"model": "", "method": "", "vs_itself": 0, "vs_itself_interval": {"low": 0, "high": 0}, "noise": 0, "noisy": false}]
 }`
 
 // shape reduces decoded JSON to its keys and types, and lists to one element.
@@ -105,9 +204,9 @@ func shape(t *testing.T, v any) any {
 }
 
 func TestBenchJSON(t *testing.T) {
-	code, stdout, stderr := steppe(t, quick("--shards", "2,8", "--workers", "1", "--json", "-")...)
+	code, stdout, stderr := steppe(t, quick("--shards", "2,8", "--workers", "1", "--rounds", "6", "--json", "-")...)
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stderr, "Medians of 2 rounds.", "the table makes room")
+	assert.Contains(t, stderr, "Medians of 6 rounds.", "the table makes room")
 
 	var want, got any
 	require.NoError(t, json.Unmarshal([]byte(contract), &want))
@@ -130,7 +229,7 @@ func TestBenchJSON(t *testing.T) {
 	var methods []string
 	for _, row := range r.Rows {
 		methods = append(methods, fmt.Sprint(row.Method, " ", row.Shards))
-		assert.Equal(t, []any{"tiny", "digits", 32, 1, 2}, []any{row.Model, row.Data, row.Batch, row.Workers, row.Rounds})
+		assert.Equal(t, []any{"tiny", "synthetic:4x4x1", 32, 1, 6}, []any{row.Model, row.Data, row.Batch, row.Workers, row.Rounds})
 		assert.Positive(t, row.Seconds.Min)
 		assert.LessOrEqual(t, row.Seconds.Min, row.Seconds.Median)
 		assert.LessOrEqual(t, row.Seconds.Median, row.Seconds.Max)
@@ -140,8 +239,10 @@ func TestBenchJSON(t *testing.T) {
 		assert.Contains(t, row.Plan, "on 1 worker")
 	}
 	assert.Equal(t, []string{"sgd 1", "sam 1", "msam 2", "msam 8"}, methods)
-	assert.Equal(t, 1.0, r.Rows[0].VsSGD)
-	assert.Equal(t, 1.0, r.Rows[1].VsSAM)
+	assert.Equal(t, 1.0, *r.Rows[0].VsSGD)
+	assert.Equal(t, 1.0, *r.Rows[1].VsSAM)
+	require.Len(t, r.Controls, 1)
+	assert.Equal(t, "sam", r.Controls[0].Method)
 }
 
 func TestBenchJSONFile(t *testing.T) {
@@ -167,7 +268,7 @@ func TestBenchJSONFileNotOnError(t *testing.T) {
 	// An error once the file is begun: shards that move so far that the loss is no number.
 	code, _, stderr := steppe(t, quick("--data", data, "--rho", "1e38", "--json", path)...)
 	assert.Equal(t, 1, code)
-	assert.Contains(t, stderr, "steppe: SAM: sam: step refused")
+	assert.Contains(t, stderr, "steppe: tiny, SAM: sam: step refused")
 	assert.Empty(t, names(t, dir))
 
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
@@ -181,23 +282,24 @@ func TestBenchJSONFileNotOnError(t *testing.T) {
 	assert.Contains(t, stderr, "none")
 }
 
-// Three methods take a step each a round, after two rounds that don't count.
+// Three methods and the control take a step each a round, after two rounds that don't
+// count.
 func TestBenchInterrupted(t *testing.T) {
 	line := quick("--data", halves(t, false), "--shards", "2", "--rounds", "1000")
 	for _, test := range []struct {
 		steps int
 		want  string
 	}{
-		{3 * 4, "\nMedians of 2 rounds. "},
-		{3*4 + 2, "\nMedians of 2 rounds. "}, // of the third, that isn't whole, nothing is counted
-		{3 * 3, "\nMedians of 1 round. "},
+		{4 * 4, "\nMedians of 2 rounds. "},
+		{4*4 + 3, "\nMedians of 2 rounds. "}, // of the third, that isn't whole, nothing is counted
+		{4 * 3, "\nMedians of 1 round. "},
 	} {
 		code, stdout, stderr := steppeIn(t, interruptedAfter(test.steps), line...)
 		assert.Equal(t, 130, code)
 		assert.Contains(t, stdout, test.want)
 		assert.Equal(t, "steppe: interrupted\n", stderr)
 	}
-	for _, steps := range []int{0, 1, 3 * 2} {
+	for _, steps := range []int{0, 1, 4 * 2} {
 		code, stdout, stderr := steppeIn(t, interruptedAfter(steps), line...)
 		assert.Equal(t, 130, code)
 		assert.NotContains(t, stdout, "Medians", "no round is whole")
@@ -206,14 +308,12 @@ func TestBenchInterrupted(t *testing.T) {
 }
 
 func TestEnough(t *testing.T) {
-	b := &bench{contenders: make([]*contender, 4)}
-	assert.Less(t, b.enough(minRounds-1, time.Hour), 1.0)
-	assert.Less(t, b.enough(1000, 4*timePerMethod-1), 1.0)
-	assert.Equal(t, 1.0, b.enough(minRounds, 4*timePerMethod))
+	assert.Less(t, enough(minRounds-1, 0, 4, time.Hour), 1.0)
+	assert.Less(t, enough(1000, 0, 4, 4*timePerMethod-1), 1.0)
+	assert.Equal(t, 1.0, enough(minRounds, 0, 4, 4*timePerMethod))
 
-	b.rounds = 5
-	assert.Less(t, b.enough(4, time.Hour), 1.0)
-	assert.Equal(t, 1.0, b.enough(5, 0))
+	assert.Less(t, enough(4, 5, 4, time.Hour), 1.0)
+	assert.Equal(t, 1.0, enough(5, 5, 4, 0))
 }
 
 func TestMedian(t *testing.T) {

@@ -13,16 +13,32 @@ import (
 
 // aboutTables lists all methods, models and data for help texts.
 func aboutTables() string {
+	return aboutMethods() + "\n" + aboutModels(func(m zoo.Model) string { return m.About }) + "\n" + aboutData()
+}
+
+// aboutMethods lists the methods alone.
+func aboutMethods() string {
 	var b strings.Builder
 	b.WriteString("Methods:\n")
 	for _, m := range sam.Methods {
 		about(&b, m.Name, m.About)
 	}
-	b.WriteString("\nModels:\n")
+	return b.String()
+}
+
+// aboutModels lists the models alone, with what is to be said about each.
+func aboutModels(say func(zoo.Model) string) string {
+	var b strings.Builder
+	b.WriteString("Models:\n")
 	for _, m := range zoo.Models {
-		about(&b, m.Name, m.About)
+		about(&b, m.Name, say(m))
 	}
-	return b.String() + "\n" + aboutData()
+	return b.String()
+}
+
+// withCustom is a model's About with what it is customarily trained with.
+func withCustom(m zoo.Model) string {
+	return fmt.Sprintf("%s; %v, batch %d", m.About, m.Input, m.Batch)
 }
 
 // aboutData lists the data alone.

@@ -31,6 +31,7 @@ const asCommand = "STEPPE_TEST_AS_COMMAND"
 var tiny = zoo.Model{
 	Name:  "tiny",
 	About: "16 hidden features, for tests",
+	Input: net.Shape{4, 4, 1}, Batch: 32,
 	Compile: func(input net.Shape, classes int) (*net.Model, error) {
 		return zoo.MLP(input, classes, 16)
 	},
@@ -149,6 +150,10 @@ func TestErrors(t *testing.T) {
 		{"eval frob", `steppe eval takes flags only, got "frob"`},
 		{"info frob", `steppe info takes flags only, got "frob"`},
 
+		{"bench --model mlp,frob", `unknown model "frob", want one of mlp, `},
+		{"bench --methods sgd,frob", `unknown method "frob", want one of sgd, sam, msam`},
+		{"bench --methods=", `--model ["mlp"] and --methods [], want at least one of each`},
+		{"bench --methods msam --shards 1", "--methods msam with --shards 1 leaves nothing to time: that is sam"},
 		{"bench --model frob", `unknown model "frob", want one of mlp, `},
 		{"train --model frob", `unknown model "frob", want one of mlp, `},
 		{"train --method frob", `unknown method "frob", want one of sgd, sam, msam`},
@@ -162,6 +167,12 @@ func TestErrors(t *testing.T) {
 		{"train --shards 65", "65 shards are more than --batch 64 has samples"},
 		{"bench --shards 0", "--shards has 0, want at least 1"},
 		{"train --shards -1", "--shards has -1, want at least 1"},
+		{"bench --model mlp,resnet20 --shards 2,200", "200 shards are more than --batch 128 has samples"},
+		{"bench --model mlp,lenet --data synthetic:16", "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 16: "},
+		{"bench --plot cost.gif", `"cost.gif": the name must end in one of .png, .svg`},
+		{"bench --plot " + filepath.Join(data, "none", "cost.png"), "none"},
+		{"bench --plot cost.png --methods msam", "--plot draws costs relative to SAM: --methods msam needs sam, and what to compare to it"},
+		{"bench --plot cost.png --methods sam,sgd", "--plot draws costs relative to SAM: --methods sam,sgd needs sam, and what to compare to it"},
 		{"bench --workers 0", "--workers is 0, want at least 1"},
 		{"bench --rounds -1", "--rounds is -1, want at least 1, or 0 for the default"},
 		{"bench --rho 0", "--rho is 0, want a positive radius: without one all methods are SGD"},

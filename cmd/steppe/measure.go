@@ -15,9 +15,12 @@ import (
 type contender struct {
 	method  sam.Method
 	shards  int
-	opt     *sam.Optimizer
-	seconds []float64 // of a step, by round
+	cfg     sam.Config
+	opt     *sam.Optimizer // while it is being timed
+	seconds []float64      // of a step, by round
 }
+
+func (c *contender) String() string { return c.method.With(c.shards) }
 
 // step trains on a batch and returns the seconds that it took.
 func (c *contender) step(batch net.Batch) (float64, error) {
@@ -25,7 +28,7 @@ func (c *contender) step(batch net.Batch) (float64, error) {
 	_, err := c.opt.Step(batch)
 	took := time.Since(start).Seconds()
 	if err != nil {
-		err = fmt.Errorf("%s: %w", c.method.With(c.shards), err)
+		err = fmt.Errorf("%v: %w", c, err)
 	}
 	return took, err
 }
@@ -34,9 +37,9 @@ func (c *contender) step(batch net.Batch) (float64, error) {
 const warmups = 2
 
 // timeInTurn times a step of each contender on each batch, until enough of it
-// is done. A round that ctx or an error cuts short isn't counted for anybody,
+// is done, and shows how much that is. A round that ctx or an error cuts short isn't counted for anybody,
 // so that ratios of the same round can be taken.
-func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, live *progress) error {
+func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
 	seconds := make([]float64, len(contenders))
 	var start time.Time
 	round := -warmups
@@ -68,7 +71,7 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 		if done >= 1 {
 			return nil
 		}
-		live.set(int(done*liveParts), func() string { return fmt.Sprintf("round %d", round) })
+		show(done, round)
 	}
 	return nil
 }

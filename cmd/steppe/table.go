@@ -3,53 +3,113 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// printHeader says what is measured, and where.
-func (b *bench) printHeader(w io.Writer) {
-	fmt.Fprintf(w, "%s on %s, batch %d, rho %v\n", b.modelName, b.dataName(), b.batch, b.rho)
-	fmt.Fprintf(w, "%s, FMA ceiling %s GFLOP/s a core\n\n", b.machine(), significant(b.ceiling/1e9))
+// printMachine says where all figures are measured.
+func (b *bench) printMachine(w io.Writer) {
+	fmt.Fprintf(w, "%s, FMA ceiling %s GFLOP/s a core\n", b.machine(), significant(b.report.Machine.Ceiling))
+}
+
+// printTitle says what is measured.
+func (b *bench) printTitle(w io.Writer, t *trial) {
+	title := fmt.Sprintf("%s on %s, batch %d", t.modelName, t.dataName(), t.batch)
+	if b.given("rho") {
+		title += fmt.Sprintf(", rho %v", b.rho)
+	}
+	if b.markdown {
+		title = "**" + title + "**"
+	}
+	fmt.Fprintf(w, "\n%s\n\n", title)
 }
 
 // printPlans explains each method's step.
-func (b *bench) printPlans(w io.Writer) {
-	for _, c := range b.contenders {
-		fmt.Fprintf(w, "%s\n%v\n", c.method.With(c.shards), c.opt.Plan())
+func (b *bench) printPlans(w io.Writer, t *trial) {
+	for _, c := range t.contenders {
+		text := fmt.Sprintf("%v\n%v", c, c.opt.Plan())
+		if b.markdown {
+			text = "```\n" + text + "```\n"
+		}
+		fmt.Fprintln(w, text)
 	}
 }
 
-// printTable prints the figures, and what to read in them.
-func (b *bench) printTable(w io.Writer, r *Report) {
+// column is one of a table.
+type column struct {
+	name  string
+	align text.Align
+	cells []string
+}
+
+// printTable prints a trial's figures, and what to read in them.
+func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
+	columns := []column{
+		{"method,\nshards", text.AlignLeft, cells(t.contenders, (*contender).label)},
+		{"ms a step\n[min-max]", text.AlignLeft, spreads(rows)},
+	}
+	if rows[0].VsSGD != nil {
+		columns = append(columns, column{"x SGD", text.AlignRight, cells(rows, func(r Row) string { return fmt.Sprintf("%.2f", *r.VsSGD) })})
+	}
+	if rows[0].VsSAM != nil {
+		columns = append(columns, column{"x SAM, 95%\ninterval", text.AlignLeft, ratios(rows)})
+	}
+	columns = append(columns,
+		column{"examples\na second", text.AlignRight, cells(rows, func(r Row) string { return rate(r.ExamplesPerSecond) })},
+		column{"GFLOP/s\n(ceiling)", text.AlignRight, cells(rows, func(r Row) string {
+			return fmt.Sprintf("%.*f (%2.0f%%)", max(0, decimals(r.GFLOPS)-1), r.GFLOPS, 100*r.CeilingFraction)
+		})},
+		column{"memory", text.AlignRight, cells(rows, func(r Row) string { return memory(r.WorkspaceBytes) })})
+	fmt.Fprintln(w, render(columns, b.markdown))
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, reading(t, rows))
+	fmt.Fprint(w, judgement(t, control))
+}
+
+func cells[T any](of []T, cell func(T) string) (cells []string) {
+	for _, v := range of {
+		cells = append(cells, cell(v))
+	}
+	return cells
+}
+
+// render draws a table.
+func render(columns []column, markdown bool) string {
 	t := table.NewWriter()
 	t.SetStyle(plain)
 	t.SuppressTrailingSpaces()
-	t.AppendHeader(table.Row{"method", "shards", "ms a step\n[min-max]", "x SGD", "x SAM", "examples\na second", "GFLOP/s\n(ceiling)", "memory"})
-	steps := spreads(r.Rows)
-	for i, row := range r.Rows {
-		t.AppendRow(table.Row{
-			b.contenders[i].method.Title, row.Shards, steps[i],
-			fmt.Sprintf("%.2f", row.VsSGD), fmt.Sprintf("%.2f", row.VsSAM),
-			rate(row.ExamplesPerSecond),
-			fmt.Sprintf("%.*f (%2.0f%%)", max(0, decimals(row.GFLOPS)-1), row.GFLOPS, 100*row.CeilingFraction),
-			memory(row.WorkspaceBytes),
-		})
+	var header table.Row
+	var configs []table.ColumnConfig
+	for _, c := range columns {
+		header = append(header, c.name)
+		configs = append(configs, table.ColumnConfig{Name: c.name, Align: c.align, AlignHeader: c.align})
 	}
-	var right []table.ColumnConfig
-	for _, column := range []string{"shards", "x SGD", "x SAM", "examples\na second", "GFLOP/s\n(ceiling)", "memory"} {
-		right = append(right, table.ColumnConfig{Name: column, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	t.AppendHeader(header)
+	t.SetColumnConfigs(configs)
+	for i := range columns[0].cells {
+		var row table.Row
+		for _, c := range columns {
+			row = append(row, c.cells[i])
+		}
+		t.AppendRow(row)
 	}
-	t.SetColumnConfigs(right)
-	fmt.Fprintln(w, t.Render())
-	fmt.Fprintf(w, "\nMedians of %s.", plural(r.Rows[0].Rounds, "round"))
-	c, row := b.contenders[b.most()], r.Rows[b.most()]
-	if c.shards > 1 {
-		fmt.Fprintf(w, " %s costs %.2f of SAM here.", c.method.With(c.shards), row.VsSAM)
+	if markdown {
+		return t.RenderMarkdown()
 	}
-	fmt.Fprintln(w)
+	return t.Render()
+}
+
+// label is a contender's name in a table, with its shards if those could be others.
+func (c *contender) label() string {
+	if !c.method.Sharded() {
+		return c.method.Title
+	}
+	return fmt.Sprintf("%s %d", c.method.Title, c.shards)
 }
 
 // spreads formats the rows' times in milliseconds, number under number.
@@ -70,6 +130,57 @@ func spreads(rows []Row) []string {
 		lines = append(lines, fmt.Sprintf("%*s [%*s-%s]", width[0], c[0], width[1], c[1], c[2]))
 	}
 	return lines
+}
+
+// ratios formats the rows' ratios to SAM with their intervals, number under number.
+func ratios(rows []Row) []string {
+	width := 0
+	for _, row := range rows {
+		width = max(width, len(fmt.Sprintf("%.2f", *row.VsSAM)))
+	}
+	return cells(rows, func(row Row) string {
+		if row.Method == "sam" { // of which nothing is to be doubted
+			return fmt.Sprintf("%*.2f", width, *row.VsSAM)
+		}
+		return fmt.Sprintf("%*.2f%s", width, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))
+	})
+}
+
+// plusMinus says how far the interval of x reaches, rounded up.
+func plusMinus(x float64, in *stats.Interval) string {
+	if in == nil {
+		return ""
+	}
+	return fmt.Sprintf(" ±%.2f", math.Ceil(max(0, 100*reach(x, *in)-1e-9))/100)
+}
+
+// reading says what a trial's rows say.
+func reading(t *trial, rows []Row) string {
+	s := fmt.Sprintf("Medians of %s.", plural(t.rounds(), "round"))
+	most := 0
+	for i, c := range t.contenders {
+		if c.shards > t.contenders[most].shards {
+			most = i
+		}
+	}
+	if c, row := t.contenders[most], rows[most]; c.shards > 1 && row.VsSAM != nil {
+		s += fmt.Sprintf(" %v costs %.2f%s of SAM here.", c, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))
+	}
+	return s
+}
+
+// judgement says what the control says about the rows; nothing if there were too
+// few rounds.
+func judgement(t *trial, k Control) string {
+	if k.Interval == nil {
+		return ""
+	}
+	s := fmt.Sprintf("Control: %v timed once more in each round took %.2f%s of its own time.\n",
+		t.reference(), *k.VsItself, plusMinus(*k.VsItself, k.Interval))
+	if k.Noisy {
+		s += fmt.Sprintf("Too noisy: ratios are good to ±%.0f%% only. Stop other programs, or raise --rounds.\n", 100**k.Noise)
+	}
+	return s
 }
 
 // plain is a table with a rule under its header and no other lines.

@@ -30,6 +30,10 @@ func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 	flags.StringVar(&w.modelName, "model", "mlp", "`name` of the model")
 	flags.StringVar(&w.dataSpec, "data", "digits", "`name` or folder of the data")
 	flags.IntVar(&w.batch, "batch", batch, "samples of a batch")
+	w.addMachineFlags(flags)
+}
+
+func (w *workload) addMachineFlags(flags *pflag.FlagSet) {
 	flags.Uint64Var(&w.seed, "seed", 1, "seed of the parameters and of the data's order")
 	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "goroutines that compute")
 }
@@ -45,14 +49,16 @@ func (w *workload) check() error {
 	return nil
 }
 
-// open makes the model and reads the data.
+// open reads the data, unless they are there already, and makes the model.
 func (w *workload) open() error {
 	row, err := zoo.Lookup(w.modelName) // before the data, which may take long
 	if err != nil {
 		return err
 	}
-	if w.train, w.test, err = dataset.Open(w.dataSpec); err != nil {
-		return err
+	if w.train == nil {
+		if w.train, w.test, err = dataset.Open(w.dataSpec); err != nil {
+			return err
+		}
 	}
 	if n := w.train.Len(); w.batch > n {
 		return fmt.Errorf("--batch %d is more than the %s training samples of %s", w.batch, count(n), w.dataName())

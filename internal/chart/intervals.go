@@ -79,6 +79,9 @@ func (v Intervals) figure() (*figure, error) {
 	p.X.Padding, p.Y.Padding = 0, 4
 	row := rowHeight + seriesHeight*vg.Length(len(v.Series)-1)
 	height := 80 + row*vg.Length(len(v.Categories))
+	if v.Note != "" {
+		height += 16
+	}
 	return &figure{v.Title, v.Note, p, legend, 520, height}, nil
 }
 

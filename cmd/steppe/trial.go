@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// trial is a model with its data, and the methods that are timed on it.
+type trial struct {
+	workload
+	contenders []*contender
+	// again is the contender that others are compared to, once more: what differs
+	// between the two is the machine.
+	again *contender
+}
+
+// benchBase is what bench's steps end in. Its settings cost nothing and nobody
+// looks at what is learned; they are tame, so that noise can be trained on.
+var benchBase = sam.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
+
+// newTrial makes the trial of a model as the flags say.
+func (b *bench) newTrial(name string) (*trial, error) {
+	row, err := zoo.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{workload: b.workload}
+	t.modelName = name
+	if !b.given("batch") {
+		t.batch = row.Batch
+	}
+	if !b.given("data") {
+		t.dataSpec = "digits"
+		if name != "mlp" || len(b.models) > 1 {
+			t.dataSpec = "synthetic:" + row.Input.String()
+		}
+	}
+	for _, other := range b.trials {
+		if other.dataSpec == t.dataSpec {
+			t.train, t.test = other.train, other.test
+		}
+	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	shards, err := b.shardsOf(t)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range b.methods {
+		if err := b.add(t, name, shards); err != nil {
+			return nil, err
+		}
+	}
+	if len(t.contenders) == 0 {
+		return nil, fmt.Errorf("--methods %s with --shards 1 leaves nothing to time: that is sam", b.methods[0])
+	}
+	again := *t.reference()
+	t.again = &again
+	return t, nil
+}
+
+// shardsOf returns the numbers of shards that a trial's batches are cut into.
+func (b *bench) shardsOf(t *trial) ([]int, error) {
+	if !b.given("shards") {
+		most := max(1, t.batch/max(1, t.model.MinShard()))
+		return slices.DeleteFunc(slices.Clone(defaultShards), func(n int) bool { return n > most }), nil
+	}
+	for _, n := range b.shards {
+		if err := t.checkShards(n); err != nil {
+			return nil, err
+		}
+	}
+	return distinct(b.shards), nil
+}
+
+// add adds a method: with the shards that it has, or with those asked for. mSAM
+// with one shard is SAM, and has its row there.
+func (b *bench) add(t *trial, name string, shards []int) error {
+	method, err := sam.LookupMethod(name)
+	if err != nil {
+		return err
+	}
+	if !method.Sharded() {
+		shards = []int{method.Preset.Shards}
+	}
+	for _, n := range shards {
+		if name == "msam" && n == 1 {
+			continue
+		}
+		cfg := method.Preset
+		if method.Perturbs() && b.given("rho") {
+			cfg.Rho = b.rho
+		}
+		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, benchBase
+		if err := cfg.Check(t.model); err != nil {
+			return fmt.Errorf("%s, %s: %w", t.modelName, method.With(n), err)
+		}
+		t.contenders = append(t.contenders, &contender{method: method, shards: n, cfg: cfg})
+	}
+	return nil
+}
+
+// reference is the contender that the others are compared to first of all.
+func (t *trial) reference() *contender {
+	for _, name := range []string{"sam", "sgd"} {
+		if c := t.find(name); c != nil {
+			return c
+		}
+	}
+	return t.contenders[0]
+}
+
+// find returns a method's first contender, or nil.
+func (t *trial) find(name string) *contender {
+	i := slices.IndexFunc(t.contenders, func(c *contender) bool { return c.method.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return t.contenders[i]
+}
+
+// enter gives each contender its optimiser.
+func (t *trial) enter() error {
+	for _, c := range t.contenders {
+		opt, err := sam.New(t.model, t.model.Init(t.seed), c.cfg)
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", t.modelName, c, err)
+		}
+		c.opt = opt
+	}
+	t.again.opt = t.reference().opt
+	return nil
+}
+
+// leave gives their memory back.
+func (t *trial) leave() {
+	for _, c := range append(t.contenders, t.again) {
+		c.opt = nil
+	}
+}
+
+// time times all contenders for so many rounds, or for as many as it takes.
+func (t *trial) time(ctx context.Context, rounds int, show func(done float64, round int)) error {
+	all := append(slices.Clone(t.contenders), t.again)
+	batches := fullBatches(t.train, t.batch, t.seed)
+	err := timeInTurn(ctx, all, batches, func(round int, elapsed time.Duration) float64 {
+		return enough(round, rounds, len(all), elapsed)
+	}, show)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%s, %w", t.modelName, err)
+	}
+	return err
+}
+
+// rounds is how many have been timed.
+func (t *trial) rounds() int { return len(t.again.seconds) }
+
+const (
+	minRounds     = 15
+	timePerMethod = 1500 * time.Millisecond
+)
+
+// enough says which part of all the work is done after a number of rounds that
+// took so long; from 1 on it is enough. want is 0 if nobody has asked for a number.
+func enough(rounds, want, contenders int, elapsed time.Duration) float64 {
+	if want > 0 {
+		return float64(rounds) / float64(want)
+	}
+	budget := time.Duration(contenders) * timePerMethod
+	return min(float64(rounds)/minRounds, elapsed.Seconds()/budget.Seconds())
+}
