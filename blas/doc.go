@@ -7,6 +7,11 @@
 // read by strides, in place where that pays; B in panels, packed where that
 // does. Products are shared among workers in product.go. docs/KERNELS.md has the
 // contract and the figures.
+//
+// Implementation is the BLAS for gonum. Its levels 1 and 2 (level1.go,
+// level2*.go) go by kernels of their own (vectors.go). As in the
+// products, nothing is skipped because it meets a zero: a NaN or Inf in A reaches y
+// even if x is 0, where gonum may leave it out.
 package blas
 
 //go:generate go run -C ../asm_gen ./blas -float 32 -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas

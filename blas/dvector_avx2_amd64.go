@@ -22,8 +22,20 @@ func ddotAVX2(n int, x *float64, y *float64) float64
 // dasumAVX2 returns the sum of |x|.
 func dasumAVX2(n int, x *float64) float64
 
-// damaxAVX2 returns the largest |x| but for NaNs, and 0 if there is none.
-func damaxAVX2(n int, x *float64) float64
+// diamaxAVX2 returns the index of the first of the largest |x|, but for NaNs, and -1 if it is no larger than floor.
+func diamaxAVX2(n int, x *float64, floor float64) int
 
-// dfindAVX2 returns the index of the first |x| that equals v. There must be one.
-func dfindAVX2(n int, x *float64, v float64) int
+// ddotRowsAVX2 adds to y alpha times the dot products of A's rows with x.
+func ddotRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+
+// daxpyRowsAVX2 adds to y A's rows, times alpha and an element of x each.
+func daxpyRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+
+// drank1AVX2 adds alpha*x*y' to A.
+func drank1AVX2(rows int, n int, alpha float64, x *float64, y *float64, a *float64, lda int)
+
+// drank2AVX2 adds alpha*(x*y' + u*v') to A.
+func drank2AVX2(rows int, n int, alpha float64, x *float64, y *float64, u *float64, v *float64, a *float64, lda int)
+
+// ddotAxpyRowsAVX2 adds to y alpha times the dot products of A's rows with x, and to v A's rows, times alpha and an element of u each.
+func ddotAxpyRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64, u *float64, v *float64)

@@ -307,11 +307,7 @@ TEXT ·ddotAVX2(SB), NOSPLIT, $0-32
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	CMPQ   AX, $0x00000020
+	CMPQ   AX, $0x00000010
 	JL     single
 
 unrolled:
@@ -323,18 +319,10 @@ unrolled:
 	VFMADD231PD 64(DX), Y8, Y2
 	VMOVUPD     96(CX), Y8
 	VFMADD231PD 96(DX), Y8, Y3
-	VMOVUPD     128(CX), Y8
-	VFMADD231PD 128(DX), Y8, Y4
-	VMOVUPD     160(CX), Y8
-	VFMADD231PD 160(DX), Y8, Y5
-	VMOVUPD     192(CX), Y8
-	VFMADD231PD 192(DX), Y8, Y6
-	VMOVUPD     224(CX), Y8
-	VFMADD231PD 224(DX), Y8, Y7
-	ADDQ        $0x00000100, CX
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x00000020, AX
-	CMPQ        AX, $0x00000020
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000010, AX
+	CMPQ        AX, $0x00000010
 	JGE         unrolled
 
 single:
@@ -361,11 +349,7 @@ tail:
 done:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y7, Y6, Y6
 	VADDPD       Y2, Y0, Y0
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
 	VPERMILPD    $0x01, X0, X1
@@ -383,14 +367,10 @@ TEXT ·dasumAVX2(SB), NOSPLIT, $0-24
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVQ         $0x7fffffffffffffff, DX
 	VMOVQ        DX, X14
 	VBROADCASTSD X14, Y14
-	CMPQ         AX, $0x00000020
+	CMPQ         AX, $0x00000010
 	JL           single
 
 unrolled:
@@ -406,21 +386,9 @@ unrolled:
 	VMOVUPD 96(CX), Y8
 	VANDPD  Y14, Y8, Y8
 	VADDPD  Y8, Y3, Y3
-	VMOVUPD 128(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VADDPD  Y8, Y4, Y4
-	VMOVUPD 160(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VADDPD  Y8, Y5, Y5
-	VMOVUPD 192(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VADDPD  Y8, Y6, Y6
-	VMOVUPD 224(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VADDPD  Y8, Y7, Y7
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000010, AX
+	CMPQ    AX, $0x00000010
 	JGE     unrolled
 
 single:
@@ -447,11 +415,7 @@ tail:
 done:
 	VADDPD       Y1, Y0, Y0
 	VADDPD       Y3, Y2, Y2
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y7, Y6, Y6
 	VADDPD       Y2, Y0, Y0
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
 	VPERMILPD    $0x01, X0, X1
@@ -460,26 +424,22 @@ done:
 	VZEROUPPER
 	RET
 
-// func damaxAVX2(n int, x *float64) float64
+// func diamaxAVX2(n int, x *float64, floor float64) int
 // Requires: AVX, AVX2
-TEXT ·damaxAVX2(SB), NOSPLIT, $0-24
+TEXT ·diamaxAVX2(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVQ         $0x7fffffffffffffff, DX
 	VMOVQ        DX, X14
 	VBROADCASTSD X14, Y14
-	CMPQ         AX, $0x00000020
-	JL           single
+	CMPQ         AX, $0x00000010
+	JL           largest_single
 
-unrolled:
+largest_unrolled:
 	VMOVUPD (CX), Y8
 	VANDPD  Y14, Y8, Y8
 	VMAXPD  Y0, Y8, Y0
@@ -492,104 +452,1832 @@ unrolled:
 	VMOVUPD 96(CX), Y8
 	VANDPD  Y14, Y8, Y8
 	VMAXPD  Y3, Y8, Y3
-	VMOVUPD 128(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VMAXPD  Y4, Y8, Y4
-	VMOVUPD 160(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VMAXPD  Y5, Y8, Y5
-	VMOVUPD 192(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VMAXPD  Y6, Y8, Y6
-	VMOVUPD 224(CX), Y8
-	VANDPD  Y14, Y8, Y8
-	VMAXPD  Y7, Y8, Y7
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000020, AX
-	CMPQ    AX, $0x00000020
-	JGE     unrolled
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000010, AX
+	CMPQ    AX, $0x00000010
+	JGE     largest_unrolled
 
-single:
+largest_single:
 	CMPQ    AX, $0x00000004
-	JL      tail
+	JL      largest_tail
 	VMOVUPD (CX), Y8
 	VANDPD  Y14, Y8, Y8
 	VMAXPD  Y0, Y8, Y0
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x00000004, AX
-	JMP     single
+	JMP     largest_single
 
-tail:
+largest_tail:
 	TESTQ      AX, AX
-	JZ         done
+	JZ         largest_done
 	LEAQ       mask<>+0(SB), DX
-	MOVQ       $0x00000008, BX
-	SUBQ       AX, BX
-	VMOVUPS    (DX)(BX*8), Y15
+	MOVQ       $0x00000008, SI
+	SUBQ       AX, SI
+	VMOVUPS    (DX)(SI*8), Y15
 	VMASKMOVPD (CX), Y15, Y8
 	VANDPD     Y14, Y8, Y8
 	VMAXPD     Y0, Y8, Y0
 
-done:
+largest_done:
 	VMAXPD       Y1, Y0, Y0
 	VMAXPD       Y3, Y2, Y2
-	VMAXPD       Y5, Y4, Y4
-	VMAXPD       Y7, Y6, Y6
 	VMAXPD       Y2, Y0, Y0
-	VMAXPD       Y6, Y4, Y4
-	VMAXPD       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPD       X1, X0, X0
 	VPERMILPD    $0x01, X0, X1
 	VMAXPD       X1, X0, X0
-	VMOVSD       X0, ret+16(FP)
+	MOVQ         $-1, AX
+	VUCOMISD     floor+16(FP), X0
+	JLS          found
+	VBROADCASTSD X0, Y13
+	MOVQ         n+0(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         DX, SI
+
+find_single:
+	CMPQ      CX, $0x00000004
+	JL        find_tail
+	VMOVUPD   (DX), Y8
+	VANDPD    Y14, Y8, Y8
+	VCMPPD    $0x00, Y8, Y13, Y8
+	VMOVMSKPD Y8, BX
+	TESTL     BX, BX
+	JNZ       here
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x00000004, CX
+	JMP       find_single
+
+find_tail:
+	TESTQ      CX, CX
+	JZ         find_done
+	LEAQ       mask<>+0(SB), BX
+	MOVQ       $0x00000008, DI
+	SUBQ       CX, DI
+	VMOVUPS    (BX)(DI*8), Y15
+	VMASKMOVPD (DX), Y15, Y8
+	VANDPD     Y14, Y8, Y8
+	VCMPPD     $0x00, Y8, Y13, Y8
+	VMOVMSKPD  Y8, BX
+	TESTL      BX, BX
+	JNZ        here
+
+find_done:
+here:
+	BSFL BX, AX
+	SUBQ SI, DX
+	SHRQ $0x03, DX
+	ADDQ DX, AX
+
+found:
+	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
-// func dfindAVX2(n int, x *float64, v float64) int
-// Requires: AVX, AVX2
-TEXT ·dfindAVX2(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         $0x7fffffffffffffff, DX
-	VMOVQ        DX, X14
-	VBROADCASTSD X14, Y14
-	VBROADCASTSD v+16(FP), Y13
-	MOVQ         x+8(FP), DX
+// func ddotRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+// Requires: AVX, FMA3
+TEXT ·ddotRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ y+48(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
 
-single:
-	CMPQ      AX, $0x00000004
-	JL        tail
-	VMOVUPD   (CX), Y0
-	VANDPD    Y14, Y0, Y0
-	VCMPPD    $0x00, Y0, Y13, Y0
-	VMOVMSKPD Y0, BX
-	TESTL     BX, BX
-	JNZ       found
-	ADDQ      $0x00000020, CX
-	SUBQ      $0x00000004, AX
-	JMP       single
+of8_group:
+	CMPQ   CX, $0x00000008
+	JL     of8_none
+	MOVQ   DX, DI
+	LEAQ   (DX)(BX*4), R8
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R9
+	MOVQ   n+8(FP), R10
 
-tail:
-	TESTQ      AX, AX
-	JZ         done
-	LEAQ       mask<>+0(SB), BX
-	MOVQ       $0x00000008, DI
-	SUBQ       AX, DI
-	VMOVUPS    (BX)(DI*8), Y15
-	VMASKMOVPD (CX), Y15, Y0
-	VANDPD     Y14, Y0, Y0
-	VCMPPD     $0x00, Y0, Y13, Y0
-	VMOVMSKPD  Y0, BX
-	TESTL      BX, BX
-	JNZ        found
+of8_single:
+	CMPQ        R10, $0x00000004
+	JL          of8_tail
+	VMOVUPD     (R9), Y8
+	VFMADD231PD (DI), Y8, Y0
+	VFMADD231PD (DI)(BX*1), Y8, Y1
+	VFMADD231PD (DI)(BX*2), Y8, Y2
+	VFMADD231PD (DI)(SI*1), Y8, Y3
+	VFMADD231PD (R8), Y8, Y4
+	VFMADD231PD (R8)(BX*1), Y8, Y5
+	VFMADD231PD (R8)(BX*2), Y8, Y6
+	VFMADD231PD (R8)(SI*1), Y8, Y7
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of8_single
 
-done:
-found:
-	BSFL BX, SI
-	SUBQ DX, CX
-	SHRQ $0x03, CX
-	ADDQ CX, SI
-	MOVQ SI, ret+24(FP)
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R9), Y15, Y8
+	VMASKMOVPD  (DI), Y15, Y9
+	VFMADD231PD Y9, Y8, Y0
+	VMASKMOVPD  (DI)(BX*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y1
+	VMASKMOVPD  (DI)(BX*2), Y15, Y9
+	VFMADD231PD Y9, Y8, Y2
+	VMASKMOVPD  (DI)(SI*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y3
+	VMASKMOVPD  (R8), Y15, Y9
+	VFMADD231PD Y9, Y8, Y4
+	VMASKMOVPD  (R8)(BX*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y5
+	VMASKMOVPD  (R8)(BX*2), Y15, Y9
+	VFMADD231PD Y9, Y8, Y6
+	VMASKMOVPD  (R8)(SI*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y7
+
+of8_done:
+	VHADDPD      Y1, Y0, Y0
+	VHADDPD      Y3, Y2, Y2
+	VHADDPD      Y5, Y4, Y4
+	VHADDPD      Y7, Y6, Y6
+	VPERM2F128   $0x20, Y2, Y0, Y8
+	VPERM2F128   $0x31, Y2, Y0, Y0
+	VADDPD       Y8, Y0, Y0
+	VPERM2F128   $0x20, Y6, Y4, Y8
+	VPERM2F128   $0x31, Y6, Y4, Y4
+	VADDPD       Y8, Y4, Y4
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVUPD      (AX), Y9
+	VFMADD231PD  Y0, Y8, Y9
+	VMOVUPD      Y9, (AX)
+	VMOVUPD      32(AX), Y9
+	VFMADD231PD  Y4, Y8, Y9
+	VMOVUPD      Y9, 32(AX)
+	LEAQ         (DX)(BX*8), DX
+	ADDQ         $0x00000040, AX
+	SUBQ         $0x00000008, CX
+	JMP          of8_group
+
+of8_none:
+of4_group:
+	CMPQ   CX, $0x00000004
+	JL     of4_none
+	MOVQ   DX, DI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R8
+	MOVQ   n+8(FP), R9
+	CMPQ   R9, $0x00000008
+	JL     of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Y8
+	VFMADD231PD (DI), Y8, Y0
+	VFMADD231PD (DI)(BX*1), Y8, Y2
+	VFMADD231PD (DI)(BX*2), Y8, Y4
+	VFMADD231PD (DI)(SI*1), Y8, Y6
+	VMOVUPD     32(R8), Y8
+	VFMADD231PD 32(DI), Y8, Y1
+	VFMADD231PD 32(DI)(BX*1), Y8, Y3
+	VFMADD231PD 32(DI)(BX*2), Y8, Y5
+	VFMADD231PD 32(DI)(SI*1), Y8, Y7
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000008, R9
+	CMPQ        R9, $0x00000008
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000004
+	JL          of4_tail
+	VMOVUPD     (R8), Y8
+	VFMADD231PD (DI), Y8, Y0
+	VFMADD231PD (DI)(BX*1), Y8, Y2
+	VFMADD231PD (DI)(BX*2), Y8, Y4
+	VFMADD231PD (DI)(SI*1), Y8, Y6
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000004, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000008, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*8), Y15
+	VMASKMOVPD  (R8), Y15, Y8
+	VMASKMOVPD  (DI), Y15, Y9
+	VFMADD231PD Y9, Y8, Y0
+	VMASKMOVPD  (DI)(BX*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y2
+	VMASKMOVPD  (DI)(BX*2), Y15, Y9
+	VFMADD231PD Y9, Y8, Y4
+	VMASKMOVPD  (DI)(SI*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y6
+
+of4_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VHADDPD      Y2, Y0, Y0
+	VHADDPD      Y6, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPD       Y8, Y0, Y0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVUPD      (AX), Y9
+	VFMADD231PD  Y0, Y8, Y9
+	VMOVUPD      Y9, (AX)
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000004, CX
+	JMP          of4_group
+
+of4_none:
+of2_group:
+	CMPQ   CX, $0x00000002
+	JL     of2_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000010
+	JL     of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y8, Y0
+	VFMADD231PD (SI)(BX*1), Y8, Y4
+	VMOVUPD     32(DI), Y8
+	VFMADD231PD 32(SI), Y8, Y1
+	VFMADD231PD 32(SI)(BX*1), Y8, Y5
+	VMOVUPD     64(DI), Y8
+	VFMADD231PD 64(SI), Y8, Y2
+	VFMADD231PD 64(SI)(BX*1), Y8, Y6
+	VMOVUPD     96(DI), Y8
+	VFMADD231PD 96(SI), Y8, Y3
+	VFMADD231PD 96(SI)(BX*1), Y8, Y7
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000010, R8
+	CMPQ        R8, $0x00000010
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000004
+	JL          of2_tail
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y8, Y0
+	VFMADD231PD (SI)(BX*1), Y8, Y4
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y9
+	VFMADD231PD Y9, Y8, Y0
+	VMASKMOVPD  (SI)(BX*1), Y15, Y9
+	VFMADD231PD Y9, Y8, Y4
+
+of2_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VHADDPD      Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       X8, X0, X0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVUPS      (AX), X9
+	VFMADD231PD  X0, X8, X9
+	VMOVUPS      X9, (AX)
+	LEAQ         (DX)(BX*2), DX
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000002, CX
+	JMP          of2_group
+
+of2_none:
+of1_group:
+	CMPQ   CX, $0x00000001
+	JL     of1_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000020
+	JL     of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y8, Y0
+	VMOVUPD     32(DI), Y8
+	VFMADD231PD 32(SI), Y8, Y1
+	VMOVUPD     64(DI), Y8
+	VFMADD231PD 64(SI), Y8, Y2
+	VMOVUPD     96(DI), Y8
+	VFMADD231PD 96(SI), Y8, Y3
+	VMOVUPD     128(DI), Y8
+	VFMADD231PD 128(SI), Y8, Y4
+	VMOVUPD     160(DI), Y8
+	VFMADD231PD 160(SI), Y8, Y5
+	VMOVUPD     192(DI), Y8
+	VFMADD231PD 192(SI), Y8, Y6
+	VMOVUPD     224(DI), Y8
+	VFMADD231PD 224(SI), Y8, Y7
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000004
+	JL          of1_tail
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y8, Y0
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y9
+	VFMADD231PD Y9, Y8, Y0
+
+of1_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VHADDPD      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       X8, X0, X0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVSD       (AX), X9
+	VFMADD231PD  X0, X8, X9
+	VMOVSD       X9, (AX)
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000001, CX
+	JMP          of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func daxpyRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+// Requires: AVX, FMA3
+TEXT ·daxpyRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ x+40(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+
+of8_group:
+	CMPQ         CX, $0x00000008
+	JL           of8_none
+	MOVQ         DX, DI
+	LEAQ         (DX)(BX*4), R8
+	VBROADCASTSD alpha+16(FP), Y8
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y8, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y8, Y1, Y1
+	VBROADCASTSD 16(AX), Y2
+	VMULPD       Y8, Y2, Y2
+	VBROADCASTSD 24(AX), Y3
+	VMULPD       Y8, Y3, Y3
+	VBROADCASTSD 32(AX), Y4
+	VMULPD       Y8, Y4, Y4
+	VBROADCASTSD 40(AX), Y5
+	VMULPD       Y8, Y5, Y5
+	VBROADCASTSD 48(AX), Y6
+	VMULPD       Y8, Y6, Y6
+	VBROADCASTSD 56(AX), Y7
+	VMULPD       Y8, Y7, Y7
+	MOVQ         y+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000010
+	JL           of8_single
+
+of8_unrolled:
+	VMOVUPD     (R9), Y8
+	VFMADD231PD (DI), Y0, Y8
+	VFMADD231PD (DI)(BX*1), Y1, Y8
+	VFMADD231PD (DI)(BX*2), Y2, Y8
+	VFMADD231PD (DI)(SI*1), Y3, Y8
+	VFMADD231PD (R8), Y4, Y8
+	VFMADD231PD (R8)(BX*1), Y5, Y8
+	VFMADD231PD (R8)(BX*2), Y6, Y8
+	VFMADD231PD (R8)(SI*1), Y7, Y8
+	VMOVUPD     Y8, (R9)
+	VMOVUPD     32(R9), Y9
+	VFMADD231PD 32(DI), Y0, Y9
+	VFMADD231PD 32(DI)(BX*1), Y1, Y9
+	VFMADD231PD 32(DI)(BX*2), Y2, Y9
+	VFMADD231PD 32(DI)(SI*1), Y3, Y9
+	VFMADD231PD 32(R8), Y4, Y9
+	VFMADD231PD 32(R8)(BX*1), Y5, Y9
+	VFMADD231PD 32(R8)(BX*2), Y6, Y9
+	VFMADD231PD 32(R8)(SI*1), Y7, Y9
+	VMOVUPD     Y9, 32(R9)
+	VMOVUPD     64(R9), Y10
+	VFMADD231PD 64(DI), Y0, Y10
+	VFMADD231PD 64(DI)(BX*1), Y1, Y10
+	VFMADD231PD 64(DI)(BX*2), Y2, Y10
+	VFMADD231PD 64(DI)(SI*1), Y3, Y10
+	VFMADD231PD 64(R8), Y4, Y10
+	VFMADD231PD 64(R8)(BX*1), Y5, Y10
+	VFMADD231PD 64(R8)(BX*2), Y6, Y10
+	VFMADD231PD 64(R8)(SI*1), Y7, Y10
+	VMOVUPD     Y10, 64(R9)
+	VMOVUPD     96(R9), Y11
+	VFMADD231PD 96(DI), Y0, Y11
+	VFMADD231PD 96(DI)(BX*1), Y1, Y11
+	VFMADD231PD 96(DI)(BX*2), Y2, Y11
+	VFMADD231PD 96(DI)(SI*1), Y3, Y11
+	VFMADD231PD 96(R8), Y4, Y11
+	VFMADD231PD 96(R8)(BX*1), Y5, Y11
+	VFMADD231PD 96(R8)(BX*2), Y6, Y11
+	VFMADD231PD 96(R8)(SI*1), Y7, Y11
+	VMOVUPD     Y11, 96(R9)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000010, R10
+	CMPQ        R10, $0x00000010
+	JGE         of8_unrolled
+
+of8_single:
+	CMPQ        R10, $0x00000004
+	JL          of8_tail
+	VMOVUPD     (R9), Y8
+	VFMADD231PD (DI), Y0, Y8
+	VFMADD231PD (DI)(BX*1), Y1, Y8
+	VFMADD231PD (DI)(BX*2), Y2, Y8
+	VFMADD231PD (DI)(SI*1), Y3, Y8
+	VFMADD231PD (R8), Y4, Y8
+	VFMADD231PD (R8)(BX*1), Y5, Y8
+	VFMADD231PD (R8)(BX*2), Y6, Y8
+	VFMADD231PD (R8)(SI*1), Y7, Y8
+	VMOVUPD     Y8, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of8_single
+
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R9), Y15, Y8
+	VMASKMOVPD  (DI), Y15, Y12
+	VFMADD231PD Y12, Y0, Y8
+	VMASKMOVPD  (DI)(BX*1), Y15, Y12
+	VFMADD231PD Y12, Y1, Y8
+	VMASKMOVPD  (DI)(BX*2), Y15, Y12
+	VFMADD231PD Y12, Y2, Y8
+	VMASKMOVPD  (DI)(SI*1), Y15, Y12
+	VFMADD231PD Y12, Y3, Y8
+	VMASKMOVPD  (R8), Y15, Y12
+	VFMADD231PD Y12, Y4, Y8
+	VMASKMOVPD  (R8)(BX*1), Y15, Y12
+	VFMADD231PD Y12, Y5, Y8
+	VMASKMOVPD  (R8)(BX*2), Y15, Y12
+	VFMADD231PD Y12, Y6, Y8
+	VMASKMOVPD  (R8)(SI*1), Y15, Y12
+	VFMADD231PD Y12, Y7, Y8
+	VMASKMOVPD  Y8, Y15, (R9)
+
+of8_done:
+	LEAQ (DX)(BX*8), DX
+	ADDQ $0x00000040, AX
+	SUBQ $0x00000008, CX
+	JMP  of8_group
+
+of8_none:
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSD alpha+16(FP), Y4
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y4, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y4, Y1, Y1
+	VBROADCASTSD 16(AX), Y2
+	VMULPD       Y4, Y2, Y2
+	VBROADCASTSD 24(AX), Y3
+	VMULPD       Y4, Y3, Y3
+	MOVQ         y+48(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Y8
+	VFMADD231PD (DI), Y0, Y8
+	VFMADD231PD (DI)(BX*1), Y1, Y8
+	VFMADD231PD (DI)(BX*2), Y2, Y8
+	VFMADD231PD (DI)(SI*1), Y3, Y8
+	VMOVUPD     Y8, (R8)
+	VMOVUPD     32(R8), Y9
+	VFMADD231PD 32(DI), Y0, Y9
+	VFMADD231PD 32(DI)(BX*1), Y1, Y9
+	VFMADD231PD 32(DI)(BX*2), Y2, Y9
+	VFMADD231PD 32(DI)(SI*1), Y3, Y9
+	VMOVUPD     Y9, 32(R8)
+	VMOVUPD     64(R8), Y10
+	VFMADD231PD 64(DI), Y0, Y10
+	VFMADD231PD 64(DI)(BX*1), Y1, Y10
+	VFMADD231PD 64(DI)(BX*2), Y2, Y10
+	VFMADD231PD 64(DI)(SI*1), Y3, Y10
+	VMOVUPD     Y10, 64(R8)
+	VMOVUPD     96(R8), Y11
+	VFMADD231PD 96(DI), Y0, Y11
+	VFMADD231PD 96(DI)(BX*1), Y1, Y11
+	VFMADD231PD 96(DI)(BX*2), Y2, Y11
+	VFMADD231PD 96(DI)(SI*1), Y3, Y11
+	VMOVUPD     Y11, 96(R8)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000010, R9
+	CMPQ        R9, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000004
+	JL          of4_tail
+	VMOVUPD     (R8), Y8
+	VFMADD231PD (DI), Y0, Y8
+	VFMADD231PD (DI)(BX*1), Y1, Y8
+	VFMADD231PD (DI)(BX*2), Y2, Y8
+	VFMADD231PD (DI)(SI*1), Y3, Y8
+	VMOVUPD     Y8, (R8)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000004, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000008, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*8), Y15
+	VMASKMOVPD  (R8), Y15, Y8
+	VMASKMOVPD  (DI), Y15, Y12
+	VFMADD231PD Y12, Y0, Y8
+	VMASKMOVPD  (DI)(BX*1), Y15, Y12
+	VFMADD231PD Y12, Y1, Y8
+	VMASKMOVPD  (DI)(BX*2), Y15, Y12
+	VFMADD231PD Y12, Y2, Y8
+	VMASKMOVPD  (DI)(SI*1), Y15, Y12
+	VFMADD231PD Y12, Y3, Y8
+	VMASKMOVPD  Y8, Y15, (R8)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Y2
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y2, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y2, Y1, Y1
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000010
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y0, Y8
+	VFMADD231PD (SI)(BX*1), Y1, Y8
+	VMOVUPD     Y8, (DI)
+	VMOVUPD     32(DI), Y9
+	VFMADD231PD 32(SI), Y0, Y9
+	VFMADD231PD 32(SI)(BX*1), Y1, Y9
+	VMOVUPD     Y9, 32(DI)
+	VMOVUPD     64(DI), Y10
+	VFMADD231PD 64(SI), Y0, Y10
+	VFMADD231PD 64(SI)(BX*1), Y1, Y10
+	VMOVUPD     Y10, 64(DI)
+	VMOVUPD     96(DI), Y11
+	VFMADD231PD 96(SI), Y0, Y11
+	VFMADD231PD 96(SI)(BX*1), Y1, Y11
+	VMOVUPD     Y11, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000010, R8
+	CMPQ        R8, $0x00000010
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000004
+	JL          of2_tail
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y0, Y8
+	VFMADD231PD (SI)(BX*1), Y1, Y8
+	VMOVUPD     Y8, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y12
+	VFMADD231PD Y12, Y0, Y8
+	VMASKMOVPD  (SI)(BX*1), Y15, Y12
+	VFMADD231PD Y12, Y1, Y8
+	VMASKMOVPD  Y8, Y15, (DI)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Y1
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y1, Y0, Y0
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000010
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y0, Y8
+	VMOVUPD     Y8, (DI)
+	VMOVUPD     32(DI), Y9
+	VFMADD231PD 32(SI), Y0, Y9
+	VMOVUPD     Y9, 32(DI)
+	VMOVUPD     64(DI), Y10
+	VFMADD231PD 64(SI), Y0, Y10
+	VMOVUPD     Y10, 64(DI)
+	VMOVUPD     96(DI), Y11
+	VFMADD231PD 96(SI), Y0, Y11
+	VMOVUPD     Y11, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000010, R8
+	CMPQ        R8, $0x00000010
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000004
+	JL          of1_tail
+	VMOVUPD     (DI), Y8
+	VFMADD231PD (SI), Y0, Y8
+	VMOVUPD     Y8, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y12
+	VFMADD231PD Y12, Y0, Y8
+	VMASKMOVPD  Y8, Y15, (DI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func drank1AVX2(rows int, n int, alpha float64, x *float64, y *float64, a *float64, lda int)
+// Requires: AVX, FMA3
+TEXT ·drank1AVX2(SB), NOSPLIT, $0-56
+	MOVQ x+24(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+40(FP), DX
+	MOVQ lda+48(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSD alpha+16(FP), Y4
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y4, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y4, Y1, Y1
+	VBROADCASTSD 16(AX), Y2
+	VMULPD       Y4, Y2, Y2
+	VBROADCASTSD 24(AX), Y3
+	VMULPD       Y4, Y3, Y3
+	MOVQ         y+32(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000008
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (DI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (DI)
+	VMOVUPD     (DI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, (DI)(BX*1)
+	VMOVUPD     (DI)(BX*2), Y11
+	VFMADD231PD Y8, Y2, Y11
+	VMOVUPD     Y11, (DI)(BX*2)
+	VMOVUPD     (DI)(SI*1), Y12
+	VFMADD231PD Y8, Y3, Y12
+	VMOVUPD     Y12, (DI)(SI*1)
+	VMOVUPD     32(R8), Y8
+	VMOVUPD     32(DI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 32(DI)
+	VMOVUPD     32(DI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, 32(DI)(BX*1)
+	VMOVUPD     32(DI)(BX*2), Y11
+	VFMADD231PD Y8, Y2, Y11
+	VMOVUPD     Y11, 32(DI)(BX*2)
+	VMOVUPD     32(DI)(SI*1), Y12
+	VFMADD231PD Y8, Y3, Y12
+	VMOVUPD     Y12, 32(DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000008, R9
+	CMPQ        R9, $0x00000008
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000004
+	JL          of4_tail
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (DI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (DI)
+	VMOVUPD     (DI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, (DI)(BX*1)
+	VMOVUPD     (DI)(BX*2), Y11
+	VFMADD231PD Y8, Y2, Y11
+	VMOVUPD     Y11, (DI)(BX*2)
+	VMOVUPD     (DI)(SI*1), Y12
+	VFMADD231PD Y8, Y3, Y12
+	VMOVUPD     Y12, (DI)(SI*1)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000004, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000008, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*8), Y15
+	VMASKMOVPD  (R8), Y15, Y8
+	VMASKMOVPD  (DI), Y15, Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMASKMOVPD  Y9, Y15, (DI)
+	VMASKMOVPD  (DI)(BX*1), Y15, Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMASKMOVPD  Y10, Y15, (DI)(BX*1)
+	VMASKMOVPD  (DI)(BX*2), Y15, Y11
+	VFMADD231PD Y8, Y2, Y11
+	VMASKMOVPD  Y11, Y15, (DI)(BX*2)
+	VMASKMOVPD  (DI)(SI*1), Y15, Y12
+	VFMADD231PD Y8, Y3, Y12
+	VMASKMOVPD  Y12, Y15, (DI)(SI*1)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Y2
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y2, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y2, Y1, Y1
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000010
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Y8
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (SI)
+	VMOVUPD     (SI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, (SI)(BX*1)
+	VMOVUPD     32(DI), Y8
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 32(SI)
+	VMOVUPD     32(SI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, 32(SI)(BX*1)
+	VMOVUPD     64(DI), Y8
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 64(SI)
+	VMOVUPD     64(SI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, 64(SI)(BX*1)
+	VMOVUPD     96(DI), Y8
+	VMOVUPD     96(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 96(SI)
+	VMOVUPD     96(SI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, 96(SI)(BX*1)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000010, R8
+	CMPQ        R8, $0x00000010
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000004
+	JL          of2_tail
+	VMOVUPD     (DI), Y8
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (SI)
+	VMOVUPD     (SI)(BX*1), Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMOVUPD     Y10, (SI)(BX*1)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMASKMOVPD  Y9, Y15, (SI)
+	VMASKMOVPD  (SI)(BX*1), Y15, Y10
+	VFMADD231PD Y8, Y1, Y10
+	VMASKMOVPD  Y10, Y15, (SI)(BX*1)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Y1
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y1, Y0, Y0
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Y8
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (SI)
+	VMOVUPD     32(DI), Y8
+	VMOVUPD     32(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 32(SI)
+	VMOVUPD     64(DI), Y8
+	VMOVUPD     64(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 64(SI)
+	VMOVUPD     96(DI), Y8
+	VMOVUPD     96(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 96(SI)
+	VMOVUPD     128(DI), Y8
+	VMOVUPD     128(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 128(SI)
+	VMOVUPD     160(DI), Y8
+	VMOVUPD     160(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 160(SI)
+	VMOVUPD     192(DI), Y8
+	VMOVUPD     192(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 192(SI)
+	VMOVUPD     224(DI), Y8
+	VMOVUPD     224(SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, 224(SI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000004
+	JL          of1_tail
+	VMOVUPD     (DI), Y8
+	VMOVUPD     (SI), Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMOVUPD     Y9, (SI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000004, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000008, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*8), Y15
+	VMASKMOVPD  (DI), Y15, Y8
+	VMASKMOVPD  (SI), Y15, Y9
+	VFMADD231PD Y8, Y0, Y9
+	VMASKMOVPD  Y9, Y15, (SI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func drank2AVX2(rows int, n int, alpha float64, x *float64, y *float64, u *float64, v *float64, a *float64, lda int)
+// Requires: AVX, FMA3
+TEXT ·drank2AVX2(SB), NOSPLIT, $0-72
+	MOVQ x+24(FP), AX
+	MOVQ u+40(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+56(FP), BX
+	MOVQ lda+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VBROADCASTSD alpha+16(FP), Y4
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y4, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y4, Y1, Y1
+	VBROADCASTSD 16(AX), Y2
+	VMULPD       Y4, Y2, Y2
+	VBROADCASTSD 24(AX), Y3
+	VMULPD       Y4, Y3, Y3
+	VBROADCASTSD alpha+16(FP), Y8
+	VBROADCASTSD (CX), Y4
+	VMULPD       Y8, Y4, Y4
+	VBROADCASTSD 8(CX), Y5
+	VMULPD       Y8, Y5, Y5
+	VBROADCASTSD 16(CX), Y6
+	VMULPD       Y8, Y6, Y6
+	VBROADCASTSD 24(CX), Y7
+	VMULPD       Y8, Y7, Y7
+	MOVQ         y+32(FP), R9
+	MOVQ         v+48(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000008
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R9), Y8
+	VMOVUPD     (R10), Y9
+	VMOVUPD     (R8), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (R8)
+	VMOVUPD     (R8)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, (R8)(SI*1)
+	VMOVUPD     (R8)(SI*2), Y12
+	VFMADD231PD Y8, Y2, Y12
+	VFMADD231PD Y9, Y6, Y12
+	VMOVUPD     Y12, (R8)(SI*2)
+	VMOVUPD     (R8)(DI*1), Y13
+	VFMADD231PD Y8, Y3, Y13
+	VFMADD231PD Y9, Y7, Y13
+	VMOVUPD     Y13, (R8)(DI*1)
+	VMOVUPD     32(R9), Y8
+	VMOVUPD     32(R10), Y9
+	VMOVUPD     32(R8), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 32(R8)
+	VMOVUPD     32(R8)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, 32(R8)(SI*1)
+	VMOVUPD     32(R8)(SI*2), Y12
+	VFMADD231PD Y8, Y2, Y12
+	VFMADD231PD Y9, Y6, Y12
+	VMOVUPD     Y12, 32(R8)(SI*2)
+	VMOVUPD     32(R8)(DI*1), Y13
+	VFMADD231PD Y8, Y3, Y13
+	VFMADD231PD Y9, Y7, Y13
+	VMOVUPD     Y13, 32(R8)(DI*1)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000008, R11
+	CMPQ        R11, $0x00000008
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000004
+	JL          of4_tail
+	VMOVUPD     (R9), Y8
+	VMOVUPD     (R10), Y9
+	VMOVUPD     (R8), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (R8)
+	VMOVUPD     (R8)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, (R8)(SI*1)
+	VMOVUPD     (R8)(SI*2), Y12
+	VFMADD231PD Y8, Y2, Y12
+	VFMADD231PD Y9, Y6, Y12
+	VMOVUPD     Y12, (R8)(SI*2)
+	VMOVUPD     (R8)(DI*1), Y13
+	VFMADD231PD Y8, Y3, Y13
+	VFMADD231PD Y9, Y7, Y13
+	VMOVUPD     Y13, (R8)(DI*1)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000004, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R12
+	MOVQ        $0x00000008, R13
+	SUBQ        R11, R13
+	VMOVUPS     (R12)(R13*8), Y15
+	VMASKMOVPD  (R9), Y15, Y8
+	VMASKMOVPD  (R10), Y15, Y9
+	VMASKMOVPD  (R8), Y15, Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMASKMOVPD  Y10, Y15, (R8)
+	VMASKMOVPD  (R8)(SI*1), Y15, Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMASKMOVPD  Y11, Y15, (R8)(SI*1)
+	VMASKMOVPD  (R8)(SI*2), Y15, Y12
+	VFMADD231PD Y8, Y2, Y12
+	VFMADD231PD Y9, Y6, Y12
+	VMASKMOVPD  Y12, Y15, (R8)(SI*2)
+	VMASKMOVPD  (R8)(DI*1), Y15, Y13
+	VFMADD231PD Y8, Y3, Y13
+	VFMADD231PD Y9, Y7, Y13
+	VMASKMOVPD  Y13, Y15, (R8)(DI*1)
+
+of4_done:
+	LEAQ (BX)(SI*4), BX
+	ADDQ $0x00000020, AX
+	ADDQ $0x00000020, CX
+	SUBQ $0x00000004, DX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VBROADCASTSD alpha+16(FP), Y2
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y2, Y0, Y0
+	VBROADCASTSD 8(AX), Y1
+	VMULPD       Y2, Y1, Y1
+	VBROADCASTSD alpha+16(FP), Y6
+	VBROADCASTSD (CX), Y4
+	VMULPD       Y6, Y4, Y4
+	VBROADCASTSD 8(CX), Y5
+	VMULPD       Y6, Y5, Y5
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000010
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (R9), Y9
+	VMOVUPD     (DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (DI)
+	VMOVUPD     (DI)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, (DI)(SI*1)
+	VMOVUPD     32(R8), Y8
+	VMOVUPD     32(R9), Y9
+	VMOVUPD     32(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 32(DI)
+	VMOVUPD     32(DI)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, 32(DI)(SI*1)
+	VMOVUPD     64(R8), Y8
+	VMOVUPD     64(R9), Y9
+	VMOVUPD     64(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 64(DI)
+	VMOVUPD     64(DI)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, 64(DI)(SI*1)
+	VMOVUPD     96(R8), Y8
+	VMOVUPD     96(R9), Y9
+	VMOVUPD     96(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 96(DI)
+	VMOVUPD     96(DI)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, 96(DI)(SI*1)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000010, R10
+	CMPQ        R10, $0x00000010
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000004
+	JL          of2_tail
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (R9), Y9
+	VMOVUPD     (DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (DI)
+	VMOVUPD     (DI)(SI*1), Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMOVUPD     Y11, (DI)(SI*1)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R8), Y15, Y8
+	VMASKMOVPD  (R9), Y15, Y9
+	VMASKMOVPD  (DI), Y15, Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMASKMOVPD  Y10, Y15, (DI)
+	VMASKMOVPD  (DI)(SI*1), Y15, Y11
+	VFMADD231PD Y8, Y1, Y11
+	VFMADD231PD Y9, Y5, Y11
+	VMASKMOVPD  Y11, Y15, (DI)(SI*1)
+
+of2_done:
+	LEAQ (BX)(SI*2), BX
+	ADDQ $0x00000010, AX
+	ADDQ $0x00000010, CX
+	SUBQ $0x00000002, DX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VBROADCASTSD alpha+16(FP), Y1
+	VBROADCASTSD (AX), Y0
+	VMULPD       Y1, Y0, Y0
+	VBROADCASTSD alpha+16(FP), Y5
+	VBROADCASTSD (CX), Y4
+	VMULPD       Y5, Y4, Y4
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (R9), Y9
+	VMOVUPD     (DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (DI)
+	VMOVUPD     32(R8), Y8
+	VMOVUPD     32(R9), Y9
+	VMOVUPD     32(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 32(DI)
+	VMOVUPD     64(R8), Y8
+	VMOVUPD     64(R9), Y9
+	VMOVUPD     64(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 64(DI)
+	VMOVUPD     96(R8), Y8
+	VMOVUPD     96(R9), Y9
+	VMOVUPD     96(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 96(DI)
+	VMOVUPD     128(R8), Y8
+	VMOVUPD     128(R9), Y9
+	VMOVUPD     128(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 128(DI)
+	VMOVUPD     160(R8), Y8
+	VMOVUPD     160(R9), Y9
+	VMOVUPD     160(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 160(DI)
+	VMOVUPD     192(R8), Y8
+	VMOVUPD     192(R9), Y9
+	VMOVUPD     192(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 192(DI)
+	VMOVUPD     224(R8), Y8
+	VMOVUPD     224(R9), Y9
+	VMOVUPD     224(DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, 224(DI)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000004
+	JL          of1_tail
+	VMOVUPD     (R8), Y8
+	VMOVUPD     (R9), Y9
+	VMOVUPD     (DI), Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMOVUPD     Y10, (DI)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R8), Y15, Y8
+	VMASKMOVPD  (R9), Y15, Y9
+	VMASKMOVPD  (DI), Y15, Y10
+	VFMADD231PD Y8, Y0, Y10
+	VFMADD231PD Y9, Y4, Y10
+	VMASKMOVPD  Y10, Y15, (DI)
+
+of1_done:
+	LEAQ (BX)(SI*1), BX
+	ADDQ $0x00000008, AX
+	ADDQ $0x00000008, CX
+	SUBQ $0x00000001, DX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func ddotAxpyRowsAVX2(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64, u *float64, v *float64)
+// Requires: AVX, FMA3
+TEXT ·ddotAxpyRowsAVX2(SB), NOSPLIT, $0-72
+	MOVQ y+48(FP), AX
+	MOVQ u+56(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ lda+32(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Y12
+	VBROADCASTSD (CX), Y8
+	VMULPD       Y12, Y8, Y8
+	VBROADCASTSD 8(CX), Y9
+	VMULPD       Y12, Y9, Y9
+	VBROADCASTSD 16(CX), Y10
+	VMULPD       Y12, Y10, Y10
+	VBROADCASTSD 24(CX), Y11
+	VMULPD       Y12, Y11, Y11
+	MOVQ         x+40(FP), R9
+	MOVQ         v+64(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000008
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R9), Y12
+	VMOVUPD     (R10), Y13
+	VMOVUPD     (R8), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     (R8)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y2
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     (R8)(SI*2), Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y10, Y13
+	VMOVUPD     (R8)(DI*1), Y14
+	VFMADD231PD Y14, Y12, Y6
+	VFMADD231PD Y14, Y11, Y13
+	VMOVUPD     Y13, (R10)
+	VMOVUPD     32(R9), Y12
+	VMOVUPD     32(R10), Y13
+	VMOVUPD     32(R8), Y14
+	VFMADD231PD Y14, Y12, Y1
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     32(R8)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y3
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     32(R8)(SI*2), Y14
+	VFMADD231PD Y14, Y12, Y5
+	VFMADD231PD Y14, Y10, Y13
+	VMOVUPD     32(R8)(DI*1), Y14
+	VFMADD231PD Y14, Y12, Y7
+	VFMADD231PD Y14, Y11, Y13
+	VMOVUPD     Y13, 32(R10)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000008, R11
+	CMPQ        R11, $0x00000008
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000004
+	JL          of4_tail
+	VMOVUPD     (R9), Y12
+	VMOVUPD     (R10), Y13
+	VMOVUPD     (R8), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     (R8)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y2
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     (R8)(SI*2), Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y10, Y13
+	VMOVUPD     (R8)(DI*1), Y14
+	VFMADD231PD Y14, Y12, Y6
+	VFMADD231PD Y14, Y11, Y13
+	VMOVUPD     Y13, (R10)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000004, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R12
+	MOVQ        $0x00000008, R13
+	SUBQ        R11, R13
+	VMOVUPS     (R12)(R13*8), Y15
+	VMASKMOVPD  (R9), Y15, Y12
+	VMASKMOVPD  (R10), Y15, Y13
+	VMASKMOVPD  (R8), Y15, Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMASKMOVPD  (R8)(SI*1), Y15, Y14
+	VFMADD231PD Y14, Y12, Y2
+	VFMADD231PD Y14, Y9, Y13
+	VMASKMOVPD  (R8)(SI*2), Y15, Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y10, Y13
+	VMASKMOVPD  (R8)(DI*1), Y15, Y14
+	VFMADD231PD Y14, Y12, Y6
+	VFMADD231PD Y14, Y11, Y13
+	VMASKMOVPD  Y13, Y15, (R10)
+
+of4_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VHADDPD      Y2, Y0, Y0
+	VHADDPD      Y6, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPD       Y8, Y0, Y0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVUPD      (AX), Y9
+	VFMADD231PD  Y0, Y8, Y9
+	VMOVUPD      Y9, (AX)
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000004, DX
+	JMP          of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Y10
+	VBROADCASTSD (CX), Y8
+	VMULPD       Y10, Y8, Y8
+	VBROADCASTSD 8(CX), Y9
+	VMULPD       Y10, Y9, Y9
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000010
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (R8), Y12
+	VMOVUPD     (R9), Y13
+	VMOVUPD     (DI), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     (DI)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     Y13, (R9)
+	VMOVUPD     32(R8), Y12
+	VMOVUPD     32(R9), Y13
+	VMOVUPD     32(DI), Y14
+	VFMADD231PD Y14, Y12, Y1
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     32(DI)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y5
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     Y13, 32(R9)
+	VMOVUPD     64(R8), Y12
+	VMOVUPD     64(R9), Y13
+	VMOVUPD     64(DI), Y14
+	VFMADD231PD Y14, Y12, Y2
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     64(DI)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y6
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     Y13, 64(R9)
+	VMOVUPD     96(R8), Y12
+	VMOVUPD     96(R9), Y13
+	VMOVUPD     96(DI), Y14
+	VFMADD231PD Y14, Y12, Y3
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     96(DI)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y7
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     Y13, 96(R9)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000010, R10
+	CMPQ        R10, $0x00000010
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000004
+	JL          of2_tail
+	VMOVUPD     (R8), Y12
+	VMOVUPD     (R9), Y13
+	VMOVUPD     (DI), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     (DI)(SI*1), Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y9, Y13
+	VMOVUPD     Y13, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R8), Y15, Y12
+	VMASKMOVPD  (R9), Y15, Y13
+	VMASKMOVPD  (DI), Y15, Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMASKMOVPD  (DI)(SI*1), Y15, Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y9, Y13
+	VMASKMOVPD  Y13, Y15, (R9)
+
+of2_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y6, Y4, Y4
+	VHADDPD      Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       X8, X0, X0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVUPS      (AX), X9
+	VFMADD231PD  X0, X8, X9
+	VMOVUPS      X9, (AX)
+	LEAQ         (BX)(SI*2), BX
+	ADDQ         $0x00000010, AX
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000002, DX
+	JMP          of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Y9
+	VBROADCASTSD (CX), Y8
+	VMULPD       Y9, Y8, Y8
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (R8), Y12
+	VMOVUPD     (R9), Y13
+	VMOVUPD     (DI), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, (R9)
+	VMOVUPD     32(R8), Y12
+	VMOVUPD     32(R9), Y13
+	VMOVUPD     32(DI), Y14
+	VFMADD231PD Y14, Y12, Y1
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 32(R9)
+	VMOVUPD     64(R8), Y12
+	VMOVUPD     64(R9), Y13
+	VMOVUPD     64(DI), Y14
+	VFMADD231PD Y14, Y12, Y2
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 64(R9)
+	VMOVUPD     96(R8), Y12
+	VMOVUPD     96(R9), Y13
+	VMOVUPD     96(DI), Y14
+	VFMADD231PD Y14, Y12, Y3
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 96(R9)
+	VMOVUPD     128(R8), Y12
+	VMOVUPD     128(R9), Y13
+	VMOVUPD     128(DI), Y14
+	VFMADD231PD Y14, Y12, Y4
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 128(R9)
+	VMOVUPD     160(R8), Y12
+	VMOVUPD     160(R9), Y13
+	VMOVUPD     160(DI), Y14
+	VFMADD231PD Y14, Y12, Y5
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 160(R9)
+	VMOVUPD     192(R8), Y12
+	VMOVUPD     192(R9), Y13
+	VMOVUPD     192(DI), Y14
+	VFMADD231PD Y14, Y12, Y6
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 192(R9)
+	VMOVUPD     224(R8), Y12
+	VMOVUPD     224(R9), Y13
+	VMOVUPD     224(DI), Y14
+	VFMADD231PD Y14, Y12, Y7
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, 224(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000004
+	JL          of1_tail
+	VMOVUPD     (R8), Y12
+	VMOVUPD     (R9), Y13
+	VMOVUPD     (DI), Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMOVUPD     Y13, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000004, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000008, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*8), Y15
+	VMASKMOVPD  (R8), Y15, Y12
+	VMASKMOVPD  (R9), Y15, Y13
+	VMASKMOVPD  (DI), Y15, Y14
+	VFMADD231PD Y14, Y12, Y0
+	VFMADD231PD Y14, Y8, Y13
+	VMASKMOVPD  Y13, Y15, (R9)
+
+of1_done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y4, Y0, Y0
+	VHADDPD      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPD       X8, X0, X0
+	VBROADCASTSD alpha+16(FP), Y8
+	VMOVSD       (AX), X9
+	VFMADD231PD  X0, X8, X9
+	VMOVSD       X9, (AX)
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x00000008, AX
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000001, DX
+	JMP          of1_group
+
+of1_none:
 	VZEROUPPER
 	RET

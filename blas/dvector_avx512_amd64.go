@@ -22,8 +22,20 @@ func ddotAVX512(n int, x *float64, y *float64) float64
 // dasumAVX512 returns the sum of |x|.
 func dasumAVX512(n int, x *float64) float64
 
-// damaxAVX512 returns the largest |x| but for NaNs, and 0 if there is none.
-func damaxAVX512(n int, x *float64) float64
+// diamaxAVX512 returns the index of the first of the largest |x|, but for NaNs, and -1 if it is no larger than floor.
+func diamaxAVX512(n int, x *float64, floor float64) int
 
-// dfindAVX512 returns the index of the first |x| that equals v. There must be one.
-func dfindAVX512(n int, x *float64, v float64) int
+// ddotRowsAVX512 adds to y alpha times the dot products of A's rows with x.
+func ddotRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+
+// daxpyRowsAVX512 adds to y A's rows, times alpha and an element of x each.
+func daxpyRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+
+// drank1AVX512 adds alpha*x*y' to A.
+func drank1AVX512(rows int, n int, alpha float64, x *float64, y *float64, a *float64, lda int)
+
+// drank2AVX512 adds alpha*(x*y' + u*v') to A.
+func drank2AVX512(rows int, n int, alpha float64, x *float64, y *float64, u *float64, v *float64, a *float64, lda int)
+
+// ddotAxpyRowsAVX512 adds to y alpha times the dot products of A's rows with x, and to v A's rows, times alpha and an element of u each.
+func ddotAxpyRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64, u *float64, v *float64)

@@ -269,11 +269,7 @@ TEXT ·ddotAVX512(SB), NOSPLIT, $0-32
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	CMPQ   AX, $0x00000040
+	CMPQ   AX, $0x00000020
 	JL     single
 
 unrolled:
@@ -285,18 +281,10 @@ unrolled:
 	VFMADD231PD 128(DX), Z8, Z2
 	VMOVUPD     192(CX), Z8
 	VFMADD231PD 192(DX), Z8, Z3
-	VMOVUPD     256(CX), Z8
-	VFMADD231PD 256(DX), Z8, Z4
-	VMOVUPD     320(CX), Z8
-	VFMADD231PD 320(DX), Z8, Z5
-	VMOVUPD     384(CX), Z8
-	VFMADD231PD 384(DX), Z8, Z6
-	VMOVUPD     448(CX), Z8
-	VFMADD231PD 448(DX), Z8, Z7
-	ADDQ        $0x00000200, CX
-	ADDQ        $0x00000200, DX
-	SUBQ        $0x00000040, AX
-	CMPQ        AX, $0x00000040
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x00000020, AX
+	CMPQ        AX, $0x00000020
 	JGE         unrolled
 
 single:
@@ -321,11 +309,7 @@ tail:
 done:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z2, Z2
-	VADDPD        Z5, Z4, Z4
-	VADDPD        Z7, Z6, Z6
 	VADDPD        Z2, Z0, Z0
-	VADDPD        Z6, Z4, Z4
-	VADDPD        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -345,14 +329,10 @@ TEXT ·dasumAVX512(SB), NOSPLIT, $0-24
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVQ         $0x7fffffffffffffff, DX
 	VMOVQ        DX, X14
 	VBROADCASTSD X14, Z14
-	CMPQ         AX, $0x00000040
+	CMPQ         AX, $0x00000020
 	JL           single
 
 unrolled:
@@ -368,21 +348,9 @@ unrolled:
 	VMOVUPD 192(CX), Z8
 	VANDPD  Z14, Z8, Z8
 	VADDPD  Z8, Z3, Z3
-	VMOVUPD 256(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VADDPD  Z8, Z4, Z4
-	VMOVUPD 320(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VADDPD  Z8, Z5, Z5
-	VMOVUPD 384(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VADDPD  Z8, Z6, Z6
-	VMOVUPD 448(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VADDPD  Z8, Z7, Z7
-	ADDQ    $0x00000200, CX
-	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, AX
+	CMPQ    AX, $0x00000020
 	JGE     unrolled
 
 single:
@@ -408,11 +376,7 @@ tail:
 done:
 	VADDPD        Z1, Z0, Z0
 	VADDPD        Z3, Z2, Z2
-	VADDPD        Z5, Z4, Z4
-	VADDPD        Z7, Z6, Z6
 	VADDPD        Z2, Z0, Z0
-	VADDPD        Z6, Z4, Z4
-	VADDPD        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPD        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -423,26 +387,22 @@ done:
 	VZEROUPPER
 	RET
 
-// func damaxAVX512(n int, x *float64) float64
+// func diamaxAVX512(n int, x *float64, floor float64) int
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·damaxAVX512(SB), NOSPLIT, $0-24
+TEXT ·diamaxAVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVQ         $0x7fffffffffffffff, DX
 	VMOVQ        DX, X14
 	VBROADCASTSD X14, Z14
-	CMPQ         AX, $0x00000040
-	JL           single
+	CMPQ         AX, $0x00000020
+	JL           largest_single
 
-unrolled:
+largest_unrolled:
 	VMOVUPD (CX), Z8
 	VANDPD  Z14, Z8, Z8
 	VMAXPD  Z0, Z8, Z0
@@ -455,36 +415,24 @@ unrolled:
 	VMOVUPD 192(CX), Z8
 	VANDPD  Z14, Z8, Z8
 	VMAXPD  Z3, Z8, Z3
-	VMOVUPD 256(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VMAXPD  Z4, Z8, Z4
-	VMOVUPD 320(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VMAXPD  Z5, Z8, Z5
-	VMOVUPD 384(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VMAXPD  Z6, Z8, Z6
-	VMOVUPD 448(CX), Z8
-	VANDPD  Z14, Z8, Z8
-	VMAXPD  Z7, Z8, Z7
-	ADDQ    $0x00000200, CX
-	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
-	JGE     unrolled
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000020, AX
+	CMPQ    AX, $0x00000020
+	JGE     largest_unrolled
 
-single:
+largest_single:
 	CMPQ    AX, $0x00000008
-	JL      tail
+	JL      largest_tail
 	VMOVUPD (CX), Z8
 	VANDPD  Z14, Z8, Z8
 	VMAXPD  Z0, Z8, Z0
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x00000008, AX
-	JMP     single
+	JMP     largest_single
 
-tail:
+largest_tail:
 	TESTQ     AX, AX
-	JZ        done
+	JZ        largest_done
 	MOVQ      $-1, DX
 	BZHIQ     AX, DX, DX
 	KMOVW     DX, K1
@@ -492,67 +440,1804 @@ tail:
 	VANDPD    Z14, Z8, Z8
 	VMAXPD    Z0, Z8, Z0
 
-done:
+largest_done:
 	VMAXPD        Z1, Z0, Z0
 	VMAXPD        Z3, Z2, Z2
-	VMAXPD        Z5, Z4, Z4
-	VMAXPD        Z7, Z6, Z6
 	VMAXPD        Z2, Z0, Z0
-	VMAXPD        Z6, Z4, Z4
-	VMAXPD        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPD        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
 	VMAXPD        X1, X0, X0
 	VPERMILPD     $0x01, X0, X1
 	VMAXPD        X1, X0, X0
-	VMOVSD        X0, ret+16(FP)
+	MOVQ          $-1, AX
+	VUCOMISD      floor+16(FP), X0
+	JLS           found
+	VBROADCASTSD  X0, Z13
+	MOVQ          n+0(FP), CX
+	MOVQ          x+8(FP), DX
+	MOVQ          DX, SI
+
+find_single:
+	CMPQ    CX, $0x00000008
+	JL      find_tail
+	VMOVUPD (DX), Z8
+	VANDPD  Z14, Z8, Z8
+	VCMPPD  $0x00, Z8, Z13, K2
+	KMOVW   K2, BX
+	TESTL   BX, BX
+	JNZ     here
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000008, CX
+	JMP     find_single
+
+find_tail:
+	TESTQ     CX, CX
+	JZ        find_done
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPD.Z (DX), K1, Z8
+	VANDPD    Z14, Z8, Z8
+	VCMPPD    $0x00, Z8, Z13, K2
+	KMOVW     K2, BX
+	TESTL     BX, BX
+	JNZ       here
+
+find_done:
+here:
+	BSFL BX, AX
+	SUBQ SI, DX
+	SHRQ $0x03, DX
+	ADDQ DX, AX
+
+found:
+	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
-// func dfindAVX512(n int, x *float64, v float64) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·dfindAVX512(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         $0x7fffffffffffffff, DX
-	VMOVQ        DX, X14
-	VBROADCASTSD X14, Z14
-	VBROADCASTSD v+16(FP), Z13
-	MOVQ         x+8(FP), DX
+// func ddotRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·ddotRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ y+48(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
 
-single:
-	CMPQ    AX, $0x00000008
-	JL      tail
-	VMOVUPD (CX), Z0
-	VANDPD  Z14, Z0, Z0
-	VCMPPD  $0x00, Z0, Z13, K2
-	KMOVW   K2, BX
-	TESTL   BX, BX
-	JNZ     found
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000008, AX
-	JMP     single
+of8_group:
+	CMPQ   CX, $0x00000008
+	JL     of8_none
+	MOVQ   DX, DI
+	LEAQ   (DX)(BX*4), R8
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R9
+	MOVQ   n+8(FP), R10
 
-tail:
-	TESTQ     AX, AX
-	JZ        done
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	KMOVW     BX, K1
-	VMOVUPD.Z (CX), K1, Z0
-	VANDPD    Z14, Z0, Z0
-	VCMPPD    $0x00, Z0, Z13, K2
-	KMOVW     K2, BX
-	TESTL     BX, BX
-	JNZ       found
+of8_single:
+	CMPQ        R10, $0x00000008
+	JL          of8_tail
+	VMOVUPD     (R9), Z8
+	VFMADD231PD (DI), Z8, Z0
+	VFMADD231PD (DI)(BX*1), Z8, Z1
+	VFMADD231PD (DI)(BX*2), Z8, Z2
+	VFMADD231PD (DI)(SI*1), Z8, Z3
+	VFMADD231PD (R8), Z8, Z4
+	VFMADD231PD (R8)(BX*1), Z8, Z5
+	VFMADD231PD (R8)(BX*2), Z8, Z6
+	VFMADD231PD (R8)(SI*1), Z8, Z7
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of8_single
 
-done:
-found:
-	BSFL BX, SI
-	SUBQ DX, CX
-	SHRQ $0x03, CX
-	ADDQ CX, SI
-	MOVQ SI, ret+24(FP)
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R9), K1, Z8
+	VFMADD231PD (DI), Z8, K1, Z0
+	VFMADD231PD (DI)(BX*1), Z8, K1, Z1
+	VFMADD231PD (DI)(BX*2), Z8, K1, Z2
+	VFMADD231PD (DI)(SI*1), Z8, K1, Z3
+	VFMADD231PD (R8), Z8, K1, Z4
+	VFMADD231PD (R8)(BX*1), Z8, K1, Z5
+	VFMADD231PD (R8)(BX*2), Z8, K1, Z6
+	VFMADD231PD (R8)(SI*1), Z8, K1, Z7
+
+of8_done:
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPD        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPD        Y8, Y3, Y3
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPD        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPD        Y8, Y7, Y7
+	VHADDPD       Y1, Y0, Y0
+	VHADDPD       Y3, Y2, Y2
+	VHADDPD       Y5, Y4, Y4
+	VHADDPD       Y7, Y6, Y6
+	VPERM2F128    $0x20, Y2, Y0, Y8
+	VPERM2F128    $0x31, Y2, Y0, Y0
+	VADDPD        Y8, Y0, Y0
+	VPERM2F128    $0x20, Y6, Y4, Y8
+	VPERM2F128    $0x31, Y6, Y4, Y4
+	VADDPD        Y8, Y4, Y4
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVUPD       (AX), Y9
+	VFMADD231PD   Y0, Y8, Y9
+	VMOVUPD       Y9, (AX)
+	VMOVUPD       32(AX), Y9
+	VFMADD231PD   Y4, Y8, Y9
+	VMOVUPD       Y9, 32(AX)
+	LEAQ          (DX)(BX*8), DX
+	ADDQ          $0x00000040, AX
+	SUBQ          $0x00000008, CX
+	JMP           of8_group
+
+of8_none:
+of4_group:
+	CMPQ   CX, $0x00000004
+	JL     of4_none
+	MOVQ   DX, DI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R8
+	MOVQ   n+8(FP), R9
+	CMPQ   R9, $0x00000010
+	JL     of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Z8
+	VFMADD231PD (DI), Z8, Z0
+	VFMADD231PD (DI)(BX*1), Z8, Z2
+	VFMADD231PD (DI)(BX*2), Z8, Z4
+	VFMADD231PD (DI)(SI*1), Z8, Z6
+	VMOVUPD     64(R8), Z8
+	VFMADD231PD 64(DI), Z8, Z1
+	VFMADD231PD 64(DI)(BX*1), Z8, Z3
+	VFMADD231PD 64(DI)(BX*2), Z8, Z5
+	VFMADD231PD 64(DI)(SI*1), Z8, Z7
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000010, R9
+	CMPQ        R9, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPD     (R8), Z8
+	VFMADD231PD (DI), Z8, Z0
+	VFMADD231PD (DI)(BX*1), Z8, Z2
+	VFMADD231PD (DI)(BX*2), Z8, Z4
+	VFMADD231PD (DI)(SI*1), Z8, Z6
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPD.Z   (R8), K1, Z8
+	VFMADD231PD (DI), Z8, K1, Z0
+	VFMADD231PD (DI)(BX*1), Z8, K1, Z2
+	VFMADD231PD (DI)(BX*2), Z8, K1, Z4
+	VFMADD231PD (DI)(SI*1), Z8, K1, Z6
+
+of4_done:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VHADDPD       Y2, Y0, Y0
+	VHADDPD       Y6, Y4, Y4
+	VPERM2F128    $0x20, Y4, Y0, Y8
+	VPERM2F128    $0x31, Y4, Y0, Y0
+	VADDPD        Y8, Y0, Y0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVUPD       (AX), Y9
+	VFMADD231PD   Y0, Y8, Y9
+	VMOVUPD       Y9, (AX)
+	LEAQ          (DX)(BX*4), DX
+	ADDQ          $0x00000020, AX
+	SUBQ          $0x00000004, CX
+	JMP           of4_group
+
+of4_none:
+of2_group:
+	CMPQ   CX, $0x00000002
+	JL     of2_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000020
+	JL     of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z8, Z0
+	VFMADD231PD (SI)(BX*1), Z8, Z4
+	VMOVUPD     64(DI), Z8
+	VFMADD231PD 64(SI), Z8, Z1
+	VFMADD231PD 64(SI)(BX*1), Z8, Z5
+	VMOVUPD     128(DI), Z8
+	VFMADD231PD 128(SI), Z8, Z2
+	VFMADD231PD 128(SI)(BX*1), Z8, Z6
+	VMOVUPD     192(DI), Z8
+	VFMADD231PD 192(SI), Z8, Z3
+	VFMADD231PD 192(SI)(BX*1), Z8, Z7
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z8, Z0
+	VFMADD231PD (SI)(BX*1), Z8, Z4
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VFMADD231PD (SI), Z8, K1, Z0
+	VFMADD231PD (SI)(BX*1), Z8, K1, Z4
+
+of2_done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VADDPD        Z5, Z4, Z4
+	VADDPD        Z7, Z6, Z6
+	VADDPD        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VHADDPD       Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPD        X8, X0, X0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVUPS       (AX), X9
+	VFMADD231PD   X0, X8, X9
+	VMOVUPS       X9, (AX)
+	LEAQ          (DX)(BX*2), DX
+	ADDQ          $0x00000010, AX
+	SUBQ          $0x00000002, CX
+	JMP           of2_group
+
+of2_none:
+of1_group:
+	CMPQ   CX, $0x00000001
+	JL     of1_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000040
+	JL     of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z8, Z0
+	VMOVUPD     64(DI), Z8
+	VFMADD231PD 64(SI), Z8, Z1
+	VMOVUPD     128(DI), Z8
+	VFMADD231PD 128(SI), Z8, Z2
+	VMOVUPD     192(DI), Z8
+	VFMADD231PD 192(SI), Z8, Z3
+	VMOVUPD     256(DI), Z8
+	VFMADD231PD 256(SI), Z8, Z4
+	VMOVUPD     320(DI), Z8
+	VFMADD231PD 320(SI), Z8, Z5
+	VMOVUPD     384(DI), Z8
+	VFMADD231PD 384(SI), Z8, Z6
+	VMOVUPD     448(DI), Z8
+	VFMADD231PD 448(SI), Z8, Z7
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z8, Z0
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VFMADD231PD (SI), Z8, K1, Z0
+
+of1_done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z5, Z4, Z4
+	VADDPD        Z7, Z6, Z6
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z6, Z4, Z4
+	VADDPD        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VHADDPD       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPD        X8, X0, X0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVSD        (AX), X9
+	VFMADD231PD   X0, X8, X9
+	VMOVSD        X9, (AX)
+	LEAQ          (DX)(BX*1), DX
+	ADDQ          $0x00000008, AX
+	SUBQ          $0x00000001, CX
+	JMP           of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func daxpyRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·daxpyRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ x+40(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+
+of8_group:
+	CMPQ         CX, $0x00000008
+	JL           of8_none
+	MOVQ         DX, DI
+	LEAQ         (DX)(BX*4), R8
+	VBROADCASTSD alpha+16(FP), Z8
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z8, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z8, Z1, Z1
+	VBROADCASTSD 16(AX), Z2
+	VMULPD       Z8, Z2, Z2
+	VBROADCASTSD 24(AX), Z3
+	VMULPD       Z8, Z3, Z3
+	VBROADCASTSD 32(AX), Z4
+	VMULPD       Z8, Z4, Z4
+	VBROADCASTSD 40(AX), Z5
+	VMULPD       Z8, Z5, Z5
+	VBROADCASTSD 48(AX), Z6
+	VMULPD       Z8, Z6, Z6
+	VBROADCASTSD 56(AX), Z7
+	VMULPD       Z8, Z7, Z7
+	MOVQ         y+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of8_single
+
+of8_unrolled:
+	VMOVUPD     (R9), Z8
+	VFMADD231PD (DI), Z0, Z8
+	VFMADD231PD (DI)(BX*1), Z1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, Z8
+	VFMADD231PD (DI)(SI*1), Z3, Z8
+	VFMADD231PD (R8), Z4, Z8
+	VFMADD231PD (R8)(BX*1), Z5, Z8
+	VFMADD231PD (R8)(BX*2), Z6, Z8
+	VFMADD231PD (R8)(SI*1), Z7, Z8
+	VMOVUPD     Z8, (R9)
+	VMOVUPD     64(R9), Z9
+	VFMADD231PD 64(DI), Z0, Z9
+	VFMADD231PD 64(DI)(BX*1), Z1, Z9
+	VFMADD231PD 64(DI)(BX*2), Z2, Z9
+	VFMADD231PD 64(DI)(SI*1), Z3, Z9
+	VFMADD231PD 64(R8), Z4, Z9
+	VFMADD231PD 64(R8)(BX*1), Z5, Z9
+	VFMADD231PD 64(R8)(BX*2), Z6, Z9
+	VFMADD231PD 64(R8)(SI*1), Z7, Z9
+	VMOVUPD     Z9, 64(R9)
+	VMOVUPD     128(R9), Z10
+	VFMADD231PD 128(DI), Z0, Z10
+	VFMADD231PD 128(DI)(BX*1), Z1, Z10
+	VFMADD231PD 128(DI)(BX*2), Z2, Z10
+	VFMADD231PD 128(DI)(SI*1), Z3, Z10
+	VFMADD231PD 128(R8), Z4, Z10
+	VFMADD231PD 128(R8)(BX*1), Z5, Z10
+	VFMADD231PD 128(R8)(BX*2), Z6, Z10
+	VFMADD231PD 128(R8)(SI*1), Z7, Z10
+	VMOVUPD     Z10, 128(R9)
+	VMOVUPD     192(R9), Z11
+	VFMADD231PD 192(DI), Z0, Z11
+	VFMADD231PD 192(DI)(BX*1), Z1, Z11
+	VFMADD231PD 192(DI)(BX*2), Z2, Z11
+	VFMADD231PD 192(DI)(SI*1), Z3, Z11
+	VFMADD231PD 192(R8), Z4, Z11
+	VFMADD231PD 192(R8)(BX*1), Z5, Z11
+	VFMADD231PD 192(R8)(BX*2), Z6, Z11
+	VFMADD231PD 192(R8)(SI*1), Z7, Z11
+	VMOVUPD     Z11, 192(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of8_unrolled
+
+of8_single:
+	CMPQ        R10, $0x00000008
+	JL          of8_tail
+	VMOVUPD     (R9), Z8
+	VFMADD231PD (DI), Z0, Z8
+	VFMADD231PD (DI)(BX*1), Z1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, Z8
+	VFMADD231PD (DI)(SI*1), Z3, Z8
+	VFMADD231PD (R8), Z4, Z8
+	VFMADD231PD (R8)(BX*1), Z5, Z8
+	VFMADD231PD (R8)(BX*2), Z6, Z8
+	VFMADD231PD (R8)(SI*1), Z7, Z8
+	VMOVUPD     Z8, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of8_single
+
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R9), K1, Z8
+	VFMADD231PD (DI), Z0, K1, Z8
+	VFMADD231PD (DI)(BX*1), Z1, K1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, K1, Z8
+	VFMADD231PD (DI)(SI*1), Z3, K1, Z8
+	VFMADD231PD (R8), Z4, K1, Z8
+	VFMADD231PD (R8)(BX*1), Z5, K1, Z8
+	VFMADD231PD (R8)(BX*2), Z6, K1, Z8
+	VFMADD231PD (R8)(SI*1), Z7, K1, Z8
+	VMOVUPD     Z8, K1, (R9)
+
+of8_done:
+	LEAQ (DX)(BX*8), DX
+	ADDQ $0x00000040, AX
+	SUBQ $0x00000008, CX
+	JMP  of8_group
+
+of8_none:
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSD alpha+16(FP), Z4
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z4, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z4, Z1, Z1
+	VBROADCASTSD 16(AX), Z2
+	VMULPD       Z4, Z2, Z2
+	VBROADCASTSD 24(AX), Z3
+	VMULPD       Z4, Z3, Z3
+	MOVQ         y+48(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000020
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Z8
+	VFMADD231PD (DI), Z0, Z8
+	VFMADD231PD (DI)(BX*1), Z1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, Z8
+	VFMADD231PD (DI)(SI*1), Z3, Z8
+	VMOVUPD     Z8, (R8)
+	VMOVUPD     64(R8), Z9
+	VFMADD231PD 64(DI), Z0, Z9
+	VFMADD231PD 64(DI)(BX*1), Z1, Z9
+	VFMADD231PD 64(DI)(BX*2), Z2, Z9
+	VFMADD231PD 64(DI)(SI*1), Z3, Z9
+	VMOVUPD     Z9, 64(R8)
+	VMOVUPD     128(R8), Z10
+	VFMADD231PD 128(DI), Z0, Z10
+	VFMADD231PD 128(DI)(BX*1), Z1, Z10
+	VFMADD231PD 128(DI)(BX*2), Z2, Z10
+	VFMADD231PD 128(DI)(SI*1), Z3, Z10
+	VMOVUPD     Z10, 128(R8)
+	VMOVUPD     192(R8), Z11
+	VFMADD231PD 192(DI), Z0, Z11
+	VFMADD231PD 192(DI)(BX*1), Z1, Z11
+	VFMADD231PD 192(DI)(BX*2), Z2, Z11
+	VFMADD231PD 192(DI)(SI*1), Z3, Z11
+	VMOVUPD     Z11, 192(R8)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	SUBQ        $0x00000020, R9
+	CMPQ        R9, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPD     (R8), Z8
+	VFMADD231PD (DI), Z0, Z8
+	VFMADD231PD (DI)(BX*1), Z1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, Z8
+	VFMADD231PD (DI)(SI*1), Z3, Z8
+	VMOVUPD     Z8, (R8)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPD.Z   (R8), K1, Z8
+	VFMADD231PD (DI), Z0, K1, Z8
+	VFMADD231PD (DI)(BX*1), Z1, K1, Z8
+	VFMADD231PD (DI)(BX*2), Z2, K1, Z8
+	VFMADD231PD (DI)(SI*1), Z3, K1, Z8
+	VMOVUPD     Z8, K1, (R8)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Z2
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z2, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z2, Z1, Z1
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z0, Z8
+	VFMADD231PD (SI)(BX*1), Z1, Z8
+	VMOVUPD     Z8, (DI)
+	VMOVUPD     64(DI), Z9
+	VFMADD231PD 64(SI), Z0, Z9
+	VFMADD231PD 64(SI)(BX*1), Z1, Z9
+	VMOVUPD     Z9, 64(DI)
+	VMOVUPD     128(DI), Z10
+	VFMADD231PD 128(SI), Z0, Z10
+	VFMADD231PD 128(SI)(BX*1), Z1, Z10
+	VMOVUPD     Z10, 128(DI)
+	VMOVUPD     192(DI), Z11
+	VFMADD231PD 192(SI), Z0, Z11
+	VFMADD231PD 192(SI)(BX*1), Z1, Z11
+	VMOVUPD     Z11, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z0, Z8
+	VFMADD231PD (SI)(BX*1), Z1, Z8
+	VMOVUPD     Z8, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VFMADD231PD (SI), Z0, K1, Z8
+	VFMADD231PD (SI)(BX*1), Z1, K1, Z8
+	VMOVUPD     Z8, K1, (DI)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Z1
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z1, Z0, Z0
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z0, Z8
+	VMOVUPD     Z8, (DI)
+	VMOVUPD     64(DI), Z9
+	VFMADD231PD 64(SI), Z0, Z9
+	VMOVUPD     Z9, 64(DI)
+	VMOVUPD     128(DI), Z10
+	VFMADD231PD 128(SI), Z0, Z10
+	VMOVUPD     Z10, 128(DI)
+	VMOVUPD     192(DI), Z11
+	VFMADD231PD 192(SI), Z0, Z11
+	VMOVUPD     Z11, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPD     (DI), Z8
+	VFMADD231PD (SI), Z0, Z8
+	VMOVUPD     Z8, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VFMADD231PD (SI), Z0, K1, Z8
+	VMOVUPD     Z8, K1, (DI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func drank1AVX512(rows int, n int, alpha float64, x *float64, y *float64, a *float64, lda int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·drank1AVX512(SB), NOSPLIT, $0-56
+	MOVQ x+24(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+40(FP), DX
+	MOVQ lda+48(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSD alpha+16(FP), Z4
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z4, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z4, Z1, Z1
+	VBROADCASTSD 16(AX), Z2
+	VMULPD       Z4, Z2, Z2
+	VBROADCASTSD 24(AX), Z3
+	VMULPD       Z4, Z3, Z3
+	MOVQ         y+32(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (DI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (DI)
+	VMOVUPD     (DI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, (DI)(BX*1)
+	VMOVUPD     (DI)(BX*2), Z11
+	VFMADD231PD Z8, Z2, Z11
+	VMOVUPD     Z11, (DI)(BX*2)
+	VMOVUPD     (DI)(SI*1), Z12
+	VFMADD231PD Z8, Z3, Z12
+	VMOVUPD     Z12, (DI)(SI*1)
+	VMOVUPD     64(R8), Z8
+	VMOVUPD     64(DI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 64(DI)
+	VMOVUPD     64(DI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, 64(DI)(BX*1)
+	VMOVUPD     64(DI)(BX*2), Z11
+	VFMADD231PD Z8, Z2, Z11
+	VMOVUPD     Z11, 64(DI)(BX*2)
+	VMOVUPD     64(DI)(SI*1), Z12
+	VFMADD231PD Z8, Z3, Z12
+	VMOVUPD     Z12, 64(DI)(SI*1)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000010, R9
+	CMPQ        R9, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (DI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (DI)
+	VMOVUPD     (DI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, (DI)(BX*1)
+	VMOVUPD     (DI)(BX*2), Z11
+	VFMADD231PD Z8, Z2, Z11
+	VMOVUPD     Z11, (DI)(BX*2)
+	VMOVUPD     (DI)(SI*1), Z12
+	VFMADD231PD Z8, Z3, Z12
+	VMOVUPD     Z12, (DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPD.Z   (R8), K1, Z8
+	VMOVUPD.Z   (DI), K1, Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, K1, (DI)
+	VMOVUPD.Z   (DI)(BX*1), K1, Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, K1, (DI)(BX*1)
+	VMOVUPD.Z   (DI)(BX*2), K1, Z11
+	VFMADD231PD Z8, Z2, Z11
+	VMOVUPD     Z11, K1, (DI)(BX*2)
+	VMOVUPD.Z   (DI)(SI*1), K1, Z12
+	VFMADD231PD Z8, Z3, Z12
+	VMOVUPD     Z12, K1, (DI)(SI*1)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Z2
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z2, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z2, Z1, Z1
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (DI), Z8
+	VMOVUPD     (SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (SI)
+	VMOVUPD     (SI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, (SI)(BX*1)
+	VMOVUPD     64(DI), Z8
+	VMOVUPD     64(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 64(SI)
+	VMOVUPD     64(SI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, 64(SI)(BX*1)
+	VMOVUPD     128(DI), Z8
+	VMOVUPD     128(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 128(SI)
+	VMOVUPD     128(SI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, 128(SI)(BX*1)
+	VMOVUPD     192(DI), Z8
+	VMOVUPD     192(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 192(SI)
+	VMOVUPD     192(SI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, 192(SI)(BX*1)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPD     (DI), Z8
+	VMOVUPD     (SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (SI)
+	VMOVUPD     (SI)(BX*1), Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, (SI)(BX*1)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VMOVUPD.Z   (SI), K1, Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, K1, (SI)
+	VMOVUPD.Z   (SI)(BX*1), K1, Z10
+	VFMADD231PD Z8, Z1, Z10
+	VMOVUPD     Z10, K1, (SI)(BX*1)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSD alpha+16(FP), Z1
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z1, Z0, Z0
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (DI), Z8
+	VMOVUPD     (SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (SI)
+	VMOVUPD     64(DI), Z8
+	VMOVUPD     64(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 64(SI)
+	VMOVUPD     128(DI), Z8
+	VMOVUPD     128(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 128(SI)
+	VMOVUPD     192(DI), Z8
+	VMOVUPD     192(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 192(SI)
+	VMOVUPD     256(DI), Z8
+	VMOVUPD     256(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 256(SI)
+	VMOVUPD     320(DI), Z8
+	VMOVUPD     320(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 320(SI)
+	VMOVUPD     384(DI), Z8
+	VMOVUPD     384(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 384(SI)
+	VMOVUPD     448(DI), Z8
+	VMOVUPD     448(SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, 448(SI)
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPD     (DI), Z8
+	VMOVUPD     (SI), Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, (SI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPD.Z   (DI), K1, Z8
+	VMOVUPD.Z   (SI), K1, Z9
+	VFMADD231PD Z8, Z0, Z9
+	VMOVUPD     Z9, K1, (SI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func drank2AVX512(rows int, n int, alpha float64, x *float64, y *float64, u *float64, v *float64, a *float64, lda int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·drank2AVX512(SB), NOSPLIT, $0-72
+	MOVQ x+24(FP), AX
+	MOVQ u+40(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+56(FP), BX
+	MOVQ lda+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VBROADCASTSD alpha+16(FP), Z4
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z4, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z4, Z1, Z1
+	VBROADCASTSD 16(AX), Z2
+	VMULPD       Z4, Z2, Z2
+	VBROADCASTSD 24(AX), Z3
+	VMULPD       Z4, Z3, Z3
+	VBROADCASTSD alpha+16(FP), Z8
+	VBROADCASTSD (CX), Z4
+	VMULPD       Z8, Z4, Z4
+	VBROADCASTSD 8(CX), Z5
+	VMULPD       Z8, Z5, Z5
+	VBROADCASTSD 16(CX), Z6
+	VMULPD       Z8, Z6, Z6
+	VBROADCASTSD 24(CX), Z7
+	VMULPD       Z8, Z7, Z7
+	MOVQ         y+32(FP), R9
+	MOVQ         v+48(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R9), Z8
+	VMOVUPD     (R10), Z9
+	VMOVUPD     (R8), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (R8)
+	VMOVUPD     (R8)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, (R8)(SI*1)
+	VMOVUPD     (R8)(SI*2), Z12
+	VFMADD231PD Z8, Z2, Z12
+	VFMADD231PD Z9, Z6, Z12
+	VMOVUPD     Z12, (R8)(SI*2)
+	VMOVUPD     (R8)(DI*1), Z13
+	VFMADD231PD Z8, Z3, Z13
+	VFMADD231PD Z9, Z7, Z13
+	VMOVUPD     Z13, (R8)(DI*1)
+	VMOVUPD     64(R9), Z8
+	VMOVUPD     64(R10), Z9
+	VMOVUPD     64(R8), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 64(R8)
+	VMOVUPD     64(R8)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, 64(R8)(SI*1)
+	VMOVUPD     64(R8)(SI*2), Z12
+	VFMADD231PD Z8, Z2, Z12
+	VFMADD231PD Z9, Z6, Z12
+	VMOVUPD     Z12, 64(R8)(SI*2)
+	VMOVUPD     64(R8)(DI*1), Z13
+	VFMADD231PD Z8, Z3, Z13
+	VFMADD231PD Z9, Z7, Z13
+	VMOVUPD     Z13, 64(R8)(DI*1)
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000010, R11
+	CMPQ        R11, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000008
+	JL          of4_tail
+	VMOVUPD     (R9), Z8
+	VMOVUPD     (R10), Z9
+	VMOVUPD     (R8), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (R8)
+	VMOVUPD     (R8)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, (R8)(SI*1)
+	VMOVUPD     (R8)(SI*2), Z12
+	VFMADD231PD Z8, Z2, Z12
+	VFMADD231PD Z9, Z6, Z12
+	VMOVUPD     Z12, (R8)(SI*2)
+	VMOVUPD     (R8)(DI*1), Z13
+	VFMADD231PD Z8, Z3, Z13
+	VFMADD231PD Z9, Z7, Z13
+	VMOVUPD     Z13, (R8)(DI*1)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000008, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	MOVQ        $-1, R12
+	BZHIQ       R11, R12, R12
+	KMOVW       R12, K1
+	VMOVUPD.Z   (R9), K1, Z8
+	VMOVUPD.Z   (R10), K1, Z9
+	VMOVUPD.Z   (R8), K1, Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, K1, (R8)
+	VMOVUPD.Z   (R8)(SI*1), K1, Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, K1, (R8)(SI*1)
+	VMOVUPD.Z   (R8)(SI*2), K1, Z12
+	VFMADD231PD Z8, Z2, Z12
+	VFMADD231PD Z9, Z6, Z12
+	VMOVUPD     Z12, K1, (R8)(SI*2)
+	VMOVUPD.Z   (R8)(DI*1), K1, Z13
+	VFMADD231PD Z8, Z3, Z13
+	VFMADD231PD Z9, Z7, Z13
+	VMOVUPD     Z13, K1, (R8)(DI*1)
+
+of4_done:
+	LEAQ (BX)(SI*4), BX
+	ADDQ $0x00000020, AX
+	ADDQ $0x00000020, CX
+	SUBQ $0x00000004, DX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VBROADCASTSD alpha+16(FP), Z2
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z2, Z0, Z0
+	VBROADCASTSD 8(AX), Z1
+	VMULPD       Z2, Z1, Z1
+	VBROADCASTSD alpha+16(FP), Z6
+	VBROADCASTSD (CX), Z4
+	VMULPD       Z6, Z4, Z4
+	VBROADCASTSD 8(CX), Z5
+	VMULPD       Z6, Z5, Z5
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (R9), Z9
+	VMOVUPD     (DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (DI)
+	VMOVUPD     (DI)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, (DI)(SI*1)
+	VMOVUPD     64(R8), Z8
+	VMOVUPD     64(R9), Z9
+	VMOVUPD     64(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 64(DI)
+	VMOVUPD     64(DI)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, 64(DI)(SI*1)
+	VMOVUPD     128(R8), Z8
+	VMOVUPD     128(R9), Z9
+	VMOVUPD     128(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 128(DI)
+	VMOVUPD     128(DI)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, 128(DI)(SI*1)
+	VMOVUPD     192(R8), Z8
+	VMOVUPD     192(R9), Z9
+	VMOVUPD     192(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 192(DI)
+	VMOVUPD     192(DI)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, 192(DI)(SI*1)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000008
+	JL          of2_tail
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (R9), Z9
+	VMOVUPD     (DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (DI)
+	VMOVUPD     (DI)(SI*1), Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, (DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R8), K1, Z8
+	VMOVUPD.Z   (R9), K1, Z9
+	VMOVUPD.Z   (DI), K1, Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, K1, (DI)
+	VMOVUPD.Z   (DI)(SI*1), K1, Z11
+	VFMADD231PD Z8, Z1, Z11
+	VFMADD231PD Z9, Z5, Z11
+	VMOVUPD     Z11, K1, (DI)(SI*1)
+
+of2_done:
+	LEAQ (BX)(SI*2), BX
+	ADDQ $0x00000010, AX
+	ADDQ $0x00000010, CX
+	SUBQ $0x00000002, DX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VBROADCASTSD alpha+16(FP), Z1
+	VBROADCASTSD (AX), Z0
+	VMULPD       Z1, Z0, Z0
+	VBROADCASTSD alpha+16(FP), Z5
+	VBROADCASTSD (CX), Z4
+	VMULPD       Z5, Z4, Z4
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (R9), Z9
+	VMOVUPD     (DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (DI)
+	VMOVUPD     64(R8), Z8
+	VMOVUPD     64(R9), Z9
+	VMOVUPD     64(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 64(DI)
+	VMOVUPD     128(R8), Z8
+	VMOVUPD     128(R9), Z9
+	VMOVUPD     128(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 128(DI)
+	VMOVUPD     192(R8), Z8
+	VMOVUPD     192(R9), Z9
+	VMOVUPD     192(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 192(DI)
+	VMOVUPD     256(R8), Z8
+	VMOVUPD     256(R9), Z9
+	VMOVUPD     256(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 256(DI)
+	VMOVUPD     320(R8), Z8
+	VMOVUPD     320(R9), Z9
+	VMOVUPD     320(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 320(DI)
+	VMOVUPD     384(R8), Z8
+	VMOVUPD     384(R9), Z9
+	VMOVUPD     384(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 384(DI)
+	VMOVUPD     448(R8), Z8
+	VMOVUPD     448(R9), Z9
+	VMOVUPD     448(DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, 448(DI)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000008
+	JL          of1_tail
+	VMOVUPD     (R8), Z8
+	VMOVUPD     (R9), Z9
+	VMOVUPD     (DI), Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, (DI)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R8), K1, Z8
+	VMOVUPD.Z   (R9), K1, Z9
+	VMOVUPD.Z   (DI), K1, Z10
+	VFMADD231PD Z8, Z0, Z10
+	VFMADD231PD Z9, Z4, Z10
+	VMOVUPD     Z10, K1, (DI)
+
+of1_done:
+	LEAQ (BX)(SI*1), BX
+	ADDQ $0x00000008, AX
+	ADDQ $0x00000008, CX
+	SUBQ $0x00000001, DX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func ddotAxpyRowsAVX512(rows int, n int, alpha float64, a *float64, lda int, x *float64, y *float64, u *float64, v *float64)
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·ddotAxpyRowsAVX512(SB), NOSPLIT, $0-72
+	MOVQ y+48(FP), AX
+	MOVQ u+56(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ lda+32(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Z12
+	VBROADCASTSD (CX), Z8
+	VMULPD       Z12, Z8, Z8
+	VBROADCASTSD 8(CX), Z9
+	VMULPD       Z12, Z9, Z9
+	VBROADCASTSD 16(CX), Z10
+	VMULPD       Z12, Z10, Z10
+	VBROADCASTSD 24(CX), Z11
+	VMULPD       Z12, Z11, Z11
+	MOVQ         x+40(FP), R9
+	MOVQ         v+64(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPD     (R9), Z12
+	VMOVUPD     (R10), Z13
+	VMOVUPD     (R8), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     (R8)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z2
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     (R8)(SI*2), Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z10, Z13
+	VMOVUPD     (R8)(DI*1), Z14
+	VFMADD231PD Z14, Z12, Z6
+	VFMADD231PD Z14, Z11, Z13
+	VMOVUPD     Z13, (R10)
+	VMOVUPD     64(R9), Z12
+	VMOVUPD     64(R10), Z13
+	VMOVUPD     64(R8), Z14
+	VFMADD231PD Z14, Z12, Z1
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     64(R8)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z3
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     64(R8)(SI*2), Z14
+	VFMADD231PD Z14, Z12, Z5
+	VFMADD231PD Z14, Z10, Z13
+	VMOVUPD     64(R8)(DI*1), Z14
+	VFMADD231PD Z14, Z12, Z7
+	VFMADD231PD Z14, Z11, Z13
+	VMOVUPD     Z13, 64(R10)
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000010, R11
+	CMPQ        R11, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000008
+	JL          of4_tail
+	VMOVUPD     (R9), Z12
+	VMOVUPD     (R10), Z13
+	VMOVUPD     (R8), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     (R8)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z2
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     (R8)(SI*2), Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z10, Z13
+	VMOVUPD     (R8)(DI*1), Z14
+	VFMADD231PD Z14, Z12, Z6
+	VFMADD231PD Z14, Z11, Z13
+	VMOVUPD     Z13, (R10)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000008, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	MOVQ        $-1, R12
+	BZHIQ       R11, R12, R12
+	KMOVW       R12, K1
+	VMOVUPD.Z   (R9), K1, Z12
+	VMOVUPD.Z   (R10), K1, Z13
+	VMOVUPD.Z   (R8), K1, Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD.Z   (R8)(SI*1), K1, Z14
+	VFMADD231PD Z14, Z12, Z2
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD.Z   (R8)(SI*2), K1, Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z10, Z13
+	VMOVUPD.Z   (R8)(DI*1), K1, Z14
+	VFMADD231PD Z14, Z12, Z6
+	VFMADD231PD Z14, Z11, Z13
+	VMOVUPD     Z13, K1, (R10)
+
+of4_done:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPD        Y8, Y2, Y2
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VADDPD        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPD        Y8, Y6, Y6
+	VHADDPD       Y2, Y0, Y0
+	VHADDPD       Y6, Y4, Y4
+	VPERM2F128    $0x20, Y4, Y0, Y8
+	VPERM2F128    $0x31, Y4, Y0, Y0
+	VADDPD        Y8, Y0, Y0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVUPD       (AX), Y9
+	VFMADD231PD   Y0, Y8, Y9
+	VMOVUPD       Y9, (AX)
+	LEAQ          (BX)(SI*4), BX
+	ADDQ          $0x00000020, AX
+	ADDQ          $0x00000020, CX
+	SUBQ          $0x00000004, DX
+	JMP           of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Z10
+	VBROADCASTSD (CX), Z8
+	VMULPD       Z10, Z8, Z8
+	VBROADCASTSD 8(CX), Z9
+	VMULPD       Z10, Z9, Z9
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPD     (R8), Z12
+	VMOVUPD     (R9), Z13
+	VMOVUPD     (DI), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     (DI)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, (R9)
+	VMOVUPD     64(R8), Z12
+	VMOVUPD     64(R9), Z13
+	VMOVUPD     64(DI), Z14
+	VFMADD231PD Z14, Z12, Z1
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     64(DI)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z5
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, 64(R9)
+	VMOVUPD     128(R8), Z12
+	VMOVUPD     128(R9), Z13
+	VMOVUPD     128(DI), Z14
+	VFMADD231PD Z14, Z12, Z2
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     128(DI)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z6
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, 128(R9)
+	VMOVUPD     192(R8), Z12
+	VMOVUPD     192(R9), Z13
+	VMOVUPD     192(DI), Z14
+	VFMADD231PD Z14, Z12, Z3
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     192(DI)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z7
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, 192(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000008
+	JL          of2_tail
+	VMOVUPD     (R8), Z12
+	VMOVUPD     (R9), Z13
+	VMOVUPD     (DI), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     (DI)(SI*1), Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R8), K1, Z12
+	VMOVUPD.Z   (R9), K1, Z13
+	VMOVUPD.Z   (DI), K1, Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD.Z   (DI)(SI*1), K1, Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z9, Z13
+	VMOVUPD     Z13, K1, (R9)
+
+of2_done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VADDPD        Z5, Z4, Z4
+	VADDPD        Z7, Z6, Z6
+	VADDPD        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPD        Y8, Y4, Y4
+	VHADDPD       Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPD        X8, X0, X0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVUPS       (AX), X9
+	VFMADD231PD   X0, X8, X9
+	VMOVUPS       X9, (AX)
+	LEAQ          (BX)(SI*2), BX
+	ADDQ          $0x00000010, AX
+	ADDQ          $0x00000010, CX
+	SUBQ          $0x00000002, DX
+	JMP           of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSD alpha+16(FP), Z9
+	VBROADCASTSD (CX), Z8
+	VMULPD       Z9, Z8, Z8
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPD     (R8), Z12
+	VMOVUPD     (R9), Z13
+	VMOVUPD     (DI), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, (R9)
+	VMOVUPD     64(R8), Z12
+	VMOVUPD     64(R9), Z13
+	VMOVUPD     64(DI), Z14
+	VFMADD231PD Z14, Z12, Z1
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 64(R9)
+	VMOVUPD     128(R8), Z12
+	VMOVUPD     128(R9), Z13
+	VMOVUPD     128(DI), Z14
+	VFMADD231PD Z14, Z12, Z2
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 128(R9)
+	VMOVUPD     192(R8), Z12
+	VMOVUPD     192(R9), Z13
+	VMOVUPD     192(DI), Z14
+	VFMADD231PD Z14, Z12, Z3
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 192(R9)
+	VMOVUPD     256(R8), Z12
+	VMOVUPD     256(R9), Z13
+	VMOVUPD     256(DI), Z14
+	VFMADD231PD Z14, Z12, Z4
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 256(R9)
+	VMOVUPD     320(R8), Z12
+	VMOVUPD     320(R9), Z13
+	VMOVUPD     320(DI), Z14
+	VFMADD231PD Z14, Z12, Z5
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 320(R9)
+	VMOVUPD     384(R8), Z12
+	VMOVUPD     384(R9), Z13
+	VMOVUPD     384(DI), Z14
+	VFMADD231PD Z14, Z12, Z6
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 384(R9)
+	VMOVUPD     448(R8), Z12
+	VMOVUPD     448(R9), Z13
+	VMOVUPD     448(DI), Z14
+	VFMADD231PD Z14, Z12, Z7
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, 448(R9)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000008
+	JL          of1_tail
+	VMOVUPD     (R8), Z12
+	VMOVUPD     (R9), Z13
+	VMOVUPD     (DI), Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000008, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPD.Z   (R8), K1, Z12
+	VMOVUPD.Z   (R9), K1, Z13
+	VMOVUPD.Z   (DI), K1, Z14
+	VFMADD231PD Z14, Z12, Z0
+	VFMADD231PD Z14, Z8, Z13
+	VMOVUPD     Z13, K1, (R9)
+
+of1_done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z5, Z4, Z4
+	VADDPD        Z7, Z6, Z6
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z6, Z4, Z4
+	VADDPD        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPD        Y8, Y0, Y0
+	VHADDPD       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPD        X8, X0, X0
+	VBROADCASTSD  alpha+16(FP), Z8
+	VMOVSD        (AX), X9
+	VFMADD231PD   X0, X8, X9
+	VMOVSD        X9, (AX)
+	LEAQ          (BX)(SI*1), BX
+	ADDQ          $0x00000008, AX
+	ADDQ          $0x00000008, CX
+	SUBQ          $0x00000001, DX
+	JMP           of1_group
+
+of1_none:
 	VZEROUPPER
 	RET

@@ -12,6 +12,12 @@ import (
 // stretch is the most elements of a vector that a kernel is given at once.
 const stretch = 1 << 14
 
+// short reports whether two vectors are without gaps, and so short that a kernel is given
+// them at once: what most calls are, and what must cost little.
+func short(n, lenX, incX, lenY, incY int) bool {
+	return incX == 1 && incY == 1 && 0 < n && n <= min(stretch, lenX, lenY)
+}
+
 // Sdot returns the sum of x*y.
 func (Implementation) Sdot(n int, x []float32, incX int, y []float32, incY int) float32 {
 	return dot(kernels32(), n, x, incX, y, incY)
@@ -23,6 +29,9 @@ func (Implementation) Ddot(n int, x []float64, incX int, y []float64, incY int) 
 }
 
 func dot[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int) (sum T) {
+	if short(n, len(x), incX, len(y), incY) {
+		return k.dot(n, &x[0], &y[0])
+	}
 	if !checkXY(n, x, incX, y, incY) {
 		return 0
 	}
@@ -80,6 +89,10 @@ func (Implementation) Daxpy(n int, alpha float64, x []float64, incX int, y []flo
 }
 
 func axpy[T Float](k *vectors[T], n int, alpha T, x []T, incX int, y []T, incY int) {
+	if short(n, len(x), incX, len(y), incY) && alpha != 0 {
+		k.axpy(n, alpha, &x[0], &y[0])
+		return
+	}
 	if !checkXY(n, x, incX, y, incY) || alpha == 0 {
 		return
 	}
@@ -107,21 +120,19 @@ func (Implementation) Dscal(n int, alpha float64, x []float64, incX int) {
 }
 
 func scal[T Float](k *vectors[T], n int, alpha T, x []T, incX int) {
-	if incX < 1 {
-		if incX == 0 {
-			panic(zeroIncX)
-		}
+	if short(n, len(x), incX, len(x), 1) && alpha != 0 {
+		k.scal(n, alpha, &x[0])
+		return
+	}
+	checkIncrement(incX, zeroIncX)
+	if incX < 0 {
 		return
 	}
 	if n < 1 {
-		if n == 0 {
-			return
-		}
-		panic(nLT0)
+		checkDimension(n, nLT0)
+		return
 	}
-	if short(x, n, incX) {
-		panic(shortX)
-	}
+	checkLength(x, n, incX, shortX)
 	switch {
 	case incX == 1 && alpha == 0:
 		clear(x[:n])
@@ -151,6 +162,10 @@ func (Implementation) Dswap(n int, x []float64, incX int, y []float64, incY int)
 }
 
 func swap[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		k.swap(n, &x[0], &y[0])
+		return
+	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -178,6 +193,10 @@ func (Implementation) Dcopy(n int, x []float64, incX int, y []float64, incY int)
 }
 
 func copyTo[T Float](n int, x []T, incX int, y []T, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		copy(y[:n], x[:n])
+		return
+	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -203,6 +222,10 @@ func (Implementation) Drot(n int, x []float64, incX int, y []float64, incY int, 
 }
 
 func rot[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int, c, s T) {
+	if short(n, len(x), incX, len(y), incY) {
+		k.rot(n, &x[0], &y[0], c, s)
+		return
+	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -230,9 +253,10 @@ func (Implementation) Dasum(n int, x []float64, incX int) float64 {
 }
 
 func asum[T Float](k *vectors[T], n int, x []T, incX int) (sum T) {
-	if n < 0 {
-		panic(nLT0)
+	if short(n, len(x), incX, len(x), 1) {
+		return k.asum(n, &x[0])
 	}
+	checkDimension(n, nLT0)
 	if !checkX(n, x, incX) {
 		return 0
 	}
@@ -276,15 +300,15 @@ func iamax[T Float](k *vectors[T], n int, x []T, incX int) (index int) {
 		}
 		return index
 	}
-	// Which block it is in, then where: most elements are read once.
-	const block = 1 << 12
+	const block = 1 << 12 // that is in the cache when the largest is looked for
 	largest := T(-1)
 	for i := 0; i < n; i += block {
-		if m := k.amax(min(block, n-i), &x[i]); m > largest {
-			largest, index = m, i
+		if found := k.iamax(min(block, n-i), &x[i], largest); found >= 0 {
+			index = i + found
+			largest = magnitude(x[index])
 		}
 	}
-	return index + k.find(min(block, n-index), &x[index], largest)
+	return index
 }
 
 // Snrm2 returns the square root of the sum of squares of x, which are summed in
@@ -352,72 +376,4 @@ func scaledNorm(n int, x []float64, incX int) float64 {
 		sum += float64(v * v)
 	}
 	return math.Ldexp(math.Sqrt(sum), exponent)
-}
-
-// The strings of gonum's panics.
-const (
-	zeroIncX = "blas: zero x index increment"
-	zeroIncY = "blas: zero y index increment"
-	nLT0     = "blas: n < 0"
-	shortX   = "blas: insufficient length of x"
-	shortY   = "blas: insufficient length of y"
-)
-
-// checkXY panics as gonum's routines of two vectors do, and reports whether the
-// vectors have elements.
-func checkXY[T Float](n int, x []T, incX int, y []T, incY int) bool {
-	if incX == 0 {
-		panic(zeroIncX)
-	}
-	if incY == 0 {
-		panic(zeroIncY)
-	}
-	if n < 1 {
-		if n == 0 {
-			return false
-		}
-		panic(nLT0)
-	}
-	if short(x, n, incX) {
-		panic(shortX)
-	}
-	if short(y, n, incY) {
-		panic(shortY)
-	}
-	return true
-}
-
-// checkX panics as gonum's reductions of one vector do, and reports whether the
-// vector has elements: one of a negative increment has none.
-func checkX[T Float](n int, x []T, incX int) bool {
-	if incX < 1 {
-		if incX == 0 {
-			panic(zeroIncX)
-		}
-		return false
-	}
-	if n > 0 && short(x, n, incX) {
-		panic(shortX)
-	}
-	if n < 0 {
-		panic(nLT0)
-	}
-	return n > 0
-}
-
-// short reports whether x is too short for n >= 1 elements.
-func short[T Float](x []T, n, inc int) bool {
-	if inc < 0 {
-		inc = -inc
-	}
-	return len(x) < reach(n, 1, inc)
-}
-
-// first returns where the first of n elements lies: with a negative increment it
-// is the last in memory.
-func first(n, inc int) int {
-	if inc < 0 {
-		return (1 - n) * inc
-	}
-	return 0
 }

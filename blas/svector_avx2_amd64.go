@@ -22,8 +22,20 @@ func sdotAVX2(n int, x *float32, y *float32) float32
 // sasumAVX2 returns the sum of |x|.
 func sasumAVX2(n int, x *float32) float32
 
-// samaxAVX2 returns the largest |x| but for NaNs, and 0 if there is none.
-func samaxAVX2(n int, x *float32) float32
+// siamaxAVX2 returns the index of the first of the largest |x|, but for NaNs, and -1 if it is no larger than floor.
+func siamaxAVX2(n int, x *float32, floor float32) int
 
-// sfindAVX2 returns the index of the first |x| that equals v. There must be one.
-func sfindAVX2(n int, x *float32, v float32) int
+// sdotRowsAVX2 adds to y alpha times the dot products of A's rows with x.
+func sdotRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+
+// saxpyRowsAVX2 adds to y A's rows, times alpha and an element of x each.
+func saxpyRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+
+// srank1AVX2 adds alpha*x*y' to A.
+func srank1AVX2(rows int, n int, alpha float32, x *float32, y *float32, a *float32, lda int)
+
+// srank2AVX2 adds alpha*(x*y' + u*v') to A.
+func srank2AVX2(rows int, n int, alpha float32, x *float32, y *float32, u *float32, v *float32, a *float32, lda int)
+
+// sdotAxpyRowsAVX2 adds to y alpha times the dot products of A's rows with x, and to v A's rows, times alpha and an element of u each.
+func sdotAxpyRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32, u *float32, v *float32)

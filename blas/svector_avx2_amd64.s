@@ -307,11 +307,7 @@ TEXT ·sdotAVX2(SB), NOSPLIT, $0-28
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	CMPQ   AX, $0x00000040
+	CMPQ   AX, $0x00000020
 	JL     single
 
 unrolled:
@@ -323,18 +319,10 @@ unrolled:
 	VFMADD231PS 64(DX), Y8, Y2
 	VMOVUPS     96(CX), Y8
 	VFMADD231PS 96(DX), Y8, Y3
-	VMOVUPS     128(CX), Y8
-	VFMADD231PS 128(DX), Y8, Y4
-	VMOVUPS     160(CX), Y8
-	VFMADD231PS 160(DX), Y8, Y5
-	VMOVUPS     192(CX), Y8
-	VFMADD231PS 192(DX), Y8, Y6
-	VMOVUPS     224(CX), Y8
-	VFMADD231PS 224(DX), Y8, Y7
-	ADDQ        $0x00000100, CX
-	ADDQ        $0x00000100, DX
-	SUBQ        $0x00000040, AX
-	CMPQ        AX, $0x00000040
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000020, AX
+	CMPQ        AX, $0x00000020
 	JGE         unrolled
 
 single:
@@ -361,11 +349,7 @@ tail:
 done:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y6
 	VADDPS       Y2, Y0, Y0
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x4e, X0, X1
@@ -385,14 +369,10 @@ TEXT ·sasumAVX2(SB), NOSPLIT, $0-20
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVL         $0x7fffffff, DX
 	VMOVD        DX, X14
 	VBROADCASTSS X14, Y14
-	CMPQ         AX, $0x00000040
+	CMPQ         AX, $0x00000020
 	JL           single
 
 unrolled:
@@ -408,21 +388,9 @@ unrolled:
 	VMOVUPS 96(CX), Y8
 	VANDPS  Y14, Y8, Y8
 	VADDPS  Y8, Y3, Y3
-	VMOVUPS 128(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VADDPS  Y8, Y4, Y4
-	VMOVUPS 160(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VADDPS  Y8, Y5, Y5
-	VMOVUPS 192(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS 224(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VADDPS  Y8, Y7, Y7
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, AX
+	CMPQ    AX, $0x00000020
 	JGE     unrolled
 
 single:
@@ -449,11 +417,7 @@ tail:
 done:
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y3, Y2, Y2
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y7, Y6, Y6
 	VADDPS       Y2, Y0, Y0
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X0
 	VPERMILPS    $0x4e, X0, X1
@@ -464,26 +428,22 @@ done:
 	VZEROUPPER
 	RET
 
-// func samaxAVX2(n int, x *float32) float32
+// func siamaxAVX2(n int, x *float32, floor float32) int
 // Requires: AVX, AVX2
-TEXT ·samaxAVX2(SB), NOSPLIT, $0-20
+TEXT ·siamaxAVX2(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVL         $0x7fffffff, DX
 	VMOVD        DX, X14
 	VBROADCASTSS X14, Y14
-	CMPQ         AX, $0x00000040
-	JL           single
+	CMPQ         AX, $0x00000020
+	JL           largest_single
 
-unrolled:
+largest_unrolled:
 	VMOVUPS (CX), Y8
 	VANDPS  Y14, Y8, Y8
 	VMAXPS  Y0, Y8, Y0
@@ -496,106 +456,1834 @@ unrolled:
 	VMOVUPS 96(CX), Y8
 	VANDPS  Y14, Y8, Y8
 	VMAXPS  Y3, Y8, Y3
-	VMOVUPS 128(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VMAXPS  Y4, Y8, Y4
-	VMOVUPS 160(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VMAXPS  Y5, Y8, Y5
-	VMOVUPS 192(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VMAXPS  Y6, Y8, Y6
-	VMOVUPS 224(CX), Y8
-	VANDPS  Y14, Y8, Y8
-	VMAXPS  Y7, Y8, Y7
-	ADDQ    $0x00000100, CX
-	SUBQ    $0x00000040, AX
-	CMPQ    AX, $0x00000040
-	JGE     unrolled
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, AX
+	CMPQ    AX, $0x00000020
+	JGE     largest_unrolled
 
-single:
+largest_single:
 	CMPQ    AX, $0x00000008
-	JL      tail
+	JL      largest_tail
 	VMOVUPS (CX), Y8
 	VANDPS  Y14, Y8, Y8
 	VMAXPS  Y0, Y8, Y0
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x00000008, AX
-	JMP     single
+	JMP     largest_single
 
-tail:
+largest_tail:
 	TESTQ      AX, AX
-	JZ         done
+	JZ         largest_done
 	LEAQ       mask<>+0(SB), DX
-	MOVQ       $0x00000010, BX
-	SUBQ       AX, BX
-	VMOVUPS    (DX)(BX*4), Y15
+	MOVQ       $0x00000010, SI
+	SUBQ       AX, SI
+	VMOVUPS    (DX)(SI*4), Y15
 	VMASKMOVPS (CX), Y15, Y8
 	VANDPS     Y14, Y8, Y8
 	VMAXPS     Y0, Y8, Y0
 
-done:
+largest_done:
 	VMAXPS       Y1, Y0, Y0
 	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y5, Y4, Y4
-	VMAXPS       Y7, Y6, Y6
 	VMAXPS       Y2, Y0, Y0
-	VMAXPS       Y6, Y4, Y4
-	VMAXPS       Y4, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0x4e, X0, X1
 	VMAXPS       X1, X0, X0
 	VPERMILPS    $0xb1, X0, X1
 	VMAXPS       X1, X0, X0
-	VMOVSS       X0, ret+16(FP)
+	MOVQ         $-1, AX
+	VUCOMISS     floor+16(FP), X0
+	JLS          found
+	VBROADCASTSS X0, Y13
+	MOVQ         n+0(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         DX, SI
+
+find_single:
+	CMPQ      CX, $0x00000008
+	JL        find_tail
+	VMOVUPS   (DX), Y8
+	VANDPS    Y14, Y8, Y8
+	VCMPPS    $0x00, Y8, Y13, Y8
+	VMOVMSKPS Y8, BX
+	TESTL     BX, BX
+	JNZ       here
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x00000008, CX
+	JMP       find_single
+
+find_tail:
+	TESTQ      CX, CX
+	JZ         find_done
+	LEAQ       mask<>+0(SB), BX
+	MOVQ       $0x00000010, DI
+	SUBQ       CX, DI
+	VMOVUPS    (BX)(DI*4), Y15
+	VMASKMOVPS (DX), Y15, Y8
+	VANDPS     Y14, Y8, Y8
+	VCMPPS     $0x00, Y8, Y13, Y8
+	VMOVMSKPS  Y8, BX
+	TESTL      BX, BX
+	JNZ        here
+
+find_done:
+here:
+	BSFL BX, AX
+	SUBQ SI, DX
+	SHRQ $0x02, DX
+	ADDQ DX, AX
+
+found:
+	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
-// func sfindAVX2(n int, x *float32, v float32) int
-// Requires: AVX, AVX2
-TEXT ·sfindAVX2(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVL         $0x7fffffff, DX
-	VMOVD        DX, X14
-	VBROADCASTSS X14, Y14
-	VBROADCASTSS v+16(FP), Y13
-	MOVQ         x+8(FP), DX
+// func sdotRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+// Requires: AVX, FMA3
+TEXT ·sdotRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ y+48(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
 
-single:
-	CMPQ      AX, $0x00000008
-	JL        tail
-	VMOVUPS   (CX), Y0
-	VANDPS    Y14, Y0, Y0
-	VCMPPS    $0x00, Y0, Y13, Y0
-	VMOVMSKPS Y0, BX
-	TESTL     BX, BX
-	JNZ       found
-	ADDQ      $0x00000020, CX
-	SUBQ      $0x00000008, AX
-	JMP       single
+of8_group:
+	CMPQ   CX, $0x00000008
+	JL     of8_none
+	MOVQ   DX, DI
+	LEAQ   (DX)(BX*4), R8
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R9
+	MOVQ   n+8(FP), R10
 
-tail:
-	TESTQ      AX, AX
-	JZ         done
-	LEAQ       mask<>+0(SB), BX
-	MOVQ       $0x00000010, DI
-	SUBQ       AX, DI
-	VMOVUPS    (BX)(DI*4), Y15
-	VMASKMOVPS (CX), Y15, Y0
-	VANDPS     Y14, Y0, Y0
-	VCMPPS     $0x00, Y0, Y13, Y0
-	VMOVMSKPS  Y0, BX
-	TESTL      BX, BX
-	JNZ        found
+of8_single:
+	CMPQ        R10, $0x00000008
+	JL          of8_tail
+	VMOVUPS     (R9), Y8
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS (DI)(BX*1), Y8, Y1
+	VFMADD231PS (DI)(BX*2), Y8, Y2
+	VFMADD231PS (DI)(SI*1), Y8, Y3
+	VFMADD231PS (R8), Y8, Y4
+	VFMADD231PS (R8)(BX*1), Y8, Y5
+	VFMADD231PS (R8)(BX*2), Y8, Y6
+	VFMADD231PS (R8)(SI*1), Y8, Y7
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of8_single
 
-done:
-found:
-	BSFL BX, SI
-	SUBQ DX, CX
-	SHRQ $0x02, CX
-	ADDQ CX, SI
-	MOVQ SI, ret+24(FP)
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R9), Y15, Y8
+	VMASKMOVPS  (DI), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMASKMOVPS  (DI)(BX*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y1
+	VMASKMOVPS  (DI)(BX*2), Y15, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMASKMOVPS  (DI)(SI*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y3
+	VMASKMOVPS  (R8), Y15, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMASKMOVPS  (R8)(BX*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y5
+	VMASKMOVPS  (R8)(BX*2), Y15, Y9
+	VFMADD231PS Y9, Y8, Y6
+	VMASKMOVPS  (R8)(SI*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y7
+
+of8_done:
+	VHADDPS      Y1, Y0, Y0
+	VHADDPS      Y3, Y2, Y2
+	VHADDPS      Y5, Y4, Y4
+	VHADDPS      Y7, Y6, Y6
+	VHADDPS      Y2, Y0, Y0
+	VHADDPS      Y6, Y4, Y4
+	VPERM2F128   $0x20, Y4, Y0, Y8
+	VPERM2F128   $0x31, Y4, Y0, Y0
+	VADDPS       Y8, Y0, Y0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVUPS      (AX), Y9
+	VFMADD231PS  Y0, Y8, Y9
+	VMOVUPS      Y9, (AX)
+	LEAQ         (DX)(BX*8), DX
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000008, CX
+	JMP          of8_group
+
+of8_none:
+of4_group:
+	CMPQ   CX, $0x00000004
+	JL     of4_none
+	MOVQ   DX, DI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R8
+	MOVQ   n+8(FP), R9
+	CMPQ   R9, $0x00000010
+	JL     of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Y8
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS (DI)(BX*1), Y8, Y2
+	VFMADD231PS (DI)(BX*2), Y8, Y4
+	VFMADD231PS (DI)(SI*1), Y8, Y6
+	VMOVUPS     32(R8), Y8
+	VFMADD231PS 32(DI), Y8, Y1
+	VFMADD231PS 32(DI)(BX*1), Y8, Y3
+	VFMADD231PS 32(DI)(BX*2), Y8, Y5
+	VFMADD231PS 32(DI)(SI*1), Y8, Y7
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	CMPQ        R9, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPS     (R8), Y8
+	VFMADD231PS (DI), Y8, Y0
+	VFMADD231PS (DI)(BX*1), Y8, Y2
+	VFMADD231PS (DI)(BX*2), Y8, Y4
+	VFMADD231PS (DI)(SI*1), Y8, Y6
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000010, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*4), Y15
+	VMASKMOVPS  (R8), Y15, Y8
+	VMASKMOVPS  (DI), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMASKMOVPS  (DI)(BX*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VMASKMOVPS  (DI)(BX*2), Y15, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMASKMOVPS  (DI)(SI*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y6
+
+of4_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VHADDPS      Y2, Y0, Y0
+	VHADDPS      Y6, Y4, Y4
+	VHADDPS      Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVUPS      (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVUPS      X9, (AX)
+	LEAQ         (DX)(BX*4), DX
+	ADDQ         $0x00000010, AX
+	SUBQ         $0x00000004, CX
+	JMP          of4_group
+
+of4_none:
+of2_group:
+	CMPQ   CX, $0x00000002
+	JL     of2_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000020
+	JL     of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y8, Y0
+	VFMADD231PS (SI)(BX*1), Y8, Y4
+	VMOVUPS     32(DI), Y8
+	VFMADD231PS 32(SI), Y8, Y1
+	VFMADD231PS 32(SI)(BX*1), Y8, Y5
+	VMOVUPS     64(DI), Y8
+	VFMADD231PS 64(SI), Y8, Y2
+	VFMADD231PS 64(SI)(BX*1), Y8, Y6
+	VMOVUPS     96(DI), Y8
+	VFMADD231PS 96(SI), Y8, Y3
+	VFMADD231PS 96(SI)(BX*1), Y8, Y7
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y8, Y0
+	VFMADD231PS (SI)(BX*1), Y8, Y4
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMASKMOVPS  (SI)(BX*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y4
+
+of2_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VHADDPS      Y4, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVSD       (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVSD       X9, (AX)
+	LEAQ         (DX)(BX*2), DX
+	ADDQ         $0x00000008, AX
+	SUBQ         $0x00000002, CX
+	JMP          of2_group
+
+of2_none:
+of1_group:
+	CMPQ   CX, $0x00000001
+	JL     of1_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000040
+	JL     of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y8, Y0
+	VMOVUPS     32(DI), Y8
+	VFMADD231PS 32(SI), Y8, Y1
+	VMOVUPS     64(DI), Y8
+	VFMADD231PS 64(SI), Y8, Y2
+	VMOVUPS     96(DI), Y8
+	VFMADD231PS 96(SI), Y8, Y3
+	VMOVUPS     128(DI), Y8
+	VFMADD231PS 128(SI), Y8, Y4
+	VMOVUPS     160(DI), Y8
+	VFMADD231PS 160(SI), Y8, Y5
+	VMOVUPS     192(DI), Y8
+	VFMADD231PS 192(SI), Y8, Y6
+	VMOVUPS     224(DI), Y8
+	VFMADD231PS 224(SI), Y8, Y7
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y8, Y0
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+
+of1_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVSS       (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVSS       X9, (AX)
+	LEAQ         (DX)(BX*1), DX
+	ADDQ         $0x00000004, AX
+	SUBQ         $0x00000001, CX
+	JMP          of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func saxpyRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+// Requires: AVX, FMA3
+TEXT ·saxpyRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ x+40(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+
+of8_group:
+	CMPQ         CX, $0x00000008
+	JL           of8_none
+	MOVQ         DX, DI
+	LEAQ         (DX)(BX*4), R8
+	VBROADCASTSS alpha+16(FP), Y8
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y8, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y8, Y1, Y1
+	VBROADCASTSS 8(AX), Y2
+	VMULPS       Y8, Y2, Y2
+	VBROADCASTSS 12(AX), Y3
+	VMULPS       Y8, Y3, Y3
+	VBROADCASTSS 16(AX), Y4
+	VMULPS       Y8, Y4, Y4
+	VBROADCASTSS 20(AX), Y5
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS 24(AX), Y6
+	VMULPS       Y8, Y6, Y6
+	VBROADCASTSS 28(AX), Y7
+	VMULPS       Y8, Y7, Y7
+	MOVQ         y+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of8_single
+
+of8_unrolled:
+	VMOVUPS     (R9), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VFMADD231PS (DI)(BX*1), Y1, Y8
+	VFMADD231PS (DI)(BX*2), Y2, Y8
+	VFMADD231PS (DI)(SI*1), Y3, Y8
+	VFMADD231PS (R8), Y4, Y8
+	VFMADD231PS (R8)(BX*1), Y5, Y8
+	VFMADD231PS (R8)(BX*2), Y6, Y8
+	VFMADD231PS (R8)(SI*1), Y7, Y8
+	VMOVUPS     Y8, (R9)
+	VMOVUPS     32(R9), Y9
+	VFMADD231PS 32(DI), Y0, Y9
+	VFMADD231PS 32(DI)(BX*1), Y1, Y9
+	VFMADD231PS 32(DI)(BX*2), Y2, Y9
+	VFMADD231PS 32(DI)(SI*1), Y3, Y9
+	VFMADD231PS 32(R8), Y4, Y9
+	VFMADD231PS 32(R8)(BX*1), Y5, Y9
+	VFMADD231PS 32(R8)(BX*2), Y6, Y9
+	VFMADD231PS 32(R8)(SI*1), Y7, Y9
+	VMOVUPS     Y9, 32(R9)
+	VMOVUPS     64(R9), Y10
+	VFMADD231PS 64(DI), Y0, Y10
+	VFMADD231PS 64(DI)(BX*1), Y1, Y10
+	VFMADD231PS 64(DI)(BX*2), Y2, Y10
+	VFMADD231PS 64(DI)(SI*1), Y3, Y10
+	VFMADD231PS 64(R8), Y4, Y10
+	VFMADD231PS 64(R8)(BX*1), Y5, Y10
+	VFMADD231PS 64(R8)(BX*2), Y6, Y10
+	VFMADD231PS 64(R8)(SI*1), Y7, Y10
+	VMOVUPS     Y10, 64(R9)
+	VMOVUPS     96(R9), Y11
+	VFMADD231PS 96(DI), Y0, Y11
+	VFMADD231PS 96(DI)(BX*1), Y1, Y11
+	VFMADD231PS 96(DI)(BX*2), Y2, Y11
+	VFMADD231PS 96(DI)(SI*1), Y3, Y11
+	VFMADD231PS 96(R8), Y4, Y11
+	VFMADD231PS 96(R8)(BX*1), Y5, Y11
+	VFMADD231PS 96(R8)(BX*2), Y6, Y11
+	VFMADD231PS 96(R8)(SI*1), Y7, Y11
+	VMOVUPS     Y11, 96(R9)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of8_unrolled
+
+of8_single:
+	CMPQ        R10, $0x00000008
+	JL          of8_tail
+	VMOVUPS     (R9), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VFMADD231PS (DI)(BX*1), Y1, Y8
+	VFMADD231PS (DI)(BX*2), Y2, Y8
+	VFMADD231PS (DI)(SI*1), Y3, Y8
+	VFMADD231PS (R8), Y4, Y8
+	VFMADD231PS (R8)(BX*1), Y5, Y8
+	VFMADD231PS (R8)(BX*2), Y6, Y8
+	VFMADD231PS (R8)(SI*1), Y7, Y8
+	VMOVUPS     Y8, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of8_single
+
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R9), Y15, Y8
+	VMASKMOVPS  (DI), Y15, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VMASKMOVPS  (DI)(BX*1), Y15, Y12
+	VFMADD231PS Y12, Y1, Y8
+	VMASKMOVPS  (DI)(BX*2), Y15, Y12
+	VFMADD231PS Y12, Y2, Y8
+	VMASKMOVPS  (DI)(SI*1), Y15, Y12
+	VFMADD231PS Y12, Y3, Y8
+	VMASKMOVPS  (R8), Y15, Y12
+	VFMADD231PS Y12, Y4, Y8
+	VMASKMOVPS  (R8)(BX*1), Y15, Y12
+	VFMADD231PS Y12, Y5, Y8
+	VMASKMOVPS  (R8)(BX*2), Y15, Y12
+	VFMADD231PS Y12, Y6, Y8
+	VMASKMOVPS  (R8)(SI*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y8
+	VMASKMOVPS  Y8, Y15, (R9)
+
+of8_done:
+	LEAQ (DX)(BX*8), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000008, CX
+	JMP  of8_group
+
+of8_none:
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSS alpha+16(FP), Y4
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y4, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y4, Y1, Y1
+	VBROADCASTSS 8(AX), Y2
+	VMULPS       Y4, Y2, Y2
+	VBROADCASTSS 12(AX), Y3
+	VMULPS       Y4, Y3, Y3
+	MOVQ         y+48(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000020
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VFMADD231PS (DI)(BX*1), Y1, Y8
+	VFMADD231PS (DI)(BX*2), Y2, Y8
+	VFMADD231PS (DI)(SI*1), Y3, Y8
+	VMOVUPS     Y8, (R8)
+	VMOVUPS     32(R8), Y9
+	VFMADD231PS 32(DI), Y0, Y9
+	VFMADD231PS 32(DI)(BX*1), Y1, Y9
+	VFMADD231PS 32(DI)(BX*2), Y2, Y9
+	VFMADD231PS 32(DI)(SI*1), Y3, Y9
+	VMOVUPS     Y9, 32(R8)
+	VMOVUPS     64(R8), Y10
+	VFMADD231PS 64(DI), Y0, Y10
+	VFMADD231PS 64(DI)(BX*1), Y1, Y10
+	VFMADD231PS 64(DI)(BX*2), Y2, Y10
+	VFMADD231PS 64(DI)(SI*1), Y3, Y10
+	VMOVUPS     Y10, 64(R8)
+	VMOVUPS     96(R8), Y11
+	VFMADD231PS 96(DI), Y0, Y11
+	VFMADD231PS 96(DI)(BX*1), Y1, Y11
+	VFMADD231PS 96(DI)(BX*2), Y2, Y11
+	VFMADD231PS 96(DI)(SI*1), Y3, Y11
+	VMOVUPS     Y11, 96(R8)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000020, R9
+	CMPQ        R9, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPS     (R8), Y8
+	VFMADD231PS (DI), Y0, Y8
+	VFMADD231PS (DI)(BX*1), Y1, Y8
+	VFMADD231PS (DI)(BX*2), Y2, Y8
+	VFMADD231PS (DI)(SI*1), Y3, Y8
+	VMOVUPS     Y8, (R8)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000010, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*4), Y15
+	VMASKMOVPS  (R8), Y15, Y8
+	VMASKMOVPS  (DI), Y15, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VMASKMOVPS  (DI)(BX*1), Y15, Y12
+	VFMADD231PS Y12, Y1, Y8
+	VMASKMOVPS  (DI)(BX*2), Y15, Y12
+	VFMADD231PS Y12, Y2, Y8
+	VMASKMOVPS  (DI)(SI*1), Y15, Y12
+	VFMADD231PS Y12, Y3, Y8
+	VMASKMOVPS  Y8, Y15, (R8)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Y2
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y2, Y1, Y1
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y0, Y8
+	VFMADD231PS (SI)(BX*1), Y1, Y8
+	VMOVUPS     Y8, (DI)
+	VMOVUPS     32(DI), Y9
+	VFMADD231PS 32(SI), Y0, Y9
+	VFMADD231PS 32(SI)(BX*1), Y1, Y9
+	VMOVUPS     Y9, 32(DI)
+	VMOVUPS     64(DI), Y10
+	VFMADD231PS 64(SI), Y0, Y10
+	VFMADD231PS 64(SI)(BX*1), Y1, Y10
+	VMOVUPS     Y10, 64(DI)
+	VMOVUPS     96(DI), Y11
+	VFMADD231PS 96(SI), Y0, Y11
+	VFMADD231PS 96(SI)(BX*1), Y1, Y11
+	VMOVUPS     Y11, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y0, Y8
+	VFMADD231PS (SI)(BX*1), Y1, Y8
+	VMOVUPS     Y8, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VMASKMOVPS  (SI)(BX*1), Y15, Y12
+	VFMADD231PS Y12, Y1, Y8
+	VMASKMOVPS  Y8, Y15, (DI)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Y1
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y1, Y0, Y0
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y0, Y8
+	VMOVUPS     Y8, (DI)
+	VMOVUPS     32(DI), Y9
+	VFMADD231PS 32(SI), Y0, Y9
+	VMOVUPS     Y9, 32(DI)
+	VMOVUPS     64(DI), Y10
+	VFMADD231PS 64(SI), Y0, Y10
+	VMOVUPS     Y10, 64(DI)
+	VMOVUPS     96(DI), Y11
+	VFMADD231PS 96(SI), Y0, Y11
+	VMOVUPS     Y11, 96(DI)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPS     (DI), Y8
+	VFMADD231PS (SI), Y0, Y8
+	VMOVUPS     Y8, (DI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y12
+	VFMADD231PS Y12, Y0, Y8
+	VMASKMOVPS  Y8, Y15, (DI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000004, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func srank1AVX2(rows int, n int, alpha float32, x *float32, y *float32, a *float32, lda int)
+// Requires: AVX, FMA3
+TEXT ·srank1AVX2(SB), NOSPLIT, $0-56
+	MOVQ x+24(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+40(FP), DX
+	MOVQ lda+48(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSS alpha+16(FP), Y4
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y4, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y4, Y1, Y1
+	VBROADCASTSS 8(AX), Y2
+	VMULPS       Y4, Y2, Y2
+	VBROADCASTSS 12(AX), Y3
+	VMULPS       Y4, Y3, Y3
+	MOVQ         y+32(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (DI)
+	VMOVUPS     (DI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, (DI)(BX*1)
+	VMOVUPS     (DI)(BX*2), Y11
+	VFMADD231PS Y8, Y2, Y11
+	VMOVUPS     Y11, (DI)(BX*2)
+	VMOVUPS     (DI)(SI*1), Y12
+	VFMADD231PS Y8, Y3, Y12
+	VMOVUPS     Y12, (DI)(SI*1)
+	VMOVUPS     32(R8), Y8
+	VMOVUPS     32(DI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 32(DI)
+	VMOVUPS     32(DI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, 32(DI)(BX*1)
+	VMOVUPS     32(DI)(BX*2), Y11
+	VFMADD231PS Y8, Y2, Y11
+	VMOVUPS     Y11, 32(DI)(BX*2)
+	VMOVUPS     32(DI)(SI*1), Y12
+	VFMADD231PS Y8, Y3, Y12
+	VMOVUPS     Y12, 32(DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	CMPQ        R9, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000008
+	JL          of4_tail
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (DI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (DI)
+	VMOVUPS     (DI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, (DI)(BX*1)
+	VMOVUPS     (DI)(BX*2), Y11
+	VFMADD231PS Y8, Y2, Y11
+	VMOVUPS     Y11, (DI)(BX*2)
+	VMOVUPS     (DI)(SI*1), Y12
+	VFMADD231PS Y8, Y3, Y12
+	VMOVUPS     Y12, (DI)(SI*1)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	SUBQ        $0x00000008, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R10
+	MOVQ        $0x00000010, R11
+	SUBQ        R9, R11
+	VMOVUPS     (R10)(R11*4), Y15
+	VMASKMOVPS  (R8), Y15, Y8
+	VMASKMOVPS  (DI), Y15, Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMASKMOVPS  Y9, Y15, (DI)
+	VMASKMOVPS  (DI)(BX*1), Y15, Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMASKMOVPS  Y10, Y15, (DI)(BX*1)
+	VMASKMOVPS  (DI)(BX*2), Y15, Y11
+	VFMADD231PS Y8, Y2, Y11
+	VMASKMOVPS  Y11, Y15, (DI)(BX*2)
+	VMASKMOVPS  (DI)(SI*1), Y15, Y12
+	VFMADD231PS Y8, Y3, Y12
+	VMASKMOVPS  Y12, Y15, (DI)(SI*1)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Y2
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y2, Y1, Y1
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (SI)
+	VMOVUPS     (SI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, (SI)(BX*1)
+	VMOVUPS     32(DI), Y8
+	VMOVUPS     32(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 32(SI)
+	VMOVUPS     32(SI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, 32(SI)(BX*1)
+	VMOVUPS     64(DI), Y8
+	VMOVUPS     64(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 64(SI)
+	VMOVUPS     64(SI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, 64(SI)(BX*1)
+	VMOVUPS     96(DI), Y8
+	VMOVUPS     96(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 96(SI)
+	VMOVUPS     96(SI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, 96(SI)(BX*1)
+	ADDQ        $0x00000080, SI
+	ADDQ        $0x00000080, DI
+	SUBQ        $0x00000020, R8
+	CMPQ        R8, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000008
+	JL          of2_tail
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (SI)
+	VMOVUPS     (SI)(BX*1), Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMOVUPS     Y10, (SI)(BX*1)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMASKMOVPS  Y9, Y15, (SI)
+	VMASKMOVPS  (SI)(BX*1), Y15, Y10
+	VFMADD231PS Y8, Y1, Y10
+	VMASKMOVPS  Y10, Y15, (SI)(BX*1)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Y1
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y1, Y0, Y0
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (SI)
+	VMOVUPS     32(DI), Y8
+	VMOVUPS     32(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 32(SI)
+	VMOVUPS     64(DI), Y8
+	VMOVUPS     64(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 64(SI)
+	VMOVUPS     96(DI), Y8
+	VMOVUPS     96(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 96(SI)
+	VMOVUPS     128(DI), Y8
+	VMOVUPS     128(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 128(SI)
+	VMOVUPS     160(DI), Y8
+	VMOVUPS     160(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 160(SI)
+	VMOVUPS     192(DI), Y8
+	VMOVUPS     192(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 192(SI)
+	VMOVUPS     224(DI), Y8
+	VMOVUPS     224(SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, 224(SI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000008
+	JL          of1_tail
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (SI), Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMOVUPS     Y9, (SI)
+	ADDQ        $0x00000020, SI
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000008, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R9
+	MOVQ        $0x00000010, R10
+	SUBQ        R8, R10
+	VMOVUPS     (R9)(R10*4), Y15
+	VMASKMOVPS  (DI), Y15, Y8
+	VMASKMOVPS  (SI), Y15, Y9
+	VFMADD231PS Y8, Y0, Y9
+	VMASKMOVPS  Y9, Y15, (SI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000004, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func srank2AVX2(rows int, n int, alpha float32, x *float32, y *float32, u *float32, v *float32, a *float32, lda int)
+// Requires: AVX, FMA3
+TEXT ·srank2AVX2(SB), NOSPLIT, $0-72
+	MOVQ x+24(FP), AX
+	MOVQ u+40(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+56(FP), BX
+	MOVQ lda+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VBROADCASTSS alpha+16(FP), Y4
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y4, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y4, Y1, Y1
+	VBROADCASTSS 8(AX), Y2
+	VMULPS       Y4, Y2, Y2
+	VBROADCASTSS 12(AX), Y3
+	VMULPS       Y4, Y3, Y3
+	VBROADCASTSS alpha+16(FP), Y8
+	VBROADCASTSS (CX), Y4
+	VMULPS       Y8, Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VMULPS       Y8, Y5, Y5
+	VBROADCASTSS 8(CX), Y6
+	VMULPS       Y8, Y6, Y6
+	VBROADCASTSS 12(CX), Y7
+	VMULPS       Y8, Y7, Y7
+	MOVQ         y+32(FP), R9
+	MOVQ         v+48(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R10), Y9
+	VMOVUPS     (R8), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (R8)
+	VMOVUPS     (R8)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, (R8)(SI*1)
+	VMOVUPS     (R8)(SI*2), Y12
+	VFMADD231PS Y8, Y2, Y12
+	VFMADD231PS Y9, Y6, Y12
+	VMOVUPS     Y12, (R8)(SI*2)
+	VMOVUPS     (R8)(DI*1), Y13
+	VFMADD231PS Y8, Y3, Y13
+	VFMADD231PS Y9, Y7, Y13
+	VMOVUPS     Y13, (R8)(DI*1)
+	VMOVUPS     32(R9), Y8
+	VMOVUPS     32(R10), Y9
+	VMOVUPS     32(R8), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 32(R8)
+	VMOVUPS     32(R8)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, 32(R8)(SI*1)
+	VMOVUPS     32(R8)(SI*2), Y12
+	VFMADD231PS Y8, Y2, Y12
+	VFMADD231PS Y9, Y6, Y12
+	VMOVUPS     Y12, 32(R8)(SI*2)
+	VMOVUPS     32(R8)(DI*1), Y13
+	VFMADD231PS Y8, Y3, Y13
+	VFMADD231PS Y9, Y7, Y13
+	VMOVUPS     Y13, 32(R8)(DI*1)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R11
+	CMPQ        R11, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000008
+	JL          of4_tail
+	VMOVUPS     (R9), Y8
+	VMOVUPS     (R10), Y9
+	VMOVUPS     (R8), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (R8)
+	VMOVUPS     (R8)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, (R8)(SI*1)
+	VMOVUPS     (R8)(SI*2), Y12
+	VFMADD231PS Y8, Y2, Y12
+	VFMADD231PS Y9, Y6, Y12
+	VMOVUPS     Y12, (R8)(SI*2)
+	VMOVUPS     (R8)(DI*1), Y13
+	VFMADD231PS Y8, Y3, Y13
+	VFMADD231PS Y9, Y7, Y13
+	VMOVUPS     Y13, (R8)(DI*1)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000008, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R12
+	MOVQ        $0x00000010, R13
+	SUBQ        R11, R13
+	VMOVUPS     (R12)(R13*4), Y15
+	VMASKMOVPS  (R9), Y15, Y8
+	VMASKMOVPS  (R10), Y15, Y9
+	VMASKMOVPS  (R8), Y15, Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMASKMOVPS  Y10, Y15, (R8)
+	VMASKMOVPS  (R8)(SI*1), Y15, Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMASKMOVPS  Y11, Y15, (R8)(SI*1)
+	VMASKMOVPS  (R8)(SI*2), Y15, Y12
+	VFMADD231PS Y8, Y2, Y12
+	VFMADD231PS Y9, Y6, Y12
+	VMASKMOVPS  Y12, Y15, (R8)(SI*2)
+	VMASKMOVPS  (R8)(DI*1), Y15, Y13
+	VFMADD231PS Y8, Y3, Y13
+	VFMADD231PS Y9, Y7, Y13
+	VMASKMOVPS  Y13, Y15, (R8)(DI*1)
+
+of4_done:
+	LEAQ (BX)(SI*4), BX
+	ADDQ $0x00000010, AX
+	ADDQ $0x00000010, CX
+	SUBQ $0x00000004, DX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VBROADCASTSS alpha+16(FP), Y2
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y2, Y0, Y0
+	VBROADCASTSS 4(AX), Y1
+	VMULPS       Y2, Y1, Y1
+	VBROADCASTSS alpha+16(FP), Y6
+	VBROADCASTSS (CX), Y4
+	VMULPS       Y6, Y4, Y4
+	VBROADCASTSS 4(CX), Y5
+	VMULPS       Y6, Y5, Y5
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R9), Y9
+	VMOVUPS     (DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (DI)
+	VMOVUPS     (DI)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, (DI)(SI*1)
+	VMOVUPS     32(R8), Y8
+	VMOVUPS     32(R9), Y9
+	VMOVUPS     32(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 32(DI)
+	VMOVUPS     32(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, 32(DI)(SI*1)
+	VMOVUPS     64(R8), Y8
+	VMOVUPS     64(R9), Y9
+	VMOVUPS     64(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 64(DI)
+	VMOVUPS     64(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, 64(DI)(SI*1)
+	VMOVUPS     96(R8), Y8
+	VMOVUPS     96(R9), Y9
+	VMOVUPS     96(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 96(DI)
+	VMOVUPS     96(DI)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, 96(DI)(SI*1)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000008
+	JL          of2_tail
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R9), Y9
+	VMOVUPS     (DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (DI)
+	VMOVUPS     (DI)(SI*1), Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMOVUPS     Y11, (DI)(SI*1)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R8), Y15, Y8
+	VMASKMOVPS  (R9), Y15, Y9
+	VMASKMOVPS  (DI), Y15, Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMASKMOVPS  Y10, Y15, (DI)
+	VMASKMOVPS  (DI)(SI*1), Y15, Y11
+	VFMADD231PS Y8, Y1, Y11
+	VFMADD231PS Y9, Y5, Y11
+	VMASKMOVPS  Y11, Y15, (DI)(SI*1)
+
+of2_done:
+	LEAQ (BX)(SI*2), BX
+	ADDQ $0x00000008, AX
+	ADDQ $0x00000008, CX
+	SUBQ $0x00000002, DX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VBROADCASTSS alpha+16(FP), Y1
+	VBROADCASTSS (AX), Y0
+	VMULPS       Y1, Y0, Y0
+	VBROADCASTSS alpha+16(FP), Y5
+	VBROADCASTSS (CX), Y4
+	VMULPS       Y5, Y4, Y4
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R9), Y9
+	VMOVUPS     (DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (DI)
+	VMOVUPS     32(R8), Y8
+	VMOVUPS     32(R9), Y9
+	VMOVUPS     32(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 32(DI)
+	VMOVUPS     64(R8), Y8
+	VMOVUPS     64(R9), Y9
+	VMOVUPS     64(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 64(DI)
+	VMOVUPS     96(R8), Y8
+	VMOVUPS     96(R9), Y9
+	VMOVUPS     96(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 96(DI)
+	VMOVUPS     128(R8), Y8
+	VMOVUPS     128(R9), Y9
+	VMOVUPS     128(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 128(DI)
+	VMOVUPS     160(R8), Y8
+	VMOVUPS     160(R9), Y9
+	VMOVUPS     160(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 160(DI)
+	VMOVUPS     192(R8), Y8
+	VMOVUPS     192(R9), Y9
+	VMOVUPS     192(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 192(DI)
+	VMOVUPS     224(R8), Y8
+	VMOVUPS     224(R9), Y9
+	VMOVUPS     224(DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, 224(DI)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000008
+	JL          of1_tail
+	VMOVUPS     (R8), Y8
+	VMOVUPS     (R9), Y9
+	VMOVUPS     (DI), Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMOVUPS     Y10, (DI)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R8), Y15, Y8
+	VMASKMOVPS  (R9), Y15, Y9
+	VMASKMOVPS  (DI), Y15, Y10
+	VFMADD231PS Y8, Y0, Y10
+	VFMADD231PS Y9, Y4, Y10
+	VMASKMOVPS  Y10, Y15, (DI)
+
+of1_done:
+	LEAQ (BX)(SI*1), BX
+	ADDQ $0x00000004, AX
+	ADDQ $0x00000004, CX
+	SUBQ $0x00000001, DX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func sdotAxpyRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32, u *float32, v *float32)
+// Requires: AVX, FMA3
+TEXT ·sdotAxpyRowsAVX2(SB), NOSPLIT, $0-72
+	MOVQ y+48(FP), AX
+	MOVQ u+56(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ lda+32(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Y12
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y12, Y8, Y8
+	VBROADCASTSS 4(CX), Y9
+	VMULPS       Y12, Y9, Y9
+	VBROADCASTSS 8(CX), Y10
+	VMULPS       Y12, Y10, Y10
+	VBROADCASTSS 12(CX), Y11
+	VMULPS       Y12, Y11, Y11
+	MOVQ         x+40(FP), R9
+	MOVQ         v+64(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000010
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R9), Y12
+	VMOVUPS     (R10), Y13
+	VMOVUPS     (R8), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     (R8)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y2
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     (R8)(SI*2), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y10, Y13
+	VMOVUPS     (R8)(DI*1), Y14
+	VFMADD231PS Y14, Y12, Y6
+	VFMADD231PS Y14, Y11, Y13
+	VMOVUPS     Y13, (R10)
+	VMOVUPS     32(R9), Y12
+	VMOVUPS     32(R10), Y13
+	VMOVUPS     32(R8), Y14
+	VFMADD231PS Y14, Y12, Y1
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     32(R8)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y3
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     32(R8)(SI*2), Y14
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y10, Y13
+	VMOVUPS     32(R8)(DI*1), Y14
+	VFMADD231PS Y14, Y12, Y7
+	VFMADD231PS Y14, Y11, Y13
+	VMOVUPS     Y13, 32(R10)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R11
+	CMPQ        R11, $0x00000010
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000008
+	JL          of4_tail
+	VMOVUPS     (R9), Y12
+	VMOVUPS     (R10), Y13
+	VMOVUPS     (R8), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     (R8)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y2
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     (R8)(SI*2), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y10, Y13
+	VMOVUPS     (R8)(DI*1), Y14
+	VFMADD231PS Y14, Y12, Y6
+	VFMADD231PS Y14, Y11, Y13
+	VMOVUPS     Y13, (R10)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x00000008, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	LEAQ        mask<>+0(SB), R12
+	MOVQ        $0x00000010, R13
+	SUBQ        R11, R13
+	VMOVUPS     (R12)(R13*4), Y15
+	VMASKMOVPS  (R9), Y15, Y12
+	VMASKMOVPS  (R10), Y15, Y13
+	VMASKMOVPS  (R8), Y15, Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMASKMOVPS  (R8)(SI*1), Y15, Y14
+	VFMADD231PS Y14, Y12, Y2
+	VFMADD231PS Y14, Y9, Y13
+	VMASKMOVPS  (R8)(SI*2), Y15, Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y10, Y13
+	VMASKMOVPS  (R8)(DI*1), Y15, Y14
+	VFMADD231PS Y14, Y12, Y6
+	VFMADD231PS Y14, Y11, Y13
+	VMASKMOVPS  Y13, Y15, (R10)
+
+of4_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VHADDPS      Y2, Y0, Y0
+	VHADDPS      Y6, Y4, Y4
+	VHADDPS      Y4, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVUPS      (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVUPS      X9, (AX)
+	LEAQ         (BX)(SI*4), BX
+	ADDQ         $0x00000010, AX
+	ADDQ         $0x00000010, CX
+	SUBQ         $0x00000004, DX
+	JMP          of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Y10
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y10, Y8, Y8
+	VBROADCASTSS 4(CX), Y9
+	VMULPS       Y10, Y9, Y9
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000020
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (R8), Y12
+	VMOVUPS     (R9), Y13
+	VMOVUPS     (DI), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     (DI)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     Y13, (R9)
+	VMOVUPS     32(R8), Y12
+	VMOVUPS     32(R9), Y13
+	VMOVUPS     32(DI), Y14
+	VFMADD231PS Y14, Y12, Y1
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     32(DI)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     Y13, 32(R9)
+	VMOVUPS     64(R8), Y12
+	VMOVUPS     64(R9), Y13
+	VMOVUPS     64(DI), Y14
+	VFMADD231PS Y14, Y12, Y2
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     64(DI)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y6
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     Y13, 64(R9)
+	VMOVUPS     96(R8), Y12
+	VMOVUPS     96(R9), Y13
+	VMOVUPS     96(DI), Y14
+	VFMADD231PS Y14, Y12, Y3
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     96(DI)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y7
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     Y13, 96(R9)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000020, R10
+	CMPQ        R10, $0x00000020
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000008
+	JL          of2_tail
+	VMOVUPS     (R8), Y12
+	VMOVUPS     (R9), Y13
+	VMOVUPS     (DI), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     (DI)(SI*1), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y9, Y13
+	VMOVUPS     Y13, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R8), Y15, Y12
+	VMASKMOVPS  (R9), Y15, Y13
+	VMASKMOVPS  (DI), Y15, Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMASKMOVPS  (DI)(SI*1), Y15, Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y9, Y13
+	VMASKMOVPS  Y13, Y15, (R9)
+
+of2_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y6, Y4, Y4
+	VHADDPS      Y4, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVSD       (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVSD       X9, (AX)
+	LEAQ         (BX)(SI*2), BX
+	ADDQ         $0x00000008, AX
+	ADDQ         $0x00000008, CX
+	SUBQ         $0x00000002, DX
+	JMP          of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Y9
+	VBROADCASTSS (CX), Y8
+	VMULPS       Y9, Y8, Y8
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (R8), Y12
+	VMOVUPS     (R9), Y13
+	VMOVUPS     (DI), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, (R9)
+	VMOVUPS     32(R8), Y12
+	VMOVUPS     32(R9), Y13
+	VMOVUPS     32(DI), Y14
+	VFMADD231PS Y14, Y12, Y1
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 32(R9)
+	VMOVUPS     64(R8), Y12
+	VMOVUPS     64(R9), Y13
+	VMOVUPS     64(DI), Y14
+	VFMADD231PS Y14, Y12, Y2
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 64(R9)
+	VMOVUPS     96(R8), Y12
+	VMOVUPS     96(R9), Y13
+	VMOVUPS     96(DI), Y14
+	VFMADD231PS Y14, Y12, Y3
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 96(R9)
+	VMOVUPS     128(R8), Y12
+	VMOVUPS     128(R9), Y13
+	VMOVUPS     128(DI), Y14
+	VFMADD231PS Y14, Y12, Y4
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 128(R9)
+	VMOVUPS     160(R8), Y12
+	VMOVUPS     160(R9), Y13
+	VMOVUPS     160(DI), Y14
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 160(R9)
+	VMOVUPS     192(R8), Y12
+	VMOVUPS     192(R9), Y13
+	VMOVUPS     192(DI), Y14
+	VFMADD231PS Y14, Y12, Y6
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 192(R9)
+	VMOVUPS     224(R8), Y12
+	VMOVUPS     224(R9), Y13
+	VMOVUPS     224(DI), Y14
+	VFMADD231PS Y14, Y12, Y7
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, 224(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000008
+	JL          of1_tail
+	VMOVUPS     (R8), Y12
+	VMOVUPS     (R9), Y13
+	VMOVUPS     (DI), Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMOVUPS     Y13, (R9)
+	ADDQ        $0x00000020, DI
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	LEAQ        mask<>+0(SB), R11
+	MOVQ        $0x00000010, R12
+	SUBQ        R10, R12
+	VMOVUPS     (R11)(R12*4), Y15
+	VMASKMOVPS  (R8), Y15, Y12
+	VMASKMOVPS  (R9), Y15, Y13
+	VMASKMOVPS  (DI), Y15, Y14
+	VFMADD231PS Y14, Y12, Y0
+	VFMADD231PS Y14, Y8, Y13
+	VMASKMOVPS  Y13, Y15, (R9)
+
+of1_done:
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y5, Y4, Y4
+	VADDPS       Y7, Y6, Y6
+	VADDPS       Y2, Y0, Y0
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VHADDPS      Y0, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VBROADCASTSS alpha+16(FP), Y8
+	VMOVSS       (AX), X9
+	VFMADD231PS  X0, X8, X9
+	VMOVSS       X9, (AX)
+	LEAQ         (BX)(SI*1), BX
+	ADDQ         $0x00000004, AX
+	ADDQ         $0x00000004, CX
+	SUBQ         $0x00000001, DX
+	JMP          of1_group
+
+of1_none:
 	VZEROUPPER
 	RET

@@ -22,8 +22,20 @@ func sdotAVX512(n int, x *float32, y *float32) float32
 // sasumAVX512 returns the sum of |x|.
 func sasumAVX512(n int, x *float32) float32
 
-// samaxAVX512 returns the largest |x| but for NaNs, and 0 if there is none.
-func samaxAVX512(n int, x *float32) float32
+// siamaxAVX512 returns the index of the first of the largest |x|, but for NaNs, and -1 if it is no larger than floor.
+func siamaxAVX512(n int, x *float32, floor float32) int
 
-// sfindAVX512 returns the index of the first |x| that equals v. There must be one.
-func sfindAVX512(n int, x *float32, v float32) int
+// sdotRowsAVX512 adds to y alpha times the dot products of A's rows with x.
+func sdotRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+
+// saxpyRowsAVX512 adds to y A's rows, times alpha and an element of x each.
+func saxpyRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+
+// srank1AVX512 adds alpha*x*y' to A.
+func srank1AVX512(rows int, n int, alpha float32, x *float32, y *float32, a *float32, lda int)
+
+// srank2AVX512 adds alpha*(x*y' + u*v') to A.
+func srank2AVX512(rows int, n int, alpha float32, x *float32, y *float32, u *float32, v *float32, a *float32, lda int)
+
+// sdotAxpyRowsAVX512 adds to y alpha times the dot products of A's rows with x, and to v A's rows, times alpha and an element of u each.
+func sdotAxpyRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32, u *float32, v *float32)

@@ -269,11 +269,7 @@ TEXT ·sdotAVX512(SB), NOSPLIT, $0-28
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
-	VXORPS X4, X4, X4
-	VXORPS X5, X5, X5
-	VXORPS X6, X6, X6
-	VXORPS X7, X7, X7
-	CMPQ   AX, $0x00000080
+	CMPQ   AX, $0x00000040
 	JL     single
 
 unrolled:
@@ -285,18 +281,10 @@ unrolled:
 	VFMADD231PS 128(DX), Z8, Z2
 	VMOVUPS     192(CX), Z8
 	VFMADD231PS 192(DX), Z8, Z3
-	VMOVUPS     256(CX), Z8
-	VFMADD231PS 256(DX), Z8, Z4
-	VMOVUPS     320(CX), Z8
-	VFMADD231PS 320(DX), Z8, Z5
-	VMOVUPS     384(CX), Z8
-	VFMADD231PS 384(DX), Z8, Z6
-	VMOVUPS     448(CX), Z8
-	VFMADD231PS 448(DX), Z8, Z7
-	ADDQ        $0x00000200, CX
-	ADDQ        $0x00000200, DX
-	SUBQ        $0x00000080, AX
-	CMPQ        AX, $0x00000080
+	ADDQ        $0x00000100, CX
+	ADDQ        $0x00000100, DX
+	SUBQ        $0x00000040, AX
+	CMPQ        AX, $0x00000040
 	JGE         unrolled
 
 single:
@@ -321,11 +309,7 @@ tail:
 done:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
 	VADDPS        Z2, Z0, Z0
-	VADDPS        Z6, Z4, Z4
-	VADDPS        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -347,14 +331,10 @@ TEXT ·sasumAVX512(SB), NOSPLIT, $0-20
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVL         $0x7fffffff, DX
 	VMOVD        DX, X14
 	VBROADCASTSS X14, Z14
-	CMPQ         AX, $0x00000080
+	CMPQ         AX, $0x00000040
 	JL           single
 
 unrolled:
@@ -370,21 +350,9 @@ unrolled:
 	VMOVUPS 192(CX), Z8
 	VANDPS  Z14, Z8, Z8
 	VADDPS  Z8, Z3, Z3
-	VMOVUPS 256(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VADDPS  Z8, Z4, Z4
-	VMOVUPS 320(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VADDPS  Z8, Z5, Z5
-	VMOVUPS 384(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VADDPS  Z8, Z6, Z6
-	VMOVUPS 448(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VADDPS  Z8, Z7, Z7
-	ADDQ    $0x00000200, CX
-	SUBQ    $0x00000080, AX
-	CMPQ    AX, $0x00000080
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, AX
+	CMPQ    AX, $0x00000040
 	JGE     unrolled
 
 single:
@@ -410,11 +378,7 @@ tail:
 done:
 	VADDPS        Z1, Z0, Z0
 	VADDPS        Z3, Z2, Z2
-	VADDPS        Z5, Z4, Z4
-	VADDPS        Z7, Z6, Z6
 	VADDPS        Z2, Z0, Z0
-	VADDPS        Z6, Z4, Z4
-	VADDPS        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VADDPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -427,26 +391,22 @@ done:
 	VZEROUPPER
 	RET
 
-// func samaxAVX512(n int, x *float32) float32
+// func siamaxAVX512(n int, x *float32, floor float32) int
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·samaxAVX512(SB), NOSPLIT, $0-20
+TEXT ·siamaxAVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
 	MOVQ         x+8(FP), CX
 	VXORPS       X0, X0, X0
 	VXORPS       X1, X1, X1
 	VXORPS       X2, X2, X2
 	VXORPS       X3, X3, X3
-	VXORPS       X4, X4, X4
-	VXORPS       X5, X5, X5
-	VXORPS       X6, X6, X6
-	VXORPS       X7, X7, X7
 	MOVL         $0x7fffffff, DX
 	VMOVD        DX, X14
 	VBROADCASTSS X14, Z14
-	CMPQ         AX, $0x00000080
-	JL           single
+	CMPQ         AX, $0x00000040
+	JL           largest_single
 
-unrolled:
+largest_unrolled:
 	VMOVUPS (CX), Z8
 	VANDPS  Z14, Z8, Z8
 	VMAXPS  Z0, Z8, Z0
@@ -459,36 +419,24 @@ unrolled:
 	VMOVUPS 192(CX), Z8
 	VANDPS  Z14, Z8, Z8
 	VMAXPS  Z3, Z8, Z3
-	VMOVUPS 256(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VMAXPS  Z4, Z8, Z4
-	VMOVUPS 320(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VMAXPS  Z5, Z8, Z5
-	VMOVUPS 384(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VMAXPS  Z6, Z8, Z6
-	VMOVUPS 448(CX), Z8
-	VANDPS  Z14, Z8, Z8
-	VMAXPS  Z7, Z8, Z7
-	ADDQ    $0x00000200, CX
-	SUBQ    $0x00000080, AX
-	CMPQ    AX, $0x00000080
-	JGE     unrolled
+	ADDQ    $0x00000100, CX
+	SUBQ    $0x00000040, AX
+	CMPQ    AX, $0x00000040
+	JGE     largest_unrolled
 
-single:
+largest_single:
 	CMPQ    AX, $0x00000010
-	JL      tail
+	JL      largest_tail
 	VMOVUPS (CX), Z8
 	VANDPS  Z14, Z8, Z8
 	VMAXPS  Z0, Z8, Z0
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x00000010, AX
-	JMP     single
+	JMP     largest_single
 
-tail:
+largest_tail:
 	TESTQ     AX, AX
-	JZ        done
+	JZ        largest_done
 	MOVQ      $-1, DX
 	BZHIQ     AX, DX, DX
 	KMOVW     DX, K1
@@ -496,14 +444,10 @@ tail:
 	VANDPS    Z14, Z8, Z8
 	VMAXPS    Z0, Z8, Z0
 
-done:
+largest_done:
 	VMAXPS        Z1, Z0, Z0
 	VMAXPS        Z3, Z2, Z2
-	VMAXPS        Z5, Z4, Z4
-	VMAXPS        Z7, Z6, Z6
 	VMAXPS        Z2, Z0, Z0
-	VMAXPS        Z6, Z4, Z4
-	VMAXPS        Z4, Z0, Z0
 	VEXTRACTF64X4 $0x01, Z0, Y1
 	VMAXPS        Y1, Y0, Y0
 	VEXTRACTF128  $0x01, Y0, X1
@@ -512,53 +456,1794 @@ done:
 	VMAXPS        X1, X0, X0
 	VPERMILPS     $0xb1, X0, X1
 	VMAXPS        X1, X0, X0
-	VMOVSS        X0, ret+16(FP)
+	MOVQ          $-1, AX
+	VUCOMISS      floor+16(FP), X0
+	JLS           found
+	VBROADCASTSS  X0, Z13
+	MOVQ          n+0(FP), CX
+	MOVQ          x+8(FP), DX
+	MOVQ          DX, SI
+
+find_single:
+	CMPQ    CX, $0x00000010
+	JL      find_tail
+	VMOVUPS (DX), Z8
+	VANDPS  Z14, Z8, Z8
+	VCMPPS  $0x00, Z8, Z13, K2
+	KMOVW   K2, BX
+	TESTL   BX, BX
+	JNZ     here
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, CX
+	JMP     find_single
+
+find_tail:
+	TESTQ     CX, CX
+	JZ        find_done
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (DX), K1, Z8
+	VANDPS    Z14, Z8, Z8
+	VCMPPS    $0x00, Z8, Z13, K2
+	KMOVW     K2, BX
+	TESTL     BX, BX
+	JNZ       here
+
+find_done:
+here:
+	BSFL BX, AX
+	SUBQ SI, DX
+	SHRQ $0x02, DX
+	ADDQ DX, AX
+
+found:
+	MOVQ AX, ret+24(FP)
 	VZEROUPPER
 	RET
 
-// func sfindAVX512(n int, x *float32, v float32) int
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sfindAVX512(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVL         $0x7fffffff, DX
-	VMOVD        DX, X14
-	VBROADCASTSS X14, Z14
-	VBROADCASTSS v+16(FP), Z13
-	MOVQ         x+8(FP), DX
+// func sdotRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·sdotRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ y+48(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
 
-single:
-	CMPQ    AX, $0x00000010
-	JL      tail
-	VMOVUPS (CX), Z0
-	VANDPS  Z14, Z0, Z0
-	VCMPPS  $0x00, Z0, Z13, K2
-	KMOVW   K2, BX
-	TESTL   BX, BX
-	JNZ     found
-	ADDQ    $0x00000040, CX
-	SUBQ    $0x00000010, AX
-	JMP     single
+of8_group:
+	CMPQ   CX, $0x00000008
+	JL     of8_none
+	MOVQ   DX, DI
+	LEAQ   (DX)(BX*4), R8
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R9
+	MOVQ   n+8(FP), R10
 
-tail:
-	TESTQ     AX, AX
-	JZ        done
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	KMOVW     BX, K1
-	VMOVUPS.Z (CX), K1, Z0
-	VANDPS    Z14, Z0, Z0
-	VCMPPS    $0x00, Z0, Z13, K2
-	KMOVW     K2, BX
-	TESTL     BX, BX
-	JNZ       found
+of8_single:
+	CMPQ        R10, $0x00000010
+	JL          of8_tail
+	VMOVUPS     (R9), Z8
+	VFMADD231PS (DI), Z8, Z0
+	VFMADD231PS (DI)(BX*1), Z8, Z1
+	VFMADD231PS (DI)(BX*2), Z8, Z2
+	VFMADD231PS (DI)(SI*1), Z8, Z3
+	VFMADD231PS (R8), Z8, Z4
+	VFMADD231PS (R8)(BX*1), Z8, Z5
+	VFMADD231PS (R8)(BX*2), Z8, Z6
+	VFMADD231PS (R8)(SI*1), Z8, Z7
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of8_single
 
-done:
-found:
-	BSFL BX, SI
-	SUBQ DX, CX
-	SHRQ $0x02, CX
-	ADDQ CX, SI
-	MOVQ SI, ret+24(FP)
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS (DI), Z8, K1, Z0
+	VFMADD231PS (DI)(BX*1), Z8, K1, Z1
+	VFMADD231PS (DI)(BX*2), Z8, K1, Z2
+	VFMADD231PS (DI)(SI*1), Z8, K1, Z3
+	VFMADD231PS (R8), Z8, K1, Z4
+	VFMADD231PS (R8)(BX*1), Z8, K1, Z5
+	VFMADD231PS (R8)(BX*2), Z8, K1, Z6
+	VFMADD231PS (R8)(SI*1), Z8, K1, Z7
+
+of8_done:
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y8
+	VADDPS        Y8, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y8
+	VADDPS        Y8, Y3, Y3
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y8
+	VADDPS        Y8, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y8
+	VADDPS        Y8, Y7, Y7
+	VHADDPS       Y1, Y0, Y0
+	VHADDPS       Y3, Y2, Y2
+	VHADDPS       Y5, Y4, Y4
+	VHADDPS       Y7, Y6, Y6
+	VHADDPS       Y2, Y0, Y0
+	VHADDPS       Y6, Y4, Y4
+	VPERM2F128    $0x20, Y4, Y0, Y8
+	VPERM2F128    $0x31, Y4, Y0, Y0
+	VADDPS        Y8, Y0, Y0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVUPS       (AX), Y9
+	VFMADD231PS   Y0, Y8, Y9
+	VMOVUPS       Y9, (AX)
+	LEAQ          (DX)(BX*8), DX
+	ADDQ          $0x00000020, AX
+	SUBQ          $0x00000008, CX
+	JMP           of8_group
+
+of8_none:
+of4_group:
+	CMPQ   CX, $0x00000004
+	JL     of4_none
+	MOVQ   DX, DI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), R8
+	MOVQ   n+8(FP), R9
+	CMPQ   R9, $0x00000020
+	JL     of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Z8
+	VFMADD231PS (DI), Z8, Z0
+	VFMADD231PS (DI)(BX*1), Z8, Z2
+	VFMADD231PS (DI)(BX*2), Z8, Z4
+	VFMADD231PS (DI)(SI*1), Z8, Z6
+	VMOVUPS     64(R8), Z8
+	VFMADD231PS 64(DI), Z8, Z1
+	VFMADD231PS 64(DI)(BX*1), Z8, Z3
+	VFMADD231PS 64(DI)(BX*2), Z8, Z5
+	VFMADD231PS 64(DI)(SI*1), Z8, Z7
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000020, R9
+	CMPQ        R9, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000010
+	JL          of4_tail
+	VMOVUPS     (R8), Z8
+	VFMADD231PS (DI), Z8, Z0
+	VFMADD231PS (DI)(BX*1), Z8, Z2
+	VFMADD231PS (DI)(BX*2), Z8, Z4
+	VFMADD231PS (DI)(SI*1), Z8, Z6
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (R8), K1, Z8
+	VFMADD231PS (DI), Z8, K1, Z0
+	VFMADD231PS (DI)(BX*1), Z8, K1, Z2
+	VFMADD231PS (DI)(BX*2), Z8, K1, Z4
+	VFMADD231PS (DI)(SI*1), Z8, K1, Z6
+
+of4_done:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VHADDPS       Y2, Y0, Y0
+	VHADDPS       Y6, Y4, Y4
+	VHADDPS       Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVUPS       (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVUPS       X9, (AX)
+	LEAQ          (DX)(BX*4), DX
+	ADDQ          $0x00000010, AX
+	SUBQ          $0x00000004, CX
+	JMP           of4_group
+
+of4_none:
+of2_group:
+	CMPQ   CX, $0x00000002
+	JL     of2_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000040
+	JL     of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z8, Z0
+	VFMADD231PS (SI)(BX*1), Z8, Z4
+	VMOVUPS     64(DI), Z8
+	VFMADD231PS 64(SI), Z8, Z1
+	VFMADD231PS 64(SI)(BX*1), Z8, Z5
+	VMOVUPS     128(DI), Z8
+	VFMADD231PS 128(SI), Z8, Z2
+	VFMADD231PS 128(SI)(BX*1), Z8, Z6
+	VMOVUPS     192(DI), Z8
+	VFMADD231PS 192(SI), Z8, Z3
+	VFMADD231PS 192(SI)(BX*1), Z8, Z7
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000010
+	JL          of2_tail
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z8, Z0
+	VFMADD231PS (SI)(BX*1), Z8, Z4
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS (SI), Z8, K1, Z0
+	VFMADD231PS (SI)(BX*1), Z8, K1, Z4
+
+of2_done:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VHADDPS       Y4, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVSD        (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVSD        X9, (AX)
+	LEAQ          (DX)(BX*2), DX
+	ADDQ          $0x00000008, AX
+	SUBQ          $0x00000002, CX
+	JMP           of2_group
+
+of2_none:
+of1_group:
+	CMPQ   CX, $0x00000001
+	JL     of1_none
+	MOVQ   DX, SI
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   x+40(FP), DI
+	MOVQ   n+8(FP), R8
+	CMPQ   R8, $0x00000080
+	JL     of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z8, Z0
+	VMOVUPS     64(DI), Z8
+	VFMADD231PS 64(SI), Z8, Z1
+	VMOVUPS     128(DI), Z8
+	VFMADD231PS 128(SI), Z8, Z2
+	VMOVUPS     192(DI), Z8
+	VFMADD231PS 192(SI), Z8, Z3
+	VMOVUPS     256(DI), Z8
+	VFMADD231PS 256(SI), Z8, Z4
+	VMOVUPS     320(DI), Z8
+	VFMADD231PS 320(SI), Z8, Z5
+	VMOVUPS     384(DI), Z8
+	VFMADD231PS 384(SI), Z8, Z6
+	VMOVUPS     448(DI), Z8
+	VFMADD231PS 448(SI), Z8, Z7
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, DI
+	SUBQ        $0x00000080, R8
+	CMPQ        R8, $0x00000080
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000010
+	JL          of1_tail
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z8, Z0
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS (SI), Z8, K1, Z0
+
+of1_done:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVSS        (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVSS        X9, (AX)
+	LEAQ          (DX)(BX*1), DX
+	ADDQ          $0x00000004, AX
+	SUBQ          $0x00000001, CX
+	JMP           of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func saxpyRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·saxpyRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ x+40(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+24(FP), DX
+	MOVQ lda+32(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+
+of8_group:
+	CMPQ         CX, $0x00000008
+	JL           of8_none
+	MOVQ         DX, DI
+	LEAQ         (DX)(BX*4), R8
+	VBROADCASTSS alpha+16(FP), Z8
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z8, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z8, Z1, Z1
+	VBROADCASTSS 8(AX), Z2
+	VMULPS       Z8, Z2, Z2
+	VBROADCASTSS 12(AX), Z3
+	VMULPS       Z8, Z3, Z3
+	VBROADCASTSS 16(AX), Z4
+	VMULPS       Z8, Z4, Z4
+	VBROADCASTSS 20(AX), Z5
+	VMULPS       Z8, Z5, Z5
+	VBROADCASTSS 24(AX), Z6
+	VMULPS       Z8, Z6, Z6
+	VBROADCASTSS 28(AX), Z7
+	VMULPS       Z8, Z7, Z7
+	MOVQ         y+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of8_single
+
+of8_unrolled:
+	VMOVUPS     (R9), Z8
+	VFMADD231PS (DI), Z0, Z8
+	VFMADD231PS (DI)(BX*1), Z1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, Z8
+	VFMADD231PS (DI)(SI*1), Z3, Z8
+	VFMADD231PS (R8), Z4, Z8
+	VFMADD231PS (R8)(BX*1), Z5, Z8
+	VFMADD231PS (R8)(BX*2), Z6, Z8
+	VFMADD231PS (R8)(SI*1), Z7, Z8
+	VMOVUPS     Z8, (R9)
+	VMOVUPS     64(R9), Z9
+	VFMADD231PS 64(DI), Z0, Z9
+	VFMADD231PS 64(DI)(BX*1), Z1, Z9
+	VFMADD231PS 64(DI)(BX*2), Z2, Z9
+	VFMADD231PS 64(DI)(SI*1), Z3, Z9
+	VFMADD231PS 64(R8), Z4, Z9
+	VFMADD231PS 64(R8)(BX*1), Z5, Z9
+	VFMADD231PS 64(R8)(BX*2), Z6, Z9
+	VFMADD231PS 64(R8)(SI*1), Z7, Z9
+	VMOVUPS     Z9, 64(R9)
+	VMOVUPS     128(R9), Z10
+	VFMADD231PS 128(DI), Z0, Z10
+	VFMADD231PS 128(DI)(BX*1), Z1, Z10
+	VFMADD231PS 128(DI)(BX*2), Z2, Z10
+	VFMADD231PS 128(DI)(SI*1), Z3, Z10
+	VFMADD231PS 128(R8), Z4, Z10
+	VFMADD231PS 128(R8)(BX*1), Z5, Z10
+	VFMADD231PS 128(R8)(BX*2), Z6, Z10
+	VFMADD231PS 128(R8)(SI*1), Z7, Z10
+	VMOVUPS     Z10, 128(R9)
+	VMOVUPS     192(R9), Z11
+	VFMADD231PS 192(DI), Z0, Z11
+	VFMADD231PS 192(DI)(BX*1), Z1, Z11
+	VFMADD231PS 192(DI)(BX*2), Z2, Z11
+	VFMADD231PS 192(DI)(SI*1), Z3, Z11
+	VFMADD231PS 192(R8), Z4, Z11
+	VFMADD231PS 192(R8)(BX*1), Z5, Z11
+	VFMADD231PS 192(R8)(BX*2), Z6, Z11
+	VFMADD231PS 192(R8)(SI*1), Z7, Z11
+	VMOVUPS     Z11, 192(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of8_unrolled
+
+of8_single:
+	CMPQ        R10, $0x00000010
+	JL          of8_tail
+	VMOVUPS     (R9), Z8
+	VFMADD231PS (DI), Z0, Z8
+	VFMADD231PS (DI)(BX*1), Z1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, Z8
+	VFMADD231PS (DI)(SI*1), Z3, Z8
+	VFMADD231PS (R8), Z4, Z8
+	VFMADD231PS (R8)(BX*1), Z5, Z8
+	VFMADD231PS (R8)(BX*2), Z6, Z8
+	VFMADD231PS (R8)(SI*1), Z7, Z8
+	VMOVUPS     Z8, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of8_single
+
+of8_tail:
+	TESTQ       R10, R10
+	JZ          of8_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	VFMADD231PS (DI), Z0, K1, Z8
+	VFMADD231PS (DI)(BX*1), Z1, K1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, K1, Z8
+	VFMADD231PS (DI)(SI*1), Z3, K1, Z8
+	VFMADD231PS (R8), Z4, K1, Z8
+	VFMADD231PS (R8)(BX*1), Z5, K1, Z8
+	VFMADD231PS (R8)(BX*2), Z6, K1, Z8
+	VFMADD231PS (R8)(SI*1), Z7, K1, Z8
+	VMOVUPS     Z8, K1, (R9)
+
+of8_done:
+	LEAQ (DX)(BX*8), DX
+	ADDQ $0x00000020, AX
+	SUBQ $0x00000008, CX
+	JMP  of8_group
+
+of8_none:
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSS alpha+16(FP), Z4
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z4, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z4, Z1, Z1
+	VBROADCASTSS 8(AX), Z2
+	VMULPS       Z4, Z2, Z2
+	VBROADCASTSS 12(AX), Z3
+	VMULPS       Z4, Z3, Z3
+	MOVQ         y+48(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000040
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Z8
+	VFMADD231PS (DI), Z0, Z8
+	VFMADD231PS (DI)(BX*1), Z1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, Z8
+	VFMADD231PS (DI)(SI*1), Z3, Z8
+	VMOVUPS     Z8, (R8)
+	VMOVUPS     64(R8), Z9
+	VFMADD231PS 64(DI), Z0, Z9
+	VFMADD231PS 64(DI)(BX*1), Z1, Z9
+	VFMADD231PS 64(DI)(BX*2), Z2, Z9
+	VFMADD231PS 64(DI)(SI*1), Z3, Z9
+	VMOVUPS     Z9, 64(R8)
+	VMOVUPS     128(R8), Z10
+	VFMADD231PS 128(DI), Z0, Z10
+	VFMADD231PS 128(DI)(BX*1), Z1, Z10
+	VFMADD231PS 128(DI)(BX*2), Z2, Z10
+	VFMADD231PS 128(DI)(SI*1), Z3, Z10
+	VMOVUPS     Z10, 128(R8)
+	VMOVUPS     192(R8), Z11
+	VFMADD231PS 192(DI), Z0, Z11
+	VFMADD231PS 192(DI)(BX*1), Z1, Z11
+	VFMADD231PS 192(DI)(BX*2), Z2, Z11
+	VFMADD231PS 192(DI)(SI*1), Z3, Z11
+	VMOVUPS     Z11, 192(R8)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	SUBQ        $0x00000040, R9
+	CMPQ        R9, $0x00000040
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000010
+	JL          of4_tail
+	VMOVUPS     (R8), Z8
+	VFMADD231PS (DI), Z0, Z8
+	VFMADD231PS (DI)(BX*1), Z1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, Z8
+	VFMADD231PS (DI)(SI*1), Z3, Z8
+	VMOVUPS     Z8, (R8)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (R8), K1, Z8
+	VFMADD231PS (DI), Z0, K1, Z8
+	VFMADD231PS (DI)(BX*1), Z1, K1, Z8
+	VFMADD231PS (DI)(BX*2), Z2, K1, Z8
+	VFMADD231PS (DI)(SI*1), Z3, K1, Z8
+	VMOVUPS     Z8, K1, (R8)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Z2
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z2, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z2, Z1, Z1
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000040
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z0, Z8
+	VFMADD231PS (SI)(BX*1), Z1, Z8
+	VMOVUPS     Z8, (DI)
+	VMOVUPS     64(DI), Z9
+	VFMADD231PS 64(SI), Z0, Z9
+	VFMADD231PS 64(SI)(BX*1), Z1, Z9
+	VMOVUPS     Z9, 64(DI)
+	VMOVUPS     128(DI), Z10
+	VFMADD231PS 128(SI), Z0, Z10
+	VFMADD231PS 128(SI)(BX*1), Z1, Z10
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     192(DI), Z11
+	VFMADD231PS 192(SI), Z0, Z11
+	VFMADD231PS 192(SI)(BX*1), Z1, Z11
+	VMOVUPS     Z11, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000010
+	JL          of2_tail
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z0, Z8
+	VFMADD231PS (SI)(BX*1), Z1, Z8
+	VMOVUPS     Z8, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS (SI), Z0, K1, Z8
+	VFMADD231PS (SI)(BX*1), Z1, K1, Z8
+	VMOVUPS     Z8, K1, (DI)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Z1
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z1, Z0, Z0
+	MOVQ         y+48(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000040
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z0, Z8
+	VMOVUPS     Z8, (DI)
+	VMOVUPS     64(DI), Z9
+	VFMADD231PS 64(SI), Z0, Z9
+	VMOVUPS     Z9, 64(DI)
+	VMOVUPS     128(DI), Z10
+	VFMADD231PS 128(SI), Z0, Z10
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     192(DI), Z11
+	VFMADD231PS 192(SI), Z0, Z11
+	VMOVUPS     Z11, 192(DI)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000010
+	JL          of1_tail
+	VMOVUPS     (DI), Z8
+	VFMADD231PS (SI), Z0, Z8
+	VMOVUPS     Z8, (DI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VFMADD231PS (SI), Z0, K1, Z8
+	VMOVUPS     Z8, K1, (DI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000004, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func srank1AVX512(rows int, n int, alpha float32, x *float32, y *float32, a *float32, lda int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·srank1AVX512(SB), NOSPLIT, $0-56
+	MOVQ x+24(FP), AX
+	MOVQ rows+0(FP), CX
+	MOVQ a+40(FP), DX
+	MOVQ lda+48(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+
+of4_group:
+	CMPQ         CX, $0x00000004
+	JL           of4_none
+	MOVQ         DX, DI
+	VBROADCASTSS alpha+16(FP), Z4
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z4, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z4, Z1, Z1
+	VBROADCASTSS 8(AX), Z2
+	VMULPS       Z4, Z2, Z2
+	VBROADCASTSS 12(AX), Z3
+	VMULPS       Z4, Z3, Z3
+	MOVQ         y+32(FP), R8
+	MOVQ         n+8(FP), R9
+	CMPQ         R9, $0x00000020
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (DI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (DI)
+	VMOVUPS     (DI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, (DI)(BX*1)
+	VMOVUPS     (DI)(BX*2), Z11
+	VFMADD231PS Z8, Z2, Z11
+	VMOVUPS     Z11, (DI)(BX*2)
+	VMOVUPS     (DI)(SI*1), Z12
+	VFMADD231PS Z8, Z3, Z12
+	VMOVUPS     Z12, (DI)(SI*1)
+	VMOVUPS     64(R8), Z8
+	VMOVUPS     64(DI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 64(DI)
+	VMOVUPS     64(DI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, 64(DI)(BX*1)
+	VMOVUPS     64(DI)(BX*2), Z11
+	VFMADD231PS Z8, Z2, Z11
+	VMOVUPS     Z11, 64(DI)(BX*2)
+	VMOVUPS     64(DI)(SI*1), Z12
+	VFMADD231PS Z8, Z3, Z12
+	VMOVUPS     Z12, 64(DI)(SI*1)
+	ADDQ        $0x00000080, DI
+	ADDQ        $0x00000080, R8
+	SUBQ        $0x00000020, R9
+	CMPQ        R9, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R9, $0x00000010
+	JL          of4_tail
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (DI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (DI)
+	VMOVUPS     (DI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, (DI)(BX*1)
+	VMOVUPS     (DI)(BX*2), Z11
+	VFMADD231PS Z8, Z2, Z11
+	VMOVUPS     Z11, (DI)(BX*2)
+	VMOVUPS     (DI)(SI*1), Z12
+	VFMADD231PS Z8, Z3, Z12
+	VMOVUPS     Z12, (DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	SUBQ        $0x00000010, R9
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R9, R9
+	JZ          of4_done
+	MOVQ        $-1, R10
+	BZHIQ       R9, R10, R10
+	KMOVW       R10, K1
+	VMOVUPS.Z   (R8), K1, Z8
+	VMOVUPS.Z   (DI), K1, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, K1, (DI)
+	VMOVUPS.Z   (DI)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, K1, (DI)(BX*1)
+	VMOVUPS.Z   (DI)(BX*2), K1, Z11
+	VFMADD231PS Z8, Z2, Z11
+	VMOVUPS     Z11, K1, (DI)(BX*2)
+	VMOVUPS.Z   (DI)(SI*1), K1, Z12
+	VFMADD231PS Z8, Z3, Z12
+	VMOVUPS     Z12, K1, (DI)(SI*1)
+
+of4_done:
+	LEAQ (DX)(BX*4), DX
+	ADDQ $0x00000010, AX
+	SUBQ $0x00000004, CX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         CX, $0x00000002
+	JL           of2_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Z2
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z2, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z2, Z1, Z1
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000040
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (SI)
+	VMOVUPS     (SI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, (SI)(BX*1)
+	VMOVUPS     64(DI), Z8
+	VMOVUPS     64(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 64(SI)
+	VMOVUPS     64(SI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, 64(SI)(BX*1)
+	VMOVUPS     128(DI), Z8
+	VMOVUPS     128(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 128(SI)
+	VMOVUPS     128(SI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, 128(SI)(BX*1)
+	VMOVUPS     192(DI), Z8
+	VMOVUPS     192(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 192(SI)
+	VMOVUPS     192(SI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, 192(SI)(BX*1)
+	ADDQ        $0x00000100, SI
+	ADDQ        $0x00000100, DI
+	SUBQ        $0x00000040, R8
+	CMPQ        R8, $0x00000040
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R8, $0x00000010
+	JL          of2_tail
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (SI)
+	VMOVUPS     (SI)(BX*1), Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, (SI)(BX*1)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R8, R8
+	JZ          of2_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VMOVUPS.Z   (SI), K1, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, K1, (SI)
+	VMOVUPS.Z   (SI)(BX*1), K1, Z10
+	VFMADD231PS Z8, Z1, Z10
+	VMOVUPS     Z10, K1, (SI)(BX*1)
+
+of2_done:
+	LEAQ (DX)(BX*2), DX
+	ADDQ $0x00000008, AX
+	SUBQ $0x00000002, CX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         CX, $0x00000001
+	JL           of1_none
+	MOVQ         DX, SI
+	VBROADCASTSS alpha+16(FP), Z1
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z1, Z0, Z0
+	MOVQ         y+32(FP), DI
+	MOVQ         n+8(FP), R8
+	CMPQ         R8, $0x00000080
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (SI)
+	VMOVUPS     64(DI), Z8
+	VMOVUPS     64(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 64(SI)
+	VMOVUPS     128(DI), Z8
+	VMOVUPS     128(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 128(SI)
+	VMOVUPS     192(DI), Z8
+	VMOVUPS     192(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 192(SI)
+	VMOVUPS     256(DI), Z8
+	VMOVUPS     256(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 256(SI)
+	VMOVUPS     320(DI), Z8
+	VMOVUPS     320(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 320(SI)
+	VMOVUPS     384(DI), Z8
+	VMOVUPS     384(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 384(SI)
+	VMOVUPS     448(DI), Z8
+	VMOVUPS     448(SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, 448(SI)
+	ADDQ        $0x00000200, SI
+	ADDQ        $0x00000200, DI
+	SUBQ        $0x00000080, R8
+	CMPQ        R8, $0x00000080
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R8, $0x00000010
+	JL          of1_tail
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (SI), Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, (SI)
+	ADDQ        $0x00000040, SI
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000010, R8
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R8, R8
+	JZ          of1_done
+	MOVQ        $-1, R9
+	BZHIQ       R8, R9, R9
+	KMOVW       R9, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VMOVUPS.Z   (SI), K1, Z9
+	VFMADD231PS Z8, Z0, Z9
+	VMOVUPS     Z9, K1, (SI)
+
+of1_done:
+	LEAQ (DX)(BX*1), DX
+	ADDQ $0x00000004, AX
+	SUBQ $0x00000001, CX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func srank2AVX512(rows int, n int, alpha float32, x *float32, y *float32, u *float32, v *float32, a *float32, lda int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·srank2AVX512(SB), NOSPLIT, $0-72
+	MOVQ x+24(FP), AX
+	MOVQ u+40(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+56(FP), BX
+	MOVQ lda+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VBROADCASTSS alpha+16(FP), Z4
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z4, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z4, Z1, Z1
+	VBROADCASTSS 8(AX), Z2
+	VMULPS       Z4, Z2, Z2
+	VBROADCASTSS 12(AX), Z3
+	VMULPS       Z4, Z3, Z3
+	VBROADCASTSS alpha+16(FP), Z8
+	VBROADCASTSS (CX), Z4
+	VMULPS       Z8, Z4, Z4
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z8, Z5, Z5
+	VBROADCASTSS 8(CX), Z6
+	VMULPS       Z8, Z6, Z6
+	VBROADCASTSS 12(CX), Z7
+	VMULPS       Z8, Z7, Z7
+	MOVQ         y+32(FP), R9
+	MOVQ         v+48(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000020
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R10), Z9
+	VMOVUPS     (R8), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (R8)
+	VMOVUPS     (R8)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, (R8)(SI*1)
+	VMOVUPS     (R8)(SI*2), Z12
+	VFMADD231PS Z8, Z2, Z12
+	VFMADD231PS Z9, Z6, Z12
+	VMOVUPS     Z12, (R8)(SI*2)
+	VMOVUPS     (R8)(DI*1), Z13
+	VFMADD231PS Z8, Z3, Z13
+	VFMADD231PS Z9, Z7, Z13
+	VMOVUPS     Z13, (R8)(DI*1)
+	VMOVUPS     64(R9), Z8
+	VMOVUPS     64(R10), Z9
+	VMOVUPS     64(R8), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 64(R8)
+	VMOVUPS     64(R8)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, 64(R8)(SI*1)
+	VMOVUPS     64(R8)(SI*2), Z12
+	VFMADD231PS Z8, Z2, Z12
+	VFMADD231PS Z9, Z6, Z12
+	VMOVUPS     Z12, 64(R8)(SI*2)
+	VMOVUPS     64(R8)(DI*1), Z13
+	VFMADD231PS Z8, Z3, Z13
+	VFMADD231PS Z9, Z7, Z13
+	VMOVUPS     Z13, 64(R8)(DI*1)
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000020, R11
+	CMPQ        R11, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000010
+	JL          of4_tail
+	VMOVUPS     (R9), Z8
+	VMOVUPS     (R10), Z9
+	VMOVUPS     (R8), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (R8)
+	VMOVUPS     (R8)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, (R8)(SI*1)
+	VMOVUPS     (R8)(SI*2), Z12
+	VFMADD231PS Z8, Z2, Z12
+	VFMADD231PS Z9, Z6, Z12
+	VMOVUPS     Z12, (R8)(SI*2)
+	VMOVUPS     (R8)(DI*1), Z13
+	VFMADD231PS Z8, Z3, Z13
+	VFMADD231PS Z9, Z7, Z13
+	VMOVUPS     Z13, (R8)(DI*1)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	MOVQ        $-1, R12
+	BZHIQ       R11, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (R9), K1, Z8
+	VMOVUPS.Z   (R10), K1, Z9
+	VMOVUPS.Z   (R8), K1, Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, K1, (R8)
+	VMOVUPS.Z   (R8)(SI*1), K1, Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, K1, (R8)(SI*1)
+	VMOVUPS.Z   (R8)(SI*2), K1, Z12
+	VFMADD231PS Z8, Z2, Z12
+	VFMADD231PS Z9, Z6, Z12
+	VMOVUPS     Z12, K1, (R8)(SI*2)
+	VMOVUPS.Z   (R8)(DI*1), K1, Z13
+	VFMADD231PS Z8, Z3, Z13
+	VFMADD231PS Z9, Z7, Z13
+	VMOVUPS     Z13, K1, (R8)(DI*1)
+
+of4_done:
+	LEAQ (BX)(SI*4), BX
+	ADDQ $0x00000010, AX
+	ADDQ $0x00000010, CX
+	SUBQ $0x00000004, DX
+	JMP  of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VBROADCASTSS alpha+16(FP), Z2
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z2, Z0, Z0
+	VBROADCASTSS 4(AX), Z1
+	VMULPS       Z2, Z1, Z1
+	VBROADCASTSS alpha+16(FP), Z6
+	VBROADCASTSS (CX), Z4
+	VMULPS       Z6, Z4, Z4
+	VBROADCASTSS 4(CX), Z5
+	VMULPS       Z6, Z5, Z5
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (R9), Z9
+	VMOVUPS     (DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (DI)
+	VMOVUPS     (DI)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, (DI)(SI*1)
+	VMOVUPS     64(R8), Z8
+	VMOVUPS     64(R9), Z9
+	VMOVUPS     64(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 64(DI)
+	VMOVUPS     64(DI)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, 64(DI)(SI*1)
+	VMOVUPS     128(R8), Z8
+	VMOVUPS     128(R9), Z9
+	VMOVUPS     128(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     128(DI)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, 128(DI)(SI*1)
+	VMOVUPS     192(R8), Z8
+	VMOVUPS     192(R9), Z9
+	VMOVUPS     192(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 192(DI)
+	VMOVUPS     192(DI)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, 192(DI)(SI*1)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000010
+	JL          of2_tail
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (R9), Z9
+	VMOVUPS     (DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (DI)
+	VMOVUPS     (DI)(SI*1), Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, (DI)(SI*1)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R8), K1, Z8
+	VMOVUPS.Z   (R9), K1, Z9
+	VMOVUPS.Z   (DI), K1, Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, K1, (DI)
+	VMOVUPS.Z   (DI)(SI*1), K1, Z11
+	VFMADD231PS Z8, Z1, Z11
+	VFMADD231PS Z9, Z5, Z11
+	VMOVUPS     Z11, K1, (DI)(SI*1)
+
+of2_done:
+	LEAQ (BX)(SI*2), BX
+	ADDQ $0x00000008, AX
+	ADDQ $0x00000008, CX
+	SUBQ $0x00000002, DX
+	JMP  of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VBROADCASTSS alpha+16(FP), Z1
+	VBROADCASTSS (AX), Z0
+	VMULPS       Z1, Z0, Z0
+	VBROADCASTSS alpha+16(FP), Z5
+	VBROADCASTSS (CX), Z4
+	VMULPS       Z5, Z4, Z4
+	MOVQ         y+32(FP), R8
+	MOVQ         v+48(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000080
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (R9), Z9
+	VMOVUPS     (DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (DI)
+	VMOVUPS     64(R8), Z8
+	VMOVUPS     64(R9), Z9
+	VMOVUPS     64(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 64(DI)
+	VMOVUPS     128(R8), Z8
+	VMOVUPS     128(R9), Z9
+	VMOVUPS     128(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     192(R8), Z8
+	VMOVUPS     192(R9), Z9
+	VMOVUPS     192(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 192(DI)
+	VMOVUPS     256(R8), Z8
+	VMOVUPS     256(R9), Z9
+	VMOVUPS     256(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 256(DI)
+	VMOVUPS     320(R8), Z8
+	VMOVUPS     320(R9), Z9
+	VMOVUPS     320(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 320(DI)
+	VMOVUPS     384(R8), Z8
+	VMOVUPS     384(R9), Z9
+	VMOVUPS     384(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 384(DI)
+	VMOVUPS     448(R8), Z8
+	VMOVUPS     448(R9), Z9
+	VMOVUPS     448(DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, 448(DI)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	SUBQ        $0x00000080, R10
+	CMPQ        R10, $0x00000080
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000010
+	JL          of1_tail
+	VMOVUPS     (R8), Z8
+	VMOVUPS     (R9), Z9
+	VMOVUPS     (DI), Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, (DI)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R8), K1, Z8
+	VMOVUPS.Z   (R9), K1, Z9
+	VMOVUPS.Z   (DI), K1, Z10
+	VFMADD231PS Z8, Z0, Z10
+	VFMADD231PS Z9, Z4, Z10
+	VMOVUPS     Z10, K1, (DI)
+
+of1_done:
+	LEAQ (BX)(SI*1), BX
+	ADDQ $0x00000004, AX
+	ADDQ $0x00000004, CX
+	SUBQ $0x00000001, DX
+	JMP  of1_group
+
+of1_none:
+	VZEROUPPER
+	RET
+
+// func sdotAxpyRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32, u *float32, v *float32)
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·sdotAxpyRowsAVX512(SB), NOSPLIT, $0-72
+	MOVQ y+48(FP), AX
+	MOVQ u+56(FP), CX
+	MOVQ rows+0(FP), DX
+	MOVQ a+24(FP), BX
+	MOVQ lda+32(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+
+of4_group:
+	CMPQ         DX, $0x00000004
+	JL           of4_none
+	MOVQ         BX, R8
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Z12
+	VBROADCASTSS (CX), Z8
+	VMULPS       Z12, Z8, Z8
+	VBROADCASTSS 4(CX), Z9
+	VMULPS       Z12, Z9, Z9
+	VBROADCASTSS 8(CX), Z10
+	VMULPS       Z12, Z10, Z10
+	VBROADCASTSS 12(CX), Z11
+	VMULPS       Z12, Z11, Z11
+	MOVQ         x+40(FP), R9
+	MOVQ         v+64(FP), R10
+	MOVQ         n+8(FP), R11
+	CMPQ         R11, $0x00000020
+	JL           of4_single
+
+of4_unrolled:
+	VMOVUPS     (R9), Z12
+	VMOVUPS     (R10), Z13
+	VMOVUPS     (R8), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     (R8)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z2
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     (R8)(SI*2), Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z10, Z13
+	VMOVUPS     (R8)(DI*1), Z14
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z14, Z11, Z13
+	VMOVUPS     Z13, (R10)
+	VMOVUPS     64(R9), Z12
+	VMOVUPS     64(R10), Z13
+	VMOVUPS     64(R8), Z14
+	VFMADD231PS Z14, Z12, Z1
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     64(R8)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z3
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     64(R8)(SI*2), Z14
+	VFMADD231PS Z14, Z12, Z5
+	VFMADD231PS Z14, Z10, Z13
+	VMOVUPS     64(R8)(DI*1), Z14
+	VFMADD231PS Z14, Z12, Z7
+	VFMADD231PS Z14, Z11, Z13
+	VMOVUPS     Z13, 64(R10)
+	ADDQ        $0x00000080, R8
+	ADDQ        $0x00000080, R9
+	ADDQ        $0x00000080, R10
+	SUBQ        $0x00000020, R11
+	CMPQ        R11, $0x00000020
+	JGE         of4_unrolled
+
+of4_single:
+	CMPQ        R11, $0x00000010
+	JL          of4_tail
+	VMOVUPS     (R9), Z12
+	VMOVUPS     (R10), Z13
+	VMOVUPS     (R8), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     (R8)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z2
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     (R8)(SI*2), Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z10, Z13
+	VMOVUPS     (R8)(DI*1), Z14
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z14, Z11, Z13
+	VMOVUPS     Z13, (R10)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x00000010, R11
+	JMP         of4_single
+
+of4_tail:
+	TESTQ       R11, R11
+	JZ          of4_done
+	MOVQ        $-1, R12
+	BZHIQ       R11, R12, R12
+	KMOVW       R12, K1
+	VMOVUPS.Z   (R9), K1, Z12
+	VMOVUPS.Z   (R10), K1, Z13
+	VMOVUPS.Z   (R8), K1, Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS.Z   (R8)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z12, Z2
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS.Z   (R8)(SI*2), K1, Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z10, Z13
+	VMOVUPS.Z   (R8)(DI*1), K1, Z14
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z14, Z11, Z13
+	VMOVUPS     Z13, K1, (R10)
+
+of4_done:
+	VADDPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y8
+	VADDPS        Y8, Y2, Y2
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VADDPS        Y8, Y6, Y6
+	VHADDPS       Y2, Y0, Y0
+	VHADDPS       Y6, Y4, Y4
+	VHADDPS       Y4, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVUPS       (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVUPS       X9, (AX)
+	LEAQ          (BX)(SI*4), BX
+	ADDQ          $0x00000010, AX
+	ADDQ          $0x00000010, CX
+	SUBQ          $0x00000004, DX
+	JMP           of4_group
+
+of4_none:
+of2_group:
+	CMPQ         DX, $0x00000002
+	JL           of2_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Z10
+	VBROADCASTSS (CX), Z8
+	VMULPS       Z10, Z8, Z8
+	VBROADCASTSS 4(CX), Z9
+	VMULPS       Z10, Z9, Z9
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000040
+	JL           of2_single
+
+of2_unrolled:
+	VMOVUPS     (R8), Z12
+	VMOVUPS     (R9), Z13
+	VMOVUPS     (DI), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     (DI)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, (R9)
+	VMOVUPS     64(R8), Z12
+	VMOVUPS     64(R9), Z13
+	VMOVUPS     64(DI), Z14
+	VFMADD231PS Z14, Z12, Z1
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     64(DI)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z5
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, 64(R9)
+	VMOVUPS     128(R8), Z12
+	VMOVUPS     128(R9), Z13
+	VMOVUPS     128(DI), Z14
+	VFMADD231PS Z14, Z12, Z2
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     128(DI)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, 128(R9)
+	VMOVUPS     192(R8), Z12
+	VMOVUPS     192(R9), Z13
+	VMOVUPS     192(DI), Z14
+	VFMADD231PS Z14, Z12, Z3
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     192(DI)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z7
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, 192(R9)
+	ADDQ        $0x00000100, DI
+	ADDQ        $0x00000100, R8
+	ADDQ        $0x00000100, R9
+	SUBQ        $0x00000040, R10
+	CMPQ        R10, $0x00000040
+	JGE         of2_unrolled
+
+of2_single:
+	CMPQ        R10, $0x00000010
+	JL          of2_tail
+	VMOVUPS     (R8), Z12
+	VMOVUPS     (R9), Z13
+	VMOVUPS     (DI), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     (DI)(SI*1), Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of2_single
+
+of2_tail:
+	TESTQ       R10, R10
+	JZ          of2_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R8), K1, Z12
+	VMOVUPS.Z   (R9), K1, Z13
+	VMOVUPS.Z   (DI), K1, Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS.Z   (DI)(SI*1), K1, Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z9, Z13
+	VMOVUPS     Z13, K1, (R9)
+
+of2_done:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z6, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VHADDPS       Y4, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVSD        (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVSD        X9, (AX)
+	LEAQ          (BX)(SI*2), BX
+	ADDQ          $0x00000008, AX
+	ADDQ          $0x00000008, CX
+	SUBQ          $0x00000002, DX
+	JMP           of2_group
+
+of2_none:
+of1_group:
+	CMPQ         DX, $0x00000001
+	JL           of1_none
+	MOVQ         BX, DI
+	VXORPS       X0, X0, X0
+	VXORPS       X1, X1, X1
+	VXORPS       X2, X2, X2
+	VXORPS       X3, X3, X3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VBROADCASTSS alpha+16(FP), Z9
+	VBROADCASTSS (CX), Z8
+	VMULPS       Z9, Z8, Z8
+	MOVQ         x+40(FP), R8
+	MOVQ         v+64(FP), R9
+	MOVQ         n+8(FP), R10
+	CMPQ         R10, $0x00000080
+	JL           of1_single
+
+of1_unrolled:
+	VMOVUPS     (R8), Z12
+	VMOVUPS     (R9), Z13
+	VMOVUPS     (DI), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, (R9)
+	VMOVUPS     64(R8), Z12
+	VMOVUPS     64(R9), Z13
+	VMOVUPS     64(DI), Z14
+	VFMADD231PS Z14, Z12, Z1
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 64(R9)
+	VMOVUPS     128(R8), Z12
+	VMOVUPS     128(R9), Z13
+	VMOVUPS     128(DI), Z14
+	VFMADD231PS Z14, Z12, Z2
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 128(R9)
+	VMOVUPS     192(R8), Z12
+	VMOVUPS     192(R9), Z13
+	VMOVUPS     192(DI), Z14
+	VFMADD231PS Z14, Z12, Z3
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 192(R9)
+	VMOVUPS     256(R8), Z12
+	VMOVUPS     256(R9), Z13
+	VMOVUPS     256(DI), Z14
+	VFMADD231PS Z14, Z12, Z4
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 256(R9)
+	VMOVUPS     320(R8), Z12
+	VMOVUPS     320(R9), Z13
+	VMOVUPS     320(DI), Z14
+	VFMADD231PS Z14, Z12, Z5
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 320(R9)
+	VMOVUPS     384(R8), Z12
+	VMOVUPS     384(R9), Z13
+	VMOVUPS     384(DI), Z14
+	VFMADD231PS Z14, Z12, Z6
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 384(R9)
+	VMOVUPS     448(R8), Z12
+	VMOVUPS     448(R9), Z13
+	VMOVUPS     448(DI), Z14
+	VFMADD231PS Z14, Z12, Z7
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, 448(R9)
+	ADDQ        $0x00000200, DI
+	ADDQ        $0x00000200, R8
+	ADDQ        $0x00000200, R9
+	SUBQ        $0x00000080, R10
+	CMPQ        R10, $0x00000080
+	JGE         of1_unrolled
+
+of1_single:
+	CMPQ        R10, $0x00000010
+	JL          of1_tail
+	VMOVUPS     (R8), Z12
+	VMOVUPS     (R9), Z13
+	VMOVUPS     (DI), Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, (R9)
+	ADDQ        $0x00000040, DI
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, R10
+	JMP         of1_single
+
+of1_tail:
+	TESTQ       R10, R10
+	JZ          of1_done
+	MOVQ        $-1, R11
+	BZHIQ       R10, R11, R11
+	KMOVW       R11, K1
+	VMOVUPS.Z   (R8), K1, Z12
+	VMOVUPS.Z   (R9), K1, Z13
+	VMOVUPS.Z   (DI), K1, Z14
+	VFMADD231PS Z14, Z12, Z0
+	VFMADD231PS Z14, Z8, Z13
+	VMOVUPS     Z13, K1, (R9)
+
+of1_done:
+	VADDPS        Z1, Z0, Z0
+	VADDPS        Z3, Z2, Z2
+	VADDPS        Z5, Z4, Z4
+	VADDPS        Z7, Z6, Z6
+	VADDPS        Z2, Z0, Z0
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VHADDPS       Y0, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VBROADCASTSS  alpha+16(FP), Z8
+	VMOVSS        (AX), X9
+	VFMADD231PS   X0, X8, X9
+	VMOVSS        X9, (AX)
+	LEAQ          (BX)(SI*1), BX
+	ADDQ          $0x00000004, AX
+	ADDQ          $0x00000004, CX
+	SUBQ          $0x00000001, DX
+	JMP           of1_group
+
+of1_none:
 	VZEROUPPER
 	RET

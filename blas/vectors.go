@@ -5,14 +5,29 @@ import "github.com/steppe-ml/steppe/simd"
 // vectors is the kernels of levels 1 and 2 for one instruction set. Vectors are
 // contiguous, and have n >= 0 elements.
 type vectors[T Float] struct {
-	axpy func(n int, alpha T, x, y *T)      // y += alpha*x
-	scal func(n int, alpha T, x *T)         // x *= alpha
-	swap func(n int, x, y *T)               // x, y = y, x
-	rot  func(n int, x, y *T, c, s T)       // x, y = c*x + s*y, c*y - s*x
-	dot  func(n int, x, y *T) T             // the sum of x*y
-	asum func(n int, x *T) T                // the sum of |x|
-	amax func(n int, x *T) T                // the largest |x| but for NaNs, 0 if there is none
-	find func(n int, x *T, magnitude T) int // the index of the first |x| of that size, of which there is one
+	axpy func(n int, alpha T, x, y *T) // y += alpha*x
+	scal func(n int, alpha T, x *T)    // x *= alpha
+	swap func(n int, x, y *T)          // x, y = y, x
+	rot  func(n int, x, y *T, c, s T)  // x, y = c*x + s*y, c*y - s*x
+	dot  func(n int, x, y *T) T        // the sum of x*y
+	asum func(n int, x *T) T           // the sum of |x|
+	// iamax returns the index of the first of the largest |x|, but for NaNs, and -1 if it is
+	// no larger than floor. One is, if floor is negative.
+	iamax func(n int, x *T, floor T) int
+
+	// A is rows x n, rows >= 0, its rows lda elements apart. How the sums of dotRows and
+	// dotAxpyRows are formed depends on n and on the row's number, but nothing else.
+	// What is written overlaps nothing that is read.
+	dotRows     func(rows, n int, alpha T, a *T, lda int, x, y *T)       // y += alpha*A*x
+	axpyRows    func(rows, n int, alpha T, a *T, lda int, x, y *T)       // y += A'*(alpha*x)
+	rank1       func(rows, n int, alpha T, x, y, a *T, lda int)          // A += (alpha*x)*y'
+	rank2       func(rows, n int, alpha T, x, y, u, v, a *T, lda int)    // A += (alpha*x)*y' + (alpha*u)*v'
+	dotAxpyRows func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T) // y += alpha*A*x, v += A'*(alpha*u)
+
+	// across is the columns of a block of A: what of x or y meets them stays in the L1
+	// cache. atOnce is the elements of A that a kernel is given at once, if they
+	// are more than a group of rows has, since Go can't preempt it.
+	across, atOnce int
 }
 
 // kernels32 and kernels64 return the kernels of the active instruction set.

@@ -9,12 +9,7 @@ import (
 // explicit conversion, so that no compiler fuses them with a sum.
 func genericVectors[T Float]() vectors[T] {
 	return vectors[T]{
-		axpy: func(n int, alpha T, xp, yp *T) {
-			x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
-			for i := range y {
-				y[i] += T(alpha * x[i])
-			}
-		},
+		axpy: genericAxpy[T],
 		scal: func(n int, alpha T, xp *T) {
 			x := unsafe.Slice(xp, n)
 			for i := range x {
@@ -33,35 +28,68 @@ func genericVectors[T Float]() vectors[T] {
 				x[i], y[i] = T(c*x[i])+T(s*y[i]), T(c*y[i])-T(s*x[i])
 			}
 		},
-		dot: func(n int, xp, yp *T) (sum T) {
-			x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
-			for i := range x {
-				sum += T(x[i] * y[i])
-			}
-			return sum
-		},
+		dot: genericDot[T],
 		asum: func(n int, x *T) (sum T) {
 			for _, v := range unsafe.Slice(x, n) {
 				sum += magnitude(v)
 			}
 			return sum
 		},
-		amax: func(n int, x *T) (largest T) {
-			for _, v := range unsafe.Slice(x, n) {
-				if m := magnitude(v); m > largest {
-					largest = m
-				}
-			}
-			return largest
-		},
-		find: func(n int, x *T, of T) int {
+		iamax: func(n int, x *T, floor T) int {
+			index := -1
 			for i, v := range unsafe.Slice(x, n) {
-				if magnitude(v) == of {
-					return i
+				if m := magnitude(v); m > floor {
+					floor, index = m, i
 				}
 			}
-			return n
+			return index
 		},
+		dotRows:  genericDotRows[T],
+		axpyRows: genericAxpyRows[T],
+		rank1: func(rows, n int, alpha T, x, y, a *T, lda int) {
+			for i := range rows {
+				genericAxpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
+			}
+		},
+		rank2: func(rows, n int, alpha T, x, y, u, v, a *T, lda int) {
+			for i := range rows {
+				genericAxpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
+				genericAxpy(n, T(alpha**at(u, i)), v, at(a, i*lda))
+			}
+		},
+		dotAxpyRows: func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T) {
+			genericDotRows(rows, n, alpha, a, lda, x, y)
+			genericAxpyRows(rows, n, alpha, a, lda, u, v)
+		},
+		across: 1 << 12,
+		atOnce: 1 << 15,
+	}
+}
+
+func genericAxpy[T Float](n int, alpha T, xp, yp *T) {
+	x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
+	for i := range y {
+		y[i] += T(alpha * x[i])
+	}
+}
+
+func genericDot[T Float](n int, xp, yp *T) (sum T) {
+	x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
+	for i := range x {
+		sum += T(x[i] * y[i])
+	}
+	return sum
+}
+
+func genericDotRows[T Float](rows, n int, alpha T, a *T, lda int, x, y *T) {
+	for i := range rows {
+		*at(y, i) += T(alpha * genericDot(n, at(a, i*lda), x))
+	}
+}
+
+func genericAxpyRows[T Float](rows, n int, alpha T, a *T, lda int, x, y *T) {
+	for i := range rows {
+		genericAxpy(n, T(alpha**at(x, i)), at(a, i*lda), y)
 	}
 }
 

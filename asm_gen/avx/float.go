@@ -25,8 +25,9 @@ func (s Set) VADDS(ops ...operand.Op)      { s.choose(VADDSS, VADDSD)(ops...) }
 func (s Set) VMULS(ops ...operand.Op)      { s.choose(VMULSS, VMULSD)(ops...) }
 func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
 
-func (s Set) VBROADCAST(m operand.Mem, r reg.Register) {
-	s.choose(VBROADCASTSS, VBROADCASTSD)(m, r)
+// VBROADCAST sets every lane of r to an element, in memory or a register.
+func (s Set) VBROADCAST(element operand.Op, r reg.Register) {
+	s.choose(VBROADCASTSS, VBROADCASTSD)(element, r)
 }
 
 // LoadMasked loads the lanes of a mask, an opmask where there are any, and
@@ -48,6 +49,15 @@ func (s Set) VHADD(x, y operand.Op, sum reg.Register) {
 		VHADDPD(x, y, sum)
 	} else {
 		VHADDPS(x, y, sum)
+	}
+}
+
+// VUCOMIS sets the flags as a comparison of x with m does.
+func (s Set) VUCOMIS(m operand.Mem, x reg.Register) {
+	if s.Float == 64 {
+		VUCOMISD(m, x)
+	} else {
+		VUCOMISS(m, x)
 	}
 }
 

@@ -27,14 +27,17 @@ func (v Vec) Of(m operand.Mem) operand.Mem {
 }
 
 // Load reads v of the slice at p into r; elements that a tail lacks are 0.
-func (v Vec) Load(p, r reg.Register) {
+func (v Vec) Load(p, r reg.Register) { v.LoadAt(v.At(p), r) }
+
+// LoadAt reads v's memory m into r.
+func (v Vec) LoadAt(m operand.Mem, r reg.Register) {
 	switch {
 	case !v.tail:
-		v.VMOVU(v.At(p), r)
+		v.VMOVU(m, r)
 	case v.Wide():
-		v.LoadMasked(v.At(p), reg.K1, r)
+		v.LoadMasked(m, reg.K1, r)
 	default:
-		v.LoadMasked(v.At(p), v.maskOf(r), r)
+		v.LoadMasked(m, v.maskOf(r), r)
 	}
 }
 
@@ -54,9 +57,7 @@ func (v Vec) Fill(p, other, r reg.Register) {
 }
 
 // Store writes r to v of the slice at p.
-func (v Vec) Store(r, p reg.Register) {
-	v.StoreAt(r, v.At(p))
-}
+func (v Vec) Store(r, p reg.Register) { v.StoreAt(r, v.At(p)) }
 
 // StoreAt writes r to v's memory m.
 func (v Vec) StoreAt(r reg.Register, m operand.Mem) {

@@ -17,29 +17,34 @@ func main() {
 		rot(s)
 		dot(s)
 		asum(s)
-		amax(s)
-		find(s)
+		iamax(s)
+		dotRows(s)
+		axpyRows(s)
+		rank1(s)
+		rank2(s)
+		dotAxpyRows(s)
 	})
 }
 
-// begin opens a kernel, whose name begins with s for float32 and d for float64,
-// and loads its count of elements, n, and some of its pointers.
-func begin(s avx.Set, name, signature, doc string, pointers ...string) (n reg.Register, p []reg.Register) {
+// open opens a kernel, whose name begins with s for float32 and d for float64.
+func open(s avx.Set, name, signature, doc string) {
 	name = map[int]string{32: "s", 64: "d"}[s.Float] + name + s.Name
 	TEXT(name, attr.NOSPLIT, s.Typed(signature))
 	Doc(name + " " + doc)
-	return load("n"), loads(pointers...)
+}
+
+// begin opens a kernel of vectors, and loads their length, n, and pointers.
+func begin(s avx.Set, name, signature, doc string, pointers ...string) (n reg.Register, p []reg.Register) {
+	open(s, name, signature, doc)
+	n = load("n")
+	for _, name := range pointers {
+		p = append(p, load(name))
+	}
+	return n, p
 }
 
 // load returns a register with a parameter.
 func load(name string) reg.Register { return Load(Param(name), GP64()) }
-
-func loads(names ...string) (all []reg.Register) {
-	for _, name := range names {
-		all = append(all, load(name))
-	}
-	return all
-}
 
 // Kernels of level 1 have four vectors in flight.
 const unroll = 4

@@ -10,87 +10,91 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Reductions keep eight accumulators, vector registers 0 to 7: an FMA takes four
-// cycles, and two begin in each. They are folded in pairs, then the upper half of
+// Reductions keep four accumulators, vector registers 0 to 3: an FMA takes four cycles,
+// and the loads for one take one. They are folded in pairs, then the upper half of
 // the lanes onto the lower, until one lane is left. A tail goes to accumulator 0.
-const accumulators = 8
 
 func dot(s avx.Set) {
 	n, p := begin(s, "dot", "func(n int, x, y *T) T", "returns the sum of x*y.", "x", "y")
-	zero(s)
+	zero(s, unroll)
 	spare := s.V(9)
-	s.Loop(n, p, accumulators, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, unroll, s.Lanes(), func(v avx.Vec) {
 		x := s.V(8)
 		v.Load(p[0], x)
 		v.FMA(v.At(p[1]), x, s.V(v.Index), spare)
 	})
 	fold(s, s.VADD)
-	avx.End()
+	end(s)
 }
 
 func asum(s avx.Set) {
 	n, p := begin(s, "asum", "func(n int, x *T) T", "returns the sum of |x|.", "x")
-	zero(s)
+	zero(s, unroll)
 	magnitude := s.V(14)
 	magnitudes(s, magnitude)
-	s.Loop(n, p, accumulators, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, unroll, s.Lanes(), func(v avx.Vec) {
 		x := s.V(8)
 		v.Load(p[0], x)
 		s.VAND(magnitude, x, x)
 		s.VADD(x, s.V(v.Index), s.V(v.Index))
 	})
 	fold(s, s.VADD)
-	avx.End()
+	end(s)
 }
 
-// amax keeps the accumulator where it meets a NaN: the operand named first wins.
-func amax(s avx.Set) {
-	n, p := begin(s, "amax", "func(n int, x *T) T", "returns the largest |x| but for NaNs, and 0 if there is none.", "x")
-	zero(s)
+// iamax finds the largest |x|, then where it is. Its accumulators stay as they are where
+// they meet a NaN, since the operand named first wins.
+func iamax(s avx.Set) {
+	n, p := begin(s, "iamax", "func(n int, x *T, floor T) int",
+		"returns the index of the first of the largest |x|, but for NaNs, and -1 if it is no larger than floor.", "x")
+	zero(s, unroll)
 	magnitude := s.V(14)
 	magnitudes(s, magnitude)
-	s.Loop(n, p, accumulators, s.Lanes(), func(v avx.Vec) {
+	s.Label = "largest_"
+	s.Loop(n, p, unroll, s.Lanes(), func(v avx.Vec) {
 		x := s.V(8)
 		v.Load(p[0], x)
 		s.VAND(magnitude, x, x)
 		s.VMAX(s.V(v.Index), x, s.V(v.Index))
 	})
 	fold(s, s.VMAX)
+	index := GP64()
+	MOVQ(operand.I32(-1), index)
+	s.VUCOMIS(avx.Parameter("floor"), avx.X(0))
+	JLS(operand.LabelRef("found"))
+	s.VBROADCAST(avx.X(0), s.V(13))
+	find(s, load("n"), load("x"), s.V(13), magnitude, index)
+	Label("found")
+	Store(index, ReturnIndex(0))
 	avx.End()
 }
 
-// find needs no care for its tail: what a mask leaves out comes after what it
-// doesn't, and there is an element to be found.
-func find(s avx.Set) {
-	n, p := begin(s, "find", "func(n int, x *T, v T) int", "returns the index of the first |x| that equals v. There must be one.", "x")
-	magnitude, want := s.V(14), s.V(13)
-	magnitudes(s, magnitude)
-	s.Broadcast("v", want)
-	lanes := GP32()
-	first := load("x")
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
-		x := s.V(0)
-		v.Load(p[0], x)
-		s.VAND(magnitude, x, x)
+// find sets index to that of the first |x| that equals an element of want, of which there is
+// one: so a tail's missing elements don't matter, which come after it.
+func find(s avx.Set, n, x, want, magnitude, index reg.Register) {
+	first, lanes := GP64(), GP32()
+	MOVQ(x, first)
+	s.Label = "find_"
+	s.Loop(n, []reg.Register{x}, 1, s.Lanes(), func(v avx.Vec) {
+		y := s.V(8)
+		v.Load(x, y)
+		s.VAND(magnitude, y, y)
 		const equal = operand.U8(0)
 		if s.Wide() {
-			s.VCMP(equal, x, want, reg.K2)
+			s.VCMP(equal, y, want, reg.K2)
 			KMOVW(reg.K2, lanes)
 		} else {
-			s.VCMP(equal, x, want, x)
-			s.VMOVMSK(x, lanes)
+			s.VCMP(equal, y, want, y)
+			s.VMOVMSK(y, lanes)
 		}
 		TESTL(lanes, lanes)
-		JNZ(operand.LabelRef("found"))
+		JNZ(operand.LabelRef("here"))
 	})
-	Label("found")
-	index := GP64()
-	BSFL(lanes, index.As32())
-	SUBQ(first, p[0])
-	SHRQ(operand.U8(map[int]int{32: 2, 64: 3}[s.Float]), p[0])
-	ADDQ(p[0], index)
-	Store(index, ReturnIndex(0))
-	avx.End()
+	Label("here")
+	BSFL(lanes, index.(reg.GP).As32())
+	SUBQ(first, x)
+	SHRQ(operand.U8(map[int]int{32: 2, 64: 3}[s.Float]), x)
+	ADDQ(x, index)
 }
 
 // magnitudes sets every lane of a register to all bits of an element but its sign.
@@ -107,16 +111,16 @@ func magnitudes(s avx.Set, r reg.Register) {
 	}
 }
 
-func zero(s avx.Set) {
+func zero(s avx.Set, accumulators int) {
 	for i := range accumulators {
 		s.Zero(i)
 	}
 }
 
-// fold folds the accumulators to one element, and returns it.
+// fold folds the accumulators to one element, in register 0.
 func fold(s avx.Set, op func(...operand.Op)) {
-	for step := 1; step < accumulators; step *= 2 {
-		for i := 0; i < accumulators; i += 2 * step {
+	for step := 1; step < unroll; step *= 2 {
+		for i := 0; i < unroll; i += 2 * step {
 			op(s.V(i+step), s.V(i), s.V(i))
 		}
 	}
@@ -126,9 +130,14 @@ func fold(s avx.Set, op func(...operand.Op)) {
 	} else {
 		avx.FoldDoubles(op, 0, 1)
 	}
+}
+
+// end returns register 0's first element.
+func end(s avx.Set) {
 	result, err := ReturnIndex(0).Resolve()
 	if err != nil {
 		panic(err)
 	}
 	s.VMOVS(avx.X(0), result.Addr)
+	avx.End()
 }

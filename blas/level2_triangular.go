@@ -1,0 +1,172 @@
+package blas
+
+import (
+	"unsafe"
+
+	"gonum.org/v1/gonum/blas"
+)
+
+// Triangular matrices: rows in small groups, of which a kernel takes what isn't
+// in the small triangle at the diagonal, and Go that triangle. A group is
+// multiplied before, or solved after, all that it depends on.
+
+// triangularRows is the rows of a group: those that kernels take at once.
+const triangularRows = 8
+
+// Strmv computes x = op(A)*x for a triangular A.
+func (Implementation) Strmv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float32, lda int, x []float32, incX int) {
+	trxv(kernels32(), false, ul, tA, d, n, a, lda, x, incX)
+}
+
+// Dtrmv computes x = op(A)*x for a triangular A.
+func (Implementation) Dtrmv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float64, lda int, x []float64, incX int) {
+	trxv(kernels64(), false, ul, tA, d, n, a, lda, x, incX)
+}
+
+// Strsv solves op(A)*x' = x for a triangular A, and sets x to x'. There is no test of
+// whether A is singular.
+func (Implementation) Strsv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float32, lda int, x []float32, incX int) {
+	trxv(kernels32(), true, ul, tA, d, n, a, lda, x, incX)
+}
+
+// Dtrsv solves op(A)*x' = x for a triangular A, and sets x to x'. There is no test of
+// whether A is singular.
+func (Implementation) Dtrsv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float64, lda int, x []float64, incX int) {
+	trxv(kernels64(), true, ul, tA, d, n, a, lda, x, incX)
+}
+
+// trxv is trmv, or trsv.
+func trxv[T Float](k *vectors[T], solve bool, ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []T, lda int, x []T, incX int) {
+	t := triangularMV[T]{vectors: k, upper: !isLower(ul), trans: isTrans(tA), unit: isUnit(d), n: n, lda: lda}
+	checkDimension(n, nLT0)
+	checkStride(n, lda)
+	checkIncrement(incX, zeroIncX)
+	if n == 0 {
+		return
+	}
+	checkMatrix(a, n, n, lda)
+	checkLength(x, n, incX, shortX)
+
+	c := copiesFor[T](incX, 1)
+	defer c.release()
+	xs := c.ofX(n, x, incX)
+	t.a, t.x = a, unsafe.Slice(xs, n)
+	if solve {
+		t.solve()
+	} else {
+		t.multiply()
+	}
+	scatter(n, xs, x, incX)
+}
+
+// triangularMV is a triangular matrix, and the vector that it is multiplied with, or
+// solved for.
+type triangularMV[T Float] struct {
+	*vectors[T]
+	upper, trans, unit bool
+	n                  int
+	a                  []T
+	lda                int
+	x                  []T
+}
+
+// group is rows i to next of the triangle, and the columns beside their corner.
+type group struct{ i, next, from, to int }
+
+// group returns group g of the rows, in ascending order or not.
+func (t *triangularMV[T]) group(g int, ascending bool) group {
+	if !ascending {
+		g = ceilDiv(t.n, triangularRows) - 1 - g
+	}
+	i := g * triangularRows
+	next := min(i+triangularRows, t.n)
+	from, to := besideCorner(t.upper, 0, i, next, t.n)
+	return group{i, next, from, to}
+}
+
+// multiply sets x to op(A)*x. What a group's x becomes depends on the old x of rows
+// before or after it, or its old x is added to theirs.
+func (t *triangularMV[T]) multiply() {
+	for n := range ceilDiv(t.n, triangularRows) {
+		g := t.group(n, t.upper != t.trans)
+		if t.trans {
+			t.addBeside(g, 1)
+		}
+		t.multiplyCorner(g)
+		if !t.trans {
+			t.addBeside(g, 1)
+		}
+	}
+}
+
+// solve solves op(A)*x' = x.
+func (t *triangularMV[T]) solve() {
+	for n := range ceilDiv(t.n, triangularRows) {
+		g := t.group(n, t.upper == t.trans)
+		if !t.trans {
+			t.addBeside(g, -1)
+		}
+		t.solveCorner(g)
+		if t.trans {
+			t.addBeside(g, -1)
+		}
+	}
+}
+
+// addBeside adds alpha times what is beside a group's corner, times x, to the group's x,
+// or, of a transposed matrix, times the group's x, to the other.
+func (t *triangularMV[T]) addBeside(g group, alpha T) {
+	if g.from == g.to {
+		return
+	}
+	a := &t.a[g.i*t.lda+g.from]
+	if t.trans {
+		t.addRows(g.next-g.i, g.to-g.from, alpha, a, t.lda, &t.x[g.i], &t.x[g.from])
+	} else {
+		t.addDots(g.next-g.i, g.to-g.from, alpha, a, t.lda, &t.x[g.from], &t.x[g.i])
+	}
+}
+
+// corner returns the corner of a group as a lower triangle of op(A) whose elements are rowStep and
+// colStep apart, with its x: an upper one is turned round.
+func (t *triangularMV[T]) corner(g group) (a, x *T, rowStep, colStep, xStep, n int) {
+	rowStep, colStep = t.lda, 1
+	if t.trans {
+		rowStep, colStep = 1, t.lda
+	}
+	first, step := g.i, 1
+	if t.upper != t.trans {
+		first, step = g.next-1, -1
+	}
+	return &t.a[first*(t.lda+1)], &t.x[first], step * rowStep, step * colStep, step, g.next - g.i
+}
+
+func (t *triangularMV[T]) multiplyCorner(g group) {
+	a, x, rowStep, colStep, xStep, n := t.corner(g)
+	for i := n - 1; i >= 0; i-- {
+		row, xi := at(a, i*rowStep), at(x, i*xStep)
+		sum := *xi
+		if !t.unit {
+			sum *= *at(row, i*colStep)
+		}
+		for j := range i {
+			sum += T(*at(row, j*colStep) * *at(x, j*xStep))
+		}
+		*xi = sum
+	}
+}
+
+func (t *triangularMV[T]) solveCorner(g group) {
+	a, x, rowStep, colStep, xStep, n := t.corner(g)
+	for i := range n {
+		row, xi := at(a, i*rowStep), at(x, i*xStep)
+		sum := *xi
+		for j := range i {
+			sum -= T(*at(row, j*colStep) * *at(x, j*xStep))
+		}
+		if !t.unit {
+			sum /= *at(row, i*colStep)
+		}
+		*xi = sum
+	}
+}
