@@ -6,12 +6,6 @@ import (
 	"gonum.org/v1/gonum/blas"
 )
 
-// Symmetric matrices, of which one triangle is stored: rows in small groups, of
-// which a kernel takes what isn't in the small triangle at the diagonal.
-
-// symmetricRows is the rows of a group: those that kernels take at once.
-const symmetricRows = 4
-
 // Ssymv computes y = alpha*A*x + beta*y for a symmetric A.
 func (Implementation) Ssymv(ul blas.Uplo, n int, alpha float32, a []float32, lda int, x []float32, incX int, beta float32, y []float32, incY int) {
 	symv(kernels32(), ul, n, alpha, a, lda, x, incX, beta, y, incY)
@@ -23,7 +17,7 @@ func (Implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, lda
 }
 
 func symv[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, a []T, lda int, x []T, incX int, beta T, y []T, incY int) {
-	upper := !isLower(ul)
+	lower := isLower(ul)
 	checkDimension(n, nLT0)
 	checkStride(n, lda)
 	checkIncrement(incX, zeroIncX)
@@ -40,53 +34,42 @@ func symv[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, a []T, lda int, 
 	ys := c.ofY(n, y, incY)
 	k.scaleBy(n, beta, ys)
 	if alpha != 0 {
-		k.addSymmetric(upper, n, alpha, a, lda, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(ys, n))
+		k.addSymmetric(lower, 0, n, n, alpha, a, lda, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(ys, n))
 	}
 	scatter(n, ys, y, incY)
 }
 
-// addSymmetric adds alpha*A*x to y. Columns go by blocks, too: those of a group
-// that are in the block of its triangle, and those of whole blocks beside it.
-func (k *vectors[T]) addSymmetric(upper bool, n int, alpha T, a []T, lda int, x, y []T) {
-	for j := 0; j < n; j += k.across {
-		end := min(n, j+k.across)
-		if rows := k.rowsAtOnce(end - j); upper { // those above the block's triangle
-			for i := 0; i < j; i += rows {
-				k.dotAxpyRows(min(rows, j-i), end-j, alpha, &a[i*lda+j], lda, &x[j], &y[i], &x[i], &y[j])
-			}
-		} else {
-			for i := end; i < n; i += rows {
-				k.dotAxpyRows(min(rows, n-i), end-j, alpha, &a[i*lda+j], lda, &x[j], &y[i], &x[i], &y[j])
-			}
+// addSymmetric adds to y what rows i0 to i1 of A's stored half make of alpha*x.
+func (k *vectors[T]) addSymmetric(lower bool, i0, i1, n int, alpha T, a []T, lda int, x, y []T) {
+	half{lower, n}.each(i0, i1, func(i, next int) {
+		addSymmetricCorner(lower, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
+	}, func(i, next, from, to int) {
+		for j := from; j < to; j += k.across {
+			k.dotAxpyRows(next-i, min(k.across, to-j), alpha, &a[i*lda+j], lda, &x[j], &y[i], &x[i], &y[j])
 		}
-		for i := j; i < end; i += symmetricRows {
-			next := min(i+symmetricRows, end)
-			addSymmetricCorner(upper, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
-			if from, to := besideCorner(upper, j, i, next, end); from < to {
-				k.dotAxpyRows(next-i, to-from, alpha, &a[i*lda+from], lda, &x[from], &y[i], &x[i], &y[from])
-			}
-		}
-	}
+	})
 }
 
-// besideCorner returns the columns of rows i to next that are beside their triangle at the diagonal,
-// in a block of columns from j to end.
-func besideCorner(upper bool, j, i, next, end int) (from, to int) {
-	if upper {
-		return next, end
+// addSymmetricCorner is addSymmetric for a corner.
+func addSymmetricCorner[T Float](lower bool, alpha T, a []T, lda int, x, y []T) {
+	row, col := lda, 1
+	if !lower {
+		row, col = 1, lda
 	}
-	return j, i
-}
-
-// addSymmetricCorner is addSymmetric for few rows, in plain Go.
-func addSymmetricCorner[T Float](upper bool, alpha T, a []T, lda int, x, y []T) {
+	if len(x) == cornerRows { // most are
+		x, y := (*[4]T)(x), (*[4]T)(y)
+		a10, a20, a30 := a[row], a[2*row], a[3*row]
+		a21, a31, a32 := a[2*row+col], a[3*row+col], a[3*row+2*col]
+		y[0] += T(alpha * (T(a[0]*x[0]) + T(a10*x[1]) + T(a20*x[2]) + T(a30*x[3])))
+		y[1] += T(alpha * (T(a10*x[0]) + T(a[lda+1]*x[1]) + T(a21*x[2]) + T(a31*x[3])))
+		y[2] += T(alpha * (T(a20*x[0]) + T(a21*x[1]) + T(a[2*lda+2]*x[2]) + T(a32*x[3])))
+		y[3] += T(alpha * (T(a30*x[0]) + T(a31*x[1]) + T(a32*x[2]) + T(a[3*lda+3]*x[3])))
+		return
+	}
 	for i, xi := range x {
 		y[i] += T(alpha * T(a[i*lda+i]*xi))
 		for j := range i {
-			aij := a[i*lda+j]
-			if upper {
-				aij = a[j*lda+i]
-			}
+			aij := a[i*row+j*col]
 			y[i] += T(alpha * T(aij*x[j]))
 			y[j] += T(alpha * T(aij*xi))
 		}
@@ -104,7 +87,7 @@ func (Implementation) Dsyr(ul blas.Uplo, n int, alpha float64, x []float64, incX
 }
 
 func syr[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int, a []T, lda int) {
-	upper := !isLower(ul)
+	h := half{isLower(ul), n}
 	checkDimension(n, nLT0)
 	checkStride(n, lda)
 	checkIncrement(incX, zeroIncX)
@@ -118,29 +101,25 @@ func syr[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int, 
 	}
 	c := copiesFor[T](incX, 1)
 	defer c.release()
-	xs := unsafe.Slice(c.ofX(n, x, incX), n)
-	for i := 0; i < n; i += symmetricRows {
-		next := min(i+symmetricRows, n)
-		for r := i; r < next; r++ {
-			alphaX := T(alpha * xs[r])
-			from, to := triangleRow(upper, i, r, next)
-			for c := from; c < to; c++ {
-				a[r*lda+c] += T(alphaX * xs[c])
-			}
-		}
-		if from, to := besideCorner(upper, 0, i, next, n); from < to {
-			k.addOuter(next-i, to-from, alpha, &xs[i], &xs[from], &a[i*lda+from], lda)
-		}
-	}
+	k.addSquare(h, 0, n, alpha, unsafe.Slice(c.ofX(n, x, incX), n), a, lda)
 }
 
-// triangleRow returns the columns of row r that are in the triangle at the diagonal of rows i
-// to next.
-func triangleRow(upper bool, i, r, next int) (from, to int) {
-	if upper {
-		return r, next
-	}
-	return i, r + 1
+// addSquare adds alpha*x*x' to rows i0 to i1 of A.
+func (k *vectors[T]) addSquare(h half, i0, i1 int, alpha T, x, a []T, lda int) {
+	h.each(i0, i1, func(i, next int) {
+		for r := i; r < next; r++ {
+			alphaX := T(alpha * x[r])
+			from, to := h.ofCorner(i, r, next)
+			row := a[r*lda:]
+			for c := from; c < to; c++ {
+				row[c] += T(alphaX * x[c])
+			}
+		}
+	}, func(i, next, from, to int) {
+		for j := from; j < to; j += k.across {
+			k.rank1(next-i, min(k.across, to-j), alpha, &x[i], &x[j], &a[i*lda+j], lda)
+		}
+	})
 }
 
 // Ssyr2 adds alpha*(x*y' + y*x') to a symmetric A.
@@ -154,7 +133,7 @@ func (Implementation) Dsyr2(ul blas.Uplo, n int, alpha float64, x []float64, inc
 }
 
 func syr2[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int, y []T, incY int, a []T, lda int) {
-	upper := !isLower(ul)
+	h := half{isLower(ul), n}
 	checkDimension(n, nLT0)
 	checkStride(n, lda)
 	checkIncrement(incX, zeroIncX)
@@ -170,19 +149,74 @@ func syr2[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int,
 	}
 	c := copiesFor[T](incX, incY)
 	defer c.release()
-	xs, ys := unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(c.ofY(n, y, incY), n)
-	for i := 0; i < n; i += symmetricRows {
-		next := min(i+symmetricRows, n)
+	k.addSymmetricOuter(h, 0, n, alpha, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(c.ofY(n, y, incY), n), a, lda)
+}
+
+// addSymmetricOuter adds alpha*(x*y' + y*x') to rows i0 to i1 of A.
+func (k *vectors[T]) addSymmetricOuter(h half, i0, i1 int, alpha T, x, y, a []T, lda int) {
+	h.each(i0, i1, func(i, next int) {
 		for r := i; r < next; r++ {
-			alphaX, alphaY := T(alpha*xs[r]), T(alpha*ys[r])
-			from, to := triangleRow(upper, i, r, next)
+			alphaX, alphaY := T(alpha*x[r]), T(alpha*y[r])
+			from, to := h.ofCorner(i, r, next)
+			row := a[r*lda:]
 			for c := from; c < to; c++ {
-				a[r*lda+c] += T(alphaX*ys[c]) + T(alphaY*xs[c])
+				row[c] += T(alphaX*y[c]) + T(alphaY*x[c])
 			}
 		}
-		from, to := besideCorner(upper, 0, i, next, n)
+	}, func(i, next, from, to int) {
 		for j := from; j < to; j += k.across {
-			k.rank2(next-i, min(k.across, to-j), alpha, &xs[i], &ys[j], &ys[i], &xs[j], &a[i*lda+j], lda)
+			k.rank2(next-i, min(k.across, to-j), alpha, &x[i], &y[j], &y[i], &x[j], &a[i*lda+j], lda)
+		}
+	})
+}
+
+// half is the half of a symmetric n x n matrix that is stored.
+type half struct {
+	lower bool
+	n     int
+}
+
+// The rows of a symmetric matrix go in blocks, and within them in small groups: what of
+// a block's columns isn't in the square at the diagonal begins and ends where cache
+// lines do if rows begin there. What is left of the square beside its groups is small
+// kernels', and the groups' corners are Go's.
+const (
+	blockRows  = 16
+	cornerRows = 4
+)
+
+// each calls corner for the corners of rows i0 to i1, each of rows i to next, and
+// rectangle for the rest, each of rows i to next and columns from to to. i0 is that of a
+// block.
+func (h half) each(i0, i1 int, corner func(i, next int), rectangle func(i, next, from, to int)) {
+	for i := i0; i < i1; i += blockRows {
+		next := min(i+blockRows, i1)
+		if from, to := h.beside(0, i, next, h.n); from < to {
+			rectangle(i, next, from, to)
+		}
+		for g := i; g < next; g += cornerRows {
+			end := min(g+cornerRows, next)
+			corner(g, end)
+			if from, to := h.beside(i, g, end, next); from < to {
+				rectangle(g, end, from, to)
+			}
 		}
 	}
+}
+
+// beside returns the columns from first to last that are stored of rows i to next, and are
+// none of theirs.
+func (h half) beside(first, i, next, last int) (from, to int) {
+	if h.lower {
+		return first, i
+	}
+	return next, last
+}
+
+// ofCorner returns the columns of row r in the corner of rows i to next.
+func (h half) ofCorner(i, r, next int) (from, to int) {
+	if h.lower {
+		return i, r + 1
+	}
+	return r, next
 }

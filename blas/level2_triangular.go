@@ -10,7 +10,8 @@ import (
 // in the small triangle at the diagonal, and Go that triangle. A group is
 // multiplied before, or solved after, all that it depends on.
 
-// triangularRows is the rows of a group: those that kernels take at once.
+// triangularRows is the rows of a group, within blocks as of symmetric matrices: those that
+// kernels take at once.
 const triangularRows = 8
 
 // Strmv computes x = op(A)*x for a triangular A.
@@ -37,7 +38,7 @@ func (Implementation) Dtrsv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int,
 
 // trxv is trmv, or trsv.
 func trxv[T Float](k *vectors[T], solve bool, ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []T, lda int, x []T, incX int) {
-	t := triangularMV[T]{vectors: k, upper: !isLower(ul), trans: isTrans(tA), unit: isUnit(d), n: n, lda: lda}
+	t := triangularMV[T]{vectors: k, half: half{isLower(ul), n}, trans: isTrans(tA), unit: isUnit(d), lda: lda}
 	checkDimension(n, nLT0)
 	checkStride(n, lda)
 	checkIncrement(incX, zeroIncX)
@@ -52,9 +53,9 @@ func trxv[T Float](k *vectors[T], solve bool, ul blas.Uplo, tA blas.Transpose, d
 	xs := c.ofX(n, x, incX)
 	t.a, t.x = a, unsafe.Slice(xs, n)
 	if solve {
-		t.solve()
+		t.solve(0, n, blockRows)
 	} else {
-		t.multiply()
+		t.multiply(0, n, blockRows)
 	}
 	scatter(n, xs, x, incX)
 }
@@ -63,60 +64,70 @@ func trxv[T Float](k *vectors[T], solve bool, ul blas.Uplo, tA blas.Transpose, d
 // solved for.
 type triangularMV[T Float] struct {
 	*vectors[T]
-	upper, trans, unit bool
-	n                  int
-	a                  []T
-	lda                int
-	x                  []T
+	half
+	trans, unit bool
+	a           []T
+	lda         int
+	x           []T
 }
 
 // group is rows i to next of the triangle, and the columns beside their corner.
 type group struct{ i, next, from, to int }
 
-// group returns group g of the rows, in ascending order or not.
-func (t *triangularMV[T]) group(g int, ascending bool) group {
-	if !ascending {
-		g = ceilDiv(t.n, triangularRows) - 1 - g
-	}
-	i := g * triangularRows
-	next := min(i+triangularRows, t.n)
-	from, to := besideCorner(t.upper, 0, i, next, t.n)
-	return group{i, next, from, to}
-}
-
-// multiply sets x to op(A)*x. What a group's x becomes depends on the old x of rows
-// before or after it, or its old x is added to theirs.
-func (t *triangularMV[T]) multiply() {
-	for n := range ceilDiv(t.n, triangularRows) {
-		g := t.group(n, t.upper != t.trans)
-		if t.trans {
-			t.addBeside(g, 1)
+// groups calls f for groups of size rows of rows i0 to i1, in ascending order or not, with
+// what is beside them of those rows' columns.
+func (t *triangularMV[T]) groups(i0, i1, size int, ascending bool, f func(group)) {
+	count := ceilDiv(i1-i0, size)
+	for n := range count {
+		if !ascending {
+			n = count - 1 - n
 		}
-		t.multiplyCorner(g)
-		if !t.trans {
-			t.addBeside(g, 1)
-		}
+		i := i0 + n*size
+		next := min(i+size, i1)
+		from, to := t.beside(i0, i, next, i1)
+		f(group{i, next, from, to})
 	}
 }
 
-// solve solves op(A)*x' = x.
-func (t *triangularMV[T]) solve() {
-	for n := range ceilDiv(t.n, triangularRows) {
-		g := t.group(n, t.upper == t.trans)
+// multiply sets x to op(A)*x, for rows i0 to i1 alone. What a group's x becomes depends on the old
+// x of rows before or after it, or its old x is added to theirs.
+func (t *triangularMV[T]) multiply(i0, i1, size int) {
+	t.groups(i0, i1, size, t.lower == t.trans, func(g group) {
+		if t.trans {
+			t.addBeside(g, 1)
+		}
+		if size > triangularRows {
+			t.multiply(g.i, g.next, triangularRows)
+		} else {
+			t.multiplyCorner(g)
+		}
+		if !t.trans {
+			t.addBeside(g, 1)
+		}
+	})
+}
+
+// solve solves op(A)*x' = x, for rows i0 to i1 alone.
+func (t *triangularMV[T]) solve(i0, i1, size int) {
+	t.groups(i0, i1, size, t.lower != t.trans, func(g group) {
 		if !t.trans {
 			t.addBeside(g, -1)
 		}
-		t.solveCorner(g)
+		if size > triangularRows {
+			t.solve(g.i, g.next, triangularRows)
+		} else {
+			t.solveCorner(g)
+		}
 		if t.trans {
 			t.addBeside(g, -1)
 		}
-	}
+	})
 }
 
 // addBeside adds alpha times what is beside a group's corner, times x, to the group's x,
 // or, of a transposed matrix, times the group's x, to the other.
 func (t *triangularMV[T]) addBeside(g group, alpha T) {
-	if g.from == g.to {
+	if g.from >= g.to {
 		return
 	}
 	a := &t.a[g.i*t.lda+g.from]
@@ -135,7 +146,7 @@ func (t *triangularMV[T]) corner(g group) (a, x *T, rowStep, colStep, xStep, n i
 		rowStep, colStep = 1, t.lda
 	}
 	first, step := g.i, 1
-	if t.upper != t.trans {
+	if t.lower == t.trans {
 		first, step = g.next-1, -1
 	}
 	return &t.a[first*(t.lda+1)], &t.x[first], step * rowStep, step * colStep, step, g.next - g.i
