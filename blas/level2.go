@@ -45,9 +45,9 @@ func gemv[T Float](k *vectors[T], tA blas.Transpose, m, n int, alpha T, a []T, l
 	if alpha != 0 {
 		xs := c.ofX(lenX, x, incX)
 		if trans {
-			k.addRows(m, n, alpha, &a[0], lda, xs, ys)
+			k.shareRows(m, n, alpha, &a[0], lda, xs, ys)
 		} else {
-			k.addDots(m, n, alpha, &a[0], lda, xs, ys)
+			k.shareDots(m, n, alpha, &a[0], lda, xs, ys)
 		}
 	}
 	scatter(lenY, ys, y, incY)
@@ -80,7 +80,7 @@ func ger[T Float](k *vectors[T], m, n int, alpha T, x []T, incX int, y []T, incY
 	}
 	c := copiesFor[T](incX, incY)
 	defer c.release()
-	k.addOuter(m, n, alpha, c.ofX(m, x, incX), c.ofY(n, y, incY), &a[0], lda)
+	k.shareOuter(m, n, alpha, c.ofX(m, x, incX), c.ofY(n, y, incY), &a[0], lda)
 }
 
 // rowsAtOnce is the rows of so many columns that a kernel is given at once: whole groups

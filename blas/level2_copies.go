@@ -2,9 +2,9 @@ package blas
 
 import "github.com/steppe-ml/steppe/internal/parallel"
 
-// copies is where a call of level 2 copies its vectors with gaps to; nil if it has
-// none.
-type copies[T Float] struct{ x, y []T }
+// copies is where a call of level 2 copies its vectors with gaps to, or sums in parts; nil
+// if it has none.
+type copies[T Float] struct{ x, y, sums []T }
 
 var (
 	copies32 parallel.Pool[copies[float32]]

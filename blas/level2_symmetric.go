@@ -17,7 +17,7 @@ func (Implementation) Dsymv(ul blas.Uplo, n int, alpha float64, a []float64, lda
 }
 
 func symv[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, a []T, lda int, x []T, incX int, beta T, y []T, incY int) {
-	lower := isLower(ul)
+	h := half{isLower(ul), n}
 	checkDimension(n, nLT0)
 	checkStride(n, lda)
 	checkIncrement(incX, zeroIncX)
@@ -34,15 +34,15 @@ func symv[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, a []T, lda int, 
 	ys := c.ofY(n, y, incY)
 	k.scaleBy(n, beta, ys)
 	if alpha != 0 {
-		k.addSymmetric(lower, 0, n, n, alpha, a, lda, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(ys, n))
+		k.shareSymmetric(h, alpha, a, lda, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(ys, n))
 	}
 	scatter(n, ys, y, incY)
 }
 
 // addSymmetric adds to y what rows i0 to i1 of A's stored half make of alpha*x.
-func (k *vectors[T]) addSymmetric(lower bool, i0, i1, n int, alpha T, a []T, lda int, x, y []T) {
-	half{lower, n}.each(i0, i1, func(i, next int) {
-		addSymmetricCorner(lower, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
+func (k *vectors[T]) addSymmetric(h half, i0, i1 int, alpha T, a []T, lda int, x, y []T) {
+	h.each(i0, i1, func(i, next int) {
+		addSymmetricCorner(h.lower, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
 	}, func(i, next, from, to int) {
 		for j := from; j < to; j += k.across {
 			k.dotAxpyRows(next-i, min(k.across, to-j), alpha, &a[i*lda+j], lda, &x[j], &y[i], &x[i], &y[j])
@@ -101,7 +101,7 @@ func syr[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int, 
 	}
 	c := copiesFor[T](incX, 1)
 	defer c.release()
-	k.addSquare(h, 0, n, alpha, unsafe.Slice(c.ofX(n, x, incX), n), a, lda)
+	k.shareSquare(h, alpha, unsafe.Slice(c.ofX(n, x, incX), n), a, lda)
 }
 
 // addSquare adds alpha*x*x' to rows i0 to i1 of A.
@@ -149,7 +149,7 @@ func syr2[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int,
 	}
 	c := copiesFor[T](incX, incY)
 	defer c.release()
-	k.addSymmetricOuter(h, 0, n, alpha, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(c.ofY(n, y, incY), n), a, lda)
+	k.shareSymmetricOuter(h, alpha, unsafe.Slice(c.ofX(n, x, incX), n), unsafe.Slice(c.ofY(n, y, incY), n), a, lda)
 }
 
 // addSymmetricOuter adds alpha*(x*y' + y*x') to rows i0 to i1 of A.

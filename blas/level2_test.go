@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -372,6 +373,64 @@ func testLevel2Blocks[T Float](t *testing.T) {
 			}
 		}
 	})
+}
+
+// Matrices that are shared: the results are right, and don't depend on the cores.
+func TestLevel2OnAnyCores(t *testing.T) {
+	eachFloat(t, testLevel2OnAnyCores[float32], testLevel2OnAnyCores[float64])
+}
+
+func testLevel2OnAnyCores[T Float](t *testing.T) {
+	const n = 1100
+	require.Greater(t, partsOf[T](n*n/2, n), 1)
+	routines := level2Of[T](Implementation{})
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(35, 35))
+		a, x, y := normal[T](r, n*n), normal[T](r, n), normal[T](r, n)
+		for name, call := range map[string]func(a, y []T){
+			"gemv":             func(a, y []T) { routines.gemv(blas.NoTrans, n, n, 1, a, n, x, 1, 1, y, 1) },
+			"gemv, transposed": func(a, y []T) { routines.gemv(blas.Trans, n, n, 1, a, n, x, 1, 1, y, 1) },
+			"ger":              func(a, y []T) { routines.ger(n, n, 1, x, 1, y, 1, a, n) },
+			"symv, lower":      func(a, y []T) { routines.symv(blas.Lower, n, 1, a, n, x, 1, 1, y, 1) },
+			"symv, upper":      func(a, y []T) { routines.symv(blas.Upper, n, 1, a, n, x, 1, 1, y, 1) },
+			"syr":              func(a, _ []T) { routines.syr(blas.Lower, n, 1, x, 1, a, n) },
+			"syr2":             func(a, y []T) { routines.syr2(blas.Upper, n, 1, x, 1, y, 1, a, n) },
+		} {
+			var wantA, wantY []T
+			for _, cores := range []int{1, 2, 5} {
+				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
+				gotA, gotY := slices.Clone(a), slices.Clone(y)
+				call(gotA, gotY)
+				if cores == 1 {
+					wantA, wantY = gotA, gotY
+					require.False(t, slices.Equal(a, gotA) && slices.Equal(y, gotY), "%s does something", name)
+				}
+				require.True(t, slices.Equal(wantA, gotA) && slices.Equal(wantY, gotY), "%s on %d cores", name, cores)
+			}
+		}
+		l := level2Case[T]{m: 700, n: n, ul: blas.Upper, tA: blas.Trans, d: blas.NonUnit, incX: 1, incY: 1, alpha: 1, beta: 1, memory: guard.Ending[T], r: r}
+		l.checkGemv(t)
+		l.checkSymv(t)
+		l.checkOuter(t)
+	})
+}
+
+// The parts of a half are all of it.
+func TestHalvesAreCutWhole(t *testing.T) {
+	for _, lower := range []bool{false, true} {
+		for _, n := range []int{1, 16, 100, 1024, 5000} {
+			for parts := 1; parts <= 9; parts++ {
+				h, next := half{lower, n}, 0
+				for part := range parts {
+					from, to := h.cut(parts, part)
+					require.Equal(t, next, from)
+					require.True(t, from%blockRows == 0 || from == n)
+					next = to
+				}
+				require.Equal(t, n, next)
+			}
+		}
+	}
 }
 
 func FuzzLevel2(f *testing.F) {
