@@ -62,6 +62,11 @@ var peersOf = map[protocol.Kind][]peer{
 		{name: "onednn", program: "onednn", library: "dnnl"},
 		{name: "onednn+reorders", program: "onednn", library: "dnnl", env: []string{protocol.ReordersVar + "=1"}, aside: true},
 	},
+	protocol.OfRoutines: {
+		full, avx2, alone,
+		{name: "openblas", program: "openblas", library: "openblas"},
+		{name: "gonum", program: "gonum"},
+	},
 	protocol.Steps: {
 		{name: oursOne, program: "steppe", own: true, workers: 1},
 		{name: oursTwo, program: "steppe", own: true, workers: 2},
@@ -94,7 +99,7 @@ func peerNames(peers []peer) (names []string) {
 // everyPeer lists the peers for the usage.
 func everyPeer() string {
 	var lists []string
-	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps} {
+	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps, protocol.OfRoutines} {
 		lists = append(lists, fmt.Sprintf("for %s %s", kind, strings.Join(peerNames(peersOf[kind]), ",")))
 	}
 	return strings.Join(lists, "; ")

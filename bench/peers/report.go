@@ -64,6 +64,8 @@ type Row struct {
 	Misses     []string     `json:"misses,omitempty"`     // floors that we are below
 
 	Training *TrainingFigures `json:"training,omitempty"` // of a step
+
+	bytes float64 // of an element
 }
 
 // Cell is a peer at a piece of work.
@@ -72,7 +74,7 @@ type Cell struct {
 	Cannot  string    `json:"cannot,omitempty"`
 	Wrong   string    `json:"wrong,omitempty"`
 
-	GFLOPS float64      `json:"gflops,omitempty"` // median
+	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s of routines
 	Behind stats.Spread `json:"behind"`           // our speed over its speed
 
 	reply protocol.Reply // of the last round
@@ -133,6 +135,7 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 			row, err := r.measureRow(ctx, opt, processes, work)
 			if err == nil {
 				row.Suite = s.name
+				row.bytes = map[string]float64{protocol.Float32: 4, protocol.Float64: 8}[opt.dtype]
 				row.summarize(r.Peers, opt.workers)
 			}
 			if err == nil && row.Training != nil {
@@ -198,6 +201,15 @@ func ceiling(dtype string, ofFloat32 float64) float64 {
 	return ofFloat32
 }
 
+// amount returns what the speed of a row is counted in: floating-point operations, or, of a
+// routine, the bytes that it moves at least.
+func (row *Row) amount() float64 {
+	if row.Routine == nil {
+		return row.Flops()
+	}
+	return row.Routine.Moves() * row.bytes
+}
+
 // summarize computes what follows from the times.
 func (row *Row) summarize(peers []Participant, workers int) {
 	if row.Kind() == protocol.Steps {
@@ -210,7 +222,7 @@ func (row *Row) summarize(peers []Participant, workers int) {
 		if len(cell.Seconds) == 0 {
 			continue
 		}
-		cell.GFLOPS = row.Flops() / stats.Median(cell.Seconds) / 1e9
+		cell.GFLOPS = row.amount() / stats.Median(cell.Seconds) / 1e9
 		if len(own) > 0 {
 			cell.Behind = stats.SpreadOf(stats.Ratios(cell.Seconds, own))
 		}
@@ -227,7 +239,9 @@ func (row *Row) summarize(peers []Participant, workers int) {
 	for i, seconds := range own {
 		fractions = append(fractions, row.Flops()/seconds/1e9/(row.Ceiling[i]*float64(workers)))
 	}
-	row.OfCeiling = stats.Median(fractions)
+	if row.Routine == nil {
+		row.OfCeiling = stats.Median(fractions)
+	}
 	floor := floorsOf(row.Work, workers)
 	if row.Best != "" {
 		best := row.Cells[row.Best]
@@ -254,7 +268,11 @@ func (row *Row) String() string {
 	if row.Training != nil {
 		return fmt.Sprintf("%-22v %v", row.Work, row.Training)
 	}
-	line := fmt.Sprintf("%-14v %6.1f GFLOP/s", row.Work, row.Cells[ours].GFLOPS)
+	unit := "GFLOP/s"
+	if row.Routine != nil {
+		unit = "GB/s"
+	}
+	line := fmt.Sprintf("%-14v %6.1f %s", row.Work, row.Cells[ours].GFLOPS, unit)
 	if row.Best != "" {
 		line += fmt.Sprintf(", %.2f of %s", row.VsBest.Median, row.Best)
 	}

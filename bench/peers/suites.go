@@ -30,11 +30,25 @@ var others = []suite{
 		"16x28x28x128->128 3x3 pad 1, 16x14x14x256->256 3x3 pad 1, 8x56x56x64->64 3x3 pad 1, 16x28x28x256->128 1x1," +
 		"32x32x32x3->16 3x3 pad 1, 4x224x224x3->64 7x7 stride 2 pad 3"), 0.98},
 	{"step", list("mlp batch 256, lenet batch 256, resnet20 batch 128"), 0},
+	{"level1", routines(false, 64, 1000, 10_000, 1_000_000), 0.9},
+	{"level2", routines(true, 64, 256, 1024, 4096), 0.9},
 }
 
 func squares(sizes ...int) (all []protocol.Work) {
 	for _, n := range sizes {
 		all = append(all, protocol.Work{Product: &protocol.Shape{M: n, N: n, K: n}})
+	}
+	return all
+}
+
+// routines are those with a matrix, or those without, at each size.
+func routines(withMatrix bool, sizes ...int) (all []protocol.Work) {
+	for _, name := range protocol.Routines {
+		for _, n := range sizes {
+			if r := (protocol.Routine{Name: name, N: n}); r.HasMatrix() == withMatrix {
+				all = append(all, protocol.Work{Routine: &r})
+			}
+		}
 	}
 	return all
 }
@@ -62,7 +76,7 @@ func chooseSuites(name, list string) ([]suite, error) {
 			return []suite{s}, nil
 		}
 	}
-	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv and step", name)
+	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, level1 and level2", name)
 }
 
 // floors are the least that a row's figures are meant to be; 0 for no floor.
@@ -75,6 +89,9 @@ type floors struct {
 func floorsOf(w protocol.Work, workers int) floors {
 	if w.Convolution != nil {
 		return floors{best: 0.90, alone: workers > 1}
+	}
+	if w.Routine != nil {
+		return floors{best: 0.90}
 	}
 	return floorsOfProduct(*w.Product, workers)
 }

@@ -27,8 +27,11 @@ func (r *Report) render(markdown bool) string {
 		}
 	}
 	t, legend := r.table(), speedLegend
-	if r.Kind == protocol.Steps {
+	switch r.Kind {
+	case protocol.Steps:
 		t, legend = r.trainingTable(), trainingLegend
+	case protocol.OfRoutines:
+		legend = strings.Replace(legend, "GFLOP/s", "GB/s", 1)
 	}
 	if markdown {
 		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.RenderMarkdown(), legend)
@@ -72,6 +75,8 @@ func (r *Report) measured() string {
 	switch r.Kind {
 	case protocol.Convolutions:
 		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
+	case protocol.OfRoutines:
+		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, plural(r.Workers, "worker"))
 	case protocol.Steps:
 		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:
@@ -103,6 +108,8 @@ func (r *Report) table() table.Writer {
 	header := table.Row{r.Dtype + ", m x n x k"}
 	if r.Kind == protocol.Convolutions {
 		header[0] = r.Dtype + ", pass and shapes"
+	} else if r.Kind == protocol.OfRoutines {
+		header[0] = r.Dtype + ", routine and n"
 	}
 	for _, p := range r.Peers {
 		header = append(header, p.Name)

@@ -36,6 +36,11 @@ type Library struct {
 	Run64 func(p *Product[float64], first, times int)
 	// Convolve prepares a pass of a convolution.
 	Convolve func(c *Convolution) (Convolving, error)
+	// Routine32 calls a routine of level 1 or 2 that many times, on the sets of operands by
+	// turns, the first time on set first.
+	Routine32 func(r *Routine[float32], first, times int)
+	// Routine64 does so in float64.
+	Routine64 func(r *Routine[float64], first, times int)
 	// Train makes a model that is trained on that many workers.
 	Train func(s protocol.Step, workers int) (Training, error)
 }
@@ -132,6 +137,8 @@ func (c *child) cannot(job protocol.Job) string {
 		return "no convolutions"
 	case job.Step != nil && c.Train == nil:
 		return "no training"
+	case job.Routine != nil && (c.Routine32 == nil || c.Routine64 == nil):
+		return "no routines of levels 1 and 2"
 	case job.Product == nil:
 		return ""
 	case job.Dtype == protocol.Float32 && c.Run32 == nil, job.Dtype == protocol.Float64 && c.Run64 == nil:
@@ -148,6 +155,10 @@ func (c *child) prepare(job protocol.Job) (task, error) {
 		return prepareConvolution(*job.Convolution, c.Convolve)
 	case job.Step != nil:
 		return prepareTraining(*job.Step, job.Workers, c.Train)
+	case job.Routine != nil && job.Dtype == protocol.Float64:
+		return prepareRoutine(*job.Routine, c.Routine64)
+	case job.Routine != nil:
+		return prepareRoutine(*job.Routine, c.Routine32)
 	case job.Dtype == protocol.Float64:
 		return prepareProduct(*job.Product, c.Run64)
 	default:

@@ -11,6 +11,7 @@ type Work struct {
 	Product     *Shape       `json:"product,omitempty"`
 	Convolution *Convolution `json:"convolution,omitempty"`
 	Step        *Step        `json:"step,omitempty"`
+	Routine     *Routine     `json:"routine,omitempty"`
 }
 
 // Kind is what sort of work it is.
@@ -21,19 +22,25 @@ const (
 	Products     Kind = "products"
 	Convolutions Kind = "convolutions"
 	Steps        Kind = "steps"
+	OfRoutines   Kind = "routines"
 )
 
 // Kind returns the kind of what is set, "" if nothing is, or more than one.
-func (w Work) Kind() Kind {
-	switch {
-	case w.Product != nil && w.Convolution == nil && w.Step == nil:
-		return Products
-	case w.Product == nil && w.Convolution != nil && w.Step == nil:
-		return Convolutions
-	case w.Product == nil && w.Convolution == nil && w.Step != nil:
-		return Steps
+func (w Work) Kind() (kind Kind) {
+	for _, is := range []struct {
+		kind Kind
+		set  bool
+	}{
+		{Products, w.Product != nil}, {Convolutions, w.Convolution != nil}, {Steps, w.Step != nil}, {OfRoutines, w.Routine != nil},
+	} {
+		if is.set && kind != "" {
+			return ""
+		}
+		if is.set {
+			kind = is.kind
+		}
 	}
-	return ""
+	return kind
 }
 
 type work interface {
@@ -50,6 +57,8 @@ func (w Work) one() work {
 		return w.Convolution
 	case Steps:
 		return w.Step
+	case OfRoutines:
+		return w.Routine
 	}
 	return none{}
 }
@@ -69,11 +78,12 @@ type none struct{}
 func (none) String() string { return "nothing" }
 func (none) Flops() float64 { return 0 }
 func (none) Check() error {
-	return errors.New("protocol: want one of a product, a convolution and a step")
+	return errors.New("protocol: want one of a product, a convolution, a step and a routine")
 }
 
 // ParseList reads pieces of work of one kind with commas between them: products as
-// ParseShape does, convolutions as ParseConvolution, steps as ParseStep.
+// ParseShape does, convolutions as ParseConvolution, steps as ParseStep, routines as
+// ParseRoutine.
 func ParseList(list string) (all []Work, err error) {
 	for _, text := range split(list) {
 		some, err := parse(text)
@@ -101,11 +111,16 @@ func parse(text string) (all []Work, err error) {
 	case strings.Contains(text, "batch"):
 		s, err := ParseStep(text)
 		return []Work{{Step: &s}}, err
+	case routineFormat.MatchString(text):
+		r, err := ParseRoutine(text)
+		return []Work{{Routine: &r}}, err
 	default:
 		s, err := ParseShape(text)
 		return []Work{{Product: &s}}, err
 	}
 }
+
+var routineFormat = regexp.MustCompile(`^ *[a-zA-Z]\w* +\d+ *$`)
 
 var commasOfPads = regexp.MustCompile(`(pad +\d+),(\d+),(\d+),(\d+)`)
 

@@ -15,5 +15,8 @@ func main() {
 		Workers: func(workers int) error { runtime.GOMAXPROCS(workers); return nil },
 		Run32:   child.Gemm(gonum.Implementation{}.Sgemm),
 		Run64:   child.Gemm(gonum.Implementation{}.Dgemm),
+
+		Routine32: child.Routines32(gonum.Implementation{}),
+		Routine64: child.Routines64(gonum.Implementation{}),
 	})
 }

@@ -33,13 +33,18 @@ import "C"
 
 import (
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 	"unsafe"
+
+	"github.com/steppe-ml/steppe/simd"
 
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
 func main() {
+	chooseKernels()
 	parallel := [...]string{"sequential", "pthreads", "OpenMP"}[C.openblas_get_parallel()]
 	child.Main(child.Library{
 		Version: fmt.Sprintf("%s (%s kernels, %s)", strings.TrimSpace(C.GoString(C.openblas_get_config())),
@@ -54,7 +59,34 @@ func main() {
 		},
 		Run32: run[float32],
 		Run64: run[float64],
+
+		Routine32: routine32,
+		Routine64: routine64,
 	})
+}
+
+// chooseKernels begins the program again with the kernels of the best CPU that an OpenBLAS of
+// any age knows, if it has taken this one, which is newer than it, for one of 2004.
+func chooseKernels() {
+	const variable = "OPENBLAS_CORETYPE"
+	if C.GoString(C.openblas_get_corename()) != "Prescott" || os.Getenv(variable) != "" {
+		return
+	}
+	core := ""
+	switch supported := simd.Supported(); supported[len(supported)-1] {
+	case simd.AVX512:
+		core = "SkylakeX"
+	case simd.AVX2:
+		core = "Haswell"
+	default:
+		return
+	}
+	program, err := os.Executable()
+	if err == nil {
+		err = syscall.Exec(program, os.Args, append(os.Environ(), variable+"="+core))
+	}
+	fmt.Fprintf(os.Stderr, "openblas: with %s=%s: %v\n", variable, core, err)
+	os.Exit(1)
 }
 
 func run[T child.Float](p *child.Product[T], first, times int) {

@@ -9,7 +9,7 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
-// viaBLAS calls blas.Sgemm and blas.Dgemm. They choose their workers
+// viaBLAS calls blas.Sgemm and blas.Dgemm, and blas.Implementation's routines. They choose their workers
 // themselves, from GOMAXPROCS at the first large product; so Workers counts
 // before that only.
 func viaBLAS() child.Library {
@@ -23,5 +23,8 @@ func viaBLAS() child.Library {
 		},
 		Run32: child.Gemm(blas.Sgemm),
 		Run64: child.Gemm(blas.Dgemm),
+
+		Routine32: child.Routines32(blas.Implementation{}),
+		Routine64: child.Routines64(blas.Implementation{}),
 	}
 }
