@@ -39,6 +39,8 @@ var programs = []struct {
 	{"./neon/simd", "arm64", ""},
 	{"./neon/blas -float 32", "arm64", ""},
 	{"./neon/blas -float 64", "arm64", ""},
+	{"./neon/vector -float 32", "arm64", ""},
+	{"./neon/vector -float 64", "arm64", ""},
 }
 
 var (

@@ -24,3 +24,5 @@ package blas
 //go:generate go run -C ../asm_gen ./vector -float 64 -isa avx512 -out ../blas/dvector_avx512_amd64.s -stubs ../blas/dvector_avx512_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./neon/blas -float 32 -out ../blas/sgemm_neon_arm64.s -stubs ../blas/sgemm_neon_arm64.go -pkg blas
 //go:generate go run -C ../asm_gen ./neon/blas -float 64 -out ../blas/dgemm_neon_arm64.s -stubs ../blas/dgemm_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./neon/vector -float 32 -out ../blas/svector_neon_arm64.s -stubs ../blas/svector_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./neon/vector -float 64 -out ../blas/dvector_neon_arm64.s -stubs ../blas/dvector_neon_arm64.go -pkg blas

@@ -8,8 +8,13 @@ import (
 // genericVectors returns the reference of levels 1 and 2. Products are rounded by an
 // explicit conversion, so that no compiler fuses them with a sum.
 func genericVectors[T Float]() vectors[T] {
-	return vectors[T]{
-		axpy: genericAxpy[T],
+	v := vectors[T]{
+		axpy: func(n int, alpha T, xp, yp *T) {
+			x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
+			for i := range y {
+				y[i] += T(alpha * x[i])
+			}
+		},
 		scal: func(n int, alpha T, xp *T) {
 			x := unsafe.Slice(xp, n)
 			for i := range x {
@@ -28,7 +33,13 @@ func genericVectors[T Float]() vectors[T] {
 				x[i], y[i] = T(c*x[i])+T(s*y[i]), T(c*y[i])-T(s*x[i])
 			}
 		},
-		dot: genericDot[T],
+		dot: func(n int, xp, yp *T) (sum T) {
+			x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
+			for i := range x {
+				sum += T(x[i] * y[i])
+			}
+			return sum
+		},
 		asum: func(n int, x *T) (sum T) {
 			for _, v := range unsafe.Slice(x, n) {
 				sum += magnitude(v)
@@ -44,52 +55,41 @@ func genericVectors[T Float]() vectors[T] {
 			}
 			return index
 		},
-		dotRows:  genericDotRows[T],
-		axpyRows: genericAxpyRows[T],
-		rank1: func(rows, n int, alpha T, x, y, a *T, lda int) {
-			for i := range rows {
-				genericAxpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
-			}
-		},
-		rank2: func(rows, n int, alpha T, x, y, u, v, a *T, lda int) {
-			for i := range rows {
-				genericAxpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
-				genericAxpy(n, T(alpha**at(u, i)), v, at(a, i*lda))
-			}
-		},
-		dotAxpyRows: func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T) {
-			genericDotRows(rows, n, alpha, a, lda, x, y)
-			genericAxpyRows(rows, n, alpha, a, lda, u, v)
-		},
 		across: 1 << 12,
 		atOnce: 1 << 15,
 	}
+	v.byRows()
+	return v
 }
 
-func genericAxpy[T Float](n int, alpha T, xp, yp *T) {
-	x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
-	for i := range y {
-		y[i] += T(alpha * x[i])
+// byRows makes the kernels of level 2 of those of level 1, row by row.
+func (v *vectors[T]) byRows() {
+	axpy, dot := v.axpy, v.dot
+	v.dotRows = func(rows, n int, alpha T, a *T, lda int, x, y *T) {
+		for i := range rows {
+			*at(y, i) += T(alpha * dot(n, at(a, i*lda), x))
+		}
 	}
-}
-
-func genericDot[T Float](n int, xp, yp *T) (sum T) {
-	x, y := unsafe.Slice(xp, n), unsafe.Slice(yp, n)
-	for i := range x {
-		sum += T(x[i] * y[i])
+	v.axpyRows = func(rows, n int, alpha T, a *T, lda int, x, y *T) {
+		for i := range rows {
+			axpy(n, T(alpha**at(x, i)), at(a, i*lda), y)
+		}
 	}
-	return sum
-}
-
-func genericDotRows[T Float](rows, n int, alpha T, a *T, lda int, x, y *T) {
-	for i := range rows {
-		*at(y, i) += T(alpha * genericDot(n, at(a, i*lda), x))
+	v.rank1 = func(rows, n int, alpha T, x, y, a *T, lda int) {
+		for i := range rows {
+			axpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
+		}
 	}
-}
-
-func genericAxpyRows[T Float](rows, n int, alpha T, a *T, lda int, x, y *T) {
-	for i := range rows {
-		genericAxpy(n, T(alpha**at(x, i)), at(a, i*lda), y)
+	v.rank2 = func(rows, n int, alpha T, x, y, u, v, a *T, lda int) {
+		for i := range rows {
+			axpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
+			axpy(n, T(alpha**at(u, i)), v, at(a, i*lda))
+		}
+	}
+	dotRows, axpyRows := v.dotRows, v.axpyRows
+	v.dotAxpyRows = func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T) {
+		dotRows(rows, n, alpha, a, lda, x, y)
+		axpyRows(rows, n, alpha, a, lda, u, v)
 	}
 }
 
