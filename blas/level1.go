@@ -13,25 +13,29 @@ import (
 const stretch = 1 << 14
 
 // short reports whether two vectors are without gaps, and so short that a kernel is given
-// them at once: what most calls are, and what must cost little.
+// them at once: what most calls are, and what is to cost little. So the routines look for it
+// before anything else.
 func short(n, lenX, incX, lenY, incY int) bool {
 	return incX == 1 && incY == 1 && 0 < n && n <= min(stretch, lenX, lenY)
 }
 
 // Sdot returns the sum of x*y.
 func (Implementation) Sdot(n int, x []float32, incX int, y []float32, incY int) float32 {
+	if short(n, len(x), incX, len(y), incY) {
+		return kernels32().dot(n, &x[0], &y[0])
+	}
 	return dot(kernels32(), n, x, incX, y, incY)
 }
 
 // Ddot returns the sum of x*y.
 func (Implementation) Ddot(n int, x []float64, incX int, y []float64, incY int) float64 {
+	if short(n, len(x), incX, len(y), incY) {
+		return kernels64().dot(n, &x[0], &y[0])
+	}
 	return dot(kernels64(), n, x, incX, y, incY)
 }
 
 func dot[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int) (sum T) {
-	if short(n, len(x), incX, len(y), incY) {
-		return k.dot(n, &x[0], &y[0])
-	}
 	if !checkXY(n, x, incX, y, incY) {
 		return 0
 	}
@@ -80,19 +84,23 @@ func (i Implementation) Sdsdot(n int, alpha float32, x []float32, incX int, y []
 
 // Saxpy adds alpha*x to y.
 func (Implementation) Saxpy(n int, alpha float32, x []float32, incX int, y []float32, incY int) {
+	if short(n, len(x), incX, len(y), incY) && alpha != 0 {
+		kernels32().axpy(n, alpha, &x[0], &y[0])
+		return
+	}
 	axpy(kernels32(), n, alpha, x, incX, y, incY)
 }
 
 // Daxpy adds alpha*x to y.
 func (Implementation) Daxpy(n int, alpha float64, x []float64, incX int, y []float64, incY int) {
+	if short(n, len(x), incX, len(y), incY) && alpha != 0 {
+		kernels64().axpy(n, alpha, &x[0], &y[0])
+		return
+	}
 	axpy(kernels64(), n, alpha, x, incX, y, incY)
 }
 
 func axpy[T Float](k *vectors[T], n int, alpha T, x []T, incX int, y []T, incY int) {
-	if short(n, len(x), incX, len(y), incY) && alpha != 0 {
-		k.axpy(n, alpha, &x[0], &y[0])
-		return
-	}
 	if !checkXY(n, x, incX, y, incY) || alpha == 0 {
 		return
 	}
@@ -111,19 +119,23 @@ func axpy[T Float](k *vectors[T], n int, alpha T, x []T, incX int, y []T, incY i
 
 // Sscal multiplies x by alpha; with alpha == 0 x is not read.
 func (Implementation) Sscal(n int, alpha float32, x []float32, incX int) {
+	if short(n, len(x), incX, len(x), 1) && alpha != 0 {
+		kernels32().scal(n, alpha, &x[0])
+		return
+	}
 	scal(kernels32(), n, alpha, x, incX)
 }
 
 // Dscal multiplies x by alpha; with alpha == 0 x is not read.
 func (Implementation) Dscal(n int, alpha float64, x []float64, incX int) {
+	if short(n, len(x), incX, len(x), 1) && alpha != 0 {
+		kernels64().scal(n, alpha, &x[0])
+		return
+	}
 	scal(kernels64(), n, alpha, x, incX)
 }
 
 func scal[T Float](k *vectors[T], n int, alpha T, x []T, incX int) {
-	if short(n, len(x), incX, len(x), 1) && alpha != 0 {
-		k.scal(n, alpha, &x[0])
-		return
-	}
 	checkIncrement(incX, zeroIncX)
 	if incX < 0 {
 		return
@@ -153,19 +165,23 @@ func scal[T Float](k *vectors[T], n int, alpha T, x []T, incX int) {
 
 // Sswap exchanges x and y.
 func (Implementation) Sswap(n int, x []float32, incX int, y []float32, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		kernels32().swap(n, &x[0], &y[0])
+		return
+	}
 	swap(kernels32(), n, x, incX, y, incY)
 }
 
 // Dswap exchanges x and y.
 func (Implementation) Dswap(n int, x []float64, incX int, y []float64, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		kernels64().swap(n, &x[0], &y[0])
+		return
+	}
 	swap(kernels64(), n, x, incX, y, incY)
 }
 
 func swap[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int) {
-	if short(n, len(x), incX, len(y), incY) {
-		k.swap(n, &x[0], &y[0])
-		return
-	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -184,19 +200,23 @@ func swap[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int) {
 
 // Scopy copies x to y.
 func (Implementation) Scopy(n int, x []float32, incX int, y []float32, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		copy(y[:n], x)
+		return
+	}
 	copyTo(n, x, incX, y, incY)
 }
 
 // Dcopy copies x to y.
 func (Implementation) Dcopy(n int, x []float64, incX int, y []float64, incY int) {
+	if short(n, len(x), incX, len(y), incY) {
+		copy(y[:n], x)
+		return
+	}
 	copyTo(n, x, incX, y, incY)
 }
 
 func copyTo[T Float](n int, x []T, incX int, y []T, incY int) {
-	if short(n, len(x), incX, len(y), incY) {
-		copy(y[:n], x[:n])
-		return
-	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -213,19 +233,23 @@ func copyTo[T Float](n int, x []T, incX int, y []T, incY int) {
 
 // Srot sets x to c*x + s*y, and y to c*y - s*x.
 func (Implementation) Srot(n int, x []float32, incX int, y []float32, incY int, c, s float32) {
+	if short(n, len(x), incX, len(y), incY) {
+		kernels32().rot(n, &x[0], &y[0], c, s)
+		return
+	}
 	rot(kernels32(), n, x, incX, y, incY, c, s)
 }
 
 // Drot sets x to c*x + s*y, and y to c*y - s*x.
 func (Implementation) Drot(n int, x []float64, incX int, y []float64, incY int, c, s float64) {
+	if short(n, len(x), incX, len(y), incY) {
+		kernels64().rot(n, &x[0], &y[0], c, s)
+		return
+	}
 	rot(kernels64(), n, x, incX, y, incY, c, s)
 }
 
 func rot[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int, c, s T) {
-	if short(n, len(x), incX, len(y), incY) {
-		k.rot(n, &x[0], &y[0], c, s)
-		return
-	}
 	if !checkXY(n, x, incX, y, incY) {
 		return
 	}
@@ -244,18 +268,21 @@ func rot[T Float](k *vectors[T], n int, x []T, incX int, y []T, incY int, c, s T
 
 // Sasum returns the sum of |x|.
 func (Implementation) Sasum(n int, x []float32, incX int) float32 {
+	if short(n, len(x), incX, len(x), 1) {
+		return kernels32().asum(n, &x[0])
+	}
 	return asum(kernels32(), n, x, incX)
 }
 
 // Dasum returns the sum of |x|.
 func (Implementation) Dasum(n int, x []float64, incX int) float64 {
+	if short(n, len(x), incX, len(x), 1) {
+		return kernels64().asum(n, &x[0])
+	}
 	return asum(kernels64(), n, x, incX)
 }
 
 func asum[T Float](k *vectors[T], n int, x []T, incX int) (sum T) {
-	if short(n, len(x), incX, len(x), 1) {
-		return k.asum(n, &x[0])
-	}
 	checkDimension(n, nLT0)
 	if !checkX(n, x, incX) {
 		return 0
@@ -276,11 +303,17 @@ func asum[T Float](k *vectors[T], n int, x []T, incX int) (sum T) {
 // NaNs count for nothing, but that the first element wins if it is one, as in
 // gonum.
 func (Implementation) Isamax(n int, x []float32, incX int) int {
+	if short(n, len(x), incX, len(x), 1) && x[0] == x[0] {
+		return kernels32().iamax(n, &x[0], -1)
+	}
 	return iamax(kernels32(), n, x, incX)
 }
 
 // Idamax is Isamax for float64.
 func (Implementation) Idamax(n int, x []float64, incX int) int {
+	if short(n, len(x), incX, len(x), 1) && x[0] == x[0] {
+		return kernels64().iamax(n, &x[0], -1)
+	}
 	return iamax(kernels64(), n, x, incX)
 }
 
@@ -314,6 +347,9 @@ func iamax[T Float](k *vectors[T], n int, x []T, incX int) (index int) {
 // Snrm2 returns the square root of the sum of squares of x, which are summed in
 // float64, where they can neither overflow nor underflow.
 func (Implementation) Snrm2(n int, x []float32, incX int) float32 {
+	if short(n, len(x), incX, len(x), 1) {
+		return float32(math.Sqrt(simd.SumSquares(x[:n])))
+	}
 	if !checkX(n, x, incX) {
 		return 0
 	}
