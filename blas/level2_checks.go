@@ -1,7 +1,8 @@
 package blas
 
-// These checks of vectors, and of the matrix that goes with them, panic as gonum's do, with its strings. Lengths that overflow are too
-// large for any slice, and found to be.
+// These checks of vectors, and of the matrix that goes with them, panic as gonum's
+// do, with its strings. Lengths that overflow are too large for any slice, and found
+// to be.
 
 const (
 	zeroIncX = "blas: zero x index increment"

@@ -179,7 +179,8 @@ type half struct {
 // The rows of a symmetric matrix go in blocks, and within them in small groups: what of
 // a block's columns isn't in the square at the diagonal begins and ends where cache
 // lines do if rows begin there. What is left of the square beside its groups is small
-// kernels', and the groups' corners are Go's.
+// kernels', and the groups' corners are Go's; these come last, since a vector that is
+// read waits for what has just been written to its lanes one by one, even if it is masked.
 const (
 	blockRows  = 16
 	cornerRows = 4
@@ -196,10 +197,12 @@ func (h half) each(i0, i1 int, corner func(i, next int), rectangle func(i, next,
 		}
 		for g := i; g < next; g += cornerRows {
 			end := min(g+cornerRows, next)
-			corner(g, end)
 			if from, to := h.beside(i, g, end, next); from < to {
 				rectangle(g, end, from, to)
 			}
+		}
+		for g := i; g < next; g += cornerRows {
+			corner(g, min(g+cornerRows, next))
 		}
 	}
 }
