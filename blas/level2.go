@@ -83,9 +83,14 @@ func ger[T Float](k *vectors[T], m, n int, alpha T, x []T, incX int, y []T, incY
 	k.shareOuter(m, n, alpha, c.ofX(m, x, incX), c.ofY(n, y, incY), &a[0], lda)
 }
 
+// groupRows is the rows that a kernel takes at once.
+const groupRows = 8
+
 // rowsAtOnce is the rows of so many columns that a kernel is given at once: whole groups
 // of them.
-func (k *vectors[T]) rowsAtOnce(columns int) int { return max(8, k.atOnce/columns&^7) }
+func (k *vectors[T]) rowsAtOnce(columns int) int {
+	return max(1, k.atOnce/columns/groupRows) * groupRows
+}
 
 // addDots adds alpha*A*x to y.
 func (k *vectors[T]) addDots(m, n int, alpha T, a *T, lda int, x, y *T) {

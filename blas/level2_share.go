@@ -14,6 +14,7 @@ const (
 	wakingBytes = 8 << 20 // and if they aren't
 	partBytes   = 1 << 19 // the least of a part
 	mostParts   = 64
+	partColumns = 512 // the least of a part that is columns
 )
 
 // partsOf returns in how many parts a matrix of so many elements is cut, each with at
@@ -57,13 +58,13 @@ func (k *vectors[T]) shareDots(m, n int, alpha T, a *T, lda int, x, y *T) {
 
 // shareRows is addRows in parts, which are blocks of columns.
 func (k *vectors[T]) shareRows(m, n int, alpha T, a *T, lda int, x, y *T) {
-	parts := partsOf[T](m*n, n/groupColumns)
+	parts := partsOf[T](m*n, n/partColumns)
 	if parts == 1 {
 		k.addRows(m, n, alpha, a, lda, x, y)
 		return
 	}
 	share[T](m*n, parts, func(part int) {
-		from, to := parallel.Cut(n, groupColumns, parts, part)
+		from, to := parallel.Cut(n, partColumns, parts, part)
 		k.addRows(m, to-from, alpha, at(a, from), lda, x, at(y, from))
 	})
 }
@@ -81,15 +82,10 @@ func (k *vectors[T]) shareOuter(m, n int, alpha T, x, y, a *T, lda int) {
 	})
 }
 
-const (
-	groupRows    = 8   // that kernels take at once
-	groupColumns = 512 // of which each row of a part has one at least
-)
-
 // shareSymmetric is addSymmetric in parts, each of which has a y of its own, if there are
 // several: how y is summed depends on n alone.
 func (k *vectors[T]) shareSymmetric(h half, alpha T, a []T, lda int, x, y []T) {
-	parts := min(16, h.n/groupColumns)
+	parts := min(16, h.n/partColumns)
 	if parts <= 1 {
 		k.addSymmetric(h, 0, h.n, alpha, a, lda, x, y)
 		return

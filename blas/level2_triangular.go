@@ -6,13 +6,9 @@ import (
 	"gonum.org/v1/gonum/blas"
 )
 
-// Triangular matrices: rows in small groups, of which a kernel takes what isn't
-// in the small triangle at the diagonal, and Go that triangle. A group is
+// Triangular matrices go by blocks of rows, as symmetric ones do, and within them by
+// groups that kernels take at once; the corners of those are Go's. A group is
 // multiplied before, or solved after, all that it depends on.
-
-// triangularRows is the rows of a group, within blocks as of symmetric matrices: those that
-// kernels take at once.
-const triangularRows = 8
 
 // Strmv computes x = op(A)*x for a triangular A.
 func (Implementation) Strmv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float32, lda int, x []float32, incX int) {
@@ -96,8 +92,8 @@ func (t *triangularMV[T]) multiply(i0, i1, size int) {
 		if t.trans {
 			t.addBeside(g, 1)
 		}
-		if size > triangularRows {
-			t.multiply(g.i, g.next, triangularRows)
+		if size > groupRows {
+			t.multiply(g.i, g.next, groupRows)
 		} else {
 			t.multiplyCorner(g)
 		}
@@ -113,8 +109,8 @@ func (t *triangularMV[T]) solve(i0, i1, size int) {
 		if !t.trans {
 			t.addBeside(g, -1)
 		}
-		if size > triangularRows {
-			t.solve(g.i, g.next, triangularRows)
+		if size > groupRows {
+			t.solve(g.i, g.next, groupRows)
 		} else {
 			t.solveCorner(g)
 		}
