@@ -7,7 +7,8 @@ import (
 )
 
 // Level 1: vectors. Those without gaps go to kernels, a stretch at a time, since
-// Go can't preempt them; those with gaps are plain Go.
+// Go can't preempt them; those with gaps are plain Go. x and y may be one vector, but
+// not overlap in another way.
 
 // stretch is the most elements of a vector that a kernel is given at once.
 const stretch = 1 << 14
