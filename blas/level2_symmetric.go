@@ -42,7 +42,7 @@ func symv[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, a []T, lda int, 
 // addSymmetric adds to y what rows i0 to i1 of A's stored half make of alpha*x.
 func (k *vectors[T]) addSymmetric(h half, i0, i1 int, alpha T, a []T, lda int, x, y []T) {
 	h.each(i0, i1, func(i, next int) {
-		addSymmetricCorner(h.lower, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
+		addSymmetricCorner(h, alpha, a[i*lda+i:], lda, x[i:next], y[i:next])
 	}, func(i, next, from, to int) {
 		for j := from; j < to; j += k.across {
 			k.dotAxpyRows(next-i, min(k.across, to-j), alpha, &a[i*lda+j], lda, &x[j], &y[i], &x[i], &y[j])
@@ -51,11 +51,8 @@ func (k *vectors[T]) addSymmetric(h half, i0, i1 int, alpha T, a []T, lda int, x
 }
 
 // addSymmetricCorner is addSymmetric for a corner.
-func addSymmetricCorner[T Float](lower bool, alpha T, a []T, lda int, x, y []T) {
-	row, col := lda, 1
-	if !lower {
-		row, col = 1, lda
-	}
+func addSymmetricCorner[T Float](h half, alpha T, a []T, lda int, x, y []T) {
+	row, col := h.strides(lda)
 	if len(x) == cornerRows { // most are
 		x, y := (*[4]T)(x), (*[4]T)(y)
 		a10, a20, a30 := a[row], a[2*row], a[3*row]
@@ -107,19 +104,40 @@ func syr[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int, 
 // addSquare adds alpha*x*x' to rows i0 to i1 of A.
 func (k *vectors[T]) addSquare(h half, i0, i1 int, alpha T, x, a []T, lda int) {
 	h.each(i0, i1, func(i, next int) {
-		for r := i; r < next; r++ {
-			alphaX := T(alpha * x[r])
-			from, to := h.ofCorner(i, r, next)
-			row := a[r*lda:]
-			for c := from; c < to; c++ {
-				row[c] += T(alphaX * x[c])
-			}
-		}
+		addSquareCorner(h, alpha, x[i:next], a[i*lda+i:], lda)
 	}, func(i, next, from, to int) {
 		for j := from; j < to; j += k.across {
 			k.rank1(next-i, min(k.across, to-j), alpha, &x[i], &x[j], &a[i*lda+j], lda)
 		}
 	})
+}
+
+// addSquareCorner is addSquare for a corner.
+func addSquareCorner[T Float](h half, alpha T, x, a []T, lda int) {
+	row, col := h.strides(lda)
+	if len(x) == cornerRows { // most are
+		x := (*[4]T)(x)
+		a[0] += T(T(alpha*x[0]) * x[0])
+		alphaX := T(alpha * x[1])
+		a[row] += T(alphaX * x[0])
+		a[lda+1] += T(alphaX * x[1])
+		alphaX = T(alpha * x[2])
+		a[2*row] += T(alphaX * x[0])
+		a[2*row+col] += T(alphaX * x[1])
+		a[2*lda+2] += T(alphaX * x[2])
+		alphaX = T(alpha * x[3])
+		a[3*row] += T(alphaX * x[0])
+		a[3*row+col] += T(alphaX * x[1])
+		a[3*row+2*col] += T(alphaX * x[2])
+		a[3*lda+3] += T(alphaX * x[3])
+		return
+	}
+	for i, xi := range x {
+		alphaX := T(alpha * xi)
+		for j, xj := range x[:i+1] {
+			a[i*row+j*col] += T(alphaX * xj)
+		}
+	}
 }
 
 // Ssyr2 adds alpha*(x*y' + y*x') to a symmetric A.
@@ -154,13 +172,13 @@ func syr2[T Float](k *vectors[T], ul blas.Uplo, n int, alpha T, x []T, incX int,
 
 // addSymmetricOuter adds alpha*(x*y' + y*x') to rows i0 to i1 of A.
 func (k *vectors[T]) addSymmetricOuter(h half, i0, i1 int, alpha T, x, y, a []T, lda int) {
+	row, col := h.strides(lda)
 	h.each(i0, i1, func(i, next int) {
-		for r := i; r < next; r++ {
-			alphaX, alphaY := T(alpha*x[r]), T(alpha*y[r])
-			from, to := h.ofCorner(i, r, next)
-			row := a[r*lda:]
-			for c := from; c < to; c++ {
-				row[c] += T(alphaX*y[c]) + T(alphaY*x[c])
+		x, y, a := x[i:next], y[i:next], a[i*lda+i:]
+		for i := range x {
+			alphaX, alphaY := T(alpha*x[i]), T(alpha*y[i])
+			for j := range i + 1 {
+				a[i*row+j*col] += T(alphaX*y[j]) + T(alphaY*x[j])
 			}
 		}
 	}, func(i, next, from, to int) {
@@ -216,10 +234,11 @@ func (h half) beside(first, i, next, last int) (from, to int) {
 	return next, last
 }
 
-// ofCorner returns the columns of row r in the corner of rows i to next.
-func (h half) ofCorner(i, r, next int) (from, to int) {
+// strides returns how far rows and columns of the lower half, or of what is its transpose, are
+// apart.
+func (h half) strides(lda int) (row, col int) {
 	if h.lower {
-		return i, r + 1
+		return lda, 1
 	}
-	return r, next
+	return 1, lda
 }
