@@ -31,17 +31,26 @@ func partsOf[T Float](elements, pieces int) int {
 func share[T Float](elements, parts int, do func(part int)) {
 	team, release := crewFor(active[T](), elements)
 	defer release()
+	tasks := parts
 	if elements*size[T]() < wakingBytes && !team.Awake() {
-		team = nil
+		tasks = 1 // which tells the team that there may be more soon
 	}
-	team.Run(parts, eachPart(do))
+	team.Run(tasks, &partsJob{parts, tasks, do})
 }
 
-// eachPart is a job for a team.
-type eachPart func(part int)
+// partsJob is parts of a matrix for a team, in tasks of one or several.
+type partsJob struct {
+	parts, tasks int
+	do           func(part int)
+}
 
-// Do computes one part.
-func (do eachPart) Do(part, worker int) { do(part) }
+// Do computes the parts of a task.
+func (j *partsJob) Do(task, worker int) {
+	from, to := parallel.Cut(j.parts, 1, j.tasks, task)
+	for part := from; part < to; part++ {
+		j.do(part)
+	}
+}
 
 // shareDots is addDots in parts, which are groups of rows.
 func (k *vectors[T]) shareDots(m, n int, alpha T, a *T, lda int, x, y *T) {
