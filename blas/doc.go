@@ -8,10 +8,23 @@
 // does. Products are shared among workers in product.go. docs/KERNELS.md has the
 // contract and the figures.
 //
-// Implementation is the BLAS for gonum. Its levels 1 and 2 (level1.go,
-// level2*.go) go by kernels of their own (vectors.go). As in the
-// products, nothing is skipped because it meets a zero: a NaN or Inf in A reaches y
-// even if x is 0, where gonum may leave it out.
+// # gonum
+//
+// Use makes gonum compute by this package: blas32 and blas64, and what stands on
+// them, mat and lapack.
+//
+//	import "github.com/steppe-ml/steppe/blas"
+//
+//	blas.Use() // first in main
+//
+// Implementation is what gonum is told to use. It has the checks and panics of
+// gonum's own, and differs from it in what it can't be asked for: sums go in another
+// order, and a zero is multiplied as any number is, where gonum skips it, so that NaN
+// and Inf reach all that depends on them. Products with a triangular matrix, and
+// solutions, see to it that they reach nothing else. With beta == 0, C is not read; the other
+// triangle of a symmetric or triangular matrix is neither read nor written. The
+// result is the same, bit for bit, on any number of cores. Levels 1 and 2 (level1.go,
+// level2*.go) go by kernels of their own (vectors.go), level 3 by the matrix product.
 package blas
 
 //go:generate go run -C ../asm_gen ./blas -float 32 -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas
