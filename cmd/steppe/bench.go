@@ -38,7 +38,7 @@ type bench struct {
 // liveParts is how many steps the live line goes forward by for one model.
 const liveParts = 1000
 
-// defaultMethods are what bench times unless told.
+// defaultMethods are what bench times and compare trains by unless told.
 var defaultMethods = []string{"sgd", "sam", "msam"}
 
 // defaultShards are the numbers of shards that bench tries unless told. Those
@@ -90,7 +90,8 @@ of the rounds so far, and without plot and JSON.
 	flags.IntSliceVar(&b.shards, "shards", defaultShards, "numbers of shards to try methods with")
 	flags.Float64Var(&b.rho, "rho", 0, "radius of the perturbation (default "+
 		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
-	b.workload.addMachineFlags(flags)
+	b.addSeed(flags)
+	b.addWorkers(flags)
 	flags.IntVar(&b.rounds, "rounds", 0, fmt.Sprintf("rounds to time (default: %d, and more until %v a method have passed)", minRounds, timePerMethod))
 	flags.BoolVar(&b.explain, "explain", false, "print how each method's step is computed")
 	flags.BoolVar(&b.markdown, "markdown", false, "print the tables as Markdown")

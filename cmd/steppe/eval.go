@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -140,7 +141,7 @@ func (e *eval) evaluate(ctx context.Context, live *progress) (right int, loss fl
 		if err != nil {
 			return 0, 0, err
 		}
-		right += hits(outputs, batch.Labels)
+		right += study.Hits(outputs, batch.Labels)
 		out := net.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
 		loss += e.model.Loss().Apply(out, batch, 1, net.Tensor{})
 		terms += e.model.Loss().Terms(batch)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -66,7 +67,7 @@ func TestEvalParts(t *testing.T) {
 	whole := set.Range(0, set.Len())
 	sum := m.Loss().Apply(net.Tensor{N: whole.N, Shape: net.Shape{3}, Data: outputs}, whole, 1, net.Tensor{})
 	assert.InEpsilon(t, sum/float64(set.Len()), loss, 1e-12)
-	want, err := correct(m, e.params, set)
+	want, err := study.Correct(m, e.params, set)
 	require.NoError(t, err)
 	assert.Equal(t, want, right)
 }
@@ -87,10 +88,10 @@ func TestEvalStandardises(t *testing.T) {
 	require.NoError(t, err)
 	m, err := tiny.Compile(test.Shape, test.Classes)
 	require.NoError(t, err)
-	want, err := correct(m, m.Init(1), standard)
+	want, err := study.Correct(m, m.Init(1), standard)
 	require.NoError(t, err)
 	assert.Contains(t, stdout, fmt.Sprintf("(%d of 359)", want))
-	raw, err := correct(m, m.Init(1), test)
+	raw, err := study.Correct(m, m.Init(1), test)
 	require.NoError(t, err)
 	require.NotEqual(t, raw, want, "or this test tells nothing")
 }

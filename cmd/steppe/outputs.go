@@ -56,12 +56,12 @@ func (o *outputs) tables(stdout, stderr io.Writer) io.Writer {
 // write writes the report to where it was asked for, if it was.
 func (o *outputs) write(r *Report, stdout io.Writer) error {
 	if o.jsonPath == "-" {
-		if err := r.write(stdout); err != nil {
+		if err := writeJSON(stdout, r); err != nil {
 			return err
 		}
 	}
 	if o.json != nil {
-		if err := r.write(o.json); err != nil {
+		if err := writeJSON(o.json, r); err != nil {
 			return err
 		}
 		if err := o.json.Commit(); err != nil {

@@ -51,7 +51,6 @@ func (r *recipe) addFlags(flags *pflag.FlagSet) {
 	flags.Float64Var(&r.warmup, "warmup", 0, "epochs before that in which the learning rate rises evenly")
 	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
 	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
-	flags.Float64Var(&r.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
 }
 
 // aboutRecipe lists augmentations and schedules for the help text.

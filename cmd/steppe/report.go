@@ -159,9 +159,9 @@ func reach(figure float64, in stats.Interval) float64 {
 	return math.Max(figure-in.Low, in.High-figure)
 }
 
-// write writes r as JSON.
-func (r *Report) write(w io.Writer) error {
+// writeJSON writes a report, indented.
+func writeJSON(w io.Writer, report any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(r)
+	return e.Encode(report)
 }

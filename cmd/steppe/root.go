@@ -31,7 +31,7 @@ at no more than plain SAM's price for any number of shards.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newBench(), newTrain(), newEval(), newInfo())
+	root.AddCommand(newBench(), newTrain(), newEval(), newCompare(), newInfo())
 	return root
 }
 

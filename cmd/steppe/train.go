@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
+	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -91,9 +92,11 @@ epoch, if there is one.
 		defaults(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
 	t.ascent.addFlags(flags)
 	t.workload.addFlags(flags, 64)
+	t.addSeed(flags)
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	t.optimizer.addFlags(flags)
 	t.recipe.addFlags(flags)
+	flags.Float64Var(&t.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
 	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
 }
@@ -262,7 +265,7 @@ func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
 	e.seconds = time.Since(start).Seconds()
 	e.loss /= float64(samples)
 	var err error
-	e.right, err = correct(t.model, t.params, t.test)
+	e.right, err = study.Correct(t.model, t.params, t.test)
 	return e, err
 }
 
@@ -300,7 +303,7 @@ func (t *train) printResult() {
 	accuracy := t.accuracy(t.done)
 	fmt.Fprintf(t.out, "\nTest accuracy %.2f%% (%s of %s) after %s.\n",
 		100*accuracy, count(t.done.right), count(t.test.Len()), plural(t.done.number, "epoch"))
-	if accuracy <= chance(t.test) {
+	if accuracy <= study.Chance(t.test) {
 		fmt.Fprintln(t.out, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
 			"A smaller --lr or --rho, or fewer --shards, may help.")
 	}

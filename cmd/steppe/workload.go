@@ -13,7 +13,7 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// workload is what bench and train share: a model, data, and how much of them
+// workload is what bench, train and compare share: a model, data, and how much of them
 // at a time.
 type workload struct {
 	modelName string
@@ -30,11 +30,14 @@ func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 	flags.StringVar(&w.modelName, "model", "mlp", "`name` of the model")
 	flags.StringVar(&w.dataSpec, "data", "digits", "`name` or folder of the data")
 	flags.IntVar(&w.batch, "batch", batch, "samples of a batch")
-	w.addMachineFlags(flags)
+	w.addWorkers(flags)
 }
 
-func (w *workload) addMachineFlags(flags *pflag.FlagSet) {
+func (w *workload) addSeed(flags *pflag.FlagSet) {
 	flags.Uint64Var(&w.seed, "seed", 1, "seed of the parameters and of the data's order")
+}
+
+func (w *workload) addWorkers(flags *pflag.FlagSet) {
 	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "goroutines that compute")
 }
 

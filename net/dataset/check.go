@@ -17,10 +17,8 @@ func (s *Set) Check() error {
 	if err := s.checkSizes(); err != nil {
 		return err
 	}
-	for i, label := range s.Labels {
-		if label < 0 || int(label) >= s.Classes {
-			return fmt.Errorf("dataset: %s: label of sample %d is %d, want 0 to %d", s.Name, i, label, s.Classes-1)
-		}
+	if err := s.checkLabels(); err != nil {
+		return err
 	}
 	for i, x := range s.X {
 		const exponent = 0x7f800000 // all ones in what is no number
@@ -28,6 +26,16 @@ func (s *Set) Check() error {
 			size := s.Shape.Size()
 			return fmt.Errorf("dataset: %s: sample %d has %v at %v of %v, want a finite value",
 				s.Name, i/size, x, s.place(i%size), s.Shape)
+		}
+	}
+	return nil
+}
+
+// checkLabels is the part of Check that looks at the labels.
+func (s *Set) checkLabels() error {
+	for i, label := range s.Labels {
+		if label < 0 || int(label) >= s.Classes {
+			return fmt.Errorf("dataset: %s: label of sample %d is %d, want 0 to %d", s.Name, i, label, s.Classes-1)
 		}
 	}
 	return nil

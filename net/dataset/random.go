@@ -19,12 +19,14 @@ func NewRandom(seed, stream uint64) *Random {
 }
 
 // What the fourth word of a key says the bits are for, so that no two uses of
-// one seed share a stream. From forAugment on it is the augmentation's place.
+// one seed share a stream. From forAugment on it is the augmentation's place, so
+// what came after that is far above.
 const (
 	forNoisy = 1 + iota // which labels are redrawn
 	forNoise            // what they become
 	forSplit
 	forAugment
+	forSubset = 1 << 32
 )
 
 // start begins a stream: that of a sample, or of an epoch as a whole, and of a

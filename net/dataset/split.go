@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,55 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	slices.Sort(order[:n])
 	slices.Sort(order[n:])
 	return s.pick(order[n:], s.Name), s.pick(order[:n], strings.TrimSuffix(s.Name, "/train")+"/validation"), nil
+}
+
+// Subset returns n samples of s chosen by chance, with the classes' shares of s: to
+// train on less. It keeps the order of s and is a copy. Which samples are chosen
+// depends on seed, n and the labels alone, and is the same on every platform.
+//
+// An n that isn't from 1 to Len is an error.
+func (s *Set) Subset(n int, seed uint64) (*Set, error) {
+	if n < 1 || n > s.Len() {
+		return nil, fmt.Errorf("dataset: can't choose %d of the %d samples of %s, want at least 1 and no more than there are", n, s.Len(), s.Name)
+	}
+	if err := s.checkLabels(); err != nil {
+		return nil, err
+	}
+	var choice Random
+	choice.start(seed, 0, 0, forSubset)
+	left := s.shares(n)
+	var chosen []int
+	for _, i := range choice.permutation(s.Len()) {
+		if label := s.Labels[i]; left[label] > 0 {
+			left[label]--
+			chosen = append(chosen, i)
+		}
+	}
+	slices.Sort(chosen)
+	return s.pick(chosen, s.Name), nil
+}
+
+// shares divides n between the classes in proportion to their samples, by largest
+// remainders; of equal ones the first class's counts as larger.
+func (s *Set) shares(n int) []int {
+	counts := make([]int, s.Classes)
+	for _, label := range s.Labels {
+		counts[label]++
+	}
+	shares, remainders := make([]int, s.Classes), make([]int64, s.Classes)
+	order := make([]int, s.Classes)
+	rest, all := n, int64(s.Len())
+	for class, count := range counts {
+		exact := int64(n) * int64(count) // all times the share
+		shares[class], remainders[class] = int(exact/all), exact%all
+		rest -= shares[class]
+		order[class] = class
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(remainders[b], remainders[a]) })
+	for _, class := range order[:rest] {
+		shares[class]++
+	}
+	return shares
 }
 
 // pick returns a copy of the samples of those indices.

@@ -67,3 +67,53 @@ func TestSplitErrors(t *testing.T) {
 		assert.ErrorContains(t, err, "of the 4 samples of numbered, want at least 1 and fewer than all")
 	}
 }
+
+// A subset has the classes' shares, rounded by largest remainders, and other samples
+// for another seed.
+func TestSubset(t *testing.T) {
+	counts := func(s *Set) []int {
+		c := make([]int, s.Classes)
+		for _, label := range s.Labels {
+			c[label]++
+		}
+		return c
+	}
+	s := numbered(100)
+	s.Classes = 4
+	for i := range s.Labels {
+		s.Labels[i] = int32([]int{0, 0, 0, 0, 0, 1, 1, 1, 3, 3}[i%10]) // 50, 30, 0, 20
+	}
+	for n, want := range map[int][]int{
+		1: {1, 0, 0, 0}, 2: {1, 1, 0, 0}, 3: {1, 1, 0, 1}, 10: {5, 3, 0, 2}, 13: {6, 4, 0, 3}, 50: {25, 15, 0, 10}, 99: {49, 30, 0, 20}, 100: {50, 30, 0, 20},
+	} {
+		subset, err := s.Subset(n, 1)
+		require.NoError(t, err)
+		require.NoError(t, subset.Check())
+		assert.Equal(t, want, counts(subset), "%d samples", n)
+		before := -1
+		for i, label := range subset.Labels {
+			at := int(subset.X[2*i])
+			require.Greater(t, at, before, "in the order of the set, each once")
+			require.Equal(t, s.Labels[at], label)
+			before = at
+		}
+	}
+	first := func(seed uint64) []float32 {
+		subset, err := s.Subset(6, seed)
+		require.NoError(t, err)
+		return subset.X
+	}
+	assert.Equal(t, first(1), first(1))
+	assert.NotEqual(t, first(1), first(2))
+	chosen, kept := first(1), s.X[0]
+	chosen[0] = 77
+	assert.Equal(t, kept, s.X[0], "copies")
+
+	for _, n := range []int{-1, 0, 101, math.MaxInt} {
+		_, err := s.Subset(n, 1)
+		assert.ErrorContains(t, err, "of the 100 samples of numbered, want at least 1 and no more than there are")
+	}
+	s.Labels[3] = 4
+	_, err := s.Subset(2, 1)
+	assert.ErrorContains(t, err, "label of sample 3 is 4, want 0 to 3")
+}

@@ -1,4 +1,4 @@
-package main
+package study
 
 import (
 	"math"
@@ -8,17 +8,17 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// correct returns how many samples of a set the model classifies rightly.
-func correct(model *net.Model, params *net.Params, set *dataset.Set) (right int, err error) {
+// Correct returns how many samples of a set the model classifies rightly.
+func Correct(model *net.Model, params *net.Params, set *dataset.Set) (right int, err error) {
 	scores, err := model.Outputs(params, set.X)
 	if err != nil {
 		return 0, err
 	}
-	return hits(scores, set.Labels), nil
+	return Hits(scores, set.Labels), nil
 }
 
-// hits returns how many samples score highest in the class of their label.
-func hits(scores []float32, labels []int32) (right int) {
+// Hits returns how many samples score highest in the class of their label.
+func Hits(scores []float32, labels []int32) (right int) {
 	classes := len(scores) / len(labels)
 	for i, label := range labels {
 		sample := scores[i*classes:][:classes]
@@ -29,9 +29,9 @@ func hits(scores []float32, labels []int32) (right int) {
 	return right
 }
 
-// chance returns what share of a set a classifier that has learned nothing may
+// Chance returns what share of a set a classifier that has learned nothing may
 // well get right: that of the most frequent class, and two standard errors.
-func chance(set *dataset.Set) float64 {
+func Chance(set *dataset.Set) float64 {
 	counts := make([]int, set.Classes)
 	for _, label := range set.Labels {
 		counts[label]++

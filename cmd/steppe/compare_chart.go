@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/internal/chart"
+	"github.com/steppe-ml/steppe/internal/study"
+)
+
+// accuracyChart has a row a method, and in it an interval for each part of noise.
+func (c *compare) accuracyChart(s *study.Summary) chart.Chart {
+	v := chart.Intervals{Title: fmt.Sprintf("%s on %s", c.modelName, c.dataName()), X: "test accuracy, %"}
+	if n := len(s.Levels[0].Rows[0].Accuracies); n > 1 {
+		v.X += fmt.Sprintf(" (means of %d seeds, 95%% intervals)", n)
+	}
+	for i, level := range s.Levels {
+		var e chart.Estimates
+		if len(s.Levels) > 1 || level.Noise > 0 {
+			e.Name = fmt.Sprintf("noise %v%%", percent(level.Noise))
+		}
+		for _, r := range level.Rows {
+			if i == 0 {
+				v.Categories = append(v.Categories, r.Name)
+			}
+			e.Value = append(e.Value, 100*r.Accuracy.Mean)
+			e.Low, e.High = append(e.Low, 100*r.Accuracy.Low), append(e.High, 100*r.Accuracy.High)
+		}
+		v.Series = append(v.Series, e)
+	}
+	return v
+}
+
+// rhoChart has a line a method: its validation accuracy at each rho.
+func (c *compare) rhoChart(s *study.Summary) chart.Chart {
+	l := chart.Lines{
+		Title: fmt.Sprintf("%s on %s", c.modelName, c.dataName()),
+		X:     "rho", Y: "validation accuracy, %", LogX: true,
+	}
+	for _, level := range s.Levels {
+		for _, r := range level.Rows {
+			if r.Choice.Rho == 0 || r.Choice.Candidates == nil {
+				continue
+			}
+			line := chart.Series{Name: r.Name}
+			if len(s.Levels) > 1 {
+				line.Name += fmt.Sprintf(", noise %v%%", percent(level.Noise))
+			}
+			for _, rho := range c.study.Grid.Rhos {
+				line.X, line.Y = append(line.X, rho), append(line.Y, 100*best(r.Choice, rho).Accuracy.Mean)
+			}
+			l.Series = append(l.Series, line)
+		}
+	}
+	return l
+}

@@ -1,0 +1,181 @@
+package study
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"time"
+
+	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// Stage is what a run is for.
+type Stage string
+
+const (
+	Selection Stage = "selection" // trained without the validation samples, and tested on them
+	Final     Stage = "final"     // trained on all training samples, and tested on the test set
+)
+
+// Run is one training run of a study.
+type Run struct {
+	Stage  Stage   `json:"stage"`
+	Noise  float64 `json:"noise"`
+	Method string  `json:"method"`
+	Shards int     `json:"shards"`
+	Rho    float64 `json:"rho"`
+	LR     float64 `json:"lr"`
+	Seed   int     `json:"seed"` // from 1 on, in both stages; they share no random bits
+}
+
+// run returns the run of an entry.
+func (e Entry) run(stage Stage, noise, rho, lr float64, seed int) Run {
+	return Run{stage, noise, e.Method.Name, e.Shards, rho, lr, seed}
+}
+
+// Result is what has come of a run.
+type Result struct {
+	Run
+	Right     int     `json:"right"` // validation or test samples
+	Of        int     `json:"of"`
+	Loss      float64 `json:"loss"` // mean of the last epoch's training batches
+	Steps     int     `json:"steps"`
+	Seconds   float64 `json:"seconds"`      // of the whole run
+	Step      float64 `json:"step_seconds"` // median of the steps on full batches
+	Workers   int     `json:"workers"`
+	Jobs      int     `json:"jobs"`                // runs that went on at once
+	Collapsed bool    `json:"collapsed,omitempty"` // no better than guessing
+	// Diverged is why a step was refused. The run ended there, and the model was
+	// tested as that step had found it.
+	Diverged string `json:"diverged,omitempty"`
+}
+
+// Accuracy is the share of validation or test samples that were classified rightly.
+func (r Result) Accuracy() float64 { return float64(r.Right) / float64(r.Of) }
+
+const (
+	splitSeed = 1 // which samples are held back is the same for all runs
+	// selectionSeeds is added to the seeds of the first stage, so that nothing is
+	// chosen because it suits the second's.
+	selectionSeeds = 1 << 20
+)
+
+// seed is what the run's random bits come from: initial weights, the order of the
+// data, augmentation, and which labels are wrong. It depends on nothing that
+// differs between methods.
+func (r Run) seed() uint64 {
+	if r.Stage == Selection {
+		return uint64(r.Seed + selectionSeeds)
+	}
+	return uint64(r.Seed)
+}
+
+// sets returns what a run is trained on and tested with.
+func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
+	if train, err = s.Train.NoisyLabels(run.Noise, run.seed()); err != nil {
+		return nil, nil, err
+	}
+	test = s.Test
+	if run.Stage == Selection {
+		if train, test, err = train.Split(s.Recipe.Validation, splitSeed); err != nil {
+			return nil, nil, err
+		}
+	}
+	if !s.Recipe.Standardise {
+		return train, test, nil
+	}
+	moments, err := train.Moments()
+	if err != nil {
+		return nil, nil, err
+	}
+	if train, err = train.Standardise(moments); err != nil {
+		return nil, nil, err
+	}
+	test, err = test.Standardise(moments)
+	return train, test, err
+}
+
+// feed makes a run's batches. Where samples of a batch see each other, a short
+// last one is left out, with every method, so that all have the same batches.
+func (s *Study) feed(train *dataset.Set, seed uint64) dataset.Feed {
+	return dataset.Feed{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
+}
+
+func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Config {
+	cfg := method.Preset
+	cfg.Rho, cfg.Shards = run.Rho, run.Shards
+	cfg.Base = sam.SGD{LR: run.LR, Momentum: s.Recipe.Momentum, WeightDecay: s.Recipe.WeightDecay}
+	cfg.LRSchedule = s.Schedule(batches)
+	cfg.Batch, cfg.Seed, cfg.Workers = s.Recipe.Batch, run.seed(), workers
+	return cfg
+}
+
+// train is one run. It calls after at the end of each epoch.
+func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (Result, error) {
+	r := Result{Run: run, Workers: workers}
+	begin := time.Now()
+	method, err := sam.LookupMethod(run.Method)
+	if err != nil {
+		return r, err
+	}
+	train, test, err := s.sets(run)
+	if err != nil {
+		return r, err
+	}
+	feed := s.feed(train, run.seed())
+	if err := feed.Check(); err != nil {
+		return r, err
+	}
+	params := s.Model.Init(run.seed())
+	opt, err := sam.New(s.Model, params, s.config(run, method, feed.Batches(), workers))
+	if err != nil {
+		return r, err
+	}
+	var steps []float64
+	for epoch := 0; epoch < s.Recipe.Epochs && r.Diverged == ""; epoch++ {
+		loss, samples := 0.0, 0
+		for batch := range feed.Epoch(uint64(epoch)) {
+			if err := ctx.Err(); err != nil {
+				return r, err
+			}
+			start := time.Now()
+			did, err := opt.Step(batch)
+			if err != nil {
+				r.Diverged = fmt.Sprintf("epoch %d, step %d: %v", epoch+1, r.Steps+1, err)
+				break
+			}
+			if batch.N == s.Recipe.Batch {
+				steps = append(steps, time.Since(start).Seconds())
+			}
+			r.Steps++
+			loss, samples = loss+did.Loss*float64(batch.N), samples+batch.N
+		}
+		if samples > 0 {
+			r.Loss = loss / float64(samples)
+		}
+		after()
+	}
+	if len(steps) > 0 {
+		r.Step = stats.Median(steps)
+	}
+	r.Of = test.Len()
+	if r.Right, err = Correct(s.Model, params, test); err != nil {
+		return r, err
+	}
+	r.Collapsed = r.Accuracy() <= Chance(test)
+	r.Seconds = time.Since(begin).Seconds()
+	return r, nil
+}
+
+// Sum returns the checksum of sets' values and labels.
+func Sum(sets ...*dataset.Set) string {
+	sum := crc32.NewIEEE()
+	for _, s := range sets {
+		binary.Write(sum, binary.LittleEndian, s.Labels)
+		binary.Write(sum, binary.LittleEndian, s.X)
+	}
+	return fmt.Sprintf("%08x", sum.Sum32())
+}

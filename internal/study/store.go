@@ -1,0 +1,164 @@
+package study
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Store keeps the results of runs, in a file if it has one: a line of JSON that
+// says what recipe they are of, and a line for each run as soon as it is done. So
+// what is interrupted loses only what was under way.
+type Store struct {
+	file *os.File // nil if nothing is kept
+
+	mutex sync.Mutex
+	done  map[Run]Result
+}
+
+// header is the first line of the file.
+type header struct {
+	Version int    `json:"version"`
+	Recipe  Recipe `json:"recipe"`
+}
+
+const (
+	storeVersion = 1
+	storeName    = "runs.jsonl"
+)
+
+// NewStore returns a store that keeps results in memory alone.
+func NewStore() *Store { return &Store{done: map[Run]Result{}} }
+
+// OpenStore returns the store of a folder, which is made if it isn't there, with
+// the results that are in its file. It is an error if they are of another recipe.
+func OpenStore(dir string, recipe Recipe) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, storeName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	s := NewStore()
+	s.file = file
+	if err := s.read(recipe); err != nil {
+		file.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// read reads the file, and writes its first line if it has none.
+func (s *Store) read(recipe Recipe) error {
+	text, err := io.ReadAll(s.file)
+	if err != nil {
+		return err
+	}
+	// A run that was killed may have left a part of a line, which is dropped.
+	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	if len(whole) < len(text) {
+		if err := s.file.Truncate(int64(len(whole))); err != nil {
+			return err
+		}
+	}
+	if len(whole) == 0 {
+		return s.append(header{storeVersion, recipe})
+	}
+	number := 0
+	for line := range bytes.Lines(whole) {
+		number++
+		if number == 1 {
+			err = checkHeader(line, recipe)
+		} else {
+			var r Result
+			if err = json.Unmarshal(line, &r); err == nil {
+				s.done[r.Run] = r
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s, line %d: %w", s.file.Name(), number, err)
+		}
+	}
+	return nil
+}
+
+// checkHeader returns an error if the results under it are of another recipe.
+func checkHeader(line []byte, recipe Recipe) error {
+	var h header
+	if err := json.Unmarshal(line, &h); err != nil {
+		return err
+	}
+	if h.Version != storeVersion {
+		return fmt.Errorf("results of version %d, want %d", h.Version, storeVersion)
+	}
+	there, here := fields(h.Recipe), fields(recipe)
+	var differ []string
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		if string(there[name]) != string(here[name]) {
+			differ = append(differ, fmt.Sprintf("%s is %s there, and %s here", name, there[name], here[name]))
+		}
+	}
+	if differ != nil {
+		return errors.New("results of another study: " + strings.Join(differ, "; "))
+	}
+	return nil
+}
+
+func fields(r Recipe) (m map[string]json.RawMessage) {
+	text, err := json.Marshal(r)
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		panic(err) // a Recipe has strings and finite numbers
+	}
+	return m
+}
+
+// Get returns the result of a run, if there is one.
+func (s *Store) Get(run Run) (Result, bool) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	r, ok := s.done[run]
+	return r, ok
+}
+
+// Add keeps a result.
+func (s *Store) Add(r Result) error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.done[r.Run] = r
+	if s.file == nil {
+		return nil
+	}
+	return s.append(r)
+}
+
+// append writes a line, by one call, and sees to it that it is on the disk.
+func (s *Store) append(value any) error {
+	line, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if _, err := s.file.Write(append(line, '\n')); err != nil {
+		return err
+	}
+	return s.file.Sync()
+}
+
+// Close closes the file.
+func (s *Store) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Close()
+}
