@@ -29,6 +29,7 @@ type options struct {
 	dtype    string
 	entry    string // of our side
 	rounds   int
+	limit    time.Duration // of a row of steps, if not 0
 	budget   time.Duration
 	markdown bool
 	json     string // file
@@ -53,7 +54,7 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, level1 or level2")
+	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1 or level2")
 	shapes := flags.String("shapes", "", `what to measure instead, with commas between: products "m x n x k", with tA or tB or both behind;
 convolutions "32x32x32x16->32 3x3 stride 2 pad 1", of all passes or with one of them before;
 steps "lenet batch 256", with sam or msam 8 behind;
@@ -63,13 +64,14 @@ or routines of the BLAS "gemv 1024"`)
 	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64)
 	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "what of ours to call: matmul is MatMul, blas is Sgemm or Dgemm")
 	flags.IntVar(&opt.rounds, "rounds", 10, "rounds, in each of which each peer is measured once")
+	limit := flags.Int("limit", 0, "seconds after which a row of steps gets no more rounds once it has three; 0 is the suite's own, which is 15 for sam, and none for others")
 	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
 	flags.StringVar(&opt.json, "json", "", "file to write all figures to")
 	if err := flags.Parse(args); err != nil {
 		return opt, err
 	}
-	opt.budget = time.Duration(*budget) * time.Millisecond
+	opt.budget, opt.limit = time.Duration(*budget)*time.Millisecond, time.Duration(*limit)*time.Second
 	switch {
 	case flags.NArg() > 0:
 		return opt, fmt.Errorf("what is %q?", flags.Arg(0))
@@ -77,6 +79,8 @@ or routines of the BLAS "gemv 1024"`)
 		return opt, fmt.Errorf("--entry: there is no %q, only %s and %s", opt.entry, protocol.EntryMatMul, protocol.EntryBLAS)
 	case opt.rounds < 1:
 		return opt, fmt.Errorf("--rounds %d, want at least 1", opt.rounds)
+	case opt.limit < 0:
+		return opt, fmt.Errorf("--limit %d, want seconds, or 0 for the suite's own", *limit)
 	}
 	if opt.suites, err = chooseSuites(*suiteName, *shapes); err != nil {
 		return opt, err
@@ -97,14 +101,21 @@ or routines of the BLAS "gemv 1024"`)
 			err = fmt.Errorf("--entry is for products, not for %s", opt.kind)
 		case f.Name == "workers" && opt.kind == protocol.Steps:
 			err = errors.New("--workers: steps are measured on one and on two")
+		case f.Name == "limit" && opt.kind != protocol.Steps:
+			err = fmt.Errorf("--limit is for steps, not for %s", opt.kind)
 		}
 	})
 	if err != nil {
 		return opt, err
 	}
 	opt.strict = *names != ""
-	opt.peers, err = choosePeers(*names, opt.kind, opt.workers)
+	opt.peers, err = choosePeers(*names, opt)
 	return opt, err
+}
+
+// any says whether something of all that is measured is such work.
+func (o options) any(such func(protocol.Work) bool) bool {
+	return slices.ContainsFunc(o.suites, func(s suite) bool { return slices.ContainsFunc(s.work, such) })
 }
 
 func (o options) job(w protocol.Work) protocol.Job {
@@ -156,17 +167,17 @@ func writeJSON(file string, report *Report) error {
 }
 
 // choosePeers returns ours and the named peers, or all of them.
-func choosePeers(names string, kind protocol.Kind, workers int) (chosen []peer, err error) {
-	peers := peersOf[kind]
+func choosePeers(names string, opt options) (chosen []peer, err error) {
+	peers := peersOf[opt.kind]
 	if names == "" {
 		for _, p := range peers {
-			if p.when == nil || p.when(workers) {
+			if p.when == nil || p.when(opt) {
 				chosen = append(chosen, p)
 			}
 		}
 		return chosen, nil
 	}
-	wanted := mustBe(kind)
+	wanted := mustBe(opt.kind)
 	for name := range strings.SplitSeq(names, ",") {
 		wanted = append(wanted, strings.TrimSpace(name))
 	}

@@ -12,14 +12,14 @@ import (
 // peer is a column of the table, and one process.
 type peer struct {
 	name    string
-	program string   // folder in child, of a program in Go
-	python  []string // or a file in Python, and its arguments
-	library string   // a part of the file name of the C library that it must have loaded, and no other; "" for none, anyLibrary
-	env     []string // of its process
-	own     bool     // it is ours, so no rival
-	aside   bool     // it is no rival because another peer is its better figure
-	workers int      // if not 0, whatever the others have
-	when    func(workers int) bool
+	program string             // folder in child, of a program in Go
+	python  []string           // or a file in Python, and its arguments
+	library string             // a part of the file name of the C library that it must have loaded, and no other; "" for none, anyLibrary
+	env     []string           // of its process
+	own     bool               // it is ours, so no rival
+	aside   bool               // it is no rival because another peer is its better figure
+	workers int                // if not 0, whatever the others have
+	when    func(options) bool // it has something to do
 }
 
 // anyLibrary is the library of a peer that brings its own, whichever they are: the
@@ -38,10 +38,10 @@ const (
 var (
 	full  = peer{name: ours, program: "steppe", own: true}
 	avx2  = peer{name: oursAVX2, program: "steppe", own: true, env: []string{simd.EnvVar + "=avx2"}, when: hasMoreThanAVX2}
-	alone = peer{name: oursOne, program: "steppe", own: true, workers: 1, when: func(workers int) bool { return workers > 1 }}
+	alone = peer{name: oursOne, program: "steppe", own: true, workers: 1, when: func(o options) bool { return o.workers > 1 }}
 )
 
-func hasMoreThanAVX2(int) bool {
+func hasMoreThanAVX2(options) bool {
 	supported := simd.Supported()
 	return slices.Contains(supported, simd.AVX2) && supported[len(supported)-1] != simd.AVX2
 }
@@ -74,11 +74,23 @@ var peersOf = map[protocol.Kind][]peer{
 		pytorch("torch-2", "contiguous", 2),
 		pytorch("torch-last-1", "channels_last", 1),
 		pytorch("torch-last-2", "channels_last", 2),
+		batched("torch-batched-1", 1),
+		batched("torch-batched-2", 2),
 	},
 }
 
-func pytorch(name, layout string, workers int) peer {
-	return peer{name: name, python: []string{"pytorch/child.py", layout}, library: anyLibrary, workers: workers}
+// pytorch is a variant of pytorch/child.py.
+func pytorch(name, variant string, workers int) peer {
+	return peer{name: name, python: []string{"pytorch/child.py", variant}, library: anyLibrary, workers: workers}
+}
+
+// batched is PyTorch's variant with all shards at once, which the perceptron has.
+func batched(name string, workers int) peer {
+	p := pytorch(name, "batched", workers)
+	p.when = func(o options) bool {
+		return o.any(func(w protocol.Work) bool { return w.Step.Model == "mlp" && w.Step.Method == protocol.MSAM })
+	}
+	return p
 }
 
 // mustBe returns the names of the peers that the table can't do without.

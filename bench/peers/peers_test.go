@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,10 @@ func TestSuites(t *testing.T) {
 	}
 	assert.Len(t, others[0].work, 3*10)
 	assert.Len(t, others[1].work, 3)
+	require.Len(t, others[2].work, 3*7+2*4)
+	for what := range mostTime {
+		assert.True(t, slices.ContainsFunc(others[2].work, func(w protocol.Work) bool { return w.String() == what }), what)
+	}
 	for _, c := range []struct {
 		shape   string
 		workers int
@@ -276,6 +281,14 @@ func TestFlags(t *testing.T) {
 	assert.Equal(t, protocol.Steps, opt.kind)
 	assert.Equal(t, []string{oursOne, oursTwo, "torch-1"}, peerNames(opt.peers))
 
+	opt, err = parse(strings.Fields("--suite step --limit 7"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, 7*time.Second, opt.limit)
+	assert.NotContains(t, peerNames(opt.peers), "torch-batched-1", "there is no mSAM")
+	opt, err = parse(strings.Fields("--suite sam"), io.Discard)
+	require.NoError(t, err)
+	assert.Contains(t, peerNames(opt.peers), "torch-batched-1")
+
 	for args, want := range map[string]string{
 		"--suite round": "round",
 		"--peers mkl":   "mkl",
@@ -285,9 +298,11 @@ func TestFlags(t *testing.T) {
 		"--workers 0":   "0 workers",
 		"--budget 0":    "budget",
 		"--rounds 0":    "--rounds 0",
+		"--limit 5":     "for steps",
 		"square":        "square",
 
 		"--suite step --workers 2":  "--workers",
+		"--suite step --limit -1":   "--limit -1",
 		"--suite step --peers blis": "blis",
 		"--suite conv --dtype f64":  "only products",
 		"--suite conv --entry blas": "--entry",
@@ -307,6 +322,13 @@ func TestEnvironmentIsOfTheProgramAlone(t *testing.T) {
 
 	env = environment(nil, peer{workers: 1}, options{workers: 2})
 	assert.Contains(t, env, "OPENBLAS_NUM_THREADS=1")
+}
+
+func TestOpenBLASGetsTheBestKernels(t *testing.T) {
+	assert.Equal(t, "SkylakeX", openBLASCore([]simd.ISA{simd.Generic, simd.AVX2, simd.AVX512}))
+	assert.Equal(t, "Haswell", openBLASCore([]simd.ISA{simd.Generic, simd.AVX2}))
+	assert.Empty(t, openBLASCore([]simd.ISA{simd.Generic}))
+	assert.Empty(t, openBLASCore([]simd.ISA{simd.Generic, simd.NEON}))
 }
 
 func TestLoadedLibrariesAreChecked(t *testing.T) {

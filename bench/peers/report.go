@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -73,6 +74,7 @@ type Cell struct {
 	Seconds []float64 `json:"seconds,omitempty"` // for the work once, by round
 	Cannot  string    `json:"cannot,omitempty"`
 	Wrong   string    `json:"wrong,omitempty"`
+	Beaten  bool      `json:"beaten,omitempty"` // a step was so slow that there were no further rounds
 
 	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s of routines
 	Behind stats.Spread `json:"behind"`           // our speed over its speed
@@ -132,13 +134,13 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 	}
 	for _, s := range opt.suites {
 		for _, work := range s.work {
-			row, err := r.measureRow(ctx, opt, processes, work)
+			row, err := r.measureRow(ctx, opt, processes, work, cmp.Or(opt.limit, s.limit))
 			if err == nil {
 				row.Suite = s.name
 				row.bytes = map[string]float64{protocol.Float32: 4, protocol.Float64: 8}[opt.dtype]
 				row.summarize(r.Peers, opt.workers)
 			}
-			if err == nil && row.Training != nil {
+			if err == nil && row.Training != nil && !opt.any(perturbs) {
 				err = row.measureMemory(ctx, opt, dir, progress)
 			}
 			if ctx.Err() != nil {
@@ -156,18 +158,27 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 }
 
 // measureRow runs the rounds of a row. The order of the peers is another one each
-// round, so that none always follows the same one.
-func (r *Report) measureRow(ctx context.Context, opt options, processes []*process, work protocol.Work) (*Row, error) {
+// round, so that none always follows the same one. Of steps, which take long, only
+// the fastest rivals are in all rounds, and limit, if it isn't 0, ends them.
+func (r *Report) measureRow(ctx context.Context, opt options, processes []*process, work protocol.Work, limit time.Duration) (*Row, error) {
+	const leastRounds = 3
 	row := &Row{Work: work, Cells: map[string]*Cell{}}
+	var rivals []string
 	for _, p := range processes {
 		row.Cells[p.name] = &Cell{}
+		if !p.own {
+			rivals = append(rivals, p.name)
+		}
 	}
 	order := rand.New(rand.NewPCG(1, uint64(len(r.Rows))))
-	for range opt.rounds {
+	for start, round := time.Now(), 0; round < opt.rounds; round++ {
+		if limit > 0 && round >= leastRounds && time.Since(start) > limit {
+			break
+		}
 		for _, i := range order.Perm(len(processes)) {
 			p := processes[i]
 			cell := row.Cells[p.name]
-			if cell.Cannot != "" || cell.Wrong != "" {
+			if cell.Cannot != "" || cell.Wrong != "" || cell.Beaten {
 				continue
 			}
 			reply, err := p.ask(opt.job(work))
@@ -187,6 +198,9 @@ func (r *Report) measureRow(ctx context.Context, opt options, processes []*proce
 			return nil, ctx.Err()
 		}
 		row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
+		if opt.kind == protocol.Steps {
+			row.drop(rivals, round+1)
+		}
 	}
 	return row, nil
 }
@@ -293,6 +307,7 @@ func (r *Report) end() {
 	}
 	r.Ceiling = stats.SpreadOf(ceilings)
 	if r.Kind == protocol.Steps {
+		r.compareWithSAM()
 		return // times of other things have no mean
 	}
 	for _, suite := range suites {

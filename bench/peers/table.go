@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -26,19 +27,26 @@ func (r *Report) render(markdown bool) string {
 			fmt.Fprintf(&b, "%-*s  %s\n", width, line[0], line[1])
 		}
 	}
-	t, legend := r.table(), speedLegend
-	switch r.Kind {
-	case protocol.Steps:
-		t, legend = r.trainingTable(), trainingLegend
-	case protocol.OfRoutines:
-		legend = strings.Replace(legend, "GFLOP/s", "GB/s", 1)
-	}
+	t, legend := r.tableAndLegend()
 	if markdown {
 		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.RenderMarkdown(), legend)
 	} else {
 		fmt.Fprintf(&b, "\n%s\n\n%s\n", t.Render(), legend)
 	}
 	return b.String()
+}
+
+func (r *Report) tableAndLegend() (table.Writer, string) {
+	switch {
+	case r.Kind == protocol.OfRoutines:
+		return r.table(), strings.Replace(speedLegend, "GFLOP/s", "GB/s", 1)
+	case r.Kind != protocol.Steps:
+		return r.table(), speedLegend
+	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
+		return r.samTable(), samLegend
+	default:
+		return r.trainingTable(), trainingLegend
+	}
 }
 
 const speedLegend = `A peer's column has its speed in GFLOP/s; with a slash, our speed over its speed, above 1 where we are faster,
@@ -53,7 +61,7 @@ func (r *Report) header() (lines [][2]string) {
 	add("machine", "%s; %s", r.Machine, r.System)
 	add("load", "%s at the start, %s at the end; a core was taken away in %.1f%% of the windows", r.Load[0], r.Load[1], 100*r.Disturbed)
 	add("ceiling", "%.1f GFLOP/s a core in %s (quartiles %.1f and %.1f)", r.Ceiling.Median, r.Dtype, r.Ceiling.Q1, r.Ceiling.Q3)
-	add("measured", "%s, medians of %s of %v each", r.measured(), plural(r.Rounds, "round"), r.Budget)
+	add("measured", "%s, medians of %s of %v each", r.measured(), r.rounds(), r.Budget)
 	for _, p := range r.Peers {
 		text := p.Version
 		if p.own {
@@ -68,6 +76,18 @@ func (r *Report) header() (lines [][2]string) {
 		add("left out", "%s, which could not be built or started", strings.Join(r.LeftOut, ", "))
 	}
 	return lines
+}
+
+// rounds says how many a row has had.
+func (r *Report) rounds() string {
+	least := r.Rounds
+	for _, row := range r.Rows {
+		least = min(least, len(row.Ceiling))
+	}
+	if least < r.Rounds {
+		return fmt.Sprintf("%d to %d rounds", least, r.Rounds)
+	}
+	return plural(r.Rounds, "round")
 }
 
 // measured says what a row is the time of.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -21,6 +22,11 @@ type TrainingFigures struct {
 	Best   string       `json:"best,omitempty"`
 	OfTime stats.Spread `json:"ofTime"` // our time over that of the best
 
+	// What a step costs of one by SAM of the same model and batch in the same run, 0
+	// without one: ours of ours, and the best of the best there.
+	OwnOfSAM  float64 `json:"ownOfSAM,omitempty"`
+	BestOfSAM float64 `json:"bestOfSAM,omitempty"`
+
 	// The memory of a step beside parameters, what the optimiser keeps of them, and
 	// the batch, in bytes. 0 if it isn't known.
 	OwnBytes  int64 `json:"ownBytes,omitempty"`
@@ -31,13 +37,33 @@ type TrainingFigures struct {
 // in which sums were formed in other orders.
 const sameLoss = 1e-4
 
+// drop marks the rivals that are too far behind to become the fastest in further
+// rounds, by the fastest round of each: one round alone may have been disturbed.
+func (row *Row) drop(rivals []string, rounds int) {
+	behind := 1.25
+	if rounds == 1 {
+		behind = 2
+	}
+	fastest := map[string]float64{}
+	for _, name := range rivals {
+		if cell := row.Cells[name]; len(cell.Seconds) > 0 {
+			fastest[name] = slices.Min(cell.Seconds)
+		}
+	}
+	for name, seconds := range fastest {
+		if seconds > behind*slices.Min(slices.Collect(maps.Values(fastest))) {
+			row.Cells[name].Beaten = true
+		}
+	}
+}
+
 // summarizeTraining computes what follows from the times of a step.
 func (row *Row) summarizeTraining(peers []Participant) {
 	row.refuseOthers(peers)
 	t := &TrainingFigures{}
 	row.Training = t
 	for _, p := range peers {
-		if len(row.Cells[p.Name].Seconds) == 0 {
+		if cell := row.Cells[p.Name]; len(cell.Seconds) == 0 || cell.Beaten {
 			continue
 		}
 		fastest := &t.Best
@@ -58,8 +84,11 @@ func (row *Row) summarizeTraining(peers []Participant) {
 		return
 	}
 	t.OfTime = stats.SpreadOf(stats.Ratios(own.Seconds, row.Cells[t.Best].Seconds))
-	if most, ok := mostTime[row.Work.String()]; ok && t.OfTime.Median > most {
-		row.Misses = append(row.Misses, fmt.Sprintf("%.2f of time", most))
+	switch most := mostTime[row.Work.String()]; {
+	case most.bar > 0 && t.OfTime.Median > most.bar:
+		row.Misses = append(row.Misses, fmt.Sprintf("%.2f of time", most.bar))
+	case most.goal > 0 && t.OfTime.Median > most.goal:
+		row.Misses = append(row.Misses, fmt.Sprintf("the goal, %.2f", most.goal))
 	}
 }
 
@@ -129,7 +158,7 @@ ours; time/best is the time of our fastest over its time, below 1 where we are f
 rounds. MiB is the memory of a step beside parameters, momentum and batch: ours as the plan has it, theirs as the
 process grows. Above has what a step was meant to take at most.`
 
-// trainingTable returns a row a step.
+// trainingTable returns a row a step by SGD.
 func (r *Report) trainingTable() table.Writer {
 	header := table.Row{"ms a step"}
 	for _, p := range r.Peers {
@@ -146,18 +175,23 @@ func (r *Report) trainingTable() table.Writer {
 func (r *Report) trainingCells(row *Row) table.Row {
 	cells := table.Row{row.Work.String()}
 	for _, p := range r.Peers {
-		switch cell := row.Cells[p.Name]; {
-		case cell.Wrong != "":
-			cells = append(cells, "wrong")
-		case len(cell.Seconds) > 0:
-			cells = append(cells, fmt.Sprintf("%.2f", 1e3*stats.Median(cell.Seconds)))
-		default:
-			cells = append(cells, "")
-		}
+		cells = append(cells, row.milliseconds(p.Name))
 	}
 	t := row.Training
 	return append(cells, t.Best, withQuartiles(t.OfTime), number("%.1f", mebi(t.OwnBytes)), number("%.1f", mebi(t.BestBytes)),
 		number("%.2f", t.ofMemory()), strings.Join(row.Misses, ", "))
+}
+
+// milliseconds formats the time of a peer's step, and none as nothing.
+func (row *Row) milliseconds(peer string) string {
+	switch cell := row.Cells[peer]; {
+	case cell == nil || cell.Wrong == "" && len(cell.Seconds) == 0:
+		return ""
+	case cell.Wrong != "":
+		return "wrong"
+	default:
+		return fmt.Sprintf("%.2f", 1e3*row.median(peer))
+	}
 }
 
 func mebi(bytes int64) float64 { return float64(bytes) / (1 << 20) }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -61,6 +62,41 @@ func TestSummarizeTraining(t *testing.T) {
 	assert.Equal(t, TrainingFigures{Own: oursOne, OwnBytes: 3 << 20}, *row.Training, "alone")
 }
 
+func TestSlowRivalsAreDropped(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		times map[string][]float64
+		want  []string
+	}{
+		{"after one round twice the time is too much", map[string][]float64{oursOne: {1}, "torch-1": {10}, "torch-2": {19}, "torch-last-1": {21}, "torch-last-2": {}}, []string{"torch-last-1"}},
+		{"then a quarter more, in the better round", map[string][]float64{"torch-1": {10, 30}, "torch-2": {13, 19}, "torch-last-1": {19, 12}}, []string{"torch-2"}},
+		{"what was dropped still counts", map[string][]float64{"torch-1": {30, 30}, "torch-2": {10}}, []string{"torch-1"}},
+	} {
+		r, row := knownSteps("mlp batch 256", c.times)
+		var rivals []string
+		rounds := 0
+		for _, p := range r.Peers {
+			if !p.own {
+				rivals = append(rivals, p.Name)
+				rounds = max(rounds, len(c.times[p.Name]))
+			}
+		}
+		row.drop(rivals, rounds)
+		var dropped []string
+		for _, name := range rivals {
+			if row.Cells[name].Beaten {
+				dropped = append(dropped, name)
+			}
+		}
+		assert.Equal(t, c.want, dropped, c.name)
+	}
+
+	_, row := knownSteps("mlp batch 256", map[string][]float64{oursOne: {6, 6, 6}, "torch-1": {8, 8, 8}, "torch-2": {7}})
+	row.Cells["torch-2"].Beaten = true
+	row.summarize(knownParticipants(row), 0)
+	assert.Equal(t, "torch-1", row.Training.Best, "it has all rounds")
+}
+
 // knownParticipants returns the peers of a row in the table's order.
 func knownParticipants(row *Row) (all []Participant) {
 	for _, p := range peersOf[protocol.Steps] {
@@ -111,10 +147,24 @@ func TestPyTorchTrainsTheSameModels(t *testing.T) {
 	if _, err := interpreter(ctx); err != nil {
 		t.Skip("no PyTorch here: ", err)
 	}
-	opt, err := parse([]string{"--shapes", "mlp batch 8, lenet batch 6 sam, resnet20 batch 4, resnet20 batch 8 msam 2",
-		"--peers", "torch-1,torch-last-1", "--rounds", "1", "--budget", "1"}, io.Discard)
+	opt, err := parse([]string{"--shapes", "mlp batch 9 msam 4, lenet batch 6 sam, resnet20 batch 4, resnet20 batch 8 msam 3",
+		"--peers", "torch-1,torch-last-1,torch-batched-1", "--rounds", "1", "--budget", "1"}, io.Discard)
 	require.NoError(t, err)
 	var table, progress bytes.Buffer
 	require.NoError(t, run(ctx, opt, &table, &progress), progress.String())
-	assert.Regexp(t, `resnet20 batch 8 msam 2 ( +\d+\.\d+){4} +torch`, table.String())
+	assert.Regexp(t, `mlp batch 9 msam 4 ( +\d+\.\d+){3} +torch`, table.String())
+	assert.Regexp(t, `resnet20 batch 8 msam 3 ( +\d+\.\d+){3} +torch`, table.String())
+}
+
+// PyTorch's forms of a step are what a plain one is, in float64.
+func TestPyTorchTakesPlainSteps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	python, err := interpreter(context.Background())
+	if err != nil {
+		t.Skip("no PyTorch here: ", err)
+	}
+	said, err := exec.Command(python, "-B", "pytorch/steps_test.py").CombinedOutput()
+	assert.NoError(t, err, string(said))
 }

@@ -83,6 +83,8 @@ type child struct {
 	Library
 	verified map[string]bool // work whose results were right
 	workers  int             // that the library was last set to
+	training task            // what was trained last, as which it goes on
+	trained  string          // what that is
 }
 
 // task is work that is ready to be done.
@@ -154,7 +156,7 @@ func (c *child) prepare(job protocol.Job) (task, error) {
 	case job.Convolution != nil:
 		return prepareConvolution(*job.Convolution, c.Convolve)
 	case job.Step != nil:
-		return prepareTraining(*job.Step, job.Workers, c.Train)
+		return c.resumeTraining(*job.Step, job.Workers)
 	case job.Routine != nil && job.Dtype == protocol.Float64:
 		return prepareRoutine(*job.Routine, c.Routine64)
 	case job.Routine != nil:

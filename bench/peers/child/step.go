@@ -33,6 +33,20 @@ type training struct {
 	err  error
 }
 
+// resumeTraining returns what was trained last, if it is the same again: the first
+// steps would take longer than all others of a round.
+func (c *child) resumeTraining(s protocol.Step, workers int) (t task, err error) {
+	what := fmt.Sprint(s, workers)
+	if c.trained != what {
+		c.training, c.trained = nil, ""
+		if c.training, err = prepareTraining(s, workers, c.Train); err != nil {
+			return nil, err
+		}
+		c.trained = what
+	}
+	return c.training, nil
+}
+
 // prepareTraining takes the first steps. What they do to the loss tells whether two
 // sides train the same model from the same parameters on the same batches.
 func prepareTraining(s protocol.Step, workers int, train func(protocol.Step, int) (Training, error)) (task, error) {

@@ -37,6 +37,15 @@ func TestSteps(t *testing.T) {
 	assert.EqualValues(t, 9, reply.Bytes)
 	assert.Equal(t, []int{0, 1, 2, 0, 0, 1, 2}, batches[:7], "the first steps, those that are verified")
 
+	made := 0
+	train := l.Train
+	l.Train = func(of protocol.Step, workers int) (Training, error) {
+		made++
+		return train(of, workers)
+	}
+	_ = ask(t, l, job, job, job)
+	assert.Equal(t, 1, made, "the training goes on from round to round")
+
 	assert.Equal(t, "no training", ask(t, Library{Workers: anyWorkers}, job)[0].Cannot)
 	for want, step := range map[string]func(int) (float64, error){
 		"the loss is NaN": func(int) (float64, error) { return math.NaN(), nil },

@@ -1,11 +1,12 @@
 """The peer PyTorch: trains the models of net/zoo, speaking the protocol of
-package protocol. Its argument is the memory format of images, contiguous or
-channels_last.
+package protocol. Its argument is one of VARIANTS: the memory format of images,
+or batched.
 
 The number of threads is what the environment says (OMP_NUM_THREADS and
 OPENBLAS_NUM_THREADS), for the whole of the process: torch.set_num_threads is
 nothing that a BLAS with threads of its own would hear of.
 """
+import ctypes
 import json
 import os
 import sys
@@ -15,10 +16,15 @@ import torch
 import measure
 import models
 import noise
+from batched import Batched
 from steps import Steps
 
 SETS = 3
-FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+VARIANTS = {
+    "contiguous": (torch.contiguous_format, Steps),
+    "channels_last": (torch.channels_last, Steps),
+    "batched": (torch.contiguous_format, Batched),
+}
 
 
 def loaded():
@@ -33,6 +39,17 @@ def loaded():
     return sorted(files)
 
 
+def version(files):
+    """What the report says of PyTorch, and of the kernels that its OpenBLAS uses."""
+    text = f"PyTorch {torch.__version__}, oneDNN inside"
+    for file in files:
+        if "openblas" in os.path.basename(file):
+            name = ctypes.CDLL(file).openblas_get_corename
+            name.restype = ctypes.c_char_p
+            text += f", OpenBLAS ({name().decode()} kernels)"
+    return text
+
+
 def batches(step, layout):
     """The batches of child/steppe, images channels first."""
     height, width, channels = step["input"]
@@ -43,9 +60,10 @@ def batches(step, layout):
 
 
 class Child:
-    def __init__(self, layout):
-        self.layout = FORMATS[layout]
+    def __init__(self, variant):
+        self.layout, self.form = VARIANTS[variant]
         self.fresh = True  # nothing has been computed yet
+        self.training = None  # the step that was asked for last
 
     def do(self, job):
         step = job.get("step")
@@ -53,33 +71,40 @@ class Child:
             return {"cannot": "training alone"}
         if step["model"] == "mlp" and self.layout != torch.contiguous_format:
             return {"cannot": "no images in it"}
+        if self.form is Batched and (step["model"], step["method"]) != ("mlp", "msam"):
+            return {"cannot": "all shards at once are of mSAM, and of the perceptron"}
         if job["workers"] != torch.get_num_threads():
             return {"error": f"{torch.get_num_threads()} threads, want {job['workers']}"}
-        return self.train(step, job["budget"] / 1e9)
-
-    def train(self, step, budget):
-        model = models.make(step["model"], step["input"], step["classes"]).to(memory_format=self.layout)
-        data = list(batches(step, self.layout))
-        steps = Steps(model)
-        take = steps.step(step["method"], step.get("shards", 0))
-        reply = {}
-        if self.fresh:
-            reply["bytes"] = self.growth(step, data)
-            self.fresh = False
-        for i in range(SETS + 1):
-            loss = take(*data[i % SETS])
-        reply |= measure.measure(lambda i: take(*data[i % SETS]), budget)
-        reply |= {"loss": float(loss), "parameters": sum(p.numel() for p in steps.params)}
+        if self.training != step:
+            self.begin(step)
+        reply = self.facts | measure.measure(lambda i: self.take(*self.data[i % SETS]), job["budget"] / 1e9)
         measure.settle()
         return reply
+
+    def begin(self, step):
+        """Makes a model and takes the first steps, whose loss the parent compares."""
+        self.training = None
+        self.data = list(batches(step, self.layout))
+        self.facts = {}
+        if self.fresh:
+            self.facts["bytes"] = self.growth(step, self.data)
+            self.fresh = False
+        steps, self.take = self.make(step)
+        for i in range(SETS + 1):
+            loss = self.take(*self.data[i % SETS])
+        self.facts |= {"loss": float(loss), "parameters": sum(p.numel() for p in steps.params)}
+        self.training = step
+
+    def make(self, step):
+        model = models.make(step["model"], step["input"], step["classes"]).to(memory_format=self.layout)
+        steps = self.form(model)
+        return steps, steps.step(step["method"], step.get("shards", 0))
 
     def growth(self, step, data):
         """The memory of a step beside parameters, momentum and batches. A step of few
         samples comes before, for the pages of libraries to be there already."""
-        model = models.make(step["model"], step["input"], step["classes"]).to(memory_format=self.layout)
-        steps = Steps(model)
+        steps, take = self.make(step)
         shards = max(1, step.get("shards", 0))
-        take = steps.step(step["method"], shards)
         take(*(part[:2 * shards] for part in data[0]))
         steps.opt.zero_grad(set_to_none=True)
         return measure.growth(lambda: [take(*d) for d in data])
@@ -92,7 +117,8 @@ def write(message):
 def main():
     child = Child(sys.argv[1])
     torch.rand(2, 2) @ torch.rand(2, 2)  # libraries are loaded
-    write({"version": f"PyTorch {torch.__version__}, oneDNN inside", "loaded": loaded()})
+    files = loaded()
+    write({"version": version(files), "loaded": files})
     for line in sys.stdin:
         try:
             reply = child.do(json.loads(line))

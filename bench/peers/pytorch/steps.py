@@ -1,7 +1,8 @@
 """A model's training steps as a good PyTorch user writes them: fused list
-operations (torch._foreach_*), no copies of the weights but one, mSAM as a loop
-over the shards."""
+operations (torch._foreach_*), no copies of the weights, and mSAM as a loop over
+the shards. batched.py has another form of mSAM."""
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 LR, MOMENTUM, RHO = 1e-3, 0.9, 0.05
@@ -11,47 +12,41 @@ class Steps:
     def __init__(self, model):
         self.model = model
         self.params = list(model.parameters())
+        self.norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
         self.opt = torch.optim.SGD(self.params, lr=LR, momentum=MOMENTUM, foreach=True)
 
-    def gradient(self, x, y):
-        """Leaves the gradients in the parameters, and returns the loss."""
+    def sgd(self, x, y):
         self.opt.zero_grad(set_to_none=True)
         loss = cross_entropy(self.model(x), y)
         loss.backward()
+        self.opt.step()
         return loss.detach()
 
-    def gradients(self):
-        return [p.grad for p in self.params]
-
-    def sgd(self, x, y):
-        loss = self.gradient(x, y)
-        self.opt.step()
-        return loss
-
     def msam(self, x, y, shards):
-        """A step of mSAM; with one shard it is SAM."""
-        total, losses = None, []
-        for xs, ys in zip(x.chunk(shards), y.chunk(shards)):
-            losses.append(self.gradient(xs, ys))
-            g = self.gradients()
-            norm = torch.stack(torch._foreach_norm(g)).norm()
-            eps = torch._foreach_mul(g, float(RHO / norm))
+        """A step of mSAM; with one shard it is SAM. Shards differ by a sample at
+        most, and weigh as many samples as they have."""
+        self.opt.zero_grad(set_to_none=True)
+        losses = []
+        for xs, ys in zip(x.tensor_split(shards), y.tensor_split(shards)):
+            weight = len(ys) / len(y)
+            loss = cross_entropy(self.model(xs), ys)
+            ascent = torch.autograd.grad(loss, self.params)
+            scale = RHO / float(torch.stack(torch._foreach_norm(ascent)).norm())
             with torch.no_grad():
-                torch._foreach_add_(self.params, eps)
-            self.gradient(xs, ys)
-            g = self.gradients()
+                torch._foreach_add_(self.params, ascent, alpha=scale)
+            self.track(False)
+            (weight * cross_entropy(self.model(xs), ys)).backward()  # adds to the gradients
+            self.track(True)
             with torch.no_grad():
-                torch._foreach_sub_(self.params, eps)
-            if total is None:
-                total = g
-            else:
-                torch._foreach_add_(total, g)
-        if shards > 1:
-            torch._foreach_mul_(total, 1 / shards)
-        for p, g in zip(self.params, total):
-            p.grad = g
+                torch._foreach_sub_(self.params, ascent, alpha=scale)
+            losses.append(weight * loss.detach())
         self.opt.step()
-        return torch.stack(losses).mean()
+        return sum(losses)
+
+    def track(self, on):
+        """The ascent alone counts for the running statistics."""
+        for norm in self.norms:
+            norm.track_running_stats = on
 
     def step(self, method, shards):
         """The function that takes a step by a method of the protocol."""

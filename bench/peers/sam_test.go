@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// knownMethods is a report of several rows of made-up times.
+func knownMethods(rows []string, times []map[string][]float64) *Report {
+	var all *Report
+	for i, text := range rows {
+		r, row := knownSteps(text, times[i])
+		row.summarize(r.Peers, 0)
+		if all == nil {
+			all = r
+		} else {
+			all.Rows = append(all.Rows, row)
+		}
+	}
+	all.end()
+	return all
+}
+
+func TestTableOfSAM(t *testing.T) {
+	none := []float64{}
+	r := knownMethods(
+		[]string{"mlp batch 256", "mlp batch 256 sam", "mlp batch 256 msam 8", "mlp batch 256 msam 32", "lenet batch 256 sam", "lenet batch 250 msam 32"},
+		[]map[string][]float64{
+			{oursOne: {5, 5, 5}, oursTwo: {3, 3, 3}, "torch-1": {10, 10, 10}, "torch-2": {8, 8, 8}, "torch-batched-1": none},
+			{oursOne: {10, 10, 10}, oursTwo: {6, 6, 6}, "torch-1": {20, 20, 20}, "torch-2": {15, 15, 15}, "torch-batched-1": none},
+			{oursOne: {9, 9, 9}, oursTwo: {5, 5, 5}, "torch-1": {40, 40, 40}, "torch-2": {80, 80, 80}, "torch-batched-1": {30, 30, 30}},
+			{oursOne: {9, 9, 9}, oursTwo: {7.2, 7.2, 7.2}, "torch-1": {70, 70, 70}, "torch-2": {80, 80, 80}, "torch-batched-1": {60, 60, 60}},
+			{oursOne: {7, 7, 7}, "torch-1": {10, 10, 10}},
+			{oursOne: {7, 7, 7}},
+		})
+	text := r.render(false)
+	assert.Contains(t, text, "training steps, f32")
+	assert.Regexp(t, `ms a step +ours-1 +ours-2 +PyTorch +best +time/best +ours/SAM +best/SAM +at most +goal +above\n`, text)
+	for _, want := range []string{
+		`mlp batch 256 sgd +5.00 +3.00 +8.00 +torch-2 +0.38 \[0.38 0.38\] +0.50 +0.53 +0.68\n`,
+		`mlp batch 256 sam +10.00 +6.00 +15.00 +torch-2 +0.40 \[0.40 0.40\] +1.00 +1.00 +0.78\n`,
+		`mlp batch 256 msam 8 +9.00 +5.00 +30.00 +torch-batched-1 +0.17 \[0.17 0.17\] +0.83 +2.00\n`,
+		`mlp batch 256 msam 32 +9.00 +7.20 +60.00 +torch-batched-1 +0.12 \[0.12 0.12\] +1.20 +4.00 +0.13 +0.10 +the goal, 0.10\n`,
+		`lenet batch 256 sam +7.00 +10.00 +torch-1 +0.70 \[0.70 0.70\] +1.00 +1.00 +0.60 +0.60 of time\n`,
+		`lenet batch 250 msam 32 +7.00\n`,
+	} {
+		assert.Regexp(t, want, text)
+	}
+	assert.Equal(t, 3, strings.Count(text, "───\n"), "below the header and between models and batches")
+
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var again Report
+	require.NoError(t, json.Unmarshal(data, &again))
+	assert.Equal(t, 4.0, again.Rows[3].Training.BestOfSAM)
+	assert.InDelta(t, 1.2, again.Rows[3].Training.OwnOfSAM, 1e-12)
+}
+
+// A limit leaves rows with fewer rounds than were asked for, and the header says so.
+func TestRoundsThatThereWere(t *testing.T) {
+	r, row := knownSteps("mlp batch 256 sam", map[string][]float64{oursOne: {6, 6, 6}})
+	row.summarize(r.Peers, 0)
+	row.Ceiling = []float64{1, 1, 1}
+	assert.Contains(t, r.render(false), "medians of 3 rounds")
+	r.Rounds = 10
+	assert.Contains(t, r.render(false), "medians of 3 to 10 rounds")
+}
