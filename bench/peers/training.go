@@ -153,7 +153,7 @@ func (t *TrainingFigures) String() string {
 	return fmt.Sprintf("%s takes %.2f of the time of %s", t.Own, t.OfTime.Median, t.Best)
 }
 
-const trainingLegend = `A peer's column has the milliseconds of a step, the median of the rounds. Best is the fastest of those that aren't
+const trainingLegend = `A peer's column has the milliseconds of a step, the median of its rounds. Best is the fastest of those that aren't
 ours; time/best is the time of our fastest over its time, below 1 where we are faster, with the quartiles of the
 rounds. MiB is the memory of a step beside parameters, momentum and batch: ours as the plan has it, theirs as the
 process grows. Above has what a step was meant to take at most.`

@@ -10,26 +10,27 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, linear, relu
 
-from steps import RHO, Steps
+from steps import RHO, Steps, cut
 
 
 class Batched(Steps):
     def __init__(self, model):
         super().__init__(model)
         self.layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-        self.cut = None
+        self.prepared = None
 
     def prepare(self, batch, shards):
         """Which samples the shards have, whose rows are as many for each: smaller
         shards repeat a sample, without weight. Then the weights of the samples in the
         mean of a shard and in that of the batch, and room for the perturbed weights."""
-        if self.cut == (batch, shards):
+        if self.prepared == (batch, shards):
             return
-        self.cut = batch, shards
-        parts = torch.arange(batch).tensor_split(shards)
-        self.samples = torch.stack([torch.cat((part, part[:1]))[:len(parts[0])] for part in parts]).flatten()
+        self.prepared = batch, shards
+        parts = torch.arange(batch).tensor_split(cut(batch, shards))
         sizes = torch.tensor([len(part) for part in parts]).unsqueeze(1)
-        real = torch.arange(len(parts[0])) < sizes
+        most = int(sizes.max())
+        self.samples = torch.cat([torch.cat((part, part[:1]))[:most] for part in parts])
+        real = torch.arange(most) < sizes
         dtype = self.params[0].dtype
         self.perturbed = [layer.weight.new_empty(shards, *layer.weight.shape) for layer in self.layers]
         self.in_shard, self.in_batch = (real.to(dtype) / sizes).flatten(), (real.to(dtype) / batch).flatten()

@@ -8,6 +8,13 @@ from torch.nn.functional import cross_entropy
 LR, MOMENTUM, RHO = 1e-3, 0.9, 0.05
 
 
+def cut(batch, shards):
+    """Where all shards but the first begin. Their sizes differ by a sample at most,
+    and the same ones are larger as in package sam: not so with a number of shards
+    as tensor_split's argument."""
+    return [i * batch // shards for i in range(1, shards)]
+
+
 class Steps:
     def __init__(self, model):
         self.model = model
@@ -23,11 +30,11 @@ class Steps:
         return loss.detach()
 
     def msam(self, x, y, shards):
-        """A step of mSAM; with one shard it is SAM. Shards differ by a sample at
-        most, and weigh as many samples as they have."""
+        """A step of mSAM; with one shard it is SAM. A shard weighs as many samples as
+        it has."""
         self.opt.zero_grad(set_to_none=True)
-        losses = []
-        for xs, ys in zip(x.tensor_split(shards), y.tensor_split(shards)):
+        losses, starts = [], cut(len(y), shards)
+        for xs, ys in zip(x.tensor_split(starts), y.tensor_split(starts)):
             weight = len(ys) / len(y)
             loss = cross_entropy(self.model(xs), ys)
             ascent = torch.autograd.grad(loss, self.params)

@@ -29,11 +29,10 @@ def gradient(model, x, y):
 def plain(model, x, y, shards, momentum):
     """A step of mSAM, and of SGD with no shards; returns the loss before it."""
     mean, total = 0, [torch.zeros_like(p) for p in model.parameters()]
-    start = 0
-    for i in range(max(1, shards)):
-        n = BATCH // max(1, shards) + (i < BATCH % max(1, shards))
-        xs, ys = x[start:start + n], y[start:start + n]
-        start += n
+    count = max(1, shards)
+    for i in range(count):
+        start, end = i * BATCH // count, (i + 1) * BATCH // count
+        xs, ys, n = x[start:end], y[start:end], end - start
         loss, g = gradient(model, xs, ys)
         if shards > 0:
             norm = sum((t * t).sum() for t in g).sqrt()
