@@ -203,7 +203,7 @@ func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) 
 		if !t.solve { // before they are overwritten
 			others = span{rows.from, i}
 			if !t.lower {
-				others = span{i+1, rows.to}
+				others = span{i + 1, rows.to}
 			}
 		}
 		o.c = b.from(i-rows.from, 0)
