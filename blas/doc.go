@@ -22,8 +22,8 @@
 // order, and a zero is multiplied as any number is, where gonum skips it, so that NaN
 // and Inf reach all that depends on them. Products with a triangular matrix, and
 // solutions, see to it that they reach nothing else. With beta == 0, C is not read; the other
-// triangle of a symmetric or triangular matrix is neither read nor written. The
-// result is the same, bit for bit, on any number of cores. Levels 1 and 2 (level1.go,
+// triangle of a symmetric or triangular matrix is not written, and what it holds changes
+// nothing. The result is the same, bit for bit, on any number of cores. Levels 1 and 2 (level1.go,
 // level2*.go) go by kernels of their own (vectors.go), level 3 by the matrix product.
 package blas
 

@@ -152,8 +152,11 @@ func (j *triangularJob[T]) Do(part, worker int) {
 // matrix library software", SIAM Review 46(1), 2004).
 func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) {
 	switch n := rows.len(); {
-	case !t.left && n <= turnUpTo:
+	case !t.left && t.solve && n <= turnUpTo:
 		t.turned(rows, alpha, b, w)
+		return
+	case !t.left && !t.solve && n <= multiplyUpTo:
+		t.multiplied(rows, alpha, b, w)
 		return
 	case t.left && n <= t.few():
 		t.eachRow(rows, alpha, b, w)
