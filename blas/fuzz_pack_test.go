@@ -83,6 +83,7 @@ func fuzzPack[T Float](t *testing.T, in packInput) {
 
 		whole()
 		packed := NewPackedB[T](k, n)
+		packed.data = aligned[T](packed.size)
 		for i := range packed.data {
 			packed.data[i] = T(unused)
 		}

@@ -138,9 +138,11 @@ func (j *triangularJob[T]) Do(part, worker int) {
 	from, to := parallel.Cut(j.others, j.grain(), j.parts, part)
 	t := j.triangular
 	t.others = to - from
-	b := j.b.from(from, 0)
+	var b view[T]
 	if t.left {
 		b = j.b.from(0, from)
+	} else {
+		b = j.b.from(from, 0)
 	}
 	t.recurse(span{0, j.order}, j.alpha, b, &j.workspaces[worker])
 }
@@ -217,7 +219,10 @@ func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) 
 		case !t.unit: // with the element itself
 			others, o.beta = span{min(others.from, i), max(others.to, i+1)}, 0
 		}
-		if o.k = others.len(); o.k > 0 || o.beta != 1 {
+		if o.k = others.len(); o.k == 0 {
+			others.from = i // which is in the matrices
+		}
+		if o.k > 0 || o.beta != 1 {
 			o.a, o.b = t.a.from(i, others.from), b.from(others.from-rows.from, 0)
 			o.alone(&w.buffers)
 		}

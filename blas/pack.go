@@ -2,6 +2,7 @@ package blas
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
@@ -216,7 +217,11 @@ type PackedB[T Float] struct {
 // takes its memory when it is filled for the first time.
 func NewPackedB[T Float](k, n int) *PackedB[T] {
 	t := active[T]()
-	return &PackedB[T]{table: t, k: k, n: n, size: times(k, panels(t, n)*t.nr())}
+	floats := times(k, panels(t, n)*t.nr())
+	if times(floats, size[T]()) == math.MaxInt {
+		panic(fmt.Sprintf("blas: the packed form of %d x %d is larger than memory can be", k, n))
+	}
+	return &PackedB[T]{table: t, k: k, n: n, size: floats}
 }
 
 // Bytes returns the size of the packed data.

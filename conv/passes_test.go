@@ -266,7 +266,7 @@ func TestErrors(t *testing.T) {
 		"conv: InC is 0, want at least 1":                                              with(func(g *conv.Geometry) { g.InC = 0 }),
 		"conv: PadLeft is -1, want at least 0":                                         with(func(g *conv.Geometry) { g.PadLeft = -1 }),
 		"conv: StrideW is -2, want at least 1":                                         with(func(g *conv.Geometry) { g.StrideW = -2 }),
-		"conv: InH is 2147483648, want at most 1073741824":                             with(func(g *conv.Geometry) { g.InH = 1 << 31 }),
+		"conv: InH is 1073741825, want at most 1073741824":                             with(func(g *conv.Geometry) { g.InH = 1<<30 + 1 }),
 		"conv: 2 groups, and only 1 is supported so far":                               with(func(g *conv.Geometry) { g.Groups = 2 }),
 		"conv: kernel 9x3 with dilation 1x1 spans 9x3, more than the padded input 6x6": with(func(g *conv.Geometry) { g.KernelH = 9 }),
 	} {
