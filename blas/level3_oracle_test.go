@@ -339,6 +339,16 @@ func testTriangularOfNothing[T Float](t *testing.T) {
 	}
 }
 
+// To divide by infinity leaves zeros, and NaN where there was one.
+func TestSolveForInfiniteDiagonal(t *testing.T) {
+	nan, inf := math.NaN(), math.Inf(1)
+	b := []float64{1, nan, -2}
+	Implementation{}.Dtrsm(blas.Left, blas.Lower, NoTrans, blas.NonUnit, 1, 3, 1, []float64{inf}, 1, b, 3)
+	assert.Zero(t, b[0])
+	assert.True(t, math.IsNaN(b[1]))
+	assert.Zero(t, b[2])
+}
+
 func TestNaNGoesWhereItBelongs(t *testing.T) {
 	eachFloat(t, testNaNOfTriangular[float32], testNaNOfTriangular[float64])
 }

@@ -226,9 +226,15 @@ func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) 
 			o.a, o.b = t.a.from(i, others.from), b.from(others.from-rows.from, 0)
 			o.alone(&w.buffers)
 		}
-		if t.solve && !t.unit {
-			o.k, o.beta = 0, 1 / *t.a.at(i, i)
+		if !t.solve || t.unit {
+			continue
+		}
+		if o.k, o.beta = 0, 1 / *t.a.at(i, i); o.beta != 0 {
 			o.alone(&w.buffers)
+		} else { // of an infinite element: a kernel would not read C, which may be NaN
+			for j, v := range o.c.slice(0, 0, o.n) {
+				*o.c.at(0, j) = v * o.beta
+			}
 		}
 	}
 }
