@@ -257,3 +257,30 @@ func TestPassAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What is planned is what is allocated.
+func TestBytesBeforeAllocation(t *testing.T) {
+	m := mlp(t, true, 30, 41, 24, 10)
+	late := m.PlanLate(20, lateOps(m.Model))
+	size := Size{Samples: 12, Shards: 2, Shard: 6, Backward: true, Keeps: make([]bool, len(m.nodes))}
+	size.Keeps[0] = true
+	before := m.PlanWorkspace(size, nil)
+	size.Keeps, size.Before = nil, before
+	w := m.PlanWorkspace(size, late)
+	planned, plannedLate := w.Bytes(), late.Bytes()
+	require.Nil(t, w.arena)
+
+	late.Allocate()
+	w.Allocate()
+	taken := 0
+	for _, s := range [][]float32{w.arena, w.kept, w.scratch, w.sum, before.kept, before.scratch, before.sum} {
+		taken += 4 * len(s)
+	}
+	assert.Equal(t, planned, taken)
+	assert.Same(t, &w.arena[0], &before.arena[0])
+	taken = 0
+	for s := range late.values {
+		taken += 4 * (len(late.values[s]) + len(late.grads[s]))
+	}
+	assert.Equal(t, plannedLate, taken)
+}

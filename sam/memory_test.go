@@ -1,0 +1,111 @@
+package sam
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// taken adds up what the optimiser has allocated, by the slices themselves.
+func taken(o *Optimizer) Memory {
+	bytes := func(lists ...[]float32) (total int) {
+		for _, s := range lists {
+			total += 4 * len(s)
+		}
+		return total
+	}
+	m := Memory{
+		Gradients:  bytes(o.ghat) + bytes(o.units...),
+		Perturbed:  bytes(o.perturbed),
+		Packed:     o.packs.Bytes(),
+		Late:       o.late.Bytes(),
+		Statistics: bytes(o.mean) + bytes(o.stats...),
+	}
+	for _, w := range o.workers {
+		m.Workspaces += w.descent.Bytes()
+		for _, p := range w.perturb {
+			m.Perturbed += bytes(p.Kept) + bytes(p.Params...)
+		}
+	}
+	return m
+}
+
+func TestMemoryIsWhatWasPlanned(t *testing.T) {
+	const batch = 64
+	for _, sub := range subjects(t) {
+		for name, force := range arithmetics {
+			for _, shards := range []int{1, 2, 5, 32} {
+				for _, workers := range []int{1, 2, 3} {
+					o, err := New(sub.model, sub.model.Init(1), Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: workers, Force: force})
+					require.NoError(t, err)
+					what := fmt.Sprintf("%s, %s, %d shards, %d workers", sub.name, name, shards, workers)
+					assert.Equal(t, o.Plan().Memory, taken(o), what)
+					assert.Equal(t, o.Plan().Bytes, taken(o).total(), what)
+				}
+			}
+		}
+	}
+}
+
+// MaxMemory takes smaller tiles, changes no bit, and is refused where the least is more.
+func TestMaxMemory(t *testing.T) {
+	const batch = 64
+	for _, sub := range subjects(t) {
+		for _, shards := range []int{1, 16} {
+			train := func(limit int) (plan *Plan, values []float32, err error) {
+				params := sub.model.Init(5)
+				o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 2, MaxMemory: limit})
+				if err != nil {
+					return nil, nil, err
+				}
+				for step := range 2 {
+					_, err := o.Step(learnable(uint64(step), batch-9*step))
+					require.NoError(t, err)
+				}
+				return o.Plan(), params.Values, nil
+			}
+			free, want, err := train(0)
+			require.NoError(t, err)
+			_, _, err = train(1)
+			var least int
+			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", plural(shards, "shard")), &least)
+			require.NoError(t, scanned, "%v", err)
+			require.LessOrEqual(t, least, free.Bytes)
+
+			bounded, got, err := train(least)
+			require.NoError(t, err)
+			assert.Equal(t, least, bounded.Bytes, "%s, %d shards", sub.name, shards)
+			assert.Equal(t, want, got, "%s, %d shards", sub.name, shards)
+			_, _, err = train(least - 1)
+			assert.ErrorContains(t, err, fmt.Sprintf("MaxMemory is %d bytes", least-1))
+		}
+	}
+	model := subjects(t)[0].model
+	_, err := New(model, model.Init(1), Config{Base: SGD{LR: 1}, Batch: 4, MaxMemory: -1})
+	assert.EqualError(t, err, "sam: MaxMemory is -1 bytes, want a positive number, or 0 for no limit")
+}
+
+// What doesn't share out evenly, all workers take together, so that none waits while one
+// has a tile of its own.
+func TestLeftoverIsShared(t *testing.T) {
+	model := subjects(t)[1].model
+	for _, c := range []struct{ shards, workers, alone int }{{13, 2, 12}, {7, 3, 6}, {2, 3, 0}, {8, 4, 8}} {
+		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: SGD{LR: 1}, Batch: 64, Workers: c.workers, Force: Force{Perturb: Factored}})
+		require.NoError(t, err)
+		plan := o.Plan()
+		require.Len(t, plan.Rounds, 1)
+		alone, shared := 0, 0
+		for _, task := range plan.Rounds[0].Tasks {
+			for _, tile := range plan.Tiles[task.from:task.to] {
+				alone += tile.len()
+			}
+		}
+		for _, tile := range plan.Tiles[plan.Rounds[0].Shared.from:plan.Rounds[0].Shared.to] {
+			shared += tile.len()
+		}
+		assert.Equal(t, c.alone, alone, "%+v", c)
+		assert.Equal(t, c.shards-c.alone, shared, "%+v", c)
+	}
+}
