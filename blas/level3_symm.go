@@ -119,7 +119,7 @@ type span struct{ from, to int }
 func (s span) len() int { return s.to - s.from }
 
 // expandRows is how many rows are expanded together.
-const expandRows = 64
+const expandRows = 16
 
 func (e *expansion[T]) run(team *parallel.Team) view[T] {
 	e.stride = (e.cols.len()+lanes[T]()-1)/lanes[T]()*lanes[T]() + lanes[T]()
