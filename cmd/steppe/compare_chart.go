@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/study"
@@ -30,13 +31,19 @@ func (c *compare) accuracyChart(s *study.Summary) chart.Chart {
 	return v
 }
 
-// rhoChart has a line a method: its validation accuracy at each rho.
+// rhoChart has a line a method and part of noise: its validation accuracy at each rho,
+// less SGD's where that is known, so that parts of noise share a scale.
 func (c *compare) rhoChart(s *study.Summary) chart.Chart {
 	l := chart.Lines{
 		Title: fmt.Sprintf("%s on %s", c.modelName, c.dataName()),
 		X:     "rho", Y: "validation accuracy, %", LogX: true,
 	}
 	for _, level := range s.Levels {
+		sgd := 0.0
+		if i := slices.IndexFunc(level.Rows, func(r study.Row) bool { return r.Method == "sgd" && r.Choice.Candidates != nil }); i >= 0 {
+			sgd = best(level.Rows[i].Choice, 0).Accuracy.Mean
+			l.Y = "validation accuracy less SGD's, points"
+		}
 		for _, r := range level.Rows {
 			if r.Choice.Rho == 0 || r.Choice.Candidates == nil {
 				continue
@@ -46,7 +53,7 @@ func (c *compare) rhoChart(s *study.Summary) chart.Chart {
 				line.Name += fmt.Sprintf(", noise %v%%", percent(level.Noise))
 			}
 			for _, rho := range c.study.Grid.Rhos {
-				line.X, line.Y = append(line.X, rho), append(line.Y, 100*best(r.Choice, rho).Accuracy.Mean)
+				line.X, line.Y = append(line.X, rho), append(line.Y, 100*(best(r.Choice, rho).Accuracy.Mean-sgd))
 			}
 			l.Series = append(l.Series, line)
 		}
