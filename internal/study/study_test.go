@@ -1,0 +1,261 @@
+package study
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+func TestMain(m *testing.M) { simdtest.Main(m) }
+
+// small is a study of seconds: real digits, a linear model.
+func small(t testing.TB) *Study {
+	t.Helper()
+	train, test, err := dataset.Open("digits")
+	require.NoError(t, err)
+	train, err = train.Subset(300, 1)
+	require.NoError(t, err)
+	model, err := net.Compile(train.Shape, net.Flatten{}, net.Dense{Out: train.Classes})
+	require.NoError(t, err)
+	s := &Study{
+		Recipe: Recipe{
+			Model: "linear", Data: "digits", DataSum: Sum(train, test), Samples: train.Len(), Validation: 60,
+			Epochs: 2, Batch: 32, Schedule: "constant", Augment: []string{}, Momentum: 0.9, ISA: "any",
+		},
+		Grid: Grid{
+			Methods: []string{"sgd", "sam", "msam"}, Shards: []int{4}, Rhos: []float64{0.05, 0.2}, LRs: []float64{0.05},
+			Noise: []float64{0, 0.3}, Seeds: 2, SelectionSeeds: 1,
+		},
+		Model: model, Train: train, Test: test,
+		Schedule: func(int) sam.Scheduler { return nil },
+	}
+	require.NoError(t, s.Check())
+	return s
+}
+
+func execute(t testing.TB, s *Study, store *Store, jobs, workers int) (finished int) {
+	t.Helper()
+	require.NoError(t, s.Execute(t.Context(), store, jobs, workers, func(p Progress) {
+		if p.Finished != nil {
+			finished++
+		}
+	}))
+	return finished
+}
+
+// timeless is what a store has but for times and how they came about.
+func timeless(store *Store) map[Run]Result {
+	results := map[Run]Result{}
+	for run, r := range store.done {
+		r.Seconds, r.Step, r.Workers, r.Jobs = 0, 0, 0, 0
+		results[run] = r
+	}
+	return results
+}
+
+func TestResultsDependOnNeitherJobsNorWorkers(t *testing.T) {
+	s := small(t)
+	one, many := NewStore(), NewStore()
+	runs := execute(t, s, one, 1, 1)
+	assert.Equal(t, 2*(1+2+2)+2*3*2, runs, "the first stage's rhos, and the second's seeds, for each part of noise")
+	assert.Equal(t, runs, execute(t, s, many, 3, 2))
+	assert.Equal(t, timeless(one), timeless(many))
+}
+
+// A study that was interrupted, in the middle of a line even, goes on to the same
+// results, and what is done is done once.
+func TestResume(t *testing.T) {
+	dir := t.TempDir()
+	s := small(t)
+	open := func() *Store {
+		store, err := OpenStore(dir, s.Recipe)
+		require.NoError(t, err)
+		t.Cleanup(func() { store.Close() })
+		return store
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := 0
+	err := s.Execute(ctx, open(), 1, 1, func(p Progress) {
+		if p.Finished != nil {
+			if done++; done == 5 {
+				cancel()
+			}
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Nil(t, s.Summary(open()), "nothing is tested yet")
+
+	path := filepath.Join(dir, storeName)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, text[:len(text)-10], 0o644))
+
+	whole := NewStore()
+	all := execute(t, s, whole, 2, 1)
+	resumed := open()
+	assert.Equal(t, all-4, execute(t, s, resumed, 2, 1))
+	assert.Equal(t, timeless(whole), timeless(resumed))
+	again := open()
+	assert.Zero(t, execute(t, s, again, 2, 1))
+	assert.Equal(t, s.Summary(resumed), s.Summary(again))
+}
+
+func TestStoreOfAnotherStudy(t *testing.T) {
+	dir := t.TempDir()
+	s := small(t)
+	store, err := OpenStore(dir, s.Recipe)
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	other := s.Recipe
+	other.Epochs, other.Model = 3, "mlp"
+	_, err = OpenStore(dir, other)
+	assert.ErrorContains(t, err, `line 1: results of another study: epochs is 2 there, and 3 here; model is "linear" there, and "mlp" here`)
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, storeName), []byte("{}\n"), 0o644))
+	_, err = OpenStore(dir, s.Recipe)
+	assert.ErrorContains(t, err, "results of version 0, want 1")
+}
+
+// All methods of a seed begin with the same weights, and see the same batches and the same
+// labels: with a perturbation of next to nothing they learn the same.
+func TestMethodsOfASeedHaveTheSameConditions(t *testing.T) {
+	s := small(t)
+	s.Grid.Rhos, s.Grid.SelectionSeeds = []float64{1e-12}, 1
+	require.NoError(t, s.Check())
+	store := NewStore()
+	execute(t, s, store, 2, 1)
+	for _, noise := range s.Grid.Noise {
+		losses := map[int][]float64{}
+		for run, r := range store.done {
+			if run.Noise == noise {
+				losses[run.Seed] = append(losses[run.Seed], r.Loss)
+			}
+		}
+		require.Len(t, losses, 2)
+		for seed, of := range losses {
+			require.Len(t, of, 3)
+			for _, loss := range of {
+				assert.InEpsilon(t, of[0], loss, 1e-5, "seed %d", seed)
+			}
+		}
+		assert.NotEqual(t, losses[1][0], losses[2][0])
+	}
+}
+
+// The first stage holds back a part of the training set and never sees the test set; the
+// second trains on all of the training set.
+func TestStagesAndTheirSets(t *testing.T) {
+	s := small(t)
+	train, test, err := s.sets(Run{Stage: Selection, Seed: 1})
+	require.NoError(t, err)
+	assert.Equal(t, []int{240, 60}, []int{train.Len(), test.Len()})
+	samples := map[string]int{} // how often each is in the training set
+	size := s.Train.Shape.Size()
+	key := func(set *dataset.Set, i int) string { return string(bytesOf(set.X[i*size:][:size])) }
+	for i := range s.Train.Len() {
+		samples[key(s.Train, i)]++
+	}
+	for _, set := range []*dataset.Set{train, test} {
+		for i := range set.Len() {
+			samples[key(set, i)]--
+		}
+	}
+	for _, n := range samples {
+		require.Zero(t, n, "the two are the training set")
+	}
+
+	train, test, err = s.sets(Run{Stage: Final, Seed: 1})
+	require.NoError(t, err)
+	assert.Equal(t, s.Train.X, train.X)
+	assert.Equal(t, s.Test, test)
+	train, _, err = s.sets(Run{Stage: Final, Seed: 1, Noise: 0.5})
+	require.NoError(t, err)
+	assert.NotEqual(t, s.Train.Labels, train.Labels)
+	assert.NotEqual(t, Run{Stage: Selection, Seed: 1}.seed(), Run{Stage: Final, Seed: 1}.seed())
+}
+
+func bytesOf(x []float32) (b []byte) {
+	for _, v := range x {
+		bits := math.Float32bits(v)
+		b = append(b, byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24))
+	}
+	return b
+}
+
+// A run that diverges is a result, and isn't chosen.
+func TestDivergedRunsAreResults(t *testing.T) {
+	s := small(t)
+	s.Grid.Methods, s.Grid.Noise, s.Grid.LRs = []string{"sgd"}, []float64{0}, []float64{0.05, 1e38}
+	require.NoError(t, s.Check())
+	store := NewStore()
+	execute(t, s, store, 1, 1)
+	r, ok := store.Get(Run{Selection, 0, "sgd", 1, 0, 1e38, 1})
+	require.True(t, ok)
+	assert.Contains(t, r.Diverged, "epoch 1, step ")
+	assert.Contains(t, r.Diverged, "sam: step refused")
+	summary := s.Summary(store)
+	require.NotNil(t, summary)
+	assert.Equal(t, 0.05, summary.Levels[0].Rows[0].Choice.LR)
+}
+
+func TestChoiceAndDifferences(t *testing.T) {
+	s := small(t)
+	s.Grid.Noise = []float64{0}
+	require.NoError(t, s.Check())
+	store := NewStore()
+	add := func(stage Stage, method string, shards int, rho float64, seed, right int) {
+		require.NoError(t, store.Add(Result{Run: Run{stage, 0, method, shards, rho, 0.05, seed}, Right: right, Of: 100, Step: 0.001}))
+	}
+	add(Selection, "sgd", 1, 0, 1, 80)
+	for method, shards := range map[string]int{"sam": 1, "msam": 4} {
+		add(Selection, method, shards, 0.05, 1, 85)
+		add(Selection, method, shards, 0.2, 1, map[string]int{"sam": 85, "msam": 90}[method])
+	}
+	for seed, right := range map[int][3]int{1: {70, 75, 81}, 2: {60, 67, 73}} {
+		add(Final, "sgd", 1, 0, seed, right[0])
+		add(Final, "sam", 1, 0.05, seed, right[1]) // of equals the first
+		add(Final, "msam", 4, 0.2, seed, right[2])
+	}
+	summary := s.Summary(store)
+	require.NotNil(t, summary)
+	rows := summary.Levels[0].Rows
+	assert.Equal(t, []float64{0, 0.05, 0.2}, []float64{rows[0].Choice.Rho, rows[1].Choice.Rho, rows[2].Choice.Rho})
+	assert.InDelta(t, 0.77, rows[2].Accuracy.Mean, 1e-12)
+	assert.InDelta(t, 0.12, rows[2].VsSGD.Mean, 1e-12)
+	// Of differences 0.11 and 0.13 the deviation is 0.0141, and t(0.975, 1) 12.706.
+	assert.InDelta(t, 12.706*0.01, rows[2].VsSGD.Half(), 1e-4)
+	assert.InDelta(t, 0.06, rows[2].VsSAM.Mean, 1e-12)
+}
+
+func TestStudyErrors(t *testing.T) {
+	for want, change := range map[string]func(*Study){
+		"study: 0 methods, want at least 1":                                       func(s *Study) { s.Grid.Methods = nil },
+		"study: 0 seeds, want at least 1":                                         func(s *Study) { s.Grid.Seeds = 0 },
+		"study: SAM perturbs, want at least one rho":                              func(s *Study) { s.Grid.Rhos = nil },
+		"study: rho -1, want a positive number":                                   func(s *Study) { s.Grid.Rhos = []float64{-1} },
+		"study: 1.5 of the labels drawn anew, want 0 to 1":                        func(s *Study) { s.Grid.Noise = []float64{1.5} },
+		"study: SGD is there twice":                                               func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
+		"study: batches of 250, and without the validation samples there are 240": func(s *Study) { s.Recipe.Batch = 250 },
+		"study: there are learning rates to choose from, and SGD, by which they are chosen for all, is not among the methods": func(s *Study) {
+			s.Grid.Methods, s.Grid.LRs = []string{"sam"}, []float64{0.1, 0.2}
+		},
+		"mSAM with 33 shards: sam: 33 shards of a batch of 32 samples, want at least a sample each": func(s *Study) { s.Grid.Shards = []int{33} },
+	} {
+		s := small(t)
+		change(s)
+		assert.EqualError(t, s.Check(), want)
+	}
+	s := small(t)
+	s.Grid.Methods = []string{"adam"}
+	assert.ErrorContains(t, s.Check(), `"adam"`)
+}
