@@ -76,6 +76,9 @@ func TestShortBatchWithMoreTasks(t *testing.T) {
 }
 
 func TestStepAllocatesNothing(t *testing.T) {
+	if testing.Short() { // as they are where allocations are others, and steps slow
+		t.Skip()
+	}
 	const batch = 64
 	for _, sub := range subjects(t) {
 		for name, force := range arithmetics {

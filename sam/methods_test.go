@@ -39,7 +39,7 @@ func methodSubjects(t *testing.T, f func(t *testing.T, sub subject, cfg Config))
 	for _, m := range Methods {
 		for name, b := range bases {
 			for _, sub := range ascentSubjects(t) {
-				if m.Preset.Ascent.NormOnly && !hasNorms(sub.model) {
+				if m.Preset.Ascent.NormOnly && !hasNorms(sub.model) || testing.Short() && sub.name == "images" {
 					continue
 				}
 				cfg := m.Preset
@@ -106,6 +106,9 @@ func TestMethodsRefuse(t *testing.T) {
 }
 
 func TestMethodsAllocateNothing(t *testing.T) {
+	if testing.Short() { // as they are where allocations are others, and steps slow
+		t.Skip()
+	}
 	const batch = 64
 	methodSubjects(t, func(t *testing.T, sub subject, cfg Config) {
 		cfg.Batch, cfg.Workers = batch, 2
