@@ -108,6 +108,14 @@ func (l *Late) Allocate() {
 	}
 }
 
+// Twin returns l for another goroutine, which may compute the gradients of other samples
+// at the same time: the memory is the same.
+func (l *Late) Twin() *Late {
+	twin := *l
+	twin.in = nil
+	return &twin
+}
+
 // holdsValue and holdsGrad report whether a storage lies in l, which may be nil.
 func (l *Late) holdsValue(s Value) bool { return l != nil && l.valueFloats[s] > 0 }
 func (l *Late) holdsGrad(s Value) bool  { return l != nil && l.gradFloats[s] > 0 }

@@ -70,6 +70,7 @@ func (p *Plan) notes() (lines []string) {
 	add(p.perturbs(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
 	add(slices.Contains(p.Perturb, net.Factor), "factored: w + eps is never in memory; its effect is made of the shard's own inputs and output gradients.")
 	add(p.PassByPass, "pass by pass: a shard goes through the clean pass tile by tile, w + eps is formed once, then it goes through the descent.")
+	add(p.takesWhole(), "shards are a worker's own, as many for each, and it waits for no other; what is left over, all share.")
 	add(p.perturbs() && !p.PassByPass && len(p.Tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
 	add(slices.Contains(p.Late, true), "late: the gradient of the whole batch by one product, after all tiles.")
 	add(slices.Contains(p.ByUnits, true) && len(p.Units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")

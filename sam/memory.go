@@ -60,8 +60,8 @@ func (o *Optimizer) lay() {
 		workers = o.cfg.Workers
 	}
 	o.workers = nil
-	for range workers {
-		o.workers = append(o.workers, newWorker(o))
+	for i := range workers {
+		o.workers = append(o.workers, newWorker(o, i))
 	}
 }
 
@@ -69,13 +69,9 @@ func (o *Optimizer) lay() {
 // worker takes more than two tiles. Two products pack for themselves as fast, and need no
 // memory for it (an MLP's step: within 2%, 5.6 MiB for 9.2).
 func (o *Optimizer) packing() bool {
-	plan, uses := o.plan, 0
-	for _, r := range plan.Rounds {
-		tiles := r.Shared.len()
-		if len(r.Tasks) > 0 {
-			tiles += ceilDiv(len(r.Tasks), o.cfg.Workers)
-		}
-		uses = max(uses, tiles)
+	uses := 0
+	for _, r := range o.plan.Rounds {
+		uses = max(uses, r.tilesFor(o.cfg.Workers))
 	}
 	return uses > 2
 }
@@ -83,20 +79,11 @@ func (o *Optimizer) packing() bool {
 // unitFloats is the size of a unit's sum.
 func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
 
-// perturbedFloats is the size of a shard's parameters that are formed as a whole.
-func (o *Optimizer) perturbedFloats() int {
-	if !o.plan.PassByPass {
-		return 0
-	}
-	return o.model.NumParams()
-}
-
 // memory is what a step takes, by the plan.
 func (o *Optimizer) memory() Memory {
 	plan := o.plan
 	m := Memory{
 		Gradients:  4 * (o.model.NumParams() + o.unitFloats()*(len(plan.Units)-1)),
-		Perturbed:  4 * o.perturbedFloats(),
 		Packed:     o.packs.Bytes(),
 		Late:       o.late.Bytes(),
 		Statistics: 4 * o.model.NumState() * (1 + len(plan.Parts)),
@@ -113,7 +100,6 @@ func (o *Optimizer) allocate() {
 	parts := len(o.plan.Parts)
 	o.late.Allocate()
 	o.ghat = make([]float32, o.model.NumParams())
-	o.perturbed = make([]float32, o.perturbedFloats())
 	o.mean = make([]float32, o.model.NumState())
 	for range parts {
 		o.stats = append(o.stats, make([]float32, o.model.NumState()))

@@ -18,13 +18,13 @@ func taken(o *Optimizer) Memory {
 	}
 	m := Memory{
 		Gradients:  bytes(o.ghat) + bytes(o.units...),
-		Perturbed:  bytes(o.perturbed),
 		Packed:     o.packs.Bytes(),
 		Late:       o.late.Bytes(),
 		Statistics: bytes(o.mean) + bytes(o.stats...),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
+		m.Perturbed += bytes(w.formed)
 		for _, p := range w.perturb {
 			m.Perturbed += bytes(p.Kept) + bytes(p.Params...)
 		}
@@ -107,5 +107,36 @@ func TestLeftoverIsShared(t *testing.T) {
 		}
 		assert.Equal(t, c.alone, alone, "%+v", c)
 		assert.Equal(t, c.shards-c.alone, shared, "%+v", c)
+	}
+}
+
+// Pass by pass, whole shards are a worker's own, and all workers share the others.
+func TestWholeShards(t *testing.T) {
+	model := subjects(t)[1].model
+	for _, c := range []struct{ shards, workers, whole int }{{4, 2, 4}, {3, 2, 2}, {1, 2, 0}, {2, 3, 0}, {4, 3, 3}, {4, 1, 0}} {
+		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: SGD{LR: 1}, Batch: 256, Workers: c.workers, Force: Force{Perturb: Formed, PartsPerTile: 1}})
+		require.NoError(t, err)
+		plan := o.Plan()
+		require.True(t, plan.PassByPass, "%+v", c)
+		whole, taken := 0, 0
+		for _, r := range plan.Rounds {
+			from := r.first()
+			end := r.Shared.to
+			if r.Whole {
+				whole += len(r.Tasks)
+				for i, task := range r.Tasks {
+					parts := plan.partsOf(i)
+					assert.Equal(t, parts, span{plan.Tiles[task.from].from, plan.Tiles[task.to-1].to}, "%+v", c)
+				}
+				assert.Zero(t, r.Shared.len(), "%+v", c)
+			}
+			assert.Equal(t, taken, from, "%+v", c)
+			taken = end
+		}
+		assert.Equal(t, c.whole, whole, "%+v", c)
+		assert.Equal(t, len(plan.Tiles), taken, "%+v", c)
+		for number, w := range o.workers {
+			assert.Equal(t, number == 0 || c.whole > 0, w.formed != nil && len(w.formed) > 0, "%+v, worker %d", c, number)
+		}
 	}
 }

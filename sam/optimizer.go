@@ -20,19 +20,18 @@ type Optimizer struct {
 	plan  *Plan         // of full batches
 	plans map[int]*Plan // by samples of a batch
 
-	team      *blas.Team
-	packs     net.Packs // nil if each op needs its parameters packed once a pass anyway
-	late      *net.Late
-	workers   []*worker
-	ghat      []float32
-	perturbed []float32   // pass by pass: a shard's gradient, then w + eps
-	regions   [][]region  // by op: how its parameters are perturbed
-	region    []region    // and all parameters
-	units     [][]float32 // by unit but the first: the ops' parameters that are summed by units
-	unitAt    []int       // by op: where its parameters begin in a unit
-	slots     [][]float32 // of the base optimiser
-	stats     [][]float32 // by part: batch statistics of the clean pass
-	mean      []float32   // of stats
+	team    *blas.Team
+	packs   net.Packs // nil if each op needs its parameters packed once a pass anyway
+	late    *net.Late
+	workers []*worker
+	ghat    []float32
+	regions [][]region  // by op: how its parameters are perturbed
+	region  []region    // and all parameters
+	units   [][]float32 // by unit but the first: the ops' parameters that are summed by units
+	unitAt  []int       // by op: where its parameters begin in a unit
+	slots   [][]float32 // of the base optimiser
+	stats   [][]float32 // by part: batch statistics of the clean pass
+	mean    []float32   // of stats
 
 	vector vectors
 	wild   bool // a gradient has been so large that updates are tried before they are made
@@ -49,11 +48,8 @@ type stepRun struct {
 	after   []float64 // and at w + eps
 	refused []error   // by part
 
-	// Of the round under way:
-	round  *Round
-	phase  phase     // that its tiles are in
-	params []float32 // w, or pass by pass w + eps
-	shard  int       // pass by pass: the shard that all parts are of
+	round *Round // under way
+	leg   leg    // that the tasks of the round go
 }
 
 // Stats is what a step has seen.
@@ -153,20 +149,22 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	clear(r.refused)
 
 	for i := range plan.Rounds {
-		r.round, r.shard = &plan.Rounds[i], i
+		r.round = &plan.Rounds[i]
 		switch {
 		case rho == 0:
-			err = o.pass(only, o.params.Values)
+			o.pass(leg{phase: only, params: o.params.Values, packs: o.packs})
+		case r.round.Whole:
+			o.pass(leg{phase: shards, params: o.params.Values, packs: o.packs})
 		case plan.PassByPass:
-			err = o.passByPass()
+			o.passByPass()
 		default:
-			err = o.pass(both, o.params.Values)
+			o.pass(leg{phase: both, params: o.params.Values, packs: o.packs})
 		}
-		if err != nil {
+		if err := first(r.refused[:len(plan.Parts)]); err != nil {
 			return Stats{}, err
 		}
 	}
-	o.addUnits(span{0, len(plan.Units)})
+	o.addUnits(span{0, len(plan.Units)}, &leg{phase: descent}, &o.vector, o.team)
 	o.late.Gradients(o.model, o.team, batch, net.Shard{N: batch.N}, o.ghat)
 
 	stats := o.stat()
@@ -199,48 +197,30 @@ func (o *Optimizer) stat() (stats Stats) {
 	return stats
 }
 
-// pass runs the round's tiles at the given parameters: through a pass, or through both
-// if that is how they go.
-func (o *Optimizer) pass(phase phase, params []float32) error {
+// pass runs the round's tiles. It reports whether all was finite.
+func (o *Optimizer) pass(l leg) bool {
 	r := &o.run
-	r.phase, r.params = phase, params
-	if o.packs != nil {
-		o.model.Pack(o.team, params, o.packs)
+	r.leg = l
+	if l.packs != nil {
+		o.model.Pack(o.team, l.params, l.packs)
 	}
 	if len(r.round.Tasks) > 0 {
 		o.team.Run(len(r.round.Tasks), o)
 	}
 	if r.round.Shared.len() > 0 {
-		o.workers[0].tiles(r.round.Shared, o.team)
+		o.workers[0].tiles(r.round.Shared, l, o.team)
 	}
-	return first(r.refused[:len(r.plan.Parts)])
+	return first(r.refused[:len(r.plan.Parts)]) == nil
 }
 
 // Do runs one task of the round on one worker.
-func (o *Optimizer) Do(task, worker int) { o.workers[worker].tiles(o.run.round.Tasks[task], nil) }
-
-// passByPass takes the round's shard through the clean pass, forms w + eps, and takes it
-// through the descent.
-func (o *Optimizer) passByPass() error {
-	r := &o.run
-	if err := o.pass(ascent, o.params.Values); err != nil {
-		return err
+func (o *Optimizer) Do(task, worker int) {
+	r, w := &o.run, o.workers[worker]
+	if tiles := r.round.Tasks[task]; r.leg.phase == shards {
+		w.shard(tiles)
+	} else {
+		w.tiles(tiles, r.leg, nil)
 	}
-	parts := r.plan.cleanOf(r.shard) // a unit each
-	o.addUnits(parts)
-	if o.plan.lateAscent() {
-		shard := r.plan.Shards[r.shard]
-		shard.N = r.plan.Ascent.Samples(shard.N)
-		o.late.Gradients(o.model, o.team, r.batch, shard, o.perturbed)
-	}
-	w, eta := o.params.Values, float32(r.plan.Ascent.Eta)
-	normSq := o.vector.ascentSquares(o.team, o.region, eta, o.perturbed, w)
-	if !finite(normSq) {
-		name := o.model.ParamAt(firstNonFinite(o.perturbed))
-		return o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
-	}
-	o.vector.climb(o.team, o.region, o.perturbed, o.climb(normSq), eta, o.perturbed, w)
-	return o.pass(descent, o.perturbed)
 }
 
 // refusal is why the step is refused: what a part has met.
@@ -278,30 +258,30 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 
 // addUnits adds up units' sums, as a binary tree over their numbers: what is added to
 // what depends on how many there are alone. The result is in the first.
-func (o *Optimizer) addUnits(units span) {
+func (o *Optimizer) addUnits(units span, l *leg, v *vectors, team *blas.Team) {
 	for apart := 1; apart < units.len(); apart *= 2 {
 		for u := units.from; u+apart < units.to; u += 2 * apart {
 			for i, by := range o.run.plan.ByUnits {
-				if by && !o.leftOut(i) {
-					o.vector.add(o.team, o.unit(u, i), o.unit(u+apart, i))
+				if by && !o.leftOut(i, l.phase) {
+					v.add(team, o.unit(u, i, l), o.unit(u+apart, i, l))
 				}
 			}
 		}
 	}
 }
 
-// leftOut reports whether op i's gradient is not wanted in the phase under way.
-func (o *Optimizer) leftOut(i int) bool {
-	return o.run.phase == ascent && o.run.plan.Perturb[i] == net.Same
+// leftOut reports whether op i's gradient is not wanted in a phase.
+func (o *Optimizer) leftOut(i int, p phase) bool {
+	return p == ascent && o.run.plan.Perturb[i] == net.Same
 }
 
 // unit returns where unit u sums the gradient of op i. The first is in its place in ghat,
 // or in a shard's own gradient, where those are formed as a whole.
-func (o *Optimizer) unit(u, i int) []float32 {
-	op, r := o.plan.ops[i], &o.run
+func (o *Optimizer) unit(u, i int, l *leg) []float32 {
+	op := o.plan.ops[i]
 	switch {
-	case r.plan.PassByPass && r.phase == ascent && u == r.plan.partsOf(r.shard).from:
-		return o.perturbed[op.Offset:][:op.Params]
+	case l.sum != nil && u == o.run.plan.partsOf(l.shard).from:
+		return l.sum[op.Offset:][:op.Params]
 	case u == 0:
 		return o.ghat[op.Offset:][:op.Params]
 	}

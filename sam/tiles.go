@@ -12,7 +12,7 @@ import (
 type Schedule struct {
 	Workers int
 	Tiles   []span  // runs of parts that go through the model together
-	Rounds  []Round // one after the other: one of all tiles, or, pass by pass, one for each shard
+	Rounds  []Round // one after the other: one of all tiles, or, pass by pass, one of whole shards and one for each of the others
 }
 
 // Round is what the workers do before they wait for each other: first each takes
@@ -20,6 +20,7 @@ type Schedule struct {
 type Round struct {
 	Tasks  []span // runs of tiles that one worker takes, in order
 	Shared span   // tiles
+	Whole  bool   // pass by pass: a task is a shard, which its worker takes through both passes
 }
 
 // newSchedule decides how an arithmetic is carried out, with tiles of at most perTile
@@ -32,7 +33,14 @@ func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
 	rounds := []span{{0, len(a.Parts)}}
 	if a.PassByPass {
 		rounds = nil
-		for shard := range a.Shards {
+		whole := len(a.Shards) / workers * workers // so that all have as many
+		if together || workers == 1 {
+			whole = 0
+		}
+		if whole > 0 {
+			s.Rounds = append(s.Rounds, s.whole(a, whole, perTile))
+		}
+		for shard := whole; shard < len(a.Shards); shard++ {
 			rounds = append(rounds, a.partsOf(shard))
 		}
 	}
@@ -60,6 +68,18 @@ func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
 	return s
 }
 
+// whole returns the round of the first shards, each a task.
+func (s *Schedule) whole(a *Arithmetic, shards, perTile int) Round {
+	r := Round{Whole: true}
+	for shard := range shards {
+		from := len(s.Tiles)
+		s.tile(a.partsOf(shard), perTile)
+		r.Tasks = append(r.Tasks, span{from, len(s.Tiles)})
+	}
+	r.Shared = span{len(s.Tiles), len(s.Tiles)}
+	return r
+}
+
 // tile cuts parts evenly into tiles of at most perTile of them.
 func (s *Schedule) tile(parts span, perTile int) {
 	n := ceilDiv(parts.len(), perTile)
@@ -80,6 +100,28 @@ func (s *Schedule) largestTile() (parts int) {
 // apart reports whether workers take tiles of their own.
 func (s *Schedule) apart() bool {
 	return slices.ContainsFunc(s.Rounds, func(r Round) bool { return len(r.Tasks) > 0 })
+}
+
+// takesWhole reports whether workers take shards of their own, pass by pass.
+func (s *Schedule) takesWhole() bool {
+	return slices.ContainsFunc(s.Rounds, func(r Round) bool { return r.Whole })
+}
+
+// first returns the round's first tile.
+func (r *Round) first() int {
+	if len(r.Tasks) > 0 {
+		return r.Tasks[0].from
+	}
+	return r.Shared.from
+}
+
+// tilesFor returns the most tiles that a worker takes in a pass of a round.
+func (r *Round) tilesFor(workers int) int {
+	tiles := 0
+	for _, task := range r.Tasks {
+		tiles += task.len()
+	}
+	return ceilDiv(tiles, workers) + r.Shared.len()
 }
 
 // mayPart reports whether different workers may take the parts before one and

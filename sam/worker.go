@@ -15,13 +15,20 @@ type worker struct {
 
 	clean, descent *net.Workspace // clean is nil unless a tile goes through both passes
 	pass           net.Pass       // the one under way
+	leg            leg            // that tiles go
 	parts          span           // of the tile
 	phase          phase          // of the pass
+	late           *net.Late      // the optimiser's
 
 	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
 	// ones are, shard by shard, first the shard's gradient, then w + eps.
 	perturb []net.Perturb
 	keptAt  []int // by op: where what GradNormSq keeps of the next shard goes
+
+	// formed is all parameters of a shard that goes pass by pass: first its gradient, then
+	// w + eps. Nil in a worker that forms none.
+	formed       []float32
+	formedFloats int // of it, before it is allocated
 
 	losses []float64
 	stats  [][]float32
@@ -36,10 +43,11 @@ const (
 	ascent               // the shards' gradients at w
 	descent              // the gradient at w + eps
 	both                 // ascent and descent, tile by tile
+	shards               // ascent and descent, shard by shard
 )
 
-// newWorker returns a worker without its memory, which allocate brings.
-func newWorker(o *Optimizer) *worker {
+// newWorker returns the worker of a number, without its memory, which allocate brings.
+func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
 	size := net.Size{Shards: plan.largestTile(), Shard: largest(plan.Parts), Backward: true}
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
@@ -61,12 +69,17 @@ func newWorker(o *Optimizer) *worker {
 		size.Keeps, size.Before = nil, w.clean
 	}
 	w.descent = o.model.PlanWorkspace(size, o.late)
+	if plan.PassByPass && (number == 0 || plan.takesWhole()) {
+		w.formedFloats = o.model.NumParams()
+	}
 	return w
 }
 
 // allocate takes the memory.
 func (w *worker) allocate() {
 	w.descent.Allocate()
+	w.late = w.o.late.Twin()
+	w.formed = make([]float32, w.formedFloats)
 	for i := range w.perturb {
 		p := &w.perturb[i]
 		sets, params, kept := w.perturbed(i)
@@ -91,8 +104,9 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 	return 0, 0, 0
 }
 
-// perturbBytes is the size of all of that.
+// perturbBytes is the size of all parameters that are formed, and of what is kept.
 func (w *worker) perturbBytes() (total int) {
+	total = 4 * w.formedFloats
 	for i := range w.perturb {
 		sets, params, kept := w.perturbed(i)
 		total += 4 * (sets*params + kept)
@@ -100,17 +114,20 @@ func (w *worker) perturbBytes() (total int) {
 	return total
 }
 
-// tiles runs tiles, in order, with the team: nil for this worker alone.
-func (w *worker) tiles(tiles span, team *blas.Team) {
+// tiles runs tiles, in order, with the team: nil for this worker alone. It reports whether
+// all was finite.
+func (w *worker) tiles(tiles span, l leg, team *blas.Team) bool {
+	w.leg = l
 	for _, parts := range w.o.run.plan.Tiles[tiles.from:tiles.to] {
 		w.parts = parts
-		if w.o.run.phase == ascent {
+		if l.phase == ascent {
 			w.parts = w.o.run.plan.clean(parts)
 		}
 		if w.parts.len() > 0 && !w.tile(team) {
-			return
+			return false
 		}
 	}
+	return true
 }
 
 // tile runs a tile through the pass that it is time for, or through both. It reports
@@ -119,7 +136,7 @@ func (w *worker) tile(team *blas.Team) bool {
 	r := &w.o.run
 	w.pass = net.Pass{
 		Batch: r.batch,
-		Team:  team, Params: r.params, Packs: w.o.packs,
+		Team:  team, Params: w.leg.params, Packs: w.leg.packs,
 		Train: true, Seed: w.o.cfg.Seed, Step: w.o.step,
 		Gradients: w,
 		Losses:    w.losses[:w.parts.len()],
@@ -127,8 +144,8 @@ func (w *worker) tile(team *blas.Team) bool {
 	for s := range w.parts.len() {
 		w.stats[s] = w.o.stats[w.parts.from+s]
 	}
-	if r.phase != both {
-		return w.run(w.descent, r.phase)
+	if w.leg.phase != both {
+		return w.run(w.descent, w.leg.phase)
 	}
 	if !w.run(w.clean, ascent) || !w.ascend() {
 		return false
@@ -265,7 +282,7 @@ func (w *worker) nonFinite(i, s int) string {
 func (w *worker) Of(i, s int) (g []float32, add bool) {
 	plan := w.o.run.plan
 	switch {
-	case w.o.leftOut(i):
+	case w.o.leftOut(i, w.phase):
 	case w.phase == ascent && w.clean != nil:
 		if w.perturb[i].Kind == net.Formed {
 			return w.perturb[i].Params[s], false
@@ -273,7 +290,7 @@ func (w *worker) Of(i, s int) (g []float32, add bool) {
 	case plan.ByUnits[i]:
 		part := w.parts.from + s
 		u := plan.unitOf(part)
-		return w.o.unit(u, i), part > plan.Units[u].from
+		return w.o.unit(u, i, &w.leg), part > plan.Units[u].from
 	}
 	return nil, false
 }
