@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,16 +82,16 @@ the same of them, and the machine nothing else to do.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	c.workload.addFlags(flags, 64)
-	flags.IntVar(&c.jobs, "jobs", 0, "runs at once, which share the workers (default: one a worker, which is fastest)")
+	flags.IntVar(&c.jobs, "jobs", 0, "runs at once, which share the workers (default: as many)")
 	flags.StringSliceVar(&c.grid.Methods, "methods", defaultMethods, "`names` of the methods")
 	flags.IntSliceVar(&c.grid.Shards, "shards", []int{4, 8, 16, 32}, "numbers of shards to try mSAM with")
 	flags.Var(&c.rhos, "rhos", "radii to choose from")
 	flags.Var(&c.lrs, "lrs", "learning rates to choose from")
-	flags.StringVar(&c.tuneLR, "tune-lr", "sgd", "whose learning rate is chosen: sgd's, for all; or all's, for each")
+	flags.StringVar(&c.tuneLR, "tune-lr", "sgd", "`whose` learning rate is chosen: sgd, or all, for each")
 	flags.Var(&c.noise, "label-noise", "parts of the training labels that are drawn anew")
 	flags.IntVar(&c.grid.Seeds, "seeds", 5, "seeds to test with")
 	flags.IntVar(&c.grid.SelectionSeeds, "selection-seeds", 2, "seeds to choose by")
-	flags.Float64Var(&c.validation, "validation", 0.2, "part of the training samples that is held back to choose by")
+	flags.Float64Var(&c.validation, "validation", 0.2, "part of the training samples held back to choose by")
 	flags.IntVar(&c.subset, "subset", 0, "training samples, with the classes' shares (default all)")
 	flags.IntVar(&c.epochs, "epochs", 20, "passes over the data")
 	flags.Float64Var(&c.base.Momentum, "momentum", 0.9, "momentum")
@@ -150,7 +149,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 
 // checkFlags returns what is wrong with the flags.
 func (c *compare) checkFlags() error {
-	if err := cmp.Or(c.workload.check(), c.recipe.check(c.epochs)); err != nil {
+	if err := c.workload.check(); err != nil {
 		return err
 	}
 	switch {
@@ -162,6 +161,9 @@ func (c *compare) checkFlags() error {
 		return fmt.Errorf("--subset is %d, want at least 1, or 0 for all samples", c.subset)
 	case !(c.validation > 0 && c.validation < 1):
 		return fmt.Errorf("--validation is %v, want more than 0 and less than 1", c.validation)
+	}
+	if err := c.recipe.check(c.epochs); err != nil {
+		return err
 	}
 	switch c.tuneLR {
 	case "sgd":
@@ -221,29 +223,30 @@ type studyFiles struct {
 	plot, rhos *chart.File
 }
 
-func (c *compare) create() (o *studyFiles, err error) {
-	o = &studyFiles{}
-	defer func() {
-		if err != nil {
-			o.discard()
-		}
-	}()
+func (c *compare) create() (*studyFiles, error) {
+	o := &studyFiles{}
+	if err := c.begin(o); err != nil {
+		o.discard()
+		return nil, err
+	}
+	return o, nil
+}
+
+func (c *compare) begin(o *studyFiles) (err error) {
 	if c.json != "" && c.json != "-" {
 		if o.json, err = atomicfile.Create(c.json); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if c.plot != "" {
 		if o.plot, err = chart.Create(c.plot); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if c.plotRho != "" {
-		if o.rhos, err = chart.Create(c.plotRho); err != nil {
-			return nil, err
-		}
+		o.rhos, err = chart.Create(c.plotRho)
 	}
-	return o, nil
+	return err
 }
 
 func (o *studyFiles) discard() {

@@ -24,7 +24,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "eval", "info"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "info"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
@@ -38,9 +38,10 @@ func TestHelp(t *testing.T) {
 func TestHelpListsTables(t *testing.T) {
 	data := []string{"digits", "synthetic:HxWxC", "FOLDER"}
 	for name, rows := range map[string][]string{
-		"bench": append([]string{"sgd", "sam", "msam", "mlp"}, data...),
-		"train": append([]string{"sgd", "sam", "msam", "mlp"}, data...),
-		"eval":  data,
+		"bench":   append([]string{"sgd", "sam", "msam", "mlp"}, data...),
+		"train":   append([]string{"sgd", "sam", "msam", "mlp"}, data...),
+		"compare": append([]string{"sgd", "sam", "msam", "mlp"}, data...),
+		"eval":    data,
 	} {
 		_, stdout, _ := steppe(t, name, "--help")
 		for _, row := range rows {
