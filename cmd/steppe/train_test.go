@@ -105,6 +105,8 @@ func TestTrainRecipe(t *testing.T) {
 		{[]string{"--warmup", "0.5"}, ", lr 0.05 cosine after 0.5 epochs of warm-up, "},
 		{[]string{"--clip", "0.1"}, ", decay 0.0001, clipped to 0.1\n"},
 		{[]string{"--optimizer", "adamw"}, "\nmSAM with 8 shards, rho 0.05, AdamW, batch 64, lr 0.001 cosine, decay 0.01\n"},
+		{[]string{"--optimizer", "adamw", "--beta2", "0.95", "--epsilon", "1e-7"}, "\nmSAM with 8 shards, rho 0.05, AdamW, batch 64, lr 0.001 cosine, betas 0.9 and 0.95, epsilon 1e-07, decay 0.01\n"},
+		{[]string{"--momentum", "0"}, ", lr 0.05 cosine, momentum 0, decay 0.0001\n"},
 		{[]string{"--optimizer", "adamw", "--method", "sgd", "--lr", "0.01"}, "\nAdamW, batch 64, lr 0.01 cosine, decay 0.01\n"},
 	} {
 		header, l := loss(test.flags...)
