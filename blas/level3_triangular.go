@@ -157,11 +157,11 @@ func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) 
 	case !t.left && t.solve && n <= turnUpTo:
 		t.turned(rows, alpha, b, w)
 		return
-	case !t.left && !t.solve && n <= multiplyUpTo:
-		t.multiplied(rows, alpha, b, w)
-		return
 	case t.left && n <= t.few():
 		t.eachRow(rows, alpha, b, w)
+		return
+	case !t.solve && n <= t.kc:
+		t.multiplied(rows, alpha, b, w)
 		return
 	}
 	first, second := t.cut(rows)
