@@ -154,7 +154,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		case rho == 0:
 			o.pass(leg{phase: only, params: o.params.Values, packs: o.packs})
 		case r.round.Whole:
-			o.pass(leg{phase: shards, params: o.params.Values, packs: o.packs})
+			o.pass(leg{phase: shardByShard, params: o.params.Values, packs: o.packs})
 		case plan.PassByPass:
 			o.passByPass()
 		default:
@@ -216,7 +216,7 @@ func (o *Optimizer) pass(l leg) bool {
 // Do runs one task of the round on one worker.
 func (o *Optimizer) Do(task, worker int) {
 	r, w := &o.run, o.workers[worker]
-	if tiles := r.round.Tasks[task]; r.leg.phase == shards {
+	if tiles := r.round.Tasks[task]; r.leg.phase == shardByShard {
 		w.shard(tiles)
 	} else {
 		w.tiles(tiles, r.leg, nil)

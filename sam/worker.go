@@ -43,7 +43,7 @@ const (
 	ascent               // the shards' gradients at w
 	descent              // the gradient at w + eps
 	both                 // ascent and descent, tile by tile
-	shards               // ascent and descent, shard by shard
+	shardByShard         // ascent and descent, each of a shard
 )
 
 // newWorker returns the worker of a number, without its memory, which allocate brings.
