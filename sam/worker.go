@@ -39,11 +39,11 @@ type worker struct {
 type phase uint8
 
 const (
-	only    phase = iota // the gradient at w: nothing is perturbed
-	ascent               // the shards' gradients at w
-	descent              // the gradient at w + eps
-	both                 // ascent and descent, tile by tile
-	shardByShard         // ascent and descent, each of a shard
+	only         phase = iota // the gradient at w: nothing is perturbed
+	ascent                    // the shards' gradients at w
+	descent                   // the gradient at w + eps
+	both                      // ascent and descent, tile by tile
+	shardByShard              // ascent and descent, each of a shard
 )
 
 // newWorker returns the worker of a number, without its memory, which allocate brings.
