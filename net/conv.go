@@ -153,10 +153,13 @@ func (o convolution) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32)
 }
 
 // NewPacks implements Packer: the filters for Forward, and for Backward.
-func (o convolution) NewPacks(din bool) []Packed {
-	packs := []Packed{o.newPack(conv.ForwardPass)}
-	if din {
-		packs = append(packs, o.newPack(conv.BackwardDataPass))
+func (o convolution) NewPacks(passes Passes) []Packed {
+	packs := make([]Packed, 2)
+	if passes.Forward {
+		packs[0] = o.newPack(conv.ForwardPass)
+	}
+	if passes.Backward {
+		packs[1] = o.newPack(conv.BackwardDataPass)
 	}
 	return packs
 }
@@ -170,7 +173,9 @@ func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
 func (o convolution) Pack(team *blas.Team, p []float32, packs []Packed) {
 	w, _ := o.split(p)
 	for _, f := range packs {
-		must(f.(*conv.PackedFilter).Pack(team, w))
+		if f != nil {
+			must(f.(*conv.PackedFilter).Pack(team, w))
+		}
 	}
 }
 

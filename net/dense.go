@@ -86,25 +86,29 @@ func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 }
 
 // NewPacks implements Packer: W for Forward, its transpose for Backward.
-func (d dense) NewPacks(din bool) []Packed {
-	packs := []Packed{blas.NewPackedB[float32](d.in, d.out)}
-	if din {
-		packs = append(packs, blas.NewPackedB[float32](d.out, d.in))
+func (d dense) NewPacks(passes Passes) []Packed {
+	packs := make([]Packed, 2)
+	if passes.Forward {
+		packs[0] = blas.NewPackedB[float32](d.in, d.out)
+	}
+	if passes.Backward {
+		packs[1] = blas.NewPackedB[float32](d.out, d.in)
 	}
 	return packs
 }
 
 func (d dense) Pack(team *blas.Team, p []float32, packs []Packed) {
 	w, _ := d.split(p)
-	packs[0].(*blas.PackedB[float32]).Pack(team, w)
-	if len(packs) > 1 {
-		packs[1].(*blas.PackedB[float32]).Pack(team, w.T())
+	for i, w := range []blas.Mat[float32]{w, w.T()} {
+		if packs[i] != nil {
+			packs[i].(*blas.PackedB[float32]).Pack(team, w)
+		}
 	}
 }
 
 // pack returns operand i in its packed form P, or nil if the call has none.
 func pack[P Packed](c *Call, i int) (packed P) {
-	if i < len(c.Packs) {
+	if i < len(c.Packs) && c.Packs[i] != nil {
 		packed = c.Packs[i].(P)
 	}
 	return packed

@@ -289,14 +289,19 @@ func (m *Model) Commit(state, stats []float32) {
 }
 
 // Packs is a model's parameters in the form that its products read fastest.
-type Packs [][]Packed // by op
+type Packs [][]Packed // by op, as Packer says; nil for an op without any
 
-// NewPacks returns unfilled Packs.
-func (m *Model) NewPacks() Packs {
+// Passes are those that an op's parameters are packed for.
+type Passes struct{ Forward, Backward bool }
+
+// NewPacks returns unfilled Packs for those passes of each op that are wanted.
+func (m *Model) NewPacks(wanted func(op int) Passes) Packs {
 	packs := make(Packs, len(m.nodes))
 	for i, n := range m.nodes {
-		if p, ok := n.op.(Packer); ok {
-			packs[i] = p.NewPacks(!m.isInput(n.in[0]))
+		passes := wanted(i)
+		passes.Backward = passes.Backward && !m.isInput(n.in[0])
+		if p, ok := n.op.(Packer); ok && passes != (Passes{}) {
+			packs[i] = p.NewPacks(passes)
 		}
 	}
 	return packs
@@ -305,8 +310,8 @@ func (m *Model) NewPacks() Packs {
 // Pack fills packs from flat parameters.
 func (m *Model) Pack(team *blas.Team, params []float32, packs Packs) {
 	for i, n := range m.nodes {
-		if p, ok := n.op.(Packer); ok {
-			p.Pack(team, n.params.of(params), packs[i])
+		if packs[i] != nil {
+			n.op.(Packer).Pack(team, n.params.of(params), packs[i])
 		}
 	}
 }
@@ -315,7 +320,9 @@ func (m *Model) Pack(team *blas.Team, params []float32, packs Packs) {
 func (p Packs) Bytes() (total int) {
 	for _, op := range p {
 		for _, packed := range op {
-			total += packed.Bytes()
+			if packed != nil {
+				total += packed.Bytes()
+			}
 		}
 	}
 	return total

@@ -140,13 +140,24 @@ func TestCheck(t *testing.T) {
 // for the way forward alone.
 func TestPacks(t *testing.T) {
 	m := mlp(t, false, 64, 128, 10)
-	packs := m.NewPacks()
+	packs := m.NewPacks(bothPasses)
 	assert.Len(t, packs, 2)
-	assert.Len(t, packs[0], 1)
-	assert.Len(t, packs[1], 2)
+	assert.NotNil(t, packs[0][0])
+	assert.Nil(t, packs[0][1])
+	assert.NotNil(t, packs[1][0])
+	assert.NotNil(t, packs[1][1])
 	least := 4 * (64*128 + 2*128*10)
 	assert.GreaterOrEqual(t, packs.Bytes(), least)
 	assert.Less(t, packs.Bytes(), 3*least, "some columns fill up the last panel")
+
+	packs = m.NewPacks(func(op int) Passes { return Passes{Forward: op == 0, Backward: true} })
+	assert.NotNil(t, packs[0][0])
+	assert.Nil(t, packs[1][0])
+	assert.NotNil(t, packs[1][1])
+	packs = m.NewPacks(func(op int) Passes { return Passes{Forward: op == 1} })
+	assert.Nil(t, packs[0])
+	assert.Nil(t, packs[1][1])
+	m.Pack(nil, m.Init(1).Values, packs) // what is there
 }
 
 func TestOps(t *testing.T) {

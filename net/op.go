@@ -122,10 +122,10 @@ type Call struct {
 // them packed once a step for all of its calls.
 type Packer interface {
 	Op
-	// NewPacks returns packed operands, unfilled. din says whether Backward
-	// will be asked for gradients.
-	NewPacks(din bool) []Packed
-	// Pack fills packs from p.
+	// NewPacks returns packed operands, unfilled: Forward's and Backward's, nil for
+	// a pass that they aren't wanted for.
+	NewPacks(passes Passes) []Packed
+	// Pack fills those packs that aren't nil from p.
 	Pack(team *blas.Team, p []float32, packs []Packed)
 }
 

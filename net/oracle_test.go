@@ -144,8 +144,10 @@ func backwardSize(shards []Shard) Size {
 }
 
 // packed returns the model's packs, filled.
+func bothPasses(int) Passes { return Passes{Forward: true, Backward: true} }
+
 func packed(m *Model, team *blas.Team, params []float32) Packs {
-	packs := m.NewPacks()
+	packs := m.NewPacks(bothPasses)
 	m.Pack(team, params, packs)
 	return packs
 }

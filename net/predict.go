@@ -49,7 +49,7 @@ func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 	}
 	team := parallel.NewTeam(workers)
 	if tiles > 1 {
-		p.pass.Packs = m.NewPacks()
+		p.pass.Packs = m.NewPacks(func(int) Passes { return Passes{Forward: true} })
 		m.Pack(team, params.Values, p.pass.Packs)
 	}
 	team.Run(tiles, p)

@@ -1,6 +1,10 @@
 package sam
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/net"
+)
 
 // Memory is the bytes of a step's memory, by what they hold.
 type Memory struct {
@@ -43,10 +47,7 @@ func (o *Optimizer) fit() error {
 // lay lays out the memory that the plan's schedule needs.
 func (o *Optimizer) lay() {
 	plan := o.plan
-	o.packs = nil
-	if o.packing() {
-		o.packs = o.model.NewPacks()
-	}
+	o.packs = o.model.NewPacks(o.packing)
 	o.late = o.model.PlanLate(o.cfg.Batch, plan.Late)
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
@@ -65,15 +66,21 @@ func (o *Optimizer) lay() {
 	}
 }
 
-// packing reports whether parameters are packed for all products with them: where a
-// worker takes more than two tiles. Two products pack for themselves as fast, and need no
-// memory for it (an MLP's step: within 2%, 5.6 MiB for 9.2).
-func (o *Optimizer) packing() bool {
-	uses := 0
-	for _, r := range o.plan.Rounds {
-		uses = max(uses, r.tilesFor(o.cfg.Workers))
+// packing returns the passes that an op's parameters are packed for, for all tiles: for
+// Forward where a worker takes more than two, since two products pack for themselves as
+// fast, and need no memory for it; for Backward, which transposes what it packs, where it
+// would be done twice.
+func (o *Optimizer) packing(op int) (passes net.Passes) {
+	plan := o.plan
+	for _, r := range plan.Rounds {
+		uses := r.tiles()
+		if plan.perturbs() && !plan.PassByPass && plan.Perturb[op] != net.Formed {
+			uses *= 2 // both passes are at w
+		}
+		passes.Forward = passes.Forward || r.tilesFor(o.cfg.Workers) > 2
+		passes.Backward = passes.Backward || uses > 1
 	}
-	return uses > 2
+	return passes
 }
 
 // unitFloats is the size of a unit's sum.

@@ -21,7 +21,7 @@ type Optimizer struct {
 	plans map[int]*Plan // by samples of a batch
 
 	team    *blas.Team
-	packs   net.Packs // nil if each op needs its parameters packed once a pass anyway
+	packs   net.Packs
 	late    *net.Late
 	workers []*worker
 	ghat    []float32
@@ -201,9 +201,7 @@ func (o *Optimizer) stat() (stats Stats) {
 func (o *Optimizer) pass(l leg) bool {
 	r := &o.run
 	r.leg = l
-	if l.packs != nil {
-		o.model.Pack(o.team, l.params, l.packs)
-	}
+	o.model.Pack(o.team, l.params, l.packs)
 	if len(r.round.Tasks) > 0 {
 		o.team.Run(len(r.round.Tasks), o)
 	}

@@ -115,13 +115,12 @@ func (r *Round) first() int {
 	return r.Shared.from
 }
 
-// tilesFor returns the most tiles that a worker takes in a pass of a round.
+// tiles returns how many tiles the round has.
+func (r *Round) tiles() int { return r.Shared.to - r.first() }
+
+// tilesFor returns the most tiles that a worker takes in the round.
 func (r *Round) tilesFor(workers int) int {
-	tiles := 0
-	for _, task := range r.Tasks {
-		tiles += task.len()
-	}
-	return ceilDiv(tiles, workers) + r.Shared.len()
+	return ceilDiv(r.tiles()-r.Shared.len(), workers) + r.Shared.len()
 }
 
 // mayPart reports whether different workers may take the parts before one and
