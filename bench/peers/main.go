@@ -54,11 +54,11 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1 or level2")
+	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1, level2 or level3")
 	shapes := flags.String("shapes", "", `what to measure instead, with commas between: products "m x n x k", with tA or tB or both behind;
 convolutions "32x32x32x16->32 3x3 stride 2 pad 1", of all passes or with one of them before;
 steps "lenet batch 256", with sam or msam 8 behind;
-or routines of the BLAS "gemv 1024"`)
+or routines of the BLAS "gemv 1024, trsm 512"`)
 	names := flags.String("peers", "", "peers to measure beside ours, by default all that are here: "+everyPeer())
 	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
 	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64)

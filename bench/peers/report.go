@@ -76,7 +76,7 @@ type Cell struct {
 	Wrong   string    `json:"wrong,omitempty"`
 	Beaten  bool      `json:"beaten,omitempty"` // a step was so slow that there were no further rounds
 
-	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s of routines
+	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s of routines of levels 1 and 2
 	Behind stats.Spread `json:"behind"`           // our speed over its speed
 
 	reply protocol.Reply // of the last round
@@ -215,13 +215,16 @@ func ceiling(dtype string, ofFloat32 float64) float64 {
 	return ofFloat32
 }
 
+// boundByMemory says whether a row is a routine of level 1 or 2.
+func (row *Row) boundByMemory() bool { return row.Routine != nil && row.Routine.Level() < 3 }
+
 // amount returns what the speed of a row is counted in: floating-point operations, or, of a
-// routine, the bytes that it moves at least.
+// routine of level 1 or 2, the bytes that it moves at least.
 func (row *Row) amount() float64 {
-	if row.Routine == nil {
-		return row.Flops()
+	if row.boundByMemory() {
+		return row.Routine.Moves() * row.bytes
 	}
-	return row.Routine.Moves() * row.bytes
+	return row.Flops()
 }
 
 // summarize computes what follows from the times.
@@ -253,7 +256,7 @@ func (row *Row) summarize(peers []Participant, workers int) {
 	for i, seconds := range own {
 		fractions = append(fractions, row.Flops()/seconds/1e9/(row.Ceiling[i]*float64(workers)))
 	}
-	if row.Routine == nil {
+	if !row.boundByMemory() {
 		row.OfCeiling = stats.Median(fractions)
 	}
 	floor := floorsOf(row.Work, workers)
@@ -283,7 +286,7 @@ func (row *Row) String() string {
 		return fmt.Sprintf("%-22v %v", row.Work, row.Training)
 	}
 	unit := "GFLOP/s"
-	if row.Routine != nil {
+	if row.boundByMemory() {
 		unit = "GB/s"
 	}
 	line := fmt.Sprintf("%-14v %6.1f %s", row.Work, row.Cells[ours].GFLOPS, unit)

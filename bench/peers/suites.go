@@ -37,8 +37,9 @@ var others = []suite{
 		methods("mlp batch 256", true, 2, 4, 8, 16, 32), methods("lenet batch 256", true, 2, 4, 8, 16, 32),
 		methods("resnet20 batch 128", true, 2, 4, 8, 16, 32),
 		methods("mlp batch 250", false, 3, 7, 13), methods("lenet batch 250", false, 3, 7, 13))}, // shards of two sizes
-	{name: "level1", mean: 0.9, work: routines(false, 64, 1000, 10_000, 1_000_000)},
-	{name: "level2", mean: 0.9, work: routines(true, 64, 256, 1024, 4096)},
+	{name: "level1", mean: 0.9, work: routines(1, 64, 1000, 10_000, 1_000_000)},
+	{name: "level2", mean: 0.9, work: routines(2, 64, 256, 1024, 4096)},
+	{name: "level3", work: routines(3, 128, 512, 1024)},
 }
 
 // methods returns the steps of a model and batch: SGD if it is to be there, SAM, and
@@ -61,11 +62,11 @@ func squares(sizes ...int) (all []protocol.Work) {
 	return all
 }
 
-// routines are those with a matrix, or those without, at each size.
-func routines(withMatrix bool, sizes ...int) (all []protocol.Work) {
+// routines are those of a level of the BLAS, at each size.
+func routines(level int, sizes ...int) (all []protocol.Work) {
 	for _, name := range protocol.Routines {
 		for _, n := range sizes {
-			if r := (protocol.Routine{Name: name, N: n}); r.HasMatrix() == withMatrix {
+			if r := (protocol.Routine{Name: name, N: n}); r.Level() == level {
 				all = append(all, protocol.Work{Routine: &r})
 			}
 		}
@@ -96,7 +97,7 @@ func chooseSuites(name, list string) ([]suite, error) {
 			return []suite{s}, nil
 		}
 	}
-	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, sam, level1 and level2", name)
+	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, sam, level1, level2 and level3", name)
 }
 
 // floors are the least that a row's figures are meant to be; 0 for no floor.
@@ -109,6 +110,9 @@ type floors struct {
 func floorsOf(w protocol.Work, workers int) floors {
 	if w.Convolution != nil {
 		return floors{best: 0.90, alone: workers > 1}
+	}
+	if w.Routine != nil && w.Routine.Level() == 3 {
+		return floors{best: 0.85}
 	}
 	if w.Routine != nil {
 		return floors{best: 0.90}

@@ -39,13 +39,26 @@ func (r *Report) render(markdown bool) string {
 func (r *Report) tableAndLegend() (table.Writer, string) {
 	switch {
 	case r.Kind == protocol.OfRoutines:
-		return r.table(), strings.Replace(speedLegend, "GFLOP/s", "GB/s", 1)
+		return r.table(), strings.Replace(speedLegend, "GFLOP/s", r.unitOfRoutines(), 1)
 	case r.Kind != protocol.Steps:
 		return r.table(), speedLegend
 	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
 		return r.samTable(), samLegend
 	default:
 		return r.trainingTable(), trainingLegend
+	}
+}
+
+// unitOfRoutines says what the speeds of a table of routines are in.
+func (r *Report) unitOfRoutines() string {
+	others := slices.ContainsFunc(r.Rows, func(row *Row) bool { return !row.boundByMemory() })
+	switch {
+	case !others:
+		return "GB/s"
+	case slices.ContainsFunc(r.Rows, (*Row).boundByMemory):
+		return "GB/s, of level 3 in GFLOP/s"
+	default:
+		return "GFLOP/s"
 	}
 }
 

@@ -36,7 +36,7 @@ type Library struct {
 	Run64 func(p *Product[float64], first, times int)
 	// Convolve prepares a pass of a convolution.
 	Convolve func(c *Convolution) (Convolving, error)
-	// Routine32 calls a routine of level 1 or 2 that many times, on the sets of operands by
+	// Routine32 calls a routine of the BLAS that many times, on the sets of operands by
 	// turns, the first time on set first.
 	Routine32 func(r *Routine[float32], first, times int)
 	// Routine64 does so in float64.
@@ -140,7 +140,7 @@ func (c *child) cannot(job protocol.Job) string {
 	case job.Step != nil && c.Train == nil:
 		return "no training"
 	case job.Routine != nil && (c.Routine32 == nil || c.Routine64 == nil):
-		return "no routines of levels 1 and 2"
+		return "no routines of the BLAS"
 	case job.Product == nil:
 		return ""
 	case job.Dtype == protocol.Float32 && c.Run32 == nil, job.Dtype == protocol.Float64 && c.Run64 == nil:

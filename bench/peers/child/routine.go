@@ -11,7 +11,8 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// Routine is the operands of a routine of level 1 or 2, outside Go's heap.
+// Routine is the operands of a routine, outside Go's heap. Of level 3, X and Y are matrices,
+// the BLAS's B and C.
 type Routine[T Float] struct {
 	protocol.Routine
 	A, X, Y [Sets]*T
@@ -19,10 +20,10 @@ type Routine[T Float] struct {
 	Results [Sets]float64
 
 	memory[T]
-	a, x, y [Sets][]T // as they were
+	a, x, y [Sets][]T // as they were; x alone of level 3
 }
 
-// The scalars that routines are given. None of them lets what is updated in place grow or
+// The scalars that routines of levels 1 and 2 are given. None of them lets what is updated in place grow or
 // vanish, however often: Alpha is as small as a rounding, and trmv and trsv get their x anew.
 const (
 	Alpha  = 1.0 / (1 << 20) // of axpy, ger, syr, syr2
@@ -31,22 +32,18 @@ const (
 )
 
 // SliceA returns A of a set; SliceX and SliceY return x and y.
-func (r *Routine[T]) SliceA(set int) []T { return unsafe.Slice(r.A[set], len(r.a[set])) }
-func (r *Routine[T]) SliceX(set int) []T { return unsafe.Slice(r.X[set], r.N) }
-func (r *Routine[T]) SliceY(set int) []T { return unsafe.Slice(r.Y[set], r.N) }
+func (r *Routine[T]) SliceA(set int) []T { return unsafe.Slice(r.A[set], r.sizeA()) }
+func (r *Routine[T]) SliceX(set int) []T { return unsafe.Slice(r.X[set], r.sizeX()) }
+func (r *Routine[T]) SliceY(set int) []T { return unsafe.Slice(r.Y[set], r.sizeX()) }
 
-// Saved returns what x was of a set, for trmv and trsv.
+// Saved returns what x was of a set, for trmv and trsv, or B for trmm and trsm.
 func (r *Routine[T]) Saved(set int) []T { return r.x[set] }
 
 func newRoutine[T Float](of protocol.Routine) (*Routine[T], error) {
 	r := &Routine[T]{Routine: of}
-	size := 1
-	if of.HasMatrix() {
-		size = of.N * of.N
-	}
 	var counts []int
 	for range Sets {
-		counts = append(counts, size, of.N, of.N, of.N)
+		counts = append(counts, r.sizeA(), r.sizeX(), r.sizeX(), r.sizeX())
 	}
 	operands, err := r.place(counts)
 	if err != nil {
@@ -54,22 +51,51 @@ func newRoutine[T Float](of protocol.Routine) (*Routine[T], error) {
 	}
 	random := rand.NewPCG(uint64(of.N), uint64(len(of.Name)))
 	for set := range Sets {
-		four := operands[4*set:][:4]
-		for i, to := range []**T{&r.A[set], &r.X[set], &r.Y[set]} {
-			fill(four[i], 8, random)
-			*to = &four[i][0]
+		a, x, y, saved := operands[4*set], operands[4*set+1], operands[4*set+2], operands[4*set+3]
+		r.A[set], r.X[set], r.Y[set] = &a[0], &x[0], &y[0]
+		r.x[set] = saved
+		if of.Level() == 3 {
+			r.fillLevel3(a, x, y, random)
+			copy(saved, x)
+			continue
 		}
-		for i := range of.N { // trsv's solutions are to stay small, so A is close to I
-			for j := 0; of.HasMatrix() && j < of.N; j++ {
-				if four[0][i*of.N+j] /= T(8 * of.N); i == j {
-					four[0][i*of.N+j] = 1
-				}
-			}
+		for _, operand := range [][]T{a, x, y} {
+			fill(operand, 8, random)
 		}
-		r.a[set], r.x[set], r.y[set] = append([]T(nil), four[0]...), four[3], append([]T(nil), four[2]...)
-		copy(four[3], four[1])
+		if of.Level() == 2 {
+			nearIdentity(a, of.N)
+		}
+		copy(saved, x)
+		r.a[set], r.y[set] = append([]T(nil), a...), append([]T(nil), y...)
 	}
 	return r, nil
+}
+
+// sizeA returns the elements of A, which routines of level 1 don't have; sizeX those of x, and
+// of y.
+func (r *Routine[T]) sizeA() int {
+	if r.Level() == 1 {
+		return 1
+	}
+	return r.N * r.N
+}
+
+func (r *Routine[T]) sizeX() int {
+	if r.Level() < 3 {
+		return r.N
+	}
+	return r.N * r.N
+}
+
+// nearIdentity makes the diagonal of a matrix of n x n one, and the rest small, so that what
+// trsv and trsm solve for is small, too.
+func nearIdentity[T Float](a []T, n int) {
+	for i := range n {
+		for j := range n {
+			a[i*n+j] /= T(8 * n)
+		}
+		a[i*n+i] = 1
+	}
 }
 
 // calling is a routine and who computes it.
@@ -89,10 +115,10 @@ func (calling[T]) tell(*protocol.Reply) error { return nil }
 // verify compares what one call made of each set with plain loops in float64, within the
 // error of N roundings of numbers as large as the largest of a sum's terms.
 func (r *Routine[T]) verify() error {
-	unit := math.Ldexp(1, -24)
-	if unsafe.Sizeof(T(0)) == 8 {
-		unit = math.Ldexp(1, -53)
+	if r.Level() == 3 {
+		return r.verifyLevel3()
 	}
+	unit := unitOf[T]()
 	for set := range Sets {
 		x, y, a := wide(r.x[set]), wide(r.y[set]), wide(r.a[set])
 		got := map[string][]T{"x": r.SliceX(set), "y": r.SliceY(set), "A": r.SliceA(set)}
@@ -110,6 +136,14 @@ func (r *Routine[T]) verify() error {
 		}
 	}
 	return nil
+}
+
+// unitOf returns the largest relative error of a rounding.
+func unitOf[T Float]() float64 {
+	if unsafe.Sizeof(T(0)) == 8 {
+		return math.Ldexp(1, -53)
+	}
+	return math.Ldexp(1, -24)
 }
 
 func wide[T Float](data []T) []float64 {
@@ -288,6 +322,8 @@ func routine32(b blas.Float32, r *Routine[float32]) (call func(set int)) {
 			copy(xs[set], r.Saved(set))
 			b.Strsv(blas.Lower, transposed(r.Name), blas.NonUnit, n, as[set], n, xs[set], 1)
 		}
+	default:
+		call = level3[float32]{b.Sgemm, b.Ssymm, b.Ssyrk, b.Ssyr2k, b.Strmm, b.Strsm}.of(r)
 	}
 	return call
 }
@@ -353,6 +389,8 @@ func routine64(b blas.Float64, r *Routine[float64]) (call func(set int)) {
 			copy(xs[set], r.Saved(set))
 			b.Dtrsv(blas.Lower, transposed(r.Name), blas.NonUnit, n, as[set], n, xs[set], 1)
 		}
+	default:
+		call = level3[float64]{b.Dgemm, b.Dsymm, b.Dsyrk, b.Dsyr2k, b.Dtrmm, b.Dtrsm}.of(r)
 	}
 	return call
 }

@@ -27,13 +27,33 @@ func testVerifyRoutines[T Float](t *testing.T, by func(r *Routine[T], first, tim
 			assert.NoError(t, r.verify())
 			if returns[name] {
 				r.Results[1]++
-			} else if written := r.SliceY(2); of.HasMatrix() || name != "scal" {
-				written[n-1]++
+			} else if written := r.SliceY(2); name != "scal" && !inPlace(name) {
+				written[len(written)-1]++
 			} else {
-				r.SliceX(2)[n-1]++
+				written := r.SliceX(2)
+				written[len(written)-1]++
 			}
 			assert.Error(t, r.verify(), of)
 			r.free()
 		}
+	}
+}
+
+// inPlace says that a routine of level 3 overwrites its B.
+func inPlace(name string) bool {
+	r := protocol.Routine{Name: name, N: 1}
+	return r.Level() == 3 && name[:2] == "tr"
+}
+
+// Neither half of C is to be touched that isn't the routine's.
+func TestRoutinesThatStray(t *testing.T) {
+	for name, stray := range map[string]int{"syrk": 1, "syrkT": 7, "syr2k": 6} { // of 7 x 7
+		r, err := newRoutine[float32](protocol.Routine{Name: name, N: 7})
+		require.NoError(t, err)
+		Routines32(gonum.Implementation{})(r, 0, Sets)
+		require.NoError(t, r.verify())
+		r.SliceY(1)[stray] = 0
+		assert.ErrorContains(t, r.verify(), "it writes element", name)
+		r.free()
 	}
 }

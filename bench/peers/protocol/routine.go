@@ -2,14 +2,13 @@ package protocol
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Routine is a routine of level 1 or 2 of the BLAS, on vectors of N elements without gaps, or
-// on a matrix of N x N.
+// Routine is a routine of the BLAS, on vectors of N elements without gaps and, of levels 2 and
+// 3, on row-major matrices of N x N.
 type Routine struct {
 	Name string `json:"name"` // of Routines
 	N    int    `json:"n"`
@@ -18,12 +17,18 @@ type Routine struct {
 // Routines are the routines, in order. gemvT is gemv with A transposed. Of symmetric and
 // triangular matrices, which symv, syr, syr2, trmv and trsv take, the lower half is stored;
 // trmvT and trsvT take it transposed.
+//
+// Of level 3, symm, trmm and trsm have A on the left of B, with its lower half stored, and symmR,
+// trmmR and trsmR on the right; trmmT and trsmT have the transpose of an A whose upper half is
+// stored. syrk is the lower half of A*A^T, syrkT the upper one of A^T*A, and syr2k the lower one
+// of A*B^T + B*A^T.
 var Routines = []string{
 	"dot", "axpy", "scal", "nrm2", "asum", "iamax", "swap", "copy", "rot",
 	"gemv", "gemvT", "ger", "symv", "syr", "syr2", "trmv", "trmvT", "trsv", "trsvT",
+	"gemm", "symm", "symmR", "syrk", "syrkT", "syr2k", "trmm", "trmmT", "trmmR", "trsm", "trsmT", "trsmR",
 }
 
-// moves is how many elements a routine moves to or from memory, at least, in vectors, and in
+// moves is how many elements a routine of level 1 or 2 moves to or from memory, at least, in vectors, and in
 // matrices or halves of them.
 var moves = map[string]struct{ vectors, matrices, halves float64 }{
 	"dot": {vectors: 2}, "axpy": {vectors: 3}, "scal": {vectors: 2}, "nrm2": {vectors: 1}, "asum": {vectors: 1}, "iamax": {vectors: 1},
@@ -33,27 +38,43 @@ var moves = map[string]struct{ vectors, matrices, halves float64 }{
 	"trmv": {vectors: 2, halves: 1}, "trmvT": {vectors: 2, halves: 1}, "trsv": {vectors: 2, halves: 1}, "trsvT": {vectors: 2, halves: 1},
 }
 
-// Moves returns the elements that are moved to or from memory at least.
+// cubes is the floating-point operations of routines of level 3, in cubes of N.
+var cubes = map[string]float64{
+	"gemm": 2, "symm": 2, "symmR": 2, "syrk": 1, "syrkT": 1, "syr2k": 2,
+	"trmm": 1, "trmmT": 1, "trmmR": 1, "trsm": 1, "trsmT": 1, "trsmR": 1,
+}
+
+// Moves returns the elements that are moved to or from memory at least; 0 of level 3, whose time
+// isn't memory's.
 func (r Routine) Moves() float64 {
 	m, n := moves[r.Name], float64(r.N)
 	return m.vectors*n + m.matrices*n*n + m.halves*n*(n+1)/2
 }
 
-// HasMatrix reports whether the routine is of level 2.
-func (r Routine) HasMatrix() bool { m := moves[r.Name]; return m.matrices+m.halves > 0 }
+// Level returns the level of the BLAS that the routine is of.
+func (r Routine) Level() int {
+	switch m := moves[r.Name]; {
+	case cubes[r.Name] > 0:
+		return 3
+	case m.matrices+m.halves > 0:
+		return 2
+	}
+	return 1
+}
 
-// Flops returns 0: a routine's time is its memory's.
-func (r Routine) Flops() float64 { return 0 }
+// Flops returns the operations of a routine of level 3, and 0 of the others: their time is
+// memory's.
+func (r Routine) Flops() float64 { n := float64(r.N); return cubes[r.Name] * n * n * n }
 
 // String returns the routine as ParseRoutine reads it.
 func (r Routine) String() string { return fmt.Sprintf("%s %d", r.Name, r.N) }
 
 // Check returns what is wrong with a routine.
 func (r Routine) Check() error {
-	if _, known := moves[r.Name]; !known {
-		return fmt.Errorf("protocol: there is no routine %q, only %s", r.Name, strings.Join(slices.Sorted(maps.Keys(moves)), ", "))
+	if !slices.Contains(Routines, r.Name) {
+		return fmt.Errorf("protocol: there is no routine %q, only %s", r.Name, strings.Join(Routines, ", "))
 	}
-	if most := map[bool]int{false: 1 << 28, true: 1 << 14}[r.HasMatrix()]; r.N < 1 || r.N > most {
+	if most := [...]int{1: 1 << 28, 2: 1 << 14, 3: 1 << 13}[r.Level()]; r.N < 1 || r.N > most {
 		return fmt.Errorf("protocol: %v, want 1 to %d", r, most)
 	}
 	return nil

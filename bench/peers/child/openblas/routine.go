@@ -69,6 +69,10 @@ import (
 )
 
 func routine32(r *child.Routine[float32], first, times int) {
+	if r.Level() == 3 {
+		level3of32(r, first, times)
+		return
+	}
 	a, x, y, saved, results := pointersOf(r)
 	C.run_s(number(r.Name), C.int(r.N), child.Alpha, child.Cosine, child.Sine, floats(&a), floats(&x), floats(&y), floats(&saved),
 		(*C.double)(&results[0]), child.Sets, C.int(first), C.int(times))
@@ -76,6 +80,10 @@ func routine32(r *child.Routine[float32], first, times int) {
 }
 
 func routine64(r *child.Routine[float64], first, times int) {
+	if r.Level() == 3 {
+		level3of64(r, first, times)
+		return
+	}
 	a, x, y, saved, results := pointersOf(r)
 	C.run_d(number(r.Name), C.int(r.N), child.Alpha, child.Cosine, child.Sine, doubles(&a), doubles(&x), doubles(&y), doubles(&saved),
 		(*C.double)(&results[0]), child.Sets, C.int(first), C.int(times))
