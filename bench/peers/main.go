@@ -29,7 +29,7 @@ type options struct {
 	dtype    string
 	entry    string // of our side
 	rounds   int
-	limit    time.Duration // of a row of steps, if not 0
+	limit    time.Duration // of a row of steps or decompositions, if not 0
 	budget   time.Duration
 	markdown bool
 	json     string // file
@@ -54,17 +54,18 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1, level2 or level3")
+	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1, level2, level3, or gonum, which is its mat with our BLAS")
 	shapes := flags.String("shapes", "", `what to measure instead, with commas between: products "m x n x k", with tA or tB or both behind;
 convolutions "32x32x32x16->32 3x3 stride 2 pad 1", of all passes or with one of them before;
 steps "lenet batch 256", with sam or msam 8 behind;
-or routines of the BLAS "gemv 1024, trsm 512"`)
+routines of the BLAS "gemv 1024, trsm 512";
+or decompositions "LU 1000, Eigen 500"`)
 	names := flags.String("peers", "", "peers to measure beside ours, by default all that are here: "+everyPeer())
 	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
-	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64)
+	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64+", which is that of decompositions")
 	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "what of ours to call: matmul is MatMul, blas is Sgemm or Dgemm")
 	flags.IntVar(&opt.rounds, "rounds", 10, "rounds, in each of which each peer is measured once")
-	limit := flags.Int("limit", 0, "seconds after which a row of steps gets no more rounds once it has three; 0 is the suite's own, which is 15 for sam, and none for others")
+	limit := flags.Int("limit", 0, "seconds after which a row of steps or decompositions gets no more rounds once it has three; 0 is the suite's own, which is 15 for sam and gonum, and none for others")
 	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
 	flags.StringVar(&opt.json, "json", "", "file to write all figures to")
@@ -85,6 +86,12 @@ or routines of the BLAS "gemv 1024, trsm 512"`)
 	if opt.suites, err = chooseSuites(*suiteName, *shapes); err != nil {
 		return opt, err
 	}
+	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.OfRoutines || opt.kind == protocol.OfDecompositions {
+		opt.entry = protocol.EntryBLAS
+	}
+	if opt.kind == protocol.OfDecompositions && !isSet(flags, "dtype") {
+		opt.dtype = protocol.Float64
+	}
 	for _, s := range opt.suites {
 		for _, work := range s.work {
 			if err := opt.job(work).Check(); err != nil {
@@ -92,17 +99,14 @@ or routines of the BLAS "gemv 1024, trsm 512"`)
 			}
 		}
 	}
-	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.OfRoutines {
-		opt.entry = protocol.EntryBLAS
-	}
 	flags.Visit(func(f *flag.Flag) {
 		switch {
 		case f.Name == "entry" && opt.kind != protocol.Products:
 			err = fmt.Errorf("--entry is for products, not for %s", opt.kind)
 		case f.Name == "workers" && opt.kind == protocol.Steps:
 			err = errors.New("--workers: steps are measured on one and on two")
-		case f.Name == "limit" && opt.kind != protocol.Steps:
-			err = fmt.Errorf("--limit is for steps, not for %s", opt.kind)
+		case f.Name == "limit" && opt.kind != protocol.Steps && opt.kind != protocol.OfDecompositions:
+			err = fmt.Errorf("--limit is for steps and decompositions, not for %s", opt.kind)
 		}
 	})
 	if err != nil {
@@ -111,6 +115,12 @@ or routines of the BLAS "gemv 1024, trsm 512"`)
 	opt.strict = *names != ""
 	opt.peers, err = choosePeers(*names, opt)
 	return opt, err
+}
+
+// isSet says whether a flag was given.
+func isSet(flags *flag.FlagSet, name string) (given bool) {
+	flags.Visit(func(f *flag.Flag) { given = given || f.Name == name })
+	return given
 }
 
 // any says whether something of all that is measured is such work.

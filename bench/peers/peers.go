@@ -67,6 +67,11 @@ var peersOf = map[protocol.Kind][]peer{
 		{name: "openblas", program: "openblas", library: "openblas"},
 		{name: "gonum", program: "gonum"},
 	},
+	protocol.OfDecompositions: {
+		full,
+		{name: gonumAlone, program: "gonum"},
+		{name: "openblas", program: "openblas", library: "openblas"},
+	},
 	protocol.Steps: {
 		{name: oursOne, program: "steppe", own: true, workers: 1},
 		{name: oursTwo, program: "steppe", own: true, workers: 2},
@@ -111,7 +116,7 @@ func peerNames(peers []peer) (names []string) {
 // everyPeer lists the peers for the usage.
 func everyPeer() string {
 	var lists []string
-	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps, protocol.OfRoutines} {
+	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps, protocol.OfRoutines, protocol.OfDecompositions} {
 		lists = append(lists, fmt.Sprintf("for %s %s", kind, strings.Join(peerNames(peersOf[kind]), ",")))
 	}
 	return strings.Join(lists, "; ")

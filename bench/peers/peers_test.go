@@ -298,7 +298,7 @@ func TestFlags(t *testing.T) {
 		"--workers 0":   "0 workers",
 		"--budget 0":    "budget",
 		"--rounds 0":    "--rounds 0",
-		"--limit 5":     "for steps",
+		"--limit 5":     "for steps and decompositions",
 		"square":        "square",
 
 		"--suite step --workers 2":  "--workers",

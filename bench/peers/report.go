@@ -229,8 +229,12 @@ func (row *Row) amount() float64 {
 
 // summarize computes what follows from the times.
 func (row *Row) summarize(peers []Participant, workers int) {
-	if row.Kind() == protocol.Steps {
+	switch row.Kind() {
+	case protocol.Steps:
 		row.summarizeTraining(peers)
+		return
+	case protocol.OfDecompositions:
+		row.summarizeDecomposition(peers, workers)
 		return
 	}
 	own := row.Cells[ours].Seconds
@@ -285,6 +289,9 @@ func (row *Row) String() string {
 	if row.Training != nil {
 		return fmt.Sprintf("%-22v %v", row.Work, row.Training)
 	}
+	if row.Decomposition != nil {
+		return row.decompositionProgress()
+	}
 	unit := "GFLOP/s"
 	if row.boundByMemory() {
 		unit = "GB/s"
@@ -309,9 +316,12 @@ func (r *Report) end() {
 		}
 	}
 	r.Ceiling = stats.SpreadOf(ceilings)
-	if r.Kind == protocol.Steps {
+	switch r.Kind { // times of other things have no mean
+	case protocol.Steps:
 		r.compareWithSAM()
-		return // times of other things have no mean
+		return
+	case protocol.OfDecompositions:
+		return
 	}
 	for _, suite := range suites {
 		r.Means = append(r.Means, r.mean(suite))

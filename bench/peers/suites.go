@@ -15,7 +15,7 @@ type suite struct {
 	// mean is the least that the geometric mean of the speeds, as fractions of
 	// the best peer's, is meant to be; 0 for no aim.
 	mean float64
-	// limit ends a row of steps after three rounds at least, 0 for never.
+	// limit ends a row of steps or decompositions after three rounds at least, 0 for never.
 	limit time.Duration
 }
 
@@ -40,6 +40,7 @@ var others = []suite{
 	{name: "level1", mean: 0.9, work: routines(1, 64, 1000, 10_000, 1_000_000)},
 	{name: "level2", mean: 0.9, work: routines(2, 64, 256, 1024, 4096)},
 	{name: "level3", work: routines(3, 128, 512, 1024)},
+	{name: "gonum", limit: 15 * time.Second, work: decompositionsOf(1000)},
 }
 
 // methods returns the steps of a model and batch: SGD if it is to be there, SAM, and
@@ -97,7 +98,7 @@ func chooseSuites(name, list string) ([]suite, error) {
 			return []suite{s}, nil
 		}
 	}
-	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, sam, level1, level2 and level3", name)
+	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, sam, level1, level2, level3 and gonum", name)
 }
 
 // floors are the least that a row's figures are meant to be; 0 for no floor.

@@ -40,6 +40,8 @@ func (r *Report) tableAndLegend() (table.Writer, string) {
 	switch {
 	case r.Kind == protocol.OfRoutines:
 		return r.table(), strings.Replace(speedLegend, "GFLOP/s", r.unitOfRoutines(), 1)
+	case r.Kind == protocol.OfDecompositions:
+		return r.decompositionTable(), decompositionLegend
 	case r.Kind != protocol.Steps:
 		return r.table(), speedLegend
 	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
@@ -110,6 +112,8 @@ func (r *Report) measured() string {
 		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
 	case protocol.OfRoutines:
 		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, plural(r.Workers, "worker"))
+	case protocol.OfDecompositions:
+		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, plural(r.Workers, "worker"))
 	case protocol.Steps:
 		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:

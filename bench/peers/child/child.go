@@ -41,6 +41,8 @@ type Library struct {
 	Routine32 func(r *Routine[float32], first, times int)
 	// Routine64 does so in float64.
 	Routine64 func(r *Routine[float64], first, times int)
+	// Decompose prepares a decomposition.
+	Decompose func(d *Decomposition) (Decomposing, error)
 	// Train makes a model that is trained on that many workers.
 	Train func(s protocol.Step, workers int) (Training, error)
 }
@@ -119,7 +121,7 @@ func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 	}
 	defer t.free()
 	if what := fmt.Sprint(job.Work, job.Dtype, job.Workers); !c.verified[what] {
-		t.run(0, Sets)
+		t.run(0, setsOf(job))
 		if err := t.verify(); err != nil {
 			return reply, err
 		}
@@ -132,6 +134,14 @@ func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 	return reply, settle()
 }
 
+// setsOf returns how many sets of operands a job has.
+func setsOf(job protocol.Job) int {
+	if job.Decomposition != nil {
+		return 1
+	}
+	return Sets
+}
+
 // cannot says why the library has nothing for a job, if it hasn't.
 func (c *child) cannot(job protocol.Job) string {
 	switch {
@@ -141,6 +151,8 @@ func (c *child) cannot(job protocol.Job) string {
 		return "no training"
 	case job.Routine != nil && (c.Routine32 == nil || c.Routine64 == nil):
 		return "no routines of the BLAS"
+	case job.Decomposition != nil && c.Decompose == nil:
+		return "no decompositions"
 	case job.Product == nil:
 		return ""
 	case job.Dtype == protocol.Float32 && c.Run32 == nil, job.Dtype == protocol.Float64 && c.Run64 == nil:
@@ -161,6 +173,8 @@ func (c *child) prepare(job protocol.Job) (task, error) {
 		return prepareRoutine(*job.Routine, c.Routine64)
 	case job.Routine != nil:
 		return prepareRoutine(*job.Routine, c.Routine32)
+	case job.Decomposition != nil:
+		return prepareDecomposition(*job.Decomposition, c.Decompose)
 	case job.Dtype == protocol.Float64:
 		return prepareProduct(*job.Product, c.Run64)
 	default:

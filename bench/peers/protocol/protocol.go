@@ -41,7 +41,7 @@ const ReordersVar = "PEERS_REORDERS"
 
 // Job asks for the time of one piece of work.
 type Job struct {
-	Dtype string `json:"dtype"` // of products and routines; all else is Float32
+	Dtype string `json:"dtype"` // of products and routines; decompositions are Float64, all else is Float32
 	Work
 	Workers int           `json:"workers"`
 	Budget  time.Duration `json:"budget"` // how long to measure, in nanoseconds
@@ -52,8 +52,10 @@ func (j Job) Check() error {
 	switch {
 	case j.Dtype != Float32 && j.Dtype != Float64:
 		return fmt.Errorf("protocol: dtype %q, want %q or %q", j.Dtype, Float32, Float64)
-	case j.Dtype != Float32 && j.Product == nil && j.Routine == nil:
-		return fmt.Errorf("protocol: dtype %q, and only products and routines have another than %q", j.Dtype, Float32)
+	case j.Dtype != Float64 && j.Decomposition != nil:
+		return fmt.Errorf("protocol: dtype %q, and decompositions have %q only", j.Dtype, Float64)
+	case j.Dtype != Float32 && j.Product == nil && j.Routine == nil && j.Decomposition == nil:
+		return fmt.Errorf("protocol: dtype %q, and only products, routines and decompositions have another than %q", j.Dtype, Float32)
 	case j.Workers < 1:
 		return fmt.Errorf("protocol: %d workers", j.Workers)
 	case j.Budget <= 0:

@@ -8,10 +8,11 @@ import (
 
 // Work is what a job asks for, and a row of a table: one of the fields is set.
 type Work struct {
-	Product     *Shape       `json:"product,omitempty"`
-	Convolution *Convolution `json:"convolution,omitempty"`
-	Step        *Step        `json:"step,omitempty"`
-	Routine     *Routine     `json:"routine,omitempty"`
+	Product       *Shape         `json:"product,omitempty"`
+	Convolution   *Convolution   `json:"convolution,omitempty"`
+	Step          *Step          `json:"step,omitempty"`
+	Routine       *Routine       `json:"routine,omitempty"`
+	Decomposition *Decomposition `json:"decomposition,omitempty"`
 }
 
 // Kind is what sort of work it is.
@@ -19,10 +20,11 @@ type Kind string
 
 // The kinds.
 const (
-	Products     Kind = "products"
-	Convolutions Kind = "convolutions"
-	Steps        Kind = "steps"
-	OfRoutines   Kind = "routines"
+	Products         Kind = "products"
+	Convolutions     Kind = "convolutions"
+	Steps            Kind = "steps"
+	OfRoutines       Kind = "routines"
+	OfDecompositions Kind = "decompositions"
 )
 
 // Kind returns the kind of what is set, "" if nothing is, or more than one.
@@ -32,6 +34,7 @@ func (w Work) Kind() (kind Kind) {
 		set  bool
 	}{
 		{Products, w.Product != nil}, {Convolutions, w.Convolution != nil}, {Steps, w.Step != nil}, {OfRoutines, w.Routine != nil},
+		{OfDecompositions, w.Decomposition != nil},
 	} {
 		if is.set && kind != "" {
 			return ""
@@ -59,6 +62,8 @@ func (w Work) one() work {
 		return w.Step
 	case OfRoutines:
 		return w.Routine
+	case OfDecompositions:
+		return w.Decomposition
 	}
 	return none{}
 }
@@ -78,12 +83,12 @@ type none struct{}
 func (none) String() string { return "nothing" }
 func (none) Flops() float64 { return 0 }
 func (none) Check() error {
-	return errors.New("protocol: want one of a product, a convolution, a step and a routine")
+	return errors.New("protocol: want one of a product, a convolution, a step, a routine and a decomposition")
 }
 
 // ParseList reads pieces of work of one kind with commas between them: products as
 // ParseShape does, convolutions as ParseConvolution, steps as ParseStep, routines as
-// ParseRoutine.
+// ParseRoutine, decompositions as ParseDecomposition.
 func ParseList(list string) (all []Work, err error) {
 	for _, text := range split(list) {
 		some, err := parse(text)
@@ -111,6 +116,9 @@ func parse(text string) (all []Work, err error) {
 	case strings.Contains(text, "batch"):
 		s, err := ParseStep(text)
 		return []Work{{Step: &s}}, err
+	case decompositionFormat.MatchString(text):
+		d, err := ParseDecomposition(text)
+		return []Work{{Decomposition: &d}}, err
 	case routineFormat.MatchString(text):
 		r, err := ParseRoutine(text)
 		return []Work{{Routine: &r}}, err
@@ -120,7 +128,11 @@ func parse(text string) (all []Work, err error) {
 	}
 }
 
-var routineFormat = regexp.MustCompile(`^ *[a-zA-Z]\w* +\d+ *$`)
+// Routines are named in small letters, as in the BLAS, decompositions as in gonum's mat.
+var (
+	routineFormat       = regexp.MustCompile(`^ *[a-z]\w* +\d+ *$`)
+	decompositionFormat = regexp.MustCompile(`^ *[A-Z]\w* +\d+ *$`)
+)
 
 var commasOfPads = regexp.MustCompile(`(pad +\d+),(\d+),(\d+),(\d+)`)
 

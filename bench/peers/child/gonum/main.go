@@ -18,5 +18,7 @@ func main() {
 
 		Routine32: child.Routines32(gonum.Implementation{}),
 		Routine64: child.Routines64(gonum.Implementation{}),
+
+		Decompose: child.Mat,
 	})
 }

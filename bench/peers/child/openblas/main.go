@@ -62,6 +62,8 @@ func main() {
 
 		Routine32: routine32,
 		Routine64: routine64,
+
+		Decompose: decompose,
 	})
 }
 

@@ -26,5 +26,10 @@ func viaBLAS() child.Library {
 
 		Routine32: child.Routines32(blas.Implementation{}),
 		Routine64: child.Routines64(blas.Implementation{}),
+
+		Decompose: func(d *child.Decomposition) (child.Decomposing, error) {
+			blas.Use()
+			return child.Mat(d)
+		},
 	}
 }

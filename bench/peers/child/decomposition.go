@@ -1,0 +1,182 @@
+package child
+
+import (
+	"fmt"
+	"math"
+	"math/cmplx"
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/bench/peers/protocol"
+)
+
+// Decomposition is the operands of a decomposition, row-major, outside Go's heap. One set of
+// them is enough: a decomposition takes longer than it takes to read them. A is random, symmetric
+// for EigenSym and Cholesky, and positive definite for Cholesky.
+type Decomposition struct {
+	protocol.Decomposition
+	A, B []float64
+
+	memory[float64]
+}
+
+// Decomposing is a Decomposition at work.
+type Decomposing struct {
+	// Run does it that many times, always on the same operands.
+	Run func(times int) error
+	// Result returns what Run has left. The b is for those that decompose A into factors: they
+	// solve A*x = b by them.
+	Result func(b []float64) (Decomposed, error)
+}
+
+// Decomposed is a result: one of the fields.
+type Decomposed struct {
+	Matrix   []float64    // row-major, of Mul and Solve
+	Solution []float64    // of LU, QR and Cholesky
+	Values   []complex128 // singular values or eigenvalues
+}
+
+func newDecomposition(of protocol.Decomposition) (*Decomposition, error) {
+	d := &Decomposition{Decomposition: of}
+	n := of.N
+	operands, err := d.place([]int{n * n, n * n})
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", of, err)
+	}
+	d.A, d.B = operands[0], operands[1]
+	random := rand.NewPCG(uint64(n), 7)
+	for _, operand := range operands {
+		fill(operand, 1<<20, random)
+		for i := range operand {
+			operand[i] /= 1 << 20
+		}
+	}
+	symmetric := of.Name == "EigenSym" || of.Name == "Cholesky"
+	for i := range n {
+		for j := 0; symmetric && j < i; j++ {
+			d.A[j*n+i] = d.A[i*n+j]
+		}
+		if of.Name == "Cholesky" {
+			d.A[i*n+i] += float64(n)
+		}
+	}
+	return d, nil
+}
+
+// decomposing is a Decomposing as a task.
+type decomposing struct {
+	*Decomposition
+	Decomposing
+	err error
+}
+
+func prepareDecomposition(of protocol.Decomposition, by func(*Decomposition) (Decomposing, error)) (task, error) {
+	d, err := newDecomposition(of)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := by(d)
+	if err != nil {
+		d.free()
+		return nil, err
+	}
+	return &decomposing{Decomposition: d, Decomposing: ready}, nil
+}
+
+func (d *decomposing) run(_, times int) {
+	if err := d.Run(times); err != nil {
+		d.err = err
+	}
+}
+
+func (d *decomposing) tell(*protocol.Reply) error { return d.err }
+
+func (d *decomposing) verify() error {
+	if d.err != nil {
+		return d.err
+	}
+	b := make([]float64, d.N)
+	fill(b, limitX, rand.NewPCG(3, 5))
+	result, err := d.Result(b)
+	if err != nil {
+		return err
+	}
+	return d.check(b, result)
+}
+
+// check returns an error if a result can't be right, within the roundings of a method that is
+// stable: a matrix times b, and A times a solution, by the elements of what they should be, and
+// values by their sums.
+func (d *Decomposition) check(b []float64, result Decomposed) error {
+	switch d.Name {
+	case "Mul":
+		bx := apply(d.B, whole, b)
+		return d.near(apply(result.Matrix, whole, b), apply(d.A, whole, bx), norm(d.A)*norm(d.B)*norm(b))
+	case "Solve":
+		xb := apply(result.Matrix, whole, b)
+		return d.near(apply(d.A, whole, xb), apply(d.B, whole, b), norm(d.A)*norm(result.Matrix)*norm(b))
+	case "LU", "QR", "Cholesky":
+		return d.near(apply(d.A, whole, result.Solution), b, norm(d.A)*norm(result.Solution))
+	}
+	if len(result.Values) != d.N {
+		return fmt.Errorf("%v is wrong: it has %d values", d.Decomposition, len(result.Values))
+	}
+	return d.checkValues(result.Values)
+}
+
+// checkValues compares the sum of eigenvalues with A's trace, and the sum of their squares with
+// that of A*A, which of a symmetric A is the square of its norm; of singular values, which aren't
+// negative, that one alone.
+func (d *Decomposition) checkValues(values []complex128) error {
+	var sum, squares complex128
+	for _, v := range values {
+		if d.Name == "SVD" && real(v) < 0 {
+			return fmt.Errorf("%v is wrong: a singular value is %v", d.Decomposition, v)
+		}
+		sum, squares = sum+v, squares+v*v
+	}
+	of := norm(d.A)
+	if d.Name == "SVD" {
+		return d.nearValue("the sum of the squares", squares, of*of, of*of)
+	}
+	trace, traceOfSquare := 0.0, 0.0
+	for i := range d.N {
+		trace += d.A[i*d.N+i]
+		for j := range d.N {
+			traceOfSquare += d.A[i*d.N+j] * d.A[j*d.N+i]
+		}
+	}
+	if err := d.nearValue("the sum", sum, trace, of*math.Sqrt(float64(d.N))); err != nil {
+		return err
+	}
+	return d.nearValue("the sum of the squares", squares, traceOfSquare, of*of)
+}
+
+// tolerance is how far apart figures may be whose terms are of a size.
+func (d *Decomposition) tolerance(size float64) float64 {
+	return 8 * float64(d.N) * unitOf[float64]() * size
+}
+
+func (d *Decomposition) near(got, want []float64, size float64) error {
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= d.tolerance(size)) {
+			return fmt.Errorf("%v is wrong: row %d of a product with its result is %v, want %v", d.Decomposition, i, got[i], want[i])
+		}
+	}
+	return nil
+}
+
+func (d *Decomposition) nearValue(what string, got complex128, want, size float64) error {
+	if !(cmplx.Abs(got-complex(want, 0)) <= d.tolerance(size)) {
+		return fmt.Errorf("%v is wrong: %s of the values is %v, want %v", d.Decomposition, what, got, want)
+	}
+	return nil
+}
+
+// norm returns the square root of the sum of squares.
+func norm(data []float64) float64 {
+	sum := 0.0
+	for _, v := range data {
+		sum += v * v
+	}
+	return math.Sqrt(sum)
+}
