@@ -144,14 +144,21 @@ func (o *operation[T]) updateTriangle(lower bool) {
 	t := poolOf[triangle[T]](&triangles32, &triangles64).Get()
 	t.operation, t.lower, t.parts = *o, lower, 1
 	if o.pays(team, work) {
-		grains := panels(o.table, o.n)
-		t.parts = max(1, min(grains/2, partsPerWorker*team.Workers(), work/o.partWork))
+		grains, workers := panels(o.table, o.n), team.Workers()
+		most := workers // since each part copies the rows of A that it meets
+		if grains < evenFrom*workers {
+			most *= partsPerWorker
+		}
+		t.parts = max(1, min(grains/2, most, work/o.partWork))
 	}
 	t.workspaces = forWorkers(t.workspaces, min(t.parts, team.Workers()))
 	team.Run(t.parts, t)
 	t.operation = operation[T]{}
 	poolOf[triangle[T]](&triangles32, &triangles64).Put(t)
 }
+
+// evenFrom is how many panels for each worker are cut into equal parts, or nearly so.
+const evenFrom = 8
 
 // forWorkers returns at least so many workspaces, those that there are and new
 // ones.
