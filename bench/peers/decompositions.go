@@ -22,8 +22,11 @@ func decompositionsOf(n int) (all []protocol.Work) {
 }
 
 // leastSpeedUp returns how many times as fast as gonum alone mat is meant to be with our BLAS,
-// 0 for no floor.
+// 0 for no floor. Small matrices have none.
 func leastSpeedUp(d protocol.Decomposition, workers int) float64 {
+	if d.N < 1000 {
+		return 0
+	}
 	switch d.Name {
 	case "Mul":
 		if workers == 2 {
