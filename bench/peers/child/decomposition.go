@@ -138,17 +138,17 @@ func (d *Decomposition) checkValues(values []complex128) error {
 	if d.Name == "SVD" {
 		return d.nearValue("the sum of the squares", squares, of*of, of*of)
 	}
-	trace, traceOfSquare := 0.0, 0.0
+	var trace, traceOfSquare accumulator
 	for i := range d.N {
-		trace += d.A[i*d.N+i]
+		trace.add(d.A[i*d.N+i])
 		for j := range d.N {
-			traceOfSquare += d.A[i*d.N+j] * d.A[j*d.N+i]
+			traceOfSquare.add(d.A[i*d.N+j] * d.A[j*d.N+i])
 		}
 	}
-	if err := d.nearValue("the sum", sum, trace, of*math.Sqrt(float64(d.N))); err != nil {
+	if err := d.nearValue("the sum", sum, trace.total(), of*math.Sqrt(float64(d.N))); err != nil {
 		return err
 	}
-	return d.nearValue("the sum of the squares", squares, traceOfSquare, of*of)
+	return d.nearValue("the sum of the squares", squares, traceOfSquare.total(), of*of)
 }
 
 // tolerance is how far apart figures may be whose terms are of a size.
@@ -174,9 +174,9 @@ func (d *Decomposition) nearValue(what string, got complex128, want, size float6
 
 // norm returns the square root of the sum of squares.
 func norm(data []float64) float64 {
-	sum := 0.0
+	var squares accumulator
 	for _, v := range data {
-		sum += v * v
+		squares.add(v * v)
 	}
-	return math.Sqrt(sum)
+	return math.Sqrt(squares.total())
 }

@@ -53,3 +53,17 @@ func TestDecompositionsThatFail(t *testing.T) {
 	}
 	assert.Equal(t, "it is singular", ask(t, Library{Workers: anyWorkers, Decompose: fail}, lu)[0].Error)
 }
+
+// The operands are integers over a power of two, so the sum of their squares is known exactly.
+func TestNormOfManyElements(t *testing.T) {
+	d, err := newDecomposition(protocol.Decomposition{Name: "SVD", N: 1000})
+	require.NoError(t, err)
+	defer d.free()
+	squares := int64(0)
+	for _, v := range d.A {
+		i := int64(v * (1 << 20))
+		squares += i * i
+	}
+	want := float64(squares) / (1 << 40)
+	assert.InEpsilon(t, want, norm(d.A)*norm(d.A), 1e-15)
+}
