@@ -208,7 +208,7 @@ func (c *compare) printWarnings(w io.Writer, level study.Level) {
 		}
 	}
 	for _, line := range lines {
-		fmt.Fprintln(w, text.WrapSoft(line, 100))
+		fmt.Fprintln(w, wrap(line, 100))
 	}
 	if lines != nil {
 		fmt.Fprintln(w)

@@ -5,7 +5,18 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
 )
+
+// wrap breaks text into lines of so many columns, without spaces at their ends.
+func wrap(s string, columns int) string {
+	lines := strings.Split(text.WrapSoft(s, columns), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
+}
 
 // count formats n with commas between thousands.
 func count(n int) string {

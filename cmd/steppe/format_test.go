@@ -25,3 +25,9 @@ func TestFormat(t *testing.T) {
 	assert.Equal(t, "1,000 rounds", plural(1000, "round"))
 	assert.Equal(t, "Some CPU @ 2 GHz", oneLine("  Some CPU   @ 2 GHz "))
 }
+
+func TestWrap(t *testing.T) {
+	assert.Equal(t, "one two\nthree", wrap("one two three", 8))
+	assert.Equal(t, "one", wrap("one", 8))
+	assert.Equal(t, "", wrap("", 8))
+}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jedib0t/go-pretty/v6/text"
 
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -54,11 +53,11 @@ func aboutData() string {
 // about writes one row, which fits a terminal of 80 columns.
 func about(b *strings.Builder, name, about string) {
 	const indent = 20
-	for i, line := range strings.Split(text.WrapSoft(about, 79-indent), "\n") {
+	for i, line := range strings.Split(wrap(about, 79-indent), "\n") {
 		if i > 0 {
 			name = ""
 		}
-		fmt.Fprintf(b, "  %-*s%s\n", indent-2, name, strings.TrimRight(line, " "))
+		fmt.Fprintf(b, "  %-*s%s\n", indent-2, name, line)
 	}
 }
 
