@@ -14,7 +14,7 @@ const (
 	wakingBytes = 8 << 20 // and if they aren't
 	partBytes   = 1 << 19 // the least of a part
 	mostParts   = 64
-	partColumns = 512 // the least of a part that is columns
+	partColumns = 128 // the least of a part that is columns
 )
 
 // partsOf returns in how many parts a matrix of so many elements is cut, each with at
