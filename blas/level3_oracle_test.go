@@ -263,7 +263,7 @@ func testTriangular[T Float](t *testing.T) {
 	eachTable[T](t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 3))
 		for _, order := range orders[T]() {
-			for _, others := range []int{1, 7, active[T]().nr() + 3} {
+			for _, others := range []int{1, 7, max(32, active[T]().nr()) + 3} {
 				eachTriangle(func(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag) {
 					m, n := others, order
 					if s == blas.Left {
@@ -358,8 +358,9 @@ func TestNaNGoesWhereItBelongs(t *testing.T) {
 func testNaNOfTriangular[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 4))
-		const order, others = 83, 5
-		for _, at := range []int{0, 7, 40, 82} {
+		const order = 83
+		for _, c := range []struct{ at, others int }{{0, 5}, {7, 40}, {40, 5}, {40, 40}, {82, 40}, {82, 5}} {
+			at, others := c.at, c.others
 			eachTriangle(func(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag) {
 				lower := (ul == blas.Lower) == (tA == NoTrans) // op(A)
 				if s == blas.Right {
@@ -382,7 +383,18 @@ func testNaNOfTriangular[T Float](t *testing.T) {
 					}
 				}
 
-				a, b := wellConditioned[T](r, order, 0), make([]T, m*n)
+				// Nor does an Inf leave NaN where a zero in the place of the other triangle met it.
+				a, b := wellConditioned[T](r, order, 0), normal[T](r, m*n)
+				b[index(at, 2)] = T(math.Inf(1))
+				ourRoutines[T]().trmm(s, ul, tA, d, m, n, 1, a.Data, order, b, n)
+				for along := range order {
+					depends := along == at || (along > at) == lower
+					got := float64(b[index(along, 2)])
+					require.Equal(t, depends, math.IsNaN(got) || math.IsInf(got, 0), "%c %c %c %c: Inf at %d, B at %d is %v", s, ul, tA, d, at, along, got)
+					require.False(t, math.IsNaN(got), "%c %c %c %c: Inf at %d, B at %d", s, ul, tA, d, at, along)
+				}
+
+				a, b = wellConditioned[T](r, order, 0), make([]T, m*n)
 				a.Data[at*order+at] = T(math.NaN())
 				ourRoutines[T]().trmm(s, ul, tA, d, m, n, 1, a.Data, order, b, n)
 				got := b[index(at, 3)]

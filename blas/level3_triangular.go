@@ -83,6 +83,7 @@ type triangular[T Float] struct {
 	a           view[T]
 	lower, unit bool // A
 	others      int  // B's other dimension: the elements of a vector
+	upTo        int  // rows of A that are multiplied by as a whole
 	team        *parallel.Team
 }
 
@@ -108,6 +109,7 @@ func (t *triangular[T]) compute(order int, alpha T, b view[T]) {
 	team, release := crewFor(t.table, work)
 	defer release()
 	j := poolOf[triangularJob[T]](&triangulars32, &triangulars64).Get()
+	t.upTo = t.multiplyUpTo()
 	j.triangular, j.order, j.alpha, j.b, j.parts = *t, order, alpha, b, 1
 	if t.pays(team, work) {
 		grains := ceilDiv(t.others, t.grain())
@@ -123,6 +125,20 @@ func (t *triangular[T]) compute(order int, alpha T, b view[T]) {
 	}
 	j.triangular, j.b = triangular[T]{}, view[T]{}
 	poolOf[triangularJob[T]](&triangulars32, &triangulars64).Put(j)
+}
+
+// multiplyUpTo is up to how many rows of A a product goes by multiplied, which copies the
+// triangle: for few vectors of B it pays for none or, from the right, in which nothing else
+// reads their elements as vectors, for small ones.
+func (t *triangular[T]) multiplyUpTo() int {
+	const few, small = 32, 128
+	switch {
+	case t.others >= few:
+		return t.kc
+	case t.left:
+		return 0
+	}
+	return min(small, t.kc)
 }
 
 // grain is how many elements of vectors stay together.
@@ -160,7 +176,7 @@ func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) 
 	case t.left && n <= t.few():
 		t.eachRow(rows, alpha, b, w)
 		return
-	case !t.solve && n <= t.kc:
+	case !t.solve && n <= t.upTo:
 		t.multiplied(rows, alpha, b, w)
 		return
 	}

@@ -4,8 +4,8 @@ import "unsafe"
 
 // multiplied is recurse for a product of no more elements than are summed at once. B is
 // copied, block by block, since it is written over. The triangle's tiles, or panels, have
-// zeros in the place of the other triangle; where those met a NaN or an Inf, which a NaN
-// shows, the sums are computed again without.
+// zeros in the place of the other triangle; where those met a NaN or an Inf, the sums are
+// computed again without: the row or column that has most zeros is NaN then.
 func (t *triangular[T]) multiplied(rows span, alpha T, b view[T], w *workspace[T]) {
 	if t.left {
 		t.multipliedLeft(rows, alpha, b, w)
@@ -18,7 +18,7 @@ func (t *triangular[T]) multiplied(rows span, alpha T, b view[T], w *workspace[T
 // innermost ends, or begins, at the diagonal.
 func (t *triangular[T]) multipliedLeft(rows span, alpha T, b view[T], w *workspace[T]) {
 	n, nr := rows.len(), t.nr()
-	block := t.rowsAtOnce(n)
+	block := t.rowsAtOnce(n + lanes[T]())
 	var o operation[T]
 	o.table, o.alpha = t.table, alpha
 	for jc := 0; jc < t.others; jc += t.nc {
@@ -38,9 +38,20 @@ func (t *triangular[T]) multipliedLeft(rows span, alpha T, b view[T], w *workspa
 }
 
 // rowsAtOnce is how many rows of what is multiplied from the left are copied at a time,
-// if they have so many elements: whole tiles.
-func (t *triangular[T]) rowsAtOnce(n int) int {
-	return max(1, t.mc*max(1, t.kc/n)/t.mr()) * t.mr()
+// if they are so many elements apart: whole tiles.
+func (t *triangular[T]) rowsAtOnce(stride int) int {
+	return max(1, t.mc*max(1, t.kc/stride)/t.mr()) * t.mr()
+}
+
+// metZeros reports whether zeros in the place of the other triangle met a NaN or an Inf:
+// those that belong to elements zeros of a vector, but for the one that has none.
+func metZeros[T Float](zeros span, but int, b view[T]) bool {
+	for l := zeros.from; l < zeros.to; l++ {
+		if v := *b.at(l, 0); l != but && v-v != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // readBy returns which of n vectors of B rows of the triangle read.
@@ -99,8 +110,8 @@ func (t *triangular[T]) tilesOfPanel(o *operation[T], first, n int, a aBlock[T],
 		at := aBlock[T]{at(a.p, (i-rows.from)*a.row+(here.from-reads.from)*a.col), a.row, a.col, a.next}
 		o.panel(at, bPanel[T]{&panel[here.from*t.nr()], t.nr()}, tile.len(), cols, cols, here.len(), c.from(i, 0), 0, epilogue[T]{})
 		for j, v := range c.slice(most, 0, cols) {
-			if v != v {
-				b := view[T]{&panel[j], t.nr(), 1}
+			b := view[T]{&panel[j], t.nr(), 1}
+			if v != v && metZeros(tile, most, b) {
 				for i := tile.from; i < tile.to; i++ {
 					*c.at(i, j) = t.again(first, i, here, o.alpha, b)
 				}
@@ -118,7 +129,8 @@ func (t *triangular[T]) multipliedRight(rows span, alpha T, b view[T], w *worksp
 		cols := span{j, min(j+nr, n)}
 		t.packTriangle(rows.from, t.readBy(cols, n), cols, w.b[j*n:])
 	}
-	block, stride := t.rowsAtOnce(n), n+lanes[T]()
+	stride := n + lanes[T]()
+	block := t.rowsAtOnce(stride)
 	w.a = grow(w.a, min(block, t.others)*stride)
 	for i := 0; i < t.others; i += block {
 		m := min(block, t.others-i)
@@ -143,8 +155,8 @@ func (t *triangular[T]) panelsOfTriangle(rows span, alpha T, a aBlock[T], m int,
 		at := aBlock[T]{at(a.p, reads.from), a.row, 1, a.next}
 		o.panel(at, bPanel[T]{&packed[j*n], nr}, m, cols.len(), cols.len(), reads.len(), c.from(0, j), 0, epilogue[T]{})
 		for r := range m {
-			if v := *c.at(r, most); v != v {
-				b := view[T]{a.from(r).p, 1, a.row}
+			b := view[T]{a.from(r).p, 1, a.row}
+			if v := *c.at(r, most); v != v && metZeros(cols, most, b) {
 				for j := cols.from; j < cols.to; j++ {
 					*c.at(r, j) = t.again(rows.from, j, reads, alpha, b)
 				}

@@ -143,9 +143,9 @@ func backwardSize(shards []Shard) Size {
 	return size
 }
 
-// packed returns the model's packs, filled.
 func bothPasses(int) Passes { return Passes{Forward: true, Backward: true} }
 
+// packed returns the model's packs, filled.
 func packed(m *Model, team *blas.Team, params []float32) Packs {
 	packs := m.NewPacks(bothPasses)
 	m.Pack(team, params, packs)
