@@ -152,7 +152,7 @@ func TestStepsThatDoNotPerturb(t *testing.T) {
 					continue
 				}
 				params := sub.model.Init(3)
-				o, err := New(sub.model, params, Config{Rho: rho, RhoSchedule: c.schedule, Ascent: c.ascent, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Force: force})
+				o, err := New(sub.model, params, Config{Rho: rho, RhoSchedule: c.schedule, Ascent: c.ascent, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 2, Force: force})
 				require.NoError(t, err)
 				for step, rho := range c.rhos {
 					_, err := o.Step(bad)

@@ -23,14 +23,17 @@ func (m Memory) total() int {
 // fit plans the schedule and all memory: the tiles that suit the caches, or smaller ones
 // where Config.MaxMemory asks for them. Nothing is allocated yet.
 func (o *Optimizer) fit() error {
-	least := 0
-	for _, together := range []bool{o.cfg.Force.Together, true} {
+	least, first := 0, shardsApart
+	if o.cfg.Force.Together {
+		first = together
+	}
+	for how := first; how <= together; how++ {
 		perTile := o.cfg.Force.PartsPerTile
 		if perTile == 0 {
 			perTile = tileParts(o.model, &o.plan.Arithmetic)
 		}
 		for perTile = min(perTile, len(o.plan.Parts)); perTile > 0; perTile /= 2 {
-			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, together)
+			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, how)
 			o.lay()
 			o.plan.Memory = o.memory()
 			if o.plan.Bytes = o.plan.Memory.total(); o.cfg.MaxMemory == 0 || o.plan.Bytes <= o.cfg.MaxMemory {

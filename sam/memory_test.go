@@ -53,7 +53,7 @@ func TestMemoryIsWhatWasPlanned(t *testing.T) {
 func TestMaxMemory(t *testing.T) {
 	const batch = 64
 	for _, sub := range subjects(t) {
-		for _, shards := range []int{1, 16} {
+		for _, shards := range []int{1, 3, 16} {
 			train := func(limit int) (plan *Plan, values []float32, err error) {
 				params := sub.model.Init(5)
 				o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 2, MaxMemory: limit})

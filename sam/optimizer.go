@@ -248,7 +248,11 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 	if smallest := p.Ascent.Samples(n / len(p.Shards)); smallest < o.model.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalisation needs %d: leave such a batch out", n, smallest, o.model.MinShard())
 	}
-	p.Schedule = newSchedule(&p.Arithmetic, o.cfg.Workers, o.plan.largestTile(), !o.plan.apart())
+	how := o.plan.sharing
+	if !o.plan.apart() {
+		how = together // there is one worker's memory
+	}
+	p.Schedule = newSchedule(&p.Arithmetic, o.cfg.Workers, o.plan.largestTile(), how)
 	p.Flops = p.flops()
 	o.plans[n] = p
 	return p, nil

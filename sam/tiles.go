@@ -11,6 +11,7 @@ import (
 // Schedule is who computes what, and when. It may depend on cores and caches.
 type Schedule struct {
 	Workers int
+	sharing sharing
 	Tiles   []span  // runs of parts that go through the model together
 	Rounds  []Round // one after the other: one of all tiles, or, pass by pass, one of whole shards and one for each of the others
 }
@@ -23,10 +24,20 @@ type Round struct {
 	Whole  bool   // pass by pass: a task is a shard, which its worker takes through both passes
 }
 
+// sharing is what workers may take of their own. Each way takes less memory than the one
+// before it.
+type sharing uint8
+
+const (
+	shardsApart sharing = iota // tiles, and whole shards where they go pass by pass
+	tilesApart                 // tiles
+	together                   // nothing: all share every tile
+)
+
 // newSchedule decides how an arithmetic is carried out, with tiles of at most perTile
-// parts. together has all workers share every tile.
-func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
-	s := Schedule{Workers: workers}
+// parts.
+func newSchedule(a *Arithmetic, workers, perTile int, how sharing) Schedule {
+	s := Schedule{Workers: workers, sharing: how}
 	if a.Ascent.part() && !a.PassByPass {
 		perTile = 1 // what a tile has in the clean pass must be consecutive
 	}
@@ -34,7 +45,7 @@ func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
 	if a.PassByPass {
 		rounds = nil
 		whole := len(a.Shards) / workers * workers // so that all have as many
-		if together || workers == 1 {
+		if how > shardsApart || workers == 1 {
 			whole = 0
 		}
 		if whole > 0 {
@@ -46,7 +57,7 @@ func newSchedule(a *Arithmetic, workers, perTile int, together bool) Schedule {
 	}
 	for _, parts := range rounds {
 		alone := parts.len() / workers * workers // so that all have as much
-		if together || workers == 1 {
+		if how == together || workers == 1 {
 			alone = 0
 		}
 		var r Round

@@ -18,7 +18,7 @@ type worker struct {
 	leg            leg            // that tiles go
 	parts          span           // of the tile
 	phase          phase          // of the pass
-	late           *net.Late      // the optimiser's
+	late           *net.Late      // a twin of the optimiser's
 
 	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
 	// ones are, shard by shard, first the shard's gradient, then w + eps.
@@ -79,7 +79,9 @@ func newWorker(o *Optimizer, number int) *worker {
 func (w *worker) allocate() {
 	w.descent.Allocate()
 	w.late = w.o.late.Twin()
-	w.formed = make([]float32, w.formedFloats)
+	if w.formedFloats > 0 {
+		w.formed = make([]float32, w.formedFloats)
+	}
 	for i := range w.perturb {
 		p := &w.perturb[i]
 		sets, params, kept := w.perturbed(i)
