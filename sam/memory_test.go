@@ -136,7 +136,7 @@ func TestWholeShards(t *testing.T) {
 		assert.Equal(t, c.whole, whole, "%+v", c)
 		assert.Equal(t, len(plan.Tiles), taken, "%+v", c)
 		for number, w := range o.workers {
-			assert.Equal(t, number == 0 || c.whole > 0, w.formed != nil && len(w.formed) > 0, "%+v, worker %d", c, number)
+			assert.Equal(t, number == 0 || c.whole > 0, len(w.formed) > 0, "%+v, worker %d", c, number)
 		}
 	}
 }
