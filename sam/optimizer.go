@@ -48,8 +48,9 @@ type stepRun struct {
 	after   []float64 // and at w + eps
 	refused []error   // by part
 
-	round *Round // under way
-	leg   leg    // that the tasks of the round go
+	round  *Round // under way
+	leg    leg    // that the tasks of the round go
+	packed bool   // the packs are of w
 }
 
 // Stats is what a step has seen.
@@ -145,20 +146,20 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		rho = 0
 	}
 	r := &o.run
-	r.plan, r.batch, r.rho = plan, batch, rho
+	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, false
 	clear(r.refused)
 
 	for i := range plan.Rounds {
 		r.round = &plan.Rounds[i]
 		switch {
 		case rho == 0:
-			o.pass(leg{phase: only, params: o.params.Values, packs: o.packs})
+			o.pass(o.atW(only))
 		case r.round.Whole:
-			o.pass(leg{phase: shardByShard, params: o.params.Values, packs: o.packs})
+			o.pass(o.atW(shardByShard))
 		case plan.PassByPass:
 			o.passByPass()
 		default:
-			o.pass(leg{phase: both, params: o.params.Values, packs: o.packs})
+			o.pass(o.atW(both))
 		}
 		if err := first(r.refused[:len(plan.Parts)]); err != nil {
 			return Stats{}, err
@@ -201,7 +202,10 @@ func (o *Optimizer) stat() (stats Stats) {
 func (o *Optimizer) pass(l leg) bool {
 	r := &o.run
 	r.leg = l
-	o.model.Pack(o.team, l.params, l.packs)
+	if l.phase == descent || !r.packed {
+		o.model.Pack(o.team, l.params, l.packs)
+		r.packed = l.phase != descent
+	}
 	if len(r.round.Tasks) > 0 {
 		o.team.Run(len(r.round.Tasks), o)
 	}

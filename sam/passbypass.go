@@ -18,12 +18,14 @@ type leg struct {
 	sum   []float32 // in which its units are summed
 }
 
+// atW returns a leg at w.
+func (o *Optimizer) atW(p phase) leg { return leg{phase: p, params: o.params.Values, packs: o.packs} }
+
 // passByPass takes the round's shard through the clean pass, forms w + eps, and takes it
 // through the descent, on all workers.
 func (o *Optimizer) passByPass() {
 	w := o.workers[0]
 	clean := w.cleanLeg(o.run.round.first())
-	clean.packs = o.packs
 	if o.pass(clean) && w.form(&clean, o.team) {
 		o.pass(leg{phase: descent, params: w.formed, packs: o.packs})
 	}
@@ -32,7 +34,6 @@ func (o *Optimizer) passByPass() {
 // shard is passByPass for tiles that are a shard, on this worker alone.
 func (w *worker) shard(tiles span) {
 	clean := w.cleanLeg(tiles.from)
-	clean.packs = w.o.packs
 	if w.tiles(tiles, clean, nil) && w.form(&clean, nil) {
 		w.tiles(tiles, leg{phase: descent, params: w.formed}, nil)
 	}
@@ -41,7 +42,9 @@ func (w *worker) shard(tiles span) {
 // cleanLeg returns the clean pass of the shard that a tile is of.
 func (w *worker) cleanLeg(tile int) leg {
 	plan := w.o.run.plan
-	return leg{phase: ascent, params: w.o.params.Values, shard: plan.shardOf(plan.Tiles[tile].from), sum: w.formed}
+	l := w.o.atW(ascent)
+	l.shard, l.sum = plan.shardOf(plan.Tiles[tile].from), w.formed
+	return l
 }
 
 // form turns the gradients of a shard's clean pass into w + eps, with the team or alone.
