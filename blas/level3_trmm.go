@@ -62,6 +62,15 @@ func (t *triangular[T]) readBy(rows span, n int) span {
 	return span{rows.from, n}
 }
 
+// mostZeros returns which of a tile's rows has most zeros in the place of the other
+// triangle: one for each element of B from the tile's rows but its own.
+func (t *triangular[T]) mostZeros(tile span) int {
+	if t.lower {
+		return tile.from
+	}
+	return tile.to - 1
+}
+
 // rowsOfTriangle copies some rows of the square of A that begins at first, with zeros and
 // ones where a tile has others than the triangle.
 func (t *triangular[T]) rowsOfTriangle(first int, rows, reads span, w *workspace[T]) aBlock[T] {
@@ -103,10 +112,7 @@ func (t *triangular[T]) tileOf(i int, rows span) span {
 func (t *triangular[T]) tilesOfPanel(o *operation[T], first, n int, a aBlock[T], rows, reads span, panel []T, cols int, c view[T]) {
 	for i := rows.from; i < rows.to; i += t.mr() {
 		tile := t.tileOf(i, rows)
-		here, most := t.readBy(tile, n), tile.from // the row that has most zeros
-		if !t.lower {
-			most = tile.to - 1
-		}
+		here, most := t.readBy(tile, n), t.mostZeros(tile)
 		at := aBlock[T]{at(a.p, (i-rows.from)*a.row+(here.from-reads.from)*a.col), a.row, a.col, a.next}
 		o.panel(at, bPanel[T]{&panel[here.from*t.nr()], t.nr()}, tile.len(), cols, cols, here.len(), c.from(i, 0), 0, epilogue[T]{})
 		for j, v := range c.slice(most, 0, cols) {
@@ -148,10 +154,7 @@ func (t *triangular[T]) panelsOfTriangle(rows span, alpha T, a aBlock[T], m int,
 	o.table, o.alpha = t.table, alpha
 	for j := 0; j < n; j += nr {
 		cols := span{j, min(j+nr, n)}
-		reads, most := t.readBy(cols, n), cols.from // the column that has most zeros
-		if !t.lower {
-			most = cols.to - 1
-		}
+		reads, most := t.readBy(cols, n), t.mostZeros(cols)
 		at := aBlock[T]{at(a.p, reads.from), a.row, 1, a.next}
 		o.panel(at, bPanel[T]{&packed[j*n], nr}, m, cols.len(), cols.len(), reads.len(), c.from(0, j), 0, epilogue[T]{})
 		for r := range m {
