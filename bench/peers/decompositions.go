@@ -73,10 +73,7 @@ the rounds. Below has the floors that a row is below.`
 
 // decompositionTable returns a row a decomposition.
 func (r *Report) decompositionTable() table.Writer {
-	header := table.Row{"ms, what and n"}
-	for _, p := range r.Peers {
-		header = append(header, p.Name)
-	}
+	header := r.columns("ms, what and n")
 	for _, p := range r.Peers {
 		if !p.own {
 			header = append(header, "/"+p.Name)
@@ -90,10 +87,7 @@ func (r *Report) decompositionTable() table.Writer {
 }
 
 func (r *Report) decompositionCells(row *Row) table.Row {
-	cells := table.Row{row.Work.String()}
-	for _, p := range r.Peers {
-		cells = append(cells, row.milliseconds(p.Name))
-	}
+	cells := r.milliseconds(row)
 	for _, p := range r.Peers {
 		if !p.own {
 			cells = append(cells, withSpread(row.Cells[p.Name].Behind))

@@ -142,15 +142,13 @@ func plural(n int, thing string) string {
 
 // table returns a row a shape and a row a suite.
 func (r *Report) table() table.Writer {
-	header := table.Row{r.Dtype + ", m x n x k"}
+	first := ", m x n x k"
 	if r.Kind == protocol.Convolutions {
-		header[0] = r.Dtype + ", pass and shapes"
+		first = ", pass and shapes"
 	} else if r.Kind == protocol.OfRoutines {
-		header[0] = r.Dtype + ", routine and n"
+		first = ", routine and n"
 	}
-	for _, p := range r.Peers {
-		header = append(header, p.Name)
-	}
+	header := r.columns(r.Dtype + first)
 	header = append(header, "ceiling")
 	for _, p := range r.Peers {
 		if p.Name != ours && p.Name != oursAVX2 {
@@ -171,6 +169,24 @@ func (r *Report) table() table.Writer {
 		t.AppendRow(r.meanCells(m))
 	}
 	return t
+}
+
+// columns begins a header: what the rows are, and the peers.
+func (r *Report) columns(first string) table.Row {
+	header := table.Row{first}
+	for _, p := range r.Peers {
+		header = append(header, p.Name)
+	}
+	return header
+}
+
+// milliseconds begins a row: what it is, and the times of the peers.
+func (r *Report) milliseconds(row *Row) table.Row {
+	cells := table.Row{row.Work.String()}
+	for _, p := range r.Peers {
+		cells = append(cells, row.milliseconds(p.Name))
+	}
+	return cells
 }
 
 // newTable returns a table without rows. The first column, the last and the best

@@ -160,10 +160,7 @@ process grows. Above has what a step was meant to take at most.`
 
 // trainingTable returns a row a step by SGD.
 func (r *Report) trainingTable() table.Writer {
-	header := table.Row{"ms a step"}
-	for _, p := range r.Peers {
-		header = append(header, p.Name)
-	}
+	header := r.columns("ms a step")
 	header = append(header, "best", "time/best", "our MiB", "best's MiB", "MiB/best", "above")
 	t := newTable(header)
 	for _, row := range r.Rows {
@@ -173,10 +170,7 @@ func (r *Report) trainingTable() table.Writer {
 }
 
 func (r *Report) trainingCells(row *Row) table.Row {
-	cells := table.Row{row.Work.String()}
-	for _, p := range r.Peers {
-		cells = append(cells, row.milliseconds(p.Name))
-	}
+	cells := r.milliseconds(row)
 	t := row.Training
 	return append(cells, t.Best, withQuartiles(t.OfTime), number("%.1f", mebi(t.OwnBytes)), number("%.1f", mebi(t.BestBytes)),
 		number("%.2f", t.ofMemory()), strings.Join(row.Misses, ", "))

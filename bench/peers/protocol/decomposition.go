@@ -3,7 +3,6 @@ package protocol
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -39,11 +38,8 @@ func (d Decomposition) Check() error {
 
 // ParseDecomposition reads a name and a size: "LU 1000".
 func ParseDecomposition(text string) (d Decomposition, err error) {
-	name, size, _ := strings.Cut(strings.TrimSpace(text), " ")
-	n, err := strconv.Atoi(strings.TrimSpace(size))
-	if err != nil {
+	if d.Name, d.N, err = nameAndSize(text); err != nil {
 		return d, fmt.Errorf("protocol: decomposition %q, want a name and a size as in LU 1000", text)
 	}
-	d = Decomposition{name, n}
 	return d, d.Check()
 }

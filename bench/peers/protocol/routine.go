@@ -82,11 +82,15 @@ func (r Routine) Check() error {
 
 // ParseRoutine reads a name and a size: "gemv 1024".
 func ParseRoutine(text string) (r Routine, err error) {
-	name, size, _ := strings.Cut(strings.TrimSpace(text), " ")
-	n, err := strconv.Atoi(strings.TrimSpace(size))
-	if err != nil {
+	if r.Name, r.N, err = nameAndSize(text); err != nil {
 		return r, fmt.Errorf("protocol: routine %q, want a name and a size as in gemv 1024", text)
 	}
-	r = Routine{name, n}
 	return r, r.Check()
+}
+
+// nameAndSize reads what has both, with spaces between.
+func nameAndSize(text string) (name string, n int, err error) {
+	name, size, _ := strings.Cut(strings.TrimSpace(text), " ")
+	n, err = strconv.Atoi(strings.TrimSpace(size))
+	return name, n, err
 }
