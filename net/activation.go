@@ -1,6 +1,9 @@
 package net
 
-import "github.com/steppe-ml/steppe/simd"
+import (
+	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/simd"
+)
 
 // ReLU is max(0, x), element by element.
 type ReLU struct{}
@@ -11,47 +14,57 @@ type Tanh struct{}
 // Sigmoid is 1 / (1 + exp(-x)), element by element.
 type Sigmoid struct{}
 
-// GELU is x times the standard normal distribution's function of x, element by element
+// GELU is x times the standard normal distribution function of x, element by element
 // (Hendrycks and Gimpel, arXiv 1606.08415): the exact form, by the error function.
 type GELU struct{}
 
 // Build implements Layer.
-func (ReLU) Build(b *Builder, in Value) (Value, error) { return b.Add(relu{}, b.Shape(in), in) }
+func (ReLU) Build(b op.Builder, in op.Value) (op.Value, error) { return b.Add(relu{}, b.Shape(in), in) }
 
 // Build implements Layer.
-func (Tanh) Build(b *Builder, in Value) (Value, error) {
+func (Tanh) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(activation{forward: to(simd.Tanh), backward: simd.TanhBackward}, b.Shape(in), in)
 }
 
 // Build implements Layer.
-func (Sigmoid) Build(b *Builder, in Value) (Value, error) {
+func (Sigmoid) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(activation{forward: to(simd.Sigmoid), backward: simd.SigmoidBackward}, b.Shape(in), in)
 }
 
 // Build implements Layer.
-func (GELU) Build(b *Builder, in Value) (Value, error) {
+func (GELU) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(activation{forward: to(simd.GELU), backward: simd.GELUBackward, ofInput: true}, b.Shape(in), in)
 }
 
 // relu is the op of a ReLU that is fused with no other.
 type relu struct{ noParams }
 
-func (relu) Traits() Traits { return Traits{InPlace: true, FreesIn: true} }
+func (relu) Traits() op.Traits { return op.Traits{Function: op.Rectify, InPlace: true, FreesIn: true} }
 
-func (relu) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
-	share(c.Team, reluTo, out.Data, in[0].Data, nil)
+func (relu) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
+	op.Elementwise(c.Team, reluTo, out.Data, in[0].Data, nil)
 }
 
-func (relu) Backward(c *Call, _ []float32, _ []Tensor, out, dout Tensor, din []Tensor) {
+func (relu) Backward(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
-		share(c.Team, simd.ReLUBackward, din[0].Data, dout.Data, out.Data)
+		op.Elementwise(c.Team, simd.ReLUBackward, din[0].Data, dout.Data, out.Data)
 	}
+}
+
+// Absorb implements op.Absorber: a max pooling, since the largest of rectified values is
+// the largest value, rectified. There are fewer values to rectify behind the pooling.
+func (relu) Absorb(next op.Op) op.Op {
+	if pool, ok := next.(maxPool); ok {
+		pool.window.ReLU = true
+		return pool
+	}
+	return nil
 }
 
 func reluTo(dst, x, _ []float32) { simd.ReLU(dst, x) }
 
-// activation is the op of another function, whose derivative is made of what it was
-// given, or of what it gave.
+// activation is the op of another function, whose derivative is computed from its input
+// or from its output.
 type activation struct {
 	noParams
 	forward  func(dst, x, _ []float32)
@@ -59,21 +72,21 @@ type activation struct {
 	ofInput  bool
 }
 
-func (o activation) Traits() Traits {
-	return Traits{InPlace: !o.ofInput, FreesIn: !o.ofInput, FreesOut: o.ofInput}
+func (o activation) Traits() op.Traits {
+	return op.Traits{InPlace: !o.ofInput, FreesIn: !o.ofInput, FreesOut: o.ofInput}
 }
 
-func (o activation) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
-	share(c.Team, o.forward, out.Data, in[0].Data, nil)
+func (o activation) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
+	op.Elementwise(c.Team, o.forward, out.Data, in[0].Data, nil)
 }
 
-func (o activation) Backward(c *Call, _ []float32, in []Tensor, out, dout Tensor, din []Tensor) {
+func (o activation) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
 	of := out
 	if o.ofInput {
 		of = in[0]
 	}
 	if din[0].Wanted() {
-		share(c.Team, o.backward, din[0].Data, dout.Data, of.Data)
+		op.Elementwise(c.Team, o.backward, din[0].Data, dout.Data, of.Data)
 	}
 }
 
@@ -85,5 +98,5 @@ func to(f func(dst, x []float32)) func(dst, x, _ []float32) {
 // noParams is part of ops that have none.
 type noParams struct{}
 
-// Gradient implements Op.
-func (noParams) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+// Gradient implements op.Op.
+func (noParams) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32) {}

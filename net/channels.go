@@ -3,6 +3,7 @@ package net
 import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -23,7 +24,7 @@ const (
 	flatSamples = 64
 )
 
-func rowsOfChannels(t Tensor) channelRows {
+func rowsOfChannels(t op.Tensor) channelRows {
 	channels := t.Shape[len(t.Shape)-1]
 	sample := t.Shape.Size() / channels
 	r := channelRows{channels: channels, groups: t.N, group: sample, rows: t.N * sample, parts: 1}
@@ -60,7 +61,7 @@ type channelJob struct {
 	do func(j *channelJob, u int) // no closure
 
 	dst, x, z, d         []float32
-	centre, scale, shift []float32
+	center, scale, shift []float32
 	q, r                 []float32
 	eps                  float64
 	relu                 bool
@@ -103,7 +104,7 @@ func (j *channelJob) sum(team *blas.Team) (a, b []float64) {
 	return total[:j.channels], total[j.channels:]
 }
 
-func newChannelJob(t Tensor, do func(j *channelJob, u int)) *channelJob {
+func newChannelJob(t op.Tensor, do func(j *channelJob, u int)) *channelJob {
 	j := channelJobs.Get()
 	j.channelRows, j.do = rowsOfChannels(t), do
 	return j

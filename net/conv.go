@@ -7,6 +7,7 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/conv"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -17,25 +18,25 @@ type Conv2D struct {
 	Out      int         // channels of the output
 	Kernel   int         // height and width of the filters
 	Stride   int         // 0 is 1
-	Padding  int         // pixels of zeros on each side, or SamePadding
+	Padding  int         // pixels of zeros on each side, or Same
 	Dilation int         // 0 is 1
 	NoBias   bool        // as before a BatchNorm, which would undo it
 	Init     Initializer // of the filters; nil is KaimingNormal
 }
 
-// SamePadding, as a Padding, makes an output of ceil(size/stride) pixels.
-const SamePadding = -1
+// Same, as a Padding, makes an output of ceil(size/stride) pixels.
+const Same = -1
 
 // Build implements Layer.
-func (l Conv2D) Build(b *Builder, in Value) (Value, error) {
+func (l Conv2D) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
 	g, err := l.geometry(s)
 	if err != nil {
 		return 0, err
 	}
 	taps := l.Kernel * l.Kernel
-	op := convolution{geometry: g, out: Shape{g.OutH(), g.OutW(), g.OutC}, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
-	return b.Add(op, op.out, in)
+	o := convolution{geometry: g, out: Shape{g.OutH(), g.OutW(), g.OutC}, bias: !l.NoBias, init: l.Init.or(KaimingNormal).fans(taps*s[2], taps*l.Out)}
+	return b.Add(o, o.out, in)
 }
 
 // geometry is that of the convolution of one image.
@@ -63,15 +64,15 @@ func wantImages(s Shape) error {
 }
 
 func checkPadding(pixels int) error {
-	if pixels < SamePadding {
-		return fmt.Errorf("Padding is %d, want pixels or SamePadding", pixels)
+	if pixels < Same {
+		return fmt.Errorf("Padding is %d, want pixels or Same", pixels)
 	}
 	return nil
 }
 
 // padding returns the zeros before and after a dimension.
 func padding(pixels, in, kernel, stride, dilation int) (before, after int) {
-	if pixels != SamePadding {
+	if pixels != Same {
 		return pixels, pixels
 	}
 	return conv.Same(in, kernel, max(1, stride), max(1, dilation))
@@ -87,19 +88,19 @@ type convolution struct {
 	init     func(*rand.Rand, []float32)
 }
 
-func (o convolution) Traits() Traits {
+func (o convolution) Traits() op.Traits {
 	g := o.geometry
 	unit := g.Flops()
-	t := Traits{
-		Params: []Param{
+	t := op.Traits{
+		Params: []op.Param{
 			{Name: "weight", Shape: Shape{g.KernelH, g.KernelW, g.InC, g.OutC}, Role: Weight, Init: o.init},
 		},
 		FreesOut: !o.relu, InForGradient: true, OutForPrepare: true,
 		Adds:  true,
-		Flops: Flops{Forward: unit, Backward: unit, Gradient: unit},
+		Flops: op.Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
 	if o.bias {
-		t.Params = append(t.Params, Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})
+		t.Params = append(t.Params, op.Param{Name: "bias", Shape: Shape{g.OutC}, Role: Bias})
 	}
 	return t
 }
@@ -120,45 +121,61 @@ func (o convolution) split(p []float32) (w, bias []float32) {
 	return w, bias
 }
 
-func (o convolution) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (o convolution) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	o.forward(c, p, in[0], out, nil)
 }
 
 // forward sets y, and sums unless they are nil to those of its channels and of their
 // squares.
-func (o convolution) forward(c *Call, p []float32, x, y Tensor, sums []float64) {
+func (o convolution) forward(c *op.Call, p []float32, x, y op.Tensor, sums []float64) {
 	w, bias := o.split(p)
 	must(conv.Forward(c.Team, o.of(y.N), y.Data, x.Data, w, conv.Options{
-		Bias: bias, ReLU: o.relu, Sums: sums, Filter: pack[*conv.PackedFilter](c, 0),
+		Bias: bias, ReLU: o.relu, Sums: sums, Filter: op.Pack[*conv.PackedFilter](c, 0),
 	}))
 }
 
-// Prepare implements Preparer.
-func (o convolution) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
+// Absorb implements op.Absorber: a ReLU, or a batch normalization unless a bias comes
+// first.
+func (o convolution) Absorb(next op.Op) op.Op {
 	if o.relu {
-		share(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
+		return nil
+	}
+	if norm, ok := next.(batchNorm); ok && !o.bias {
+		return convNorm{convolution: o, norm: norm.normalization}
+	}
+	if next.Traits().Function == op.Rectify {
+		o.relu = true
+		return o
+	}
+	return nil
+}
+
+// Prepare implements op.Preparer.
+func (o convolution) Prepare(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
+	if o.relu {
+		op.Elementwise(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
 	}
 }
 
-func (o convolution) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o convolution) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		w, _ := o.split(p)
-		must(conv.BackwardData(c.Team, o.of(dout.N), din[0].Data, dout.Data, w, conv.Options{Accumulate: c.Accumulate, Filter: pack[*conv.PackedFilter](c, 1)}))
+		must(conv.BackwardData(c.Team, o.of(dout.N), din[0].Data, dout.Data, w, conv.Options{Accumulate: c.Accumulate, Filter: op.Pack[*conv.PackedFilter](c, 1)}))
 	}
 }
 
-func (o convolution) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+func (o convolution) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	w, bias := o.split(g)
 	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Bias: bias, Accumulate: c.Accumulate}))
 }
 
-// NewPacks implements Packer: the filters for Forward, and for Backward.
-func (o convolution) NewPacks(passes Passes) []Packed {
-	packs := make([]Packed, 2)
-	if passes.Forward {
+// NewPacks implements op.Packer: the filters for Forward, and for Backward.
+func (o convolution) NewPacks(wanted op.Directions) []op.Packed {
+	packs := make([]op.Packed, 2)
+	if wanted.Forward {
 		packs[0] = o.newPack(conv.ForwardPass)
 	}
-	if passes.Backward {
+	if wanted.Backward {
 		packs[1] = o.newPack(conv.BackwardDataPass)
 	}
 	return packs
@@ -170,7 +187,7 @@ func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
 	return f
 }
 
-func (o convolution) Pack(team *blas.Team, p []float32, packs []Packed) {
+func (o convolution) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 	w, _ := o.split(p)
 	for _, f := range packs {
 		if f != nil {

@@ -1,53 +1,55 @@
 package net
 
-// convNorm is what fusion makes of a convolution, the batch normalisation of its output,
+import "github.com/steppe-ml/steppe/net/op"
+
+// convNorm is what fusion makes of a convolution, the batch normalization of its output,
 // and what may follow: the addition of a second input, and a ReLU. Between them nothing
 // goes out to memory but the convolution's output, of which the statistics are summed
 // while it is in the cache, and which is kept. On the way back its gradient takes its
 // place.
 type convNorm struct {
 	convolution
-	norm normalisation
+	norm normalization
 	adds bool // the second input
 }
 
-func (o convNorm) Traits() Traits {
+func (o convNorm) Traits() op.Traits {
 	t := o.convolution.Traits()
 	t.Params = append(t.Params, o.norm.params()...)
 	t.State, t.MinShard = o.norm.state(), o.norm.minShard()
-	t.Aux = Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
+	t.Aux = op.Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
 	t.Couples = true
 	t.Adds = !o.adds
 	t.DoutForPrepare = true              // which leaves its own result in Aux
 	t.FreesOut = !o.norm.relu || !o.adds // otherwise it tells where the ReLU gave 0
 	if o.adds {
-		t.Passes = 1
+		t.DinFromDout = 1
 	}
 	return t
 }
 
-// kept returns the convolution's output, and what is kept of the normalisation.
-func (o convNorm) kept(c *Call, n int) (x Tensor, aux []float32) {
+// kept returns the convolution's output, and what is kept of the normalization.
+func (o convNorm) kept(c *op.Call, n int) (x op.Tensor, aux []float32) {
 	floats := n * o.geometry.OutSize()
-	return Tensor{N: n, Shape: o.out, Data: c.Aux[:floats]}, c.Aux[floats:]
+	return op.Tensor{N: n, Shape: o.out, Data: c.Aux[:floats]}, c.Aux[floats:]
 }
 
 // parts cuts parameters, or their gradients, into the convolution's and the
-// normalisation's.
+// normalization's.
 func (o convNorm) parts(p []float32) (filter, norm []float32) {
 	at := len(p) - 2*o.norm.channels
 	return p[:at], p[at:]
 }
 
 // added returns the second input, nil if there is none.
-func (o convNorm) added(in []Tensor) []float32 {
+func (o convNorm) added(in []op.Tensor) []float32 {
 	if !o.adds {
 		return nil
 	}
 	return in[1].Data
 }
 
-func (o convNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (o convNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	filter, norm := o.parts(p)
 	x, aux := o.kept(c, out.N)
 	if c.Train {
@@ -60,43 +62,59 @@ func (o convNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 		o.forward(c, filter, in[0], x, nil)
 	}
 	o.norm.affine(c, aux, norm)
-	o.norm.normalise(c, aux, x, o.added(in), out)
+	o.norm.normalize(c, aux, x, o.added(in), out)
 }
 
-// Commit implements Stateful.
+// Absorb implements op.Absorber: the addition of a second input, and then a ReLU.
+func (o convNorm) Absorb(next op.Op) op.Op {
+	if o.norm.relu {
+		return nil
+	}
+	switch function := next.Traits().Function; {
+	case function == op.Rectify:
+		o.norm.relu = true
+		return o
+	case function == op.Sum && !o.adds:
+		o.adds = true
+		return o
+	}
+	return nil
+}
+
+// Commit implements op.Stateful.
 func (o convNorm) Commit(state, stats []float32) { o.norm.Commit(state, stats) }
 
-// Remake implements Remaker.
-func (o convNorm) Remake(c *Call, in []Tensor, out Tensor) {
+// Rematerialize implements op.Rematerializer.
+func (o convNorm) Rematerialize(c *op.Call, in []op.Tensor, out op.Tensor) {
 	x, aux := o.kept(c, out.N)
-	o.norm.normalise(c, aux, x, o.added(in), out)
+	o.norm.normalize(c, aux, x, o.added(in), out)
 }
 
-// RemakeReads implements Remaker.
-func (convNorm) RemakeReads(j int) bool { return j == 1 }
+// RematerializeReads implements op.Rematerializer.
+func (convNorm) RematerializeReads(j int) bool { return j == 1 }
 
-// Prepare implements Preparer: it sets what was the convolution's output to its
+// Prepare implements op.Preparer: it sets what was the convolution's output to its
 // gradient, and with a second input leaves that one's in dout.
-func (o convNorm) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
+func (o convNorm) Prepare(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
 	x, aux := o.kept(c, out.N)
 	o.norm.sumGradients(c, aux, x, out, dout, o.adds)
 	o.norm.backward(c.Team, aux, x, dout, x.Data, o.adds)
 }
 
-func (o convNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+func (o convNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	filter, norm := o.parts(g)
 	dx, aux := o.kept(c, dout.N)
-	if c.Only != Norm {
-		o.convolution.Gradient(c, in, Tensor{}, dx, filter)
+	if c.Only != op.Norm {
+		o.convolution.Gradient(c, in, op.Tensor{}, dx, filter)
 	}
 	o.norm.gradient(c, aux, norm)
 }
 
-func (o convNorm) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o convNorm) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	filter, _ := o.parts(p)
 	dx, _ := o.kept(c, dout.N)
-	o.convolution.Backward(c, filter, nil, Tensor{}, dx, din)
+	o.convolution.Backward(c, filter, nil, op.Tensor{}, dx, din)
 	if o.adds && din[1].Wanted() && &din[1].Data[0] != &dout.Data[0] {
-		share(c.Team, copyTo, din[1].Data, dout.Data, nil)
+		op.Elementwise(c.Team, copyTo, din[1].Data, dout.Data, nil)
 	}
 }

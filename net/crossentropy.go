@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -19,7 +20,7 @@ type SoftmaxCrossEntropy struct {
 }
 
 // Build implements Layer.
-func (l SoftmaxCrossEntropy) Build(b *Builder, in Value) (Value, error) {
+func (l SoftmaxCrossEntropy) Build(b op.Builder, in op.Value) (op.Value, error) {
 	if !(l.Smoothing >= 0 && l.Smoothing < 1) {
 		return 0, fmt.Errorf("Smoothing is %v, want 0 or more and less than 1", l.Smoothing)
 	}
@@ -32,14 +33,14 @@ func (l SoftmaxCrossEntropy) Build(b *Builder, in Value) (Value, error) {
 	return b.SetLoss(l, in)
 }
 
-// Check implements Loss.
-func (SoftmaxCrossEntropy) Check(out Shape, b Batch) error {
+// Validate implements Loss.
+func (SoftmaxCrossEntropy) Validate(out Shape, b Batch) error {
 	if len(b.Labels) != b.N {
-		return fmt.Errorf("net: %d labels for %d samples", len(b.Labels), b.N)
+		return fmt.Errorf("%d labels for %d samples", len(b.Labels), b.N)
 	}
 	for i, label := range b.Labels {
 		if label < 0 || int(label) >= out[0] {
-			return fmt.Errorf("net: sample %d has label %d, want 0 to %d", i, label, out[0]-1)
+			return fmt.Errorf("sample %d has label %d, want 0 to %d", i, label, out[0]-1)
 		}
 	}
 	return nil
@@ -49,7 +50,7 @@ func (SoftmaxCrossEntropy) Check(out Shape, b Batch) error {
 func (SoftmaxCrossEntropy) Terms(b Batch) int { return b.N }
 
 // Apply implements Loss.
-func (l SoftmaxCrossEntropy) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) {
+func (l SoftmaxCrossEntropy) Apply(out op.Tensor, b Batch, scale float32, dout op.Tensor) (sum float64) {
 	classes := out.Shape.Size()
 	s := softmaxes.Get()
 	defer softmaxes.Put(s)
@@ -94,7 +95,7 @@ func (l SoftmaxCrossEntropy) sample(x, p []float32, largest, total float64, labe
 }
 
 // Predict implements Loss.
-func (SoftmaxCrossEntropy) Predict(out Tensor) {
+func (SoftmaxCrossEntropy) Predict(out op.Tensor) {
 	simd.SoftmaxRows(out.Data, out.Data, out.Shape.Size(), nil, nil)
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -17,7 +18,7 @@ type Dense struct {
 }
 
 // Build implements Layer.
-func (d Dense) Build(b *Builder, in Value) (Value, error) {
+func (d Dense) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
 	if len(s) != 1 {
 		return 0, errors.New("samples must be flat: put Flatten{} before it")
@@ -35,16 +36,16 @@ type dense struct {
 	init    func(*rand.Rand, []float32)
 }
 
-func (d dense) Traits() Traits {
+func (d dense) Traits() op.Traits {
 	unit := int64(2 * d.in * d.out)
-	return Traits{
-		Params: []Param{
+	return op.Traits{
+		Params: []op.Param{
 			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: d.init},
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
-		Late:     true,
+		Deferred: true,
 		FreesOut: !d.relu, InForGradient: true, OutForPrepare: true,
-		Flops: Flops{Forward: unit, Backward: unit, Gradient: unit},
+		Flops: op.Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
 }
 
@@ -53,28 +54,37 @@ func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
 }
 
 // rows views a tensor of flat samples as a matrix, a sample a row.
-func rows(t Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
+func rows(t op.Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
 
-func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (d dense) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	w, b := d.split(p)
-	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: pack[*blas.PackedB[float32]](c, 0)})
+	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: op.Pack[*blas.PackedB[float32]](c, 0)})
 }
 
-// Prepare implements Preparer.
-func (d dense) Prepare(c *Call, _ []float32, _ []Tensor, out, dout Tensor) {
+// Absorb implements op.Absorber: a ReLU.
+func (d dense) Absorb(next op.Op) op.Op {
+	if d.relu || next.Traits().Function != op.Rectify {
+		return nil
+	}
+	d.relu = true
+	return d
+}
+
+// Prepare implements op.Preparer.
+func (d dense) Prepare(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
 	if d.relu {
-		share(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
+		op.Elementwise(c.Team, simd.ReLUBackward, dout.Data, dout.Data, out.Data)
 	}
 }
 
-func (d dense) Backward(c *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (d dense) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		w, _ := d.split(p)
-		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: pack[*blas.PackedB[float32]](c, 1)})
+		blas.MatMul(c.Team, rows(din[0]), rows(dout), w.T(), blas.Options[float32]{PackedB: op.Pack[*blas.PackedB[float32]](c, 1)})
 	}
 }
 
-func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	w, b := d.split(g)
 	blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate})
 	if !c.Accumulate {
@@ -85,33 +95,25 @@ func (d dense) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
 	}
 }
 
-// NewPacks implements Packer: W for Forward, its transpose for Backward.
-func (d dense) NewPacks(passes Passes) []Packed {
-	packs := make([]Packed, 2)
-	if passes.Forward {
+// NewPacks implements op.Packer: W for Forward, its transpose for Backward.
+func (d dense) NewPacks(wanted op.Directions) []op.Packed {
+	packs := make([]op.Packed, 2)
+	if wanted.Forward {
 		packs[0] = blas.NewPackedB[float32](d.in, d.out)
 	}
-	if passes.Backward {
+	if wanted.Backward {
 		packs[1] = blas.NewPackedB[float32](d.out, d.in)
 	}
 	return packs
 }
 
-func (d dense) Pack(team *blas.Team, p []float32, packs []Packed) {
+func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 	w, _ := d.split(p)
 	for i, w := range []blas.Mat[float32]{w, w.T()} {
 		if packs[i] != nil {
 			packs[i].(*blas.PackedB[float32]).Pack(team, w)
 		}
 	}
-}
-
-// pack returns operand i in its packed form P, or nil if the call has none.
-func pack[P Packed](c *Call, i int) (packed P) {
-	if i < len(c.Packs) && c.Packs[i] != nil {
-		packed = c.Packs[i].(P)
-	}
-	return packed
 }
 
 // The factored gradient. With X the shard's inputs and D its output gradients,
@@ -126,7 +128,7 @@ func pack[P Packed](c *Call, i int) (packed P) {
 // many rows. The first is a sum of what may be large and cancel: it is summed
 // in float64, and never below 0.
 
-func (d dense) GradNormSq(c *Call, in, dout Tensor) float64 {
+func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
 	xx, dd := c.Kept[:in.N*in.N], c.Scratch[:in.N*in.N]
 	d.gram(c, in, in, 1, xx)
 	d.gram(c, dout, dout, 0, dd)
@@ -134,14 +136,14 @@ func (d dense) GradNormSq(c *Call, in, dout Tensor) float64 {
 }
 
 // gram sets to to the products of a's samples with b's, plus constant.
-func (d dense) gram(c *Call, a, b Tensor, constant float32, to []float32) {
+func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, to []float32) {
 	for i := range to {
 		to[i] = constant
 	}
 	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
 }
 
-func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
+func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
 	zx := c.Kept[:in.N*in.N] // the model's input is the same in both passes: GradNormSq's product serves
 	if &x.Data[0] != &in.Data[0] {
 		zx = c.Scratch[:x.N*in.N]
@@ -150,7 +152,7 @@ func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
 	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
 
-func (d dense) BackwardDelta(c *Call, e, in, dout, din Tensor) {
+func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor) {
 	ed := c.Scratch[:e.N*dout.N]
 	d.gram(c, e, dout, 0, ed)
 	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})

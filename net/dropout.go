@@ -1,6 +1,10 @@
 package net
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/net/op"
+)
 
 // Dropout sets a Rate of the elements to 0 in training, each with that probability,
 // and divides the others by 1-Rate, so that the mean stays (Srivastava et al., JMLR 15,
@@ -8,13 +12,13 @@ import "fmt"
 //
 // Which elements is a function of the seed, the step, the layer, the sample's place in
 // the batch and the element's in the sample: it is the same on any number of workers,
-// in shards of any size, and in both passes of a step that perturbs.
+// in shards of any size, and in both wanted of a step that perturbs.
 type Dropout struct {
 	Rate float64 // from 0 to less than 1
 }
 
 // Build implements Layer.
-func (l Dropout) Build(b *Builder, in Value) (Value, error) {
+func (l Dropout) Build(b op.Builder, in op.Value) (op.Value, error) {
 	if !(l.Rate >= 0 && l.Rate < 1) {
 		return 0, fmt.Errorf("Rate is %v, want 0 or more and less than 1", l.Rate)
 	}
@@ -28,24 +32,24 @@ type dropout struct {
 	scale     float32
 }
 
-func (dropout) Traits() Traits { return Traits{InPlace: true, FreesIn: true, FreesOut: true} }
+func (dropout) Traits() op.Traits { return op.Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
-func (o dropout) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+func (o dropout) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	if c.Train {
 		o.apply(c, out, in[0])
 	} else if &out.Data[0] != &in[0].Data[0] {
-		share(c.Team, copyTo, out.Data, in[0].Data, nil)
+		op.Elementwise(c.Team, copyTo, out.Data, in[0].Data, nil)
 	}
 }
 
-func (o dropout) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o dropout) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		o.apply(c, din[0], dout)
 	}
 }
 
 // apply sets y to x where it is kept, scaled, and to 0 elsewhere.
-func (o dropout) apply(c *Call, y, x Tensor) {
+func (o dropout) apply(c *op.Call, y, x op.Tensor) {
 	size := x.Shape.Size()
 	for i := range x.N {
 		bits := newRandomBits(c, i)
@@ -64,7 +68,7 @@ func (o dropout) apply(c *Call, y, x Tensor) {
 // the outputs of SplitMix64 (Steele et al., OOPSLA 2014).
 type randomBits uint64
 
-func newRandomBits(c *Call, sample int) randomBits {
+func newRandomBits(c *op.Call, sample int) randomBits {
 	state := c.Seed
 	for _, v := range []uint64{c.Step, uint64(c.Op), uint64(c.First + sample)} {
 		state = mix(state + golden*(v+1))

@@ -5,30 +5,32 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 // dropped is what a Dropout at the input makes of ones, and of a gradient of ones.
-func dropped(t *testing.T, rate float64, c Call, n int) (y, dx []float32) {
+func dropped(t *testing.T, rate float64, c op.Call, n int) (y, dx []float32) {
 	t.Helper()
-	m, err := compile(Shape{5, 4, 3}, true, Dropout{Rate: rate}, Flatten{}, Dense{Out: 2})
+	b, in := program.NewBuilder(Shape{5, 4, 3})
+	_, err := Dropout{Rate: rate}.Build(b, in)
 	require.NoError(t, err)
-	op := m.nodes[0].op
-	tensor := func() Tensor {
-		x := Tensor{N: n, Shape: Shape{5, 4, 3}, Data: make([]float32, n*60)}
+	tensor := func() op.Tensor {
+		x := op.Tensor{N: n, Shape: Shape{5, 4, 3}, Data: make([]float32, n*60)}
 		fill(x.Data, 1)
 		return x
 	}
 	out, din := tensor(), tensor()
-	op.Forward(&c, nil, []Tensor{tensor()}, out)
-	op.Backward(&c, nil, nil, out, tensor(), []Tensor{din})
+	b.Op(0).Forward(&c, nil, []op.Tensor{tensor()}, out)
+	b.Op(0).Backward(&c, nil, nil, out, tensor(), []op.Tensor{din})
 	return out.Data, din.Data
 }
 
 func TestDropout(t *testing.T) {
 	const n, rate = 500, 0.3
-	call := Call{Train: true, Seed: 5, Step: 6, Op: 7, First: 8}
+	call := op.Call{Train: true, Seed: 5, Step: 6, Op: 7, First: 8}
 	y, dx := dropped(t, rate, call, n)
 	assert.Equal(t, y, dx, "the gradient passes where the value did")
 	zeros := 0
@@ -60,8 +62,8 @@ func TestDropout(t *testing.T) {
 	part.First += 3
 	later, _ := dropped(t, rate, part, 20)
 	assert.Equal(t, y[3*60:23*60], later)
-	for _, change := range []func(*Call){
-		func(c *Call) { c.Seed++ }, func(c *Call) { c.Step++ }, func(c *Call) { c.Op++ }, func(c *Call) { c.First += n },
+	for _, change := range []func(*op.Call){
+		func(c *op.Call) { c.Seed++ }, func(c *op.Call) { c.Step++ }, func(c *op.Call) { c.Op++ }, func(c *op.Call) { c.First += n },
 	} {
 		other := call
 		change(&other)
@@ -83,7 +85,7 @@ func TestDropout(t *testing.T) {
 }
 
 func TestDropoutOfNothing(t *testing.T) {
-	y, _ := dropped(t, 0, Call{Train: true}, 3)
+	y, _ := dropped(t, 0, op.Call{Train: true}, 3)
 	for _, v := range y {
 		require.Equal(t, float32(1), v)
 	}
@@ -105,7 +107,7 @@ func TestLayerErrors(t *testing.T) {
 		"net: layer 0, Conv2D{Kernel:3}: input 8x8x2: conv: OutC is 0, want at least 1":                               {Conv2D{Kernel: 3}},
 		"net: layer 0, Conv2D{Out:3 Kernel:9}: input 8x8x2: conv: kernel 9x9 with dilation 1x1 spans 9x9, more":       {Conv2D{Out: 3, Kernel: 9}},
 		"net: layer 1, Conv2D{Out:3 Kernel:1}: input 128: ":                                                           {Flatten{}, Conv2D{Out: 3, Kernel: 1}},
-		"net: layer 0, Conv2D{Out:3 Kernel:3 Padding:-7}: input 8x8x2: Padding is -7, want pixels or SamePadding":     {Conv2D{Out: 3, Kernel: 3, Padding: -7}},
+		"net: layer 0, Conv2D{Out:3 Kernel:3 Padding:-7}: input 8x8x2: Padding is -7, want pixels or Same":            {Conv2D{Out: 3, Kernel: 3, Padding: -7}},
 		"net: layer 0, MaxPool{Size:9}: input 8x8x2: conv: kernel 9x9":                                                {MaxPool{Size: 9}},
 		"net: layer 0, AvgPool{Size:2 Padding:2}: input 8x8x2: conv: a window of 2x2 would see nothing but padding":   {AvgPool{Size: 2, Padding: 2}},
 		"net: layer 1, GlobalAvgPool{}: input 128: ":                                                                  {Flatten{}, GlobalAvgPool{}},
@@ -114,7 +116,7 @@ func TestLayerErrors(t *testing.T) {
 		"net: layer 0, Residual{}: input 8x8x2: Body has no layers":                                                   {Residual{}},
 		"body makes 8x8x3, and the shortcut 8x8x2: want one shape":                                                    {Residual{Body: []Layer{Conv2D{Out: 3, Kernel: 1}}}},
 		"net: layer 0, BatchNorm{Momentum:2}: input 8x8x2: Momentum is 2, want 0 to 1":                                {BatchNorm{Momentum: 2}},
-		"net: layer 0, LayerNorm{Eps:-1}: input 8x8x2: Eps is -1, want a number that isn't negative":                  {LayerNorm{Eps: -1}},
+		"net: layer 0, LayerNorm{Epsilon:-1}: input 8x8x2: Epsilon is -1, want a number that isn't negative":              {LayerNorm{Epsilon: -1}},
 		"net: layer 0, Dense{Out:3}: input 8x8x2: samples must be flat: put Flatten{} before it":                      {Dense{Out: 3}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 8x8x2: outputs must be flat, one for each class: put Flatten{} b": {ReLU{}, SoftmaxCrossEntropy{}},
 	} {

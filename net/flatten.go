@@ -1,10 +1,12 @@
 package net
 
+import "github.com/steppe-ml/steppe/net/op"
+
 // Flatten makes every sample a vector: [H, W, C] becomes [H*W*C]. It costs
 // nothing.
 type Flatten struct{}
 
 // Build implements Layer.
-func (Flatten) Build(b *Builder, in Value) (Value, error) {
+func (Flatten) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Reshape(in, Shape{b.Shape(in).Size()})
 }

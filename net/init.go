@@ -9,7 +9,7 @@ import (
 // outputs is a sum over, fanOut the outputs that each input is part of.
 type Initializer func(r *rand.Rand, w []float32, fanIn, fanOut int)
 
-// KaimingNormal is normal with variance 2/fanIn, which keeps the size of what passes
+// KaimingNormal is normal with variance 2/fanIn, which keeps the size of what wanted
 // forward through ReLUs (He et al., arXiv 1502.01852).
 func KaimingNormal(r *rand.Rand, w []float32, fanIn, _ int) {
 	drawNormal(r, w, math.Sqrt(2/float64(fanIn)))

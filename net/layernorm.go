@@ -1,21 +1,25 @@
 package net
 
-import "math"
+import (
+	"math"
 
-// LayerNorm normalises every sample over its channels, the last dimension, pixel by
+	"github.com/steppe-ml/steppe/net/op"
+)
+
+// LayerNorm normalizes every sample over its channels, the last dimension, pixel by
 // pixel, then scales and shifts each channel (Ba et al., arXiv 1607.06450).
 type LayerNorm struct {
-	Eps float64 // added to the variance; 0 is 1e-5
+	Epsilon float64 // added to the variance; 0 is 1e-5
 }
 
 // Build implements Layer.
-func (l LayerNorm) Build(b *Builder, in Value) (Value, error) {
-	if err := checkEps(l.Eps); err != nil {
+func (l LayerNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
+	if err := checkEps(l.Epsilon); err != nil {
 		return 0, err
 	}
 	s := b.Shape(in)
-	op := layerNorm{channels: s[len(s)-1], rows: s.Size() / s[len(s)-1], eps: l.Eps}
-	if l.Eps == 0 {
+	op := layerNorm{channels: s[len(s)-1], rows: s.Size() / s[len(s)-1], eps: l.Epsilon}
+	if l.Epsilon == 0 {
 		op.eps = defaultEps
 	}
 	return b.Add(op, s, in)
@@ -28,19 +32,19 @@ type layerNorm struct {
 	eps            float64
 }
 
-func (o layerNorm) Traits() Traits {
+func (o layerNorm) Traits() op.Traits {
 	shape := Shape{o.channels}
-	return Traits{
-		Params: []Param{
+	return op.Traits{
+		Params: []op.Param{
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		Aux:      Aux{Sample: 2 * o.rows},
+		Aux:      op.Aux{Sample: 2 * o.rows},
 		FreesOut: true,
 	}
 }
 
-func (o layerNorm) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (o layerNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	j := newChannelJob(out, layerNormUnit)
 	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, p[:o.channels], p[o.channels:]
 	j.q, j.eps = c.Aux, o.eps
@@ -78,7 +82,7 @@ func layerNormUnit(j *channelJob, u int) {
 	}
 }
 
-func (o layerNorm) Backward(c *Call, p []float32, in []Tensor, _, dout Tensor, din []Tensor) {
+func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if !din[0].Wanted() {
 		return
 	}
@@ -88,7 +92,7 @@ func (o layerNorm) Backward(c *Call, p []float32, in []Tensor, _, dout Tensor, d
 	j.release()
 }
 
-// layerNormBackwardUnit computes, with e = scale*d and the normalised x, inverse * (e -
+// layerNormBackwardUnit computes, with e = scale*d and the normalized x, inverse * (e -
 // mean(e) - x * mean(e*x)), row by row.
 func layerNormBackwardUnit(j *channelJob, u int) {
 	n := j.channels
@@ -111,7 +115,7 @@ func layerNormBackwardUnit(j *channelJob, u int) {
 	}
 }
 
-func (o layerNorm) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32) {
+func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}

@@ -44,9 +44,9 @@ func TestParamsLieOneBehindTheOther(t *testing.T) {
 	}
 	for i, x := range flat {
 		require.NotZero(t, x, "element %d is in no view", i)
-		require.Equal(t, m.Params()[int(x)-1].Name, m.ParamAt(i))
+		require.Equal(t, m.Params()[int(x)-1].Name, m.program.ParamAt(i))
 	}
-	assert.Equal(t, "no parameter", m.ParamAt(m.NumParams()))
+	assert.Equal(t, "nothing", m.program.ParamAt(m.NumParams()))
 }
 
 func TestInit(t *testing.T) {
@@ -97,16 +97,16 @@ func constant(v float32, n int) []float32 {
 // What a layer draws depends on where it stands, not on what else is there to
 // be drawn behind it.
 func TestInitOfALongerModel(t *testing.T) {
-	short := mlp(t, false, 20, 30, 10)
-	long := mlp(t, false, 20, 30, 40, 10)
+	short := perceptron(t, false, 20, 30, 10).Model
+	long := perceptron(t, false, 20, 30, 40, 10).Model
 	assert.Equal(t, short.Params()[0].Of(short.Init(3).Values), long.Params()[0].Of(long.Init(3).Values))
 }
 
-func TestCheckParams(t *testing.T) {
+func TestValidateParams(t *testing.T) {
 	m, err := Compile(Shape{3}, BatchNorm{}, Dense{Out: 2}) // 6 + 8 parameters
 	require.NoError(t, err)
 	good := m.Init(1)
-	assert.NoError(t, m.CheckParams(good))
+	assert.NoError(t, m.ValidateParams(good))
 	for want, p := range map[string]*Params{
 		"net: no parameters":                              nil,
 		"net: 13 parameters, the model has 14":            {Values: good.Values[:13], State: good.State},
@@ -115,66 +115,24 @@ func TestCheckParams(t *testing.T) {
 		"net: 0 floats of running state, the model has 6": {Values: good.Values},
 		"net: 15 parameters, the model has 14":            {Values: append(good.Values, 0), State: good.State},
 	} {
-		assert.EqualError(t, m.CheckParams(p), want)
+		assert.EqualError(t, m.ValidateParams(p), want)
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestValidateBatch(t *testing.T) {
 	m, err := Compile(Shape{2, 3}, Flatten{}, Dense{Out: 4})
 	require.NoError(t, err)
 	x := make([]float32, 12)
-	assert.NoError(t, m.Check(Batch{N: 2, X: x, Labels: []int32{0, 3}}))
+	assert.NoError(t, m.ValidateBatch(Batch{N: 2, X: x, Labels: []int32{0, 3}}))
 	for want, b := range map[string]Batch{
-		"net: batch of 0 samples, want at least 1":              {},
-		"net: batch of -1 samples, want at least 1":             {N: -1, X: x},
-		"net: batch of 2 samples of 2x3 has 11 floats, want 12": {N: 2, X: x[:11], Labels: []int32{0, 1}},
-		"net: batch of 1 samples of 2x3 has 12 floats, want 6":  {N: 1, X: x, Labels: []int32{0}},
-		"net: 1 labels for 2 samples":                           {N: 2, X: x, Labels: []int32{0}},
-		"net: sample 1 has label 4, want 0 to 3":                {N: 2, X: x, Labels: []int32{0, 4}},
+		"net: batch of 0 samples, want at least 1":                                        {},
+		"net: batch of -1 samples, want at least 1":                                       {N: -1, X: x},
+		"net: batch of 2 samples has 11 floats, want 6 a sample of 2x3":                   {N: 2, X: x[:11], Labels: []int32{0, 1}},
+		"net: batch of 1 samples has 12 floats, want 6 a sample of 2x3":                   {N: 1, X: x, Labels: []int32{0}},
+		"net: batch of 4611686018427387904 samples has 12 floats, want 6 a sample of 2x3": {N: 1 << 62, X: x},
+		"net: 1 labels for 2 samples":                                                     {N: 2, X: x, Labels: []int32{0}},
+		"net: sample 1 has label 4, want 0 to 3":                                          {N: 2, X: x, Labels: []int32{0, 4}},
 	} {
-		assert.EqualError(t, m.Check(b), want)
+		assert.EqualError(t, m.ValidateBatch(b), want)
 	}
-}
-
-// The input's gradient isn't wanted, so the first layer's weights are packed
-// for the way forward alone.
-func TestPacks(t *testing.T) {
-	m := mlp(t, false, 64, 128, 10)
-	packs := m.NewPacks(bothPasses)
-	assert.Len(t, packs, 2)
-	assert.NotNil(t, packs[0][0])
-	assert.Nil(t, packs[0][1])
-	assert.NotNil(t, packs[1][0])
-	assert.NotNil(t, packs[1][1])
-	least := 4 * (64*128 + 2*128*10)
-	assert.GreaterOrEqual(t, packs.Bytes(), least)
-	assert.Less(t, packs.Bytes(), 3*least, "some columns fill up the last panel")
-
-	packs = m.NewPacks(func(op int) Passes { return Passes{Forward: op == 0, Backward: true} })
-	assert.NotNil(t, packs[0][0])
-	assert.Nil(t, packs[1][0])
-	assert.NotNil(t, packs[1][1])
-	packs = m.NewPacks(func(op int) Passes { return Passes{Forward: op == 1} })
-	assert.Nil(t, packs[0])
-	assert.Nil(t, packs[1][1])
-	m.Pack(nil, m.Init(1).Values, packs) // what is there
-}
-
-func TestOps(t *testing.T) {
-	m := mlp(t, true, 20, 7, 3) // Flatten is no op
-	type row struct {
-		name           string
-		params, offset int
-		factored       bool
-		first          bool
-	}
-	var got []row
-	for _, op := range m.Ops() {
-		got = append(got, row{op.Name, op.Params, op.Offset, op.Factored != nil, op.FirstInput})
-	}
-	assert.Equal(t, []row{
-		{"1.Dense", 147, 0, true, true},
-		{"2.BatchNorm+ReLU", 14, 147, false, false},
-		{"4.Dense", 24, 161, true, false},
-	}, got)
 }

@@ -1,18 +1,22 @@
 package net
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/net/op"
+)
 
 // MSE is the mean squared error of outputs of any shape, for Batch.Targets of the same:
 // one term a sample, the mean over its elements. Its predictions are the outputs.
 type MSE struct{}
 
 // Build implements Layer.
-func (l MSE) Build(b *Builder, in Value) (Value, error) { return b.SetLoss(l, in) }
+func (l MSE) Build(b op.Builder, in op.Value) (op.Value, error) { return b.SetLoss(l, in) }
 
-// Check implements Loss.
-func (MSE) Check(out Shape, b Batch) error {
+// Validate implements Loss.
+func (MSE) Validate(out Shape, b Batch) error {
 	if want := b.N * out.Size(); len(b.Targets) != want {
-		return fmt.Errorf("net: %d targets for %d samples of %v, want %d", len(b.Targets), b.N, out, want)
+		return fmt.Errorf("%d targets for %d samples of %v, want %d", len(b.Targets), b.N, out, want)
 	}
 	return nil
 }
@@ -21,7 +25,7 @@ func (MSE) Check(out Shape, b Batch) error {
 func (MSE) Terms(b Batch) int { return b.N }
 
 // Apply implements Loss.
-func (MSE) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) {
+func (MSE) Apply(out op.Tensor, b Batch, scale float32, dout op.Tensor) (sum float64) {
 	size := float64(out.Shape.Size())
 	slope := 2 * float64(scale) / size
 	for i, y := range out.Data {
@@ -35,4 +39,4 @@ func (MSE) Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64) 
 }
 
 // Predict implements Loss.
-func (MSE) Predict(Tensor) {}
+func (MSE) Predict(op.Tensor) {}

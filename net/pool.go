@@ -1,17 +1,20 @@
 package net
 
-import "github.com/steppe-ml/steppe/conv"
+import (
+	"github.com/steppe-ml/steppe/conv"
+	"github.com/steppe-ml/steppe/net/op"
+)
 
 // MaxPool makes the largest pixel of every Size x Size window of images [H, W, C],
 // channel by channel. See conv.MaxPool.
 type MaxPool struct {
 	Size    int // height and width of the window
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which are never the largest, or SamePadding
+	Padding int // pixels on each side, which are never the largest, or Same
 }
 
 // Build implements Layer.
-func (l MaxPool) Build(b *Builder, in Value) (Value, error) {
+func (l MaxPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
 	if err != nil {
 		return 0, err
@@ -24,11 +27,11 @@ func (l MaxPool) Build(b *Builder, in Value) (Value, error) {
 type AvgPool struct {
 	Size    int // height and width of the window
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which don't count, or SamePadding
+	Padding int // pixels on each side, which don't count, or Same
 }
 
 // Build implements Layer.
-func (l AvgPool) Build(b *Builder, in Value) (Value, error) {
+func (l AvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
 	if err != nil {
 		return 0, err
@@ -40,7 +43,7 @@ func (l AvgPool) Build(b *Builder, in Value) (Value, error) {
 type GlobalAvgPool struct{}
 
 // Build implements Layer.
-func (GlobalAvgPool) Build(b *Builder, in Value) (Value, error) {
+func (GlobalAvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
 	if err := wantImages(s); err != nil {
 		return 0, err
@@ -77,16 +80,25 @@ type maxPool struct {
 	window conv.Window
 }
 
-func (maxPool) Traits() Traits { return Traits{} }
+func (maxPool) Traits() op.Traits { return op.Traits{} }
 
-func (o maxPool) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+func (o maxPool) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	must(conv.MaxPool(c.Team, windows(o.window, out.N), out.Data, in[0].Data))
 }
 
-func (o maxPool) Backward(c *Call, _ []float32, in []Tensor, out, dout Tensor, din []Tensor) {
+func (o maxPool) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		must(conv.MaxPoolBackward(c.Team, windows(o.window, out.N), din[0].Data, dout.Data, in[0].Data, out.Data))
 	}
+}
+
+// Absorb implements op.Absorber: a ReLU.
+func (o maxPool) Absorb(next op.Op) op.Op {
+	if next.Traits().Function != op.Rectify {
+		return nil
+	}
+	o.window.ReLU = true
+	return o
 }
 
 // avgPool is the op.
@@ -95,13 +107,13 @@ type avgPool struct {
 	window conv.Window
 }
 
-func (avgPool) Traits() Traits { return Traits{FreesIn: true, FreesOut: true} }
+func (avgPool) Traits() op.Traits { return op.Traits{FreesIn: true, FreesOut: true} }
 
-func (o avgPool) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+func (o avgPool) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	must(conv.AveragePool(c.Team, windows(o.window, out.N), out.Data, in[0].Data))
 }
 
-func (o avgPool) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o avgPool) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
 		must(conv.AveragePoolBackward(c.Team, windows(o.window, dout.N), din[0].Data, dout.Data))
 	}

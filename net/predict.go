@@ -5,72 +5,114 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // predictTile is the samples that a worker predicts at a time: enough for the
 // products to run at full speed, and few enough to stay in its cache.
 const predictTile = 64
 
-// Predict returns the model's predictions for samples x: what its loss makes
-// of its outputs, probabilities for SoftmaxCrossEntropy. The result is [N,
-// OutputShape...].
+// Predict returns the model's predictions for samples x, which are what its loss makes
+// of the outputs: probabilities for SoftmaxCrossEntropy. x is [N, InputShape...], the
+// result [N, OutputShape...]. A Predictor does the same call after call for less.
 func (m *Model) Predict(params *Params, x []float32) ([]float32, error) {
 	y, err := m.Outputs(params, x)
 	if err != nil {
 		return nil, err
 	}
-	m.loss.Predict(Tensor{N: len(y) / m.OutputShape().Size(), Shape: m.OutputShape(), Data: y})
+	m.predictions(y)
 	return y, nil
 }
 
-// Outputs returns the model's outputs for samples x, before the loss: logits
-// for SoftmaxCrossEntropy. The result is [N, OutputShape...].
+// Outputs returns the model's outputs for samples x, before the loss: logits for
+// SoftmaxCrossEntropy. x is [N, InputShape...], the result [N, OutputShape...].
 func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
-	if err := m.CheckParams(params); err != nil {
+	if err := m.ValidateParams(params); err != nil {
 		return nil, err
 	}
-	size := m.InputShape().Size()
-	if len(x) == 0 {
-		return nil, errors.New("net: no samples to predict")
+	n, err := m.samples(x)
+	if err != nil {
+		return nil, err
 	}
-	if len(x)%size != 0 {
-		return nil, fmt.Errorf("net: %d floats to predict from, want a multiple of %d, the size of a %v sample", len(x), size, m.InputShape())
+	p := &prediction{model: m, params: params, y: make([]float32, n*m.OutputShape().Size())}
+	if n > predictTile {
+		p.packs = m.forwardPacks(params)
 	}
-	n := len(x) / size
-	p := &prediction{
-		model: m,
-		pass:  Pass{Batch: Batch{N: n, X: x}, Params: params.Values, State: params.State},
-		y:     make([]float32, n*m.OutputShape().Size()),
-	}
-	tiles := (n + predictTile - 1) / predictTile
-	workers := min(parallel.DefaultWorkers(), tiles)
-	for range workers {
-		p.workspaces = append(p.workspaces, m.NewWorkspace(Size{Samples: min(n, predictTile), Shards: 1, Shard: min(n, predictTile)}, nil))
-	}
-	team := parallel.NewTeam(workers)
-	if tiles > 1 {
-		p.pass.Packs = m.NewPacks(func(int) Passes { return Passes{Forward: true} })
-		m.Pack(team, params.Values, p.pass.Packs)
-	}
-	team.Run(tiles, p)
+	p.run(op.Batch{N: n, X: x})
 	return p.y, nil
 }
 
-type prediction struct {
-	model      *Model
-	pass       Pass
-	workspaces []*Workspace // by worker
-	y          []float32
+// samples returns how many samples x is.
+func (m *Model) samples(x []float32) (int, error) {
+	size := m.InputShape().Size()
+	if len(x) == 0 {
+		return 0, errors.New("net: no samples to predict")
+	}
+	if len(x)%size != 0 {
+		return 0, fmt.Errorf("net: %d floats to predict from, want a multiple of %d, the size of a %v sample", len(x), size, m.InputShape())
+	}
+	return len(x) / size, nil
 }
 
-// Do predicts one tile.
+// predictions turns outputs into predictions, in place.
+func (m *Model) predictions(y []float32) {
+	shape := m.OutputShape()
+	m.Loss().Predict(op.Tensor{N: len(y) / shape.Size(), Shape: shape, Data: y})
+}
+
+// forwardPacks returns params packed for forward passes.
+func (m *Model) forwardPacks(params *Params) program.Packs {
+	packs := m.program.NewPacks(func(int) op.Directions { return op.Directions{Forward: true} })
+	m.program.Pack(parallel.NewTeam(parallel.DefaultWorkers()), params.Values, packs)
+	return packs
+}
+
+// prediction is a team's job: outputs for some samples, tile by tile.
+type prediction struct {
+	model  *Model
+	params *Params
+	packs  program.Packs // nil if they aren't packed
+	batch  op.Batch
+	y      []float32 // [N, OutputShape...]
+
+	team    *parallel.Team
+	workers []predictor
+}
+
+// predictor is what one worker needs.
+type predictor struct {
+	work   *program.Workspace
+	pass   program.Pass
+	shards [1]program.Shard
+}
+
+// run sets y to the outputs for a batch.
+func (p *prediction) run(batch op.Batch) {
+	p.batch = batch
+	tiles := parallel.CeilDiv(batch.N, predictTile)
+	for len(p.workers) < min(parallel.DefaultWorkers(), tiles) {
+		samples := min(batch.N, predictTile)
+		if len(p.workers) > 0 || p.packs != nil {
+			samples = predictTile
+		}
+		p.workers = append(p.workers, predictor{
+			work: p.model.program.NewWorkspace(program.Size{Samples: samples, Shards: 1, Shard: samples}, nil),
+		})
+		p.team = parallel.NewTeam(len(p.workers))
+	}
+	p.team.Run(tiles, p)
+}
+
+// Do computes the outputs for one tile.
 func (p *prediction) Do(tile, worker int) {
 	first := tile * predictTile
-	n := min(predictTile, p.pass.Batch.N-first)
-	pass := p.pass
-	pass.Shards = []Shard{{first, n}}
-	w := p.workspaces[worker]
-	w.run(&pass)
-	size := p.model.OutputShape().Size()
-	copy(p.y[first*size:], w.values[len(w.values)-1].Data)
+	w := &p.workers[worker]
+	w.shards[0] = program.Shard{First: first, N: min(predictTile, p.batch.N-first)}
+	w.pass = program.Pass{
+		Batch: p.batch, Shards: w.shards[:],
+		Params: p.params.Values, State: p.params.State, Packs: p.packs,
+	}
+	w.work.Infer(&w.pass)
+	copy(p.y[first*p.model.OutputShape().Size():], w.work.Output().Data)
 }

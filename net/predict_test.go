@@ -11,23 +11,24 @@ import (
 
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 func TestOutputsAgainstOracle(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		m := mlp(t, false, 30, 41, 24, 10)
+		m := perceptron(t, false, 30, 41, 24, 10)
 		r := rand.New(rand.NewPCG(1, 1))
 		params := randomParams(r, m.Model)
 		for _, n := range []int{1, 63, 64, 65, 200} {
-			x := normal(r, n*30)
-			want := join(m.ref.Outputs(ref.Float64s(params.Values), ref.Rows(x, n)))
+			x := ref.Normal(r, n*30)
+			want := join(m.oracle.Outputs(ref.Float64s(params.Values), ref.Rows(x, n)))
 			got, err := m.Outputs(params, x)
 			require.NoError(t, err)
-			requireNear(t, want, got, bound(3, 41), "outputs of %d samples", n)
+			ref.RequireNear(t, want, got, ref.Bound(3, 41), "outputs of %d samples", n)
 
 			probabilities, err := m.Predict(params, x)
 			require.NoError(t, err)
-			SoftmaxCrossEntropy{}.Predict(Tensor{N: n, Shape: m.OutputShape(), Data: got})
+			SoftmaxCrossEntropy{}.Predict(op.Tensor{N: n, Shape: m.OutputShape(), Data: got})
 			require.Equal(t, got, probabilities, "%d samples", n)
 			for i := range n {
 				sum := 0.0
@@ -43,14 +44,14 @@ func TestOutputsAgainstOracle(t *testing.T) {
 // A sample's prediction has the same bits alone as among others.
 func TestPredictionsDoNotDependOnOthers(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		m := mlp(t, true, 600, 41, 24, 10)
+		m := perceptron(t, true, 600, 41, 24, 10)
 		r := rand.New(rand.NewPCG(2, 2))
 		params := randomParams(r, m.Model)
 		for i := range params.State {
 			params.State[i] = float32(0.5 + r.Float64())
 		}
 		const n = 200
-		x := normal(r, n*600)
+		x := ref.Normal(r, n*600)
 		all, err := m.Predict(params, x)
 		require.NoError(t, err)
 		for _, size := range []int{1, 7, 64, 65} {
@@ -68,7 +69,7 @@ func TestPredictionsDoNotDependOnOthers(t *testing.T) {
 // Random bits are for training.
 func TestPredictIsNoTraining(t *testing.T) {
 	trained := false
-	m, err := Compile(Shape{6}, build(func(b *Builder, in Value) (Value, error) {
+	m, err := Compile(Shape{6}, layerFunc(func(b op.Builder, in op.Value) (op.Value, error) {
 		return b.Add(spy{trained: &trained}, Shape{6}, in)
 	}))
 	require.NoError(t, err)
@@ -77,16 +78,25 @@ func TestPredictIsNoTraining(t *testing.T) {
 	assert.False(t, trained)
 }
 
-// spy tells whether it was called to train.
+// spy is an op that tells whether it was called to train. It copies its input.
 type spy struct {
-	sumOp
+	noParams
 	trained *bool
 }
 
-func (s spy) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (spy) Traits() op.Traits { return op.Traits{} }
+
+func (s spy) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	*s.trained = *s.trained || c.Train
-	s.sumOp.Forward(c, p, in, out)
+	copy(out.Data, in[0].Data)
 }
+
+func (spy) Backward(*op.Call, []float32, []op.Tensor, op.Tensor, op.Tensor, []op.Tensor) {}
+
+// layerFunc is a layer in a function.
+type layerFunc func(b op.Builder, in op.Value) (op.Value, error)
+
+func (l layerFunc) Build(b op.Builder, in op.Value) (op.Value, error) { return l(b, in) }
 
 func TestPredictErrors(t *testing.T) {
 	m, err := Compile(Shape{2, 3}, Flatten{}, Dense{Out: 4})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -11,7 +12,7 @@ import (
 type Sequential []Layer
 
 // Build implements Layer.
-func (l Sequential) Build(b *Builder, in Value) (Value, error) { return b.Chain(in, l...) }
+func (l Sequential) Build(b op.Builder, in op.Value) (op.Value, error) { return b.Chain(in, l...) }
 
 // Residual adds what Body makes of its input to the input itself, or to what Shortcut
 // makes of it: a projection, where Body changes the shape (He et al., arXiv
@@ -22,7 +23,7 @@ type Residual struct {
 }
 
 // Build implements Layer.
-func (l Residual) Build(b *Builder, in Value) (Value, error) {
+func (l Residual) Build(b op.Builder, in op.Value) (op.Value, error) {
 	if len(l.Body) == 0 {
 		return 0, errors.New("Body has no layers")
 	}
@@ -44,16 +45,20 @@ func (l Residual) Build(b *Builder, in Value) (Value, error) {
 // addition is the op: the sum of its two inputs.
 type addition struct{ noParams }
 
-func (addition) Traits() Traits { return Traits{InPlace: true, FreesIn: true, FreesOut: true} }
-
-func (addition) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
-	share(c.Team, simd.Add, out.Data, in[0].Data, in[1].Data)
+func (addition) Traits() op.Traits {
+	return op.Traits{Function: op.Sum, InPlace: true, FreesIn: true, FreesOut: true}
 }
 
-func (addition) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (addition) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
+	op.Elementwise(c.Team, simd.Add, out.Data, in[0].Data, in[1].Data)
+}
+
+func copyTo(dst, x, _ []float32) { copy(dst, x) }
+
+func (addition) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	for _, d := range din {
 		if d.Wanted() && &d.Data[0] != &dout.Data[0] {
-			share(c.Team, copyTo, d.Data, dout.Data, nil)
+			op.Elementwise(c.Team, copyTo, d.Data, dout.Data, nil)
 		}
 	}
 }

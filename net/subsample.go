@@ -1,6 +1,10 @@
 package net
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/net/op"
+)
 
 // Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and
 // adds channels of zeros behind, to Out in all: the shortcut without parameters of He
@@ -11,7 +15,7 @@ type Subsample struct {
 }
 
 // Build implements Layer.
-func (l Subsample) Build(b *Builder, in Value) (Value, error) {
+func (l Subsample) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
 	if err := wantImages(s); err != nil {
 		return 0, err
@@ -36,7 +40,7 @@ type subsample struct {
 	stride  int
 }
 
-func (subsample) Traits() Traits { return Traits{FreesIn: true, FreesOut: true, Adds: true} }
+func (subsample) Traits() op.Traits { return op.Traits{FreesIn: true, FreesOut: true, Adds: true} }
 
 // pixels visits the pixels of the output of n samples: where each lies, and the one of
 // the input that it is.
@@ -50,7 +54,7 @@ func (o subsample) pixels(n int, visit func(out, in int)) {
 	}
 }
 
-func (o subsample) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
+func (o subsample) Forward(_ *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	x, y := in[0].Data, out.Data
 	o.pixels(out.N, func(to, from int) {
 		pixel := y[to:][:o.out[2]]
@@ -58,13 +62,15 @@ func (o subsample) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
 	})
 }
 
-// Remake implements Remaker.
-func (o subsample) Remake(c *Call, in []Tensor, out Tensor) { o.Forward(c, nil, in, out) }
+// Rematerialize implements op.Rematerializer.
+func (o subsample) Rematerialize(c *op.Call, in []op.Tensor, out op.Tensor) {
+	o.Forward(c, nil, in, out)
+}
 
-// RemakeReads implements Remaker.
-func (subsample) RemakeReads(int) bool { return true }
+// RematerializeReads implements op.Rematerializer.
+func (subsample) RematerializeReads(int) bool { return true }
 
-func (o subsample) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o subsample) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if !din[0].Wanted() {
 		return
 	}

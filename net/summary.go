@@ -2,31 +2,30 @@ package net
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/steppe-ml/steppe/net/op"
 )
 
-// LayerInfo describes an op as its layer has made it, before fusion.
+// LayerInfo describes a layer, or a part of one.
 type LayerInfo struct {
-	Name   string // "3.Residual.body.0.Conv2D"
-	Out    Shape  // of a sample's output
-	Params int    // floats
-	Flops  Flops  // of a sample, in products; what reads the model's input alone has no gradient to pass on
+	Name   string   // "3.Residual.body.0.Conv2D"
+	Out    Shape    // of a sample's output
+	Params int      // floats
+	Flops  op.Flops // of a sample, in products; Backward is 0 where only the model's input is read
 }
 
-// Layers describes the program op by op, as it was written. Flatten has no op.
-func (m *Model) Layers() []LayerInfo { return m.layers }
-
-// describeLayers is what Layers returns, before fusion.
-func (m *Model) describeLayers() {
-	for _, n := range m.nodes {
-		flops := n.traits.Flops
-		if !slices.ContainsFunc(n.in, func(v Value) bool { return !m.isInput(v) }) {
+// Layers describes the layers' ops, as they were written. Flatten has none.
+func (m *Model) Layers() (layers []LayerInfo) {
+	for _, o := range m.program.Written() {
+		flops := o.Traits.Flops
+		if o.FirstInput {
 			flops.Backward = 0
 		}
-		m.layers = append(m.layers, LayerInfo{n.name, m.shapes[n.out], n.params.len(), flops})
+		layers = append(layers, LayerInfo{o.Name, o.Shape, o.Params, flops})
 	}
+	return layers
 }
 
 // Summary lists the layers with the shapes of their outputs, their parameters, and the
@@ -36,8 +35,8 @@ func (m *Model) Summary() string {
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "layer\toutput\tparameters\tMFLOP\n")
 	fmt.Fprintf(t, "input\t%v\t\t\n", m.InputShape())
-	var total Flops
-	for _, l := range m.layers {
+	var total op.Flops
+	for _, l := range m.Layers() {
 		params, flops := "", ""
 		if l.Params > 0 {
 			params = fmt.Sprint(l.Params)
@@ -50,11 +49,11 @@ func (m *Model) Summary() string {
 		total.Backward += l.Flops.Backward
 		total.Gradient += l.Flops.Gradient
 	}
-	fmt.Fprintf(t, "in all\t\t%d\t%s\n", m.numParams, mega(total.Forward))
+	fmt.Fprintf(t, "in all\t\t%d\t%s\n", m.NumParams(), mega(total.Forward))
 	t.Flush()
 	fmt.Fprintf(&b, "A training step takes %s MFLOP a sample", mega(total.Forward+total.Backward+total.Gradient))
-	if m.numState > 0 {
-		fmt.Fprintf(&b, "; there are %d floats of running state", m.numState)
+	if m.NumState() > 0 {
+		fmt.Fprintf(&b, "; there are %d floats of running state", m.NumState())
 	}
 	b.WriteString(".\n")
 	return b.String()

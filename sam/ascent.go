@@ -8,7 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -17,11 +19,11 @@ import (
 type Ascent struct {
 	// Adaptive scales perturbations by the parameters (ASAM, Kwon et al., arXiv
 	// 2102.11600): eps = rho * T^2 g / ||T g||, where T is |w| + Eta for weights, and 1
-	// for biases and the parameters of normalisations. Rho is then some ten times SAM's.
+	// for biases and the parameters of normalizations. Rho is then some ten times SAM's.
 	Adaptive bool
 	Eta      float64 // of Adaptive; 0 is 0.01
 
-	// NormOnly perturbs the scales and shifts of normalisations alone (SAM-ON, Müller et
+	// NormOnly perturbs the scales and shifts of normalizations alone (SAM-ON, Müller et
 	// al., arXiv 2306.04226). Rho is then some ten times SAM's.
 	NormOnly bool
 
@@ -46,9 +48,9 @@ func (a Ascent) check(c Config, model *net.Model) error {
 	case a.Every < 0:
 		return fmt.Errorf("sam: Ascent.Every is %d, want at least 1", a.Every)
 	case a.Adaptive && a.NormOnly:
-		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, and the parameters of normalisations aren't scaled")
-	case a.NormOnly && !slices.ContainsFunc(model.Ops(), normalises):
-		return errors.New("sam: Ascent.NormOnly is true, and the model has no normalisation")
+		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, and the parameters of normalizations aren't scaled")
+	case a.NormOnly && !slices.ContainsFunc(model.Program().Ops(), normalizes):
+		return errors.New("sam: Ascent.NormOnly is true, and the model has no normalization")
 	}
 	set := a.set()
 	if c.RhoSchedule != nil {
@@ -118,7 +120,7 @@ func (a Ascent) String() string {
 		list = append(list, fmt.Sprintf("scaled by |w| + %v", a.Eta))
 	}
 	if a.NormOnly {
-		list = append(list, "of normalisations alone")
+		list = append(list, "of normalizations alone")
 	}
 	if a.part() {
 		list = append(list, fmt.Sprintf("by the first %v of a shard's samples", a.Fraction))
@@ -129,9 +131,9 @@ func (a Ascent) String() string {
 	return strings.Join(list, ", ")
 }
 
-// normalises reports whether an op has parameters of a normalisation.
-func normalises(op net.OpInfo) bool {
-	return slices.ContainsFunc(op.Traits.Params, func(p net.Param) bool { return p.Role == net.Norm })
+// normalizes reports whether an op has parameters of a normalization.
+func normalizes(info program.OpInfo) bool {
+	return slices.ContainsFunc(info.Traits.Params, func(p op.Param) bool { return p.Role == net.Norm })
 }
 
 // region is a run of parameters that are perturbed alike.
@@ -150,7 +152,7 @@ const (
 )
 
 // regionsOf cuts an op's parameters, which begin at from, into regions.
-func (a Ascent) regionsOf(op net.OpInfo, from int) (list []region) {
+func (a Ascent) regionsOf(op program.OpInfo, from int) (list []region) {
 	for _, p := range op.Traits.Params {
 		t := one
 		switch {

@@ -116,7 +116,7 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, fmt.Errorf("sam: %d shards of a batch of %d samples, want at least a sample each", c.Shards, c.Batch)
 	}
 	if smallest := c.Batch / c.Shards; smallest < model.MinShard() {
-		return c, fmt.Errorf("sam: %d shards of a batch of %d samples leave %d to a shard, and the model's normalisation needs %d", c.Shards, c.Batch, smallest, model.MinShard())
+		return c, fmt.Errorf("sam: %d shards of a batch of %d samples leave %d to a shard, and the model's normalization needs %d", c.Shards, c.Batch, smallest, model.MinShard())
 	}
 	if err := check(c.RhoSchedule); err != nil {
 		return c, fmt.Errorf("sam: RhoSchedule: %w", err)
@@ -126,7 +126,7 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	}
 	c.Ascent = c.Ascent.resolved()
 	if smallest := c.Batch / c.Shards; c.Ascent.Samples(smallest) < model.MinShard() {
-		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalisation needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
+		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalization needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
 	}
 	if c.Base == nil {
 		return c, errors.New("sam: Base is missing, such as SGD{LR: 0.1}")

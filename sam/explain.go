@@ -6,7 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
 )
 
 // String explains the plan: what is computed, op by op, and how it is shared
@@ -41,9 +41,9 @@ func (p *Plan) String() string {
 // perturbation says how op i's perturbed parameters come about.
 func (p *Plan) perturbation(i int) string {
 	switch p.Perturb[i] {
-	case net.Formed:
+	case program.Formed:
 		return "formed"
-	case net.Factor:
+	case program.Factored:
 		return "factored"
 	}
 	return "-"
@@ -68,7 +68,7 @@ func (p *Plan) notes() (lines []string) {
 		}
 	}
 	add(p.perturbs(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
-	add(slices.Contains(p.Perturb, net.Factor), "factored: w + eps is never in memory; its effect is made of the shard's own inputs and output gradients.")
+	add(slices.Contains(p.Perturb, program.Factored), "factored: w + eps is never in memory; its effect is made of the shard's own inputs and output gradients.")
 	add(p.PassByPass, "pass by pass: a shard goes through the clean pass tile by tile, w + eps is formed once, then it goes through the descent.")
 	add(p.takesWhole(), "shards are a worker's own, as many for each, and it waits for no other; what is left over, all share.")
 	add(p.perturbs() && !p.PassByPass && len(p.Tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
@@ -108,9 +108,9 @@ func (p *Plan) Summary() string {
 	formed, factored := 0, 0
 	for _, kind := range p.Perturb {
 		switch kind {
-		case net.Formed:
+		case program.Formed:
 			formed++
-		case net.Factor:
+		case program.Factored:
 			factored++
 		}
 	}
@@ -152,7 +152,7 @@ func (p *Plan) samples() (n int) {
 }
 
 // sizes says how many samples runs have.
-func sizes(runs []net.Shard) string {
+func sizes(runs []program.Shard) string {
 	least, most := runs[0].N, largest(runs)
 	for _, r := range runs {
 		least = min(least, r.N)
@@ -164,9 +164,9 @@ func sizes(runs []net.Shard) string {
 }
 
 // tileRuns returns the tiles' samples.
-func (p *Plan) tileRuns() (runs []net.Shard) {
+func (p *Plan) tileRuns() (runs []program.Shard) {
 	for _, t := range p.Tiles {
-		run := net.Shard{First: p.Parts[t.from].First}
+		run := program.Shard{First: p.Parts[t.from].First}
 		for _, part := range p.Parts[t.from:t.to] {
 			run.N += part.N
 		}

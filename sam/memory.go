@@ -3,7 +3,8 @@ package sam
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // Memory is the bytes of a step's memory, by what they hold.
@@ -13,7 +14,7 @@ type Memory struct {
 	Packed     int // parameters in the form that products read fastest
 	Late       int // inputs and output gradients of the whole batch, for gradients that are computed last
 	Gradients  int // of the batch, and of its units
-	Statistics int // of normalisations, by part
+	Statistics int // of normalizations, by part
 }
 
 func (m Memory) total() int {
@@ -30,7 +31,7 @@ func (o *Optimizer) fit() error {
 	for how := first; how <= together; how++ {
 		perTile := o.cfg.Force.PartsPerTile
 		if perTile == 0 {
-			perTile = tileParts(o.model, &o.plan.Arithmetic)
+			perTile = tileParts(o.program, &o.plan.Arithmetic)
 		}
 		for perTile = min(perTile, len(o.plan.Parts)); perTile > 0; perTile /= 2 {
 			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, how)
@@ -50,8 +51,8 @@ func (o *Optimizer) fit() error {
 // lay lays out the memory that the plan's schedule needs.
 func (o *Optimizer) lay() {
 	plan := o.plan
-	o.packs = o.model.NewPacks(o.packing)
-	o.late = o.model.PlanLate(o.cfg.Batch, plan.Late)
+	o.packs = o.program.NewPacks(o.packing)
+	o.late = o.program.PlanDeferred(o.cfg.Batch, plan.Late)
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
 		o.unitAt[i+1] = o.unitAt[i]
@@ -73,11 +74,11 @@ func (o *Optimizer) lay() {
 // Forward where a worker takes more than two, since two products pack for themselves as
 // fast, and need no memory for it; for Backward, which transposes what it packs, where it
 // would be done twice.
-func (o *Optimizer) packing(op int) (passes net.Passes) {
+func (o *Optimizer) packing(op int) (passes op.Directions) {
 	plan := o.plan
 	for _, r := range plan.Rounds {
 		uses := r.tiles()
-		if plan.perturbs() && !plan.PassByPass && plan.Perturb[op] != net.Formed {
+		if plan.perturbs() && !plan.PassByPass && plan.Perturb[op] != program.Formed {
 			uses *= 2 // both passes are at w
 		}
 		passes.Forward = passes.Forward || r.tilesFor(o.cfg.Workers) > 2
@@ -93,10 +94,10 @@ func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
 func (o *Optimizer) memory() Memory {
 	plan := o.plan
 	m := Memory{
-		Gradients:  4 * (o.model.NumParams() + o.unitFloats()*(len(plan.Units)-1)),
+		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.Units)-1)),
 		Packed:     o.packs.Bytes(),
 		Late:       o.late.Bytes(),
-		Statistics: 4 * o.model.NumState() * (1 + len(plan.Parts)),
+		Statistics: 4 * o.program.NumState() * (1 + len(plan.Parts)),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
@@ -105,20 +106,20 @@ func (o *Optimizer) memory() Memory {
 	return m
 }
 
-// allocate takes the memory that was planned, and that of the optimiser's state.
+// allocate takes the memory that was planned, and that of the optimizer's state.
 func (o *Optimizer) allocate() {
 	parts := len(o.plan.Parts)
 	o.late.Allocate()
-	o.ghat = make([]float32, o.model.NumParams())
-	o.mean = make([]float32, o.model.NumState())
+	o.ghat = make([]float32, o.program.NumParams())
+	o.mean = make([]float32, o.program.NumState())
 	for range parts {
-		o.stats = append(o.stats, make([]float32, o.model.NumState()))
+		o.stats = append(o.stats, make([]float32, o.program.NumState()))
 	}
 	for range len(o.plan.Units) - 1 {
 		o.units = append(o.units, make([]float32, o.unitFloats()))
 	}
 	for range o.cfg.Base.slots() {
-		o.slots = append(o.slots, make([]float32, o.model.NumParams()))
+		o.slots = append(o.slots, make([]float32, o.program.NumParams()))
 	}
 	o.run = stepRun{
 		before:  make([]float64, parts),

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -13,23 +14,24 @@ import (
 // goroutine at a time, and holds all the memory that a step needs: in steady
 // state a step allocates nothing.
 type Optimizer struct {
-	model  *net.Model
-	params *net.Params
-	cfg    Config
+	model   *net.Model
+	program *program.Program
+	params  *net.Params
+	cfg     Config
 
 	plan  *Plan         // of full batches
 	plans map[int]*Plan // by samples of a batch
 
 	team    *blas.Team
-	packs   net.Packs
-	late    *net.Late
+	packs   program.Packs
+	late    *program.Deferred
 	workers []*worker
 	ghat    []float32
 	regions [][]region  // by op: how its parameters are perturbed
 	region  []region    // and all parameters
 	units   [][]float32 // by unit but the first: the ops' parameters that are summed by units
 	unitAt  []int       // by op: where its parameters begin in a unit
-	slots   [][]float32 // of the base optimiser
+	slots   [][]float32 // of the base optimizer
 	stats   [][]float32 // by part: batch statistics of the clean pass
 	mean    []float32   // of stats
 
@@ -56,14 +58,14 @@ type stepRun struct {
 // Stats is what a step has seen.
 type Stats struct {
 	Loss      float64 // mean over the batch, at the parameters before the step; with Ascent.Fraction over the samples that perturb
-	GradNorm  float64 // of ghat, the gradient that the base optimiser was given, before it was clipped
+	GradNorm  float64 // of ghat, the gradient that the base optimizer was given, before it was clipped
 	Sharpness float64 // mean over the batch of how much its shard's perturbation raised the loss; 0 without one, or with Ascent.Fraction
 }
 
-// New returns an optimiser that trains params, which it will write in place,
+// New returns an optimizer that trains params, which it will write in place,
 // as cfg says.
 func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
-	if err := model.CheckParams(params); err != nil {
+	if err := model.ValidateParams(params); err != nil {
 		return nil, err
 	}
 	cfg, err := cfg.resolved(model)
@@ -71,12 +73,12 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		return nil, err
 	}
 	o := &Optimizer{
-		model: model, params: params, cfg: cfg,
+		model: model, program: model.Program(), params: params, cfg: cfg,
 		plans:  map[int]*Plan{},
 		team:   blas.NewTeam(cfg.Workers),
 		vector: newVectors(model.NumParams()),
 	}
-	o.plan = &Plan{ops: model.Ops(), Arithmetic: newArithmetic(model, cfg)}
+	o.plan = &Plan{ops: model.Program().Ops(), Arithmetic: newArithmetic(o.program, cfg)}
 	for _, op := range o.plan.ops {
 		o.regions = append(o.regions, cfg.Ascent.regionsOf(op, 0))
 		for _, r := range cfg.Ascent.regionsOf(op, op.Offset) {
@@ -99,7 +101,7 @@ func (o *Optimizer) Plan() *Plan { return o.plan }
 //
 // A batch that doesn't fit the model is an error, and so is one that makes a
 // loss or a gradient that isn't finite, at w or at a shard's w + eps: then the
-// parameters, the running state and the optimiser's state are as they were.
+// parameters, the running state and the optimizer's state are as they were.
 func (o *Optimizer) Step(batch net.Batch) (Stats, error) {
 	rate, err := o.scheduled("LRSchedule", o.cfg.LRSchedule, o.cfg.Base.rate())
 	if err != nil {
@@ -128,7 +130,7 @@ func (o *Optimizer) scheduled(name string, s Scheduler, value float64) (float64,
 
 // gradient computes ghat.
 func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
-	if err := o.model.Check(batch); err != nil {
+	if err := o.model.ValidateBatch(batch); err != nil {
 		return Stats{}, err
 	}
 	if batch.N > o.cfg.Batch {
@@ -166,12 +168,12 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		}
 	}
 	o.addUnits(span{0, len(plan.Units)}, &leg{phase: descent}, &o.vector, o.team)
-	o.late.Gradients(o.model, o.team, batch, net.Shard{N: batch.N}, o.ghat)
+	o.late.Gradients(o.team, batch, program.Shard{N: batch.N}, o.ghat)
 
 	stats := o.stat()
 	stats.GradNorm = math.Sqrt(o.vector.sumSquares(o.team, o.ghat))
 	if !finite(stats.GradNorm) {
-		return Stats{}, fmt.Errorf("sam: step refused: the batch's gradient of %s is not finite", o.model.ParamAt(firstNonFinite(o.ghat)))
+		return Stats{}, fmt.Errorf("sam: step refused: the batch's gradient of %s is not finite", o.program.ParamAt(firstNonFinite(o.ghat)))
 	}
 	return stats, nil
 }
@@ -203,7 +205,7 @@ func (o *Optimizer) pass(l leg) bool {
 	r := &o.run
 	r.leg = l
 	if l.phase == descent || !r.packed {
-		o.model.Pack(o.team, l.params, l.packs)
+		o.program.Pack(o.team, l.params, l.packs)
 		r.packed = l.phase != descent
 	}
 	if len(r.round.Tasks) > 0 {
@@ -234,7 +236,7 @@ func (o *Optimizer) refusal(part int, what string) error {
 }
 
 // spoilt says where the batch itself isn't finite, "" if it is.
-func (o *Optimizer) spoilt(shard net.Shard) string {
+func (o *Optimizer) spoilt(shard program.Shard) string {
 	size := o.model.InputShape().Size()
 	x := o.run.batch.X[shard.First*size:][:shard.N*size]
 	if i := firstNonFinite(x); !finite(float64(x[i])) {
@@ -249,8 +251,8 @@ func (o *Optimizer) planOf(n int) (*Plan, error) {
 		return p, nil
 	}
 	p := &Plan{ops: o.plan.ops, Arithmetic: o.plan.Arithmetic.of(n), Bytes: o.plan.Bytes}
-	if smallest := p.Ascent.Samples(n / len(p.Shards)); smallest < o.model.MinShard() {
-		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalisation needs %d: leave such a batch out", n, smallest, o.model.MinShard())
+	if smallest := p.Ascent.Samples(n / len(p.Shards)); smallest < o.program.MinShard() {
+		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
 	}
 	how := o.plan.sharing
 	if !o.plan.apart() {
@@ -278,7 +280,7 @@ func (o *Optimizer) addUnits(units span, l *leg, v *vectors, team *blas.Team) {
 
 // leftOut reports whether op i's gradient is not wanted in a phase.
 func (o *Optimizer) leftOut(i int, p phase) bool {
-	return p == ascent && o.run.plan.Perturb[i] == net.Same
+	return p == ascent && o.run.plan.Perturb[i] == program.Unperturbed
 }
 
 // unit returns where unit u sums the gradient of op i. The first is in its place in ghat,
@@ -305,7 +307,7 @@ func (o *Optimizer) update(rate, norm float64) error {
 	const huge = 1e15 // far from where a float32 could overflow, or its square
 	if o.wild = o.wild || norm > huge || rate > huge; o.wild {
 		if i := o.vector.tryUpdate(o.cfg.Base, at, o.params.Values, o.ghat, o.slots); i >= 0 {
-			return fmt.Errorf("sam: step refused: the update of %s is not finite", o.model.ParamAt(i))
+			return fmt.Errorf("sam: step refused: the update of %s is not finite", o.program.ParamAt(i))
 		}
 	}
 	o.vector.update(o.team, o.cfg.Base, at, o.params.Values, o.ghat, o.slots)
@@ -322,7 +324,7 @@ func (o *Optimizer) commit() {
 	for i, part := range o.run.plan.Parts {
 		simd.Axpy(float32(float64(part.N)/float64(o.run.batch.N)), o.stats[i], o.mean)
 	}
-	o.model.Commit(o.params.State, o.mean)
+	o.program.Commit(o.params.State, o.mean)
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }

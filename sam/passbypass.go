@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
 )
 
 // leg is a way of tiles through the model: a pass, or both, tile by tile.
 type leg struct {
 	phase  phase
-	params []float32 // w, or pass by pass w + eps
-	packs  net.Packs // of params, or nil
+	params []float32     // w, or pass by pass w + eps
+	packs  program.Packs // of params, or nil
 
 	// Of a shard's clean pass, where all parts of it come before the descent:
 	shard int
@@ -56,11 +56,11 @@ func (w *worker) form(clean *leg, team *blas.Team) bool {
 	if r.plan.lateAscent() {
 		shard := r.plan.Shards[clean.shard]
 		shard.N = r.plan.Ascent.Samples(shard.N)
-		w.late.Gradients(o.model, team, r.batch, shard, w.formed)
+		w.late.Gradients(team, r.batch, shard, w.formed)
 	}
 	normSq := w.vector.ascentSquares(team, o.region, w.eta(), w.formed, o.params.Values)
 	if !finite(normSq) {
-		name := o.model.ParamAt(firstNonFinite(w.formed))
+		name := o.program.ParamAt(firstNonFinite(w.formed))
 		r.refused[parts.from] = o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}

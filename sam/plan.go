@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -17,32 +17,32 @@ type Plan struct {
 	// Flops is the floating-point operations of a step, in matrix products.
 	Flops int64
 	// Bytes is all the memory that a step writes but for the parameters, the
-	// optimiser's state and the buffers of blas: what Memory adds up to. It is known
+	// optimizer's state and the buffers of blas: what Memory adds up to. It is known
 	// before any is allocated.
 	Bytes  int
 	Memory Memory
 
-	ops []net.OpInfo
+	ops []program.OpInfo
 }
 
 // Arithmetic is a function of the model, the shards' sizes, the instruction
 // set and the configuration, Workers apart.
 type Arithmetic struct {
 	ISA    simd.ISA
-	Shards []net.Shard // each perturbs by its own gradient
-	Parts  []net.Shard // runs of samples whose gradients are computed by one call: the shards, or what they are cut into
-	Clean  []net.Shard // by part: which of its samples, from the first on, go through the clean pass; none if there is none
-	Units  []span      // runs of parts whose gradients are summed in order; their sums are added as a tree
+	Shards []program.Shard // each perturbs by its own gradient
+	Parts  []program.Shard // runs of samples whose gradients are computed by one call: the shards, or what they are cut into
+	Clean  []program.Shard // by part: which of its samples, from the first on, go through the clean pass; none if there is none
+	Units  []span          // runs of parts whose gradients are summed in order; their sums are added as a tree
 
 	// PassByPass: all parts of a shard go through the clean pass before any goes
 	// through the descent, at parameters that are formed as a whole. Otherwise
 	// shards are no more than a part each, and go through both passes tile by tile.
 	PassByPass bool
 
-	Ascent  Ascent     // with its defaults filled in
-	Perturb []net.Kind // by op; Same if nothing is perturbed
-	Late    []bool     // by op: its gradient is one call a step
-	ByUnits []bool     // by op: its gradient is summed by units; ops without parameters have neither
+	Ascent  Ascent                 // with its defaults filled in
+	Perturb []program.Perturbation // by op; Same if nothing is perturbed
+	Late    []bool                 // by op: its gradient is one call a step
+	ByUnits []bool                 // by op: its gradient is summed by units; ops without parameters have neither
 }
 
 // span is a half-open range of indices.
@@ -59,20 +59,20 @@ const (
 )
 
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples.
-func newArithmetic(model *net.Model, cfg Config) Arithmetic {
+func newArithmetic(prog *program.Program, cfg Config) Arithmetic {
 	a := Arithmetic{ISA: simd.Active(), Ascent: cfg.Ascent}
-	a.Shards = cut(net.Shard{N: cfg.Batch}, cfg.Shards)
-	size, ops := largest(a.Shards), model.Ops()
+	a.Shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
+	size, ops := largest(a.Shards), prog.Ops()
 	part := size
-	if !slices.ContainsFunc(ops, func(op net.OpInfo) bool { return op.Traits.Couples }) {
+	if !slices.ContainsFunc(ops, func(op program.OpInfo) bool { return op.Traits.Couples }) {
 		part = max(ceilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
 	}
-	a.Perturb = perturbations(model, cfg, size, part)
-	if slices.Contains(a.Perturb, net.Factor) {
+	a.Perturb = perturbations(prog, cfg, size, part)
+	if slices.Contains(a.Perturb, program.Factored) {
 		part = size
 	}
 	for _, op := range ops {
-		late := op.Traits.Late && cfg.Force.Sum != Units
+		late := op.Traits.Deferred && cfg.Force.Sum != Units
 		a.Late = append(a.Late, op.Params > 0 && late)
 		a.ByUnits = append(a.ByUnits, op.Params > 0 && !late)
 	}
@@ -84,7 +84,7 @@ func newArithmetic(model *net.Model, cfg Config) Arithmetic {
 // of returns a for a batch of n samples, at most as many as a was made for:
 // the same in all but the shards and their parts, whose sizes stay.
 func (a Arithmetic) of(n int) Arithmetic {
-	a.Shards = cut(net.Shard{N: n}, ceilDiv(n, largest(a.Shards)))
+	a.Shards = cut(program.Shard{N: n}, ceilDiv(n, largest(a.Shards)))
 	a.part(largest(a.Parts))
 	return a
 }
@@ -96,7 +96,7 @@ func (a *Arithmetic) part(size int) {
 		end := s.First + a.Ascent.Samples(s.N)
 		for _, p := range cut(s, ceilDiv(s.N, size)) {
 			a.Parts = append(a.Parts, p)
-			a.Clean = append(a.Clean, net.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
+			a.Clean = append(a.Clean, program.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
 		}
 	}
 	units := min(len(a.Parts), maxUnits)
@@ -107,16 +107,16 @@ func (a *Arithmetic) part(size int) {
 }
 
 // cut cuts a run of samples into n whose sizes differ by at most one.
-func cut(run net.Shard, n int) (runs []net.Shard) {
+func cut(run program.Shard, n int) (runs []program.Shard) {
 	for i := range n {
 		from, to := parallel.Cut(run.N, 1, n, i)
-		runs = append(runs, net.Shard{First: run.First + from, N: to - from})
+		runs = append(runs, program.Shard{First: run.First + from, N: to - from})
 	}
 	return runs
 }
 
 // largest returns the samples of the largest run.
-func largest(runs []net.Shard) (n int) {
+func largest(runs []program.Shard) (n int) {
 	for _, s := range runs {
 		n = max(n, s.N)
 	}
@@ -145,7 +145,7 @@ func (p *Plan) opBytes(i int) int64 {
 	if p.perturbs() {
 		floats += pass
 	}
-	if p.Perturb[i] == net.Formed {
+	if p.Perturb[i] == program.Formed {
 		floats += gradients + 3*params*int64(len(p.Shards))
 	}
 	return 4 * floats
@@ -153,14 +153,14 @@ func (p *Plan) opBytes(i int) int64 {
 
 // perturbs reports whether the step has a clean pass.
 func (a *Arithmetic) perturbs() bool {
-	return slices.ContainsFunc(a.Perturb, func(k net.Kind) bool { return k != net.Same })
+	return slices.ContainsFunc(a.Perturb, func(k program.Perturbation) bool { return k != program.Unperturbed })
 }
 
 // partsOf returns the parts of a shard.
 func (a *Arithmetic) partsOf(shard int) (parts span) {
 	s := a.Shards[shard]
 	first := func(sample int) int {
-		return slices.IndexFunc(a.Parts, func(p net.Shard) bool { return p.First+p.N > sample })
+		return slices.IndexFunc(a.Parts, func(p program.Shard) bool { return p.First+p.N > sample })
 	}
 	return span{first(s.First), first(s.First+s.N-1) + 1}
 }
@@ -178,7 +178,7 @@ func (a *Arithmetic) clean(parts span) span {
 
 // shardOf returns the shard that a part is of.
 func (a *Arithmetic) shardOf(part int) int {
-	return slices.IndexFunc(a.Shards, func(s net.Shard) bool { return s.First+s.N > a.Parts[part].First })
+	return slices.IndexFunc(a.Shards, func(s program.Shard) bool { return s.First+s.N > a.Parts[part].First })
 }
 
 // unitOf returns the unit that a part is summed in.
@@ -189,7 +189,7 @@ func (a *Arithmetic) unitOf(part int) int {
 // lateAscent reports whether gradients that perturb are computed late.
 func (a *Arithmetic) lateAscent() bool {
 	for i, late := range a.Late {
-		if late && a.Perturb[i] != net.Same {
+		if late && a.Perturb[i] != program.Unperturbed {
 			return true
 		}
 	}
@@ -209,29 +209,29 @@ var costs = struct {
 // takes less. But factors are of a whole shard, which then goes through the model in one
 // piece: if it could go in parts instead, what is saved must be worth that its values
 // come from memory.
-func perturbations(model *net.Model, cfg Config, n, part int) (kinds []net.Kind) {
+func perturbations(prog *program.Program, cfg Config, n, part int) (kinds []program.Perturbation) {
 	saved := int64(0)
-	for _, op := range model.Ops() {
-		kind := net.Formed
+	for _, op := range prog.Ops() {
+		kind := program.Formed
 		switch {
-		case cfg.Rho == 0 || op.Params == 0 || cfg.Ascent.NormOnly && !normalises(op):
-			kind = net.Same
-		case op.Factored == nil || cfg.Force.Perturb == Formed || cfg.Ascent.forms():
+		case cfg.Rho == 0 || op.Params == 0 || cfg.Ascent.NormOnly && !normalizes(op):
+			kind = program.Unperturbed
+		case op.Factorable == nil || cfg.Force.Perturb == Formed || cfg.Ascent.forms():
 		case cfg.Force.Perturb == Factored:
-			kind = net.Factor
+			kind = program.Factored
 		default:
 			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*costs.formedBytes*costs.flopsPerByte
-			if saves := formed - op.Factored.DeltaFlops(n, op.FirstInput); saves > 0 {
-				kind = net.Factor
+			if saves := formed - op.Factorable.DeltaFlops(n, op.FirstInput); saves > 0 {
+				kind = program.Factored
 				saved += saves
 			}
 		}
 		kinds = append(kinds, kind)
 	}
-	if cfg.Force.Perturb == AutoPerturb && part < n && saved < int64(n)*int64(model.SampleBytes())*costs.flopsPerByte {
+	if cfg.Force.Perturb == AutoPerturb && part < n && saved < int64(n)*int64(prog.SampleBytes())*costs.flopsPerByte {
 		for i, kind := range kinds {
-			if kind == net.Factor {
-				kinds[i] = net.Formed
+			if kind == program.Factored {
+				kinds[i] = program.Formed
 			}
 		}
 	}
@@ -266,10 +266,10 @@ func (p *Plan) opFlops(i int) (clean, descent int64) {
 		n = int64(p.Ascent.Samples(s.N))
 		clean += n * pass
 		switch {
-		case p.Perturb[i] == net.Formed && !p.Ascent.NormOnly:
+		case p.Perturb[i] == program.Formed && !p.Ascent.NormOnly:
 			clean += n * f.Gradient
-		case p.Perturb[i] == net.Factor:
-			descent += op.Factored.DeltaFlops(s.N, op.FirstInput)
+		case p.Perturb[i] == program.Factored:
+			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
 		}
 	}
 	return clean, descent

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -145,18 +145,18 @@ func (a *Arithmetic) mayPart(part int) bool {
 // tileParts chooses how many parts go through the model together: as many as
 // keep a tile's values and gradients in half of a core's L2, but enough samples
 // for the parameters that their products read.
-func tileParts(model *net.Model, a *Arithmetic) int {
-	samples := max(simd.Processor().L2/2/max(1, model.SampleBytes()), worthwhile(model))
+func tileParts(prog *program.Program, a *Arithmetic) int {
+	samples := max(simd.Processor().L2/2/max(1, prog.SampleBytes()), worthwhile(prog))
 	return max(1, samples/largest(a.Parts))
 }
 
 // worthwhile returns the samples of a tile whose products take costs.reuse times as
 // long as reading the parameters.
-func worthwhile(model *net.Model) int {
+func worthwhile(prog *program.Program) int {
 	flops := int64(0)
-	for _, op := range model.Ops() {
+	for _, op := range prog.Ops() {
 		flops += op.Traits.Flops.Forward
 	}
-	bytes := 4 * int64(model.NumParams())
+	bytes := 4 * int64(prog.NumParams())
 	return int(bytes * costs.flopsPerByte * costs.reuse / max(1, flops))
 }

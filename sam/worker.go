@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -13,16 +13,16 @@ import (
 type worker struct {
 	o *Optimizer
 
-	clean, descent *net.Workspace // clean is nil unless a tile goes through both passes
-	pass           net.Pass       // the one under way
-	leg            leg            // that tiles go
-	parts          span           // of the tile
-	phase          phase          // of the pass
-	late           *net.Late      // a twin of the optimiser's
+	clean, descent *program.Workspace // clean is nil unless a tile goes through both passes
+	pass           program.Pass       // the one under way
+	leg            leg                // that tiles go
+	parts          span               // of the tile
+	phase          phase              // of the pass
+	late           *program.Deferred  // a twin of the optimizer's
 
 	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
 	// ones are, shard by shard, first the shard's gradient, then w + eps.
-	perturb []net.Perturb
+	perturb []program.Perturb
 	keptAt  []int // by op: where what GradNormSq keeps of the next shard goes
 
 	// formed is all parameters of a shard that goes pass by pass: first its gradient, then
@@ -49,28 +49,28 @@ const (
 // newWorker returns the worker of a number, without its memory, which allocate brings.
 func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
-	size := net.Size{Shards: plan.largestTile(), Shard: largest(plan.Parts), Backward: true}
+	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.Parts), Backward: true}
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
 	w := &worker{
 		o:       o,
-		perturb: make([]net.Perturb, len(plan.ops)),
+		perturb: make([]program.Perturb, len(plan.ops)),
 		keptAt:  make([]int, len(plan.ops)),
 		losses:  make([]float64, size.Shards),
 		stats:   make([][]float32, size.Shards),
-		vector:  newVectors(o.model.NumParams()),
+		vector:  newVectors(o.program.NumParams()),
 	}
 	if plan.perturbs() && !plan.PassByPass {
 		size.Keeps = make([]bool, len(plan.ops))
 		for i, kind := range plan.Perturb {
 			w.perturb[i].Kind = kind
-			size.Keeps[i] = kind == net.Factor
+			size.Keeps[i] = kind == program.Factored
 		}
-		w.clean = o.model.PlanWorkspace(size, nil)
+		w.clean = o.program.PlanWorkspace(size, nil)
 		size.Keeps, size.Before = nil, w.clean
 	}
-	w.descent = o.model.PlanWorkspace(size, o.late)
+	w.descent = o.program.PlanWorkspace(size, o.late)
 	if plan.PassByPass && (number == 0 || plan.takesWhole()) {
-		w.formedFloats = o.model.NumParams()
+		w.formedFloats = o.program.NumParams()
 	}
 	return w
 }
@@ -98,10 +98,10 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 	plan := w.o.plan
 	op, tile := plan.ops[i], plan.largestTile()
 	switch w.perturb[i].Kind {
-	case net.Formed:
+	case program.Formed:
 		return tile, op.Params, 0
-	case net.Factor:
-		return 0, 0, tile * op.Factored.Kept(largest(plan.Parts))
+	case program.Factored:
+		return 0, 0, tile * op.Factorable.Kept(largest(plan.Parts))
 	}
 	return 0, 0, 0
 }
@@ -136,7 +136,7 @@ func (w *worker) tiles(tiles span, l leg, team *blas.Team) bool {
 // whether all was finite.
 func (w *worker) tile(team *blas.Team) bool {
 	r := &w.o.run
-	w.pass = net.Pass{
+	w.pass = program.Pass{
 		Batch: r.batch,
 		Team:  team, Params: w.leg.params, Packs: w.leg.packs,
 		Train: true, Seed: w.o.cfg.Seed, Step: w.o.step,
@@ -157,7 +157,7 @@ func (w *worker) tile(team *blas.Team) bool {
 }
 
 // run runs the tile through a pass.
-func (w *worker) run(work *net.Workspace, phase phase) bool {
+func (w *worker) run(work *program.Workspace, phase phase) bool {
 	r := &w.o.run
 	w.phase = phase
 	loss := w.o.model.Loss()
@@ -203,7 +203,7 @@ func (w *worker) ascend() bool {
 	plan := w.o.run.plan
 	for i, kind := range plan.Perturb {
 		w.keptAt[i] = 0
-		if kind == net.Factor {
+		if kind == program.Factored {
 			w.perturb[i].In, w.perturb[i].D = w.clean.Operands(i)
 		}
 	}
@@ -237,10 +237,10 @@ func (o *Optimizer) climb(normSq float64) float32 {
 func (w *worker) normSq(i, s int) float64 {
 	p := &w.perturb[i]
 	switch p.Kind {
-	case net.Formed:
+	case program.Formed:
 		return w.vector.ascentSquares(w.pass.Team, w.o.regions[i], w.eta(), p.Params[s], w.at(i))
-	case net.Factor:
-		kept := w.o.plan.ops[i].Factored.Kept(w.pass.Shards[s].N)
+	case program.Factored:
+		kept := w.o.plan.ops[i].Factorable.Kept(w.pass.Shards[s].N)
 		from := w.keptAt[i]
 		w.keptAt[i] += kept
 		return w.clean.GradNormSq(&w.pass, i, s, p.Kept[from:][:kept])
@@ -261,9 +261,9 @@ func (w *worker) eta() float32 { return float32(w.o.plan.Ascent.Eta) }
 func (w *worker) displace(i, s int, c float32) {
 	p := &w.perturb[i]
 	switch p.Kind {
-	case net.Formed:
+	case program.Formed:
 		w.vector.climb(w.pass.Team, w.o.regions[i], p.Params[s], c, w.eta(), p.Params[s], w.at(i))
-	case net.Factor:
+	case program.Factored:
 		shard := w.pass.Shards[s]
 		simd.Scale(c, p.D.Slice(shard.First-w.pass.Shards[0].First, shard.N).Data)
 	}
@@ -272,13 +272,13 @@ func (w *worker) displace(i, s int, c float32) {
 // nonFinite names what isn't finite in shard s's gradient of op i.
 func (w *worker) nonFinite(i, s int) string {
 	op := w.o.plan.ops[i]
-	if w.perturb[i].Kind == net.Formed {
-		return w.o.model.ParamAt(op.Offset + firstNonFinite(w.perturb[i].Params[s]))
+	if w.perturb[i].Kind == program.Formed {
+		return w.o.program.ParamAt(op.Offset + firstNonFinite(w.perturb[i].Params[s]))
 	}
 	return op.Name
 }
 
-// Of implements net.Gradients: what perturbs a shard that goes through both passes in
+// Of implements program.Gradients: what perturbs a shard that goes through both passes in
 // this tile goes to the shard's own memory; what else is summed by units, to the
 // part's unit.
 func (w *worker) Of(i, s int) (g []float32, add bool) {
@@ -286,7 +286,7 @@ func (w *worker) Of(i, s int) (g []float32, add bool) {
 	switch {
 	case w.o.leftOut(i, w.phase):
 	case w.phase == ascent && w.clean != nil:
-		if w.perturb[i].Kind == net.Formed {
+		if w.perturb[i].Kind == program.Formed {
 			return w.perturb[i].Params[s], false
 		}
 	case plan.ByUnits[i]:

@@ -16,6 +16,7 @@ import (
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/zoo"
 )
 
@@ -142,8 +143,8 @@ func (e *eval) evaluate(ctx context.Context, live *progress) (right int, loss fl
 			return 0, 0, err
 		}
 		right += study.Hits(outputs, batch.Labels)
-		out := net.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
-		loss += e.model.Loss().Apply(out, batch, 1, net.Tensor{})
+		out := op.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
+		loss += e.model.Loss().Apply(out, batch, 1, op.Tensor{})
 		terms += e.model.Loss().Terms(batch)
 		live.set(first+batch.N, func() string { return fmt.Sprintf("loss %.4f", loss/float64(terms)) })
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/zoo"
 )
 
@@ -65,7 +66,7 @@ func TestEvalParts(t *testing.T) {
 	outputs, err := m.Outputs(e.params, set.X)
 	require.NoError(t, err)
 	whole := set.Range(0, set.Len())
-	sum := m.Loss().Apply(net.Tensor{N: whole.N, Shape: net.Shape{3}, Data: outputs}, whole, 1, net.Tensor{})
+	sum := m.Loss().Apply(op.Tensor{N: whole.N, Shape: net.Shape{3}, Data: outputs}, whole, 1, op.Tensor{})
 	assert.InEpsilon(t, sum/float64(set.Len()), loss, 1e-12)
 	want, err := study.Correct(m, e.params, set)
 	require.NoError(t, err)

@@ -28,9 +28,9 @@ func run(out io.Writer, epochs int, path string) error {
 		return err
 	}
 	model, err := net.Compile(train.Shape,
-		net.Conv2D{Out: 16, Kernel: 3, Padding: net.SamePadding, NoBias: true}, net.BatchNorm{}, net.ReLU{},
+		net.Conv2D{Out: 16, Kernel: 3, Padding: net.Same, NoBias: true}, net.BatchNorm{}, net.ReLU{},
 		net.Residual{Body: []net.Layer{
-			net.Conv2D{Out: 16, Kernel: 3, Padding: net.SamePadding, NoBias: true}, net.BatchNorm{},
+			net.Conv2D{Out: 16, Kernel: 3, Padding: net.Same, NoBias: true}, net.BatchNorm{},
 		}}, net.ReLU{}, net.MaxPool{Size: 2},
 		net.Flatten{}, net.Dense{Out: train.Classes})
 	if err != nil {

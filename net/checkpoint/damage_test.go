@@ -54,7 +54,7 @@ func TestFlippedBits(t *testing.T) {
 			errors++
 			continue
 		}
-		require.NoError(t, m.CheckParams(params))
+		require.NoError(t, m.ValidateParams(params))
 	}
 	assert.Greater(t, errors, 8*len(whole)/2)
 }

@@ -36,7 +36,7 @@ func Save(path string, model *net.Model, params *net.Params, meta Meta) error {
 // Write writes what Save does, to w. The same arguments make the same bytes. Errors of
 // arguments come before anything is written.
 func Write(w io.Writer, model *net.Model, params *net.Params, meta Meta) error {
-	if err := model.CheckParams(params); err != nil {
+	if err := model.ValidateParams(params); err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	all, err := meta.strings()

@@ -131,7 +131,7 @@ func (a Cutout) Apply(image []float32, shape net.Shape, random *Random) {
 
 // sides returns the rows and columns of images [H, W, C].
 func sides(augmentation string, shape net.Shape) (height, width int, err error) {
-	if len(shape) != 3 || !shape.Valid() {
+	if len(shape) != 3 || shape.Validate() != nil {
 		return 0, 0, fmt.Errorf("%s: samples have shape %v, want images of rows, columns and channels", augmentation, shape)
 	}
 	return shape[0], shape[1], nil

@@ -46,7 +46,7 @@ func (s *Set) checkSizes() error {
 	switch {
 	case s.Len() == 0:
 		return fmt.Errorf("dataset: %s has no samples", s.Name)
-	case !s.Shape.Valid():
+	case s.Shape.Validate() != nil:
 		return fmt.Errorf("dataset: %s has shape %v, want positive dimensions", s.Name, []int(s.Shape))
 	case s.Classes <= 0:
 		return fmt.Errorf("dataset: %s has %d classes, want at least 1", s.Name, s.Classes)

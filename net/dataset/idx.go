@@ -128,7 +128,7 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 		overflow, size = bits.Mul64(size, uint64(dim))
 		fits = fits && overflow == 0 && size <= math.MaxInt/4
 	}
-	if !fits || !dims.Valid() {
+	if !fits || dims.Validate() != nil {
 		return nil, fmt.Errorf("expected positive dimensions of at most %d values in all, got %v", math.MaxInt/4, dims)
 	}
 	return dims, nil

@@ -15,7 +15,7 @@ import (
 //
 // Synthetic panics if shape is not valid or classes is not positive.
 func Synthetic(shape net.Shape, classes, n int, seed uint64) *Set {
-	if !shape.Valid() || classes <= 0 {
+	if shape.Validate() != nil || classes <= 0 {
 		panic(fmt.Sprintf("dataset: no samples of shape %v in %d classes", shape, classes))
 	}
 	s := &Set{

@@ -7,7 +7,7 @@ import "github.com/steppe-ml/steppe/net"
 // 1998) is today in most first examples.
 func LeNet(input net.Shape, classes int) (*net.Model, error) {
 	return net.Compile(input,
-		net.Conv2D{Out: 32, Kernel: 3, Padding: net.SamePadding}, net.ReLU{}, net.MaxPool{Size: 2},
-		net.Conv2D{Out: 64, Kernel: 3, Padding: net.SamePadding}, net.ReLU{}, net.MaxPool{Size: 2},
+		net.Conv2D{Out: 32, Kernel: 3, Padding: net.Same}, net.ReLU{}, net.MaxPool{Size: 2},
+		net.Conv2D{Out: 64, Kernel: 3, Padding: net.Same}, net.ReLU{}, net.MaxPool{Size: 2},
 		net.Flatten{}, net.Dense{Out: 128}, net.ReLU{}, net.Dense{Out: classes})
 }

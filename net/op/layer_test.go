@@ -1,4 +1,4 @@
-package net_test
+package op_test
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // Gain is a layer of one's own: it multiplies every feature by a parameter,
@@ -13,21 +14,22 @@ import (
 type Gain struct{ Initial float32 }
 
 // Build appends what the layer computes to a program.
-func (l Gain) Build(b *net.Builder, in net.Value) (net.Value, error) {
+func (l Gain) Build(b op.Builder, in op.Value) (op.Value, error) {
 	shape := b.Shape(in)
 	return b.Add(gain{features: shape.Size(), initial: l.Initial}, shape, in)
 }
 
-// gain is the op. It says what the executor may do with its operands, and
-// knows its gradients.
+// gain is the op. Its traits say what the executor may do with its operands. rectified
+// says that a ReLU is part of it.
 type gain struct {
-	features int
-	initial  float32
+	features  int
+	initial   float32
+	rectified bool
 }
 
-func (o gain) Traits() net.Traits {
-	return net.Traits{
-		Params: []net.Param{{
+func (o gain) Traits() op.Traits {
+	return op.Traits{
+		Params: []op.Param{{
 			Name: "gain", Shape: net.Shape{o.features}, Role: net.Norm,
 			Init: func(_ *rand.Rand, p []float32) {
 				for i := range p {
@@ -35,23 +37,49 @@ func (o gain) Traits() net.Traits {
 				}
 			},
 		}},
-		FreesOut: true, // what follows may write over the output
+		FreesOut: !o.rectified, // the next op may write over the output
 	}
 }
 
-func (o gain) Forward(_ *net.Call, p []float32, in []net.Tensor, out net.Tensor) {
+// Absorb implements op.Absorber: a ReLU that follows costs one comparison here, where it
+// would read and write all values once more.
+func (o gain) Absorb(next op.Op) op.Op {
+	if o.rectified || next.Traits().Function != op.Rectify {
+		return nil
+	}
+	o.rectified = true
+	return o
+}
+
+// Prepare implements op.Preparer: the gradient passes where the ReLU let the value pass.
+func (o gain) Prepare(_ *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
+	if !o.rectified {
+		return
+	}
+	for i, y := range out.Data {
+		if y == 0 {
+			dout.Data[i] = 0
+		}
+	}
+}
+
+func (o gain) Forward(_ *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	for i, x := range in[0].Data {
-		out.Data[i] = x * p[i%o.features]
+		y := x * p[i%o.features]
+		if o.rectified {
+			y = max(0, y)
+		}
+		out.Data[i] = y
 	}
 }
 
-func (o gain) Backward(_ *net.Call, p []float32, _ []net.Tensor, _, dout net.Tensor, din []net.Tensor) {
+func (o gain) Backward(_ *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	for i := range din[0].Data { // none if it isn't wanted
 		din[0].Data[i] = dout.Data[i] * p[i%o.features]
 	}
 }
 
-func (o gain) Gradient(c *net.Call, in []net.Tensor, _, dout net.Tensor, g []float32) {
+func (o gain) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
@@ -65,10 +93,10 @@ func (o gain) Gradient(c *net.Call, in []net.Tensor, _, dout net.Tensor, g []flo
 type Squares struct{}
 
 // Build ends the program.
-func (l Squares) Build(b *net.Builder, in net.Value) (net.Value, error) { return b.SetLoss(l, in) }
+func (l Squares) Build(b op.Builder, in op.Value) (op.Value, error) { return b.SetLoss(l, in) }
 
-// Check is asked before a batch is used.
-func (Squares) Check(out net.Shape, b net.Batch) error {
+// Validate is called before a batch is used.
+func (Squares) Validate(out net.Shape, b net.Batch) error {
 	if want := b.N * out.Size(); len(b.Targets) != want {
 		return fmt.Errorf("%d targets, want %d", len(b.Targets), want)
 	}
@@ -79,7 +107,7 @@ func (Squares) Check(out net.Shape, b net.Batch) error {
 func (Squares) Terms(b net.Batch) int { return b.N }
 
 // Apply sums the terms, and sets their gradient.
-func (Squares) Apply(out net.Tensor, b net.Batch, scale float32, dout net.Tensor) (sum float64) {
+func (Squares) Apply(out op.Tensor, b net.Batch, scale float32, dout op.Tensor) (sum float64) {
 	for i, y := range out.Data {
 		difference := y - b.Targets[i]
 		sum += 0.5 * float64(difference) * float64(difference)
@@ -91,22 +119,10 @@ func (Squares) Apply(out net.Tensor, b net.Batch, scale float32, dout net.Tensor
 }
 
 // Predict leaves the outputs as they are.
-func (Squares) Predict(net.Tensor) {}
+func (Squares) Predict(op.Tensor) {}
 
-// flatGradient receives the gradient of a single shard, in the layout of the
-// parameters.
-type flatGradient struct {
-	ops []net.OpInfo
-	g   []float32
-}
-
-func (f flatGradient) Of(op, _ int) (g []float32, add bool) {
-	info := f.ops[op]
-	return f.g[info.Offset:][:info.Params], false
-}
-
-// Layers and losses of one's own compile, train and predict as those of the
-// package do. Here a gradient is held against differences of the loss.
+// Layers and losses of one's own compile, train and predict as those of package net do.
+// Here a gradient is compared with differences of the loss.
 func ExampleLayer() {
 	model, err := net.Compile(net.Shape{3}, net.Dense{Out: 2}, Gain{Initial: 0.5}, net.Dense{Out: 1}, Squares{})
 	if err != nil {
@@ -119,37 +135,30 @@ func ExampleLayer() {
 		X:       []float32{1, -2, 3, 4, 0, -1},
 		Targets: []float32{1, -1},
 	}
-	if err := model.Check(batch); err != nil {
+	gradient := make([]float32, model.NumParams())
+	if _, err := model.Gradient(params, batch, 0, gradient); err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	gradient := flatGradient{model.Ops(), make([]float32, model.NumParams())}
-	pass := &net.Pass{
-		Batch: batch, Shards: []net.Shard{{First: 0, N: batch.N}}, Means: true, Train: true,
-		Params: params.Values, Gradients: gradient, Losses: make([]float64, 1),
-	}
-	work := model.NewWorkspace(net.Size{Samples: batch.N, Shards: 1, Shard: batch.N, Backward: true}, nil)
-	work.Forward(pass)
-	work.Backward(pass)
-
 	// The loss is a polynomial of degree 2 in each single parameter, so these
 	// differences are its slope whatever the step, but for rounding.
 	const step = 0.25
+	unused := make([]float32, model.NumParams())
 	loss := func(i int, change float32) float64 {
 		old := params.Values[i]
 		params.Values[i] += change
-		work.Forward(pass)
+		loss, _ := model.Gradient(params, batch, 0, unused)
 		params.Values[i] = old
-		return pass.Losses[0] / float64(batch.N) // of the sum of the terms, the mean
+		return loss
 	}
 	largest := 0.0
-	for i, g := range gradient.g {
+	for i, g := range gradient {
 		slope := (loss(i, step) - loss(i, -step)) / (2 * step)
 		largest = max(largest, math.Abs(slope-float64(g)))
 	}
 	for _, view := range model.Params() {
-		fmt.Printf("%-14s %.2f\n", view.Name, view.Of(gradient.g))
+		fmt.Printf("%-14s %.2f\n", view.Name, view.Of(gradient))
 	}
 	fmt.Println("wrong by more than 1e-5:", largest > 1e-5)
 	// Output:
@@ -159,4 +168,20 @@ func ExampleLayer() {
 	// 2.Dense.weight [-1.15 0.78]
 	// 2.Dense.bias   [0.98]
 	// wrong by more than 1e-5: false
+}
+
+// A layer of one's own fuses with others, if its op can absorb the next: the summary of the
+// layers stays as written, and so do the results.
+func ExampleAbsorber() {
+	model, err := net.Compile(net.Shape{2}, Gain{Initial: -1}, net.ReLU{}, net.Dense{Out: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, o := range model.Program().Ops() {
+		fmt.Println(o.Name)
+	}
+	// Output:
+	// 0.Gain+ReLU
+	// 2.Dense
 }

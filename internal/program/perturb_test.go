@@ -1,47 +1,48 @@
-package net
+package program_test
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // ascent is a clean pass over a tile, and what perturbing needs of it.
 type ascent struct {
 	twin
-	pass  Pass
-	work  *Workspace
+	pass  program.Pass
+	work  *program.Workspace
 	grads *sink
 	kept  [][]float32 // by op
 	sq    [][]float64 // squared norms, by op and shard
 }
 
-func newAscent(m twin, params *Params, b Batch, shards []Shard, team *blas.Team, packs Packs) *ascent {
+func newAscent(m twin, params *net.Params, b op.Batch, shards []program.Shard, team *blas.Team, packs program.Packs) *ascent {
 	size := backwardSize(shards)
 	size.Samples += 2 // may be larger
-	a := &ascent{twin: m, grads: newSink(m.Model, len(shards)), work: m.NewWorkspace(size, nil)}
-	a.pass = Pass{
+	a := &ascent{twin: m, grads: newSink(m.Program, len(shards)), work: m.NewWorkspace(size, nil)}
+	a.pass = program.Pass{
 		Batch: b, Shards: shards, Means: true, Train: true, Team: team, Params: params.Values, Packs: packs,
 		Gradients: a.grads, Losses: make([]float64, len(shards)),
 		Seed: maskSeed, Step: maskStep,
 	}
-	a.work.poison()
+	a.work.Poison()
 	a.work.Forward(&a.pass)
 	a.work.Backward(&a.pass)
-	for i, n := range m.nodes {
+	for i, n := range m.Nodes() {
 		var kept []float32
 		var sq []float64
 		for s, shard := range shards {
-			if op, ok := n.op.(Factored); ok {
-				own := poisoned(make([]float32, op.Kept(shard.N)))
+			if op, ok := n.Op.(op.Factorable); ok {
+				own := ref.NaNs(make([]float32, op.Kept(shard.N)))
 				sq = append(sq, a.work.GradNormSq(&a.pass, i, s, own))
 				kept = append(kept, own...)
 			}
@@ -52,16 +53,16 @@ func newAscent(m twin, params *Params, b Batch, shards []Shard, team *blas.Team,
 }
 
 // formed is the parameters + c*G, with the gradients that the pass computed.
-func (a *ascent) formed(c []float64) []Perturb {
-	perturb := make([]Perturb, len(a.nodes))
-	for i, n := range a.nodes {
-		if n.params.len() == 0 {
+func (a *ascent) formed(c []float64) []program.Perturb {
+	perturb := make([]program.Perturb, len(a.Nodes()))
+	for i, n := range a.Nodes() {
+		if n.Params.Len() == 0 {
 			continue
 		}
-		perturb[i].Kind = Formed
+		perturb[i].Kind = program.Formed
 		for s, g := range a.grads.shards {
-			own := append([]float32(nil), n.params.of(a.pass.Params)...)
-			for j, v := range n.params.of(g) {
+			own := append([]float32(nil), n.Params.Of(a.pass.Params)...)
+			for j, v := range n.Params.Of(g) {
 				own[j] += float32(c[s]) * v
 			}
 			perturb[i].Params = append(perturb[i].Params, own)
@@ -71,39 +72,39 @@ func (a *ascent) formed(c []float64) []Perturb {
 }
 
 // factored is the same without forming it, where ops can.
-func (a *ascent) factored(c []float64) []Perturb {
+func (a *ascent) factored(c []float64) []program.Perturb {
 	perturb := a.formed(c)
-	for i, n := range a.nodes {
-		if _, ok := n.op.(Factored); !ok {
+	for i, n := range a.Nodes() {
+		if _, ok := n.Op.(op.Factorable); !ok {
 			continue
 		}
 		in, d := a.work.Operands(i)
-		own := Tensor{N: d.N, Shape: d.Shape, Data: append([]float32(nil), d.Data...)}
-		for s, at := range a.work.rows {
+		own := op.Tensor{N: d.N, Shape: d.Shape, Data: append([]float32(nil), d.Data...)}
+		for s, at := range a.work.Rows() {
 			for j := range own.Slice(at.First, at.N).Data {
 				own.Slice(at.First, at.N).Data[j] *= float32(c[s])
 			}
 		}
-		perturb[i] = Perturb{Kind: Factor, In: in, D: own, Kept: a.kept[i]}
+		perturb[i] = program.Perturb{Kind: program.Factored, In: in, D: own, Kept: a.kept[i]}
 	}
 	return perturb
 }
 
 // descent is what a perturbed pass computes.
 type descent struct {
-	losses []float64
-	shards [][]float32 // gradients of each shard's mean
-	late   []float32   // late gradients of the tile's mean, of late ops
-	dense  [][]float32 // output gradients of the late ops
+	losses   []float64
+	shards   [][]float32 // gradients of each shard's mean
+	deferred []float32   // deferred gradients of the tile's mean, of deferred ops
+	dense    [][]float32 // output gradients of the deferred ops
 }
 
 // descend runs a perturbed pass in memory of its own.
-func (a *ascent) descend(perturb []Perturb) (d descent) {
+func (a *ascent) descend(perturb []program.Perturb) (d descent) {
 	shards := a.pass.Shards
-	late := a.NewLate(a.pass.Batch.N, lateOps(a.Model))
-	w := a.NewWorkspace(backwardSize(shards), late)
-	w.poison()
-	grads := newSink(a.Model, len(shards))
+	deferred := a.NewDeferred(a.pass.Batch.N, deferredOps(a.Program))
+	w := a.NewWorkspace(backwardSize(shards), deferred)
+	w.Poison()
+	grads := newSink(a.Program, len(shards))
 	p := a.pass
 	p.Perturb, p.Gradients, p.Losses = perturb, grads, make([]float64, len(shards))
 	w.Forward(&p)
@@ -111,17 +112,18 @@ func (a *ascent) descend(perturb []Perturb) (d descent) {
 	d.losses, d.shards = p.Losses, grads.shards
 
 	// The rest is 1/|B| of the sum. Samples outside the tile have no part.
-	for i := range late.grads {
-		clear(late.grads[i])
-		clear(late.values[i])
+	values, gradients := deferred.Memory()
+	for i := range values {
+		clear(values[i])
+		clear(gradients[i])
 	}
-	p.Gradients, p.Means, p.Scale = nil, false, 1/float64(w.values[0].N)
+	p.Gradients, p.Means, p.Scale = nil, false, 1/float64(w.Values()[0].N)
 	w.Forward(&p)
 	w.Backward(&p)
-	d.late = make([]float32, a.numParams)
-	late.Gradients(a.Model, p.Team, p.Batch, Shard{0, p.Batch.N}, d.late)
-	for i, n := range a.nodes {
-		if n.traits.Late {
+	d.deferred = make([]float32, a.NumParams())
+	deferred.Gradients(p.Team, p.Batch, program.Shard{0, p.Batch.N}, d.deferred)
+	for i, n := range a.Nodes() {
+		if n.Traits.Deferred {
 			_, dout := w.Operands(i)
 			d.dense = append(d.dense, append([]float32(nil), dout.Data...))
 		}
@@ -130,7 +132,7 @@ func (a *ascent) descend(perturb []Perturb) (d descent) {
 }
 
 // perturbed are the tiles: shards of 1, 2, 7 and 32 samples, alone and
-// together. With normalisation, a shard of few samples loses most digits of
+// together. With normalization, a shard of few samples loses most digits of
 // its gradient to cancellation, so there shards have at least 7.
 var perturbed = []struct {
 	norm  bool
@@ -155,7 +157,7 @@ func TestPerturbedPassAgainstOracle(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				m := mlp(t, test.norm, 30, 41, 24, 10)
 				shards := shardsFrom(test.first, test.sizes...)
-				b, params := randomBatch(r, m.Model, 64), randomParams(r, m.Model)
+				b, params := randomBatch(r, m.Program, 64), randomParams(r, m.Program)
 				p := ref.Float64s(params.Values)
 
 				// In the oracle w + c*G is formed, in float64.
@@ -165,26 +167,26 @@ func TestPerturbedPassAgainstOracle(t *testing.T) {
 				for _, s := range shards {
 					_, g := m.gradient(p, b, s)
 					c = append(c, rho/ref.Norm(g))
-					loss, g := m.gradient(axpy(rho/ref.Norm(g), g, p), b, s)
+					loss, g := m.gradient(ref.Axpy(rho/ref.Norm(g), g, p), b, s)
 					losses, want = append(losses, float64(s.N)*loss), append(want, g)
-					sum = axpy(float64(s.N)/float64(total), g, sum)
+					sum = ref.Axpy(float64(s.N)/float64(total), g, sum)
 				}
 				// Two passes, each with products for the perturbation beside
 				// those with the parameters.
 				tolerance := 3 * m.bound(32)
 
 				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
-					for _, packs := range []Packs{nil, packed(m.Model, team, params.Values)} {
+					for _, packs := range []program.Packs{nil, packed(m.Program, team, params.Values)} {
 						a := newAscent(m, params, b, shards, team, packs)
-						for kind, perturb := range map[string][]Perturb{"formed": a.formed(c), "factored": a.factored(c)} {
+						for kind, perturb := range map[string][]program.Perturb{"formed": a.formed(c), "factored": a.factored(c)} {
 							got := a.descend(perturb)
 							for s := range shards {
 								assert.InEpsilon(t, losses[s], got.losses[s], tolerance, "%s: loss of shard %d", kind, s)
-								requireNear(t, want[s], got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
+								ref.RequireNear(t, want[s], got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
 							}
-							for _, n := range m.nodes {
-								if n.traits.Late {
-									requireNear(t, sum[n.params.from:n.params.to], n.params.of(got.late), tolerance, "%s: late gradient of %s", kind, n.name)
+							for _, n := range m.Nodes() {
+								if n.Traits.Deferred {
+									ref.RequireNear(t, sum[n.Params.From:n.Params.To], n.Params.Of(got.deferred), tolerance, "%s: deferred gradient of %s", kind, n.Name)
 								}
 							}
 						}
@@ -203,7 +205,7 @@ func TestFactoredEqualsFormed(t *testing.T) {
 			r := rand.New(rand.NewPCG(2, 2))
 			m := mlp(t, test.norm, 50, 41, 24, 10)
 			shards := shardsFrom(test.first, test.sizes...)
-			a := newAscent(m, randomParams(r, m.Model), randomBatch(r, m.Model, 64), shards, nil, nil)
+			a := newAscent(m, randomParams(r, m.Program), randomBatch(r, m.Program, 64), shards, nil, nil)
 			var c []float64
 			for range shards {
 				c = append(c, 0.3+r.Float64())
@@ -213,11 +215,11 @@ func TestFactoredEqualsFormed(t *testing.T) {
 			assert.Less(t, tolerance, 3e-5)
 			assert.InEpsilonSlice(t, formed.losses, factored.losses, tolerance)
 			for s := range shards {
-				requireNear(t, ref.Float64s(formed.shards[s]), factored.shards[s], tolerance, "%v: gradient of shard %d", test, s)
+				ref.RequireNear(t, ref.Float64s(formed.shards[s]), factored.shards[s], tolerance, "%v: gradient of shard %d", test, s)
 			}
-			requireNear(t, ref.Float64s(formed.late), factored.late, tolerance, "%v: late gradient", test)
+			ref.RequireNear(t, ref.Float64s(formed.deferred), factored.deferred, tolerance, "%v: deferred gradient", test)
 			for i := range formed.dense {
-				requireNear(t, ref.Float64s(formed.dense[i]), factored.dense[i], tolerance, "%v: output gradient of Dense %d", test, i)
+				ref.RequireNear(t, ref.Float64s(formed.dense[i]), factored.dense[i], tolerance, "%v: output gradient of Dense %d", test, i)
 			}
 		}
 	})
@@ -228,7 +230,7 @@ func TestFactorOfZeroPerturbsNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	m := mlp(t, false, 30, 41, 10)
 	shards := shardsFrom(2, 5, 6)
-	a := newAscent(m, randomParams(r, m.Model), randomBatch(r, m.Model, 20), shards, nil, nil)
+	a := newAscent(m, randomParams(r, m.Program), randomBatch(r, m.Program, 20), shards, nil, nil)
 	got := a.descend(a.factored([]float64{0, 0}))
 	assert.Equal(t, a.pass.Losses, got.losses)
 	assert.Equal(t, a.grads.shards, got.shards)
@@ -240,52 +242,20 @@ func TestGradNormSqAgainstOracle(t *testing.T) {
 			r := rand.New(rand.NewPCG(4, 4))
 			m := mlp(t, test.norm, 30, 41, 24, 10)
 			shards := shardsFrom(test.first, test.sizes...)
-			params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
+			params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 64)
 			a := newAscent(m, params, b, shards, blas.NewTeam(3), nil)
 			for s, shard := range shards {
 				_, g := m.gradient(ref.Float64s(params.Values), b, shard)
-				for i, n := range m.nodes {
-					if _, ok := n.op.(Factored); !ok {
+				for i, n := range m.Nodes() {
+					if _, ok := n.Op.(op.Factorable); !ok {
 						continue
 					}
-					norm := ref.Norm(g[n.params.from:n.params.to])
+					norm := ref.Norm(g[n.Params.From:n.Params.To])
 					// The square's relative error is twice the norm's. What the
 					// sum over pairs of samples cancels is within a factor of 2.
-					assert.InEpsilon(t, norm*norm, a.sq[i][s], 4*m.bound(shard.N), "%v: %s, shard %d", test, n.name, s)
+					assert.InEpsilon(t, norm*norm, a.sq[i][s], 4*m.bound(shard.N), "%v: %s, shard %d", test, n.Name, s)
 				}
 			}
 		}
 	})
-}
-
-// Samples whose gradients cancel leave a norm of 0, or next to it, and never a
-// negative square.
-func TestGradNormSqOfWhatCancels(t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(5, 5))
-		op := dense{in: 100, out: 30}
-		for range 50 {
-			x, d := normal(r, 100), normal(r, 30)
-			in := Tensor{N: 3, Shape: Shape{100}, Data: append(append(append([]float32(nil), x...), x...), x...)}
-			dout := Tensor{N: 3, Shape: Shape{30}}
-			for _, c := range []float32{3, -1, -2} {
-				for _, v := range d {
-					dout.Data = append(dout.Data, c*v)
-				}
-			}
-			c := &Call{Kept: make([]float32, op.Kept(3)), Scratch: make([]float32, op.Scratch(3))}
-			sq := op.GradNormSq(c, in, dout)
-			largest := math.Sqrt(9) * 14 * 101 * 30 // |c| of the terms, and some 101 * 30 for each
-			require.GreaterOrEqual(t, sq, 0.0)
-			require.Less(t, sq, largest*bound(2, 100))
-		}
-	})
-}
-
-func TestGradNormSqPropagatesNaN(t *testing.T) {
-	op := dense{in: 4, out: 3}
-	in, dout := Tensor{2, Shape{4}, make([]float32, 8)}, Tensor{2, Shape{3}, make([]float32, 6)}
-	dout.Data[4] = float32(math.NaN())
-	c := &Call{Kept: make([]float32, op.Kept(2)), Scratch: make([]float32, op.Scratch(2))}
-	assert.True(t, math.IsNaN(op.GradNormSq(c, in, dout)))
 }

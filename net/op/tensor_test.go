@@ -1,4 +1,4 @@
-package net
+package op
 
 import (
 	"testing"
@@ -21,7 +21,7 @@ func TestShape(t *testing.T) {
 	} {
 		assert.Equal(t, test.text, test.shape.String())
 		assert.Equal(t, test.size, test.shape.Size(), "%v", test.shape)
-		assert.Equal(t, test.valid, test.shape.Valid(), "%v", test.shape)
+		assert.Equal(t, test.valid, test.shape.Validate() == nil, "%v", test.shape)
 	}
 }
 

@@ -1,4 +1,4 @@
-package net
+package program_test
 
 import (
 	"fmt"
@@ -12,51 +12,54 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // uncoupled are models whose samples don't see each other. The first is long
 // enough for its products to be summed in several blocks.
-var uncoupled = map[string][]Layer{
-	"mlp":   {Flatten{}, Dense{Out: 70}, ReLU{}, Dense{Out: 33}, ReLU{}, Dense{Out: 10}},
-	"masks": {Flatten{}, build(masks), Dense{Out: 10}},
+var uncoupled = map[string][]op.Layer{
+	"mlp":   {net.Flatten{}, net.Dense{Out: 70}, net.ReLU{}, net.Dense{Out: 33}, net.ReLU{}, net.Dense{Out: 10}},
+	"masks": {net.Flatten{}, build(masks), net.Dense{Out: 10}},
 	"images": {
-		build(func(b *Builder, in Value) (Value, error) { return b.Reshape(in, Shape{20, 31, 1}) }),
-		Conv2D{Out: 5, Kernel: 3, Padding: 1, Stride: 2}, ReLU{}, MaxPool{Size: 2}, LayerNorm{}, GELU{},
-		Residual{Body: []Layer{Conv2D{Out: 5, Kernel: 3, Padding: 1}, Dropout{Rate: 0.5}}}, AvgPool{Size: 2},
-		Conv2D{Out: 9, Kernel: 1}, ReLU{}, GlobalAvgPool{}, Dense{Out: 10},
+		build(func(b op.Builder, in op.Value) (op.Value, error) { return b.Reshape(in, op.Shape{20, 31, 1}) }),
+		net.Conv2D{Out: 5, Kernel: 3, Padding: 1, Stride: 2}, net.ReLU{}, net.MaxPool{Size: 2}, net.LayerNorm{}, net.GELU{},
+		net.Residual{Body: []op.Layer{net.Conv2D{Out: 5, Kernel: 3, Padding: 1}, net.Dropout{Rate: 0.5}}}, net.AvgPool{Size: 2},
+		net.Conv2D{Out: 9, Kernel: 1}, net.ReLU{}, net.GlobalAvgPool{}, net.Dense{Out: 10},
 	},
-	"residual": {Flatten{}, Dense{Out: 20}, ReLU{}, build(func(b *Builder, in Value) (Value, error) {
-		x, err := chain(b, in, Dense{Out: 20}, ReLU{}, Dense{Out: 20})
+	"residual": {net.Flatten{}, net.Dense{Out: 20}, net.ReLU{}, build(func(b op.Builder, in op.Value) (op.Value, error) {
+		x, err := chain(b, in, net.Dense{Out: 20}, net.ReLU{}, net.Dense{Out: 20})
 		if err != nil {
 			return 0, err
 		}
-		return add(b, sumOp{}, Shape{20}, in, x)
+		return add(b, sumOp{}, op.Shape{20}, in, x)
 	})},
 }
 
-func masks(b *Builder, in Value) (Value, error) {
-	x, err := chain(b, in, Dense{Out: 33})
+func masks(b op.Builder, in op.Value) (op.Value, error) {
+	x, err := chain(b, in, net.Dense{Out: 33})
 	if err != nil {
 		return 0, err
 	}
-	return add(b, maskOp{33}, Shape{33}, x)
+	return add(b, maskOp{33}, op.Shape{33}, x)
 }
 
 // bits are all values and gradients of a batch that a pass leaves, by storage.
 type bits struct{ values, grads [][]uint32 }
 
-func newBits(m *Model) bits {
-	return bits{make([][]uint32, len(m.shapes)), make([][]uint32, len(m.shapes))}
+func newBits(m *program.Program) bits {
+	return bits{make([][]uint32, m.NumValues()), make([][]uint32, m.NumValues())}
 }
 
 // add appends those of the workspace's tile.
-func (b *bits) add(w *Workspace) {
-	for v := range w.values {
-		for _, x := range w.values[v].Data {
+func (b *bits) add(w *program.Workspace) {
+	for v := range w.Values() {
+		for _, x := range w.Values()[v].Data {
 			b.values[v] = append(b.values[v], math.Float32bits(x))
 		}
-		for _, x := range w.grads[v].Data {
+		for _, x := range w.Grads()[v].Data {
 			b.grads[v] = append(b.grads[v], math.Float32bits(x))
 		}
 	}
@@ -75,15 +78,15 @@ func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for name, layers := range uncoupled {
 			t.Run(name, func(t *testing.T) {
-				m, err := Compile(Shape{20, 31}, layers...)
+				m, err := compile(op.Shape{20, 31}, layers...)
 				require.NoError(t, err)
 				r := rand.New(rand.NewPCG(1, 1))
 				params, b := randomParams(r, m), randomBatch(r, m, 37)
 				var want bits
 				for _, cut := range cuts {
 					for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
-						for _, packs := range []Packs{nil, packed(m, team, params.Values)} {
-							p := Pass{
+						for _, packs := range []program.Packs{nil, packed(m, team, params.Values)} {
+							p := program.Pass{
 								Batch: b, Scale: 0.1, Train: true, Team: team, Params: params.Values, Packs: packs,
 								Seed: maskSeed, Step: maskStep,
 							}
@@ -103,23 +106,23 @@ func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 
 // runBits runs a batch tile by tile. Formed says that each shard is given
 // parameters of its own, which are those of the pass.
-func runBits(m *Model, p Pass, tiles [][]int, formed bool) bits {
+func runBits(m *program.Program, p program.Pass, tiles [][]int, formed bool) bits {
 	all, first := newBits(m), 0
 	for _, sizes := range tiles {
 		p.Shards = shardsFrom(first, sizes...)
 		p.Losses = make([]float64, len(sizes))
 		if formed {
-			p.Perturb = make([]Perturb, len(m.nodes))
-			for i, n := range m.nodes {
-				p.Perturb[i] = Perturb{Kind: Formed, Params: slices.Repeat([][]float32{n.params.of(p.Params)}, len(sizes))}
+			p.Perturb = make([]program.Perturb, len(m.Nodes()))
+			for i, n := range m.Nodes() {
+				p.Perturb[i] = program.Perturb{Kind: program.Formed, Params: slices.Repeat([][]float32{n.Params.Of(p.Params)}, len(sizes))}
 			}
 		}
 		w := m.NewWorkspace(backwardSize(p.Shards), nil)
-		w.poison()
+		w.Poison()
 		w.Forward(&p)
 		w.Backward(&p)
 		all.add(w)
-		_, n := tile(p.Shards)
+		_, n := program.Run(p.Shards)
 		first += n
 	}
 	return all
@@ -139,11 +142,11 @@ func requireBits(t *testing.T, want, got bits, format string, args ...any) {
 func TestWorkspaceKeepsNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	m := mlp(t, true, 20, 33, 24, 10)
-	params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 40)
-	w := m.NewWorkspace(Size{Samples: 40, Shards: 4, Shard: 40, Backward: true}, nil)
-	run := func(w *Workspace, shards []Shard) (*sink, []float64) {
-		grads := newSink(m.Model, len(shards))
-		p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, len(shards))}
+	params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 40)
+	w := m.NewWorkspace(program.Size{Samples: 40, Shards: 4, Shard: 40, Backward: true}, nil)
+	run := func(w *program.Workspace, shards []program.Shard) (*sink, []float64) {
+		grads := newSink(m.Program, len(shards))
+		p := &program.Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, len(shards))}
 		w.Forward(p)
 		w.Backward(p)
 		return grads, p.Losses
@@ -161,34 +164,36 @@ func TestWorkspaceKeepsNothing(t *testing.T) {
 func TestWorkspacesRunAtOnce(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	m := mlp(t, false, 20, 33, 10)
-	params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
-	packs := packed(m.Model, nil, params.Values)
-	late := m.NewLate(64, lateOps(m.Model))
-	alone := m.NewLate(64, lateOps(m.Model))
-	run := func(late *Late, first int) {
-		w := m.NewWorkspace(Size{Samples: 16, Shards: 2, Shard: 8, Backward: true}, late)
-		p := &Pass{Batch: b, Shards: shardsFrom(first, 8, 8), Scale: 1, Train: true, Params: params.Values, Packs: packs, Losses: make([]float64, 2)}
+	params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 64)
+	packs := packed(m.Program, nil, params.Values)
+	deferred := m.NewDeferred(64, deferredOps(m.Program))
+	alone := m.NewDeferred(64, deferredOps(m.Program))
+	run := func(deferred *program.Deferred, first int) {
+		w := m.NewWorkspace(program.Size{Samples: 16, Shards: 2, Shard: 8, Backward: true}, deferred)
+		p := &program.Pass{Batch: b, Shards: shardsFrom(first, 8, 8), Scale: 1, Train: true, Params: params.Values, Packs: packs, Losses: make([]float64, 2)}
 		w.Forward(p)
 		w.Backward(p)
 	}
 	var all sync.WaitGroup
 	for first := 0; first < 64; first += 16 {
-		all.Go(func() { run(late, first) })
+		all.Go(func() { run(deferred, first) })
 		run(alone, first)
 	}
 	all.Wait()
-	assert.Equal(t, alone.values, late.values)
-	assert.Equal(t, alone.grads, late.grads)
+	wantValues, wantGrads := alone.Memory()
+	values, grads := deferred.Memory()
+	assert.Equal(t, wantValues, values)
+	assert.Equal(t, wantGrads, grads)
 }
 
 // Forward alone needs no memory for gradients.
 func TestForwardAlone(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	m := mlp(t, true, 20, 33, 10)
-	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(1, 8, 9)
+	params, b, shards := randomParams(r, m.Program), randomBatch(r, m.Program, 20), shardsFrom(1, 8, 9)
 	both := backwardSize(shards)
-	forward := Size{Samples: 17, Shards: 2, Shard: 9}
-	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
+	forward := program.Size{Samples: 17, Shards: 2, Shard: 9}
+	p := &program.Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
 	m.NewWorkspace(both, nil).Forward(p)
 	want := p.Losses
 	p.Losses = make([]float64, 2)
@@ -203,17 +208,16 @@ func TestForwardAlone(t *testing.T) {
 func TestForwardEvaluates(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	m := mlp(t, true, 20, 33, 10)
-	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(0, 1, 12, 7)
+	params, b, shards := randomParams(r, m.Program), randomBatch(r, m.Program, 20), shardsFrom(0, 1, 12, 7)
 	for i := range params.State {
 		params.State[i] = float32(0.5 + r.Float64())
 	}
-	outputs, err := m.Outputs(params, b.X)
-	require.NoError(t, err)
-	p := &Pass{Batch: b, Shards: shards, Scale: 1, Params: params.Values, State: params.State, Losses: make([]float64, len(shards))}
-	m.NewWorkspace(Size{Samples: 20, Shards: 3, Shard: 12}, nil).Forward(p)
+	outputs := outputs(m.Program, params, b.X)
+	p := &program.Pass{Batch: b, Shards: shards, Scale: 1, Params: params.Values, State: params.State, Losses: make([]float64, len(shards))}
+	m.NewWorkspace(program.Size{Samples: 20, Shards: 3, Shard: 12}, nil).Forward(p)
 	for s, shard := range shards {
-		out := Tensor{N: 20, Shape: m.OutputShape(), Data: outputs}.Slice(shard.First, shard.N)
-		want := SoftmaxCrossEntropy{}.Apply(out, b.Slice(shard.First, shard.N), 1, Tensor{})
+		out := op.Tensor{N: 20, Shape: m.OutputShape(), Data: outputs}.Slice(shard.First, shard.N)
+		want := net.SoftmaxCrossEntropy{}.Apply(out, b.Slice(shard.First, shard.N), 1, op.Tensor{})
 		assert.Equal(t, want, p.Losses[s], "shard %d", s)
 	}
 }
@@ -221,35 +225,36 @@ func TestForwardEvaluates(t *testing.T) {
 // In steady state, a step allocates nothing.
 func TestPassAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
-	residual, err := Compile(Shape{2, 3}, programs["residual"])
+	residual, err := compile(op.Shape{2, 3}, programs["residual"])
 	require.NoError(t, err)
 	for name, m := range map[string]twin{
 		"mlp":        mlp(t, false, 100, 120, 10),
-		"normalised": mlp(t, true, 100, 120, 10),
-		"residual":   {Model: residual},
+		"normalized": mlp(t, true, 100, 120, 10),
+		"residual":   {Program: residual},
 	} {
 		team := blas.NewTeam(2)
-		params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 64), shardsFrom(0, 21, 21, 22)
-		packs := packed(m.Model, team, params.Values)
+		params, b, shards := randomParams(r, m.Program), randomBatch(r, m.Program, 64), shardsFrom(0, 21, 21, 22)
+		packs := packed(m.Program, team, params.Values)
 		a := newAscent(m, params, b, shards, team, packs)
-		late, grads := m.NewLate(64, lateOps(m.Model)), newSink(m.Model, len(shards))
+		deferred, grads := m.NewDeferred(64, deferredOps(m.Program)), newSink(m.Program, len(shards))
 		g := make([]float32, m.NumParams())
-		w := m.NewWorkspace(backwardSize(shards), late)
+		w := m.NewWorkspace(backwardSize(shards), deferred)
 		stats := [][]float32{make([]float32, m.NumState()), make([]float32, m.NumState()), make([]float32, m.NumState())}
 		c := []float64{0.1, 0.1, 0.1}
-		for kind, perturb := range map[string][]Perturb{"same": nil, "formed": a.formed(c), "factored": a.factored(c)} {
+		nodes := m.Nodes()
+		for kind, perturb := range map[string][]program.Perturb{"same": nil, "formed": a.formed(c), "factored": a.factored(c)} {
 			p := a.pass
 			p.Perturb, p.Gradients, p.Stats = perturb, grads, stats
 			step := func() {
 				m.Pack(team, params.Values, packs)
 				w.Forward(&p)
 				w.Backward(&p)
-				for i, n := range m.nodes {
-					if _, ok := n.op.(Factored); ok {
+				for i, n := range nodes {
+					if _, ok := n.Op.(op.Factorable); ok {
 						w.GradNormSq(&p, i, 0, a.kept[i][:21*21])
 					}
 				}
-				late.Gradients(m.Model, team, b, Shard{0, b.N}, g)
+				deferred.Gradients(team, b, program.Shard{0, b.N}, g)
 				m.Commit(params.State, stats[0])
 			}
 			step()
@@ -261,26 +266,27 @@ func TestPassAllocatesNothing(t *testing.T) {
 // What is planned is what is allocated.
 func TestBytesBeforeAllocation(t *testing.T) {
 	m := mlp(t, true, 30, 41, 24, 10)
-	late := m.PlanLate(20, lateOps(m.Model))
-	size := Size{Samples: 12, Shards: 2, Shard: 6, Backward: true, Keeps: make([]bool, len(m.nodes))}
+	deferred := m.PlanDeferred(20, deferredOps(m.Program))
+	size := program.Size{Samples: 12, Shards: 2, Shard: 6, Backward: true, Keeps: make([]bool, len(m.Nodes()))}
 	size.Keeps[0] = true
 	before := m.PlanWorkspace(size, nil)
 	size.Keeps, size.Before = nil, before
-	w := m.PlanWorkspace(size, late)
-	planned, plannedLate := w.Bytes(), late.Bytes()
-	require.Nil(t, w.arena)
+	w := m.PlanWorkspace(size, deferred)
+	planned, plannedDeferred := w.Bytes(), deferred.Bytes()
+	require.Empty(t, w.Memory()[0])
 
-	late.Allocate()
+	deferred.Allocate()
 	w.Allocate()
 	taken := 0
-	for _, s := range [][]float32{w.arena, w.kept, w.scratch, w.sum, before.kept, before.scratch, before.sum} {
+	for _, s := range slices.Concat(w.Memory(), before.Memory()[1:]) { // the arena is both workspaces'
 		taken += 4 * len(s)
 	}
 	assert.Equal(t, planned, taken)
-	assert.Same(t, &w.arena[0], &before.arena[0])
+	assert.Same(t, &w.Memory()[0][0], &before.Memory()[0][0])
 	taken = 0
-	for s := range late.values {
-		taken += 4 * (len(late.values[s]) + len(late.grads[s]))
+	values, grads := deferred.Memory()
+	for _, s := range slices.Concat(values, grads) {
+		taken += 4 * len(s)
 	}
-	assert.Equal(t, plannedLate, taken)
+	assert.Equal(t, plannedDeferred, taken)
 }

@@ -1,12 +1,11 @@
-package net
+package op
 
 import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/parallel"
-	"github.com/steppe-ml/steppe/simd"
 )
 
-// elementwise is an operation on slices of one length, shared out among workers in
+// elementwise is a team's job: an operation on slices of one length, cut into
 // pieces. No element depends on another.
 type elementwise struct {
 	f         func(dst, x, y []float32)
@@ -15,15 +14,17 @@ type elementwise struct {
 
 var elementwises parallel.Pool[elementwise]
 
-// pieceFloats is a piece: some microseconds of work, more than handing it out takes.
+// pieceFloats is the length of a piece. It takes some microseconds, which is longer
+// than handing it to a worker.
 const pieceFloats = 1 << 14
 
-// share runs f, which must be no closure for this to allocate nothing, on dst, x and
-// y; y may be nil.
-func share(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float32) {
+// Elementwise runs f on dst, x and y piece by piece, shared among the workers of a
+// team. The slices have one length; y may be nil. It allocates nothing if f isn't a
+// closure.
+func Elementwise(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float32) {
 	e := elementwises.Get()
 	e.f, e.dst, e.x, e.y = f, dst, x, y
-	team.Run((len(dst)+pieceFloats-1)/pieceFloats, e)
+	team.Run(parallel.CeilDiv(len(dst), pieceFloats), e)
 	*e = elementwise{}
 	elementwises.Put(e)
 }
@@ -38,7 +39,3 @@ func (e *elementwise) Do(piece, _ int) {
 	}
 	e.f(e.dst[from:end], e.x[from:end], y)
 }
-
-func addTo(dst, x, _ []float32) { simd.Add(dst, dst, x) }
-
-func copyTo(dst, x, _ []float32) { copy(dst, x) }

@@ -1,6 +1,8 @@
-package net
+package op
 
 import (
+	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -9,7 +11,7 @@ import (
 // an image of 28 rows, 28 columns and 1 channel. The batch is not part of it.
 type Shape []int
 
-// Size returns the number of floats in a sample of shape s.
+// Size returns the number of elements in a sample of shape s.
 func (s Shape) Size() int {
 	size := 1
 	for _, d := range s {
@@ -18,15 +20,28 @@ func (s Shape) Size() int {
 	return size
 }
 
-// Valid reports whether s has at least one dimension and all are positive.
-func (s Shape) Valid() bool {
+// Validate returns an error unless s has at least one dimension, all dimensions are
+// positive, and a sample's bytes can be counted in an int.
+func (s Shape) Validate() error {
+	size := 1
 	for _, d := range s {
 		if d <= 0 {
-			return false
+			return fmt.Errorf("shape %v, want positive dimensions", []int(s))
 		}
+		if size > maxElements/d {
+			return fmt.Errorf("shape %v, want at most %d elements", []int(s), maxElements)
+		}
+		size *= d
 	}
-	return len(s) > 0
+	if len(s) == 0 {
+		return fmt.Errorf("shape %v, want positive dimensions", []int(s))
+	}
+	return nil
 }
+
+// maxElements is the most elements of a sample: their bytes, and small multiples of
+// them, can be counted in an int.
+const maxElements = math.MaxInt / 64
 
 // String returns the dimensions joined by x, as in "28x28x1".
 func (s Shape) String() string {
@@ -37,27 +52,29 @@ func (s Shape) String() string {
 	return strings.Join(dims, "x")
 }
 
-// Batch is some samples with what a loss wants of them. Which of Labels and
-// Targets is used, and how many values a sample has there, is the loss's affair.
+// Batch is some samples with what a loss compares the model's outputs to: labels or
+// targets. The loss decides which of the two it reads, and how many values a sample
+// has there.
 type Batch struct {
 	N       int       // samples
 	X       []float32 // [N, Shape...], row-major
 	Labels  []int32   // classes: one a sample for SoftmaxCrossEntropy
-	Targets []float32 // real-valued targets, for losses that want them
+	Targets []float32 // real-valued targets, as for MSE
 }
 
 // Slice returns the n samples of b from first on, sharing memory.
 func (b Batch) Slice(first, n int) Batch {
 	return Batch{
 		N:       n,
-		X:       samples(b.X, b.N, first, n),
-		Labels:  samples(b.Labels, b.N, first, n),
-		Targets: samples(b.Targets, b.N, first, n),
+		X:       Samples(b.X, b.N, first, n),
+		Labels:  Samples(b.Labels, b.N, first, n),
+		Targets: Samples(b.Targets, b.N, first, n),
 	}
 }
 
-// samples returns n samples from first on of s, which holds total.
-func samples[T any](s []T, total, first, n int) []T {
+// Samples returns n samples from first on of s, which holds total samples of equal
+// size.
+func Samples[T any](s []T, total, first, n int) []T {
 	if total == 0 {
 		return nil
 	}
@@ -65,7 +82,7 @@ func samples[T any](s []T, total, first, n int) []T {
 	return s[first*size:][:n*size]
 }
 
-// Tensor is a value, or the gradient of one, for some samples.
+// Tensor is a value of a program, or the gradient of one, for some samples.
 type Tensor struct {
 	N     int       // samples
 	Shape Shape     // of a sample
@@ -80,5 +97,5 @@ func (t Tensor) Slice(first, n int) Tensor {
 	if !t.Wanted() {
 		return Tensor{N: n, Shape: t.Shape}
 	}
-	return Tensor{N: n, Shape: t.Shape, Data: samples(t.Data, t.N, first, n)}
+	return Tensor{N: n, Shape: t.Shape, Data: Samples(t.Data, t.N, first, n)}
 }

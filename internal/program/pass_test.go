@@ -1,7 +1,8 @@
-package net
+package program_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -9,8 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // tiles are runs of shards that a pass may be asked for, of batches that begin
@@ -25,7 +29,7 @@ var tiles = []struct {
 	{11, []int{5, 31, 4, 16, 3}},
 }
 
-// models are multi-layer perceptrons: normalised or not, and their sizes.
+// models are multi-layer perceptrons: normalized or not, and their sizes.
 var models = []struct {
 	norm  bool
 	sizes []int
@@ -45,7 +49,7 @@ func TestPassAgainstOracle(t *testing.T) {
 					r := rand.New(rand.NewPCG(1, 1))
 					m := mlp(t, model.norm, model.sizes...)
 					shards := shardsFrom(tile.first, tile.sizes...)
-					checkPass(t, m, randomParams(r, m.Model), randomBatch(r, m.Model, tile.first+40*len(shards)), shards)
+					checkPass(t, m, randomParams(r, m.Program), randomBatch(r, m.Program, tile.first+40*len(shards)), shards)
 				})
 			}
 		}
@@ -54,7 +58,7 @@ func TestPassAgainstOracle(t *testing.T) {
 
 // checkPass runs a tile by every kind of team, packed and not, for the sum and
 // for the means of the losses.
-func checkPass(t *testing.T, m twin, params *Params, b Batch, shards []Shard) {
+func checkPass(t *testing.T, m twin, params *net.Params, b op.Batch, shards []program.Shard) {
 	var losses []float64
 	var want [][]float64
 	for _, s := range shards {
@@ -65,15 +69,15 @@ func checkPass(t *testing.T, m twin, params *Params, b Batch, shards []Shard) {
 	size.Samples, size.Shard, size.Shards = size.Samples+3, size.Shard+2, size.Shards+1 // may be larger
 	w := m.NewWorkspace(size, nil)
 	for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
-		for _, packs := range []Packs{nil, packed(m.Model, team, params.Values)} {
+		for _, packs := range []program.Packs{nil, packed(m.Program, team, params.Values)} {
 			for _, means := range []bool{true, false} {
-				grads := newSink(m.Model, len(shards))
-				p := &Pass{
+				grads := newSink(m.Program, len(shards))
+				p := &program.Pass{
 					Batch: b, Shards: shards, Means: means, Scale: 0.25, Train: true,
 					Team: team, Params: params.Values, Packs: packs,
 					Gradients: grads, Losses: make([]float64, len(shards)),
 				}
-				w.poison()
+				w.Poison()
 				w.Forward(p)
 				w.Backward(p)
 				for s, shard := range shards {
@@ -82,7 +86,7 @@ func checkPass(t *testing.T, m twin, params *Params, b Batch, shards []Shard) {
 						scale = 0.25 * float64(shard.N)
 					}
 					assert.InEpsilon(t, losses[s], p.Losses[s], m.bound(shard.N), "loss of shard %d", s)
-					requireNear(t, scaled(scale, want[s]), grads.shards[s], m.bound(shard.N),
+					ref.RequireNear(t, ref.Scaled(scale, want[s]), grads.shards[s], m.bound(shard.N),
 						"gradient of shard %d, workers %d, packed %v, means %v", s, team.Workers(), packs != nil, means)
 				}
 			}
@@ -94,9 +98,9 @@ func checkPass(t *testing.T, m twin, params *Params, b Batch, shards []Shard) {
 func TestGradientsAreAdded(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	m := mlp(t, true, 12, 20, 4)
-	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(3, 6, 7)
-	grads := newSink(m.Model, 2)
-	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, 2)}
+	params, b, shards := randomParams(r, m.Program), randomBatch(r, m.Program, 20), shardsFrom(3, 6, 7)
+	grads := newSink(m.Program, 2)
+	p := &program.Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, 2)}
 	w := m.NewWorkspace(backwardSize(shards), nil)
 	w.Forward(p)
 	w.Backward(p)
@@ -107,7 +111,7 @@ func TestGradientsAreAdded(t *testing.T) {
 	w.Backward(p)
 	// A product is added to what is there element by element, term by term, so
 	// it is twice the gradient but for rounding.
-	requireNear(t, scaled(2, once), grads.shards[1], bound(1, 7), "gradient added to itself")
+	ref.RequireNear(t, ref.Scaled(2, once), grads.shards[1], ref.Bound(1, 7), "gradient added to itself")
 }
 
 // Without a sink, and for ops that a sink doesn't want, there are no
@@ -115,12 +119,12 @@ func TestGradientsAreAdded(t *testing.T) {
 func TestGradientsNotWanted(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	m := mlp(t, false, 12, 20, 4)
-	params, b, shards := randomParams(r, m.Model), randomBatch(r, m.Model, 20), shardsFrom(3, 6, 7)
+	params, b, shards := randomParams(r, m.Program), randomBatch(r, m.Program, 20), shardsFrom(3, 6, 7)
 	w := m.NewWorkspace(backwardSize(shards), nil)
-	all, some := newSink(m.Model, 2), newSink(m.Model, 2)
+	all, some := newSink(m.Program, 2), newSink(m.Program, 2)
 	some.skip = []bool{false, true} // the last Dense
-	p := &Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
-	for _, g := range []Gradients{nil, all, some} {
+	p := &program.Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Losses: make([]float64, 2)}
+	for _, g := range []program.Gradients{nil, all, some} {
 		p.Gradients = g
 		w.Forward(p)
 		w.Backward(p)
@@ -134,43 +138,43 @@ func TestGradientsNotWanted(t *testing.T) {
 	}
 }
 
-// The late ops' gradients over a batch that went through in tiles are the sum
+// The deferred ops' gradients over a batch that went through in tiles are the sum
 // of its shards'.
-func TestLateGradients(t *testing.T) {
+func TestDeferredGradients(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, model := range models {
 			t.Run(fmt.Sprintf("norm=%v/%v", model.norm, model.sizes), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(4, 4))
 				m := mlp(t, model.norm, model.sizes...)
-				params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 50)
-				tiles := [][]Shard{shardsFrom(0, 9, 8, 8), shardsFrom(25, 8), shardsFrom(33, 9, 8)}
+				params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 50)
+				tiles := [][]program.Shard{shardsFrom(0, 9, 8, 8), shardsFrom(25, 8), shardsFrom(33, 9, 8)}
 
 				want := make([]float64, m.NumParams())
 				for _, tile := range tiles {
 					for _, s := range tile {
 						_, g := m.gradient(ref.Float64s(params.Values), b, s)
-						want = axpy(float64(s.N)/float64(b.N), g, want)
+						want = ref.Axpy(float64(s.N)/float64(b.N), g, want)
 					}
 				}
-				checkLate(t, m, params, b, tiles, nil, want)
-				checkLate(t, m, params, b, tiles, blas.NewTeam(3), want)
+				checkDeferred(t, m, params, b, tiles, nil, want)
+				checkDeferred(t, m, params, b, tiles, blas.NewTeam(3), want)
 			})
 		}
 	})
 }
 
-// checkLate runs the tiles in one workspace, last tile first.
-func checkLate(t *testing.T, m twin, params *Params, b Batch, tiles [][]Shard, team *blas.Team, want []float64) {
-	late := m.NewLate(b.N+7, lateOps(m.Model)) // may be larger
-	w := m.NewWorkspace(Size{Samples: 25, Shards: 3, Shard: 9, Backward: true}, late)
-	w.poison()
-	grads := newSink(m.Model, 3)
-	grads.skip, grads.add = lateOps(m.Model), true
+// checkDeferred runs the tiles in one workspace, last tile first.
+func checkDeferred(t *testing.T, m twin, params *net.Params, b op.Batch, tiles [][]program.Shard, team *blas.Team, want []float64) {
+	deferred := m.NewDeferred(b.N+7, deferredOps(m.Program)) // may be larger
+	w := m.NewWorkspace(program.Size{Samples: 25, Shards: 3, Shard: 9, Backward: true}, deferred)
+	w.Poison()
+	grads := newSink(m.Program, 3)
+	grads.skip, grads.add = deferredOps(m.Program), true
 	for s := range grads.shards {
 		clear(grads.shards[s])
 	}
 	for i := len(tiles) - 1; i >= 0; i-- {
-		p := &Pass{
+		p := &program.Pass{
 			Batch: b, Shards: tiles[i], Scale: 1 / float64(b.N), Train: true,
 			Team: team, Params: params.Values, Gradients: grads, Losses: make([]float64, len(tiles[i])),
 		}
@@ -178,42 +182,42 @@ func checkLate(t *testing.T, m twin, params *Params, b Batch, tiles [][]Shard, t
 		w.Backward(p)
 	}
 	got := make([]float32, m.NumParams())
-	for _, g := range grads.shards { // what isn't late
+	for _, g := range grads.shards { // what isn't deferred
 		for i, v := range g {
 			got[i] += v
 		}
 	}
-	for _, n := range m.nodes {
-		if n.traits.Late {
-			poisoned(n.params.of(got))
+	for _, n := range m.Nodes() {
+		if n.Traits.Deferred {
+			ref.NaNs(n.Params.Of(got))
 		}
 	}
-	late.Gradients(m.Model, team, b, Shard{0, b.N}, got)
-	requireNear(t, want, got, m.bound(b.N), "gradient of the batch")
+	deferred.Gradients(team, b, program.Shard{0, b.N}, got)
+	ref.RequireNear(t, want, got, m.bound(b.N), "gradient of the batch")
 }
 
-// A late gradient's bits don't depend on how the batch was cut into tiles, nor
+// A deferred gradient's bits don't depend on how the batch was cut into tiles, nor
 // on the team.
-func TestLateGradientsDoNotDependOnTiles(t *testing.T) {
+func TestDeferredGradientsDoNotDependOnTiles(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
 		m := mlp(t, false, 30, 40, 7)
-		params, b := randomParams(r, m.Model), randomBatch(r, m.Model, 64)
+		params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 64)
 		var want []float32
 		for _, perTile := range []int{64, 1, 7, 32} {
 			for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
-				late := m.NewLate(b.N, lateOps(m.Model))
-				w := m.NewWorkspace(Size{Samples: perTile, Shards: 1, Shard: perTile, Backward: true}, late)
+				deferred := m.NewDeferred(b.N, deferredOps(m.Program))
+				w := m.NewWorkspace(program.Size{Samples: perTile, Shards: 1, Shard: perTile, Backward: true}, deferred)
 				for first := 0; first < b.N; first += perTile {
-					p := &Pass{
+					p := &program.Pass{
 						Batch: b, Shards: shardsFrom(first, min(perTile, b.N-first)), Scale: 1 / float64(b.N), Train: true,
 						Team: team, Params: params.Values, Losses: make([]float64, 1),
 					}
 					w.Forward(p)
 					w.Backward(p)
 				}
-				got := poisoned(make([]float32, m.NumParams()))
-				late.Gradients(m.Model, team, b, Shard{0, b.N}, got)
+				got := ref.NaNs(make([]float32, m.NumParams()))
+				deferred.Gradients(team, b, program.Shard{0, b.N}, got)
 				if want == nil {
 					want = got
 				}
@@ -225,11 +229,24 @@ func TestLateGradientsDoNotDependOnTiles(t *testing.T) {
 
 // A layer whose operands are kept for the whole batch needs no memory for them
 // in the workspace.
-func TestLateMemory(t *testing.T) {
+func TestDeferredMemory(t *testing.T) {
 	m := mlp(t, false, 30, 40, 7) // inputs 30, 40 (in place of Dense's output), gradients 40, 7
-	late := m.NewLate(100, lateOps(m.Model))
-	assert.Equal(t, 4*100*(40+40+7), late.Bytes())
-	size := Size{Samples: 10, Shards: 1, Shard: 10, Backward: true}
+	deferred := m.NewDeferred(100, deferredOps(m.Program))
+	assert.Equal(t, 4*100*(40+40+7), deferred.Bytes())
+	size := program.Size{Samples: 10, Shards: 1, Shard: 10, Backward: true}
 	assert.Equal(t, 4*(2*10*40+80+70+10*10), m.NewWorkspace(size, nil).Bytes(), "values, gradients and scratch, in whole cache lines")
-	assert.Equal(t, 4*(10*7+10*10), m.NewWorkspace(size, late).Bytes(), "the outputs and scratch are left")
+	assert.Equal(t, 4*(10*7+10*10), m.NewWorkspace(size, deferred).Bytes(), "the outputs and scratch are left")
+}
+
+// A NaN among the samples makes the loss of its shard NaN.
+func TestLossOfNaN(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	m := mlp(t, false, 6, 8, 3)
+	params, b := randomParams(r, m.Program), randomBatch(r, m.Program, 10)
+	b.X[4*6] = float32(math.NaN()) // sample 4, in the second shard
+	p := &program.Pass{Batch: b, Shards: shardsFrom(0, 4, 3, 3), Means: true, Train: true, Params: params.Values, Losses: make([]float64, 3)}
+	m.NewWorkspace(backwardSize(p.Shards), nil).Forward(p)
+	for s, loss := range p.Losses {
+		assert.Equal(t, s == 1, math.IsNaN(loss), "shard %d: %v", s, loss)
+	}
 }

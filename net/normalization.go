@@ -4,17 +4,18 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// normalisation is the arithmetic of batch normalisation, which ops are made of. Its
+// normalization is the arithmetic of batch normalization, which ops are made of. Its
 // parameters are scale and shift, its state means and variances. With m and s the
 // channel's mean and deviation in the shard, its output is
 //
 //	y = a*(x-m) + shift,  a = scale/s
 //
 // and its input's gradient, from the sums over the shard's n rows of d, that of the
-// output, and of d times the normalised input,
+// output, and of d times the normalized input,
 //
 //	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = a*d + q*(x-m) + r
 //
@@ -23,7 +24,7 @@ import (
 // Rows of channels are in float32, sums over them and what is made of these in
 // float64. x is centred by m rounded to float32; what that leaves of m goes into shift
 // and r, so that a mean far larger than the deviation costs no digits.
-type normalisation struct {
+type normalization struct {
 	channels int
 	momentum float32
 	eps      float64
@@ -47,37 +48,37 @@ const (
 	auxPerChannel
 )
 
-func (o normalisation) auxFloats() int { return auxPerChannel * o.channels }
+func (o normalization) auxFloats() int { return auxPerChannel * o.channels }
 
 // of returns one of the vectors of aux.
-func (o normalisation) of(aux []float32, which int) []float32 {
+func (o normalization) of(aux []float32, which int) []float32 {
 	return aux[which*o.channels:][:o.channels]
 }
 
-func (o normalisation) params() []Param {
-	return []Param{
+func (o normalization) params() []op.Param {
+	return []op.Param{
 		{Name: "scale", Shape: Shape{o.channels}, Role: Norm, Init: ones},
 		{Name: "shift", Shape: Shape{o.channels}, Role: Norm},
 	}
 }
 
-func (o normalisation) state() []Param {
-	return []Param{
+func (o normalization) state() []op.Param {
+	return []op.Param{
 		{Name: "mean", Shape: Shape{o.channels}},
 		{Name: "variance", Shape: Shape{o.channels}, Init: ones},
 	}
 }
 
 // minShard is the fewest samples that have a deviation.
-func (o normalisation) minShard() int {
+func (o normalization) minShard() int {
 	if o.flat {
 		return 2
 	}
 	return 0
 }
 
-// Commit implements Stateful.
-func (o normalisation) Commit(state, stats []float32) {
+// Commit implements op.Stateful.
+func (o normalization) Commit(state, stats []float32) {
 	for i := range state {
 		state[i] += o.momentum * (stats[i] - state[i])
 	}
@@ -85,7 +86,7 @@ func (o normalisation) Commit(state, stats []float32) {
 
 // measured takes a shard's means and inverse deviations from its sums over rows, and
 // leaves its statistics.
-func (o normalisation) measured(c *Call, aux []float32, rows int, sums, squares []float64) {
+func (o normalization) measured(c *op.Call, aux []float32, rows int, sums, squares []float64) {
 	n := float64(rows)
 	for i, sum := range sums {
 		mean := sum / n
@@ -100,8 +101,8 @@ func (o normalisation) measured(c *Call, aux []float32, rows int, sums, squares 
 }
 
 // affine makes of the shard's statistics, or in prediction of the running ones, the
-// scales and shifts that normalise by the parameters p.
-func (o normalisation) affine(c *Call, aux, p []float32) {
+// scales and shifts that normalize by the parameters p.
+func (o normalization) affine(c *op.Call, aux, p []float32) {
 	if !c.Train {
 		for i, variance := range c.State[o.channels:] {
 			o.of(aux, auxMean)[i], o.of(aux, auxMeanRest)[i] = c.State[i], 0
@@ -115,31 +116,31 @@ func (o normalisation) affine(c *Call, aux, p []float32) {
 	}
 }
 
-// normalise sets y to what is made of x, plus z unless that is nil.
-func (o normalisation) normalise(c *Call, aux []float32, x Tensor, z []float32, y Tensor) {
+// normalize sets y to what is made of x, plus z unless that is nil.
+func (o normalization) normalize(c *op.Call, aux []float32, x op.Tensor, z []float32, y op.Tensor) {
 	do := scaleShiftUnit
 	if z != nil {
 		do = scaleShiftAddUnit
 	}
 	j := newChannelJob(x, do)
 	j.dst, j.x, j.z, j.relu = y.Data, x.Data, z, o.relu
-	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	j.center, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
 	c.Team.Run(j.units(), j)
 	j.release()
 }
 
 func scaleShiftUnit(j *channelJob, u int) {
-	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.relu)
+	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.center, j.scale, j.shift, j.relu)
 }
 
 func scaleShiftAddUnit(j *channelJob, u int) {
-	simd.ScaleShiftAdd(j.of(j.dst, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.of(j.z, u), j.relu)
+	simd.ScaleShiftAdd(j.of(j.dst, u), j.of(j.x, u), j.center, j.scale, j.shift, j.of(j.z, u), j.relu)
 }
 
 // sumGradients sums a shard's gradients, and makes of the sums what backward wants.
 // Behind a ReLU of a sum, added, where y is 0 is looked up there, and d is set to 0;
 // otherwise it is found by computing y again from x, and d stays as it is.
-func (o normalisation) sumGradients(c *Call, aux []float32, x, y, d Tensor, added bool) {
+func (o normalization) sumGradients(c *op.Call, aux []float32, x, y, d op.Tensor, added bool) {
 	do := gradSumsUnit
 	switch {
 	case o.relu && added:
@@ -149,7 +150,7 @@ func (o normalisation) sumGradients(c *Call, aux []float32, x, y, d Tensor, adde
 	}
 	j := newChannelJob(x, do)
 	j.d, j.x, j.z, j.dst = d.Data, x.Data, y.Data, d.Data
-	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	j.center, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
 	sumD, sumDX := j.sum(c.Team)
 	n := float64(j.rows)
 	for i, sum := range sumD {
@@ -178,33 +179,33 @@ func gradSumsOutputUnit(j *channelJob, u int) {
 
 func gradSumsAffineUnit(j *channelJob, u int) {
 	a, b := j.unitSums(u)
-	simd.ChannelGradSumsAffine(j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.shift, a, b)
+	simd.ChannelGradSumsAffine(j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.shift, a, b)
 }
 
 // backward sets dx, which may be x's memory, after sumGradients with the same added.
-func (o normalisation) backward(team *blas.Team, aux []float32, x, d Tensor, dx []float32, added bool) {
+func (o normalization) backward(team *blas.Team, aux []float32, x, d op.Tensor, dx []float32, added bool) {
 	do := scaleAddShiftUnit
 	if o.relu && !added {
 		do = scaleAddShiftAffineUnit
 	}
 	j := newChannelJob(x, do)
 	j.dst, j.d, j.x = dx, d.Data, x.Data
-	j.centre, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
+	j.center, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
 	j.q, j.r = o.of(aux, auxQ), o.of(aux, auxR)
 	team.Run(j.units(), j)
 	j.release()
 }
 
 func scaleAddShiftUnit(j *channelJob, u int) {
-	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.q, j.r)
+	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.q, j.r)
 }
 
 func scaleAddShiftAffineUnit(j *channelJob, u int) {
-	simd.ScaleAddShiftAffine(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.centre, j.scale, j.shift, j.q, j.r)
+	simd.ScaleAddShiftAffine(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.shift, j.q, j.r)
 }
 
 // gradient sets g to the gradients of scale and shift, or adds them.
-func (o normalisation) gradient(c *Call, aux, g []float32) {
+func (o normalization) gradient(c *op.Call, aux, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}

@@ -1,16 +1,19 @@
-package net
+package program_test
 
 import (
 	"fmt"
 	"math"
+	"strings"
 
+	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/ref"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 // build is a layer in a function.
-type build func(b *Builder, in Value) (Value, error)
+type build func(b op.Builder, in op.Value) (op.Value, error)
 
-func (l build) Build(b *Builder, in Value) (Value, error) { return l(b, in) }
+func (l build) Build(b op.Builder, in op.Value) (op.Value, error) { return l(b, in) }
 
 // The ops below are those of the tests: one for each way in which an op may
 // use its operands. Each computes in float64, too, for the oracle.
@@ -21,9 +24,9 @@ type op64 interface {
 // sumOp adds its inputs. In place, its output lies where the first is.
 type sumOp struct{ inPlace bool }
 
-func (o sumOp) Traits() Traits { return Traits{InPlace: o.inPlace, FreesOut: true} }
+func (o sumOp) Traits() op.Traits { return op.Traits{InPlace: o.inPlace, FreesOut: true} }
 
-func (sumOp) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
+func (sumOp) Forward(_ *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	for i := range out.Data {
 		sum := in[0].Data[i]
 		for _, t := range in[1:] {
@@ -33,18 +36,18 @@ func (sumOp) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
 	}
 }
 
-func (sumOp) Backward(_ *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (sumOp) Backward(_ *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	for _, d := range din {
 		copy(d.Data, dout.Data)
 	}
 }
 
-func (sumOp) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+func (sumOp) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32) {}
 
 func (sumOp) forward64(_, _ int, _ []float64, in [][]float64) []float64 {
 	out := make([]float64, len(in[0]))
 	for _, x := range in {
-		out = axpy(1, x, out)
+		out = ref.Axpy(1, x, out)
 	}
 	return out
 }
@@ -52,15 +55,15 @@ func (sumOp) forward64(_, _ int, _ []float64, in [][]float64) []float64 {
 // mulOp multiplies two inputs, which it needs again.
 type mulOp struct{}
 
-func (mulOp) Traits() Traits { return Traits{FreesOut: true} }
+func (mulOp) Traits() op.Traits { return op.Traits{FreesOut: true} }
 
-func (mulOp) Forward(_ *Call, _ []float32, in []Tensor, out Tensor) {
+func (mulOp) Forward(_ *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	for i := range out.Data {
 		out.Data[i] = in[0].Data[i] * in[1].Data[i]
 	}
 }
 
-func (mulOp) Backward(_ *Call, _ []float32, in []Tensor, _, dout Tensor, din []Tensor) {
+func (mulOp) Backward(_ *op.Call, _ []float32, in []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	for j, d := range din {
 		for i := range d.Data {
 			d.Data[i] = dout.Data[i] * in[1-j].Data[i]
@@ -68,7 +71,7 @@ func (mulOp) Backward(_ *Call, _ []float32, in []Tensor, _, dout Tensor, din []T
 	}
 }
 
-func (mulOp) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+func (mulOp) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32) {}
 
 func (mulOp) forward64(_, _ int, _ []float64, in [][]float64) (out []float64) {
 	for i, v := range in[0] {
@@ -77,30 +80,30 @@ func (mulOp) forward64(_, _ int, _ []float64, in [][]float64) (out []float64) {
 	return out
 }
 
-// biasOp adds parameters, in place. It may ask for a late gradient.
+// biasOp adds parameters, in place. It may ask for a deferred gradient.
 type biasOp struct {
 	features int
-	late     bool
+	deferred bool
 }
 
-func (o biasOp) Traits() Traits {
-	return Traits{
-		Params:  []Param{{Name: "bias", Shape: Shape{o.features}, Role: Bias}},
-		InPlace: true, FreesOut: true, Late: o.late,
+func (o biasOp) Traits() op.Traits {
+	return op.Traits{
+		Params:  []op.Param{{Name: "bias", Shape: op.Shape{o.features}, Role: op.Bias}},
+		InPlace: true, FreesOut: true, Deferred: o.deferred,
 	}
 }
 
-func (o biasOp) Forward(_ *Call, p []float32, in []Tensor, out Tensor) {
+func (o biasOp) Forward(_ *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	for i, v := range in[0].Data {
 		out.Data[i] = v + p[i%o.features]
 	}
 }
 
-func (biasOp) Backward(_ *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (biasOp) Backward(_ *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	copy(din[0].Data, dout.Data)
 }
 
-func (o biasOp) Gradient(c *Call, _ []Tensor, _, dout Tensor, g []float32) {
+func (o biasOp) Gradient(c *op.Call, _ []op.Tensor, _, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
@@ -109,24 +112,26 @@ func (o biasOp) Gradient(c *Call, _ []Tensor, _, dout Tensor, g []float32) {
 	}
 }
 
-func (biasOp) forward64(_, _ int, p []float64, in [][]float64) []float64 { return axpy(1, p, in[0]) }
-
-// bendOp adds parameters and bends the sum, max(y, y/4), which its gradient
-// reads in its output: that is kept for a late gradient, too.
-type bendOp struct{ features int }
-
-func (o bendOp) Traits() Traits {
-	return Traits{Params: []Param{{Name: "bias", Shape: Shape{o.features}, Role: Bias}}, InPlace: true, Late: true}
+func (biasOp) forward64(_, _ int, p []float64, in [][]float64) []float64 {
+	return ref.Axpy(1, p, in[0])
 }
 
-func (o bendOp) Forward(_ *Call, p []float32, in []Tensor, out Tensor) {
+// bendOp adds parameters and bends the sum, max(y, y/4), which its gradient
+// reads in its output: that is kept for a deferred gradient, too.
+type bendOp struct{ features int }
+
+func (o bendOp) Traits() op.Traits {
+	return op.Traits{Params: []op.Param{{Name: "bias", Shape: op.Shape{o.features}, Role: op.Bias}}, InPlace: true, Deferred: true}
+}
+
+func (o bendOp) Forward(_ *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	for i, v := range in[0].Data {
 		v += p[i%o.features]
 		out.Data[i] = max(v, v/4)
 	}
 }
 
-func (o bendOp) Backward(_ *Call, _ []float32, _ []Tensor, out, dout Tensor, din []Tensor) {
+func (o bendOp) Backward(_ *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
 	for i := range din[0].Data {
 		din[0].Data[i] = dout.Data[i] * o.slope(out.Data[i])
 	}
@@ -139,7 +144,7 @@ func (bendOp) slope(y float32) float32 {
 	return 0.25
 }
 
-func (o bendOp) Gradient(c *Call, _ []Tensor, out, dout Tensor, g []float32) {
+func (o bendOp) Gradient(c *op.Call, _ []op.Tensor, out, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
@@ -149,7 +154,7 @@ func (o bendOp) Gradient(c *Call, _ []Tensor, out, dout Tensor, g []float32) {
 }
 
 func (bendOp) forward64(_, _ int, p []float64, in [][]float64) (out []float64) {
-	for _, v := range axpy(1, p, in[0]) {
+	for _, v := range ref.Axpy(1, p, in[0]) {
 		out = append(out, math.Max(v, v/4))
 	}
 	return out
@@ -159,15 +164,15 @@ func (bendOp) forward64(_, _ int, p []float64, in [][]float64) (out []float64) {
 // Aux, so that it works in place.
 type scaleOp struct{ features int }
 
-func (o scaleOp) Traits() Traits {
-	return Traits{
-		Params:  []Param{{Name: "scale", Shape: Shape{o.features}, Role: Norm}},
-		Aux:     Aux{Sample: o.features},
+func (o scaleOp) Traits() op.Traits {
+	return op.Traits{
+		Params:  []op.Param{{Name: "scale", Shape: op.Shape{o.features}, Role: op.Norm}},
+		Aux:     op.Aux{Sample: o.features},
 		InPlace: true, FreesOut: true,
 	}
 }
 
-func (o scaleOp) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
+func (o scaleOp) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	if len(c.Aux) != in[0].N*o.features {
 		panic("Aux of another length than Traits.Aux says")
 	}
@@ -177,13 +182,13 @@ func (o scaleOp) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	}
 }
 
-func (o scaleOp) Backward(_ *Call, p []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o scaleOp) Backward(_ *op.Call, p []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	for i := range din[0].Data {
 		din[0].Data[i] = dout.Data[i] * p[i%o.features]
 	}
 }
 
-func (o scaleOp) Gradient(c *Call, _ []Tensor, _, dout Tensor, g []float32) {
+func (o scaleOp) Gradient(c *op.Call, _ []op.Tensor, _, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
@@ -200,7 +205,7 @@ func (scaleOp) forward64(_, _ int, p []float64, in [][]float64) []float64 {
 // batch the sample is, and of nothing that the executor decides.
 type maskOp struct{ features int }
 
-func (maskOp) Traits() Traits { return Traits{InPlace: true, FreesOut: true} }
+func (maskOp) Traits() op.Traits { return op.Traits{InPlace: true, FreesOut: true} }
 
 // keeps is 0 or 2, by bits that any hash will do for.
 func (maskOp) keeps(seed, step uint64, op, sample, element int) float32 {
@@ -209,21 +214,21 @@ func (maskOp) keeps(seed, step uint64, op, sample, element int) float32 {
 	return float32(h >> 63 << 1)
 }
 
-func (o maskOp) apply(c *Call, to, from []float32) {
+func (o maskOp) apply(c *op.Call, to, from []float32) {
 	for i := range to {
 		to[i] = from[i] * o.keeps(c.Seed, c.Step, c.Op, c.First+i/o.features, i%o.features)
 	}
 }
 
-func (o maskOp) Forward(c *Call, _ []float32, in []Tensor, out Tensor) {
+func (o maskOp) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	o.apply(c, out.Data, in[0].Data)
 }
 
-func (o maskOp) Backward(c *Call, _ []float32, _ []Tensor, _, dout Tensor, din []Tensor) {
+func (o maskOp) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	o.apply(c, din[0].Data, dout.Data)
 }
 
-func (maskOp) Gradient(*Call, []Tensor, Tensor, Tensor, []float32) {}
+func (maskOp) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32) {}
 
 const maskSeed, maskStep = 7, 3
 
@@ -234,16 +239,25 @@ func (o maskOp) forward64(call, sample int, _ []float64, in [][]float64) (out []
 	return out
 }
 
-func (d dense) forward64(_, _ int, p []float64, in [][]float64) []float64 {
-	out := ref.Dense{In: d.in, Out: d.out}.Forward(p, in)[0]
-	if d.relu {
-		return relu{}.forward64(0, 0, nil, [][]float64{out})
+// forward64 is what an op computes for a sample, in float64: one of the tests', or of the
+// layers Dense and ReLU.
+func forward64(n program.Node, call, sample int, p []float64, in [][]float64) []float64 {
+	if o, ok := n.Op.(op64); ok {
+		return o.forward64(call, sample, p, in)
+	}
+	if n.Traits.Function == op.Rectify {
+		return rectified(in[0])
+	}
+	w := n.Traits.Params[0].Shape
+	out := ref.Dense{In: w[0], Out: w[1]}.Forward(p, in)[0]
+	if strings.HasSuffix(n.Name, "+ReLU") {
+		return rectified(out)
 	}
 	return out
 }
 
-func (relu) forward64(_, _ int, _ []float64, in [][]float64) (out []float64) {
-	for _, v := range in[0] {
+func rectified(x []float64) (out []float64) {
+	for _, v := range x {
 		out = append(out, math.Max(0, v))
 	}
 	return out
@@ -251,19 +265,19 @@ func (relu) forward64(_, _ int, _ []float64, in [][]float64) (out []float64) {
 
 // loss64 is the mean loss of a shard as the program has it, in float64, each
 // value in memory of its own.
-func loss64(m *Model, p []float64, b Batch, s Shard) float64 {
+func loss64(m *program.Program, p []float64, b op.Batch, s program.Shard) float64 {
 	var outputs [][]float64
 	for i := s.First; i < s.First+s.N; i++ {
-		values := make([][]float64, len(m.shapes))
+		values := make([][]float64, m.NumValues())
 		values[0] = ref.Float64s(b.Slice(i, 1).X)
-		for call, n := range m.nodes {
+		for call, n := range m.Nodes() {
 			var in [][]float64
-			for _, v := range n.in {
-				in = append(in, values[m.base[v]])
+			for _, v := range n.In {
+				in = append(in, values[m.Base(v)])
 			}
-			values[n.out] = n.op.(op64).forward64(call, i, p[n.params.from:n.params.to], in)
+			values[n.Out] = forward64(n, call, i, p[n.Params.From:n.Params.To], in)
 		}
-		outputs = append(outputs, values[m.base[len(m.base)-1]])
+		outputs = append(outputs, values[m.Base(op.Value(m.NumValues()-1))])
 	}
 	loss, _ := ref.Net{}.Gradient(nil, outputs, b.Labels[s.First:][:s.N])
 	return loss
@@ -271,7 +285,7 @@ func loss64(m *Model, p []float64, b Batch, s Shard) float64 {
 
 // gradient64 is the gradient of loss64 by central differences, whose error is
 // about 1e-16/h + h^2.
-func gradient64(m *Model, p []float64, b Batch, s Shard) (g []float64) {
+func gradient64(m *program.Program, p []float64, b op.Batch, s program.Shard) (g []float64) {
 	const h = 1e-7
 	for i, v := range p {
 		p[i] = v + h
@@ -285,15 +299,15 @@ func gradient64(m *Model, p []float64, b Batch, s Shard) (g []float64) {
 }
 
 // chain builds layers one behind the other, called after their place in the program.
-func chain(b *Builder, v Value, layers ...Layer) (Value, error) {
-	return b.Inner(fmt.Sprint(len(b.nodes)), build(func(b *Builder, in Value) (Value, error) {
+func chain(b op.Builder, v op.Value, layers ...op.Layer) (op.Value, error) {
+	return b.Inner(fmt.Sprint(b.(*program.Builder).Ops()), build(func(b op.Builder, in op.Value) (op.Value, error) {
 		return b.Chain(in, layers...)
 	}), v)
 }
 
 // add is b.Add of an op called after its place in the program.
-func add(b *Builder, op Op, out Shape, in ...Value) (Value, error) {
-	return b.Inner(fmt.Sprint(len(b.nodes)), build(func(b *Builder, _ Value) (Value, error) {
-		return b.Add(op, out, in...)
+func add(b op.Builder, o op.Op, out op.Shape, in ...op.Value) (op.Value, error) {
+	return b.Inner(fmt.Sprint(b.(*program.Builder).Ops()), build(func(b op.Builder, _ op.Value) (op.Value, error) {
+		return b.Add(o, out, in...)
 	}), in[0])
 }

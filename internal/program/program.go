@@ -1,0 +1,208 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/steppe-ml/steppe/net/op"
+)
+
+// Program is a network compiled for one input shape: a list of ops, and the layout
+// of its parameters. It is immutable, may be shared by any number of goroutines, and
+// holds no parameters and no values.
+type Program struct {
+	shapes  []op.Shape // of values; 0 is the input
+	nodes   []node
+	written []OpInfo // before fusion
+	loss    op.Loss
+
+	params, state       []op.View
+	numParams, numState int
+
+	base        []op.Value // the value that a value is a reshape of, or itself
+	storage     []op.Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
+	gradStorage []op.Value // the same of their gradients
+	readers     []int      // how many ops read a base value, in any shape
+}
+
+// node is an op in its place in the program.
+type node struct {
+	op     op.Op
+	traits op.Traits
+	name   string // "3.Dense"
+	in     []op.Value
+	out    op.Value
+	params span // in the flat parameters
+	state  span // in the flat state
+
+	adds  []bool // by input: the gradient that the op makes of it is added to one that is there already
+	apart bool   // gradients that are added are made apart first, since the op can't add, or not to all of them
+}
+
+// span is a half-open range of indices.
+type span struct{ from, to int }
+
+func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
+func (s span) len() int                 { return s.to - s.from }
+
+// Compile makes a program of layers for samples of shape input. loss ends it if the
+// layers have no loss. Errors name the layer and the shape it met.
+func Compile(input op.Shape, loss op.Loss, layers ...op.Layer) (*Program, error) {
+	return compile(input, true, loss, layers...)
+}
+
+// CompilePlain is Compile without fusion: every op is as its layer has made it.
+func CompilePlain(input op.Shape, loss op.Loss, layers ...op.Layer) (*Program, error) {
+	return compile(input, false, loss, layers...)
+}
+
+func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Program, error) {
+	if err := input.Validate(); err != nil {
+		return nil, fmt.Errorf("input %w", err)
+	}
+	b := &Builder{}
+	v, err := b.Chain(b.value(input), layers...)
+	if err != nil {
+		return nil, err
+	}
+	if b.loss == nil {
+		if _, err = b.build(len(layers), loss, v); err != nil {
+			return nil, fmt.Errorf("%w (the loss where no other is given)", err)
+		}
+	}
+	p := &Program{shapes: b.shapes, base: b.base, nodes: b.nodes, loss: b.loss}
+	if int(v) != len(p.shapes)-1 {
+		return nil, errors.New("the layers' output must be the last value they compute")
+	}
+	if err := p.layOut(); err != nil {
+		return nil, err
+	}
+	p.countReaders()
+	for _, n := range p.nodes {
+		if p.readers[n.out] == 0 {
+			return nil, fmt.Errorf("layer %s computes a value of shape %v by %T that nothing uses", n.name, p.shapes[n.out], n.op)
+		}
+	}
+	p.written = p.Ops()
+	if fuse {
+		p.fuse()
+	}
+	p.countReaders()
+	p.share()
+	p.addUp()
+	return p, nil
+}
+
+// layOut gives every parameter and every state its place.
+func (p *Program) layOut() error {
+	names := map[string]bool{}
+	for i := range p.nodes {
+		n := &p.nodes[i]
+		for _, flat := range []struct {
+			of    []op.Param
+			views *[]op.View
+			size  *int
+			place *span
+		}{
+			{n.traits.Params, &p.params, &p.numParams, &n.params},
+			{n.traits.State, &p.state, &p.numState, &n.state},
+		} {
+			flat.place.from = *flat.size
+			for _, param := range flat.of {
+				if err := param.Shape.Validate(); err != nil {
+					return fmt.Errorf("layer %s: parameter %q has %w", n.name, param.Name, err)
+				}
+				param.Name = n.name + "." + param.Name
+				if names[param.Name] {
+					return fmt.Errorf("two parameters are called %q: a layer made of layers builds them by Builder.Inner or Chain", param.Name)
+				}
+				names[param.Name] = true
+				*flat.views = append(*flat.views, op.View{Param: param, Offset: *flat.size})
+				*flat.size += param.Shape.Size()
+			}
+			flat.place.to = *flat.size
+		}
+	}
+	return nil
+}
+
+// isInput reports whether v is the model's input, in whatever shape.
+func (p *Program) isInput(v op.Value) bool { return p.base[v] == 0 }
+
+// InputShape returns the shape of a sample.
+func (p *Program) InputShape() op.Shape { return p.shapes[0] }
+
+// OutputShape returns the shape of a sample's output.
+func (p *Program) OutputShape() op.Shape { return p.shapes[len(p.shapes)-1] }
+
+// Loss returns the loss that the program ends in.
+func (p *Program) Loss() op.Loss { return p.loss }
+
+// Params returns where each parameter tensor lies in the flat parameters, in the
+// program's order.
+func (p *Program) Params() []op.View { return p.params }
+
+// State returns where each tensor of running state lies in the flat state, in the
+// program's order.
+func (p *Program) State() []op.View { return p.state }
+
+// NumParams returns the length of the flat parameters.
+func (p *Program) NumParams() int { return p.numParams }
+
+// NumState returns the length of the flat running state.
+func (p *Program) NumState() int { return p.numState }
+
+// ParamAt returns the name of the parameter tensor that element i of the flat
+// parameters is part of.
+func (p *Program) ParamAt(i int) string { return nameAt(p.params, i) }
+
+// StateAt returns the name of the tensor that element i of the flat running state is
+// part of.
+func (p *Program) StateAt(i int) string { return nameAt(p.state, i) }
+
+func nameAt(views []op.View, i int) string {
+	for _, v := range views {
+		if i < v.Offset+v.Shape.Size() {
+			return v.Name
+		}
+	}
+	return "nothing"
+}
+
+// Init sets flat parameters and running state to initial values: random ones as each
+// layer wants them, from the seed alone.
+func (p *Program) Init(seed uint64, params, state []float32) {
+	for _, flat := range []struct {
+		views []op.View
+		data  []float32
+	}{{p.params, params}, {p.state, state}} {
+		for i, v := range flat.views {
+			if v.Init != nil {
+				v.Init(rand.New(rand.NewPCG(seed, uint64(i))), v.Of(flat.data))
+			}
+		}
+	}
+}
+
+// ValidateBatch returns an error unless b fits the program.
+func (p *Program) ValidateBatch(b op.Batch) error {
+	if b.N <= 0 {
+		return fmt.Errorf("batch of %d samples, want at least 1", b.N)
+	}
+	size := p.InputShape().Size()
+	if b.N > len(b.X)/size || len(b.X) != b.N*size {
+		return fmt.Errorf("batch of %d samples has %d floats, want %d a sample of %v", b.N, len(b.X), size, p.InputShape())
+	}
+	return p.loss.Validate(p.OutputShape(), b)
+}
+
+// Commit moves the running state on by a step, from stats, which has the layout of
+// the state.
+func (p *Program) Commit(state, stats []float32) {
+	for _, n := range p.nodes {
+		if s, ok := n.op.(op.Stateful); ok {
+			s.Commit(n.state.of(state), n.state.of(stats))
+		}
+	}
+}

@@ -1,0 +1,235 @@
+package program
+
+import (
+	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// Forward runs the program forward, and sets pass.Losses and, if there is memory for
+// gradients, the gradient of the loss.
+func (w *Workspace) Forward(pass *Pass) {
+	w.Infer(pass)
+	loss := w.program.loss
+	first, _ := run(pass.Shards)
+	out, dout := w.Output(), w.OutputGrad()
+	for s, shard := range pass.Shards {
+		at := shard.First - first
+		batch := pass.Batch.Slice(shard.First, shard.N)
+		scale := pass.Scale
+		if pass.Means {
+			scale = 1 / float64(loss.Terms(batch))
+		}
+		pass.Losses[s] = loss.Apply(out.Slice(at, shard.N), batch, float32(scale), dout.Slice(at, shard.N))
+	}
+}
+
+// Infer runs the ops forward, and leaves the loss out.
+func (w *Workspace) Infer(pass *Pass) {
+	w.bind(pass)
+	for i := range w.program.nodes {
+		n := &w.program.nodes[i]
+		switch kind := pass.kind(i); {
+		case kind == Factored:
+			delta := &pass.Perturb[i]
+			f := n.op.(op.Factorable)
+			for s := range pass.Shards {
+				c, in, out := w.shard(pass, i, s)
+				f.ForwardDelta(c, in[0], w.part(delta.In, s), w.part(delta.D, s), out)
+			}
+			c, in, out := w.whole(pass, i)
+			c.Accumulate = true
+			n.op.Forward(c, n.params.of(pass.Params), in, out)
+		case kind == Formed || n.traits.Couples && pass.Train:
+			for s := range pass.Shards {
+				c, in, out := w.shard(pass, i, s)
+				n.op.Forward(c, pass.params(n, i, s), in, out)
+			}
+		default:
+			c, in, out := w.whole(pass, i)
+			n.op.Forward(c, n.params.of(pass.Params), in, out)
+		}
+	}
+}
+
+// Backward runs the program backward, after Forward with the same pass.
+func (w *Workspace) Backward(pass *Pass) {
+	for i := len(w.program.nodes) - 1; i >= 0; i-- {
+		w.rematerialize(pass, w.memory.rematerializations[i].prepare)
+		if !w.idle[i] {
+			w.prepareGradients(pass, i)
+		}
+		w.rematerialize(pass, w.memory.rematerializations[i].gradient)
+		if !w.idle[i] {
+			w.gradients(pass, i)
+			w.inputGradients(pass, i)
+		}
+	}
+}
+
+// rematerialize computes values again that are about to be read.
+func (w *Workspace) rematerialize(pass *Pass, values []op.Value) {
+	for _, v := range values {
+		value := &w.values[v]
+		value.Data = w.memory.rematerialized[v].data[:len(value.Data)]
+		maker := w.memory.makers[v]
+		r := w.program.nodes[maker].op.(op.Rematerializer)
+		for s := range pass.Shards {
+			c, in, out := w.shard(pass, maker, s)
+			r.Rematerialize(c, in, out)
+		}
+	}
+}
+
+// prepareGradients calls op i's Prepare, if it has one.
+func (w *Workspace) prepareGradients(pass *Pass, i int) {
+	n := &w.program.nodes[i]
+	preparer, ok := n.op.(op.Preparer)
+	switch {
+	case !ok:
+	case pass.kind(i) == Formed || n.traits.Couples:
+		for s := range pass.Shards {
+			c, in, out := w.shard(pass, i, s)
+			preparer.Prepare(c, pass.params(n, i, s), in, out, w.part(w.grads[n.out], s))
+		}
+	default:
+		c, in, out := w.whole(pass, i)
+		preparer.Prepare(c, n.params.of(pass.Params), in, out, w.grads[n.out])
+	}
+}
+
+// gradients computes op i's parameter gradients, shard by shard, where they are
+// wanted.
+func (w *Workspace) gradients(pass *Pass, i int) {
+	n := &w.program.nodes[i]
+	if n.params.len() == 0 || pass.Gradients == nil {
+		return
+	}
+	for s := range pass.Shards {
+		if g, add := pass.Gradients.Of(i, s); g != nil {
+			c, in, out := w.shard(pass, i, s)
+			c.Accumulate, c.Only = add, pass.Only
+			n.op.Gradient(c, in, out, w.part(w.grads[n.out], s), g)
+		}
+	}
+}
+
+// inputGradients computes the gradients of op i's inputs.
+func (w *Workspace) inputGradients(pass *Pass, i int) {
+	n := &w.program.nodes[i]
+	switch kind := pass.kind(i); {
+	case kind == Factored:
+		c, in, out := w.whole(pass, i)
+		w.backward(c, n, n.params.of(pass.Params), in, out, 0)
+		if !w.wants(n.in[0]) {
+			break
+		}
+		delta := &pass.Perturb[i]
+		f := n.op.(op.Factorable)
+		for s := range pass.Shards {
+			c, _, _ := w.shard(pass, i, s)
+			f.BackwardDelta(c, w.part(w.grads[n.out], s), w.part(delta.In, s), w.part(delta.D, s), w.part(w.grads[n.in[0]], s))
+		}
+	case kind == Formed || n.traits.Couples:
+		for s := range pass.Shards {
+			c, in, out := w.shard(pass, i, s)
+			w.backward(c, n, pass.params(n, i, s), in, out, w.rows[s].First)
+		}
+	default:
+		c, in, out := w.whole(pass, i)
+		w.backward(c, n, n.params.of(pass.Params), in, out, 0)
+	}
+}
+
+// wants reports whether the gradient of v is wanted.
+func (w *Workspace) wants(v op.Value) bool { return w.wanted[w.program.base[v]] }
+
+// backward calls n's Backward for the call's samples, which begin at sample at of
+// the tile. A value that several ops read gets the sum of their gradients.
+func (w *Workspace) backward(c *op.Call, n *node, params []float32, in []op.Tensor, out op.Tensor, at int) {
+	din := w.din[:len(n.in)]
+	wanted, sum := false, w.sum
+	for j, v := range n.in {
+		din[j] = w.grads[v].Slice(at, out.N)
+		switch {
+		case !w.wants(v):
+			din[j].Data = nil
+		case n.apart && n.adds[j]:
+			size := len(din[j].Data)
+			din[j].Data, sum = sum[:size], sum[size:]
+		}
+		wanted = wanted || din[j].Wanted()
+	}
+	if !wanted {
+		return
+	}
+	c.Accumulate = n.adds[0] && !n.apart
+	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
+	for j, v := range n.in {
+		if n.apart && n.adds[j] && w.wants(v) {
+			op.Elementwise(c.Team, addTo, w.grads[v].Slice(at, out.N).Data, din[j].Data, nil)
+		}
+	}
+}
+
+func addTo(dst, x, _ []float32) { simd.Add(dst, dst, x) }
+
+// whole prepares a call of op i for the whole tile.
+func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op.Tensor) {
+	n := &w.program.nodes[i]
+	c = w.prepare(pass, i, Shard{0, w.values[0].N})
+	c.Packs = pass.packs(i)
+	if b := w.memory.aux[i]; b != nil {
+		c.Aux = b.data[:n.traits.Aux.Floats(w.values[0].N)]
+	}
+	for j, v := range n.in {
+		w.in[j] = w.values[v]
+	}
+	return c, w.in[:len(n.in)], w.values[n.out]
+}
+
+// shard prepares a call of op i for shard s of the tile.
+func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out op.Tensor) {
+	n := &w.program.nodes[i]
+	c = w.prepare(pass, i, w.rows[s])
+	switch pass.kind(i) {
+	case Unperturbed:
+		c.Packs = pass.packs(i)
+	case Factored:
+		kept := n.op.(op.Factorable).Kept
+		from := 0
+		for _, before := range pass.Shards[:s] {
+			from += kept(before.N)
+		}
+		c.Kept = pass.Perturb[i].Kept[from:][:kept(pass.Shards[s].N)]
+	}
+	if b := w.memory.aux[i]; b != nil {
+		from := 0
+		for _, before := range pass.Shards[:s] {
+			from += n.traits.Aux.Floats(before.N)
+		}
+		c.Aux = b.data[from:][:n.traits.Aux.Floats(pass.Shards[s].N)]
+	}
+	if pass.Stats != nil {
+		c.Stats = n.state.of(pass.Stats[s])
+	}
+	for j, v := range n.in {
+		w.in[j] = w.part(w.values[v], s)
+	}
+	return c, w.in[:len(n.in)], w.part(w.values[n.out], s)
+}
+
+// prepare sets the fields of the call that don't depend on how the tile is cut.
+func (w *Workspace) prepare(pass *Pass, i int, rows Shard) *op.Call {
+	w.call = op.Call{
+		Team: pass.Team, Train: pass.Train,
+		Seed: pass.Seed, Step: pass.Step, Op: i, First: pass.Shards[0].First + rows.First,
+		Scratch: w.scratch,
+	}
+	if !pass.Train {
+		w.call.State = w.program.nodes[i].state.of(pass.State)
+	}
+	return &w.call
+}
+
+// part returns shard s's samples of a tensor of the tile.
+func (w *Workspace) part(t op.Tensor, s int) op.Tensor { return t.Slice(w.rows[s].First, w.rows[s].N) }
