@@ -9,7 +9,7 @@
 //     NoDecay(net.Bias, net.Norm) is the usual one.
 //   - A type that implements Rule is an optimizer of your own. The example of Rule is Lion.
 //
-// A step either moves all parameters or, if a result would not be finite, none. The results don't
-// depend on the number of workers, and a run that is restored from an Optimizer's State goes on
+// A step either updates all parameters or, if a result would not be finite, none. The results
+// don't depend on the number of workers, and a run that is restored from an Optimizer's State goes on
 // bit for bit as if it had never stopped.
 package optim

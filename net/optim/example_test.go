@@ -150,10 +150,7 @@ func ExampleOptimizer_Step() {
 	}
 	_, err = opt.Step([]float32{0, 1e9})
 	fmt.Println(errors.Is(err, optim.ErrRefused), params, opt.Steps())
-	fmt.Println(err)
-	// Output:
-	// true [3 1] 0
-	// optim: step refused: the update makes element 0 of bias -Inf, want a finite number (from value 1, gradient 1e+09, learning rate 1e+30)
+	// Output: true [3 1] 0
 }
 
 // Save the state with the parameters, and go on with both as if the run had never stopped.

@@ -57,7 +57,7 @@ func TestRefusedGradient(t *testing.T) {
 func TestRunawayIsRefused(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, rule := range []Rule{SGD{LR: 1, WeightDecay: 3}, SGD{LR: 1, Momentum: 0.5, WeightDecay: 8}, AdamW{LR: 1, WeightDecay: 3}} {
-			const n = chunk + 9
+			const n = chunk + 9 // two chunks
 			values, want := noise(1, n), noise(1, n)
 			o := newOptimizer(t, viewsOf(2, n-2), values, Config{Rule: rule, Workers: 2})
 			state := make([][]float32, rule.StateVectors())
@@ -78,7 +78,7 @@ func TestRunawayIsRefused(t *testing.T) {
 				}
 				_, err := o.Step(zeros)
 				require.NoError(t, err, "%+v, step %d", rule, step)
-				require.Equal(t, want, values)
+				require.True(t, slices.Equal(want, values), "%+v, step %d", rule, step)
 			}
 			require.Less(t, o.Steps(), uint64(1000), "%+v", rule)
 		}
@@ -131,7 +131,7 @@ func TestBound(t *testing.T) {
 			AdamW{LR: 1}, AdamW{LR: 1, Epsilon: 1e-38}, AdamW{LR: 1, Beta1: 0.999, Beta2: 0.1, Epsilon: 100},
 		} {
 			excluded := 0
-			for range 20000 {
+			for range 5000 {
 				at := Step{Number: r.Uint64N(10), LearningRate: magnitude(), GradScale: 1 / float32(1+r.IntN(3))}
 				if r.IntN(2) == 0 {
 					at.WeightDecay = magnitude()
@@ -171,7 +171,7 @@ func TestBound(t *testing.T) {
 					}
 				}
 			}
-			assert.Greater(t, excluded, 500, "%+v: too few cases", rule)
+			assert.Greater(t, excluded, 200, "%+v: too few cases", rule)
 		}
 	})
 }

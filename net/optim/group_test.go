@@ -65,7 +65,7 @@ func TestResolveErrors(t *testing.T) {
 		"optim: Groups[0]: Match is missing, such as Roles(net.Bias)":                                                              {{Frozen: true}},
 		"optim: Groups[0]: Names has no pattern":                                                                                   {freeze()},
 		`optim: Groups[1]: no parameter's name matches "0.Dense.wieght", near it are 0.Dense.weight, 3.Dense.weight, 0.Dense.bias`: {freeze("0.*"), freeze("1.*", "0.Dense.wieght")},
-		`optim: Groups[0]: no parameter's name matches "*.scales", near it are 1.BatchNorm.scale, 0.Dense.bias, 3.Dense.bias`: {freeze("*.scales")},
+		`optim: Groups[0]: no parameter's name matches "*.scales", near it are 1.BatchNorm.scale, 0.Dense.bias, 3.Dense.bias`:      {freeze("*.scales")},
 		`optim: Groups[0]: "[a" is no valid pattern: syntax error in pattern`:                                                      {freeze("[a")},
 		"optim: Groups[0]: no parameter has a role of [gain], the parameters' roles are [weight bias norm]":                        {{Match: Roles("gain")}},
 		"optim: Groups[0]: Match chooses none of the 6 parameters":                                                                 {{Match: MatchFunc(func(net.View) bool { return false })}},

@@ -194,7 +194,7 @@ func numParams(views []net.View) (n int) {
 	return n
 }
 
-// firstNonFinite returns the index of x's first element that is NaN or infinite, -1 if there is none.
+// firstNonFinite returns the index of the first element that is NaN or infinite, -1 for none.
 func firstNonFinite(x []float32) int {
 	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
 }

@@ -11,12 +11,21 @@ import (
 // update applies gradients in chunks of a fixed size, which a team shares. Sums are of the
 // chunks' sums in order, so they don't depend on the team.
 //
-// An update is refused before anything is written if a result wouldn't be finite. With a Bounder
-// that costs nearly nothing: while the gradient's norm is computed, the parameters are read along
-// with it for an upper bound, and bounds of the state vectors are carried on from step to step by
-// the rule's own Bound. They grow looser with every step. Only when they no longer exclude an
-// overflow are the state vectors read for new ones, and only when those don't exclude it either
-// is the update tried, on copies of a chunk at a time.
+// If a result wouldn't be finite, the update is refused before anything is written. For a Bounder
+// there are three checks, from cheap to dear, and the first nearly always suffices:
+//
+//  1. While the gradient's norm is computed, the parameters are read along with it for an upper
+//     bound. Bounds of the state vectors are carried on from step to step by the rule's own Bound,
+//     which makes them looser every time. If all results are bounded, the update is made.
+//  2. Otherwise the state vectors are read for tight bounds.
+//  3. If these don't exclude an overflow either, the update is tried on copies, chunk by chunk.
+//
+// The updates of other rules are always tried.
+//
+// The parameters could have bounds that are carried on, too, but the caller may write them between
+// two steps. To read them takes 0.1 ns a parameter where they lie in a cache, and about 0.6 where
+// they don't (Zen 3, 2 cores, other programs running), where a step of SAM on dense layers at
+// batch 256 takes some 100.
 type update struct {
 	team     *blas.Team
 	rule     Rule
