@@ -10,6 +10,6 @@
 //   - A type that implements Rule is an optimizer of your own. The example of Rule is Lion.
 //
 // A step either updates all parameters or, if a result would not be finite, none. The results
-// don't depend on the number of workers, and a run that is restored from an Optimizer's State goes on
+// don't depend on the number of workers. A run that is restored from an Optimizer's State goes on
 // bit for bit as if it had never stopped.
 package optim
