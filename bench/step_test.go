@@ -55,5 +55,5 @@ func (s step) run(b *testing.B) {
 	for i := 1; b.Loop(); i++ {
 		train(i)
 	}
-	reportFlops(b, int(opt.Plan().Flops), s.workers, 4)
+	reportFlops(b, int(opt.Plan().flops), s.workers, 4)
 }

@@ -3,6 +3,7 @@ package net
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
@@ -94,7 +95,7 @@ type Params struct {
 
 // Clone returns a copy of p.
 func (p *Params) Clone() *Params {
-	return &Params{Values: append([]float32(nil), p.Values...), State: append([]float32(nil), p.State...)}
+	return &Params{Values: slices.Clone(p.Values), State: slices.Clone(p.State)}
 }
 
 // Init returns initial parameters: random ones as each layer wants them, from the

@@ -11,11 +11,10 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/op"
-	"github.com/steppe-ml/steppe/simd"
 )
 
-// Ascent says how perturbations are made of the shards' gradients, and when. The zero
-// value is SAM's way, and mSAM's. docs/MSAM.md has what each option costs.
+// Ascent says how a shard's gradient becomes its perturbation, and in which steps. The
+// zero value is that of SAM and mSAM. docs/MSAM.md has the cost of each option.
 type Ascent struct {
 	// Adaptive scales perturbations by the parameters (ASAM, Kwon et al., arXiv
 	// 2102.11600): eps = rho * T^2 g / ||T g||, where T is |w| + Eta for weights, and 1
@@ -23,7 +22,7 @@ type Ascent struct {
 	Adaptive bool
 	Eta      float64 // of Adaptive; 0 is 0.01
 
-	// NormOnly perturbs the scales and shifts of normalizations alone (SAM-ON, Müller et
+	// NormOnly perturbs only the scales and shifts of normalizations (SAM-ON, Müller et
 	// al., arXiv 2306.04226). Rho is then some ten times SAM's.
 	NormOnly bool
 
@@ -31,13 +30,13 @@ type Ascent struct {
 	// it (Bahri et al., arXiv 2110.08529); 0 is all of it.
 	Fraction float64
 
-	// Every has steps 0, Every, 2*Every and so on perturb; the others are Base's, on the
-	// same shards. 0 is 1.
+	// Every makes only the steps 0, Every, 2*Every and so on perturb. The others are the
+	// base optimizer's, on the same shards. 0 is 1.
 	Every int
 }
 
-// check returns what is wrong with a, or with what goes with it.
-func (a Ascent) check(c Config, model *net.Model) error {
+// validate returns an error unless a fits the rest of c, and the model.
+func (a Ascent) validate(c Config, model *net.Model) error {
 	switch {
 	case a.Eta != 0 && !positive(a.Eta):
 		return fmt.Errorf("sam: Ascent.Eta is %v, want a positive float32", a.Eta)
@@ -48,7 +47,7 @@ func (a Ascent) check(c Config, model *net.Model) error {
 	case a.Every < 0:
 		return fmt.Errorf("sam: Ascent.Every is %d, want at least 1", a.Every)
 	case a.Adaptive && a.NormOnly:
-		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, and the parameters of normalizations aren't scaled")
+		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, want one of them: Adaptive doesn't scale the parameters of normalizations")
 	case a.NormOnly && !slices.ContainsFunc(model.Program().Ops(), normalizes):
 		return errors.New("sam: Ascent.NormOnly is true, and the model has no normalization")
 	}
@@ -59,7 +58,7 @@ func (a Ascent) check(c Config, model *net.Model) error {
 	if c.Rho == 0 && len(set) > 0 {
 		return fmt.Errorf("sam: %s, and Rho is 0, which perturbs nothing", set[0])
 	}
-	if c.Force.Perturb == Factored && a.forms() {
+	if c.force.perturb == factored && a.forms() {
 		return fmt.Errorf("sam: %s, which forms what it perturbs, and Force.Perturb is Factored", set[0])
 	}
 	return nil
@@ -71,7 +70,7 @@ func (a Ascent) resolved() Ascent {
 	return a
 }
 
-// set lists what is not SAM's way; what forms comes first.
+// set lists the options that differ from SAM; those that need formed gradients come first.
 func (a Ascent) set() (list []string) {
 	if a.Adaptive {
 		list = append(list, "Ascent.Adaptive is true")
@@ -88,12 +87,11 @@ func (a Ascent) set() (list []string) {
 	return list
 }
 
-// forms reports whether gradients have to be formed to make a perturbation of them: to
-// scale their elements, or because they are of other samples than those that are
-// perturbed.
+// forms reports whether a perturbation needs the gradient in memory: because its elements
+// are scaled, or because it is of other samples than those that are perturbed.
 func (a Ascent) forms() bool { return a.Adaptive || a.part() }
 
-// part reports whether some samples of a shard don't perturb it.
+// part reports whether only a part of a shard's samples perturbs it.
 func (a Ascent) part() bool { return a.Fraction > 0 && a.Fraction < 1 }
 
 // Samples returns how many of a shard's n samples perturb it: the fraction, rounded up.
@@ -105,7 +103,7 @@ func (a Ascent) Samples(n int) int {
 	return max(1, min(n, int(math.Ceil(a.Fraction*float64(n)-rounding))))
 }
 
-// role is that of the parameters that are perturbed, "" for all.
+// role is the role of the parameters that are perturbed, "" for all.
 func (a Ascent) role() net.Role {
 	if a.NormOnly {
 		return net.Norm
@@ -113,14 +111,14 @@ func (a Ascent) role() net.Role {
 	return ""
 }
 
-// String says what is not SAM's way, in a few words; "" if nothing is.
+// String describes the options that differ from SAM in a few words; "" if none does.
 func (a Ascent) String() string {
 	var list []string
 	if a.Adaptive {
 		list = append(list, fmt.Sprintf("scaled by |w| + %v", a.Eta))
 	}
 	if a.NormOnly {
-		list = append(list, "of normalizations alone")
+		list = append(list, "of normalizations only")
 	}
 	if a.part() {
 		list = append(list, fmt.Sprintf("by the first %v of a shard's samples", a.Fraction))
@@ -134,71 +132,4 @@ func (a Ascent) String() string {
 // normalizes reports whether an op has parameters of a normalization.
 func normalizes(info program.OpInfo) bool {
 	return slices.ContainsFunc(info.Traits.Params, func(p op.Param) bool { return p.Role == net.Norm })
-}
-
-// region is a run of parameters that are perturbed alike.
-type region struct {
-	span
-	scaling scaling
-}
-
-// scaling is T of a region's parameters.
-type scaling uint8
-
-const (
-	one       scaling = iota
-	zero              // of what isn't perturbed
-	magnitude         // |w| + eta
-)
-
-// regionsOf cuts an op's parameters, which begin at from, into regions.
-func (a Ascent) regionsOf(op program.OpInfo, from int) (list []region) {
-	for _, p := range op.Traits.Params {
-		t := one
-		switch {
-		case a.NormOnly && p.Role != net.Norm:
-			t = zero
-		case a.Adaptive && p.Role == net.Weight:
-			t = magnitude
-		}
-		to := from + p.Shape.Size()
-		list = join(list, region{span{from, to}, t})
-		from = to
-	}
-	return list
-}
-
-// join appends r, or has the last region go on if it is perturbed alike.
-func join(list []region, r region) []region {
-	if n := len(list); n > 0 && list[n-1].scaling == r.scaling {
-		list[n-1].to = r.to
-		return list
-	}
-	return append(list, r)
-}
-
-// of is the region's part of a chunk of vectors.
-func (r region) of(from, to int) span { return span{max(r.from, from), min(r.to, to)} }
-
-// squares returns ||T g||^2.
-func (t scaling) squares(eta float32, g, w []float32) float64 {
-	switch t {
-	case one:
-		return simd.SumSquares(g)
-	case magnitude:
-		return simd.ScaledSquares(eta, g, w)
-	}
-	return 0
-}
-
-// climb sets dst to w + c*T^2*g.
-func (t scaling) climb(dst []float32, c, eta float32, g, w []float32) {
-	switch t {
-	case one:
-		simd.AxpyTo(dst, c, g, w)
-	case zero:
-		copy(dst, w)
-	case magnitude:
-		simd.ScaledAxpyTo(dst, c, eta, g, w)
-	}
 }

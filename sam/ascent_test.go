@@ -11,6 +11,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // ascents are ways to perturb, each option alone and those that go together.
@@ -78,7 +79,7 @@ func TestAscentsAgainstOracle(t *testing.T) {
 				}
 				for name, force := range arithmetics {
 					for _, shards := range counts {
-						if a.forms() && force.Perturb == Factored || sub.name == "images" && (shards != 5 && name != "planned" || testing.Short()) {
+						if a.forms() && force.perturb == factored || sub.name == "images" && (shards != 5 && name != "planned" || testing.Short()) {
 							continue
 						}
 						fewest := int(math.Ceil(a.resolved().Fraction*float64(batch/shards) - 1e-9))
@@ -87,7 +88,7 @@ func TestAscentsAgainstOracle(t *testing.T) {
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s/shards=%d", sub.name, way, name, shards), func(t *testing.T) {
 							params := sub.model.Init(3)
-							o, err := New(sub.model, params, Config{Rho: rho, Ascent: a, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 3, Force: force})
+							o, err := New(sub.model, params, Config{Rho: rho, Ascent: a, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: 3, force: force})
 							require.NoError(t, err)
 							for _, n := range []int{batch, batch - 7} {
 								b := learnable(uint64(n), n)
@@ -108,13 +109,13 @@ func TestAscentsAgainstOracle(t *testing.T) {
 	})
 }
 
-// A perturbation that is scaled, or made of normalisations alone, is another one.
+// A perturbation that is scaled, or made of normalizations alone, is another one.
 func TestAscentsDiffer(t *testing.T) {
 	sub := subjects(t)[2]
 	b := learnable(1, 40)
 	var all [][]float32
 	for _, a := range append([]Ascent{{}}, ascents["adaptive"], ascents["norm only"], ascents["fraction"]) {
-		o, err := New(sub.model, sub.model.Init(3), Config{Rho: 0.3, Ascent: a, Base: SGD{LR: 0.1}, Batch: 40})
+		o, err := New(sub.model, sub.model.Init(3), Config{Rho: 0.3, Ascent: a, Base: optim.SGD{LR: 0.1}, Batch: 40})
 		require.NoError(t, err)
 		_, err = o.gradient(b)
 		require.NoError(t, err)
@@ -134,13 +135,13 @@ func TestStepsThatDoNotPerturb(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		ascent   Ascent
-		schedule Scheduler
+		schedule optim.Schedule
 		rhos     []float64
 	}{
 		{"every third", Ascent{Every: 3}, nil, []float64{rho, 0, 0, rho, 0, 0, rho}},
 		{"every second, adaptive", Ascent{Every: 2, Adaptive: true}, nil, []float64{rho, 0, rho, 0}},
 		{"every second, by fraction", Ascent{Every: 2, Fraction: 0.5}, nil, []float64{rho, 0, rho, 0}},
-		{"scheduled", Ascent{}, Linear{Steps: 2, From: 0, To: 1}, []float64{0, rho / 2, rho, rho}},
+		{"scheduled", Ascent{}, optim.Linear{Steps: 2, From: 0, To: 1}, []float64{0, rho / 2, rho, rho}},
 		{"scheduled and every second", Ascent{Every: 2}, given{1, 0.5, 2, 1, 0}, []float64{rho, 0, 2 * rho, 0, 0}},
 	} {
 		for _, sub := range ascentSubjects(t) {
@@ -148,11 +149,11 @@ func TestStepsThatDoNotPerturb(t *testing.T) {
 				continue
 			}
 			for name, force := range arithmetics {
-				if c.ascent.forms() && force.Perturb == Factored {
+				if c.ascent.forms() && force.perturb == factored {
 					continue
 				}
 				params := sub.model.Init(3)
-				o, err := New(sub.model, params, Config{Rho: rho, RhoSchedule: c.schedule, Ascent: c.ascent, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 2, Force: force})
+				o, err := New(sub.model, params, Config{Rho: rho, RhoSchedule: c.schedule, Ascent: c.ascent, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: 2, force: force})
 				require.NoError(t, err)
 				for step, rho := range c.rhos {
 					_, err := o.Step(bad)
@@ -177,7 +178,7 @@ func TestRunningStatisticsOfAFraction(t *testing.T) {
 	model, err := net.Compile(net.Shape{inputs}, net.BatchNorm{Momentum: 1}, net.Dense{Out: classes})
 	require.NoError(t, err)
 	params := model.Init(1)
-	o, err := New(model, params, Config{Rho: 0.1, Ascent: Ascent{Fraction: 0.25, Every: 2}, Shards: 2, Base: SGD{LR: 0.1}, Batch: batch})
+	o, err := New(model, params, Config{Rho: 0.1, Ascent: Ascent{Fraction: 0.25, Every: 2}, Shards: 2, Base: optim.SGD{LR: 0.1}, Batch: batch})
 	require.NoError(t, err)
 	for _, n := range []int{5, 20} {
 		b := learnable(uint64(n), batch)
@@ -207,41 +208,41 @@ func TestAscentErrors(t *testing.T) {
 		"sam: Ascent.Fraction is NaN, want 0 < Fraction <= 1, or 0 for all":  func(c *Config) { c.Ascent.Fraction = nan },
 		"sam: Ascent.Fraction is 1.5, want 0 < Fraction <= 1, or 0 for all":  func(c *Config) { c.Ascent.Fraction = 1.5 },
 		"sam: Ascent.Every is -1, want at least 1":                           func(c *Config) { c.Ascent.Every = -1 },
-		"sam: Ascent.NormOnly is true, and the model has no normalisation":   func(c *Config) { c.Ascent.NormOnly = true },
+		"sam: Ascent.NormOnly is true, and the model has no normalization":   func(c *Config) { c.Ascent.NormOnly = true },
 		"sam: Ascent.Adaptive is true, and Rho is 0, which perturbs nothing": func(c *Config) { c.Rho, c.Ascent.Adaptive = 0, true },
 		"sam: Ascent.Fraction is 0.25, and Rho is 0, which perturbs nothing": func(c *Config) { c.Rho, c.Ascent.Fraction = 0, 0.25 },
 		"sam: Ascent.Every is 2, and Rho is 0, which perturbs nothing":       func(c *Config) { c.Rho, c.Ascent.Every = 0, 2 },
-		"sam: RhoSchedule is set, and Rho is 0, which perturbs nothing":      func(c *Config) { c.Rho, c.RhoSchedule = 0, Linear{Steps: 1} },
-		"sam: RhoSchedule: Linear.Steps is 0, want at least 1":               func(c *Config) { c.RhoSchedule = Linear{} },
+		"sam: RhoSchedule is set, and Rho is 0, which perturbs nothing":      func(c *Config) { c.Rho, c.RhoSchedule = 0, optim.Linear{Steps: 1} },
+		"sam: RhoSchedule: Linear.Steps is 0, want at least 1":               func(c *Config) { c.RhoSchedule = optim.Linear{} },
 		"sam: Ascent.Adaptive is true, which forms what it perturbs, and Force.Perturb is Factored": func(c *Config) {
-			c.Ascent.Adaptive, c.Force.Perturb = true, Factored
+			c.Ascent.Adaptive, c.force.perturb = true, factored
 		},
 		"sam: Ascent.Fraction is 0.5, which forms what it perturbs, and Force.Perturb is Factored": func(c *Config) {
-			c.Ascent.Fraction, c.Force.Perturb = 0.5, Factored
+			c.Ascent.Fraction, c.force.perturb = 0.5, factored
 		},
 	} {
-		c := Config{Rho: 0.05, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32}
+		c := Config{Rho: 0.05, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 32}
 		change(&c)
 		_, err := New(plain, plain.Init(1), c)
 		assert.EqualError(t, err, want)
 	}
 	for want, a := range map[string]Ascent{
-		"sam: both Ascent.Adaptive and Ascent.NormOnly are true, and the parameters of normalisations aren't scaled": {Adaptive: true, NormOnly: true},
-		"sam: Ascent.Fraction is 0.1, which leaves 1 of a shard's 8 samples, and the model's normalisation needs 2":  {Fraction: 0.1},
+		"sam: both Ascent.Adaptive and Ascent.NormOnly are true, want one of them: Adaptive doesn't scale the parameters of normalizations": {Adaptive: true, NormOnly: true},
+		"sam: Ascent.Fraction is 0.1, which leaves 1 of a shard's 8 samples, and the model's normalization needs 2":                         {Fraction: 0.1},
 	} {
-		_, err := New(normed, normed.Init(1), Config{Rho: 0.05, Ascent: a, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32})
+		_, err := New(normed, normed.Init(1), Config{Rho: 0.05, Ascent: a, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 32})
 		assert.EqualError(t, err, want)
 	}
 
-	o, err := New(normed, normed.Init(1), Config{Rho: 0.05, Ascent: Ascent{Fraction: 0.25}, Shards: 4, Base: SGD{LR: 0.1}, Batch: 32})
+	o, err := New(normed, normed.Init(1), Config{Rho: 0.05, Ascent: Ascent{Fraction: 0.25}, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 32})
 	require.NoError(t, err)
 	_, err = o.Step(learnable(1, 4))
-	assert.EqualError(t, err, "sam: a batch of 4 samples leaves 1 to a shard, and the model's normalisation needs 2: leave such a batch out")
+	assert.EqualError(t, err, "sam: a batch of 4 samples leaves 1 to a shard, and the model's normalization needs 2: leave such a batch out")
 
-	o, err = New(plain, plain.Init(1), Config{Rho: 0.05, RhoSchedule: given{math.Inf(1)}, Base: SGD{LR: 0.1}, Batch: 32})
+	o, err = New(plain, plain.Init(1), Config{Rho: 0.05, RhoSchedule: given{math.Inf(1)}, Base: optim.SGD{LR: 0.1}, Batch: 32})
 	require.NoError(t, err)
 	_, err = o.Step(learnable(1, 32))
-	assert.EqualError(t, err, "sam: RhoSchedule's factor of step 0 is +Inf, want a number that isn't negative")
+	assert.EqualError(t, err, "sam: RhoSchedule: the schedule's factor of step 0 is +Inf, want a finite number that isn't negative")
 }
 
 // A fraction is of samples, rounded up, but not by what float64 makes of it.

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // Schedules change no bit: of one arithmetic, any number of workers, any tiles,
@@ -30,15 +31,15 @@ func TestSchedulesChangeNoBit(t *testing.T) {
 						var from string
 						for schedule := range schedules {
 							f := force
-							f.PartsPerTile = schedule % 7
-							f.Together = schedule%3 == 2
+							f.partsPerTile = schedule % 7
+							f.together = schedule%3 == 2
 							workers := []int{1, 2, 3, 7}[schedule%4]
 							procs := []int{1, 2, 7}[schedule%3]
 							defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 							what := fmt.Sprintf("%d workers, %d processors, %+v", workers, procs, f)
 
 							params := sub.model.Init(11)
-							o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1, Momentum: 0.9}, Batch: batch, Workers: workers, Force: f})
+							o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: optim.SGD{LR: 0.1, Momentum: 0.9}, Batch: batch, Workers: workers, force: f})
 							require.NoError(t, err)
 							for step := range 3 {
 								_, err := o.Step(learnable(uint64(step), batch-5*step))
@@ -63,12 +64,12 @@ func TestShortBatchWithMoreTasks(t *testing.T) {
 	const batch = 62
 	sub := subjects(t)[1]
 	o, err := New(sub.model, sub.model.Init(1), Config{
-		Rho: 0.1, Shards: 31, Base: SGD{LR: 0.1}, Batch: batch, Workers: 7, Force: Force{Sum: Units, PartsPerTile: 2},
+		Rho: 0.1, Shards: 31, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: 7, force: force{sum: byUnits, partsPerTile: 2},
 	})
 	require.NoError(t, err)
 	short, err := o.planOf(32)
 	require.NoError(t, err)
-	require.Greater(t, len(short.Rounds[0].Tasks), len(o.Plan().Rounds[0].Tasks))
+	require.Greater(t, len(short.rounds[0].tasks), len(o.plan.rounds[0].tasks))
 	for step := range 20 {
 		_, err := o.Step(learnable(uint64(step), batch-step%2*30))
 		require.NoError(t, err)
@@ -84,7 +85,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		for name, force := range arithmetics {
 			for _, shards := range []int{1, 3, 16} {
 				for _, rho := range []float64{0, 0.1} {
-					o, err := New(sub.model, sub.model.Init(1), Config{Rho: rho, Shards: shards, Base: SGD{LR: 0.01, Momentum: 0.9}, Batch: batch, Workers: 2, Force: force})
+					o, err := New(sub.model, sub.model.Init(1), Config{Rho: rho, Shards: shards, Base: optim.SGD{LR: 0.01, Momentum: 0.9}, Batch: batch, Workers: 2, force: force})
 					require.NoError(t, err)
 					full, short := learnable(1, batch), learnable(2, batch-3)
 					step := func() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 )
 
@@ -23,7 +24,7 @@ func Example() {
 	params := model.Init(1)
 	opt, err := sam.New(model, params, sam.Config{
 		Rho: 0.05, Shards: 8,
-		Base:  sam.SGD{LR: 0.05, Momentum: 0.9},
+		Base:  optim.SGD{LR: 0.05, Momentum: 0.9},
 		Batch: 64, Seed: 1,
 	})
 	if err != nil {

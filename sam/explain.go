@@ -9,13 +9,12 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
-// String explains the plan: what is computed, op by op, and how it is shared
-// out.
-func (p *Plan) String() string {
+// explain is Plan.String.
+func (p *plan) explain() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.Shards), "shard"), sizes(p.Shards), p.ISA)
+	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.shards), "shard"), sizes(p.shards), p.isa)
 
-	if how := p.Ascent.String(); how != "" {
+	if how := p.ascent.String(); how != "" {
 		fmt.Fprintf(&b, "perturbed: %s\n", how)
 	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -25,13 +24,13 @@ func (p *Plan) String() string {
 		clean, descent := p.opFlops(i)
 		bytes += p.opBytes(i)
 		fmt.Fprintf(t, "%s\t%d\t%.1f\t%.1f\t%.1f\t%s\t%s\t\n",
-			op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, float64(p.opBytes(i))/1e6, p.perturbation(i), p.sum(i))
+			op.Name, op.Params, float64(clean)/1e6, float64(descent)/1e6, float64(p.opBytes(i))/1e6, p.perturbation(i), p.summation(i))
 	}
 	t.Flush()
 
-	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.1f MB, %.0f operations a byte\n", float64(p.Flops)/1e6, float64(bytes)/1e6, float64(p.Flops)/float64(bytes))
+	fmt.Fprintf(&b, "in all: %.1f MFLOP, %.1f MB, %.0f operations a byte\n", float64(p.flops)/1e6, float64(bytes)/1e6, float64(p.flops)/float64(bytes))
 	fmt.Fprintf(&b, "schedule: %s of %s samples\n", p.shape(), sizes(p.tileRuns()))
-	fmt.Fprintf(&b, "memory: %s\n", p.Memory)
+	fmt.Fprintf(&b, "memory: %s\n", p.memory)
 	for _, note := range p.notes() {
 		fmt.Fprintf(&b, "  %s\n", note)
 	}
@@ -39,8 +38,8 @@ func (p *Plan) String() string {
 }
 
 // perturbation says how op i's perturbed parameters come about.
-func (p *Plan) perturbation(i int) string {
-	switch p.Perturb[i] {
+func (p *plan) perturbation(i int) string {
+	switch p.perturb[i] {
 	case program.Formed:
 		return "formed"
 	case program.Factored:
@@ -50,41 +49,41 @@ func (p *Plan) perturbation(i int) string {
 }
 
 // sum says how op i's gradients are summed over the batch.
-func (p *Plan) sum(i int) string {
+func (p *plan) summation(i int) string {
 	switch {
-	case p.Late[i]:
-		return "late"
-	case p.ByUnits[i]:
-		return plural(len(p.Units), "unit")
+	case p.deferred[i]:
+		return "deferred"
+	case p.byUnits[i]:
+		return plural(len(p.units), "unit")
 	}
 	return "-"
 }
 
-// notes explain the words of the table that stand in it.
-func (p *Plan) notes() (lines []string) {
+// notes explain those words that the table has.
+func (p *plan) notes() (lines []string) {
 	add := func(when bool, line string) {
 		if when {
 			lines = append(lines, line)
 		}
 	}
 	add(p.perturbs(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
-	add(slices.Contains(p.Perturb, program.Factored), "factored: w + eps is never in memory; its effect is made of the shard's own inputs and output gradients.")
-	add(p.PassByPass, "pass by pass: a shard goes through the clean pass tile by tile, w + eps is formed once, then it goes through the descent.")
-	add(p.takesWhole(), "shards are a worker's own, as many for each, and it waits for no other; what is left over, all share.")
-	add(p.perturbs() && !p.PassByPass && len(p.Tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
-	add(slices.Contains(p.Late, true), "late: the gradient of the whole batch by one product, after all tiles.")
-	add(slices.Contains(p.ByUnits, true) && len(p.Units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")
+	add(slices.Contains(p.perturb, program.Factored), "factored: w + eps is never in memory; its effect is computed from the shard's own inputs and output gradients.")
+	add(p.passByPass, "pass by pass: a shard's tiles go through the clean pass, w + eps is formed once, then they go through the descent.")
+	add(p.takesWhole(), "each worker takes as many whole shards as the others, and waits for none; all workers share the shards that are left.")
+	add(p.perturbs() && !p.passByPass && len(p.tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
+	add(slices.Contains(p.deferred, true), "deferred: the gradient of the whole batch by one product, after all tiles.")
+	add(slices.Contains(p.byUnits, true) && len(p.units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")
 	return lines
 }
 
-// String says what takes memory, the largest first.
+// String lists what takes memory, the largest first.
 func (m Memory) String() string {
 	parts := []struct {
 		bytes int
 		what  string
 	}{
 		{m.Workspaces, "workspaces"}, {m.Perturbed, "perturbed parameters"}, {m.Packed, "packed parameters"},
-		{m.Late, "kept for late gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
+		{m.Deferred, "kept for deferred gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
 	}
 	slices.SortStableFunc(parts, func(a, b struct {
 		bytes int
@@ -103,10 +102,10 @@ func (m Memory) String() string {
 
 func mebibytes(bytes int) float64 { return float64(bytes) / (1 << 20) }
 
-// Summary says in a few words what the plan does, for tables.
-func (p *Plan) Summary() string {
+// summary is Plan.Summary.
+func (p *plan) summary() string {
 	formed, factored := 0, 0
-	for _, kind := range p.Perturb {
+	for _, kind := range p.perturb {
 		switch kind {
 		case program.Formed:
 			formed++
@@ -120,18 +119,18 @@ func (p *Plan) Summary() string {
 	return fmt.Sprintf("%s, %d ops factored, %d formed", p.shape(), factored, formed)
 }
 
-// shape says how the tiles are shared out.
-func (p *Plan) shape() string {
-	tiles := plural(len(p.Tiles), "tile")
+// shape says how the workers share the tiles.
+func (p *plan) shape() string {
+	tiles := plural(len(p.tiles), "tile")
 	switch {
-	case p.Workers == 1:
+	case p.workers == 1:
 		tiles += " on 1 worker"
 	case !p.apart():
-		tiles += fmt.Sprintf(" by all %d workers", p.Workers)
+		tiles += fmt.Sprintf(" by all %d workers", p.workers)
 	default:
-		tiles += fmt.Sprintf(" on %d workers", p.Workers)
+		tiles += fmt.Sprintf(" on %d workers", p.workers)
 	}
-	if p.PassByPass {
+	if p.passByPass {
 		tiles += ", pass by pass"
 	}
 	return tiles
@@ -144,8 +143,8 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-func (p *Plan) samples() (n int) {
-	for _, s := range p.Shards {
+func (p *plan) samples() (n int) {
+	for _, s := range p.shards {
 		n += s.N
 	}
 	return n
@@ -164,10 +163,10 @@ func sizes(runs []program.Shard) string {
 }
 
 // tileRuns returns the tiles' samples.
-func (p *Plan) tileRuns() (runs []program.Shard) {
-	for _, t := range p.Tiles {
-		run := program.Shard{First: p.Parts[t.from].First}
-		for _, part := range p.Parts[t.from:t.to] {
+func (p *plan) tileRuns() (runs []program.Shard) {
+	for _, t := range p.tiles {
+		run := program.Shard{First: p.parts[t.from].First}
+		for _, part := range p.parts[t.from:t.to] {
 			run.N += part.N
 		}
 		runs = append(runs, run)

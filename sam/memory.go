@@ -12,51 +12,51 @@ type Memory struct {
 	Workspaces int // values and gradients of the tiles under way
 	Perturbed  int // parameters that are formed, and what factored ones keep
 	Packed     int // parameters in the form that products read fastest
-	Late       int // inputs and output gradients of the whole batch, for gradients that are computed last
+	Deferred   int // inputs and output gradients of the whole batch, for deferred gradients
 	Gradients  int // of the batch, and of its units
 	Statistics int // of normalizations, by part
 }
 
 func (m Memory) total() int {
-	return m.Workspaces + m.Perturbed + m.Packed + m.Late + m.Gradients + m.Statistics
+	return m.Workspaces + m.Perturbed + m.Packed + m.Deferred + m.Gradients + m.Statistics
 }
 
-// fit plans the schedule and all memory: the tiles that suit the caches, or smaller ones
-// where Config.MaxMemory asks for them. Nothing is allocated yet.
+// fit plans the schedule and all memory. It takes the tiles that suit the caches, or
+// smaller ones where Config.MaxMemory asks for them. Nothing is allocated yet.
 func (o *Optimizer) fit() error {
 	least, first := 0, shardsApart
-	if o.cfg.Force.Together {
+	if o.cfg.force.together {
 		first = together
 	}
 	for how := first; how <= together; how++ {
-		perTile := o.cfg.Force.PartsPerTile
+		perTile := o.cfg.force.partsPerTile
 		if perTile == 0 {
-			perTile = tileParts(o.program, &o.plan.Arithmetic)
+			perTile = tileParts(o.program, &o.plan.arithmetic)
 		}
-		for perTile = min(perTile, len(o.plan.Parts)); perTile > 0; perTile /= 2 {
-			o.plan.Schedule = newSchedule(&o.plan.Arithmetic, o.cfg.Workers, perTile, how)
+		for perTile = min(perTile, len(o.plan.parts)); perTile > 0; perTile /= 2 {
+			o.plan.schedule = newSchedule(&o.plan.arithmetic, o.cfg.Workers, perTile, how)
 			o.lay()
-			o.plan.Memory = o.memory()
-			if o.plan.Bytes = o.plan.Memory.total(); o.cfg.MaxMemory == 0 || o.plan.Bytes <= o.cfg.MaxMemory {
+			o.plan.memory = o.planMemory()
+			if o.plan.bytes = o.plan.memory.total(); o.cfg.MaxMemory == 0 || o.plan.bytes <= o.cfg.MaxMemory {
 				return nil
 			}
-			if least == 0 || o.plan.Bytes < least {
-				least = o.plan.Bytes
+			if least == 0 || o.plan.bytes < least {
+				least = o.plan.bytes
 			}
 		}
 	}
-	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, plural(len(o.plan.Shards), "shard"), least)
+	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, plural(len(o.plan.shards), "shard"), least)
 }
 
 // lay lays out the memory that the plan's schedule needs.
 func (o *Optimizer) lay() {
 	plan := o.plan
 	o.packs = o.program.NewPacks(o.packing)
-	o.late = o.program.PlanDeferred(o.cfg.Batch, plan.Late)
+	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
 		o.unitAt[i+1] = o.unitAt[i]
-		if plan.ByUnits[i] {
+		if plan.byUnits[i] {
 			o.unitAt[i+1] += op.Params
 		}
 	}
@@ -70,15 +70,15 @@ func (o *Optimizer) lay() {
 	}
 }
 
-// packing returns the passes that an op's parameters are packed for, for all tiles: for
-// Forward where a worker takes more than two, since two products pack for themselves as
-// fast, and need no memory for it; for Backward, which transposes what it packs, where it
-// would be done twice.
+// packing returns the directions that an op's parameters are packed for, once for all
+// tiles. Forward packs where a worker takes more than two tiles: two products pack for
+// themselves as fast, and need no memory for it. Backward, which transposes while it packs,
+// packs where it would otherwise be done twice.
 func (o *Optimizer) packing(op int) (passes op.Directions) {
 	plan := o.plan
-	for _, r := range plan.Rounds {
-		uses := r.tiles()
-		if plan.perturbs() && !plan.PassByPass && plan.Perturb[op] != program.Formed {
+	for _, r := range plan.rounds {
+		uses := r.numTiles()
+		if plan.perturbs() && !plan.passByPass && plan.perturb[op] != program.Formed {
 			uses *= 2 // both passes are at w
 		}
 		passes.Forward = passes.Forward || r.tilesFor(o.cfg.Workers) > 2
@@ -91,13 +91,13 @@ func (o *Optimizer) packing(op int) (passes op.Directions) {
 func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
 
 // memory is what a step takes, by the plan.
-func (o *Optimizer) memory() Memory {
+func (o *Optimizer) planMemory() Memory {
 	plan := o.plan
 	m := Memory{
-		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.Units)-1)),
+		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.units)-1)),
 		Packed:     o.packs.Bytes(),
-		Late:       o.late.Bytes(),
-		Statistics: 4 * o.program.NumState() * (1 + len(plan.Parts)),
+		Deferred:   o.deferred.Bytes(),
+		Statistics: 4 * o.program.NumState() * (1 + len(plan.parts)),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
@@ -108,18 +108,15 @@ func (o *Optimizer) memory() Memory {
 
 // allocate takes the memory that was planned, and that of the optimizer's state.
 func (o *Optimizer) allocate() {
-	parts := len(o.plan.Parts)
-	o.late.Allocate()
+	parts := len(o.plan.parts)
+	o.deferred.Allocate()
 	o.ghat = make([]float32, o.program.NumParams())
 	o.mean = make([]float32, o.program.NumState())
 	for range parts {
 		o.stats = append(o.stats, make([]float32, o.program.NumState()))
 	}
-	for range len(o.plan.Units) - 1 {
+	for range len(o.plan.units) - 1 {
 		o.units = append(o.units, make([]float32, o.unitFloats()))
-	}
-	for range o.cfg.Base.slots() {
-		o.slots = append(o.slots, make([]float32, o.program.NumParams()))
 	}
 	o.run = stepRun{
 		before:  make([]float64, parts),

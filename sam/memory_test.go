@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +20,7 @@ func taken(o *Optimizer) Memory {
 	m := Memory{
 		Gradients:  bytes(o.ghat) + bytes(o.units...),
 		Packed:     o.packs.Bytes(),
-		Late:       o.late.Bytes(),
+		Deferred:   o.deferred.Bytes(),
 		Statistics: bytes(o.mean) + bytes(o.stats...),
 	}
 	for _, w := range o.workers {
@@ -38,11 +39,11 @@ func TestMemoryIsWhatWasPlanned(t *testing.T) {
 		for name, force := range arithmetics {
 			for _, shards := range []int{1, 2, 5, 32} {
 				for _, workers := range []int{1, 2, 3} {
-					o, err := New(sub.model, sub.model.Init(1), Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: workers, Force: force})
+					o, err := New(sub.model, sub.model.Init(1), Config{Rho: 0.1, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: workers, force: force})
 					require.NoError(t, err)
 					what := fmt.Sprintf("%s, %s, %d shards, %d workers", sub.name, name, shards, workers)
-					assert.Equal(t, o.Plan().Memory, taken(o), what)
-					assert.Equal(t, o.Plan().Bytes, taken(o).total(), what)
+					assert.Equal(t, o.plan.memory, taken(o), what)
+					assert.Equal(t, o.plan.bytes, taken(o).total(), what)
 				}
 			}
 		}
@@ -54,9 +55,9 @@ func TestMaxMemory(t *testing.T) {
 	const batch = 64
 	for _, sub := range subjects(t) {
 		for _, shards := range []int{1, 3, 16} {
-			train := func(limit int) (plan *Plan, values []float32, err error) {
+			train := func(limit int) (plan *plan, values []float32, err error) {
 				params := sub.model.Init(5)
-				o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: SGD{LR: 0.1}, Batch: batch, Workers: 2, MaxMemory: limit})
+				o, err := New(sub.model, params, Config{Rho: 0.1, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: 2, MaxMemory: limit})
 				if err != nil {
 					return nil, nil, err
 				}
@@ -64,7 +65,7 @@ func TestMaxMemory(t *testing.T) {
 					_, err := o.Step(learnable(uint64(step), batch-9*step))
 					require.NoError(t, err)
 				}
-				return o.Plan(), params.Values, nil
+				return o.plan, params.Values, nil
 			}
 			free, want, err := train(0)
 			require.NoError(t, err)
@@ -72,18 +73,18 @@ func TestMaxMemory(t *testing.T) {
 			var least int
 			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", plural(shards, "shard")), &least)
 			require.NoError(t, scanned, "%v", err)
-			require.LessOrEqual(t, least, free.Bytes)
+			require.LessOrEqual(t, least, free.bytes)
 
 			bounded, got, err := train(least)
 			require.NoError(t, err)
-			assert.Equal(t, least, bounded.Bytes, "%s, %d shards", sub.name, shards)
+			assert.Equal(t, least, bounded.bytes, "%s, %d shards", sub.name, shards)
 			assert.Equal(t, want, got, "%s, %d shards", sub.name, shards)
 			_, _, err = train(least - 1)
 			assert.ErrorContains(t, err, fmt.Sprintf("MaxMemory is %d bytes", least-1))
 		}
 	}
 	model := subjects(t)[0].model
-	_, err := New(model, model.Init(1), Config{Base: SGD{LR: 1}, Batch: 4, MaxMemory: -1})
+	_, err := New(model, model.Init(1), Config{Base: optim.SGD{LR: 1}, Batch: 4, MaxMemory: -1})
 	assert.EqualError(t, err, "sam: MaxMemory is -1 bytes, want a positive number, or 0 for no limit")
 }
 
@@ -92,17 +93,17 @@ func TestMaxMemory(t *testing.T) {
 func TestLeftoverIsShared(t *testing.T) {
 	model := subjects(t)[1].model
 	for _, c := range []struct{ shards, workers, alone int }{{13, 2, 12}, {7, 3, 6}, {2, 3, 0}, {8, 4, 8}} {
-		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: SGD{LR: 1}, Batch: 64, Workers: c.workers, Force: Force{Perturb: Factored}})
+		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: optim.SGD{LR: 1}, Batch: 64, Workers: c.workers, force: force{perturb: factored}})
 		require.NoError(t, err)
-		plan := o.Plan()
-		require.Len(t, plan.Rounds, 1)
+		plan := o.plan
+		require.Len(t, plan.rounds, 1)
 		alone, shared := 0, 0
-		for _, task := range plan.Rounds[0].Tasks {
-			for _, tile := range plan.Tiles[task.from:task.to] {
+		for _, task := range plan.rounds[0].tasks {
+			for _, tile := range plan.tiles[task.from:task.to] {
 				alone += tile.len()
 			}
 		}
-		for _, tile := range plan.Tiles[plan.Rounds[0].Shared.from:plan.Rounds[0].Shared.to] {
+		for _, tile := range plan.tiles[plan.rounds[0].shared.from:plan.rounds[0].shared.to] {
 			shared += tile.len()
 		}
 		assert.Equal(t, c.alone, alone, "%+v", c)
@@ -114,27 +115,27 @@ func TestLeftoverIsShared(t *testing.T) {
 func TestWholeShards(t *testing.T) {
 	model := subjects(t)[1].model
 	for _, c := range []struct{ shards, workers, whole int }{{4, 2, 4}, {3, 2, 2}, {1, 2, 0}, {2, 3, 0}, {4, 3, 3}, {4, 1, 0}} {
-		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: SGD{LR: 1}, Batch: 256, Workers: c.workers, Force: Force{Perturb: Formed, PartsPerTile: 1}})
+		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: optim.SGD{LR: 1}, Batch: 256, Workers: c.workers, force: force{perturb: formed, partsPerTile: 1}})
 		require.NoError(t, err)
-		plan := o.Plan()
-		require.True(t, plan.PassByPass, "%+v", c)
+		plan := o.plan
+		require.True(t, plan.passByPass, "%+v", c)
 		whole, taken := 0, 0
-		for _, r := range plan.Rounds {
+		for _, r := range plan.rounds {
 			from := r.first()
-			end := r.Shared.to
-			if r.Whole {
-				whole += len(r.Tasks)
-				for i, task := range r.Tasks {
+			end := r.shared.to
+			if r.whole {
+				whole += len(r.tasks)
+				for i, task := range r.tasks {
 					parts := plan.partsOf(i)
-					assert.Equal(t, parts, span{plan.Tiles[task.from].from, plan.Tiles[task.to-1].to}, "%+v", c)
+					assert.Equal(t, parts, span{plan.tiles[task.from].from, plan.tiles[task.to-1].to}, "%+v", c)
 				}
-				assert.Zero(t, r.Shared.len(), "%+v", c)
+				assert.Zero(t, r.shared.len(), "%+v", c)
 			}
 			assert.Equal(t, taken, from, "%+v", c)
 			taken = end
 		}
 		assert.Equal(t, c.whole, whole, "%+v", c)
-		assert.Equal(t, len(plan.Tiles), taken, "%+v", c)
+		assert.Equal(t, len(plan.tiles), taken, "%+v", c)
 		for number, w := range o.workers {
 			assert.Equal(t, number == 0 || c.whole > 0, len(w.formed) > 0, "%+v, worker %d", c, number)
 		}

@@ -65,9 +65,9 @@ var Methods = []Method{
 	},
 }
 
-// LookupMethod returns the method of a name, or an error that lists those
+// Lookup returns the method of a name, or an error that lists those
 // there are.
-func LookupMethod(name string) (Method, error) {
+func Lookup(name string) (Method, error) {
 	var known []string
 	for _, m := range Methods {
 		if m.Name == name {

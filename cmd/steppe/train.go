@@ -276,7 +276,7 @@ func (t *train) printHeader() {
 		if t.cfg.RhoSchedule != nil {
 			method += " " + t.rhoSchedule
 		}
-		if how := t.opt.Plan().Ascent.String(); how != "" {
+		if how := t.opt.Plan().ascent.String(); how != "" {
 			method += ", " + how
 		}
 		if t.optimizer.name != "sgd" {

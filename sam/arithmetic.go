@@ -1,0 +1,155 @@
+package sam
+
+import (
+	"slices"
+
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// arithmetic decides the bits of a step's result. It is a function of the model, the
+// shards' sizes, the instruction set and the configuration, but not of Workers.
+type arithmetic struct {
+	isa        simd.ISA
+	shards     []program.Shard // each perturbs by its own gradient
+	parts      []program.Shard // runs of samples whose gradients one call computes: the shards, or pieces of them
+	cleanParts []program.Shard // by part: its samples, from the first on, that go through the clean pass
+	units      []span          // runs of parts whose gradients are summed in order; their sums are added as a tree
+
+	// passByPass: all parts of a shard go through the clean pass before any goes
+	// through the descent, at parameters that are formed as a whole. Otherwise a shard
+	// is one part, and goes through both passes tile by tile.
+	passByPass bool
+
+	ascent   Ascent                 // with its defaults filled in
+	perturb  []program.Perturbation // by op; Unperturbed for all if nothing is perturbed
+	trains   []bool                 // by op: it has parameters that aren't frozen
+	deferred []bool                 // by op: its gradient is one call a step
+	byUnits  []bool                 // by op: its gradient is summed by units; ops that don't train have neither
+}
+
+// span is a half-open range of indices.
+type span struct{ from, to int }
+
+func (s span) len() int                 { return s.to - s.from }
+func (s span) of(x []float32) []float32 { return x[s.from:s.to] }
+
+const (
+	// maxUnits is the most units: more would only take memory, since a unit's sum
+	// is a vector of parameters.
+	maxUnits = 16
+	// minPart is the fewest samples that a shard is cut into.
+	minPart = 8
+)
+
+// newArithmetic decides the arithmetic for batches of cfg.Batch samples. regions, by op,
+// say how parameters are perturbed, and trains which ops have some that aren't frozen.
+func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
+	a := arithmetic{isa: simd.Active(), ascent: cfg.Ascent, trains: trains}
+	a.shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
+	size, ops := largest(a.shards), prog.Ops()
+	part := size
+	if !slices.ContainsFunc(ops, func(op program.OpInfo) bool { return op.Traits.Couples }) {
+		part = max(parallel.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
+	}
+	a.perturb = perturbations(prog, cfg, regions, size, part)
+	if slices.Contains(a.perturb, program.Factored) {
+		part = size
+	}
+	for i, op := range ops {
+		deferred := op.Traits.Deferred && cfg.force.sum != byUnits
+		a.deferred = append(a.deferred, trains[i] && deferred)
+		a.byUnits = append(a.byUnits, trains[i] && !deferred)
+	}
+	a.passByPass = a.perturbs() && part < size
+	a.cutParts(part)
+	return a
+}
+
+// of returns a for a batch of n samples, at most as many as a was made for. Sizes of shards
+// and parts stay; there are fewer of them.
+func (a arithmetic) of(n int) arithmetic {
+	a.shards = cut(program.Shard{N: n}, parallel.CeilDiv(n, largest(a.shards)))
+	a.cutParts(largest(a.parts))
+	return a
+}
+
+// cutParts cuts the shards into parts of at most size samples, and those into units.
+func (a *arithmetic) cutParts(size int) {
+	a.parts, a.cleanParts, a.units = nil, nil, nil
+	for _, s := range a.shards {
+		end := s.First + a.ascent.Samples(s.N)
+		for _, p := range cut(s, parallel.CeilDiv(s.N, size)) {
+			a.parts = append(a.parts, p)
+			a.cleanParts = append(a.cleanParts, program.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
+		}
+	}
+	units := min(len(a.parts), maxUnits)
+	for u := range units {
+		from, to := parallel.Cut(len(a.parts), 1, units, u)
+		a.units = append(a.units, span{from, to})
+	}
+}
+
+// cut cuts a run of samples into n whose sizes differ by at most one.
+func cut(run program.Shard, n int) (runs []program.Shard) {
+	for i := range n {
+		from, to := parallel.Cut(run.N, 1, n, i)
+		runs = append(runs, program.Shard{First: run.First + from, N: to - from})
+	}
+	return runs
+}
+
+// largest returns the samples of the largest run.
+func largest(runs []program.Shard) (n int) {
+	for _, s := range runs {
+		n = max(n, s.N)
+	}
+	return n
+}
+
+// perturbs reports whether the step has a clean pass.
+func (a *arithmetic) perturbs() bool {
+	return slices.ContainsFunc(a.perturb, func(k program.Perturbation) bool { return k != program.Unperturbed })
+}
+
+// partsOf returns the parts of a shard.
+func (a *arithmetic) partsOf(shard int) (parts span) {
+	s := a.shards[shard]
+	first := func(sample int) int {
+		return slices.IndexFunc(a.parts, func(p program.Shard) bool { return p.First+p.N > sample })
+	}
+	return span{first(s.First), first(s.First+s.N-1) + 1}
+}
+
+// cleanOf returns the parts of a shard that have samples in the clean pass.
+func (a *arithmetic) cleanOf(shard int) span { return a.clean(a.partsOf(shard)) }
+
+// clean returns those of a shard's parts that have samples in the clean pass.
+func (a *arithmetic) clean(parts span) span {
+	for parts.len() > 0 && a.cleanParts[parts.to-1].N == 0 {
+		parts.to--
+	}
+	return parts
+}
+
+// shardOf returns the shard that a part is of.
+func (a *arithmetic) shardOf(part int) int {
+	return slices.IndexFunc(a.shards, func(s program.Shard) bool { return s.First+s.N > a.parts[part].First })
+}
+
+// unitOf returns the unit that a part is summed in.
+func (a *arithmetic) unitOf(part int) int {
+	return slices.IndexFunc(a.units, func(u span) bool { return part < u.to })
+}
+
+// lateAscent reports whether gradients that perturb are computed late.
+func (a *arithmetic) deferredAscent() bool {
+	for i, late := range a.deferred {
+		if late && a.perturb[i] != program.Unperturbed {
+			return true
+		}
+	}
+	return false
+}

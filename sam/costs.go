@@ -1,0 +1,115 @@
+package sam
+
+import (
+	"slices"
+
+	"github.com/steppe-ml/steppe/internal/program"
+)
+
+// costs are in floating-point operations, for choices between ways to compute the same
+// result. They were measured on Zen 4 and Golden Cove (docs/MSAM.md). No choice is sharp:
+// near the threshold both ways cost the same.
+var costs = struct {
+	flopsPerByte int64 // operations in the time that a byte takes to or from memory
+	formedBytes  int64 // moved for each formed parameter: its gradient written, its sum read and written, packed twice
+	reuse        int64 // how many times longer a tile's products should take than reading the parameters
+}{flopsPerByte: 4, formedBytes: 32, reuse: 10}
+
+// perturbations chooses how shards of n samples perturb each op, whose parameters' regions
+// are given: factored where that takes less. But the factors are of a whole shard, which
+// then goes through the model in one piece. If it could go in parts instead, the saving
+// must be worth more than fetching its values from memory.
+func perturbations(prog *program.Program, cfg Config, regions [][]region, n, part int) (kinds []program.Perturbation) {
+	saved := int64(0)
+	for i, op := range prog.Ops() {
+		kind := program.Formed
+		whole := !slices.ContainsFunc(regions[i], func(r region) bool { return r.scaling == zero })
+		switch {
+		case cfg.Rho == 0 || !perturbs(regions[i]):
+			kind = program.Unperturbed
+		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms():
+		case cfg.force.perturb == factored:
+			kind = program.Factored
+		default:
+			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*costs.formedBytes*costs.flopsPerByte
+			if saves := formed - op.Factorable.DeltaFlops(n, op.FirstInput); saves > 0 {
+				kind = program.Factored
+				saved += saves
+			}
+		}
+		kinds = append(kinds, kind)
+	}
+	if cfg.force.perturb == autoPerturb && part < n && saved < int64(n)*int64(prog.SampleBytes())*costs.flopsPerByte {
+		for i, kind := range kinds {
+			if kind == program.Factored {
+				kinds[i] = program.Formed
+			}
+		}
+	}
+	return kinds
+}
+
+// countFlops counts the operations of a step.
+func (p *plan) countFlops() (total int64) {
+	for i := range p.ops {
+		clean, descent := p.opFlops(i)
+		total += clean + descent
+	}
+	return total
+}
+
+// opFlops returns the operations of op i in the two passes of a step. Without a
+// perturbation there is only the second.
+func (p *plan) opFlops(i int) (clean, descent int64) {
+	op := p.ops[i]
+	f := op.Traits.Flops
+	pass := f.Forward
+	if !op.FirstInput {
+		pass += f.Backward
+	}
+	perturbs := p.perturbs()
+	for _, s := range p.shards {
+		n := int64(s.N)
+		descent += n * (pass + f.Gradient)
+		if !perturbs {
+			continue
+		}
+		n = int64(p.ascent.Samples(s.N))
+		clean += n * pass
+		switch {
+		case p.perturb[i] == program.Formed && !p.ascent.NormOnly:
+			clean += n * f.Gradient
+		case p.perturb[i] == program.Factored:
+			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
+		}
+	}
+	return clean, descent
+}
+
+// opBytes estimates how many bytes the step reads and writes for op i: values and
+// gradients in each pass; parameters for each tile; their gradients for each part, or once
+// if they are deferred; and, where they are formed, a shard's own parameters.
+func (p *plan) opBytes(i int) int64 {
+	op := p.ops[i]
+	in, out, params := int64(op.In), int64(op.Out), int64(op.Params)
+	sample, tile := in+2*out, params // forward, and the output's gradient
+	if !op.FirstInput {
+		sample, tile = sample+in, 2*params // backward
+	}
+	gradients := params
+	if p.byUnits[i] {
+		gradients = 2 * params * int64(len(p.parts))
+	}
+	if params > 0 {
+		sample += in + out
+	}
+	pass := sample*int64(p.samples()) + tile*int64(len(p.tiles))
+	floats := pass + gradients
+	if p.perturbs() {
+		floats += pass
+	}
+	if p.perturb[i] == program.Formed {
+		floats += gradients + 3*params*int64(len(p.shards))
+	}
+	return 4 * floats
+}

@@ -1,0 +1,183 @@
+package sam
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/optim"
+)
+
+// stepRun is the state of the step under way.
+type stepRun struct {
+	plan    *plan
+	batch   net.Batch
+	rho     float64   // 0 if nothing is perturbed
+	before  []float64 // by part: sum of its loss terms at w
+	after   []float64 // the same at w + eps
+	refused []error   // by part
+
+	round  *round
+	pass   pass  // that the workers run, or the first of them
+	route  route // that the workers take
+	packed bool  // the packs are of w
+}
+
+// gradient sets ghat to the batch's gradient.
+func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
+	if err := o.model.ValidateBatch(batch); err != nil {
+		return Stats{}, err
+	}
+	if batch.N > o.cfg.Batch {
+		return Stats{}, fmt.Errorf("sam: batch of %d samples, and Config.Batch is %d", batch.N, o.cfg.Batch)
+	}
+	plan, err := o.planOf(batch.N)
+	if err != nil {
+		return Stats{}, err
+	}
+	rho, err := o.rho(plan)
+	if err != nil {
+		return Stats{}, err
+	}
+	if _, err := optim.Factor(o.cfg.LRSchedule, o.base.Steps()); err != nil {
+		return Stats{}, fmt.Errorf("sam: LRSchedule: %w", err)
+	}
+	r := &o.run
+	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, false
+	clear(r.refused)
+
+	for i := range plan.rounds {
+		r.round = &plan.rounds[i]
+		switch {
+		case rho == 0:
+			o.runRound(singlePass, o.passAtW(plain))
+		case r.round.whole:
+			o.runRound(wholeShards, o.passAtW(ascent))
+		case plan.passByPass:
+			o.passByPass()
+		default:
+			o.runRound(tileByTile, o.passAtW(ascent))
+		}
+		if err := first(r.refused[:len(plan.parts)]); err != nil {
+			return Stats{}, err
+		}
+	}
+	o.addUnits(span{0, len(plan.units)}, &pass{kind: descent}, &o.vector, o.team)
+	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, o.ghat)
+	return o.lossStats(), nil
+}
+
+// rho returns the radius of the step to come, 0 if it perturbs nothing.
+func (o *Optimizer) rho(plan *plan) (float64, error) {
+	step := o.base.Steps()
+	factor, err := optim.Factor(o.cfg.RhoSchedule, step)
+	if err != nil {
+		return 0, fmt.Errorf("sam: RhoSchedule: %w", err)
+	}
+	if step%uint64(o.cfg.Ascent.Every) != 0 || !plan.perturbs() {
+		return 0, nil
+	}
+	return factor * o.cfg.Rho, nil
+}
+
+// lossStats returns the statistics of the step's losses.
+func (o *Optimizer) lossStats() (stats Stats) {
+	r, loss := &o.run, o.model.Loss()
+	terms, seen := float64(loss.Terms(r.batch)), 0.0 // of the batch, and of the first pass
+	before, after := 0.0, 0.0
+	for part, clean := range r.plan.cleanParts {
+		if r.rho == 0 {
+			clean = r.plan.parts[part]
+		}
+		if clean.N > 0 {
+			before += r.before[part]
+			seen += float64(loss.Terms(r.batch.Slice(clean.First, clean.N)))
+		}
+		after += r.after[part]
+	}
+	stats.Loss, stats.Rho = before/seen, r.rho
+	if r.rho != 0 && !r.plan.ascent.part() {
+		stats.Sharpness = (after - before) / terms
+	}
+	return stats
+}
+
+// refusal returns the error for a value that a part has met.
+func (o *Optimizer) refusal(part int, what string) error {
+	r := &o.run
+	at := r.plan.shardOf(part)
+	shard := r.plan.shards[at]
+	return fmt.Errorf("sam: %w: shard %d (samples %d to %d): %s%s", ErrRefused, at, shard.First, shard.First+shard.N-1, what, o.spoiled(shard))
+}
+
+// spoiled says where the batch itself isn't finite, "" if it is.
+func (o *Optimizer) spoiled(shard program.Shard) string {
+	size := o.model.InputShape().Size()
+	x := o.run.batch.X[shard.First*size:][:shard.N*size]
+	if i := firstNonFinite(x); i >= 0 {
+		return fmt.Sprintf("; element %d of sample %d of the batch is %v", i%size, shard.First+i/size, x[i])
+	}
+	return ""
+}
+
+// planOf returns the plan for batches of n samples.
+func (o *Optimizer) planOf(n int) (*plan, error) {
+	if p, ok := o.plans[n]; ok {
+		return p, nil
+	}
+	p := &plan{ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes}
+	if smallest := p.ascent.Samples(n / len(p.shards)); smallest < o.program.MinShard() {
+		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
+	}
+	how := o.plan.sharing
+	if !o.plan.apart() {
+		how = together // there is one worker's memory
+	}
+	p.schedule = newSchedule(&p.arithmetic, o.cfg.Workers, o.plan.largestTile(), how)
+	p.flops = p.countFlops()
+	o.plans[n] = p
+	return p, nil
+}
+
+// addUnits adds up units' sums, as a binary tree over their numbers, which only depends
+// on how many there are. The result is in the first.
+func (o *Optimizer) addUnits(units span, p *pass, v *vectors, team *blas.Team) {
+	for apart := 1; apart < units.len(); apart *= 2 {
+		for u := units.from; u+apart < units.to; u += 2 * apart {
+			for i, by := range o.run.plan.byUnits {
+				if by && !o.leftOut(i, p.kind) {
+					v.add(team, o.unit(u, i, p), o.unit(u+apart, i, p))
+				}
+			}
+		}
+	}
+}
+
+// leftOut reports whether op i's gradient is not wanted in a kind of pass.
+func (o *Optimizer) leftOut(i int, kind passKind) bool {
+	return kind == ascent && o.run.plan.perturb[i] == program.Unperturbed
+}
+
+// unit returns where unit u sums the gradient of op i. The first unit is in its place in
+// ghat, or in a shard's own gradient where that is formed as a whole.
+func (o *Optimizer) unit(u, i int, p *pass) []float32 {
+	op := o.plan.ops[i]
+	switch {
+	case p.sum != nil && u == o.run.plan.partsOf(p.shard).from:
+		return p.sum[op.Offset:][:op.Params]
+	case u == 0:
+		return o.ghat[op.Offset:][:op.Params]
+	}
+	return o.units[u-1][o.unitAt[i]:][:op.Params]
+}
+
+// first returns the first error, nil if there is none.
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

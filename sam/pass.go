@@ -1,0 +1,136 @@
+package sam
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/program"
+)
+
+// passKind is what a pass over a tile computes.
+type passKind uint8
+
+const (
+	plain   passKind = iota // the batch's gradient at w: nothing is perturbed
+	ascent                  // the clean pass: the shards' gradients at w, which perturb
+	descent                 // the batch's gradient at w + eps
+)
+
+// route is how the tiles of a round go through the passes of a step.
+type route uint8
+
+const (
+	singlePass  route = iota // through one pass
+	tileByTile               // each through the ascent and then the descent, before the next
+	wholeShards              // a worker takes a shard of its own through the ascent, then through the descent
+)
+
+// pass describes one pass of a step, for all tiles that go through it alike.
+type pass struct {
+	kind   passKind
+	params []float32     // w, or w + eps where that is formed as a whole
+	packs  program.Packs // of params, or nil
+
+	// Of an ascent that ends before the descent begins:
+	shard int       // that the tiles are of
+	sum   []float32 // in which its gradient is summed; nil otherwise
+}
+
+// passAtW returns a pass at w.
+func (o *Optimizer) passAtW(kind passKind) pass {
+	return pass{kind: kind, params: o.params.Values, packs: o.packs}
+}
+
+// runRound takes the round's tiles along a route, which begins with a pass. It reports
+// whether all was finite.
+func (o *Optimizer) runRound(route route, p pass) bool {
+	r := &o.run
+	r.pass, r.route = p, route
+	if p.kind == descent || !r.packed {
+		o.program.Pack(o.team, p.params, p.packs)
+		r.packed = p.kind != descent
+	}
+	if len(r.round.tasks) > 0 {
+		o.team.Run(len(r.round.tasks), o)
+	}
+	if r.round.shared.len() > 0 {
+		o.workers[0].tiles(r.round.shared, route, p, o.team)
+	}
+	return first(r.refused[:len(r.plan.parts)]) == nil
+}
+
+// Do runs one task of the round on one worker.
+func (o *Optimizer) Do(task, worker int) {
+	r, w := &o.run, o.workers[worker]
+	if tiles := r.round.tasks[task]; r.route == wholeShards {
+		w.shard(tiles)
+	} else {
+		w.tiles(tiles, r.route, r.pass, nil)
+	}
+}
+
+// passByPass takes the round's shard through the ascent, forms w + eps, and takes it
+// through the descent, on all workers.
+func (o *Optimizer) passByPass() {
+	w := o.workers[0]
+	clean := w.shardAscent(o.run.round.first())
+	if o.runRound(singlePass, clean) && w.form(&clean, o.team) {
+		o.runRound(singlePass, pass{kind: descent, params: w.formed, packs: o.packs})
+	}
+}
+
+// shard is passByPass for tiles that are a shard, on this worker alone.
+func (w *worker) shard(tiles span) {
+	clean := w.shardAscent(tiles.from)
+	if w.tiles(tiles, singlePass, clean, nil) && w.form(&clean, nil) {
+		w.tiles(tiles, singlePass, pass{kind: descent, params: w.formed}, nil)
+	}
+}
+
+// shardAscent returns the clean pass of the shard that a tile is of.
+func (w *worker) shardAscent(tile int) pass {
+	plan := w.o.run.plan
+	p := w.o.passAtW(ascent)
+	p.shard, p.sum = plan.shardOf(plan.tiles[tile].from), w.formed
+	return p
+}
+
+// form turns the gradients of a shard's clean pass into w + eps, with the team or alone.
+// It reports whether all are finite.
+func (w *worker) form(clean *pass, team *blas.Team) bool {
+	o, r := w.o, &w.o.run
+	parts := r.plan.cleanOf(clean.shard) // a unit each
+	o.addUnits(parts, clean, &w.vector, team)
+	if r.plan.deferredAscent() {
+		shard := r.plan.shards[clean.shard]
+		shard.N = r.plan.ascent.Samples(shard.N)
+		w.deferred.Gradients(team, r.batch, shard, w.formed)
+	}
+	normSq := w.vector.squares(team, o.regions, w.eta(), w.formed, o.params.Values)
+	if !finite(normSq) {
+		name := o.program.ParamAt(max(0, firstNonFinite(w.formed)))
+		r.refused[parts.from] = o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
+		return false
+	}
+	c, err := o.climb(normSq)
+	if err != nil {
+		r.refused[parts.from] = o.refusal(parts.from, err.Error())
+		return false
+	}
+	w.vector.climb(team, o.regions, w.formed, c, w.eta(), w.formed, o.params.Values)
+	return true
+}
+
+// climb returns the factor that turns a shard's gradient into eps, from ||T g||^2.
+func (o *Optimizer) climb(normSq float64) (float32, error) {
+	if normSq == 0 {
+		return 0, nil
+	}
+	norm := math.Sqrt(normSq)
+	c := float32(o.run.rho / norm)
+	if math.IsInf(float64(c), 0) || c == 0 {
+		return 0, fmt.Errorf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho)
+	}
+	return c, nil
+}
