@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
@@ -90,9 +91,9 @@ func selected(key string) bool {
 }
 
 // goldenBases are the base optimizers that every method runs with.
-var goldenBases = map[string]sam.Base{
-	"sgd":   sam.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 5e-4},
-	"adamw": sam.AdamW{LR: 0.001, WeightDecay: 0.01},
+var goldenBases = map[string]optim.Rule{
+	"sgd":   optim.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 5e-4},
+	"adamw": optim.AdamW{LR: 0.001, WeightDecay: 0.01},
 }
 
 const (
@@ -124,12 +125,12 @@ func goldenCases(t *testing.T) (cases []goldenCase) {
 				}
 			}
 		}
-		msam := sam.Config{Rho: 0.05, Shards: 3, Base: sam.SGD{LR: 0.05, Momentum: 0.9, Nesterov: true}}
+		msam := sam.Config{Rho: 0.05, Shards: 3, Base: optim.SGD{LR: 0.05, Momentum: 0.9, Nesterov: true}}
 		cases = append(cases, goldenCase{name + "/msam/3/nesterov", m, msam})
 		for base, rule := range goldenBases {
 			msam.Base = rule
-			msam.LRSchedule = sam.Cosine{Steps: goldenSteps, Least: 0.1}
-			msam.RhoSchedule = sam.Linear{Steps: goldenSteps / 2, From: 0.2, To: 1}
+			msam.LRSchedule = optim.Cosine{Steps: goldenSteps, Min: 0.1}
+			msam.RhoSchedule = optim.Linear{Steps: goldenSteps / 2, From: 0.2, To: 1}
 			msam.Clip = 0.5
 			cases = append(cases, goldenCase{name + "/msam/3/scheduled-" + base, m, msam})
 		}
@@ -160,29 +161,29 @@ func goldenModels(t *testing.T) (names []string, models []*net.Model) {
 		add(row.Name, m, err)
 	}
 
-	conv := net.Conv2D{Out: 12, Kernel: 3, Padding: net.SamePadding, NoBias: true}
+	conv := net.Conv2D{Out: 12, Kernel: 3, Padding: net.Same, NoBias: true}
 	// Every op takes along those that follow it: convolution, normalization, sum and ReLU.
 	m, err := net.Compile(net.Shape{9, 7, 3},
 		conv, net.BatchNorm{}, net.ReLU{}, net.MaxPool{Size: 2},
 		net.Residual{Body: []net.Layer{conv, net.BatchNorm{}, net.ReLU{}, conv, net.BatchNorm{}}}, net.ReLU{},
-		net.Flatten{}, net.Dense{Out: 37}, net.BatchNorm{Momentum: 0.3, Eps: 1e-4}, net.ReLU{},
+		net.Flatten{}, net.Dense{Out: 37}, net.BatchNorm{Momentum: 0.3, Epsilon: 1e-4}, net.ReLU{},
 		net.Dense{Out: 21}, net.ReLU{}, net.Dense{Out: 10})
 	add("fused", m, err)
 
 	// No op takes any along.
 	m, err = net.Compile(net.Shape{9, 7, 3},
-		net.Conv2D{Out: 12, Kernel: 3, Padding: net.SamePadding}, net.GELU{},
+		net.Conv2D{Out: 12, Kernel: 3, Padding: net.Same}, net.GELU{},
 		net.AvgPool{Size: 3, Stride: 2, Padding: 1}, net.LayerNorm{}, net.ReLU{}, net.Dropout{Rate: 0.2},
 		net.Residual{Body: []net.Layer{net.Conv2D{Out: 12, Kernel: 3, Dilation: 2, Padding: 2}, net.BatchNorm{}, net.Tanh{}}},
 		net.Residual{
-			Body:     []net.Layer{net.Conv2D{Out: 20, Kernel: 3, Stride: 2, Padding: net.SamePadding}, net.Sigmoid{}},
+			Body:     []net.Layer{net.Conv2D{Out: 20, Kernel: 3, Stride: 2, Padding: net.Same}, net.Sigmoid{}},
 			Shortcut: []net.Layer{net.Subsample{Stride: 2, Out: 20}},
 		},
 		net.GlobalAvgPool{}, net.Dense{Out: 10}, net.SoftmaxCrossEntropy{Smoothing: 0.1})
 	add("plain", m, err)
 
 	m, err = net.Compile(net.Shape{9, 7, 3},
-		net.Flatten{}, net.Dense{Out: 45, Init: net.XavierUniform}, net.Tanh{}, net.LayerNorm{Eps: 1e-4}, net.Dropout{Rate: 0.1},
+		net.Flatten{}, net.Dense{Out: 45, Init: net.XavierUniform}, net.Tanh{}, net.LayerNorm{Epsilon: 1e-4}, net.Dropout{Rate: 0.1},
 		net.Dense{Out: 27, Init: net.TruncatedNormal(0.1)}, net.Sigmoid{}, net.Dense{Out: 10}, net.MSE{})
 	add("mse", m, err)
 	return names, models
