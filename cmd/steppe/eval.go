@@ -115,9 +115,9 @@ func (e *eval) openData() (err error) {
 	if e.meta.Standardise == "" {
 		return nil
 	}
-	moments, err := dataset.ParseMoments(e.meta.Standardise)
+	moments, err := dataset.ParseMeanStd(e.meta.Standardise)
 	if err == nil {
-		e.test, err = e.test.Standardise(moments)
+		e.test, err = e.test.Standardize(moments)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: metadata \"standardise\": %w", e.load, err)

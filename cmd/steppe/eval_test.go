@@ -76,7 +76,7 @@ func TestEvalParts(t *testing.T) {
 func TestEvalStandardises(t *testing.T) {
 	train, test, err := dataset.Digits()
 	require.NoError(t, err)
-	moments, err := train.Moments()
+	moments, err := train.MeanStd()
 	require.NoError(t, err)
 	meta := forDigits
 	meta.Standardise = moments.String()
@@ -84,7 +84,7 @@ func TestEvalStandardises(t *testing.T) {
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "in 10 classes, standardised\n")
 
-	standard, err := test.Standardise(moments)
+	standard, err := test.Standardize(moments)
 	require.NoError(t, err)
 	m, err := tiny.Compile(test.Shape, test.Classes)
 	require.NoError(t, err)

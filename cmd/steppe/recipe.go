@@ -20,7 +20,7 @@ type recipe struct {
 	schedule    string
 	warmup      float64 // epochs
 
-	moments dataset.Moments // what samples were standardised by
+	moments dataset.MeanStd // what samples were standardised by
 }
 
 // augmentations are those that the command knows, with settings that suit images of
@@ -132,13 +132,13 @@ func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *
 	if err != nil || !r.standardise {
 		return train, test, err
 	}
-	if r.moments, err = train.Moments(); err != nil {
+	if r.moments, err = train.MeanStd(); err != nil {
 		return nil, nil, err
 	}
-	if train, err = train.Standardise(r.moments); err != nil {
+	if train, err = train.Standardize(r.moments); err != nil {
 		return nil, nil, err
 	}
-	test, err = test.Standardise(r.moments)
+	test, err = test.Standardize(r.moments)
 	return train, test, err
 }
 

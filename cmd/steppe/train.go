@@ -35,7 +35,7 @@ type train struct {
 	cfg    sam.Config
 	params *net.Params
 	opt    *sam.Optimizer
-	feed   dataset.Feed
+	feed   dataset.Loader
 
 	out  io.Writer
 	live *progress
@@ -193,14 +193,14 @@ func (t *train) feedFrom() (err error) {
 	if err != nil {
 		return err
 	}
-	t.feed = dataset.Feed{Set: t.train, Batch: t.batch, Seed: t.seed, Augment: augment}
+	t.feed = dataset.Loader{Set: t.train, Batch: t.batch, Seed: t.seed, Augment: augment}
 	// A last batch that a normalisation can't take is left out.
 	if rest := t.train.Len() % t.batch; rest > 0 {
 		shard := (t.batch + t.cfg.Shards - 1) / t.cfg.Shards
 		least := rest / ((rest + shard - 1) / shard)
 		t.feed.DropLast = t.cfg.Ascent.Samples(least) < t.model.MinShard()
 	}
-	return t.feed.Check()
+	return t.feed.Validate()
 }
 
 // samples is how many an epoch has.

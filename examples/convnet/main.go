@@ -39,7 +39,7 @@ func run(out io.Writer, epochs int, path string) error {
 	fmt.Fprintln(out, model.Summary())
 
 	params := model.Init(1)
-	feed := dataset.Feed{Set: train, Batch: 64, Seed: 1}
+	feed := dataset.Loader{Set: train, Batch: 64, Seed: 1}
 	opt, err := sam.New(model, params, sam.Config{
 		Rho: 0.05, Shards: 8,
 		Base:       sam.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 1e-4},

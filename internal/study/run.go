@@ -87,21 +87,21 @@ func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 	if !s.Recipe.Standardise {
 		return train, test, nil
 	}
-	moments, err := train.Moments()
+	moments, err := train.MeanStd()
 	if err != nil {
 		return nil, nil, err
 	}
-	if train, err = train.Standardise(moments); err != nil {
+	if train, err = train.Standardize(moments); err != nil {
 		return nil, nil, err
 	}
-	test, err = test.Standardise(moments)
+	test, err = test.Standardize(moments)
 	return train, test, err
 }
 
 // feed makes a run's batches. Where samples of a batch see each other, a short
 // last one is left out, with every method, so that all have the same batches.
-func (s *Study) feed(train *dataset.Set, seed uint64) dataset.Feed {
-	return dataset.Feed{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
+func (s *Study) feed(train *dataset.Set, seed uint64) dataset.Loader {
+	return dataset.Loader{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
 }
 
 func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Config {
@@ -126,7 +126,7 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 		return r, err
 	}
 	feed := s.feed(train, run.seed())
-	if err := feed.Check(); err != nil {
+	if err := feed.Validate(); err != nil {
 		return r, err
 	}
 	params := s.Model.Init(run.seed())

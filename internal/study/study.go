@@ -124,7 +124,7 @@ func (s *Study) Check() error {
 		return fmt.Errorf("study: %d epochs, want at least 1", s.Recipe.Epochs)
 	}
 	feed := s.feed(s.Train, 0)
-	if err := feed.Check(); err != nil {
+	if err := feed.Validate(); err != nil {
 		return err
 	}
 	if s.selects() {

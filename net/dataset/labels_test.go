@@ -48,7 +48,7 @@ func TestNoisyLabels(t *testing.T) {
 	assert.Equal(t, before, s.Labels, "the original stays")
 	assert.Same(t, &s.X[0], &noisy.X[0], "shared")
 	assert.Equal(t, []any{s.Name, s.Shape, s.Classes}, []any{noisy.Name, noisy.Shape, noisy.Classes})
-	require.NoError(t, noisy.Check())
+	require.NoError(t, noisy.Validate())
 
 	// From each class to each other go as many. The bounds are six standard deviations.
 	var counts [classes][classes]float64
@@ -106,5 +106,5 @@ func TestNoisyLabelsErrors(t *testing.T) {
 	}
 	s.Classes = 0
 	_, err := s.NoisyLabels(0.5, 1)
-	assert.ErrorContains(t, err, "numbered has 0 classes to draw labels from")
+	assert.ErrorContains(t, err, "numbered has 4 labels of 0 classes, want at least 1 class to draw from")
 }
