@@ -204,7 +204,7 @@ func (c *compare) enter() (err error) {
 			Model: c.modelName, Data: c.dataName(), DataSum: study.Sum(c.train, c.test),
 			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
 			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
-			Augment: append([]string{}, c.augment...), Standardise: c.standardise,
+			Augment: append([]string{}, c.augment...), Standardize: c.standardize,
 			Momentum: c.base.Momentum, WeightDecay: c.base.WeightDecay, ISA: simd.Active().String(),
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,

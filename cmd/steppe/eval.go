@@ -36,7 +36,7 @@ func newEval() *cobra.Command {
 		Use:   "eval",
 		Short: "Test a model that train has saved",
 		Long: `Test a model that train --save has written, on the test samples of its own data
-or of others of the same shape and classes. Samples are standardised as they
+or of others of the same shape and classes. Samples are standardized as they
 were for the training.
 
 ` + aboutData(),
@@ -112,15 +112,15 @@ func (e *eval) openData() (err error) {
 		return fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", e.load,
 			e.meta.Input, inClasses(e.meta.Classes), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
 	}
-	if e.meta.Standardise == "" {
+	if e.meta.Standardize == "" {
 		return nil
 	}
-	moments, err := dataset.ParseMeanStd(e.meta.Standardise)
+	moments, err := dataset.ParseMeanStd(e.meta.Standardize)
 	if err == nil {
 		e.test, err = e.test.Standardize(moments)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: metadata \"standardise\": %w", e.load, err)
+		return fmt.Errorf("%s: metadata \"standardize\": %w", e.load, err)
 	}
 	return nil
 }
@@ -156,8 +156,8 @@ func (e *eval) printHeader(out io.Writer) {
 		fmt.Fprintf(out, ", trained on %s", e.meta.Data)
 	}
 	fmt.Fprintf(out, "\n%s of %s, %v %s", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
-	if e.meta.Standardise != "" {
-		fmt.Fprint(out, ", standardised")
+	if e.meta.Standardize != "" {
+		fmt.Fprint(out, ", standardized")
 	}
 	fmt.Fprintf(out, "\n%s\n\n", machine(blas.DefaultWorkers()))
 }

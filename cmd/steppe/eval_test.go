@@ -72,17 +72,17 @@ func TestEvalParts(t *testing.T) {
 	assert.Equal(t, want, right)
 }
 
-// Samples are standardised as the file says.
-func TestEvalStandardises(t *testing.T) {
+// Samples are standardized as the file says.
+func TestEvalStandardizes(t *testing.T) {
 	train, test, err := dataset.Digits()
 	require.NoError(t, err)
 	moments, err := train.MeanStd()
 	require.NoError(t, err)
 	meta := forDigits
-	meta.Standardise = moments.String()
+	meta.Standardize = moments.String()
 	code, stdout, stderr := steppe(t, "eval", "--load", save(t, meta))
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "in 10 classes, standardised\n")
+	assert.Contains(t, stdout, "in 10 classes, standardized\n")
 
 	standard, err := test.Standardize(moments)
 	require.NoError(t, err)
@@ -116,8 +116,8 @@ func TestEvalErrors(t *testing.T) {
 		{with(func(m *checkpoint.Meta) { m.Data = "frob" }), "", `was trained on can't be opened by its name: dataset: "frob" is neither`},
 		{digits, "synthetic:8x8", " takes samples of 8x8x1 in 10 classes, but synthetic:8x8 has 8x8 in 10 classes"},
 		{digits, halves(t, false), " takes samples of 8x8x1 in 10 classes, but halves has 4x4x1 in 2 classes"},
-		{with(func(m *checkpoint.Meta) { m.Standardise = "frob" }), "", `: metadata "standardise": dataset: expected moments such as `},
-		{with(func(m *checkpoint.Meta) { m.Standardise = "mean 1,2 deviation 1,2" }), "", `: metadata "standardise": dataset: digits/test has 1 channels, but the moments are those of 2`},
+		{with(func(m *checkpoint.Meta) { m.Standardize = "frob" }), "", `: metadata "standardize": dataset: expected mean and deviation such as `},
+		{with(func(m *checkpoint.Meta) { m.Standardize = "mean 1,2 deviation 1,2" }), "", `: metadata "standardize": dataset: digits/test has 1 channels, but mean and deviation are given for 2`},
 	} {
 		code, stdout, stderr := steppe(t, "eval", "--load", test.load, "--data", test.data)
 		assert.Equal(t, 1, code)

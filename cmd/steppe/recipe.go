@@ -15,12 +15,12 @@ import (
 // recipe is what train does to the data and to the learning rate, beside the method.
 type recipe struct {
 	augment     []string
-	standardise bool
+	standardize bool
 	noise       float64
 	schedule    string
 	warmup      float64 // epochs
 
-	moments dataset.MeanStd // what samples were standardised by
+	moments dataset.MeanStd // what samples were standardized by
 }
 
 // augmentations are those that the command knows, with settings that suit images of
@@ -50,7 +50,7 @@ func (r *recipe) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&r.schedule, "schedule", "cosine", "learning rate's `name` of change")
 	flags.Float64Var(&r.warmup, "warmup", 0, "epochs before that in which the learning rate rises evenly")
 	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
-	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
+	flags.BoolVar(&r.standardize, "standardize", false, "give channels mean 0 and deviation 1, by the training set")
 }
 
 // aboutRecipe lists augmentations and schedules for the help text.
@@ -129,7 +129,7 @@ func (r *recipe) check(epochs int) error {
 // prepare returns the sets as they are trained on and tested.
 func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *dataset.Set, error) {
 	train, err := train.NoisyLabels(r.noise, seed)
-	if err != nil || !r.standardise {
+	if err != nil || !r.standardize {
 		return train, test, err
 	}
 	if r.moments, err = train.MeanStd(); err != nil {
@@ -145,8 +145,8 @@ func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *
 // String says what is done, in a few words for the header; "" if it is nothing.
 func (r *recipe) String() string {
 	var list []string
-	if r.standardise {
-		list = append(list, "standardised")
+	if r.standardize {
+		list = append(list, "standardized")
 	}
 	if len(r.augment) > 0 {
 		list = append(list, "augmented by "+strings.Join(r.augment, ", "))

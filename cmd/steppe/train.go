@@ -71,7 +71,7 @@ epoch, if there is one.
   steppe train --method msam --shards 16 --epochs 10 --seed 2
   steppe train --method asam --rho 1 --rho-schedule linear
   steppe train --optimizer adamw --warmup 0.5 --clip 1
-  steppe train --standardise --label-noise 0.2 --shards 4
+  steppe train --standardize --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -229,8 +229,8 @@ func (t *train) write() error {
 		return nil
 	}
 	meta := checkpoint.Meta{Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName()}
-	if t.standardise {
-		meta.Standardise = t.moments.String()
+	if t.standardize {
+		meta.Standardize = t.moments.String()
 	}
 	err := checkpoint.Write(t.file, t.model, t.kept, meta)
 	if err == nil {

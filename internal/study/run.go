@@ -84,7 +84,7 @@ func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 			return nil, nil, err
 		}
 	}
-	if !s.Recipe.Standardise {
+	if !s.Recipe.Standardize {
 		return train, test, nil
 	}
 	moments, err := train.MeanStd()

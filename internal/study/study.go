@@ -32,7 +32,7 @@ type Recipe struct {
 	Schedule    string   `json:"schedule"`
 	Warmup      float64  `json:"warmup"` // epochs
 	Augment     []string `json:"augment"`
-	Standardise bool     `json:"standardise"`
+	Standardize bool     `json:"standardise"` // the spelling is the store's
 	Momentum    float64  `json:"momentum"`
 	WeightDecay float64  `json:"weight_decay"`
 	ISA         string   `json:"isa"` // instruction sets round differently
