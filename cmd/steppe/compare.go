@@ -213,7 +213,7 @@ func (c *compare) enter() (err error) {
 			return schedule
 		},
 	}
-	return c.study.Check()
+	return c.study.Validate()
 }
 
 // studyFiles are what a comparison writes, begun before the work, which would

@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // eval is one run of the command.
@@ -67,14 +67,14 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
 	e.printHeader(stdout)
 	live := newProgress(stderr, e.test.Len())
 	start := time.Now()
-	right, loss, err := e.evaluate(ctx, live)
+	correct, loss, err := e.evaluate(ctx, live)
 	live.clear()
 	if err != nil {
 		return err
 	}
 	n, seconds := float64(e.test.Len()), time.Since(start).Seconds()
 	fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f.\n",
-		100*float64(right)/n, count(right), count(e.test.Len()), loss)
+		100*float64(correct)/n, count(correct), count(e.test.Len()), loss)
 	fmt.Fprintf(stdout, "%s samples/s, %.3f seconds.\n", rate(n/seconds), seconds)
 	return nil
 }
@@ -115,9 +115,9 @@ func (e *eval) openData() (err error) {
 	if e.meta.Standardize == "" {
 		return nil
 	}
-	moments, err := dataset.ParseMeanStd(e.meta.Standardize)
+	by, err := dataset.ParseMeanStd(e.meta.Standardize)
 	if err == nil {
-		e.test, err = e.test.Standardize(moments)
+		e.test, err = e.test.Standardize(by)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: metadata \"standardize\": %w", e.load, err)
@@ -125,29 +125,34 @@ func (e *eval) openData() (err error) {
 	return nil
 }
 
-// evalSamples is how many samples are predicted between two looks at Ctrl-C.
-const evalSamples = 1024
-
-// evaluate returns how many test samples the model classifies rightly, and its mean
-// loss on them.
-func (e *eval) evaluate(ctx context.Context, live *progress) (right int, loss float64, err error) {
-	terms := 0
-	for first := 0; first < e.test.Len(); first += evalSamples {
-		if err := ctx.Err(); err != nil {
-			return 0, 0, err
-		}
-		batch := e.test.Range(first, min(evalSamples, e.test.Len()-first))
-		outputs, err := e.model.Outputs(e.params, batch.X)
-		if err != nil {
-			return 0, 0, err
-		}
-		right += study.Hits(outputs, batch.Labels)
-		out := net.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
-		loss += e.model.Loss().Apply(out, batch, 1, net.Tensor{})
-		terms += e.model.Loss().Terms(batch)
-		live.set(first+batch.N, func() string { return fmt.Sprintf("loss %.4f", loss/float64(terms)) })
+// evaluate returns how many test samples the model classifies correctly, and its mean loss on
+// them.
+func (e *eval) evaluate(ctx context.Context, live *progress) (correct int, loss float64, err error) {
+	accuracy, mean := &train.Accuracy{}, &train.Loss{}
+	_, err = train.EvaluateContext(ctx, e.model, e.params, e.test, accuracy, mean, &liveLoss{Loss: mean, live: live})
+	if err != nil {
+		return 0, 0, err
 	}
-	return right, loss / float64(terms), nil
+	return accuracy.Correct, mean.Value(), nil
+}
+
+// liveLoss is a metric that shows the loss while it is measured.
+type liveLoss struct {
+	*train.Loss
+	live *progress
+	done int // samples
+}
+
+// Name implements train.Metric.
+func (*liveLoss) Name() string { return "live loss" }
+
+// Reset implements train.Metric.
+func (*liveLoss) Reset(*net.Model, *dataset.Set) error { return nil }
+
+// Update implements train.Metric. The loss has been updated before.
+func (l *liveLoss) Update(_ []float32, batch net.Batch) {
+	l.done += batch.N
+	l.live.set(l.done, func() string { return fmt.Sprintf("loss %.4f", l.Value()) })
 }
 
 func (e *eval) printHeader(out io.Writer) {

@@ -12,7 +12,7 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// recipe is what train does to the data and to the learning rate, beside the method.
+// recipe is what train and compare do to the data and to the learning rate, beside the method.
 type recipe struct {
 	augment     []string
 	standardize bool
@@ -20,7 +20,7 @@ type recipe struct {
 	schedule    string
 	warmup      float64 // epochs
 
-	moments dataset.MeanStd // what samples were standardized by
+	by dataset.MeanStd // mean and deviation that samples were standardized by
 }
 
 // augmentations are those that the command knows, with settings that suit images of
@@ -47,10 +47,10 @@ var schedules = []struct {
 }
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&r.schedule, "schedule", "cosine", "learning rate's `name` of change")
-	flags.Float64Var(&r.warmup, "warmup", 0, "epochs before that in which the learning rate rises evenly")
-	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
-	flags.BoolVar(&r.standardize, "standardize", false, "give channels mean 0 and deviation 1, by the training set")
+	flags.StringVar(&r.schedule, "schedule", "cosine", "`name` of the learning-rate schedule")
+	flags.Float64Var(&r.warmup, "warmup", 0, "epochs in which the learning rate first rises evenly")
+	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of the augmentations of training images, in that order")
+	flags.BoolVar(&r.standardize, "standardize", false, "scale channels to mean 0 and deviation 1 of the training set")
 }
 
 // aboutRecipe lists augmentations and schedules for the help text.
@@ -132,13 +132,13 @@ func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *
 	if err != nil || !r.standardize {
 		return train, test, err
 	}
-	if r.moments, err = train.MeanStd(); err != nil {
+	if r.by, err = train.MeanStd(); err != nil {
 		return nil, nil, err
 	}
-	if train, err = train.Standardize(r.moments); err != nil {
+	if train, err = train.Standardize(r.by); err != nil {
 		return nil, nil, err
 	}
-	test, err = test.Standardize(r.moments)
+	test, err = test.Standardize(r.by)
 	return train, test, err
 }
 

@@ -34,7 +34,8 @@ func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 }
 
 func (w *workload) addSeed(flags *pflag.FlagSet) {
-	flags.Uint64Var(&w.seed, "seed", 1, "seed of the parameters and of the data's order")
+	w.seed = 1
+	flags.Var((*seed)(&w.seed), "seed", "seed of the parameters and of the data's order")
 }
 
 func (w *workload) addWorkers(flags *pflag.FlagSet) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // File is a file that appears under its name when it is whole, or never: until
@@ -81,4 +82,23 @@ func (f *File) named(err error) error {
 		err = in.Err
 	}
 	return fmt.Errorf("can't write %s: %w", f.path, err)
+}
+
+// RemoveTemporary removes the temporary files that killed processes have left for a path. Nobody
+// may be writing to it.
+func RemoveTemporary(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, found := strings.CutPrefix(entry.Name(), "."+filepath.Base(path)+".")
+		if !found || !entry.Type().IsRegular() || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -67,7 +67,7 @@ type Study struct {
 	Augment  []dataset.Augmentation
 	Schedule func(batches int) sam.Scheduler // of the learning rate, for epochs of so many batches
 
-	entries []Entry // of the grid; Check makes them
+	entries []Entry // of the grid; Validate makes them
 }
 
 // Entry is a method with its shards: a row of the result.
@@ -98,9 +98,9 @@ func (g Grid) entries() (list []Entry, err error) {
 	return list, nil
 }
 
-// normalise sorts the lists of numbers and drops what is there twice, so that the
+// normalize sorts the lists of numbers and drops what is there twice, so that the
 // order in which they are given changes nothing.
-func (g *Grid) normalise() {
+func (g *Grid) normalize() {
 	g.Shards = distinct(g.Shards)
 	g.Rhos, g.LRs, g.Noise = distinct(g.Rhos), distinct(g.LRs), distinct(g.Noise)
 }
@@ -109,22 +109,22 @@ func distinct[T int | float64](list []T) []T {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
-// Check returns what is wrong with a study before anything is trained. What the
-// optimiser refuses, such as more shards than samples, it refuses here.
-func (s *Study) Check() error {
-	s.Grid.normalise()
+// Validate returns an error if anything is wrong with a study, before any training. It also
+// returns what the optimizer refuses, such as more shards than samples.
+func (s *Study) Validate() error {
+	s.Grid.normalize()
 	var err error
 	if s.entries, err = s.Grid.entries(); err != nil {
 		return err
 	}
-	if err := s.checkGrid(); err != nil {
+	if err := s.validateGrid(); err != nil {
 		return err
 	}
 	if s.Recipe.Epochs < 1 {
 		return fmt.Errorf("study: %d epochs, want at least 1", s.Recipe.Epochs)
 	}
-	feed := s.feed(s.Train, 0)
-	if err := feed.Validate(); err != nil {
+	loader := s.loader(s.Train, 0)
+	if err := loader.Validate(); err != nil {
 		return err
 	}
 	if s.selects() {
@@ -145,7 +145,7 @@ func (s *Study) Check() error {
 	return nil
 }
 
-func (s *Study) checkGrid() error {
+func (s *Study) validateGrid() error {
 	g := s.Grid
 	for _, list := range []struct {
 		name string
