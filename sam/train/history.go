@@ -80,7 +80,7 @@ func (s *Scores) UnmarshalJSON(data []byte) error {
 func (h *History) clone() *History {
 	c := *h
 	c.Epochs = append([]Epoch(nil), h.Epochs...)
-	c.Params, c.Best, c.Unfinished = nil, nil, nil
+	c.Params, c.Best = nil, nil
 	return &c
 }
 

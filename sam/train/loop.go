@@ -77,7 +77,7 @@ func newLoop(r *Run, state *State) (*loop, error) {
 // run calls the hooks at the start and at the end, trains in between, and sees to it that the
 // state is saved however the training ends.
 func (l *loop) run(ctx context.Context) (*History, error) {
-	l.history.Stopped = ""
+	l.history.Stopped, l.history.Unfinished = "", nil
 	if err := l.save(); err != nil { // the work would be for nothing
 		return nil, err
 	}
@@ -185,10 +185,10 @@ func (l *loop) keepBest() {
 	}
 	h.BestEpoch, l.bestSaved = last+1, false
 	if h.Best == nil {
-		h.Best = &net.Params{}
+		h.Best = clone(l.params)
 	}
-	h.Best.Values = append(h.Best.Values[:0], l.params.Values...)
-	h.Best.State = append(h.Best.State[:0], l.params.State...)
+	copy(h.Best.Values, l.params.Values)
+	copy(h.Best.State, l.params.State)
 }
 
 // improves reports whether value is better than best. NaN is worse than anything.
