@@ -149,7 +149,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 
 // checkFlags returns what is wrong with the flags.
 func (c *compare) checkFlags() error {
-	if err := c.workload.check(); err != nil {
+	if err := c.workload.validate(); err != nil {
 		return err
 	}
 	switch {
@@ -162,7 +162,7 @@ func (c *compare) checkFlags() error {
 	case !(c.validation > 0 && c.validation < 1):
 		return fmt.Errorf("--validation is %v, want more than 0 and less than 1", c.validation)
 	}
-	if err := c.recipe.check(c.epochs); err != nil {
+	if err := c.recipe.validate(c.epochs); err != nil {
 		return err
 	}
 	switch c.tuneLR {
@@ -173,7 +173,7 @@ func (c *compare) checkFlags() error {
 		return fmt.Errorf("--tune-lr is %q, want sgd or all", c.tuneLR)
 	}
 	for _, n := range c.grid.Shards {
-		if err := c.checkShards(n); err != nil {
+		if err := c.validateShards(n); err != nil {
 			return err
 		}
 	}

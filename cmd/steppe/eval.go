@@ -36,8 +36,8 @@ func newEval() *cobra.Command {
 		Use:   "eval",
 		Short: "Test a model that train has saved",
 		Long: `Test a model that train --save has written, on the test samples of its own data
-or of others of the same shape and classes. Samples are standardized as they
-were for the training.
+or of other data with the same shape and classes. Samples are standardized as
+they were in training.
 
 ` + aboutData(),
 		Example: `  steppe eval --load digits.safetensors
@@ -50,7 +50,7 @@ were for the training.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&e.load, "load", "", "`FILE` with the model")
-	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default what the model was trained on)")
+	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default: the training data)")
 	return cmd
 }
 
@@ -98,7 +98,7 @@ func (e *eval) openModel() (err error) {
 	return err
 }
 
-// openData reads the test samples, and makes of them what the model expects.
+// openData reads the test samples, and standardizes them if the model expects it.
 func (e *eval) openData() (err error) {
 	if e.dataSpec != "" {
 		_, e.test, err = dataset.Open(e.dataSpec)
@@ -167,7 +167,7 @@ func (e *eval) printHeader(out io.Writer) {
 	fmt.Fprintf(out, "\n%s\n\n", machine(blas.DefaultWorkers()))
 }
 
-// dataName is the data set's name without the part that is tested on.
+// dataName returns the name of the data set without "/test".
 func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test") }
 
 func inClasses(n int) string {

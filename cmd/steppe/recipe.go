@@ -23,8 +23,8 @@ type recipe struct {
 	by dataset.MeanStd // mean and deviation that samples were standardized by
 }
 
-// augmentations are those that the command knows, with settings that suit images of
-// some 30 pixels.
+// augmentations lists the augmentations that the command offers, with settings that suit images
+// of some 30 pixels.
 var augmentations = []struct {
 	name, about string
 	of          dataset.Augmentation
@@ -34,7 +34,7 @@ var augmentations = []struct {
 	{"cutout", "a square of 8 pixels of zeros somewhere", dataset.Cutout{Size: 8}},
 }
 
-// schedules are those of the learning rate; nil is none.
+// schedules lists the learning-rate schedules; nil leaves the rate as it is.
 var schedules = []struct {
 	name, about string
 	of          func(steps int) sam.Scheduler
@@ -67,7 +67,7 @@ func aboutRecipe() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// augmentations returns those that were asked for.
+// augmentations returns the augmentations that the flags ask for.
 func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	for _, name := range r.augment {
 		found := false
@@ -85,7 +85,7 @@ func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	return list, nil
 }
 
-// lrSchedule returns the learning rate's for a run of so many epochs of so many steps.
+// lrSchedule returns the learning-rate schedule of a run of epochs of that many batches.
 func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
 	var known []string
 	steps := epochs * batches
@@ -103,7 +103,7 @@ func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
 	return nil, fmt.Errorf("unknown schedule %q, want one of %s", r.schedule, strings.Join(known, ", "))
 }
 
-// ofLR says how the learning rate changes, in words that follow it.
+// ofLR describes the schedule, in words that follow the learning rate.
 func (r *recipe) ofLR() (words string) {
 	if r.schedule != "constant" {
 		words = " " + r.schedule
@@ -114,8 +114,8 @@ func (r *recipe) ofLR() (words string) {
 	return words
 }
 
-// check returns what is wrong with the flags, for a run of so many epochs.
-func (r *recipe) check(epochs int) error {
+// validate returns an error if the flags make no sense for a run of that many epochs.
+func (r *recipe) validate(epochs int) error {
 	if _, err := r.augmentations(); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (r *recipe) check(epochs int) error {
 	return err
 }
 
-// prepare returns the sets as they are trained on and tested.
+// prepare returns the sets with noisy labels and standardization, as the flags ask.
 func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *dataset.Set, error) {
 	train, err := train.NoisyLabels(r.noise, seed)
 	if err != nil || !r.standardize {
@@ -142,7 +142,7 @@ func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *
 	return train, test, err
 }
 
-// String says what is done, in a few words for the header; "" if it is nothing.
+// String describes the changes to the data in a few words for the header; "" if there are none.
 func (r *recipe) String() string {
 	var list []string
 	if r.standardize {

@@ -44,7 +44,7 @@ type trainCommand struct {
 	kept *net.Params      // what it will hold: the parameters after done
 }
 
-// epoch is what is known of one pass over the data.
+// epoch has the results of one pass over the data.
 type epoch struct {
 	train.Epoch
 	correct int // test samples
@@ -58,9 +58,9 @@ func newTrain() *cobra.Command {
 		Long: `Train a model and print train loss and test accuracy after each epoch. Ctrl-C
 ends the run after the step under way.
 
-With --save the model is written at the end of the run, with what eval needs to
-test it, whole or not at all. After Ctrl-C it is the model of the last whole
-epoch, if there is one.
+With --save, the run ends by writing the model to a file that eval can test. After
+Ctrl-C it writes the model of the last whole epoch, if there is one. The file
+appears whole or not at all.
 
 ` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe() + "\n\n" + aboutRhoSchedules(),
 		Example: `  steppe train
@@ -93,13 +93,12 @@ epoch, if there is one.
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	t.optimizer.addFlags(flags)
 	t.recipe.addFlags(flags)
-	flags.Float64Var(&t.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
+	flags.Float64Var(&t.noise, "label-noise", 0, "fraction of the training labels to redraw at random, for studies")
 	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
 }
 
-// choose makes the configuration of the method, and of what was given beside
-// its preset.
+// choose makes the configuration: the method's preset, changed by the other flags.
 func (t *trainCommand) choose(changed func(flag string) bool) (err error) {
 	if t.epochs < 1 {
 		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
@@ -129,10 +128,10 @@ func (t *trainCommand) choose(changed func(flag string) bool) (err error) {
 }
 
 func (t *trainCommand) run(ctx context.Context, stderr io.Writer) error {
-	if err := cmp.Or(t.workload.check(), t.recipe.check(t.epochs)); err != nil {
+	if err := cmp.Or(t.workload.validate(), t.recipe.validate(t.epochs)); err != nil {
 		return err
 	}
-	if err := t.checkShards(t.cfg.Shards); err != nil {
+	if err := t.validateShards(t.cfg.Shards); err != nil {
 		return err
 	}
 	if err := t.open(); err != nil {

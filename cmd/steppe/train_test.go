@@ -41,7 +41,7 @@ func TestTrainAccuracy(t *testing.T) {
 	}
 	for _, m := range sam.Methods {
 		if m.Preset.Ascent.NormOnly {
-			continue // the model has no normalisation
+			continue // the model has no normalization
 		}
 		_, stdout, stderr := steppe(t, "train", "--method", m.Name)
 		_, result, found := strings.Cut(stdout, "\nTest accuracy ")

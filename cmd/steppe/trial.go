@@ -46,7 +46,7 @@ func (b *bench) newTrial(name string) (*trial, error) {
 			t.train, t.test = other.train, other.test
 		}
 	}
-	if err := t.check(); err != nil {
+	if err := t.validate(); err != nil {
 		return nil, err
 	}
 	if err := t.open(); err != nil {
@@ -76,7 +76,7 @@ func (b *bench) shardsOf(t *trial) ([]int, error) {
 		return slices.DeleteFunc(slices.Clone(defaultShards), func(n int) bool { return n > most }), nil
 	}
 	for _, n := range b.shards {
-		if err := t.checkShards(n); err != nil {
+		if err := t.validateShards(n); err != nil {
 			return nil, err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
-// Stage is what a run is for.
+// Stage is the purpose of a run.
 type Stage string
 
 const (
@@ -38,7 +38,7 @@ func (e Entry) run(stage Stage, noise, rho, lr float64, seed int) Run {
 	return Run{stage, noise, e.Method.Name, e.Shards, rho, lr, seed}
 }
 
-// Result is what has come of a run.
+// Result is the outcome of a run.
 type Result struct {
 	Run
 	Correct   int     `json:"right"` // validation or test samples
@@ -48,10 +48,10 @@ type Result struct {
 	Seconds   float64 `json:"seconds"`      // of the whole run
 	Step      float64 `json:"step_seconds"` // median of the steps on full batches
 	Workers   int     `json:"workers"`
-	Jobs      int     `json:"jobs"`                // runs that went on at once
+	Jobs      int     `json:"jobs"`                // runs at once
 	Collapsed bool    `json:"collapsed,omitempty"` // no better than guessing
-	// Diverged is why a step was refused. The run ended there, and the model was
-	// tested as that step had found it.
+	// Diverged says why a step was refused. The run ended there, and was tested with the
+	// parameters before that step.
 	Diverged string `json:"diverged,omitempty"`
 }
 
@@ -59,15 +59,14 @@ type Result struct {
 func (r Result) Accuracy() float64 { return float64(r.Correct) / float64(r.Of) }
 
 const (
-	splitSeed = 1 // which samples are held back is the same for all runs
-	// selectionSeeds is added to the seeds of the first stage, so that nothing is
-	// chosen because it suits the second's.
+	splitSeed = 1 // all runs hold back the same samples
+	// selectionSeeds is added to the seeds of the first stage, so that nothing is chosen because
+	// it suits the seeds of the second.
 	selectionSeeds = 1 << 20
 )
 
-// seed is what the run's random bits come from: initial weights, the order of the
-// data, augmentation, and which labels are wrong. It depends on nothing that
-// differs between methods.
+// seed returns the seed of all the run's random bits: initial weights, the order of the data,
+// augmentation and the choice of labels to redraw. It is the same for all methods.
 func (r Run) seed() uint64 {
 	if r.Stage == Selection {
 		return uint64(r.Seed + selectionSeeds)
@@ -75,7 +74,7 @@ func (r Run) seed() uint64 {
 	return uint64(r.Seed)
 }
 
-// sets returns what a run is trained on and tested with.
+// sets returns the training set and the test set of a run.
 func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 	if train, err = s.Train.NoisyLabels(run.Noise, run.seed()); err != nil {
 		return nil, nil, err
@@ -115,7 +114,7 @@ func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Con
 	return cfg
 }
 
-// train is one run. It calls after at the end of each epoch.
+// train makes one run. It calls after at the end of each epoch.
 func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (Result, error) {
 	r := Result{Run: run, Workers: workers}
 	begin := time.Now()

@@ -90,9 +90,9 @@ func TestAugmentationsAreFair(t *testing.T) {
 	flips := map[string]float64{fmt.Sprint(countedImage(shape)): 0.5, fmt.Sprint(mirrored): 0.5}
 	cutouts := func(size int) map[string]float64 {
 		odds := map[string]float64{}
-		for centreRow := range 5 {
-			for centreColumn := range 4 {
-				top, left := centreRow-size/2, centreColumn-size/2
+		for centerRow := range 5 {
+			for centerColumn := range 4 {
+				top, left := centerRow-size/2, centerColumn-size/2
 				image := pixelwise(countedImage(shape), shape, func(row, column int) (int, int) {
 					if row >= top && row < top+size && column >= left && column < left+size {
 						return -1, -1

@@ -21,7 +21,7 @@ func changed(a, b *Set) (indices []int) {
 	return indices
 }
 
-// With as many classes as a 32-bit label allows, nothing drawn anew stays by
+// With as many classes as a 32-bit label allows, no redrawn label stays by
 // chance, so that what differs is what was drawn.
 func TestNoisyLabelsCount(t *testing.T) {
 	for _, test := range []struct {
@@ -66,7 +66,7 @@ func TestNoisyLabels(t *testing.T) {
 	const p = fraction * (1 - 1.0/classes)
 	assert.InDelta(t, n*p, len(changed(s, noisy)), 6*math.Sqrt(n*p*(1-p)))
 
-	// The choice has no favourites along the set.
+	// The choice has no favorites along the set.
 	firstHalf := 0.0
 	for _, i := range changed(s, noisy) {
 		if i < n/2 {

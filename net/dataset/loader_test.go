@@ -49,7 +49,7 @@ func TestLoaderIsBatches(t *testing.T) {
 			for epoch := range uint64(3) {
 				want := collect(s.Batches(test.size, 3, epoch))
 				assert.Equal(t, want, collect(loader.Epoch(epoch)))
-				assert.Equal(t, len(want), loader.Batches())
+				assert.Equal(t, []int{len(want), test.n}, []int{loader.Batches(), loader.Samples()})
 				seq := loader.Epoch(epoch)
 				assert.Equal(t, collect(seq), collect(seq), "again")
 			}
@@ -61,7 +61,7 @@ func TestLoaderDropLast(t *testing.T) {
 	for _, test := range []struct{ n, size, batches int }{{12, 4, 3}, {13, 4, 3}, {15, 4, 3}, {4, 4, 1}, {7, 4, 1}, {5, 1, 5}} {
 		whole := collect(Loader{Set: numbered(test.n), Batch: test.size}.Epoch(1))
 		loader := Loader{Set: numbered(test.n), Batch: test.size, DropLast: true}
-		assert.Equal(t, test.batches, loader.Batches())
+		assert.Equal(t, []int{test.batches, test.batches * test.size}, []int{loader.Batches(), loader.Samples()})
 		assert.Equal(t, whole[:test.batches], collect(loader.Epoch(1)), "%d by %d", test.n, test.size)
 	}
 }

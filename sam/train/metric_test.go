@@ -60,7 +60,7 @@ func TestMetrics(t *testing.T) {
 	for k := 1; k <= classes; k++ {
 		metrics = append(metrics, &TopK{K: k})
 	}
-	for range 2 { // metrics begin anew
+	for range 2 { // metrics begin from scratch
 		scores, err := Evaluate(model, params, set, metrics...)
 		require.NoError(t, err)
 		assert.InEpsilon(t, loss/n, scores["loss"], 1e-6)

@@ -62,7 +62,8 @@ func (r *Run) shardSize() int {
 	return max(1, ceilDiv(batch, shards))
 }
 
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
+// ceilDiv returns a/b rounded up, for positive numbers.
+func ceilDiv(a, b int) int { return (a-1)/b + 1 }
 
 // config returns Optimizer with its defaults filled in.
 func (r *Run) config() sam.Config {
