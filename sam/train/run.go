@@ -27,7 +27,7 @@ type Run struct {
 	Valid     *dataset.Set    // measured after each epoch; nil for none
 	Optimizer sam.Config      // Batch 0 is Train.Batch
 	Metrics   []Metric        // of Valid, besides its loss
-	Monitor   string          // metric of Valid that finds the best epoch; "" is "loss". Without Valid it is the training loss
+	Monitor   string          // metric that finds the best epoch; "" is "loss": of Valid, or without it of the training set
 	Hooks     []Hook          // called in this order
 	Dir       string          // folder for last.safetensors and best.safetensors; "" keeps no files
 	Overwrite bool            // lets Start replace the files of another run in Dir
@@ -151,9 +151,9 @@ func (r *Run) metrics() []Metric {
 func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
 
 // Resume goes on from the last state in Dir, or starts if there is none, so that a program that
-// only ever calls Resume can be stopped at any time. The run has to be the same: other seeds or
-// batches, or another training set, are errors. More Epochs make it longer. Whatever else has changed,
-// such as the learning rate, holds from here on.
+// only ever calls Resume can be stopped at any time. The run has to be the same: another seed of
+// the loader, other batches, or a training set of another size are errors. More Epochs make the
+// run longer. Other changes, such as of the learning rate, take effect from here on.
 //
 // If all epochs are done, Resume returns the history and trains nothing.
 func (r *Run) Resume(ctx context.Context) (*History, error) {
