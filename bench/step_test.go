@@ -7,6 +7,7 @@ import (
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 )
@@ -25,7 +26,7 @@ func (s step) name() string {
 
 func steps() (all []step) {
 	const batch = 256
-	base := sam.SGD{LR: 1e-4, Momentum: 0.9}
+	base := optim.SGD{LR: 1e-4, Momentum: 0.9}
 	for _, workers := range workerCounts() {
 		all = append(all,
 			step{"sgd", sam.Config{Shards: 1, Base: base, Batch: batch}, workers},
@@ -55,5 +56,5 @@ func (s step) run(b *testing.B) {
 	for i := 1; b.Loop(); i++ {
 		train(i)
 	}
-	reportFlops(b, int(opt.Plan().flops), s.workers, 4)
+	reportFlops(b, int(opt.Plan().Flops), s.workers, 4)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 )
 
@@ -20,11 +21,11 @@ type ascent struct {
 // rhoSchedules are those of rho; nil is none.
 var rhoSchedules = []struct {
 	name, about string
-	of          func(steps int) sam.Scheduler
+	of          func(steps int) optim.Schedule
 }{
-	{"constant", "rho stays", func(int) sam.Scheduler { return nil }},
-	{"linear", "it rises evenly, from 0", func(steps int) sam.Scheduler { return sam.Linear{Steps: steps, To: 1} }},
-	{"cosine", "it falls to 0 along half a cosine", func(steps int) sam.Scheduler { return sam.Cosine{Steps: steps} }},
+	{"constant", "rho stays", func(int) optim.Schedule { return nil }},
+	{"linear", "it rises evenly, from 0", func(steps int) optim.Schedule { return optim.Linear{Steps: steps, To: 1} }},
+	{"cosine", "it falls to 0 along half a cosine", func(steps int) optim.Schedule { return optim.Cosine{Steps: steps} }},
 }
 
 func (a *ascent) addFlags(flags *pflag.FlagSet) {
@@ -69,7 +70,7 @@ func (a *ascent) choose(cfg *sam.Config, changed func(flag string) bool) error {
 }
 
 // schedule returns rho's for a run of so many steps.
-func (a *ascent) schedule(steps int) (sam.Scheduler, error) {
+func (a *ascent) schedule(steps int) (optim.Schedule, error) {
 	var known []string
 	for _, row := range rhoSchedules {
 		if row.name == a.rhoSchedule {

@@ -162,7 +162,7 @@ func (b *bench) checkFlags() error {
 		return fmt.Errorf("--model %q and --methods %q, want at least one of each", b.models, b.methods)
 	}
 	for _, name := range b.methods {
-		if _, err := sam.LookupMethod(name); err != nil {
+		if _, err := sam.Lookup(name); err != nil {
 			return err
 		}
 	}

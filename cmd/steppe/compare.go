@@ -15,6 +15,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -30,7 +31,7 @@ type compare struct {
 	validation float64
 	subset     int
 	epochs     int
-	base       sam.SGD
+	base       optim.SGD
 	jobs       int
 
 	out      string
@@ -149,7 +150,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 
 // checkFlags returns what is wrong with the flags.
 func (c *compare) checkFlags() error {
-	if err := c.workload.check(); err != nil {
+	if err := c.workload.validate(); err != nil {
 		return err
 	}
 	switch {
@@ -162,7 +163,7 @@ func (c *compare) checkFlags() error {
 	case !(c.validation > 0 && c.validation < 1):
 		return fmt.Errorf("--validation is %v, want more than 0 and less than 1", c.validation)
 	}
-	if err := c.recipe.check(c.epochs); err != nil {
+	if err := c.recipe.validate(c.epochs); err != nil {
 		return err
 	}
 	switch c.tuneLR {
@@ -173,7 +174,7 @@ func (c *compare) checkFlags() error {
 		return fmt.Errorf("--tune-lr is %q, want sgd or all", c.tuneLR)
 	}
 	for _, n := range c.grid.Shards {
-		if err := c.checkShards(n); err != nil {
+		if err := c.validateShards(n); err != nil {
 			return err
 		}
 	}
@@ -204,16 +205,16 @@ func (c *compare) enter() (err error) {
 			Model: c.modelName, Data: c.dataName(), DataSum: study.Sum(c.train, c.test),
 			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
 			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
-			Augment: append([]string{}, c.augment...), Standardise: c.standardise,
+			Augment: append([]string{}, c.augment...), Standardize: c.standardize,
 			Momentum: c.base.Momentum, WeightDecay: c.base.WeightDecay, ISA: simd.Active().String(),
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
-		Schedule: func(batches int) sam.Scheduler {
+		Schedule: func(batches int) optim.Schedule {
 			schedule, _ := c.lrSchedule(c.epochs, batches) // checkFlags has tried
 			return schedule
 		},
 	}
-	return c.study.Check()
+	return c.study.Validate()
 }
 
 // studyFiles are what a comparison writes, begun before the work, which would
@@ -332,7 +333,7 @@ func (p *runProgress) report(at study.Progress) {
 
 // title is a method with its shards in words.
 func title(method string, shards int) string {
-	m, err := sam.LookupMethod(method)
+	m, err := sam.Lookup(method)
 	if err != nil {
 		return method
 	}

@@ -28,7 +28,7 @@ func (r *Report) costs() chart.Lines {
 			continue
 		}
 		name := row.Model
-		if method, err := sam.LookupMethod(row.Method); several && err == nil {
+		if method, err := sam.Lookup(row.Method); several && err == nil {
 			name += ", " + method.Title
 		}
 		if lines[name] == nil {

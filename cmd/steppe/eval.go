@@ -12,12 +12,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
-	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // eval is one run of the command.
@@ -37,8 +36,8 @@ func newEval() *cobra.Command {
 		Use:   "eval",
 		Short: "Test a model that train has saved",
 		Long: `Test a model that train --save has written, on the test samples of its own data
-or of others of the same shape and classes. Samples are standardised as they
-were for the training.
+or of other data with the same shape and classes. Samples are standardized as
+they were in training.
 
 ` + aboutData(),
 		Example: `  steppe eval --load digits.safetensors
@@ -51,7 +50,7 @@ were for the training.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&e.load, "load", "", "`FILE` with the model")
-	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default what the model was trained on)")
+	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default: the training data)")
 	return cmd
 }
 
@@ -68,14 +67,14 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
 	e.printHeader(stdout)
 	live := newProgress(stderr, e.test.Len())
 	start := time.Now()
-	right, loss, err := e.evaluate(ctx, live)
+	correct, loss, err := e.evaluate(ctx, live)
 	live.clear()
 	if err != nil {
 		return err
 	}
 	n, seconds := float64(e.test.Len()), time.Since(start).Seconds()
 	fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f.\n",
-		100*float64(right)/n, count(right), count(e.test.Len()), loss)
+		100*float64(correct)/n, count(correct), count(e.test.Len()), loss)
 	fmt.Fprintf(stdout, "%s samples/s, %.3f seconds.\n", rate(n/seconds), seconds)
 	return nil
 }
@@ -99,7 +98,7 @@ func (e *eval) openModel() (err error) {
 	return err
 }
 
-// openData reads the test samples, and makes of them what the model expects.
+// openData reads the test samples, and standardizes them if the model expects it.
 func (e *eval) openData() (err error) {
 	if e.dataSpec != "" {
 		_, e.test, err = dataset.Open(e.dataSpec)
@@ -113,42 +112,47 @@ func (e *eval) openData() (err error) {
 		return fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", e.load,
 			e.meta.Input, inClasses(e.meta.Classes), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
 	}
-	if e.meta.Standardise == "" {
+	if e.meta.Standardize == "" {
 		return nil
 	}
-	moments, err := dataset.ParseMoments(e.meta.Standardise)
+	by, err := dataset.ParseMeanStd(e.meta.Standardize)
 	if err == nil {
-		e.test, err = e.test.Standardise(moments)
+		e.test, err = e.test.Standardize(by)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: metadata \"standardise\": %w", e.load, err)
+		return fmt.Errorf("%s: metadata \"standardize\": %w", e.load, err)
 	}
 	return nil
 }
 
-// evalSamples is how many samples are predicted between two looks at Ctrl-C.
-const evalSamples = 1024
-
-// evaluate returns how many test samples the model classifies rightly, and its mean
-// loss on them.
-func (e *eval) evaluate(ctx context.Context, live *progress) (right int, loss float64, err error) {
-	terms := 0
-	for first := 0; first < e.test.Len(); first += evalSamples {
-		if err := ctx.Err(); err != nil {
-			return 0, 0, err
-		}
-		batch := e.test.Range(first, min(evalSamples, e.test.Len()-first))
-		outputs, err := e.model.Outputs(e.params, batch.X)
-		if err != nil {
-			return 0, 0, err
-		}
-		right += study.Hits(outputs, batch.Labels)
-		out := op.Tensor{N: batch.N, Shape: e.model.OutputShape(), Data: outputs}
-		loss += e.model.Loss().Apply(out, batch, 1, op.Tensor{})
-		terms += e.model.Loss().Terms(batch)
-		live.set(first+batch.N, func() string { return fmt.Sprintf("loss %.4f", loss/float64(terms)) })
+// evaluate returns how many test samples the model classifies correctly, and its mean loss on
+// them.
+func (e *eval) evaluate(ctx context.Context, live *progress) (correct int, loss float64, err error) {
+	accuracy, mean := &train.Accuracy{}, &train.Loss{}
+	_, err = train.EvaluateContext(ctx, e.model, e.params, e.test, accuracy, mean, &liveLoss{Loss: mean, live: live})
+	if err != nil {
+		return 0, 0, err
 	}
-	return right, loss / float64(terms), nil
+	return accuracy.Correct, mean.Value(), nil
+}
+
+// liveLoss is a metric that shows the loss while it is measured.
+type liveLoss struct {
+	*train.Loss
+	live *progress
+	done int // samples
+}
+
+// Name implements train.Metric.
+func (*liveLoss) Name() string { return "live loss" }
+
+// Reset implements train.Metric.
+func (*liveLoss) Reset(*net.Model, *dataset.Set) error { return nil }
+
+// Update implements train.Metric. The loss has been updated before.
+func (l *liveLoss) Update(_ []float32, batch net.Batch) {
+	l.done += batch.N
+	l.live.set(l.done, func() string { return fmt.Sprintf("loss %.4f", l.Value()) })
 }
 
 func (e *eval) printHeader(out io.Writer) {
@@ -157,13 +161,13 @@ func (e *eval) printHeader(out io.Writer) {
 		fmt.Fprintf(out, ", trained on %s", e.meta.Data)
 	}
 	fmt.Fprintf(out, "\n%s of %s, %v %s", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
-	if e.meta.Standardise != "" {
-		fmt.Fprint(out, ", standardised")
+	if e.meta.Standardize != "" {
+		fmt.Fprint(out, ", standardized")
 	}
 	fmt.Fprintf(out, "\n%s\n\n", machine(blas.DefaultWorkers()))
 }
 
-// dataName is the data set's name without the part that is tested on.
+// dataName returns the name of the data set without "/test".
 func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test") }
 
 func inClasses(n int) string {

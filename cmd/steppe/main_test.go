@@ -219,6 +219,8 @@ func TestErrors(t *testing.T) {
 		{"compare --lrs 0.1,0", "sam: SGD.LR is 0, want a positive float32"},
 		{"compare --tune-lr frob", `--tune-lr is "frob", want sgd or all`},
 		{"compare --label-noise 0,1.5", "study: 1.5 of the labels drawn anew, want 0 to 1"},
+		{"train --seed -1", `invalid argument "-1" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
+		{"train --seed 1.5", `invalid argument "1.5" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
 		{"compare --seeds 0", "study: 0 seeds, want at least 1"},
 		{"compare --selection-seeds 0", "study: 0 seeds to select by, want at least 1"},
 		{"compare --validation nan", "--validation is NaN, want more than 0 and less than 1"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -31,3 +32,19 @@ func (n *numbers) Set(text string) error {
 }
 
 func (n *numbers) Type() string { return "numbers" }
+
+// seed is a flag's seed. pflag's own unsigned numbers report what strconv says of them.
+type seed uint64
+
+func (s *seed) String() string { return strconv.FormatUint(uint64(*s), 10) }
+
+func (s *seed) Set(text string) error {
+	x, err := strconv.ParseUint(text, 0, 64)
+	if err != nil {
+		return fmt.Errorf("want a whole number from 0 to %d", uint64(math.MaxUint64))
+	}
+	*s = seed(x)
+	return nil
+}
+
+func (s *seed) Type() string { return "uint" }

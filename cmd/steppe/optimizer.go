@@ -6,8 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
-
-	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // optimizer is the base optimiser that the flags ask for.
@@ -24,16 +23,16 @@ var optimizers = []struct {
 	name, title, about string
 	lr, decay          float64
 	own                []string
-	base               func(o optimizer) sam.Base
+	base               func(o optimizer) optim.Rule
 }{
 	{
 		"sgd", "SGD", "stochastic gradient descent with momentum", 0.05, 1e-4, []string{"momentum"},
-		func(o optimizer) sam.Base { return sam.SGD{LR: o.lr, Momentum: o.momentum, WeightDecay: o.decay} },
+		func(o optimizer) optim.Rule { return optim.SGD{LR: o.lr, Momentum: o.momentum, WeightDecay: o.decay} },
 	},
 	{
 		"adamw", "AdamW", "Adam with decoupled weight decay (arXiv 1711.05101)", 0.001, 0.01, []string{"beta1", "beta2", "epsilon"},
-		func(o optimizer) sam.Base {
-			return sam.AdamW{LR: o.lr, Beta1: o.beta1, Beta2: o.beta2, Eps: o.eps, WeightDecay: o.decay}
+		func(o optimizer) optim.Rule {
+			return optim.AdamW{LR: o.lr, Beta1: o.beta1, Beta2: o.beta2, Epsilon: o.eps, WeightDecay: o.decay}
 		},
 	},
 }
@@ -66,7 +65,7 @@ func aboutOptimizers() string {
 }
 
 // choose returns the base, after it has filled in what no flag has changed.
-func (o *optimizer) choose(changed func(flag string) bool) (sam.Base, error) {
+func (o *optimizer) choose(changed func(flag string) bool) (optim.Rule, error) {
 	var known []string
 	for _, row := range optimizers {
 		if row.name != o.name {

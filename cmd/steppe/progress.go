@@ -9,8 +9,8 @@ import (
 	"golang.org/x/term"
 )
 
-// progress is a live line that says how far a job is, on a terminal. Elsewhere
-// it is nothing.
+// progress is a live line on a terminal that shows how much of a job is done. Elsewhere it shows
+// nothing.
 type progress struct {
 	bar  *progressbar.ProgressBar // nil if there is no terminal
 	last time.Time
@@ -31,8 +31,8 @@ func newProgress(w io.Writer, total int) *progress {
 	return p
 }
 
-// set shows that done parts are done and what is under way, but not so often
-// that it takes time from the job. It draws nothing between calls.
+// set shows the number of parts that are done, and the text of what, but not so often that it takes
+// time from the job. It draws nothing between calls.
 func (p *progress) set(done int, what func() string) {
 	if p.bar == nil || time.Since(p.last) < 100*time.Millisecond {
 		return

@@ -9,22 +9,22 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/net/dataset"
-	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
-// recipe is what train does to the data and to the learning rate, beside the method.
+// recipe is what train and compare do to the data and to the learning rate, beside the method.
 type recipe struct {
 	augment     []string
-	standardise bool
+	standardize bool
 	noise       float64
 	schedule    string
 	warmup      float64 // epochs
 
-	moments dataset.Moments // what samples were standardised by
+	by dataset.MeanStd // mean and deviation that samples were standardized by
 }
 
-// augmentations are those that the command knows, with settings that suit images of
-// some 30 pixels.
+// augmentations lists the augmentations that the command offers, with settings that suit images
+// of some 30 pixels.
 var augmentations = []struct {
 	name, about string
 	of          dataset.Augmentation
@@ -34,23 +34,23 @@ var augmentations = []struct {
 	{"cutout", "a square of 8 pixels of zeros somewhere", dataset.Cutout{Size: 8}},
 }
 
-// schedules are those of the learning rate; nil is none.
+// schedules lists the learning-rate schedules; nil leaves the rate as it is.
 var schedules = []struct {
 	name, about string
-	of          func(steps int) sam.Scheduler
+	of          func(steps int) optim.Schedule
 }{
-	{"constant", "the learning rate stays", func(int) sam.Scheduler { return nil }},
-	{"step", "it falls to a tenth after half of the steps, and again after three quarters", func(steps int) sam.Scheduler {
-		return sam.MultiStep{At: slices.Compact([]int{(steps + 1) / 2, (3*steps + 3) / 4})}
+	{"constant", "the learning rate stays", func(int) optim.Schedule { return nil }},
+	{"step", "it falls to a tenth after half of the steps, and again after three quarters", func(steps int) optim.Schedule {
+		return optim.MultiStep{Milestones: slices.Compact([]int{(steps + 1) / 2, (3*steps + 3) / 4})}
 	}},
-	{"cosine", "it falls to 0 along half a cosine", func(steps int) sam.Scheduler { return sam.Cosine{Steps: steps} }},
+	{"cosine", "it falls to 0 along half a cosine", func(steps int) optim.Schedule { return optim.Cosine{Steps: steps} }},
 }
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&r.schedule, "schedule", "cosine", "learning rate's `name` of change")
-	flags.Float64Var(&r.warmup, "warmup", 0, "epochs before that in which the learning rate rises evenly")
-	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of what is done to training images, in that order")
-	flags.BoolVar(&r.standardise, "standardise", false, "give channels mean 0 and deviation 1, by the training set")
+	flags.StringVar(&r.schedule, "schedule", "cosine", "`name` of the learning-rate schedule")
+	flags.Float64Var(&r.warmup, "warmup", 0, "epochs in which the learning rate first rises evenly")
+	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of the augmentations of training images, in that order")
+	flags.BoolVar(&r.standardize, "standardize", false, "scale channels to mean 0 and deviation 1 of the training set")
 }
 
 // aboutRecipe lists augmentations and schedules for the help text.
@@ -67,7 +67,7 @@ func aboutRecipe() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// augmentations returns those that were asked for.
+// augmentations returns the augmentations that the flags ask for.
 func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	for _, name := range r.augment {
 		found := false
@@ -85,8 +85,8 @@ func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	return list, nil
 }
 
-// lrSchedule returns the learning rate's for a run of so many epochs of so many steps.
-func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
+// lrSchedule returns the learning-rate schedule of a run of epochs of that many batches.
+func (r *recipe) lrSchedule(epochs, batches int) (optim.Schedule, error) {
 	var known []string
 	steps := epochs * batches
 	warmup := min(int(math.Round(r.warmup*float64(batches))), steps-1)
@@ -94,7 +94,7 @@ func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
 		if row.name == r.schedule {
 			s := row.of(steps - warmup)
 			if warmup > 0 {
-				s = sam.Warmup{Steps: warmup, Then: s}
+				s = optim.Warmup{Steps: warmup, Then: s}
 			}
 			return s, nil
 		}
@@ -103,7 +103,7 @@ func (r *recipe) lrSchedule(epochs, batches int) (sam.Scheduler, error) {
 	return nil, fmt.Errorf("unknown schedule %q, want one of %s", r.schedule, strings.Join(known, ", "))
 }
 
-// ofLR says how the learning rate changes, in words that follow it.
+// ofLR describes the schedule, in words that follow the learning rate.
 func (r *recipe) ofLR() (words string) {
 	if r.schedule != "constant" {
 		words = " " + r.schedule
@@ -114,8 +114,8 @@ func (r *recipe) ofLR() (words string) {
 	return words
 }
 
-// check returns what is wrong with the flags, for a run of so many epochs.
-func (r *recipe) check(epochs int) error {
+// validate returns an error if the flags make no sense for a run of that many epochs.
+func (r *recipe) validate(epochs int) error {
 	if _, err := r.augmentations(); err != nil {
 		return err
 	}
@@ -126,27 +126,27 @@ func (r *recipe) check(epochs int) error {
 	return err
 }
 
-// prepare returns the sets as they are trained on and tested.
+// prepare returns the sets with noisy labels and standardization, as the flags ask.
 func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *dataset.Set, error) {
 	train, err := train.NoisyLabels(r.noise, seed)
-	if err != nil || !r.standardise {
+	if err != nil || !r.standardize {
 		return train, test, err
 	}
-	if r.moments, err = train.Moments(); err != nil {
+	if r.by, err = train.MeanStd(); err != nil {
 		return nil, nil, err
 	}
-	if train, err = train.Standardise(r.moments); err != nil {
+	if train, err = train.Standardize(r.by); err != nil {
 		return nil, nil, err
 	}
-	test, err = test.Standardise(r.moments)
+	test, err = test.Standardize(r.by)
 	return train, test, err
 }
 
-// String says what is done, in a few words for the header; "" if it is nothing.
+// String describes the changes to the data in a few words for the header; "" if there are none.
 func (r *recipe) String() string {
 	var list []string
-	if r.standardise {
-		list = append(list, "standardised")
+	if r.standardize {
+		list = append(list, "standardized")
 	}
 	if len(r.augment) > 0 {
 		list = append(list, "augmented by "+strings.Join(r.augment, ", "))

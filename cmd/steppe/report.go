@@ -105,7 +105,7 @@ func (r *Report) add(t *trial) ([]Row, Control) {
 func (t *trial) row(c *contender, ceiling float64) Row {
 	plan := c.opt.Plan()
 	step := Seconds{slices.Min(c.seconds), stats.Median(c.seconds), slices.Max(c.seconds)}
-	flops := float64(plan.flops) / step.Median
+	flops := float64(plan.Flops) / step.Median
 	row := Row{
 		Model: t.modelName, Data: t.dataName(), Method: c.method.Name,
 		Shards: c.shards, Batch: t.batch, Workers: t.workers,
@@ -113,7 +113,7 @@ func (t *trial) row(c *contender, ceiling float64) Row {
 		ExamplesPerSecond: float64(t.batch) / step.Median,
 		GFLOPS:            flops / 1e9,
 		CeilingFraction:   flops / (ceiling * float64(t.workers)),
-		WorkspaceBytes:    plan.bytes,
+		WorkspaceBytes:    plan.Bytes,
 		Plan:              plan.Summary(),
 	}
 	row.VsSGD, row.VsSGDInterval = c.against(t.find("sgd"))

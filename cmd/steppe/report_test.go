@@ -16,7 +16,7 @@ import (
 func madeUp(t *testing.T, rounds int, noise func(round, contender int) float64) *trial {
 	tr := &trial{workload: workload{modelName: "made-up"}}
 	for _, name := range []string{"sgd", "sam", "msam"} {
-		method, err := sam.LookupMethod(name)
+		method, err := sam.Lookup(name)
 		require.NoError(t, err)
 		tr.contenders = append(tr.contenders, &contender{method: method, shards: method.Preset.Shards})
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,10 +16,11 @@ import (
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
-// train is one run of the command.
-type train struct {
+// trainCommand is one run of train.
+type trainCommand struct {
 	workload
 	recipe
 	optimizer
@@ -31,39 +31,36 @@ type train struct {
 	epochs     int
 	save       string
 
-	method sam.Method
-	cfg    sam.Config
-	params *net.Params
-	opt    *sam.Optimizer
-	feed   dataset.Feed
+	method   sam.Method
+	cfg      sam.Config
+	training *train.Run
+	correct  train.Accuracy // on the test set, after each epoch
 
 	out  io.Writer
 	live *progress
-	done epoch // the last whole one
+	done epoch // the last one that is finished
 
-	file *atomicfile.File // what the model is saved to, if it is
-	kept *net.Params      // what is saved: the parameters after done
+	file *atomicfile.File // takes the model with --save; nil without
+	kept *net.Params      // what it will hold: the parameters after done
 }
 
-// epoch is what is known of one pass over the data.
+// epoch has the results of one pass over the data.
 type epoch struct {
-	number  int // from 1 on
-	loss    float64
-	right   int // test samples
-	seconds float64
+	train.Epoch
+	correct int // test samples
 }
 
 func newTrain() *cobra.Command {
-	t := &train{}
+	t := &trainCommand{}
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a model, with the accuracy epoch by epoch",
 		Long: `Train a model and print train loss and test accuracy after each epoch. Ctrl-C
 ends the run after the step under way.
 
-With --save the model is written at the end of the run, with what eval needs to
-test it, whole or not at all. After Ctrl-C it is the model of the last whole
-epoch, if there is one.
+With --save, the run ends by writing the model to a file that eval can test. After
+Ctrl-C it writes the model of the last whole epoch, if there is one. The file
+appears whole or not at all.
 
 ` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe() + "\n\n" + aboutRhoSchedules(),
 		Example: `  steppe train
@@ -71,7 +68,7 @@ epoch, if there is one.
   steppe train --method msam --shards 16 --epochs 10 --seed 2
   steppe train --method asam --rho 1 --rho-schedule linear
   steppe train --optimizer adamw --warmup 0.5 --clip 1
-  steppe train --standardise --label-noise 0.2 --shards 4
+  steppe train --standardize --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -96,18 +93,17 @@ epoch, if there is one.
 	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
 	t.optimizer.addFlags(flags)
 	t.recipe.addFlags(flags)
-	flags.Float64Var(&t.noise, "label-noise", 0, "part of the training labels that is drawn anew, for studies")
+	flags.Float64Var(&t.noise, "label-noise", 0, "fraction of the training labels to redraw at random, for studies")
 	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
 	return cmd
 }
 
-// choose makes the configuration of the method, and of what was given beside
-// its preset.
-func (t *train) choose(changed func(flag string) bool) (err error) {
+// choose makes the configuration: the method's preset, changed by the other flags.
+func (t *trainCommand) choose(changed func(flag string) bool) (err error) {
 	if t.epochs < 1 {
 		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
 	}
-	if t.method, err = sam.LookupMethod(t.methodName); err != nil {
+	if t.method, err = sam.Lookup(t.methodName); err != nil {
 		return err
 	}
 	t.cfg = t.method.Preset
@@ -131,61 +127,43 @@ func (t *train) choose(changed func(flag string) bool) (err error) {
 	return err
 }
 
-func (t *train) run(ctx context.Context, stderr io.Writer) error {
-	if err := cmp.Or(t.workload.check(), t.recipe.check(t.epochs)); err != nil {
+func (t *trainCommand) run(ctx context.Context, stderr io.Writer) error {
+	if err := cmp.Or(t.workload.validate(), t.recipe.validate(t.epochs)); err != nil {
 		return err
 	}
-	if err := t.checkShards(t.cfg.Shards); err != nil {
+	if err := t.validateShards(t.cfg.Shards); err != nil {
 		return err
 	}
 	if err := t.open(); err != nil {
 		return err
 	}
-	if err := t.feedFrom(); err != nil {
-		return err
-	}
-	t.cfg.Batch, t.cfg.Seed, t.cfg.Workers = t.batch, t.seed, t.workers
-	t.params = t.model.Init(t.seed)
-	var err error
-	if t.cfg.LRSchedule, err = t.lrSchedule(t.epochs, t.feed.Batches()); err != nil {
-		return err
-	}
-	if t.cfg.RhoSchedule, err = t.ascent.schedule(t.epochs * t.feed.Batches()); err != nil {
-		return err
-	}
-	if t.opt, err = sam.New(t.model, t.params, t.cfg); err != nil {
+	if err := t.prepareRun(); err != nil {
 		return err
 	}
 	if t.save != "" { // begun before the work, which would be for nothing if it can't be written
+		var err error
 		if t.file, err = atomicfile.Create(t.save); err != nil {
 			return err
 		}
 		defer t.file.Discard()
 	}
-
-	t.printHeader()
-	t.live = newProgress(stderr, t.epochs*t.samples())
+	t.live = newProgress(stderr, t.epochs*t.training.Loader().Samples())
 	defer t.live.clear()
-	for number := 1; number <= t.epochs; number++ {
-		e, err := t.epoch(ctx, number)
-		t.live.clear()
-		if errors.Is(err, context.Canceled) {
-			t.printInterrupted(number)
-			return cmp.Or(t.write(), err)
-		}
-		if err != nil {
-			return err
-		}
-		t.done = e
-		t.keep()
-		t.printEpoch(e)
+	history, err := t.training.Start(ctx)
+	t.live.clear()
+	switch {
+	case errors.Is(err, context.Canceled):
+		t.printInterrupted(len(history.Epochs) + 1)
+		return cmp.Or(t.write(), err)
+	case err != nil:
+		return err
 	}
 	t.printResult()
 	return t.write()
 }
 
-// feedFrom prepares the data, and what makes batches of them.
-func (t *train) feedFrom() (err error) {
+// prepareRun prepares the data and the run.
+func (t *trainCommand) prepareRun() (err error) {
 	if t.train, t.test, err = t.prepare(t.train, t.test, t.seed); err != nil {
 		return err
 	}
@@ -193,34 +171,54 @@ func (t *train) feedFrom() (err error) {
 	if err != nil {
 		return err
 	}
-	t.feed = dataset.Feed{Set: t.train, Batch: t.batch, Seed: t.seed, Augment: augment}
-	// A last batch that a normalisation can't take is left out.
-	if rest := t.train.Len() % t.batch; rest > 0 {
-		shard := (t.batch + t.cfg.Shards - 1) / t.cfg.Shards
-		least := rest / ((rest + shard - 1) / shard)
-		t.feed.DropLast = t.cfg.Ascent.Samples(least) < t.model.MinShard()
+	t.cfg.Workers = t.workers
+	t.training = &train.Run{
+		Model: t.model, Seed: t.seed, Epochs: t.epochs,
+		Train:     dataset.Loader{Set: t.train, Batch: t.batch, Augment: augment},
+		Valid:     t.test,
+		Optimizer: t.cfg,
+		Metrics:   []train.Metric{&t.correct},
+		Hooks:     []train.Hook{train.HookFunc(t.show)},
 	}
-	return t.feed.Check()
+	loader := t.training.Loader()
+	if err := loader.Validate(); err != nil {
+		return err
+	}
+	if t.training.Optimizer.LRSchedule, err = t.lrSchedule(t.epochs, loader.Batches()); err != nil {
+		return err
+	}
+	t.training.Optimizer.RhoSchedule, err = t.ascent.schedule(t.training.Steps())
+	return err
 }
 
-// samples is how many an epoch has.
-func (t *train) samples() int {
-	if t.feed.DropLast {
-		return t.feed.Batches() * t.batch
+// show prints what happens in the run, and keeps what will be saved.
+func (t *trainCommand) show(at train.Moment, s *train.Status) error {
+	switch at {
+	case train.AtStart:
+		t.printHeader(s.Plan.Ascent.String())
+	case train.AfterStep:
+		t.live.set((s.Epoch-1)*t.training.Loader().Samples()+s.Samples, func() string {
+			return fmt.Sprintf("epoch %d, loss %.4f", s.Epoch, s.Loss)
+		})
+	case train.AfterEpoch:
+		t.live.clear()
+		t.done = epoch{s.History.Epochs[len(s.History.Epochs)-1], t.correct.Correct}
+		t.keep(s.Params)
+		t.printEpoch(t.done)
 	}
-	return t.train.Len()
+	return nil
 }
 
-// keep remembers the parameters as they are now: an interrupted epoch moves them on,
-// and nobody has tested what it leaves.
-func (t *train) keep() {
+// keep copies the parameters as they are now: an interrupted epoch moves them on, and nobody has
+// tested what it leaves.
+func (t *trainCommand) keep(params *net.Params) {
 	if t.file != nil {
-		t.kept = &net.Params{Values: slices.Clone(t.params.Values), State: slices.Clone(t.params.State)}
+		t.kept = &net.Params{Values: slices.Clone(params.Values), State: slices.Clone(params.State)}
 	}
 }
 
-// write saves what is kept, if it is to be saved.
-func (t *train) write() error {
+// write saves the kept parameters, with --save.
+func (t *trainCommand) write() error {
 	if t.file == nil {
 		return nil
 	}
@@ -229,8 +227,8 @@ func (t *train) write() error {
 		return nil
 	}
 	meta := checkpoint.Meta{Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName()}
-	if t.standardise {
-		meta.Standardise = t.moments.String()
+	if t.standardize {
+		meta.Standardize = t.by.String()
 	}
 	err := checkpoint.Write(t.file, t.model, t.kept, meta)
 	if err == nil {
@@ -242,42 +240,16 @@ func (t *train) write() error {
 	return err
 }
 
-// epoch trains on all the data once, and tests.
-func (t *train) epoch(ctx context.Context, number int) (epoch, error) {
-	e := epoch{number: number}
-	start := time.Now()
-	samples, batch := 0, 0
-	for b := range t.feed.Epoch(uint64(number - 1)) {
-		if err := ctx.Err(); err != nil {
-			return e, err
-		}
-		batch++
-		stats, err := t.opt.Step(b)
-		if err != nil {
-			return e, fmt.Errorf("epoch %d, batch %d: %w", number, batch, err)
-		}
-		e.loss += stats.Loss * float64(b.N)
-		samples += b.N
-		t.live.set((number-1)*t.samples()+samples, func() string {
-			return fmt.Sprintf("epoch %d, loss %.4f", number, e.loss/float64(samples))
-		})
-	}
-	e.seconds = time.Since(start).Seconds()
-	e.loss /= float64(samples)
-	var err error
-	e.right, err = study.Correct(t.model, t.params, t.test)
-	return e, err
-}
-
-func (t *train) printHeader() {
+// printHeader says what is trained on what, and how; ascent is the plan's, in words.
+func (t *trainCommand) printHeader(ascent string) {
 	method := t.optimizer.title()
 	if t.method.Perturbs() {
 		method = fmt.Sprintf("%s, rho %v", t.method.With(t.cfg.Shards), t.cfg.Rho)
-		if t.cfg.RhoSchedule != nil {
+		if t.training.Optimizer.RhoSchedule != nil {
 			method += " " + t.rhoSchedule
 		}
-		if how := t.opt.Plan().ascent.String(); how != "" {
-			method += ", " + how
+		if ascent != "" {
+			method += ", " + ascent
 		}
 		if t.optimizer.name != "sgd" {
 			method += ", " + t.optimizer.title()
@@ -293,28 +265,28 @@ func (t *train) printHeader() {
 	fmt.Fprintln(t.out, "epoch   train loss   test accuracy   seconds   images/s")
 }
 
-func (t *train) printEpoch(e epoch) {
+func (t *trainCommand) printEpoch(e epoch) {
 	fmt.Fprintf(t.out, "%5d   %10.4f   %12.2f%%   %7.3f   %8s\n",
-		e.number, e.loss, 100*t.accuracy(e), e.seconds, rate(float64(t.samples())/e.seconds))
+		e.Epoch.Epoch, e.Loss, 100*t.accuracy(e), e.Seconds, rate(float64(e.Samples)/e.Seconds))
 }
 
-// printResult says what has come of it, and if that is nothing.
-func (t *train) printResult() {
+// printResult prints the result, and says so if nothing was learned.
+func (t *trainCommand) printResult() {
 	accuracy := t.accuracy(t.done)
 	fmt.Fprintf(t.out, "\nTest accuracy %.2f%% (%s of %s) after %s.\n",
-		100*accuracy, count(t.done.right), count(t.test.Len()), plural(t.done.number, "epoch"))
+		100*accuracy, count(t.done.correct), count(t.test.Len()), plural(t.done.Epoch.Epoch, "epoch"))
 	if accuracy <= study.Chance(t.test) {
 		fmt.Fprintln(t.out, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
 			"A smaller --lr or --rho, or fewer --shards, may help.")
 	}
 }
 
-func (t *train) printInterrupted(number int) {
+func (t *trainCommand) printInterrupted(number int) {
 	fmt.Fprintf(t.out, "\nInterrupted in epoch %d.", number)
-	if t.done.number > 0 {
-		fmt.Fprintf(t.out, " Test accuracy %.2f%% after %s.", 100*t.accuracy(t.done), plural(t.done.number, "epoch"))
+	if t.done.Epoch.Epoch > 0 {
+		fmt.Fprintf(t.out, " Test accuracy %.2f%% after %s.", 100*t.accuracy(t.done), plural(t.done.Epoch.Epoch, "epoch"))
 	}
 	fmt.Fprintln(t.out)
 }
 
-func (t *train) accuracy(e epoch) float64 { return float64(e.right) / float64(t.test.Len()) }
+func (t *trainCommand) accuracy(e epoch) float64 { return float64(e.correct) / float64(t.test.Len()) }

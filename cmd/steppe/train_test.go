@@ -41,7 +41,7 @@ func TestTrainAccuracy(t *testing.T) {
 	}
 	for _, m := range sam.Methods {
 		if m.Preset.Ascent.NormOnly {
-			continue // the model has no normalisation
+			continue // the model has no normalization
 		}
 		_, stdout, stderr := steppe(t, "train", "--method", m.Name)
 		_, result, found := strings.Cut(stdout, "\nTest accuracy ")
@@ -81,7 +81,7 @@ func TestTrainMethods(t *testing.T) {
 }
 
 // What is done to the data and to the learning rate stands in the header, changes what
-// is learned, and the standardisation goes with the model.
+// is learned, and the standardization goes with the model.
 func TestTrainRecipe(t *testing.T) {
 	loss := func(flags ...string) (header, loss string) {
 		line := append([]string{"train", "--model", "tiny", "--epochs", "2"}, flags...)
@@ -97,7 +97,7 @@ func TestTrainRecipe(t *testing.T) {
 		flags []string
 		want  string
 	}{
-		{[]string{"--standardise"}, "\nstandardised\n"},
+		{[]string{"--standardize"}, "\nstandardized\n"},
 		{[]string{"--augment", "flip,crop"}, "\naugmented by flip, crop\n"},
 		{[]string{"--label-noise", "0.25"}, "\n25% of the labels drawn anew\n"},
 		{[]string{"--schedule", "constant"}, ", lr 0.05, "},
@@ -119,11 +119,11 @@ func TestTrainRecipe(t *testing.T) {
 	assert.NotContains(t, header, "labels")
 
 	path := filepath.Join(t.TempDir(), "digits.safetensors")
-	code, _, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "2", "--standardise", "--save", path)
+	code, _, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "2", "--standardize", "--save", path)
 	require.Zero(t, code, stderr)
 	meta, err := checkpoint.ReadMeta(path)
 	require.NoError(t, err)
-	assert.Contains(t, meta.Standardise, "mean ")
+	assert.Contains(t, meta.Standardize, "mean ")
 	for want, flags := range map[string][]string{
 		`unknown augmentation "zoom", want some of crop, flip, cutout`:  {"--augment", "crop,zoom"},
 		`unknown schedule "linear", want one of constant, step, cosine`: {"--schedule", "linear"},

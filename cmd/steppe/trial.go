@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 )
@@ -22,7 +23,7 @@ type trial struct {
 
 // benchBase is what bench's steps end in. Its settings cost nothing and nobody
 // looks at what is learned; they are tame, so that noise can be trained on.
-var benchBase = sam.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
+var benchBase = optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
 
 // newTrial makes the trial of a model as the flags say.
 func (b *bench) newTrial(name string) (*trial, error) {
@@ -46,7 +47,7 @@ func (b *bench) newTrial(name string) (*trial, error) {
 			t.train, t.test = other.train, other.test
 		}
 	}
-	if err := t.check(); err != nil {
+	if err := t.validate(); err != nil {
 		return nil, err
 	}
 	if err := t.open(); err != nil {
@@ -76,7 +77,7 @@ func (b *bench) shardsOf(t *trial) ([]int, error) {
 		return slices.DeleteFunc(slices.Clone(defaultShards), func(n int) bool { return n > most }), nil
 	}
 	for _, n := range b.shards {
-		if err := t.checkShards(n); err != nil {
+		if err := t.validateShards(n); err != nil {
 			return nil, err
 		}
 	}
@@ -86,7 +87,7 @@ func (b *bench) shardsOf(t *trial) ([]int, error) {
 // add adds a method: with the shards that it has, or with those asked for. mSAM
 // with one shard is SAM, and has its row there.
 func (b *bench) add(t *trial, name string, shards []int) error {
-	method, err := sam.LookupMethod(name)
+	method, err := sam.Lookup(name)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 			cfg.Rho = b.rho
 		}
 		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, benchBase
-		if err := cfg.Check(t.model); err != nil {
+		if err := cfg.Validate(t.model); err != nil {
 			return fmt.Errorf("%s, %s: %w", t.modelName, method.With(n), err)
 		}
 		t.contenders = append(t.contenders, &contender{method: method, shards: n, cfg: cfg})

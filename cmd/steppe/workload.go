@@ -13,8 +13,7 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// workload is what bench, train and compare share: a model, data, and how much of them
-// at a time.
+// workload is a model, data and a batch size, which bench, train and compare share.
 type workload struct {
 	modelName string
 	dataSpec  string
@@ -34,15 +33,16 @@ func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 }
 
 func (w *workload) addSeed(flags *pflag.FlagSet) {
-	flags.Uint64Var(&w.seed, "seed", 1, "seed of the parameters and of the data's order")
+	w.seed = 1
+	flags.Var((*seed)(&w.seed), "seed", "seed of the parameters and of the data's order")
 }
 
 func (w *workload) addWorkers(flags *pflag.FlagSet) {
 	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "goroutines that compute")
 }
 
-// check returns what is wrong with the flags.
-func (w *workload) check() error {
+// validate returns an error if the flags make no sense.
+func (w *workload) validate() error {
 	if w.batch < 1 {
 		return fmt.Errorf("--batch is %d, want at least 1", w.batch)
 	}
@@ -52,7 +52,7 @@ func (w *workload) check() error {
 	return nil
 }
 
-// open reads the data, unless they are there already, and makes the model.
+// open reads the data, unless it has been read, and makes the model.
 func (w *workload) open() error {
 	row, err := zoo.Lookup(w.modelName) // before the data, which may take long
 	if err != nil {
@@ -70,11 +70,11 @@ func (w *workload) open() error {
 	return err
 }
 
-// dataName is the data set's name without the part that is trained on.
+// dataName returns the name of the data set without "/train".
 func (w *workload) dataName() string { return strings.TrimSuffix(w.train.Name, "/train") }
 
-// checkShards returns an error if a batch can't have that many shards.
-func (w *workload) checkShards(shards int) error {
+// validateShards returns an error if a batch can't have that many shards.
+func (w *workload) validateShards(shards int) error {
 	switch {
 	case shards < 1:
 		return fmt.Errorf("--shards has %d, want at least 1", shards)
@@ -84,7 +84,7 @@ func (w *workload) checkShards(shards int) error {
 	return nil
 }
 
-// machine says what the work is done by.
+// machine describes the CPU and the workers.
 func (w *workload) machine() string { return machine(w.workers) }
 
 func machine(workers int) string {

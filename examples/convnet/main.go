@@ -3,82 +3,71 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"os"
+	"os/signal"
 	"path/filepath"
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 func main() {
-	if err := run(os.Stdout, 10, filepath.Join(os.TempDir(), "digits.safetensors")); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, 10, filepath.Join(os.TempDir(), "digits.safetensors")); err != nil {
 		log.Fatal(err)
 	}
 }
 
 // run trains for some epochs, and saves the model to a file.
-func run(out io.Writer, epochs int, path string) error {
-	train, test, err := dataset.Open("digits") // 8x8 pixels, 1 channel
+func run(ctx context.Context, out io.Writer, epochs int, path string) error {
+	digits, test, err := dataset.Open("digits") // 8x8 pixels, 1 channel
 	if err != nil {
 		return err
 	}
-	model, err := net.Compile(train.Shape,
+	data, held, err := digits.Split(200, 1)
+	if err != nil {
+		return err
+	}
+	model, err := net.Compile(data.Shape,
 		net.Conv2D{Out: 16, Kernel: 3, Padding: net.Same, NoBias: true}, net.BatchNorm{}, net.ReLU{},
 		net.Residual{Body: []net.Layer{
 			net.Conv2D{Out: 16, Kernel: 3, Padding: net.Same, NoBias: true}, net.BatchNorm{},
 		}}, net.ReLU{}, net.MaxPool{Size: 2},
-		net.Flatten{}, net.Dense{Out: train.Classes})
+		net.Flatten{}, net.Dense{Out: data.Classes})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(out, model.Summary())
 
-	params := model.Init(1)
-	feed := dataset.Feed{Set: train, Batch: 64, Seed: 1}
-	opt, err := sam.New(model, params, sam.Config{
-		Rho: 0.05, Shards: 8,
-		Base:       sam.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 1e-4},
-		LRSchedule: sam.Cosine{Steps: epochs * feed.Batches()},
-		Batch:      64, Seed: 1,
-	})
+	run := train.Run{
+		Model: model, Seed: 1, Epochs: epochs,
+		Train: dataset.Loader{Set: data, Batch: 64}, Valid: held,
+		Optimizer: sam.Config{
+			Rho: 0.05, Shards: 8,
+			Base: optim.SGD{LR: 0.05, Momentum: 0.9, WeightDecay: 1e-4},
+		},
+		Metrics: []train.Metric{&train.Accuracy{}},
+		Hooks:   []train.Hook{train.EarlyStopping{Patience: 5}, train.Progress(out)},
+	}
+	run.Optimizer.LRSchedule = optim.Cosine{Steps: run.Steps()}
+	history, err := run.Start(ctx)
 	if err != nil {
 		return err
 	}
-	for epoch := range epochs {
-		var stats sam.Stats
-		for batch := range feed.Epoch(uint64(epoch)) {
-			if stats, err = opt.Step(batch); err != nil {
-				return err
-			}
-		}
-		fmt.Fprintf(out, "epoch %d: loss %.4f, sharpness %.4f\n", epoch+1, stats.Loss, stats.Sharpness)
-	}
 
-	probabilities, err := model.Predict(params, test.X)
-	if err != nil {
+	accuracy := &train.Accuracy{}
+	if _, err := train.Evaluate(model, history.Best, test, accuracy); err != nil {
 		return err
 	}
-	right := 0
-	for i, label := range test.Labels {
-		if of := probabilities[i*test.Classes:][:test.Classes]; most(of) == int(label) {
-			right++
-		}
-	}
-	fmt.Fprintf(out, "%d of %d test images are classified rightly\n", right, test.Len())
-	return checkpoint.Save(path, model, params, checkpoint.Meta{Input: train.Shape, Classes: train.Classes, Data: "digits"})
-}
-
-// most returns the index of the largest value.
-func most(x []float32) (at int) {
-	for i, v := range x {
-		if v > x[at] {
-			at = i
-		}
-	}
-	return at
+	fmt.Fprintf(out, "%d of %d test images are classified correctly\n", accuracy.Correct, accuracy.Total)
+	return checkpoint.Save(path, model, history.Best, checkpoint.Meta{Input: data.Shape, Classes: data.Classes, Data: "digits"})
 }

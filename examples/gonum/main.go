@@ -1,5 +1,5 @@
 // Command gonum shows what one line does for gonum: it times mat's products and
-// factorisations on gonum's own BLAS, and again on ours.
+// factorizations on gonum's own BLAS, and again on ours.
 package main
 
 import (
@@ -83,11 +83,11 @@ func works(n int) []work {
 	}
 }
 
-// must ends the program if a factorisation didn't succeed: its time would be of
+// must ends the program if a factorization didn't succeed: its time would be of
 // something else.
 func must(succeeded bool) {
 	if !succeeded {
-		log.Fatal("a factorisation of a random matrix failed")
+		log.Fatal("a factorization of a random matrix failed")
 	}
 }
 

@@ -1,4 +1,4 @@
-// Package atomicfile writes files that are there whole or not at all.
+// Package atomicfile writes files that appear whole or not at all.
 package atomicfile
 
 import (
@@ -8,19 +8,18 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
-// File is a file that appears under its name when it is whole, or never: until
-// then it is a temporary one beside it.
+// File is a file under way. It has a temporary name, in the folder of its own, until Commit.
 type File struct {
 	temporary *os.File
 	path      string
 }
 
-// Create begins the file of a path. An existing file stays as it is until
-// Commit.
+// Create begins a file. An existing file of that path stays as it is until Commit.
 func Create(path string) (*File, error) {
-	// What a link points to is written, as by any other program.
+	// Write to the target of a link, as any other program does.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
@@ -53,7 +52,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, f.named(err)
 }
 
-// Commit puts the file in its place.
+// Commit waits until the file is on the disk, and gives it its name.
 func (f *File) Commit() error {
 	err := cmp.Or(f.temporary.Sync(), f.temporary.Close())
 	if err == nil {
@@ -62,14 +61,13 @@ func (f *File) Commit() error {
 	return f.named(err)
 }
 
-// Discard removes the file, unless it has been put in its place.
+// Discard removes the file, unless Commit has succeeded.
 func (f *File) Discard() {
 	f.temporary.Close()
 	os.Remove(f.temporary.Name())
 }
 
-// named returns err with the path, instead of the temporary file's, which nobody has
-// asked for.
+// named returns err with the file's path instead of the temporary one, which users don't know.
 func (f *File) named(err error) error {
 	if err == nil {
 		return nil
@@ -81,4 +79,23 @@ func (f *File) named(err error) error {
 		err = in.Err
 	}
 	return fmt.Errorf("can't write %s: %w", f.path, err)
+}
+
+// RemoveTemporary removes the temporary files that killed processes have left for a path. Nobody
+// may be writing to it.
+func RemoveTemporary(path string) error {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	for _, entry := range entries {
+		number, found := strings.CutPrefix(entry.Name(), "."+filepath.Base(path)+".")
+		if !found || !entry.Type().IsRegular() || strings.Trim(number, "0123456789") != "" {
+			continue
+		}
+		if err := os.Remove(filepath.Join(filepath.Dir(path), entry.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
 }

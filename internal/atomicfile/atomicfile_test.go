@@ -108,3 +108,21 @@ func names(t *testing.T, dir string) (names []string) {
 	}
 	return names
 }
+
+// Only what Create makes for the path is removed.
+func TestRemoveTemporary(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "figures.json")
+	file, err := Create(path) // as if its process had been killed
+	require.NoError(t, err)
+	require.NoError(t, file.temporary.Close())
+	others := []string{".figures.json", ".figures.json.12a", ".figures.jsonl.12", ".other.json.12", "figures.json", "figures.json.12"}
+	for _, name := range others {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".figures.json.34"), 0o700))
+	require.Len(t, names(t, dir), len(others)+2)
+	require.NoError(t, RemoveTemporary(path))
+	assert.ElementsMatch(t, append(others, ".figures.json.34"), names(t, dir))
+	assert.ErrorIs(t, RemoveTemporary(filepath.Join(dir, "missing", "figures.json")), fs.ErrNotExist)
+}

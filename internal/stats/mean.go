@@ -7,17 +7,17 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Mean is the mean of some values, and where the mean lies of what they are drawn from,
-// with 95% confidence.
+// Mean is the mean of some values, with a 95% interval for the mean of the distribution that they
+// are drawn from.
 type Mean struct {
 	Mean float64 `json:"mean"`
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 }
 
-// MeanOf returns the mean of values, and its 95% interval by Student's t with one degree of
-// freedom less than there are values. One value says nothing of the spread, so its interval
-// is the value. There is at least one value.
+// MeanOf returns the mean of values and its 95% interval by Student's t, with one degree of freedom
+// less than there are values. A single value says nothing about the spread: its interval is the
+// value itself. There must be at least one value.
 func MeanOf(values []float64) Mean {
 	mean, deviation := stat.MeanStdDev(values, nil)
 	n := float64(len(values))

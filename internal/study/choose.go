@@ -7,26 +7,25 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// Candidate is a rho and a learning rate that a method was tried with.
+// Candidate is a rho and a learning rate to try a method with.
 type Candidate struct {
 	Rho float64 `json:"rho"`
 	LR  float64 `json:"lr"`
-	// Accuracy is that on the validation samples, with its interval over seeds.
+	// Accuracy on the validation samples, with its interval over seeds.
 	Accuracy  stats.Mean `json:"accuracy"`
 	Collapsed int        `json:"collapsed"` // runs
 	Diverged  int        `json:"diverged"`
 }
 
-// Choice is what was chosen for a method.
+// Choice is the rho and the learning rate that were chosen for a method.
 type Choice struct {
 	Rho        float64     `json:"rho"`
 	LR         float64     `json:"lr"`
 	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose
 }
 
-// candidates are what an entry has to choose from. Without SGD's runs, by which the
-// learning rate is chosen for all, they are only as many; it reports whether
-// those are there.
+// candidates returns the candidates of an entry. If SGD's runs choose the learning rate for all
+// methods and aren't done yet, known is false and only the number of candidates is right.
 func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candidate, known bool) {
 	lrs, known := s.Grid.LRs, true
 	if len(lrs) > 1 && !s.Grid.TuneLR && e.Method.Name != sgd {
@@ -43,10 +42,9 @@ func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candida
 	return list, known
 }
 
-// choose returns what is best for an entry: the candidate with the highest mean
-// accuracy of those with the fewest runs that diverged, and of equals the first.
-// It reports whether all the runs that it takes are there; without them it returns a
-// guess.
+// choose returns the best candidate of an entry: of those with the fewest runs that diverged, the
+// one with the highest mean accuracy, and of equals the first. If a run that it needs is missing,
+// known is false and the choice is a guess.
 func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, known bool) {
 	candidates, known := s.candidates(store, noise, e)
 	guess := Choice{Rho: candidates[0].Rho, LR: candidates[0].LR}

@@ -8,18 +8,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Progress is how far a study is.
+// Progress says how much of a study is done.
 type Progress struct {
-	Done, Runs int     // of the study, those that were found done among them
-	Part       float64 // of the work that there was to do, from 0 to 1
-	Finished   *Result // what has just been finished; nil at the end of an epoch
+	Done, Runs int     // of the study, including those that the store had
+	Part       float64 // of the work that was left at the start, from 0 to 1
+	Finished   *Result // the run that has just ended; nil at the end of an epoch
 }
 
-// Execute trains what the store doesn't have yet, jobs runs at once with as many
-// workers each. It calls report, from one goroutine at a time, at the end of each
-// epoch. When ctx is done it returns; what is finished is in the store.
+// Execute trains the runs that the store doesn't have yet: jobs of them at once, each with that
+// number of workers. It calls report at the end of each epoch, from one goroutine at a time. When
+// ctx is done it returns; the store has the runs that are finished.
 //
-// Neither jobs nor workers change a result, but for times.
+// Neither jobs nor workers change a result, except for times.
 func (s *Study) Execute(ctx context.Context, store *Store, jobs, workers int, report func(Progress)) error {
 	e := &execution{Study: s, store: store, jobs: jobs, workers: workers, report: report}
 	for {
@@ -68,7 +68,7 @@ func (e *execution) train(ctx context.Context, runs []Run) error {
 	return group.Wait()
 }
 
-// advance reports an epoch's work, or a finished run.
+// advance reports the work of an epoch, or a finished run.
 func (e *execution) advance(work float64, finished *Result) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
@@ -82,7 +82,7 @@ func (e *execution) advance(work float64, finished *Result) {
 	e.report(p)
 }
 
-// work is what a run takes, in passes of one sample through the model and back.
+// work returns the cost of a run, in forward and backward passes of one sample.
 func (s *Study) work(run Run) float64 {
 	samples := s.Train.Len()
 	if run.Stage == Selection {
@@ -95,10 +95,9 @@ func (s *Study) work(run Run) float64 {
 	return float64(s.Recipe.Epochs * samples * passes)
 }
 
-// ready returns the runs that are missing and can be done now: those of the first
-// stage, and when all of them are there, the second's. Seeds come one after the
-// other, so that what is cut short is whole for some of them, and so that the
-// methods' times are taken in turn.
+// ready returns the missing runs that can begin now: those of the first stage, and when all of
+// them are done, those of the second. They are ordered by seed. So a study that is cut short is
+// complete for some seeds, and the times of the methods are measured in turn.
 func (s *Study) ready(store *Store) (runs []Run) {
 	for _, stage := range []Stage{Selection, Final} {
 		for _, run := range s.runs(store, stage) {
@@ -114,8 +113,8 @@ func (s *Study) ready(store *Store) (runs []Run) {
 	return nil
 }
 
-// survey returns how many runs of the study are done, how many there are, and the
-// work that is left.
+// survey returns the number of runs that are done, the number of all runs, and the work that is
+// left.
 func (s *Study) survey(store *Store) (done, all int, left float64) {
 	for _, stage := range []Stage{Selection, Final} {
 		for _, run := range s.runs(store, stage) {
@@ -130,8 +129,8 @@ func (s *Study) survey(store *Store) (done, all int, left float64) {
 	return done, all, left
 }
 
-// planned is a run of the study, or a guess that takes as long, where what it has to
-// be trained with is not chosen yet.
+// planned is a run of the study. It is a guess, which takes as long, if rho or the learning rate
+// isn't chosen yet.
 type planned struct {
 	Run
 	guess bool

@@ -3,16 +3,19 @@ package study
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
 
 	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
-// Stage is what a run is for.
+// Stage is the purpose of a run.
 type Stage string
 
 const (
@@ -36,36 +39,35 @@ func (e Entry) run(stage Stage, noise, rho, lr float64, seed int) Run {
 	return Run{stage, noise, e.Method.Name, e.Shards, rho, lr, seed}
 }
 
-// Result is what has come of a run.
+// Result is the outcome of a run.
 type Result struct {
 	Run
-	Right     int     `json:"right"` // validation or test samples
+	Correct   int     `json:"right"` // validation or test samples
 	Of        int     `json:"of"`
 	Loss      float64 `json:"loss"` // mean of the last epoch's training batches
 	Steps     int     `json:"steps"`
 	Seconds   float64 `json:"seconds"`      // of the whole run
 	Step      float64 `json:"step_seconds"` // median of the steps on full batches
 	Workers   int     `json:"workers"`
-	Jobs      int     `json:"jobs"`                // runs that went on at once
+	Jobs      int     `json:"jobs"`                // runs at once
 	Collapsed bool    `json:"collapsed,omitempty"` // no better than guessing
-	// Diverged is why a step was refused. The run ended there, and the model was
-	// tested as that step had found it.
+	// Diverged says why a step was refused. The run ended there, and was tested with the
+	// parameters before that step.
 	Diverged string `json:"diverged,omitempty"`
 }
 
-// Accuracy is the share of validation or test samples that were classified rightly.
-func (r Result) Accuracy() float64 { return float64(r.Right) / float64(r.Of) }
+// Accuracy is the share of validation or test samples that were classified correctly.
+func (r Result) Accuracy() float64 { return float64(r.Correct) / float64(r.Of) }
 
 const (
-	splitSeed = 1 // which samples are held back is the same for all runs
-	// selectionSeeds is added to the seeds of the first stage, so that nothing is
-	// chosen because it suits the second's.
+	splitSeed = 1 // all runs hold back the same samples
+	// selectionSeeds is added to the seeds of the first stage, so that nothing is chosen because
+	// it suits the seeds of the second.
 	selectionSeeds = 1 << 20
 )
 
-// seed is what the run's random bits come from: initial weights, the order of the
-// data, augmentation, and which labels are wrong. It depends on nothing that
-// differs between methods.
+// seed returns the seed of all the run's random bits: initial weights, the order of the data,
+// augmentation and the choice of labels to redraw. It is the same for all methods.
 func (r Run) seed() uint64 {
 	if r.Stage == Selection {
 		return uint64(r.Seed + selectionSeeds)
@@ -73,7 +75,7 @@ func (r Run) seed() uint64 {
 	return uint64(r.Seed)
 }
 
-// sets returns what a run is trained on and tested with.
+// sets returns the training set and the test set of a run.
 func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 	if train, err = s.Train.NoisyLabels(run.Noise, run.seed()); err != nil {
 		return nil, nil, err
@@ -84,90 +86,99 @@ func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 			return nil, nil, err
 		}
 	}
-	if !s.Recipe.Standardise {
+	if !s.Recipe.Standardize {
 		return train, test, nil
 	}
-	moments, err := train.Moments()
+	m, err := train.MeanStd()
 	if err != nil {
 		return nil, nil, err
 	}
-	if train, err = train.Standardise(moments); err != nil {
+	if train, err = train.Standardize(m); err != nil {
 		return nil, nil, err
 	}
-	test, err = test.Standardise(moments)
+	test, err = test.Standardize(m)
 	return train, test, err
 }
 
-// feed makes a run's batches. Where samples of a batch see each other, a short
-// last one is left out, with every method, so that all have the same batches.
-func (s *Study) feed(train *dataset.Set, seed uint64) dataset.Feed {
-	return dataset.Feed{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
+// loader makes a run's batches. Where samples of a batch see each other, it leaves out a short
+// last batch for every method, so that all have the same batches, even methods that could take it.
+func (s *Study) loader(train *dataset.Set, seed uint64) dataset.Loader {
+	return dataset.Loader{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
 }
 
 func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Config {
 	cfg := method.Preset
 	cfg.Rho, cfg.Shards = run.Rho, run.Shards
-	cfg.Base = sam.SGD{LR: run.LR, Momentum: s.Recipe.Momentum, WeightDecay: s.Recipe.WeightDecay}
+	cfg.Base = optim.SGD{LR: run.LR, Momentum: s.Recipe.Momentum, WeightDecay: s.Recipe.WeightDecay}
 	cfg.LRSchedule = s.Schedule(batches)
 	cfg.Batch, cfg.Seed, cfg.Workers = s.Recipe.Batch, run.seed(), workers
 	return cfg
 }
 
-// train is one run. It calls after at the end of each epoch.
+// train makes one run. It calls after at the end of each epoch.
 func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (Result, error) {
 	r := Result{Run: run, Workers: workers}
 	begin := time.Now()
-	method, err := sam.LookupMethod(run.Method)
+	method, err := sam.Lookup(run.Method)
 	if err != nil {
 		return r, err
 	}
-	train, test, err := s.sets(run)
+	set, test, err := s.sets(run)
 	if err != nil {
 		return r, err
 	}
-	feed := s.feed(train, run.seed())
-	if err := feed.Check(); err != nil {
-		return r, err
-	}
-	params := s.Model.Init(run.seed())
-	opt, err := sam.New(s.Model, params, s.config(run, method, feed.Batches(), workers))
-	if err != nil {
+	loader := s.loader(set, run.seed())
+	if err := loader.Validate(); err != nil {
 		return r, err
 	}
 	var steps []float64
-	for epoch := 0; epoch < s.Recipe.Epochs && r.Diverged == ""; epoch++ {
-		loss, samples := 0.0, 0
-		for batch := range feed.Epoch(uint64(epoch)) {
-			if err := ctx.Err(); err != nil {
-				return r, err
+	training := &train.Run{
+		Model: s.Model, Seed: run.seed(), Epochs: s.Recipe.Epochs, Train: loader,
+		Optimizer: s.config(run, method, loader.Batches(), workers),
+		Hooks: []train.Hook{train.HookFunc(func(at train.Moment, status *train.Status) error {
+			switch at {
+			case train.AfterStep:
+				r.Steps++
+				if status.StepSamples == s.Recipe.Batch {
+					steps = append(steps, status.StepTime.Seconds())
+				}
+			case train.AfterEpoch:
+				after()
 			}
-			start := time.Now()
-			did, err := opt.Step(batch)
-			if err != nil {
-				r.Diverged = fmt.Sprintf("epoch %d, step %d: %v", epoch+1, r.Steps+1, err)
-				break
-			}
-			if batch.N == s.Recipe.Batch {
-				steps = append(steps, time.Since(start).Seconds())
-			}
-			r.Steps++
-			loss, samples = loss+did.Loss*float64(batch.N), samples+batch.N
-		}
-		if samples > 0 {
-			r.Loss = loss / float64(samples)
-		}
-		after()
+			return nil
+		})},
 	}
+	history, err := training.Start(ctx)
+	if refused := new(train.StepError); errors.As(err, &refused) {
+		r.Diverged = fmt.Sprintf("epoch %d, step %d: %v", refused.Epoch, r.Steps+1, refused.Err)
+		after()
+	} else if err != nil {
+		return r, err
+	}
+	r.Loss = lastLoss(history)
 	if len(steps) > 0 {
 		r.Step = stats.Median(steps)
 	}
-	r.Of = test.Len()
-	if r.Right, err = Correct(s.Model, params, test); err != nil {
+	accuracy := &train.Accuracy{}
+	if _, err := train.Evaluate(s.Model, history.Params, test, accuracy); err != nil {
 		return r, err
 	}
+	r.Correct, r.Of = accuracy.Correct, accuracy.Total
 	r.Collapsed = r.Accuracy() <= Chance(test)
 	r.Seconds = time.Since(begin).Seconds()
 	return r, nil
+}
+
+// lastLoss returns the mean training loss of the last epoch, as far as it came; 0 if no step was
+// made.
+func lastLoss(h *train.History) float64 {
+	if h.Unfinished != nil {
+		return h.Unfinished.Loss
+	}
+	if len(h.Epochs) == 0 {
+		return 0
+	}
+	return h.Epochs[len(h.Epochs)-1].Loss
 }
 
 // Sum returns the checksum of sets' values and labels.

@@ -14,11 +14,11 @@ import (
 	"sync"
 )
 
-// Store keeps the results of runs, in a file if it has one: a line of JSON that
-// says what recipe they are of, and a line for each run as soon as it is done. So
-// what is interrupted loses only what was under way.
+// Store keeps the results of runs, in a file if it has one. The first line of the file is the
+// recipe in JSON. Each run adds a line as soon as it is done, so an interruption loses only the
+// runs under way.
 type Store struct {
-	file *os.File // nil if nothing is kept
+	file *os.File // nil for memory alone
 
 	mutex sync.Mutex
 	done  map[Run]Result
@@ -38,8 +38,8 @@ const (
 // NewStore returns a store that keeps results in memory alone.
 func NewStore() *Store { return &Store{done: map[Run]Result{}} }
 
-// OpenStore returns the store of a folder, which is made if it isn't there, with
-// the results that are in its file. It is an error if they are of another recipe.
+// OpenStore returns the store of a folder with the results that are in its file. It makes the
+// folder if it isn't there. Results of another recipe are an error.
 func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func (s *Store) read(recipe Recipe) error {
 	if err != nil {
 		return err
 	}
-	// A run that was killed may have left a part of a line, which is dropped.
+	// A process that was killed may have left a part of a line: drop it.
 	whole := text[:bytes.LastIndexByte(text, '\n')+1]
 	if len(whole) < len(text) {
 		if err := s.file.Truncate(int64(len(whole))); err != nil {
@@ -91,7 +91,7 @@ func (s *Store) read(recipe Recipe) error {
 	return nil
 }
 
-// checkHeader returns an error if the results under it are of another recipe.
+// checkHeader returns an error if the file belongs to another recipe.
 func checkHeader(line []byte, recipe Recipe) error {
 	var h header
 	if err := json.Unmarshal(line, &h); err != nil {
@@ -143,7 +143,7 @@ func (s *Store) Add(r Result) error {
 	return s.append(r)
 }
 
-// append writes a line, by one call, and sees to it that it is on the disk.
+// append writes a line with one call, and waits until it is on the disk.
 func (s *Store) append(value any) error {
 	line, err := json.Marshal(value)
 	if err != nil {

@@ -1,11 +1,10 @@
-// Package study compares training methods under equal conditions: for each seed
-// all of them begin with the same weights and see the same batches, as often.
+// Package study compares training methods under equal conditions: for each seed, all methods
+// begin with the same weights and see the same batches equally often.
 //
-// A study has two stages. The first chooses what each method needs chosen, rho
-// and the learning rate, by the accuracy on a part of the training set that is
-// held back. The second trains on the whole training set with what was chosen,
-// for other seeds, and tests once, after the last epoch. So the test set is
-// looked at by no decision.
+// A study has two stages. The first chooses rho and the learning rate of each method by the
+// accuracy on a part of the training set that it holds back. The second trains on the whole
+// training set with the chosen values, for other seeds, and tests once, after the last epoch. So
+// no decision depends on the test set.
 package study
 
 import (
@@ -16,47 +15,48 @@ import (
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// Recipe is what all runs of a study have in common. Together with a Run it
-// decides every bit of that run's result, but for times.
+// Recipe has the settings that all runs of a study share. A Recipe and a Run decide every bit of
+// that run's result, except for times.
 type Recipe struct {
 	Model       string   `json:"model"`
 	Data        string   `json:"data"`
 	DataSum     string   `json:"data_crc32"` // of both sets, as Sum returns it
-	Samples     int      `json:"samples"`    // of the training set, validation samples among them
-	Validation  int      `json:"validation"` // how many of them the first stage holds back
+	Samples     int      `json:"samples"`    // of the training set, validation samples included
+	Validation  int      `json:"validation"` // samples of them that the first stage holds back
 	Epochs      int      `json:"epochs"`
 	Batch       int      `json:"batch"`
 	Schedule    string   `json:"schedule"`
 	Warmup      float64  `json:"warmup"` // epochs
 	Augment     []string `json:"augment"`
-	Standardise bool     `json:"standardise"`
+	Standardize bool     `json:"standardise"` // the key of stores from before the American spelling
 	Momentum    float64  `json:"momentum"`
 	WeightDecay float64  `json:"weight_decay"`
 	ISA         string   `json:"isa"` // instruction sets round differently
 }
 
-// Grid is what differs between runs. A study can be gone on with on another grid:
-// the runs that both have are the same.
+// Grid has the settings that differ between runs. A study may go on with another grid: the runs
+// that both have are the same.
 type Grid struct {
 	Methods []string  `json:"methods"` // of sam.Methods
-	Shards  []int     `json:"shards"`  // to try the methods with that have shards to choose
-	Rhos    []float64 `json:"rhos"`    // to choose from, for the methods that perturb
-	LRs     []float64 `json:"lrs"`     // to choose from
-	// TuneLR chooses a learning rate for each method. Otherwise SGD's choice holds
-	// for all, as is usual in the literature, and takes fewer runs.
+	Shards  []int     `json:"shards"`  // for the methods that have shards to choose
+	Rhos    []float64 `json:"rhos"`    // candidates, for the methods that perturb
+	LRs     []float64 `json:"lrs"`     // candidates
+	// TuneLR chooses a learning rate for each method. Otherwise all methods take SGD's, which is
+	// usual in the literature and needs fewer runs.
 	TuneLR bool `json:"tune_lr"`
-	// Noise is the parts of the training labels that are drawn anew: a study each.
-	// Labels that are held back for validation are no cleaner, since whoever has
-	// wrong labels has no others to choose by; the test labels are.
+	// Noise has the fractions of the training labels that are redrawn at random. Each makes a
+	// study of its own. Validation labels are redrawn, too, since a user with wrong labels has no
+	// others to choose by. Test labels stay right.
 	Noise          []float64 `json:"noise"`
 	Seeds          int       `json:"seeds"`           // of the second stage: 1, 2, ...
 	SelectionSeeds int       `json:"selection_seeds"` // of the first
 }
 
-// Study is a recipe and a grid with what their names stand for.
+// Study is a recipe and a grid, with the model, the data and the functions that they name.
 type Study struct {
 	Recipe Recipe
 	Grid   Grid
@@ -65,9 +65,9 @@ type Study struct {
 	Train    *dataset.Set // Recipe.Samples of them
 	Test     *dataset.Set
 	Augment  []dataset.Augmentation
-	Schedule func(batches int) sam.Scheduler // of the learning rate, for epochs of so many batches
+	Schedule func(batches int) optim.Schedule // of the learning rate, for epochs of so many batches
 
-	entries []Entry // of the grid; Check makes them
+	entries []Entry // of the grid; Validate makes them
 }
 
 // Entry is a method with its shards: a row of the result.
@@ -79,11 +79,11 @@ type Entry struct {
 // String returns it in words, as in "mSAM with 8 shards".
 func (e Entry) String() string { return e.Method.With(e.Shards) }
 
-// entries returns the methods with the shards that they have, or with those to
-// try. One shard is what SAM has, and has its row there.
+// entries returns the methods, each with its own number of shards or with every number to try.
+// It leaves out mSAM with one shard, which is SAM and has a row there.
 func (g Grid) entries() (list []Entry, err error) {
 	for _, name := range g.Methods {
-		m, err := sam.LookupMethod(name)
+		m, err := sam.Lookup(name)
 		if err != nil {
 			return nil, err
 		}
@@ -98,9 +98,9 @@ func (g Grid) entries() (list []Entry, err error) {
 	return list, nil
 }
 
-// normalise sorts the lists of numbers and drops what is there twice, so that the
-// order in which they are given changes nothing.
-func (g *Grid) normalise() {
+// normalize sorts the lists of numbers and drops duplicates, so that the order in which they are
+// given changes nothing.
+func (g *Grid) normalize() {
 	g.Shards = distinct(g.Shards)
 	g.Rhos, g.LRs, g.Noise = distinct(g.Rhos), distinct(g.LRs), distinct(g.Noise)
 }
@@ -109,22 +109,22 @@ func distinct[T int | float64](list []T) []T {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
-// Check returns what is wrong with a study before anything is trained. What the
-// optimiser refuses, such as more shards than samples, it refuses here.
-func (s *Study) Check() error {
-	s.Grid.normalise()
+// Validate returns an error if anything is wrong with a study, before any training. It also
+// returns what the optimizer refuses, such as more shards than samples.
+func (s *Study) Validate() error {
+	s.Grid.normalize()
 	var err error
 	if s.entries, err = s.Grid.entries(); err != nil {
 		return err
 	}
-	if err := s.checkGrid(); err != nil {
+	if err := s.validateGrid(); err != nil {
 		return err
 	}
 	if s.Recipe.Epochs < 1 {
 		return fmt.Errorf("study: %d epochs, want at least 1", s.Recipe.Epochs)
 	}
-	feed := s.feed(s.Train, 0)
-	if err := feed.Check(); err != nil {
+	loader := s.loader(s.Train, 0)
+	if err := loader.Validate(); err != nil {
 		return err
 	}
 	if s.selects() {
@@ -145,7 +145,7 @@ func (s *Study) Check() error {
 	return nil
 }
 
-func (s *Study) checkGrid() error {
+func (s *Study) validateGrid() error {
 	g := s.Grid
 	for _, list := range []struct {
 		name string
@@ -184,13 +184,13 @@ func (s *Study) checkGrid() error {
 	return nil
 }
 
-// The methods that others are compared to.
+// Methods that the others are compared to.
 const (
 	sgd     = "sgd"
 	samName = "sam"
 )
 
-// rhos are those to try an entry with.
+// rhos returns the values of rho to try an entry with.
 func (s *Study) rhos(e Entry) []float64 {
 	if e.Method.Perturbs() {
 		return s.Grid.Rhos
@@ -198,8 +198,8 @@ func (s *Study) rhos(e Entry) []float64 {
 	return []float64{0}
 }
 
-// selects reports whether there is anything to choose. If there is, all methods
-// have their validation runs, for comparison.
+// selects reports whether there is anything to choose. If there is, all methods have validation
+// runs, so that they can be compared.
 func (s *Study) selects() bool {
 	return len(s.Grid.LRs) > 1 || slices.ContainsFunc(s.entries, func(e Entry) bool { return len(s.rhos(e)) > 1 })
 }

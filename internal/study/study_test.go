@@ -13,7 +13,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
-	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 func TestMain(m *testing.M) { simdtest.Main(m) }
@@ -37,9 +37,9 @@ func small(t testing.TB) *Study {
 			Noise: []float64{0, 0.3}, Seeds: 2, SelectionSeeds: 1,
 		},
 		Model: model, Train: train, Test: test,
-		Schedule: func(int) sam.Scheduler { return nil },
+		Schedule: func(int) optim.Schedule { return nil },
 	}
-	require.NoError(t, s.Check())
+	require.NoError(t, s.Validate())
 	return s
 }
 
@@ -131,7 +131,7 @@ func TestStoreOfAnotherStudy(t *testing.T) {
 func TestMethodsOfASeedHaveTheSameConditions(t *testing.T) {
 	s := small(t)
 	s.Grid.Rhos, s.Grid.SelectionSeeds = []float64{1e-12}, 1
-	require.NoError(t, s.Check())
+	require.NoError(t, s.Validate())
 	store := NewStore()
 	execute(t, s, store, 2, 1)
 	for _, noise := range s.Grid.Noise {
@@ -196,7 +196,7 @@ func bytesOf(x []float32) (b []byte) {
 func TestDivergedRunsAreResults(t *testing.T) {
 	s := small(t)
 	s.Grid.Methods, s.Grid.Noise, s.Grid.LRs = []string{"sgd"}, []float64{0}, []float64{0.05, 1e38}
-	require.NoError(t, s.Check())
+	require.NoError(t, s.Validate())
 	store := NewStore()
 	execute(t, s, store, 1, 1)
 	r, ok := store.Get(Run{Selection, 0, "sgd", 1, 0, 1e38, 1})
@@ -211,10 +211,10 @@ func TestDivergedRunsAreResults(t *testing.T) {
 func TestChoiceAndDifferences(t *testing.T) {
 	s := small(t)
 	s.Grid.Noise = []float64{0}
-	require.NoError(t, s.Check())
+	require.NoError(t, s.Validate())
 	store := NewStore()
 	add := func(stage Stage, method string, shards int, rho float64, seed, right int) {
-		require.NoError(t, store.Add(Result{Run: Run{stage, 0, method, shards, rho, 0.05, seed}, Right: right, Of: 100, Step: 0.001}))
+		require.NoError(t, store.Add(Result{Run: Run{stage, 0, method, shards, rho, 0.05, seed}, Correct: right, Of: 100, Step: 0.001}))
 	}
 	add(Selection, "sgd", 1, 0, 1, 80)
 	for method, shards := range map[string]int{"sam": 1, "msam": 4} {
@@ -253,9 +253,9 @@ func TestStudyErrors(t *testing.T) {
 	} {
 		s := small(t)
 		change(s)
-		assert.EqualError(t, s.Check(), want)
+		assert.EqualError(t, s.Validate(), want)
 	}
 	s := small(t)
 	s.Grid.Methods = []string{"adam"}
-	assert.ErrorContains(t, s.Check(), `"adam"`)
+	assert.ErrorContains(t, s.Validate(), `"adam"`)
 }

@@ -6,39 +6,39 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// Summary is what a study has found. Its JSON is a contract: fields are neither
-// renamed nor dropped without another version.
+// Summary is the result of a study. Its JSON is a contract: renaming or dropping a field takes a
+// new version.
 type Summary struct {
 	Version int     `json:"version"`
 	Recipe  Recipe  `json:"recipe"`
 	Grid    Grid    `json:"grid"`
 	Levels  []Level `json:"levels"` // by noise
-	// EqualLoad says that all times were taken with as many workers a run, and as
-	// many runs at once: Workers and Jobs. Otherwise they are of the last run.
+	// EqualLoad says that all times were measured with the same number of workers for each run
+	// and of runs at once: Workers and Jobs. Otherwise these two are of the last run.
 	EqualLoad bool `json:"equal_load"`
 	Workers   int  `json:"workers"`
 	Jobs      int  `json:"jobs"`
 }
 
-// Level is the results for one part of wrong labels.
+// Level has the results for one fraction of redrawn labels.
 type Level struct {
 	Noise float64 `json:"noise"`
 	Rows  []Row   `json:"rows"`
 }
 
-// Row is the results of a method with so many shards.
+// Row has the results of a method with a number of shards.
 type Row struct {
 	Name   string `json:"name"` // in words, shards and all
 	Title  string `json:"-"`    // of the method alone
 	Method string `json:"method"`
 	Shards int    `json:"shards"`
 	Choice Choice `json:"choice"`
-	// Accuracy is that on the test set, with its interval over seeds.
+	// Accuracy on the test set, with its interval over seeds.
 	Accuracy   stats.Mean `json:"accuracy"`
 	Accuracies []float64  `json:"accuracies"` // seed by seed
-	// VsSGD and VsSAM are the differences in accuracy, seed by seed. The methods
-	// share what seeds decide, so these can be told from 0 when the intervals of
-	// Accuracy overlap. They are nil without the other, and for itself.
+	// VsSGD and VsSAM are the mean differences in accuracy, seed by seed. The methods share all
+	// that the seed decides, so an interval may leave out 0 even where those of Accuracy overlap.
+	// They are nil if the study lacks the other method, and for a method against itself.
 	VsSGD *stats.Mean `json:"vs_sgd,omitempty"`
 	VsSAM *stats.Mean `json:"vs_sam,omitempty"`
 	Loss  float64     `json:"loss"`         // mean of the last epochs' training losses
@@ -49,8 +49,8 @@ type Row struct {
 	Diverged  int     `json:"diverged"`  // runs that ended in a step that was refused
 }
 
-// Summary returns what a study has found, for the seeds that all methods are done
-// with; nil if there is none.
+// Summary returns the results for the seeds that are done with all methods; nil if there are
+// none.
 func (s *Study) Summary(store *Store) *Summary {
 	sum := &Summary{Version: 1, Recipe: s.Recipe, Grid: s.Grid, EqualLoad: true}
 	for _, noise := range s.Grid.Noise {
@@ -103,7 +103,7 @@ func (s *Study) level(store *Store, noise float64, sum *Summary) (Level, bool) {
 	return level, true
 }
 
-// common leaves of each row the results of the seeds that all have.
+// common keeps, in each row, the results of the seeds that all rows have.
 func common(rows [][]Result) [][]Result {
 	has := map[int]int{}
 	for _, row := range rows {
@@ -117,7 +117,7 @@ func common(rows [][]Result) [][]Result {
 	return rows
 }
 
-// fill computes a row of its runs.
+// fill computes a row from the results of its runs.
 func (r *Row) fill(results []Result) {
 	var steps []float64
 	for _, result := range results {
@@ -135,7 +135,7 @@ func (r *Row) fill(results []Result) {
 	r.Step = stats.Median(steps)
 }
 
-// row returns the row of a method that is there once; nil without it.
+// row returns the first row of a method, or nil.
 func (l *Level) row(method string) *Row {
 	if i := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Method == method }); i >= 0 {
 		return &l.Rows[i]
@@ -143,7 +143,7 @@ func (l *Level) row(method string) *Row {
 	return nil
 }
 
-// against returns how much better r is than other.
+// against returns how much more accurate r is than other, or nil.
 func (r *Row) against(other *Row) *stats.Mean {
 	if other == nil || other == r {
 		return nil

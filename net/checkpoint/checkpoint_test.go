@@ -29,7 +29,7 @@ func compile(t testing.TB, input net.Shape, layers ...net.Layer) *net.Model {
 // everyKind has a layer of every kind.
 func everyKind(t testing.TB) *net.Model {
 	return compile(t, net.Shape{8, 8, 3},
-		net.Conv2D{Out: 4, Kernel: 3, Padding: net.SamePadding}, net.BatchNorm{}, net.ReLU{}, net.MaxPool{Size: 2},
+		net.Conv2D{Out: 4, Kernel: 3, Padding: net.Same}, net.BatchNorm{}, net.ReLU{}, net.MaxPool{Size: 2},
 		net.Residual{
 			Body: []net.Layer{
 				net.Conv2D{Out: 6, Kernel: 3, Stride: 2, Padding: 1, NoBias: true}, net.BatchNorm{},
@@ -77,7 +77,7 @@ func equal(t *testing.T, want, got *net.Params) {
 }
 
 var someMeta = Meta{
-	Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 10, Data: "digits", Standardise: "0.3 0.2",
+	Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 10, Data: "digits", Standardize: "0.3 0.2",
 	More: map[string]string{"epochs": "20", "ünicode": "\"quoted\"\n<&>"},
 }
 
@@ -143,7 +143,7 @@ func TestFormat(t *testing.T) {
 	var meta map[string]string
 	require.NoError(t, json.Unmarshal(entries["__metadata__"], &meta))
 	assert.Equal(t, map[string]string{
-		"model": "tiny", "input": "8x8x1", "classes": "10", "data": "digits", "standardise": "0.3 0.2",
+		"model": "tiny", "input": "8x8x1", "classes": "10", "data": "digits", "standardize": "0.3 0.2",
 		"epochs": "20", "ünicode": "\"quoted\"\n<&>",
 	}, meta)
 	delete(entries, "__metadata__")
@@ -271,6 +271,12 @@ func TestLoadErrors(t *testing.T) {
 		{`{"0.Dense.weight":{"dtype":"F32","shape":[4294967296,1073741824],"data_offsets":[0,0]}}`, nil, `damaged header: "0.Dense.weight" of F32[4294967296 1073741824] lies in bytes 0 to 0 of the data`},
 		{`{"0.Dense.weight":{"dtype":"F32","shape":[-1],"data_offsets":[0,0]}}`, nil, `damaged header: failed to JSON-decode tensor "0.Dense.weight": invalid "shape" value`},
 		{`{` + weight, nine[:6], "damaged header: unexpected end of JSON input"},
+		{`{"0.Dense.weight":{"dtype":"F32","shape":[2,3],"data_offsets":[12,36]},` + weight + `,` + bias + `}`, nine, `damaged header: duplicate name "0.Dense.weight"`},
+		{`{"0.Dense.weight":{"dtype":"F32","shape":[6],"shape":[2,3],"data_offsets":[0,24]},` + bias + `}`, nine, `damaged header: duplicate name "shape" in "0.Dense.weight"`},
+		{`{` + weight + `,"0.Dense.bias":{"dtype":"F32","shape":[3],"data_offsets":[24,36],"dtype":"F32"}}`, nine, `damaged header: duplicate name "dtype" in "0.Dense.bias"`},
+		{`{"__metadata__":{"data":"a","data":"b"},` + weight + `,` + bias + `}`, nine, `damaged header: duplicate name "data" in "__metadata__"`},
+		{`{"__metadata__":{"data":"a"},` + weight + `,` + bias + `,"__metadata__":{"data":"a"}}`, nine, `damaged header: duplicate name "__metadata__"`},
+		{`{` + weight + `,` + bias + `,"0.Dense.b\u0069as":{"dtype":"F32","shape":[3],"data_offsets":[24,36]}}`, nine, `damaged header: duplicate name "0.Dense.bias"`},
 		{`[]`, nil, `not a safetensors file: its header begins with "[", want '{'`},
 		{`{"__metadata__":{"epochs":20}}`, nil, `damaged header: __metadata__ "epochs" has value "20": expected string type`},
 	} {
@@ -349,7 +355,8 @@ func TestSaveErrors(t *testing.T) {
 		{params, Meta{Input: net.Shape{8, 0}}, "Meta.Input is [8 0]: want positive dimensions such as 28x28x1"},
 		{params, Meta{Input: net.Shape{}}, "Meta.Input is []: want positive dimensions such as 28x28x1"},
 		{params, Meta{Classes: -1}, "Meta.Classes is -1, want a positive number, or 0 for none"},
-		{params, Meta{More: map[string]string{"data": "x"}}, `Meta.More has the key "data", which a field stands for`},
+		{params, Meta{More: map[string]string{"data": "x"}}, `Meta.More has the key "data", which is reserved`},
+		{params, Meta{More: map[string]string{"training": "{}"}}, `Meta.More has the key "training", which is reserved`},
 		{params, Meta{Data: "\xff"}, `metadata "data" is "\xff", want UTF-8`},
 	} {
 		path := writeBytes(t, []byte("old"))
@@ -363,6 +370,13 @@ func TestSaveErrors(t *testing.T) {
 	}
 	missing := filepath.Join(t.TempDir(), "missing", "model.safetensors")
 	assert.ErrorContains(t, Save(missing, m, params, Meta{}), "checkpoint: can't write "+missing+": ")
+}
+
+// Files from before the key had its American spelling are read, too.
+func TestReadMetaBritish(t *testing.T) {
+	meta, err := ReadMeta(write(t, `{"__metadata__":{"standardise":"mean 1 deviation 2","epochs":"3"}}`))
+	require.NoError(t, err)
+	assert.Equal(t, Meta{Standardize: "mean 1 deviation 2", More: map[string]string{"epochs": "3"}}, meta)
 }
 
 func TestReadMetaErrors(t *testing.T) {

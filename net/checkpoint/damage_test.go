@@ -20,7 +20,7 @@ func read(content []byte, m *net.Model) (*net.Params, Meta, error) {
 	if err != nil {
 		return nil, Meta{}, err
 	}
-	params, err := f.params(m)
+	params, err := f.params("", m)
 	return params, meta, err
 }
 

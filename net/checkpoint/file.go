@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -14,19 +15,20 @@ import (
 	"github.com/nlpodyssey/safetensors"
 )
 
-// The library's own readers want a whole file in memory, and their errors have no
-// numbers in them. So the header is read here, and what it says of the file is checked
-// here; the library parses it. It also writes.
+// The library's own readers want a whole file in memory, and their errors have no numbers in
+// them. So this package reads the header and checks it against the file. The library parses the
+// header, and writes files.
 
 // file is a safetensors file whose header holds together.
 type file struct {
 	io.ReaderAt
 	meta    map[string]string
 	tensors map[string]*safetensors.TensorInfo
-	data    int64 // where the elements begin
+	data    int64  // where the elements begin
+	buffer  []byte // of a tensor
 }
 
-// maxHeader is as long a header as other readers of the format allow.
+// maxHeader is the longest header that other readers of the format allow.
 const maxHeader = 100_000_000
 
 // parse reads the header of a file of size bytes.
@@ -56,12 +58,15 @@ func parse(r io.ReaderAt, size int64) (*file, error) {
 	if err := json.Unmarshal(header, &m); err != nil {
 		return nil, fmt.Errorf("damaged header: %w", err)
 	}
+	if err := checkDuplicates(header); err != nil {
+		return nil, fmt.Errorf("damaged header: %w", err)
+	}
 	f := &file{ReaderAt: r, meta: m.Metadata(), tensors: m.Tensors(), data: int64(8 + length)}
 	return f, f.checkLayout(rest - length)
 }
 
-// checkLayout returns an error unless the tensors fill the given number of bytes, one
-// behind the other and without a gap, as the format wants it.
+// checkLayout returns an error unless the tensors fill size bytes, one behind the other and
+// without a gap, as the format requires.
 func (f *file) checkLayout(size uint64) error {
 	names := slices.SortedFunc(maps.Keys(f.tensors), func(a, b string) int {
 		x, y := f.tensors[a].DataOffsets, f.tensors[b].DataOffsets
@@ -89,7 +94,7 @@ func (f *file) checkLayout(size uint64) error {
 	return nil
 }
 
-// byteSize returns the bytes that a tensor takes, unless no file can have as many.
+// byteSize returns the bytes that a tensor takes. ok is false if no file can have as many.
 func byteSize(info *safetensors.TensorInfo) (size uint64, ok bool) {
 	size = info.DType.Size()
 	for _, d := range info.Shape {
@@ -99,4 +104,45 @@ func byteSize(info *safetensors.TensorInfo) (size uint64, ok bool) {
 		}
 	}
 	return size, size <= math.MaxInt64
+}
+
+// checkDuplicates returns an error if an object of the header, at any level, has a name twice.
+// JSON allows that and a decoder takes the last one, but the format doesn't: another reader
+// might take the first. The header is known to be valid JSON and not nested too deeply.
+func checkDuplicates(header []byte) error {
+	return objects{json.NewDecoder(bytes.NewReader(header))}.check("")
+}
+
+// objects reads JSON token by token.
+type objects struct{ *json.Decoder }
+
+// check reads one value, which belongs to the name of, and returns an error if it has duplicates.
+func (o objects) check(of string) error {
+	token, err := o.Token()
+	if err != nil {
+		return err
+	}
+	delim, ok := token.(json.Delim)
+	if !ok {
+		return nil
+	}
+	seen := map[string]bool{}
+	for o.More() {
+		name := of
+		if delim == '{' {
+			if token, err = o.Token(); err != nil {
+				return err
+			}
+			if name = token.(string); seen[name] {
+				return fmt.Errorf("duplicate name %q%s", name, of)
+			}
+			seen[name] = true
+			name = fmt.Sprintf(" in %q", name)
+		}
+		if err := o.check(name); err != nil {
+			return err
+		}
+	}
+	_, err = o.Token()
+	return err
 }

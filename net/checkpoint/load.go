@@ -16,25 +16,28 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// optimizerPrefix begins the names of tensors that aren't the model's, and that Load
-// has no use for. A layer's name begins with a digit.
-const optimizerPrefix = "optimizer."
+// Prefixes begin the names of tensors that aren't the model's own. A layer's name begins with a
+// digit.
+const (
+	optimizerPrefix = "optimizer."
+	bestPrefix      = "best."
+)
 
-// Load reads the parameters and the running state of model from a file. The file must
-// have each of the model's tensors, by name and in its shape, and no others; all values
-// must be finite. There is no checksum: what a flipped bit makes of a finite value may
-// well be another.
+// Load reads the parameters and the running state of model from a file. The file must have each
+// of the model's tensors, by name and in its shape, and no others than those of a training
+// state; all values must be finite. There is no checksum, so Load can't notice a flipped bit
+// that leaves a value finite.
 func Load(path string, model *net.Model) (*net.Params, error) {
 	var params *net.Params
 	err := open(path, func(f *file) (err error) {
-		params, err = f.params(model)
+		params, err = f.params("", model)
 		return err
 	})
 	return params, err
 }
 
-// ReadMeta reads a file's metadata. What the file doesn't say stays at its zero value:
-// one that isn't Steppe's may have none at all.
+// ReadMeta reads a file's metadata. A field that the file doesn't have stays at its zero value:
+// a file that isn't Steppe's may have none at all.
 func ReadMeta(path string) (Meta, error) {
 	var meta Meta
 	err := open(path, func(f *file) (err error) {
@@ -68,62 +71,75 @@ func open(path string, f func(*file) error) error {
 	return nil
 }
 
-// params reads what is model's. All is checked before anything is allocated, so that
-// neither takes more memory than the file has bytes.
-func (f *file) params(model *net.Model) (*net.Params, error) {
-	if err := f.check(model); err != nil {
+// params reads the model's tensors, with a prefix before their names. It checks all before it
+// allocates anything, so that neither takes more memory than the file has bytes.
+func (f *file) params(prefix string, model *net.Model) (*net.Params, error) {
+	if err := f.check(prefix, model); err != nil {
 		return nil, err
 	}
 	params := &net.Params{Values: make([]float32, model.NumParams()), State: make([]float32, model.NumState())}
-	var buffer []byte
 	for view, values := range tensors(model, params) {
-		info := f.tensors[view.Name]
-		buffer = slices.Grow(buffer[:0], 4*len(values))[:4*len(values)]
-		if _, err := f.ReadAt(buffer, f.data+int64(info.DataOffsets[0])); err != nil {
-			return nil, fmt.Errorf("%s: %w", view.Name, err)
-		}
-		for i := range values {
-			values[i] = math.Float32frombits(binary.LittleEndian.Uint32(buffer[4*i:]))
-		}
-		if err := checkFinite(view.Name, values); err != nil {
+		if err := f.read(prefix+view.Name, values); err != nil {
 			return nil, err
 		}
 	}
 	return params, nil
 }
 
-// check returns an error unless the file has the model's tensors and no others.
-func (f *file) check(model *net.Model) error {
+// read reads a tensor that the file has in that size.
+func (f *file) read(name string, values []float32) error {
+	f.buffer = slices.Grow(f.buffer[:0], 4*len(values))[:4*len(values)]
+	if _, err := f.ReadAt(f.buffer, f.data+int64(f.tensors[name].DataOffsets[0])); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	for i := range values {
+		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(f.buffer[4*i:]))
+	}
+	return checkFinite(name, values)
+}
+
+// check returns an error unless the file has the model's tensors, with a prefix before their
+// names, and without a prefix no others that it doesn't know.
+func (f *file) check(prefix string, model *net.Model) error {
 	views := slices.Concat(model.Params(), model.State())
 	others := maps.Clone(f.tensors)
 	var missing []string
 	for _, view := range views {
-		if _, ok := f.tensors[view.Name]; !ok {
-			missing = append(missing, view.Name)
+		name := prefix + view.Name
+		if _, ok := f.tensors[name]; !ok {
+			missing = append(missing, name)
 		}
-		delete(others, view.Name)
+		delete(others, name)
 	}
 	maps.DeleteFunc(others, func(name string, _ *safetensors.TensorInfo) bool {
-		return strings.HasPrefix(name, optimizerPrefix)
+		return strings.HasPrefix(name, optimizerPrefix) || strings.HasPrefix(name, bestPrefix)
 	})
 	var wrong []string
 	if len(missing) > 0 {
 		wrong = append(wrong, "tensors missing: "+list(missing))
 	}
-	if len(others) > 0 {
+	if len(others) > 0 && prefix == "" {
 		wrong = append(wrong, "tensors that the model hasn't: "+list(slices.Sorted(maps.Keys(others))))
 	}
 	if len(wrong) > 0 {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	for _, view := range views {
-		info := f.tensors[view.Name]
-		if info.DType != safetensors.F32 {
-			return fmt.Errorf("%s is %v, want F32", view.Name, info.DType)
+		if err := f.checkShape(prefix+view.Name, (tensor{shape: view.Shape}).Shape()); err != nil {
+			return err
 		}
-		if want := (tensor{shape: view.Shape}).Shape(); !slices.Equal(info.Shape, want) {
-			return fmt.Errorf("%s is %v, want %v", view.Name, info.Shape, want)
-		}
+	}
+	return nil
+}
+
+// checkShape returns an error unless a tensor that the file has is F32 and of that shape.
+func (f *file) checkShape(name string, shape []uint64) error {
+	info := f.tensors[name]
+	if info.DType != safetensors.F32 {
+		return fmt.Errorf("%s is %v, want F32", name, info.DType)
+	}
+	if !slices.Equal(info.Shape, shape) {
+		return fmt.Errorf("%s is %v, want %v", name, info.Shape, shape)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package checkpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -12,21 +14,15 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Meta is what is known of a model beside its tensors: how to build it, and how to
-// treat data for it. A field at its zero value isn't stored; the key of each stands
-// beside it.
+// Meta is what a file says of a model beside its tensors: how to build it, and how to treat data
+// for it. A field at its zero value isn't stored. Each field's key stands beside it.
 type Meta struct {
-	Model   string    // "model": the model's name in zoo.Models
-	Input   net.Shape // "input": shape of a sample, as in 28x28x1
-	Classes int       // "classes"
-	Data    string    // "data": name of what it was trained on, as in "digits"
-
-	// "standardise": the moments that samples were standardised by before training, as
-	// dataset.Moments writes them.
-	Standardise string
-
-	// More has whatever else there is to say, under keys of its own.
-	More map[string]string
+	Model       string            // "model": the model's name in zoo.Models
+	Input       net.Shape         // "input": shape of a sample, as in 28x28x1
+	Classes     int               // "classes"
+	Data        string            // "data": name of the training data, as in "digits"
+	Standardize string            // "standardize": mean and deviation of the samples before training, as dataset.MeanStd writes them
+	More        map[string]string // anything else, under keys of its own
 }
 
 const (
@@ -34,13 +30,19 @@ const (
 	keyInput       = "input"
 	keyClasses     = "classes"
 	keyData        = "data"
-	keyStandardise = "standardise"
+	keyStandardize = "standardize"
+	keyTraining    = "training" // a State but for its tensors, in JSON
+
+	keyStandardise = "standardise" // what files before v0.1.0 call keyStandardize
 )
 
-// strings returns m as the file has it.
+// reserved are the keys that Meta.More can't have.
+var reserved = []string{keyModel, keyInput, keyClasses, keyData, keyStandardize, keyTraining, keyStandardise}
+
+// strings returns m as it is stored.
 func (m Meta) strings() (map[string]string, error) {
 	all := map[string]string{}
-	for key, value := range map[string]string{keyModel: m.Model, keyData: m.Data, keyStandardise: m.Standardise} {
+	for key, value := range map[string]string{keyModel: m.Model, keyData: m.Data, keyStandardize: m.Standardize} {
 		if value != "" {
 			all[key] = value
 		}
@@ -58,13 +60,12 @@ func (m Meta) strings() (map[string]string, error) {
 		all[keyClasses] = strconv.Itoa(m.Classes)
 	}
 	for key, value := range m.More {
-		switch key {
-		case keyModel, keyInput, keyClasses, keyData, keyStandardise:
-			return nil, fmt.Errorf("Meta.More has the key %q, which a field stands for", key)
+		if slices.Contains(reserved, key) {
+			return nil, fmt.Errorf("Meta.More has the key %q, which is reserved", key)
 		}
 		all[key] = value
 	}
-	// JSON has no other strings, and the encoder would replace what isn't valid.
+	// JSON has no other strings: the encoder would replace invalid bytes.
 	for key, value := range all {
 		if !utf8.ValidString(key) || !utf8.ValidString(value) {
 			return nil, fmt.Errorf("metadata %q is %q, want UTF-8", key, value)
@@ -75,7 +76,7 @@ func (m Meta) strings() (map[string]string, error) {
 
 // parseMeta is the inverse of strings.
 func parseMeta(all map[string]string) (Meta, error) {
-	m := Meta{Model: all[keyModel], Data: all[keyData], Standardise: all[keyStandardise]}
+	m := Meta{Model: all[keyModel], Data: all[keyData], Standardize: cmp.Or(all[keyStandardize], all[keyStandardise])}
 	var err error
 	if s, ok := all[keyInput]; ok {
 		if m.Input, err = parseShape(s); err != nil {
@@ -88,7 +89,7 @@ func parseMeta(all map[string]string) (Meta, error) {
 		}
 	}
 	more := maps.Clone(all)
-	for _, key := range []string{keyModel, keyInput, keyClasses, keyData, keyStandardise} {
+	for _, key := range reserved {
 		delete(more, key)
 	}
 	if len(more) > 0 {
@@ -97,8 +98,8 @@ func parseMeta(all map[string]string) (Meta, error) {
 	return m, nil
 }
 
-// parseShape reads a shape as net.Shape writes it. A sample that no memory holds is no
-// shape: the sizes of a model made for it could overflow.
+// parseShape reads a shape as net.Shape writes it. It refuses a sample that no memory holds: the
+// sizes of a model made for it could overflow.
 func parseShape(s string) (net.Shape, error) {
 	var shape net.Shape
 	size := 1

@@ -13,18 +13,28 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Save writes params, which are model's, to a file. It is there whole or not at all:
-// an existing file stays as it is until the new one is written and has reached the
-// disk.
+// Save writes params, which belong to model, to a file. The file appears whole or not at all: an
+// existing one stays as it is until the new one is written and has reached the disk.
 //
 // Values that aren't finite are an error, as they are to Load.
 func Save(path string, model *net.Model, params *net.Params, meta Meta) error {
+	return save(path, model, params, meta, nil)
+}
+
+// Write writes to w the bytes that Save writes to a file. The same arguments make the same bytes.
+// It returns errors of arguments before it writes anything.
+func Write(w io.Writer, model *net.Model, params *net.Params, meta Meta) error {
+	return encode(w, model, params, meta, nil)
+}
+
+// save is Save and SaveState.
+func save(path string, model *net.Model, params *net.Params, meta Meta, state *State) error {
 	file, err := atomicfile.Create(path)
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	defer file.Discard()
-	if err := Write(file, model, params, meta); err != nil {
+	if err := encode(file, model, params, meta, state); err != nil {
 		return err
 	}
 	if err := file.Commit(); err != nil {
@@ -33,32 +43,48 @@ func Save(path string, model *net.Model, params *net.Params, meta Meta) error {
 	return nil
 }
 
-// Write writes what Save does, to w. The same arguments make the same bytes. Errors of
-// arguments come before anything is written.
-func Write(w io.Writer, model *net.Model, params *net.Params, meta Meta) error {
-	if err := model.ValidateParams(params); err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
+// encode is Write, and with a state WriteState.
+func encode(w io.Writer, model *net.Model, params *net.Params, meta Meta, state *State) error {
 	all, err := meta.strings()
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	// Another section of a file, such as an optimiser's state, would add its tensors
-	// here, under names that begin with its prefix.
-	file := map[string]tensor{}
-	for view, values := range tensors(model, params) {
-		if err := checkFinite(view.Name, values); err != nil {
-			return fmt.Errorf("checkpoint: %w", err)
-		}
-		file[view.Name] = tensor{view.Shape, values}
+	file := section{}
+	if err = file.model("", model, params); err == nil && state != nil {
+		err = state.addTo(file, all, model)
 	}
-	if err := safetensors.SerializeToWriter(file, all, w); err != nil {
+	if err == nil {
+		err = safetensors.SerializeToWriter(file, all, w)
+	}
+	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
 	return nil
 }
 
-// tensors are all tensors of a model, each with its part of params.
+// section is tensors by name.
+type section map[string]tensor
+
+// model adds the tensors of a model, with a prefix before their names.
+func (s section) model(prefix string, model *net.Model, params *net.Params) error {
+	if err := model.ValidateParams(params); err != nil {
+		return err
+	}
+	for view, values := range tensors(model, params) {
+		if err := s.add(prefix+view.Name, view.Shape, values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add adds a tensor if its values are finite.
+func (s section) add(name string, shape net.Shape, values []float32) error {
+	s[name] = tensor{shape, values}
+	return checkFinite(name, values)
+}
+
+// tensors returns all tensors of a model, each with its part of params.
 func tensors(model *net.Model, params *net.Params) iter.Seq2[net.View, []float32] {
 	return func(yield func(net.View, []float32) bool) {
 		for _, view := range model.Params() {
@@ -84,8 +110,8 @@ func checkFinite(name string, values []float32) error {
 	return nil
 }
 
-// tensor is floats as a safetensors.View. They turn into bytes when they are written,
-// one tensor at a time.
+// tensor is floats as a safetensors.View. They are turned into bytes when they are written, one
+// tensor at a time.
 type tensor struct {
 	shape  net.Shape
 	values []float32

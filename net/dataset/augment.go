@@ -6,29 +6,27 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Augmentation changes the images of the training set a little, in another way
-// each epoch, so that a model can't learn them by heart. The types of this
-// package implement it on images [H, W, C]; other types may too, on any shape.
+// Augmentation changes the samples of a training set a little, differently in each epoch, so
+// that a model can't learn them by heart. The types of this package work on images [H, W, C].
+// Other types may work on any shape.
 type Augmentation interface {
-	// Check returns an error if samples of that shape can't be augmented so.
-	Check(shape net.Shape) error
-	// Apply changes one sample of that shape in place. What it does may depend on
-	// the sample and on bits of random, and on nothing else. It must not keep
-	// either of them, and must not allocate.
+	// Validate returns an error if the augmentation can't work on samples of that shape.
+	Validate(shape net.Shape) error
+	// Apply changes one sample of that shape in place. Its result may depend on the sample and
+	// on bits of random only. It must not keep either of them, and must not allocate.
 	Apply(sample []float32, shape net.Shape, random *Random)
 }
 
-// Crop shifts an image by up to Pad rows and columns, each of the distances from
-// -Pad to Pad with the same odds. It is a random crop of the size of the image
-// from the image with Pad rows and columns of zeros on every side, as the
-// literature has it, usually with Pad 4 for 32x32. Zero is the mean colour if
-// the set is standardised, and black otherwise.
+// Crop shifts an image by up to Pad rows and columns; all distances from -Pad to Pad have equal
+// odds. That equals a random crop, of the image's own size, from the image with Pad rows and
+// columns of zeros on every side, which is how the literature puts it. It usually takes Pad 4
+// for 32x32. Zero is the mean color if the set is standardized, and black otherwise.
 type Crop struct {
 	Pad int // from 0 to one less than both sides
 }
 
-// Check implements Augmentation.
-func (a Crop) Check(shape net.Shape) error {
+// Validate implements Augmentation.
+func (a Crop) Validate(shape net.Shape) error {
 	height, width, err := sides("Crop", shape)
 	if err != nil {
 		return err
@@ -46,8 +44,8 @@ func (a Crop) Apply(image []float32, shape net.Shape, random *Random) {
 	shift(image, shape, down, right)
 }
 
-// shift moves an image by rows and columns, in the order in which no row is
-// overwritten before it was moved, and fills with zeros.
+// shift moves an image by rows and columns and fills with zeros. It goes through the rows in the
+// order that moves each before it is overwritten.
 func shift(image []float32, shape net.Shape, down, right int) {
 	height, row := shape[0], shape[1]*shape[2]
 	left, right := max(0, -right)*shape[2], max(0, right)*shape[2]
@@ -67,12 +65,12 @@ func shift(image []float32, shape net.Shape, down, right int) {
 	}
 }
 
-// Flip mirrors an image left to right, or leaves it, with the same odds. It is
-// for things that have no handedness: digits and letters have one.
+// Flip mirrors an image left to right, or leaves it, with equal odds. Don't use it for digits and
+// letters, whose mirror images mean something else or nothing.
 type Flip struct{}
 
-// Check implements Augmentation.
-func (Flip) Check(shape net.Shape) error {
+// Validate implements Augmentation.
+func (Flip) Validate(shape net.Shape) error {
 	_, _, err := sides("Flip", shape)
 	return err
 }
@@ -96,17 +94,16 @@ func mirror(image []float32, shape net.Shape) {
 	}
 }
 
-// Cutout sets a square of Size rows and columns to zero (T. DeVries and G.
-// Taylor, arXiv:1708.04552). Its centre is any pixel with the same odds, so that
-// a part of the square may fall outside, as in the paper, which takes Size 16 for
-// CIFAR-10 and 8 for CIFAR-100. For an even Size the centre is the pixel below
-// and right of the middle.
+// Cutout sets a square of Size rows and columns to zero (T. DeVries and G. Taylor,
+// arXiv:1708.04552). Its center is any pixel with equal odds, so that a part of the square may
+// fall outside, as in the paper, which takes Size 16 for CIFAR-10 and 8 for CIFAR-100. For an
+// even Size the center is the pixel below and right of the middle.
 type Cutout struct {
 	Size int // from 1 to both sides
 }
 
-// Check implements Augmentation.
-func (a Cutout) Check(shape net.Shape) error {
+// Validate implements Augmentation.
+func (a Cutout) Validate(shape net.Shape) error {
 	height, width, err := sides("Cutout", shape)
 	if err != nil {
 		return err

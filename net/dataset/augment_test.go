@@ -90,9 +90,9 @@ func TestAugmentationsAreFair(t *testing.T) {
 	flips := map[string]float64{fmt.Sprint(countedImage(shape)): 0.5, fmt.Sprint(mirrored): 0.5}
 	cutouts := func(size int) map[string]float64 {
 		odds := map[string]float64{}
-		for centreRow := range 5 {
-			for centreColumn := range 4 {
-				top, left := centreRow-size/2, centreColumn-size/2
+		for centerRow := range 5 {
+			for centerColumn := range 4 {
+				top, left := centerRow-size/2, centerColumn-size/2
 				image := pixelwise(countedImage(shape), shape, func(row, column int) (int, int) {
 					if row >= top && row < top+size && column >= left && column < left+size {
 						return -1, -1
@@ -118,7 +118,7 @@ func TestAugmentationsAreFair(t *testing.T) {
 		{Cutout{Size: 4}, cutouts(4)},
 	} {
 		t.Run(fmt.Sprintf("%#v", test.augmentation), func(t *testing.T) {
-			require.NoError(t, test.augmentation.Check(shape))
+			require.NoError(t, test.augmentation.Validate(shape))
 			counts := outcomes(test.augmentation, shape, n)
 			for image, p := range test.odds {
 				assert.InDelta(t, n*p, counts[image], 6*math.Sqrt(n*p*(1-p))+1e-9, image)
@@ -145,7 +145,7 @@ func TestAugmentationsRecorded(t *testing.T) {
 	}
 }
 
-func TestAugmentationsCheck(t *testing.T) {
+func TestAugmentationsValidate(t *testing.T) {
 	for _, test := range []struct {
 		augmentation Augmentation
 		shape        net.Shape
@@ -163,7 +163,7 @@ func TestAugmentationsCheck(t *testing.T) {
 		{Cutout{}, net.Shape{5, 4, 3}, "Cutout: Size is 0, want 1 to 4"},
 		{Cutout{Size: 1}, nil, "Cutout: samples have shape , want images"},
 	} {
-		err := test.augmentation.Check(test.shape)
+		err := test.augmentation.Validate(test.shape)
 		if test.want == "" {
 			assert.NoError(t, err)
 		} else {

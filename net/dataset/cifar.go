@@ -9,11 +9,11 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// CIFAR is one of the data sets of colour images by A. Krizhevsky ("Learning
+// CIFAR is one of the data sets of color images by A. Krizhevsky ("Learning
 // Multiple Layers of Features from Tiny Images", 2009), or one set of labels of it.
 //
-// It is read from the "binary version": files of records without a header, each
-// a byte a label and then the red, the green and the blue plane of 32x32 pixels.
+// The readers take its "binary version": files of records without a header. A record is a byte
+// for each label, and then the red, the green and the blue plane of 32x32 pixels.
 type CIFAR int
 
 const (
@@ -96,9 +96,9 @@ func cifarNames(name string) []string { return []string{name, name + ".gz"} }
 // whatever its name. Pixels are scaled from 0..255 to [0, 1] and put in the
 // order of rows, columns and channels: the shape is {32, 32, 3}.
 //
-// Files may be of any number of records from 1 on, so that one cut between two
-// of them, and not gzipped, goes unnoticed. A size that is no multiple of a
-// record's, and a label out of range, are errors that name the file and the place.
+// Files may have any number of records from 1 on, so Read can't notice that a file, if it isn't
+// gzipped, was cut off between two records. A size that is no multiple of a record's, and a
+// label out of range, are errors that name the file and the place.
 func (c CIFAR) Read(paths ...string) (*Set, error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("dataset: no files of %v to read", c)
@@ -115,7 +115,7 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 			if contents[i], err = io.ReadAll(content); err != nil {
 				return err
 			}
-			return c.check(contents[i], record)
+			return c.validate(contents[i], record)
 		})
 		if err != nil {
 			return nil, err
@@ -128,8 +128,7 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 		Shape:   net.Shape{cifarSide, cifarSide, 3},
 		Classes: layout.labels[layout.label].classes,
 	}
-	memory := s.batch(total)
-	s.X, s.Labels = memory.X, memory.Labels
+	s.X, s.Labels = make([]float32, total*planes), make([]int32, total)
 	image := 0
 	for _, content := range contents {
 		for bytes := range slices.Chunk(content, record) {
@@ -141,8 +140,8 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 	return s, nil
 }
 
-// check returns what is wrong with the contents of a file of records of that size.
-func (c CIFAR) check(content []byte, size int) error {
+// validate returns an error unless content is whole records of size bytes with labels in range.
+func (c CIFAR) validate(content []byte, size int) error {
 	layout := &cifars[c]
 	if n := len(content); n == 0 || n%size != 0 {
 		return fmt.Errorf("expected records of %v, %d bytes each, got %d bytes: %d records and %d bytes",

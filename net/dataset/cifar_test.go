@@ -32,7 +32,7 @@ func cifarRecords(first int, labels ...[]byte) (content []byte) {
 func checkCIFAR(t *testing.T, s *Set, first int) {
 	t.Helper()
 	require.Equal(t, net.Shape{32, 32, 3}, s.Shape)
-	require.NoError(t, s.Check())
+	require.NoError(t, s.Validate())
 	for image := range s.Len() {
 		x := s.Range(image, 1).X
 		for row := range 32 {
@@ -194,7 +194,7 @@ func FuzzReadCIFAR(f *testing.F) {
 			return
 		}
 		require.Positive(t, s.Len())
-		require.NoError(t, s.Check())
+		require.NoError(t, s.Validate())
 		for i, pixel := range s.X {
 			if pixel < 0 || pixel > 1 {
 				t.Fatalf("pixel %d is %g", i, pixel)

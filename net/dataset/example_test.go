@@ -34,49 +34,49 @@ func ExampleSet_Batches() {
 	// 1438 samples in 12 batches
 }
 
-func ExampleFeed() {
+func ExampleLoader() {
 	train, _, err := dataset.Digits()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	moments, err := train.Moments()
+	channels, err := train.MeanStd()
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("standardised by", moments)
-	if train, err = train.Standardise(moments); err != nil {
+	fmt.Println("standardized by", channels)
+	if train, err = train.Standardize(channels); err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	feed := dataset.Feed{
+	loader := dataset.Loader{
 		Set:      train,
 		Batch:    128,
 		Seed:     1,
 		Augment:  []dataset.Augmentation{dataset.Crop{Pad: 1}}, // no Flip: digits have a handedness
 		DropLast: true,
 	}
-	if err := feed.Check(); err != nil {
+	if err := loader.Validate(); err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(feed.Batches(), "batches an epoch")
+	fmt.Println(loader.Batches(), "batches an epoch")
 	for epoch := range uint64(2) {
-		for batch := range feed.Epoch(epoch) {
+		for batch := range loader.Epoch(epoch) {
 			fmt.Println("epoch", epoch, "begins with", batch.Labels[:8])
 			break // the goroutine that makes batches ends here
 		}
 	}
 	// A run that was interrupted goes on where it stopped.
 	rest := 0
-	for range feed.From(1, 7) {
+	for range loader.From(1, 7) {
 		rest++
 	}
 	fmt.Println(rest, "batches from batch 7 on")
 	// Output:
-	// standardised by mean 0.30496050286856746 deviation 0.375933564002346
+	// standardized by mean 0.30496050286856746 deviation 0.375933564002346
 	// 11 batches an epoch
 	// epoch 0 begins with [8 9 7 2 0 1 6 2]
 	// epoch 1 begins with [6 2 0 2 0 0 3 3]

@@ -23,7 +23,7 @@ func writeIn(t *testing.T, dir, sub string, files map[string][]byte) {
 
 func TestFolder(t *testing.T) {
 	idx, ten, hundred := mnist("-", ".gz", zipped), cifar10("", plain), cifar100(".gz", zipped)
-	digit, colour := net.Shape{2, 3, 1}, net.Shape{32, 32, 3}
+	digit, color := net.Shape{2, 3, 1}, net.Shape{32, 32, 3}
 	for _, test := range []struct {
 		name, sub string
 		files     map[string][]byte
@@ -32,10 +32,10 @@ func TestFolder(t *testing.T) {
 		called    string
 	}{
 		{"MNIST", "", idx, digit, 3, "data"},
-		{"CIFAR-10", "", ten, colour, 10, "data"},
-		{"CIFAR-100", "", hundred, colour, 100, "data"},
-		{"archive of CIFAR-10", "cifar-10-batches-bin", ten, colour, 10, "cifar-10-batches-bin"},
-		{"archive of CIFAR-100", "cifar-100-binary", hundred, colour, 100, "cifar-100-binary"},
+		{"CIFAR-10", "", ten, color, 10, "data"},
+		{"CIFAR-100", "", hundred, color, 100, "data"},
+		{"archive of CIFAR-10", "cifar-10-batches-bin", ten, color, 10, "cifar-10-batches-bin"},
+		{"archive of CIFAR-100", "cifar-100-binary", hundred, color, 100, "cifar-100-binary"},
 		{"torchvision", "FashionMNIST/raw", idx, digit, 3, "FashionMNIST/raw"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,7 +48,7 @@ func TestFolder(t *testing.T) {
 			for _, s := range []*Set{train, held} {
 				assert.Equal(t, test.shape, s.Shape)
 				assert.Equal(t, test.classes, s.Classes)
-				assert.NoError(t, s.Check())
+				assert.NoError(t, s.Validate())
 			}
 		})
 	}

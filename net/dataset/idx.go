@@ -20,12 +20,12 @@ import (
 
 var idxFiles = [...]string{"train-images", "train-labels", "t10k-images", "t10k-labels"}
 
-// IDXFolder reads a folder laid out as MNIST and its descendants are: the
-// images and labels train-images-idx3-ubyte, train-labels-idx1-ubyte,
-// t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, also spelt with a dot
-// before idx, each gzipped or not.
+// IDXFolder reads a folder laid out as MNIST and its descendants are: the images and labels
+// train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+// t10k-labels-idx1-ubyte, also spelled with a dot before idx, each gzipped or not.
 //
-// The classes are those of the training labels. A test label outside them is an error.
+// The classes are those of the training labels, as ReadIDX finds them. A test label outside them
+// is an error.
 func IDXFolder(dir string) (train, test *Set, err error) {
 	var paths [4]string
 	for i, name := range idxFiles {
@@ -33,23 +33,16 @@ func IDXFolder(dir string) (train, test *Set, err error) {
 			return nil, nil, err
 		}
 	}
-	if train, err = ReadIDX(paths[0], paths[1]); err != nil {
+	if train, err = ReadIDX(paths[0], paths[1], 0); err != nil {
 		return nil, nil, err
 	}
-	if test, err = ReadIDX(paths[2], paths[3]); err != nil {
+	if test, err = ReadIDX(paths[2], paths[3], train.Classes); err != nil {
 		return nil, nil, err
 	}
 	if !slices.Equal(train.Shape, test.Shape) {
 		return nil, nil, fmt.Errorf("dataset: %s has images of %v, but %s of %v",
 			paths[0], train.Shape, paths[2], test.Shape)
 	}
-	for i, label := range test.Labels {
-		if int(label) >= train.Classes {
-			return nil, nil, fmt.Errorf("dataset: %s: label %d is %d, but the training labels end at %d",
-				paths[3], i, label, train.Classes-1)
-		}
-	}
-	test.Classes = train.Classes
 	name := filepath.Base(filepath.Clean(dir))
 	train.Name, test.Name = name+"/train", name+"/test"
 	return train, test, nil
@@ -64,13 +57,23 @@ func idxNames(name string) []string {
 	return []string{name + "-" + kind, name + "-" + kind + ".gz", name + "." + kind, name + "." + kind + ".gz"}
 }
 
-// ReadIDX reads a file of images and the file of their labels, either of which
-// may be gzipped, whatever its name. Pixels are scaled from 0..255 to [0, 1],
-// the shape is {rows, columns, 1}, and Classes is one more than the highest label.
-func ReadIDX(images, labels string) (*Set, error) {
+// ReadIDX reads a file of images and the file of their labels, either of which may be gzipped,
+// whatever its name. It scales pixels from 0..255 to [0, 1]; the shape is {rows, columns, 1}.
+//
+// With classes, which may be more than the labels have, a label that isn't below it is an error.
+// With classes 0, ReadIDX takes one more than the highest label. Then the labels must leave no
+// class out from 0, or from 1, to the highest: otherwise one wrong byte would make up to 256
+// classes, most of them without a sample.
+func ReadIDX(images, labels string, classes int) (*Set, error) {
+	if classes < 0 {
+		return nil, fmt.Errorf("dataset: %d classes, want at least 1, or 0 for those of the labels", classes)
+	}
 	_, y, err := readIDX(labels, 1, &byteLabels)
 	if err != nil {
 		return nil, err
+	}
+	if classes, err = classesOf(y, classes); err != nil {
+		return nil, fmt.Errorf("dataset: %s: %w", labels, err)
 	}
 	dims, x, err := readIDX(images, 3, &bytePixels)
 	if err != nil {
@@ -82,14 +85,39 @@ func ReadIDX(images, labels string) (*Set, error) {
 	return &Set{
 		Name:    filepath.Base(images),
 		Shape:   net.Shape{dims[1], dims[2], 1},
-		Classes: int(slices.Max(y)) + 1,
+		Classes: classes,
 		X:       x,
 		Labels:  y,
 	}, nil
 }
 
-// readIDX reads an IDX file of unsigned bytes with rank dimensions, all of
-// them positive, and converts its values on the way.
+// classesOf returns the number of classes of labels that are bytes: the given one, or if it is
+// 0 the one that the labels show.
+func classesOf(labels []int32, classes int) (int, error) {
+	if classes > 0 {
+		for i, label := range labels {
+			if int(label) >= classes {
+				return 0, fmt.Errorf("label %d is %d, want 0 to %d for %d classes", i, label, classes-1, classes)
+			}
+		}
+		return classes, nil
+	}
+	found := slices.Compact(slices.Sorted(slices.Values(labels)))
+	for i, label := range found[1:] {
+		if before := found[i]; label != before+1 {
+			return 0, fmt.Errorf("%d different labels from %d to %d, and none between %d and %d: want every class from 0 or 1 on, or their number given",
+				len(found), found[0], found[len(found)-1], before, label)
+		}
+	}
+	if first := found[0]; first > 1 {
+		return 0, fmt.Errorf("%d different labels from %d to %d: want every class from 0 or 1 on, or their number given",
+			len(found), first, found[len(found)-1])
+	}
+	return int(found[len(found)-1]) + 1, nil
+}
+
+// readIDX reads an IDX file of unsigned bytes and converts its values. The file has rank
+// dimensions, all positive.
 func readIDX[T any](path string, rank int, convert *[256]T) (dims net.Shape, values []T, err error) {
 	err = readFile(path, func(content io.Reader) error {
 		if dims, err = readHeader(content, rank); err == nil {
@@ -103,8 +131,8 @@ func readIDX[T any](path string, rank int, convert *[256]T) (dims net.Shape, val
 	return dims, values, nil
 }
 
-// readHeader reads the magic number and the dimensions. It refuses those that
-// no memory could hold as float32.
+// readHeader reads the magic number and the dimensions. It refuses dimensions that no memory
+// could hold as float32.
 func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 	header := make([]byte, headerSize(rank))
 	present, err := io.ReadFull(r, header)
@@ -128,20 +156,22 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 		overflow, size = bits.Mul64(size, uint64(dim))
 		fits = fits && overflow == 0 && size <= math.MaxInt/4
 	}
-	if !fits || dims.Validate() != nil {
-		return nil, fmt.Errorf("expected positive dimensions of at most %d values in all, got %v", math.MaxInt/4, dims)
+	if !fits {
+		return nil, fmt.Errorf("expected dimensions of at most %d values in all, got %v", math.MaxInt/4, dims)
+	}
+	if dims.Validate() != nil {
+		return nil, fmt.Errorf("no values: expected positive dimensions, got %v", dims)
 	}
 	return dims, nil
 }
 
 func headerSize(rank int) int { return 4 + 4*rank }
 
-// readValues reads as many values as dims say, and then the end. The bytes are
-// all read before there is memory for values, so that a damaged header costs an
-// error and no more.
+// readValues reads the values that dims announce, and then the end. It reads all bytes before
+// it allocates memory for values, so that a damaged header costs no memory.
 func readValues[T any](r io.Reader, dims net.Shape, convert *[256]T) ([]T, error) {
 	header, total := headerSize(len(dims)), dims.Size()
-	// Asking for one more finds what trails, and has gzip check its sum.
+	// One byte more than wanted finds trailing bytes, and makes gzip verify its checksum.
 	content, err := io.ReadAll(io.LimitReader(r, int64(total)+1))
 	switch {
 	case err != nil:
@@ -158,7 +188,7 @@ func readValues[T any](r io.Reader, dims net.Shape, convert *[256]T) ([]T, error
 	return values, nil
 }
 
-// What a byte stands for as a pixel, scaled to [0, 1], and as a label.
+// bytePixels and byteLabels say what a byte means as a pixel, scaled to [0, 1], and as a label.
 var bytePixels, byteLabels = func() (pixels [256]float32, labels [256]int32) {
 	for i := range pixels {
 		pixels[i], labels[i] = float32(i)/255, int32(i)

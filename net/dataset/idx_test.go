@@ -57,11 +57,11 @@ func write(t testing.TB, files map[string][]byte) string {
 
 func readBoth(t testing.TB, images, labels []byte) (*Set, error) {
 	dir := write(t, map[string][]byte{"images": images, "labels": labels})
-	return ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"))
+	return ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"), 0)
 }
 
 func TestReadIDX(t *testing.T) {
-	images, labels := idxImages(3), idxLabels(4, 0, 2)
+	images, labels := idxImages(3), idxLabels(2, 0, 1)
 	for _, test := range []struct {
 		name           string
 		images, labels []byte
@@ -75,8 +75,8 @@ func TestReadIDX(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, "images", s.Name)
 			assert.Equal(t, net.Shape{2, 3, 1}, s.Shape)
-			assert.Equal(t, 5, s.Classes)
-			assert.Equal(t, []int32{4, 0, 2}, s.Labels)
+			assert.Equal(t, 3, s.Classes)
+			assert.Equal(t, []int32{2, 0, 1}, s.Labels)
 			require.Len(t, s.X, 18)
 			for i, pixel := range s.X {
 				assert.Equal(t, float32(i)/255, pixel)
@@ -104,7 +104,7 @@ func TestReadIDXLarge(t *testing.T) {
 }
 
 func TestReadIDXErrors(t *testing.T) {
-	images, labels := idxImages(3), idxLabels(4, 0, 2)
+	images, labels := idxImages(3), idxLabels(2, 0, 1)
 	badSum := zipped(images)
 	badSum[len(badSum)-8] ^= 1
 	badBits := zipped(images)
@@ -129,13 +129,17 @@ func TestReadIDXErrors(t *testing.T) {
 		{"short header once unpacked", zipped(images[:9]), labels, []string{"images: truncated: expected a header of 16 bytes, got 9"}},
 		{"trailing", append(idxImages(3), 0), labels, []string{"images: trailing bytes: expected 34 bytes for 3x2x3 values, got more"}},
 		{"trailing once unpacked", zipped(append(idxImages(3), 0)), labels, []string{"images: trailing bytes: expected 34 bytes"}},
-		{"counts", images, idxLabels(4, 0), []string{"images has 3 images", "labels has 2 labels"}},
-		{"no images", idx(0x803, []uint32{0, 2, 3}), labels, []string{"images: expected positive dimensions", "got 0x2x3"}},
-		{"no columns", idx(0x803, []uint32{3, 2, 0}), labels, []string{"images: expected positive dimensions", "got 3x2x0"}},
-		{"no labels", images, idxLabels(), []string{"labels: expected positive dimensions", "got 0"}},
-		{"beyond 64 bits", idx(0x803, []uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1}), labels, []string{"images: expected positive dimensions of at most"}},
-		{"overflow to zero", idx(0x803, []uint32{1 << 31, 1 << 31, 4}), labels, []string{"images: expected positive dimensions of at most"}},
-		{"overflow, then zero", idx(0x803, []uint32{1 << 31, 1 << 31, 0}), labels, []string{"images: expected positive dimensions of at most"}},
+		{"counts", images, idxLabels(1, 0), []string{"images has 3 images", "labels has 2 labels"}},
+		{"no images", idx(0x803, []uint32{0, 2, 3}), labels, []string{"images: no values: expected positive dimensions, got 0x2x3"}},
+		{"no columns", idx(0x803, []uint32{3, 2, 0}), labels, []string{"images: no values: expected positive dimensions, got 3x2x0"}},
+		{"no labels", images, idxLabels(), []string{"labels: no values: expected positive dimensions, got 0"}},
+		{"beyond 64 bits", idx(0x803, []uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1}), labels, []string{"images: expected dimensions of at most"}},
+		{"overflow to zero", idx(0x803, []uint32{1 << 31, 1 << 31, 4}), labels, []string{"images: expected dimensions of at most"}},
+		{"overflow, then zero", idx(0x803, []uint32{1 << 31, 1 << 31, 0}), labels, []string{"images: expected dimensions of at most"}},
+		{"a wrong label", images, idxLabels(0, 255, 0), []string{
+			"labels: 2 different labels from 0 to 255, and none between 0 and 255: want every class from 0 or 1 on, or their number given"}},
+		{"a class without labels", images, idxLabels(3, 1, 0), []string{"labels: 3 different labels from 0 to 3, and none between 1 and 3"}},
+		{"labels from 2 on", images, idxLabels(3, 2, 3), []string{"labels: 2 different labels from 2 to 3: want every class from 0 or 1 on"}},
 		{"cut gzip", zipped(images)[:20], labels, []string{"images: damaged gzip: unexpected EOF"}},
 		{"cut gzip header", zipped(images)[:5], labels, []string{"images: damaged gzip: unexpected EOF"}},
 		{"gzip checksum", badSum, labels, []string{"images: damaged gzip: gzip: invalid checksum"}},
@@ -152,11 +156,37 @@ func TestReadIDXErrors(t *testing.T) {
 	}
 
 	dir := write(t, map[string][]byte{"images": images})
-	_, err := ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "absent"))
+	_, err := ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "absent"), 0)
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	assert.ErrorContains(t, err, "absent")
-	_, err = ReadIDX(dir, filepath.Join(dir, "images"))
+	_, err = ReadIDX(dir, filepath.Join(dir, "images"), 0)
 	assert.Error(t, err)
+}
+
+// Labels may be counted from 1, as EMNIST's letters are. A given number of classes holds,
+// whichever labels there are.
+func TestReadIDXClasses(t *testing.T) {
+	for _, test := range []struct {
+		labels        []byte
+		classes, want int
+		err           string
+	}{
+		{[]byte{1, 3, 2}, 0, 4, ""},
+		{[]byte{0, 0, 0}, 0, 1, ""},
+		{[]byte{0, 255, 7}, 256, 256, ""},
+		{[]byte{0, 1, 0}, 10, 10, ""},
+		{[]byte{0, 10, 2}, 10, 0, "labels: label 1 is 10, want 0 to 9 for 10 classes"},
+		{[]byte{0, 1, 2}, -1, 0, "-1 classes, want at least 1, or 0 for those of the labels"},
+	} {
+		dir := write(t, map[string][]byte{"images": idxImages(3), "labels": idxLabels(test.labels...)})
+		s, err := ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"), test.classes)
+		if test.err != "" {
+			assert.ErrorContains(t, err, test.err)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, test.want, s.Classes)
+	}
 }
 
 // A header that claims much for a file that has little must not cost memory.
@@ -167,7 +197,7 @@ func TestReadIDXTrustsNoHeader(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err := ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"))
+	_, err := ReadIDX(filepath.Join(dir, "images"), filepath.Join(dir, "labels"), 0)
 	runtime.ReadMemStats(&after)
 	assert.ErrorContains(t, err, "truncated: expected 268435472 bytes for 65536x128x32 values, got 19")
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
@@ -224,7 +254,7 @@ func TestIDXFolderErrors(t *testing.T) {
 		{"nothing", func(f map[string][]byte) { clear(f) },
 			" has no train-images, tried train-images-idx3-ubyte, train-images-idx3-ubyte.gz, train-images.idx3-ubyte, train-images.idx3-ubyte.gz"},
 		{"label beyond", func(f map[string][]byte) { f[labels] = idxLabels(1, 7) },
-			labels + ": label 1 is 7, but the training labels end at 2"},
+			labels + ": label 1 is 7, want 0 to 2 for 3 classes"},
 		{"other shape", func(f map[string][]byte) { f[images] = idx(0x803, []uint32{2, 1, 1}, 8, 9) },
 			"train-images-idx3-ubyte has images of 2x3x1, but "},
 		{"damaged test images", func(f map[string][]byte) { f[images] = f[images][:20] },
@@ -257,7 +287,7 @@ func TestIDXFolderSkipsFolders(t *testing.T) {
 }
 
 func FuzzReadIDX(f *testing.F) {
-	images, labels := idxImages(3), idxLabels(4, 0, 2)
+	images, labels := idxImages(3), idxLabels(2, 0, 1)
 	f.Add(images, labels)
 	f.Add(zipped(images), zipped(labels))
 	f.Add(images[:20], labels)
@@ -272,7 +302,7 @@ func FuzzReadIDX(f *testing.F) {
 			require.Nil(t, s)
 			return
 		}
-		require.True(t, s.Shape.Valid())
+		require.True(t, s.Shape.Validate() == nil)
 		require.Positive(t, s.Len())
 		require.Len(t, s.X, s.Len()*s.Shape.Size())
 		for i, label := range s.Labels {

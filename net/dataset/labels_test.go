@@ -21,7 +21,7 @@ func changed(a, b *Set) (indices []int) {
 	return indices
 }
 
-// With as many classes as a 32-bit label allows, nothing drawn anew stays by
+// With as many classes as a 32-bit label allows, no redrawn label stays by
 // chance, so that what differs is what was drawn.
 func TestNoisyLabelsCount(t *testing.T) {
 	for _, test := range []struct {
@@ -48,7 +48,7 @@ func TestNoisyLabels(t *testing.T) {
 	assert.Equal(t, before, s.Labels, "the original stays")
 	assert.Same(t, &s.X[0], &noisy.X[0], "shared")
 	assert.Equal(t, []any{s.Name, s.Shape, s.Classes}, []any{noisy.Name, noisy.Shape, noisy.Classes})
-	require.NoError(t, noisy.Check())
+	require.NoError(t, noisy.Validate())
 
 	// From each class to each other go as many. The bounds are six standard deviations.
 	var counts [classes][classes]float64
@@ -66,7 +66,7 @@ func TestNoisyLabels(t *testing.T) {
 	const p = fraction * (1 - 1.0/classes)
 	assert.InDelta(t, n*p, len(changed(s, noisy)), 6*math.Sqrt(n*p*(1-p)))
 
-	// The choice has no favourites along the set.
+	// The choice has no favorites along the set.
 	firstHalf := 0.0
 	for _, i := range changed(s, noisy) {
 		if i < n/2 {
@@ -106,5 +106,5 @@ func TestNoisyLabelsErrors(t *testing.T) {
 	}
 	s.Classes = 0
 	_, err := s.NoisyLabels(0.5, 1)
-	assert.ErrorContains(t, err, "numbered has 0 classes to draw labels from")
+	assert.ErrorContains(t, err, "numbered has 4 labels of 0 classes, want at least 1 class to draw from")
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // Random is a stream of random bits, the same on every platform and with every
-// Go release. ChaCha8, because neighbouring seeds, epochs and samples are the
+// Go release. ChaCha8, because neighboring seeds, epochs and samples are the
 // rule here and its streams are unrelated even so.
 type Random struct{ chacha rand.ChaCha8 }
 
@@ -18,19 +18,17 @@ func NewRandom(seed, stream uint64) *Random {
 	return &r
 }
 
-// What the fourth word of a key says the bits are for, so that no two uses of
-// one seed share a stream. From forAugment on it is the augmentation's place, so
-// what came after that is far above.
+// The fourth word of a key says what the bits are for, so that no two uses of one seed share a
+// stream. Augmentation i has forAugment+i, so later purposes are far above.
 const (
-	forNoisy = 1 + iota // which labels are redrawn
-	forNoise            // what they become
+	forNoisy = 1 + iota // the choice of labels to draw again
+	forNoise            // their new classes
 	forSplit
 	forAugment
 	forSubset = 1 << 32
 )
 
-// start begins a stream: that of a sample, or of an epoch as a whole, and of a
-// purpose.
+// start begins the stream of a purpose, for a sample or for a whole epoch.
 func (r *Random) start(seed, epoch, sample, purpose uint64) {
 	var key [32]byte
 	for i, word := range [...]uint64{seed, epoch, sample, purpose} {

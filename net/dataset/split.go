@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Split divides s in two by chance: held gets n samples, to validate by, and
-// rest the others. Both keep the order of s and are copies. Which samples are
-// held depends on seed, n and Len alone, and is the same on every platform.
+// Split divides s in two at random: held gets n samples, for validation, and rest the others.
+// Both keep the order of s and are copies. The choice depends on seed, n and Len alone, and is
+// the same on every platform.
 //
-// If s is called "name/train", so is rest, and held "name/validation". An n that
+// If s is called "name/train", so is rest, and held is called "name/validation". An n that
 // leaves no sample to either is an error.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if n < 1 || n >= s.Len() {
@@ -25,16 +25,19 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	return s.pick(order[n:], s.Name), s.pick(order[:n], strings.TrimSuffix(s.Name, "/train")+"/validation"), nil
 }
 
-// Subset returns n samples of s chosen by chance, with the classes' shares of s: to
-// train on less. It keeps the order of s and is a copy. Which samples are chosen
-// depends on seed, n and the labels alone, and is the same on every platform.
+// Subset returns n samples of s chosen at random, to train on less. The classes keep their
+// shares. It keeps the order of s and is a copy. The choice depends on seed, n and the labels
+// alone, and is the same on every platform.
 //
-// An n that isn't from 1 to Len is an error.
+// An n that isn't from 1 to Len is an error, and so is a set without labels.
 func (s *Set) Subset(n int, seed uint64) (*Set, error) {
 	if n < 1 || n > s.Len() {
 		return nil, fmt.Errorf("dataset: can't choose %d of the %d samples of %s, want at least 1 and no more than there are", n, s.Len(), s.Name)
 	}
-	if err := s.checkLabels(); err != nil {
+	if s.Labels == nil {
+		return nil, fmt.Errorf("dataset: %s has no labels to choose a subset by", s.Name)
+	}
+	if err := s.validateLabels(); err != nil {
 		return nil, err
 	}
 	var choice Random
@@ -51,8 +54,8 @@ func (s *Set) Subset(n int, seed uint64) (*Set, error) {
 	return s.pick(chosen, s.Name), nil
 }
 
-// shares divides n between the classes in proportion to their samples, by largest
-// remainders; of equal ones the first class's counts as larger.
+// shares divides n between the classes in proportion to their samples, by largest remainders.
+// Of equal remainders, that of the first class counts as larger.
 func (s *Set) shares(n int) []int {
 	counts := make([]int, s.Classes)
 	for _, label := range s.Labels {
@@ -74,10 +77,10 @@ func (s *Set) shares(n int) []int {
 	return shares
 }
 
-// pick returns a copy of the samples of those indices.
+// pick returns a copy of the samples at indices.
 func (s *Set) pick(indices []int, name string) *Set {
 	picked := *s
 	batch := s.gather(s.batch(len(indices)), indices)
-	picked.Name, picked.X, picked.Labels = name, batch.X, batch.Labels
+	picked.Name, picked.X, picked.Labels, picked.Targets = name, batch.X, batch.Labels, batch.Targets
 	return &picked
 }

@@ -19,7 +19,7 @@ func TestSplit(t *testing.T) {
 		assert.Equal(t, []int{100 - n, n}, []int{rest.Len(), held.Len()})
 		assert.ElementsMatch(t, s.Labels, slices.Concat(rest.Labels, held.Labels), "every sample once")
 		for _, part := range []*Set{rest, held} {
-			require.NoError(t, part.Check())
+			require.NoError(t, part.Validate())
 			assert.Equal(t, []any{s.Shape, s.Classes}, []any{part.Shape, part.Classes})
 			assert.True(t, slices.IsSorted(part.Labels), "in the order of the set")
 			for i, label := range part.Labels {
@@ -88,7 +88,7 @@ func TestSubset(t *testing.T) {
 	} {
 		subset, err := s.Subset(n, 1)
 		require.NoError(t, err)
-		require.NoError(t, subset.Check())
+		require.NoError(t, subset.Validate())
 		assert.Equal(t, want, counts(subset), "%d samples", n)
 		before := -1
 		for i, label := range subset.Labels {

@@ -5,14 +5,15 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // line is the problem of the examples: find weight and bias of a line through points. A model's
 // views are net.Model.Params.
 var line = []net.View{
-	{Param: net.Param{Name: "weight", Shape: net.Shape{1}, Role: net.Weight}, Offset: 0},
-	{Param: net.Param{Name: "bias", Shape: net.Shape{1}, Role: net.Bias}, Offset: 1},
+	{Param: op.Param{Name: "weight", Shape: net.Shape{1}, Role: net.Weight}, Offset: 0},
+	{Param: op.Param{Name: "bias", Shape: net.Shape{1}, Role: net.Bias}, Offset: 1},
 }
 
 // slopes sets gradient to that of the mean squared error of the line through points of y = 2x - 1.

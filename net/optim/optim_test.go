@@ -15,6 +15,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 )
 
 func TestMain(m *testing.M) { simdtest.Main(m) }
@@ -25,7 +26,7 @@ func viewsOf(sizes ...int) (views []net.View) {
 	at := 0
 	for i, n := range sizes {
 		role := []net.Role{net.Weight, net.Bias, net.Norm}[i%3]
-		views = append(views, net.View{Param: net.Param{Name: fmt.Sprintf("p%d", i), Shape: net.Shape{n}, Role: role}, Offset: at})
+		views = append(views, net.View{Param: op.Param{Name: fmt.Sprintf("p%d", i), Shape: net.Shape{n}, Role: role}, Offset: at})
 		at += n
 	}
 	return views

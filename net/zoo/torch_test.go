@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -47,7 +48,7 @@ func TestPyTorchAgrees(t *testing.T) {
 			wantLoss, want := ask(t, python, dtype, c.model, m, params, b)
 			require.Len(t, want, len(g), c.model)
 			assert.InEpsilon(t, wantLoss, loss, 1e-5, "%s's loss, PyTorch in %s", c.model, dtype)
-			d := distance(g, want)
+			d := ref.Distance(g, want)
 			t.Logf("%s, PyTorch in %s: loss %.3g apart, gradient %.3g", c.model, dtype, math.Abs(loss/wantLoss-1), d)
 			assert.Less(t, d, 1e-5, "%s's gradient, PyTorch in %s", c.model, dtype)
 		}
@@ -80,26 +81,13 @@ func batch(m *net.Model, n int) net.Batch {
 	return b
 }
 
-// whole is where a pass over one shard leaves its gradient.
-type whole struct {
-	model *net.Model
-	g     []float32
-}
-
-func (w whole) Of(op, _ int) ([]float32, bool) {
-	info := w.model.Ops()[op]
-	return w.g[info.Offset:][:info.Params], false
-}
-
 func gradient(m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float32) {
-	p := &net.Pass{
-		Batch: b, Shards: []net.Shard{{First: 0, N: b.N}}, Means: true, Train: true, Params: params.Values,
-		Gradients: whole{m, make([]float32, m.NumParams())}, Losses: make([]float64, 1),
+	g = make([]float32, m.NumParams())
+	loss, err := m.Gradient(params, b, 0, g)
+	if err != nil {
+		panic(err)
 	}
-	w := m.NewWorkspace(net.Size{Samples: b.N, Shards: 1, Shard: b.N, Backward: true}, nil)
-	w.Forward(p)
-	w.Backward(p)
-	return p.Losses[0] / float64(b.N), p.Gradients.(whole).g
+	return loss, g
 }
 
 // ask returns PyTorch's answer.
@@ -119,15 +107,4 @@ func ask(t *testing.T, python, dtype, model string, m *net.Model, params *net.Pa
 	_, err = binary.Decode(out, binary.NativeEndian, answer)
 	require.NoError(t, err)
 	return answer[0], answer[1:]
-}
-
-// distance is that of got from want, relative in norm.
-func distance(got []float32, want []float64) float64 {
-	var diff, norm float64
-	for i, w := range want {
-		d := float64(got[i]) - w
-		diff += d * d
-		norm += w * w
-	}
-	return math.Sqrt(diff / norm)
 }

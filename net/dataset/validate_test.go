@@ -9,7 +9,7 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-func TestCheck(t *testing.T) {
+func TestValidate(t *testing.T) {
 	inf := float32(math.Inf(1))
 	nan := float32(math.NaN())
 	for _, test := range []struct {
@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 			s := Synthetic(net.Shape{2, 3, 4}, 5, 3, 1)
 			s.Name = "user's"
 			test.damage(s)
-			err := s.Check()
+			err := s.Validate()
 			if test.want == "" {
 				assert.NoError(t, err)
 			} else {

@@ -1,0 +1,174 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MeanStd is the mean and the standard deviation of each channel. The channels are the last
+// dimension of a sample: the colors of an image, or every value of a sample of one dimension.
+type MeanStd struct {
+	Mean []float64 // [channels]
+	Std  []float64 // [channels], of the whole set: divided by n, not by n-1
+}
+
+// MeanStd measures s, which is usually the training set: test samples, and those predicted
+// later, have to be standardized by the same numbers. Sums are in float64 and in a fixed order,
+// so the result is the same on every platform. It returns the error of [Set.Validate] for a set
+// that Validate refuses, except that it doesn't look at labels.
+func (s *Set) MeanStd() (MeanStd, error) {
+	if err := s.validateSizes(); err != nil {
+		return MeanStd{}, err
+	}
+	mean, _ := s.means(make([]float64, s.channels()))
+	if slices.ContainsFunc(mean, notFinite) {
+		return MeanStd{}, s.Validate()
+	}
+	// Squares are taken around the mean. Around zero they would lose the digits that a mean
+	// far larger than the deviation takes.
+	_, std := s.means(mean)
+	for c, variance := range std {
+		std[c] = math.Sqrt(variance)
+	}
+	return MeanStd{Mean: mean, Std: std}, nil
+}
+
+// means returns, for each channel, the means of x-center and of its square. Each sample has
+// sums of its own, which keeps sums over millions of values exact to some digits more.
+func (s *Set) means(center []float64) (first, second []float64) {
+	channels := len(center)
+	first, second = make([]float64, channels), make([]float64, channels)
+	one, two := make([]float64, channels), make([]float64, channels) // of a sample
+	for i := range s.Len() {
+		clear(one)
+		clear(two)
+		for pixel := range slices.Chunk(s.Range(i, 1).X, channels) {
+			for c, x := range pixel {
+				d := float64(x) - center[c]
+				one[c] += d
+				two[c] += float64(d * d) // rounded, so that no compiler fuses it
+			}
+		}
+		for c := range first {
+			first[c] += one[c]
+			second[c] += two[c]
+		}
+	}
+	n := float64(len(s.X) / channels)
+	for c := range first {
+		first[c] /= n
+		second[c] /= n
+	}
+	return first, second
+}
+
+func (s *Set) channels() int { return s.Shape[len(s.Shape)-1] }
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
+// Standardize returns a set whose values are (x-mean)/std. Its values have memory of their own;
+// it shares labels and targets with s, which stays as it is. A channel that was constant where
+// m was measured has no deviation: Standardize subtracts its mean and doesn't divide it.
+//
+// It returns an error if m has other channels than s, if m isn't finite or has a negative
+// deviation, and if Validate refuses the result.
+func (s *Set) Standardize(m MeanStd) (*Set, error) {
+	if err := s.validateSizes(); err != nil {
+		return nil, err
+	}
+	if err := m.validate(); err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	channels := s.channels()
+	if len(m.Mean) != channels {
+		return nil, fmt.Errorf("dataset: %s has %d channels, but mean and deviation are given for %d", s.Name, channels, len(m.Mean))
+	}
+	scale := make([]float64, channels)
+	for c, std := range m.Std {
+		scale[c] = 1
+		if std > 0 {
+			scale[c] = 1 / std
+		}
+	}
+	standard := *s
+	standard.X = make([]float32, len(s.X))
+	for i := 0; i < len(s.X); i += channels {
+		from, to := s.X[i:][:channels], standard.X[i:][:channels]
+		for c, x := range from {
+			to[c] = float32((float64(x) - m.Mean[c]) * scale[c])
+		}
+	}
+	if err := standard.Validate(); err != nil {
+		return nil, fmt.Errorf("%w, after standardization by %v", err, m)
+	}
+	return &standard, nil
+}
+
+func (m MeanStd) validate() error {
+	if len(m.Mean) == 0 || len(m.Mean) != len(m.Std) {
+		return fmt.Errorf("%d means and %d deviations, want the same number of both and at least 1", len(m.Mean), len(m.Std))
+	}
+	for c, mean := range m.Mean {
+		if std := m.Std[c]; notFinite(mean) || notFinite(std) || std < 0 {
+			return fmt.Errorf("channel %d has mean %v and deviation %v, want finite numbers and no negative deviation", c, mean, std)
+		}
+	}
+	return nil
+}
+
+// String returns m as text for a checkpoint's metadata, as in "mean 0.49,0.48 deviation
+// 0.25,0.24". ParseMeanStd gets every bit back.
+func (m MeanStd) String() string {
+	return textMean + joinFloats(m.Mean) + textDeviation + joinFloats(m.Std)
+}
+
+// ParseMeanStd reads the text that MeanStd.String writes. It returns an error for text of
+// another form, and for numbers that Standardize would refuse for any set.
+func ParseMeanStd(text string) (MeanStd, error) {
+	means, stds, ok := strings.Cut(text, textDeviation)
+	means, prefixed := strings.CutPrefix(means, textMean)
+	if !ok || !prefixed {
+		return MeanStd{}, fmt.Errorf(`dataset: expected mean and deviation such as "mean 0.5,0.4 deviation 0.25,0.2", got %q`, text)
+	}
+	mean, err := splitFloats(means)
+	if err != nil {
+		return MeanStd{}, fmt.Errorf("dataset: %q: %w", text, err)
+	}
+	std, err := splitFloats(stds)
+	if err != nil {
+		return MeanStd{}, fmt.Errorf("dataset: %q: %w", text, err)
+	}
+	m := MeanStd{Mean: mean, Std: std}
+	if err := m.validate(); err != nil {
+		return MeanStd{}, fmt.Errorf("dataset: %q: %w", text, err)
+	}
+	return m, nil
+}
+
+const (
+	textMean      = "mean "
+	textDeviation = " deviation "
+)
+
+func joinFloats(values []float64) string {
+	fields := make([]string, len(values))
+	for i, v := range values {
+		fields[i] = strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return strings.Join(fields, ",")
+}
+
+func splitFloats(text string) ([]float64, error) {
+	var values []float64
+	for field := range strings.SplitSeq(text, ",") {
+		v, err := strconv.ParseFloat(field, 64)
+		if err != nil {
+			return nil, fmt.Errorf("expected a number, got %q", field)
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}

@@ -1,0 +1,83 @@
+package dataset
+
+import (
+	"fmt"
+	"math"
+)
+
+// Validate returns an error that says what is wrong with a set. It is for sets that don't come
+// from this package's readers. It finds a shape, or numbers of samples, classes, labels and
+// targets, that don't fit each other; the first label out of [0, Classes); and the first value
+// of X or Targets that is NaN or infinite, with its sample and its place in it. One such value
+// is enough to spoil a model, and nobody can tell afterwards where it came from.
+//
+// Validate reads all of X: 0.1 s for 50,000 images of 32x32x3.
+func (s *Set) Validate() error {
+	if err := s.validateSizes(); err != nil {
+		return err
+	}
+	if err := s.validateLabels(); err != nil {
+		return err
+	}
+	if i := firstNotFinite(s.X); i >= 0 {
+		size := s.Shape.Size()
+		return fmt.Errorf("dataset: %s: sample %d has %v at %v of %v, want a finite value",
+			s.Name, i/size, s.X[i], s.place(i%size), s.Shape)
+	}
+	if i := firstNotFinite(s.Targets); i >= 0 {
+		return fmt.Errorf("dataset: %s: target %d of sample %d is %v, want a finite value",
+			s.Name, i%s.targets(), i/s.targets(), s.Targets[i])
+	}
+	return nil
+}
+
+// firstNotFinite returns the index of the first NaN or infinity, or -1.
+func firstNotFinite(values []float32) int {
+	for i, x := range values {
+		const exponent = 0x7f800000 // all of its bits are 1 in NaN and infinities only
+		if math.Float32bits(x)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+// validateLabels is the part of Validate that looks at the labels.
+func (s *Set) validateLabels() error {
+	for i, label := range s.Labels {
+		if label < 0 || int(label) >= s.Classes {
+			return fmt.Errorf("dataset: %s: label of sample %d is %d, want 0 to %d", s.Name, i, label, s.Classes-1)
+		}
+	}
+	return nil
+}
+
+// validateSizes is the part of Validate that takes no time.
+func (s *Set) validateSizes() error {
+	switch {
+	case s.Shape.Validate() != nil:
+		return fmt.Errorf("dataset: %s has shape %v, want positive dimensions", s.Name, []int(s.Shape))
+	case s.Len() == 0:
+		return fmt.Errorf("dataset: %s has no samples", s.Name)
+	case len(s.X) != s.Len()*s.Shape.Size():
+		return fmt.Errorf("dataset: %s has %d values, want %d for %d samples of %v",
+			s.Name, len(s.X), s.Len()*s.Shape.Size(), s.Len(), s.Shape)
+	case s.Labels == nil && s.Targets == nil:
+		return fmt.Errorf("dataset: %s has neither labels nor targets", s.Name)
+	case s.Labels != nil && s.Classes <= 0:
+		return fmt.Errorf("dataset: %s has %d classes, want at least 1", s.Name, s.Classes)
+	case s.Targets != nil && (len(s.Targets) == 0 || len(s.Targets)%s.Len() != 0):
+		return fmt.Errorf("dataset: %s has %d targets, want a multiple of its %d samples", s.Name, len(s.Targets), s.Len())
+	}
+	return nil
+}
+
+// place returns the indices of element i of a sample, as in [row column channel].
+func (s *Set) place(i int) []int {
+	indices := make([]int, len(s.Shape))
+	for d := len(indices) - 1; d >= 0; d-- {
+		indices[d] = i % s.Shape[d]
+		i /= s.Shape[d]
+	}
+	return indices
+}

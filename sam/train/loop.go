@@ -1,0 +1,205 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// loop is a run under way.
+type loop struct {
+	*Run
+	loader  dataset.Loader
+	opt     *sam.Optimizer
+	metric  []Metric
+	params  *net.Params
+	history *History
+
+	epoch int  // epochs that are finished
+	batch int  // batches of the next that are done
+	sums  Sums // over them
+
+	status    Status
+	mark      time.Time // up to which sums.Seconds counts
+	saved     bool      // the state is in Dir
+	bestSaved bool      // and the best parameters
+}
+
+// StepError is a step that was refused, or that failed otherwise. The parameters and the state
+// are as they were before it.
+type StepError struct {
+	Epoch int // from 1 on
+	Batch int // in the epoch, from 1 on
+	Err   error
+}
+
+// Error implements error.
+func (e *StepError) Error() string {
+	return fmt.Sprintf("epoch %d, batch %d: %v", e.Epoch, e.Batch, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *StepError) Unwrap() error { return e.Err }
+
+// newLoop returns the loop of a valid run, at a state; nil is the beginning.
+func newLoop(r *Run, state *State) (*loop, error) {
+	l := &loop{Run: r, loader: r.Loader(), metric: r.metrics(), params: r.Params, history: &History{}}
+	if state != nil {
+		if err := state.validate(l); err != nil {
+			return nil, err
+		}
+	}
+	if l.params == nil {
+		l.params = r.Model.Init(r.Seed)
+	}
+	var err error
+	if l.opt, err = sam.New(r.Model, l.params, r.config()); err != nil {
+		return nil, err
+	}
+	if state != nil {
+		if err := l.restore(state); err != nil {
+			return nil, err
+		}
+	}
+	l.history.Params = l.params
+	l.status = Status{Run: r, Model: r.Model, Params: l.params, Plan: l.opt.Plan(), History: l.history}
+	l.show()
+	return l, nil
+}
+
+// run calls the hooks at the start and at the end, trains in between, and sees to it that the
+// state is saved however the training ends.
+func (l *loop) run(ctx context.Context) (*History, error) {
+	l.history.Stopped, l.history.Unfinished = "", nil
+	if err := l.save(); err != nil { // the work would be for nothing
+		return nil, err
+	}
+	err := l.call(AtStart)
+	if err == nil {
+		err = l.train(ctx)
+	}
+	if reason := new(stop); errors.As(err, &reason) {
+		l.history.Stopped, l.saved, err = reason.reason, false, nil
+	}
+	if l.batch > 0 {
+		e := l.sums.epoch(l.epoch + 1)
+		l.history.Unfinished = &e
+	}
+	for _, last := range []error{l.save(), l.call(AtEnd)} {
+		if err == nil && !errors.As(last, new(*stop)) {
+			err = last
+		}
+	}
+	return l.history, err
+}
+
+// train is the training loop.
+func (l *loop) train(ctx context.Context) error {
+	for l.epoch < l.Epochs {
+		l.mark = time.Now()
+		for batch := range l.loader.From(uint64(l.epoch), l.batch) {
+			if ctx.Err() != nil {
+				return l.interrupted(ctx)
+			}
+			start := time.Now()
+			stats, err := l.opt.Step(batch)
+			if err != nil {
+				return &StepError{l.epoch + 1, l.batch + 1, err}
+			}
+			l.count(batch.N, stats, time.Since(start))
+			if err := l.call(AfterStep); err != nil {
+				return err
+			}
+		}
+		if err := l.endEpoch(ctx); err != nil {
+			return err
+		}
+		if err := l.call(AfterEpoch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// interrupted returns the error of a context that is done.
+func (l *loop) interrupted(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return fmt.Errorf("train: ended in epoch %d: %w", l.epoch+1, cause)
+	}
+	return fmt.Errorf("train: ended in epoch %d: %w: %w", l.epoch+1, err, cause)
+}
+
+// count adds a step on n samples to the sums.
+func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
+	l.batch++
+	l.saved = false
+	now := time.Now()
+	l.sums.add(n, stats, now.Sub(l.mark).Seconds())
+	l.mark = now
+	l.status.Step, l.status.StepSamples, l.status.StepTime = stats, n, took
+	l.show()
+}
+
+// show has the status say where the run is.
+func (l *loop) show() {
+	s := &l.status
+	s.Epoch, s.Batch, s.Samples, s.Loss = l.epoch+1, l.batch, l.sums.Samples, l.sums.loss()
+}
+
+// endEpoch measures the validation set, adds the epoch to the history, keeps the parameters if
+// they are the best so far, and saves. If it is interrupted, the run is still before it.
+func (l *loop) endEpoch(ctx context.Context) error {
+	e := l.sums.epoch(l.epoch + 1)
+	if l.Valid != nil {
+		var err error
+		if e.Valid, err = evaluate(ctx, l.Model, l.params, l.Valid, l.metric); err != nil {
+			if ctx.Err() != nil {
+				return l.interrupted(ctx)
+			}
+			return fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
+		}
+	}
+	l.history.Epochs = append(l.history.Epochs, e)
+	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, Sums{}, false
+	l.keepBest()
+	return l.save()
+}
+
+// keepBest copies the parameters if the last epoch is the best so far.
+func (l *loop) keepBest() {
+	values, better, err := l.status.Series("")
+	if err != nil {
+		return // Validate has found the monitor
+	}
+	h, last := l.history, len(values)-1
+	if h.BestEpoch > 0 && !improves(values[last], values[h.BestEpoch-1], better) {
+		return
+	}
+	h.BestEpoch, l.bestSaved = last+1, false
+	if h.Best == nil {
+		h.Best = clone(l.params)
+	}
+	copy(h.Best.Values, l.params.Values)
+	copy(h.Best.State, l.params.State)
+}
+
+// improves reports whether value is better than best. NaN is worse than anything.
+func improves(value, best float64, better func(a, b float64) bool) bool {
+	return !math.IsNaN(value) && (math.IsNaN(best) || better(value, best))
+}
+
+// clone copies parameters; nil stays nil.
+func clone(p *net.Params) *net.Params {
+	if p == nil {
+		return nil
+	}
+	return &net.Params{Values: slices.Clone(p.Values), State: slices.Clone(p.State)}
+}

@@ -1,0 +1,356 @@
+package train
+
+import (
+	"context"
+	"encoding/binary"
+	"hash/crc32"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+func TestMain(m *testing.M) { simdtest.Main(m) }
+
+func compile(t testing.TB, input net.Shape, layers ...net.Layer) *net.Model {
+	t.Helper()
+	m, err := net.Compile(input, layers...)
+	require.NoError(t, err)
+	return m
+}
+
+// normed has whatever keeps something from step to step, or draws random bits.
+func normed(t testing.TB) *net.Model {
+	return compile(t, net.Shape{6, 6, 2}, net.Conv2D{Out: 4, Kernel: 3, NoBias: true}, net.BatchNorm{}, net.ReLU{},
+		net.Dropout{Rate: 0.25}, net.Flatten{}, net.Dense{Out: 3})
+}
+
+func linear(t testing.TB) *net.Model {
+	return compile(t, net.Shape{6, 6, 2}, net.Flatten{}, net.Dense{Out: 3})
+}
+
+func images(n int, seed uint64) *dataset.Set {
+	return dataset.Synthetic(net.Shape{6, 6, 2}, 3, n, seed)
+}
+
+// small is a run of 3 epochs of 4 batches of 8 samples, and 2 samples more.
+func small(t testing.TB, model *net.Model) Run {
+	return Run{
+		Model: model, Seed: 5, Epochs: 3, Train: dataset.Loader{Set: images(34, 1), Batch: 8}, Valid: images(20, 2),
+		Metrics:   []Metric{&Accuracy{}},
+		Optimizer: sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9}},
+	}
+}
+
+// outcome is a run's state without times, and the checksum of its floats' bits.
+type outcome struct {
+	*State
+	sum uint32
+}
+
+func timeless(r *Run) outcome {
+	s := r.State()
+	s.Sums.Seconds = 0
+	for i := range s.History.Epochs {
+		s.History.Epochs[i].Seconds = 0
+	}
+	sum := crc32.NewIEEE()
+	for _, values := range append(s.Optimizer.Vectors, s.Params.Values, s.Params.State, s.Best.Values, s.Best.State) {
+		binary.Write(sum, binary.LittleEndian, values)
+	}
+	return outcome{s, sum.Sum32()}
+}
+
+// stopAfter stops a run after so many of its steps.
+func stopAfter(steps int) Hook {
+	return HookFunc(func(at Moment, _ *Status) error {
+		if at == AfterStep {
+			steps--
+		}
+		if at == AfterStep && steps == 0 || at == AtStart && steps == 0 {
+			return Stop("for a while")
+		}
+		return nil
+	})
+}
+
+// A run that has stopped after any step, or before the first, ends after resuming as one that
+// was never stopped: from the files of a folder, and from a state in memory.
+func TestResumeAnywhere(t *testing.T) {
+	crop := []dataset.Augmentation{dataset.Crop{Pad: 1}, dataset.Flip{}}
+	for name, test := range map[string]struct {
+		model   *net.Model
+		augment []dataset.Augmentation
+		cfg     sam.Config
+	}{
+		"sgd":            {linear(t), nil, sam.Config{Base: optim.SGD{LR: 0.05}}},
+		"momentum":       {normed(t), crop, sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9, Nesterov: true, WeightDecay: 1e-3}, LRSchedule: optim.Warmup{Steps: 3, Then: optim.Cosine{Steps: 9}}}},
+		"adamw":          {normed(t), nil, sam.Config{Base: optim.AdamW{LR: 0.01, WeightDecay: 0.1}, LRSchedule: optim.MultiStep{Milestones: []int{5, 9}}, Clip: 0.5}},
+		"msam":           {normed(t), crop, sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9}, Rho: 0.1, Shards: 4, RhoSchedule: optim.Linear{Steps: 12, To: 1}}},
+		"msam and adamw": {linear(t), nil, sam.Config{Base: optim.AdamW{LR: 0.01}, Rho: 0.1, Shards: 3, Seed: 77}},
+		"asam in 5":      {linear(t), nil, sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9}, Rho: 0.5, Ascent: sam.Ascent{Adaptive: true, Every: 5}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := func() *Run {
+				r := small(t, test.model)
+				r.Train.Augment, r.Optimizer = test.augment, test.cfg
+				return &r
+			}
+			whole := run()
+			_, err := whole.Start(t.Context())
+			require.NoError(t, err)
+			want := timeless(whole)
+			require.Len(t, want.History.Epochs, 3)
+			require.NotNil(t, want.Best)
+
+			for stop := range whole.Steps() + 1 {
+				first := run()
+				first.Hooks, first.Dir = []Hook{stopAfter(stop)}, filepath.Join(t.TempDir(), "run")
+				history, err := first.Start(t.Context())
+				require.NoError(t, err)
+				require.Equal(t, "for a while", history.Stopped)
+				require.Equal(t, uint64(stop), first.State().Optimizer.Steps)
+
+				again := run()
+				again.Dir = first.Dir
+				resumed, err := again.Resume(t.Context())
+				require.NoError(t, err)
+				require.Empty(t, resumed.Stopped)
+				require.Equal(t, want, timeless(again), "resumed after step %d from files", stop)
+
+				again = run()
+				_, err = again.ResumeFrom(t.Context(), first.State())
+				require.NoError(t, err)
+				require.Equal(t, want, timeless(again), "resumed after step %d from memory", stop)
+				if testing.Short() && stop > 5 {
+					break
+				}
+			}
+		})
+	}
+}
+
+// A run may be stopped and resumed over and over, by a context as well.
+func TestResumeStepByStep(t *testing.T) {
+	whole := small(t, normed(t))
+	_, err := whole.Start(t.Context())
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for i := 0; ; i++ {
+		require.Less(t, i, 2*whole.Steps())
+		r := small(t, normed(t))
+		ctx, cancel := context.WithCancel(t.Context())
+		r.Dir = dir
+		r.Hooks = []Hook{HookFunc(func(at Moment, _ *Status) error {
+			if at == AfterStep {
+				cancel()
+			}
+			return nil
+		})}
+		_, err := r.Resume(ctx)
+		cancel()
+		if err == nil {
+			assert.Equal(t, whole.Steps()-1, i, "the last step ends the run before the context is looked at")
+			assert.Equal(t, timeless(&whole), timeless(&r))
+			break
+		}
+		require.ErrorIs(t, err, context.Canceled)
+	}
+}
+
+// A resumed run with more epochs goes on as if it had always had as many; one with none left
+// trains nothing.
+func TestResumeLonger(t *testing.T) {
+	whole := small(t, normed(t))
+	_, err := whole.Start(t.Context())
+	require.NoError(t, err)
+	short := small(t, normed(t))
+	short.Epochs, short.Dir = 1, t.TempDir()
+	_, err = short.Start(t.Context())
+	require.NoError(t, err)
+	for range 2 {
+		long := small(t, normed(t))
+		long.Dir = short.Dir
+		history, err := long.Resume(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, timeless(&whole), timeless(&long))
+		assert.Same(t, history.Params, long.loop.params)
+		assert.Equal(t, whole.State().Best, history.Best)
+	}
+}
+
+// rising is a metric that gets worse and worse from the second epoch on.
+type rising struct {
+	Accuracy
+	n int
+}
+
+func (*rising) Name() string               { return "rising" }
+func (r *rising) Better(a, b float64) bool { return a < b }
+func (r *rising) Value() float64           { r.n++; return float64(r.n) }
+
+// Early stopping survives resuming, since it reads the history. A run that it has stopped and
+// that is resumed with more patience goes on as one that it has not stopped.
+func TestResumeAfterEarlyStopping(t *testing.T) {
+	dir := t.TempDir()
+	run := func(patience int) *Run {
+		r := small(t, linear(t))
+		r.Epochs, r.Dir = 6, dir
+		r.Monitor, r.Metrics = "rising", []Metric{&rising{n: 10}}
+		r.Hooks = []Hook{EarlyStopping{Patience: patience}}
+		return &r
+	}
+	first := run(2)
+	history, err := first.Start(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, history.Epochs, 3)
+	assert.Equal(t, 1, history.BestEpoch)
+	assert.Equal(t, "no improvement on 11 of epoch 1 in 2 epochs", history.Stopped)
+
+	again := run(2)
+	history, err = again.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, history.Epochs, 3, "it stays stopped")
+	assert.Equal(t, "no improvement on 11 of epoch 1 in 2 epochs", history.Stopped)
+	saved, err := LoadState(first.last(), first.Model)
+	require.NoError(t, err)
+	assert.Equal(t, history.Stopped, saved.History.Stopped)
+
+	more := run(4)
+	more.Metrics = []Metric{&rising{n: 13}}
+	history, err = more.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, history.Epochs, 5)
+	never := run(100)
+	never.Dir, never.Epochs = "", 5
+	_, err = never.Start(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, timeless(never).Params, timeless(more).Params)
+	assert.Equal(t, timeless(never).Best, timeless(more).Best)
+	assert.Equal(t, timeless(never).Optimizer, timeless(more).Optimizer)
+}
+
+// A process that is killed in the middle of an epoch leaves the state of the last one that was
+// finished; a second process ends as if there had been one.
+func TestResumeInSecondProcess(t *testing.T) {
+	if dir := os.Getenv("TRAIN_TEST_DIR"); dir != "" {
+		r := small(t, normed(t))
+		r.Dir = dir
+		r.Hooks = []Hook{HookFunc(func(at Moment, s *Status) error {
+			if at == AfterStep && s.Epoch == 3 && s.Batch == 2 && os.Getenv("TRAIN_TEST_KILL") != "" {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, ".last.safetensors.123"), nil, 0o600)) // as if while writing
+				os.Exit(3)
+			}
+			return nil
+		})}
+		_, err := r.Resume(t.Context())
+		require.NoError(t, err)
+		return
+	}
+	dir := t.TempDir()
+	process := func(env ...string) error {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestResumeInSecondProcess$")
+		cmd.Env = append(append(os.Environ(), "TRAIN_TEST_DIR="+dir), env...)
+		return cmd.Run()
+	}
+	var exit *exec.ExitError
+	require.ErrorAs(t, process("TRAIN_TEST_KILL=1"), &exit)
+	require.Equal(t, 3, exit.ExitCode())
+	r := small(t, normed(t))
+	state, err := LoadState(filepath.Join(dir, "last.safetensors"), r.Model)
+	require.NoError(t, err)
+	assert.Equal(t, []int{2, 0}, []int{state.Epoch, state.Batch})
+	require.NoError(t, process())
+
+	_, err = r.Start(t.Context())
+	require.NoError(t, err)
+	again := small(t, r.Model)
+	again.Dir = dir
+	_, err = again.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, timeless(&r), timeless(&again))
+	assert.Equal(t, []string{"best.safetensors", "last.safetensors"}, names(t, dir), "nothing else remains")
+}
+
+func names(t *testing.T, dir string) (list []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+// What decides the batches can't change when a run goes on.
+func TestResumeAnotherRun(t *testing.T) {
+	first := small(t, linear(t))
+	first.Dir = t.TempDir()
+	first.Hooks = []Hook{stopAfter(6)}
+	_, err := first.Start(t.Context())
+	require.NoError(t, err)
+	state := first.State()
+	for want, change := range map[string]func(*Run){
+		"the loader's seed is 5 there, and 6 here":                func(r *Run) { r.Seed = 6 },
+		"the number of training samples is 34 there, and 33 here": func(r *Run) { r.Train.Set = images(33, 1) },
+		"the batch size is 8 there, and 4 here":                   func(r *Run) { r.Train.Batch = 4 },
+		"DropLast is false there, and true here":                  func(r *Run) { r.Train.DropLast = true },
+		"sam: state has 1 vectors, want 2 for optim.AdamW":        func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
+		`tensors missing: "0.Conv2D.weight"`:                      func(r *Run) { r.Model = normed(t) },
+	} {
+		r := small(t, linear(t))
+		r.Dir = first.Dir
+		change(&r)
+		_, err := r.Resume(t.Context())
+		assert.ErrorContains(t, err, want)
+	}
+	for want, damage := range map[string]func(*State){
+		"State.Params: net: no parameters":                                   func(s *State) { s.Params = nil },
+		"the State has no optimizer or no history":                           func(s *State) { s.History = nil },
+		"the State has 2 epochs finished, and a history of 1":                func(s *State) { s.Epoch = 2 },
+		"the State has 6 batches of an epoch done, want 0 to 5":              func(s *State) { s.Batch = 6 },
+		"the State has -1 batches of an epoch done, want 0 to 5":             func(s *State) { s.Batch = -1 },
+		"State.Best: net: no parameters":                                     func(s *State) { s.Best = nil },
+		"the State's best epoch is 2 of 1":                                   func(s *State) { s.History.BestEpoch = 2 },
+		"the State is of another run: the batch size is 0 there, and 8 here": func(s *State) { s.id.Batch = 0 },
+		"sam: state vector 0 has 1 elements, want 219":                       func(s *State) { s.Optimizer.Vectors[0] = []float32{1} },
+	} {
+		r := small(t, linear(t))
+		damaged := *state
+		history, optimizer := *state.History, optim.State{Vectors: append([][]float32(nil), state.Optimizer.Vectors...)}
+		damaged.History, damaged.Optimizer = &history, &optimizer
+		damage(&damaged)
+		_, err := r.ResumeFrom(t.Context(), &damaged)
+		assert.ErrorContains(t, err, want)
+	}
+	r := small(t, linear(t))
+	_, err = r.ResumeFrom(t.Context(), nil)
+	assert.EqualError(t, err, "train: no State to resume from")
+	_, err = r.Resume(t.Context())
+	assert.EqualError(t, err, "train: Resume without Dir: ResumeFrom takes a State")
+}
+
+// A state that a user saves and loads is the same state.
+func TestStateFile(t *testing.T) {
+	r := small(t, normed(t))
+	assert.Nil(t, r.State(), "nothing has been trained")
+	r.Hooks = []Hook{stopAfter(6)}
+	_, err := r.Start(t.Context())
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "state.safetensors")
+	require.NoError(t, r.State().Save(path, r.Model, r.meta()))
+	state, err := LoadState(path, r.Model)
+	require.NoError(t, err)
+	assert.Equal(t, r.State(), state)
+
+	state.Params.Values[0]++
+	assert.NotEqual(t, r.State().Params, state.Params, "each has memory of its own")
+}

@@ -1,0 +1,251 @@
+package train
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// Run is a training run. Model, Epochs, Train and Optimizer.Base are needed. A Run serves one
+// goroutine at a time, and so do the metrics and hooks in it.
+type Run struct {
+	Model     *net.Model
+	Params    *net.Params     // trained in place; nil for Model.Init(Seed)
+	Seed      uint64          // of the parameters, and of Train and Optimizer if theirs is 0
+	Epochs    int             // passes over the training set, those before a Resume included
+	Train     dataset.Loader  // batches to train on; see Loader for a short last one
+	Valid     *dataset.Set    // measured after each epoch; nil for none
+	Optimizer sam.Config      // Batch 0 is Train.Batch
+	Metrics   []Metric        // of Valid, besides its loss
+	Monitor   string          // metric that finds the best epoch; "" is "loss": of Valid, or without it of the training set
+	Hooks     []Hook          // called in this order
+	Dir       string          // folder for last.safetensors and best.safetensors; "" keeps no files
+	Overwrite bool            // lets Start replace the files of another run in Dir
+	Meta      checkpoint.Meta // goes into the files; Input, Classes and Data are filled in if they are zero
+
+	loop *loop // of the last Start or Resume
+}
+
+// Loader returns Train as the run uses it: with Seed filled in, and with DropLast if the last
+// batch of an epoch would be too short for the model. A normalization over the batch needs some
+// samples in each shard, and also in the part of a shard that Optimizer.Ascent.Fraction takes.
+func (r *Run) Loader() dataset.Loader {
+	l := r.Train
+	l.Seed = cmp.Or(l.Seed, r.Seed)
+	if r.Model == nil || l.Set == nil || l.Batch < 1 {
+		return l // which Validate refuses
+	}
+	if rest := l.Set.Len() % l.Batch; rest > 0 {
+		size := r.shardSize()
+		smallest := rest / ceilDiv(rest, size)
+		l.DropLast = l.DropLast || r.Optimizer.Ascent.Samples(smallest) < r.Model.MinShard()
+	}
+	return l
+}
+
+// shardSize returns the largest number of samples of a shard.
+func (r *Run) shardSize() int {
+	batch, shards := r.config().Batch, max(1, r.Optimizer.Shards)
+	if size := r.Optimizer.ShardSize; size > 0 {
+		shards = ceilDiv(batch, size)
+	}
+	return max(1, ceilDiv(batch, shards))
+}
+
+// ceilDiv returns a/b rounded up, for positive numbers.
+func ceilDiv(a, b int) int { return (a-1)/b + 1 }
+
+// config returns Optimizer with its defaults filled in.
+func (r *Run) config() sam.Config {
+	c := r.Optimizer
+	c.Batch, c.Seed = cmp.Or(c.Batch, r.Train.Batch), cmp.Or(c.Seed, r.Seed)
+	return c
+}
+
+// Steps returns the number of steps of the whole run, for a schedule; 0 without a training set.
+func (r *Run) Steps() int {
+	if r.Train.Set == nil || r.Train.Batch < 1 {
+		return 0
+	}
+	return r.Epochs * r.Loader().Batches()
+}
+
+// Validate returns an error if the fields don't fit each other, as Start does.
+func (r *Run) Validate() error {
+	if r.Model == nil {
+		return errors.New("train: Model is missing")
+	}
+	if r.Epochs < 1 {
+		return fmt.Errorf("train: Epochs is %d, want at least 1", r.Epochs)
+	}
+	if err := r.Loader().Validate(); err != nil {
+		return fmt.Errorf("train: Train: %w", err)
+	}
+	if err := fits(r.Model, r.Train.Set); err != nil {
+		return fmt.Errorf("train: Train: %w", err)
+	}
+	if batch := r.config().Batch; batch < r.Train.Batch {
+		return fmt.Errorf("train: Train.Batch is %d, and Optimizer.Batch %d, want no less", r.Train.Batch, batch)
+	}
+	for i, hook := range r.Hooks {
+		if hook == nil {
+			return fmt.Errorf("train: Hooks[%d] is nil", i)
+		}
+	}
+	return r.validateMetrics()
+}
+
+func (r *Run) validateMetrics() error {
+	if r.Valid == nil {
+		if len(r.Metrics) > 0 {
+			return fmt.Errorf("train: %d Metrics and no Valid set to measure", len(r.Metrics))
+		}
+	} else if err := fits(r.Model, r.Valid); err != nil {
+		return fmt.Errorf("train: Valid: %w", err)
+	}
+	metrics := r.metrics()
+	if err := validate(metrics); err != nil {
+		return err
+	}
+	if _, err := find(metrics, r.Monitor); err != nil {
+		return fmt.Errorf("train: Monitor: %w", err)
+	}
+	if r.Valid == nil {
+		return nil
+	}
+	for _, m := range metrics {
+		if err := m.Reset(r.Model, r.Valid); err != nil {
+			return fmt.Errorf("train: Valid: %s of %s: %w", m.Name(), r.Valid.Name, err)
+		}
+	}
+	return nil
+}
+
+// metrics returns the metrics of the run, with the loss among them.
+func (r *Run) metrics() []Metric {
+	isLoss := func(m Metric) bool { return m != nil && m.Name() == lossName }
+	if slices.ContainsFunc(r.Metrics, isLoss) {
+		return r.Metrics
+	}
+	return append([]Metric{&Loss{}}, r.Metrics...)
+}
+
+// Start trains from the beginning.
+//
+// It returns the history also with an error, but for one of the fields or of the files. When ctx
+// is done, the run ends after the step under way and the error wraps ctx's and its cause. A step
+// that is refused ends it with a *StepError, and parameters are as that step found them. A hook
+// may end it, too. At every end the run's state is complete, and with Dir it is saved.
+//
+// If Dir has files of another run, and Overwrite isn't set, Start is an error.
+func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
+
+// Resume goes on from the last state in Dir, or starts if there is none, so that a program that
+// only ever calls Resume can be stopped at any time. The run has to be the same: another seed of
+// the loader, other batches, or a training set of another size are errors. More Epochs make the
+// run longer. Other changes, such as of the learning rate, take effect from here on.
+//
+// If all epochs are done, Resume returns the history and trains nothing.
+func (r *Run) Resume(ctx context.Context) (*History, error) {
+	if r.Dir == "" {
+		return nil, errors.New("train: Resume without Dir: ResumeFrom takes a State")
+	}
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	state, err := LoadState(r.last(), r.Model)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.Start(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r.resume(ctx, state)
+}
+
+// ResumeFrom goes on from a state, as Resume does. The run copies it. Files of another run in
+// Dir are an error as they are for Start.
+func (r *Run) ResumeFrom(ctx context.Context, state *State) (*History, error) {
+	if state == nil {
+		return nil, errors.New("train: no State to resume from")
+	}
+	return r.start(ctx, state)
+}
+
+// start begins a run in a folder of its own, if it has one.
+func (r *Run) start(ctx context.Context, state *State) (*History, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	if err := r.checkDir(); err != nil {
+		return nil, err
+	}
+	return r.resume(ctx, state)
+}
+
+// resume runs the loop from a state; nil is the beginning.
+func (r *Run) resume(ctx context.Context, state *State) (*History, error) {
+	l, err := newLoop(r, state)
+	if err != nil {
+		return nil, err
+	}
+	r.loop = l
+	return l.run(ctx)
+}
+
+// State returns a copy of the run's state as the last Start or Resume has left it, or in a hook
+// the state at that moment; nil before. It can be saved, or given to ResumeFrom of another Run.
+func (r *Run) State() *State {
+	if r.loop == nil {
+		return nil
+	}
+	return r.loop.state()
+}
+
+// fits returns an error if a set's samples aren't the model's.
+func fits(model *net.Model, set *dataset.Set) error {
+	if set.Len() == 0 {
+		return fmt.Errorf("%s has no samples", set.Name)
+	}
+	if want := model.InputShape(); set.Shape.Size() != want.Size() {
+		return fmt.Errorf("%s has samples of %v, and the model takes %v", set.Name, set.Shape, want)
+	}
+	return nil
+}
+
+// meta returns Meta with its defaults filled in.
+func (r *Run) meta() checkpoint.Meta {
+	m := r.Meta
+	if m.Input == nil {
+		m.Input = r.Model.InputShape()
+	}
+	m.Classes = cmp.Or(m.Classes, r.Train.Set.Classes)
+	m.Data = cmp.Or(m.Data, strings.TrimSuffix(r.Train.Set.Name, "/train"))
+	return m
+}
+
+// checkDir makes Dir, and returns an error if it has files that aren't to be replaced.
+func (r *Run) checkDir() error {
+	if r.Dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	for _, path := range []string{r.last(), r.best()} {
+		if _, err := os.Lstat(path); err == nil && !r.Overwrite {
+			return fmt.Errorf("train: %s is of another run: Resume it, use another Dir, or set Overwrite", path)
+		}
+	}
+	return nil
+}
