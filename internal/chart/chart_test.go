@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 // cost is a chart of two lines, one of them with intervals.
@@ -99,6 +102,19 @@ func TestBeside(t *testing.T) {
 
 	_, err := Lines{Series: []Series{theirs}}.figure()
 	assert.EqualError(t, err, `chart: series "theirs" is beside another, and the first`)
+}
+
+// An open mark is white inside, whatever color it has.
+func TestOpenMarks(t *testing.T) {
+	for i, shape := range marks {
+		c := vgimg.New(40, 40)
+		canvas := draw.New(c)
+		canvas.DrawGlyph(draw.GlyphStyle{Color: colors[0], Radius: 10, Shape: open{shape}}, vg.Point{X: 20, Y: 20})
+		img := c.Image()
+		middle := img.Bounds().Size().Div(2)
+		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(middle.X, middle.Y)), "mark %d", i)
+		assert.NotZero(t, pixels(img)[colors[0]], "mark %d", i)
+	}
 }
 
 func pixels(img image.Image) map[color.Color]int {

@@ -68,6 +68,7 @@ type open struct{ shape draw.GlyphDrawer }
 func (o open) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
 	o.shape.DrawGlyph(c, style, at)
 	style.Color, style.Radius = color.White, 0.6*style.Radius
+	c.SetColor(style.Color) // a GlyphDrawer draws in the canvas's color
 	o.shape.DrawGlyph(c, style, at)
 }
 
