@@ -78,7 +78,7 @@ or decompositions "LU 1000, Eigen 500"`)
 	opt.budget, opt.limit = time.Duration(*budget)*time.Millisecond, time.Duration(*limit)*time.Second
 	switch {
 	case flags.NArg() > 0:
-		return opt, fmt.Errorf("what is %q?", flags.Arg(0))
+		return opt, fmt.Errorf("unexpected argument %q: all arguments are flags", flags.Arg(0))
 	case opt.entry != protocol.EntryMatMul && opt.entry != protocol.EntryBLAS:
 		return opt, fmt.Errorf("--entry: there is no %q, only %s and %s", opt.entry, protocol.EntryMatMul, protocol.EntryBLAS)
 	case opt.rounds < 1:

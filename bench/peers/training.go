@@ -29,7 +29,7 @@ type TrainingFigures struct {
 
 	ownRatios, bestRatios []float64 // the same, round by round
 
-	// The memory of a step beside parameters, what the optimiser keeps of them, and
+	// The memory of a step beside parameters, what the optimizer keeps of them, and
 	// the batch, in bytes. 0 if it isn't known.
 	OwnBytes  int64 `json:"ownBytes,omitempty"`
 	BestBytes int64 `json:"bestBytes,omitempty"`

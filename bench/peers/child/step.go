@@ -21,7 +21,7 @@ type Training struct {
 	Step func(batch int) (loss float64, err error)
 	// Parameters is how many there are.
 	Parameters int
-	// Bytes is the memory of a step, beside the parameters, what the optimiser
+	// Bytes is the memory of a step, beside the parameters, what the optimizer
 	// keeps of them, and the batch; 0 if it isn't known.
 	Bytes int64
 }
