@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
+	"github.com/steppe-ml/steppe/internal/chart"
 )
 
 // options are what the command line asks for.
@@ -32,7 +33,8 @@ type options struct {
 	limit    time.Duration // of a row of steps or decompositions, if not 0
 	budget   time.Duration
 	markdown bool
-	json     string // file
+	json     string      // file
+	plot     *chart.File // of the costs of steps by SAM and mSAM, or nil
 }
 
 func main() {
@@ -69,13 +71,14 @@ or decompositions "LU 1000, Eigen 500"`)
 	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
 	flags.StringVar(&opt.json, "json", "", "file to write all figures to")
+	plot := flags.String("plot", "", "file, a .png or .svg, to draw what mSAM costs of SAM into, ours and PyTorch's")
 	if err := flags.Parse(args); err != nil {
 		return opt, err
 	}
 	opt.budget, opt.limit = time.Duration(*budget)*time.Millisecond, time.Duration(*limit)*time.Second
 	switch {
 	case flags.NArg() > 0:
-		return opt, fmt.Errorf("what is %q?", flags.Arg(0))
+		return opt, fmt.Errorf("unexpected argument %q: all arguments are flags", flags.Arg(0))
 	case opt.entry != protocol.EntryMatMul && opt.entry != protocol.EntryBLAS:
 		return opt, fmt.Errorf("--entry: there is no %q, only %s and %s", opt.entry, protocol.EntryMatMul, protocol.EntryBLAS)
 	case opt.rounds < 1:
@@ -113,7 +116,13 @@ or decompositions "LU 1000, Eigen 500"`)
 		return opt, err
 	}
 	opt.strict = *names != ""
-	opt.peers, err = choosePeers(*names, opt)
+	if opt.peers, err = choosePeers(*names, opt); err != nil || *plot == "" {
+		return opt, err
+	}
+	if !opt.drawable() {
+		return opt, errors.New("--plot draws what mSAM costs of SAM: it needs --suite sam, or steps by both in --shapes")
+	}
+	opt.plot, err = chart.Create(*plot)
 	return opt, err
 }
 
@@ -139,6 +148,9 @@ func run(ctx context.Context, opt options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	if opt.plot != nil {
+		defer opt.plot.Discard()
+	}
 	processes, leftOut, err := startAll(ctx, opt, dir, stderr)
 	if err != nil {
 		return err
@@ -158,6 +170,9 @@ func run(ctx context.Context, opt options, stdout, stderr io.Writer) error {
 	report.end()
 	if opt.json != "" {
 		err = errors.Join(err, writeJSON(opt.json, report))
+	}
+	if opt.plot != nil && err == nil {
+		err = opt.plot.Draw(report.costs())
 	}
 	if _, printErr := io.WriteString(stdout, report.render(opt.markdown)); printErr != nil {
 		err = errors.Join(err, printErr)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -126,22 +127,22 @@ func load() string {
 	return strings.Fields(string(text))[0]
 }
 
-// measure fills in the rows, up to the one at which ctx is done.
+// measure fills in the rows, up to those at which ctx is done.
 func (r *Report) measure(ctx context.Context, opt options, processes []*process, dir string, progress io.Writer) error {
 	total, done := 0, 0
 	for _, s := range opt.suites {
 		total += len(s.work)
 	}
 	for _, s := range opt.suites {
-		for _, work := range s.work {
-			row, err := r.measureRow(ctx, opt, processes, work, cmp.Or(opt.limit, s.limit))
-			if err == nil {
+		for _, group := range together(s.work) {
+			rows, err := r.measureRows(ctx, opt, processes, group, cmp.Or(opt.limit, s.limit))
+			for _, row := range rows {
 				row.Suite = s.name
 				row.bytes = map[string]float64{protocol.Float32: 4, protocol.Float64: 8}[opt.dtype]
 				row.summarize(r.Peers, opt.workers)
-			}
-			if err == nil && row.Training != nil && !opt.any(perturbs) {
-				err = row.measureMemory(ctx, opt, dir, progress)
+				if row.Training != nil && !opt.any(perturbs) {
+					err = errors.Join(err, row.measureMemory(ctx, opt, dir, progress))
+				}
 			}
 			if ctx.Err() != nil {
 				return fmt.Errorf("interrupted after %d of %d rows", done, total)
@@ -149,60 +150,78 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 			if err != nil {
 				return err
 			}
-			r.Rows = append(r.Rows, row)
-			done++
-			fmt.Fprintf(progress, "%d/%d  %v\n", done, total, row)
+			for _, row := range rows {
+				r.Rows = append(r.Rows, row)
+				done++
+				fmt.Fprintf(progress, "%d/%d  %v\n", done, total, row)
+			}
 		}
 	}
 	return nil
 }
 
-// measureRow runs the rounds of a row. The order of the peers is another one each
-// round, so that none always follows the same one. Of steps, which take long, only
-// the fastest rivals are in all rounds, and limit, if it isn't 0, ends them.
-func (r *Report) measureRow(ctx context.Context, opt options, processes []*process, work protocol.Work, limit time.Duration) (*Row, error) {
+// measureRows runs the rounds of a group's rows. A round measures each row once, so
+// that figures of two rows can be compared round by round. A limit other than 0 ends
+// the rounds early, after so much time for each row.
+func (r *Report) measureRows(ctx context.Context, opt options, processes []*process, group []protocol.Work, limit time.Duration) ([]*Row, error) {
 	const leastRounds = 3
-	row := &Row{Work: work, Cells: map[string]*Cell{}}
-	var rivals []string
-	for _, p := range processes {
-		row.Cells[p.name] = &Cell{}
-		if !p.own {
-			rivals = append(rivals, p.name)
+	var rows []*Row
+	for _, work := range group {
+		row := &Row{Work: work, Cells: map[string]*Cell{}}
+		for _, p := range processes {
+			row.Cells[p.name] = &Cell{}
 		}
+		rows = append(rows, row)
 	}
 	order := rand.New(rand.NewPCG(1, uint64(len(r.Rows))))
 	for start, round := time.Now(), 0; round < opt.rounds; round++ {
-		if limit > 0 && round >= leastRounds && time.Since(start) > limit {
+		if limit > 0 && round >= leastRounds && time.Since(start) > limit*time.Duration(len(rows)) {
 			break
 		}
-		for _, i := range order.Perm(len(processes)) {
-			p := processes[i]
-			cell := row.Cells[p.name]
-			if cell.Cannot != "" || cell.Wrong != "" || cell.Beaten {
-				continue
-			}
-			reply, err := p.ask(opt.job(work))
-			if err != nil {
+		for _, row := range rows {
+			if err := r.measureRound(opt, processes, row, order); err != nil {
 				return nil, err
 			}
-			if reply.Cannot != "" || reply.Error != "" {
-				*cell = Cell{Cannot: reply.Cannot, Wrong: reply.Error}
-				continue
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
-			cell.Seconds = append(cell.Seconds, reply.Seconds)
-			cell.reply = reply
-			r.windows += reply.Windows
-			r.disturbed += reply.Disturbed
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
-		if opt.kind == protocol.Steps {
-			row.drop(rivals, round+1)
 		}
 	}
-	return row, nil
+	return rows, nil
+}
+
+// measureRound measures each peer once. Their order changes from round to round, so
+// that none always follows the same one. A step takes long, so PyTorch's slower
+// variants are left out of further rounds.
+func (r *Report) measureRound(opt options, processes []*process, row *Row, order *rand.Rand) error {
+	var rivals []string
+	for _, i := range order.Perm(len(processes)) {
+		p := processes[i]
+		if !p.own {
+			rivals = append(rivals, p.name)
+		}
+		cell := row.Cells[p.name]
+		if cell.Cannot != "" || cell.Wrong != "" || cell.Beaten {
+			continue
+		}
+		reply, err := p.ask(opt.job(row.Work))
+		if err != nil {
+			return err
+		}
+		if reply.Cannot != "" || reply.Error != "" {
+			*cell = Cell{Cannot: reply.Cannot, Wrong: reply.Error}
+			continue
+		}
+		cell.Seconds = append(cell.Seconds, reply.Seconds)
+		cell.reply = reply
+		r.windows += reply.Windows
+		r.disturbed += reply.Disturbed
+	}
+	row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
+	if opt.kind == protocol.Steps {
+		row.drop(rivals, len(row.Ceiling))
+	}
+	return nil
 }
 
 // ceiling returns the FMA ceiling of an element type, given that of float32:

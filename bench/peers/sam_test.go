@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,4 +70,79 @@ func TestRoundsThatThereWere(t *testing.T) {
 	assert.Contains(t, r.render(false), "medians of 3 rounds")
 	r.Rounds = 10
 	assert.Contains(t, r.render(false), "medians of 3 to 10 rounds")
+}
+
+// What is compared with a step by SAM is measured in the same rounds as that.
+func TestTogether(t *testing.T) {
+	work := list("mlp batch 256, mlp batch 256 sam, mlp batch 256 msam 8, mlp batch 250 sam, mlp batch 250 msam 3, lenet batch 250 sam")
+	groups := together(work)
+	var sizes []int
+	for _, g := range groups {
+		sizes = append(sizes, len(g))
+	}
+	assert.Equal(t, []int{3, 2, 1}, sizes)
+	assert.Equal(t, work[3:5], groups[1])
+	assert.Len(t, together(squares(16, 32)), 2)
+}
+
+// Costs are the medians of the rounds' ratios: a round in which all took twice as long
+// doesn't move them.
+func TestCostsRoundByRound(t *testing.T) {
+	r := knownMethods(
+		[]string{"mlp batch 256 sam", "mlp batch 256 msam 8"},
+		[]map[string][]float64{
+			{oursOne: {10, 20, 40}, "torch-1": {10, 10, 20}},
+			{oursOne: {8, 16, 44}, "torch-1": {30, 40, 60}},
+		})
+	assert.InDelta(t, 0.8, r.Rows[1].Training.OwnOfSAM, 1e-12, "of 0.8, 0.8 and 1.1, where the ratio of medians is 0.8, too")
+	assert.InDelta(t, 3, r.Rows[1].Training.BestOfSAM, 1e-12, "of 3, 4 and 3, where the ratio of medians is 4")
+}
+
+func TestCostsChart(t *testing.T) {
+	twice := func(a, b float64) []float64 { return []float64{a, b, a, b, a, b} }
+	r := knownMethods(
+		[]string{"mlp batch 256", "mlp batch 256 sam", "mlp batch 256 msam 8", "mlp batch 250 sam", "mlp batch 250 msam 3", "lenet batch 256 sam", "lenet batch 256 msam 4", "resnet20 batch 128 sam"},
+		[]map[string][]float64{
+			{oursOne: twice(5, 5), "torch-1": twice(5, 5)},
+			{oursOne: twice(10, 20), "torch-1": twice(10, 20)},
+			{oursOne: twice(8, 16), "torch-1": twice(40, 70)},
+			{oursOne: twice(1, 1), "torch-1": twice(1, 1)},
+			{oursOne: twice(1, 1), "torch-1": twice(1, 1)},
+			{oursOne: twice(10, 10)},
+			{oursOne: twice(10, 11)},
+			{oursOne: twice(10, 10)},
+		})
+	r.Machine = "A CPU, 2 cores"
+	l := r.costs()
+	require.Len(t, l.Series, 3, "of mlp's two batches the first, of lenet ours alone, of resnet20, which has no mSAM, none")
+	assert.Equal(t, "mlp", l.Series[0].Name)
+	assert.Equal(t, []float64{1, 8}, l.Series[0].X)
+	assert.Equal(t, []float64{1, 0.8}, l.Series[0].Y)
+	assert.Equal(t, "mlp, PyTorch", l.Series[1].Name)
+	assert.True(t, l.Series[1].Beside)
+	assert.InDeltaSlice(t, []float64{1, 3.75}, l.Series[1].Y, 1e-12)
+	assert.InDeltaSlice(t, []float64{1, 3.5}, l.Series[1].Low, 1e-12)
+	assert.InDeltaSlice(t, []float64{1, 4}, l.Series[1].High, 1e-12)
+	assert.Equal(t, "lenet", l.Series[2].Name)
+	assert.Contains(t, l.Note, "A CPU, ")
+	assert.Contains(t, l.Note, "with 95% intervals")
+	require.NoError(t, l.Save(filepath.Join(t.TempDir(), "cost.svg")))
+}
+
+// A plot that would have no line, or no place, is an error before anything is measured.
+func TestPlotFlag(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cost.png")
+	for _, args := range [][]string{
+		{"--plot", path}, {"--plot", path, "--suite", "step"},
+		{"--plot", path, "--shapes", "mlp batch 256 msam 8"}, {"--plot", path, "--shapes", "mlp batch 256 sam, mlp batch 250 msam 8"},
+	} {
+		_, err := parse(args, io.Discard)
+		assert.ErrorContains(t, err, "--plot draws what mSAM costs of SAM", args)
+	}
+	_, err := parse([]string{"--plot", "cost.gif", "--suite", "sam"}, io.Discard)
+	assert.ErrorContains(t, err, "must end in one of .png, .svg")
+	opt, err := parse([]string{"--plot", path, "--suite", "sam"}, io.Discard)
+	require.NoError(t, err)
+	opt.plot.Discard()
+	assert.NoFileExists(t, path)
 }

@@ -22,12 +22,14 @@ type TrainingFigures struct {
 	Best   string       `json:"best,omitempty"`
 	OfTime stats.Spread `json:"ofTime"` // our time over that of the best
 
-	// What a step costs of one by SAM of the same model and batch in the same run, 0
-	// without one: ours of ours, and the best of the best there.
+	// What a step costs of one by SAM of the same model and batch in the same round,
+	// the median; 0 without one: ours of ours, and the best of the best there.
 	OwnOfSAM  float64 `json:"ownOfSAM,omitempty"`
 	BestOfSAM float64 `json:"bestOfSAM,omitempty"`
 
-	// The memory of a step beside parameters, what the optimiser keeps of them, and
+	ownRatios, bestRatios []float64 // the same, round by round
+
+	// The memory of a step beside parameters, what the optimizer keeps of them, and
 	// the batch, in bytes. 0 if it isn't known.
 	OwnBytes  int64 `json:"ownBytes,omitempty"`
 	BestBytes int64 `json:"bestBytes,omitempty"`

@@ -2,8 +2,6 @@ package main
 
 import (
 	"fmt"
-	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -41,31 +39,4 @@ func noArgs(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("%s takes flags only, got %q", cmd.CommandPath(), args[0])
 	}
 	return nil
-}
-
-// version says what was built: the module's version, or of a checkout its
-// commit, where the build recorded one.
-func version() string {
-	name := "(devel)"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			name = info.Main.Version
-		}
-		if name == "(devel)" {
-			name += commit(info.Settings)
-		}
-	}
-	return fmt.Sprintf("%s, %s %s/%s", name, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
-func commit(settings []debug.BuildSetting) (text string) {
-	for _, s := range settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text = " " + s.Value[:min(12, len(s.Value))] + text
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += ", modified"
-		}
-	}
-	return text
 }

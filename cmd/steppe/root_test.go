@@ -1,8 +1,6 @@
 package main
 
 import (
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -10,18 +8,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-func TestVersion(t *testing.T) {
-	code, stdout, stderr := steppe(t, "--version")
-	assert.Zero(t, code)
-	assert.Empty(t, stderr)
-	assert.Regexp(t, `^steppe \S.*, `+runtime.Version()+` \w+/\w+\n$`, stdout)
-
-	assert.Equal(t, " 0123456789ab, modified", commit([]debug.BuildSetting{
-		{Key: "vcs.modified", Value: "true"}, {Key: "vcs.revision", Value: "0123456789abcdef"},
-	}))
-	assert.Empty(t, commit(nil))
-}
 
 func TestHelp(t *testing.T) {
 	for _, name := range []string{"", "bench", "train", "compare", "eval", "info"} {

@@ -1,6 +1,6 @@
 // Package chart draws charts of measurements into PNG and SVG files, by gonum's
 // plot: a white ground, so that they can be read wherever they are shown, and
-// colours and marks that don't need an eye for colours to be told apart.
+// colors and marks that don't need an eye for colors to be told apart.
 package chart
 
 import (

@@ -16,6 +16,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 // cost is a chart of two lines, one of them with intervals.
@@ -51,7 +54,7 @@ var charts = []struct {
 	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
 }
 
-// A PNG has two pixels a CSS pixel, on white, with each series in its colour.
+// A PNG has two pixels a CSS pixel, on white, with each series in its color.
 func TestPNG(t *testing.T) {
 	for _, c := range charts {
 		path := filepath.Join(t.TempDir(), "chart.PNG")
@@ -69,9 +72,48 @@ func TestPNG(t *testing.T) {
 		counts := pixels(img)
 		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(0, size.Y-1)), "opaque, whatever lies behind it")
 		for i := range 2 {
-			assert.Greater(t, counts[colours[i]], 500, "%s, series %d", c.name, i)
+			assert.Greater(t, counts[colors[i]], 500, "%s, series %d", c.name, i)
 		}
-		assert.Zero(t, counts[colours[2]], c.name)
+		assert.Zero(t, counts[colors[2]], c.name)
+	}
+}
+
+// A series beside another has its color and shape, but a broken line and open marks, and
+// doesn't take the color of the next one.
+func TestBeside(t *testing.T) {
+	ours := Series{Name: "ours", X: []float64{1, 2}, Y: []float64{1, 1}}
+	theirs := Series{Name: "theirs", X: []float64{1, 2}, Y: []float64{2, 2}, Beside: true}
+	other := Series{Name: "other", X: []float64{1, 2}, Y: []float64{3, 3}}
+	count := func(series ...Series) map[color.Color]int {
+		path := filepath.Join(t.TempDir(), "chart.png")
+		require.NoError(t, Lines{Series: series}.Save(path))
+		file, err := os.Open(path)
+		require.NoError(t, err)
+		defer file.Close()
+		img, err := png.Decode(file)
+		require.NoError(t, err)
+		return pixels(img)
+	}
+	alone, both, three := count(ours), count(ours, theirs), count(ours, theirs, other)
+	assert.Greater(t, both[colors[0]], alone[colors[0]]*13/10, "the second line is there")
+	assert.Less(t, both[colors[0]], alone[colors[0]]*19/10, "but has gaps")
+	assert.Zero(t, both[colors[1]])
+	assert.Greater(t, three[colors[1]], 500)
+
+	_, err := Lines{Series: []Series{theirs}}.figure()
+	assert.EqualError(t, err, `chart: series "theirs" is beside another, and the first`)
+}
+
+// An open mark is white inside, whatever color it has.
+func TestOpenMarks(t *testing.T) {
+	for i, shape := range marks {
+		c := vgimg.New(40, 40)
+		canvas := draw.New(c)
+		canvas.DrawGlyph(draw.GlyphStyle{Color: colors[0], Radius: 10, Shape: open{shape}}, vg.Point{X: 20, Y: 20})
+		img := c.Image()
+		middle := img.Bounds().Size().Div(2)
+		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(middle.X, middle.Y)), "mark %d", i)
+		assert.NotZero(t, pixels(img)[colors[0]], "mark %d", i)
 	}
 }
 

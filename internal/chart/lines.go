@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -32,6 +33,9 @@ type Series struct {
 	X, Y []float64
 	// Low and High are the ends of the points' intervals; both nil without any.
 	Low, High []float64
+	// Beside draws the series in the color and shape of the one before it, dashed
+	// and with open marks: somebody else's figures for the same thing.
+	Beside bool
 }
 
 // Save draws the chart into the file of a path, which appears whole or not at all.
@@ -51,14 +55,22 @@ func (l Lines) figure() (*figure, error) {
 	}
 	// Bars lie below all lines, and lines below all marks.
 	var bars, lines, points []plot.Plotter
-	for i, s := range l.Series {
+	look := -1
+	for _, s := range l.Series {
+		if !s.Beside {
+			look++
+		}
 		if s.Low != nil {
 			bars = append(bars, &plotter.YErrorBars{
-				XYs: s.xys(), YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: bar(i), CapWidth: 2 * markRadius,
+				XYs: s.xys(), YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: bar(look), CapWidth: 2 * markRadius,
 			})
 		}
-		curve := &plotter.Line{XYs: s.xys(), LineStyle: line(i)}
-		marks := &plotter.Scatter{XYs: s.xys(), GlyphStyle: mark(i)}
+		curve := &plotter.Line{XYs: s.xys(), LineStyle: line(look)}
+		marks := &plotter.Scatter{XYs: s.xys(), GlyphStyle: mark(look)}
+		if s.Beside {
+			curve.Dashes = []vg.Length{5, 3}
+			marks.Shape = open{marks.Shape}
+		}
 		lines, points = append(lines, curve), append(points, marks)
 		legend.Add(s.Name, curve, marks)
 	}
@@ -96,7 +108,7 @@ func reach(values, low, high []float64) plotter.Errors {
 	return e
 }
 
-// tickPoints sets a tick at each point, labelled unless it is too near to one
+// tickPoints sets a tick at each point, labeled unless it is too near to one
 // that is.
 func (l Lines) tickPoints(axis *plot.Axis) {
 	var xs []float64
@@ -137,6 +149,9 @@ func (y level) DataRange() (xmin, xmax, ymin, ymax float64) {
 func (l Lines) check() error {
 	if len(l.Series) == 0 {
 		return fmt.Errorf("chart: no series")
+	}
+	if l.Series[0].Beside {
+		return fmt.Errorf("chart: series %q is beside another, and the first", l.Series[0].Name)
 	}
 	for _, s := range l.Series {
 		if len(s.X) == 0 || len(s.Y) != len(s.X) {

@@ -23,9 +23,9 @@ const (
 	markRadius = vg.Length(3.25)
 )
 
-// colours are those of Okabe and Ito, "Color Universal Design" (2008), without
+// colors are those of Okabe and Ito, "Color Universal Design" (2008), without
 // black, and without yellow, which is too light for lines on white.
-var colours = []color.Color{
+var colors = []color.Color{
 	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
 	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
 	color.RGBA{0x00, 0x9e, 0x73, 0xff}, // bluish green
@@ -34,7 +34,7 @@ var colours = []color.Color{
 	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky blue
 }
 
-// marks are one fewer than colours, so that 30 series have a look of their own.
+// marks are one fewer than colors, so that 30 series have a look of their own.
 var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
 
 var (
@@ -48,11 +48,11 @@ var (
 
 // line and mark are the looks of a chart's series.
 func line(series int) draw.LineStyle {
-	return draw.LineStyle{Color: colours[series%len(colours)], Width: lineWidth}
+	return draw.LineStyle{Color: colors[series%len(colors)], Width: lineWidth}
 }
 
 func mark(series int) draw.GlyphStyle {
-	return draw.GlyphStyle{Color: colours[series%len(colours)], Radius: markRadius, Shape: marks[series%len(marks)]}
+	return draw.GlyphStyle{Color: colors[series%len(colors)], Radius: markRadius, Shape: marks[series%len(marks)]}
 }
 
 // bar is the look of a series' intervals.
@@ -60,6 +60,16 @@ func bar(series int) draw.LineStyle {
 	style := line(series)
 	style.Width = 1.1
 	return style
+}
+
+// open is a mark with a white inside.
+type open struct{ shape draw.GlyphDrawer }
+
+func (o open) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
+	o.shape.DrawGlyph(c, style, at)
+	style.Color, style.Radius = color.White, 0.6*style.Radius
+	c.SetColor(style.Color) // a GlyphDrawer draws in the canvas's color
+	o.shape.DrawGlyph(c, style, at)
 }
 
 type diamond struct{}

@@ -83,10 +83,10 @@ func serve(l Library, in io.Reader, out io.Writer) error {
 
 type child struct {
 	Library
-	verified map[string]bool // work whose results were right
-	workers  int             // that the library was last set to
-	training task            // what was trained last, as which it goes on
-	trained  string          // what that is
+	verified  map[string]bool        // work whose results were right
+	workers   int                    // that the library was last set to
+	trainings map[protocol.Step]task // that have begun, of one model and batch
+	subject   string                 // that model and batch
 }
 
 // task is work that is ready to be done.

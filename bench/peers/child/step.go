@@ -21,7 +21,7 @@ type Training struct {
 	Step func(batch int) (loss float64, err error)
 	// Parameters is how many there are.
 	Parameters int
-	// Bytes is the memory of a step, beside the parameters, what the optimiser
+	// Bytes is the memory of a step, beside the parameters, what the optimizer
 	// keeps of them, and the batch; 0 if it isn't known.
 	Bytes int64
 }
@@ -33,18 +33,22 @@ type training struct {
 	err  error
 }
 
-// resumeTraining returns what was trained last, if it is the same again: the first
-// steps would take longer than all others of a round.
+// resumeTraining returns the training of a step, which goes on if it has begun: first
+// steps take longer than all others. It forgets the trainings of another model or batch,
+// since the parent measures all methods on one before it asks for the next.
 func (c *child) resumeTraining(s protocol.Step, workers int) (t task, err error) {
-	what := fmt.Sprint(s, workers)
-	if c.trained != what {
-		c.training, c.trained = nil, ""
-		if c.training, err = prepareTraining(s, workers, c.Train); err != nil {
+	subject := s
+	subject.Method, subject.Shards = "", 0
+	if what := fmt.Sprint(subject, workers); c.subject != what {
+		c.trainings, c.subject = map[protocol.Step]task{}, what
+	}
+	if t = c.trainings[s]; t == nil {
+		if t, err = prepareTraining(s, workers, c.Train); err != nil {
 			return nil, err
 		}
-		c.trained = what
+		c.trainings[s] = t
 	}
-	return c.training, nil
+	return t, nil
 }
 
 // prepareTraining takes the first steps. What they do to the loss tells whether two

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
@@ -45,6 +46,24 @@ func TestSteps(t *testing.T) {
 	}
 	_ = ask(t, l, job, job, job)
 	assert.Equal(t, 1, made, "the training goes on from round to round")
+
+	with := func(text string) protocol.Job {
+		s, err := protocol.ParseStep(text)
+		require.NoError(t, err)
+		job := job
+		job.Step = &s
+		return job
+	}
+	made = 0
+	l.Train = func(protocol.Step, int) (Training, error) {
+		made++
+		return Training{Step: func(int) (float64, error) { return 1, nil }}, nil
+	}
+	_ = ask(t, l, job, with("lenet batch 8 sam"), with("lenet batch 8 msam 2"), job, with("lenet batch 8 sam"))
+	assert.Equal(t, 3, made, "methods take turns, and each goes on")
+	made = 0
+	_ = ask(t, l, job, with("lenet batch 16"), job)
+	assert.Equal(t, 3, made, "another batch is another subject, and the first is forgotten")
 
 	assert.Equal(t, "no training", ask(t, Library{Workers: anyWorkers}, job)[0].Cannot)
 	for want, step := range map[string]func(int) (float64, error){

@@ -63,7 +63,8 @@ class Child:
     def __init__(self, variant):
         self.layout, self.form = VARIANTS[variant]
         self.fresh = True  # nothing has been computed yet
-        self.training = None  # the step that was asked for last
+        self.subject = None  # the model and batch that were asked for last
+        self.trainings = {}  # of it, by method and shards: takes a step, and facts
 
     def do(self, job):
         step = job.get("step")
@@ -75,25 +76,27 @@ class Child:
             return {"cannot": "all shards at once are of mSAM, and of the perceptron"}
         if job["workers"] != torch.get_num_threads():
             return {"error": f"{torch.get_num_threads()} threads, want {job['workers']}"}
-        if self.training != step:
-            self.begin(step)
-        reply = self.facts | measure.measure(lambda i: self.take(*self.data[i % SETS]), job["budget"] / 1e9)
+        subject = step | {"method": "", "shards": 0}
+        if self.subject != subject:
+            self.subject, self.trainings, self.data = subject, {}, list(batches(step, self.layout))
+        method = step["method"], step.get("shards", 0)
+        if method not in self.trainings:
+            self.trainings[method] = self.begin(step)
+        take, facts = self.trainings[method]
+        reply = facts | measure.measure(lambda i: take(*self.data[i % SETS]), job["budget"] / 1e9)
         measure.settle()
         return reply
 
     def begin(self, step):
         """Makes a model and takes the first steps, whose loss the parent compares."""
-        self.training = None
-        self.data = list(batches(step, self.layout))
-        self.facts = {}
+        facts = {}
         if self.fresh:
-            self.facts["bytes"] = self.growth(step, self.data)
+            facts["bytes"] = self.growth(step, self.data)
             self.fresh = False
-        steps, self.take = self.make(step)
+        steps, take = self.make(step)
         for i in range(SETS + 1):
-            loss = self.take(*self.data[i % SETS])
-        self.facts |= {"loss": float(loss), "parameters": sum(p.numel() for p in steps.params)}
-        self.training = step
+            loss = take(*self.data[i % SETS])
+        return take, facts | {"loss": float(loss), "parameters": sum(p.numel() for p in steps.params)}
 
     def make(self, step):
         model = models.make(step["model"], step["input"], step["classes"]).to(memory_format=self.layout)

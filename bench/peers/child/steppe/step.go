@@ -12,7 +12,7 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// train makes a model of the zoo and an optimiser for it.
+// train makes a model of the zoo and an optimizer for it.
 func train(s protocol.Step, workers int) (t child.Training, err error) {
 	row, err := zoo.Lookup(s.Model)
 	if err != nil {
