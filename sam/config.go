@@ -133,7 +133,7 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, errors.New("sam: Base is missing, such as optim.SGD{LR: 0.1}")
 	}
 	if err := c.Base.Validate(); err != nil {
-		return c, fmt.Errorf("sam: Base: %w", err)
+		return c, fmt.Errorf("sam: %w", err)
 	}
 	if err := optim.ValidateSchedule(c.LRSchedule); err != nil {
 		return c, fmt.Errorf("sam: LRSchedule: %w", err)

@@ -167,7 +167,7 @@ func TestBenchExplain(t *testing.T) {
 	for _, title := range []string{"SGD", "SAM", "mSAM with 8 shards"} {
 		assert.Contains(t, stdout, "\n"+title+"\nstep: 32 samples in ")
 	}
-	assert.Regexp(t, `(?m)^ +3\.Dense\S* .* factored +late$`, stdout)
+	assert.Regexp(t, `(?m)^ +3\.Dense\S* .* factored +deferred$`, stdout)
 	assert.Contains(t, stdout, "Medians of 1 round.")
 }
 

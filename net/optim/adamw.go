@@ -37,9 +37,9 @@ func (a AdamW) Validate() error {
 	case !positive(a.LR):
 		return fmt.Errorf("AdamW.LR is %v, want a positive float32", a.LR)
 	case !fraction(a.Beta1):
-		return fmt.Errorf("AdamW.Beta1 is %v, which is %v as a float32, want 0 < Beta1 < 1", a.Beta1, float32(a.Beta1))
+		return fmt.Errorf("AdamW.Beta1 is %s, want 0 < Beta1 < 1", single(a.Beta1))
 	case !fraction(a.Beta2):
-		return fmt.Errorf("AdamW.Beta2 is %v, which is %v as a float32, want 0 < Beta2 < 1", a.Beta2, float32(a.Beta2))
+		return fmt.Errorf("AdamW.Beta2 is %s, want 0 < Beta2 < 1", single(a.Beta2))
 	case !positive(a.Epsilon):
 		return fmt.Errorf("AdamW.Epsilon is %v, want a positive float32", a.Epsilon)
 	case a.WeightDecay != 0 && !positive(a.WeightDecay):

@@ -1,6 +1,9 @@
 package optim
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // Rule is an update rule: what an optimizer does to a parameter, given its gradient. SGD and
 // AdamW are rules, and a program can bring its own.
@@ -61,3 +64,12 @@ func positive(x float64) bool { return float32(x) > 0 && !math.IsInf(float64(flo
 
 // fraction reports whether x lies between 0 and 1, both excluded, once it is rounded to a float32.
 func fraction(x float64) bool { return float32(x) > 0 && float32(x) < 1 }
+
+// single formats x, and what it is as a float32 where that differs.
+func single(x float64) string {
+	text, rounded := fmt.Sprint(x), fmt.Sprint(float32(x))
+	if text == rounded {
+		return text
+	}
+	return fmt.Sprintf("%s, which is %s as a float32", text, rounded)
+}

@@ -28,7 +28,7 @@ func (s SGD) Validate() error {
 	case !positive(s.LR):
 		return fmt.Errorf("SGD.LR is %v, want a positive float32", s.LR)
 	case s.Momentum != 0 && !fraction(s.Momentum):
-		return fmt.Errorf("SGD.Momentum is %v, which is %v as a float32, want 0 <= Momentum < 1", s.Momentum, float32(s.Momentum))
+		return fmt.Errorf("SGD.Momentum is %s, want 0 <= Momentum < 1", single(s.Momentum))
 	case s.WeightDecay != 0 && !positive(s.WeightDecay):
 		return fmt.Errorf("SGD.WeightDecay is %v, want 0 or a positive float32", s.WeightDecay)
 	case s.Nesterov && s.Momentum == 0:
