@@ -41,10 +41,7 @@ func (l Conv2D) Build(b op.Builder, in op.Value) (op.Value, error) {
 
 // geometry is that of the convolution of one image.
 func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
-	if err := wantImages(s); err != nil {
-		return conv.Geometry{}, err
-	}
-	if err := checkPadding(l.Padding); err != nil {
+	if err := l.validate(s); err != nil {
 		return conv.Geometry{}, err
 	}
 	g := conv.Geometry{
@@ -56,16 +53,41 @@ func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
 	return g, g.Validate()
 }
 
-func wantImages(s Shape) error {
-	if len(s) != 3 {
-		return errors.New("samples must be images, height x width x channels")
+// validate returns an error that names the field of l that is wrong for samples of shape s.
+func (l Conv2D) validate(s Shape) error {
+	if err := validateWindow(s, "Kernel", l.Kernel, l.Stride, l.Padding); err != nil {
+		return err
+	}
+	switch {
+	case l.Out < 1:
+		return fmt.Errorf("Out is %d, want at least 1", l.Out)
+	case l.Dilation < 0:
+		return fmt.Errorf("Dilation is %d, want at least 1, or 0 for 1", l.Dilation)
 	}
 	return nil
 }
 
-func checkPadding(pixels int) error {
-	if pixels < Same {
-		return fmt.Errorf("Padding is %d, want pixels or Same", pixels)
+// validateWindow validates the fields that layers with a window have in common. The window's
+// size is in the field called name.
+func validateWindow(s Shape, name string, size, stride, padding int) error {
+	if err := validateImages(s); err != nil {
+		return err
+	}
+	switch {
+	case size < 1:
+		return fmt.Errorf("%s is %d, want at least 1", name, size)
+	case stride < 0:
+		return fmt.Errorf("Stride is %d, want at least 1, or 0 for the default", stride)
+	case padding < Same:
+		return fmt.Errorf("Padding is %d, want pixels or Same", padding)
+	}
+	return nil
+}
+
+// validateImages returns an error unless samples of shape s are images.
+func validateImages(s Shape) error {
+	if len(s) != 3 {
+		return errors.New("samples must be images, height x width x channels")
 	}
 	return nil
 }

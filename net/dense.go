@@ -128,67 +128,18 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 // many rows. The first is a sum of what may be large and cancel: it is summed
 // in float64, and never below 0.
 
+// Float32 holds the small products D D', X X' + 1 and so on for usual operands. Where a
+// product overflows, or loses its digits because all its elements are near the smallest
+// float32, the three methods compute in float64 what they want.
+
 func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
 	xx, dd := c.Kept[:in.N*in.N], c.Scratch[:in.N*in.N]
 	d.gram(c, in, in, 1, xx)
 	d.gram(c, dout, dout, 0, dd)
-	if !inRange(dd, dout.N) || !inRange(xx, in.N) {
-		return normSqFar(in, dout)
+	if !gramInRange(dd, dout.N) || !gramInRange(xx, in.N) {
+		return gradNormSqFar(in, dout)
 	}
 	return max(0, simd.Dot64(dd, xx))
-}
-
-// inRange reports whether the squared norms of n rows, on the diagonal of their Gram
-// matrix, are far from where float32 loses digits or overflows. Products that vanish
-// below 2^-149 are nothing beside a largest square above 2^-110.
-func inRange(gram []float32, n int) bool {
-	largest := float32(0)
-	for i := range n {
-		square := gram[i*n+i]
-		if square-square != 0 {
-			return false
-		}
-		largest = max(largest, square)
-	}
-	return largest > 0x1p-110
-}
-
-// normSqFar is GradNormSq in float64, for operands whose squares are beyond float32.
-func normSqFar(in, dout op.Tensor) (sum float64) {
-	for a := range in.N {
-		sum += float64(dot64(dout, a, dout, a) * (dot64(in, a, in, a) + 1))
-		for b := range a {
-			sum += 2 * float64(dot64(dout, a, dout, b)*(dot64(in, a, in, b)+1))
-		}
-	}
-	return max(0, sum)
-}
-
-// forwardDeltaFar is ForwardDelta in float64, for inputs whose squares are beyond float32.
-func forwardDeltaFar(x, in, dout, out op.Tensor) {
-	size := out.Shape.Size()
-	sums := make([]float64, size)
-	for a := range x.N {
-		clear(sums)
-		for b := range in.N {
-			product := dot64(x, a, in, b) + 1
-			for j, d := range dout.Slice(b, 1).Data {
-				sums[j] += float64(product * float64(d))
-			}
-		}
-		for j, sum := range sums {
-			out.Data[a*size+j] = float32(sum)
-		}
-	}
-}
-
-// dot64 is the product of sample i of x with sample j of y, in float64.
-func dot64(x op.Tensor, i int, y op.Tensor, j int) (sum float64) {
-	to := y.Slice(j, 1).Data
-	for k, v := range x.Slice(i, 1).Data {
-		sum += float64(float64(v) * float64(to[k]))
-	}
-	return sum
 }
 
 // gram sets to to the products of a's samples with b's, plus constant.
@@ -200,14 +151,16 @@ func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, to []float32) 
 }
 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
-	if !inRange(c.Kept, in.N) {
-		forwardDeltaFar(x, in, dout, out)
-		return
-	}
-	zx := c.Kept[:in.N*in.N] // the model's input is the same in both passes: GradNormSq's product serves
+	// Where x is in, as for the model's input, which is the same in both passes,
+	// GradNormSq's product serves.
+	zx := c.Kept[:in.N*in.N]
 	if &x.Data[0] != &in.Data[0] {
 		zx = c.Scratch[:x.N*in.N]
 		d.gram(c, x, in, 1, zx)
+	}
+	if !inRange(zx) {
+		forwardDeltaFar(x, in, dout, out)
+		return
 	}
 	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
@@ -215,6 +168,10 @@ func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
 func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor) {
 	ed := c.Scratch[:e.N*dout.N]
 	d.gram(c, e, dout, 0, ed)
+	if !inRange(ed) {
+		backwardDeltaFar(e, in, dout, din)
+		return
+	}
 	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
 }
 

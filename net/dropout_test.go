@@ -103,13 +103,17 @@ func TestDropoutOfNothing(t *testing.T) {
 // Errors of layers name the layer, the shape it met and what is wrong.
 func TestLayerErrors(t *testing.T) {
 	for want, layers := range map[string][]Layer{
-		"net: layer 0, Conv2D{Out:3}: input 8x8x2: conv: KernelH is 0, want at least 1":                               {Conv2D{Out: 3}},
-		"net: layer 0, Conv2D{Kernel:3}: input 8x8x2: conv: OutC is 0, want at least 1":                               {Conv2D{Kernel: 3}},
+		"net: layer 0, Conv2D{Out:3}: input 8x8x2: Kernel is 0, want at least 1":                                      {Conv2D{Out: 3}},
+		"net: layer 0, Conv2D{Kernel:3}: input 8x8x2: Out is 0, want at least 1":                                      {Conv2D{Kernel: 3}},
 		"net: layer 0, Conv2D{Out:3 Kernel:9}: input 8x8x2: conv: kernel 9x9 with dilation 1x1 spans 9x9, more":       {Conv2D{Out: 3, Kernel: 9}},
 		"net: layer 1, Conv2D{Out:3 Kernel:1}: input 128: ":                                                           {Flatten{}, Conv2D{Out: 3, Kernel: 1}},
 		"net: layer 0, Conv2D{Out:3 Kernel:3 Padding:-7}: input 8x8x2: Padding is -7, want pixels or Same":            {Conv2D{Out: 3, Kernel: 3, Padding: -7}},
-		"net: layer 0, MaxPool{Size:9}: input 8x8x2: conv: kernel 9x9":                                                {MaxPool{Size: 9}},
+		"net: layer 0, MaxPool{Size:9}: input 8x8x2: Size is 9, more than the padded input of 8x8":                    {MaxPool{Size: 9}},
 		"net: layer 0, AvgPool{Size:2 Padding:2}: input 8x8x2: conv: a window of 2x2 would see nothing but padding":   {AvgPool{Size: 2, Padding: 2}},
+		"net: layer 0, MaxPool{}: input 8x8x2: Size is 0, want at least 1":                                            {MaxPool{}},
+		"net: layer 0, AvgPool{Size:-2}: input 8x8x2: Size is -2, want at least 1":                                    {AvgPool{Size: -2}},
+		"net: layer 0, MaxPool{Size:2 Stride:-1}: input 8x8x2: Stride is -1, want at least 1, or 0 for the default":   {MaxPool{Size: 2, Stride: -1}},
+		"net: layer 0, Conv2D{Out:3 Kernel:3 Dilation:-1}: input 8x8x2: Dilation is -1, want at least 1, or 0 for 1":  {Conv2D{Out: 3, Kernel: 3, Dilation: -1}},
 		"net: layer 1, GlobalAvgPool{}: input 128: ":                                                                  {Flatten{}, GlobalAvgPool{}},
 		"net: layer 0, Subsample{Stride:2 Out:1}: input 8x8x2: Out is 1, want at least the 2 channels of the input":   {Subsample{Stride: 2, Out: 1}},
 		"net: layer 0, Subsample{}: input 8x8x2: Stride is 0, want at least 1":                                        {Subsample{}},

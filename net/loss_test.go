@@ -82,7 +82,7 @@ func TestMSE(t *testing.T) {
 	dout := op.Tensor{N: 2, Shape: Shape{3}, Data: ref.NaNs(make([]float32, 6))}
 	assert.InDelta(t, (0+1+4)/3.0+(0+0+9)/3.0, MSE{}.Apply(out, b, 3, dout), 1e-12)
 	assert.Equal(t, []float32{0, 2, 4, 0, 0, -6}, dout.Data, "3 * 2/3 times the differences")
-	assert.EqualError(t, m.ValidateBatch(Batch{N: 2, X: make([]float32, 4), Targets: make([]float32, 5)}), "net: 5 targets for 2 samples of 3, want 6")
+	assert.EqualError(t, m.ValidateBatch(Batch{N: 2, X: make([]float32, 4), Targets: make([]float32, 5)}), "net: 5 targets for 2 samples of 3, want 3 a sample")
 	y, err := m.Predict(m.Init(1), []float32{0, 0})
 	require.NoError(t, err)
 	assert.Equal(t, []float32{0, 0, 0}, y)

@@ -15,8 +15,8 @@ func (l MSE) Build(b op.Builder, in op.Value) (op.Value, error) { return b.SetLo
 
 // Validate implements Loss.
 func (MSE) Validate(out Shape, b Batch) error {
-	if want := b.N * out.Size(); len(b.Targets) != want {
-		return fmt.Errorf("%d targets for %d samples of %v, want %d", len(b.Targets), b.N, out, want)
+	if size := out.Size(); len(b.Targets)%size != 0 || len(b.Targets)/size != b.N {
+		return fmt.Errorf("%d targets for %d samples of %v, want %d a sample", len(b.Targets), b.N, out, size)
 	}
 	return nil
 }

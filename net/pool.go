@@ -1,6 +1,8 @@
 package net
 
 import (
+	"fmt"
+
 	"github.com/steppe-ml/steppe/conv"
 	"github.com/steppe-ml/steppe/net/op"
 )
@@ -45,7 +47,7 @@ type GlobalAvgPool struct{}
 // Build implements Layer.
 func (GlobalAvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	if err := wantImages(s); err != nil {
+	if err := validateImages(s); err != nil {
 		return 0, err
 	}
 	return b.Add(avgPool{window: conv.Global(1, s[0], s[1], s[2])}, Shape{s[2]}, in)
@@ -53,10 +55,7 @@ func (GlobalAvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 
 // window returns the window of a pooling of one image.
 func window(s Shape, size, stride, pixels int) (conv.Window, error) {
-	if err := wantImages(s); err != nil {
-		return conv.Window{}, err
-	}
-	if err := checkPadding(pixels); err != nil {
+	if err := validateWindow(s, "Size", size, stride, pixels); err != nil {
 		return conv.Window{}, err
 	}
 	w := conv.Window{Batch: 1, InH: s[0], InW: s[1], C: s[2], SizeH: size, SizeW: size, StrideH: stride, StrideW: stride}
@@ -65,6 +64,9 @@ func window(s Shape, size, stride, pixels int) (conv.Window, error) {
 	}
 	w.PadTop, w.PadBottom = padding(pixels, s[0], size, stride, 1)
 	w.PadLeft, w.PadRight = padding(pixels, s[1], size, stride, 1)
+	if height, width := s[0]+w.PadTop+w.PadBottom, s[1]+w.PadLeft+w.PadRight; size > height || size > width {
+		return w, fmt.Errorf("Size is %d, more than the padded input of %dx%d", size, height, width)
+	}
 	return w, w.Validate()
 }
 

@@ -17,7 +17,7 @@ type Subsample struct {
 // Build implements Layer.
 func (l Subsample) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	if err := wantImages(s); err != nil {
+	if err := validateImages(s); err != nil {
 		return 0, err
 	}
 	if l.Out == 0 {

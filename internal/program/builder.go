@@ -97,8 +97,11 @@ func (b *Builder) Reshape(in op.Value, shape op.Shape) (op.Value, error) {
 	if !b.exists(in) {
 		return 0, fmt.Errorf("can't reshape value %d of %d", in, len(b.shapes))
 	}
-	if shape.Validate() != nil || shape.Size() != b.shapes[in].Size() {
-		return 0, fmt.Errorf("can't reshape %v to %v", b.shapes[in], shape)
+	if err := shape.Validate(); err != nil {
+		return 0, fmt.Errorf("can't reshape %v: %w", b.shapes[in], err)
+	}
+	if from, to := b.shapes[in].Size(), shape.Size(); from != to {
+		return 0, fmt.Errorf("can't reshape %v to %v: %d elements to %d", b.shapes[in], shape, from, to)
 	}
 	v := b.value(shape)
 	b.base[v] = b.base[in]

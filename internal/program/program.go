@@ -86,7 +86,9 @@ func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Prog
 	}
 	p.written = p.Ops()
 	if fuse {
-		p.fuse()
+		if err := p.fuse(); err != nil {
+			return nil, err
+		}
 	}
 	p.countReaders()
 	p.share()
@@ -120,6 +122,9 @@ func (p *Program) layOut() error {
 				names[param.Name] = true
 				*flat.views = append(*flat.views, op.View{Param: param, Offset: *flat.size})
 				*flat.size += param.Shape.Size()
+				if err := (op.Shape{*flat.size}).Validate(); err != nil {
+					return fmt.Errorf("layer %s: all parameters up to %q have %w", n.name, param.Name, err)
+				}
 			}
 			flat.place.to = *flat.size
 		}

@@ -53,7 +53,7 @@ func (w *Workspace) Infer(pass *Pass) {
 
 // Backward runs the program backward, after Forward with the same pass.
 func (w *Workspace) Backward(pass *Pass) {
-	for i := len(w.program.nodes) - 1; i >= 0; i-- {
+	for i := len(w.program.nodes) - 1; i >= w.first; i-- {
 		w.rematerialize(pass, w.memory.rematerializations[i].prepare)
 		if !w.idle[i] {
 			w.prepareGradients(pass, i)

@@ -24,7 +24,8 @@ type Workspace struct {
 	scratchFloats, sumFloats int
 
 	wanted []bool // by base value: its gradient is wanted
-	idle   []bool // by op: it has no part in the backward pass
+	idle   []bool // by op: the backward pass leaves it out
+	first  int    // the first op that isn't idle; the number of ops if all are
 
 	call op.Call
 	in   []op.Tensor
@@ -65,6 +66,9 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		rows:   make([]Shard, 0, size.Shards),
 	}
 	w.wanted, w.idle = p.wanted(size.Trains)
+	if w.first = slices.Index(w.idle, false); w.first < 0 {
+		w.first = len(p.nodes)
+	}
 	for v := range p.shapes {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}

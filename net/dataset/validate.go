@@ -54,9 +54,10 @@ func (s *Set) validateLabels() error {
 
 // validateSizes is the part of Validate that takes no time.
 func (s *Set) validateSizes() error {
+	if err := s.Shape.Validate(); err != nil {
+		return fmt.Errorf("dataset: %s has %w", s.Name, err)
+	}
 	switch {
-	case s.Shape.Validate() != nil:
-		return fmt.Errorf("dataset: %s has shape %v, want positive dimensions", s.Name, []int(s.Shape))
 	case s.Len() == 0:
 		return fmt.Errorf("dataset: %s has no samples", s.Name)
 	case len(s.X) != s.Len()*s.Shape.Size():

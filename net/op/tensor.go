@@ -20,9 +20,12 @@ func (s Shape) Size() int {
 	return size
 }
 
-// Validate returns an error unless s has at least one dimension, all dimensions are
-// positive, and a sample's bytes can be counted in an int.
+// Validate returns an error unless s has at least one dimension, all dimensions are positive,
+// and a sample has at most maxElements elements.
 func (s Shape) Validate() error {
+	if len(s) == 0 {
+		return fmt.Errorf("shape %v, want at least one dimension", []int(s))
+	}
 	size := 1
 	for _, d := range s {
 		if d <= 0 {
@@ -33,15 +36,12 @@ func (s Shape) Validate() error {
 		}
 		size *= d
 	}
-	if len(s) == 0 {
-		return fmt.Errorf("shape %v, want positive dimensions", []int(s))
-	}
 	return nil
 }
 
-// maxElements is the most elements of a sample: their bytes, and small multiples of
-// them, can be counted in an int.
-const maxElements = math.MaxInt / 64
+// maxElements is the most elements of a shape: 4 TiB of floats, or 128 MiB on a 32-bit machine.
+// An int can then count the bytes of some samples.
+const maxElements = min(1<<40, math.MaxInt/64)
 
 // String returns the dimensions joined by x, as in "28x28x1".
 func (s Shape) String() string {
