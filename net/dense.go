@@ -10,10 +10,10 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Dense is a fully connected layer, y = x W + b, on flat samples: [In] to
-// [Out]. W is [In, Out], b is [Out], initially zero.
+// Dense is a fully connected layer, y = x W + b, from flat samples [In] to flat samples [Out]. Its
+// parameters are the weights W [In, Out] and the bias b [Out], initially 0.
 type Dense struct {
-	Out  int         // features of the output
+	Out  int         // features of the output, at least 1
 	Init Initializer // of W; nil is KaimingNormal
 }
 
@@ -29,7 +29,7 @@ func (d Dense) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(dense{in: s[0], out: d.Out, init: d.Init.or(KaimingNormal).fans(s[0], d.Out)}, Shape{d.Out}, in)
 }
 
-// dense is the op, with a ReLU behind it or not: its parameters are W, then b.
+// dense is the op, possibly fused with the ReLU behind it.
 type dense struct {
 	in, out int
 	relu    bool
@@ -49,6 +49,7 @@ func (d dense) Traits() op.Traits {
 	}
 }
 
+// split cuts parameters into W and b.
 func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
 	return blas.Dense(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
 }
@@ -61,7 +62,7 @@ func (d dense) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	blas.MatMul(c.Team, rows(out), rows(in[0]), w, blas.Options[float32]{Accumulate: c.Accumulate, Bias: b, ReLU: d.relu, PackedB: op.Pack[*blas.PackedB[float32]](c, 0)})
 }
 
-// Absorb implements op.Absorber: a ReLU.
+// Absorb implements op.Absorber. It absorbs a ReLU.
 func (d dense) Absorb(next op.Op) op.Op {
 	if d.relu || next.Traits().Function != op.Rectify {
 		return nil
@@ -95,7 +96,7 @@ func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float
 	}
 }
 
-// NewPacks implements op.Packer: W for Forward, its transpose for Backward.
+// NewPacks implements op.Packer. The packs are W for Forward, and its transpose for Backward.
 func (d dense) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
@@ -116,21 +117,20 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 	}
 }
 
-// The factored gradient. With X the shard's inputs and D its output gradients,
-// one row a sample, the gradient is G = X'D for the weights and D'1 for the
-// bias, and so (writing ' for the transpose, o for the elementwise product)
+// The factored gradient. X is the shard's inputs and D its output gradients, one row a sample. The
+// gradient is G = X'D for the weights and D'1 for the bias, where ' is the transpose. With o for
+// the elementwise product,
 //
 //	||G||^2 + ||D'1||^2 = sum of (D D') o (X X' + 1)
 //	Z G + D'1           = (Z X' + 1) D        for inputs Z
 //	E G'                = (E D') X            for output gradients E
 //
-// which costs products with the shard's few samples in place of the weights'
-// many rows. The first is a sum of what may be large and cancel: it is summed
-// in float64, and never below 0.
+// These are products with the shard's few samples in place of the weights' many rows. The terms of
+// the first may be large and cancel, so they are summed in float64, and the sum is at least 0.
 
-// Float32 holds the small products D D', X X' + 1 and so on for usual operands. Where a
-// product overflows, or loses its digits because all its elements are near the smallest
-// float32, the three methods compute in float64 what they want.
+// The products of samples, such as D D' and X X' + 1, usually fit into float32. If one overflows, or
+// if all its elements are so small that digits are lost, the method at hand computes in float64
+// (dense_far.go).
 
 func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
 	xx, dd := c.Kept[:in.N*in.N], c.Scratch[:in.N*in.N]
@@ -142,12 +142,12 @@ func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
 	return max(0, simd.Dot64(dd, xx))
 }
 
-// gram sets to to the products of a's samples with b's, plus constant.
-func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, to []float32) {
-	for i := range to {
-		to[i] = constant
+// gram sets dst to the products of a's samples with b's, plus constant.
+func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, dst []float32) {
+	for i := range dst {
+		dst[i] = constant
 	}
-	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
+	blas.MatMul(c.Team, blas.Dense(dst, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {

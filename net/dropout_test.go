@@ -120,7 +120,7 @@ func TestLayerErrors(t *testing.T) {
 		"net: layer 0, Residual{}: input 8x8x2: Body has no layers":                                                   {Residual{}},
 		"body makes 8x8x3, and the shortcut 8x8x2: want one shape":                                                    {Residual{Body: []Layer{Conv2D{Out: 3, Kernel: 1}}}},
 		"net: layer 0, BatchNorm{Momentum:2}: input 8x8x2: Momentum is 2, want 0 to 1":                                {BatchNorm{Momentum: 2}},
-		"net: layer 0, LayerNorm{Epsilon:-1}: input 8x8x2: Epsilon is -1, want a number that isn't negative":          {LayerNorm{Epsilon: -1}},
+		"net: layer 0, LayerNorm{Epsilon:-1}: input 8x8x2: Epsilon is -1, want a finite number that isn't negative":   {LayerNorm{Epsilon: -1}},
 		"net: layer 0, Dense{Out:3}: input 8x8x2: samples must be flat: put Flatten{} before it":                      {Dense{Out: 3}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 8x8x2: outputs must be flat, one for each class: put Flatten{} b": {ReLU{}, SoftmaxCrossEntropy{}},
 	} {

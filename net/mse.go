@@ -6,8 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// MSE is the mean squared error of outputs of any shape, for Batch.Targets of the same:
-// one term a sample, the mean over its elements. Its predictions are the outputs.
+// MSE is the mean squared error between outputs of any shape and Batch.Targets, which has as many
+// values a sample. It has one term a sample: the mean over its elements. Its predictions are the
+// outputs.
 type MSE struct{}
 
 // Build implements Layer.

@@ -7,12 +7,13 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// MaxPool makes the largest pixel of every Size x Size window of images [H, W, C],
-// channel by channel. See conv.MaxPool.
+// MaxPool takes the largest pixel of every Size x Size window of images [H, W, C], channel by channel,
+// to images [OutH, OutW, C]. Of equally large pixels, the first gets the gradient. It has no
+// parameters.
 type MaxPool struct {
-	Size    int // height and width of the window
+	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which are never the largest, or Same
+	Padding int // pixels on each side, or Same; they are never the largest
 }
 
 // Build implements Layer.
@@ -24,12 +25,12 @@ func (l MaxPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(maxPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
-// AvgPool makes the mean of every Size x Size window of images [H, W, C], channel by
-// channel.
+// AvgPool takes the mean of every Size x Size window of images [H, W, C], channel by channel, to images
+// [OutH, OutW, C]. It has no parameters.
 type AvgPool struct {
-	Size    int // height and width of the window
+	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which don't count, or Same
+	Padding int // pixels on each side, or Same; they don't count for the mean
 }
 
 // Build implements Layer.
@@ -41,7 +42,8 @@ func (l AvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(avgPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
-// GlobalAvgPool makes the mean of each channel of images [H, W, C]: flat samples [C].
+// GlobalAvgPool takes the mean of each channel of images [H, W, C], to flat samples [C]. It has no
+// parameters.
 type GlobalAvgPool struct{}
 
 // Build implements Layer.
@@ -70,13 +72,14 @@ func window(s Shape, size, stride, pixels int) (conv.Window, error) {
 	return w, w.Validate()
 }
 
+// windows returns w for n images.
 func windows(w conv.Window, n int) conv.Window {
 	w.Batch = n
 	return w
 }
 
-// maxPool is the op, with a ReLU or not. Where the largest pixel was, it finds by
-// comparing.
+// maxPool is the op, possibly fused with a ReLU before or behind it. Backward finds the largest pixel
+// by comparing.
 type maxPool struct {
 	noParams
 	window conv.Window
@@ -94,7 +97,7 @@ func (o maxPool) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout op.
 	}
 }
 
-// Absorb implements op.Absorber: a ReLU.
+// Absorb implements op.Absorber. It absorbs a ReLU.
 func (o maxPool) Absorb(next op.Op) op.Op {
 	if next.Traits().Function != op.Rectify {
 		return nil

@@ -36,7 +36,7 @@ func mlp(t testing.TB, norm bool, sizes ...int) twin {
 			break
 		}
 		if norm {
-			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Eps: 1e-5})
+			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Epsilon: 1e-5})
 		}
 		layers, oracle = append(layers, net.ReLU{}), append(oracle, ref.ReLU{})
 	}
