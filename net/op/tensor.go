@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Shape is the shape of one sample, outermost dimension first: {28, 28, 1} is
-// an image of 28 rows, 28 columns and 1 channel. The batch is not part of it.
+// Shape is the shape of one sample, outermost dimension first: {28, 28, 1} is an image of 28 rows, 28
+// columns and 1 channel. The batch is not part of it.
 type Shape []int
 
-// Size returns the number of elements in a sample of shape s.
+// Size returns the number of elements of a sample of shape s.
 func (s Shape) Size() int {
 	size := 1
 	for _, d := range s {
@@ -52,17 +52,16 @@ func (s Shape) String() string {
 	return strings.Join(dims, "x")
 }
 
-// Batch is some samples with what a loss compares the model's outputs to: labels or
-// targets. The loss decides which of the two it reads, and how many values a sample
-// has there.
+// Batch is some samples with labels or targets. The loss decides which of the two it reads, and how
+// many values a sample has there.
 type Batch struct {
-	N       int       // samples
-	X       []float32 // [N, Shape...], row-major
-	Labels  []int32   // classes: one a sample for SoftmaxCrossEntropy
-	Targets []float32 // real-valued targets, as for MSE
+	N       int       // number of samples
+	X       []float32 // samples [N, Shape...], row-major
+	Labels  []int32   // classes, one a sample for SoftmaxCrossEntropy
+	Targets []float32 // real-valued targets, for MSE
 }
 
-// Slice returns the n samples of b from first on, sharing memory.
+// Slice returns the n samples of b from index first on. They share b's memory.
 func (b Batch) Slice(first, n int) Batch {
 	return Batch{
 		N:       n,
@@ -72,8 +71,7 @@ func (b Batch) Slice(first, n int) Batch {
 	}
 }
 
-// Samples returns n samples from first on of s, which holds total samples of equal
-// size.
+// Samples returns the n samples from index first on of s, which holds total samples of equal size.
 func Samples[T any](s []T, total, first, n int) []T {
 	if total == 0 {
 		return nil
@@ -82,17 +80,17 @@ func Samples[T any](s []T, total, first, n int) []T {
 	return s[first*size:][:n*size]
 }
 
-// Tensor is a value of a program, or the gradient of one, for some samples.
+// Tensor is a value of a program, or its gradient, for some samples.
 type Tensor struct {
-	N     int       // samples
+	N     int       // number of samples
 	Shape Shape     // of a sample
-	Data  []float32 // [N, Shape...], row-major; empty where a gradient isn't wanted
+	Data  []float32 // [N, Shape...], row-major; empty if a gradient isn't wanted
 }
 
-// Wanted reports whether t is to be computed: whether it has memory.
+// Wanted reports whether t is to be computed. It is if it has memory.
 func (t Tensor) Wanted() bool { return len(t.Data) > 0 }
 
-// Slice returns the n samples of t from first on, sharing memory.
+// Slice returns the n samples of t from index first on. They share t's memory.
 func (t Tensor) Slice(first, n int) Tensor {
 	if !t.Wanted() {
 		return Tensor{N: n, Shape: t.Shape}
