@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dropped is what a Dropout at the input makes of ones, and of a gradient of ones.
+// dropped returns the output of a Dropout for ones, and its input gradient for a gradient of ones.
 func dropped(t *testing.T, rate float64, c op.Call, n int) (y, dx []float32) {
 	t.Helper()
 	b, in := program.NewBuilder(Shape{5, 4, 3})
@@ -45,7 +45,7 @@ func TestDropout(t *testing.T) {
 	deviation := math.Sqrt(total * rate * (1 - rate))
 	assert.InDelta(t, rate*total, zeros, 5*deviation, "dropped with probability %v", rate)
 
-	// Neighbours in any direction are dropped independently.
+	// Neighbors in any direction are dropped independently.
 	for _, apart := range []int{1, 3, 12, 60} {
 		both := 0
 		for i := range len(y) - apart {
@@ -100,7 +100,7 @@ func TestDropoutOfNothing(t *testing.T) {
 	}
 }
 
-// Errors of layers name the layer, the shape it met and what is wrong.
+// Errors of layers name the layer, the shape of its input, and the field that is wrong.
 func TestLayerErrors(t *testing.T) {
 	for want, layers := range map[string][]Layer{
 		"net: layer 0, Conv2D{Out:3}: input 8x8x2: Kernel is 0, want at least 1":                                      {Conv2D{Out: 3}},

@@ -6,8 +6,7 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// A model is compiled for samples of one shape, and run with parameters that
-// live outside it.
+// A model is compiled for samples of one shape. Its parameters are apart from it.
 func Example() {
 	model, err := net.Compile(net.Shape{2, 2, 1},
 		net.Flatten{}, net.Dense{Out: 8}, net.ReLU{}, net.Dense{Out: 3})
@@ -34,7 +33,7 @@ func Example() {
 	// [0.128 0.636 0.236]
 }
 
-// Whatever doesn't fit is told with its place.
+// Errors name the layer that doesn't fit, and the shape of its input.
 func ExampleCompile() {
 	_, err := net.Compile(net.Shape{28, 28, 1}, net.Dense{Out: 10})
 	fmt.Println(err)
@@ -45,8 +44,8 @@ func ExampleCompile() {
 	// net: layer 2, Dense{}: input 64: Out is 0, want at least 1
 }
 
-// Parameters are one flat vector. Views say what lies where, and give access:
-// here, to write down a network that knows exclusive or.
+// Parameters are one flat vector. Views give access to its tensors by name: here, to write down a network
+// that computes exclusive or.
 func ExampleModel_Params() {
 	model, err := net.Compile(net.Shape{2}, net.Dense{Out: 2}, net.ReLU{}, net.Dense{Out: 2})
 	if err != nil {

@@ -92,7 +92,7 @@ func (o factorable) Backward(c *op.Call, p []float32, in []op.Tensor, out, dout 
 }
 func (o factorable) Gradient(c *op.Call, in []op.Tensor, out, dout op.Tensor, g []float32) {}
 
-// Those who write layers of their own are told what they got wrong.
+// The errors of a Builder say what is wrong with a user's layer.
 func TestBuilderErrors(t *testing.T) {
 	add := func(o op.Op, out op.Shape, in ...op.Value) build {
 		return func(b op.Builder, _ op.Value) (op.Value, error) { return b.Add(o, out, in...) }
@@ -149,7 +149,7 @@ func TestProgramErrors(t *testing.T) {
 	}
 }
 
-// The least that there may be.
+// A model without layers is a loss on the input.
 func TestCompileLittle(t *testing.T) {
 	m, err := compile(op.Shape{3})
 	require.NoError(t, err, "a loss on the input")

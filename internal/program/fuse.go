@@ -79,10 +79,10 @@ func (n *node) validateFused(a, b *node, shapes []op.Shape) error {
 	return validateTraits(n.op, n.traits, len(n.in))
 }
 
-// joins reports whether one of the spans is empty, or other follows s.
+// joins reports whether other follows s, or one of them is empty.
 func (s span) joins(other span) bool { return s.len() == 0 || other.len() == 0 || s.to == other.from }
 
-// join returns both spans as one, if they join.
+// join returns both spans as one. They must join.
 func (s span) join(other span) span {
 	switch {
 	case s.len() == 0:
@@ -93,8 +93,8 @@ func (s span) join(other span) span {
 	return span{s.from, other.to}
 }
 
-// onlyReaders returns, op by op, the only op that reads its output, if it reads it
-// once and in its own shape; otherwise -1.
+// onlyReaders returns for each op the index of the op that alone reads its output, once and in its own
+// shape, or -1 if there is none.
 func (p *Program) onlyReaders() []int {
 	count, reader := make([]int, len(p.shapes)), make([]int, len(p.shapes))
 	count[p.base[len(p.base)-1]]++ // the loss
@@ -103,7 +103,7 @@ func (p *Program) onlyReaders() []int {
 			count[p.base[v]]++
 			reader[p.base[v]] = j
 			if p.base[v] != v {
-				count[p.base[v]]++ // in another shape, it is not to be fused
+				count[p.base[v]]++ // a reader in another shape isn't fused
 			}
 		}
 	}

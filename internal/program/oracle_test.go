@@ -158,8 +158,8 @@ func deferredOps(m *program.Program) (deferred []bool) {
 	return deferred
 }
 
-// bound is that of a gradient: a product a layer on the way forward, one on
-// the way back, and that with the samples.
+// bound bounds the error of a gradient: a product a layer in the forward pass, one in the backward pass,
+// and the product with the samples.
 func (m twin) bound(samples int) float64 {
 	products, k := products(m.ref)
 	return ref.Bound(2*products+1, max(k, samples))

@@ -50,7 +50,7 @@ func (a *AdamW) Step(w, g []float64) {
 	}
 }
 
-// Clip scales g down to a norm of at most most.
+// Clip scales g down to a norm of at most the given one.
 func Clip(g []float64, most float64) {
 	norm := Norm(g)
 	for i := range g {

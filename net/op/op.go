@@ -31,8 +31,8 @@ type Op interface {
 	Gradient(c *Call, in []Tensor, out, dout Tensor, g []float32)
 }
 
-// Traits describes an op to the executor and the planner. The zero value is always right for the
-// optional traits: it promises nothing.
+// Traits describes an op to the executor and the planner. The zero values from Deferred on are always
+// correct, if not the fastest: they promise nothing.
 type Traits struct {
 	Params []Param // parameters
 	State  []Param // running state; an op that has any is Stateful

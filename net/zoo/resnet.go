@@ -76,8 +76,8 @@ func ResNet18(input net.Shape, classes int) (*net.Model, error) {
 }
 
 // WideResNet has 6n+4 layers of weights, in three stages of 16, 32 and 64 channels times
-// width. Its blocks normalise before they convolve; where the shape changes, that is
-// before the shortcut's projection, too.
+// width. Its blocks normalize before they convolve. Where the shape changes, the
+// shortcut's projection comes after the normalization, too.
 func WideResNet(layers, width int) func(input net.Shape, classes int) (*net.Model, error) {
 	return func(input net.Shape, classes int) (*net.Model, error) {
 		if layers < 10 || (layers-4)%6 != 0 || width < 1 {
