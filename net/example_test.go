@@ -81,3 +81,61 @@ func ExampleModel_Params() {
 	// true
 	// false
 }
+
+// A Predictor has a copy of the parameters. It can serve many goroutines, and its calls allocate
+// nothing.
+func ExamplePredictor_Classify() {
+	model, err := net.Compile(net.Shape{2, 2, 1}, net.Flatten{}, net.Dense{Out: 2})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	params := model.Init(1)
+	copy(params.Values, []float32{ // W [4, 2], then b [2]
+		1, 0, // the upper row speaks for class 0
+		1, 0,
+		0, 1, // the lower row for class 1
+		0, 1,
+		0, 0,
+	})
+	predictor, err := model.Predictor(params)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	class, probability, err := predictor.Classify([]float32{
+		0, 0.5,
+		1, 1,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("class %d with probability %.2f\n", class, probability)
+	// Output:
+	// class 1 with probability 0.82
+}
+
+// Gradient is enough for an algorithm of your own: here, gradient descent on the line y = 2x - 1.
+func ExampleModel_Gradient() {
+	model, err := net.Compile(net.Shape{1}, net.Dense{Out: 1}, net.MSE{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	params := model.Init(1)
+	batch := net.Batch{N: 4, X: []float32{-1, 0, 1, 2}, Targets: []float32{-3, -1, 1, 3}}
+	gradient := make([]float32, model.NumParams())
+	for range 200 {
+		if _, err := model.Gradient(params, batch, 0, gradient); err != nil {
+			fmt.Println(err)
+			return
+		}
+		for i, g := range gradient {
+			params.Values[i] -= 0.1 * g
+		}
+	}
+	fmt.Printf("y = %.3f x %+.3f\n", params.Values[0], params.Values[1])
+	// Output:
+	// y = 2.000 x -1.000
+}
