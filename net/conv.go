@@ -11,9 +11,9 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Conv2D convolves images [H, W, C] with Out filters of Kernel x Kernel pixels, to images [OutH, OutW,
-// Out]. conv.Geometry has the formulas. Its parameters are the filters [Kernel, Kernel, C, Out] and
-// a bias [Out], initially 0.
+// Conv2D convolves images [H, W, C] with Out filters of Kernel x Kernel pixels, to images [OutH,
+// OutW, Out]. conv.Geometry has the formulas. Its parameters are the filters [Kernel, Kernel, C,
+// Out] and a bias [Out], initially 0.
 type Conv2D struct {
 	Out      int         // channels of the output, at least 1
 	Kernel   int         // height and width of the filters, at least 1
@@ -67,8 +67,8 @@ func (l Conv2D) validate(s Shape) error {
 	return nil
 }
 
-// validateWindow validates the fields that layers with a window have in common. The window's
-// size is in the field called name.
+// validateWindow validates the fields that layers with a window have in common. The window's size
+// is in the field called name.
 func validateWindow(s Shape, name string, size, stride, padding int) error {
 	if err := validateImages(s); err != nil {
 		return err

@@ -33,8 +33,7 @@ func (o convNorm) kept(c *op.Call, n int) (x op.Tensor, aux []float32) {
 	return op.Tensor{N: n, Shape: o.out, Data: c.Aux[:floats]}, c.Aux[floats:]
 }
 
-// parts cuts parameters, or their gradients, into the convolution's and the
-// normalization's.
+// parts cuts parameters, or their gradients, into the convolution's and the normalization's.
 func (o convNorm) parts(p []float32) (filter, norm []float32) {
 	at := len(p) - 2*o.norm.channels
 	return p[:at], p[at:]

@@ -128,8 +128,8 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 // These are products with the shard's few samples in place of the weights' many rows. The terms of
 // the first may be large and cancel, so they are summed in float64, and the sum is at least 0.
 
-// The products of samples, such as D D' and X X' + 1, usually fit into float32. If one overflows, or
-// if all its elements are so small that digits are lost, the method at hand computes in float64
+// The products of samples, such as D D' and X X' + 1, usually fit into float32. If one overflows,
+// or if all its elements are so small that digits are lost, the method at hand computes in float64
 // (dense_far.go).
 
 func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
@@ -151,8 +151,8 @@ func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, dst []float32)
 }
 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
-	// Where x is in, as for the model's input, which is the same in both passes,
-	// GradNormSq's product serves.
+	// Where x is in, as for the model's input, which is the same in both passes, GradNormSq's
+	// product serves.
 	zx := c.Kept[:in.N*in.N]
 	if &x.Data[0] != &in.Data[0] {
 		zx = c.Scratch[:x.N*in.N]

@@ -5,12 +5,12 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// leastLargest is the least magnitude that the largest product of samples may have. Products
-// below 2^-149, which vanish, are nothing beside it.
+// leastLargest is the least magnitude that the largest product of samples may have. Products below
+// 2^-149, which vanish, are nothing beside it.
 const leastLargest = 0x1p-110
 
-// inRange reports whether float32 holds products of samples: they are finite, and the largest
-// is far above those that vanish.
+// inRange reports whether float32 holds products of samples: they are finite, and the largest is
+// far above those that vanish.
 func inRange(products []float32) bool {
 	largest := float32(0)
 	for _, p := range products {
@@ -22,8 +22,8 @@ func inRange(products []float32) bool {
 	return largest > leastLargest
 }
 
-// gramInRange is inRange for the products of n samples with each other. The largest is a
-// squared norm, which lies on the diagonal.
+// gramInRange is inRange for the products of n samples with each other. The largest is a squared
+// norm, which lies on the diagonal.
 func gramInRange(products []float32, n int) bool {
 	largest := float32(0)
 	for i := range n {

@@ -23,8 +23,8 @@ func scaled(r *rand.Rand, n, features int, size float64) op.Tensor {
 	return t
 }
 
-// Inputs, output gradients and what they are used on may be so large that their products
-// overflow a float32, or so small that these vanish: what the deltas then are, float32 holds.
+// Inputs, output gradients and what they are used on may be so large that their products overflow a
+// float32, or so small that these vanish: what the deltas then are, float32 holds.
 func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 	const n, features, outputs = 5, 60, 33
 	layer, oracle := dense{in: features, out: outputs}, ref.Dense{In: features, Out: outputs}

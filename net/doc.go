@@ -1,7 +1,7 @@
 // Package net builds neural networks of layers, and predicts with them.
 //
-// Begin with [Compile]: it checks that layers fit together, and returns a [Model] for samples of one
-// shape. Images are [H, W, C], rows first; batches are sample behind sample.
+// Begin with [Compile]: it checks that layers fit together, and returns a [Model] for samples of
+// one shape. Images are [H, W, C], rows first; batches are sample behind sample.
 //
 //	model, err := net.Compile(net.Shape{28, 28, 1},
 //		net.Conv2D{Out: 32, Kernel: 3, Padding: net.Same}, net.ReLU{}, net.MaxPool{Size: 2},
@@ -21,6 +21,6 @@
 //   - Package net/zoo has ready models, net/dataset reads data, net/checkpoint saves parameters.
 //   - Package net/op says how to write a layer or a loss.
 //
-// All results depend on the instruction set, but on neither the number of workers nor the samples
-// that are computed at the same time.
+// Results depend on the instruction set, but not on the number of workers. A prediction for a sample
+// has the same bits alone as among others.
 package net

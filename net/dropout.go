@@ -11,8 +11,8 @@ import (
 // nothing.
 //
 // The seed, the step, the layer, the sample's index in the batch and the element's index in the
-// sample decide which elements are dropped. They are the same on any number of workers, in shards of
-// any size, and in both passes of SAM.
+// sample decide which elements are dropped. They are the same on any number of workers, in shards
+// of any size, and in both passes of SAM.
 type Dropout struct {
 	Rate float64 // probability, from 0 to less than 1
 }

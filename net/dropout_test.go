@@ -56,8 +56,8 @@ func TestDropout(t *testing.T) {
 		assert.InDelta(t, rate*rate*total, both, 5*math.Sqrt(total)*rate, "%d apart", apart)
 	}
 
-	// The same sample of the batch is dropped alike in any call; another seed, step or
-	// op drops others.
+	// The same sample of the batch is dropped alike in any call; another seed, step or op drops
+	// others.
 	part := call
 	part.First += 3
 	later, _ := dropped(t, rate, part, 20)

@@ -44,8 +44,8 @@ func ExampleCompile() {
 	// net: layer 2, Dense{}: input 64: Out is 0, want at least 1
 }
 
-// Parameters are one flat vector. Views give access to its tensors by name: here, to write down a network
-// that computes exclusive or.
+// Parameters are one flat vector. Views give access to its tensors by name: here, to write down a
+// network that computes exclusive or.
 func ExampleModel_Params() {
 	model, err := net.Compile(net.Shape{2}, net.Dense{Out: 2}, net.ReLU{}, net.Dense{Out: 2})
 	if err != nil {

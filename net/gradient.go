@@ -7,23 +7,23 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
-// gradientTile is the number of samples that go through the model together: enough for products
-// at full speed.
+// gradientTile is the number of samples that go through the model together: enough for products at
+// full speed.
 const gradientTile = 128
 
 // Gradient sets g to the gradient of a batch's mean loss by the parameters, and returns the mean
-// loss: the building block of training algorithms of your own. g has NumParams floats, laid out
-// as params.Values.
+// loss: the building block of training algorithms of your own. g has NumParams floats, laid out as
+// params.Values.
 //
-// Layers behave as in training. Dropout takes its random bits from seed, so the same seed drops
-// the same elements. BatchNorm normalizes by the whole batch; the running state in params is
-// neither read nor written.
+// Layers behave as in training. Dropout takes its random bits from seed, so the same seed drops the
+// same elements. BatchNorm normalizes by the whole batch; the running state in params is neither
+// read nor written.
 //
 // Parameters, a batch or a g that don't fit the model are an error, and so are fewer samples than
 // MinShard. Then g is as it was. Losses and gradients may overflow: check that they are finite.
 //
-// The result doesn't depend on the number of workers. Any number of goroutines may call Gradient
-// at the same time. Once batches of the largest size have been through, a call allocates nothing.
+// The result doesn't depend on the number of workers. Any number of goroutines may call Gradient at
+// the same time. Once batches of the largest size have been through, a call allocates nothing.
 func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (loss float64, err error) {
 	if err := m.ValidateParams(params); err != nil {
 		return 0, err

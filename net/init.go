@@ -9,8 +9,8 @@ import (
 // output is a sum over fanIn inputs, and each input is part of fanOut outputs.
 type Initializer func(r *rand.Rand, w []float32, fanIn, fanOut int)
 
-// KaimingNormal is an Initializer: normal with variance 2/fanIn. Behind ReLUs it keeps values at one
-// size from layer to layer (He et al., arXiv 1502.01852).
+// KaimingNormal is an Initializer: normal with variance 2/fanIn. Behind ReLUs it keeps values at
+// one size from layer to layer (He et al., arXiv 1502.01852).
 func KaimingNormal(r *rand.Rand, w []float32, fanIn, _ int) {
 	drawNormal(r, w, math.Sqrt(2/float64(fanIn)))
 }
@@ -32,8 +32,8 @@ func XavierUniform(r *rand.Rand, w []float32, fanIn, fanOut int) {
 	drawUniform(r, w, math.Sqrt(6/float64(fanIn+fanOut)))
 }
 
-// TruncatedNormal returns an Initializer: normal with standard deviation std, cut off at two standard
-// deviations. A value beyond them is drawn again.
+// TruncatedNormal returns an Initializer: normal with standard deviation std, cut off at two
+// standard deviations. A value beyond them is drawn again.
 func TruncatedNormal(std float64) Initializer {
 	return func(r *rand.Rand, w []float32, _, _ int) {
 		for i := range w {

@@ -6,9 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// LayerNorm normalizes every pixel of every sample over its channels, the last dimension, then scales
-// and shifts each channel (Ba et al., arXiv 1607.06450). A flat sample counts as one pixel. Its
-// parameters are the scales, initially 1, and the shifts, initially 0: [C] each.
+// LayerNorm normalizes every pixel of every sample over its channels, the last dimension, then
+// scales and shifts each channel (Ba et al., arXiv 1607.06450). A flat sample counts as one pixel.
+// Its parameters are the scales, initially 1, and the shifts, initially 0: [C] each.
 type LayerNorm struct {
 	Epsilon float64 // added to the variance; 0 is 1e-5
 }
@@ -94,8 +94,8 @@ func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.
 	j.release()
 }
 
-// layerNormBackwardPiece computes inverse * (e - mean(e) - z*mean(e*z)) row by row, with e = scale*d
-// and the normalized input z.
+// layerNormBackwardPiece computes inverse * (e - mean(e) - z*mean(e*z)) row by row, with e =
+// scale*d and the normalized input z.
 func layerNormBackwardPiece(j *channelJob, u int) {
 	n := j.channels
 	d, x, dx := j.of(j.d, u), j.of(j.x, u), j.of(j.dst, u)

@@ -46,8 +46,7 @@ func TestSoftmaxCrossEntropyAgainstOracle(t *testing.T) {
 	assert.Equal(t, dout.Data, out.Data)
 }
 
-// With a part of the labels spread evenly, the loss is that part of the mean over all
-// labels.
+// With a part of the labels spread evenly, the loss is that part of the mean over all labels.
 func TestLabelSmoothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	out := flat(r, 3, 5)

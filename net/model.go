@@ -34,16 +34,16 @@ const (
 	Norm   = op.Norm   // scales or shifts normalized values
 )
 
-// Model is a network compiled for samples of one shape. It holds no parameters; Params does. A Model
-// doesn't change, and any number of goroutines may use it at the same time.
+// Model is a network compiled for samples of one shape. It holds no parameters; Params does. A
+// Model doesn't change, and any number of goroutines may use it at the same time.
 type Model struct {
 	program *program.Program
 	idle    parallel.Pool[differentiator] // memory for Gradient
 }
 
 // Compile compiles layers, one behind the other, for samples of shape input. A Loss may be the last
-// layer; otherwise the loss is SoftmaxCrossEntropy. If layers don't fit together, the error names the
-// layer and the shape of its input.
+// layer; otherwise the loss is SoftmaxCrossEntropy. If layers don't fit together, the error names
+// the layer and the shape of its input.
 func Compile(input Shape, layers ...Layer) (*Model, error) {
 	p, err := program.Compile(input, SoftmaxCrossEntropy{}, layers...)
 	if err != nil {
@@ -64,12 +64,11 @@ func (m *Model) OutputShape() Shape { return m.program.OutputShape() }
 // Loss returns the loss that the model ends in.
 func (m *Model) Loss() Loss { return m.program.Loss() }
 
-// Params returns where each parameter tensor lies in Params.Values, in the order of
-// the layers.
+// Params returns where each parameter tensor lies in Params.Values, in the order of the layers.
 func (m *Model) Params() []View { return m.program.Params() }
 
-// State returns where each tensor of running state lies in Params.State, in the order
-// of the layers.
+// State returns where each tensor of running state lies in Params.State, in the order of the
+// layers.
 func (m *Model) State() []View { return m.program.State() }
 
 // NumParams returns the number of parameters, the length of Params.Values.
@@ -82,8 +81,8 @@ func (m *Model) NumState() int { return m.program.NumState() }
 // normalizes flat samples, otherwise 1.
 func (m *Model) MinShard() int { return m.program.MinShard() }
 
-// ValidateBatch returns an error unless b has at least one sample, its samples have the input's size,
-// and its labels or targets fit the loss.
+// ValidateBatch returns an error unless b has at least one sample, its samples have the input's
+// size, and its labels or targets fit the loss.
 func (m *Model) ValidateBatch(b Batch) error { return wrap(m.program.ValidateBatch(b)) }
 
 // Params is all that a model learns: its parameters, and the running state of its BatchNorms.

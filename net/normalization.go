@@ -137,9 +137,9 @@ func scaleShiftAddPiece(j *channelJob, u int) {
 	simd.ScaleShiftAdd(j.of(j.dst, u), j.of(j.x, u), j.center, j.scale, j.shift, j.of(j.z, u), j.relu)
 }
 
-// sumGradients sums a shard's gradients, and computes q and r for backward. If a ReLU is part of the
-// op, d counts as 0 where y is 0. If a second input was added before the ReLU, sumGradients reads y
-// and sets d to 0 there; otherwise it computes y again from x, and d stays as it is.
+// sumGradients sums a shard's gradients, and computes q and r for backward. If a ReLU is part of
+// the op, d counts as 0 where y is 0. If a second input was added before the ReLU, sumGradients
+// reads y and sets d to 0 there; otherwise it computes y again from x, and d stays as it is.
 func (o normalization) sumGradients(c *op.Call, aux []float32, x, y, d op.Tensor, added bool) {
 	do := gradSumsPiece
 	switch {

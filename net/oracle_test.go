@@ -18,8 +18,8 @@ type twin struct {
 	oracle ref.Net
 }
 
-// perceptron is a multi-layer perceptron: sizes are the features of the input, of the
-// hidden layers with ReLU, normalized before it or not, and the classes.
+// perceptron is a multi-layer perceptron: sizes are the features of the input, of the hidden layers
+// with ReLU, normalized before it or not, and the classes.
 func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 	t.Helper()
 	layers, last := []Layer{Flatten{}}, len(sizes)-2
@@ -39,8 +39,8 @@ func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 	return twin{model, oracle}
 }
 
-// randomParams are initial parameters with noise on all of them, so that no bias is 0 and
-// no scale 1.
+// randomParams are initial parameters with noise on all of them, so that no bias is 0 and no scale
+// 1.
 func randomParams(r *rand.Rand, m *Model) *Params {
 	p := m.Init(r.Uint64())
 	for i := range p.Values {

@@ -7,9 +7,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// MaxPool takes the largest pixel of every Size x Size window of images [H, W, C], channel by channel,
-// to images [OutH, OutW, C]. Of equally large pixels, the first gets the gradient. It has no
-// parameters.
+// MaxPool takes the largest pixel of every Size x Size window of images [H, W, C], channel by
+// channel, to images [OutH, OutW, C]. Of equally large pixels, the first gets the gradient. It has
+// no parameters.
 type MaxPool struct {
 	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
@@ -25,8 +25,8 @@ func (l MaxPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(maxPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
-// AvgPool takes the mean of every Size x Size window of images [H, W, C], channel by channel, to images
-// [OutH, OutW, C]. It has no parameters.
+// AvgPool takes the mean of every Size x Size window of images [H, W, C], channel by channel, to
+// images [OutH, OutW, C]. It has no parameters.
 type AvgPool struct {
 	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
@@ -78,8 +78,8 @@ func windows(w conv.Window, n int) conv.Window {
 	return w
 }
 
-// maxPool is the op, possibly fused with a ReLU before or behind it. Backward finds the largest pixel
-// by comparing.
+// maxPool is the op, possibly fused with a ReLU before or behind it. Backward finds the largest
+// pixel by comparing.
 type maxPool struct {
 	noParams
 	window conv.Window

@@ -13,10 +13,10 @@ import (
 // full speed, and few enough for their values to stay in its cache.
 const predictTile = 64
 
-// Predict returns the predictions for samples x: with SoftmaxCrossEntropy, the probabilities of
-// the classes; with MSE, the outputs. x is [N, InputShape...], the result [N, OutputShape...].
-// Parameters that don't have the model's lengths are an error, and so is a length of x that isn't
-// a positive multiple of the input's size.
+// Predict returns the predictions for samples x: with SoftmaxCrossEntropy, the probabilities of the
+// classes; with MSE, the outputs. x is [N, InputShape...], the result [N, OutputShape...].
+// Parameters that don't have the model's lengths are an error, and so is a length of x that isn't a
+// positive multiple of the input's size.
 //
 // Each call packs the parameters and allocates memory. A Predictor does that once.
 func (m *Model) Predict(params *Params, x []float32) ([]float32, error) {
@@ -28,8 +28,8 @@ func (m *Model) Predict(params *Params, x []float32) ([]float32, error) {
 	return y, nil
 }
 
-// Outputs returns the outputs for samples x as they are before the loss: with
-// SoftmaxCrossEntropy, the logits. Its arguments and errors are those of Predict.
+// Outputs returns the outputs for samples x as they are before the loss: with SoftmaxCrossEntropy,
+// the logits. Its arguments and errors are those of Predict.
 func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 	if err := m.ValidateParams(params); err != nil {
 		return nil, err

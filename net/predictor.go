@@ -18,8 +18,8 @@ type Predictor struct {
 	idle   parallel.Pool[prediction]
 }
 
-// Predictor returns a Predictor that has a copy of params: later changes of params don't reach
-// it. Parameters that don't have the model's lengths are an error.
+// Predictor returns a Predictor that has a copy of params: later changes of params don't reach it.
+// Parameters that don't have the model's lengths are an error.
 func (m *Model) Predictor(params *Params) (*Predictor, error) {
 	if err := m.ValidateParams(params); err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func (p *Predictor) Model() *Model { return p.model }
 
 // Predict returns the predictions for samples x, bit for bit those of Model.Predict: with
 // SoftmaxCrossEntropy, probabilities. x is [N, InputShape...], the result [N, OutputShape...]. The
-// result lies in dst's memory if it fits there; dst may be nil. A length of x that isn't a
-// positive multiple of the input's size is an error.
+// result lies in dst's memory if it fits there; dst may be nil. A length of x that isn't a positive
+// multiple of the input's size is an error.
 func (p *Predictor) Predict(dst, x []float32) ([]float32, error) {
 	dst, err := p.Outputs(dst, x)
 	if err != nil {
@@ -60,9 +60,9 @@ func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 }
 
 // Classify returns the class with the largest prediction for one sample, and that prediction: with
-// SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the
-// first counts. It is an error if the model's outputs aren't flat, one for each class, and if
-// sample doesn't have the size of the model's input.
+// SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the first
+// counts. It is an error if the model's outputs aren't flat, one for each class, and if sample
+// doesn't have the size of the model's input.
 func (p *Predictor) Classify(sample []float32) (class int, probability float32, err error) {
 	shape := p.model.OutputShape()
 	if len(shape) != 1 {

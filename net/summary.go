@@ -28,8 +28,9 @@ func (m *Model) Layers() (layers []LayerInfo) {
 	return layers
 }
 
-// Summary returns a table of the layers with the shapes of their outputs, their numbers of parameters,
-// and the millions of floating-point operations that the products of one sample's forward pass take.
+// Summary returns a table of the layers with the shapes of their outputs, their numbers of
+// parameters, and the millions of floating-point operations that the products of one sample's
+// forward pass take.
 func (m *Model) Summary() string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

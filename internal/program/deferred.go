@@ -7,8 +7,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Deferred keeps the inputs and output gradients of a whole batch, for ops whose gradients are computed
-// by one call after all tiles.
+// Deferred keeps the inputs and output gradients of a whole batch, for ops whose gradients are
+// computed by one call after all tiles.
 type Deferred struct {
 	program     *Program
 	ops         []bool      // by op: its gradient is deferred
@@ -21,8 +21,8 @@ type Deferred struct {
 	in   []op.Tensor
 }
 
-// NewDeferred returns the memory for batches of at most that many samples. ops says of each op whether
-// its gradient is deferred.
+// NewDeferred returns the memory for batches of at most that many samples. ops says of each op
+// whether its gradient is deferred.
 func (p *Program) NewDeferred(samples int, ops []bool) *Deferred {
 	d := p.PlanDeferred(samples, ops)
 	d.Allocate()
@@ -66,8 +66,8 @@ func (d *Deferred) Allocate() {
 	}
 }
 
-// Twin returns a Deferred for another goroutine, which may compute gradients of other samples at the
-// same time. Both have the same memory.
+// Twin returns a Deferred for another goroutine, which may compute gradients of other samples at
+// the same time. Both have the same memory.
 func (d *Deferred) Twin() *Deferred {
 	twin := *d
 	twin.in = nil

@@ -17,8 +17,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// The gradients of the ops that train have the same bits whether the others are frozen or not,
-// in the pass, deferred, and with perturbed parameters, and nothing else is computed.
+// The gradients of the ops that train have the same bits whether the others are frozen or not, in
+// the pass, deferred, and with perturbed parameters, and nothing else is computed.
 func TestFrozenOpsChangeNoGradient(t *testing.T) {
 	models := map[string][]op.Layer{
 		"mlp": {net.Flatten{}, net.Dense{Out: 20}, net.ReLU{}, net.Dense{Out: 11}, net.ReLU{}, net.Dense{Out: 4}},
@@ -50,8 +50,8 @@ func TestFrozenOpsChangeNoGradient(t *testing.T) {
 }
 
 // frozenGradients returns the gradients of the ops that train over shards, formed and unperturbed,
-// and then the deferred one, with zeros for ops that don't. The workspace knows of frozen ops
-// by what is given to it.
+// and then the deferred one, with zeros for ops that don't. The workspace knows of frozen ops by
+// what is given to it.
 func frozenGradients(m *program.Program, params *net.Params, b op.Batch, given, trains []bool) (all [][]float32, losses []float64) {
 	shards := shardsFrom(1, 4, 3, 4)
 	size := backwardSize(shards)

@@ -7,12 +7,12 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// fuse replaces two ops that follow each other by one, where the first can absorb the
-// second, until no such pair is left. Fusion changes the names of ops only: the layers,
-// their parameters and their results stay as written.
+// fuse replaces two ops that follow each other by one, where the first can absorb the second, until
+// no such pair is left. Fusion changes the names of ops only: the layers, their parameters and
+// their results stay as written.
 //
-// It begins at the end of the program, so that a ReLU in front of a pooling goes into the
-// pooling, where it costs less than in the op before it.
+// It begins at the end of the program, so that a ReLU in front of a pooling goes into the pooling,
+// where it costs less than in the op before it.
 func (p *Program) fuse() error {
 	for {
 		if fused, err := p.fuseOnce(); !fused || err != nil {
@@ -93,8 +93,8 @@ func (s span) join(other span) span {
 	return span{s.from, other.to}
 }
 
-// onlyReaders returns for each op the index of the op that alone reads its output, once and in its own
-// shape, or -1 if there is none.
+// onlyReaders returns for each op the index of the op that alone reads its output, once and in its
+// own shape, or -1 if there is none.
 func (p *Program) onlyReaders() []int {
 	count, reader := make([]int, len(p.shapes)), make([]int, len(p.shapes))
 	count[p.base[len(p.base)-1]]++ // the loss

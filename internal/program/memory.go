@@ -2,9 +2,9 @@ package program
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// plan decides where everything lies in a workspace of a size. In a chain of rematerialized values, each
-// is computed from the one before it. plan tries several limits on the length of chains, and takes
-// the one that needs the least memory. The work is the same for all of them.
+// plan decides where everything lies in a workspace of a size. In a chain of rematerialized values,
+// each is computed from the one before it. plan tries several limits on the length of chains, and
+// takes the one that needs the least memory. The work is the same for all of them.
 func (p *Program) plan(size Size, deferred *Deferred) (best *buffers) {
 	const longest = 6
 	for chain := range longest + 1 {
@@ -52,8 +52,8 @@ func (p *Program) planChains(size Size, deferred *Deferred, chain int) *buffers 
 	return &m.buffers
 }
 
-// planner makes a plan. It goes through the calls of a pass, and marks the buffers that each call reads or
-// writes as live.
+// planner makes a plan. It goes through the calls of a pass, and marks the buffers that each call
+// reads or writes as live.
 type planner struct {
 	*Program
 	buffers
@@ -151,9 +151,9 @@ func (p *planner) backward() {
 	}
 }
 
-// need marks a value as live in a call of op i in the backward pass. The first call that
-// needs a rematerialized value computes it, so its inputs are live then, too. backward
-// visits ops from last to first, in the order of the calls.
+// need marks a value as live in a call of op i in the backward pass. The first call that needs a
+// rematerialized value computes it, so its inputs are live then, too. backward visits ops from last
+// to first, in the order of the calls.
 func (p *planner) need(v op.Value, i, call int) {
 	time := p.back(i, call)
 	if !p.rematerialize[v] {
@@ -184,9 +184,9 @@ func keep(b *buffer) {
 	}
 }
 
-// choose decides for each value whether the backward pass rematerializes it. The value's op must be able
-// to, no other value may share its memory, the workspace must not keep it as an operand, and its
-// chain must not be too long.
+// choose decides for each value whether the backward pass rematerializes it. The value's op must be
+// able to, no other value may share its memory, the workspace must not keep it as an operand, and
+// its chain must not be too long.
 func (p *planner) choose() []bool {
 	rematerialize, chain := make([]bool, len(p.shapes)), make([]int, len(p.shapes))
 	kept := make([]bool, len(p.shapes))

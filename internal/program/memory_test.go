@@ -48,8 +48,8 @@ var sharingModels = map[string][]op.Layer{
 	},
 }
 
-// A workspace whose buffers share memory computes the same bits as one whose buffers don't, on any team,
-// and needs less memory.
+// A workspace whose buffers share memory computes the same bits as one whose buffers don't, on any
+// team, and needs less memory.
 func TestSharedMemoryChangesNoBit(t *testing.T) {
 	for name, layers := range sharingModels {
 		m, err := compile(op.Shape{8, 8, 2}, layers...)
@@ -92,8 +92,8 @@ func TestSharedMemoryChangesNoBit(t *testing.T) {
 	}
 }
 
-// Some values of a residual network are computed again rather than kept, each after the
-// values that it is computed from.
+// Some values of a residual network are computed again rather than kept, each after the values that
+// it is computed from.
 func TestRematerialized(t *testing.T) {
 	m, err := compile(op.Shape{8, 8, 2}, sharingModels["residual"]...)
 	require.NoError(t, err)

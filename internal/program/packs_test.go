@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The input's gradient isn't wanted, so the first layer's weights are packed
-// for the forward pass alone.
+// The input's gradient isn't wanted, so the first layer's weights are packed for the forward pass
+// alone.
 func TestPacks(t *testing.T) {
 	m := mlp(t, false, 64, 128, 10)
 	packs := m.NewPacks(bothDirections)

@@ -8,9 +8,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Program is a network compiled for one input shape: a list of ops, and the layout of its parameters. It
-// holds no parameters and no values. It doesn't change, and any number of goroutines may use it at
-// the same time.
+// Program is a network compiled for one input shape: a list of ops, and the layout of its
+// parameters. It holds no parameters and no values. It doesn't change, and any number of goroutines
+// may use it at the same time.
 type Program struct {
 	shapes  []op.Shape // of values; 0 is the input
 	nodes   []node
@@ -46,8 +46,8 @@ type span struct{ from, to int }
 func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
 func (s span) len() int                 { return s.to - s.from }
 
-// Compile makes a program of layers for samples of shape input. loss ends it if the
-// layers have no loss. Errors name the layer and the shape it met.
+// Compile makes a program of layers for samples of shape input. loss ends it if the layers have no
+// loss. Errors name the layer and the shape it met.
 func Compile(input op.Shape, loss op.Loss, layers ...op.Layer) (*Program, error) {
 	return compile(input, true, loss, layers...)
 }
@@ -144,12 +144,10 @@ func (p *Program) OutputShape() op.Shape { return p.shapes[len(p.shapes)-1] }
 // Loss returns the loss that the program ends in.
 func (p *Program) Loss() op.Loss { return p.loss }
 
-// Params returns where each parameter tensor lies in the flat parameters, in the
-// program's order.
+// Params returns where each parameter tensor lies in the flat parameters, in the program's order.
 func (p *Program) Params() []op.View { return p.params }
 
-// State returns where each tensor of running state lies in the flat state, in the
-// program's order.
+// State returns where each tensor of running state lies in the flat state, in the program's order.
 func (p *Program) State() []op.View { return p.state }
 
 // NumParams returns the length of the flat parameters.
@@ -158,12 +156,11 @@ func (p *Program) NumParams() int { return p.numParams }
 // NumState returns the length of the flat running state.
 func (p *Program) NumState() int { return p.numState }
 
-// ParamAt returns the name of the parameter tensor that element i of the flat
-// parameters is part of.
+// ParamAt returns the name of the parameter tensor that element i of the flat parameters is part
+// of.
 func (p *Program) ParamAt(i int) string { return nameAt(p.params, i) }
 
-// StateAt returns the name of the tensor that element i of the flat running state is
-// part of.
+// StateAt returns the name of the tensor that element i of the flat running state is part of.
 func (p *Program) StateAt(i int) string { return nameAt(p.state, i) }
 
 func nameAt(views []op.View, i int) string {
@@ -175,8 +172,8 @@ func nameAt(views []op.View, i int) string {
 	return "nothing"
 }
 
-// Init sets flat parameters and running state to initial values, as each layer initializes them. They
-// depend on the seed alone.
+// Init sets flat parameters and running state to initial values, as each layer initializes them.
+// They depend on the seed alone.
 func (p *Program) Init(seed uint64, params, state []float32) {
 	for _, flat := range []struct {
 		views []op.View
@@ -202,7 +199,8 @@ func (p *Program) ValidateBatch(b op.Batch) error {
 	return p.loss.Validate(p.OutputShape(), b)
 }
 
-// Commit updates the running state after a step, from its statistics, which have the state's layout.
+// Commit updates the running state after a step, from its statistics, which have the state's
+// layout.
 func (p *Program) Commit(state, stats []float32) {
 	for _, n := range p.nodes {
 		if s, ok := n.op.(op.Stateful); ok {

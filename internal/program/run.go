@@ -5,8 +5,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Forward runs the forward pass. It sets pass.Losses and, if w has memory for gradients, the gradient of
-// the loss.
+// Forward runs the forward pass. It sets pass.Losses and, if w has memory for gradients, the
+// gradient of the loss.
 func (w *Workspace) Forward(pass *Pass) {
 	w.Infer(pass)
 	loss := w.program.loss
@@ -51,8 +51,8 @@ func (w *Workspace) Infer(pass *Pass) {
 	}
 }
 
-// Backward runs the backward pass, after Forward with the same pass. It ends at the first op that leads
-// to parameters that train.
+// Backward runs the backward pass, after Forward with the same pass. It ends at the first op that
+// leads to parameters that train.
 func (w *Workspace) Backward(pass *Pass) {
 	for i := len(w.program.nodes) - 1; i >= w.first; i-- {
 		w.rematerialize(pass, w.memory.rematerializations[i].prepare)
@@ -98,8 +98,7 @@ func (w *Workspace) prepareGradients(pass *Pass, i int) {
 	}
 }
 
-// gradients computes op i's parameter gradients, shard by shard, where they are
-// wanted.
+// gradients computes op i's parameter gradients, shard by shard, where they are wanted.
 func (w *Workspace) gradients(pass *Pass, i int) {
 	n := &w.program.nodes[i]
 	if n.params.len() == 0 || pass.Gradients == nil {

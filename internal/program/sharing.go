@@ -6,8 +6,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// share decides which values and gradients share memory. An op works in place if it can and nothing else
-// needs its input.
+// share decides which values and gradients share memory. An op works in place if it can and nothing
+// else needs its input.
 func (p *Program) share() {
 	p.storage, p.gradStorage = make([]op.Value, len(p.shapes)), make([]op.Value, len(p.shapes))
 	frees := make([]bool, len(p.shapes)) // the op that computes a value doesn't read it again
@@ -32,7 +32,8 @@ func (p *Program) share() {
 				p.storage[v], p.gradStorage[v] = p.storage[in], p.gradStorage[in]
 			}
 		case n.traits.DinFromDout > 0:
-			// The output's gradient, as Prepare leaves it, is the first gradient of this input.
+			// The output's gradient, as Prepare leaves it, is the first gradient of
+			// this input.
 			in := p.base[n.in[n.traits.DinFromDout]]
 			if in != 0 && last[in] == n && !p.repeated(n.in, n.traits.DinFromDout) && !maker[in].keepsGrad() && int(v) != len(p.shapes)-1 {
 				p.gradStorage[v] = p.gradStorage[in]
@@ -41,8 +42,8 @@ func (p *Program) share() {
 	}
 }
 
-// keepsGrad reports whether the executor may read n's output gradient after Backward. Then the input's
-// gradient can't share its memory.
+// keepsGrad reports whether the executor may read n's output gradient after Backward. Then the
+// input's gradient can't share its memory.
 func (n *node) keepsGrad() bool {
 	_, factorable := n.op.(op.Factorable)
 	return factorable || n.traits.Deferred

@@ -6,8 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Workspace is all memory that the passes of one worker write: the values and gradients of a tile of
-// samples. The workspaces of several workers run the same program at the same time, without locks.
+// Workspace is all memory that the passes of one worker write: the values and gradients of a tile
+// of samples. The workspaces of several workers run the same program at the same time, without
+// locks.
 type Workspace struct {
 	program  *Program
 	deferred *Deferred // memory of the whole batch, in which some tensors lie; nil for none
@@ -48,8 +49,8 @@ type Size struct {
 
 func (s Size) keeps(i int) bool { return s.Keeps != nil && s.Keeps[i] }
 
-// NewWorkspace returns a workspace of a size. It keeps the operands of deferred gradients in deferred,
-// which may be nil.
+// NewWorkspace returns a workspace of a size. It keeps the operands of deferred gradients in
+// deferred, which may be nil.
 func (p *Program) NewWorkspace(size Size, deferred *Deferred) *Workspace {
 	w := p.PlanWorkspace(size, deferred)
 	w.Allocate()
@@ -92,8 +93,8 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 	return w
 }
 
-// wanted returns for each base value whether its gradient leads to parameters that train, and for each op
-// whether the backward pass leaves it out. The input's gradient is never wanted.
+// wanted returns for each base value whether its gradient leads to parameters that train, and for
+// each op whether the backward pass leaves it out. The input's gradient is never wanted.
 func (p *Program) wanted(trains []bool) (wanted, idle []bool) {
 	wanted, idle = make([]bool, len(p.shapes)), make([]bool, len(p.nodes))
 	for i, n := range p.nodes {
@@ -165,15 +166,15 @@ func (w *Workspace) bind(pass *Pass) {
 	}
 }
 
-// Operands returns the tile's input and output gradient of op i, which has one
-// input, after Backward.
+// Operands returns the tile's input and output gradient of op i, which has one input, after
+// Backward.
 func (w *Workspace) Operands(i int) (in, d op.Tensor) {
 	n := &w.program.nodes[i]
 	return w.values[n.in[0]], w.grads[n.out]
 }
 
-// GradNormSq returns the squared norm of a Factorable op's gradient over shard s of
-// the tile, after Backward with the same pass.
+// GradNormSq returns the squared norm of a Factorable op's gradient over shard s of the tile, after
+// Backward with the same pass.
 func (w *Workspace) GradNormSq(pass *Pass, i, s int, kept []float32) float64 {
 	n := &w.program.nodes[i]
 	c, in, _ := w.shard(pass, i, s)

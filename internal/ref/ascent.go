@@ -36,9 +36,8 @@ func (a Ascent) perturbed(p, g []float64) []float64 {
 	return w
 }
 
-// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end
-// at the given sample numbers, and the mean loss before it over the samples that
-// perturb.
+// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end at the given sample
+// numbers, and the mean loss before it over the samples that perturb.
 func (n Net) MSAM(p []float64, x [][]float64, labels []int32, ends []int, a Ascent) (loss float64, ghat []float64) {
 	ghat = make([]float64, len(p))
 	begin, seen := 0, 0.0

@@ -2,8 +2,8 @@ package ref
 
 import "math"
 
-// BatchNorm normalizes each feature, the last dimension, over the samples and their
-// pixels; its parameters are the scales, then the shifts.
+// BatchNorm normalizes each feature, the last dimension, over the samples and their pixels; its
+// parameters are the scales, then the shifts.
 type BatchNorm struct {
 	Features int
 	Epsilon  float64
@@ -67,8 +67,8 @@ func like(x [][]float64) (y [][]float64) {
 	return y
 }
 
-// LayerNorm normalizes each sample over its features, the last dimension, pixel by
-// pixel; its parameters are the scales, then the shifts.
+// LayerNorm normalizes each sample over its features, the last dimension, pixel by pixel; its
+// parameters are the scales, then the shifts.
 type LayerNorm struct {
 	Features int
 	Epsilon  float64

@@ -26,7 +26,8 @@ func TestDigits(t *testing.T) {
 		}
 	}
 
-	// The source's first row, a nought, fell to the test set, and its second to the training set.
+	// The source's first row, a nought, fell to the test set, and its second to the training
+	// set.
 	assert.Equal(t, int32(0), test.Labels[0])
 	assert.Equal(t, sixteenths(
 		0, 0, 5, 13, 9, 1, 0, 0,

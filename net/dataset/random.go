@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 )
 
-// Random is a stream of random bits, the same on every platform and with every Go release. It is ChaCha8,
-// whose streams are unrelated even for neighboring seeds, epochs and samples.
+// Random is a stream of random bits, the same on every platform and with every Go release. It is
+// ChaCha8, whose streams are unrelated even for neighboring seeds, epochs and samples.
 type Random struct{ chacha rand.ChaCha8 }
 
 // NewRandom returns a seed's stream of that number.
@@ -39,9 +39,8 @@ func (r *Random) start(seed, epoch, sample, purpose uint64) {
 // Uint64 returns the next 64 bits.
 func (r *Random) Uint64() uint64 { return r.chacha.Uint64() }
 
-// Below returns a number in [0, n) for a positive n. It takes one draw whatever
-// n is and however wide an int is, which rand.Rand does not promise; the bias is
-// at most n/2^64.
+// Below returns a number in [0, n) for a positive n. It takes one draw whatever n is and however
+// wide an int is, which rand.Rand does not promise; the bias is at most n/2^64.
 func (r *Random) Below(n int) int {
 	high, _ := bits.Mul64(r.Uint64(), uint64(n))
 	return int(high)

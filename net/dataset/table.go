@@ -19,8 +19,8 @@ type Source struct {
 	Open func(arg string) (train, test *Set, err error)
 }
 
-// Sources lists the data sets that Open knows, in the order in which it tries them. FOLDER takes any
-// folder, so it comes last.
+// Sources lists the data sets that Open knows, in the order in which it tries them. FOLDER takes
+// any folder, so it comes last.
 var Sources = []Source{
 	{
 		Name:  "digits",
@@ -41,9 +41,9 @@ var Sources = []Source{
 
 const folder = "FOLDER"
 
-// Open reads the data set that spec names: the name of a row of Sources with
-// its argument filled in, as in "digits", "synthetic:32x32x3" or "data/mnist".
-// A folder that is named like another source can be written with "./" before it.
+// Open reads the data set that spec names: the name of a row of Sources with its argument filled
+// in, as in "digits", "synthetic:32x32x3" or "data/mnist". A folder that is named like another
+// source can be written with "./" before it.
 func Open(spec string) (train, test *Set, err error) {
 	var names []string
 	for _, source := range Sources {

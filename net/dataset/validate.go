@@ -5,11 +5,11 @@ import (
 	"math"
 )
 
-// Validate returns an error unless a model can train on s. Call it for sets that don't come from this
-// package's readers. The error names sizes of the shape, the samples, the classes, the labels and the
-// targets that don't fit each other; the first label out of [0, Classes); or the first value of X or
-// Targets that is NaN or infinite, with its sample and its place there. One such value is enough to
-// spoil a model, and nobody can tell afterwards where it came from.
+// Validate returns an error unless a model can train on s. Call it for sets that don't come from
+// this package's readers. The error names sizes of the shape, the samples, the classes, the labels
+// and the targets that don't fit each other; the first label out of [0, Classes); or the first
+// value of X or Targets that is NaN or infinite, with its sample and its place there. One such
+// value is enough to spoil a model, and nobody can tell afterwards where it came from.
 //
 // Validate reads all of X: 0.1 s for 50,000 images of 32x32x3.
 func (s *Set) Validate() error {

@@ -2,8 +2,8 @@ package op
 
 import "github.com/steppe-ml/steppe/blas"
 
-// Absorber is an op that can be fused with the op behind it, so that the value between them stays in
-// registers or in the cache.
+// Absorber is an op that can be fused with the op behind it, so that the value between them stays
+// in registers or in the cache.
 type Absorber interface {
 	Op
 	// Absorb returns one op that computes the receiver and then next, or nil if the receiver
@@ -14,8 +14,8 @@ type Absorber interface {
 	Absorb(next Op) Op
 }
 
-// Packer is an op that multiplies by its parameters, and is faster if they are packed once a step for
-// all of its calls.
+// Packer is an op that multiplies by its parameters, and is faster if they are packed once a step
+// for all of its calls.
 type Packer interface {
 	Op
 	// NewPacks returns unfilled packs of the parameters: element 0 for Forward, element 1 for
@@ -43,8 +43,8 @@ type Preparer interface {
 	Prepare(c *Call, p []float32, in []Tensor, out, dout Tensor)
 }
 
-// Rematerializer is an op that can compute its output again in the backward pass, from its inputs and
-// its Aux, which costs less than to keep the output. The output then has no memory between the
+// Rematerializer is an op that can compute its output again in the backward pass, from its inputs
+// and its Aux, which costs less than to keep the output. The output then has no memory between the
 // forward pass and the first call that reads it.
 type Rematerializer interface {
 	Op
@@ -62,8 +62,8 @@ type Stateful interface {
 	Commit(state, stats []float32)
 }
 
-// Factorable is an op with one input, affine in it, such as a fully connected layer. The gradient G of
-// its parameters is a sum of outer products of inputs and output gradients, so parameters can be
+// Factorable is an op with one input, affine in it, such as a fully connected layer. The gradient G
+// of its parameters is a sum of outer products of inputs and output gradients, so parameters can be
 // perturbed by G without forming it. In its methods, in and d are the input and the output gradient
 // of one shard, and G(in, d) is the gradient summed over that shard.
 type Factorable interface {
@@ -72,8 +72,8 @@ type Factorable interface {
 	GradNormSq(c *Call, in, d Tensor) float64
 	// ForwardDelta sets out to the op's output for input x and parameters G(in, d).
 	ForwardDelta(c *Call, x, in, d, out Tensor)
-	// BackwardDelta adds to din the gradient of the input for output gradient dout
-	// and parameters G(in, d).
+	// BackwardDelta adds to din the gradient of the input for output gradient dout and
+	// parameters G(in, d).
 	BackwardDelta(c *Call, dout, in, d, din Tensor)
 
 	// Kept returns the floats of Call.Kept for a shard of n samples.

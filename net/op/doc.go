@@ -2,8 +2,8 @@
 // package net alone.
 //
 // Begin with [Layer], whose example is a whole layer with its op. A Layer is a part of a network as
-// users write it. Its Build method appends ops to a program, through a [Builder]. An [Op] computes on
-// [Tensor]s of samples: forward, backward, and the gradient of its parameters. Its [Traits] say
+// users write it. Its Build method appends ops to a program, through a [Builder]. An [Op] computes
+// on [Tensor]s of samples: forward, backward, and the gradient of its parameters. Its [Traits] say
 // which operands it reads, and when. From them the executor decides which values share memory and
 // which calls it can leave out.
 //
@@ -19,6 +19,7 @@
 //
 // A [Loss] ends a program.
 //
-// Ops are called by several goroutines at the same time, so they don't change. They must return the
-// same bits whatever the other samples of a call are, and however many workers a team has.
+// Several goroutines call an op at the same time, so an op doesn't change. Its results must have the
+// same bits for any number of workers, and unless it couples samples, for any other samples in the
+// call.
 package op

@@ -14,13 +14,13 @@ type elementwise struct {
 
 var elementwises parallel.Pool[elementwise]
 
-// pieceFloats is the length of a piece. A piece takes some microseconds, which is longer than handing
-// it to a worker.
+// pieceFloats is the length of a piece. A piece takes some microseconds, which is longer than
+// handing it to a worker.
 const pieceFloats = 1 << 14
 
-// Elementwise calls f on pieces of dst, x and y, shared among the workers of a team. f sets dst from x
-// and y, element by element. The slices have one length, or y is nil and stays nil for f. Elementwise
-// allocates nothing if f isn't a closure.
+// Elementwise calls f on pieces of dst, x and y, shared among the workers of a team. f sets dst
+// from x and y, element by element. The slices have one length, or y is nil and stays nil for f.
+// Elementwise allocates nothing if f isn't a closure.
 func Elementwise(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float32) {
 	e := elementwises.Get()
 	e.f, e.dst, e.x, e.y = f, dst, x, y

@@ -28,9 +28,9 @@ type Builder interface {
 	// named by their index and type, as in "0.Dense".
 	Chain(in Value, layers ...Layer) (Value, error)
 
-	// Inner builds a layer inside the one being built, under a name. The parameters of "body" in
-	// layer 3, a Residual, have names that begin with "3.Residual.body.". Two inner layers of
-	// one layer must have different names.
+	// Inner builds a layer inside the one being built, under a name. The parameters of "body"
+	// in layer 3, a Residual, have names that begin with "3.Residual.body.". Two inner layers
+	// of one layer must have different names.
 	Inner(name string, layer Layer, in Value) (Value, error)
 
 	// SetLoss ends the program with a loss that reads v, which must be the last value, and

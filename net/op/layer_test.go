@@ -39,8 +39,8 @@ func (o gain) Traits() op.Traits {
 	}
 }
 
-// Absorb implements op.Absorber. It absorbs a ReLU, which costs a comparison here; apart, the ReLU would
-// read and write all values once more.
+// Absorb implements op.Absorber. It absorbs a ReLU, which costs a comparison here; apart, the ReLU
+// would read and write all values once more.
 func (o gain) Absorb(next op.Op) op.Op {
 	if o.rectified || next.Traits().Function != op.Rectify {
 		return nil
@@ -86,8 +86,8 @@ func (o gain) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float3
 	}
 }
 
-// Squares is a user's loss: half the squared distance of outputs from targets, one term a sample. Its
-// predictions are the outputs.
+// Squares is a user's loss: half the squared distance of outputs from targets, one term a sample.
+// Its predictions are the outputs.
 type Squares struct{}
 
 // Build ends the program.
@@ -119,8 +119,8 @@ func (Squares) Apply(out op.Tensor, b net.Batch, scale float32, dout op.Tensor) 
 // Predict leaves the outputs as they are.
 func (Squares) Predict(op.Tensor) {}
 
-// A user's layers and losses compile, train and predict as those of package net do. The example compares
-// their gradient with differences of the loss.
+// A user's layers and losses compile, train and predict as those of package net do. The example
+// compares their gradient with differences of the loss.
 func ExampleLayer() {
 	model, err := net.Compile(net.Shape{3}, net.Dense{Out: 2}, Gain{Initial: 0.5}, net.Dense{Out: 1}, Squares{})
 	if err != nil {
@@ -168,8 +168,8 @@ func ExampleLayer() {
 	// wrong by more than 1e-5: false
 }
 
-// A user's op is fused with the op behind it if it can absorb that one. Here gain absorbs a ReLU. Layers,
-// parameters and results stay as written.
+// A user's op is fused with the op behind it if it can absorb that one. Here gain absorbs a ReLU.
+// Layers, parameters and results stay as written.
 func ExampleAbsorber() {
 	model, err := net.Compile(net.Shape{2}, Gain{Initial: -1}, net.ReLU{}, net.Dense{Out: 2})
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 )
 
-// Op is one row of a compiled program. A call of its methods is for consecutive samples that have the
-// same parameters; the executor decides which samples.
+// Op is one row of a compiled program. A call of its methods is for consecutive samples that have
+// the same parameters; the executor decides which samples.
 //
 // The arguments are alike in all methods. p is the op's own parameters, one tensor behind the other
 // as Traits lists them. in, out, dout and din are the inputs, the output and their gradients, for
@@ -25,14 +25,14 @@ type Op interface {
 	// adds to din instead; only ops with the trait Adds are asked to.
 	Backward(c *Call, p []float32, in []Tensor, out, dout Tensor, din []Tensor)
 
-	// Gradient sets g to the gradient of p, summed over the call's samples. With c.Accumulate it
-	// adds the gradient to g instead. It is called before Backward, and only if the op has
+	// Gradient sets g to the gradient of p, summed over the call's samples. With c.Accumulate
+	// it adds the gradient to g instead. It is called before Backward, and only if the op has
 	// parameters and their gradient is wanted.
 	Gradient(c *Call, in []Tensor, out, dout Tensor, g []float32)
 }
 
-// Traits describes an op to the executor and the planner. The zero values from Deferred on are always
-// correct, if not the fastest: they promise nothing.
+// Traits describes an op to the executor and the planner. The zero values from Deferred on are
+// always correct, if not the fastest: they promise nothing.
 type Traits struct {
 	Params []Param // parameters
 	State  []Param // running state; an op that has any is Stateful

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Shape is the shape of one sample, outermost dimension first: {28, 28, 1} is an image of 28 rows, 28
-// columns and 1 channel. The batch is not part of it.
+// Shape is the shape of one sample, outermost dimension first: {28, 28, 1} is an image of 28 rows,
+// 28 columns and 1 channel. The batch is not part of it.
 type Shape []int
 
 // Size returns the number of elements of a sample of shape s.
@@ -20,8 +20,8 @@ func (s Shape) Size() int {
 	return size
 }
 
-// Validate returns an error unless s has at least one dimension, all dimensions are positive,
-// and a sample has at most maxElements elements.
+// Validate returns an error unless s has at least one dimension, all dimensions are positive, and a
+// sample has at most maxElements elements.
 func (s Shape) Validate() error {
 	if len(s) == 0 {
 		return fmt.Errorf("shape %v, want at least one dimension", []int(s))
@@ -39,8 +39,8 @@ func (s Shape) Validate() error {
 	return nil
 }
 
-// maxElements is the most elements of a shape: 4 TiB of floats, or 128 MiB on a 32-bit machine.
-// An int can then count the bytes of some samples.
+// maxElements is the most elements of a shape: 4 TiB of floats, or 128 MiB on a 32-bit machine. An
+// int can then count the bytes of some samples.
 const maxElements = min(1<<40, math.MaxInt/64)
 
 // String returns the dimensions joined by x, as in "28x28x1".

@@ -22,8 +22,8 @@ func ValidateSchedule(s Schedule) error {
 	return nil
 }
 
-// Factor returns s's factor in a step, 1 for a nil s. A factor that is negative or not finite is
-// an error.
+// Factor returns s's factor in a step, 1 for a nil s. A factor that is negative or not finite is an
+// error.
 func Factor(s Schedule, step uint64) (float64, error) {
 	f := factor(s, step)
 	if !isFactor(f) {
@@ -32,8 +32,8 @@ func Factor(s Schedule, step uint64) (float64, error) {
 	return f, nil
 }
 
-// Cosine falls from 1 to Min along half a cosine over Steps steps, and stays there (Loshchilov
-// and Hutter, arXiv 1608.03983, without restarts).
+// Cosine falls from 1 to Min along half a cosine over Steps steps, and stays there (Loshchilov and
+// Hutter, arXiv 1608.03983, without restarts).
 type Cosine struct {
 	Steps int     // at least 1
 	Min   float64 // factor at the end, from 0 to 1

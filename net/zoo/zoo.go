@@ -1,6 +1,6 @@
-// Package zoo has ready models. Begin with [Lookup], which returns a row of [Models] by its name; its
-// Compile makes the model for samples of any shape that fits. [MLP], [LeNet], [CIFARResNet], [ResNet18]
-// and [WideResNet] do the same without a name.
+// Package zoo has ready models. Begin with [Lookup], which returns a row of [Models] by its name;
+// its Compile makes the model for samples of any shape that fits. [MLP], [LeNet], [CIFARResNet],
+// [ResNet18] and [WideResNet] do the same without a name.
 //
 // All models end in outputs for classes, and in net.SoftmaxCrossEntropy.
 package zoo
