@@ -114,6 +114,14 @@ func (a *arithmetic) perturbs() bool {
 	return slices.ContainsFunc(a.perturb, func(k program.Perturbation) bool { return k != program.Unperturbed })
 }
 
+// perturbed returns which ops are perturbed.
+func (a *arithmetic) perturbed() (ops []bool) {
+	for _, kind := range a.perturb {
+		ops = append(ops, kind != program.Unperturbed)
+	}
+	return ops
+}
+
 // partsOf returns the parts of a shard.
 func (a *arithmetic) partsOf(shard int) (parts span) {
 	s := a.shards[shard]

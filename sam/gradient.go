@@ -126,7 +126,10 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 	if p, ok := o.plans[n]; ok {
 		return p, nil
 	}
-	p := &plan{ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes}
+	p := &plan{
+		ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes,
+		cleanBackward: o.plan.cleanBackward, backward: o.plan.backward,
+	}
 	if smallest := p.ascent.Samples(n / len(p.shards)); smallest < o.program.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
 	}

@@ -91,6 +91,8 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		return nil, fmt.Errorf("sam: Rho is %v, and the groups leave no parameter to perturb", cfg.Rho)
 	}
 	o.plan = &plan{ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
+	o.plan.backward = o.program.BackwardOps(o.plan.trains)
+	o.plan.cleanBackward = o.program.BackwardOps(o.plan.perturbed())
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
 	if err := o.fit(); err != nil {
