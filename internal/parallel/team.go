@@ -131,23 +131,31 @@ func (t *Team) finish() {
 
 // come is the life of a worker: it joins runs until no other has begun for a while.
 func (t *Team) come() {
-	here := true
+	ended := false
 	defer func() {
-		if here { // a task has ended the goroutine
-			t.coming.Add(-1)
+		if !ended && !t.leave() { // a task has ended the goroutine
+			go t.help()
 		}
 	}()
 	for {
 		for t.join() || t.linger() {
 		}
-		here = false
-		t.coming.Add(-1)
-		if _, _, open := t.place(); !open {
+		if t.leave() {
+			ended = true
 			return
 		}
-		t.coming.Add(1) // a run has begun, and may have counted on this worker
-		here = true
 	}
+}
+
+// leave takes a worker off those that are there. It returns false, and does nothing, if a run has
+// begun that may have counted on this worker.
+func (t *Team) leave() bool {
+	t.coming.Add(-1)
+	if _, _, open := t.place(); !open {
+		return true
+	}
+	t.coming.Add(1)
+	return false
 }
 
 // linger waits for the next run, for as long as it takes to wake a worker, and
