@@ -1,10 +1,6 @@
 package blas
 
-import (
-	"fmt"
-
-	"github.com/steppe-ml/steppe/internal/parallel"
-)
+import "fmt"
 
 // Batch is products of one shape, as many as Count: those of number i have
 // their operands i*A, i*B and i*C elements into the data of A, B and C. A stride
@@ -27,41 +23,4 @@ func checkBatch[T Float](b Batch, c *Mat[T]) {
 	if b.Count > 1 && c.Rows > 0 && c.Cols > 0 && !oneBehindTheOther && !sideBySide {
 		panic(fmt.Sprintf("blas: C is %d x %d with row stride %d, and overlaps the next of its batch, %d elements on", c.Rows, c.Cols, c.RowStride, b.C))
 	}
-}
-
-// runBatch computes the operation for each product of a batch: each by one
-// worker, or, where they are few and large, one after the other by all.
-func (o *operation[T]) runBatch(team *parallel.Team, batch Batch) {
-	if o.m == 0 || o.n == 0 {
-		return
-	}
-	workers := team.Workers()
-	if batch.Count < 2*workers && o.work() >= o.aloneBelow {
-		for i := range batch.Count {
-			one := o.of(batch, i)
-			one.run(team)
-		}
-		return
-	}
-	p := newProduct[T]()
-	p.operation, p.batch, p.parts = *o, batch, 1
-	if o.pays(team, o.work()*batch.Count) {
-		perPart := max(1, min(o.partWork/max(1, o.work()), batch.Count/(partsPerWorker*workers)))
-		p.parts = ceilDiv(batch.Count, perPart)
-	}
-	p.run(team)
-	p.release()
-}
-
-// of returns the operation as product i of a batch.
-func (o *operation[T]) of(batch Batch, i int) operation[T] {
-	one := *o
-	one.c.p = at(o.c.p, i*batch.C)
-	if o.k > 0 {
-		one.a.p = at(o.a.p, i*batch.A)
-		if o.packedB == nil {
-			one.b.p = at(o.b.p, i*batch.B)
-		}
-	}
-	return one
 }

@@ -27,15 +27,9 @@
 // level2*.go) go by kernels of their own (vectors.go), level 3 by the matrix product.
 package blas
 
-//go:generate go run -C ../asm_gen ./blas -float 32 -isa avx2 -out ../blas/sgemm_avx2_amd64.s -stubs ../blas/sgemm_avx2_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./blas -float 64 -isa avx2 -out ../blas/dgemm_avx2_amd64.s -stubs ../blas/dgemm_avx2_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./blas -float 32 -isa avx512 -out ../blas/sgemm_avx512_amd64.s -stubs ../blas/sgemm_avx512_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./blas -float 64 -isa avx512 -out ../blas/dgemm_avx512_amd64.s -stubs ../blas/dgemm_avx512_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 32 -isa avx2 -out ../blas/svector_avx2_amd64.s -stubs ../blas/svector_avx2_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 64 -isa avx2 -out ../blas/dvector_avx2_amd64.s -stubs ../blas/dvector_avx2_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 32 -isa avx512 -out ../blas/svector_avx512_amd64.s -stubs ../blas/svector_avx512_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 64 -isa avx512 -out ../blas/dvector_avx512_amd64.s -stubs ../blas/dvector_avx512_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./neon/blas -float 32 -out ../blas/sgemm_neon_arm64.s -stubs ../blas/sgemm_neon_arm64.go -pkg blas
-//go:generate go run -C ../asm_gen ./neon/blas -float 64 -out ../blas/dgemm_neon_arm64.s -stubs ../blas/dgemm_neon_arm64.go -pkg blas
 //go:generate go run -C ../asm_gen ./neon/vector -float 32 -out ../blas/svector_neon_arm64.s -stubs ../blas/svector_neon_arm64.go -pkg blas
 //go:generate go run -C ../asm_gen ./neon/vector -float 64 -out ../blas/dvector_neon_arm64.s -stubs ../blas/dvector_neon_arm64.go -pkg blas

@@ -3,6 +3,8 @@ package blas
 import (
 	"math"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -20,7 +22,7 @@ const (
 // partsOf returns in how many parts a matrix of so many elements is cut, each with at
 // least one of so many pieces.
 func partsOf[T Float](elements, pieces int) int {
-	bytes := elements * size[T]()
+	bytes := elements * gemm.Size[T]()
 	if bytes < sharedBytes {
 		return 1
 	}
@@ -29,10 +31,10 @@ func partsOf[T Float](elements, pieces int) int {
 
 // share calls do for each part of a matrix of so many elements, on all cores that are free.
 func share[T Float](elements, parts int, do func(part int)) {
-	team, release := crewFor(active[T](), elements)
+	team, release := crewFor(gemm.Active[T](), elements)
 	defer release()
 	tasks := parts
-	if elements*size[T]() < wakingBytes && !team.Awake() {
+	if elements*gemm.Size[T]() < wakingBytes && !team.Awake() {
 		tasks = 1 // which tells the team that there may be more soon
 	}
 	team.Run(tasks, &partsJob{parts, tasks, do})
@@ -61,7 +63,7 @@ func (k *vectors[T]) shareDots(m, n int, alpha T, a *T, lda int, x, y *T) {
 	}
 	share[T](m*n, parts, func(part int) {
 		from, to := parallel.Cut(m, groupRows, parts, part)
-		k.addDots(to-from, n, alpha, at(a, from*lda), lda, x, at(y, from))
+		k.addDots(to-from, n, alpha, gemm.At(a, from*lda), lda, x, gemm.At(y, from))
 	})
 }
 
@@ -74,7 +76,7 @@ func (k *vectors[T]) shareRows(m, n int, alpha T, a *T, lda int, x, y *T) {
 	}
 	share[T](m*n, parts, func(part int) {
 		from, to := parallel.Cut(n, partColumns, parts, part)
-		k.addRows(m, to-from, alpha, at(a, from), lda, x, at(y, from))
+		k.addRows(m, to-from, alpha, gemm.At(a, from), lda, x, gemm.At(y, from))
 	})
 }
 
@@ -87,7 +89,7 @@ func (k *vectors[T]) shareOuter(m, n int, alpha T, x, y, a *T, lda int) {
 	}
 	share[T](m*n, parts, func(part int) {
 		from, to := parallel.Cut(m, groupRows, parts, part)
-		k.addOuter(to-from, n, alpha, at(x, from), y, at(a, from*lda), lda)
+		k.addOuter(to-from, n, alpha, gemm.At(x, from), y, gemm.At(a, from*lda), lda)
 	})
 }
 
@@ -101,7 +103,7 @@ func (k *vectors[T]) shareSymmetric(h half, alpha T, a []T, lda int, x, y []T) {
 	}
 	c := copiesPool[T]().Get()
 	defer copiesPool[T]().Put(c)
-	c.sums = grow(c.sums, parts*h.n)
+	c.sums = gemm.Grow(c.sums, parts*h.n)
 	do := func(part int) {
 		sum := c.sums[part*h.n:][:h.n]
 		clear(sum)
@@ -157,7 +159,7 @@ func (h half) cut(parts, part int) (from, to int) {
 		if !h.lower {
 			rows = 1 - math.Sqrt(1-share)
 		}
-		return min(h.n, ceilDiv(int(rows*float64(h.n)), blockRows)*blockRows)
+		return min(h.n, num.CeilDiv(int(rows*float64(h.n)), blockRows)*blockRows)
 	}
 	return bound(part), bound(part + 1)
 }

@@ -30,3 +30,6 @@ type Span struct{ From, To int }
 
 // Len returns how many numbers s has.
 func (s Span) Len() int { return s.To - s.From }
+
+// Range returns the span of the numbers from from up to to.
+func Range(from, to int) Span { return Span{from, to} }
