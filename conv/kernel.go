@@ -10,7 +10,7 @@ import "github.com/steppe-ml/steppe/simd"
 type table struct {
 	// maxPool sets y to the largest of floor and the x of each window, NaN if any is.
 	maxPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
-	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y,
+	// maxPoolBackward adds dy to dx at the first tap of each window whose x is y or NaN,
 	// unless y <= floor.
 	maxPoolBackward func(pixels, channels int, tap *int, taps int, dx, x *float32, xPixel int, y, dy *float32, floor float32)
 	// maxPoolSpread sets dx to what maxPoolBackward would add to it, in windows that

@@ -61,7 +61,7 @@ func genericMaxPoolBackward(pixels, channels int, tap *int, taps int, dx, x *flo
 				continue
 			}
 			for _, t := range unsafe.Slice(tap, taps) {
-				if v := *gemm.At(x, i*xPixel+t+c); v == largest || v != v || largest != largest {
+				if v := *gemm.At(x, i*xPixel+t+c); v == largest || v != v {
 					*gemm.At(dx, i*xPixel+t+c) += *gemm.At(dy, i*channels+c)
 					break
 				}

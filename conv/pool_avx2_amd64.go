@@ -7,10 +7,10 @@ package conv
 // maxPoolAVX2 sets y to the largest of floor and each window: NaN if any is.
 func maxPoolAVX2(pixels int, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)
 
-// maxPoolBackwardAVX2 adds dy to dx, at the first tap of each window whose x is y, unless y <= floor.
+// maxPoolBackwardAVX2 adds dy to dx, at the first tap of each window whose x is y or NaN, unless y <= floor.
 func maxPoolBackwardAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 
-// maxPoolSpreadAVX2 sets dx to dy, at the first tap of each window whose x is y, unless y <= floor, and to 0 at its others.
+// maxPoolSpreadAVX2 sets dx to dy, at the first tap of each window whose x is y or NaN, unless y <= floor, and to 0 at its others.
 func maxPoolSpreadAVX2(pixels int, channels int, tap *int, taps int, dx *float32, x *float32, xPixel int, y *float32, dy *float32, floor float32)
 
 // sumPoolAVX2 sets y to scale times the sum of each window.

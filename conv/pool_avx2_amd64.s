@@ -139,7 +139,9 @@ wholeTap:
 	SHLQ    $0x02, R9
 	VMOVUPS (AX)(R9*1), Y3
 	VMOVUPS (CX)(R9*1), Y2
-	VCMPPS  $0x08, Y3, Y5, Y3
+	VCMPPS  $0x03, Y3, Y3, Y6
+	VCMPPS  $0x00, Y3, Y5, Y3
+	VORPS   Y6, Y3, Y3
 	VANDPS  Y4, Y3, Y3
 	VANDNPS Y4, Y3, Y4
 	VANDPS  Y0, Y3, Y3
@@ -174,7 +176,9 @@ tailTap:
 	SHLQ       $0x02, R9
 	VMASKMOVPS (AX)(R9*1), Y15, Y3
 	VMASKMOVPS (CX)(R9*1), Y15, Y2
-	VCMPPS     $0x08, Y3, Y5, Y3
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VCMPPS     $0x00, Y3, Y5, Y3
+	VORPS      Y6, Y3, Y3
 	VANDPS     Y4, Y3, Y3
 	VANDNPS    Y4, Y3, Y4
 	VANDPS     Y0, Y3, Y3
@@ -226,7 +230,9 @@ wholeTap:
 	MOVQ    (DI), R9
 	SHLQ    $0x02, R9
 	VMOVUPS (AX)(R9*1), Y3
-	VCMPPS  $0x08, Y3, Y5, Y3
+	VCMPPS  $0x03, Y3, Y3, Y6
+	VCMPPS  $0x00, Y3, Y5, Y3
+	VORPS   Y6, Y3, Y3
 	VANDPS  Y4, Y3, Y3
 	VANDNPS Y4, Y3, Y4
 	VANDPS  Y0, Y3, Y3
@@ -259,7 +265,9 @@ tailTap:
 	MOVQ       (DI), R9
 	SHLQ       $0x02, R9
 	VMASKMOVPS (AX)(R9*1), Y15, Y3
-	VCMPPS     $0x08, Y3, Y5, Y3
+	VCMPPS     $0x03, Y3, Y3, Y6
+	VCMPPS     $0x00, Y3, Y5, Y3
+	VORPS      Y6, Y3, Y3
 	VANDPS     Y4, Y3, Y3
 	VANDNPS    Y4, Y3, Y4
 	VANDPS     Y0, Y3, Y3

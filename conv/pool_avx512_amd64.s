@@ -104,7 +104,9 @@ wholeTap:
 	SHLQ    $0x02, R9
 	VMOVUPS (AX)(R9*1), Z3
 	VMOVUPS (CX)(R9*1), Z2
-	VCMPPS  $0x08, Z3, Z5, K3, K2
+	VCMPPS  $0x00, Z3, Z5, K3, K2
+	VCMPPS  $0x03, Z3, Z3, K3, K4
+	KORW    K4, K2, K2
 	KANDNW  K3, K2, K3
 	VADDPS  Z0, Z2, K2, Z2
 	VMOVUPS Z2, (CX)(R9*1)
@@ -136,7 +138,9 @@ tailTap:
 	SHLQ      $0x02, R9
 	VMOVUPS.Z (AX)(R9*1), K1, Z3
 	VMOVUPS.Z (CX)(R9*1), K1, Z2
-	VCMPPS    $0x08, Z3, Z5, K3, K2
+	VCMPPS    $0x00, Z3, Z5, K3, K2
+	VCMPPS    $0x03, Z3, Z3, K3, K4
+	KORW      K4, K2, K2
 	KANDNW    K3, K2, K3
 	VADDPS    Z0, Z2, K2, Z2
 	VMOVUPS   Z2, K1, (CX)(R9*1)
@@ -186,7 +190,9 @@ wholeTap:
 	MOVQ      (DI), R9
 	SHLQ      $0x02, R9
 	VMOVUPS   (AX)(R9*1), Z3
-	VCMPPS    $0x08, Z3, Z5, K3, K2
+	VCMPPS    $0x00, Z3, Z5, K3, K2
+	VCMPPS    $0x03, Z3, Z3, K3, K4
+	KORW      K4, K2, K2
 	KANDNW    K3, K2, K3
 	VMOVAPS.Z Z0, K2, Z2
 	VMOVUPS   Z2, (CX)(R9*1)
@@ -217,7 +223,9 @@ tailTap:
 	MOVQ      (DI), R9
 	SHLQ      $0x02, R9
 	VMOVUPS.Z (AX)(R9*1), K1, Z3
-	VCMPPS    $0x08, Z3, Z5, K3, K2
+	VCMPPS    $0x00, Z3, Z5, K3, K2
+	VCMPPS    $0x03, Z3, Z3, K3, K4
+	KORW      K4, K2, K2
 	KANDNW    K3, K2, K3
 	VMOVAPS.Z Z0, K2, Z2
 	VMOVUPS   Z2, K1, (CX)(R9*1)

@@ -30,11 +30,11 @@ func poolings(s avx.Set) {
 		"x *float32, xPixel int, y *float32, floor float32", "x", "y")
 	s.Broadcast("floor", s.V(1))
 	p.emit(maxPool)
-	p = begin(s, "maxPoolBackward", "adds dy to dx, at the first tap of each window whose x is y, unless y <= floor.",
+	p = begin(s, "maxPoolBackward", "adds dy to dx, at the first tap of each window whose x is y or NaN, unless y <= floor.",
 		"dx, x *float32, xPixel int, y, dy *float32, floor float32", "x", "dx", "y", "dy")
 	s.Broadcast("floor", s.V(1))
 	p.emit(func(p *pool) { maxPoolBackward(p, true) })
-	p = begin(s, "maxPoolSpread", "sets dx to dy, at the first tap of each window whose x is y, unless y <= floor, and to 0 at its others.",
+	p = begin(s, "maxPoolSpread", "sets dx to dy, at the first tap of each window whose x is y or NaN, unless y <= floor, and to 0 at its others.",
 		"dx, x *float32, xPixel int, y, dy *float32, floor float32", "x", "dx", "y", "dy")
 	s.Broadcast("floor", s.V(1))
 	p.emit(func(p *pool) { maxPoolBackward(p, false) })
@@ -150,9 +150,9 @@ func (p *pool) store(r reg.Register, m operand.Mem) {
 }
 
 const (
-	unordered        = operand.U8(3)
-	equalOrUnordered = operand.U8(8)
-	notLessEqual     = operand.U8(6) // true of NaN
+	equal        = operand.U8(0)
+	unordered    = operand.U8(3)
+	notLessEqual = operand.U8(6) // true of NaN
 )
 
 func maxPool(p *pool) {
@@ -181,7 +181,7 @@ func maxPool(p *pool) {
 // maxPoolBackward adds to what dx was, or overwrites it.
 func maxPoolBackward(p *pool, add bool) {
 	dx, dy, floor := p.others[0], p.V(0), p.V(1)
-	sum, here, left, y := p.V(2), p.V(3), p.V(4), p.V(5)
+	sum, here, left, y, nan := p.V(2), p.V(3), p.V(4), p.V(5), p.V(6)
 	p.load(avx.Ptr(p.others[1], 0), y)
 	p.load(avx.Ptr(p.others[2], 0), dy)
 	if p.Opmasks {
@@ -195,7 +195,9 @@ func maxPoolBackward(p *pool, add bool) {
 			p.load(at(dx, offset), sum)
 		}
 		if p.Opmasks {
-			VCMPPS(equalOrUnordered, here, y, reg.K3, reg.K2)
+			VCMPPS(equal, here, y, reg.K3, reg.K2)
+			VCMPPS(unordered, here, here, reg.K3, reg.K4)
+			KORW(reg.K4, reg.K2, reg.K2)
 			KANDNW(reg.K3, reg.K2, reg.K3)
 			if add {
 				VADDPS(dy, sum, reg.K2, sum)
@@ -203,7 +205,9 @@ func maxPoolBackward(p *pool, add bool) {
 				VMOVAPS_Z(dy, reg.K2, sum)
 			}
 		} else {
-			VCMPPS(equalOrUnordered, here, y, here)
+			VCMPPS(unordered, here, here, nan)
+			VCMPPS(equal, here, y, here)
+			VORPS(nan, here, here)
 			VANDPS(left, here, here)
 			VANDNPS(left, here, left)
 			VANDPS(dy, here, here)
