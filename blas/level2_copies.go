@@ -15,10 +15,7 @@ var (
 )
 
 func copiesPool[T Float]() *parallel.Pool[copies[T]] {
-	if p, ok := any(&copies32).(*parallel.Pool[copies[T]]); ok {
-		return p
-	}
-	return any(&copies64).(*parallel.Pool[copies[T]])
+	return gemm.PoolOf[copies[T]](&copies32, &copies64)
 }
 
 func copiesFor[T Float](incX, incY int) *copies[T] {

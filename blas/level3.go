@@ -90,8 +90,8 @@ func xgemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []
 	if o.RunSmall() {
 		return
 	}
-	team, release := crewFor(o.Table, o.Work())
-	defer release()
+	team := crewFor(o.Table, o.Work())
+	defer endCrew(team)
 	o.RunInAnyOrder(team)
 }
 
@@ -110,17 +110,24 @@ var crew struct {
 	team *parallel.Team
 }
 
-// crewFor returns the team of all cores, to be released; or no team for so few
-// multiply-adds that it doesn't pay, or where it is busy for another caller: who
-// are several have as many cores between them.
-func crewFor[T Float](t *gemm.Table[T], work int) (team *parallel.Team, release func()) {
+// crewFor returns the team of all cores, to be given back by endCrew. It returns no team where so few
+// multiply-adds don't pay for one, or where another caller has it: several callers have as many cores
+// between them.
+func crewFor[T Float](t *gemm.Table[T], work int) *parallel.Team {
 	if work < t.AloneBelow || !crew.TryLock() {
-		return nil, func() {}
+		return nil
 	}
 	if workers := parallel.DefaultWorkers(); crew.team.Workers() != workers {
 		crew.team = parallel.NewTeam(workers)
 	}
-	return crew.team, crew.Unlock
+	return crew.team
+}
+
+// endCrew gives back the team, if it is one.
+func endCrew(team *parallel.Team) {
+	if team != nil {
+		crew.Unlock()
+	}
 }
 
 func isTrans(t Transpose) bool {

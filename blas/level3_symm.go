@@ -65,8 +65,8 @@ func symm[T Float](s blas.Side, ul blas.Uplo, m, n int, alpha T, a []T, lda int,
 		}
 		return
 	}
-	team, release := crewFor(o.Table, o.Work())
-	defer release()
+	team := crewFor(o.Table, o.Work())
+	defer endCrew(team)
 	runSymmetric(&o, team, symmetric[T]{stored(a, lda, false), order, lower}, stored(b, ldb, false), left)
 }
 

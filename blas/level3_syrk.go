@@ -141,8 +141,8 @@ func updateTriangle[T Float](o *gemm.Operation[T], lower bool) {
 		return
 	}
 	work := o.Work() / 2
-	team, release := crewFor(o.Table, work)
-	defer release()
+	team := crewFor(o.Table, work)
+	defer endCrew(team)
 	t := gemm.PoolOf[triangle[T]](&triangles32, &triangles64).Get()
 	t.Operation, t.lower, t.parts = *o, lower, 1
 	if o.Pays(team, work) {

@@ -108,8 +108,8 @@ var (
 // compute computes the product, or solves it, on all cores that are free.
 func (t *triangular[T]) compute(order int, alpha T, b gemm.View[T]) {
 	work := order * order / 2 * t.others
-	team, release := crewFor(t.Table, work)
-	defer release()
+	team := crewFor(t.Table, work)
+	defer endCrew(team)
 	j := gemm.PoolOf[triangularJob[T]](&triangulars32, &triangulars64).Get()
 	t.upTo = t.multiplyUpTo()
 	j.triangular, j.order, j.alpha, j.b, j.parts = *t, order, alpha, b, 1
