@@ -67,8 +67,12 @@ func testSharedRoutinesAllocateNothing[T Float](t *testing.T) {
 			"gemm": func() { xgemm[T](NoTrans, Trans, small, small, small, 1, a, n, a, n, 0, a[n/2*n:], n) },
 			"symm": func() { symm[T](blas.Left, blas.Upper, small, small, 1, a, n, a, n, 0, a[n/2*n:], n) },
 			"syrk": func() { syrk[T](blas.Upper, NoTrans, small, small, 1, a, n, 0, a[n/2*n:], n) },
-			"trmm": func() { trxm[T](false, blas.Left, blas.Upper, NoTrans, blas.NonUnit, small, small, 1, a, n, a[n/2*n:], n) },
-			"trsm": func() { trxm[T](true, blas.Right, blas.Lower, NoTrans, blas.NonUnit, small, small, 1, a, n, a[n/2*n:], n) },
+			"trmm": func() {
+				trxm[T](false, blas.Left, blas.Upper, NoTrans, blas.NonUnit, small, small, 1, a, n, a[n/2*n:], n)
+			},
+			"trsm": func() {
+				trxm[T](true, blas.Right, blas.Lower, NoTrans, blas.NonUnit, small, small, 1, a, n, a[n/2*n:], n)
+			},
 		} {
 			assert.Less(t, allocations(call), 0.2, name)
 		}

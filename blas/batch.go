@@ -2,11 +2,10 @@ package blas
 
 import "fmt"
 
-// Batch is products of one shape, as many as Count: those of number i have
-// their operands i*A, i*B and i*C elements into the data of A, B and C. A stride
-// of 0 shares A or B, and a bias is shared always. No C may overlap another;
-// they may lie side by side, as columns of one matrix. The zero Batch is one
-// product.
+// Batch is Count products of one shape. The operands of product i begin i*A, i*B and i*C elements into
+// the data of A, B and C. All products share A or B if its stride is 0, and they share a bias always.
+// No C may overlap another, but they may lie side by side, as columns of one matrix. The zero Batch is
+// one product.
 type Batch struct {
 	Count   int
 	A, B, C int // strides

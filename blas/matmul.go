@@ -8,8 +8,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// Options say what MatMul does besides multiplying. The zero value is nothing
-// else.
+// Options say what MatMul does besides multiplying. With the zero value it only multiplies.
 type Options[T Float] struct {
 	// Accumulate adds the product to C. Otherwise C is overwritten, and not
 	// read.
@@ -20,8 +19,7 @@ type Options[T Float] struct {
 	RowBias []T
 	// ReLU replaces what is negative by 0, after all else.
 	ReLU bool
-	// PackedB is B, packed before. B's own data is not read then, and may be
-	// missing.
+	// PackedB is B, packed before. MatMul doesn't read B's own data then, so it may be missing.
 	PackedB *PackedB[T]
 	// Batch is for several products of the same shape.
 	Batch Batch

@@ -15,18 +15,18 @@ import (
 // contiguous, xRow and yRow elements apart; C(i,j) is at c + i*cRow + j*cCol.
 type dotsKernel[T Float] func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)
 
-// dots is an operation with few rows of X, A's or B's columns, and any number
-// of the other one's, Y.
+// dots is an operation as dot products of few vectors X, the rows of A or the columns of B, with any
+// number of vectors Y, those of the other operand.
 type dots[T Float] struct {
 	x, y   View[T] // whose rows are contiguous
 	nx, ny int
 	c      View[T] // by the rows of X and of Y
 }
 
-// dotShaped reports whether the operation is best computed as dot products: few
-// rows of A or columns of B, and along K both are contiguous, or one vector with
-// gaps, so that packing would take longer than multiplying. Sums go by lanes then,
-// which the element rule forbids: this is for the BLAS alone.
+// dotShaped reports whether the operation is best computed as dot products: A has few rows or B few
+// columns, and along K both are contiguous, or one is a single vector with gaps, so that packing would
+// take longer than multiplying. Such sums go by lanes, which the element rule forbids: only
+// RunInAnyOrder computes them.
 func (o *Operation[T]) dotShaped() bool {
 	if o.M <= o.N {
 		return o.B.Row == 1 && (o.A.Col == 1 || o.M == 1) && o.M <= o.DotsUpTo && o.K > 0 && o.dots != nil

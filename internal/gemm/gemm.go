@@ -15,7 +15,8 @@ type Operation[T Float] struct {
 	Packed      *Packed[T] // nil to pack as needed
 }
 
-// Epilogue is what is done to elements of C when their sums are complete.
+// Epilogue is applied to elements of C when their sums are complete: first the biases are added, then
+// ReLU replaces negative values by 0.
 type Epilogue[T Float] struct {
 	Bias, RowBias *T // one element a column, and a row; nil for none
 	ReLU          bool
@@ -60,13 +61,13 @@ func (o *Operation[T]) Run(team *parallel.Team) {
 // Work is the multiply-adds of the operation.
 func (o *Operation[T]) Work() int { return o.M * o.N * o.K }
 
-// direct reports whether the operation is so small that it is best computed
-// at once, with no block, no packing and no team.
+// direct reports whether the operation is so small that it is best computed without blocking, packing
+// or a team.
 func (o *Operation[T]) direct() bool {
 	return max(o.M*o.N, o.Work()) <= o.DirectUpTo && o.K <= o.KC && o.Packed == nil && (o.K == 0 || o.B.Col == 1 && (o.MasksB || o.N%o.NR == 0))
 }
 
-// compute computes a direct operation: as block does, with one block of each.
+// compute computes a direct operation: as block does, with one block of each matrix.
 func (o *Operation[T]) compute() {
 	a := ABlock[T]{o.A.P, o.A.Row, o.A.Col, o.A.Row}
 	for j := 0; j < o.N; {
@@ -110,11 +111,10 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 	}
 }
 
-// Panel computes rows of one panel of C: LOOP 1, which runs in assembly. It
-// returns the panel's columns: those of a tile, or of what is left, or, for few
-// rows, as many more as a wide kernel takes and B has in place. The rows are
-// shared out evenly over the fewest tiles, so there are tiles of at most two
-// heights.
+// Panel computes some rows of one panel of C: LOOP 1, which runs in assembly. It returns how many
+// columns it computed of the left ones, of which B has the first inPlace in place: a whole panel's, all
+// that are left, or, for few rows, more at once by a wide kernel. The rows are shared evenly by the
+// fewest tiles, so tiles have at most two heights.
 func (o *Operation[T]) Panel(a ABlock[T], b BPanel[T], rows, left, inPlace, k int, c View[T], beta T, e Epilogue[T]) (cols int) {
 	if rows <= len(o.wide) {
 		for _, w := range o.wide[rows-1] {
@@ -148,9 +148,8 @@ func CutRows(rows, tallest int) (tiles, height, taller int) {
 	return tiles, rows / tiles, rows % tiles
 }
 
-// kernelsFor returns the kernels for a panel of the columns that are left, and
-// how many of them they take: as many as they can, or few enough to leave some
-// for kernels that do them faster.
+// kernelsFor returns the kernels for a panel of the columns that are left, and how many of them they
+// take: a whole panel or all that are left, or fewer if the rest then suits faster kernels.
 func (t *Table[T]) kernelsFor(left, inPlace int) (kernels []TileKernel[T], cols int) {
 	if last := len(t.panels) - 1; last > 1 && t.NR < left && left <= t.NR+t.panels[0].columns && left <= inPlace {
 		p := &t.panels[last-1]
@@ -159,6 +158,6 @@ func (t *Table[T]) kernelsFor(left, inPlace int) (kernels []TileKernel[T], cols 
 	return forColumns(t.panels, left)
 }
 
-// KBlocks returns how many blocks k is cut into, of equal sizes up to one: a
-// function of k and the table alone, since it decides the bits.
+// KBlocks returns the number of blocks that k is cut into; their sizes differ by at most one. It
+// depends on k and the table alone, since it decides the bits of a result.
 func KBlocks[T Float](t *Table[T], k int) int { return num.CeilDiv(k, t.KC) }

@@ -6,16 +6,14 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// ABlock is some rows of A as the kernels read them, in place or copied.
-// Element (i, l) is i*row + l*col elements from p within a tile, and a tile of r
-// rows is followed by the next r*next elements further on.
+// ABlock is some rows of A as the kernels read them, in place or copied. Element (i, l) of a tile is
+// i*Row + l*Col elements from P; behind a tile of r rows, the next one is r*Next elements further on.
 type ABlock[T Float] struct {
 	P              *T
 	Row, Col, Next int
 }
 
-// From returns the rows from i on; copied and in place, they are as far apart
-// within a tile as between tiles.
+// From returns the rows from i on. Rows are as far apart within a tile as between tiles.
 func (a ABlock[T]) From(i int) ABlock[T] {
 	if a.P != nil {
 		a.P = At(a.P, i*a.Next)
@@ -23,14 +21,13 @@ func (a ABlock[T]) From(i int) ABlock[T] {
 	return a
 }
 
-// BPanel is a panel of B as the kernels read it: nr columns, of which row l is
-// l*row elements from p.
+// BPanel is a panel of B as the kernels read it: NR columns, of which row l is l*Row elements from P.
 type BPanel[T Float] struct {
 	P   *T
 	Row int
 }
 
-// BPanels is the panels of a block of B.
+// BPanels are the panels of a block of B.
 type BPanels[T Float] struct {
 	packed View[T] // panel j/nr is at row j/nr; nil p for none
 	place  View[T] // whole panels that are read in place; nil p for none
@@ -38,6 +35,7 @@ type BPanels[T Float] struct {
 	nr     int
 }
 
+// Panel returns the panel that begins at column j of the block.
 func (b BPanels[T]) Panel(j int) BPanel[T] {
 	if j < b.whole {
 		return BPanel[T]{b.place.At(0, j), b.place.Row}
@@ -46,9 +44,8 @@ func (b BPanels[T]) Panel(j int) BPanel[T] {
 	return BPanel[T]{At(b.packed.P, j/b.nr*b.packed.Row+j%b.nr), b.nr}
 }
 
-// readsInPlace reports whether a B whose rows are contiguous is best read where
-// it is by a product of so many rows of A: a panel takes some lines of each row,
-// and more of them if they don't begin there.
+// readsInPlace reports whether a product with so many rows of A best reads a B with contiguous rows in
+// place. A panel takes some cache lines of each row of B, and one more if rows don't begin with a line.
 func (o *Operation[T]) readsInPlace(rows int) bool {
 	if o.B.aligned() {
 		return rows < o.PackRowsAligned || o.B.Row <= o.PackAligned

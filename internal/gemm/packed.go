@@ -13,9 +13,11 @@ import (
 type Packed[T Float] struct {
 	Table *Table[T]
 	k, n  int
-	Size  int     // of data
-	Data  []T     // blocks of K; in each, panels of nr columns; in each, rows; nil before the first Pack
-	src   View[T] // while packing
+	Size  int // of Data
+	// Data has blocks of K; in each, panels of NR columns; in each, rows. It is nil before the first
+	// Pack.
+	Data []T
+	src  View[T] // while packing
 }
 
 // Init makes p the unfilled packed form of matrices of k rows and n columns. It returns false if that

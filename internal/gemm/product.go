@@ -19,7 +19,8 @@ type product[T Float] struct {
 	scratch []T          // of mirror, of runDots or of runSplit
 }
 
-// Buffers is where a worker packs its blocks, and mirrors products of a batch.
+// Buffers is a worker's memory for blocks of A and B that it copies, and for products of a batch that
+// it computes as their transpose.
 type Buffers[T Float] struct{ A, B, C []T }
 
 // cut says which of C's dimensions is divided among workers.
@@ -38,7 +39,7 @@ var (
 	pool64 parallel.Pool[product[float64]]
 )
 
-// PoolOf returns whichever of the two pools is one of X.
+// PoolOf returns the one of the two pools whose values are of type X.
 func PoolOf[X any](of32, of64 any) *parallel.Pool[X] {
 	if p, ok := of32.(*parallel.Pool[X]); ok {
 		return p
@@ -75,14 +76,13 @@ func (p *product[T]) divide(team *parallel.Team) {
 	p.parts = Balanced(grains, workers, min(grains, PartsPerWorker*workers, p.Work()/p.PartWork))
 }
 
-// Pays reports whether multiply-adds are so many that they are best shared by a
-// team, which may be asleep.
+// Pays reports whether so many multiply-adds are best shared by a team, which may be asleep.
 func (t *Table[T]) Pays(team *parallel.Team, work int) bool {
 	return team.Workers() > 1 && work >= t.AloneBelow && (work >= t.WakeBelow || team.Awake())
 }
 
-// Balanced returns the most parts, up to so many, that grains are best cut into
-// for workers that take them one by one.
+// Balanced returns the number of parts, at most most, into which grains are best cut for workers that
+// take parts one by one: the greatest of those with the shortest time.
 func Balanced(grains, workers, most int) (parts int) {
 	least := grains + 1 // of the time until the last part is done, in grains
 	for n := most; n > 1; n-- {

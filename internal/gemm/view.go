@@ -5,8 +5,7 @@ import "unsafe"
 // Float is the types of matrices' elements.
 type Float interface{ float32 | float64 }
 
-// View is a matrix whose bounds have been checked: element (i, j) is i*row +
-// j*col elements from p.
+// View is a matrix whose bounds have been checked: element (i, j) is i*Row + j*Col elements from P.
 type View[T Float] struct {
 	P        *T
 	Row, Col int
@@ -15,13 +14,16 @@ type View[T Float] struct {
 // ViewOf returns the matrix whose element (i, j) is i*row + j*col elements from p.
 func ViewOf[T Float](p *T, row, col int) View[T] { return View[T]{p, row, col} }
 
+// From returns the part of v that begins at element (i, j).
 func (v *View[T]) From(i, j int) View[T] { return View[T]{v.At(i, j), v.Row, v.Col} }
 
+// At returns element (i, j).
 func (v *View[T]) At(i, j int) *T { return At(v.P, i*v.Row+j*v.Col) }
 
 // Slice returns n elements of row i from column j, if they are contiguous.
 func (v *View[T]) Slice(i, j, n int) []T { return unsafe.Slice(v.At(i, j), n) }
 
+// T returns the transpose of v.
 func (v *View[T]) T() View[T] { return View[T]{v.P, v.Col, v.Row} }
 
 // aligned reports whether every row of v begins a cache line.
