@@ -15,7 +15,7 @@ type Options struct {
 	Bias []float32
 	// Sums, two elements for each output channel or nil, is set by Forward to each
 	// channel's sum over the pixels of y, and then to each one's sum of squares: what
-	// a batch normalisation wants, summed while y is in the cache. Its bits depend on
+	// a batch normalization wants, summed while y is in the cache. Its bits depend on
 	// those of y and on the geometry.
 	Sums []float64
 	// ReLU has Forward replace what is negative by 0, after all else.

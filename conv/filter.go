@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/steppe-ml/steppe/blas"
@@ -21,12 +22,13 @@ type PackedFilter struct {
 	plan   *plan
 	pass   Pass
 	size   int                    // of data
-	data   []float32              // Direct's; nil before the first Pack
-	packed *blas.PackedB[float32] // that of other algorithms
+	data   []float32              // Direct's panels; nil before the first Pack
+	packed *blas.PackedB[float32] // of other algorithms
+	filled bool                   // by Pack
 }
 
-// NewPackedFilter returns an unfilled PackedFilter for a pass of a geometry, whose
-// Batch doesn't matter.
+// NewPackedFilter returns a PackedFilter for a pass of a geometry, whose Batch doesn't matter. Pack
+// fills it; until then Forward and BackwardData refuse it.
 func NewPackedFilter(g Geometry, pass Pass, algorithm Algorithm) (*PackedFilter, error) {
 	g.Batch = 1
 	p, err := planOf(g, algorithm)
@@ -48,6 +50,9 @@ func NewPackedFilter(g Geometry, pass Pass, algorithm Algorithm) (*PackedFilter,
 
 // Pack fills f from w, [KernelH, KernelW, InC, OutC], on a team of workers.
 func (f *PackedFilter) Pack(team *blas.Team, w []float32) error {
+	if f.plan == nil {
+		return errNoFilter
+	}
 	if err := f.plan.check("w", w, f.plan.filter); err != nil {
 		return err
 	}
@@ -62,8 +67,11 @@ func (f *PackedFilter) Pack(team *blas.Team, w []float32) error {
 	default:
 		f.packed.Pack(team, f.plan.filters(w).T())
 	}
+	f.filled = true
 	return nil
 }
+
+var errNoFilter = errors.New("conv: a PackedFilter that NewPackedFilter didn't make")
 
 // Bytes returns the size of the packed data.
 func (f *PackedFilter) Bytes() int {
@@ -83,10 +91,16 @@ func (f *PackedFilter) matrix() *blas.PackedB[float32] {
 
 // fits says why f can't be used in a pass by p.
 func (f *PackedFilter) fits(p *plan, pass Pass) error {
+	if f.plan == nil {
+		return errNoFilter
+	}
 	if f.pass != pass {
 		return fmt.Errorf("conv: the filter is packed for another pass")
 	}
 	if f.plan == p || f.plan.geometry == p.geometry && f.plan.algorithm == p.algorithm && f.plan.isa == p.isa {
+		if !f.filled {
+			return fmt.Errorf("conv: the packed filter for %v, %v was never filled by Pack", p.geometry, p.algorithm)
+		}
 		return nil
 	}
 	return fmt.Errorf("conv: the filter is packed for %v, %v on %v, want %v, %v on %v",

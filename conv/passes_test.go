@@ -279,7 +279,7 @@ func TestErrors(t *testing.T) {
 	huge.InH, huge.InW, huge.InC = 1<<29, 1<<29, 1<<29
 	assert.ErrorContains(t, huge.Validate(), "more than an address can count")
 	many := good
-	many.Batch = 1 << 60
+	many.Batch = math.MaxInt
 	assert.ErrorContains(t, conv.Forward(nil, many, nil, nil, nil, conv.Options{}), "Batch is")
 
 	f := func(n int) []float32 { return slices.Repeat([]float32{7}, n) }
@@ -310,6 +310,51 @@ func TestErrors(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.Equal(t, f(out), dst, "an error leaves everything as it was")
+}
+
+// A PackedFilter that Pack never filled is an error, for each algorithm and on any team.
+func TestUnfilledFilters(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 7))
+		for _, g := range []conv.Geometry{geometry(2, 5, 4, 3, 19, 3, 1, 1), geometry(2, 4, 4, 3, 40, 1, 1, 0)} {
+			p := newProblem(r, g)
+			for _, a := range algorithms(g) {
+				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+					one := g
+					one.Batch = 1
+					used := a
+					if a == conv.Auto {
+						used = g.Algorithm()
+					}
+					want := fmt.Sprintf("conv: the packed filter for %v, %v was never filled by Pack", one, used)
+					forward, err := conv.NewPackedFilter(g, conv.ForwardPass, a)
+					require.NoError(t, err)
+					backward, err := conv.NewPackedFilter(g, conv.BackwardDataPass, a)
+					require.NoError(t, err)
+					y, dx := slices.Repeat([]float32{7}, len(p.y)), slices.Repeat([]float32{7}, len(p.x))
+					run := func() (forwards, backwards error) {
+						return conv.Forward(team, g, y, p.x, nil, conv.Options{Filter: forward, Algorithm: a}),
+							conv.BackwardData(team, g, dx, p.dy, nil, conv.Options{Filter: backward, Algorithm: a})
+					}
+					errForward, errBackward := run()
+					assert.EqualError(t, errForward, want)
+					assert.EqualError(t, errBackward, want)
+					assert.Equal(t, slices.Repeat([]float32{7}, len(p.y)), y, "y was written to")
+					assert.Equal(t, slices.Repeat([]float32{7}, len(p.x)), dx, "dx was written to")
+
+					require.NoError(t, forward.Pack(team, p.w))
+					require.NoError(t, backward.Pack(team, p.w))
+					errForward, errBackward = run()
+					assert.NoError(t, errForward)
+					assert.NoError(t, errBackward)
+				}
+			}
+		}
+	})
+	g := geometry(1, 4, 4, 3, 5, 3, 1, 1)
+	const want = "conv: a PackedFilter that NewPackedFilter didn't make"
+	assert.EqualError(t, conv.Forward(nil, g, make([]float32, 80), make([]float32, 48), nil, conv.Options{Filter: &conv.PackedFilter{}}), want)
+	assert.EqualError(t, new(conv.PackedFilter).Pack(nil, nil), want)
 }
 
 func TestPassesAllocateNothing(t *testing.T) {
