@@ -3,6 +3,7 @@ package sam
 import (
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
@@ -12,17 +13,17 @@ import (
 type schedule struct {
 	workers int
 	sharing sharing
-	tiles   []span  // runs of parts that go through the model together
-	rounds  []round // one after the other: one of all tiles; or, pass by pass, one of whole shards and one for each other shard
+	tiles   []num.Span // runs of parts that go through the model together
+	rounds  []round    // one after the other: one of all tiles; or, pass by pass, one of whole shards and one for each other shard
 }
 
 // round is the work between two points at which the workers wait for each other. First
 // each worker takes tiles of its own, from end to end. Then all share the tiles that are
 // left over, op by op.
 type round struct {
-	tasks  []span // runs of tiles that one worker takes, in order
-	shared span   // tiles
-	whole  bool   // pass by pass: a task is a shard, which its worker takes through both passes
+	tasks  []num.Span // runs of tiles that one worker takes, in order
+	shared num.Span   // tiles
+	whole  bool       // pass by pass: a task is a shard, which its worker takes through both passes
 }
 
 // sharing says what a worker may take alone. Each value takes less memory than the one
@@ -43,7 +44,7 @@ func newSchedule(a *arithmetic, workers, perTile int, how sharing) schedule {
 		perTile = 1 // the samples that a tile has in the clean pass must be consecutive
 	}
 	if !a.passByPass {
-		s.addRound(a, span{0, len(a.parts)}, perTile)
+		s.addRound(a, num.Range(0, len(a.parts)), perTile)
 		return s
 	}
 	whole := 0
@@ -61,25 +62,25 @@ func newSchedule(a *arithmetic, workers, perTile int, how sharing) schedule {
 
 // addRound adds the round of a run of parts. The workers have the same number of parts
 // alone, and share the rest.
-func (s *schedule) addRound(a *arithmetic, parts span, perTile int) {
+func (s *schedule) addRound(a *arithmetic, parts num.Span, perTile int) {
 	alone := 0
 	if s.sharing < together && s.workers > 1 {
-		alone = parts.len() / s.workers * s.workers
+		alone = parts.Len() / s.workers * s.workers
 	}
 	first := len(s.tiles)
 	for worker := range min(alone, s.workers) {
 		from, to := parallel.Cut(alone, 1, s.workers, worker)
-		s.addTiles(span{parts.from + from, parts.from + to}, perTile)
+		s.addTiles(num.Range(parts.From+from, parts.From+to), perTile)
 	}
 	var r round
 	for t := first; t < len(s.tiles); t++ {
-		if t == len(s.tiles)-1 || a.mayPart(s.tiles[t].to) {
-			r.tasks = append(r.tasks, span{first, t + 1})
+		if t == len(s.tiles)-1 || a.mayPart(s.tiles[t].To) {
+			r.tasks = append(r.tasks, num.Range(first, t+1))
 			first = t + 1
 		}
 	}
-	s.addTiles(span{parts.from + alone, parts.to}, perTile)
-	r.shared = span{first, len(s.tiles)}
+	s.addTiles(num.Range(parts.From+alone, parts.To), perTile)
+	r.shared = num.Range(first, len(s.tiles))
 	s.rounds = append(s.rounds, r)
 }
 
@@ -89,25 +90,25 @@ func (s *schedule) addWholeShards(a *arithmetic, shards, perTile int) {
 	for shard := range shards {
 		from := len(s.tiles)
 		s.addTiles(a.partsOf(shard), perTile)
-		r.tasks = append(r.tasks, span{from, len(s.tiles)})
+		r.tasks = append(r.tasks, num.Range(from, len(s.tiles)))
 	}
-	r.shared = span{len(s.tiles), len(s.tiles)}
+	r.shared = num.Range(len(s.tiles), len(s.tiles))
 	s.rounds = append(s.rounds, r)
 }
 
 // addTiles cuts parts evenly into tiles of at most perTile parts.
-func (s *schedule) addTiles(parts span, perTile int) {
-	n := parallel.CeilDiv(parts.len(), perTile)
+func (s *schedule) addTiles(parts num.Span, perTile int) {
+	n := num.CeilDiv(parts.Len(), perTile)
 	for i := range n {
-		from, to := parallel.Cut(parts.len(), 1, n, i)
-		s.tiles = append(s.tiles, span{parts.from + from, parts.from + to})
+		from, to := parallel.Cut(parts.Len(), 1, n, i)
+		s.tiles = append(s.tiles, num.Range(parts.From+from, parts.From+to))
 	}
 }
 
 // largestTile returns the most parts of a tile.
 func (s *schedule) largestTile() (parts int) {
 	for _, t := range s.tiles {
-		parts = max(parts, t.len())
+		parts = max(parts, t.Len())
 	}
 	return parts
 }
@@ -125,17 +126,17 @@ func (s *schedule) takesWhole() bool {
 // first returns the round's first tile.
 func (r *round) first() int {
 	if len(r.tasks) > 0 {
-		return r.tasks[0].from
+		return r.tasks[0].From
 	}
-	return r.shared.from
+	return r.shared.From
 }
 
 // numTiles returns how many tiles the round has.
-func (r *round) numTiles() int { return r.shared.to - r.first() }
+func (r *round) numTiles() int { return r.shared.To - r.first() }
 
 // tilesFor returns the most tiles that a worker takes in the round.
 func (r *round) tilesFor(workers int) int {
-	return parallel.CeilDiv(r.numTiles()-r.shared.len(), workers) + r.shared.len()
+	return num.CeilDiv(r.numTiles()-r.shared.Len(), workers) + r.shared.Len()
 }
 
 // mayPart reports whether one worker may take the parts before the given one while
@@ -143,7 +144,7 @@ func (r *round) tilesFor(workers int) int {
 // order.
 func (a *arithmetic) mayPart(part int) bool {
 	return !slices.Contains(a.byUnits, true) ||
-		slices.ContainsFunc(a.units, func(u span) bool { return u.to == part })
+		slices.ContainsFunc(a.units, func(u num.Span) bool { return u.To == part })
 }
 
 // tileParts chooses how many parts go through the model together: as many as keep a

@@ -33,3 +33,6 @@ func (s Span) Len() int { return s.To - s.From }
 
 // Range returns the span of the numbers from from up to to.
 func Range(from, to int) Span { return Span{from, to} }
+
+// Of returns the part of x that s is.
+func (s Span) Of(x []float32) []float32 { return x[s.From:s.To:s.To] }
