@@ -156,16 +156,16 @@ func (o convolution) Gradient(c *Call, in []Tensor, _, dout Tensor, g []float32)
 func (o convolution) NewPacks(passes Passes) []Packed {
 	packs := make([]Packed, 2)
 	if passes.Forward {
-		packs[0] = o.newPack(conv.ForwardPass)
+		packs[0] = o.newPack(conv.ForForward)
 	}
 	if passes.Backward {
-		packs[1] = o.newPack(conv.BackwardDataPass)
+		packs[1] = o.newPack(conv.ForBackwardData)
 	}
 	return packs
 }
 
-func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
-	f, err := conv.NewPackedFilter(o.geometry, pass, conv.Auto)
+func (o convolution) newPack(purpose conv.Purpose) *conv.PackedFilter {
+	f, err := conv.NewPackedFilter(o.geometry, purpose, conv.Auto)
 	must(err)
 	return f
 }

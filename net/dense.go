@@ -49,11 +49,11 @@ func (d dense) Traits() Traits {
 }
 
 func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
-	return blas.Dense(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
+	return blas.RowMajor(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
 }
 
 // rows views a tensor of flat samples as a matrix, a sample a row.
-func rows(t Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
+func rows(t Tensor) blas.Mat[float32] { return blas.RowMajor(t.Data, t.N, t.Shape.Size()) }
 
 func (d dense) Forward(c *Call, p []float32, in []Tensor, out Tensor) {
 	w, b := d.split(p)
@@ -138,7 +138,7 @@ func (d dense) gram(c *Call, a, b Tensor, constant float32, to []float32) {
 	for i := range to {
 		to[i] = constant
 	}
-	blas.MatMul(c.Team, blas.Dense(to, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
+	blas.MatMul(c.Team, blas.RowMajor(to, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
@@ -147,13 +147,13 @@ func (d dense) ForwardDelta(c *Call, x, in, dout, out Tensor) {
 		zx = c.Scratch[:x.N*in.N]
 		d.gram(c, x, in, 1, zx)
 	}
-	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
+	blas.MatMul(c.Team, rows(out), blas.RowMajor(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
 
 func (d dense) BackwardDelta(c *Call, e, in, dout, din Tensor) {
 	ed := c.Scratch[:e.N*dout.N]
 	d.gram(c, e, dout, 0, ed)
-	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
+	blas.MatMul(c.Team, rows(din), blas.RowMajor(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) Kept(n int) int    { return n * n }
