@@ -45,12 +45,12 @@ func testBatch[T Float](t *testing.T) {
 								before := floattest.Integers[T](r, count*(m*n+3))
 								want := append([]T(nil), before...)
 								for i := range count {
-									MatMul(nil, Dense(want[i*strides.C:], m, n), offset(a, i*strides.A), offset(b, i*strides.B), opt)
+									MatMul(nil, RowMajor(want[i*strides.C:], m, n), offset(a, i*strides.A), offset(b, i*strides.B), opt)
 								}
 								opt.Batch = strides
 								for _, workers := range []int{1, 3} {
 									got := append([]T(nil), before...)
-									MatMul(parallel.NewTeam(workers), Dense(got, m, n), a, b, opt)
+									MatMul(parallel.NewTeam(workers), RowMajor(got, m, n), a, b, opt)
 									require.Equal(t, want, got, "%+v of %v, options %+v", strides, size, opt)
 								}
 							}
@@ -72,17 +72,17 @@ func TestBatchSideBySide(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 10))
 	const heads, m, n, k = 3, 4, 5, 6
 	a, b := floattest.Normal[float32](r, m*k), floattest.Normal[float32](r, k*heads*n)
-	want, got := Dense(make([]float32, m*heads*n), m, heads*n), make([]float32, m*heads*n)
-	MatMul(nil, want, Dense(a, m, k), Dense(b, k, heads*n), Options[float32]{})
+	want, got := RowMajor(make([]float32, m*heads*n), m, heads*n), make([]float32, m*heads*n)
+	MatMul(nil, want, RowMajor(a, m, k), RowMajor(b, k, heads*n), Options[float32]{})
 	columns := func(data []float32, rows int) Mat[float32] {
 		return Mat[float32]{Data: data, Rows: rows, Cols: n, RowStride: heads * n, ColStride: 1}
 	}
-	MatMul(nil, columns(got, m), Dense(a, m, k), columns(b, k), Options[float32]{Batch: Batch{Count: heads, B: n, C: n}})
+	MatMul(nil, columns(got, m), RowMajor(a, m, k), columns(b, k), Options[float32]{Batch: Batch{Count: heads, B: n, C: n}})
 	require.Equal(t, want.Data, got)
 }
 
 func TestBatchRefuses(t *testing.T) {
-	m := func(rows, cols int) Mat[float32] { return Dense(make([]float32, 2*rows*cols), rows, cols) }
+	m := func(rows, cols int) Mat[float32] { return RowMajor(make([]float32, 2*rows*cols), rows, cols) }
 	for want, batch := range map[string]Batch{
 		"blas: batch of -1 products with strides 0, 0 and 0":                                                         {Count: -1},
 		"blas: batch of 2 products with strides -6, 0 and 8":                                                         {Count: 2, A: -6, C: 8},
@@ -94,7 +94,7 @@ func TestBatchRefuses(t *testing.T) {
 		assert.PanicsWithValue(t, want, func() { MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{Batch: batch}) })
 	}
 	packed := NewPackedB[float32](3, 4)
-	packed.Pack(nil, Dense(make([]float32, 12), 3, 4))
+	packed.Pack(nil, RowMajor(make([]float32, 12), 3, 4))
 	assert.PanicsWithValue(t, "blas: a packed B is one for the batch, but has stride 12", func() {
 		MatMul(nil, m(2, 4), m(2, 3), m(3, 4), Options[float32]{PackedB: packed, Batch: Batch{Count: 2, B: 12, C: 8}})
 	})

@@ -95,7 +95,7 @@ func fuzzPack[T Float](t *testing.T, in packInput) {
 		requireUnchanged(t, about, b)
 		requirePacked(t, about, packed, viewB)
 
-		got, want := Dense(make([]T, m*n), m, n), Dense(make([]T, m*n), m, n)
+		got, want := RowMajor(make([]T, m*n), m, n), RowMajor(make([]T, m*n), m, n)
 		withPacked.PackedB = packed
 		if panicked := panicOf(func() { MatMul(team, got, viewA, Mat[T]{Rows: k, Cols: n, ColStride: 1}, withPacked) }); panicked != nil {
 			t.Fatalf("%s: MatMul panics with %v", about, panicked)

@@ -364,7 +364,7 @@ func fuzzMatMul[T Float](t *testing.T, in matMulInput) {
 				opt.RowBias = opt.RowBias[i0:][:rows]
 			}
 			from := p*c.step + i0*c.stride + j0
-			c := Dense(make([]T, rows*cols), rows, cols)
+			c := RowMajor(make([]T, rows*cols), rows, cols)
 			for i := range rows {
 				copy(c.Data[i*cols:][:cols], before[from+i*sc.stride:])
 			}

@@ -66,7 +66,7 @@ func onlyTriangle[T Float](a Mat[T], ul blas.Uplo, d blas.Diag) {
 // fullTriangle returns op(A) in full: with zeros, and ones where a unit diagonal has
 // them.
 func fullTriangle[T Float](a Mat[T], ul blas.Uplo, tA Transpose, d blas.Diag) Mat[T] {
-	full := Dense(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
+	full := RowMajor(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
 	for i := range a.Rows {
 		for j := range a.Rows {
 			if mine(ul, i, j) {
@@ -85,7 +85,7 @@ func fullTriangle[T Float](a Mat[T], ul blas.Uplo, tA Transpose, d blas.Diag) Ma
 
 // fullSymmetric returns a symmetric matrix in full, given one of its triangles.
 func fullSymmetric[T Float](a Mat[T], ul blas.Uplo) Mat[T] {
-	full := Dense(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
+	full := RowMajor(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
 	for i := range a.Rows {
 		for j := range a.Rows {
 			if mine(ul, i, j) {
@@ -110,7 +110,7 @@ func withGaps[T Float](r *rand.Rand, rows, cols, gap int) Mat[T] {
 
 // dense returns m without gaps.
 func dense[T Float](m Mat[T]) Mat[T] {
-	d := Dense(make([]T, m.Rows*m.Cols), m.Rows, m.Cols)
+	d := RowMajor(make([]T, m.Rows*m.Cols), m.Rows, m.Cols)
 	for i := range m.Rows {
 		copy(d.Data[i*m.Cols:][:m.Cols], m.Data[i*m.RowStride:])
 	}
@@ -249,7 +249,7 @@ func requireTriangle[T Float](t *testing.T, c Mat[T], ul blas.Uplo) {
 
 // beside returns [x y].
 func beside[T Float](x, y Mat[T]) Mat[T] {
-	both := Dense(make([]T, x.Rows*2*x.Cols), x.Rows, 2*x.Cols)
+	both := RowMajor(make([]T, x.Rows*2*x.Cols), x.Rows, 2*x.Cols)
 	for i := range x.Rows {
 		for j := range x.Cols {
 			both.Data[i*both.Cols+j], both.Data[i*both.Cols+x.Cols+j] = T(x.get(i, j)), T(y.get(i, j))

@@ -21,8 +21,8 @@ type Mat[T Float] struct {
 	RowStride, ColStride int
 }
 
-// Dense returns the view of a row-major matrix without gaps.
-func Dense[T Float](data []T, rows, cols int) Mat[T] {
+// RowMajor returns the view of a row-major matrix without gaps.
+func RowMajor[T Float](data []T, rows, cols int) Mat[T] {
 	return Mat[T]{Data: data, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
 }
 

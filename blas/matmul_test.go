@@ -131,10 +131,10 @@ func testElementRule[T Float](t *testing.T) {
 						opt.RowBias = nil // only then a product may be mirrored
 					}
 					withPacked := opt
-					whole := Dense(make([]T, m*n), m, n)
+					whole := RowMajor(make([]T, m*n), m, n)
 					MatMul(nil, whole, a, b, opt)
 
-					got := Dense(make([]T, m*n), m, n)
+					got := RowMajor(make([]T, m*n), m, n)
 					for name, change := range schedules {
 						t.Run(name, func(t *testing.T) {
 							setTable(t, change)
@@ -151,7 +151,7 @@ func testElementRule[T Float](t *testing.T) {
 						})
 					}
 					for i := range m {
-						row := Dense(make([]T, n), 1, n)
+						row := RowMajor(make([]T, n), 1, n)
 						alone := opt
 						if opt.RowBias != nil {
 							alone.RowBias = opt.RowBias[i : i+1]
@@ -181,19 +181,19 @@ func testNaNAndInfPropagate[T Float](t *testing.T) {
 		m, n, k := 2*gemm.Active[T]().MR()+1, 2*gemm.Active[T]().NR+1, 12
 		for _, bad := range []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1))} {
 			for _, at := range [][2]int{{0, 0}, {m - 1, k - 1}, {m / 2, k / 2}} {
-				a, b := Dense(make([]T, m*k), m, k), Dense(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
+				a, b := RowMajor(make([]T, m*k), m, k), RowMajor(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
 				a.Data[at[0]*k+at[1]] = bad
-				c := Dense(make([]T, m*n), m, n)
+				c := RowMajor(make([]T, m*n), m, n)
 				MatMul(nil, c, a, b, Options[T]{})
 				for i := range m {
 					for j := range n {
 						require.Equal(t, i == at[0], math.IsNaN(c.get(i, j)), "A has %v at %v: C(%d,%d) is %v", bad, at, i, j, c.get(i, j))
 					}
 				}
-				MatMul(nil, Dense(c.Data, n, m), b.T(), a.T(), Options[T]{})
+				MatMul(nil, RowMajor(c.Data, n, m), b.T(), a.T(), Options[T]{})
 				for i := range n {
 					for j := range m {
-						require.Equal(t, j == at[0], math.IsNaN(Dense(c.Data, n, m).get(i, j)), "B has %v: C(%d,%d)", bad, i, j)
+						require.Equal(t, j == at[0], math.IsNaN(RowMajor(c.Data, n, m).get(i, j)), "B has %v: C(%d,%d)", bad, i, j)
 					}
 				}
 			}
@@ -217,7 +217,7 @@ func testMatMulStaysInside[T Float](t *testing.T) {
 							a, b, c, bias := memory(t, m*k), memory(t, k*n), memory(t, m*n), memory(t, n)
 							for trans := range 4 {
 								assert.NotPanics(t, func() {
-									MatMul(nil, Dense(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options[T]{Bias: bias, Accumulate: true})
+									MatMul(nil, RowMajor(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options[T]{Bias: bias, Accumulate: true})
 								}, "%dx%dx%d transposition %d", m, n, k, trans)
 							}
 						}
@@ -229,7 +229,7 @@ func testMatMulStaysInside[T Float](t *testing.T) {
 }
 
 func TestMatMulRefuses(t *testing.T) {
-	m := func(rows, cols int) Mat[float32] { return Dense(make([]float32, rows*cols), rows, cols) }
+	m := func(rows, cols int) Mat[float32] { return RowMajor(make([]float32, rows*cols), rows, cols) }
 	short := m(3, 4)
 	short.Data = short.Data[:11]
 	odd := m(3, 4)
@@ -257,9 +257,9 @@ func TestMatMulRefuses(t *testing.T) {
 func TestPackedBIsBoundToItsISA(t *testing.T) {
 	packed := NewPackedB[float32](3, 4)
 	packed.matrix.Table = &gemm.Table[float32]{}
-	x := Dense(make([]float32, 12), 3, 4)
+	x := RowMajor(make([]float32, 12), 3, 4)
 	assert.PanicsWithValue(t, "blas: B was packed under another instruction set", func() {
-		MatMul(nil, Dense(make([]float32, 12), 3, 4), Dense(make([]float32, 9), 3, 3), x, Options[float32]{PackedB: packed})
+		MatMul(nil, RowMajor(make([]float32, 12), 3, 4), RowMajor(make([]float32, 9), 3, 3), x, Options[float32]{PackedB: packed})
 	})
 }
 
@@ -272,8 +272,8 @@ func testMatMulRefusesUnfilledPackedB[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, workers := range []int{1, 3} {
 			for _, size := range []int{1, 4, 300} {
-				x := Dense(make([]T, size*size), size, size)
-				c := Dense(slices.Repeat([]T{7}, size*size), size, size)
+				x := RowMajor(make([]T, size*size), size, size)
+				c := RowMajor(slices.Repeat([]T{7}, size*size), size, size)
 				packed := NewPackedB[T](size, size)
 				multiply := func() {
 					MatMul(parallel.NewTeam(workers), c, x, Mat[T]{Rows: size, Cols: size, ColStride: 1}, Options[T]{PackedB: packed})
@@ -286,12 +286,12 @@ func testMatMulRefusesUnfilledPackedB[T Float](t *testing.T) {
 			}
 		}
 		empty := NewPackedB[T](0, 3) // has nothing to fill
-		c := Dense([]T{1, 2, 3}, 1, 3)
-		MatMul(nil, c, Dense[T](nil, 1, 0), Dense[T](nil, 0, 3), Options[T]{PackedB: empty})
+		c := RowMajor([]T{1, 2, 3}, 1, 3)
+		MatMul(nil, c, RowMajor[T](nil, 1, 0), RowMajor[T](nil, 0, 3), Options[T]{PackedB: empty})
 		assert.Equal(t, []T{0, 0, 0}, c.Data)
 	})
 	assert.PanicsWithValue(t, "blas: B is 1 x 1, but its packed form 0 x 0", func() {
-		x := Dense(make([]T, 1), 1, 1)
+		x := RowMajor(make([]T, 1), 1, 1)
 		MatMul(nil, x, x, x, Options[T]{PackedB: &PackedB[T]{}})
 	})
 }
@@ -302,7 +302,7 @@ func TestMatMulAllocatesNothing(t *testing.T) {
 
 func testMatMulAllocatesNothing[T Float](t *testing.T) {
 	team := parallel.NewTeam(2)
-	c, a, b := Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200)
+	c, a, b := RowMajor(make([]T, 200*200), 200, 200), RowMajor(make([]T, 200*200), 200, 200), RowMajor(make([]T, 200*200), 200, 200)
 	packed := NewPackedB[T](200, 200)
 	run := func() {
 		packed.Pack(team, b.T())
@@ -314,11 +314,11 @@ func testMatMulAllocatesNothing[T Float](t *testing.T) {
 }
 
 func ExampleMatMul() {
-	a := Dense([]float32{
+	a := RowMajor([]float32{
 		1, 2, 3,
 		4, 5, 6,
 	}, 2, 3)
-	c := Dense(make([]float32, 4), 2, 2)
+	c := RowMajor(make([]float32, 4), 2, 2)
 	MatMul(nil, c, a, a.T(), Options[float32]{Bias: []float32{100, 200}})
 	fmt.Println(c.Data)
 	// Output: [114 232 132 277]

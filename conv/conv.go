@@ -44,7 +44,7 @@ func Forward(team *blas.Team, g Geometry, y, x, w []float32, opt Options) error 
 	case opt.Sums != nil && len(opt.Sums) != 2*g.OutC:
 		return fmt.Errorf("conv: %d sums for %d output channels, want two for each", len(opt.Sums), g.OutC)
 	case opt.Filter != nil:
-		err = opt.Filter.fits(p, ForwardPass)
+		err = opt.Filter.fits(p, ForForward)
 	default:
 		err = p.check("w", w, p.filter)
 	}
@@ -64,7 +64,7 @@ func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options)
 	case err != nil:
 		return err
 	case opt.Filter != nil:
-		err = opt.Filter.fits(p, BackwardDataPass)
+		err = opt.Filter.fits(p, ForBackwardData)
 	default:
 		err = p.check("w", w, p.filter)
 	}

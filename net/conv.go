@@ -173,10 +173,10 @@ func (o convolution) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g [
 func (o convolution) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
-		packs[0] = o.newPack(conv.ForwardPass)
+		packs[0] = o.newPack(conv.ForForward)
 	}
 	if wanted.Backward {
-		packs[1] = o.newPack(conv.BackwardDataPass)
+		packs[1] = o.newPack(conv.ForBackwardData)
 	}
 	return packs
 }
