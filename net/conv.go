@@ -181,7 +181,7 @@ func (o convolution) NewPacks(wanted op.Directions) []op.Packed {
 	return packs
 }
 
-func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
+func (o convolution) newPack(pass conv.Purpose) *conv.PackedFilter {
 	f, err := conv.NewPackedFilter(o.geometry, pass, conv.Auto)
 	must(err)
 	return f
