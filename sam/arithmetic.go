@@ -147,10 +147,10 @@ func (a *arithmetic) unitOf(part int) int {
 	return slices.IndexFunc(a.units, func(u num.Span) bool { return part < u.To })
 }
 
-// lateAscent reports whether gradients that perturb are computed late.
+// deferredAscent reports whether gradients that perturb are deferred.
 func (a *arithmetic) deferredAscent() bool {
-	for i, late := range a.deferred {
-		if late && a.perturb[i] != program.Unperturbed {
+	for i, deferred := range a.deferred {
+		if deferred && a.perturb[i] != program.Unperturbed {
 			return true
 		}
 	}

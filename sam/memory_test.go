@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// taken adds up what the optimiser has allocated, by the slices themselves.
+// taken adds up what the optimizer has allocated, by the slices themselves.
 func taken(o *Optimizer) Memory {
 	bytes := func(lists ...[]float32) (total int) {
 		for _, s := range lists {
