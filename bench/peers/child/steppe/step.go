@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 
@@ -23,7 +24,7 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 		return t, err
 	}
 	cfg := sam.Config{
-		Base:    sam.SGD{LR: child.LR, Momentum: child.Momentum},
+		Base:    optim.SGD{LR: child.LR, Momentum: child.Momentum},
 		Batch:   s.Batch,
 		Shards:  max(1, s.Shards),
 		Workers: workers,
