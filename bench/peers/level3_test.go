@@ -14,8 +14,8 @@ import (
 // knownRoutines is a report of made-up times of routines on matrices of 100 x 100, in
 // microseconds: ours, and OpenBLAS's.
 func knownRoutines(own, openblas float64, names ...string) *Report {
-	r := &Report{Kind: protocol.OfRoutines, Dtype: protocol.Float64, Workers: 1, aims: map[string]float64{}}
-	for _, p := range peersOf[protocol.OfRoutines] {
+	r := &Report{Kind: protocol.KindRoutines, Dtype: protocol.Float64, Workers: 1, aims: map[string]float64{}}
+	for _, p := range peersOf[protocol.KindRoutines] {
 		if p.name == ours || p.name == "openblas" {
 			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
 		}
@@ -51,7 +51,7 @@ func TestTableOfRoutines(t *testing.T) {
 func TestSuiteOfLevel3(t *testing.T) {
 	opt, err := parse(strings.Fields("--suite level3 --dtype f64 --workers 2"), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, protocol.OfRoutines, opt.kind)
+	assert.Equal(t, protocol.KindRoutines, opt.kind)
 	assert.Equal(t, protocol.EntryBLAS, opt.entry)
 	names := peerNames(opt.peers)
 	for _, peer := range []string{ours, oursOne, "openblas", "gonum"} {

@@ -89,26 +89,26 @@ or decompositions "LU 1000, Eigen 500"`)
 	if opt.suites, err = chooseSuites(*suiteName, *shapes); err != nil {
 		return opt, err
 	}
-	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.OfRoutines || opt.kind == protocol.OfDecompositions {
+	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.KindRoutines || opt.kind == protocol.KindDecompositions {
 		opt.entry = protocol.EntryBLAS
 	}
-	if opt.kind == protocol.OfDecompositions && !isSet(flags, "dtype") {
+	if opt.kind == protocol.KindDecompositions && !isSet(flags, "dtype") {
 		opt.dtype = protocol.Float64
 	}
 	for _, s := range opt.suites {
 		for _, work := range s.work {
-			if err := opt.job(work).Check(); err != nil {
+			if err := opt.job(work).Validate(); err != nil {
 				return opt, err
 			}
 		}
 	}
 	flags.Visit(func(f *flag.Flag) {
 		switch {
-		case f.Name == "entry" && opt.kind != protocol.Products:
+		case f.Name == "entry" && opt.kind != protocol.KindProducts:
 			err = fmt.Errorf("--entry is for products, not for %s", opt.kind)
-		case f.Name == "workers" && opt.kind == protocol.Steps:
+		case f.Name == "workers" && opt.kind == protocol.KindSteps:
 			err = errors.New("--workers: steps are measured on one and on two")
-		case f.Name == "limit" && opt.kind != protocol.Steps && opt.kind != protocol.OfDecompositions:
+		case f.Name == "limit" && opt.kind != protocol.KindSteps && opt.kind != protocol.KindDecompositions:
 			err = fmt.Errorf("--limit is for steps and decompositions, not for %s", opt.kind)
 		}
 	})

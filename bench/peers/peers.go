@@ -49,7 +49,7 @@ func hasMoreThanAVX2(options) bool {
 // peersOf lists the peers of each kind of work. Those of steps have their own numbers
 // of workers.
 var peersOf = map[protocol.Kind][]peer{
-	protocol.Products: {
+	protocol.KindProducts: {
 		full, avx2, alone,
 		{name: "openblas", program: "openblas", library: "openblas"},
 		{name: "blis", program: "blis", library: "blis"},
@@ -57,22 +57,22 @@ var peersOf = map[protocol.Kind][]peer{
 		{name: "gonum", program: "gonum"},
 		{name: "vek", program: "vek"},
 	},
-	protocol.Convolutions: {
+	protocol.KindConvolutions: {
 		full, avx2, alone,
 		{name: "onednn", program: "onednn", library: "dnnl"},
 		{name: "onednn+reorders", program: "onednn", library: "dnnl", env: []string{protocol.ReordersVar + "=1"}, aside: true},
 	},
-	protocol.OfRoutines: {
+	protocol.KindRoutines: {
 		full, avx2, alone,
 		{name: "openblas", program: "openblas", library: "openblas"},
 		{name: "gonum", program: "gonum"},
 	},
-	protocol.OfDecompositions: {
+	protocol.KindDecompositions: {
 		full,
 		{name: gonumAlone, program: "gonum"},
 		{name: "openblas", program: "openblas", library: "openblas"},
 	},
-	protocol.Steps: {
+	protocol.KindSteps: {
 		{name: oursOne, program: "steppe", own: true, workers: 1},
 		{name: oursTwo, program: "steppe", own: true, workers: 2},
 		pytorch("torch-1", "contiguous", 1),
@@ -100,7 +100,7 @@ func batched(name string, workers int) peer {
 
 // mustBe returns the names of the peers that the table can't do without.
 func mustBe(kind protocol.Kind) []string {
-	if kind == protocol.Steps {
+	if kind == protocol.KindSteps {
 		return []string{oursOne, oursTwo}
 	}
 	return []string{ours}
@@ -116,7 +116,7 @@ func peerNames(peers []peer) (names []string) {
 // everyPeer lists the peers for the usage.
 func everyPeer() string {
 	var lists []string
-	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps, protocol.OfRoutines, protocol.OfDecompositions} {
+	for _, kind := range []protocol.Kind{protocol.KindProducts, protocol.KindConvolutions, protocol.KindSteps, protocol.KindRoutines, protocol.KindDecompositions} {
 		lists = append(lists, fmt.Sprintf("for %s %s", kind, strings.Join(peerNames(peersOf[kind]), ",")))
 	}
 	return strings.Join(lists, "; ")

@@ -218,7 +218,7 @@ func (r *Report) measureRound(opt options, processes []*process, row *Row, order
 		r.disturbed += reply.Disturbed
 	}
 	row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
-	if opt.kind == protocol.Steps {
+	if opt.kind == protocol.KindSteps {
 		row.drop(rivals, len(row.Ceiling))
 	}
 	return nil
@@ -249,10 +249,10 @@ func (row *Row) amount() float64 {
 // summarize computes what follows from the times.
 func (row *Row) summarize(peers []Participant, workers int) {
 	switch row.Kind() {
-	case protocol.Steps:
+	case protocol.KindSteps:
 		row.summarizeTraining(peers)
 		return
-	case protocol.OfDecompositions:
+	case protocol.KindDecompositions:
 		row.summarizeDecomposition(peers, workers)
 		return
 	}
@@ -336,10 +336,10 @@ func (r *Report) end() {
 	}
 	r.Ceiling = stats.SpreadOf(ceilings)
 	switch r.Kind { // times of other things have no mean
-	case protocol.Steps:
+	case protocol.KindSteps:
 		r.compareWithSAM()
 		return
-	case protocol.OfDecompositions:
+	case protocol.KindDecompositions:
 		return
 	}
 	for _, suite := range suites {

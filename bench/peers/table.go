@@ -38,11 +38,11 @@ func (r *Report) render(markdown bool) string {
 
 func (r *Report) tableAndLegend() (table.Writer, string) {
 	switch {
-	case r.Kind == protocol.OfRoutines:
+	case r.Kind == protocol.KindRoutines:
 		return r.table(), strings.Replace(speedLegend, "GFLOP/s", r.unitOfRoutines(), 1)
-	case r.Kind == protocol.OfDecompositions:
+	case r.Kind == protocol.KindDecompositions:
 		return r.decompositionTable(), decompositionLegend
-	case r.Kind != protocol.Steps:
+	case r.Kind != protocol.KindSteps:
 		return r.table(), speedLegend
 	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
 		return r.samTable(), samLegend
@@ -108,13 +108,13 @@ func (r *Report) rounds() string {
 // measured says what a row is the time of.
 func (r *Report) measured() string {
 	switch r.Kind {
-	case protocol.Convolutions:
+	case protocol.KindConvolutions:
 		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.OfRoutines:
+	case protocol.KindRoutines:
 		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.OfDecompositions:
+	case protocol.KindDecompositions:
 		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.Steps:
+	case protocol.KindSteps:
 		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:
 		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), plural(r.Workers, "worker"))
@@ -143,9 +143,9 @@ func plural(n int, thing string) string {
 // table returns a row a shape and a row a suite.
 func (r *Report) table() table.Writer {
 	first := ", m x n x k"
-	if r.Kind == protocol.Convolutions {
+	if r.Kind == protocol.KindConvolutions {
 		first = ", pass and shapes"
-	} else if r.Kind == protocol.OfRoutines {
+	} else if r.Kind == protocol.KindRoutines {
 		first = ", routine and n"
 	}
 	header := r.columns(r.Dtype + first)

@@ -103,7 +103,7 @@ type task interface {
 }
 
 func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
-	if err := job.Check(); err != nil {
+	if err := job.Validate(); err != nil {
 		return reply, err
 	}
 	if why := c.cannot(job); why != "" {

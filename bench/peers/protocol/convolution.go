@@ -33,8 +33,8 @@ func (c Convolution) String() string { return c.Pass + " " + c.Geometry.String()
 // taps that lie in the padding.
 func (c Convolution) Flops() float64 { return float64(c.Geometry.Flops()) }
 
-// Check returns what is wrong with a convolution.
-func (c Convolution) Check() error {
+// Validate returns what is wrong with a convolution.
+func (c Convolution) Validate() error {
 	if !slices.Contains(Passes, c.Pass) {
 		return fmt.Errorf("protocol: pass %q, want one of %s", c.Pass, strings.Join(Passes, ", "))
 	}

@@ -24,8 +24,8 @@ func (d Decomposition) String() string { return fmt.Sprintf("%s %d", d.Name, d.N
 // Flops returns 0: they are not counted.
 func (d Decomposition) Flops() float64 { return 0 }
 
-// Check returns what is wrong with a decomposition.
-func (d Decomposition) Check() error {
+// Validate returns what is wrong with a decomposition.
+func (d Decomposition) Validate() error {
 	const most = 1 << 13
 	switch {
 	case !slices.Contains(Decompositions, d.Name):
@@ -41,5 +41,5 @@ func ParseDecomposition(text string) (d Decomposition, err error) {
 	if d.Name, d.N, err = nameAndSize(text); err != nil {
 		return d, fmt.Errorf("protocol: decomposition %q, want a name and a size as in LU 1000", text)
 	}
-	return d, d.Check()
+	return d, d.Validate()
 }

@@ -47,8 +47,8 @@ type Job struct {
 	Budget  time.Duration `json:"budget"` // how long to measure, in nanoseconds
 }
 
-// Check returns what is wrong with a job.
-func (j Job) Check() error {
+// Validate returns what is wrong with a job.
+func (j Job) Validate() error {
 	switch {
 	case j.Dtype != Float32 && j.Dtype != Float64:
 		return fmt.Errorf("protocol: dtype %q, want %q or %q", j.Dtype, Float32, Float64)
@@ -61,7 +61,7 @@ func (j Job) Check() error {
 	case j.Budget <= 0:
 		return fmt.Errorf("protocol: a budget of %v", j.Budget)
 	}
-	return j.Work.Check()
+	return j.Work.Validate()
 }
 
 // Reply answers a Job, with a time, or why there is none.

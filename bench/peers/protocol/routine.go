@@ -69,8 +69,8 @@ func (r Routine) Flops() float64 { n := float64(r.N); return cubes[r.Name] * n *
 // String returns the routine as ParseRoutine reads it.
 func (r Routine) String() string { return fmt.Sprintf("%s %d", r.Name, r.N) }
 
-// Check returns what is wrong with a routine.
-func (r Routine) Check() error {
+// Validate returns what is wrong with a routine.
+func (r Routine) Validate() error {
 	if !slices.Contains(Routines, r.Name) {
 		return fmt.Errorf("protocol: there is no routine %q, only %s", r.Name, strings.Join(Routines, ", "))
 	}
@@ -85,7 +85,7 @@ func ParseRoutine(text string) (r Routine, err error) {
 	if r.Name, r.N, err = nameAndSize(text); err != nil {
 		return r, fmt.Errorf("protocol: routine %q, want a name and a size as in gemv 1024", text)
 	}
-	return r, r.Check()
+	return r, r.Validate()
 }
 
 // nameAndSize reads what has both, with spaces between.

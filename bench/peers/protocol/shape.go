@@ -39,8 +39,8 @@ func (s Shape) Square() bool {
 // package child.
 const maxSize = 1 << 20
 
-// Check returns what is wrong with a shape.
-func (s Shape) Check() error {
+// Validate returns what is wrong with a shape.
+func (s Shape) Validate() error {
 	if min(s.M, s.N, s.K) < 1 || max(s.M, s.N, s.K) > maxSize {
 		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", s, maxSize)
 	}

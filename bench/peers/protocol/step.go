@@ -54,8 +54,8 @@ func (s Step) String() string {
 // Flops returns 0: they are not counted.
 func (s Step) Flops() float64 { return 0 }
 
-// Check returns what is wrong with a step.
-func (s Step) Check() error {
+// Validate returns what is wrong with a step.
+func (s Step) Validate() error {
 	shards := s.Shards > 0 && s.Shards <= s.Batch
 	switch {
 	case !slices.ContainsFunc(Models, func(m Model) bool { return m.Name == s.Model }):
@@ -98,5 +98,5 @@ func ParseStep(text string) (s Step, err error) {
 	if i := slices.IndexFunc(Models, func(m Model) bool { return m.Name == s.Model }); i >= 0 {
 		s.Input, s.Classes = Models[i].Input, Models[i].Classes
 	}
-	return s, s.Check()
+	return s, s.Validate()
 }

@@ -20,11 +20,11 @@ type Kind string
 
 // The kinds.
 const (
-	Products         Kind = "products"
-	Convolutions     Kind = "convolutions"
-	Steps            Kind = "steps"
-	OfRoutines       Kind = "routines"
-	OfDecompositions Kind = "decompositions"
+	KindProducts       Kind = "products"
+	KindConvolutions   Kind = "convolutions"
+	KindSteps          Kind = "steps"
+	KindRoutines       Kind = "routines"
+	KindDecompositions Kind = "decompositions"
 )
 
 // Kind returns the kind of what is set, "" if nothing is, or more than one.
@@ -33,8 +33,8 @@ func (w Work) Kind() (kind Kind) {
 		kind Kind
 		set  bool
 	}{
-		{Products, w.Product != nil}, {Convolutions, w.Convolution != nil}, {Steps, w.Step != nil}, {OfRoutines, w.Routine != nil},
-		{OfDecompositions, w.Decomposition != nil},
+		{KindProducts, w.Product != nil}, {KindConvolutions, w.Convolution != nil}, {KindSteps, w.Step != nil}, {KindRoutines, w.Routine != nil},
+		{KindDecompositions, w.Decomposition != nil},
 	} {
 		if is.set && kind != "" {
 			return ""
@@ -49,20 +49,20 @@ func (w Work) Kind() (kind Kind) {
 type work interface {
 	String() string
 	Flops() float64
-	Check() error
+	Validate() error
 }
 
 func (w Work) one() work {
 	switch w.Kind() {
-	case Products:
+	case KindProducts:
 		return w.Product
-	case Convolutions:
+	case KindConvolutions:
 		return w.Convolution
-	case Steps:
+	case KindSteps:
 		return w.Step
-	case OfRoutines:
+	case KindRoutines:
 		return w.Routine
-	case OfDecompositions:
+	case KindDecompositions:
 		return w.Decomposition
 	}
 	return none{}
@@ -74,15 +74,15 @@ func (w Work) String() string { return w.one().String() }
 // Flops returns the floating-point operations, 0 if they aren't counted.
 func (w Work) Flops() float64 { return w.one().Flops() }
 
-// Check returns what is wrong with the work.
-func (w Work) Check() error { return w.one().Check() }
+// Validate returns what is wrong with the work.
+func (w Work) Validate() error { return w.one().Validate() }
 
 // none is what isn't one piece of work.
 type none struct{}
 
 func (none) String() string { return "nothing" }
 func (none) Flops() float64 { return 0 }
-func (none) Check() error {
+func (none) Validate() error {
 	return errors.New("protocol: want one of a product, a convolution, a step, a routine and a decomposition")
 }
 
