@@ -11,8 +11,8 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// knownRoutines is a report of made-up times of routines on matrices of 100 x 100, in
-// microseconds: ours, and OpenBLAS's.
+// knownRoutines is a report of made-up times of routines on matrices of 100 x 100, in microseconds:
+// ours, and OpenBLAS's.
 func knownRoutines(own, openblas float64, names ...string) *Report {
 	r := &Report{Kind: protocol.KindRoutines, Dtype: protocol.Float64, Workers: 1, aims: map[string]float64{}}
 	for _, p := range peersOf[protocol.KindRoutines] {

@@ -11,22 +11,21 @@ import (
 
 // peer is a column of the table, and one process.
 type peer struct {
-	name    string
-	program string             // folder in child, of a program in Go
-	python  []string           // or a file in Python, and its arguments
-	library string             // a part of the file name of the C library that it must have loaded, and no other; "" for none, anyLibrary
-	env     []string           // of its process
-	own     bool               // it is ours, so no rival
-	aside   bool               // it is no rival because another peer is its better figure
-	workers int                // if not 0, whatever the others have
-	when    func(options) bool // it has something to do
+	name    string             // heads its column
+	program string             // folder in child of its Go program
+	python  []string           // or its Python file and that file's arguments
+	library string             // part of the file name of the only BLAS it may load; "" for none; or anyLibrary
+	env     []string           // added to the environment of its process
+	own     bool               // it is our side, so never the best rival
+	aside   bool               // another variant of the same library is the rival
+	workers int                // its number of workers; 0 is options.workers
+	when    func(options) bool // says whether it has something to do; nil is always
 }
 
-// anyLibrary is the library of a peer that brings its own, whichever they are: the
-// report names them.
+// anyLibrary lets a peer load any BLAS libraries. The report names them.
 const anyLibrary = "any"
 
-// The peers that the table's arithmetic knows by name.
+// The names that the arithmetic of the tables refers to.
 const (
 	ours     = "ours"
 	oursAVX2 = "ours-avx2"
@@ -34,7 +33,7 @@ const (
 	oursTwo  = "ours-2"
 )
 
-// The peers that products and convolutions have in common.
+// Our side, for all kinds of work but steps.
 var (
 	full  = peer{name: ours, program: "steppe", own: true}
 	avx2  = peer{name: oursAVX2, program: "steppe", own: true, env: []string{simd.EnvVar + "=avx2"}, when: hasMoreThanAVX2}
@@ -46,8 +45,7 @@ func hasMoreThanAVX2(options) bool {
 	return slices.Contains(supported, simd.AVX2) && supported[len(supported)-1] != simd.AVX2
 }
 
-// peersOf lists the peers of each kind of work. Those of steps have their own numbers
-// of workers.
+// peersOf lists the peers of each kind of work. Peers of steps fix their numbers of workers.
 var peersOf = map[protocol.Kind][]peer{
 	protocol.KindProducts: {
 		full, avx2, alone,
@@ -84,12 +82,12 @@ var peersOf = map[protocol.Kind][]peer{
 	},
 }
 
-// pytorch is a variant of pytorch/child.py.
+// pytorch returns the peer that runs a variant of pytorch/child.py.
 func pytorch(name, variant string, workers int) peer {
 	return peer{name: name, python: []string{"pytorch/child.py", variant}, library: anyLibrary, workers: workers}
 }
 
-// batched is PyTorch's variant with all shards at once, which the perceptron has.
+// batched returns the peer that computes all shards of the perceptron's mSAM at once.
 func batched(name string, workers int) peer {
 	p := pytorch(name, "batched", workers)
 	p.when = func(o options) bool {
@@ -98,7 +96,7 @@ func batched(name string, workers int) peer {
 	return p
 }
 
-// mustBe returns the names of the peers that the table can't do without.
+// mustBe returns the names of the peers without which there is no table.
 func mustBe(kind protocol.Kind) []string {
 	if kind == protocol.KindSteps {
 		return []string{oursOne, oursTwo}

@@ -17,8 +17,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// known is a report of made-up times, in milliseconds by round, of products
-// that are a million operations.
+// known is a report of made-up times, in milliseconds by round, of products that are a million
+// operations.
 func known(workers int, square bool, times map[string][]float64) (*Report, *Row) {
 	r := &Report{Kind: protocol.KindProducts, Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
 	row := &Row{Suite: "made up", Work: product("50x100x100"), Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}

@@ -137,8 +137,8 @@ func TestTrainingTable(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// Both sides train the same models: after the first steps from the same parameters
-// they have the same loss, or run says so.
+// Both sides train the same models: after the first steps from the same parameters they have the
+// same loss, or run says so.
 func TestPyTorchTrainsTheSameModels(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")

@@ -42,7 +42,7 @@ func TestParseConvolution(t *testing.T) {
 		"32x32x32x16->32 3x":                `"3x"`,
 		"32x32x32x16->32 3x3 stride two":    `"two"`,
 		"32x32x32x16->32 3x3 pad 1,2,3":     `"1,2,3"`,
-		"32x32x32x16->32 3x3 padding 1":     `what is "padding"`,
+		"32x32x32x16->32 3x3 padding 1":     `option "padding"`,
 		"32x2x2x16->32 3x3":                 "spans 3x3",
 		"sideways 32x32x32x16->32 3x3":      "want images",
 		"forward 32x32x32 3x3":              `"32x32x32"`,
