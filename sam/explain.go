@@ -165,8 +165,8 @@ func sizes(runs []program.Shard) string {
 // tileRuns returns the tiles' samples.
 func (p *plan) tileRuns() (runs []program.Shard) {
 	for _, t := range p.tiles {
-		run := program.Shard{First: p.parts[t.from].First}
-		for _, part := range p.parts[t.from:t.to] {
+		run := program.Shard{First: p.parts[t.From].First}
+		for _, part := range p.parts[t.From:t.To] {
 			run.N += part.N
 		}
 		runs = append(runs, run)

@@ -10,7 +10,7 @@ import (
 // Memory is the bytes of a step's memory, by what they hold.
 type Memory struct {
 	Workspaces int // values and gradients of the tiles under way
-	Perturbed  int // parameters that are formed, and what factored ones keep
+	Perturbed  int // formed parameters, and products that factored ones keep
 	Packed     int // parameters in the form that products read fastest
 	Deferred   int // inputs and output gradients of the whole batch, for deferred gradients
 	Gradients  int // of the batch, and of its units

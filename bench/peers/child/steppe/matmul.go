@@ -36,7 +36,7 @@ func matMul[T child.Float](team *blas.Team, p *child.Product[T], set, times int)
 // view returns a rows x cols matrix, which is stored transposed if trans is set.
 func view[T child.Float](data []T, rows, cols int, trans bool) blas.Mat[T] {
 	if trans {
-		return blas.Dense(data, cols, rows).T()
+		return blas.RowMajor(data, cols, rows).T()
 	}
-	return blas.Dense(data, rows, cols)
+	return blas.RowMajor(data, rows, cols)
 }
