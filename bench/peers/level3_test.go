@@ -37,15 +37,15 @@ func TestTableOfRoutines(t *testing.T) {
 	assert.Regexp(t, `f64, routine and n +ours +openblas +ceiling +/openblas +best`, text)
 	assert.Regexp(t, `trsm 100 +5.0 +6.2 +0.50 +0.80 ±0.00 +openblas +0.80 \[0.80 0.80\] +0.85 of best`, text)
 	assert.Regexp(t, `gemm 100 +10.0 +12.5 +1.00 +0.80`, text)
-	assert.Contains(t, text, "speed in GFLOP/s;")
+	assert.Contains(t, text, "speed in GFLOP/s. A")
 	assert.Contains(t, r.Rows[0].String(), "5.0 GFLOP/s, 0.80 of openblas")
 
 	text = knownRoutines(8, 8, "gemv").render(false)
 	assert.Regexp(t, `gemv 100 +10.2 +10.2 +1.00 ±0.00`, text)
-	assert.Contains(t, text, "speed in GB/s;")
+	assert.Contains(t, text, "speed in GB/s. A")
 
 	text = knownRoutines(200, 160, "gemv", "gemm").render(false)
-	assert.Contains(t, text, "speed in GB/s, of level 3 in GFLOP/s;")
+	assert.Contains(t, text, "speed in GB/s, or GFLOP/s at level 3. A")
 }
 
 func TestSuiteOfLevel3(t *testing.T) {

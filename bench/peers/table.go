@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -58,7 +59,7 @@ func (r *Report) unitOfRoutines() string {
 	case !others:
 		return "GB/s"
 	case slices.ContainsFunc(r.Rows, (*Row).boundByMemory):
-		return "GB/s, of level 3 in GFLOP/s"
+		return "GB/s, or GFLOP/s at level 3"
 	default:
 		return "GFLOP/s"
 	}
@@ -102,22 +103,22 @@ func (r *Report) rounds() string {
 	if least < r.Rounds {
 		return fmt.Sprintf("%d to %d rounds", least, r.Rounds)
 	}
-	return plural(r.Rounds, "round")
+	return english.Plural(r.Rounds, "round", "")
 }
 
 // measured says what was computed, in which type and on how many workers.
 func (r *Report) measured() string {
 	switch r.Kind {
 	case protocol.KindConvolutions:
-		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
+		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
 	case protocol.KindRoutines:
-		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, plural(r.Workers, "worker"))
+		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
 	case protocol.KindDecompositions:
-		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, plural(r.Workers, "worker"))
+		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
 	case protocol.KindSteps:
 		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:
-		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), plural(r.Workers, "worker"))
+		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), english.Plural(r.Workers, "worker", ""))
 	}
 }
 
@@ -131,13 +132,6 @@ func (r *Report) entryName() string {
 	default:
 		return "blas.Sgemm"
 	}
-}
-
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // table returns a table of speeds, with a row for each piece of work and a mean for each suite.
@@ -236,7 +230,7 @@ func (r *Report) meanCells(m Mean) table.Row {
 			cells = append(cells, number("%.2f", m.Behind[p.Name]))
 		}
 	}
-	below := fmt.Sprintf("%d of %s", m.Missed, plural(m.Shapes, "row"))
+	below := fmt.Sprintf("%d of %s", m.Missed, english.Plural(m.Shapes, "row", ""))
 	if m.VsBest > 0 && m.VsBest < m.Aim {
 		below += fmt.Sprintf(", %.2f of best", m.Aim)
 	}
