@@ -2,7 +2,8 @@ package sam
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/steppe-ml/steppe/internal/lookup"
 )
 
 // Method is a named way to train: a row of the table Methods.
@@ -45,7 +46,7 @@ var Methods = []Method{
 	},
 	{
 		Name: "sam-on", Title: "SAM-ON",
-		About:  "SAM's perturbation, of normalisations alone (arXiv 2306.04226)",
+		About:  "SAM's perturbation, of normalizations alone (arXiv 2306.04226)",
 		Preset: Config{Rho: 0.5, Shards: 1, Ascent: Ascent{NormOnly: true}},
 	},
 	{
@@ -68,14 +69,7 @@ var Methods = []Method{
 // Lookup returns the method of a name, or an error that lists those
 // there are.
 func Lookup(name string) (Method, error) {
-	var known []string
-	for _, m := range Methods {
-		if m.Name == name {
-			return m, nil
-		}
-		known = append(known, m.Name)
-	}
-	return Method{}, fmt.Errorf("unknown method %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("method", Methods, func(m Method) string { return m.Name }, name)
 }
 
 // Perturbs reports whether the method has a radius to choose.
