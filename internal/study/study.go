@@ -175,7 +175,7 @@ func (s *Study) validateGrid() error {
 	}
 	for _, noise := range g.Noise {
 		if !(noise >= 0 && noise <= 1) {
-			return fmt.Errorf("study: %v of the labels drawn anew, want 0 to 1", noise)
+			return fmt.Errorf("study: label noise %v, want a fraction from 0 to 1", noise)
 		}
 	}
 	if len(g.LRs) > 1 && !g.TuneLR && !slices.Contains(g.Methods, sgd) {

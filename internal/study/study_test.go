@@ -243,7 +243,7 @@ func TestStudyErrors(t *testing.T) {
 		"study: 0 seeds, want at least 1":                                         func(s *Study) { s.Grid.Seeds = 0 },
 		"study: SAM perturbs, want at least one rho":                              func(s *Study) { s.Grid.Rhos = nil },
 		"study: rho -1, want a positive number":                                   func(s *Study) { s.Grid.Rhos = []float64{-1} },
-		"study: 1.5 of the labels drawn anew, want 0 to 1":                        func(s *Study) { s.Grid.Noise = []float64{1.5} },
+		"study: label noise 1.5, want a fraction from 0 to 1":                     func(s *Study) { s.Grid.Noise = []float64{1.5} },
 		"study: SGD is there twice":                                               func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
 		"study: batches of 250, and without the validation samples there are 240": func(s *Study) { s.Recipe.Batch = 250 },
 		"study: there are learning rates to choose from, and SGD, by which they are chosen for all, is not among the methods": func(s *Study) {
