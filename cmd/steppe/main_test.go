@@ -225,7 +225,7 @@ func TestErrors(t *testing.T) {
 		{"compare --validation nan", "--validation is NaN, want more than 0 and less than 1"},
 		{"compare --subset -1", "--subset is -1, want at least 1, or 0 for all samples"},
 		{"compare --subset 1439", "can't choose 1439 of the 1438 samples of digits/train"},
-		{"compare --batch 1300", "study: batches of 1300, and without the validation samples there are 1150"},
+		{"compare --batch 1300", "study: batches of 1300, want at most the 1150 samples that are left without the validation samples"},
 		{"compare --epochs 0", "--epochs is 0, want at least 1"},
 		{"compare --warmup 20", "--warmup is 20, want 0 or more and less than the 20 epochs"},
 		{"compare --momentum 1", "sam: SGD.Momentum is 1, want 0 <= Momentum < 1"},

@@ -8,8 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Mean is the mean of some values, with a 95% interval for the mean of the distribution that they
-// are drawn from.
+// Mean is the mean of some values, with a 95% interval for the mean of their distribution.
 type Mean struct {
 	Mean float64 `json:"mean"`
 	Low  float64 `json:"low"`

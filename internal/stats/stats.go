@@ -1,4 +1,4 @@
-// Package stats has the statistics of repeated measurements.
+// Package stats has statistics of repeated measurements: medians, means and their intervals.
 package stats
 
 import (
@@ -8,7 +8,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Spread is the quartiles of some values.
+// Spread has the quartiles of some values.
 type Spread struct {
 	Q1     float64 `json:"q1"`
 	Median float64 `json:"median"`
