@@ -27,9 +27,9 @@ func version() string {
 	return fmt.Sprintf("%s, %s %s/%s, %v", number, runtime.Version(), runtime.GOOS, runtime.GOARCH, simd.Active())
 }
 
-// revision returns the commit of a build from a checkout, with ", modified" if it was. For a program
-// that go install built, it returns the module's version, unless that is the release. It returns ""
-// if the build recorded neither.
+// revision returns the commit of a build from a checkout, with ", modified" if it was. For a
+// program that go install built, it returns the module's version, unless that is the release. It
+// returns "" if the build recorded neither.
 func revision(info *debug.BuildInfo, release string) string {
 	var commit, modified string
 	for _, s := range info.Settings {

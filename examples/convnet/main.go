@@ -1,5 +1,5 @@
-// Command convnet trains a small convolutional network on handwritten digits with mSAM, tests it, and
-// saves it. It is README's example as a whole program.
+// Command convnet trains a small convolutional network on handwritten digits with mSAM, tests it,
+// and saves it. It is README's example as a whole program.
 package main
 
 import (

@@ -1,5 +1,5 @@
-// Command gonum times products and factorizations of gonum's mat on gonum's own BLAS and on Steppe's.
-// One line switches between them: blas.Use().
+// Command gonum times products and factorizations of gonum's mat on gonum's own BLAS and on
+// Steppe's. One line switches between them: blas.Use().
 package main
 
 import (

@@ -81,8 +81,8 @@ func (f *File) named(err error) error {
 	return fmt.Errorf("can't write %s: %w", f.path, err)
 }
 
-// RemoveTemporary removes the temporary files that killed processes have left for a path. No process
-// may be writing a file of that path.
+// RemoveTemporary removes the temporary files that killed processes have left for a path. No
+// process may be writing a file of that path.
 func RemoveTemporary(path string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package chart draws charts of measurements into PNG and SVG files with gonum's plot. Charts have a
-// white background, so that they can be read on any page, and colors and marks that color-blind
+// Package chart draws charts of measurements into PNG and SVG files with gonum's plot. Charts have
+// a white background, so that they can be read on any page, and colors and marks that color-blind
 // readers can tell apart.
 package chart
 

@@ -15,9 +15,9 @@ type Mean struct {
 	High float64 `json:"high"`
 }
 
-// MeanOf returns the mean of at least one value and its 95% interval by Student's t, with one degree
-// of freedom less than there are values. A single value says nothing about the spread: its interval
-// is the value itself.
+// MeanOf returns the mean of at least one value and its 95% interval by Student's t, with one
+// degree of freedom less than there are values. A single value says nothing about the spread: its
+// interval is the value itself.
 func MeanOf(values []float64) Mean {
 	mean, deviation := stat.MeanStdDev(values, nil)
 	n := float64(len(values))

@@ -27,8 +27,8 @@ func TestQuantile(t *testing.T) {
 	assert.Equal(t, []float64{3, 1, 2}, values, "the argument keeps its order")
 }
 
-// A disturbance of a whole round doesn't change the ratio of that round, but it can change the ratio
-// of the medians.
+// A disturbance of a whole round doesn't change the ratio of that round, but it can change the
+// ratio of the medians.
 func TestMedianOfRatios(t *testing.T) {
 	ours, theirs := []float64{1, 2, 3, 2, 5}, []float64{2, 4, 6, 4, 1}
 	assert.Equal(t, 2.0, Median(Ratios(theirs, ours)))

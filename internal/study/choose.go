@@ -24,8 +24,8 @@ type Choice struct {
 	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose
 }
 
-// candidates returns the candidates of an entry. known is false if SGD chooses the learning rate for
-// all methods and SGD's runs aren't done; then only the number of candidates is right.
+// candidates returns the candidates of an entry. known is false if SGD chooses the learning rate
+// for all methods and SGD's runs aren't done; then only the number of candidates is right.
 func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candidate, known bool) {
 	lrs, known := s.Grid.LRs, true
 	if len(lrs) > 1 && !s.Grid.TuneLR && e.Method.Name != sgd {

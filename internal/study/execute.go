@@ -15,9 +15,9 @@ type Progress struct {
 	Finished   *Result // the run that has just ended; nil at the end of an epoch
 }
 
-// Execute trains the runs that the store lacks, jobs of them at a time, each with the given number of
-// workers. It calls report after each epoch and after each run, from one goroutine at a time. When
-// ctx is done, it returns the context's error; the store has the finished runs.
+// Execute trains the runs that the store lacks, jobs of them at a time, each with the given number
+// of workers. It calls report after each epoch and after each run, from one goroutine at a time.
+// When ctx is done, it returns the context's error; the store has the finished runs.
 //
 // jobs and workers change no result, except for times.
 func (s *Study) Execute(ctx context.Context, store *Store, jobs, workers int, report func(Progress)) error {
@@ -95,9 +95,9 @@ func (s *Study) work(run Run) float64 {
 	return float64(s.Recipe.Epochs * samples * passes)
 }
 
-// ready returns the missing runs that can begin now: those of the first stage, or if all of them are
-// done, those of the second. It orders them by seed. So a study that is cut short is complete for
-// some seeds, and the methods take turns, which makes their times comparable.
+// ready returns the missing runs that can begin now: those of the first stage, or if all of them
+// are done, those of the second. It orders them by seed. So a study that is cut short is complete
+// for some seeds, and the methods take turns, which makes their times comparable.
 func (s *Study) ready(store *Store) (runs []Run) {
 	for _, stage := range []Stage{Selection, Final} {
 		for _, run := range s.runs(store, stage) {

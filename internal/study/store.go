@@ -14,9 +14,9 @@ import (
 	"sync"
 )
 
-// Store keeps the results of runs in memory, and in a file if it has one. The first line of the file
-// is the recipe in JSON. Each finished run adds a line at once, so an interruption loses only the
-// runs under way.
+// Store keeps the results of runs in memory, and in a file if it has one. The first line of the
+// file is the recipe in JSON. Each finished run adds a line at once, so an interruption loses only
+// the runs under way.
 type Store struct {
 	file *os.File // nil for none
 
@@ -38,8 +38,8 @@ const (
 // NewStore returns an empty store without a file.
 func NewStore() *Store { return &Store{done: map[Run]Result{}} }
 
-// OpenStore returns a store with the results in a folder's file. It makes the folder and the file if
-// they don't exist. A file of another recipe is an error.
+// OpenStore returns a store with the results in a folder's file. It makes the folder and the file
+// if they don't exist. A file of another recipe is an error.
 func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err

@@ -108,8 +108,8 @@ func sortedSet[T int | float64](list []T) []T {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
-// Validate returns an error if a setting makes no sense, or if the optimizer of an entry refuses it,
-// such as more shards than samples. Call it before any other method.
+// Validate returns an error if a setting makes no sense, or if the optimizer of an entry refuses
+// it, such as more shards than samples. Call it before any other method.
 func (s *Study) Validate() error {
 	s.Grid.normalize()
 	var err error
