@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // taken adds up what the optimizer has allocated, by the slices themselves.
@@ -72,7 +75,7 @@ func TestMaxMemory(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = train(1)
 			var least int
-			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", plural(shards, "shard")), &least)
+			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", english.Plural(shards, "shard", "")), &least)
 			require.NoError(t, scanned, "%v", err)
 			require.LessOrEqual(t, least, free.bytes)
 
