@@ -9,8 +9,6 @@ import (
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // taken adds up what the optimizer has allocated, by the slices themselves.
