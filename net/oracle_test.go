@@ -28,7 +28,7 @@ func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 		out := sizes[i+1]
 		layers, oracle = append(layers, Dense{Out: out}), append(oracle, ref.Dense{In: in, Out: out})
 		if i < last && norm {
-			layers, oracle = append(layers, BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Eps: 1e-5})
+			layers, oracle = append(layers, BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Epsilon: 1e-5})
 		}
 		if i < last {
 			layers, oracle = append(layers, ReLU{}), append(oracle, ref.ReLU{})

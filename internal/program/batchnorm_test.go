@@ -63,7 +63,7 @@ func TestBatchNormStatistics(t *testing.T) {
 
 // As the first layer, it has parameters' gradients and no input's.
 func TestBatchNormOfTheInput(t *testing.T) {
-	m := twin{normalized(t, net.BatchNorm{}, 5), ref.Net{ref.BatchNorm{Features: 5, Eps: 1e-5}, ref.Dense{In: 5, Out: 3}}}
+	m := twin{normalized(t, net.BatchNorm{}, 5), ref.Net{ref.BatchNorm{Features: 5, Epsilon: 1e-5}, ref.Dense{In: 5, Out: 3}}}
 	r := rand.New(rand.NewPCG(3, 3))
 	checkPass(t, m, randomParams(r, m.Program), offCenter(r, m.Program, 30), shardsFrom(4, 9, 8))
 }
@@ -73,7 +73,7 @@ func TestBatchNormOfTheInput(t *testing.T) {
 func TestBatchNormOfTwoSamples(t *testing.T) {
 	m, err := compile(op.Shape{5}, net.Dense{Out: 4}, net.BatchNorm{Epsilon: 0.5}, net.Dense{Out: 3})
 	require.NoError(t, err)
-	oracle := ref.Net{ref.Dense{In: 5, Out: 4}, ref.BatchNorm{Features: 4, Eps: 0.5}, ref.Dense{In: 4, Out: 3}}
+	oracle := ref.Net{ref.Dense{In: 5, Out: 4}, ref.BatchNorm{Features: 4, Epsilon: 0.5}, ref.Dense{In: 4, Out: 3}}
 	r := rand.New(rand.NewPCG(4, 4))
 	checkPass(t, twin{m, oracle}, randomParams(r, m), randomBatch(r, m, 9), shardsFrom(1, 2, 3, 2))
 }

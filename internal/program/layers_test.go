@@ -35,9 +35,9 @@ func reference(in op.Shape, layers ...op.Layer) (oracle ref.Net, out op.Shape) {
 			g.OutC = l.Out
 			oracle = append(oracle, ref.Conv2D{Geometry: g, Bias: !l.NoBias})
 		case net.BatchNorm:
-			oracle = append(oracle, ref.BatchNorm{Features: channels, Eps: 1e-5})
+			oracle = append(oracle, ref.BatchNorm{Features: channels, Epsilon: 1e-5})
 		case net.LayerNorm:
-			oracle = append(oracle, ref.LayerNorm{Features: channels, Eps: 1e-5})
+			oracle = append(oracle, ref.LayerNorm{Features: channels, Epsilon: 1e-5})
 		case net.ReLU:
 			oracle = append(oracle, ref.ReLU{})
 		case net.Tanh:

@@ -36,7 +36,7 @@ func mlp(t testing.TB, norm bool, sizes ...int) twin {
 			break
 		}
 		if norm {
-			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Eps: 1e-5})
+			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Epsilon: 1e-5})
 		}
 		layers, oracle = append(layers, net.ReLU{}), append(oracle, ref.ReLU{})
 	}
@@ -158,8 +158,8 @@ func deferredOps(m *program.Program) (deferred []bool) {
 	return deferred
 }
 
-// bound is that of a gradient: a product a layer on the way forward, one on
-// the way back, and that with the samples.
+// bound bounds the error of a gradient: a product a layer in the forward pass, one in the backward pass,
+// and the product with the samples.
 func (m twin) bound(samples int) float64 {
 	products, k := products(m.ref)
 	return ref.Bound(2*products+1, max(k, samples))

@@ -28,7 +28,7 @@ func TestPacks(t *testing.T) {
 	packs = m.NewPacks(func(i int) op.Directions { return op.Directions{Forward: i == 1} })
 	assert.Nil(t, packs[0])
 	assert.Nil(t, packs[1][1])
-	m.Pack(nil, initial(m.Program, 1).Values, packs) // what is there
+	m.Pack(nil, initial(m.Program, 1).Values, packs) // fills the packs that there are
 }
 
 func TestOps(t *testing.T) {

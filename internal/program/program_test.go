@@ -115,7 +115,7 @@ func randomProgram(seed uint64) build {
 		r := rand.New(rand.NewPCG(seed, 0))
 		values, read := []op.Value{in}, map[op.Value]bool{}
 		take := func() op.Value {
-			v := values[max(r.IntN(len(values)), r.IntN(len(values)))] // rather a late one
+			v := values[max(r.IntN(len(values)), r.IntN(len(values)))] // rather one of the last
 			read[v] = true
 			return v
 		}
@@ -203,7 +203,7 @@ func checkProgram(t *testing.T, program build, seed uint64) {
 				clear(deferred[n.Params.From:n.Params.To])
 			}
 		}
-		requireSlope(t, deferred, got.deferred, tolerance, "%sdeferred gradient", kind)
+		requireSlope(t, deferred, got.deferred, tolerance, "%s: deferred gradient", kind)
 	}
 }
 

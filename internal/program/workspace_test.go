@@ -263,7 +263,7 @@ func TestPassAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What is planned is what is allocated.
+// Allocate takes as many bytes as were planned.
 func TestBytesBeforeAllocation(t *testing.T) {
 	m := mlp(t, true, 30, 41, 24, 10)
 	deferred := m.PlanDeferred(20, deferredOps(m.Program))

@@ -2,15 +2,15 @@ package ref
 
 import "math"
 
-// Ascent is how a shard's parameters are perturbed before its gradient is taken: by
+// Ascent says how SAM and its kin perturb a shard's parameters before they take its gradient:
 //
 //	eps = Rho * T^2 g / ||T g||
 type Ascent struct {
 	Rho float64
-	// T is the factor of a parameter of value w; nil is 1 for all.
+	// T returns the factor of a parameter of value w; nil is 1 for all.
 	T func(parameter int, w float64) float64
-	// Fraction is the part of a shard whose gradient is g: its first samples, and one
-	// more where that comes out uneven. 0 is all.
+	// Fraction is the share of a shard's samples, its first ones, whose gradient is g, rounded
+	// up to a whole number of samples. 0 is all.
 	Fraction float64
 }
 

@@ -17,7 +17,7 @@ func Normal(r *rand.Rand, n int) []float32 {
 	return s
 }
 
-// NaNs fills x with NaN, and returns it: what is tested must overwrite them.
+// NaNs fills x with NaN, and returns it. Code under test must overwrite all of it.
 func NaNs(x []float32) []float32 {
 	for i := range x {
 		x[i] = float32(math.NaN())
@@ -36,7 +36,7 @@ func Bound(products, k int) float64 {
 	return 4 * float64(products) * math.Sqrt(float64(k)) * math.Ldexp(1, -24)
 }
 
-// Distance is that of got from want, relative in norm: NaN if any element is.
+// Distance returns the norm of got-want, relative to that of want. It is NaN if any element is.
 func Distance(got []float32, want []float64) float64 {
 	return Norm(Axpy(-1, want, Float64s(got))) / Norm(want)
 }

@@ -81,7 +81,7 @@ func TestDigitsSplit(t *testing.T) {
 	assert.Len(t, images, 1797)
 }
 
-// The file must not change when it is made again from the same rows.
+// Writing the file again from the same rows makes the same bytes.
 func TestDigitsFileHasNoTime(t *testing.T) {
 	file, err := gzip.NewReader(bytes.NewReader(digitsFile))
 	require.NoError(t, err)

@@ -159,7 +159,7 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 	if !fits {
 		return nil, fmt.Errorf("expected dimensions of at most %d values in all, got %v", math.MaxInt/4, dims)
 	}
-	if dims.Validate() != nil {
+	if slices.Contains(dims, 0) {
 		return nil, fmt.Errorf("no values: expected positive dimensions, got %v", dims)
 	}
 	return dims, nil

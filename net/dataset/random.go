@@ -6,12 +6,11 @@ import (
 	"math/rand/v2"
 )
 
-// Random is a stream of random bits, the same on every platform and with every
-// Go release. ChaCha8, because neighboring seeds, epochs and samples are the
-// rule here and its streams are unrelated even so.
+// Random is a stream of random bits, the same on every platform and with every Go release. It is ChaCha8,
+// whose streams are unrelated even for neighboring seeds, epochs and samples.
 type Random struct{ chacha rand.ChaCha8 }
 
-// NewRandom returns the stream of that number of a seed.
+// NewRandom returns a seed's stream of that number.
 func NewRandom(seed, stream uint64) *Random {
 	var r Random
 	r.start(seed, stream, 0, 0)

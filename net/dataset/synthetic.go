@@ -9,9 +9,8 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Synthetic returns n samples of standard-normal noise with uniformly random
-// labels, the same for a seed on every platform. There is nothing to learn in
-// them: they are for timing a network on a shape, and for nothing else.
+// Synthetic returns n samples of standard-normal noise with uniformly random labels. They are the same for
+// a seed on every platform. Nothing can be learned from them: they are for timing a network.
 //
 // Synthetic panics if shape is not valid or classes is not positive.
 func Synthetic(shape net.Shape, classes, n int, seed uint64) *Set {

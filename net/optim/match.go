@@ -57,7 +57,7 @@ func matchesName(pattern, name string) bool {
 	return pattern == name || err == nil && matched
 }
 
-// validate returns what is wrong with the patterns for these parameters.
+// validate returns an error if a pattern is malformed or matches none of these parameters.
 func (n nameMatcher) validate(views []net.View) error {
 	if len(n) == 0 {
 		return errors.New("Names has no pattern")

@@ -161,7 +161,7 @@ func TestOracle(t *testing.T) {
 			{
 				AdamW{LR: 0.01, WeightDecay: 0.1},
 				func(rate, decay float64) oracle {
-					return &ref.AdamW{LR: rate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: decay}
+					return &ref.AdamW{LR: rate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: decay}
 				},
 				func(o oracle, rate float64) { o.(*ref.AdamW).LR = rate },
 			},

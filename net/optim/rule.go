@@ -13,7 +13,7 @@ import (
 // element: element i of w and of each state vector after an update depends on their elements i,
 // on element i of g and on Step alone, and not on where the piece begins or ends.
 type Rule interface {
-	// Validate returns what is wrong with the settings, and nil if nothing is.
+	// Validate returns an error that names the setting that is wrong, or nil.
 	Validate() error
 	// Hyper returns the settings that schedules and groups change.
 	Hyper() Hyper
@@ -55,7 +55,8 @@ type Bounder interface {
 // calls it.
 type StateValidator interface {
 	Rule
-	// ValidateState returns what is wrong with a complete set of state vectors.
+	// ValidateState returns an error unless the rule can go on from this complete set of state
+	// vectors.
 	ValidateState(state [][]float32) error
 }
 

@@ -63,8 +63,7 @@ func TestDepthErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 784: ")
 }
 
-// Every row of the table compiles, and predicts, and trains on what it customarily is
-// trained with.
+// Every row of the table compiles and predicts, and can train on its usual batch.
 func TestModels(t *testing.T) {
 	names := map[string]bool{}
 	for _, row := range Models {
