@@ -94,15 +94,15 @@ type operands[T blas.Float] struct{ c, a, b blas.Mat[T] }
 func operandsOf[T blas.Float](p product) (all [sets]operands[T]) {
 	for i := range all {
 		all[i] = operands[T]{
-			c: blas.Dense(make([]T, p.m*p.n), p.m, p.n),
-			a: blas.Dense(random[T](p.m*p.k), p.m, p.k),
-			b: blas.Dense(random[T](p.k*p.n), p.k, p.n),
+			c: blas.RowMajor(make([]T, p.m*p.n), p.m, p.n),
+			a: blas.RowMajor(random[T](p.m*p.k), p.m, p.k),
+			b: blas.RowMajor(random[T](p.k*p.n), p.k, p.n),
 		}
 		switch p.trans {
 		case "A":
-			all[i].a = blas.Dense(all[i].a.Data, p.k, p.m).T()
+			all[i].a = blas.RowMajor(all[i].a.Data, p.k, p.m).T()
 		case "B":
-			all[i].b = blas.Dense(all[i].b.Data, p.n, p.k).T()
+			all[i].b = blas.RowMajor(all[i].b.Data, p.n, p.k).T()
 		}
 	}
 	return all
@@ -177,7 +177,7 @@ func (p batch) run(b *testing.B) {
 	second := random[float32](p.count * p.k * p.n)
 	timeProduct(b, whole, func(_ int, s *operands[float32]) {
 		first := func(m blas.Mat[float32]) blas.Mat[float32] { m.Rows = p.m; return m }
-		blas.MatMul(team, first(s.c), first(s.a), blas.Dense(second, p.k, p.n), blas.Options[float32]{
+		blas.MatMul(team, first(s.c), first(s.a), blas.RowMajor(second, p.k, p.n), blas.Options[float32]{
 			Batch: blas.Batch{Count: p.count, A: p.m * p.k, B: p.k * p.n, C: p.m * p.n},
 		})
 	})

@@ -3,12 +3,15 @@ package blas
 import (
 	"fmt"
 	"math"
+
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 )
 
 // element is what an element of C must be: a sum of products as IEEE 754 has
 // it, whatever the order of summation.
 type element[T Float] struct {
-	finite      exact
+	finite      floattest.Exact
 	terms       int
 	scaled      float64 // the largest scale of the finite terms
 	nan         bool
@@ -34,8 +37,8 @@ func (e *element[T]) add(x, y float64) {
 		e.plus = e.plus || product > 0
 		e.minus = e.minus || product < 0
 	default:
-		e.finite.add(x, y)
-		e.overflows = e.overflows || !(e.finite.size < float64(most[T]())/2)
+		e.finite.Add(x, y)
+		e.overflows = e.overflows || !(e.finite.Size < float64(most[T]())/2)
 	}
 }
 
@@ -50,8 +53,8 @@ func (e *element[T]) scale(alpha float64) {
 	case math.IsInf(alpha, 0):
 		e.infinite, e.plus, e.minus = true, false, false
 	default:
-		e.finite.scale(alpha)
-		e.overflows = e.overflows || !(e.finite.size < float64(most[T]())/2)
+		e.finite.Scale(alpha)
+		e.overflows = e.overflows || !(e.finite.Size < float64(most[T]())/2)
 		if alpha < 0 {
 			e.plus, e.minus = e.minus, e.plus
 		}
@@ -84,11 +87,11 @@ func (e *element[T]) check(got T, relu bool) (wrong string) {
 			return fmt.Sprintf("is %v, want %v", x, want)
 		}
 	default:
-		want := e.finite.value()
+		want := e.finite.Value()
 		if relu {
 			want = max(0, want)
 		}
-		bound := gamma[T](e.terms+5)*e.finite.size + float64(least[T]())*2*float64(e.terms+5)*(1+e.scaled)
+		bound := floattest.Gamma[T](e.terms+5)*e.finite.Size + float64(least[T]())*2*float64(e.terms+5)*(1+e.scaled)
 		if !(math.Abs(x-want) <= bound) {
 			return fmt.Sprintf("is %v, want %v +- %v", x, want, bound)
 		}
@@ -98,7 +101,7 @@ func (e *element[T]) check(got T, relu bool) (wrong string) {
 
 // least is the least positive number.
 func least[T Float]() T {
-	if size[T]() == 4 {
+	if gemm.Size[T]() == 4 {
 		return T(math.Float32frombits(1))
 	}
 	return T(math.Float64frombits(1))
@@ -106,7 +109,7 @@ func least[T Float]() T {
 
 // most is the largest finite number.
 func most[T Float]() T {
-	if size[T]() == 4 {
+	if gemm.Size[T]() == 4 {
 		return T(math.Float32frombits(0x7f7fffff))
 	}
 	return T(math.Float64frombits(0x7fefffffffffffff))

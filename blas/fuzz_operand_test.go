@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
 	"github.com/steppe-ml/steppe/internal/guard"
 )
 
@@ -82,7 +83,7 @@ func newOperand[T Float](t *testing.T, r *rand.Rand, s shape, more byte) *operan
 	o := &operand[T]{shape: s, around: guard.Ending[T](t, margin+n)}
 	o.data = o.around[margin:]
 	for i := range o.around {
-		o.around[i] = T(unused)
+		o.around[i] = T(floattest.Unused)
 	}
 	o.each(func(at int) { o.data[at] = T(r.NormFloat64()) })
 	o.before = slices.Clone(o.around)
@@ -129,7 +130,7 @@ func requireUnchanged[T Float](t *testing.T, about string, operands ...*operand[
 	t.Helper()
 	for i, o := range operands {
 		for at := range o.around {
-			if bits(o.around[at]) != bits(o.before[at]) {
+			if floattest.Bits(o.around[at]) != floattest.Bits(o.before[at]) {
 				t.Fatalf("%s: element %d of operand %d was %v, and is %v", about, at-(len(o.around)-len(o.data)), i, o.before[at], o.around[at])
 			}
 		}

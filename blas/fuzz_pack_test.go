@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
@@ -83,9 +85,9 @@ func fuzzPack[T Float](t *testing.T, in packInput) {
 
 		whole()
 		packed := NewPackedB[T](k, n)
-		packed.data = aligned[T](packed.size)
-		for i := range packed.data {
-			packed.data[i] = T(unused)
+		packed.matrix.Data = gemm.Aligned[T](packed.matrix.Size)
+		for i := range packed.matrix.Data {
+			packed.matrix.Data[i] = T(floattest.Unused)
 		}
 		if panicked := panicOf(func() { packed.Pack(team, viewB) }); panicked != nil {
 			t.Fatalf("%s: Pack panics with %v", about, panicked)
@@ -93,7 +95,7 @@ func fuzzPack[T Float](t *testing.T, in packInput) {
 		requireUnchanged(t, about, b)
 		requirePacked(t, about, packed, viewB)
 
-		got, want := Dense(make([]T, m*n), m, n), Dense(make([]T, m*n), m, n)
+		got, want := RowMajor(make([]T, m*n), m, n), RowMajor(make([]T, m*n), m, n)
 		withPacked.PackedB = packed
 		if panicked := panicOf(func() { MatMul(team, got, viewA, Mat[T]{Rows: k, Cols: n, ColStride: 1}, withPacked) }); panicked != nil {
 			t.Fatalf("%s: MatMul panics with %v", about, panicked)
@@ -113,23 +115,23 @@ func fuzzPack[T Float](t *testing.T, in packInput) {
 // must be as unused as it was.
 func requirePacked[T Float](t *testing.T, about string, packed *PackedB[T], b Mat[T]) {
 	t.Helper()
-	nr := active[T]().nr()
+	nr := gemm.Active[T]().NR
 	panels := (b.Cols + nr - 1) / nr
-	if want := b.Rows * panels * nr; len(packed.data) != want {
-		t.Fatalf("%s: %d elements packed, want %d", about, len(packed.data), want)
+	if want := b.Rows * panels * nr; len(packed.matrix.Data) != want {
+		t.Fatalf("%s: %d elements packed, want %d", about, len(packed.matrix.Data), want)
 	}
-	steps := (b.Rows + active[T]().kc - 1) / active[T]().kc
+	steps := (b.Rows + gemm.Active[T]().KC - 1) / gemm.Active[T]().KC
 	at := 0
 	for s := range steps {
 		l0, l1 := b.Rows*s/steps, b.Rows*(s+1)/steps
 		for panel := range panels {
 			for l := l0; l < l1; l++ {
 				for j := panel * nr; j < (panel+1)*nr; j++ {
-					want := T(unused)
+					want := T(floattest.Unused)
 					if j < b.Cols {
 						want = b.Data[l*b.RowStride+j*b.ColStride]
 					}
-					if got := packed.data[at]; bits(got) != bits(want) {
+					if got := packed.matrix.Data[at]; floattest.Bits(got) != floattest.Bits(want) {
 						t.Fatalf("%s: element %d packed is %v, want B(%d,%d) = %v", about, at, got, l, j, want)
 					}
 					at++

@@ -10,6 +10,8 @@ import (
 
 	"gonum.org/v1/gonum/blas/gonum"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
@@ -362,7 +364,7 @@ func fuzzMatMul[T Float](t *testing.T, in matMulInput) {
 				opt.RowBias = opt.RowBias[i0:][:rows]
 			}
 			from := p*c.step + i0*c.stride + j0
-			c := Dense(make([]T, rows*cols), rows, cols)
+			c := RowMajor(make([]T, rows*cols), rows, cols)
 			for i := range rows {
 				copy(c.Data[i*cols:][:cols], before[from+i*sc.stride:])
 			}
@@ -392,23 +394,23 @@ func fuzzMatMul[T Float](t *testing.T, in matMulInput) {
 }
 
 // same tells all values apart but one NaN from another.
-func same[T Float](x, y T) bool { return bits(x) == bits(y) || x != x && y != y }
+func same[T Float](x, y T) bool { return floattest.Bits(x) == floattest.Bits(y) || x != x && y != y }
 
 // schedules returns two functions that change the active table, to tiny blocks
 // or to those that it has, and to the other. The bits are to be the same with
 // both, so the blocks of K are.
 func schedules[T Float](t *testing.T, tiny bool) (first, other func()) {
-	setTable(t, func(*table[T]) {})
-	first, other = func(tb table[T]) (func(), func()) {
+	setTable(t, func(*gemm.Table[T]) {})
+	first, other = func(tb gemm.Table[T]) (func(), func()) {
 		blocks := tb
 		tinyBlocks(&blocks)
 		if tiny {
-			tb.kc = blocks.kc
-			return func() { *active[T]() = blocks }, func() { *active[T]() = tb }
+			tb.KC = blocks.KC
+			return func() { *gemm.Active[T]() = blocks }, func() { *gemm.Active[T]() = tb }
 		}
-		blocks.kc = tb.kc
-		return func() { *active[T]() = tb }, func() { *active[T]() = blocks }
-	}(*active[T]())
+		blocks.KC = tb.KC
+		return func() { *gemm.Active[T]() = tb }, func() { *gemm.Active[T]() = blocks }
+	}(*gemm.Active[T]())
 	return first, other
 }
 

@@ -5,9 +5,6 @@ package blas
 import "github.com/steppe-ml/steppe/simd"
 
 var (
-	tables32 = [simd.NumISA]table[float32]{simd.Generic: generic[float32]()}
-	tables64 = [simd.NumISA]table[float64]{simd.Generic: generic[float64]()}
-
 	vectors32 = [simd.NumISA]vectors[float32]{simd.Generic: genericVectors[float32]()}
 	vectors64 = [simd.NumISA]vectors[float64]{simd.Generic: genericVectors[float64]()}
 )

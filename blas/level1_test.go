@@ -13,6 +13,8 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 	"gonum.org/v1/gonum/blas/testblas"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/guard"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
@@ -73,7 +75,7 @@ func newStrided[T Float](t testing.TB, memory func(testing.TB, int) []T, values 
 	v := strided[T]{n: len(values), inc: inc}
 	v.data = memory(t, reach(v.n, 1, max(inc, -inc)))
 	for i := range v.data {
-		v.data[i] = T(unused)
+		v.data[i] = T(floattest.Unused)
 	}
 	for i, x := range values {
 		v.data[v.at(i)] = x
@@ -93,7 +95,7 @@ func (v strided[T]) values(t testing.TB) []T {
 		used[v.at(i)] = true
 	}
 	for i, x := range v.data {
-		if !used[i] && bits(x) != bits(T(unused)) {
+		if !used[i] && floattest.Bits(x) != floattest.Bits(T(floattest.Unused)) {
 			require.Failf(t, "wrote between elements", "element %d of memory is %v", i, x)
 		}
 	}
@@ -114,10 +116,10 @@ func (l level1Case[T]) check(t *testing.T) {
 	t.Helper()
 	about := fmt.Sprintf("n = %d, increments %d and %d", len(l.x), l.incX, l.incY)
 	n, routines := len(l.x), level1Of[T](Implementation{})
-	near := func(what string, got T, want exact, roundings int) {
+	near := func(what string, got T, want floattest.Exact, roundings int) {
 		t.Helper()
-		if bound := gamma[T](roundings) * want.size; !(math.Abs(float64(got)-want.value()) <= bound) {
-			require.Failf(t, "wrong result", "%s, %s: %v, want %v +- %v", what, about, got, want.value(), bound)
+		if bound := floattest.Gamma[T](roundings) * want.Size; !(math.Abs(float64(got)-want.Value()) <= bound) {
+			require.Failf(t, "wrong result", "%s, %s: %v, want %v +- %v", what, about, got, want.Value(), bound)
 		}
 	}
 	vectors := func() (x, y strided[T]) {
@@ -125,21 +127,21 @@ func (l level1Case[T]) check(t *testing.T) {
 	}
 
 	x, y := vectors()
-	var dot, asum, squares exact
+	var dot, asum, squares floattest.Exact
 	for i := range n {
-		dot.add(float64(l.x[i]), float64(l.y[i]))
-		asum.add(math.Abs(float64(l.x[i])), 1)
-		squares.add(float64(l.x[i]), float64(l.x[i]))
+		dot.Add(float64(l.x[i]), float64(l.y[i]))
+		asum.Add(math.Abs(float64(l.x[i])), 1)
+		squares.Add(float64(l.x[i]), float64(l.x[i]))
 	}
-	withoutFault(t, about, func() {
+	floattest.WithoutFault(t, about, func() {
 		near("dot", routines.dot(n, x.data, l.incX, y.data, l.incY), dot, n)
 		if routines.dsdot != nil {
 			got := routines.dsdot(n, x.data, l.incX, y.data, l.incY)
-			require.InDelta(t, dot.value(), got, gamma[float64](n)*dot.size, "dsdot, %s", about)
+			require.InDelta(t, dot.Value(), got, floattest.Gamma[float64](n)*dot.Size, "dsdot, %s", about)
 			plus := dot
-			plus.add(float64(l.alpha), 1)
+			plus.Add(float64(l.alpha), 1)
 			if n == 0 {
-				plus = exact{}
+				plus = floattest.Exact{}
 			}
 			near("sdsdot", routines.sdsdot(n, l.alpha, x.data, l.incX, y.data, l.incY), plus, 3)
 		}
@@ -150,23 +152,23 @@ func (l level1Case[T]) check(t *testing.T) {
 			return
 		}
 		near("asum", routines.asum(n, x.data, l.incX), asum, n)
-		norm := math.Sqrt(squares.value())
+		norm := math.Sqrt(squares.Value())
 		require.InDelta(t, norm, float64(routines.nrm2(n, x.data, l.incX)), norm*(float64(n+2)*routines.relativeOfSum+2*routines.relativeOfNorm2), "nrm2, %s", about)
 		require.Equal(t, largest(l.x), routines.iamax(n, x.data, l.incX), about)
 	})
 	require.Equal(t, l.x, x.values(t), about)
 	require.Equal(t, l.y, y.values(t), about)
 
-	withoutFault(t, about, func() { routines.axpy(n, l.alpha, x.data, l.incX, y.data, l.incY) })
+	floattest.WithoutFault(t, about, func() { routines.axpy(n, l.alpha, x.data, l.incX, y.data, l.incY) })
 	require.Equal(t, l.x, x.values(t), about)
 	for i, got := range y.values(t) {
-		var want exact
-		want.add(float64(l.y[i]), 1)
-		want.add(float64(l.alpha), float64(l.x[i]))
+		var want floattest.Exact
+		want.Add(float64(l.y[i]), 1)
+		want.Add(float64(l.alpha), float64(l.x[i]))
 		near("axpy", got, want, 2)
 	}
 
-	withoutFault(t, about, func() { routines.scal(n, l.alpha, x.data, l.incX) })
+	floattest.WithoutFault(t, about, func() { routines.scal(n, l.alpha, x.data, l.incX) })
 	for i, got := range x.values(t) {
 		if want := l.alpha * l.x[i]; l.incX > 0 && got != want || l.incX < 0 && got != l.x[i] {
 			require.Failf(t, "wrong element", "scal, %s: %v, want %v", about, got, want)
@@ -174,22 +176,22 @@ func (l level1Case[T]) check(t *testing.T) {
 	}
 
 	x, y = vectors()
-	withoutFault(t, about, func() { routines.swap(n, x.data, l.incX, y.data, l.incY) })
+	floattest.WithoutFault(t, about, func() { routines.swap(n, x.data, l.incX, y.data, l.incY) })
 	require.Equal(t, l.y, x.values(t), about)
 	require.Equal(t, l.x, y.values(t), about)
-	withoutFault(t, about, func() { routines.copy(n, x.data, l.incX, y.data, l.incY) })
+	floattest.WithoutFault(t, about, func() { routines.copy(n, x.data, l.incX, y.data, l.incY) })
 	require.Equal(t, l.y, x.values(t), about)
 	require.Equal(t, l.y, y.values(t), about)
 
 	x, y = vectors()
-	withoutFault(t, about, func() { routines.rot(n, x.data, l.incX, y.data, l.incY, l.c, l.s) })
+	floattest.WithoutFault(t, about, func() { routines.rot(n, x.data, l.incX, y.data, l.incY, l.c, l.s) })
 	xs, ys := x.values(t), y.values(t)
 	for i := range n {
-		var wantX, wantY exact
-		wantX.add(float64(l.c), float64(l.x[i]))
-		wantX.add(float64(l.s), float64(l.y[i]))
-		wantY.add(float64(l.c), float64(l.y[i]))
-		wantY.add(-float64(l.s), float64(l.x[i]))
+		var wantX, wantY floattest.Exact
+		wantX.Add(float64(l.c), float64(l.x[i]))
+		wantX.Add(float64(l.s), float64(l.y[i]))
+		wantY.Add(float64(l.c), float64(l.y[i]))
+		wantY.Add(-float64(l.s), float64(l.x[i]))
 		near("rot's x", xs[i], wantX, 2)
 		near("rot's y", ys[i], wantY, 2)
 	}
@@ -206,7 +208,7 @@ func largest[T Float](x []T) (index int) {
 	return index
 }
 
-func TestLevel1(t *testing.T) { eachFloat(t, testLevel1[float32], testLevel1[float64]) }
+func TestLevel1(t *testing.T) { floattest.Each(t, testLevel1[float32], testLevel1[float64]) }
 
 func testLevel1[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
@@ -214,9 +216,9 @@ func testLevel1[T Float](t *testing.T) {
 			t.Run("side="+side, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(21, 21))
 				check := func(n, incX, incY int) {
-					level1Case[T]{normal[T](r, n), normal[T](r, n), incX, incY, -0.7, 0.6, 0.8, memory}.check(t)
+					level1Case[T]{floattest.Normal[T](r, n), floattest.Normal[T](r, n), incX, incY, -0.7, 0.6, 0.8, memory}.check(t)
 				}
-				for n := range 3*lanes[T]()*8 + 2 {
+				for n := range 3*gemm.Lanes[T]()*8 + 2 {
 					check(n, 1, 1)
 				}
 				for _, n := range []int{stretch - 1, stretch, 2*stretch + 17} {
@@ -247,8 +249,8 @@ func FuzzLevel1(f *testing.F) {
 		for _, isa := range simdtest.ISAs() {
 			simdtest.Use(t, isa)
 			for _, side := range []string{"ending", "beginning"} {
-				level1Case[float32]{normal[float32](r, size), normal[float32](r, size), int(incX), int(incY), float32(alpha), 0.6, -0.8, guard.Sides[float32]()[side]}.check(t)
-				level1Case[float64]{normal[float64](r, size), normal[float64](r, size), int(incX), int(incY), alpha, 0.6, -0.8, guard.Sides[float64]()[side]}.check(t)
+				level1Case[float32]{floattest.Normal[float32](r, size), floattest.Normal[float32](r, size), int(incX), int(incY), float32(alpha), 0.6, -0.8, guard.Sides[float32]()[side]}.check(t)
+				level1Case[float64]{floattest.Normal[float64](r, size), floattest.Normal[float64](r, size), int(incX), int(incY), alpha, 0.6, -0.8, guard.Sides[float64]()[side]}.check(t)
 			}
 		}
 	})
@@ -270,7 +272,7 @@ func testNorm2Extremes[T Float](t *testing.T, least, most int) {
 				x := []T{T(3 * scale), 0, T(-4 * scale)}
 				n := len(x)
 				if inc == 2 {
-					x[1] = T(unused)
+					x[1] = T(floattest.Unused)
 					n = 2
 				}
 				require.Equal(t, T(5*scale), nrm2(n, x, inc), "exponent %d", exponent)
@@ -295,7 +297,7 @@ func testNorm2Extremes[T Float](t *testing.T, least, most int) {
 
 // Iamax compares as gonum's does.
 func TestIamaxOfSpecials(t *testing.T) {
-	eachFloat(t, testIamaxOfSpecials[float32], testIamaxOfSpecials[float64])
+	floattest.Each(t, testIamaxOfSpecials[float32], testIamaxOfSpecials[float64])
 }
 
 func testIamaxOfSpecials[T Float](t *testing.T) {
@@ -320,13 +322,13 @@ func testIamaxOfSpecials[T Float](t *testing.T) {
 
 // Nothing is left out because it meets a zero, but where alpha is 0.
 func TestLevel1Propagates(t *testing.T) {
-	eachFloat(t, testLevel1Propagates[float32], testLevel1Propagates[float64])
+	floattest.Each(t, testLevel1Propagates[float32], testLevel1Propagates[float64])
 }
 
 func testLevel1Propagates[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		routines := level1Of[T](Implementation{})
-		for _, n := range []int{1, 5, 8*lanes[T]() + 3} {
+		for _, n := range []int{1, 5, 8*gemm.Lanes[T]() + 3} {
 			for at := range n {
 				x, y := make([]T, n), make([]T, n)
 				x[at] = T(math.Inf(-1))
@@ -349,7 +351,7 @@ func testLevel1Propagates[T Float](t *testing.T) {
 
 // x and y may be the same vector.
 func TestLevel1OnOneVector(t *testing.T) {
-	eachFloat(t, testLevel1OnOneVector[float32], testLevel1OnOneVector[float64])
+	floattest.Each(t, testLevel1OnOneVector[float32], testLevel1OnOneVector[float64])
 }
 
 func testLevel1OnOneVector[T Float](t *testing.T) {
@@ -357,7 +359,7 @@ func testLevel1OnOneVector[T Float](t *testing.T) {
 		routines := level1Of[T](Implementation{})
 		for n := range 100 {
 			for _, inc := range []int{1, -1, 2} {
-				x := integers[T](rand.New(rand.NewPCG(23, uint64(n))), reach(n, 1, max(inc, -inc)))
+				x := floattest.Integers[T](rand.New(rand.NewPCG(23, uint64(n))), reach(n, 1, max(inc, -inc)))
 				same, apart := slices.Clone(x), slices.Clone(x)
 				require.Equal(t, routines.dot(n, x, inc, apart, inc), routines.dot(n, same, inc, same, inc))
 				routines.axpy(n, 2, x, inc, apart, inc)
@@ -372,7 +374,7 @@ func testLevel1OnOneVector[T Float](t *testing.T) {
 }
 
 func TestLevel1PanicsLikeGonum(t *testing.T) {
-	eachFloat(t, testLevel1Panics[float32], testLevel1Panics[float64])
+	floattest.Each(t, testLevel1Panics[float32], testLevel1Panics[float64])
 }
 
 func testLevel1Panics[T Float](t *testing.T) {

@@ -3,6 +3,7 @@ package blas
 import (
 	"unsafe"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"gonum.org/v1/gonum/blas"
 )
 
@@ -98,7 +99,7 @@ func (k *vectors[T]) addDots(m, n int, alpha T, a *T, lda int, x, y *T) {
 		cols := min(k.across, n-j)
 		rows := k.rowsAtOnce(cols)
 		for i := 0; i < m; i += rows {
-			k.dotRows(min(rows, m-i), cols, alpha, at(a, i*lda+j), lda, at(x, j), at(y, i))
+			k.dotRows(min(rows, m-i), cols, alpha, gemm.At(a, i*lda+j), lda, gemm.At(x, j), gemm.At(y, i))
 		}
 	}
 }
@@ -109,7 +110,7 @@ func (k *vectors[T]) addRows(m, n int, alpha T, a *T, lda int, x, y *T) {
 		cols := min(k.across, n-j)
 		rows := k.rowsAtOnce(cols)
 		for i := 0; i < m; i += rows {
-			k.axpyRows(min(rows, m-i), cols, alpha, at(a, i*lda+j), lda, at(x, i), at(y, j))
+			k.axpyRows(min(rows, m-i), cols, alpha, gemm.At(a, i*lda+j), lda, gemm.At(x, i), gemm.At(y, j))
 		}
 	}
 }
@@ -120,7 +121,7 @@ func (k *vectors[T]) addOuter(m, n int, alpha T, x, y, a *T, lda int) {
 		cols := min(k.across, n-j)
 		rows := k.rowsAtOnce(cols)
 		for i := 0; i < m; i += rows {
-			k.rank1(min(rows, m-i), cols, alpha, at(x, i), at(y, j), at(a, i*lda+j), lda)
+			k.rank1(min(rows, m-i), cols, alpha, gemm.At(x, i), gemm.At(y, j), gemm.At(a, i*lda+j), lda)
 		}
 	}
 }
@@ -133,7 +134,7 @@ func (k *vectors[T]) scaleBy(n int, beta T, y *T) {
 	case 1:
 	default:
 		for i := 0; i < n; i += stretch {
-			k.scal(min(stretch, n-i), beta, at(y, i))
+			k.scal(min(stretch, n-i), beta, gemm.At(y, i))
 		}
 	}
 }

@@ -1,6 +1,9 @@
 package blas
 
-import "github.com/steppe-ml/steppe/internal/parallel"
+import (
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/parallel"
+)
 
 // copies is where a call of level 2 copies its vectors with gaps to, or sums in parts; nil
 // if it has none.
@@ -12,10 +15,7 @@ var (
 )
 
 func copiesPool[T Float]() *parallel.Pool[copies[T]] {
-	if p, ok := any(&copies32).(*parallel.Pool[copies[T]]); ok {
-		return p
-	}
-	return any(&copies64).(*parallel.Pool[copies[T]])
+	return gemm.PoolOf[copies[T]](&copies32, &copies64)
 }
 
 func copiesFor[T Float](incX, incY int) *copies[T] {
@@ -36,7 +36,7 @@ func (c *copies[T]) ofX(n int, x []T, inc int) *T {
 	if inc == 1 {
 		return &x[0]
 	}
-	c.x = grow(c.x, n)
+	c.x = gemm.Grow(c.x, n)
 	return gather(c.x[:n], x, inc)
 }
 
@@ -44,7 +44,7 @@ func (c *copies[T]) ofY(n int, y []T, inc int) *T {
 	if inc == 1 {
 		return &y[0]
 	}
-	c.y = grow(c.y, n)
+	c.y = gemm.Grow(c.y, n)
 	return gather(c.y[:n], y, inc)
 }
 
@@ -64,7 +64,7 @@ func scatter[T Float](n int, from *T, x []T, inc int) {
 	}
 	ix := first(n, inc)
 	for i := range n {
-		x[ix] = *at(from, i)
+		x[ix] = *gemm.At(from, i)
 		ix += inc
 	}
 }

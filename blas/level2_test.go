@@ -14,6 +14,7 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 	"gonum.org/v1/gonum/blas/testblas"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
 	"github.com/steppe-ml/steppe/internal/guard"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
@@ -132,7 +133,7 @@ func (m matrix[T]) requireUnchanged(t testing.TB, about any, written bool) {
 		if i, j := at/m.lda, at%m.lda; written && j < m.cols && m.used(i, j) {
 			continue
 		}
-		if bits(v) != bits(m.unchanged[at]) {
+		if floattest.Bits(v) != floattest.Bits(m.unchanged[at]) {
 			require.Failf(t, "wrote to the matrix", "%v: element (%d,%d)", about, at/m.lda, at%m.lda)
 		}
 	}
@@ -150,16 +151,16 @@ func (l level2Case[T]) half(i, j int) bool { return i == j || (i < j) == (l.ul =
 
 // near requires an element to be a sum, within the error of so many roundings for
 // each of its terms.
-func (l level2Case[T]) near(t testing.TB, what string, i, j int, got float64, want exact, roundings int) {
-	if bound := gamma[T](roundings) * want.size; !(math.Abs(got-want.value()) <= bound) {
+func (l level2Case[T]) near(t testing.TB, what string, i, j int, got float64, want floattest.Exact, roundings int) {
+	if bound := floattest.Gamma[T](roundings) * want.Size; !(math.Abs(got-want.Value()) <= bound) {
 		t.Helper()
-		require.Failf(t, "wrong element", "%s, %v: element (%d,%d) is %v, want %v +- %v", what, l, i, j, got, want.value(), bound)
+		require.Failf(t, "wrong element", "%s, %v: element (%d,%d) is %v, want %v +- %v", what, l, i, j, got, want.Value(), bound)
 	}
 }
 
 // vector returns a vector of so many elements, NaN if it isn't to be read.
 func (l level2Case[T]) vector(t testing.TB, n, inc int, read bool) (v strided[T], values []T) {
-	values = normal[T](l.r, n)
+	values = floattest.Normal[T](l.r, n)
 	if !read {
 		for i := range values {
 			values[i] = T(math.NaN())
@@ -186,21 +187,21 @@ func (l level2Case[T]) checkProduct(t *testing.T, what string, rows, cols int, a
 	}
 	x, xs := l.vector(t, cols, l.incX, l.alpha != 0)
 	y, ys := l.vector(t, rows, l.incY, l.beta != 0)
-	withoutFault(t, l, func() { call(x, y) })
+	floattest.WithoutFault(t, l, func() { call(x, y) })
 	a.requireUnchanged(t, l, false)
 	for i, v := range x.values(t) {
 		require.True(t, same(v, xs[i]), "%s, %v: x(%d)", what, l, i)
 	}
 	for i, got := range y.values(t) {
-		var want exact
+		var want floattest.Exact
 		for j := range cols {
 			if l.alpha != 0 {
-				want.add(at(i, j), float64(xs[j]))
+				want.Add(at(i, j), float64(xs[j]))
 			}
 		}
-		want.scale(float64(l.alpha))
+		want.Scale(float64(l.alpha))
 		if l.beta != 0 {
-			want.add(float64(l.beta), float64(ys[i]))
+			want.Add(float64(l.beta), float64(ys[i]))
 		}
 		l.near(t, what, i, 0, float64(got), want, cols+4)
 	}
@@ -239,20 +240,20 @@ func (l level2Case[T]) checkSymv(t *testing.T) {
 func (l level2Case[T]) checkOuter(t *testing.T) {
 	t.Helper()
 	routines, alpha := level2Of[T](Implementation{}), float64(l.alpha)
-	check := func(what string, rows int, used func(i, j int) bool, call func(a matrix[T], x, y strided[T]), add func(sum *exact, x, y []T, i, j int)) {
+	check := func(what string, rows int, used func(i, j int) bool, call func(a matrix[T], x, y strided[T]), add func(sum *floattest.Exact, x, y []T, i, j int)) {
 		t.Helper()
 		x, xs := l.vector(t, rows, l.incX, l.alpha != 0)
 		y, ys := l.vector(t, l.n, l.incY, l.alpha != 0)
 		a := l.matrix(t, rows, l.n, used)
-		withoutFault(t, l, func() { call(a, x, y) })
+		floattest.WithoutFault(t, l, func() { call(a, x, y) })
 		a.requireUnchanged(t, l, l.alpha != 0)
 		for i := range rows {
 			for j := range l.n {
 				if used(i, j) && l.alpha != 0 {
-					var want exact
+					var want floattest.Exact
 					add(&want, xs, ys, i, j)
-					want.scale(alpha)
-					want.add(1, a.was(i, j))
+					want.Scale(alpha)
+					want.Add(1, a.was(i, j))
 					l.near(t, what, i, j, a.at(i, j), want, 4)
 				}
 			}
@@ -260,19 +261,19 @@ func (l level2Case[T]) checkOuter(t *testing.T) {
 	}
 	check("ger", l.m, everywhere, func(a matrix[T], x, y strided[T]) {
 		routines.ger(l.m, l.n, l.alpha, x.data, l.incX, y.data, l.incY, a.data, a.lda)
-	}, func(sum *exact, x, y []T, i, j int) {
-		sum.add(float64(x[i]), float64(y[j]))
+	}, func(sum *floattest.Exact, x, y []T, i, j int) {
+		sum.Add(float64(x[i]), float64(y[j]))
 	})
 	check("syr", l.n, l.half, func(a matrix[T], x, _ strided[T]) {
 		routines.syr(l.ul, l.n, l.alpha, x.data, l.incX, a.data, a.lda)
-	}, func(sum *exact, x, _ []T, i, j int) {
-		sum.add(float64(x[i]), float64(x[j]))
+	}, func(sum *floattest.Exact, x, _ []T, i, j int) {
+		sum.Add(float64(x[i]), float64(x[j]))
 	})
 	check("syr2", l.n, l.half, func(a matrix[T], x, y strided[T]) {
 		routines.syr2(l.ul, l.n, l.alpha, x.data, l.incX, y.data, l.incY, a.data, a.lda)
-	}, func(sum *exact, x, y []T, i, j int) {
-		sum.add(float64(x[i]), float64(y[j]))
-		sum.add(float64(y[i]), float64(x[j]))
+	}, func(sum *floattest.Exact, x, y []T, i, j int) {
+		sum.Add(float64(x[i]), float64(y[j]))
+		sum.Add(float64(y[i]), float64(x[j]))
 	})
 }
 
@@ -292,7 +293,7 @@ func (l level2Case[T]) checkTriangular(t *testing.T) {
 		}
 	}
 	copy(a.unchanged, a.data)
-	times := func(x []T, i int) (sum exact) {
+	times := func(x []T, i int) (sum floattest.Exact) {
 		for j := range l.n {
 			row, col := i, j
 			if l.tA != blas.NoTrans {
@@ -300,23 +301,23 @@ func (l level2Case[T]) checkTriangular(t *testing.T) {
 			}
 			switch {
 			case l.triangle(row, col):
-				sum.add(a.at(row, col), float64(x[j]))
+				sum.Add(a.at(row, col), float64(x[j]))
 			case i == j:
-				sum.add(1, float64(x[j]))
+				sum.Add(1, float64(x[j]))
 			}
 		}
 		return sum
 	}
 	routines := level2Of[T](Implementation{})
 	x, old := l.vector(t, l.n, l.incX, true)
-	withoutFault(t, l, func() { routines.trmv(l.ul, l.tA, l.d, l.n, a.data, a.lda, x.data, l.incX) })
+	floattest.WithoutFault(t, l, func() { routines.trmv(l.ul, l.tA, l.d, l.n, a.data, a.lda, x.data, l.incX) })
 	a.requireUnchanged(t, l, false)
 	for i, got := range x.values(t) {
 		l.near(t, "trmv", i, 0, float64(got), times(old, i), l.n+1)
 	}
 
 	x, old = l.vector(t, l.n, l.incX, true)
-	withoutFault(t, l, func() { routines.trsv(l.ul, l.tA, l.d, l.n, a.data, a.lda, x.data, l.incX) })
+	floattest.WithoutFault(t, l, func() { routines.trsv(l.ul, l.tA, l.d, l.n, a.data, a.lda, x.data, l.incX) })
 	a.requireUnchanged(t, l, false)
 	solution := x.values(t)
 	for i, b := range old {
@@ -324,7 +325,7 @@ func (l level2Case[T]) checkTriangular(t *testing.T) {
 	}
 }
 
-func TestLevel2(t *testing.T) { eachFloat(t, testLevel2[float32], testLevel2[float64]) }
+func TestLevel2(t *testing.T) { floattest.Each(t, testLevel2[float32], testLevel2[float64]) }
 
 func testLevel2[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
@@ -357,7 +358,7 @@ func testLevel2[T Float](t *testing.T) {
 
 // Several rows of several blocks of columns, as they are.
 func TestLevel2Blocks(t *testing.T) {
-	eachFloat(t, testLevel2Blocks[float32], testLevel2Blocks[float64])
+	floattest.Each(t, testLevel2Blocks[float32], testLevel2Blocks[float64])
 }
 
 func testLevel2Blocks[T Float](t *testing.T) {
@@ -377,7 +378,7 @@ func testLevel2Blocks[T Float](t *testing.T) {
 
 // Matrices that are shared: the results are right, and don't depend on the cores.
 func TestLevel2OnAnyCores(t *testing.T) {
-	eachFloat(t, testLevel2OnAnyCores[float32], testLevel2OnAnyCores[float64])
+	floattest.Each(t, testLevel2OnAnyCores[float32], testLevel2OnAnyCores[float64])
 }
 
 func testLevel2OnAnyCores[T Float](t *testing.T) {
@@ -386,7 +387,7 @@ func testLevel2OnAnyCores[T Float](t *testing.T) {
 	routines := level2Of[T](Implementation{})
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(35, 35))
-		a, x, y := normal[T](r, n*n), normal[T](r, n), normal[T](r, n)
+		a, x, y := floattest.Normal[T](r, n*n), floattest.Normal[T](r, n), floattest.Normal[T](r, n)
 		for name, call := range map[string]func(a, y []T){
 			"gemv":             func(a, y []T) { routines.gemv(blas.NoTrans, n, n, 1, a, n, x, 1, 1, y, 1) },
 			"gemv, transposed": func(a, y []T) { routines.gemv(blas.Trans, n, n, 1, a, n, x, 1, 1, y, 1) },
@@ -480,7 +481,7 @@ func fuzzLevel2[T Float](t *testing.T, seed uint64, m, n, gap, choice uint8, inc
 
 // A NaN or Inf in A reaches what it is multiplied into, even by zeros.
 func TestLevel2Propagates(t *testing.T) {
-	eachFloat(t, testLevel2Propagates[float32], testLevel2Propagates[float64])
+	floattest.Each(t, testLevel2Propagates[float32], testLevel2Propagates[float64])
 }
 
 func testLevel2Propagates[T Float](t *testing.T) {
@@ -547,7 +548,7 @@ func testLevel2Propagates[T Float](t *testing.T) {
 }
 
 func TestLevel2PanicsLikeGonum(t *testing.T) {
-	eachFloat(t, testLevel2Panics[float32], testLevel2Panics[float64])
+	floattest.Each(t, testLevel2Panics[float32], testLevel2Panics[float64])
 }
 
 func testLevel2Panics[T Float](t *testing.T) {

@@ -4,6 +4,9 @@ import (
 	"unsafe"
 
 	"gonum.org/v1/gonum/blas"
+
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 )
 
 // Triangular matrices go by blocks of rows, as symmetric ones do, and within them by
@@ -73,7 +76,7 @@ type group struct{ i, next, from, to int }
 // groups calls f for groups of size rows of rows i0 to i1, in ascending order or not, with
 // what is beside them of those rows' columns.
 func (t *triangularMV[T]) groups(i0, i1, size int, ascending bool, f func(group)) {
-	count := ceilDiv(i1-i0, size)
+	count := num.CeilDiv(i1-i0, size)
 	for n := range count {
 		if !ascending {
 			n = count - 1 - n
@@ -151,13 +154,13 @@ func (t *triangularMV[T]) corner(g group) (a, x *T, rowStep, colStep, xStep, n i
 func (t *triangularMV[T]) multiplyCorner(g group) {
 	a, x, rowStep, colStep, xStep, n := t.corner(g)
 	for i := n - 1; i >= 0; i-- {
-		row, xi := at(a, i*rowStep), at(x, i*xStep)
+		row, xi := gemm.At(a, i*rowStep), gemm.At(x, i*xStep)
 		sum := *xi
 		if !t.unit {
-			sum *= *at(row, i*colStep)
+			sum *= *gemm.At(row, i*colStep)
 		}
 		for j := range i {
-			sum += T(*at(row, j*colStep) * *at(x, j*xStep))
+			sum += T(*gemm.At(row, j*colStep) * *gemm.At(x, j*xStep))
 		}
 		*xi = sum
 	}
@@ -166,13 +169,13 @@ func (t *triangularMV[T]) multiplyCorner(g group) {
 func (t *triangularMV[T]) solveCorner(g group) {
 	a, x, rowStep, colStep, xStep, n := t.corner(g)
 	for i := range n {
-		row, xi := at(a, i*rowStep), at(x, i*xStep)
+		row, xi := gemm.At(a, i*rowStep), gemm.At(x, i*xStep)
 		sum := *xi
 		for j := range i {
-			sum -= T(*at(row, j*colStep) * *at(x, j*xStep))
+			sum -= T(*gemm.At(row, j*colStep) * *gemm.At(x, j*xStep))
 		}
 		if !t.unit {
-			sum /= *at(row, i*colStep)
+			sum /= *gemm.At(row, i*colStep)
 		}
 		*xi = sum
 	}

@@ -5,6 +5,7 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -28,15 +29,16 @@ const (
 // is the same, bit for bit. Sums may go in another order than MatMul's: a small
 // side goes by dot products, and a long K in chunks.
 func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
-	gemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	xgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
 // Dgemm is Sgemm for float64.
 func Dgemm(tA, tB Transpose, m, n, k int, alpha float64, a []float64, lda int, b []float64, ldb int, beta float64, c []float64, ldc int) {
-	gemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	xgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
-func gemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
+// xgemm is Sgemm, or Dgemm.
+func xgemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
 	transA, transB := isTrans(tA), isTrans(tB)
 	if m < 0 {
 		panic("blas: m < 0")
@@ -77,42 +79,29 @@ func gemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []T
 		return
 	}
 
-	var o operation[T] // field by field: a literal would be copied
-	o.table = active[T]()
-	o.m, o.n, o.k = m, n, k
-	o.c = view[T]{&c[0], ldc, 1}
-	o.alpha, o.beta = alpha, beta
+	var o gemm.Operation[T] // field by field: a literal would be copied
+	o.Table = gemm.Active[T]()
+	o.M, o.N, o.K = m, n, k
+	o.C = gemm.ViewOf[T](&c[0], ldc, 1)
+	o.Alpha, o.Beta = alpha, beta
 	if k > 0 {
-		o.a, o.b = stored(a, lda, transA), stored(b, ldb, transB)
+		o.A, o.B = stored(a, lda, transA), stored(b, ldb, transB)
 	}
-	if o.direct() && !o.dotShaped() {
-		o.compute()
-	} else {
-		o.runBLAS()
+	if o.RunSmall() {
+		return
 	}
-}
-
-// runBLAS computes the operation on all cores that are free, with its sums in
-// whichever order is fastest.
-func (o *operation[T]) runBLAS() {
-	team, release := crewFor(o.table, o.work())
-	defer release()
-	if o.dotShaped() {
-		o.runDots(team)
-	} else if chunks := o.chunksOfK(); chunks > 1 {
-		o.runSplit(chunks, team)
-	} else {
-		o.run(team)
-	}
+	team := crewFor(o.Table, o.Work())
+	defer endCrew(team)
+	o.RunInAnyOrder(team)
 }
 
 // stored returns the view of an operand that is stored with leading dimension
 // ld, transposed or not.
-func stored[T Float](data []T, ld int, trans bool) view[T] {
+func stored[T Float](data []T, ld int, trans bool) gemm.View[T] {
 	if trans {
-		return view[T]{&data[0], 1, ld}
+		return gemm.ViewOf[T](&data[0], 1, ld)
 	}
-	return view[T]{&data[0], ld, 1}
+	return gemm.ViewOf[T](&data[0], ld, 1)
 }
 
 // crew is the team of all cores, for callers who bring none.
@@ -121,17 +110,24 @@ var crew struct {
 	team *parallel.Team
 }
 
-// crewFor returns the team of all cores, to be released; or no team for so few
-// multiply-adds that it doesn't pay, or where it is busy for another caller: who
-// are several have as many cores between them.
-func crewFor[T Float](t *table[T], work int) (team *parallel.Team, release func()) {
-	if work < t.aloneBelow || !crew.TryLock() {
-		return nil, func() {}
+// crewFor returns the team of all cores, to be given back by endCrew. It returns no team where so few
+// multiply-adds don't pay for one, or where another caller has it: several callers have as many cores
+// between them.
+func crewFor[T Float](t *gemm.Table[T], work int) *parallel.Team {
+	if work < t.AloneBelow || !crew.TryLock() {
+		return nil
 	}
 	if workers := parallel.DefaultWorkers(); crew.team.Workers() != workers {
 		crew.team = parallel.NewTeam(workers)
 	}
-	return crew.team, crew.Unlock
+	return crew.team
+}
+
+// endCrew gives back the team, if it is one.
+func endCrew(team *parallel.Team) {
+	if team != nil {
+		crew.Unlock()
+	}
 }
 
 func isTrans(t Transpose) bool {

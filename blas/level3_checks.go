@@ -1,6 +1,8 @@
 package blas
 
-import "gonum.org/v1/gonum/blas"
+import (
+	"gonum.org/v1/gonum/blas"
+)
 
 func isLeft(s blas.Side) bool {
 	switch s {

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/guard"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
@@ -64,7 +66,7 @@ func onlyTriangle[T Float](a Mat[T], ul blas.Uplo, d blas.Diag) {
 // fullTriangle returns op(A) in full: with zeros, and ones where a unit diagonal has
 // them.
 func fullTriangle[T Float](a Mat[T], ul blas.Uplo, tA Transpose, d blas.Diag) Mat[T] {
-	full := Dense(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
+	full := RowMajor(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
 	for i := range a.Rows {
 		for j := range a.Rows {
 			if mine(ul, i, j) {
@@ -83,7 +85,7 @@ func fullTriangle[T Float](a Mat[T], ul blas.Uplo, tA Transpose, d blas.Diag) Ma
 
 // fullSymmetric returns a symmetric matrix in full, given one of its triangles.
 func fullSymmetric[T Float](a Mat[T], ul blas.Uplo) Mat[T] {
-	full := Dense(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
+	full := RowMajor(make([]T, a.Rows*a.Rows), a.Rows, a.Rows)
 	for i := range a.Rows {
 		for j := range a.Rows {
 			if mine(ul, i, j) {
@@ -97,7 +99,7 @@ func fullSymmetric[T Float](a Mat[T], ul blas.Uplo) Mat[T] {
 // withGaps returns a random rows x cols matrix with gap elements between its rows,
 // which are NaN.
 func withGaps[T Float](r *rand.Rand, rows, cols, gap int) Mat[T] {
-	m := layout(normal[T](r, extent(rows, cols, false, gap)), rows, cols, false, gap)
+	m := layout(floattest.Normal[T](r, extent(rows, cols, false, gap)), rows, cols, false, gap)
 	for i := range m.Data {
 		if i%m.RowStride >= cols {
 			m.Data[i] = T(math.NaN())
@@ -108,7 +110,7 @@ func withGaps[T Float](r *rand.Rand, rows, cols, gap int) Mat[T] {
 
 // dense returns m without gaps.
 func dense[T Float](m Mat[T]) Mat[T] {
-	d := Dense(make([]T, m.Rows*m.Cols), m.Rows, m.Cols)
+	d := RowMajor(make([]T, m.Rows*m.Cols), m.Rows, m.Cols)
 	for i := range m.Rows {
 		copy(d.Data[i*m.Cols:][:m.Cols], m.Data[i*m.RowStride:])
 	}
@@ -141,7 +143,7 @@ func scales[T Float](r *rand.Rand) (alpha, beta T) {
 
 // orders are sizes around those at which recursions and blocks end.
 func orders[T Float]() []int {
-	nr := active[T]().nr()
+	nr := gemm.Active[T]().NR
 	if testing.Short() { // emulated, or watched for races
 		return []int{1, 9, nr + 1, turnUpTo + 1}
 	}
@@ -150,7 +152,7 @@ func orders[T Float]() []int {
 
 // eachTable runs a test on blocks of ordinary sizes and on tiny ones.
 func eachTable[T Float](t *testing.T, test func(t *testing.T)) {
-	for name, change := range map[string]func(*table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*table[T]) {}} {
+	for name, change := range map[string]func(*gemm.Table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*gemm.Table[T]) {}} {
 		t.Run(name, func(t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
 				setTable(t, change)
@@ -160,13 +162,13 @@ func eachTable[T Float](t *testing.T, test func(t *testing.T)) {
 	}
 }
 
-func TestSymm(t *testing.T) { eachFloat(t, testSymm[float32], testSymm[float64]) }
+func TestSymm(t *testing.T) { floattest.Each(t, testSymm[float32], testSymm[float64]) }
 
 func testSymm[T Float](t *testing.T) {
 	eachTable[T](t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 1))
 		for _, order := range orders[T]() {
-			for _, others := range []int{1, 7, active[T]().nr() + 3} {
+			for _, others := range []int{1, 7, gemm.Active[T]().NR + 3} {
 				for _, s := range sides {
 					for _, ul := range uplos {
 						for range 2 {
@@ -196,7 +198,7 @@ func testSymm[T Float](t *testing.T) {
 	})
 }
 
-func TestSyrkAndSyr2k(t *testing.T) { eachFloat(t, testSyrk[float32], testSyrk[float64]) }
+func TestSyrkAndSyr2k(t *testing.T) { floattest.Each(t, testSyrk[float32], testSyrk[float64]) }
 
 func testSyrk[T Float](t *testing.T) {
 	eachTable[T](t, func(t *testing.T) {
@@ -247,7 +249,7 @@ func requireTriangle[T Float](t *testing.T, c Mat[T], ul blas.Uplo) {
 
 // beside returns [x y].
 func beside[T Float](x, y Mat[T]) Mat[T] {
-	both := Dense(make([]T, x.Rows*2*x.Cols), x.Rows, 2*x.Cols)
+	both := RowMajor(make([]T, x.Rows*2*x.Cols), x.Rows, 2*x.Cols)
 	for i := range x.Rows {
 		for j := range x.Cols {
 			both.Data[i*both.Cols+j], both.Data[i*both.Cols+x.Cols+j] = T(x.get(i, j)), T(y.get(i, j))
@@ -256,7 +258,9 @@ func beside[T Float](x, y Mat[T]) Mat[T] {
 	return both
 }
 
-func TestTrmmAndTrsm(t *testing.T) { eachFloat(t, testTriangular[float32], testTriangular[float64]) }
+func TestTrmmAndTrsm(t *testing.T) {
+	floattest.Each(t, testTriangular[float32], testTriangular[float64])
+}
 
 // A product's error is bounded as any sum's, with as many more roundings as there
 // are cuts. A solution has a small residual, element by element (Higham, Accuracy
@@ -266,7 +270,7 @@ func testTriangular[T Float](t *testing.T) {
 	eachTable[T](t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 3))
 		for _, order := range orders[T]() {
-			for _, others := range []int{1, 7, max(32, active[T]().nr()) + 3} {
+			for _, others := range []int{1, 7, max(32, gemm.Active[T]().NR) + 3} {
 				eachTriangle(func(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag) {
 					m, n := others, order
 					if s == blas.Left {
@@ -329,7 +333,7 @@ func wellConditioned[T Float](r *rand.Rand, n, gap int) Mat[T] {
 }
 
 func TestTriangularOfNothing(t *testing.T) {
-	eachFloat(t, testTriangularOfNothing[float32], testTriangularOfNothing[float64])
+	floattest.Each(t, testTriangularOfNothing[float32], testTriangularOfNothing[float64])
 }
 
 // alpha == 0 doesn't read A, nor B.
@@ -353,7 +357,7 @@ func TestSolveForInfiniteDiagonal(t *testing.T) {
 }
 
 func TestNaNGoesWhereItBelongs(t *testing.T) {
-	eachFloat(t, testNaNOfTriangular[float32], testNaNOfTriangular[float64])
+	floattest.Each(t, testNaNOfTriangular[float32], testNaNOfTriangular[float64])
 }
 
 // A NaN in B reaches just those elements that the triangle makes depend on it,
@@ -374,7 +378,7 @@ func testNaNOfTriangular[T Float](t *testing.T) {
 					m, n, index = order, others, func(along, across int) int { return along*others + across }
 				}
 				for _, routine := range []func(blas.Side, blas.Uplo, Transpose, blas.Diag, int, int, T, []T, int, []T, int){ourRoutines[T]().trmm, ourRoutines[T]().trsm} {
-					a, b := wellConditioned[T](r, order, 0), normal[T](r, m*n)
+					a, b := wellConditioned[T](r, order, 0), floattest.Normal[T](r, m*n)
 					b[index(at, 2)] = T(math.NaN())
 					routine(s, ul, tA, d, m, n, 1, a.Data, order, b, n)
 					for along := range order {
@@ -387,7 +391,7 @@ func testNaNOfTriangular[T Float](t *testing.T) {
 				}
 
 				// Nor does an Inf leave NaN where a zero in the place of the other triangle met it.
-				a, b := wellConditioned[T](r, order, 0), normal[T](r, m*n)
+				a, b := wellConditioned[T](r, order, 0), floattest.Normal[T](r, m*n)
 				b[index(at, 2)] = T(math.Inf(1))
 				ourRoutines[T]().trmm(s, ul, tA, d, m, n, 1, a.Data, order, b, n)
 				for along := range order {
@@ -408,15 +412,15 @@ func testNaNOfTriangular[T Float](t *testing.T) {
 }
 
 func TestLevel3OnAnyCores(t *testing.T) {
-	eachFloat(t, testLevel3OnAnyCores[float32], testLevel3OnAnyCores[float64])
+	floattest.Each(t, testLevel3OnAnyCores[float32], testLevel3OnAnyCores[float64])
 }
 
 func testLevel3OnAnyCores[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		setTable(t, func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork = 0, 0, 1 })
+		setTable(t, func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork = 0, 0, 1 })
 		r := rand.New(rand.NewPCG(6, 5))
 		const m, n = 150, 97
-		a, b := wellConditioned[T](r, m, 0), normal[T](r, m*m)
+		a, b := wellConditioned[T](r, m, 0), floattest.Normal[T](r, m*m)
 		for name, call := range map[string]func(c []T){
 			"symm left":  func(c []T) { ourRoutines[T]().symm(blas.Left, blas.Upper, m, n, 1, a.Data, m, b, n, 1, c, n) },
 			"symm right": func(c []T) { ourRoutines[T]().symm(blas.Right, blas.Lower, n, m, 1, a.Data, m, b, m, 1, c, m) },
@@ -457,7 +461,7 @@ func testLevel3OnAnyCores[T Float](t *testing.T) {
 }
 
 func TestLevel3StaysInside(t *testing.T) {
-	eachFloat(t, testLevel3StaysInside[float32], testLevel3StaysInside[float64])
+	floattest.Each(t, testLevel3StaysInside[float32], testLevel3StaysInside[float64])
 }
 
 func testLevel3StaysInside[T Float](t *testing.T) {
@@ -467,8 +471,8 @@ func testLevel3StaysInside[T Float](t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine alone
 				setTable(t, tinyBlocks[T])
 				do := ourRoutines[T]()
-				for _, order := range []int{1, 5, 9, active[T]().nr() + 1, turnUpTo + 3} {
-					for _, others := range []int{1, 7, active[T]().nr() + 3} {
+				for _, order := range []int{1, 5, 9, gemm.Active[T]().NR + 1, turnUpTo + 3} {
+					for _, others := range []int{1, 7, gemm.Active[T]().NR + 3} {
 						a, b, c, square := memory(t, order*order), memory(t, order*others), memory(t, order*others), memory(t, order*order)
 						for _, ul := range uplos {
 							for _, s := range sides {

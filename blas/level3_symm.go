@@ -3,6 +3,8 @@ package blas
 import (
 	"gonum.org/v1/gonum/blas"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -51,59 +53,59 @@ func symm[T Float](s blas.Side, ul blas.Uplo, m, n int, alpha T, a []T, lda int,
 		panic("blas: insufficient length of c")
 	}
 
-	var o operation[T]
-	o.table = active[T]()
-	o.m, o.n, o.k = m, n, order
-	o.c = view[T]{&c[0], ldc, 1}
-	o.alpha, o.beta = alpha, beta
+	var o gemm.Operation[T]
+	o.Table = gemm.Active[T]()
+	o.M, o.N, o.K = m, n, order
+	o.C = gemm.ViewOf[T](&c[0], ldc, 1)
+	o.Alpha, o.Beta = alpha, beta
 	if alpha == 0 {
-		o.alpha, o.k = 0, 0
+		o.Alpha, o.K = 0, 0
 		if beta != 1 {
-			o.run(nil)
+			o.Run(nil)
 		}
 		return
 	}
-	team, release := crewFor(o.table, o.work())
-	defer release()
-	o.symmetric(team, symmetric[T]{stored(a, lda, false), order, lower}, stored(b, ldb, false), left)
+	team := crewFor(o.Table, o.Work())
+	defer endCrew(team)
+	runSymmetric(&o, team, symmetric[T]{stored(a, lda, false), order, lower}, stored(b, ldb, false), left)
 }
 
 // symmetric is a matrix of which one triangle is in memory.
 type symmetric[T Float] struct {
-	view[T]
+	gemm.View[T]
 	order int
 	lower bool
 }
 
-// symmetric computes the operation with A or, from the right, B symmetric, and
+// runSymmetric computes the operation with A or, from the right, B symmetric, and
 // the other one as it is. Some of the symmetric matrix's columns at a time are
 // written out: so many that the sums are those of the operation on all of it.
-func (o *operation[T]) symmetric(team *parallel.Team, s symmetric[T], other view[T], left bool) {
-	e := poolOf[expansion[T]](&expansions32, &expansions64).Get()
-	e.table, e.symmetric = o.table, s
-	steps := kBlocks(o.table, s.order)
+func runSymmetric[T Float](o *gemm.Operation[T], team *parallel.Team, s symmetric[T], other gemm.View[T], left bool) {
+	e := gemm.PoolOf[expansion[T]](&expansions32, &expansions64).Get()
+	e.Table, e.symmetric = o.Table, s
+	steps := gemm.KBlocks(o.Table, s.order)
 	for step := range steps {
 		l0, l1 := parallel.Cut(s.order, 1, steps, step)
-		o.k = l1 - l0
+		o.K = l1 - l0
 		if left { // columns l0 to l1 of A meet the same rows of B
-			e.rows, e.cols = span{0, s.order}, span{l0, l1}
-			o.a, o.b = e.run(team), other.from(l0, 0)
+			e.rows, e.cols = num.Range(0, s.order), num.Range(l0, l1)
+			o.A, o.B = e.run(team), other.From(l0, 0)
 		} else {
-			e.rows, e.cols = span{l0, l1}, span{0, s.order}
-			o.a, o.b = other.from(0, l0), e.run(team)
+			e.rows, e.cols = num.Range(l0, l1), num.Range(0, s.order)
+			o.A, o.B = other.From(0, l0), e.run(team)
 		}
-		o.run(team)
-		o.beta = 1
+		o.Run(team)
+		o.Beta = 1
 	}
 	e.symmetric = symmetric[T]{}
-	poolOf[expansion[T]](&expansions32, &expansions64).Put(e)
+	gemm.PoolOf[expansion[T]](&expansions32, &expansions64).Put(e)
 }
 
 // expansion writes out a block of a symmetric matrix.
 type expansion[T Float] struct {
-	*table[T]
+	*gemm.Table[T]
 	symmetric[T]
-	rows, cols span
+	rows, cols num.Span
 	data       []T // rows are stride elements apart
 	stride     int
 }
@@ -113,50 +115,45 @@ var (
 	expansions64 parallel.Pool[expansion[float64]]
 )
 
-// span is the numbers from from up to to.
-type span struct{ from, to int }
-
-func (s span) len() int { return s.to - s.from }
-
 // expandRows is how many rows are expanded together.
 const expandRows = 16
 
-func (e *expansion[T]) run(team *parallel.Team) view[T] {
-	e.stride = (e.cols.len()+lanes[T]()-1)/lanes[T]()*lanes[T]() + lanes[T]()
-	e.data = grow(e.data, e.rows.len()*e.stride)
-	team.Run(ceilDiv(e.rows.len(), expandRows), e)
-	return view[T]{&e.data[0], e.stride, 1}
+func (e *expansion[T]) run(team *parallel.Team) gemm.View[T] {
+	e.stride = (e.cols.Len()+gemm.Lanes[T]()-1)/gemm.Lanes[T]()*gemm.Lanes[T]() + gemm.Lanes[T]()
+	e.data = gemm.Grow(e.data, e.rows.Len()*e.stride)
+	team.Run(num.CeilDiv(e.rows.Len(), expandRows), e)
+	return gemm.ViewOf[T](&e.data[0], e.stride, 1)
 }
 
 // Do expands some rows. On one side of the square that they have on the diagonal
 // they are in memory, on the other the columns of the same numbers are.
 func (e *expansion[T]) Do(task, _ int) {
-	i0 := e.rows.from + task*expandRows
-	i1 := min(i0+expandRows, e.rows.to)
-	before := span{e.cols.from, min(max(i0, e.cols.from), e.cols.to)}
-	square := span{before.to, min(max(i1, before.to), e.cols.to)}
-	behind := span{square.to, e.cols.to}
+	i0 := e.rows.From + task*expandRows
+	i1 := min(i0+expandRows, e.rows.To)
+	before := num.Range(e.cols.From, min(max(i0, e.cols.From), e.cols.To))
+	square := num.Range(before.To, min(max(i1, before.To), e.cols.To))
+	behind := num.Range(square.To, e.cols.To)
 	here, there := before, behind
 	if !e.lower {
 		here, there = behind, before
 	}
 
-	dst := e.data[(i0-e.rows.from)*e.stride:]
+	dst := e.data[(i0-e.rows.From)*e.stride:]
 	for i := i0; i < i1; i++ {
-		row := dst[(i-i0)*e.stride:][:e.cols.len()]
-		if here.len() > 0 {
-			copy(row[here.from-e.cols.from:], e.slice(i, here.from, here.len()))
+		row := dst[(i-i0)*e.stride:][:e.cols.Len()]
+		if here.Len() > 0 {
+			copy(row[here.From-e.cols.From:], e.Slice(i, here.From, here.Len()))
 		}
-		for l := square.from; l < square.to; l++ {
+		for l := square.From; l < square.To; l++ {
 			if (l < i) == e.lower {
-				row[l-e.cols.from] = *e.at(i, l)
+				row[l-e.cols.From] = *e.At(i, l)
 			} else {
-				row[l-e.cols.from] = *e.at(l, i)
+				row[l-e.cols.From] = *e.At(l, i)
 			}
 		}
 	}
-	if there.len() > 0 {
-		mirror := e.from(there.from, i0)
-		transpose(e.table, mirror.transposed(), i1-i0, there.len(), dst[there.from-e.cols.from:], e.stride)
+	if there.Len() > 0 {
+		mirror := e.From(there.From, i0)
+		gemm.Transpose(e.Table, mirror.T(), i1-i0, there.Len(), dst[there.From-e.cols.From:], e.stride)
 	}
 }

@@ -5,6 +5,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -50,11 +52,11 @@ func syrk[T Float](ul blas.Uplo, t Transpose, n, k int, alpha T, a []T, lda int,
 		panic("blas: insufficient length of c")
 	}
 	o := update(n, k, alpha, beta, c, ldc)
-	if o.k > 0 {
-		o.a = stored(a, lda, trans)
-		o.b = o.a.transposed()
+	if o.K > 0 {
+		o.A = stored(a, lda, trans)
+		o.B = o.A.T()
 	}
-	o.updateTriangle(lower)
+	updateTriangle(&o, lower)
 }
 
 func syr2k[T Float](ul blas.Uplo, t Transpose, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
@@ -83,13 +85,13 @@ func syr2k[T Float](ul blas.Uplo, t Transpose, n, k int, alpha T, a []T, lda int
 		panic("blas: insufficient length of c")
 	}
 	o := update(n, k, alpha, beta, c, ldc)
-	if o.k > 0 {
+	if o.K > 0 {
 		a, b := stored(a, lda, trans), stored(b, ldb, trans)
-		o.a, o.b = a, b.transposed()
-		o.updateTriangle(lower)
-		o.a, o.b, o.beta = b, a.transposed(), 1
+		o.A, o.B = a, b.T()
+		updateTriangle(&o, lower)
+		o.A, o.B, o.Beta = b, a.T(), 1
 	}
-	o.updateTriangle(lower)
+	updateTriangle(&o, lower)
 }
 
 func checkOrder(n, k int) {
@@ -102,21 +104,21 @@ func checkOrder(n, k int) {
 }
 
 // update returns the operation of a rank-k update, without A and B.
-func update[T Float](n, k int, alpha, beta T, c []T, ldc int) (o operation[T]) {
+func update[T Float](n, k int, alpha, beta T, c []T, ldc int) (o gemm.Operation[T]) {
 	if alpha == 0 || k == 0 {
 		alpha, k = 0, 0 // A and B are not read, and no NaN comes of an empty sum
 	}
-	o.table = active[T]()
-	o.m, o.n, o.k = n, n, k
-	o.c = view[T]{&c[0], ldc, 1}
-	o.alpha, o.beta = alpha, beta
+	o.Table = gemm.Active[T]()
+	o.M, o.N, o.K = n, n, k
+	o.C = gemm.ViewOf[T](&c[0], ldc, 1)
+	o.Alpha, o.Beta = alpha, beta
 	return o
 }
 
 // triangle is an operation of whose square C one triangle is computed, cut by
 // columns into parts for a team of workers.
 type triangle[T Float] struct {
-	operation[T]
+	gemm.Operation[T]
 	lower      bool
 	parts      int
 	workspaces []workspace[T] // a worker's
@@ -124,7 +126,7 @@ type triangle[T Float] struct {
 
 // workspace is where a worker packs its blocks, and has a block of C.
 type workspace[T Float] struct {
-	buffers[T]
+	gemm.Buffers[T]
 	block []T
 }
 
@@ -134,27 +136,27 @@ var (
 )
 
 // updateTriangle computes a triangle of C, on all cores that are free.
-func (o *operation[T]) updateTriangle(lower bool) {
-	if o.k == 0 && o.beta == 1 {
+func updateTriangle[T Float](o *gemm.Operation[T], lower bool) {
+	if o.K == 0 && o.Beta == 1 {
 		return
 	}
-	work := o.work() / 2
-	team, release := crewFor(o.table, work)
-	defer release()
-	t := poolOf[triangle[T]](&triangles32, &triangles64).Get()
-	t.operation, t.lower, t.parts = *o, lower, 1
-	if o.pays(team, work) {
-		grains, workers := panels(o.table, o.n), team.Workers()
+	work := o.Work() / 2
+	team := crewFor(o.Table, work)
+	defer endCrew(team)
+	t := gemm.PoolOf[triangle[T]](&triangles32, &triangles64).Get()
+	t.Operation, t.lower, t.parts = *o, lower, 1
+	if o.Pays(team, work) {
+		grains, workers := gemm.PanelCount(o.Table, o.N), team.Workers()
 		most := workers // since each part copies the rows of A that it meets
 		if grains < evenFrom*workers {
-			most *= partsPerWorker
+			most *= gemm.PartsPerWorker
 		}
-		t.parts = max(1, min(grains/2, most, work/o.partWork))
+		t.parts = max(1, min(grains/2, most, work/o.PartWork))
 	}
 	t.workspaces = forWorkers(t.workspaces, min(t.parts, team.Workers()))
 	team.Run(t.parts, t)
-	t.operation = operation[T]{}
-	poolOf[triangle[T]](&triangles32, &triangles64).Put(t)
+	t.Operation = gemm.Operation[T]{}
+	gemm.PoolOf[triangle[T]](&triangles32, &triangles64).Put(t)
 }
 
 // evenFrom is how many panels for each worker are cut into equal parts, or nearly so.
@@ -181,32 +183,32 @@ func (t *triangle[T]) edge(part int) int {
 	if t.lower {
 		side = 1 - math.Sqrt(1-before)
 	}
-	return min(t.n, int(math.Round(side*float64(panels(t.table, t.n))))*t.nr())
+	return min(t.N, int(math.Round(side*float64(gemm.PanelCount(t.Table, t.N))))*t.NR)
 }
 
 // columns computes columns j0 to j1 of the triangle, by the loops of block, of
 // which the innermost ends at the diagonal.
 func (t *triangle[T]) columns(j0, j1 int, w *workspace[T]) {
-	steps := max(1, kBlocks(t.table, t.k))
-	for jc := j0; jc < j1; jc += t.nc {
-		cols := min(t.nc, j1-jc)
-		rows := span{0, jc + cols}
+	steps := max(1, gemm.KBlocks(t.Table, t.K))
+	for jc := j0; jc < j1; jc += t.NC {
+		cols := min(t.NC, j1-jc)
+		rows := num.Range(0, jc+cols)
 		if t.lower {
-			rows = span{jc, t.n}
+			rows = num.Range(jc, t.N)
 		}
 		for s := range steps {
-			l0, l1 := parallel.Cut(t.k, 1, steps, s)
-			b := t.panelsOfB(l0, l1, jc, cols, rows.len(), &w.buffers)
+			l0, l1 := parallel.Cut(t.K, 1, steps, s)
+			b := t.PanelsOfB(l0, l1, jc, cols, rows.Len(), &w.Buffers)
 			beta := T(1)
 			if s == 0 {
-				beta = t.beta
+				beta = t.Beta
 			}
-			block := t.mc * max(1, t.kc/max(1, l1-l0))
-			for ic := rows.from; ic < rows.to; ic += block {
-				rows := span{ic, min(ic+block, rows.to)}
-				a := t.rowsOfA(ic, rows.len(), l0, l1, cols, &w.buffers)
-				for j := jc; j < jc+cols; j += t.nr() {
-					t.panelOfTriangle(a, b.panel(j-jc), rows, span{j, min(j+t.nr(), jc+cols)}, l1-l0, beta, w)
+			block := t.MC * max(1, t.KC/max(1, l1-l0))
+			for ic := rows.From; ic < rows.To; ic += block {
+				rows := num.Range(ic, min(ic+block, rows.To))
+				a := t.RowsOfA(ic, rows.Len(), l0, l1, cols, &w.Buffers)
+				for j := jc; j < jc+cols; j += t.NR {
+					t.panelOfTriangle(a, b.Panel(j-jc), rows, num.Range(j, min(j+t.NR, jc+cols)), l1-l0, beta, w)
 				}
 			}
 		}
@@ -215,16 +217,16 @@ func (t *triangle[T]) columns(j0, j1 int, w *workspace[T]) {
 
 // panelOfTriangle computes what the triangle has of some rows of a panel's columns:
 // the rows beside its square on the diagonal, and some rows at a time within.
-func (t *triangle[T]) panelOfTriangle(a aBlock[T], b bPanel[T], rows, cols span, k int, beta T, w *workspace[T]) {
-	beside := span{rows.from, min(rows.to, cols.from)}
+func (t *triangle[T]) panelOfTriangle(a gemm.ABlock[T], b gemm.BPanel[T], rows, cols num.Span, k int, beta T, w *workspace[T]) {
+	beside := num.Range(rows.From, min(rows.To, cols.From))
 	if t.lower {
-		beside = span{max(rows.from, cols.to), rows.to}
+		beside = num.Range(max(rows.From, cols.To), rows.To)
 	}
-	if beside.len() > 0 {
-		t.panel(a.from(beside.from-rows.from), b, beside.len(), cols.len(), cols.len(), k, t.c.from(beside.from, cols.from), beta, epilogue[T]{})
+	if beside.Len() > 0 {
+		t.Panel(a.From(beside.From-rows.From), b, beside.Len(), cols.Len(), cols.Len(), k, t.C.From(beside.From, cols.From), beta, gemm.Epilogue[T]{})
 	}
-	for i := max(rows.from, cols.from); i < min(rows.to, cols.to); i += diagonalRows {
-		t.panelOnDiagonal(a.from(i-rows.from), b, span{i, min(i+diagonalRows, rows.to, cols.to)}, cols, k, beta, w)
+	for i := max(rows.From, cols.From); i < min(rows.To, cols.To); i += diagonalRows {
+		t.panelOnDiagonal(a.From(i-rows.From), b, num.Range(i, min(i+diagonalRows, rows.To, cols.To)), cols, k, beta, w)
 	}
 }
 
@@ -234,31 +236,31 @@ const diagonalRows = 8
 
 // panelOnDiagonal computes rows that the diagonal crosses, in a block of their
 // own, whose other triangle is dropped.
-func (t *triangle[T]) panelOnDiagonal(a aBlock[T], b bPanel[T], rows, cols span, k int, beta T, w *workspace[T]) {
+func (t *triangle[T]) panelOnDiagonal(a gemm.ABlock[T], b gemm.BPanel[T], rows, cols num.Span, k int, beta T, w *workspace[T]) {
 	if t.lower {
-		cols.to = rows.to
-	} else if t.masksB && k > 0 {
-		b.p = at(b.p, rows.from-cols.from)
-		cols.from = rows.from
+		cols.To = rows.To
+	} else if t.MasksB && k > 0 {
+		b.P = gemm.At(b.P, rows.From-cols.From)
+		cols.From = rows.From
 	}
-	w.block = grow(w.block, diagonalRows*t.nr())
-	block := view[T]{&w.block[0], t.nr(), 1}
-	for i := rows.from; i < rows.to && beta != 0; i++ {
+	w.block = gemm.Grow(w.block, diagonalRows*t.NR)
+	block := gemm.ViewOf[T](&w.block[0], t.NR, 1)
+	for i := rows.From; i < rows.To && beta != 0; i++ {
 		in := t.inTriangle(i, cols)
-		copy(block.slice(i-rows.from, in.from-cols.from, in.len()), t.c.slice(i, in.from, in.len()))
+		copy(block.Slice(i-rows.From, in.From-cols.From, in.Len()), t.C.Slice(i, in.From, in.Len()))
 	}
-	t.panel(a, b, rows.len(), cols.len(), cols.len(), k, block, beta, epilogue[T]{})
-	for i := rows.from; i < rows.to; i++ {
+	t.Panel(a, b, rows.Len(), cols.Len(), cols.Len(), k, block, beta, gemm.Epilogue[T]{})
+	for i := rows.From; i < rows.To; i++ {
 		in := t.inTriangle(i, cols)
-		copy(t.c.slice(i, in.from, in.len()), block.slice(i-rows.from, in.from-cols.from, in.len()))
+		copy(t.C.Slice(i, in.From, in.Len()), block.Slice(i-rows.From, in.From-cols.From, in.Len()))
 	}
 }
 
 // inTriangle returns those of some columns whose elements of row i lie in the
 // triangle.
-func (t *triangle[T]) inTriangle(i int, cols span) span {
+func (t *triangle[T]) inTriangle(i int, cols num.Span) num.Span {
 	if t.lower {
-		return span{cols.from, min(cols.to, i+1)}
+		return num.Range(cols.From, min(cols.To, i+1))
 	}
-	return span{max(cols.from, i), cols.to}
+	return num.Range(max(cols.From, i), cols.To)
 }

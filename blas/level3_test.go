@@ -11,10 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/blas/gonum"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
 
-func TestGemmAgainstOracle(t *testing.T) { eachFloat(t, testGemm[float32], testGemm[float64]) }
+func TestGemmAgainstOracle(t *testing.T) { floattest.Each(t, testGemm[float32], testGemm[float64]) }
 
 func testGemm[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
@@ -24,12 +26,12 @@ func testGemm[T Float](t *testing.T) {
 			for _, tB := range []Transpose{NoTrans, Trans, ConjTrans} {
 				for _, alpha := range []T{0, 1, -0.5} {
 					for _, beta := range []T{0, 1, 2.5} {
-						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}, {1, 40, 50}, {41, 1, 33}, {9, 70, 67}, {2, 5, dotsK + 3}, {5, 6, 3*splitStep + 1}} {
+						for _, size := range [][3]int{{1, 1, 1}, {13, 33, 11}, {5, 70, 4}, {30, 3, 17}, {4, 4, 0}, {1, 40, 50}, {41, 1, 33}, {9, 70, 67}, {2, 5, gemm.DotsK + 3}, {5, 6, 3*gemm.SplitStep + 1}} {
 							m, n, k := size[0], size[1], size[2]
 							gap := 1 + r.IntN(3)
-							a := layout(normal[T](r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
-							b := layout(normal[T](r, extent(k, n, tB != NoTrans, gap)), k, n, tB != NoTrans, gap)
-							c := layout(normal[T](r, extent(m, n, false, gap)), m, n, false, gap)
+							a := layout(floattest.Normal[T](r, extent(m, k, tA != NoTrans, gap)), m, k, tA != NoTrans, gap)
+							b := layout(floattest.Normal[T](r, extent(k, n, tB != NoTrans, gap)), k, n, tB != NoTrans, gap)
+							c := layout(floattest.Normal[T](r, extent(m, n, false, gap)), m, n, false, gap)
 							old := make([]float64, m*n)
 							for i := range old {
 								old[i] = c.get(i/n, i%n)
@@ -118,15 +120,17 @@ func testPanics[T Float](t *testing.T, ours, gonums gemmFunc[T]) {
 }
 
 // The result doesn't depend on the cores, whichever way it is computed.
-func TestGemmOnAnyCores(t *testing.T) { eachFloat(t, testAnyCores[float32], testAnyCores[float64]) }
+func TestGemmOnAnyCores(t *testing.T) {
+	floattest.Each(t, testAnyCores[float32], testAnyCores[float64])
+}
 
 func testAnyCores[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		setTable(t, func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork = 0, 0, 1 })
+		setTable(t, func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork = 0, 0, 1 })
 		r := rand.New(rand.NewPCG(5, 5))
-		for _, size := range [][3]int{{1, 300, 200}, {300, 1, 200}, {7, 100, 90}, {20, 30, 3 * splitStep}, {70, 90, 110}} {
+		for _, size := range [][3]int{{1, 300, 200}, {300, 1, 200}, {7, 100, 90}, {20, 30, 3 * gemm.SplitStep}, {70, 90, 110}} {
 			m, n, k := size[0], size[1], size[2]
-			a, b := normal[T](r, m*k), normal[T](r, k*n)
+			a, b := floattest.Normal[T](r, m*k), floattest.Normal[T](r, k*n)
 			var want []T
 			for _, cores := range []int{1, 2, 5} {
 				c := make([]T, m*n)
@@ -144,7 +148,7 @@ func testAnyCores[T Float](t *testing.T) {
 func TestSgemmFromManyGoroutines(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	const n = 150
-	a, b := normal[float32](r, n*n), normal[float32](r, n*n)
+	a, b := floattest.Normal[float32](r, n*n), floattest.Normal[float32](r, n*n)
 	want := make([]float32, n*n)
 	Sgemm(NoTrans, Trans, n, n, n, 1, a, n, b, n, 0, want, n)
 	results := make(chan []float32)
@@ -168,4 +172,21 @@ func ExampleSgemm() {
 	Sgemm(NoTrans, Trans, 2, 2, 2, 1, a, 2, a, 2, 10, c, 2) // C = A*A' + 10*C
 	fmt.Println(c)
 	// Output: [15 21 21 35]
+}
+
+// A NaN or Inf reaches the elements of its row, even where it meets a zero.
+func TestDotsPropagate(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		const m, n, k = 3, 9, 40
+		for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+			for _, at := range []int{0, 17, k - 1} {
+				a, b, c := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+				b[5*k+at] = bad
+				Sgemm(NoTrans, Trans, m, n, k, 1, a, k, b, k, 0, c, n)
+				for i, v := range c {
+					require.Equal(t, i%n == 5, v != v, "%v at %d: element %d is %v", bad, at, i, v)
+				}
+			}
+		}
+	})
 }

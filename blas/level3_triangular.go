@@ -5,6 +5,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -66,10 +68,10 @@ func trxm[T Float](solve bool, s blas.Side, ul blas.Uplo, tA Transpose, d blas.D
 		return
 	}
 
-	t := triangular[T]{table: active[T](), solve: solve, left: left, unit: unit, others: others}
+	t := triangular[T]{Table: gemm.Active[T](), solve: solve, left: left, unit: unit, others: others}
 	t.a, t.lower = stored(a, lda, trans), lower != trans
 	if !left { // B*A is the transpose of A'*B'
-		t.a, t.lower = t.a.transposed(), !t.lower
+		t.a, t.lower = t.a.T(), !t.lower
 	}
 	t.compute(order, alpha, stored(b, ldb, false))
 }
@@ -78,9 +80,9 @@ func trxm[T Float](solve bool, s blas.Side, ul blas.Uplo, tA Transpose, d blas.D
 // in the place of B; or what solves such a product for B. In either case a row of
 // A stands for a vector of B: a row, or from the right a column.
 type triangular[T Float] struct {
-	*table[T]
+	*gemm.Table[T]
 	solve, left bool
-	a           view[T]
+	a           gemm.View[T]
 	lower, unit bool // A
 	others      int  // B's other dimension: the elements of a vector
 	upTo        int  // rows of A that are multiplied by as a whole
@@ -93,7 +95,7 @@ type triangularJob[T Float] struct {
 	triangular[T]
 	order      int
 	alpha      T
-	b          view[T]
+	b          gemm.View[T]
 	parts      int
 	workspaces []workspace[T] // a worker's
 }
@@ -104,16 +106,16 @@ var (
 )
 
 // compute computes the product, or solves it, on all cores that are free.
-func (t *triangular[T]) compute(order int, alpha T, b view[T]) {
+func (t *triangular[T]) compute(order int, alpha T, b gemm.View[T]) {
 	work := order * order / 2 * t.others
-	team, release := crewFor(t.table, work)
-	defer release()
-	j := poolOf[triangularJob[T]](&triangulars32, &triangulars64).Get()
+	team := crewFor(t.Table, work)
+	defer endCrew(team)
+	j := gemm.PoolOf[triangularJob[T]](&triangulars32, &triangulars64).Get()
 	t.upTo = t.multiplyUpTo()
 	j.triangular, j.order, j.alpha, j.b, j.parts = *t, order, alpha, b, 1
-	if t.pays(team, work) {
-		grains := ceilDiv(t.others, t.grain())
-		j.parts = balanced(grains, team.Workers(), min(grains, partsPerWorker*team.Workers(), work/t.partWork))
+	if t.Pays(team, work) {
+		grains := num.CeilDiv(t.others, t.grain())
+		j.parts = gemm.Balanced(grains, team.Workers(), min(grains, gemm.PartsPerWorker*team.Workers(), work/t.PartWork))
 	}
 	if j.parts == 1 { // what there is to share are its products
 		j.team = team
@@ -123,8 +125,8 @@ func (t *triangular[T]) compute(order int, alpha T, b view[T]) {
 		j.workspaces = forWorkers(j.workspaces, min(j.parts, team.Workers()))
 		team.Run(j.parts, j)
 	}
-	j.triangular, j.b = triangular[T]{}, view[T]{}
-	poolOf[triangularJob[T]](&triangulars32, &triangulars64).Put(j)
+	j.triangular, j.b = triangular[T]{}, gemm.View[T]{}
+	gemm.PoolOf[triangularJob[T]](&triangulars32, &triangulars64).Put(j)
 }
 
 // multiplyUpTo is up to how many rows of A a product goes by multiplied, which copies the
@@ -134,19 +136,19 @@ func (t *triangular[T]) multiplyUpTo() int {
 	const few, small = 32, 128
 	switch {
 	case t.others >= few:
-		return t.kc
+		return t.KC
 	case t.left:
 		return 0
 	}
-	return min(small, t.kc)
+	return min(small, t.KC)
 }
 
 // grain is how many elements of vectors stay together.
 func (t *triangular[T]) grain() int {
 	if t.left {
-		return t.nr()
+		return t.NR
 	}
-	return t.mr()
+	return t.MR()
 }
 
 // Do computes one part.
@@ -154,13 +156,13 @@ func (j *triangularJob[T]) Do(part, worker int) {
 	from, to := parallel.Cut(j.others, j.grain(), j.parts, part)
 	t := j.triangular
 	t.others = to - from
-	var b view[T]
+	var b gemm.View[T]
 	if t.left {
-		b = j.b.from(0, from)
+		b = j.b.From(0, from)
 	} else {
-		b = j.b.from(from, 0)
+		b = j.b.From(from, 0)
 	}
-	t.recurse(span{0, j.order}, j.alpha, b, &j.workspaces[worker])
+	t.recurse(num.Range(0, j.order), j.alpha, b, &j.workspaces[worker])
 }
 
 // recurse computes what the square of A on the diagonal at rows does to the
@@ -168,8 +170,8 @@ func (j *triangularJob[T]) Do(part, worker int) {
 // ones and the product of the rest (E. Elmroth, F. Gustavson, I. Jonsson and B.
 // Kagstrom, "Recursive blocked algorithms and hybrid data structures for dense
 // matrix library software", SIAM Review 46(1), 2004).
-func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) {
-	switch n := rows.len(); {
+func (t *triangular[T]) recurse(rows num.Span, alpha T, b gemm.View[T], w *workspace[T]) {
+	switch n := rows.Len(); {
 	case !t.left && t.solve && n <= turnUpTo:
 		t.turned(rows, alpha, b, w)
 		return
@@ -181,7 +183,7 @@ func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) 
 		return
 	}
 	first, second := t.cut(rows)
-	bFirst, bSecond := t.vectors(b, first.from-rows.from), t.vectors(b, second.from-rows.from)
+	bFirst, bSecond := t.vectors(b, first.From-rows.From), t.vectors(b, second.From-rows.From)
 	if t.solve {
 		t.recurse(first, alpha, bFirst, w)
 		t.add(-1, second, first, bFirst, alpha, bSecond, w)
@@ -194,9 +196,9 @@ func (t *triangular[T]) recurse(rows span, alpha T, b view[T], w *workspace[T]) 
 }
 
 // cut cuts a square into the one that is to be done first and the other.
-func (t *triangular[T]) cut(rows span) (first, second span) {
-	at := rows.from + max(1, rows.len()/2/t.few())*t.few()
-	top, bottom := span{rows.from, at}, span{at, rows.to}
+func (t *triangular[T]) cut(rows num.Span) (first, second num.Span) {
+	at := rows.From + max(1, rows.Len()/2/t.few())*t.few()
+	top, bottom := num.Range(rows.From, at), num.Range(at, rows.To)
 	if t.solve == t.lower {
 		return top, bottom
 	}
@@ -204,52 +206,52 @@ func (t *triangular[T]) cut(rows span) (first, second span) {
 }
 
 // vectors returns B from vector i on.
-func (t *triangular[T]) vectors(b view[T], i int) view[T] {
+func (t *triangular[T]) vectors(b gemm.View[T], i int) gemm.View[T] {
 	if t.left {
-		return b.from(i, 0)
+		return b.From(i, 0)
 	}
-	return b.from(0, i)
+	return b.From(0, i)
 }
 
 // eachRow is recurse for few rows of B: each is the product of a row of A's square
 // and those rows of B that are still to be, or that are solved for.
-func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) {
-	var o operation[T]
-	o.table, o.m, o.n = t.table, 1, t.others
-	for n := range rows.len() {
-		i, others := rows.from+n, span{rows.from, rows.from + n}
+func (t *triangular[T]) eachRow(rows num.Span, alpha T, b gemm.View[T], w *workspace[T]) {
+	var o gemm.Operation[T]
+	o.Table, o.M, o.N = t.Table, 1, t.others
+	for n := range rows.Len() {
+		i, others := rows.From+n, num.Range(rows.From, rows.From+n)
 		if t.solve != t.lower {
-			i, others = rows.to-1-n, span{rows.to - n, rows.to}
+			i, others = rows.To-1-n, num.Range(rows.To-n, rows.To)
 		}
 		if !t.solve { // before they are overwritten
-			others = span{rows.from, i}
+			others = num.Range(rows.From, i)
 			if !t.lower {
-				others = span{i + 1, rows.to}
+				others = num.Range(i+1, rows.To)
 			}
 		}
-		o.c = b.from(i-rows.from, 0)
-		o.alpha, o.beta = alpha, alpha
+		o.C = b.From(i-rows.From, 0)
+		o.Alpha, o.Beta = alpha, alpha
 		switch {
 		case t.solve:
-			o.alpha = -1
+			o.Alpha = -1
 		case !t.unit: // with the element itself
-			others, o.beta = span{min(others.from, i), max(others.to, i+1)}, 0
+			others, o.Beta = num.Range(min(others.From, i), max(others.To, i+1)), 0
 		}
-		if o.k = others.len(); o.k == 0 {
-			others.from = i // which is in the matrices
+		if o.K = others.Len(); o.K == 0 {
+			others.From = i // which is in the matrices
 		}
-		if o.k > 0 || o.beta != 1 {
-			o.a, o.b = t.a.from(i, others.from), b.from(others.from-rows.from, 0)
-			o.alone(&w.buffers)
+		if o.K > 0 || o.Beta != 1 {
+			o.A, o.B = t.a.From(i, others.From), b.From(others.From-rows.From, 0)
+			o.RunAlone(&w.Buffers)
 		}
 		if !t.solve || t.unit {
 			continue
 		}
-		if o.k, o.beta = 0, 1 / *t.a.at(i, i); o.beta != 0 {
-			o.alone(&w.buffers)
+		if o.K, o.Beta = 0, 1 / *t.a.At(i, i); o.Beta != 0 {
+			o.RunAlone(&w.Buffers)
 		} else { // of an infinite element: a kernel would not read C, which may be NaN
-			for j, v := range o.c.slice(0, 0, o.n) {
-				*o.c.at(0, j) = v * o.beta
+			for j, v := range o.C.Slice(0, 0, o.N) {
+				*o.C.At(0, j) = v * o.Beta
 			}
 		}
 	}
@@ -257,30 +259,30 @@ func (t *triangular[T]) eachRow(rows span, alpha T, b view[T], w *workspace[T]) 
 
 // add adds to vectors of B, at c and times beta, products of A's elements with
 // those at b.
-func (t *triangular[T]) add(alpha T, rows, cols span, b view[T], beta T, c view[T], w *workspace[T]) {
-	var o operation[T]
-	o.table = t.table
-	o.k = cols.len()
-	o.alpha, o.beta = alpha, beta
-	o.c = c
+func (t *triangular[T]) add(alpha T, rows, cols num.Span, b gemm.View[T], beta T, c gemm.View[T], w *workspace[T]) {
+	var o gemm.Operation[T]
+	o.Table = t.Table
+	o.K = cols.Len()
+	o.Alpha, o.Beta = alpha, beta
+	o.C = c
 	if t.left {
-		o.m, o.n = rows.len(), t.others
-		o.a, o.b = t.a.from(rows.from, cols.from), b
+		o.M, o.N = rows.Len(), t.others
+		o.A, o.B = t.a.From(rows.From, cols.From), b
 	} else {
-		o.m, o.n = t.others, rows.len()
-		o.a, o.b = b, t.a.from(rows.from, cols.from)
-		o.b = o.b.transposed()
+		o.M, o.N = t.others, rows.Len()
+		o.A, o.B = b, t.a.From(rows.From, cols.From)
+		o.B = o.B.T()
 	}
 	if t.team != nil {
-		o.run(t.team)
+		o.Run(t.team)
 	} else {
-		o.alone(&w.buffers)
+		o.RunAlone(&w.Buffers)
 	}
 }
 
 // few is up to how many rows of B are computed one by one: no more than are summed
 // at once, so that a row is overwritten when it has been read.
-func (t *triangular[T]) few() int { return min(8, t.kc) }
+func (t *triangular[T]) few() int { return min(8, t.KC) }
 
 // turnUpTo is how many columns of B are turned into rows, turnElements how many
 // elements of them at a time, which stay in the L1 cache.
@@ -291,19 +293,19 @@ const (
 
 // turned is recurse from the right, for columns of B that it turns into rows, so
 // that vectors can be loaded from them: some rows of B at a time.
-func (t *triangular[T]) turned(rows span, alpha T, b view[T], w *workspace[T]) {
-	n := rows.len()
-	stride := max(t.nr(), turnElements/n/t.nr()*t.nr())
-	w.block = grow(w.block, n*stride)
+func (t *triangular[T]) turned(rows num.Span, alpha T, b gemm.View[T], w *workspace[T]) {
+	n := rows.Len()
+	stride := max(t.NR, turnElements/n/t.NR*t.NR)
+	w.block = gemm.Grow(w.block, n*stride)
 	one := *t
 	one.left, one.team = true, nil
-	block := view[T]{&w.block[0], stride, 1}
+	block := gemm.ViewOf[T](&w.block[0], stride, 1)
 	for i := 0; i < t.others; i += stride {
 		one.others = min(stride, t.others-i)
-		here := b.from(i, 0)
-		transpose(t.table, here.transposed(), n, one.others, w.block, stride)
+		here := b.From(i, 0)
+		gemm.Transpose(t.Table, here.T(), n, one.others, w.block, stride)
 		one.recurse(rows, alpha, block, w)
-		back := block.transposed()
-		transpose(t.table, back, one.others, n, unsafe.Slice(here.p, reach(one.others, n, here.row)), here.row)
+		back := block.T()
+		gemm.Transpose(t.Table, back, one.others, n, unsafe.Slice(here.P, reach(one.others, n, here.Row)), here.Row)
 	}
 }

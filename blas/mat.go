@@ -2,9 +2,11 @@ package blas
 
 import (
 	"fmt"
-	"math"
 	mathbits "math/bits"
 	"unsafe"
+
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 )
 
 // Float is what matrices are made of.
@@ -19,8 +21,8 @@ type Mat[T Float] struct {
 	RowStride, ColStride int
 }
 
-// Dense returns the view of a row-major matrix without gaps.
-func Dense[T Float](data []T, rows, cols int) Mat[T] {
+// RowMajor returns the view of a row-major matrix without gaps.
+func RowMajor[T Float](data []T, rows, cols int) Mat[T] {
 	return Mat[T]{Data: data, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
 }
 
@@ -44,9 +46,9 @@ func (m *Mat[T]) check(name string, skip int) {
 // they are more.
 func (m *Mat[T]) extent(skip int) int {
 	if m.RowStride == 1 {
-		return plus(skip, reach(m.Cols, m.Rows, m.ColStride))
+		return num.Plus(skip, reach(m.Cols, m.Rows, m.ColStride))
 	}
-	return plus(skip, reach(m.Rows, m.Cols, m.RowStride))
+	return num.Plus(skip, reach(m.Rows, m.Cols, m.RowStride))
 }
 
 // reach returns the elements that rows of so many columns reach over, stride
@@ -63,23 +65,7 @@ func reachFar(rows, cols, stride int) int {
 	if rows == 0 {
 		return 0
 	}
-	return plus(times(rows-1, stride), cols)
-}
-
-// times returns x*y, neither being negative, or MaxInt if it is more.
-func times(x, y int) int {
-	if high, low := mathbits.Mul64(uint64(x), uint64(y)); high == 0 && low <= math.MaxInt {
-		return int(low)
-	}
-	return math.MaxInt
-}
-
-// plus returns x+y, neither being negative, or MaxInt if it is more.
-func plus(x, y int) int {
-	if sum := x + y; sum >= 0 {
-		return sum
-	}
-	return math.MaxInt
+	return num.Plus(num.Times(rows-1, stride), cols)
 }
 
 // refuse panics with what is wrong with m.
@@ -100,41 +86,6 @@ func (m *Mat[T]) refuse(name string, skip int) {
 }
 
 // view returns m as the driver sees it.
-func (m *Mat[T]) view() view[T] {
-	return view[T]{unsafe.SliceData(m.Data), m.RowStride, m.ColStride}
-}
-
-// view is a matrix whose bounds have been checked: element (i, j) is i*row +
-// j*col elements from p.
-type view[T Float] struct {
-	p        *T
-	row, col int
-}
-
-func (v *view[T]) from(i, j int) view[T] { return view[T]{v.at(i, j), v.row, v.col} }
-
-func (v *view[T]) at(i, j int) *T { return at(v.p, i*v.row+j*v.col) }
-
-// slice returns n elements of row i from column j, if they are contiguous.
-func (v *view[T]) slice(i, j, n int) []T { return unsafe.Slice(v.at(i, j), n) }
-
-func (v *view[T]) transposed() view[T] { return view[T]{v.p, v.col, v.row} }
-
-// aligned reports whether every row of v begins a cache line.
-func (v *view[T]) aligned() bool {
-	return v.row%lanes[T]() == 0 && uintptr(unsafe.Pointer(v.p))%line == 0
-}
-
-// line is the bytes of a cache line.
-const line = 64
-
-// lanes returns how many elements a cache line has.
-func lanes[T Float]() int { return line / size[T]() }
-
-// size returns the bytes of an element.
-func size[T Float]() int { return int(unsafe.Sizeof(T(0))) }
-
-// at returns the element that is offset elements from p.
-func at[T Float](p *T, offset int) *T {
-	return (*T)(unsafe.Add(unsafe.Pointer(p), offset*size[T]()))
+func (m *Mat[T]) view() gemm.View[T] {
+	return gemm.ViewOf[T](unsafe.SliceData(m.Data), m.RowStride, m.ColStride)
 }

@@ -3,10 +3,12 @@ package blas
 import (
 	"fmt"
 	"unsafe"
+
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// Options say what MatMul does besides multiplying. The zero value is nothing
-// else.
+// Options say what MatMul does besides multiplying. With the zero value it only multiplies.
 type Options[T Float] struct {
 	// Accumulate adds the product to C. Otherwise C is overwritten, and not
 	// read.
@@ -17,8 +19,7 @@ type Options[T Float] struct {
 	RowBias []T
 	// ReLU replaces what is negative by 0, after all else.
 	ReLU bool
-	// PackedB is B, packed before. B's own data is not read then, and may be
-	// missing.
+	// PackedB is B, packed before. MatMul doesn't read B's own data then, so it may be missing.
 	PackedB *PackedB[T]
 	// Batch is for several products of the same shape.
 	Batch Batch
@@ -38,12 +39,12 @@ type Options[T Float] struct {
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	last := max(0, opt.Batch.Count-1) // of the batch
 	if opt.PackedB == nil {
-		b.check("B", times(last, max(0, opt.Batch.B)))
+		b.check("B", num.Times(last, max(0, opt.Batch.B)))
 	} else {
 		opt.PackedB.check(&b, opt.Batch)
 	}
-	a.check("A", times(last, max(0, opt.Batch.A)))
-	c.check("C", times(last, max(0, opt.Batch.C)))
+	a.check("A", num.Times(last, max(0, opt.Batch.A)))
+	c.check("C", num.Times(last, max(0, opt.Batch.C)))
 	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
 		panic(fmt.Sprintf("blas: C is %d x %d, A %d x %d, B %d x %d", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
 	}
@@ -60,21 +61,23 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 		panic(fmt.Sprintf("blas: bias of %d elements for %d rows", len(opt.RowBias), c.Rows))
 	}
 
-	var o operation[T] // field by field: a literal would be copied
-	o.table = active[T]()
-	o.m, o.n, o.k = c.Rows, c.Cols, a.Cols
-	o.a, o.b, o.c = a.view(), b.view(), c.view()
-	o.alpha = 1
+	var o gemm.Operation[T] // field by field: a literal would be copied
+	o.Table = gemm.Active[T]()
+	o.M, o.N, o.K = c.Rows, c.Cols, a.Cols
+	o.A, o.B, o.C = a.view(), b.view(), c.view()
+	o.Alpha = 1
 	if opt.Accumulate {
-		o.beta = 1
+		o.Beta = 1
 	}
-	o.epilogue.bias, o.epilogue.rowBias = unsafe.SliceData(opt.Bias), unsafe.SliceData(opt.RowBias)
-	o.epilogue.relu = opt.ReLU
-	o.packedB = opt.PackedB
+	o.Epilogue.Bias, o.Epilogue.RowBias = unsafe.SliceData(opt.Bias), unsafe.SliceData(opt.RowBias)
+	o.Epilogue.ReLU = opt.ReLU
+	if opt.PackedB != nil {
+		o.Packed = &opt.PackedB.matrix
+	}
 	if opt.Batch.Count == 0 {
-		o.run(team)
+		o.Run(team)
 	} else {
 		checkBatch(opt.Batch, &c)
-		o.runBatch(team, opt.Batch)
+		o.RunBatch(team, gemm.Batch(opt.Batch))
 	}
 }

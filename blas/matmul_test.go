@@ -5,11 +5,14 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/floattest"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/guard"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/simdtest"
@@ -21,25 +24,25 @@ func sizes(tile int) []int {
 }
 
 func TestMatMulAgainstOracle(t *testing.T) {
-	eachFloat(t, testMatMulAgainstOracle[float32], testMatMulAgainstOracle[float64])
+	floattest.Each(t, testMatMulAgainstOracle[float32], testMatMulAgainstOracle[float64])
 }
 
 func testMatMulAgainstOracle[T Float](t *testing.T) {
-	for name, change := range map[string]func(*table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*table[T]) {}} {
+	for name, change := range map[string]func(*gemm.Table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*gemm.Table[T]) {}} {
 		t.Run(name, func(t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
 				setTable(t, change)
 				r := rand.New(rand.NewPCG(1, 1))
 				team := parallel.NewTeam(3)
-				for _, m := range sizes(active[T]().mr()) {
-					for _, n := range sizes(active[T]().nr()) {
+				for _, m := range sizes(gemm.Active[T]().MR()) {
+					for _, n := range sizes(gemm.Active[T]().NR) {
 						for _, k := range []int{0, 1, 4, 5, 6, 10, 16, 23} {
 							tA, tB, opt := r.IntN(2) == 1, r.IntN(2) == 1, someOptions[T](r, m, n)
 							gap := r.IntN(3)
-							a := layout(normal[T](r, extent(m, k, tA, gap)), m, k, tA, gap)
-							b := layout(normal[T](r, extent(k, n, tB, gap)), k, n, tB, gap)
+							a := layout(floattest.Normal[T](r, extent(m, k, tA, gap)), m, k, tA, gap)
+							b := layout(floattest.Normal[T](r, extent(k, n, tB, gap)), k, n, tB, gap)
 							checkProduct(t, r, team, a, b, opt, 1)
-							a.Data, b.Data = integers[T](r, len(a.Data)), integers[T](r, len(b.Data))
+							a.Data, b.Data = floattest.Integers[T](r, len(a.Data)), floattest.Integers[T](r, len(b.Data))
 							checkProduct(t, r, nil, a, b, opt, 0)
 						}
 					}
@@ -88,28 +91,32 @@ func checkProduct[T Float](t *testing.T, r *rand.Rand, team *parallel.Team, a, b
 func someOptions[T Float](r *rand.Rand, m, n int) Options[T] {
 	opt := Options[T]{Accumulate: r.IntN(2) == 1, ReLU: r.IntN(2) == 1}
 	if r.IntN(2) == 1 {
-		opt.Bias = integers[T](r, n)
+		opt.Bias = floattest.Integers[T](r, n)
 	}
 	if r.IntN(2) == 1 {
-		opt.RowBias = integers[T](r, m)
+		opt.RowBias = floattest.Integers[T](r, m)
 	}
 	return opt
 }
 
 // The element rule: a row computed alone, packed or not, by any blocks and any
 // team, has the bits that it has in the whole product.
-func TestElementRule(t *testing.T) { eachFloat(t, testElementRule[float32], testElementRule[float64]) }
+func TestElementRule(t *testing.T) {
+	floattest.Each(t, testElementRule[float32], testElementRule[float64])
+}
 
 func testElementRule[T Float](t *testing.T) {
-	schedules := map[string]func(*table[T]){
-		"as it is": func(*table[T]) {},
-		"packed": func(tb *table[T]) {
-			tb.packRows, tb.packStride, tb.packRowsAligned, tb.packAligned, tb.copyA, tb.copyFighting = 0, 0, 0, 0, 0, 0
+	schedules := map[string]func(*gemm.Table[T]){
+		"as it is": func(*gemm.Table[T]) {},
+		"packed": func(tb *gemm.Table[T]) {
+			tb.PackRows, tb.PackStride, tb.PackRowsAligned, tb.PackAligned, tb.CopyA, tb.CopyFighting = 0, 0, 0, 0, 0, 0
 		},
-		"in place":       func(tb *table[T]) { tb.packRows, tb.packRowsAligned, tb.copyA = math.MaxInt, math.MaxInt, math.MaxInt },
-		"small blocks":   func(tb *table[T]) { tb.mc, tb.nc, tb.copyA = 5, tb.nr(), 0 },
-		"always divided": func(tb *table[T]) { tb.aloneBelow, tb.wakeBelow, tb.partWork, tb.directUpTo = 0, 0, 1, 0 },
-		"never direct":   func(tb *table[T]) { tb.directUpTo = 0 },
+		"in place": func(tb *gemm.Table[T]) {
+			tb.PackRows, tb.PackRowsAligned, tb.CopyA = math.MaxInt, math.MaxInt, math.MaxInt
+		},
+		"small blocks":   func(tb *gemm.Table[T]) { tb.MC, tb.NC, tb.CopyA = 5, tb.NR, 0 },
+		"always divided": func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork, tb.DirectUpTo = 0, 0, 1, 0 },
+		"never direct":   func(tb *gemm.Table[T]) { tb.DirectUpTo = 0 },
 	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
@@ -117,17 +124,17 @@ func testElementRule[T Float](t *testing.T) {
 			m, n, k := size[0], size[1], size[2]
 			for _, tA := range []bool{false, true} {
 				for _, tB := range []bool{false, true} {
-					a := layout(normal[T](r, m*k), m, k, tA, 0)
-					b := layout(normal[T](r, k*n), k, n, tB, 0)
-					opt := Options[T]{Bias: normal[T](r, n), ReLU: r.IntN(2) == 1, RowBias: normal[T](r, m)}
+					a := layout(floattest.Normal[T](r, m*k), m, k, tA, 0)
+					b := layout(floattest.Normal[T](r, k*n), k, n, tB, 0)
+					opt := Options[T]{Bias: floattest.Normal[T](r, n), ReLU: r.IntN(2) == 1, RowBias: floattest.Normal[T](r, m)}
 					if r.IntN(2) == 1 {
 						opt.RowBias = nil // only then a product may be mirrored
 					}
 					withPacked := opt
-					whole := Dense(make([]T, m*n), m, n)
+					whole := RowMajor(make([]T, m*n), m, n)
 					MatMul(nil, whole, a, b, opt)
 
-					got := Dense(make([]T, m*n), m, n)
+					got := RowMajor(make([]T, m*n), m, n)
 					for name, change := range schedules {
 						t.Run(name, func(t *testing.T) {
 							setTable(t, change)
@@ -144,7 +151,7 @@ func testElementRule[T Float](t *testing.T) {
 						})
 					}
 					for i := range m {
-						row := Dense(make([]T, n), 1, n)
+						row := RowMajor(make([]T, n), 1, n)
 						alone := opt
 						if opt.RowBias != nil {
 							alone.RowBias = opt.RowBias[i : i+1]
@@ -165,28 +172,28 @@ func rowsOf[T Float](m Mat[T], from, rows int) Mat[T] {
 }
 
 func TestNaNAndInfPropagate(t *testing.T) {
-	eachFloat(t, testNaNAndInfPropagate[float32], testNaNAndInfPropagate[float64])
+	floattest.Each(t, testNaNAndInfPropagate[float32], testNaNAndInfPropagate[float64])
 }
 
 func testNaNAndInfPropagate[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		setTable(t, tinyBlocks[T])
-		m, n, k := 2*active[T]().mr()+1, 2*active[T]().nr()+1, 12
+		m, n, k := 2*gemm.Active[T]().MR()+1, 2*gemm.Active[T]().NR+1, 12
 		for _, bad := range []T{T(math.NaN()), T(math.Inf(1)), T(math.Inf(-1))} {
 			for _, at := range [][2]int{{0, 0}, {m - 1, k - 1}, {m / 2, k / 2}} {
-				a, b := Dense(make([]T, m*k), m, k), Dense(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
+				a, b := RowMajor(make([]T, m*k), m, k), RowMajor(make([]T, k*n), k, n) // zeros: 0*Inf is NaN
 				a.Data[at[0]*k+at[1]] = bad
-				c := Dense(make([]T, m*n), m, n)
+				c := RowMajor(make([]T, m*n), m, n)
 				MatMul(nil, c, a, b, Options[T]{})
 				for i := range m {
 					for j := range n {
 						require.Equal(t, i == at[0], math.IsNaN(c.get(i, j)), "A has %v at %v: C(%d,%d) is %v", bad, at, i, j, c.get(i, j))
 					}
 				}
-				MatMul(nil, Dense(c.Data, n, m), b.T(), a.T(), Options[T]{})
+				MatMul(nil, RowMajor(c.Data, n, m), b.T(), a.T(), Options[T]{})
 				for i := range n {
 					for j := range m {
-						require.Equal(t, j == at[0], math.IsNaN(Dense(c.Data, n, m).get(i, j)), "B has %v: C(%d,%d)", bad, i, j)
+						require.Equal(t, j == at[0], math.IsNaN(RowMajor(c.Data, n, m).get(i, j)), "B has %v: C(%d,%d)", bad, i, j)
 					}
 				}
 			}
@@ -195,7 +202,7 @@ func testNaNAndInfPropagate[T Float](t *testing.T) {
 }
 
 func TestMatMulStaysInside(t *testing.T) {
-	eachFloat(t, testMatMulStaysInside[float32], testMatMulStaysInside[float64])
+	floattest.Each(t, testMatMulStaysInside[float32], testMatMulStaysInside[float64])
 }
 
 func testMatMulStaysInside[T Float](t *testing.T) {
@@ -204,13 +211,13 @@ func testMatMulStaysInside[T Float](t *testing.T) {
 			simdtest.EachISA(t, func(t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // of this goroutine alone
 				setTable(t, tinyBlocks[T])
-				for _, m := range sizes(active[T]().mr()) {
-					for _, n := range []int{1, active[T]().nr() - 1, active[T]().nr(), active[T]().nr() + 5} {
+				for _, m := range sizes(gemm.Active[T]().MR()) {
+					for _, n := range []int{1, gemm.Active[T]().NR - 1, gemm.Active[T]().NR, gemm.Active[T]().NR + 5} {
 						for _, k := range []int{1, 7, 8} {
 							a, b, c, bias := memory(t, m*k), memory(t, k*n), memory(t, m*n), memory(t, n)
 							for trans := range 4 {
 								assert.NotPanics(t, func() {
-									MatMul(nil, Dense(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options[T]{Bias: bias, Accumulate: true})
+									MatMul(nil, RowMajor(c, m, n), layout(a, m, k, trans&1 != 0, 0), layout(b, k, n, trans&2 != 0, 0), Options[T]{Bias: bias, Accumulate: true})
 								}, "%dx%dx%d transposition %d", m, n, k, trans)
 							}
 						}
@@ -222,7 +229,7 @@ func testMatMulStaysInside[T Float](t *testing.T) {
 }
 
 func TestMatMulRefuses(t *testing.T) {
-	m := func(rows, cols int) Mat[float32] { return Dense(make([]float32, rows*cols), rows, cols) }
+	m := func(rows, cols int) Mat[float32] { return RowMajor(make([]float32, rows*cols), rows, cols) }
 	short := m(3, 4)
 	short.Data = short.Data[:11]
 	odd := m(3, 4)
@@ -249,20 +256,53 @@ func TestMatMulRefuses(t *testing.T) {
 
 func TestPackedBIsBoundToItsISA(t *testing.T) {
 	packed := NewPackedB[float32](3, 4)
-	packed.table = &table[float32]{}
-	x := Dense(make([]float32, 12), 3, 4)
+	packed.matrix.Table = &gemm.Table[float32]{}
+	x := RowMajor(make([]float32, 12), 3, 4)
 	assert.PanicsWithValue(t, "blas: B was packed under another instruction set", func() {
-		MatMul(nil, Dense(make([]float32, 12), 3, 4), Dense(make([]float32, 9), 3, 3), x, Options[float32]{PackedB: packed})
+		MatMul(nil, RowMajor(make([]float32, 12), 3, 4), RowMajor(make([]float32, 9), 3, 3), x, Options[float32]{PackedB: packed})
+	})
+}
+
+// A PackedB that Pack never filled is refused on the caller's goroutine, whatever the team.
+func TestMatMulRefusesUnfilledPackedB(t *testing.T) {
+	floattest.Each(t, testMatMulRefusesUnfilledPackedB[float32], testMatMulRefusesUnfilledPackedB[float64])
+}
+
+func testMatMulRefusesUnfilledPackedB[T Float](t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		for _, workers := range []int{1, 3} {
+			for _, size := range []int{1, 4, 300} {
+				x := RowMajor(make([]T, size*size), size, size)
+				c := RowMajor(slices.Repeat([]T{7}, size*size), size, size)
+				packed := NewPackedB[T](size, size)
+				multiply := func() {
+					MatMul(parallel.NewTeam(workers), c, x, Mat[T]{Rows: size, Cols: size, ColStride: 1}, Options[T]{PackedB: packed})
+				}
+				want := fmt.Sprintf("blas: the packed form of B, %d x %d, was never filled by Pack", size, size)
+				assert.PanicsWithValue(t, want, multiply)
+				require.Equal(t, slices.Repeat([]T{7}, size*size), c.Data, "C was written to")
+				packed.Pack(nil, x)
+				assert.NotPanics(t, multiply)
+			}
+		}
+		empty := NewPackedB[T](0, 3) // has nothing to fill
+		c := RowMajor([]T{1, 2, 3}, 1, 3)
+		MatMul(nil, c, RowMajor[T](nil, 1, 0), RowMajor[T](nil, 0, 3), Options[T]{PackedB: empty})
+		assert.Equal(t, []T{0, 0, 0}, c.Data)
+	})
+	assert.PanicsWithValue(t, "blas: B is 1 x 1, but its packed form 0 x 0", func() {
+		x := RowMajor(make([]T, 1), 1, 1)
+		MatMul(nil, x, x, x, Options[T]{PackedB: &PackedB[T]{}})
 	})
 }
 
 func TestMatMulAllocatesNothing(t *testing.T) {
-	eachFloat(t, testMatMulAllocatesNothing[float32], testMatMulAllocatesNothing[float64])
+	floattest.Each(t, testMatMulAllocatesNothing[float32], testMatMulAllocatesNothing[float64])
 }
 
 func testMatMulAllocatesNothing[T Float](t *testing.T) {
 	team := parallel.NewTeam(2)
-	c, a, b := Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200), Dense(make([]T, 200*200), 200, 200)
+	c, a, b := RowMajor(make([]T, 200*200), 200, 200), RowMajor(make([]T, 200*200), 200, 200), RowMajor(make([]T, 200*200), 200, 200)
 	packed := NewPackedB[T](200, 200)
 	run := func() {
 		packed.Pack(team, b.T())
@@ -274,11 +314,11 @@ func testMatMulAllocatesNothing[T Float](t *testing.T) {
 }
 
 func ExampleMatMul() {
-	a := Dense([]float32{
+	a := RowMajor([]float32{
 		1, 2, 3,
 		4, 5, 6,
 	}, 2, 3)
-	c := Dense(make([]float32, 4), 2, 2)
+	c := RowMajor(make([]float32, 4), 2, 2)
 	MatMul(nil, c, a, a.T(), Options[float32]{Bias: []float32{100, 200}})
 	fmt.Println(c.Data)
 	// Output: [114 232 132 277]

@@ -16,7 +16,7 @@ func TestRefusesWhatOverflows(t *testing.T) {
 	memory := slices.Repeat([]float32{unknown}, 24)
 	data := memory[8:16]
 	ones := []float32{1, 1, 1, 1, 1, 1, 1, 1}
-	a, b := Dense(ones, 2, 2), Dense(ones, 2, 2)
+	a, b := RowMajor(ones, 2, 2), RowMajor(ones, 2, 2)
 	view := func(rows, cols, rowStride, colStride int) Mat[float32] {
 		return Mat[float32]{data, rows, cols, rowStride, colStride}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/tuning"
 )
 
@@ -34,8 +35,8 @@ func TestTune(t *testing.T) {
 }
 
 func tune[T Float](t *testing.T, job tuning.Job) {
-	setTable(t, func(*table[T]) {}) // to have it back
-	base := *active[T]()
+	setTable(t, func(*gemm.Table[T]) {}) // to have it back
+	base := *gemm.Active[T]()
 	workers := max(2, DefaultWorkers()) // with one there were nothing to compare
 	out := json.NewEncoder(os.Stdout)
 	for _, k := range knobs(&base, workers) {
@@ -60,10 +61,10 @@ func tune[T Float](t *testing.T, job tuning.Job) {
 
 // candidates returns the ways to compute a product, without their speeds, and
 // the tables that bring them about.
-func (k *knob[T]) candidates(s *series, p point, base *table[T]) (tuning.Point, []table[T]) {
+func (k *knob[T]) candidates(s *series, p point, base *gemm.Table[T]) (tuning.Point, []gemm.Table[T]) {
 	figures := tuning.Point{Knob: k.name, Value: *k.field(base), Series: s.name, Product: p.String()}
-	var tables []table[T]
-	add := func(name string, isTable bool, change func(*table[T])) {
+	var tables []gemm.Table[T]
+	add := func(name string, isTable bool, change func(*gemm.Table[T])) {
 		t := *base
 		change(&t)
 		tables = append(tables, t)
@@ -76,7 +77,7 @@ func (k *knob[T]) candidates(s *series, p point, base *table[T]) (tuning.Point, 
 		add(k.above.name, !below, k.above.force)
 	}
 	for _, v := range s.values {
-		add(fmt.Sprint(v), v == figures.Value, func(t *table[T]) { *k.field(t) = v })
+		add(fmt.Sprint(v), v == figures.Value, func(t *gemm.Table[T]) { *k.field(t) = v })
 	}
 	return figures, tables
 }
@@ -85,11 +86,11 @@ func (k *knob[T]) candidates(s *series, p point, base *table[T]) (tuning.Point, 
 // round, in GFLOP/s. In a round each table has its turn, beginning with another
 // one than in the round before. A turn is windows, of whose times the lower
 // quartile counts: those in which another process had the core don't.
-func measure[T Float](team *Team, p point, tables []table[T], job tuning.Job) [][]float64 {
+func measure[T Float](team *Team, p point, tables []gemm.Table[T], job tuning.Job) [][]float64 {
 	const turn, window, pause = 20 * time.Millisecond, time.Millisecond, 500 * time.Microsecond
 	all := newOperands[T](p)
 	run := func(table, first, times int) time.Duration {
-		*active[T]() = tables[table]
+		*gemm.Active[T]() = tables[table]
 		var took time.Duration
 		start := time.Now()
 		for i := first; i < first+times; i++ {
@@ -140,7 +141,7 @@ type operands[T Float] struct {
 
 func (o *operands[T]) multiply(team *Team, p point) {
 	if p.dots {
-		gemm(NoTrans, Trans, p.m, p.n, p.k, 1, o.a.Data, p.k, o.b.Data, p.k, 0, o.c.Data, p.n)
+		xgemm(NoTrans, Trans, p.m, p.n, p.k, 1, o.a.Data, p.k, o.b.Data, p.k, 0, o.c.Data, p.n)
 		return
 	}
 	MatMul(team, o.c, o.a, o.b, o.opt)
@@ -153,9 +154,9 @@ func newOperands[T Float](p point) (all [3]operands[T]) {
 	r := rand.New(rand.NewPCG(1, 1))
 	skip := 0
 	matrix := func(rows, cols int, trans bool) Mat[T] {
-		skip += 5 * lanes[T]()
+		skip += 5 * gemm.Lanes[T]()
 		size := rows * cols * max(1, p.count)
-		data := aligned[T](skip + size)[skip:]
+		data := gemm.Aligned[T](skip + size)[skip:]
 		for i := range data {
 			data[i] = T(r.IntN(9) - 4)
 		}

@@ -3,6 +3,8 @@ package blas
 import (
 	"math"
 	"unsafe"
+
+	"github.com/steppe-ml/steppe/internal/gemm"
 )
 
 // genericVectors returns the reference of levels 1 and 2. Products are rounded by an
@@ -67,23 +69,23 @@ func (v *vectors[T]) byRows() {
 	axpy, dot := v.axpy, v.dot
 	v.dotRows = func(rows, n int, alpha T, a *T, lda int, x, y *T) {
 		for i := range rows {
-			*at(y, i) += T(alpha * dot(n, at(a, i*lda), x))
+			*gemm.At(y, i) += T(alpha * dot(n, gemm.At(a, i*lda), x))
 		}
 	}
 	v.axpyRows = func(rows, n int, alpha T, a *T, lda int, x, y *T) {
 		for i := range rows {
-			axpy(n, T(alpha**at(x, i)), at(a, i*lda), y)
+			axpy(n, T(alpha**gemm.At(x, i)), gemm.At(a, i*lda), y)
 		}
 	}
 	v.rank1 = func(rows, n int, alpha T, x, y, a *T, lda int) {
 		for i := range rows {
-			axpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
+			axpy(n, T(alpha**gemm.At(x, i)), y, gemm.At(a, i*lda))
 		}
 	}
 	v.rank2 = func(rows, n int, alpha T, x, y, u, v, a *T, lda int) {
 		for i := range rows {
-			axpy(n, T(alpha**at(x, i)), y, at(a, i*lda))
-			axpy(n, T(alpha**at(u, i)), v, at(a, i*lda))
+			axpy(n, T(alpha**gemm.At(x, i)), y, gemm.At(a, i*lda))
+			axpy(n, T(alpha**gemm.At(u, i)), v, gemm.At(a, i*lda))
 		}
 	}
 	dotRows, axpyRows := v.dotRows, v.axpyRows

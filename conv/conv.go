@@ -15,7 +15,7 @@ type Options struct {
 	Bias []float32
 	// Sums, two elements for each output channel or nil, is set by Forward to each
 	// channel's sum over the pixels of y, and then to each one's sum of squares: what
-	// a batch normalisation wants, summed while y is in the cache. Its bits depend on
+	// a batch normalization wants, summed while y is in the cache. Its bits depend on
 	// those of y and on the geometry.
 	Sums []float64
 	// ReLU has Forward replace what is negative by 0, after all else.
@@ -44,7 +44,7 @@ func Forward(team *blas.Team, g Geometry, y, x, w []float32, opt Options) error 
 	case opt.Sums != nil && len(opt.Sums) != 2*g.OutC:
 		return fmt.Errorf("conv: %d sums for %d output channels, want two for each", len(opt.Sums), g.OutC)
 	case opt.Filter != nil:
-		err = opt.Filter.fits(p, ForwardPass)
+		err = opt.Filter.fits(p, ForForward)
 	default:
 		err = p.check("w", w, p.filter)
 	}
@@ -64,7 +64,7 @@ func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options)
 	case err != nil:
 		return err
 	case opt.Filter != nil:
-		err = opt.Filter.fits(p, BackwardDataPass)
+		err = opt.Filter.fits(p, ForBackwardData)
 	default:
 		err = p.check("w", w, p.filter)
 	}

@@ -11,5 +11,5 @@
 // Results have the same bits on any number of workers.
 package conv
 
-//go:generate go run -C ../asm_gen ./conv -isa avx2 -out ../conv/tile_avx2_amd64.s -stubs ../conv/tile_avx2_amd64.go -pkg conv
-//go:generate go run -C ../asm_gen ./conv -isa avx512 -out ../conv/tile_avx512_amd64.s -stubs ../conv/tile_avx512_amd64.go -pkg conv
+//go:generate go run -C ../asm_gen ./pool -isa avx2 -out ../conv/pool_avx2_amd64.s -stubs ../conv/pool_avx2_amd64.go -pkg conv
+//go:generate go run -C ../asm_gen ./pool -isa avx512 -out ../conv/pool_avx512_amd64.s -stubs ../conv/pool_avx512_amd64.go -pkg conv

@@ -49,7 +49,7 @@ func (g Geometry) Validate() error {
 	if g.Groups != 1 {
 		return fmt.Errorf("conv: %d groups, and only 1 is supported so far", g.Groups)
 	}
-	spanH, spanW := span(g.KernelH, g.DilationH), span(g.KernelW, g.DilationW)
+	spanH, spanW := reach(g.KernelH, g.DilationH), reach(g.KernelW, g.DilationW)
 	paddedH, paddedW := g.PadTop+g.InH+g.PadBottom, g.PadLeft+g.InW+g.PadRight
 	if spanH > paddedH || spanW > paddedW {
 		return fmt.Errorf("conv: kernel %dx%d with dilation %dx%d spans %dx%d, more than the padded input %dx%d",
@@ -100,19 +100,19 @@ func (g Geometry) filled() Geometry {
 	return g
 }
 
-// span is the pixels from the first tap of a kernel to the last.
-func span(kernel, dilation int) int { return (kernel-1)*dilation + 1 }
+// reach returns the pixels from the first tap of a kernel to the last.
+func reach(kernel, dilation int) int { return (kernel-1)*dilation + 1 }
 
 // OutH returns the height of the output.
 func (g Geometry) OutH() int {
 	g = g.filled()
-	return (g.PadTop+g.InH+g.PadBottom-span(g.KernelH, g.DilationH))/g.StrideH + 1
+	return (g.PadTop+g.InH+g.PadBottom-reach(g.KernelH, g.DilationH))/g.StrideH + 1
 }
 
 // OutW returns the width of the output.
 func (g Geometry) OutW() int {
 	g = g.filled()
-	return (g.PadLeft+g.InW+g.PadRight-span(g.KernelW, g.DilationW))/g.StrideW + 1
+	return (g.PadLeft+g.InW+g.PadRight-reach(g.KernelW, g.DilationW))/g.StrideW + 1
 }
 
 // InSize returns the floats of the input of one image.
@@ -156,6 +156,6 @@ func (g Geometry) String() string {
 // ceil(in / stride) long, as TensorFlow's "SAME": the odd one comes after.
 func Same(in, kernel, stride, dilation int) (before, after int) {
 	out := (in + stride - 1) / stride
-	total := max(0, (out-1)*stride+span(kernel, dilation)-in)
+	total := max(0, (out-1)*stride+reach(kernel, dilation)-in)
 	return total / 2, total - total/2
 }

@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -60,10 +62,10 @@ func newGradient(g Geometry) *gradient {
 	chunk := max(1, min(chunkPixels, chunkFloats/(g.InC*g.StrideH*g.StrideW+g.OutC)))
 	gr.images, gr.rows = max(1, chunk/pixels), gr.outRows
 	if gr.images == 1 {
-		gr.rows = ceilDiv(gr.outRows, ceilDiv(pixels, 2*chunk))
+		gr.rows = num.CeilDiv(gr.outRows, num.CeilDiv(pixels, 2*chunk))
 	}
 	for u := range g.KernelH {
-		for channel := 0; channel < g.OutC; channel += kernels().nr() {
+		for channel := 0; channel < g.OutC; channel += gemm.Active[float32]().NR {
 			for _, run := range gr.runs(g) {
 				adjoining := len(run.taps)
 				if run.gap != 1 {
@@ -92,8 +94,8 @@ func (gr *gradient) runs(g Geometry) (runs []run) {
 		return columns.forward()
 	}
 	for t := range columns.kernel {
-		first := ceilDiv(max(0, columns.pad-t*columns.dilation), columns.stride)
-		end := min(columns.out, ceilDiv(max(0, columns.in+columns.pad-t*columns.dilation), columns.stride))
+		first := num.CeilDiv(max(0, columns.pad-t*columns.dilation), columns.stride)
+		end := min(columns.out, num.CeilDiv(max(0, columns.in+columns.pad-t*columns.dilation), columns.stride))
 		if first < end {
 			source := first*columns.stride - columns.pad + t*columns.dilation
 			runs = append(runs, run{target: first, step: 1, count: end - first, taps: []int{t}, source: source, move: columns.stride, gap: 1})
@@ -108,12 +110,12 @@ const enoughChannels = 12
 // add adds the pieces for some adjoining taps of row u of the filter, from tap
 // number t of a run on, and for a panel of output channels.
 func (gr *gradient) add(g Geometry, u, channel int, r run, t, adjoining int) {
-	p := piece{columns: r.count, n: min(kernels().nr(), g.OutC-channel)}
+	p := piece{columns: r.count, n: min(gemm.Active[float32]().NR, g.OutC-channel)}
 	at := u*g.DilationH - g.PadTop // the row of the input that row 0 of the output sees
-	p.first = min(gr.outRows, ceilDiv(max(0, -at), g.StrideH))
-	p.end = max(p.first, min(gr.outRows, ceilDiv(max(0, g.InH-at), g.StrideH)))
+	p.first = min(gr.outRows, num.CeilDiv(max(0, -at), g.StrideH))
+	p.end = max(p.first, min(gr.outRows, num.CeilDiv(max(0, g.InH-at), g.StrideH)))
 	rows := adjoining * g.InC
-	cuts := ceilDiv(rows, pieceRows)
+	cuts := num.CeilDiv(rows, pieceRows)
 	for cut := range cuts {
 		i0, i1 := parallel.Cut(rows, 1, cuts, cut)
 		p.m = i1 - i0
@@ -125,7 +127,7 @@ func (gr *gradient) add(g Geometry, u, channel int, r run, t, adjoining int) {
 }
 
 // blocks is how many blocks of rows an image is cut into.
-func (gr *gradient) blocks() int { return ceilDiv(gr.outRows, gr.rows) }
+func (gr *gradient) blocks() int { return num.CeilDiv(gr.outRows, gr.rows) }
 
 // gradientJob is a gradient over some images, shared out among workers.
 type gradientJob struct {
@@ -163,7 +165,7 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, opt Op
 	}
 	clear(j.biases)
 	if others := (j.parts - 1) * gr.size; others > 0 {
-		j.sums = grow(j.sums, others)
+		j.sums = gemm.Grow(j.sums, others)
 		clear(j.sums[:others])
 	}
 	team.Run(j.parts*j.bundles, j)
@@ -183,7 +185,7 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, opt Op
 	gradientJobs.Put(j)
 }
 
-func (j *gradientJob) chunks() int { return ceilDiv(j.batch, j.images) * j.blocks() }
+func (j *gradientJob) chunks() int { return num.CeilDiv(j.batch, j.images) * j.blocks() }
 
 // Do sums one part of the chunks for one bundle of groups.
 func (j *gradientJob) Do(task, worker int) {
@@ -286,23 +288,22 @@ func (j *gradientJob) sum(p *piece, dw []float32, image, row int, ahead *lookahe
 		}
 	}
 	j.taps[worker] = list
-	x := at(&j.x[0], image*j.in.image+first*j.in.row+p.in)
-	dy := at(&j.dy[0], image*j.out.image+first*j.out.row+p.out)
-	c, cRow := at(&dw[0], p.to), j.out.pixel
-	kernels := kernels()
+	x := gemm.At(&j.x[0], image*j.in.image+first*j.in.row+p.in)
+	dy := gemm.At(&j.dy[0], image*j.out.image+first*j.out.row+p.out)
+	c, cRow := gemm.At(&dw[0], p.to), j.out.pixel
+	kernels := gemm.Active[float32]()
 	for n := 0; n < p.n; {
-		tile, columns := kernels.forColumns(p.n - n)
-		tiles := ceilDiv(p.m, len(tile))
-		height, taller := p.m/tiles, p.m%tiles
+		tile, columns := kernels.TapsFor(p.n - n)
+		tiles, height, taller := gemm.CutRows(p.m, len(tile))
 		if taller > 0 {
 			next, lines := ahead.next(x, len(list), aTap)
 			tile[height](1, taller, columns, &list[0], len(list), k, x, 1, aCol, height+1, 0, next, lines,
-				at(dy, n), bRow, at(c, n), cRow, 0, true, nil, false)
+				gemm.At(dy, n), bRow, gemm.At(c, n), cRow, 0, true, nil, false)
 		}
 		done := taller * (height + 1)
 		next, lines := ahead.next(x, len(list), aTap)
-		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, at(x, done), 1, aCol, height, 0, next, lines,
-			at(dy, n), bRow, at(c, n+done*cRow), cRow, 0, true, nil, false)
+		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, gemm.At(x, done), 1, aCol, height, 0, next, lines,
+			gemm.At(dy, n), bRow, gemm.At(c, n+done*cRow), cRow, 0, true, nil, false)
 		n += columns
 	}
 }

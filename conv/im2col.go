@@ -2,6 +2,7 @@ package conv
 
 import (
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/gemm"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -138,7 +139,7 @@ const patchFloats = 1 << 17
 // Do computes one task.
 func (j *patchesJob) Do(task, worker int) {
 	block := max(1, patchFloats/j.patch())
-	j.patches[worker] = grow(j.patches[worker], min(block, j.pixels)*j.patch())
+	j.patches[worker] = gemm.Grow(j.patches[worker], min(block, j.pixels)*j.patch())
 	if j.pass != patchesBackwardFilter {
 		j.image(task, block, worker)
 		return

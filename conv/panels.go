@@ -1,6 +1,9 @@
 package conv
 
-import "github.com/steppe-ml/steppe/blas"
+import (
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
+)
 
 // panels is how a sweep's filter lies in memory: in panels of as many channels of
 // the target as the kernels take at once, and in each, a row for every tap and
@@ -18,14 +21,14 @@ type panels struct {
 }
 
 func newPanels(g Geometry, order []int, transposed bool) panels {
-	nr := kernels().nr()
+	nr := gemm.Active[float32]().NR
 	p := panels{geometry: g, transposed: transposed, order: order, place: make([]int, len(order)), row: nr}
 	for i, t := range order {
 		p.place[t] = i
 	}
-	p.depth, p.count = g.InC, ceilDiv(g.OutC, nr)
+	p.depth, p.count = g.InC, num.CeilDiv(g.OutC, nr)
 	if transposed {
-		p.depth, p.count = g.OutC, ceilDiv(g.InC, nr)
+		p.depth, p.count = g.OutC, num.CeilDiv(g.InC, nr)
 	} else if g.OutC <= nr {
 		p.row, p.inPlace = g.OutC, true
 	}
@@ -60,20 +63,20 @@ func (p *panels) adjoin(r run) bool {
 // pack fills the panels from a filter.
 func (p *panels) pack(dst, w []float32) {
 	g := &p.geometry
+	if p.inPlace {
+		copy(dst, w)
+		return
+	}
+	t := gemm.Active[float32]()
 	if !p.transposed {
-		filter := blas.Dense(w, g.KernelH*g.KernelW*g.InC, g.OutC)
-		if p.inPlace {
-			copy(dst, w)
-		} else {
-			blas.PackPanels(dst, filter, p.stride())
-		}
+		gemm.PackPanels(t, gemm.ViewOf(&w[0], g.OutC, 1), g.KernelH*g.KernelW*g.InC, g.OutC, dst, p.stride())
 		return
 	}
 	size := g.InC * g.OutC
 	for u := range g.KernelH {
 		for v := range g.KernelW {
-			tap := blas.Dense(w[(u*g.KernelW+v)*size:][:size], g.InC, g.OutC)
-			blas.PackPanels(dst[p.tap(u, v):], tap.T(), p.stride())
+			tap := gemm.ViewOf(&w[(u*g.KernelW+v)*size], 1, g.OutC) // OutC x InC
+			gemm.PackPanels(t, tap, g.OutC, g.InC, dst[p.tap(u, v):], p.stride())
 		}
 	}
 }

@@ -91,12 +91,12 @@ func TestOptions(t *testing.T) {
 				plus.sizeY, plus.sizeDX, plus.sizeDW = plusOne(p.sizeY), plusOne(p.sizeDX), plusOne(p.sizeDW)
 				plus.check(t, sumY, sumDX, sumDW, a.String()+", accumulated")
 
-				for _, pass := range []conv.Pass{conv.ForwardPass, conv.BackwardDataPass} {
-					f, err := conv.NewPackedFilter(g, pass, a)
+				for _, purpose := range []conv.Purpose{conv.ForForward, conv.ForBackwardData} {
+					f, err := conv.NewPackedFilter(g, purpose, a)
 					require.NoError(t, err)
 					require.NoError(t, f.Pack(nil, p.w))
 					packed := conv.Options{Algorithm: a, Filter: f}
-					if pass == conv.ForwardPass {
+					if purpose == conv.ForForward {
 						got := nans(len(y))
 						require.NoError(t, conv.Forward(nil, g, got, p.x, nil, packed))
 						requireSameBits(t, y, got, "%+v, %v, packed", g, a)
@@ -279,37 +279,82 @@ func TestErrors(t *testing.T) {
 	huge.InH, huge.InW, huge.InC = 1<<29, 1<<29, 1<<29
 	assert.ErrorContains(t, huge.Validate(), "more than an address can count")
 	many := good
-	many.Batch = 1 << 60
+	many.Batch = math.MaxInt
 	assert.ErrorContains(t, conv.Forward(nil, many, nil, nil, nil, conv.Options{}), "Batch is")
 
 	f := func(n int) []float32 { return slices.Repeat([]float32{7}, n) }
 	const in, filter, out = 2 * 4 * 4 * 3, 3 * 3 * 3 * 5, 2 * 4 * 4 * 5
-	other, err := conv.NewPackedFilter(geometry(1, 5, 4, 3, 5, 3, 1, 1), conv.ForwardPass, conv.Auto)
+	other, err := conv.NewPackedFilter(geometry(1, 5, 4, 3, 5, 3, 1, 1), conv.ForForward, conv.Auto)
 	require.NoError(t, err)
-	backward, err := conv.NewPackedFilter(good, conv.BackwardDataPass, conv.Auto)
+	backward, err := conv.NewPackedFilter(good, conv.ForBackwardData, conv.Auto)
 	require.NoError(t, err)
 	dst := f(out)
 	for want, err := range map[string]error{
-		"conv: x has 95 floats, want 96 for ":       conv.Forward(nil, good, dst, f(in-1), f(filter), conv.Options{}),
-		"conv: w has 1 floats, want 135 for ":       conv.Forward(nil, good, dst, f(in), f(1), conv.Options{}),
-		"conv: y has 159 floats, want 160 for ":     conv.Forward(nil, good, dst[1:], f(in), f(filter), conv.Options{}),
-		"conv: bias of 4 floats for 5 output chann": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Bias: f(4)}),
-		"conv: 5 sums for 5 output channels, want ": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Sums: make([]float64, 5)}),
-		"conv: bias of 6 floats for 5 output chann": conv.BackwardFilter(nil, good, dst[:filter], f(in), f(out), conv.Options{Bias: f(6)}),
-		"conv: the filter is packed for 1x5x4x3->5": conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: other}),
-		"conv: the filter is packed for another pa": conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: backward}),
-		"conv: 1x4x4x3->5 3x3 pad 1 is not pointwi": conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Algorithm: conv.Pointwise}),
-		"conv: there is no Algorithm(9)":            conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Algorithm: 9}),
-		"conv: dx has 1 floats, want 96":            conv.BackwardData(nil, good, dst[:1], f(out), f(filter), conv.Options{}),
-		"conv: dy has 159 floats, want 160":         conv.BackwardFilter(nil, good, dst[:filter], f(in), f(out-1), conv.Options{}),
-		"conv: dw has 136 floats, want 135":         conv.BackwardFilter(nil, good, dst[:filter+1], f(in), f(out), conv.Options{}),
-		"conv: w has 3 floats, want 135":            backward.Pack(nil, f(3)),
-		"conv: patches has 1 floats, want 864":      conv.Im2col(good, f(1), f(in)),
-		"conv: x has 97 floats, want 96":            conv.Col2im(good, f(in+1), f(864)),
+		"conv: x has 95 floats, want 96 for ":                           conv.Forward(nil, good, dst, f(in-1), f(filter), conv.Options{}),
+		"conv: w has 1 floats, want 135 for ":                           conv.Forward(nil, good, dst, f(in), f(1), conv.Options{}),
+		"conv: y has 159 floats, want 160 for ":                         conv.Forward(nil, good, dst[1:], f(in), f(filter), conv.Options{}),
+		"conv: bias of 4 floats for 5 output chann":                     conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Bias: f(4)}),
+		"conv: 5 sums for 5 output channels, want ":                     conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Sums: make([]float64, 5)}),
+		"conv: bias of 6 floats for 5 output chann":                     conv.BackwardFilter(nil, good, dst[:filter], f(in), f(out), conv.Options{Bias: f(6)}),
+		"conv: the filter is packed for 1x5x4x3->5":                     conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: other}),
+		"conv: the filter is packed for BackwardData, want for Forward": conv.Forward(nil, good, dst, f(in), nil, conv.Options{Filter: backward}),
+		"conv: 1x4x4x3->5 3x3 pad 1 is not pointwi":                     conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Algorithm: conv.Pointwise}),
+		"conv: there is no Algorithm(9)":                                conv.Forward(nil, good, dst, f(in), f(filter), conv.Options{Algorithm: 9}),
+		"conv: dx has 1 floats, want 96":                                conv.BackwardData(nil, good, dst[:1], f(out), f(filter), conv.Options{}),
+		"conv: dy has 159 floats, want 160":                             conv.BackwardFilter(nil, good, dst[:filter], f(in), f(out-1), conv.Options{}),
+		"conv: dw has 136 floats, want 135":                             conv.BackwardFilter(nil, good, dst[:filter+1], f(in), f(out), conv.Options{}),
+		"conv: w has 3 floats, want 135":                                backward.Pack(nil, f(3)),
+		"conv: patches has 1 floats, want 864":                          conv.Im2col(good, f(1), f(in)),
+		"conv: x has 97 floats, want 96":                                conv.Col2im(good, f(in+1), f(864)),
 	} {
 		assert.ErrorContains(t, err, want)
 	}
 	assert.Equal(t, f(out), dst, "an error leaves everything as it was")
+}
+
+// A PackedFilter that Pack never filled is an error, for each algorithm and on any team.
+func TestUnfilledFilters(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 7))
+		for _, g := range []conv.Geometry{geometry(2, 5, 4, 3, 19, 3, 1, 1), geometry(2, 4, 4, 3, 40, 1, 1, 0)} {
+			p := newProblem(r, g)
+			for _, a := range algorithms(g) {
+				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+					one := g
+					one.Batch = 1
+					used := a
+					if a == conv.Auto {
+						used = g.Algorithm()
+					}
+					want := fmt.Sprintf("conv: the packed filter for %v, %v was never filled by Pack", one, used)
+					forward, err := conv.NewPackedFilter(g, conv.ForForward, a)
+					require.NoError(t, err)
+					backward, err := conv.NewPackedFilter(g, conv.ForBackwardData, a)
+					require.NoError(t, err)
+					y, dx := slices.Repeat([]float32{7}, len(p.y)), slices.Repeat([]float32{7}, len(p.x))
+					run := func() (forwards, backwards error) {
+						return conv.Forward(team, g, y, p.x, nil, conv.Options{Filter: forward, Algorithm: a}),
+							conv.BackwardData(team, g, dx, p.dy, nil, conv.Options{Filter: backward, Algorithm: a})
+					}
+					errForward, errBackward := run()
+					assert.EqualError(t, errForward, want)
+					assert.EqualError(t, errBackward, want)
+					assert.Equal(t, slices.Repeat([]float32{7}, len(p.y)), y, "y was written to")
+					assert.Equal(t, slices.Repeat([]float32{7}, len(p.x)), dx, "dx was written to")
+
+					require.NoError(t, forward.Pack(team, p.w))
+					require.NoError(t, backward.Pack(team, p.w))
+					errForward, errBackward = run()
+					assert.NoError(t, errForward)
+					assert.NoError(t, errBackward)
+				}
+			}
+		}
+	})
+	g := geometry(1, 4, 4, 3, 5, 3, 1, 1)
+	const want = "conv: a PackedFilter that NewPackedFilter didn't make"
+	assert.EqualError(t, conv.Forward(nil, g, make([]float32, 80), make([]float32, 48), nil, conv.Options{Filter: &conv.PackedFilter{}}), want)
+	assert.EqualError(t, new(conv.PackedFilter).Pack(nil, nil), want)
 }
 
 func TestPassesAllocateNothing(t *testing.T) {
@@ -362,7 +407,7 @@ func TestIm2col(t *testing.T) {
 		patches := nans(rows * patch)
 		require.NoError(t, conv.Im2col(g, patches, p.x))
 		y := nans(len(p.y))
-		blas.MatMul(nil, blas.Dense(y, rows, g.OutC), blas.Dense(patches, rows, patch), blas.Dense(p.w, patch, g.OutC), blas.Options[float32]{})
+		blas.MatMul(nil, blas.RowMajor(y, rows, g.OutC), blas.RowMajor(patches, rows, patch), blas.RowMajor(p.w, patch, g.OutC), blas.Options[float32]{})
 		requireWithin(t, p.y, p.sizeY, y, p.termsY, "%+v", g)
 
 		other := random(r, len(patches))

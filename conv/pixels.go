@@ -1,8 +1,13 @@
 package conv
 
+import (
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
+)
+
 // pixels computes boxes of pixels of a target, for the channels of one panel.
 type pixels struct {
-	tile        []tileKernel
+	tile        []gemm.TapKernel[float32]
 	channels    int
 	taps        [][2]int
 	k           int
@@ -27,8 +32,7 @@ func (p *pixels) box(columns, rows, images axis, target, source int) {
 	if along.n > down.n {
 		down, along = along, down
 	}
-	tiles := ceilDiv(across.n, len(p.tile))
-	height, taller := across.n/tiles, across.n%tiles
+	tiles, height, taller := gemm.CutRows(across.n, len(p.tile))
 	for range along.n {
 		p.lines(height+1, taller, across, down, target, source)
 		done := taller * (height + 1)
@@ -40,7 +44,7 @@ func (p *pixels) box(columns, rows, images axis, target, source int) {
 // fullness is how well tiles of n pixels keep the FMA units busy: an FMA takes 4
 // cycles and 2 vectors' begin in each, so a tile needs 4 rows of 2 vectors; and
 // with some rows more, the filter is read less often.
-func (p *pixels) fullness(n int) int { return min(n/ceilDiv(n, len(p.tile)), 6) }
+func (p *pixels) fullness(n int) int { return min(n/num.CeilDiv(n, len(p.tile)), 6) }
 
 // lines computes lines of tiles of a height.
 func (p *pixels) lines(height, tiles int, across, down axis, target, source int) {
@@ -54,13 +58,13 @@ func (p *pixels) lines(height, tiles int, across, down axis, target, source int)
 	// The next line's pixels are asked for in this one, if they lie together.
 	ask := 0
 	if across.source <= 2*p.k {
-		ask = ceilDiv(height*across.source, lineFloats)
+		ask = num.CeilDiv(height*across.source, lineFloats)
 	}
 	atOnce := max(1, callWork/max(1, height*tiles*p.channels*p.k*len(p.taps)))
 	for i := 0; i < down.n; i += atOnce {
 		p.tile[height-1](min(atOnce, down.n-i), tiles, p.channels, tap, len(p.taps), p.k,
-			at(p.source, source+i*down.source), across.source, 1, height*across.source, down.source, down.source, ask,
-			p.panel, p.panelRow, at(p.target, target+i*down.target), across.target, down.target,
+			gemm.At(p.source, source+i*down.source), across.source, 1, height*across.source, down.source, down.source, ask,
+			p.panel, p.panelRow, gemm.At(p.target, target+i*down.target), across.target, down.target,
 			p.accumulate, p.bias, p.relu)
 	}
 }

@@ -87,13 +87,13 @@ func (p *plan) check(name string, operand []float32, want int) error {
 
 // matrix views pixels of channels as a matrix, a pixel a row.
 func matrix(x []float32, channels int) blas.Mat[float32] {
-	return blas.Dense(x, len(x)/channels, channels)
+	return blas.RowMajor(x, len(x)/channels, channels)
 }
 
 // filters views a filter as a matrix, of all taps of all input channels times the
 // output's. w may be nil where its packed form is there.
 func (p *plan) filters(w []float32) blas.Mat[float32] {
-	return blas.Dense(w, p.filter/p.geometry.OutC, p.geometry.OutC)
+	return blas.RowMajor(w, p.filter/p.geometry.OutC, p.geometry.OutC)
 }
 
 func (p *plan) forward(team *blas.Team, batch int, y, x, w []float32, opt Options) {

@@ -7,12 +7,11 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// Window is the shape of a pooling: of the channels-last images x, [Batch, InH, InW,
-// C], each pixel of y, [Batch, OutH, OutW, C], has the largest or the mean of the
-// pixels in a window of SizeH x SizeW, channel by channel. Strides of 0 are the size.
-// Pixels of the padding are never the largest, and are not counted in a mean.
-// With ReLU, MaxPool makes 0 of what is negative, and MaxPoolBackward lets nothing pass
-// there: as if a ReLU stood before the pooling, or behind.
+// Window is the shape of a pooling. Each pixel of the output y, [Batch, OutH, OutW, C], is the largest
+// or the mean of the pixels in a window of SizeH x SizeW of the channels-last input x, [Batch, InH,
+// InW, C], channel by channel. Strides of 0 are the size. Pixels of the padding are never the largest,
+// and a mean doesn't count them. With ReLU, MaxPool replaces negative values by 0, and MaxPoolBackward
+// passes no gradient to them, as if a ReLU came before or after the pooling.
 type Window struct {
 	Batch, InH, InW, C                   int
 	SizeH, SizeW                         int
@@ -60,13 +59,14 @@ func (w Window) OutH() int { return w.geometry().OutH() }
 // OutW returns the width of the output.
 func (w Window) OutW() int { return w.geometry().OutW() }
 
-// MaxPool sets y to the largest pixels of x: NaN where any is.
+// MaxPool sets y to the largest pixels of x. A window with a NaN has NaN.
 func MaxPool(team *blas.Team, w Window, y, x []float32) error {
 	return runPooling(team, w, &pooling{kind: maxForward, y: y, x: x})
 }
 
-// MaxPoolBackward sets dx from dy, given MaxPool's x and y: what reaches a pixel of y
-// goes to the first of the window's pixels, row by row, that is as large.
+// MaxPoolBackward sets dx, the gradient of x, from dy, that of y, given MaxPool's x and y. The
+// gradient of a pixel of y goes to the first pixel of its window, row by row, that is as large; that
+// of a window with NaNs goes to the first NaN.
 func MaxPoolBackward(team *blas.Team, w Window, dx, dy, x, y []float32) error {
 	return runPooling(team, w, &pooling{kind: maxBackward, y: y, x: x, dx: dx, dy: dy})
 }

@@ -137,6 +137,52 @@ func TestMaxPoolPropagatesNaN(t *testing.T) {
 	})
 }
 
+// The gradient of a window with NaNs goes to the first of them, and that of any other to the first of
+// its largest pixels, with ReLU and without; in windows that overlap it is added up.
+func TestMaxPoolGradientOfNaN(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	values := []float32{nan, nan, inf, -inf, -1, 0, 1, 2}
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(12, 12))
+		for channels := 1; channels <= 40; channels++ {
+			for _, stride := range []int{1, 2, 3} {
+				for _, relu := range []bool{false, true} {
+					w := conv.Window{Batch: 2, InH: 6, InW: 6, C: channels, SizeH: 2, SizeW: 2, StrideH: stride, StrideW: stride, ReLU: relu}
+					outH, outW := w.OutH(), w.OutW()
+					x, y := make([]float32, 2*36*channels), make([]float32, 2*outH*outW*channels)
+					for i := range x {
+						x[i] = values[r.IntN(len(values))]
+					}
+					dy, dx, want := make([]float32, len(y)), nans(len(x)), make([]float32, len(x))
+					for i := range dy {
+						dy[i] = float32(1 + r.IntN(9))
+					}
+					for i := range y {
+						b, row, column, c := i/channels/outW/outH, i/channels/outW%outH, i/channels%outW, i%channels
+						at, found := -1, false // of the first NaN, or of the first of the largest
+						for tap := range 4 {
+							here := ((b*6+row*stride+tap/2)*6+column*stride+tap%2)*channels + c
+							if v := x[here]; v != v && !found {
+								at, found = here, true
+							} else if !found && (at < 0 || v > x[at]) {
+								at = here
+							}
+						}
+						if !relu || !(x[at] <= 0) {
+							want[at] += dy[i]
+						}
+					}
+					for _, team := range []*blas.Team{nil, blas.NewTeam(2)} {
+						require.NoError(t, conv.MaxPool(team, w, y, x))
+						require.NoError(t, conv.MaxPoolBackward(team, w, dx, dy, x, y))
+						require.Equal(t, want, dx, "%+v of %v", w, x)
+					}
+				}
+			}
+		}
+	})
+}
+
 func TestPoolingErrors(t *testing.T) {
 	good := conv.Window{Batch: 2, InH: 4, InW: 4, C: 3, SizeH: 2, SizeW: 2}
 	f := func(n int) []float32 { return make([]float32, n) }

@@ -4,6 +4,8 @@ import (
 	"unsafe"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -13,7 +15,7 @@ import (
 // Nothing but the geometry decides, so no bit depends on the workers.
 type units struct{ channels, rowFloats, rows, block int }
 
-func (u *units) blocks() int { return ceilDiv(u.rows, u.block) }
+func (u *units) blocks() int { return num.CeilDiv(u.rows, u.block) }
 
 // sumsJob sums channels, and their squares, unit by unit.
 type sumsJob struct {
@@ -41,7 +43,7 @@ func newSumsJob(u *units, y []float32, images int) *sumsJob {
 func (j *sumsJob) Do(unit, _ int) {
 	image, row := unit/j.blocks(), unit%j.blocks()*j.block
 	rows := min(j.block, j.rows-row)
-	y := unsafe.Slice(at(j.y, (image*j.rows+row)*j.rowFloats), rows*j.rowFloats)
+	y := unsafe.Slice(gemm.At(j.y, (image*j.rows+row)*j.rowFloats), rows*j.rowFloats)
 	c := j.channels
 	sums := j.sums[2*c*unit:]
 	simd.ChannelSums(y, sums[:c:c], sums[c:2*c:2*c])

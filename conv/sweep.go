@@ -2,6 +2,8 @@ package conv
 
 import (
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -92,12 +94,12 @@ const blockBytes = 1 << 18
 
 // rowsOfBlock is how many of an image's rows are about blockBytes, if all are so many
 // floats.
-func rowsOfBlock(rows, floats int) int { return ceilDiv(rows, ceilDiv(4*floats, blockBytes)) }
+func rowsOfBlock(rows, floats int) int { return num.CeilDiv(rows, num.CeilDiv(4*floats, blockBytes)) }
 
 // between returns the part of r in rows from to end of the target.
 func (r *region) between(from, end int) region {
-	i0 := min(r.rows.n, ceilDiv(max(0, from-r.first), r.step))
-	i1 := min(r.rows.n, ceilDiv(max(0, end-r.first), r.step))
+	i0 := min(r.rows.n, num.CeilDiv(max(0, from-r.first), r.step))
+	i1 := min(r.rows.n, num.CeilDiv(max(0, end-r.first), r.step))
 	part := *r
 	part.rows.n = max(0, i1-i0)
 	part.source += i0 * r.rows.source
@@ -133,7 +135,7 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 	case s.panels.inPlace:
 		j.filter = &w[0]
 	default:
-		j.packed = grow(j.packed, s.panels.size())
+		j.packed = gemm.Grow(j.packed, s.panels.size())
 		s.panels.pack(j.packed, w)
 		j.filter = &j.packed[0]
 	}
@@ -145,7 +147,7 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 			j.sums = sums
 		}
 	}
-	team.Run(ceilDiv(j.images, j.group)*ceilDiv(j.rows, j.block), j)
+	team.Run(num.CeilDiv(j.images, j.group)*num.CeilDiv(j.rows, j.block), j)
 	if sums != nil {
 		if j.sums == nil {
 			team.Run(images*u.blocks(), sums)
@@ -169,29 +171,29 @@ func (j *sweepJob) divide(team *blas.Team) {
 	if workers == 1 {
 		return
 	}
-	j.group = min(j.group, ceilDiv(j.images, 2*workers))
-	if tasks := ceilDiv(j.images, j.group); tasks < workers {
-		j.block = min(j.block, ceilDiv(j.rows, ceilDiv(2*workers, tasks)))
+	j.group = min(j.group, num.CeilDiv(j.images, 2*workers))
+	if tasks := num.CeilDiv(j.images, j.group); tasks < workers {
+		j.block = min(j.block, num.CeilDiv(j.rows, num.CeilDiv(2*workers, tasks)))
 	}
 }
 
 // Do computes one task.
 func (j *sweepJob) Do(task, _ int) {
-	blocks := ceilDiv(j.rows, j.block)
+	blocks := num.CeilDiv(j.rows, j.block)
 	image, row := task/blocks*j.group, task%blocks*j.block
 	images := axis{min(j.group, j.images-image), j.sourceImage, j.targetImage}
 	source, target := image*j.sourceImage, image*j.targetImage
-	t := kernels()
+	t := gemm.Active[float32]()
 	for c := 0; c < j.channels; {
-		tile, columns := t.forColumns(j.channels - c)
+		tile, columns := t.TapsFor(j.channels - c)
 		p := pixels{
 			tile: tile, channels: columns,
-			panel: at(j.filter, j.panels.at(c)), panelRow: j.panels.row,
+			panel: gemm.At(j.filter, j.panels.at(c)), panelRow: j.panels.row,
 			bias: j.bias, relu: j.relu, accumulate: j.accumulate,
 			target: j.target, source: j.source,
 		}
 		if p.bias != nil {
-			p.bias = at(p.bias, c)
+			p.bias = gemm.At(p.bias, c)
 		}
 		for i := range j.regions {
 			r := j.regions[i].between(row, row+j.block)

@@ -2,6 +2,7 @@ package net
 
 import (
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
@@ -28,9 +29,9 @@ func rowsOfChannels(t op.Tensor) channelRows {
 	sample := t.Shape.Size() / channels
 	r := channelRows{channels: channels, groups: t.N, group: sample, rows: t.N * sample, parts: 1}
 	if sample > 1 {
-		r.parts = parallel.CeilDiv(sample*channels, pieceFloats)
+		r.parts = num.CeilDiv(sample*channels, pieceFloats)
 	} else {
-		r.group, r.groups = flatSamples, parallel.CeilDiv(t.N, flatSamples)
+		r.group, r.groups = flatSamples, num.CeilDiv(t.N, flatSamples)
 	}
 	return r
 }

@@ -193,15 +193,15 @@ func (o convolution) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g [
 func (o convolution) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
-		packs[0] = o.newPack(conv.ForwardPass)
+		packs[0] = o.newPack(conv.ForForward)
 	}
 	if wanted.Backward {
-		packs[1] = o.newPack(conv.BackwardDataPass)
+		packs[1] = o.newPack(conv.ForBackwardData)
 	}
 	return packs
 }
 
-func (o convolution) newPack(pass conv.Pass) *conv.PackedFilter {
+func (o convolution) newPack(pass conv.Purpose) *conv.PackedFilter {
 	f, err := conv.NewPackedFilter(o.geometry, pass, conv.Auto)
 	must(err)
 	return f

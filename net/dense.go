@@ -51,11 +51,11 @@ func (d dense) Traits() op.Traits {
 
 // split cuts parameters into W and b.
 func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
-	return blas.Dense(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
+	return blas.RowMajor(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
 }
 
 // rows views a tensor of flat samples as a matrix, a sample a row.
-func rows(t op.Tensor) blas.Mat[float32] { return blas.Dense(t.Data, t.N, t.Shape.Size()) }
+func rows(t op.Tensor) blas.Mat[float32] { return blas.RowMajor(t.Data, t.N, t.Shape.Size()) }
 
 func (d dense) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	w, b := d.split(p)
@@ -147,7 +147,7 @@ func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, dst []float32)
 	for i := range dst {
 		dst[i] = constant
 	}
-	blas.MatMul(c.Team, blas.Dense(dst, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
+	blas.MatMul(c.Team, blas.RowMajor(dst, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
@@ -162,7 +162,7 @@ func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
 		forwardDeltaFar(x, in, dout, out)
 		return
 	}
-	blas.MatMul(c.Team, rows(out), blas.Dense(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
+	blas.MatMul(c.Team, rows(out), blas.RowMajor(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
 
 func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor) {
@@ -172,7 +172,7 @@ func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor) {
 		backwardDeltaFar(e, in, dout, din)
 		return
 	}
-	blas.MatMul(c.Team, rows(din), blas.Dense(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
+	blas.MatMul(c.Team, rows(din), blas.RowMajor(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
 }
 
 func (d dense) Kept(n int) int    { return n * n }

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -122,15 +123,16 @@ func TestValidateBatch(t *testing.T) {
 	m, err := Compile(Shape{2, 3}, Flatten{}, Dense{Out: 4})
 	require.NoError(t, err)
 	x := make([]float32, 12)
+	const many = math.MaxInt/2 + 1 // the product with 6 overflows
 	assert.NoError(t, m.ValidateBatch(Batch{N: 2, X: x, Labels: []int32{0, 3}}))
 	for want, b := range map[string]Batch{
-		"net: batch of 0 samples, want at least 1":                                        {},
-		"net: batch of -1 samples, want at least 1":                                       {N: -1, X: x},
-		"net: batch of 2 samples has 11 floats, want 6 a sample of 2x3":                   {N: 2, X: x[:11], Labels: []int32{0, 1}},
-		"net: batch of 1 samples has 12 floats, want 6 a sample of 2x3":                   {N: 1, X: x, Labels: []int32{0}},
-		"net: batch of 4611686018427387904 samples has 12 floats, want 6 a sample of 2x3": {N: 1 << 62, X: x},
-		"net: 1 labels for 2 samples":                                                     {N: 2, X: x, Labels: []int32{0}},
-		"net: sample 1 has label 4, want 0 to 3":                                          {N: 2, X: x, Labels: []int32{0, 4}},
+		"net: batch of 0 samples, want at least 1":                                          {},
+		"net: batch of -1 samples, want at least 1":                                         {N: -1, X: x},
+		"net: batch of 2 samples has 11 floats, want 6 a sample of 2x3":                     {N: 2, X: x[:11], Labels: []int32{0, 1}},
+		"net: batch of 1 samples has 12 floats, want 6 a sample of 2x3":                     {N: 1, X: x, Labels: []int32{0}},
+		fmt.Sprintf("net: batch of %d samples has 12 floats, want 6 a sample of 2x3", many): {N: many, X: x},
+		"net: 1 labels for 2 samples":                                                       {N: 2, X: x, Labels: []int32{0}},
+		"net: sample 1 has label 4, want 0 to 3":                                            {N: 2, X: x, Labels: []int32{0, 4}},
 	} {
 		assert.EqualError(t, m.ValidateBatch(b), want)
 	}

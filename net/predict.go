@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net/op"
@@ -96,7 +97,7 @@ type predictor struct {
 // run sets y to the outputs for a batch.
 func (p *prediction) run(y []float32, batch op.Batch) {
 	p.y, p.batch = y, batch
-	tiles := parallel.CeilDiv(batch.N, predictTile)
+	tiles := num.CeilDiv(batch.N, predictTile)
 	for len(p.workers) < min(parallel.DefaultWorkers(), tiles) {
 		samples := min(batch.N, predictTile)
 		if len(p.workers) > 0 || p.packs != nil {

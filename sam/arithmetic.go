@@ -3,6 +3,7 @@ package sam
 import (
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
@@ -15,7 +16,7 @@ type arithmetic struct {
 	shards     []program.Shard // each perturbs by its own gradient
 	parts      []program.Shard // runs of samples whose gradients one call computes: the shards, or pieces of them
 	cleanParts []program.Shard // by part: its samples, from the first on, that go through the clean pass
-	units      []span          // runs of parts whose gradients are summed in order; their sums are added as a tree
+	units      []num.Span      // runs of parts whose gradients are summed in order; their sums are added as a tree
 
 	// passByPass: all parts of a shard go through the clean pass before any goes
 	// through the descent, at parameters that are formed as a whole. Otherwise a shard
@@ -28,12 +29,6 @@ type arithmetic struct {
 	deferred []bool                 // by op: its gradient is one call a step
 	byUnits  []bool                 // by op: its gradient is summed by units; ops that don't train have neither
 }
-
-// span is a half-open range of indices.
-type span struct{ from, to int }
-
-func (s span) len() int                 { return s.to - s.from }
-func (s span) of(x []float32) []float32 { return x[s.from:s.to] }
 
 const (
 	// maxUnits is the most units: more would only take memory, since a unit's sum
@@ -51,7 +46,7 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 	size, ops := largest(a.shards), prog.Ops()
 	part := size
 	if !slices.ContainsFunc(ops, func(op program.OpInfo) bool { return op.Traits.Couples }) {
-		part = max(parallel.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
+		part = max(num.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
 	}
 	a.perturb = perturbations(prog, cfg, regions, size, part)
 	if slices.Contains(a.perturb, program.Factored) {
@@ -70,7 +65,7 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 // of returns a for a batch of n samples, at most as many as a was made for. Sizes of shards
 // and parts stay; there are fewer of them.
 func (a arithmetic) of(n int) arithmetic {
-	a.shards = cut(program.Shard{N: n}, parallel.CeilDiv(n, largest(a.shards)))
+	a.shards = cut(program.Shard{N: n}, num.CeilDiv(n, largest(a.shards)))
 	a.cutParts(largest(a.parts))
 	return a
 }
@@ -80,7 +75,7 @@ func (a *arithmetic) cutParts(size int) {
 	a.parts, a.cleanParts, a.units = nil, nil, nil
 	for _, s := range a.shards {
 		end := s.First + a.ascent.Samples(s.N)
-		for _, p := range cut(s, parallel.CeilDiv(s.N, size)) {
+		for _, p := range cut(s, num.CeilDiv(s.N, size)) {
 			a.parts = append(a.parts, p)
 			a.cleanParts = append(a.cleanParts, program.Shard{First: p.First, N: max(0, min(p.N, end-p.First))})
 		}
@@ -88,7 +83,7 @@ func (a *arithmetic) cutParts(size int) {
 	units := min(len(a.parts), maxUnits)
 	for u := range units {
 		from, to := parallel.Cut(len(a.parts), 1, units, u)
-		a.units = append(a.units, span{from, to})
+		a.units = append(a.units, num.Range(from, to))
 	}
 }
 
@@ -114,22 +109,30 @@ func (a *arithmetic) perturbs() bool {
 	return slices.ContainsFunc(a.perturb, func(k program.Perturbation) bool { return k != program.Unperturbed })
 }
 
+// perturbed returns which ops are perturbed.
+func (a *arithmetic) perturbed() (ops []bool) {
+	for _, kind := range a.perturb {
+		ops = append(ops, kind != program.Unperturbed)
+	}
+	return ops
+}
+
 // partsOf returns the parts of a shard.
-func (a *arithmetic) partsOf(shard int) (parts span) {
+func (a *arithmetic) partsOf(shard int) (parts num.Span) {
 	s := a.shards[shard]
 	first := func(sample int) int {
 		return slices.IndexFunc(a.parts, func(p program.Shard) bool { return p.First+p.N > sample })
 	}
-	return span{first(s.First), first(s.First+s.N-1) + 1}
+	return num.Range(first(s.First), first(s.First+s.N-1)+1)
 }
 
 // cleanOf returns the parts of a shard that have samples in the clean pass.
-func (a *arithmetic) cleanOf(shard int) span { return a.clean(a.partsOf(shard)) }
+func (a *arithmetic) cleanOf(shard int) num.Span { return a.clean(a.partsOf(shard)) }
 
 // clean returns those of a shard's parts that have samples in the clean pass.
-func (a *arithmetic) clean(parts span) span {
-	for parts.len() > 0 && a.cleanParts[parts.to-1].N == 0 {
-		parts.to--
+func (a *arithmetic) clean(parts num.Span) num.Span {
+	for parts.Len() > 0 && a.cleanParts[parts.To-1].N == 0 {
+		parts.To--
 	}
 	return parts
 }
@@ -141,13 +144,13 @@ func (a *arithmetic) shardOf(part int) int {
 
 // unitOf returns the unit that a part is summed in.
 func (a *arithmetic) unitOf(part int) int {
-	return slices.IndexFunc(a.units, func(u span) bool { return part < u.to })
+	return slices.IndexFunc(a.units, func(u num.Span) bool { return part < u.To })
 }
 
-// lateAscent reports whether gradients that perturb are computed late.
+// deferredAscent reports whether gradients that perturb are deferred.
 func (a *arithmetic) deferredAscent() bool {
-	for i, late := range a.deferred {
-		if late && a.perturb[i] != program.Unperturbed {
+	for i, deferred := range a.deferred {
+		if deferred && a.perturb[i] != program.Unperturbed {
 			return true
 		}
 	}

@@ -46,7 +46,7 @@ func oracleOf(a Ascent, model *net.Model, rho float64) ref.Ascent {
 	}}
 }
 
-// ascentSubjects are subjects, and one that normalises without coupling samples.
+// ascentSubjects are subjects, and one that normalizes without coupling samples.
 func ascentSubjects(t testing.TB) []subject {
 	m, err := net.Compile(net.Shape{4, 5}, net.Flatten{}, net.Dense{Out: 19}, net.LayerNorm{}, net.ReLU{}, net.Dense{Out: classes})
 	require.NoError(t, err)

@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
 )
@@ -164,7 +164,7 @@ func (c Config) shards() (int, error) {
 	case c.Shards > 0 && c.ShardSize > 0:
 		return 0, fmt.Errorf("sam: both Shards (%d) and ShardSize (%d) are given, want one of them", c.Shards, c.ShardSize)
 	case c.ShardSize > 0:
-		shards = parallel.CeilDiv(c.Batch, min(c.Batch, c.ShardSize))
+		shards = num.CeilDiv(c.Batch, min(c.Batch, c.ShardSize))
 	}
 	if shards > c.Batch {
 		return 0, fmt.Errorf("sam: %d shards of a batch of %d samples, want at least a sample each", shards, c.Batch)

@@ -63,19 +63,23 @@ func (p *plan) countFlops() (total int64) {
 func (p *plan) opFlops(i int) (clean, descent int64) {
 	op := p.ops[i]
 	f := op.Traits.Flops
-	pass := f.Forward
-	if !op.FirstInput {
-		pass += f.Backward
-	}
-	perturbs := p.perturbs()
 	for _, s := range p.shards {
 		n := int64(s.N)
-		descent += n * (pass + f.Gradient)
-		if !perturbs {
+		descent += n * f.Forward
+		if p.backward[i] {
+			descent += n * f.Backward
+		}
+		if p.trains[i] {
+			descent += n * f.Gradient
+		}
+		if !p.perturbs() {
 			continue
 		}
 		n = int64(p.ascent.Samples(s.N))
-		clean += n * pass
+		clean += n * f.Forward
+		if p.cleanBackward[i] {
+			clean += n * f.Backward
+		}
 		switch {
 		case p.perturb[i] == program.Formed && !p.ascent.NormOnly:
 			clean += n * f.Gradient
@@ -93,14 +97,17 @@ func (p *plan) opBytes(i int) int64 {
 	op := p.ops[i]
 	in, out, params := int64(op.In), int64(op.Out), int64(op.Params)
 	sample, tile := in+2*out, params // forward, and the output's gradient
-	if !op.FirstInput {
-		sample, tile = sample+in, 2*params // backward
+	if p.backward[i] {
+		sample, tile = sample+in, 2*params
 	}
-	gradients := params
+	gradients := int64(0)
+	if p.trains[i] {
+		gradients = params
+	}
 	if p.byUnits[i] {
 		gradients = 2 * params * int64(len(p.parts))
 	}
-	if params > 0 {
+	if p.trains[i] {
 		sample += in + out
 	}
 	pass := sample*int64(p.samples()) + tile*int64(len(p.tiles))

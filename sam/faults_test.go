@@ -219,3 +219,55 @@ func (waiting) Backward(*op.Call, []float32, []op.Tensor, op.Tensor, op.Tensor, 
 func (waiting) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32)              {}
 
 var _ program.Gradients = (*worker)(nil)
+
+// A panic in a layer reaches the goroutine that called Step, with the stack of where it
+// came from, on any number of workers. The optimizer is usable after.
+func TestPanicInALayer(t *testing.T) {
+	const batch = 16
+	for _, workers := range []int{1, 2, 3} {
+		for _, shards := range []int{1, 4} {
+			trap := &trap{}
+			m, err := net.Compile(net.Shape{inputs}, net.Dense{Out: 6}, trap, net.Dense{Out: classes})
+			require.NoError(t, err)
+			params := m.Init(1)
+			o, err := New(m, params, Config{Rho: 0.1, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: workers, force: force{perturb: factored}})
+			require.NoError(t, err)
+			before := params.Clone()
+			trap.set = true
+			func() {
+				defer func() {
+					assert.Contains(t, fmt.Sprint(recover()), "the layer panics", "%d workers, %d shards", workers, shards)
+				}()
+				o.Step(learnable(1, batch))
+				assert.Fail(t, "no panic")
+			}()
+			trap.set = false
+			assert.Equal(t, before, params)
+			_, err = o.Step(learnable(1, batch))
+			require.NoError(t, err)
+
+			fresh := before
+			again, err := New(m, fresh, Config{Rho: 0.1, Shards: shards, Base: optim.SGD{LR: 0.1}, Batch: batch, Workers: 1, force: force{perturb: factored}})
+			require.NoError(t, err)
+			_, err = again.Step(learnable(1, batch))
+			require.NoError(t, err)
+			assert.Equal(t, fresh, params, "the panic has left nothing behind")
+		}
+	}
+}
+
+// trap is a layer that copies its input, or panics.
+type trap struct{ set bool }
+
+func (l *trap) Build(b op.Builder, in op.Value) (op.Value, error) { return b.Add(l, b.Shape(in), in) }
+func (*trap) Traits() op.Traits                                   { return op.Traits{FreesIn: true} }
+func (l *trap) Forward(_ *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
+	if l.set {
+		panic("the layer panics")
+	}
+	copy(out.Data, in[0].Data)
+}
+func (*trap) Backward(_ *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
+	copy(din[0].Data, dout.Data)
+}
+func (*trap) Gradient(*op.Call, []op.Tensor, op.Tensor, op.Tensor, []float32) {}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -63,7 +64,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 			return Stats{}, err
 		}
 	}
-	o.addUnits(span{0, len(plan.units)}, &pass{kind: descent}, &o.vector, o.team)
+	o.addUnits(num.Range(0, len(plan.units)), &pass{kind: descent}, &o.vector, o.team)
 	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, o.ghat)
 	return o.lossStats(), nil
 }
@@ -126,7 +127,10 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 	if p, ok := o.plans[n]; ok {
 		return p, nil
 	}
-	p := &plan{ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes}
+	p := &plan{
+		ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes,
+		cleanBackward: o.plan.cleanBackward, backward: o.plan.backward,
+	}
 	if smallest := p.ascent.Samples(n / len(p.shards)); smallest < o.program.MinShard() {
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
 	}
@@ -142,9 +146,9 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 
 // addUnits adds up units' sums, as a binary tree over their numbers, which only depends
 // on how many there are. The result is in the first.
-func (o *Optimizer) addUnits(units span, p *pass, v *vectors, team *blas.Team) {
-	for apart := 1; apart < units.len(); apart *= 2 {
-		for u := units.from; u+apart < units.to; u += 2 * apart {
+func (o *Optimizer) addUnits(units num.Span, p *pass, v *vectors, team *blas.Team) {
+	for apart := 1; apart < units.Len(); apart *= 2 {
+		for u := units.From; u+apart < units.To; u += 2 * apart {
 			for i, by := range o.run.plan.byUnits {
 				if by && !o.leftOut(i, p.kind) {
 					v.add(team, o.unit(u, i, p), o.unit(u+apart, i, p))
@@ -164,7 +168,7 @@ func (o *Optimizer) leftOut(i int, kind passKind) bool {
 func (o *Optimizer) unit(u, i int, p *pass) []float32 {
 	op := o.plan.ops[i]
 	switch {
-	case p.sum != nil && u == o.run.plan.partsOf(p.shard).from:
+	case p.sum != nil && u == o.run.plan.partsOf(p.shard).From:
 		return p.sum[op.Offset:][:op.Params]
 	case u == 0:
 		return o.ghat[op.Offset:][:op.Params]

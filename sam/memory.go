@@ -3,6 +3,8 @@ package sam
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net/op"
 )
@@ -10,7 +12,7 @@ import (
 // Memory is the bytes of a step's memory, by what they hold.
 type Memory struct {
 	Workspaces int // values and gradients of the tiles under way
-	Perturbed  int // parameters that are formed, and what factored ones keep
+	Perturbed  int // formed parameters, and products that factored ones keep
 	Packed     int // parameters in the form that products read fastest
 	Deferred   int // inputs and output gradients of the whole batch, for deferred gradients
 	Gradients  int // of the batch, and of its units
@@ -45,7 +47,7 @@ func (o *Optimizer) fit() error {
 			}
 		}
 	}
-	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, plural(len(o.plan.shards), "shard"), least)
+	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, english.Plural(len(o.plan.shards), "shard", ""), least)
 }
 
 // lay lays out the memory that the plan's schedule needs.

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dustin/go-humanize/english"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// taken adds up what the optimiser has allocated, by the slices themselves.
+// taken adds up what the optimizer has allocated, by the slices themselves.
 func taken(o *Optimizer) Memory {
 	bytes := func(lists ...[]float32) (total int) {
 		for _, s := range lists {
@@ -71,7 +73,7 @@ func TestMaxMemory(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = train(1)
 			var least int
-			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", plural(shards, "shard")), &least)
+			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", english.Plural(shards, "shard", "")), &least)
 			require.NoError(t, scanned, "%v", err)
 			require.LessOrEqual(t, least, free.bytes)
 
@@ -99,12 +101,12 @@ func TestLeftoverIsShared(t *testing.T) {
 		require.Len(t, plan.rounds, 1)
 		alone, shared := 0, 0
 		for _, task := range plan.rounds[0].tasks {
-			for _, tile := range plan.tiles[task.from:task.to] {
-				alone += tile.len()
+			for _, tile := range plan.tiles[task.From:task.To] {
+				alone += tile.Len()
 			}
 		}
-		for _, tile := range plan.tiles[plan.rounds[0].shared.from:plan.rounds[0].shared.to] {
-			shared += tile.len()
+		for _, tile := range plan.tiles[plan.rounds[0].shared.From:plan.rounds[0].shared.To] {
+			shared += tile.Len()
 		}
 		assert.Equal(t, c.alone, alone, "%+v", c)
 		assert.Equal(t, c.shards-c.alone, shared, "%+v", c)
@@ -122,14 +124,14 @@ func TestWholeShards(t *testing.T) {
 		whole, taken := 0, 0
 		for _, r := range plan.rounds {
 			from := r.first()
-			end := r.shared.to
+			end := r.shared.To
 			if r.whole {
 				whole += len(r.tasks)
 				for i, task := range r.tasks {
 					parts := plan.partsOf(i)
-					assert.Equal(t, parts, span{plan.tiles[task.from].from, plan.tiles[task.to-1].to}, "%+v", c)
+					assert.Equal(t, parts, num.Range(plan.tiles[task.From].From, plan.tiles[task.To-1].To), "%+v", c)
 				}
-				assert.Zero(t, r.shared.len(), "%+v", c)
+				assert.Zero(t, r.shared.Len(), "%+v", c)
 			}
 			assert.Equal(t, taken, from, "%+v", c)
 			taken = end

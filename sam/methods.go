@@ -2,25 +2,26 @@ package sam
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/steppe-ml/steppe/internal/lookup"
 )
 
 // Method is a named way to train: a row of the table Methods.
 type Method struct {
-	Name  string // as flags and JSON have it
-	Title string // as papers write it
-	About string
-	// Preset is what makes the method: Config's fields but for those that every
-	// method needs, such as Base and Batch. A method whose Rho is 0 perturbs
-	// nothing and takes no other; one whose Shards is 1 has no shards to choose.
+	Name  string // in flags and JSON
+	Title string // in papers
+	About string // one line
+	// Preset has the settings that make the method. Those that every method needs, such
+	// as Base and Batch, are left out. A method whose Rho is 0 perturbs nothing and takes
+	// no other Rho. A method whose Shards is 1 takes no other number of shards.
 	Preset Config
 }
 
-// Methods lists the methods by name. Their settings are where to begin.
+// Methods lists the methods, each with settings to begin with.
 var Methods = []Method{
 	{
 		Name: "sgd", Title: "SGD",
-		About:  "the base optimizer alone, with nothing perturbed",
+		About:  "the base optimizer, with nothing perturbed",
 		Preset: Config{Rho: 0, Shards: 1},
 	},
 	{
@@ -45,7 +46,7 @@ var Methods = []Method{
 	},
 	{
 		Name: "sam-on", Title: "SAM-ON",
-		About:  "SAM's perturbation, of normalisations alone (arXiv 2306.04226)",
+		About:  "SAM's perturbation, of normalizations only (arXiv 2306.04226)",
 		Preset: Config{Rho: 0.5, Shards: 1, Ascent: Ascent{NormOnly: true}},
 	},
 	{
@@ -65,17 +66,9 @@ var Methods = []Method{
 	},
 }
 
-// Lookup returns the method of a name, or an error that lists those
-// there are.
+// Lookup returns the method of a name, or an error that lists all names.
 func Lookup(name string) (Method, error) {
-	var known []string
-	for _, m := range Methods {
-		if m.Name == name {
-			return m, nil
-		}
-		known = append(known, m.Name)
-	}
-	return Method{}, fmt.Errorf("unknown method %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("method", Methods, func(m Method) string { return m.Name }, name)
 }
 
 // Perturbs reports whether the method has a radius to choose.
@@ -84,7 +77,7 @@ func (m Method) Perturbs() bool { return m.Preset.Rho != 0 }
 // Sharded reports whether the method has a number of shards to choose.
 func (m Method) Sharded() bool { return m.Preset.Shards != 1 }
 
-// With returns the method with the given number of shards in words.
+// With names the method with a number of shards, in words.
 func (m Method) With(shards int) string {
 	switch {
 	case !m.Sharded():

@@ -15,11 +15,11 @@ import (
 
 // arithmetics are all the ways to compute a step's gradient.
 var arithmetics = map[string]force{
-	"planned":        {},
-	"formed late":    {perturb: formed, sum: deferred},
-	"formed units":   {perturb: formed, sum: byUnits},
-	"factored late":  {perturb: factored, sum: deferred},
-	"factored units": {perturb: factored, sum: byUnits},
+	"planned":           {},
+	"formed deferred":   {perturb: formed, sum: deferred},
+	"formed units":      {perturb: formed, sum: byUnits},
+	"factored deferred": {perturb: factored, sum: deferred},
+	"factored units":    {perturb: factored, sum: byUnits},
 }
 
 // tolerance is the relative distance from the oracle that a step in float32 may
@@ -125,7 +125,7 @@ func TestFactoredEqualsFormed(t *testing.T) {
 	})
 }
 
-// bases are base optimisers, ours and the oracle's.
+// bases are base optimizers, ours and the oracle's.
 var bases = map[string]struct {
 	base   optim.Rule
 	oracle func() ref.Base

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -85,12 +86,14 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	ops, groups := o.program.Ops(), o.base.Ranges()
 	o.regions = cfg.Ascent.regions(ops, groups)
 	for _, op := range ops {
-		o.regionOf = append(o.regionOf, within(o.regions, span{op.Offset, op.Offset + op.Params}))
+		o.regionOf = append(o.regionOf, within(o.regions, num.Range(op.Offset, op.Offset+op.Params)))
 	}
 	if cfg.Rho > 0 && model.NumParams() > 0 && !perturbs(o.regions) {
 		return nil, fmt.Errorf("sam: Rho is %v, and the groups leave no parameter to perturb", cfg.Rho)
 	}
 	o.plan = &plan{ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
+	o.plan.backward = o.program.BackwardOps(o.plan.trains)
+	o.plan.cleanBackward = o.program.BackwardOps(o.plan.perturbed())
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
 	if err := o.fit(); err != nil {

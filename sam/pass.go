@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
@@ -54,7 +55,7 @@ func (o *Optimizer) runRound(route route, p pass) bool {
 	if len(r.round.tasks) > 0 {
 		o.team.Run(len(r.round.tasks), o)
 	}
-	if r.round.shared.len() > 0 {
+	if r.round.shared.Len() > 0 {
 		o.workers[0].tiles(r.round.shared, route, p, o.team)
 	}
 	return first(r.refused[:len(r.plan.parts)]) == nil
@@ -81,8 +82,8 @@ func (o *Optimizer) passByPass() {
 }
 
 // shard is passByPass for tiles that are a shard, on this worker alone.
-func (w *worker) shard(tiles span) {
-	clean := w.shardAscent(tiles.from)
+func (w *worker) shard(tiles num.Span) {
+	clean := w.shardAscent(tiles.From)
 	if w.tiles(tiles, singlePass, clean, nil) && w.form(&clean, nil) {
 		w.tiles(tiles, singlePass, pass{kind: descent, params: w.formed}, nil)
 	}
@@ -92,7 +93,7 @@ func (w *worker) shard(tiles span) {
 func (w *worker) shardAscent(tile int) pass {
 	plan := w.o.run.plan
 	p := w.o.passAtW(ascent)
-	p.shard, p.sum = plan.shardOf(plan.tiles[tile].from), w.formed
+	p.shard, p.sum = plan.shardOf(plan.tiles[tile].From), w.formed
 	return p
 }
 
@@ -110,12 +111,12 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 	normSq := w.vector.squares(team, o.regions, w.eta(), w.formed, o.params.Values)
 	if !finite(normSq) {
 		name := o.program.ParamAt(max(0, firstNonFinite(w.formed)))
-		r.refused[parts.from] = o.refusal(parts.from, fmt.Sprintf("its gradient of %s is not finite", name))
+		r.refused[parts.From] = o.refusal(parts.From, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
 	c, err := o.climb(normSq)
 	if err != nil {
-		r.refused[parts.from] = o.refusal(parts.from, err.Error())
+		r.refused[parts.From] = o.refusal(parts.From, err.Error())
 		return false
 	}
 	w.vector.climb(team, o.regions, w.formed, c, w.eta(), w.formed, o.params.Values)

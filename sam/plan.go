@@ -33,6 +33,9 @@ type plan struct {
 	memory Memory
 
 	ops []program.OpInfo
+	// By op: whether it passes gradients on to its inputs, in the clean pass and in the
+	// descent.
+	cleanBackward, backward []bool
 }
 
 // public returns what users may read.

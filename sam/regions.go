@@ -3,6 +3,7 @@ package sam
 import (
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -11,7 +12,7 @@ import (
 
 // region is a run of parameters that are perturbed alike.
 type region struct {
-	span
+	num.Span
 	scaling scaling
 }
 
@@ -39,7 +40,7 @@ func (a Ascent) regions(ops []program.OpInfo, groups []optim.Range) (list []regi
 			}
 			to := from + p.Shape.Size()
 			for _, g := range groups {
-				if r := (region{span{max(from, g.From), min(to, g.To)}, t}); r.len() > 0 {
+				if r := (region{num.Range(max(from, g.From), min(to, g.To)), t}); r.Len() > 0 {
 					if g.Unperturbed || g.Frozen {
 						r.scaling = zero
 					}
@@ -55,24 +56,24 @@ func (a Ascent) regions(ops []program.OpInfo, groups []optim.Range) (list []regi
 // join appends r, or extends the last region if that is perturbed alike.
 func join(list []region, r region) []region {
 	if n := len(list); n > 0 && list[n-1].scaling == r.scaling {
-		list[n-1].to = r.to
+		list[n-1].To = r.To
 		return list
 	}
 	return append(list, r)
 }
 
 // within returns the regions of a run of parameters, counted from its first.
-func within(list []region, run span) (part []region) {
+func within(list []region, run num.Span) (part []region) {
 	for _, r := range list {
-		if s := r.of(run.from, run.to); s.len() > 0 {
-			part = append(part, region{span{s.from - run.from, s.to - run.from}, r.scaling})
+		if s := r.of(run.From, run.To); s.Len() > 0 {
+			part = append(part, region{num.Range(s.From-run.From, s.To-run.From), r.scaling})
 		}
 	}
 	return part
 }
 
 // of is the region's part of a run of parameters.
-func (r region) of(from, to int) span { return span{max(r.from, from), min(r.to, to)} }
+func (r region) of(from, to int) num.Span { return num.Range(max(r.From, from), min(r.To, to)) }
 
 // perturbs reports whether any of the regions is perturbed.
 func perturbs(list []region) bool {

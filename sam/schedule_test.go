@@ -45,7 +45,7 @@ func TestScheduleMovesTheLearningRate(t *testing.T) {
 		p := m.Init(1)
 		var opt *Optimizer
 		for i, lr := range lrs {
-			if i == 0 || s == nil { // without momentum, an optimiser may be a new one
+			if i == 0 || s == nil { // without momentum, an optimizer may be a new one
 				var err error
 				opt, err = New(m, p, Config{Batch: 2, Base: optim.SGD{LR: lr}, LRSchedule: s})
 				require.NoError(t, err)

@@ -3,35 +3,37 @@ package sam
 import (
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Schedule is who computes what, and when. It may depend on cores and caches.
+// schedule decides who computes what, and when. It may depend on cores and caches.
 type schedule struct {
 	workers int
 	sharing sharing
-	tiles   []span  // runs of parts that go through the model together
-	rounds  []round // one after the other: one of all tiles, or, pass by pass, one of whole shards and one for each of the others
+	tiles   []num.Span // runs of parts that go through the model together
+	rounds  []round    // one after the other: one of all tiles; or, pass by pass, one of whole shards and one for each other shard
 }
 
-// Round is what the workers do before they wait for each other: first each takes
-// tiles of its own, from end to end, then all share what is left over, op by op.
+// round is the work between two points at which the workers wait for each other. First
+// each worker takes tiles of its own, from end to end. Then all share the tiles that are
+// left over, op by op.
 type round struct {
-	tasks  []span // runs of tiles that one worker takes, in order
-	shared span   // tiles
-	whole  bool   // pass by pass: a task is a shard, which its worker takes through both passes
+	tasks  []num.Span // runs of tiles that one worker takes, in order
+	shared num.Span   // tiles
+	whole  bool       // pass by pass: a task is a shard, which its worker takes through both passes
 }
 
-// sharing is what workers may take of their own. Each way takes less memory than the one
+// sharing says what a worker may take alone. Each value takes less memory than the one
 // before it.
 type sharing uint8
 
 const (
 	shardsApart sharing = iota // tiles, and whole shards where they go pass by pass
 	tilesApart                 // tiles
-	together                   // nothing: all share every tile
+	together                   // nothing: all workers share every tile
 )
 
 // newSchedule decides how an arithmetic is carried out, with tiles of at most perTile
@@ -39,71 +41,74 @@ const (
 func newSchedule(a *arithmetic, workers, perTile int, how sharing) schedule {
 	s := schedule{workers: workers, sharing: how}
 	if a.ascent.part() && !a.passByPass {
-		perTile = 1 // what a tile has in the clean pass must be consecutive
+		perTile = 1 // the samples that a tile has in the clean pass must be consecutive
 	}
-	rounds := []span{{0, len(a.parts)}}
-	if a.passByPass {
-		rounds = nil
-		whole := len(a.shards) / workers * workers // so that all have as many
-		if how > shardsApart || workers == 1 {
-			whole = 0
-		}
-		if whole > 0 {
-			s.rounds = append(s.rounds, s.wholeRound(a, whole, perTile))
-		}
-		for shard := whole; shard < len(a.shards); shard++ {
-			rounds = append(rounds, a.partsOf(shard))
-		}
+	if !a.passByPass {
+		s.addRound(a, num.Range(0, len(a.parts)), perTile)
+		return s
 	}
-	for _, parts := range rounds {
-		alone := parts.len() / workers * workers // so that all have as much
-		if how == together || workers == 1 {
-			alone = 0
-		}
-		var r round
-		from := len(s.tiles)
-		for worker := range min(alone, workers) {
-			first, last := parallel.Cut(alone, 1, workers, worker)
-			s.cutTiles(span{parts.from + first, parts.from + last}, perTile)
-		}
-		for t := from; t < len(s.tiles); t++ {
-			if t == len(s.tiles)-1 || a.mayPart(s.tiles[t].to) {
-				r.tasks = append(r.tasks, span{from, t + 1})
-				from = t + 1
-			}
-		}
-		s.cutTiles(span{parts.from + alone, parts.to}, perTile)
-		r.shared = span{from, len(s.tiles)}
-		s.rounds = append(s.rounds, r)
+	whole := 0
+	if how == shardsApart && workers > 1 {
+		whole = len(a.shards) / workers * workers // so that all workers have the same number
+	}
+	if whole > 0 {
+		s.addWholeShards(a, whole, perTile)
+	}
+	for shard := whole; shard < len(a.shards); shard++ {
+		s.addRound(a, a.partsOf(shard), perTile)
 	}
 	return s
 }
 
-// whole returns the round of the first shards, each a task.
-func (s *schedule) wholeRound(a *arithmetic, shards, perTile int) round {
+// addRound adds the round of a run of parts. The workers have the same number of parts
+// alone, and share the rest.
+func (s *schedule) addRound(a *arithmetic, parts num.Span, perTile int) {
+	alone := 0
+	if s.sharing < together && s.workers > 1 {
+		alone = parts.Len() / s.workers * s.workers
+	}
+	first := len(s.tiles)
+	for worker := range min(alone, s.workers) {
+		from, to := parallel.Cut(alone, 1, s.workers, worker)
+		s.addTiles(num.Range(parts.From+from, parts.From+to), perTile)
+	}
+	var r round
+	for t := first; t < len(s.tiles); t++ {
+		if t == len(s.tiles)-1 || a.mayPart(s.tiles[t].To) {
+			r.tasks = append(r.tasks, num.Range(first, t+1))
+			first = t + 1
+		}
+	}
+	s.addTiles(num.Range(parts.From+alone, parts.To), perTile)
+	r.shared = num.Range(first, len(s.tiles))
+	s.rounds = append(s.rounds, r)
+}
+
+// addWholeShards adds the round of the first shards, in which each shard is a task.
+func (s *schedule) addWholeShards(a *arithmetic, shards, perTile int) {
 	r := round{whole: true}
 	for shard := range shards {
 		from := len(s.tiles)
-		s.cutTiles(a.partsOf(shard), perTile)
-		r.tasks = append(r.tasks, span{from, len(s.tiles)})
+		s.addTiles(a.partsOf(shard), perTile)
+		r.tasks = append(r.tasks, num.Range(from, len(s.tiles)))
 	}
-	r.shared = span{len(s.tiles), len(s.tiles)}
-	return r
+	r.shared = num.Range(len(s.tiles), len(s.tiles))
+	s.rounds = append(s.rounds, r)
 }
 
-// tile cuts parts evenly into tiles of at most perTile of them.
-func (s *schedule) cutTiles(parts span, perTile int) {
-	n := parallel.CeilDiv(parts.len(), perTile)
+// addTiles cuts parts evenly into tiles of at most perTile parts.
+func (s *schedule) addTiles(parts num.Span, perTile int) {
+	n := num.CeilDiv(parts.Len(), perTile)
 	for i := range n {
-		from, to := parallel.Cut(parts.len(), 1, n, i)
-		s.tiles = append(s.tiles, span{parts.from + from, parts.from + to})
+		from, to := parallel.Cut(parts.Len(), 1, n, i)
+		s.tiles = append(s.tiles, num.Range(parts.From+from, parts.From+to))
 	}
 }
 
 // largestTile returns the most parts of a tile.
 func (s *schedule) largestTile() (parts int) {
 	for _, t := range s.tiles {
-		parts = max(parts, t.len())
+		parts = max(parts, t.Len())
 	}
 	return parts
 }
@@ -121,30 +126,30 @@ func (s *schedule) takesWhole() bool {
 // first returns the round's first tile.
 func (r *round) first() int {
 	if len(r.tasks) > 0 {
-		return r.tasks[0].from
+		return r.tasks[0].From
 	}
-	return r.shared.from
+	return r.shared.From
 }
 
-// tiles returns how many tiles the round has.
-func (r *round) numTiles() int { return r.shared.to - r.first() }
+// numTiles returns how many tiles the round has.
+func (r *round) numTiles() int { return r.shared.To - r.first() }
 
 // tilesFor returns the most tiles that a worker takes in the round.
 func (r *round) tilesFor(workers int) int {
-	return parallel.CeilDiv(r.numTiles()-r.shared.len(), workers) + r.shared.len()
+	return num.CeilDiv(r.numTiles()-r.shared.Len(), workers) + r.shared.Len()
 }
 
-// mayPart reports whether different workers may take the parts before one and
-// those from it on at the same time: not within a unit, whose parts are summed in
+// mayPart reports whether one worker may take the parts before the given one while
+// another takes those from it on. They may not within a unit, whose parts are summed in
 // order.
 func (a *arithmetic) mayPart(part int) bool {
 	return !slices.Contains(a.byUnits, true) ||
-		slices.ContainsFunc(a.units, func(u span) bool { return u.to == part })
+		slices.ContainsFunc(a.units, func(u num.Span) bool { return u.To == part })
 }
 
-// tileParts chooses how many parts go through the model together: as many as
-// keep a tile's values and gradients in half of a core's L2, but enough samples
-// for the parameters that their products read.
+// tileParts chooses how many parts go through the model together: as many as keep a
+// tile's values and gradients in half of a core's L2, but enough samples to make reading
+// the parameters worthwhile.
 func tileParts(prog *program.Program, a *arithmetic) int {
 	samples := max(simd.Processor().L2/2/max(1, prog.SampleBytes()), worthwhile(prog))
 	return max(1, samples/largest(a.parts))

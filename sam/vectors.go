@@ -2,7 +2,7 @@ package sam
 
 import (
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -30,7 +30,7 @@ const (
 const chunk = 16 << 10
 
 // newVectors returns vectors for up to n elements.
-func newVectors(n int) vectors { return vectors{partial: make([]float64, parallel.CeilDiv(n, chunk))} }
+func newVectors(n int) vectors { return vectors{partial: make([]float64, num.CeilDiv(n, chunk))} }
 
 // add adds x to dst.
 func (v *vectors) add(team *blas.Team, dst, x []float32) {
@@ -55,7 +55,7 @@ func (v *vectors) climb(team *blas.Team, regions []region, dst []float32, c, eta
 }
 
 func (v *vectors) run(team *blas.Team, n int) (chunks int) {
-	chunks = parallel.CeilDiv(n, chunk)
+	chunks = num.CeilDiv(n, chunk)
 	team.Run(chunks, v)
 	return chunks
 }
@@ -71,11 +71,11 @@ func (v *vectors) Do(c, _ int) {
 	for _, r := range v.regions {
 		s := r.of(c*chunk, (c+1)*chunk)
 		switch {
-		case s.len() <= 0:
+		case s.Len() <= 0:
 		case v.kind == vectorSquares:
-			sum += r.scaling.squares(v.eta, s.of(v.x), s.of(v.y))
+			sum += r.scaling.squares(v.eta, s.Of(v.x), s.Of(v.y))
 		default:
-			r.scaling.climb(s.of(v.dst), v.c, v.eta, s.of(v.x), s.of(v.y))
+			r.scaling.climb(s.Of(v.dst), v.c, v.eta, s.Of(v.x), s.Of(v.y))
 		}
 	}
 	v.partial[c] = sum

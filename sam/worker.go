@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -15,7 +16,7 @@ type worker struct {
 	clean, descent *program.Workspace // clean is nil unless tiles go through both passes
 	deferred       *program.Deferred  // a twin of the optimizer's
 
-	parts span         // of the tile under way
+	parts num.Span     // of the tile under way
 	leg   pass         // that it goes through
 	pass  program.Pass // the same, as the program has it
 
@@ -109,13 +110,13 @@ func (w *worker) perturbBytes() (total int) {
 
 // tiles takes tiles along a route, in order, with the team: nil for this worker alone. It
 // reports whether all was finite.
-func (w *worker) tiles(tiles span, route route, p pass, team *blas.Team) bool {
+func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) bool {
 	plan := w.o.run.plan
-	for _, parts := range plan.tiles[tiles.from:tiles.to] {
+	for _, parts := range plan.tiles[tiles.From:tiles.To] {
 		if route == singlePass && p.kind == ascent {
 			parts = plan.clean(parts)
 		}
-		if parts.len() == 0 {
+		if parts.Len() == 0 {
 			continue
 		}
 		w.parts = parts
@@ -145,7 +146,7 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 	}
 	work.Forward(&w.pass)
 	for s, loss := range w.pass.Losses {
-		losses[w.parts.from+s] = loss
+		losses[w.parts.From+s] = loss
 		if !finite(loss) {
 			w.refuse(s, fmt.Sprintf("its %s is %v", what, loss))
 			return false
@@ -159,22 +160,22 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) program.Pass {
 	r, loss := &w.o.run, w.o.model.Loss()
 	d := program.Pass{
-		Batch: r.batch, Shards: r.plan.parts[w.parts.from:w.parts.to],
+		Batch: r.batch, Shards: r.plan.parts[w.parts.From:w.parts.To],
 		Scale: 1 / float64(loss.Terms(r.batch)),
 		Team:  team, Params: p.params, Packs: p.packs, Perturb: perturb,
 		Train: true, Seed: w.o.cfg.Seed, Step: w.o.base.Steps(),
-		Gradients: w, Losses: w.losses[:w.parts.len()],
+		Gradients: w, Losses: w.losses[:w.parts.Len()],
 	}
 	if p.kind == ascent {
-		shard := r.plan.shards[r.plan.shardOf(w.parts.from)]
-		d.Shards = r.plan.cleanParts[w.parts.from:w.parts.to]
+		shard := r.plan.shards[r.plan.shardOf(w.parts.From)]
+		d.Shards = r.plan.cleanParts[w.parts.From:w.parts.To]
 		d.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.ascent.Samples(shard.N))))
 		d.Means = !r.plan.passByPass // each part is a shard
 		d.Only = r.plan.ascent.role()
 	}
 	if p.kind != descent { // statistics are those at w
-		for s := range w.parts.len() {
-			w.stats[s] = w.o.stats[w.parts.from+s]
+		for s := range w.parts.Len() {
+			w.stats[s] = w.o.stats[w.parts.From+s]
 		}
 		d.Stats = w.stats
 	}
@@ -183,7 +184,7 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 
 // refuse records why part s of the tile makes the step fail.
 func (w *worker) refuse(s int, why string) {
-	w.o.run.refused[w.parts.from+s] = w.o.refusal(w.parts.from+s, why)
+	w.o.run.refused[w.parts.From+s] = w.o.refusal(w.parts.From+s, why)
 }
 
 // ascend turns the clean pass's gradients into each shard's perturbation. It reports
@@ -276,9 +277,9 @@ func (w *worker) Of(i, s int) (g []float32, add bool) {
 			return w.perturb[i].Params[s], false
 		}
 	case plan.byUnits[i]:
-		part := w.parts.from + s
+		part := w.parts.From + s
 		u := plan.unitOf(part)
-		return w.o.unit(u, i, &w.leg), part > plan.units[u].from
+		return w.o.unit(u, i, &w.leg), part > plan.units[u].From
 	}
 	return nil, false
 }

@@ -2,7 +2,7 @@ package simd
 
 import "fmt"
 
-// The kernels of normalisation take matrices of rows of channels, stored row by row,
+// The kernels of normalization take matrices of rows of channels, stored row by row,
 // with vectors of one element a channel: a batch of feature maps in NHWC has a row
 // for each pixel. Sums are in float64, in an order that depends on the shape and the
 // instruction set alone. All panic if a matrix has no whole number of rows, or
@@ -18,25 +18,25 @@ func ChannelSums(x []float32, sum, squares []float64) {
 	}
 }
 
-// ScaleShift sets dst to (x-centre)*scale + shift and, with relu, to 0 where that is
+// ScaleShift sets dst to (x-center)*scale + shift and, with relu, to 0 where that is
 // negative. NaN stays NaN.
-func ScaleShift(dst, x, centre, scale, shift []float32, relu bool) {
-	channels := len(centre)
+func ScaleShift(dst, x, center, scale, shift []float32, relu bool) {
+	channels := len(center)
 	rows := rowsOf("ScaleShift", channels, len(dst), len(x))
 	sameLength("ScaleShift", channels, len(scale), len(shift))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleShift(row.n, channels, &dst[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], floor(relu))
+		kernels().scaleShift(row.n, channels, &dst[row.at], &x[row.at], &center[0], &scale[0], &shift[0], floor(relu))
 	}
 }
 
-// ScaleShiftAdd sets dst to (x-centre)*scale + shift + z and, with relu, to 0 where
+// ScaleShiftAdd sets dst to (x-center)*scale + shift + z and, with relu, to 0 where
 // that is negative. NaN stays NaN.
-func ScaleShiftAdd(dst, x, centre, scale, shift, z []float32, relu bool) {
-	channels := len(centre)
+func ScaleShiftAdd(dst, x, center, scale, shift, z []float32, relu bool) {
+	channels := len(center)
 	rows := rowsOf("ScaleShiftAdd", channels, len(dst), len(x), len(z))
 	sameLength("ScaleShiftAdd", channels, len(scale), len(shift))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleShiftAdd(row.n, channels, &dst[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &z[row.at], floor(relu))
+		kernels().scaleShiftAdd(row.n, channels, &dst[row.at], &x[row.at], &center[0], &scale[0], &shift[0], &z[row.at], floor(relu))
 	}
 }
 
@@ -64,33 +64,33 @@ func ChannelGradSumsOutput(dst, d, x, y []float32, sumD, sumDX []float64) {
 
 // ChannelGradSumsAffine is ChannelGradSums behind ScaleShift with a ReLU: it counts d
 // as 0 where ScaleShift gives 0.
-func ChannelGradSumsAffine(d, x, centre, scale, shift []float32, sumD, sumDX []float64) {
+func ChannelGradSumsAffine(d, x, center, scale, shift []float32, sumD, sumDX []float64) {
 	channels := len(sumD)
 	rows := rowsOf("ChannelGradSumsAffine", channels, len(d), len(x))
-	sameLength("ChannelGradSumsAffine", channels, len(centre), len(scale), len(shift), len(sumDX))
+	sameLength("ChannelGradSumsAffine", channels, len(center), len(scale), len(shift), len(sumDX))
 	for row := range pieces(rows, channels, columnBytes) {
-		kernels().channelGradSumsAffine(row.n, channels, &d[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &sumD[0], &sumDX[0])
+		kernels().channelGradSumsAffine(row.n, channels, &d[row.at], &x[row.at], &center[0], &scale[0], &shift[0], &sumD[0], &sumDX[0])
 	}
 }
 
-// ScaleAddShift sets dst to scale*d + q*(x-centre) + r. dst may be d or x.
-func ScaleAddShift(dst, d, x, centre, scale, q, r []float32) {
-	channels := len(centre)
+// ScaleAddShift sets dst to scale*d + q*(x-center) + r. dst may be d or x.
+func ScaleAddShift(dst, d, x, center, scale, q, r []float32) {
+	channels := len(center)
 	rows := rowsOf("ScaleAddShift", channels, len(dst), len(d), len(x))
 	sameLength("ScaleAddShift", channels, len(scale), len(q), len(r))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleAddShift(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &centre[0], &scale[0], &q[0], &r[0])
+		kernels().scaleAddShift(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &center[0], &scale[0], &q[0], &r[0])
 	}
 }
 
 // ScaleAddShiftAffine is ScaleAddShift behind ScaleShift with a ReLU: it counts d as
 // 0 where ScaleShift gives 0.
-func ScaleAddShiftAffine(dst, d, x, centre, scale, shift, q, r []float32) {
-	channels := len(centre)
+func ScaleAddShiftAffine(dst, d, x, center, scale, shift, q, r []float32) {
+	channels := len(center)
 	rows := rowsOf("ScaleAddShiftAffine", channels, len(dst), len(d), len(x))
 	sameLength("ScaleAddShiftAffine", channels, len(scale), len(shift), len(q), len(r))
 	for row := range pieces(rows, channels, rowBytes) {
-		kernels().scaleAddShiftAffine(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &centre[0], &scale[0], &shift[0], &q[0], &r[0])
+		kernels().scaleAddShiftAffine(row.n, channels, &dst[row.at], &d[row.at], &x[row.at], &center[0], &scale[0], &shift[0], &q[0], &r[0])
 	}
 }
 

@@ -30,25 +30,25 @@ func channelSums(rows, channels int, x *float32, sum, squares *float64) {
 	})
 }
 
-func scaleShift(rows, channels int, dst, x, centre, scale, shift *float32, floor float32) {
+func scaleShift(rows, channels int, dst, x, center, scale, shift *float32, floor float32) {
 	m := matrix{rows, channels}
-	to, xs, y := m.of(dst), m.of(x), m.affine(centre, scale, shift)
+	to, xs, y := m.of(dst), m.of(x), m.affine(center, scale, shift)
 	for i, v := range xs {
 		to[i] = max(floor, y(i, v))
 	}
 }
 
-func scaleShiftAdd(rows, channels int, dst, x, centre, scale, shift, z *float32, floor float32) {
+func scaleShiftAdd(rows, channels int, dst, x, center, scale, shift, z *float32, floor float32) {
 	m := matrix{rows, channels}
-	to, xs, zs, y := m.of(dst), m.of(x), m.of(z), m.affine(centre, scale, shift)
+	to, xs, zs, y := m.of(dst), m.of(x), m.of(z), m.affine(center, scale, shift)
 	for i, v := range xs {
 		to[i] = max(floor, y(i, v)+zs[i])
 	}
 }
 
-// affine returns the function that makes (x-centre)*scale + shift of element i.
-func (m matrix) affine(centre, scale, shift *float32) func(i int, x float32) float32 {
-	cs, as, bs := floats(m.channels, centre), floats(m.channels, scale), floats(m.channels, shift)
+// affine returns the function that makes (x-center)*scale + shift of element i.
+func (m matrix) affine(center, scale, shift *float32) func(i int, x float32) float32 {
+	cs, as, bs := floats(m.channels, center), floats(m.channels, scale), floats(m.channels, shift)
 	return func(i int, x float32) float32 {
 		c := i % m.channels
 		return float32((x-cs[c])*as[c]) + bs[c]
@@ -75,28 +75,28 @@ func channelGradSumsOutput(rows, channels int, dst, d, x, y *float32, sumD, sumD
 	channelGradSums(rows, channels, dst, x, sumD, sumDX)
 }
 
-func channelGradSumsAffine(rows, channels int, d, x, centre, scale, shift *float32, sumD, sumDX *float64) {
+func channelGradSumsAffine(rows, channels int, d, x, center, scale, shift *float32, sumD, sumDX *float64) {
 	m := matrix{rows, channels}
-	ds, xs, y := m.of(d), m.of(x), m.affine(centre, scale, shift)
+	ds, xs, y := m.of(d), m.of(x), m.affine(center, scale, shift)
 	m.addTo(sumD, sumDX, func(i, _ int) (float64, float64) {
 		v := cut(ds[i], y(i, xs[i]))
 		return float64(v), float64(v) * float64(xs[i])
 	})
 }
 
-func scaleAddShift(rows, channels int, dst, d, x, centre, scale, q, r *float32) {
-	scaleAddShiftCut(rows, channels, dst, d, x, centre, scale, q, r, func(_ int, d, _ float32) float32 { return d })
+func scaleAddShift(rows, channels int, dst, d, x, center, scale, q, r *float32) {
+	scaleAddShiftCut(rows, channels, dst, d, x, center, scale, q, r, func(_ int, d, _ float32) float32 { return d })
 }
 
-func scaleAddShiftAffine(rows, channels int, dst, d, x, centre, scale, shift, q, r *float32) {
-	y := matrix{rows, channels}.affine(centre, scale, shift)
-	scaleAddShiftCut(rows, channels, dst, d, x, centre, scale, q, r, func(i int, d, x float32) float32 { return cut(d, y(i, x)) })
+func scaleAddShiftAffine(rows, channels int, dst, d, x, center, scale, shift, q, r *float32) {
+	y := matrix{rows, channels}.affine(center, scale, shift)
+	scaleAddShiftCut(rows, channels, dst, d, x, center, scale, q, r, func(i int, d, x float32) float32 { return cut(d, y(i, x)) })
 }
 
-func scaleAddShiftCut(rows, channels int, dst, d, x, centre, scale, q, r *float32, cut func(i int, d, x float32) float32) {
+func scaleAddShiftCut(rows, channels int, dst, d, x, center, scale, q, r *float32, cut func(i int, d, x float32) float32) {
 	m := matrix{rows, channels}
 	to, ds, xs := m.of(dst), m.of(d), m.of(x)
-	cs, as, qs, rs := floats(channels, centre), floats(channels, scale), floats(channels, q), floats(channels, r)
+	cs, as, qs, rs := floats(channels, center), floats(channels, scale), floats(channels, q), floats(channels, r)
 	for i, v := range ds {
 		c := i % channels
 		sum := float32(as[c]*cut(i, v, xs[i])) + rs[c]

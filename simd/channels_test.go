@@ -36,8 +36,8 @@ func cut(d, y number) number {
 	return number{}
 }
 
-func affine(x, centre, scale, shift number) number {
-	return product(x.plus(centre.times(-1)), scale).plus(shift)
+func affine(x, center, scale, shift number) number {
+	return product(x.plus(center.times(-1)), scale).plus(shift)
 }
 
 func channelKernels() []channelKernel {

@@ -1,15 +1,21 @@
-// Package simd is the ground floor: it finds out what the CPU can do, and
-// holds the vector kernels that everything above is made of.
+// Package simd finds out what the CPU can do, and has the vector kernels that the packages above share.
 //
-// The instruction set is chosen once, at start: the best that the CPU has, or
-// a lesser one named by the environment variable STEPPE_SIMD (generic, avx2,
-// avx512, neon). Choosing an instruction set is choosing a table of kernels;
-// there is one table each, in kernels_GOARCH.go, and the table of
-// kernels_generic.go, plain Go, is the reference that the others are tested
-// against. The build tag purego leaves only that one in.
+// The instruction set is chosen once, at start: the best that the CPU has, or a lesser one that the
+// environment variable STEPPE_SIMD names (generic, avx2, avx512, neon). Each instruction set has a
+// table of kernels, in kernels_GOARCH.go. The table in kernels_generic.go is plain Go: the others are
+// tested against it. With the build tag purego it is the only one.
 //
-// Kernels read and write nothing outside their slices, assume no alignment,
-// and let NaN and Inf through. docs/KERNELS.md has the whole contract.
+// All kernels are public, so that a layer or an optimizer outside this module has what those inside
+// have:
+//
+//   - vectors: Add, Mul, Scale, Axpy, AxpyTo, ScaledAxpyTo, Dot, Dot64, SumSquares, ScaledSquares, Max
+//   - functions and their gradients: ReLU, GELU, Sigmoid, Tanh, Exp, Log, SoftmaxRows
+//   - matrices of rows of channels, as normalizations need them: ChannelSums, ChannelGradSums,
+//     ScaleShift, ScaleAddShift and their variants
+//   - updates of weights in one pass: Momentum, AdamW
+//
+// Kernels read and write nothing outside their slices, assume no alignment, and let NaN and Inf
+// through. Slices of different lengths panic. docs/KERNELS.md has the whole contract.
 package simd
 
 //go:generate go run -C ../asm_gen ./simd -isa avx2 -out ../simd/vector_avx2_amd64.s -stubs ../simd/vector_avx2_amd64.go -pkg simd

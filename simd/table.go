@@ -21,13 +21,13 @@ type table struct {
 	// Matrices of rows of channels, with vectors of one element a channel; rows,
 	// channels >= 1. The sums are added to.
 	channelSums           func(rows, channels int, x *float32, sum, squares *float64)
-	scaleShift            func(rows, channels int, dst, x, centre, scale, shift *float32, floor float32)
-	scaleShiftAdd         func(rows, channels int, dst, x, centre, scale, shift, z *float32, floor float32)
+	scaleShift            func(rows, channels int, dst, x, center, scale, shift *float32, floor float32)
+	scaleShiftAdd         func(rows, channels int, dst, x, center, scale, shift, z *float32, floor float32)
 	channelGradSums       func(rows, channels int, d, x *float32, sumD, sumDX *float64)
 	channelGradSumsOutput func(rows, channels int, dst, d, x, y *float32, sumD, sumDX *float64)
-	channelGradSumsAffine func(rows, channels int, d, x, centre, scale, shift *float32, sumD, sumDX *float64)
-	scaleAddShift         func(rows, channels int, dst, d, x, centre, scale, q, r *float32)
-	scaleAddShiftAffine   func(rows, channels int, dst, d, x, centre, scale, shift, q, r *float32)
+	channelGradSumsAffine func(rows, channels int, d, x, center, scale, shift *float32, sumD, sumDX *float64)
+	scaleAddShift         func(rows, channels int, dst, d, x, center, scale, q, r *float32)
+	scaleAddShiftAffine   func(rows, channels int, dst, d, x, center, scale, shift, q, r *float32)
 
 	exp             func(dst, x []float32)
 	log             func(dst, x []float32)

@@ -49,11 +49,11 @@ func maxAVX2(x []float32) float32
 // channelSumsAVX2 adds the sums of x, and of its squares, to those of each channel.
 func channelSumsAVX2(rows int, channels int, x *float32, sum *float64, squares *float64)
 
-// scaleShiftAVX2 sets dst to (x-centre)*scale + shift, and to no less than floor.
-func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, floor float32)
+// scaleShiftAVX2 sets dst to (x-center)*scale + shift, and to no less than floor.
+func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, floor float32)
 
-// scaleShiftAddAVX2 sets dst to (x-centre)*scale + shift + z, and to no less than floor.
-func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, z *float32, floor float32)
+// scaleShiftAddAVX2 sets dst to (x-center)*scale + shift + z, and to no less than floor.
+func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, z *float32, floor float32)
 
 // channelGradSumsAVX2 adds the sums of d, and of d*x, to those of each channel.
 func channelGradSumsAVX2(rows int, channels int, d *float32, x *float32, sumD *float64, sumDX *float64)
@@ -61,14 +61,14 @@ func channelGradSumsAVX2(rows int, channels int, d *float32, x *float32, sumD *f
 // channelGradSumsOutputAVX2 sets dst to d, and to 0 where y <= 0, and adds the sums of dst, and of dst*x, to those of each channel.
 func channelGradSumsOutputAVX2(rows int, channels int, dst *float32, d *float32, x *float32, y *float32, sumD *float64, sumDX *float64)
 
-// channelGradSumsAffineAVX2 adds the sums of d, and of d*x, to those of each channel, leaving out where (x-centre)*scale + shift <= 0.
-func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, centre *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// channelGradSumsAffineAVX2 adds the sums of d, and of d*x, to those of each channel, leaving out where (x-center)*scale + shift <= 0.
+func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, center *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
 
-// scaleAddShiftAVX2 sets dst to scale*d + q*(x-centre) + r.
-func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, q *float32, r *float32)
+// scaleAddShiftAVX2 sets dst to scale*d + q*(x-center) + r.
+func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, q *float32, r *float32)
 
-// scaleAddShiftAffineAVX2 sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0.
-func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
+// scaleAddShiftAffineAVX2 sets dst to scale*d + q*(x-center) + r, with 0 for d where (x-center)*scale + shift <= 0.
+func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, shift *float32, q *float32, r *float32)
 
 // expAVX2 sets dst to e^x.
 func expAVX2(dst []float32, x []float32)

@@ -1230,10 +1230,10 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, floor float32)
+// func scaleShiftAVX2(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, floor float32)
 // Requires: AVX, FMA3
 TEXT ·scaleShiftAVX2(SB), NOSPLIT, $0-60
-	MOVQ         centre+32(FP), CX
+	MOVQ         center+32(FP), CX
 	MOVQ         scale+40(FP), DX
 	MOVQ         shift+48(FP), BX
 	MOVQ         dst+16(FP), SI
@@ -1289,10 +1289,10 @@ next:
 	VZEROUPPER
 	RET
 
-// func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, z *float32, floor float32)
+// func scaleShiftAddAVX2(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, z *float32, floor float32)
 // Requires: AVX, FMA3
 TEXT ·scaleShiftAddAVX2(SB), NOSPLIT, $0-68
-	MOVQ         centre+32(FP), CX
+	MOVQ         center+32(FP), CX
 	MOVQ         scale+40(FP), DX
 	MOVQ         shift+48(FP), BX
 	MOVQ         dst+16(FP), SI
@@ -1758,14 +1758,14 @@ done:
 	VZEROUPPER
 	RET
 
-// func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, centre *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// func channelGradSumsAffineAVX2(rows int, channels int, d *float32, x *float32, center *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
 // Requires: AVX, AVX2, FMA3
 TEXT ·channelGradSumsAffineAVX2(SB), NOSPLIT, $0-72
 	MOVQ   sumD+56(FP), CX
 	MOVQ   sumDX+64(FP), DX
 	MOVQ   d+16(FP), BX
 	MOVQ   x+24(FP), SI
-	MOVQ   centre+32(FP), DI
+	MOVQ   center+32(FP), DI
 	MOVQ   scale+40(FP), R8
 	MOVQ   shift+48(FP), R9
 	VXORPS X14, X14, X14
@@ -1992,13 +1992,13 @@ done:
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, q *float32, r *float32)
+// func scaleAddShiftAVX2(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, q *float32, r *float32)
 // Requires: AVX, FMA3
 TEXT ·scaleAddShiftAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst+16(FP), CX
 	MOVQ    d+24(FP), DX
 	MOVQ    x+32(FP), BX
-	MOVQ    centre+40(FP), SI
+	MOVQ    center+40(FP), SI
 	MOVQ    scale+48(FP), DI
 	MOVQ    q+56(FP), R8
 	MOVQ    r+64(FP), R9
@@ -2058,13 +2058,13 @@ next:
 	VZEROUPPER
 	RET
 
-// func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
+// func scaleAddShiftAffineAVX2(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, shift *float32, q *float32, r *float32)
 // Requires: AVX, FMA3
 TEXT ·scaleAddShiftAffineAVX2(SB), NOSPLIT, $0-80
 	MOVQ    dst+16(FP), CX
 	MOVQ    d+24(FP), DX
 	MOVQ    x+32(FP), BX
-	MOVQ    centre+40(FP), SI
+	MOVQ    center+40(FP), SI
 	MOVQ    scale+48(FP), DI
 	MOVQ    q+64(FP), R8
 	MOVQ    r+72(FP), R9

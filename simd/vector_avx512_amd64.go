@@ -49,11 +49,11 @@ func maxAVX512(x []float32) float32
 // channelSumsAVX512 adds the sums of x, and of its squares, to those of each channel.
 func channelSumsAVX512(rows int, channels int, x *float32, sum *float64, squares *float64)
 
-// scaleShiftAVX512 sets dst to (x-centre)*scale + shift, and to no less than floor.
-func scaleShiftAVX512(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, floor float32)
+// scaleShiftAVX512 sets dst to (x-center)*scale + shift, and to no less than floor.
+func scaleShiftAVX512(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, floor float32)
 
-// scaleShiftAddAVX512 sets dst to (x-centre)*scale + shift + z, and to no less than floor.
-func scaleShiftAddAVX512(rows int, channels int, dst *float32, x *float32, centre *float32, scale *float32, shift *float32, z *float32, floor float32)
+// scaleShiftAddAVX512 sets dst to (x-center)*scale + shift + z, and to no less than floor.
+func scaleShiftAddAVX512(rows int, channels int, dst *float32, x *float32, center *float32, scale *float32, shift *float32, z *float32, floor float32)
 
 // channelGradSumsAVX512 adds the sums of d, and of d*x, to those of each channel.
 func channelGradSumsAVX512(rows int, channels int, d *float32, x *float32, sumD *float64, sumDX *float64)
@@ -61,14 +61,14 @@ func channelGradSumsAVX512(rows int, channels int, d *float32, x *float32, sumD 
 // channelGradSumsOutputAVX512 sets dst to d, and to 0 where y <= 0, and adds the sums of dst, and of dst*x, to those of each channel.
 func channelGradSumsOutputAVX512(rows int, channels int, dst *float32, d *float32, x *float32, y *float32, sumD *float64, sumDX *float64)
 
-// channelGradSumsAffineAVX512 adds the sums of d, and of d*x, to those of each channel, leaving out where (x-centre)*scale + shift <= 0.
-func channelGradSumsAffineAVX512(rows int, channels int, d *float32, x *float32, centre *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
+// channelGradSumsAffineAVX512 adds the sums of d, and of d*x, to those of each channel, leaving out where (x-center)*scale + shift <= 0.
+func channelGradSumsAffineAVX512(rows int, channels int, d *float32, x *float32, center *float32, scale *float32, shift *float32, sumD *float64, sumDX *float64)
 
-// scaleAddShiftAVX512 sets dst to scale*d + q*(x-centre) + r.
-func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, q *float32, r *float32)
+// scaleAddShiftAVX512 sets dst to scale*d + q*(x-center) + r.
+func scaleAddShiftAVX512(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, q *float32, r *float32)
 
-// scaleAddShiftAffineAVX512 sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0.
-func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, centre *float32, scale *float32, shift *float32, q *float32, r *float32)
+// scaleAddShiftAffineAVX512 sets dst to scale*d + q*(x-center) + r, with 0 for d where (x-center)*scale + shift <= 0.
+func scaleAddShiftAffineAVX512(rows int, channels int, dst *float32, d *float32, x *float32, center *float32, scale *float32, shift *float32, q *float32, r *float32)
 
 // expAVX512 sets dst to e^x.
 func expAVX512(dst []float32, x []float32)

@@ -20,7 +20,7 @@ type channels struct {
 	half  bool // of vectors: elements are widened to float64
 }
 
-// channelKernels emits the kernels of normalisation.
+// channelKernels emits the kernels of normalization.
 func channelKernels(s avx.Set) {
 	channelSums(s)
 	for _, add := range []bool{false, true} {
@@ -231,13 +231,13 @@ func channelSums(s avx.Set) {
 
 // scaleShift's registers: 0 the result, 1 scale, 14 the least result.
 func scaleShift(s avx.Set, add bool) {
-	name, doc, operands := "scaleShift", "sets dst to (x-centre)*scale + shift, and to no less than floor.", "dst, x, centre, scale, shift *float32, floor float32"
+	name, doc, operands := "scaleShift", "sets dst to (x-center)*scale + shift, and to no less than floor.", "dst, x, center, scale, shift *float32, floor float32"
 	matrices := []string{"dst", "x"}
 	if add {
-		name, doc, operands = "scaleShiftAdd", "sets dst to (x-centre)*scale + shift + z, and to no less than floor.", "dst, x, centre, scale, shift, z *float32, floor float32"
+		name, doc, operands = "scaleShiftAdd", "sets dst to (x-center)*scale + shift + z, and to no less than floor.", "dst, x, center, scale, shift, z *float32, floor float32"
 		matrices = append(matrices, "z")
 	}
-	c := beginChannels(s, name, doc, operands, append([]string{"centre", "scale", "shift"}, matrices...)...)
+	c := beginChannels(s, name, doc, operands, append([]string{"center", "scale", "shift"}, matrices...)...)
 	floor := s.V(14)
 	s.Broadcast("floor", floor)
 	c.eachRow(matrices, func() {
@@ -252,10 +252,10 @@ func scaleShift(s avx.Set, add bool) {
 	})
 }
 
-// affine sets y to (x-centre)*scale + shift.
+// affine sets y to (x-center)*scale + shift.
 func (c *channels) affine(x, factor, y reg.Register) {
 	c.load("shift", y)
-	c.load("centre", factor)
+	c.load("center", factor)
 	c.load("x", x)
 	VSUBPS(factor, x, x)
 	c.load("scale", factor)
@@ -268,7 +268,7 @@ type maskKind int
 const (
 	noMask     maskKind = iota
 	outputMask          // where y <= 0, y being the output
-	affineMask          // where (x-centre)*scale + shift <= 0
+	affineMask          // where (x-center)*scale + shift <= 0
 )
 
 const notLessEqual = operand.U8(6) // true of NaN
@@ -285,7 +285,7 @@ func (c *channels) cut(d, y, zero reg.Register) {
 }
 
 // channelGradSums' registers: 0 to 7 are sums, 8 d, 9 x, 10 y, 11 to 13 scale, shift
-// and centre, 14 zero.
+// and center, 14 zero.
 func channelGradSums(s avx.Set, kind maskKind) {
 	name, doc, operands := "channelGradSums", "adds the sums of d, and of d*x, to those of each channel.", "d, x *float32, sumD, sumDX *float64"
 	pointers := []string{"d", "x"}
@@ -297,25 +297,25 @@ func channelGradSums(s avx.Set, kind maskKind) {
 		pointers = append(pointers, "dst", "y")
 	case affineMask:
 		name += "Affine"
-		doc = "adds the sums of d, and of d*x, to those of each channel, leaving out where (x-centre)*scale + shift <= 0."
-		operands = "d, x, centre, scale, shift *float32, sumD, sumDX *float64"
+		doc = "adds the sums of d, and of d*x, to those of each channel, leaving out where (x-center)*scale + shift <= 0."
+		operands = "d, x, center, scale, shift *float32, sumD, sumDX *float64"
 	}
 	loaded := append([]string{"sumD", "sumDX"}, pointers...)
 	if kind == affineMask {
-		loaded = append(loaded, "centre", "scale", "shift")
+		loaded = append(loaded, "center", "scale", "shift")
 	}
 	c := beginChannels(s, name, doc, operands, loaded...)
-	const d, x, y, scale, shift, centre = 8, 9, 10, 11, 12, 13
+	const d, x, y, scale, shift, center = 8, 9, 10, 11, 12, 13
 	s.Zero(14)
 	moved := pointers
 	if kind == affineMask {
-		moved = append(moved, "centre", "scale", "shift")
+		moved = append(moved, "center", "scale", "shift")
 	}
 	c.eachColumn(moved, []string{"sumD", "sumDX"}, func() {
 		c.clearSums(2)
 		if kind == affineMask {
 			XORQ(c.at, c.at)
-			c.load("centre", s.Half(centre))
+			c.load("center", s.Half(center))
 			c.load("scale", s.Half(scale))
 			c.load("shift", s.Half(shift))
 		}
@@ -328,7 +328,7 @@ func channelGradSums(s avx.Set, kind maskKind) {
 			c.cut(s.Half(d), s.Half(y), s.Half(14))
 			c.store(s.Half(d), "dst")
 		case affineMask:
-			VSUBPS(s.Half(centre), s.Half(x), s.Half(y))
+			VSUBPS(s.Half(center), s.Half(x), s.Half(y))
 			VFMADD213PS(s.Half(shift), s.Half(scale), s.Half(y))
 			c.cut(s.Half(d), s.Half(y), s.Half(14))
 		}
@@ -342,12 +342,12 @@ func channelGradSums(s avx.Set, kind maskKind) {
 // scaleAddShift's registers: 0 the result, 1 d, 2 x, 3 what multiplies, 4 y, 14
 // zero.
 func scaleAddShift(s avx.Set, kind maskKind) {
-	name, doc, operands := "scaleAddShift", "sets dst to scale*d + q*(x-centre) + r.", "dst, d, x, centre, scale, q, r *float32"
-	pointers := []string{"dst", "d", "x", "centre", "scale", "q", "r"}
+	name, doc, operands := "scaleAddShift", "sets dst to scale*d + q*(x-center) + r.", "dst, d, x, center, scale, q, r *float32"
+	pointers := []string{"dst", "d", "x", "center", "scale", "q", "r"}
 	if kind == affineMask {
 		name += "Affine"
-		doc = "sets dst to scale*d + q*(x-centre) + r, with 0 for d where (x-centre)*scale + shift <= 0."
-		operands = "dst, d, x, centre, scale, shift, q, r *float32"
+		doc = "sets dst to scale*d + q*(x-center) + r, with 0 for d where (x-center)*scale + shift <= 0."
+		operands = "dst, d, x, center, scale, shift, q, r *float32"
 		pointers = append(pointers, "shift")
 	}
 	c := beginChannels(s, name, doc, operands, pointers...)
@@ -359,7 +359,7 @@ func scaleAddShift(s avx.Set, kind maskKind) {
 			c.affine(x, factor, y)
 			c.cut(d, y, s.V(14))
 		} else {
-			c.load("centre", factor)
+			c.load("center", factor)
 			c.load("x", x)
 			VSUBPS(factor, x, x)
 			c.load("scale", factor)

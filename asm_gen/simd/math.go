@@ -42,7 +42,7 @@ var (
 	// and t = 1/(1+a/2), as a polynomial of t - tailCentre, for 0 <= a <= 14.5: to 2^-27.2
 	// of it. (That e^(x^2) erfc(x) is nearly a polynomial of such a t is from Schonfelder,
 	// Mathematics of Computation 32, 1978.) Coefficients were rounded all at once: around
-	// this centre, out of 33, that costs least. Last bits were then searched at random.
+	// this center, out of 33, that costs least. Last bits were then searched at random.
 	tailSeries = []float32{
 		0x1.4dbaeap-2, 0x1.4f3b84p-2, 0x1.24149ap-4, -0x1.299d08p-3, -0x1.5f55cp-6, 0x1.e4163ep-4,
 		-0x1.88c0dap-5, -0x1.48d196p-4, 0x1.cf1bbp-4, -0x1.cb49a4p-8, -0x1.97b88ep-4, 0x1.15309p-4,

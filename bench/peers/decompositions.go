@@ -10,7 +10,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// gonumAlone is gonum's mat with its own BLAS: what ours is before blas.Use.
+// gonumAlone is gonum's mat with gonum's own BLAS, as it is without blas.Use.
 const gonumAlone = "gonum"
 
 // decompositionsOf returns the work of --suite gonum.
@@ -21,8 +21,8 @@ func decompositionsOf(n int) (all []protocol.Work) {
 	return all
 }
 
-// leastSpeedUp returns how many times as fast as gonum alone mat is meant to be with our BLAS,
-// 0 for no floor. Small matrices have none.
+// leastSpeedUp returns the floor of mat's speed with our BLAS over its speed with gonum's, 0 for no
+// floor. Small matrices have none.
 func leastSpeedUp(d protocol.Decomposition, workers int) float64 {
 	if d.N < 1000 {
 		return 0
@@ -38,7 +38,7 @@ func leastSpeedUp(d protocol.Decomposition, workers int) float64 {
 	return 0
 }
 
-// summarizeDecomposition computes what follows from the times of a decomposition.
+// summarizeDecomposition computes the figures of a decomposition from its times.
 func (row *Row) summarizeDecomposition(peers []Participant, workers int) {
 	own := row.Cells[ours].Seconds
 	if len(own) == 0 {
@@ -67,11 +67,11 @@ func (row *Row) decompositionProgress() string {
 	return line
 }
 
-const decompositionLegend = `A peer's column has milliseconds, the median of its rounds: gonum's mat with blas.Use() is ours, without is gonum.
-With a slash, our speed over its speed, above 1 where we are faster, ± half of the distance between the quartiles of
-the rounds. Below has the floors that a row is below.`
+const decompositionLegend = `A peer's column has milliseconds, the median of its rounds: ours is gonum's mat with blas.Use(), gonum is mat without.
+A column with a slash has our speed over the peer's, above 1 where we are faster, ± half the distance between the
+quartiles of the rounds. "below" names the floors that a row is below.`
 
-// decompositionTable returns a row a decomposition.
+// decompositionTable returns a table with a row for each decomposition.
 func (r *Report) decompositionTable() table.Writer {
 	header := r.columns("ms, what and n")
 	for _, p := range r.Peers {

@@ -15,9 +15,9 @@ import (
 
 // knownDecompositions is a report of made-up times of a decomposition, in milliseconds by round.
 func knownDecompositions(name string, workers int, times map[string][]float64) (*Report, *Row) {
-	r := &Report{Kind: protocol.OfDecompositions, Dtype: protocol.Float64, Workers: workers, Rounds: 3}
+	r := &Report{Kind: protocol.KindDecompositions, Dtype: protocol.Float64, Workers: workers, Rounds: 3}
 	row := &Row{Suite: "gonum", Work: protocol.Work{Decomposition: &protocol.Decomposition{Name: name, N: 1000}}, Cells: map[string]*Cell{}, Ceiling: []float64{1, 1, 1}}
-	for _, p := range peersOf[protocol.OfDecompositions] {
+	for _, p := range peersOf[protocol.KindDecompositions] {
 		r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
 		row.Cells[p.name] = &Cell{Cannot: "no times"}
 		for _, ms := range times[p.name] {
@@ -74,7 +74,7 @@ func TestSpeedUpsBelowTheirFloorsAreMarked(t *testing.T) {
 func TestSuiteOfGonum(t *testing.T) {
 	opt, err := parse(strings.Fields("--suite gonum --workers 2"), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, protocol.OfDecompositions, opt.kind)
+	assert.Equal(t, protocol.KindDecompositions, opt.kind)
 	assert.Equal(t, protocol.EntryBLAS, opt.entry)
 	assert.Equal(t, protocol.Float64, opt.dtype, "by default")
 	assert.Equal(t, []string{ours, gonumAlone, "openblas"}, peerNames(opt.peers))

@@ -3,6 +3,7 @@ module github.com/steppe-ml/steppe/bench/peers
 go 1.26.0
 
 require (
+	github.com/dustin/go-humanize v1.1.0
 	github.com/jedib0t/go-pretty/v6 v6.8.3
 	github.com/steppe-ml/steppe v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1

@@ -1,6 +1,6 @@
-// Command peers compares our matrix products and convolutions with other
-// libraries', and our training steps with PyTorch's, each in a process of its own,
-// in alternating rounds. README.md says how, and how to read the tables.
+// Command peers measures our matrix products, BLAS routines, convolutions and training steps beside
+// other libraries'. Each library runs in a process of its own, and the processes take turns in
+// rounds. README.md says how to run it and how to read the tables.
 package main
 
 import (
@@ -20,21 +20,21 @@ import (
 	"github.com/steppe-ml/steppe/internal/chart"
 )
 
-// options are what the command line asks for.
+// options is what the command line asks for.
 type options struct {
-	kind     protocol.Kind // of all that is measured
-	suites   []suite
-	peers    []peer
-	strict   bool // the peers were named: each of them must be there
-	workers  int  // of peers that haven't their own number
-	dtype    string
-	entry    string // of our side
-	rounds   int
-	limit    time.Duration // of a row of steps or decompositions, if not 0
-	budget   time.Duration
-	markdown bool
-	json     string      // file
-	plot     *chart.File // of the costs of steps by SAM and mSAM, or nil
+	kind     protocol.Kind // of all work; a table holds one kind
+	suites   []suite       // rows to measure
+	peers    []peer        // columns to measure
+	strict   bool          // --peers was given: a peer that can't start is an error
+	workers  int           // cores for each peer that doesn't fix its own number
+	dtype    string        // element type
+	entry    string        // which of our functions to call for products
+	rounds   int           // measurements of each cell
+	limit    time.Duration // time for a row of steps or decompositions; 0 is the suite's own
+	budget   time.Duration // time for one measurement
+	markdown bool          // print Markdown
+	json     string        // file for all figures, or ""
+	plot     *chart.File   // chart of what SAM and mSAM cost, or nil
 }
 
 func main() {
@@ -56,22 +56,23 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "what to measure: the products square, skinny or all (both of them), conv, step, sam, level1, level2, level3, or gonum, which is its mat with our BLAS")
-	shapes := flags.String("shapes", "", `what to measure instead, with commas between: products "m x n x k", with tA or tB or both behind;
-convolutions "32x32x32x16->32 3x3 stride 2 pad 1", of all passes or with one of them before;
-steps "lenet batch 256", with sam or msam 8 behind;
-routines of the BLAS "gemv 1024, trsm 512";
-or decompositions "LU 1000, Eigen 500"`)
-	names := flags.String("peers", "", "peers to measure beside ours, by default all that are here: "+everyPeer())
+	suiteName := flags.String("suite", "all", "work to measure: square, skinny or all (both) are matrix products; conv is convolutions; step and sam are training steps; level1, level2 and level3 are BLAS routines; gonum is its mat with our BLAS")
+	shapes := flags.String("shapes", "", `work to measure instead of a suite, separated by commas and all of one kind:
+products "784x512x256" (m x n x k), then tA or tB or both;
+convolutions "32x32x32x16->32 3x3 stride 2 pad 1", with one pass in front, or none for all passes;
+training steps "lenet batch 256", then sam or msam 8;
+BLAS routines "gemv 1024, trsm 512";
+decompositions "LU 1000, Eigen 500"`)
+	names := flags.String("peers", "", "peers to measure beside ours, separated by commas; by default all that are installed: "+everyPeer())
 	flags.IntVar(&opt.workers, "workers", 1, "cores to compute on")
-	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64+", which is that of decompositions")
-	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "what of ours to call: matmul is MatMul, blas is Sgemm or Dgemm")
-	flags.IntVar(&opt.rounds, "rounds", 10, "rounds, in each of which each peer is measured once")
-	limit := flags.Int("limit", 0, "seconds after which a row of steps or decompositions gets no more rounds once it has three; 0 is the suite's own, which is 15 for sam and gonum, and none for others")
-	budget := flags.Int("budget", 100, "milliseconds that a measurement may take")
+	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64+"; decompositions are in "+protocol.Float64)
+	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "function of ours to call for products: matmul is MatMul, blas is Sgemm or Dgemm")
+	flags.IntVar(&opt.rounds, "rounds", 10, "rounds; each round measures each peer once")
+	limit := flags.Int("limit", 0, "seconds for a row of steps or decompositions; once they are over and the row has three rounds, it ends; 0 is the suite's own limit, which is 15 for sam and gonum, and none for others")
+	budget := flags.Int("budget", 100, "milliseconds for one measurement")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
 	flags.StringVar(&opt.json, "json", "", "file to write all figures to")
-	plot := flags.String("plot", "", "file, a .png or .svg, to draw what mSAM costs of SAM into, ours and PyTorch's")
+	plot := flags.String("plot", "", "file, .png or .svg, for a chart of the time of mSAM relative to SAM, ours and PyTorch's")
 	if err := flags.Parse(args); err != nil {
 		return opt, err
 	}
@@ -89,26 +90,26 @@ or decompositions "LU 1000, Eigen 500"`)
 	if opt.suites, err = chooseSuites(*suiteName, *shapes); err != nil {
 		return opt, err
 	}
-	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.OfRoutines || opt.kind == protocol.OfDecompositions {
+	if opt.kind = opt.suites[0].work[0].Kind(); opt.kind == protocol.KindRoutines || opt.kind == protocol.KindDecompositions {
 		opt.entry = protocol.EntryBLAS
 	}
-	if opt.kind == protocol.OfDecompositions && !isSet(flags, "dtype") {
+	if opt.kind == protocol.KindDecompositions && !isSet(flags, "dtype") {
 		opt.dtype = protocol.Float64
 	}
 	for _, s := range opt.suites {
 		for _, work := range s.work {
-			if err := opt.job(work).Check(); err != nil {
+			if err := opt.job(work).Validate(); err != nil {
 				return opt, err
 			}
 		}
 	}
 	flags.Visit(func(f *flag.Flag) {
 		switch {
-		case f.Name == "entry" && opt.kind != protocol.Products:
+		case f.Name == "entry" && opt.kind != protocol.KindProducts:
 			err = fmt.Errorf("--entry is for products, not for %s", opt.kind)
-		case f.Name == "workers" && opt.kind == protocol.Steps:
-			err = errors.New("--workers: steps are measured on one and on two")
-		case f.Name == "limit" && opt.kind != protocol.Steps && opt.kind != protocol.OfDecompositions:
+		case f.Name == "workers" && opt.kind == protocol.KindSteps:
+			err = errors.New("--workers: steps are always measured on one worker and on two")
+		case f.Name == "limit" && opt.kind != protocol.KindSteps && opt.kind != protocol.KindDecompositions:
 			err = fmt.Errorf("--limit is for steps and decompositions, not for %s", opt.kind)
 		}
 	})
@@ -120,7 +121,7 @@ or decompositions "LU 1000, Eigen 500"`)
 		return opt, err
 	}
 	if !opt.drawable() {
-		return opt, errors.New("--plot draws what mSAM costs of SAM: it needs --suite sam, or steps by both in --shapes")
+		return opt, errors.New("--plot draws the time of mSAM relative to SAM: it needs --suite sam, or steps of both methods in --shapes")
 	}
 	opt.plot, err = chart.Create(*plot)
 	return opt, err
@@ -132,7 +133,7 @@ func isSet(flags *flag.FlagSet, name string) (given bool) {
 	return given
 }
 
-// any says whether something of all that is measured is such work.
+// any says whether some of the work satisfies such.
 func (o options) any(such func(protocol.Work) bool) bool {
 	return slices.ContainsFunc(o.suites, func(s suite) bool { return slices.ContainsFunc(s.work, such) })
 }
@@ -141,7 +142,7 @@ func (o options) job(w protocol.Work) protocol.Job {
 	return protocol.Job{Dtype: o.dtype, Work: w, Workers: o.workers, Budget: o.budget}
 }
 
-// run measures and prints. When ctx is done it prints the shapes that it has.
+// run measures and prints. When ctx is done, it prints the rows that are complete.
 func run(ctx context.Context, opt options, stdout, stderr io.Writer) error {
 	dir, err := os.MkdirTemp("", "peers")
 	if err != nil {
@@ -191,7 +192,7 @@ func writeJSON(file string, report *Report) error {
 	return os.WriteFile(file, append(data, '\n'), 0o644)
 }
 
-// choosePeers returns ours and the named peers, or all of them.
+// choosePeers returns the named peers and ours, or all peers that have something to do.
 func choosePeers(names string, opt options) (chosen []peer, err error) {
 	peers := peersOf[opt.kind]
 	if names == "" {

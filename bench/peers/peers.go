@@ -11,22 +11,21 @@ import (
 
 // peer is a column of the table, and one process.
 type peer struct {
-	name    string
-	program string             // folder in child, of a program in Go
-	python  []string           // or a file in Python, and its arguments
-	library string             // a part of the file name of the C library that it must have loaded, and no other; "" for none, anyLibrary
-	env     []string           // of its process
-	own     bool               // it is ours, so no rival
-	aside   bool               // it is no rival because another peer is its better figure
-	workers int                // if not 0, whatever the others have
-	when    func(options) bool // it has something to do
+	name    string             // heads its column
+	program string             // folder in child of its Go program
+	python  []string           // or its Python file and that file's arguments
+	library string             // part of the file name of the only BLAS it may load; "" for none; or anyLibrary
+	env     []string           // added to the environment of its process
+	own     bool               // it is our side, so never the best rival
+	aside   bool               // another variant of the same library is the rival
+	workers int                // its number of workers; 0 is options.workers
+	when    func(options) bool // says whether it has something to do; nil is always
 }
 
-// anyLibrary is the library of a peer that brings its own, whichever they are: the
-// report names them.
+// anyLibrary lets a peer load any BLAS libraries. The report names them.
 const anyLibrary = "any"
 
-// The peers that the table's arithmetic knows by name.
+// The names that the arithmetic of the tables refers to.
 const (
 	ours     = "ours"
 	oursAVX2 = "ours-avx2"
@@ -34,7 +33,7 @@ const (
 	oursTwo  = "ours-2"
 )
 
-// The peers that products and convolutions have in common.
+// Our side, for all kinds of work but steps.
 var (
 	full  = peer{name: ours, program: "steppe", own: true}
 	avx2  = peer{name: oursAVX2, program: "steppe", own: true, env: []string{simd.EnvVar + "=avx2"}, when: hasMoreThanAVX2}
@@ -46,10 +45,9 @@ func hasMoreThanAVX2(options) bool {
 	return slices.Contains(supported, simd.AVX2) && supported[len(supported)-1] != simd.AVX2
 }
 
-// peersOf lists the peers of each kind of work. Those of steps have their own numbers
-// of workers.
+// peersOf lists the peers of each kind of work. Peers of steps fix their numbers of workers.
 var peersOf = map[protocol.Kind][]peer{
-	protocol.Products: {
+	protocol.KindProducts: {
 		full, avx2, alone,
 		{name: "openblas", program: "openblas", library: "openblas"},
 		{name: "blis", program: "blis", library: "blis"},
@@ -57,22 +55,22 @@ var peersOf = map[protocol.Kind][]peer{
 		{name: "gonum", program: "gonum"},
 		{name: "vek", program: "vek"},
 	},
-	protocol.Convolutions: {
+	protocol.KindConvolutions: {
 		full, avx2, alone,
 		{name: "onednn", program: "onednn", library: "dnnl"},
 		{name: "onednn+reorders", program: "onednn", library: "dnnl", env: []string{protocol.ReordersVar + "=1"}, aside: true},
 	},
-	protocol.OfRoutines: {
+	protocol.KindRoutines: {
 		full, avx2, alone,
 		{name: "openblas", program: "openblas", library: "openblas"},
 		{name: "gonum", program: "gonum"},
 	},
-	protocol.OfDecompositions: {
+	protocol.KindDecompositions: {
 		full,
 		{name: gonumAlone, program: "gonum"},
 		{name: "openblas", program: "openblas", library: "openblas"},
 	},
-	protocol.Steps: {
+	protocol.KindSteps: {
 		{name: oursOne, program: "steppe", own: true, workers: 1},
 		{name: oursTwo, program: "steppe", own: true, workers: 2},
 		pytorch("torch-1", "contiguous", 1),
@@ -84,12 +82,12 @@ var peersOf = map[protocol.Kind][]peer{
 	},
 }
 
-// pytorch is a variant of pytorch/child.py.
+// pytorch returns the peer that runs a variant of pytorch/child.py.
 func pytorch(name, variant string, workers int) peer {
 	return peer{name: name, python: []string{"pytorch/child.py", variant}, library: anyLibrary, workers: workers}
 }
 
-// batched is PyTorch's variant with all shards at once, which the perceptron has.
+// batched returns the peer that computes all shards of the perceptron's mSAM at once.
 func batched(name string, workers int) peer {
 	p := pytorch(name, "batched", workers)
 	p.when = func(o options) bool {
@@ -98,9 +96,9 @@ func batched(name string, workers int) peer {
 	return p
 }
 
-// mustBe returns the names of the peers that the table can't do without.
+// mustBe returns the names of the peers without which there is no table.
 func mustBe(kind protocol.Kind) []string {
-	if kind == protocol.Steps {
+	if kind == protocol.KindSteps {
 		return []string{oursOne, oursTwo}
 	}
 	return []string{ours}
@@ -116,7 +114,7 @@ func peerNames(peers []peer) (names []string) {
 // everyPeer lists the peers for the usage.
 func everyPeer() string {
 	var lists []string
-	for _, kind := range []protocol.Kind{protocol.Products, protocol.Convolutions, protocol.Steps, protocol.OfRoutines, protocol.OfDecompositions} {
+	for _, kind := range []protocol.Kind{protocol.KindProducts, protocol.KindConvolutions, protocol.KindSteps, protocol.KindRoutines, protocol.KindDecompositions} {
 		lists = append(lists, fmt.Sprintf("for %s %s", kind, strings.Join(peerNames(peersOf[kind]), ",")))
 	}
 	return strings.Join(lists, "; ")

@@ -17,15 +17,15 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// known is a report of made-up times, in milliseconds by round, of products
-// that are a million operations.
+// known is a report of made-up times, in milliseconds by round, of products that are a million
+// operations.
 func known(workers int, square bool, times map[string][]float64) (*Report, *Row) {
-	r := &Report{Kind: protocol.Products, Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
+	r := &Report{Kind: protocol.KindProducts, Workers: workers, Rounds: 3, Dtype: protocol.Float32, Entry: protocol.EntryMatMul, Budget: time.Millisecond, aims: map[string]float64{"made up": 0.97}}
 	row := &Row{Suite: "made up", Work: product("50x100x100"), Cells: map[string]*Cell{}, Ceiling: []float64{1, 2, 1}}
 	if square {
 		row.Work = product("100x100x100")
 	}
-	for _, p := range peersOf[protocol.Products] {
+	for _, p := range peersOf[protocol.KindProducts] {
 		if t, ok := times[p.name]; ok {
 			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
 			cell := &Cell{Cannot: "no times"}
@@ -153,9 +153,9 @@ func TestTable(t *testing.T) {
 func TestTableOfConvolutions(t *testing.T) {
 	all, err := protocol.ParseConvolution("forward 10x10x10x10->5 1x1")
 	require.NoError(t, err)
-	r := &Report{Kind: protocol.Convolutions, Dtype: protocol.Float32, Workers: 1, aims: map[string]float64{"conv": 0.98}}
+	r := &Report{Kind: protocol.KindConvolutions, Dtype: protocol.Float32, Workers: 1, aims: map[string]float64{"conv": 0.98}}
 	row := &Row{Suite: "conv", Work: protocol.Work{Convolution: &all[0]}, Cells: map[string]*Cell{}, Ceiling: []float64{1}}
-	for _, p := range peersOf[protocol.Convolutions] {
+	for _, p := range peersOf[protocol.KindConvolutions] {
 		seconds, ok := map[string]float64{ours: 1.6e-4, "onednn": 1.25e-4, "onednn+reorders": 1e-4}[p.name]
 		if ok {
 			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own, aside: p.aside})
@@ -273,12 +273,12 @@ func TestFlags(t *testing.T) {
 
 	opt, err = parse(strings.Fields("--suite conv --workers 2 --peers onednn"), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, protocol.Convolutions, opt.kind)
+	assert.Equal(t, protocol.KindConvolutions, opt.kind)
 	assert.Equal(t, []string{ours, "onednn"}, peerNames(opt.peers))
 
 	opt, err = parse(strings.Fields("--suite step --peers torch-1"), io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, protocol.Steps, opt.kind)
+	assert.Equal(t, protocol.KindSteps, opt.kind)
 	assert.Equal(t, []string{oursOne, oursTwo, "torch-1"}, peerNames(opt.peers))
 
 	opt, err = parse(strings.Fields("--suite step --limit 7"), io.Discard)

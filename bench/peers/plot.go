@@ -10,8 +10,7 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// drawable says whether there is a line to draw: a step by mSAM, and the one by SAM
-// that is its measure.
+// drawable says whether the work has a step by mSAM, and the step by SAM to compare it with.
 func (o options) drawable() bool {
 	return o.any(func(msam protocol.Work) bool {
 		return msam.Step != nil && msam.Step.Method == protocol.MSAM && o.any(func(sam protocol.Work) bool {
@@ -20,9 +19,9 @@ func (o options) drawable() bool {
 	})
 }
 
-// costs draws what mSAM costs of SAM against the number of shards: a solid line a model
-// for ours, and a broken one for PyTorch's best. Each side is measured by its own SAM,
-// which is mSAM with one shard. A model has a line for its first batch only.
+// costs returns the chart of the time of mSAM over the time of SAM, against the number of shards.
+// Each model has a solid line for our side and a broken one for PyTorch's best. Each side is
+// compared with its own SAM, which is mSAM with one shard. Only a model's first batch is drawn.
 func (r *Report) costs() chart.Lines {
 	l := chart.Lines{
 		Title: "Cost of a training step with mSAM, relative to SAM",
@@ -45,7 +44,7 @@ func (r *Report) costs() chart.Lines {
 	return l
 }
 
-// lines returns the lines of all models and batches, those with a single point, too.
+// lines returns the lines of all models and batches, including those of a single point.
 func (r *Report) lines() (lines []*line) {
 	for _, row := range r.Rows {
 		if row.Step.Method == protocol.SGD {
@@ -64,7 +63,7 @@ func (r *Report) lines() (lines []*line) {
 	return lines
 }
 
-// intervals says what the bars are, if there are any.
+// intervals says what the error bars are, "" if there are none.
 func (r *Report) intervals() string {
 	for _, row := range r.Rows {
 		if _, ok := stats.MedianInterval(row.Training.ownRatios, confidence); ok {
@@ -76,14 +75,14 @@ func (r *Report) intervals() string {
 
 const confidence = 0.95
 
-// line is a model's: ours, and PyTorch's.
+// line is the two lines of a model and batch: ours and PyTorch's.
 type line struct {
 	sam       protocol.Step
 	own, best chart.Series
 }
 
-// addPoint adds the median of a step's ratios, with its interval. Rounds too few for an
-// interval are too few for all points of a line.
+// addPoint adds the median of a step's ratios, with its interval. All points of a line have the
+// same number of rounds, so either all have an interval or none has.
 func addPoint(s *chart.Series, step *protocol.Step, ratios []float64) {
 	if len(ratios) == 0 {
 		return

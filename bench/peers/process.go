@@ -18,7 +18,7 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// process is a peer at work.
+// process is a running peer.
 type process struct {
 	peer
 	protocol.Hello
@@ -27,8 +27,8 @@ type process struct {
 	out     *bufio.Reader
 }
 
-// startAll builds the peers in dir and starts them. A peer that can't be built
-// or started is left out, with a word to stderr, unless it is ours or opt.strict.
+// startAll builds the peers in dir and starts them. It leaves out a peer that can't be built or
+// started, and says so on stderr; with opt.strict, or if the peer is ours, that is an error.
 func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (all []*process, leftOut []string, err error) {
 	for _, p := range opt.peers {
 		fmt.Fprintf(stderr, "starting %s\n", p.name)
@@ -49,9 +49,9 @@ func startAll(ctx context.Context, opt options, dir string, stderr io.Writer) (a
 	return all, leftOut, nil
 }
 
-// start starts a peer. OpenBLAS takes a processor that is younger than itself for a
-// Prescott of 2004, whose kernels are four times slower than they need be: then the
-// peer is started again, and told which ones to take.
+// start starts a peer. OpenBLAS takes a processor that is newer than itself for a Prescott of 2004,
+// and computes at a fourth of the speed. A peer that says so is started again, with
+// OPENBLAS_CORETYPE set.
 func start(ctx context.Context, p peer, opt options, dir string, stderr io.Writer) (*process, error) {
 	child, err := launch(ctx, p, opt, dir, stderr)
 	core := openBLASCore(simd.Supported())
@@ -63,8 +63,8 @@ func start(ctx context.Context, p peer, opt options, dir string, stderr io.Write
 	return launch(ctx, p, opt, dir, stderr)
 }
 
-// openBLASCore returns OpenBLAS's name for the best kernels that a processor has the
-// instructions for; "" for none better than a Prescott's.
+// openBLASCore returns OpenBLAS's name for the best kernels that a processor has the instructions
+// for; "" for none better than a Prescott's.
 func openBLASCore(supported []simd.ISA) string {
 	switch {
 	case slices.Contains(supported, simd.AVX512):
@@ -105,7 +105,7 @@ func launch(ctx context.Context, p peer, opt options, dir string, stderr io.Writ
 	return child, nil
 }
 
-// commandOf returns what to run.
+// commandOf returns the command that runs a peer.
 func commandOf(ctx context.Context, p peer, dir string) ([]string, error) {
 	if p.python != nil {
 		python, err := interpreter(ctx)
@@ -115,8 +115,8 @@ func commandOf(ctx context.Context, p peer, dir string) ([]string, error) {
 	return []string{program}, err
 }
 
-// interpreter returns the first Python that has PyTorch. Debian's belongs to
-// /usr/bin/python3, which needn't be the first in the path.
+// interpreter returns the first Python that has PyTorch. Debian's PyTorch belongs to
+// /usr/bin/python3, which isn't always the first in the path.
 func interpreter(ctx context.Context) (string, error) {
 	var errs []error
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
@@ -130,8 +130,8 @@ func interpreter(ctx context.Context) (string, error) {
 	return "", errors.Join(errs...)
 }
 
-// build returns the file of a program. It is built once, so that peers that
-// share it are the same code even if somebody works on it meanwhile.
+// build returns the file of a program. It builds each program once, so that peers that share one
+// run the same code even if its source changes in between.
 func build(ctx context.Context, program, dir string) (file string, err error) {
 	file = filepath.Join(dir, program)
 	if _, err := os.Stat(file); err == nil {
@@ -145,12 +145,12 @@ func build(ctx context.Context, program, dir string) (file string, err error) {
 	return file, nil
 }
 
-// settings are the variables that a library would listen to, or Go, or a child.
+// settings matches the environment variables that a library, Go's runtime or a child reads.
 var settings = regexp.MustCompile(`^(OPENBLAS|GOTO|OMP|GOMP|BLIS|DNNL|ONEDNN|MKL|KMP|TORCH|PYTORCH|ATEN|LD_PRELOAD|GOMAXPROCS|GOGC|GOMEMLIMIT|GODEBUG|STEPPE|PEERS)`)
 
-// environment returns the environment of a peer's process: that of this one
-// without settings, but with the number of threads for libraries that start
-// them early, our entry, and what the peer is set to.
+// environment returns the environment of a peer's process. It drops settings from the inherited
+// variables, and adds the number of threads (for libraries that start threads early), our entry,
+// and the peer's own variables.
 func environment(inherited []string, p peer, opt options) (env []string) {
 	for _, v := range inherited {
 		if !settings.MatchString(v) {
@@ -168,8 +168,8 @@ func environment(inherited []string, p peer, opt options) (env []string) {
 	return append(env, p.env...)
 }
 
-// checkLoaded returns an error if the BLAS libraries in a process aren't the
-// one that was meant. On systems that don't tell, it is content.
+// checkLoaded returns an error unless a process has loaded the library that its peer is meant to
+// measure, and no other. A system without /proc/self/maps can't tell, so it returns nil there.
 func checkLoaded(files []string, library string) error {
 	if _, err := os.Stat("/proc/self/maps"); err != nil {
 		return nil
@@ -205,5 +205,5 @@ func (p *process) ask(job protocol.Job) (reply protocol.Reply, err error) {
 // close ends the child by the end of its input.
 func (p *process) close() {
 	p.in.Close()
-	_ = p.command.Wait() // what there was to say it has said on stderr
+	_ = p.command.Wait() // the child reports its errors on stderr
 }

@@ -20,78 +20,76 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Report is all that was measured, and where.
+// Report has all figures, and the machine and settings that they were measured with.
 type Report struct {
 	Date      time.Time     `json:"date"`
 	Machine   string        `json:"machine"`
 	System    string        `json:"system"`
-	Revision  string        `json:"revision"` // of our side
+	Revision  string        `json:"revision"` // of our code
 	Kind      protocol.Kind `json:"kind"`
 	Dtype     string        `json:"dtype"`
-	Entry     string        `json:"entry"`   // of our side
-	Workers   int           `json:"workers"` // of peers that haven't their own number
+	Entry     string        `json:"entry"`   // which of our functions products called
+	Workers   int           `json:"workers"` // of peers that don't fix their own number
 	Rounds    int           `json:"rounds"`
 	Budget    time.Duration `json:"budget"` // nanoseconds
-	Load      [2]string     `json:"load"`   // over a minute, as this began and ended
+	Load      [2]string     `json:"load"`   // average over a minute, at the start and at the end
 	Peers     []Participant `json:"peers"`
 	LeftOut   []string      `json:"leftOut,omitempty"` // peers that could not be built or started
 	Ceiling   stats.Spread  `json:"ceiling"`           // GFLOP/s of one core, of all rounds
-	Disturbed float64       `json:"disturbed"`         // the fraction of windows in which the kernel took a core away
+	Disturbed float64       `json:"disturbed"`         // fraction of windows in which the kernel took a core away
 	Rows      []*Row        `json:"rows"`
 	Means     []Mean        `json:"means"`
 
 	windows, disturbed int
-	aims               map[string]float64 // of the geometric means, by suite
+	aims               map[string]float64 // least geometric means, by suite
 }
 
-// Participant is a peer that was there.
+// Participant is a peer that was measured.
 type Participant struct {
 	Name string `json:"name"`
 	protocol.Hello
 	own, aside bool
 }
 
-// Row is a piece of work.
+// Row is the figures of one piece of work.
 type Row struct {
 	Suite string `json:"suite"`
 	protocol.Work
 	Cells   map[string]*Cell `json:"cells"`   // by peer
 	Ceiling []float64        `json:"ceiling"` // GFLOP/s of one core, by round
 
-	// Best is the fastest rival: the one of the highest median speed.
-	Best       string       `json:"best,omitempty"`
-	VsBest     stats.Spread `json:"vsBest"`               // our speed over its speed
-	AVX2VsBest float64      `json:"avx2VsBest,omitempty"` // that of our AVX2, median
+	Best       string       `json:"best,omitempty"`       // rival with the highest median speed
+	VsBest     stats.Spread `json:"vsBest"`               // our speed over the best rival's
+	AVX2VsBest float64      `json:"avx2VsBest,omitempty"` // the same for our AVX2 kernels, median
 	OfCeiling  float64      `json:"ofCeiling"`            // our speed over the ceiling of all workers, median
-	Misses     []string     `json:"misses,omitempty"`     // floors that we are below
+	Misses     []string     `json:"misses,omitempty"`     // floors that the row is below
 
 	Training *TrainingFigures `json:"training,omitempty"` // of a step
 
 	bytes float64 // of an element
 }
 
-// Cell is a peer at a piece of work.
+// Cell is the figures of one peer in a row.
 type Cell struct {
-	Seconds []float64 `json:"seconds,omitempty"` // for the work once, by round
-	Cannot  string    `json:"cannot,omitempty"`
-	Wrong   string    `json:"wrong,omitempty"`
-	Beaten  bool      `json:"beaten,omitempty"` // a step was so slow that there were no further rounds
+	Seconds []float64 `json:"seconds,omitempty"` // time of the work, by round
+	Cannot  string    `json:"cannot,omitempty"`  // why the peer can't do the work
+	Wrong   string    `json:"wrong,omitempty"`   // why its result is wrong
+	Beaten  bool      `json:"beaten,omitempty"`  // the peer was too slow at a step to get further rounds
 
-	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s of routines of levels 1 and 2
+	GFLOPS float64      `json:"gflops,omitempty"` // median; GB/s for routines of levels 1 and 2
 	Behind stats.Spread `json:"behind"`           // our speed over its speed
 
 	reply protocol.Reply // of the last round
 }
 
-// Mean is the geometric means of a suite, each over the shapes that have the
-// figure.
+// Mean has the geometric means of a suite, each over the rows that have the figure.
 type Mean struct {
 	Suite      string             `json:"suite"`
 	VsBest     float64            `json:"vsBest"`
 	AVX2VsBest float64            `json:"avx2VsBest,omitempty"`
 	Behind     map[string]float64 `json:"behind"`        // by peer
 	Aim        float64            `json:"aim,omitempty"` // of VsBest
-	Missed     int                `json:"missed"`        // shapes that are below a floor
+	Missed     int                `json:"missed"`        // rows that are below a floor
 	Shapes     int                `json:"shapes"`
 }
 
@@ -127,7 +125,7 @@ func load() string {
 	return strings.Fields(string(text))[0]
 }
 
-// measure fills in the rows, up to those at which ctx is done.
+// measure measures all rows, and stops where ctx is done.
 func (r *Report) measure(ctx context.Context, opt options, processes []*process, dir string, progress io.Writer) error {
 	total, done := 0, 0
 	for _, s := range opt.suites {
@@ -160,9 +158,9 @@ func (r *Report) measure(ctx context.Context, opt options, processes []*process,
 	return nil
 }
 
-// measureRows runs the rounds of a group's rows. A round measures each row once, so
-// that figures of two rows can be compared round by round. A limit other than 0 ends
-// the rounds early, after so much time for each row.
+// measureRows runs the rounds of a group of rows. A round measures each row once, so that two rows
+// can be compared round by round. A limit other than 0 is the time for each row: once it is over,
+// no further round begins.
 func (r *Report) measureRows(ctx context.Context, opt options, processes []*process, group []protocol.Work, limit time.Duration) ([]*Row, error) {
 	const leastRounds = 3
 	var rows []*Row
@@ -190,9 +188,8 @@ func (r *Report) measureRows(ctx context.Context, opt options, processes []*proc
 	return rows, nil
 }
 
-// measureRound measures each peer once. Their order changes from round to round, so
-// that none always follows the same one. A step takes long, so PyTorch's slower
-// variants are left out of further rounds.
+// measureRound measures each peer once, in random order, so that no peer always follows the same
+// one. Steps take long, so it drops PyTorch's slower variants from further rounds.
 func (r *Report) measureRound(opt options, processes []*process, row *Row, order *rand.Rand) error {
 	var rivals []string
 	for _, i := range order.Perm(len(processes)) {
@@ -218,14 +215,14 @@ func (r *Report) measureRound(opt options, processes []*process, row *Row, order
 		r.disturbed += reply.Disturbed
 	}
 	row.Ceiling = append(row.Ceiling, ceiling(opt.dtype, simd.FMACeiling())/1e9)
-	if opt.kind == protocol.Steps {
+	if opt.kind == protocol.KindSteps {
 		row.drop(rivals, len(row.Ceiling))
 	}
 	return nil
 }
 
-// ceiling returns the FMA ceiling of an element type, given that of float32:
-// vectors hold half as many float64. Plain Go has no vectors.
+// ceiling returns the FMA ceiling of an element type, given that of float32. A vector holds half as
+// many float64. Plain Go has no vectors, so there the two are equal.
 func ceiling(dtype string, ofFloat32 float64) float64 {
 	supported := simd.Supported()
 	if dtype == protocol.Float64 && supported[len(supported)-1] != simd.Generic {
@@ -237,8 +234,8 @@ func ceiling(dtype string, ofFloat32 float64) float64 {
 // boundByMemory says whether a row is a routine of level 1 or 2.
 func (row *Row) boundByMemory() bool { return row.Routine != nil && row.Routine.Level() < 3 }
 
-// amount returns what the speed of a row is counted in: floating-point operations, or, of a
-// routine of level 1 or 2, the bytes that it moves at least.
+// amount returns the numerator of a row's speed: floating-point operations, or the least bytes that
+// a routine of level 1 or 2 moves.
 func (row *Row) amount() float64 {
 	if row.boundByMemory() {
 		return row.Routine.Moves() * row.bytes
@@ -246,13 +243,13 @@ func (row *Row) amount() float64 {
 	return row.Flops()
 }
 
-// summarize computes what follows from the times.
+// summarize computes the figures of a row from its times.
 func (row *Row) summarize(peers []Participant, workers int) {
 	switch row.Kind() {
-	case protocol.Steps:
+	case protocol.KindSteps:
 		row.summarizeTraining(peers)
 		return
-	case protocol.OfDecompositions:
+	case protocol.KindDecompositions:
 		row.summarizeDecomposition(peers, workers)
 		return
 	}
@@ -296,8 +293,8 @@ func (row *Row) summarize(peers []Participant, workers int) {
 	if row.OfCeiling < floor.ceiling {
 		row.Misses = append(row.Misses, fmt.Sprintf("%.2f of ceiling", floor.ceiling))
 	}
-	// Equal speeds are a ratio of one, give or take; slower is a hundredth that
-	// most rounds agree on.
+	// Equal speeds give a ratio near 1. Several workers count as slower if the median is below 0.99
+	// and three rounds of four are below 1.
 	if alone, ok := row.Cells[oursOne]; ok && floor.alone && len(alone.Seconds) > 0 && alone.Behind.Median < 0.99 && alone.Behind.Q3 < 1 {
 		row.Misses = append(row.Misses, "our one core")
 	}
@@ -322,7 +319,7 @@ func (row *Row) String() string {
 	return line
 }
 
-// end fills in what is known when all rows are.
+// end computes what depends on all rows.
 func (r *Report) end() {
 	r.Load[1] = load()
 	r.Disturbed = float64(r.disturbed) / float64(max(1, r.windows))
@@ -335,11 +332,11 @@ func (r *Report) end() {
 		}
 	}
 	r.Ceiling = stats.SpreadOf(ceilings)
-	switch r.Kind { // times of other things have no mean
-	case protocol.Steps:
+	switch r.Kind { // times of different work have no mean
+	case protocol.KindSteps:
 		r.compareWithSAM()
 		return
-	case protocol.OfDecompositions:
+	case protocol.KindDecompositions:
 		return
 	}
 	for _, suite := range suites {
@@ -371,7 +368,7 @@ func (r *Report) mean(suite string) Mean {
 			}
 		}
 	}
-	// None is 0, which JSON can hold, as it can't hold NaN.
+	// A mean of nothing is 0 rather than NaN, which JSON can't hold.
 	if len(vsBest) > 0 {
 		m.VsBest = stats.GeometricMean(vsBest)
 	}
@@ -384,7 +381,7 @@ func (r *Report) mean(suite string) Mean {
 	return m
 }
 
-// wrong lists what failed.
+// wrong lists the cells that failed, and why.
 func (r *Report) wrong() (all []string) {
 	for _, row := range r.Rows {
 		for _, name := range slices.Sorted(maps.Keys(row.Cells)) {

@@ -12,8 +12,8 @@ import (
 // perturbs says whether work is a step by SAM or mSAM.
 func perturbs(w protocol.Work) bool { return w.Step != nil && w.Step.Method != protocol.SGD }
 
-// together cuts work into what is measured in the same rounds: steps by several
-// methods on one model and batch, whose costs are compared, and all else row by row.
+// together cuts work into groups that share their rounds. Steps by several methods on one model and
+// batch form a group, because their times are compared. Other work forms groups of one.
 func together(work []protocol.Work) (groups [][]protocol.Work) {
 	for i, w := range work {
 		if i > 0 && sameSAM(w, work[i-1]) {
@@ -25,8 +25,7 @@ func together(work []protocol.Work) (groups [][]protocol.Work) {
 	return groups
 }
 
-// sameSAM says whether two pieces of work are steps that the same step by SAM is the
-// measure of.
+// sameSAM says whether two pieces of work are steps that are compared with the same step by SAM.
 func sameSAM(a, b protocol.Work) bool {
 	return a.Step != nil && b.Step != nil && samOf(*a.Step) == samOf(*b.Step)
 }
@@ -37,7 +36,7 @@ func samOf(s protocol.Step) protocol.Step {
 	return s
 }
 
-// compareWithSAM fills in what steps cost of one by SAM, round by round.
+// compareWithSAM sets each step's time relative to the step by SAM on its model and batch.
 func (r *Report) compareWithSAM() {
 	sams := map[protocol.Step]*Row{}
 	for _, row := range r.Rows {
@@ -55,14 +54,14 @@ func (r *Report) compareWithSAM() {
 	}
 }
 
-// ratios returns the times of a peer in a row over those of a peer in another, round
-// by round; nil if one of them has no peer.
+// ratios returns the times of a peer in a row over the times of otherPeer in another row, round by
+// round. It returns nil if one of the peers is "".
 func ratios(row *Row, peer string, other *Row, otherPeer string) []float64 {
 	if peer == "" || otherPeer == "" {
 		return nil
 	}
 	numerator, denominator := row.Cells[peer].Seconds, other.Cells[otherPeer].Seconds
-	rounds := min(len(numerator), len(denominator)) // a row's group has as many, but for what was wrong
+	rounds := min(len(numerator), len(denominator)) // the rows of a group have equally many, unless a peer failed
 	return stats.Ratios(numerator[:rounds], denominator[:rounds])
 }
 
@@ -73,12 +72,12 @@ func medianOrZero(values []float64) float64 {
 	return stats.Median(values)
 }
 
-const samLegend = `Milliseconds of a step, the medians of the rounds: ours, and those of best, which is the fastest of PyTorch's variants.
-time/best is the time of our fastest over its time, below 1 where we are faster, with the quartiles of the rounds.
-ours/SAM and best/SAM are what the step costs of one by SAM in the same round: ours of ours, PyTorch's best of
-PyTorch's best. At most and goal are what time/best was asked and hoped to be; above has what it is above.`
+const samLegend = `Columns of times are milliseconds a step, medians of the rounds. PyTorch's is that of best, its fastest variant.
+time/best is our fastest time over best's, below 1 where we are faster, with the quartiles of the rounds.
+ours/SAM is our time over our time for SAM in the same round; best/SAM is the same for PyTorch's best.
+"at most" and "goal" are limits for time/best, required and hoped for; "above" names the one that is exceeded.`
 
-// samTable returns a row a step by any method. Models and batches stand apart.
+// samTable returns a table with a row for each step, and a rule between models and batches.
 func (r *Report) samTable() table.Writer {
 	header := table.Row{"ms a step"}
 	for _, p := range r.Peers {

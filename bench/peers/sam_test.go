@@ -85,8 +85,8 @@ func TestTogether(t *testing.T) {
 	assert.Len(t, together(squares(16, 32)), 2)
 }
 
-// Costs are the medians of the rounds' ratios: a round in which all took twice as long
-// doesn't move them.
+// Costs are the medians of the rounds' ratios: a round in which all took twice as long doesn't move
+// them.
 func TestCostsRoundByRound(t *testing.T) {
 	r := knownMethods(
 		[]string{"mlp batch 256 sam", "mlp batch 256 msam 8"},
@@ -137,7 +137,7 @@ func TestPlotFlag(t *testing.T) {
 		{"--plot", path, "--shapes", "mlp batch 256 msam 8"}, {"--plot", path, "--shapes", "mlp batch 256 sam, mlp batch 250 msam 8"},
 	} {
 		_, err := parse(args, io.Discard)
-		assert.ErrorContains(t, err, "--plot draws what mSAM costs of SAM", args)
+		assert.ErrorContains(t, err, "--plot draws the time of mSAM relative to SAM", args)
 	}
 	_, err := parse([]string{"--plot", "cost.gif", "--suite", "sam"}, io.Discard)
 	assert.ErrorContains(t, err, "must end in one of .png, .svg")

@@ -8,15 +8,12 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// suite is some rows of a table, all of a kind, with one geometric mean.
+// suite is a group of rows of a table. They are of one kind and share a geometric mean.
 type suite struct {
-	name string
-	work []protocol.Work
-	// mean is the least that the geometric mean of the speeds, as fractions of
-	// the best peer's, is meant to be; 0 for no aim.
-	mean float64
-	// limit ends a row of steps or decompositions after three rounds at least, 0 for never.
-	limit time.Duration
+	name  string
+	work  []protocol.Work // its rows
+	mean  float64         // least geometric mean of our speeds over the best peer's; 0 for no aim
+	limit time.Duration   // ends a row of steps or decompositions that has three rounds; 0 for never
 }
 
 // products are the suites of --suite all.
@@ -27,7 +24,7 @@ var products = []suite{
 		"128x128x64, 64x64x4096, 1000x1000x7, 7x1000x1000")},
 }
 
-// others are suites that are tables of their own.
+// others are the suites that each make a table of their own.
 var others = []suite{
 	{name: "conv", mean: 0.98, work: list("32x32x32x16->16 3x3 pad 1, 32x16x16x32->32 3x3 pad 1, 32x8x8x64->64 3x3 pad 1, 32x32x32x16->32 3x3 stride 2 pad 1," +
 		"16x28x28x128->128 3x3 pad 1, 16x14x14x256->256 3x3 pad 1, 8x56x56x64->64 3x3 pad 1, 16x28x28x256->128 1x1," +
@@ -43,8 +40,8 @@ var others = []suite{
 	{name: "gonum", limit: 15 * time.Second, work: decompositionsOf(1000)},
 }
 
-// methods returns the steps of a model and batch: SGD if it is to be there, SAM, and
-// mSAM with that many shards.
+// methods returns steps on a model and batch by SGD (if sgd is set), by SAM, and by mSAM with each
+// number of shards.
 func methods(of string, sgd bool, shards ...int) (all []protocol.Work) {
 	if sgd {
 		all = list(of)
@@ -63,7 +60,7 @@ func squares(sizes ...int) (all []protocol.Work) {
 	return all
 }
 
-// routines are those of a level of the BLAS, at each size.
+// routines returns the routines of a level of the BLAS, each at all sizes.
 func routines(level int, sizes ...int) (all []protocol.Work) {
 	for _, name := range protocol.Routines {
 		for _, n := range sizes {
@@ -83,8 +80,7 @@ func list(text string) []protocol.Work {
 	return all
 }
 
-// chooseSuites returns the suites of a name, or one of the work in a list, if there
-// is a list.
+// chooseSuites returns the suites of a name. If list isn't empty, it returns one suite of its work.
 func chooseSuites(name, list string) ([]suite, error) {
 	if list != "" {
 		all, err := protocol.ParseList(list)
@@ -101,11 +97,11 @@ func chooseSuites(name, list string) ([]suite, error) {
 	return nil, fmt.Errorf("--suite: there is no %q, only square, skinny, all, conv, step, sam, level1, level2, level3 and gonum", name)
 }
 
-// floors are the least that a row's figures are meant to be; 0 for no floor.
+// floors are the least figures that a row should have; 0 for no floor.
 type floors struct {
-	best    float64 // our speed as a fraction of the best peer's
-	ceiling float64 // and of the FMA ceiling
-	alone   bool    // several workers are not to be slower than one
+	best    float64 // of our speed over the best peer's
+	ceiling float64 // of our speed over the FMA ceiling
+	alone   bool    // several workers must not be slower than one
 }
 
 func floorsOf(w protocol.Work, workers int) floors {
@@ -138,8 +134,8 @@ func floorsOfProduct(s protocol.Shape, workers int) (f floors) {
 	return f
 }
 
-// mostTime are the steps that are meant to take at most a fraction of PyTorch's time:
-// what is asked, and what is hoped for, 0 if it is the same.
+// mostTime has the most that our time over PyTorch's may be (bar), and what we hope for (goal; 0 if
+// that is the bar).
 var mostTime = map[string]struct{ bar, goal float64 }{
 	"mlp batch 256 sgd":          {bar: 0.68},
 	"lenet batch 256 sgd":        {bar: 0.60},
@@ -152,5 +148,5 @@ var mostTime = map[string]struct{ bar, goal float64 }{
 	"resnet20 batch 128 msam 32": {bar: 0.47, goal: 0.38},
 }
 
-// mostMemory is the same of PyTorch's memory.
+// mostMemory has the most that our memory over PyTorch's may be.
 var mostMemory = map[string]float64{"resnet20 batch 128 sgd": 0.5}

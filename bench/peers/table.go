@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -38,11 +39,11 @@ func (r *Report) render(markdown bool) string {
 
 func (r *Report) tableAndLegend() (table.Writer, string) {
 	switch {
-	case r.Kind == protocol.OfRoutines:
+	case r.Kind == protocol.KindRoutines:
 		return r.table(), strings.Replace(speedLegend, "GFLOP/s", r.unitOfRoutines(), 1)
-	case r.Kind == protocol.OfDecompositions:
+	case r.Kind == protocol.KindDecompositions:
 		return r.decompositionTable(), decompositionLegend
-	case r.Kind != protocol.Steps:
+	case r.Kind != protocol.KindSteps:
 		return r.table(), speedLegend
 	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
 		return r.samTable(), samLegend
@@ -51,22 +52,22 @@ func (r *Report) tableAndLegend() (table.Writer, string) {
 	}
 }
 
-// unitOfRoutines says what the speeds of a table of routines are in.
+// unitOfRoutines returns the unit of the speeds in a table of routines.
 func (r *Report) unitOfRoutines() string {
 	others := slices.ContainsFunc(r.Rows, func(row *Row) bool { return !row.boundByMemory() })
 	switch {
 	case !others:
 		return "GB/s"
 	case slices.ContainsFunc(r.Rows, (*Row).boundByMemory):
-		return "GB/s, of level 3 in GFLOP/s"
+		return "GB/s, or GFLOP/s at level 3"
 	default:
 		return "GFLOP/s"
 	}
 }
 
-const speedLegend = `A peer's column has its speed in GFLOP/s; with a slash, our speed over its speed, above 1 where we are faster,
-± half of the distance between the quartiles of the rounds. Best is the fastest of those that aren't ours; /best has
-both quartiles. Ceiling is our speed as a fraction of the FMA ceiling. Below has the floors that a row is below.`
+const speedLegend = `A peer's column has its speed in GFLOP/s. A column with a slash has our speed over the peer's, above 1 where we are
+faster, ± half the distance between the quartiles of the rounds. "best" is the fastest peer that isn't ours; /best has
+both quartiles. "ceiling" is our speed as a fraction of the FMA ceiling. "below" names the floors that a row is below.`
 
 func (r *Report) header() (lines [][2]string) {
 	add := func(key, format string, args ...any) {
@@ -93,7 +94,7 @@ func (r *Report) header() (lines [][2]string) {
 	return lines
 }
 
-// rounds says how many a row has had.
+// rounds says how many rounds the rows have had.
 func (r *Report) rounds() string {
 	least := r.Rounds
 	for _, row := range r.Rows {
@@ -102,22 +103,22 @@ func (r *Report) rounds() string {
 	if least < r.Rounds {
 		return fmt.Sprintf("%d to %d rounds", least, r.Rounds)
 	}
-	return plural(r.Rounds, "round")
+	return english.Plural(r.Rounds, "round", "")
 }
 
-// measured says what a row is the time of.
+// measured says what was computed, in which type and on how many workers.
 func (r *Report) measured() string {
 	switch r.Kind {
-	case protocol.Convolutions:
-		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.OfRoutines:
-		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.OfDecompositions:
-		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, plural(r.Workers, "worker"))
-	case protocol.Steps:
+	case protocol.KindConvolutions:
+		return fmt.Sprintf("NHWC images, HWIO filters, %s, %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
+	case protocol.KindRoutines:
+		return fmt.Sprintf("routines on vectors of n and matrices of n x n, %s, ours by blas.Implementation, %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
+	case protocol.KindDecompositions:
+		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
+	case protocol.KindSteps:
 		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
 	default:
-		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), plural(r.Workers, "worker"))
+		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), english.Plural(r.Workers, "worker", ""))
 	}
 }
 
@@ -133,19 +134,12 @@ func (r *Report) entryName() string {
 	}
 }
 
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// table returns a row a shape and a row a suite.
+// table returns a table of speeds, with a row for each piece of work and a mean for each suite.
 func (r *Report) table() table.Writer {
 	first := ", m x n x k"
-	if r.Kind == protocol.Convolutions {
+	if r.Kind == protocol.KindConvolutions {
 		first = ", pass and shapes"
-	} else if r.Kind == protocol.OfRoutines {
+	} else if r.Kind == protocol.KindRoutines {
 		first = ", routine and n"
 	}
 	header := r.columns(r.Dtype + first)
@@ -171,7 +165,7 @@ func (r *Report) table() table.Writer {
 	return t
 }
 
-// columns begins a header: what the rows are, and the peers.
+// columns begins a header: the title of the first column, then the peers.
 func (r *Report) columns(first string) table.Row {
 	header := table.Row{first}
 	for _, p := range r.Peers {
@@ -180,7 +174,7 @@ func (r *Report) columns(first string) table.Row {
 	return header
 }
 
-// milliseconds begins a row: what it is, and the times of the peers.
+// milliseconds begins a row: its work, then the peers' times.
 func (r *Report) milliseconds(row *Row) table.Row {
 	cells := table.Row{row.Work.String()}
 	for _, p := range r.Peers {
@@ -189,8 +183,8 @@ func (r *Report) milliseconds(row *Row) table.Row {
 	return cells
 }
 
-// newTable returns a table without rows. The first column, the last and the best
-// peer's name are text, all others numbers.
+// newTable returns a table without rows. The first column, the last one and "best" are text, and
+// all others are numbers.
 func newTable(header table.Row) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(plain)
@@ -236,14 +230,14 @@ func (r *Report) meanCells(m Mean) table.Row {
 			cells = append(cells, number("%.2f", m.Behind[p.Name]))
 		}
 	}
-	below := fmt.Sprintf("%d of %s", m.Missed, plural(m.Shapes, "row"))
+	below := fmt.Sprintf("%d of %s", m.Missed, english.Plural(m.Shapes, "row", ""))
 	if m.VsBest > 0 && m.VsBest < m.Aim {
 		below += fmt.Sprintf(", %.2f of best", m.Aim)
 	}
 	return append(cells, "", number("%.2f", m.VsBest), number("%.2f", m.AVX2VsBest), below)
 }
 
-// number formats a figure, and one that there is not, which is 0, as nothing.
+// number formats a figure. 0 means that there is none, and gives "".
 func number(format string, v float64) string {
 	if v == 0 {
 		return ""
@@ -251,7 +245,7 @@ func number(format string, v float64) string {
 	return fmt.Sprintf(format, v)
 }
 
-// withSpread formats a median and half of the distance between the quartiles.
+// withSpread formats a median and half the distance between the quartiles.
 func withSpread(s stats.Spread) string {
 	if s.Median == 0 {
 		return ""
@@ -267,7 +261,7 @@ func withQuartiles(s stats.Spread) string {
 	return fmt.Sprintf("%.2f [%.2f %.2f]", s.Median, s.Q1, s.Q3)
 }
 
-// plain is a table with rules between parts, and no other lines.
+// plain is a style with rules between parts of a table, and no other lines.
 var plain = func() table.Style {
 	s := table.StyleLight
 	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "

@@ -15,32 +15,30 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// TrainingFigures are what a step is judged by: the fastest of ours beside the
-// fastest of the rivals.
+// TrainingFigures are the figures of a step: our fastest peer beside the fastest rival.
 type TrainingFigures struct {
-	Own    string       `json:"own"`
-	Best   string       `json:"best,omitempty"`
-	OfTime stats.Spread `json:"ofTime"` // our time over that of the best
+	Own    string       `json:"own"`            // our fastest peer
+	Best   string       `json:"best,omitempty"` // the fastest rival
+	OfTime stats.Spread `json:"ofTime"`         // our time over the best rival's
 
-	// What a step costs of one by SAM of the same model and batch in the same round,
-	// the median; 0 without one: ours of ours, and the best of the best there.
-	OwnOfSAM  float64 `json:"ownOfSAM,omitempty"`
-	BestOfSAM float64 `json:"bestOfSAM,omitempty"`
+	// Medians of the rounds' ratios: the step's time over the time of the step by SAM on the same
+	// model and batch. 0 if there is no such step.
+	OwnOfSAM  float64 `json:"ownOfSAM,omitempty"`  // our time over our time for SAM
+	BestOfSAM float64 `json:"bestOfSAM,omitempty"` // the best rival's time over the best rival's for SAM
 
-	ownRatios, bestRatios []float64 // the same, round by round
+	ownRatios, bestRatios []float64 // those ratios, round by round
 
-	// The memory of a step beside parameters, what the optimizer keeps of them, and
-	// the batch, in bytes. 0 if it isn't known.
+	// Bytes that a step takes beside parameters, optimizer state and the batch. 0 if unknown.
 	OwnBytes  int64 `json:"ownBytes,omitempty"`
 	BestBytes int64 `json:"bestBytes,omitempty"`
 }
 
-// sameLoss is how far apart losses may be, relative to each other, after a few steps
-// in which sums were formed in other orders.
+// sameLoss is the relative difference that two losses may have after a few steps in which sums were
+// formed in different orders.
 const sameLoss = 1e-4
 
-// drop marks the rivals that are too far behind to become the fastest in further
-// rounds, by the fastest round of each: one round alone may have been disturbed.
+// drop marks the rivals that are too slow to become the fastest in further rounds. It compares the
+// fastest round of each, because a single round may have been disturbed.
 func (row *Row) drop(rivals []string, rounds int) {
 	behind := 1.25
 	if rounds == 1 {
@@ -59,7 +57,7 @@ func (row *Row) drop(rivals []string, rounds int) {
 	}
 }
 
-// summarizeTraining computes what follows from the times of a step.
+// summarizeTraining computes the figures of a step from its times.
 func (row *Row) summarizeTraining(peers []Participant) {
 	row.refuseOthers(peers)
 	t := &TrainingFigures{}
@@ -96,9 +94,8 @@ func (row *Row) summarizeTraining(peers []Participant) {
 
 func (row *Row) median(peer string) float64 { return stats.Median(row.Cells[peer].Seconds) }
 
-// refuseOthers makes those peers wrong that have trained another model than the
-// first, which is ours, or have trained it otherwise: all begin with the same
-// parameters, so they have the same loss after the first steps.
+// refuseOthers marks peers as wrong whose model or training differs from ours, which comes first.
+// All peers begin with the same parameters, so they must have the same loss after the first steps.
 func (row *Row) refuseOthers(peers []Participant) {
 	var first *protocol.Reply
 	for _, p := range peers {
@@ -115,8 +112,8 @@ func (row *Row) refuseOthers(peers []Participant) {
 	}
 }
 
-// measureMemory asks for the memory of the fastest rival, in a process of its own:
-// what grows can be seen in the first work of a process only.
+// measureMemory asks a fresh process for the memory of the fastest rival. Only the first work of a
+// process shows how much the process grows.
 func (row *Row) measureMemory(ctx context.Context, opt options, dir string, stderr io.Writer) error {
 	t := row.Training
 	if t.Best == "" {
@@ -139,7 +136,7 @@ func (row *Row) measureMemory(ctx context.Context, opt options, dir string, stde
 	return nil
 }
 
-// ofMemory returns our memory over that of the best, 0 if it isn't known.
+// ofMemory returns our memory over the best rival's, 0 if unknown.
 func (t *TrainingFigures) ofMemory() float64 {
 	if t.BestBytes == 0 {
 		return 0
@@ -155,12 +152,12 @@ func (t *TrainingFigures) String() string {
 	return fmt.Sprintf("%s takes %.2f of the time of %s", t.Own, t.OfTime.Median, t.Best)
 }
 
-const trainingLegend = `A peer's column has the milliseconds of a step, the median of its rounds. Best is the fastest of those that aren't
-ours; time/best is the time of our fastest over its time, below 1 where we are faster, with the quartiles of the
-rounds. MiB is the memory of a step beside parameters, momentum and batch: ours as the plan has it, theirs as the
-process grows. Above has what a step was meant to take at most.`
+const trainingLegend = `A peer's column has milliseconds a step, the median of its rounds. "best" is the fastest peer that isn't ours.
+time/best is our fastest time over best's, below 1 where we are faster, with the quartiles of the rounds.
+MiB is the memory of a step beside parameters, momentum and batch: ours is the plan's, best's is the growth of its
+process. "above" names the limits that a step exceeds.`
 
-// trainingTable returns a row a step by SGD.
+// trainingTable returns a table with a row for each step by SGD.
 func (r *Report) trainingTable() table.Writer {
 	header := r.columns("ms a step")
 	header = append(header, "best", "time/best", "our MiB", "best's MiB", "MiB/best", "above")
@@ -178,7 +175,7 @@ func (r *Report) trainingCells(row *Row) table.Row {
 		number("%.2f", t.ofMemory()), strings.Join(row.Misses, ", "))
 }
 
-// milliseconds formats the time of a peer's step, and none as nothing.
+// milliseconds formats a peer's median time, "" if it has none.
 func (row *Row) milliseconds(peer string) string {
 	switch cell := row.Cells[peer]; {
 	case cell == nil || cell.Wrong == "" && len(cell.Seconds) == 0:

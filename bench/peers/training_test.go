@@ -26,9 +26,9 @@ func step(text string) protocol.Work {
 
 // knownSteps is a report of made-up times, in milliseconds by round, of a step.
 func knownSteps(text string, times map[string][]float64) (*Report, *Row) {
-	r := &Report{Kind: protocol.Steps, Dtype: protocol.Float32, Rounds: 3, Budget: time.Millisecond}
+	r := &Report{Kind: protocol.KindSteps, Dtype: protocol.Float32, Rounds: 3, Budget: time.Millisecond}
 	row := &Row{Suite: "step", Work: step(text), Cells: map[string]*Cell{}, Ceiling: []float64{1}}
-	for _, p := range peersOf[protocol.Steps] {
+	for _, p := range peersOf[protocol.KindSteps] {
 		if t, ok := times[p.name]; ok {
 			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
 			cell := &Cell{reply: protocol.Reply{Parameters: 7, Loss: 2, Bytes: 3 << 20}}
@@ -99,7 +99,7 @@ func TestSlowRivalsAreDropped(t *testing.T) {
 
 // knownParticipants returns the peers of a row in the table's order.
 func knownParticipants(row *Row) (all []Participant) {
-	for _, p := range peersOf[protocol.Steps] {
+	for _, p := range peersOf[protocol.KindSteps] {
 		if row.Cells[p.name] != nil {
 			all = append(all, Participant{Name: p.name, own: p.own})
 		}
@@ -137,8 +137,8 @@ func TestTrainingTable(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// Both sides train the same models: after the first steps from the same parameters
-// they have the same loss, or run says so.
+// Both sides train the same models: after the first steps from the same parameters they have the
+// same loss, or run says so.
 func TestPyTorchTrainsTheSameModels(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes some seconds")

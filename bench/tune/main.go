@@ -1,18 +1,18 @@
-// Command tune measures what the sizes and thresholds in the tables of package
-// blas are chosen by, on the machine that it runs on:
+// Command tune measures the sizes and thresholds in the tables of internal/gemm on the machine that it
+// runs on:
 //
 //	go run ./bench/tune                            # all of them: some minutes
-//	go run ./bench/tune --knob packStride,packAligned
-//	go run ./bench/tune --isa avx2 --dtype f64 --knob copyA --rounds 30
+//	go run ./bench/tune --knob PackStride,PackAligned
+//	go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30
 //
-// For each knob there are series of products with which it matters. A threshold
-// is measured by doing both of the things that it chooses between at each
-// product, whatever the table says; a size by products under some values. All
-// of that takes turns in one process, round by round, on three sets of operands.
+// Each knob has series of products for which it matters. To measure a threshold, the command computes
+// each product in both of the ways that the threshold chooses between, whatever the table says. To
+// measure a size, it computes each product under several values. The candidates take turns in one
+// process, round by round, on three sets of operands.
 //
-// It changes nothing: a value that proves better is written into the table, in
-// blas/kernels_GOARCH.go, by hand. The measurements are a test of package blas
-// (TestTune), since its tables are its own; so the command needs the source.
+// The command changes nothing: a better value is written by hand into the table, in
+// internal/gemm/kernels_GOARCH.go. The measurements are a test of package blas (TestTune), which can
+// change the tables, so the command needs the source.
 package main
 
 import (
@@ -74,8 +74,8 @@ also where the crossing was. It changes nothing.
 
 The knobs are ` + strings.Join(tuning.Knobs, ", ") + `.`,
 		Example: `  go run ./bench/tune                            # all of them: some minutes
-  go run ./bench/tune --knob packStride,packAligned
-  go run ./bench/tune --isa avx2 --dtype f64 --knob copyA --rounds 30`,
+  go run ./bench/tune --knob PackStride,PackAligned
+  go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -142,7 +142,7 @@ func choose(name string) error {
 
 // tune measures, and prints each series when it is complete.
 func tune(ctx context.Context, job tuning.Job, w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s, %v; %d rounds, on one worker but for aloneBelow, on %d\n", strings.Join(strings.Fields(simd.Processor().Name), " "), job.Dtype, simd.Active(), job.Rounds, max(2, blas.DefaultWorkers()))
+	fmt.Fprintf(w, "%s, %s, %v; %d rounds, on one worker but for AloneBelow, on %d\n", strings.Join(strings.Fields(simd.Processor().Name), " "), job.Dtype, simd.Active(), job.Rounds, max(2, blas.DefaultWorkers()))
 	if _, err := fmt.Fprint(w, legend); err != nil {
 		return err
 	}

@@ -66,27 +66,27 @@ func TestEveryKnobHasFigures(t *testing.T) {
 
 func TestChosenFigures(t *testing.T) {
 	needGo(t)
-	code, stdout, stderr := command(t, "--quick", "--isa", "generic", "--dtype", "f64", "--knob", "mc,copyA", "--rounds", "5")
+	code, stdout, stderr := command(t, "--quick", "--isa", "generic", "--dtype", "f64", "--knob", "MC,CopyA", "--rounds", "5")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, ", f64, generic; 5 rounds, ")
-	assert.Contains(t, stdout, "\nmc = 64: large squares\n")
+	assert.Contains(t, stdout, "\nMC = 64: large squares\n")
 	assert.Contains(t, stdout, "\ngeometric mean ")
 	assert.Contains(t, stdout, "\nOver all products ")
-	assert.Contains(t, stdout, "\ncopyA = 1024: A transposed\n")
+	assert.Contains(t, stdout, "\nCopyA = 1024: A transposed\n")
 	assert.Contains(t, stdout, "rossing: ")
-	assert.NotContains(t, stdout, "packRows")
+	assert.NotContains(t, stdout, "PackRows")
 	assert.NotContains(t, stdout, "too few")
 }
 
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
-		{"--knob kd", `--knob: there is no "kd", only kc, mc, nc, directUpTo, packRows, packRowsAligned, packStride, packAligned, copyA, copyFighting, dotsUpTo, aloneBelow, wakeBelow, partWork`},
+		{"--knob kd", `--knob: there is no "kd", only KC, MC, NC, DirectUpTo, PackRows, PackRowsAligned, PackStride, PackAligned, CopyA, CopyFighting, DotsUpTo, AloneBelow, WakeBelow, PartWork`},
 		{"--knob=", "--knob: none is named"},
 		{"--dtype f16", `--dtype: there is no "f16", only f32 and f64`},
 		{"--rounds 0", "--rounds: 0, want at least 1"},
 		{"--isa mmx", `--isa: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`},
 		{"--fast", "unknown flag: --fast (--help lists the flags)"},
-		{"kc", `tune takes flags only, got "kc"`},
+		{"KC", `tune takes flags only, got "KC"`},
 	} {
 		code, stdout, stderr := command(t, strings.Fields(test.args)...)
 		assert.Equal(t, 1, code, test.args)

@@ -30,7 +30,7 @@ func reversed(median float64) (all []float64) {
 func thresholdAt(value int, above ...float64) (points []tuning.Point) {
 	for i, speed := range above {
 		x := 10 * (i + 1)
-		points = append(points, tuning.Point{Knob: "copyA", Value: value, Axis: "columns", X: x, Candidates: []tuning.Candidate{
+		points = append(points, tuning.Point{Knob: "CopyA", Value: value, Axis: "columns", X: x, Candidates: []tuning.Candidate{
 			{Name: "in place", Table: x < value, Speeds: speeds(100)},
 			{Name: "copied", Table: x >= value, Speeds: reversed(speed)},
 		}})
@@ -62,7 +62,7 @@ func TestCrossing(t *testing.T) {
 
 // sizes is a point of candidates 1, 2 and 3, of which the table has 2.
 func sizes(one, two, three []float64) tuning.Point {
-	return tuning.Point{Knob: "mc", Value: 2, Candidates: []tuning.Candidate{
+	return tuning.Point{Knob: "MC", Value: 2, Candidates: []tuning.Candidate{
 		{Name: "1", Speeds: one}, {Name: "2", Table: true, Speeds: two}, {Name: "3", Speeds: three},
 	}}
 }

@@ -18,8 +18,13 @@ import (
 // assembly returns all .s files of the module's packages.
 func assembly(t *testing.T) (sources []*source) {
 	t.Helper()
-	paths, err := filepath.Glob("../../*/*.s")
-	require.NoError(t, err)
+	var paths []string
+	for _, pattern := range []string{"../../*/*.s", "../*/*.s"} {
+		found, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found, pattern)
+		paths = append(paths, found...)
+	}
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -83,6 +88,7 @@ func parseGo(t *testing.T, path string) *ast.File {
 // misplacedTiles returns the names in lists of tile kernels that aren't those
 // of kernels for 1, 2, 3... rows and the columns of their panel.
 func misplacedTiles(tables *ast.File) (misplaced []string) {
+	widths := constants(tables)
 	ast.Inspect(tables, func(n ast.Node) bool {
 		list, ok := n.(*ast.CompositeLit)
 		if !ok {
@@ -92,15 +98,14 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 		if !ok {
 			return true
 		}
-		of, prefix := array.Elt, "tile"           // conv's panel
-		if typed, ok := of.(*ast.IndexExpr); ok { // panelKernels[float32]
-			of, prefix = typed.X, map[string]string{"float32": "sgemm", "float64": "dgemm"}[identifier(typed.Index)]
-		}
+		of, kernel := instance(array.Elt) // panelKernels[TileKernel[float32]]
 		switch identifier(of) {
-		case "panelKernels", "panel":
-			misplaced = append(misplaced, misplacedIn(list.Elts, prefix)...)
+		case "panelKernels":
+			kind, float := instance(kernel)
+			prefix := map[string]string{"TileKernel float32": "sgemm", "TileKernel float64": "dgemm", "TapKernel float32": "tile"}
+			misplaced = append(misplaced, misplacedIn(list.Elts, prefix[identifier(kind)+" "+identifier(float)], widths)...)
 			return false
-		case "tileKernel": // of no panel
+		case "TileKernel", "TapKernel": // of no panel
 			for _, kernel := range list.Elts {
 				misplaced = append(misplaced, identifier(kernel))
 			}
@@ -110,12 +115,40 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 	return misplaced
 }
 
+// instance returns the generic type and the argument of an instance of it.
+func instance(e ast.Expr) (generic, argument ast.Expr) {
+	if i, ok := e.(*ast.IndexExpr); ok {
+		return i.X, i.Index
+	}
+	return e, nil
+}
+
+// constants returns the integer constants that a file declares as numbers.
+func constants(file *ast.File) map[string]int {
+	values := map[string]int{}
+	for _, d := range file.Decls {
+		block, ok := d.(*ast.GenDecl)
+		if !ok || block.Tok != token.CONST {
+			continue
+		}
+		for _, s := range block.Specs {
+			spec := s.(*ast.ValueSpec)
+			for i, name := range spec.Names {
+				if number, ok := spec.Values[i].(*ast.BasicLit); ok {
+					values[name.Name], _ = strconv.Atoi(number.Value)
+				}
+			}
+		}
+	}
+	return values
+}
+
 // misplacedIn is misplacedTiles for the panels of one table, whose kernels are
 // of one instruction set. Each panel has more columns than the one before it.
-func misplacedIn(panels []ast.Expr, prefix string) (misplaced []string) {
+func misplacedIn(panels []ast.Expr, prefix string, widths map[string]int) (misplaced []string) {
 	before, isa := 0, ""
 	for _, p := range panels {
-		columns, kernels := panel(p)
+		columns, kernels := panel(p, widths)
 		if columns <= before || len(kernels) == 0 {
 			misplaced = append(misplaced, fmt.Sprintf("panel of %d columns, %d kernels", columns, len(kernels)))
 		}
@@ -134,14 +167,17 @@ func misplacedIn(panels []ast.Expr, prefix string) (misplaced []string) {
 	return misplaced
 }
 
-// panel returns what {8, []tileKernel[float32]{...}} has.
-func panel(e ast.Expr) (columns int, kernels []ast.Expr) {
+// panel returns what {8, []TileKernel[float32]{...}} has. The columns may be a constant of the file.
+func panel(e ast.Expr, widths map[string]int) (columns int, kernels []ast.Expr) {
 	p, ok := e.(*ast.CompositeLit)
 	if !ok || len(p.Elts) != 2 {
 		return 0, nil
 	}
-	if number, ok := p.Elts[0].(*ast.BasicLit); ok {
-		columns, _ = strconv.Atoi(number.Value)
+	switch width := p.Elts[0].(type) {
+	case *ast.BasicLit:
+		columns, _ = strconv.Atoi(width.Value)
+	case *ast.Ident:
+		columns = widths[width.Name]
 	}
 	if list, ok := p.Elts[1].(*ast.CompositeLit); ok {
 		kernels = list.Elts
@@ -425,8 +461,10 @@ func TestChecksCanFail(t *testing.T) {
 }
 
 func TestMisplacedTilesAreFound(t *testing.T) {
-	const eight, sixteen = "{8, []tileKernel[float32]{sgemm1x8AVX2, sgemm2x8AVX2}}", "{16, []tileKernel[float32]{sgemm1x16AVX2}}"
-	tiles := func(names string) string { return "[]panelKernels[float32]{{8, []tileKernel[float32]{" + names + "}}}" }
+	const eight, sixteen = "{8, []TileKernel[float32]{sgemm1x8AVX2, sgemm2x8AVX2}}", "{16, []TileKernel[float32]{sgemm1x16AVX2}}"
+	tiles := func(names string) string {
+		return "[]panelKernels[TileKernel[float32]]{{8, []TileKernel[float32]{" + names + "}}}"
+	}
 	for table, want := range map[string][]string{
 		tiles("sgemm1x8AVX2, sgemm2x8AVX2"):   nil,
 		tiles("sgemm2x8AVX2, sgemm1x8AVX2"):   {"sgemm2x8AVX2", "sgemm1x8AVX2"},
@@ -439,15 +477,21 @@ func TestMisplacedTilesAreFound(t *testing.T) {
 		tiles("sgemm1AVX2"):                   {"sgemm1AVX2"},
 		tiles(""):                             {"panel of 8 columns, 0 kernels"},
 
-		"[]panelKernels[float32]{" + eight + ", " + sixteen + "}":                              nil,
-		"[]panelKernels[float32]{" + sixteen + ", " + eight + "}":                              {"panel of 8 columns, 2 kernels"},
-		"[]panelKernels[float32]{" + eight + ", {16, []tileKernel[float32]{sgemm1x16AVX512}}}": {"sgemm1x16AVX512"},
-		"[]panelKernels[float32]{{columns: 8, tile: []tileKernel[float32]{sgemm1x8AVX2}}}":     {"panel of 0 columns, 0 kernels"},
-		"[]panelKernels[float64]{{4, []tileKernel[float64]{dgemm1x4NEON, dgemm2x4NEON}}}":      nil,
-		"[]panelKernels[float64]{{4, []tileKernel[float64]{dgemm1x4NEON, sgemm2x4NEON}}}":      {"sgemm2x4NEON"},
-		"[]tileKernel[float32]{sgemm1x8AVX2}":                                                  {"sgemm1x8AVX2"},
+		"[]panelKernels[TileKernel[float32]]{" + eight + ", " + sixteen + "}":                              nil,
+		"[]panelKernels[TileKernel[float32]]{" + sixteen + ", " + eight + "}":                              {"panel of 8 columns, 2 kernels"},
+		"[]panelKernels[TileKernel[float32]]{" + eight + ", {16, []TileKernel[float32]{sgemm1x16AVX512}}}": {"sgemm1x16AVX512"},
+		"[]panelKernels[TileKernel[float32]]{{columns: 8, tile: []TileKernel[float32]{sgemm1x8AVX2}}}":     {"panel of 0 columns, 0 kernels"},
+		"[]panelKernels[TileKernel[float64]]{{4, []TileKernel[float64]{dgemm1x4NEON, dgemm2x4NEON}}}":      nil,
+		"[]panelKernels[TileKernel[float64]]{{4, []TileKernel[float64]{dgemm1x4NEON, sgemm2x4NEON}}}":      {"sgemm2x4NEON"},
+		"[]panelKernels[TileKernel[float32]]{{wide, []TileKernel[float32]{sgemm1x16AVX2}}}":                nil,
+		"[]panelKernels[TileKernel[float32]]{{wide, []TileKernel[float32]{sgemm1x8AVX2}}}":                 {"sgemm1x8AVX2"},
+		"[]panelKernels[TileKernel[float32]]{{other, []TileKernel[float32]{sgemm1x16AVX2}}}":               {"panel of 0 columns, 1 kernels", "sgemm1x16AVX2"},
+		"[]panelKernels[TapKernel[float32]]{{wide, []TapKernel[float32]{tile1x16AVX2}}}":                   nil,
+		"[]panelKernels[TapKernel[float32]]{{wide, []TapKernel[float32]{sgemm1x16AVX2}}}":                  {"sgemm1x16AVX2"},
+		"[]TapKernel[float32]{tile1x8AVX2}":                                                                {"tile1x8AVX2"},
+		"[]TileKernel[float32]{sgemm1x8AVX2}":                                                              {"sgemm1x8AVX2"},
 	} {
-		file, err := parser.ParseFile(token.NewFileSet(), "kernels.go", "package p; var t = "+table, 0)
+		file, err := parser.ParseFile(token.NewFileSet(), "kernels.go", "package p; const wide = 16; var t = "+table, 0)
 		require.NoError(t, err)
 		assert.Equal(t, want, misplacedTiles(file), table)
 	}

@@ -7,40 +7,44 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Job is work cut into tasks. Do runs one of them on one of the team's
-// workers; tasks run in any order, and at the same time on different workers,
-// so what a task computes must not depend on the worker but for scratch.
+// Job is work that is cut into tasks. Do runs one of them on one of the team's workers. Tasks run
+// in any order, and at the same time on different workers, so what a task computes must not depend
+// on the worker, except that a worker may have scratch memory of its own.
 type Job interface {
 	Do(task, worker int)
 }
 
-// Team is some workers that run one job at a time: one worker, or all that
-// there are. A nil Team is one worker, the caller. Between jobs a team costs
-// nothing: its goroutines live little longer than the job. A Team serves one
-// caller at a time, and a job must not run another on its own team.
+// Team runs one job at a time, on its caller alone or on several workers, the caller being one of
+// them. A nil Team is the caller alone. Between jobs a team costs nothing: its goroutines end soon
+// after the job. A Team serves one caller at a time, and a job must not run another one on its own
+// team.
 //
-// To wake a sleeping core takes longer than many a job. So nobody waits for a
-// worker to come: the caller begins at once, who comes takes what tasks are left,
-// and a job is done when its tasks are, even if a worker is still on its way. That
-// one finds the next job, or nothing.
+// Waking a sleeping core takes longer than many a job, so nobody waits for a worker to arrive. The
+// caller begins at once, workers that arrive take tasks that are left, and a job is done when its
+// tasks are, even if a worker is still on its way. A worker that arrives late joins the next job, if
+// there is one.
+//
+// A task that panics doesn't keep the others from being done: then Run panics on the caller's
+// goroutine, whichever worker the task ran on, and the team can be used again.
 type Team struct {
 	workers int
 	help    func() // a worker but the caller: made once, so that a run allocates nothing
 
 	job   Job
 	tasks int
-	// state is the number of the run, of the workers that have come, and of the
-	// tasks that nobody has taken, all in one, so that who is late can't mistake
-	// one run for another.
+	// state packs three numbers into one word, so that a late worker can't mistake one run for
+	// another: of the run, of the workers that have arrived, and of the tasks that nobody has taken.
 	state   atomic.Uint64
 	left    atomic.Int64 // tasks that aren't done
 	waiting atomic.Bool  // the caller sleeps until they are
 	wake    chan struct{}
 	coming  atomic.Int64 // workers that are on their way, or there
-	ended   time.Time    // when the last job did
+	ended   time.Time    // when the last job ended
+	failure atomic.Pointer[failure]
 }
 
 // The parts of Team.state, from the lowest bits.
@@ -79,9 +83,11 @@ func (t *Team) Awake() bool {
 	return t.Workers() > 1 && (t.coming.Load() > 0 || time.Since(t.ended) < patience)
 }
 
-// Run runs the tasks 0 to tasks-1 of job, in the order in which workers become
-// free, and returns when all are done. There are at most a million of them where
-// there are several workers.
+// Run runs the tasks 0 to tasks-1 of job, in the order in which workers become free, and returns
+// when all are done. A team of several workers takes at most a million of them.
+//
+// If tasks panic, Run panics with the value of the first of them, by number, once all tasks are done.
+// If nothing recovers that panic, its traceback has the stack of the task, too.
 func (t *Team) Run(tasks int, job Job) {
 	if t.Workers() == 1 {
 		for task := range tasks {
@@ -110,23 +116,46 @@ func (t *Team) share(tasks int, job Job) {
 		t.coming.Add(1)
 		go t.help()
 	}
+	defer t.finish()
 	t.work(run, 0)
-	t.wait()
-	t.job = nil
 }
 
-// come is the life of a worker: it joins runs as long as there are any, or will
-// be soon.
+// finish ends a run: it waits for its tasks, and panics if one of them did.
+func (t *Team) finish() {
+	t.wait()
+	t.job = nil
+	if t.failure.Load() != nil {
+		t.failure.Swap(nil).panic()
+	}
+}
+
+// come is the life of a worker: it joins runs until no other has begun for a while.
 func (t *Team) come() {
+	ended := false
+	defer func() {
+		if !ended && !t.leave() { // a task has ended the goroutine
+			go t.help()
+		}
+	}()
 	for {
 		for t.join() || t.linger() {
 		}
-		t.coming.Add(-1)
-		if _, _, open := t.place(); !open {
+		if t.leave() {
+			ended = true
 			return
 		}
-		t.coming.Add(1) // a run has begun, and may have counted on this worker
 	}
+}
+
+// leave takes a worker off those that are there. It returns false, and does nothing, if a run has
+// begun that may have counted on this worker.
+func (t *Team) leave() bool {
+	t.coming.Add(-1)
+	if _, _, open := t.place(); !open {
+		return true
+	}
+	t.coming.Add(1)
+	return false
 }
 
 // linger waits for the next run, for as long as it takes to wake a worker, and
@@ -171,24 +200,43 @@ func (t *Team) join() bool {
 
 // work does tasks of a run until none are left.
 func (t *Team) work(run uint64, worker int) {
+	for !t.workUntilPanic(run, worker) {
+	}
+}
+
+// workUntilPanic does tasks of a run until none are left, or until one has panicked: then it keeps
+// the failure for the caller, counts the task as done, and returns false.
+func (t *Team) workUntilPanic(run uint64, worker int) (none bool) {
+	task := 0
+	defer func() {
+		if !none {
+			t.keep(task, worker, recover())
+			t.done()
+		}
+	}()
 	for {
 		s := t.state.Load()
 		left := int(s % oneWorker)
 		if s/oneRun != run || left == 0 {
-			return
+			return true
 		}
 		if !t.state.CompareAndSwap(s, s-1) {
 			continue
 		}
-		t.job.Do(t.tasks-left, worker)
-		if t.left.Add(-1) == 0 && t.waiting.CompareAndSwap(true, false) {
-			t.wake <- struct{}{}
-		}
+		task = t.tasks - left
+		t.job.Do(task, worker)
+		t.done()
 	}
 }
 
-// wait returns when all tasks are done. It sleeps only if that takes longer than
-// to be woken.
+// done counts a task as done, and wakes the caller if it was the last.
+func (t *Team) done() {
+	if t.left.Add(-1) == 0 && t.waiting.CompareAndSwap(true, false) {
+		t.wake <- struct{}{}
+	}
+}
+
+// wait returns when all tasks are done. It sleeps only if that takes longer than waking up does.
 func (t *Team) wait() {
 	for begin := time.Now(); time.Since(begin) < patience; {
 		for range 100 {
@@ -210,12 +258,12 @@ func (t *Team) wait() {
 func DefaultWorkers() int {
 	cpu := simd.Processor()
 	threadsPerCore := max(1, cpu.LogicalCores/cpu.PhysicalCores)
-	return max(1, (runtime.GOMAXPROCS(0)+threadsPerCore-1)/threadsPerCore)
+	return max(1, num.CeilDiv(runtime.GOMAXPROCS(0), threadsPerCore))
 }
 
-// Cut returns the bounds of part i when n things, which come in grains that
-// stay together, are cut into parts of equal size.
+// Cut returns the bounds of part i when n things are cut into parts of equal size, in grains that
+// stay together.
 func Cut(n, grain, parts, i int) (from, to int) {
-	grains := (n + grain - 1) / grain
+	grains := num.CeilDiv(n, grain)
 	return min(n, grains*i/parts*grain), min(n, grains*(i+1)/parts*grain)
 }

@@ -105,6 +105,17 @@ func (p *Program) wanted(trains []bool) (wanted, idle []bool) {
 	return wanted, idle
 }
 
+// BackwardOps returns which ops pass gradients on to their inputs, if those of the ops
+// that trains names are wanted.
+func (p *Program) BackwardOps(trains []bool) []bool {
+	wanted, _ := p.wanted(trains)
+	backward := make([]bool, len(p.nodes))
+	for i, n := range p.nodes {
+		backward[i] = slices.ContainsFunc(n.in, func(v op.Value) bool { return wanted[p.base[v]] })
+	}
+	return backward
+}
+
 // Allocate takes the memory that was planned, and that of the workspaces before w.
 func (w *Workspace) Allocate() {
 	arena := make([]float32, w.arenaFloats())

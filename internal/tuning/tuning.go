@@ -1,6 +1,6 @@
-// Package tuning is what the command bench/tune and the measurements that it
-// runs say to each other. The latter are a test of package blas, since the
-// tables that they change are that package's own.
+// Package tuning is the messages between the command bench/tune and the measurements that it runs.
+// These are a test of package blas: they change the tables of internal/gemm, and measure products
+// through the functions that users call.
 package tuning
 
 // EnvVar is the environment variable that has the Job, as JSON.
@@ -12,12 +12,11 @@ const (
 	F64 = "f64"
 )
 
-// Knobs are the names of what can be measured: the sizes and thresholds in the
-// tables of package blas.
+// Knobs are the sizes and thresholds that can be measured, by their names in gemm.Table.
 var Knobs = []string{
-	"kc", "mc", "nc",
-	"directUpTo", "packRows", "packRowsAligned", "packStride", "packAligned", "copyA", "copyFighting",
-	"dotsUpTo", "aloneBelow", "wakeBelow", "partWork",
+	"KC", "MC", "NC",
+	"DirectUpTo", "PackRows", "PackRowsAligned", "PackStride", "PackAligned", "CopyA", "CopyFighting",
+	"DotsUpTo", "AloneBelow", "WakeBelow", "PartWork",
 }
 
 // Job is what to measure.

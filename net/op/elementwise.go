@@ -2,6 +2,7 @@ package op
 
 import (
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
@@ -24,7 +25,7 @@ const pieceFloats = 1 << 14
 func Elementwise(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float32) {
 	e := elementwises.Get()
 	e.f, e.dst, e.x, e.y = f, dst, x, y
-	team.Run(parallel.CeilDiv(len(dst), pieceFloats), e)
+	team.Run(num.CeilDiv(len(dst), pieceFloats), e)
 	*e = elementwise{}
 	elementwises.Put(e)
 }

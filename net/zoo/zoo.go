@@ -6,9 +6,7 @@
 package zoo
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -60,12 +58,5 @@ var Models = []Model{
 
 // Lookup returns the row of Models with that name. The error for another name lists all names.
 func Lookup(name string) (Model, error) {
-	var known []string
-	for _, m := range Models {
-		if m.Name == name {
-			return m, nil
-		}
-		known = append(known, m.Name)
-	}
-	return Model{}, fmt.Errorf("unknown model %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("model", Models, func(m Model) string { return m.Name }, name)
 }

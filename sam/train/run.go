@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -47,7 +48,7 @@ func (r *Run) Loader() dataset.Loader {
 	}
 	if rest := l.Set.Len() % l.Batch; rest > 0 {
 		size := r.shardSize()
-		smallest := rest / ceilDiv(rest, size)
+		smallest := rest / num.CeilDiv(rest, size)
 		l.DropLast = l.DropLast || r.Optimizer.Ascent.Samples(smallest) < r.Model.MinShard()
 	}
 	return l
@@ -57,13 +58,10 @@ func (r *Run) Loader() dataset.Loader {
 func (r *Run) shardSize() int {
 	batch, shards := r.config().Batch, max(1, r.Optimizer.Shards)
 	if size := r.Optimizer.ShardSize; size > 0 {
-		shards = ceilDiv(batch, size)
+		shards = num.CeilDiv(batch, size)
 	}
-	return max(1, ceilDiv(batch, shards))
+	return max(1, num.CeilDiv(batch, shards))
 }
-
-// ceilDiv returns a/b rounded up, for positive numbers.
-func ceilDiv(a, b int) int { return (a-1)/b + 1 }
 
 // config returns Optimizer with its defaults filled in.
 func (r *Run) config() sam.Config {

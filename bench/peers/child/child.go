@@ -1,5 +1,5 @@
-// Package child is what all peers' processes have in common: operands, timing,
-// and the check of results. A peer adds its library.
+// Package child has what the peers' processes in Go share: operands, timing and the check of
+// results. A peer fills in a Library and calls Main.
 package child
 
 import (
@@ -15,35 +15,35 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// Library is a peer. What it lacks a function for, it has no such thing.
+// Library is what a peer implements. A nil function means that the library can't do that work.
+//
+// The functions that compute run the work the given number of times, and loop in the library's own
+// language, so that no call from one language into another is timed. The sets of operands take
+// turns, beginning with set first.
 type Library struct {
-	// Version is what the library says of itself.
+	// Version describes the library, in its own words.
 	Version string
-	// OneThread says that everything must always be called by the same thread of
-	// the operating system: OpenMP keeps its threads, and how many they are, by
-	// the thread that calls.
+	// OneThread says that all calls must come from the same thread of the operating system. OpenMP
+	// keeps its threads, and their number, for each thread that calls.
 	OneThread bool
-	// Workers sets how many threads, or cores, may be used from now on.
+	// Workers sets the number of threads, or cores, that may be used from now on.
 	Workers func(workers int) error
-	// Cannot says why there is no such product, if there is none. Nil if there
-	// are all.
+	// Cannot returns why the library can't compute a product, "" if it can. Nil if it can compute
+	// all.
 	Cannot func(protocol.Shape) string
-	// Run32 computes C = op(A)*op(B) in float32 that many times, on the sets of
-	// operands by turns, the first time on set first. It loops in the library's
-	// own language, so that no call from one language into another is timed.
+	// Run32 computes C = op(A)*op(B) in float32.
 	Run32 func(p *Product[float32], first, times int)
-	// Run64 does so in float64.
+	// Run64 computes C = op(A)*op(B) in float64.
 	Run64 func(p *Product[float64], first, times int)
 	// Convolve prepares a pass of a convolution.
 	Convolve func(c *Convolution) (Convolving, error)
-	// Routine32 calls a routine of the BLAS that many times, on the sets of operands by
-	// turns, the first time on set first.
+	// Routine32 calls a routine of the BLAS in float32.
 	Routine32 func(r *Routine[float32], first, times int)
-	// Routine64 does so in float64.
+	// Routine64 calls a routine of the BLAS in float64.
 	Routine64 func(r *Routine[float64], first, times int)
 	// Decompose prepares a decomposition.
 	Decompose func(d *Decomposition) (Decomposing, error)
-	// Train makes a model that is trained on that many workers.
+	// Train makes a model to be trained on the given number of workers.
 	Train func(s protocol.Step, workers int) (Training, error)
 }
 
@@ -84,26 +84,26 @@ func serve(l Library, in io.Reader, out io.Writer) error {
 type child struct {
 	Library
 	verified  map[string]bool        // work whose results were right
-	workers   int                    // that the library was last set to
-	trainings map[protocol.Step]task // that have begun, of one model and batch
+	workers   int                    // number that the library was last set to
+	trainings map[protocol.Step]task // trainings under way, by step; all on one model and batch
 	subject   string                 // that model and batch
 }
 
-// task is work that is ready to be done.
+// task is work that is ready to run.
 type task interface {
-	// run does it that many times, on the sets of operands by turns, the first
-	// time on set first.
+	// run does the work the given number of times. The sets of operands take turns, beginning with
+	// set first.
 	run(first, times int)
-	// verify returns an error if the results on all sets aren't what they should
-	// be.
+	// verify returns an error unless the results on all sets are right.
 	verify() error
-	// tell adds to a reply what there is to say besides the time.
+	// tell adds to a reply what it says beside the time.
 	tell(reply *protocol.Reply) error
+	// free releases the operands.
 	free()
 }
 
 func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
-	if err := job.Check(); err != nil {
+	if err := job.Validate(); err != nil {
 		return reply, err
 	}
 	if why := c.cannot(job); why != "" {
@@ -134,7 +134,7 @@ func (c *child) do(job protocol.Job) (reply protocol.Reply, err error) {
 	return reply, settle()
 }
 
-// setsOf returns how many sets of operands a job has.
+// setsOf returns the number of sets of operands of a job.
 func setsOf(job protocol.Job) int {
 	if job.Decomposition != nil {
 		return 1
@@ -142,7 +142,7 @@ func setsOf(job protocol.Job) int {
 	return Sets
 }
 
-// cannot says why the library has nothing for a job, if it hasn't.
+// cannot returns why the library can't do a job, "" if it can.
 func (c *child) cannot(job protocol.Job) string {
 	switch {
 	case job.Convolution != nil && c.Convolve == nil:
@@ -182,11 +182,10 @@ func (c *child) prepare(job protocol.Job) (task, error) {
 	}
 }
 
-// measure times work. The budget is spent on windows of a fiftieth of it or of the
-// work done once, whichever is longer; of their times the lower quartile
-// counts: a window in which another process had the core says nothing of the
-// library, and the luckiest window not much. There are three windows at least,
-// unless they would take ten budgets.
+// measure times work. It spends the budget on windows, each a fiftieth of the budget long, or as
+// long as the work takes once. There are at least three windows, unless three take more than ten
+// budgets. The result is the lower quartile of the windows' times: a window in which another
+// process had the core says nothing about the library, and the fastest window may have been lucky.
 func measure(work func(first, times int), budget time.Duration) (reply protocol.Reply) {
 	first := 0
 	run := func(times int) time.Duration {

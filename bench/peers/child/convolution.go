@@ -9,9 +9,8 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// Convolution is the operands of a pass. They lie outside Go's heap, as C wants it.
-// One of them is the pass's result: the output, the input's gradient, or the
-// filter's.
+// Convolution is the operands of a pass, outside Go's heap. One of them is the result: the output,
+// the input's gradient or the filter's gradient.
 type Convolution struct {
 	protocol.Convolution
 	X [Sets]*float32 // the input or its gradient, [Batch, InH, InW, InC]
@@ -21,9 +20,9 @@ type Convolution struct {
 	memory[float32]
 }
 
-// newConvolution returns operands for a pass. What it reads is random integers, so
-// small that every sum of their products is exact in float32, in whichever order it
-// is formed. The result is NaN, which an overwritten one doesn't show.
+// newConvolution returns operands for a pass. Those that the pass reads are random integers, so
+// small that every sum of their products is exact in float32 in any order. The result is NaN, so
+// that an element that isn't overwritten shows.
 func newConvolution(of protocol.Convolution) (*Convolution, error) {
 	c := &Convolution{Convolution: of}
 	g := of.Geometry
@@ -51,7 +50,7 @@ func newConvolution(of protocol.Convolution) (*Convolution, error) {
 	return c, nil
 }
 
-// terms returns the most products that an element of the result is a sum of.
+// terms returns the largest number of products in the sum of an element of the result.
 func (c *Convolution) terms() int {
 	g := c.Geometry
 	switch c.Pass {
@@ -64,7 +63,7 @@ func (c *Convolution) terms() int {
 	}
 }
 
-// result says which operand is written: 0 for X, 1 for W, 2 for Y.
+// result returns the number of the operand that the pass writes: 0 for X, 1 for W, 2 for Y.
 func (c *Convolution) result() int {
 	return map[string]int{protocol.BackwardData: 0, protocol.BackwardFilter: 1, protocol.Forward: 2}[c.Pass]
 }
@@ -80,11 +79,10 @@ func (c *Convolution) SliceY(set int) []float32 {
 	return unsafe.Slice(c.Y[set], c.Geometry.Batch*c.Geometry.OutSize())
 }
 
-// verify returns an error if a result is wrong. As a product's verify, it looks at
-// all of the result times a random vector: a pass is linear in each channel of its
-// result, so the channels' sum with random weights is the pass with the weights
-// applied before, which is that much less work. All are integers that float64 holds
-// exactly.
+// verify returns an error if a result is wrong. Like Product.verify, it multiplies the result by a
+// random vector. A pass is linear in the channels of its result, so the weighted sum of those
+// channels equals the pass on operands that were summed with the same weights before, which is much
+// less work. All numbers are integers that float64 holds exactly.
 func (c *Convolution) verify() error {
 	r := rand.New(rand.NewPCG(3, 5))
 	weights := make([]float64, c.Geometry.OutC)
@@ -105,7 +103,7 @@ func (c *Convolution) verify() error {
 	return nil
 }
 
-// probe returns the weighted sums of the result's channels, and what they should be.
+// probe returns the weighted sums of the result's channels, and the sums that are expected.
 func (c *Convolution) probe(set int, weights []float64) (got, want []float64) {
 	g := c.Geometry
 	x, w, y := c.SliceX(set), c.SliceW(set), c.SliceY(set)
@@ -140,8 +138,8 @@ func (c *Convolution) probe(set int, weights []float64) (got, want []float64) {
 	return got, want
 }
 
-// taps calls visit for every tap of every output pixel that is within the image:
-// with the numbers of the input's pixel, of the tap and of the output's pixel.
+// taps calls visit for each tap of each output pixel that lies within the image, with the numbers
+// of the input pixel, the tap and the output pixel.
 func (c *Convolution) taps(visit func(in, tap, out int)) {
 	g := c.Geometry
 	strideH, strideW := max(1, g.StrideH), max(1, g.StrideW)
@@ -167,16 +165,16 @@ func dot(a []float32, b []float64) (sum float64) {
 
 // Convolving is a pass that is ready to run.
 type Convolving struct {
-	// Run computes it as Library.Run32 does a product.
+	// Run computes the pass as Library.Run32 computes a product.
 	Run func(first, times int)
-	// Results brings the results of all sets to where Convolution has them. Nil if Run
-	// leaves them there.
+	// Results writes the results of all sets to Convolution's operands. Nil if Run has written them
+	// there.
 	Results func() error
-	// Free gives back what was prepared. Nil if that is nothing.
+	// Free releases what was prepared. Nil if there is nothing to release.
 	Free func()
 }
 
-// convolving is a Convolving at work.
+// convolving is a Convolving as a task.
 type convolving struct {
 	*Convolution
 	Convolving

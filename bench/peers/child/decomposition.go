@@ -10,8 +10,8 @@ import (
 )
 
 // Decomposition is the operands of a decomposition, row-major, outside Go's heap. One set of
-// them is enough: a decomposition takes longer than it takes to read them. A is random, symmetric
-// for EigenSym and Cholesky, and positive definite for Cholesky.
+// operands is enough, because a decomposition takes longer than reading them. A is random;
+// symmetric for EigenSym and Cholesky, and positive definite for Cholesky.
 type Decomposition struct {
 	protocol.Decomposition
 	A, B []float64
@@ -19,16 +19,16 @@ type Decomposition struct {
 	memory[float64]
 }
 
-// Decomposing is a Decomposition at work.
+// Decomposing is a decomposition that is ready to run.
 type Decomposing struct {
-	// Run does it that many times, always on the same operands.
+	// Run decomposes the same operands the given number of times.
 	Run func(times int) error
-	// Result returns what Run has left. The b is for those that decompose A into factors: they
-	// solve A*x = b by them.
+	// Result returns the result of the last Run. LU, QR and Cholesky return the solution of A*x = b
+	// by their factors.
 	Result func(b []float64) (Decomposed, error)
 }
 
-// Decomposed is a result: one of the fields.
+// Decomposed is the result of a decomposition. One of its fields is set.
 type Decomposed struct {
 	Matrix   []float64    // row-major, of Mul and Solve
 	Solution []float64    // of LU, QR and Cholesky
@@ -103,9 +103,9 @@ func (d *decomposing) verify() error {
 	return d.check(b, result)
 }
 
-// check returns an error if a result can't be right, within the roundings of a method that is
-// stable: a matrix times b, and A times a solution, by the elements of what they should be, and
-// values by their sums.
+// check returns an error if a result is wrong by more than the rounding errors of a stable method.
+// It multiplies a matrix by b, and A by a solution, and compares elements. It compares the sums of
+// singular values and eigenvalues.
 func (d *Decomposition) check(b []float64, result Decomposed) error {
 	switch d.Name {
 	case "Mul":
@@ -118,19 +118,19 @@ func (d *Decomposition) check(b []float64, result Decomposed) error {
 		return d.near(apply(d.A, whole, result.Solution), b, norm(d.A)*norm(result.Solution))
 	}
 	if len(result.Values) != d.N {
-		return fmt.Errorf("%v is wrong: it has %d values", d.Decomposition, len(result.Values))
+		return fmt.Errorf("%v is wrong: it has %d values, want %d", d.Decomposition, len(result.Values), d.N)
 	}
 	return d.checkValues(result.Values)
 }
 
-// checkValues compares the sum of eigenvalues with A's trace, and the sum of their squares with
-// that of A*A, which of a symmetric A is the square of its norm; of singular values, which aren't
-// negative, that one alone.
+// checkValues compares the sum of eigenvalues with the trace of A, and the sum of their squares
+// with the trace of A*A. It compares the sum of the squares of singular values with the square of
+// A's norm, and none of them may be negative.
 func (d *Decomposition) checkValues(values []complex128) error {
 	var sum, squares complex128
 	for _, v := range values {
 		if d.Name == "SVD" && real(v) < 0 {
-			return fmt.Errorf("%v is wrong: a singular value is %v", d.Decomposition, v)
+			return fmt.Errorf("%v is wrong: a singular value is %v, want none below 0", d.Decomposition, v)
 		}
 		sum, squares = sum+v, squares+v*v
 	}
@@ -151,7 +151,7 @@ func (d *Decomposition) checkValues(values []complex128) error {
 	return d.nearValue("the sum of the squares", squares, traceOfSquare.total(), of*of)
 }
 
-// tolerance is how far apart figures may be whose terms are of a size.
+// tolerance returns the largest difference of two figures whose terms have the given size.
 func (d *Decomposition) tolerance(size float64) float64 {
 	return 8 * float64(d.N) * unitOf[float64]() * size
 }

@@ -2,7 +2,7 @@ package child
 
 import "gonum.org/v1/gonum/blas"
 
-// Gemm returns the Run of a routine that is BLAS's xGEMM in Go.
+// Gemm returns Library.Run32 or Run64 for an implementation of xGEMM in Go.
 func Gemm[T Float](routine func(tA, tB blas.Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int)) func(p *Product[T], first, times int) {
 	return func(p *Product[T], set, times int) {
 		tA, tB := blas.NoTrans, blas.NoTrans

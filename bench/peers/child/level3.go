@@ -8,9 +8,9 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// fillLevel3 fills the operands of a routine of level 3. Those of products are random integers,
-// so small that every sum is exact in any order, as Product's are; trsm's A is close to I. C is
-// NaN, which an overwritten C doesn't show.
+// fillLevel3 fills the operands of a routine of level 3. Those of products are random integers, so
+// small that every sum is exact in any order, as Product's are. trsm's A is close to the identity.
+// C is NaN, so that an element that isn't overwritten shows.
 func (r *Routine[T]) fillLevel3(a, b, c []T, random *rand.PCG) {
 	limit := r.exactLimit()
 	if r.solves() {
@@ -24,29 +24,29 @@ func (r *Routine[T]) fillLevel3(a, b, c []T, random *rand.PCG) {
 	}
 }
 
-// solves says that the routine is trsm.
+// solves says whether the routine is a trsm.
 func (r *Routine[T]) solves() bool {
 	return r.Name == "trsm" || r.Name == "trsmT" || r.Name == "trsmR"
 }
 
-// exactLimit returns how large elements of A and B may be. A sum has at most 2n products, as
-// syr2k's do; for the rest see Product.
+// exactLimit returns the bound of A's and B's elements. A sum has at most 2n products, in syr2k.
+// Product.largest explains the rest.
 func (r *Routine[T]) exactLimit() int {
 	p := Product[T]{Shape: protocol.Shape{M: r.N, N: r.N, K: r.N}}
 	return int(math.Sqrt(p.largest() / float64(2*r.N)))
 }
 
-// verifyLevel3 compares a result times a random vector x with what it means, times x, as
-// Product.verify does: exactly, but for trsm. Of trsm's result X, it compares A*X*x, or X*A*x,
-// with B*x, within the error of substitution, N roundings of |A|*|X|, and of this arithmetic.
-// The half of a result that isn't to be written must be NaN still.
+// verifyLevel3 compares the result times a random vector x with the definition of the routine times
+// x, exactly, as Product.verify does. For trsm's solution X, it compares A*X*x, or X*A*x, with B*x;
+// the tolerance is the error of substitution, which is N roundings of |A|*|X|, and of this
+// arithmetic. The half of a result that a routine doesn't write must still be NaN.
 func (r *Routine[T]) verifyLevel3() error {
 	random := rand.New(rand.NewPCG(3, 5))
 	x := make([]float64, r.N)
 	for i := range x {
 		x[i] = float64(random.IntN(2*limitX+1) - limitX)
 		if r.solves() {
-			x[i] = math.Copysign(1, x[i]) // so that all elements count alike
+			x[i] = math.Copysign(1, x[i]) // so that all elements have the same weight
 		}
 	}
 	for set := range Sets {
@@ -67,7 +67,7 @@ func (r *Routine[T]) verifyLevel3() error {
 	return nil
 }
 
-// form says where element i, j of a matrix is stored, unless it is zero.
+// form returns where element i, j of a matrix is stored, or that it isn't stored and is zero.
 type form func(i, j int) (row, col int, stored bool)
 
 func whole(i, j int) (int, int, bool)           { return i, j, true }
@@ -77,7 +77,7 @@ func upperTransposed(i, j int) (int, int, bool) { return j, i, j <= i }
 func symmetricLower(i, j int) (int, int, bool)  { return max(i, j), min(i, j), true }
 func symmetricUpper(i, j int) (int, int, bool)  { return min(i, j), max(i, j), true }
 
-// apply returns a*x, where a is a matrix of len(x) rows and columns.
+// apply returns a*x for a square matrix a.
 func apply[T Float](a []T, of form, x []float64) []float64 {
 	n := len(x)
 	y := make([]float64, n)
@@ -91,7 +91,7 @@ func apply[T Float](a []T, of form, x []float64) []float64 {
 	return y
 }
 
-// formOfA returns the form of A as symm, trmm and trsm have it, and of C as syrk and syr2k.
+// formOfA returns the form of A in symm, trmm and trsm, and of C in syrk and syr2k.
 func (r *Routine[T]) formOfA() form {
 	switch r.Name {
 	case "symm", "symmR", "syrk", "syr2k":
@@ -106,8 +106,8 @@ func (r *Routine[T]) formOfA() form {
 	return whole
 }
 
-// probe returns the result times x, and what it should be; of trsm, the product that is to be
-// B*x, and B*x.
+// probe returns the result times x, and its expected value. For trsm it returns the product that
+// should be B*x, and B*x.
 func (r *Routine[T]) probe(set int, x []float64) (got, want []float64) {
 	a, b, c, saved, formed := r.SliceA(set), r.SliceX(set), r.SliceY(set), r.Saved(set), r.formOfA()
 	switch r.Name {
@@ -136,7 +136,7 @@ func (r *Routine[T]) probe(set int, x []float64) (got, want []float64) {
 	}
 }
 
-// boundOfSolution returns how far apart trsm's two may be for an x of ones and minus ones.
+// boundOfSolution returns the tolerance of trsm's comparison for an x of ones and minus ones.
 func (r *Routine[T]) boundOfSolution(set int, x []float64) []float64 {
 	a, b, ones := magnitudes(r.SliceA(set)), magnitudes(r.SliceX(set)), magnitudes(x)
 	bound := apply(a, r.formOfA(), apply(b, whole, ones))
@@ -157,7 +157,7 @@ func magnitudes[T Float](data []T) []T {
 	return all
 }
 
-// strayed returns an element of the half of C that isn't syrk's or syr2k's, if one was written.
+// strayed finds an element that was written in the half of C that syrk and syr2k mustn't touch.
 func (r *Routine[T]) strayed(set int) (row, col int, written bool) {
 	if r.Name != "syrk" && r.Name != "syrkT" && r.Name != "syr2k" {
 		return 0, 0, false

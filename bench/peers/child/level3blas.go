@@ -2,7 +2,7 @@ package child
 
 import "gonum.org/v1/gonum/blas"
 
-// level3 is the routines of level 3 of a BLAS in Go, for one type of elements.
+// level3 has the level 3 routines of a BLAS in Go for one element type.
 type level3[T Float] struct {
 	gemm  func(tA, tB blas.Transpose, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int)
 	symm  func(s blas.Side, ul blas.Uplo, m, n int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int)
@@ -12,7 +12,7 @@ type level3[T Float] struct {
 	trsm  func(s blas.Side, ul blas.Uplo, tA blas.Transpose, d blas.Diag, m, n int, alpha T, a []T, lda int, b []T, ldb int)
 }
 
-// of returns a call of the routine on a set.
+// of returns a function that calls the routine on a set.
 func (l level3[T]) of(r *Routine[T]) (call func(set int)) {
 	n := r.N
 	var as, bs, cs [Sets][]T

@@ -7,8 +7,8 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Mat prepares a decomposition by gonum's mat, whichever BLAS that is set to. Results are kept
-// in the same memory from run to run.
+// Mat prepares a decomposition by gonum's mat with the BLAS that mat is set to. All runs write
+// their results to the same memory.
 func Mat(d *Decomposition) (Decomposing, error) {
 	n := d.N
 	a, b, symmetric := mat.NewDense(n, n, d.A), mat.NewDense(n, n, d.B), mat.NewSymDense(n, d.A)
@@ -48,7 +48,7 @@ func Mat(d *Decomposition) (Decomposing, error) {
 		once = func() error { return done(eigen.Factorize(a, mat.EigenNone)) }
 		result = func([]float64) (Decomposed, error) { return Decomposed{Values: eigen.Values(nil)}, nil }
 	}
-	runtime.GC() // what was there before this is not to be collected while it is timed
+	runtime.GC() // so that older garbage isn't collected while this is timed
 	return Decomposing{Result: result, Run: func(times int) error {
 		for range times {
 			if err := once(); err != nil {
@@ -59,7 +59,7 @@ func Mat(d *Decomposition) (Decomposing, error) {
 	}}, nil
 }
 
-// solved returns a Result that solves by factors.
+// solved returns a Decomposing.Result that solves A*x = b by factors.
 func solved(solve func(x *mat.VecDense, b mat.Vector) error) func([]float64) (Decomposed, error) {
 	return func(right []float64) (Decomposed, error) {
 		var x mat.VecDense
@@ -68,14 +68,15 @@ func solved(solve func(x *mat.VecDense, b mat.Vector) error) func([]float64) (De
 	}
 }
 
+// done returns the error of a Factorize that reports failure as false.
 func done(ok bool) error {
 	if !ok {
-		return errors.New("mat has failed")
+		return errors.New("mat's Factorize failed")
 	}
 	return nil
 }
 
-// Complex returns values with their imaginary parts, nil for none.
+// Complex returns values with the given imaginary parts. A nil im is all zeros.
 func Complex(re, im []float64) []complex128 {
 	all := make([]complex128, len(re))
 	for i, v := range re {

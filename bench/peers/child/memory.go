@@ -7,12 +7,12 @@ import (
 	"unsafe"
 )
 
-// memory is where a task's operands lie: outside Go's heap, as C wants it, in
-// ordinary pages, allocated anew for each measurement.
+// memory holds a task's operands. It lies outside Go's heap, where C may keep pointers to it, in
+// ordinary pages, and is allocated anew for each measurement.
 type memory[T Float] struct{ bytes []byte }
 
-// place returns operands of the given numbers of elements, which begin at cache
-// lines, at the same offsets within a page for each peer.
+// place allocates operands of the given numbers of elements. They begin at cache lines, and at the
+// same offsets within a page for each peer.
 func (m *memory[T]) place(counts []int) (operands [][]T, err error) {
 	const line = 64
 	var element T
@@ -20,9 +20,9 @@ func (m *memory[T]) place(counts []int) (operands [][]T, err error) {
 	var offsets []int
 	total := 0
 	for _, count := range counts {
-		// Operands of a power of two would all begin at the same offset within
-		// a page, where loads wait for stores that are 4 KiB away: five lines
-		// more each time.
+		// Five lines lie between operands. Without them, operands whose sizes are powers of two
+		// would begin at the same offset within a page, where a load waits for a store that is 4
+		// KiB away.
 		offsets = append(offsets, total)
 		total += (count*size+line-1)/line*line + 5*line
 	}
@@ -37,14 +37,14 @@ func (m *memory[T]) place(counts []int) (operands [][]T, err error) {
 
 func (m *memory[T]) free() { release(m.bytes) }
 
-// spoil sets a result to NaN, which an overwritten one doesn't show.
+// spoil sets a result to NaN, so that an element that isn't overwritten shows.
 func spoil[T Float](data []T) {
 	for i := range data {
 		data[i] = T(math.NaN())
 	}
 }
 
-// fill draws integers from -limit to limit.
+// fill sets data to random integers from -limit to limit.
 func fill[T Float](data []T, limit int, r *rand.PCG) {
 	for i := 0; i < len(data); i += 2 {
 		bits := r.Uint64()

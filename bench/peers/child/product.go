@@ -9,30 +9,28 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// Sets is how many sets of operands take turns, as the layers of a network do.
+// Sets is the number of sets of operands that take turns, as the layers of a network do.
 const Sets = 3
 
 // Float is an element type.
 type Float interface{ float32 | float64 }
 
-// Product is the operands of a job. They lie outside Go's heap, as C wants it,
-// at the same offsets within a page for each peer, and begin at a cache line.
+// Product is the operands of a product, outside Go's heap.
 type Product[T Float] struct {
 	protocol.Shape
-	LdA, LdB, LdC int // elements from row to row, as stored
+	LdA, LdB, LdC int // elements from one stored row to the next
 	A, B, C       [Sets]*T
 
 	memory[T]
 	limit int // elements of A and B are integers from -limit to limit
 }
 
-// limitX is how large the elements of verify's x are, integers from -limitX to
-// limitX.
+// limitX bounds the elements of verify's x, which are integers from -limitX to limitX.
 const limitX = 1<<9 - 1
 
-// newProduct returns operands for a shape. A and B are random integers, so
-// small that the sum of k of their products is a T exactly, in whichever order
-// it is formed. C is NaN, which an overwritten C doesn't show.
+// newProduct returns operands for a shape. A and B are random integers, so small that a sum of k of
+// their products is exact in T in any order. C is NaN, so that an element that isn't overwritten
+// shows.
 func newProduct[T Float](s protocol.Shape) (*Product[T], error) {
 	p := &Product[T]{Shape: s, LdA: s.K, LdB: s.N, LdC: s.N}
 	if s.TransA {
@@ -62,7 +60,7 @@ func newProduct[T Float](s protocol.Shape) (*Product[T], error) {
 	return p, nil
 }
 
-// multiplication is a product and who computes it.
+// multiplication is a product and the function that computes it.
 type multiplication[T Float] struct {
 	*Product[T]
 	by func(p *Product[T], first, times int)
@@ -82,10 +80,10 @@ func (p *Product[T]) Float64() bool {
 	return unsafe.Sizeof(element) == 8
 }
 
-// largest returns how large elements of C may become. float32 holds integers
-// up to 2^24 exactly. float64 would hold them up to 2^53, but so must verify's
-// sums of n of them, each times one of x. That is still more than 2^24, and up
-// to an n of a few thousand so much that a product by way of float32 is wrong.
+// largest returns the bound of C's elements. float32 holds integers up to 2^24 exactly. float64
+// holds them up to 2^53, but verify's sums of n elements of C, each times an element of x, must
+// stay below that. The bound for float64 is still above 2^24, so that, for n up to a few thousand,
+// a product that was computed in float32 is wrong.
 func (p *Product[T]) largest() float64 {
 	if p.Float64() {
 		return (1 << 53) / float64(limitX*p.N)
@@ -98,12 +96,11 @@ func (p *Product[T]) SliceA(set int) []T { return unsafe.Slice(p.A[set], p.M*p.K
 func (p *Product[T]) SliceB(set int) []T { return unsafe.Slice(p.B[set], p.K*p.N) }
 func (p *Product[T]) SliceC(set int) []T { return unsafe.Slice(p.C[set], p.M*p.N) }
 
-// verify returns an error if a C isn't op(A)*op(B). It compares C*x with
-// op(A)*(op(B)*x) for a random vector x (R. Freivalds, "Probabilistic machines
-// can use less running time", IFIP 1977), all of which are integers that
-// float64 holds exactly: at most 2^53, which is what largest sees to for a
-// float64 C; a float32 C is at most 2^24, x below 2^9 and n at most 2^20. So
-// there is no tolerance, and a wrong row passes in at most one case of 1023.
+// verify returns an error if a C isn't op(A)*op(B). It compares C*x with op(A)*(op(B)*x) for a
+// random vector x (R. Freivalds, "Probabilistic machines can use less running time", IFIP 1977).
+// All numbers are integers of at most 2^53, which float64 holds exactly: largest ensures it for a
+// float64 C; a float32 C is at most 2^24, x is below 2^9 and n is at most 2^20. So there is no
+// tolerance, and a wrong row passes in at most one case of 1023.
 func (p *Product[T]) verify() error {
 	r := rand.New(rand.NewPCG(3, 5))
 	x := make([]float64, p.N)

@@ -11,20 +11,21 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// Routine is the operands of a routine, outside Go's heap. Of level 3, X and Y are matrices,
-// the BLAS's B and C.
+// Routine is the operands of a routine, outside Go's heap. At level 3, X and Y are matrices, called
+// B and C in the BLAS.
 type Routine[T Float] struct {
 	protocol.Routine
 	A, X, Y [Sets]*T
-	// Results is what dot, nrm2, asum and iamax returned.
+	// Results has the return values of dot, nrm2, asum and iamax.
 	Results [Sets]float64
 
 	memory[T]
-	a, x, y [Sets][]T // as they were; x alone of level 3
+	a, x, y [Sets][]T // copies of the operands before the first call; at level 3 of x alone
 }
 
-// The scalars that routines of levels 1 and 2 are given. None of them lets what is updated in place grow or
-// vanish, however often: Alpha is as small as a rounding, and trmv and trsv get their x anew.
+// The scalars of routines of levels 1 and 2. With them, operands that are updated in place neither
+// grow nor vanish, however often they are updated: Alpha is as small as a rounding error, and trmv
+// and trsv get their x anew in each call.
 const (
 	Alpha  = 1.0 / (1 << 20) // of axpy, ger, syr, syr2
 	Cosine = 0.6             // of rot
@@ -36,7 +37,7 @@ func (r *Routine[T]) SliceA(set int) []T { return unsafe.Slice(r.A[set], r.sizeA
 func (r *Routine[T]) SliceX(set int) []T { return unsafe.Slice(r.X[set], r.sizeX()) }
 func (r *Routine[T]) SliceY(set int) []T { return unsafe.Slice(r.Y[set], r.sizeX()) }
 
-// Saved returns what x was of a set, for trmv and trsv, or B for trmm and trsm.
+// Saved returns the original x of a set, for trmv and trsv, or the original B, for trmm and trsm.
 func (r *Routine[T]) Saved(set int) []T { return r.x[set] }
 
 func newRoutine[T Float](of protocol.Routine) (*Routine[T], error) {
@@ -71,8 +72,8 @@ func newRoutine[T Float](of protocol.Routine) (*Routine[T], error) {
 	return r, nil
 }
 
-// sizeA returns the elements of A, which routines of level 1 don't have; sizeX those of x, and
-// of y.
+// sizeA returns the number of A's elements, 1 at level 1, which has no A. sizeX returns the number
+// of x's elements, and y's.
 func (r *Routine[T]) sizeA() int {
 	if r.Level() == 1 {
 		return 1
@@ -87,8 +88,8 @@ func (r *Routine[T]) sizeX() int {
 	return r.N * r.N
 }
 
-// nearIdentity makes the diagonal of a matrix of n x n one, and the rest small, so that what
-// trsv and trsm solve for is small, too.
+// nearIdentity sets the diagonal of an n x n matrix to 1 and scales the rest down, so that the
+// solutions of trsv and trsm are small.
 func nearIdentity[T Float](a []T, n int) {
 	for i := range n {
 		for j := range n {
@@ -98,7 +99,7 @@ func nearIdentity[T Float](a []T, n int) {
 	}
 }
 
-// calling is a routine and who computes it.
+// calling is a routine and the function that computes it.
 type calling[T Float] struct {
 	*Routine[T]
 	by func(r *Routine[T], first, times int)
@@ -112,8 +113,8 @@ func prepareRoutine[T Float](of protocol.Routine, by func(r *Routine[T], first, 
 func (c calling[T]) run(first, times int)     { c.by(c.Routine, first, times) }
 func (calling[T]) tell(*protocol.Reply) error { return nil }
 
-// verify compares what one call made of each set with plain loops in float64, within the
-// error of N roundings of numbers as large as the largest of a sum's terms.
+// verify compares the result of one call on each set with plain loops in float64. The tolerance is
+// the error of N roundings of numbers as large as the largest term of a sum.
 func (r *Routine[T]) verify() error {
 	if r.Level() == 3 {
 		return r.verifyLevel3()
@@ -138,7 +139,7 @@ func (r *Routine[T]) verify() error {
 	return nil
 }
 
-// unitOf returns the largest relative error of a rounding.
+// unitOf returns the largest relative error of one rounding.
 func unitOf[T Float]() float64 {
 	if unsafe.Sizeof(T(0)) == 8 {
 		return math.Ldexp(1, -53)
@@ -154,7 +155,7 @@ func wide[T Float](data []T) []float64 {
 	return all
 }
 
-// expect does to the operands what the routine does, and returns what it returns.
+// expect computes the routine on the operands in float64, and returns its return value.
 func (r *Routine[T]) expect(x, y, a []float64) (result float64) {
 	n := r.N
 	switch r.Name {
@@ -202,7 +203,7 @@ func (r *Routine[T]) expect(x, y, a []float64) (result float64) {
 }
 
 func (r *Routine[T]) expectOfMatrix(n int, x, y, a []float64) {
-	at := func(i, j int) float64 { // of the matrix that the routine's name means
+	at := func(i, j int) float64 { // element i, j of the matrix that the routine applies
 		switch r.Name {
 		case "gemvT":
 			i, j = j, i
@@ -261,7 +262,7 @@ func (r *Routine[T]) expectOfMatrix(n int, x, y, a []float64) {
 	}
 }
 
-// Routines32 returns the Routine32 of a BLAS in Go.
+// Routines32 returns Library.Routine32 for a BLAS in Go.
 func Routines32(b blas.Float32) func(r *Routine[float32], first, times int) {
 	return func(r *Routine[float32], set, times int) {
 		call := routine32(b, r)
@@ -395,7 +396,7 @@ func routine64(b blas.Float64, r *Routine[float64]) (call func(set int)) {
 	return call
 }
 
-// transposed returns whether a name says so.
+// transposed returns the transposition that a routine's name ends in.
 func transposed(name string) blas.Transpose {
 	if name[len(name)-1] == 'T' {
 		return blas.Trans

@@ -7,35 +7,34 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// LR and Momentum are those of SGD, Rho the radius of SAM's perturbation. They
-// cost nothing; they are tame, so that noise can be trained on.
+// Settings of SGD and SAM. They don't change the time of a step, and are small enough for training
+// on noise.
 const (
-	LR       = 1e-3
+	LR       = 1e-3 // learning rate
 	Momentum = 0.9
-	Rho      = 0.05
+	Rho      = 0.05 // radius of SAM's perturbation
 )
 
 // Training is a model, and Sets batches to train it on.
 type Training struct {
-	// Step trains on a batch and returns its loss before.
+	// Step takes a step on a batch and returns the loss before the step.
 	Step func(batch int) (loss float64, err error)
-	// Parameters is how many there are.
+	// Parameters is the number of parameters.
 	Parameters int
-	// Bytes is the memory of a step, beside the parameters, what the optimizer
-	// keeps of them, and the batch; 0 if it isn't known.
+	// Bytes is the memory of a step beside parameters, optimizer state and the batch; 0 if unknown.
 	Bytes int64
 }
 
-// training is a Training at work.
+// training is a Training as a task.
 type training struct {
 	Training
-	loss float64 // of the step after the first ones, which parent compares
-	err  error
+	loss float64 // after the first steps; the parent compares it
+	err  error   // of the first step that failed while it was timed
 }
 
-// resumeTraining returns the training of a step, which goes on if it has begun: first
-// steps take longer than all others. It forgets the trainings of another model or batch,
-// since the parent measures all methods on one before it asks for the next.
+// resumeTraining returns the training of a step. A training that has begun goes on, because first
+// steps take longer than later ones. Trainings of another model or batch are forgotten: the parent
+// measures all methods on a model and batch before it asks for the next.
 func (c *child) resumeTraining(s protocol.Step, workers int) (t task, err error) {
 	subject := s
 	subject.Method, subject.Shards = "", 0
@@ -51,8 +50,8 @@ func (c *child) resumeTraining(s protocol.Step, workers int) (t task, err error)
 	return t, nil
 }
 
-// prepareTraining takes the first steps. What they do to the loss tells whether two
-// sides train the same model from the same parameters on the same batches.
+// prepareTraining makes a training and takes the first steps. The loss after them tells whether two
+// peers train the same model from the same parameters on the same batches.
 func prepareTraining(s protocol.Step, workers int, train func(protocol.Step, int) (Training, error)) (task, error) {
 	made, err := train(s, workers)
 	t := &training{Training: made}

@@ -28,7 +28,7 @@ func usage() (u syscall.Rusage) {
 	return u
 }
 
-// preemptions returns how often the kernel has taken a core away.
+// preemptions returns how often the kernel has taken a core away from this process.
 func preemptions() int64 { return int64(usage().Nivcsw) }
 
 func cpuTime() time.Duration {
@@ -36,9 +36,9 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// settle returns when the process has come to rest: a library's threads spin
-// for a while after a product, in wait for the next one (OpenBLAS's some 20
-// ms), and would spin into another peer's measurement.
+// settle waits until the process uses no more CPU time. After a product, a library's threads spin
+// for a while and wait for the next one (OpenBLAS's for some 20 ms), which would disturb another
+// peer's measurement.
 func settle() error {
 	const nap, atRest, patience = 5 * time.Millisecond, time.Millisecond, 2 * time.Second
 	for start := time.Now(); time.Since(start) < patience; {
@@ -53,8 +53,8 @@ func settle() error {
 
 var blasFile = regexp.MustCompile(`(?i)openblas|blis|dnnl|mkl|atlas|blas\.so`)
 
-// loadedLibraries returns the files of BLAS libraries in this process, where
-// the system tells.
+// loadedLibraries returns the files of the BLAS libraries in this process. It returns none on a
+// system without /proc/self/maps.
 func loadedLibraries() (files []string) {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -16,34 +17,33 @@ type Convolution struct {
 	Geometry conv.Geometry `json:"geometry"`
 }
 
-// The passes, as Convolution.Pass.
+// The passes of Convolution.Pass.
 const (
-	Forward        = "forward"         // the output, of the input and the filter
-	BackwardData   = "backward-data"   // the input's gradient, of the output's and the filter
-	BackwardFilter = "backward-filter" // the filter's gradient, of the input and the output's
+	Forward        = "forward"         // computes the output from the input and the filter
+	BackwardData   = "backward-data"   // computes the input's gradient from the output's and the filter
+	BackwardFilter = "backward-filter" // computes the filter's gradient from the input and the output's
 )
 
-// Passes are all of them.
+// Passes lists all passes.
 var Passes = []string{Forward, BackwardData, BackwardFilter}
 
 // String returns the convolution as ParseConvolution reads it.
 func (c Convolution) String() string { return c.Pass + " " + c.Geometry.String() }
 
-// Flops returns the floating-point operations as they are usually counted, with the
-// taps that lie in the padding.
+// Flops returns the number of floating-point operations as it is usually counted, including taps
+// that lie in the padding.
 func (c Convolution) Flops() float64 { return float64(c.Geometry.Flops()) }
 
-// Check returns what is wrong with a convolution.
-func (c Convolution) Check() error {
+// Validate returns what is wrong with a convolution.
+func (c Convolution) Validate() error {
 	if !slices.Contains(Passes, c.Pass) {
 		return fmt.Errorf("protocol: pass %q, want one of %s", c.Pass, strings.Join(Passes, ", "))
 	}
 	return c.Geometry.Validate()
 }
 
-// ParseConvolution reads a geometry as conv.Geometry.String prints it, with a pass
-// before it: "backward-data 32x32x32x16->32 3x3 stride 2 pad 1". Without one it is
-// all passes.
+// ParseConvolution reads a pass and a geometry as conv.Geometry.String prints it: "backward-data
+// 32x32x32x16->32 3x3 stride 2 pad 1". Without a pass it returns all passes.
 func ParseConvolution(text string) ([]Convolution, error) {
 	passes := Passes
 	words := strings.Fields(text)
@@ -66,14 +66,14 @@ var imageFormat = regexp.MustCompile(`^(\d{1,9})x(\d{1,9})x(\d{1,9})x(\d{1,9})->
 // parseGeometry reads the words of a geometry.
 func parseGeometry(words []string) (g conv.Geometry, err error) {
 	if len(words) < 2 || len(words)%2 != 0 {
-		return g, fmt.Errorf("want images, kernel, and what else there is, as in 32x32x32x16->32 3x3 stride 2 pad 1")
+		return g, errors.New("want images, a kernel and options, as in 32x32x32x16->32 3x3 stride 2 pad 1")
 	}
 	sizes := imageFormat.FindStringSubmatch(words[0])
 	if sizes == nil {
 		return g, fmt.Errorf("images %q, want batch, height, width and channels as in 32x32x32x16->32", words[0])
 	}
 	for i, field := range []*int{&g.Batch, &g.InH, &g.InW, &g.InC, &g.OutC} {
-		*field, _ = strconv.Atoi(sizes[1+i]) // digits, and not many
+		*field, _ = strconv.Atoi(sizes[1+i]) // can't fail: the format allows few digits
 	}
 	if g.KernelH, g.KernelW, err = pair(words[1]); err != nil {
 		return g, err
@@ -87,7 +87,7 @@ func parseGeometry(words []string) (g conv.Geometry, err error) {
 		case "pad":
 			err = pads(&g, words[1])
 		default:
-			err = fmt.Errorf("what is %q?", words[0])
+			err = fmt.Errorf("option %q, want stride, dilation or pad", words[0])
 		}
 		if err != nil {
 			return g, err

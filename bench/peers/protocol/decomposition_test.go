@@ -16,7 +16,7 @@ func TestParseDecomposition(t *testing.T) {
 		again, err := ParseList(d.String())
 		require.NoError(t, err)
 		assert.Equal(t, []Work{{Decomposition: &d}}, again)
-		assert.Equal(t, OfDecompositions, again[0].Kind())
+		assert.Equal(t, KindDecompositions, again[0].Kind())
 		assert.Zero(t, again[0].Flops())
 	}
 	for text, want := range map[string]string{
@@ -34,7 +34,7 @@ func TestParseDecomposition(t *testing.T) {
 
 func TestDecompositionsAreInFloat64(t *testing.T) {
 	job := Job{Float64, Work{Decomposition: &Decomposition{"LU", 10}}, 1, time.Millisecond}
-	assert.NoError(t, job.Check())
+	assert.NoError(t, job.Validate())
 	job.Dtype = Float32
-	assert.ErrorContains(t, job.Check(), `decompositions have "f64" only`)
+	assert.ErrorContains(t, job.Validate(), `decompositions have "f64" only`)
 }

@@ -1,6 +1,6 @@
-// Package protocol is what the parent and its children say to each other, one
-// JSON object a line. A child says Hello; then it answers each Job on its
-// standard input with a Reply on its standard output, and ends with its input.
+// Package protocol defines the messages between the parent process and its children, one JSON
+// object a line. A child writes Hello. Then it answers each Job on its standard input with a Reply
+// on its standard output, and exits at the end of its input.
 package protocol
 
 import (
@@ -14,41 +14,38 @@ import (
 
 // Hello is a child's first line.
 type Hello struct {
-	// Version is what the library says of itself.
-	Version string `json:"version"`
-	// Loaded are the files of BLAS libraries in the process. A child in pure
-	// Go has none, any other one.
-	Loaded []string `json:"loaded,omitempty"`
+	Version string   `json:"version"`          // of the library, in its own words
+	Loaded  []string `json:"loaded,omitempty"` // files of the BLAS libraries in the process; none in pure Go
 }
 
-// The element types, as Job.Dtype.
+// The element types of Job.Dtype.
 const (
 	Float32 = "f32"
 	Float64 = "f64"
 )
 
-// EntryVar is the environment variable that says which of our functions the
-// child of our side calls: EntryMatMul, also if it isn't set, or EntryBLAS.
+// EntryVar is the environment variable that says which of our functions our child calls:
+// EntryMatMul, which is the default, or EntryBLAS.
 const (
 	EntryVar    = "PEERS_ENTRY"
 	EntryMatMul = "matmul" // blas.MatMul
 	EntryBLAS   = "blas"   // blas.Sgemm and blas.Dgemm
 )
 
-// ReordersVar is the environment variable that, set, has oneDNN's convolutions read
-// and write filters as ours do, HWIO, in each call.
+// ReordersVar is an environment variable. If it is set, each call of oneDNN's convolutions reads
+// and writes filters in HWIO, as ours do.
 const ReordersVar = "PEERS_REORDERS"
 
 // Job asks for the time of one piece of work.
 type Job struct {
-	Dtype string `json:"dtype"` // of products and routines; decompositions are Float64, all else is Float32
+	Dtype string `json:"dtype"` // decompositions are Float64; convolutions and steps are Float32
 	Work
 	Workers int           `json:"workers"`
-	Budget  time.Duration `json:"budget"` // how long to measure, in nanoseconds
+	Budget  time.Duration `json:"budget"` // time to measure, in nanoseconds
 }
 
-// Check returns what is wrong with a job.
-func (j Job) Check() error {
+// Validate returns what is wrong with a job.
+func (j Job) Validate() error {
 	switch {
 	case j.Dtype != Float32 && j.Dtype != Float64:
 		return fmt.Errorf("protocol: dtype %q, want %q or %q", j.Dtype, Float32, Float64)
@@ -61,25 +58,22 @@ func (j Job) Check() error {
 	case j.Budget <= 0:
 		return fmt.Errorf("protocol: a budget of %v", j.Budget)
 	}
-	return j.Work.Check()
+	return j.Work.Validate()
 }
 
-// Reply answers a Job, with a time, or why there is none.
+// Reply answers a Job: with a time, or with the reason why there is none.
 type Reply struct {
-	Seconds float64 `json:"seconds,omitempty"` // for the work once
-	// Windows is how many stretches of time the figure was chosen from;
-	// Disturbed is in how many of them the kernel took a core away.
-	Windows   int `json:"windows,omitempty"`
-	Disturbed int `json:"disturbed,omitempty"`
+	Seconds   float64 `json:"seconds,omitempty"`   // time of the work
+	Windows   int     `json:"windows,omitempty"`   // stretches of time that Seconds was chosen from
+	Disturbed int     `json:"disturbed,omitempty"` // windows in which the kernel took a core away
 
-	// Of steps: the model's parameters, the loss of the first step, and the memory
-	// that a step takes beside them, 0 if it isn't known.
-	Parameters int     `json:"parameters,omitempty"`
-	Loss       float64 `json:"loss,omitempty"`
-	Bytes      int64   `json:"bytes,omitempty"`
+	// For steps only.
+	Parameters int     `json:"parameters,omitempty"` // of the model
+	Loss       float64 `json:"loss,omitempty"`       // after the first steps
+	Bytes      int64   `json:"bytes,omitempty"`      // a step's memory beside parameters, optimizer state and batch; 0 if unknown
 
-	Cannot string `json:"cannot,omitempty"` // the library has no such thing
-	Error  string `json:"error,omitempty"`  // it failed, or its result is wrong
+	Cannot string `json:"cannot,omitempty"` // why the library can't do the work
+	Error  string `json:"error,omitempty"`  // how it failed, or how its result is wrong
 }
 
 // Write writes one line.
@@ -92,7 +86,7 @@ func Write(w io.Writer, message any) error {
 	return err
 }
 
-// Read reads one line into message. At the end of the input it returns io.EOF.
+// Read reads one line into message. It returns io.EOF at the end of the input.
 func Read(r *bufio.Reader, message any) error {
 	line, err := r.ReadBytes('\n')
 	if err == io.EOF && len(line) > 0 {

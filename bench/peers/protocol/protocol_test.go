@@ -44,10 +44,10 @@ func TestReadRefusesWhatIsNoMessage(t *testing.T) {
 
 func TestJobsAreChecked(t *testing.T) {
 	good := Job{Float32, product(1, 2, 3), 1, time.Millisecond}
-	require.NoError(t, good.Check())
+	require.NoError(t, good.Validate())
 	double := good
 	double.Dtype = Float64
-	require.NoError(t, double.Check())
+	require.NoError(t, double.Validate())
 	for want, spoil := range map[string]func(*Job){
 		"dtype":     func(j *Job) { j.Dtype = "f16" },
 		"1x0x3":     func(j *Job) { j.Work = product(1, 0, 3) },
@@ -61,7 +61,7 @@ func TestJobsAreChecked(t *testing.T) {
 	} {
 		bad := good
 		spoil(&bad)
-		assert.ErrorContains(t, bad.Check(), want)
+		assert.ErrorContains(t, bad.Validate(), want)
 	}
 }
 

@@ -15,7 +15,7 @@ func TestParseRoutine(t *testing.T) {
 		again, err := ParseList(r.String())
 		require.NoError(t, err)
 		assert.Equal(t, []Work{{Routine: &r}}, again)
-		assert.Equal(t, OfRoutines, again[0].Kind())
+		assert.Equal(t, KindRoutines, again[0].Kind())
 		assert.Equal(t, r.Level() < 3, r.Moves() > 0, name)
 		assert.Equal(t, r.Level() == 3, r.Flops() > 0, name)
 	}

@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// Shape is C = op(A)*op(B), all row-major without gaps: op(A) is m x k, op(B)
-// k x n. TransA says that A is stored transposed, as k x m; TransB that B is,
-// as n x k.
+// Shape is a product C = op(A)*op(B) of row-major matrices without gaps, where op(A) is m x k and
+// op(B) is k x n.
 type Shape struct {
 	M      int  `json:"m"`
 	N      int  `json:"n"`
 	K      int  `json:"k"`
-	TransA bool `json:"tA,omitempty"`
-	TransB bool `json:"tB,omitempty"`
+	TransA bool `json:"tA,omitempty"` // A is stored transposed, as k x m
+	TransB bool `json:"tB,omitempty"` // B is stored transposed, as n x k
 }
 
 // String returns the shape as ParseShape reads it: 784x512x256tA.
@@ -30,17 +29,16 @@ func (s Shape) String() string {
 	return text
 }
 
-// Square says whether the product is of square matrices as they are.
+// Square says whether all matrices are square and none is stored transposed.
 func (s Shape) Square() bool {
 	return s.M == s.N && s.N == s.K && !s.TransA && !s.TransB
 }
 
-// maxSize is the largest m, n or k. It keeps the check of a result exact, see
-// package child.
+// maxSize is the largest m, n or k. It keeps package child's check of results exact.
 const maxSize = 1 << 20
 
-// Check returns what is wrong with a shape.
-func (s Shape) Check() error {
+// Validate returns what is wrong with a shape.
+func (s Shape) Validate() error {
 	if min(s.M, s.N, s.K) < 1 || max(s.M, s.N, s.K) > maxSize {
 		return fmt.Errorf("protocol: product %v, want sizes from 1 to %d", s, maxSize)
 	}
@@ -52,8 +50,7 @@ func (s Shape) Flops() float64 { return 2 * float64(s.M) * float64(s.N) * float6
 
 var shapeFormat = regexp.MustCompile(`^(\d+)x(\d+)x(\d+)(tA)?(tB)?$`)
 
-// ParseShape reads m x n x k, with tA or tB or both behind it. Spaces don't
-// matter.
+// ParseShape reads m x n x k, followed by tA or tB or both. It ignores spaces.
 func ParseShape(text string) (Shape, error) {
 	parts := shapeFormat.FindStringSubmatch(strings.ReplaceAll(text, " ", ""))
 	if parts == nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Work is what a job asks for, and a row of a table: one of the fields is set.
+// Work is a piece of work to measure, and a row of a table. Exactly one field is set.
 type Work struct {
 	Product       *Shape         `json:"product,omitempty"`
 	Convolution   *Convolution   `json:"convolution,omitempty"`
@@ -15,26 +15,26 @@ type Work struct {
 	Decomposition *Decomposition `json:"decomposition,omitempty"`
 }
 
-// Kind is what sort of work it is.
+// Kind is a kind of work.
 type Kind string
 
-// The kinds.
+// The kinds of work.
 const (
-	Products         Kind = "products"
-	Convolutions     Kind = "convolutions"
-	Steps            Kind = "steps"
-	OfRoutines       Kind = "routines"
-	OfDecompositions Kind = "decompositions"
+	KindProducts       Kind = "products"
+	KindConvolutions   Kind = "convolutions"
+	KindSteps          Kind = "steps"
+	KindRoutines       Kind = "routines"
+	KindDecompositions Kind = "decompositions"
 )
 
-// Kind returns the kind of what is set, "" if nothing is, or more than one.
+// Kind returns the kind of the field that is set, "" unless it is exactly one.
 func (w Work) Kind() (kind Kind) {
 	for _, is := range []struct {
 		kind Kind
 		set  bool
 	}{
-		{Products, w.Product != nil}, {Convolutions, w.Convolution != nil}, {Steps, w.Step != nil}, {OfRoutines, w.Routine != nil},
-		{OfDecompositions, w.Decomposition != nil},
+		{KindProducts, w.Product != nil}, {KindConvolutions, w.Convolution != nil}, {KindSteps, w.Step != nil}, {KindRoutines, w.Routine != nil},
+		{KindDecompositions, w.Decomposition != nil},
 	} {
 		if is.set && kind != "" {
 			return ""
@@ -49,20 +49,20 @@ func (w Work) Kind() (kind Kind) {
 type work interface {
 	String() string
 	Flops() float64
-	Check() error
+	Validate() error
 }
 
 func (w Work) one() work {
 	switch w.Kind() {
-	case Products:
+	case KindProducts:
 		return w.Product
-	case Convolutions:
+	case KindConvolutions:
 		return w.Convolution
-	case Steps:
+	case KindSteps:
 		return w.Step
-	case OfRoutines:
+	case KindRoutines:
 		return w.Routine
-	case OfDecompositions:
+	case KindDecompositions:
 		return w.Decomposition
 	}
 	return none{}
@@ -71,24 +71,24 @@ func (w Work) one() work {
 // String returns the work as ParseList reads it.
 func (w Work) String() string { return w.one().String() }
 
-// Flops returns the floating-point operations, 0 if they aren't counted.
+// Flops returns the number of floating-point operations, 0 if they aren't counted.
 func (w Work) Flops() float64 { return w.one().Flops() }
 
-// Check returns what is wrong with the work.
-func (w Work) Check() error { return w.one().Check() }
+// Validate returns what is wrong with the work.
+func (w Work) Validate() error { return w.one().Validate() }
 
-// none is what isn't one piece of work.
+// none stands for a Work that doesn't have exactly one field set.
 type none struct{}
 
 func (none) String() string { return "nothing" }
 func (none) Flops() float64 { return 0 }
-func (none) Check() error {
+func (none) Validate() error {
 	return errors.New("protocol: want one of a product, a convolution, a step, a routine and a decomposition")
 }
 
-// ParseList reads pieces of work of one kind with commas between them: products as
-// ParseShape does, convolutions as ParseConvolution, steps as ParseStep, routines as
-// ParseRoutine, decompositions as ParseDecomposition.
+// ParseList reads work of one kind, separated by commas: products as ParseShape does, convolutions
+// as ParseConvolution, steps as ParseStep, routines as ParseRoutine, decompositions as
+// ParseDecomposition.
 func ParseList(list string) (all []Work, err error) {
 	for _, text := range split(list) {
 		some, err := parse(text)
@@ -128,7 +128,8 @@ func parse(text string) (all []Work, err error) {
 	}
 }
 
-// Routines are named in small letters, as in the BLAS, decompositions as in gonum's mat.
+// Names of routines begin with a small letter, as in the BLAS; those of decompositions with a
+// capital, as in gonum's mat.
 var (
 	routineFormat       = regexp.MustCompile(`^ *[a-z]\w* +\d+ *$`)
 	decompositionFormat = regexp.MustCompile(`^ *[A-Z]\w* +\d+ *$`)
@@ -136,7 +137,7 @@ var (
 
 var commasOfPads = regexp.MustCompile(`(pad +\d+),(\d+),(\d+),(\d+)`)
 
-// split cuts a list at its commas, but for those within "pad 0,1,0,1".
+// split cuts a list at its commas, except those within "pad 0,1,0,1".
 func split(list string) (items []string) {
 	const comma = "\x00"
 	list = commasOfPads.ReplaceAllString(list, "$1"+comma+"$2"+comma+"$3"+comma+"$4")

@@ -26,7 +26,7 @@ func TestParseConvolution(t *testing.T) {
 		for i, c := range all {
 			assert.Equal(t, Passes[i], c.Pass)
 			assert.Equal(t, g.String(), c.Geometry.String())
-			assert.NoError(t, c.Check())
+			assert.NoError(t, c.Validate())
 			assert.EqualValues(t, g.Flops(), c.Flops())
 
 			again, err := ParseConvolution(c.String())
@@ -42,7 +42,7 @@ func TestParseConvolution(t *testing.T) {
 		"32x32x32x16->32 3x":                `"3x"`,
 		"32x32x32x16->32 3x3 stride two":    `"two"`,
 		"32x32x32x16->32 3x3 pad 1,2,3":     `"1,2,3"`,
-		"32x32x32x16->32 3x3 padding 1":     `what is "padding"`,
+		"32x32x32x16->32 3x3 padding 1":     `option "padding"`,
 		"32x2x2x16->32 3x3":                 "spans 3x3",
 		"sideways 32x32x32x16->32 3x3":      "want images",
 		"forward 32x32x32 3x3":              `"32x32x32"`,
@@ -53,7 +53,7 @@ func TestParseConvolution(t *testing.T) {
 		_, err := ParseConvolution(text)
 		assert.ErrorContains(t, err, want, text)
 	}
-	assert.ErrorContains(t, Convolution{Pass: "sideways"}.Check(), "sideways")
+	assert.ErrorContains(t, Convolution{Pass: "sideways"}.Validate(), "sideways")
 }
 
 func TestParseStep(t *testing.T) {
@@ -84,24 +84,24 @@ func TestParseStep(t *testing.T) {
 		assert.ErrorContains(t, err, want, text)
 	}
 	bad := Step{"mlp", [3]int{28, 0, 1}, 10, 256, SGD, 0}
-	assert.ErrorContains(t, bad.Check(), "[28 0 1]")
+	assert.ErrorContains(t, bad.Validate(), "[28 0 1]")
 	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, "adam", 0}
-	assert.ErrorContains(t, bad.Check(), "adam")
+	assert.ErrorContains(t, bad.Validate(), "adam")
 	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, SGD, 2}
-	assert.ErrorContains(t, bad.Check(), "2 shards")
+	assert.ErrorContains(t, bad.Validate(), "2 shards")
 }
 
 func TestListsAreOfOneKind(t *testing.T) {
 	all, err := ParseList("32x32x32x16->16 3x3 pad 0,1,0,1, forward 8x8x8x4->4 1x1,backward-data 8x8x8x4->4 3x3 pad 1")
 	require.NoError(t, err)
 	require.Len(t, all, 5)
-	assert.Equal(t, Convolutions, all[0].Kind())
+	assert.Equal(t, KindConvolutions, all[0].Kind())
 	assert.Equal(t, "backward-filter 32x32x32x16->16 3x3 pad 0,1,0,1", all[2].String())
 	assert.Equal(t, "backward-data 8x8x8x4->4 3x3 pad 1", all[4].String())
 
 	all, err = ParseList("mlp batch 8,lenet batch 8 sam")
 	require.NoError(t, err)
-	assert.Equal(t, Steps, all[1].Kind())
+	assert.Equal(t, KindSteps, all[1].Kind())
 	assert.Equal(t, "lenet batch 8 sam", all[1].String())
 
 	_, err = ParseList("mlp batch 8, 1x2x3")
@@ -113,8 +113,8 @@ func TestWorkIsOneThing(t *testing.T) {
 		assert.Empty(t, w.Kind())
 		assert.Equal(t, "nothing", w.String())
 		assert.Zero(t, w.Flops())
-		assert.ErrorContains(t, w.Check(), "want one of")
+		assert.ErrorContains(t, w.Validate(), "want one of")
 	}
-	assert.Equal(t, Products, product(1, 2, 3).Kind())
+	assert.Equal(t, KindProducts, product(1, 2, 3).Kind())
 	assert.EqualValues(t, 12, product(1, 2, 3).Flops())
 }

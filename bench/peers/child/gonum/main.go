@@ -1,4 +1,4 @@
-// Command gonum is the peer gonum, whose BLAS is Go with some assembly.
+// Command gonum is the peer gonum, whose BLAS is written in Go with some assembly.
 package main
 
 import (

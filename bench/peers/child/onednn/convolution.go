@@ -6,17 +6,16 @@ package main
 
 enum { sets = 3, operands = 3 }; // operands are x, w and y, as in child.Convolution
 
-// convolution is a pass ready to run. The filter, or its gradient, is in HWIO and in
-// the form that the primitive has chosen: there is a reorder from one to the other,
-// unless they are the same.
+// convolution is a pass that is ready to run. The filter, or its gradient, is kept in HWIO and in the
+// format that the primitive has chosen. Unless the two are the same, a reorder converts between them.
 typedef struct {
 	dnnl_stream_t stream;
 	dnnl_primitive_t pass, reorder;
-	int args[operands];                  // their names as arguments of the pass
-	dnnl_memory_t memory[sets][operands]; // of the pass: w is in the primitive's form
+	int args[operands];                  // numbers of the operands as arguments of the pass
+	dnnl_memory_t memory[sets][operands]; // operands of the pass; w is in the primitive's format
 	dnnl_memory_t hwio[sets];
-	int gradient; // w is a result
-	int counted;  // the reorders belong to the pass
+	int gradient; // w is the result
+	int counted;  // each pass includes the reorder
 } convolution;
 
 static dnnl_engine_t engine;
@@ -31,7 +30,7 @@ static dnnl_status_t pass(const convolution *c, int set) {
 	return dnnl_primitive_execute(c->pass, c->stream, operands, args);
 }
 
-// reorder brings the filter into the primitive's form, or its gradient out of it.
+// reorder converts the filter to the primitive's format, or its gradient back to HWIO.
 static dnnl_status_t reorder(const convolution *c, int set) {
 	if (!c->reorder) return dnnl_success;
 	dnnl_exec_arg_t args[2] = {{DNNL_ARG_FROM, c->hwio[set]}, {DNNL_ARG_TO, c->memory[set][1]}};
@@ -42,7 +41,7 @@ static dnnl_status_t reorder(const convolution *c, int set) {
 	return dnnl_primitive_execute(c->reorder, c->stream, 2, args);
 }
 
-// reorderAll does so for all sets.
+// reorderAll reorders all sets.
 static int reorderAll(const convolution *c) {
 	int failed = 0;
 	for (int set = 0; set < sets; set++) failed |= reorder(c, set);
@@ -76,13 +75,13 @@ static void freeConvolution(convolution *c) {
 
 typedef enum { forward, backwardData, backwardFilter } direction;
 
-// geometry is conv.Geometry as oneDNN counts.
+// geometry is a conv.Geometry in oneDNN's conventions.
 typedef struct {
 	dnnl_dims_t x, w, y, strides, dilations, padBefore, padAfter;
 } geometry;
 
-// describe makes the primitive's descriptor. Activations are NHWC, filters as the
-// primitive wants them.
+// describe makes the primitive's descriptor. Activations are NHWC, and the primitive chooses the
+// format of filters.
 static dnnl_status_t describe(dnnl_primitive_desc_t *made, direction which, const geometry *g) {
 	dnnl_memory_desc_t x, w, y;
 	dnnl_convolution_desc_t d;
@@ -118,7 +117,7 @@ static dnnl_status_t makeReorder(convolution *c, const dnnl_memory_desc_t *hwio,
 	return failed;
 }
 
-// newConvolution prepares a pass on operands x, w in HWIO, and y.
+// newConvolution prepares a pass on the operands x, w (in HWIO) and y.
 static dnnl_status_t newConvolution(convolution **made, direction which, const geometry *g, int counted,
 		float **x, float **w, float **y) {
 	static const int args[][operands] = {
@@ -175,16 +174,16 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// convolve prepares a pass on NHWC memory, as our side has it, and as PyTorch's
-// channels_last. If the environment says so, filters are brought from HWIO to the
-// primitive's form, or back, in each run; otherwise they are there already.
+// convolve prepares a pass on NHWC memory, as our side and PyTorch's channels_last have it. If
+// PEERS_REORDERS is set, each run converts filters between HWIO and the primitive's format;
+// otherwise filters are in that format already.
 func convolve(c *child.Convolution) (ready child.Convolving, err error) {
 	which := map[string]C.direction{
 		protocol.Forward: C.forward, protocol.BackwardData: C.backwardData, protocol.BackwardFilter: C.backwardFilter,
 	}[c.Pass]
 	g := geometryOf(c.Geometry)
 	var made *C.convolution
-	x, w, y := c.X, c.W, c.Y // C must not see the Go pointers beside them
+	x, w, y := c.X, c.W, c.Y // copies, because C mustn't see the pointers to Go's heap beside them
 	counted := os.Getenv(protocol.ReordersVar) != ""
 	if status := C.newConvolution(&made, which, &g, flag(counted), pointers(&x), pointers(&w), pointers(&y)); status != C.dnnl_success {
 		return ready, fmt.Errorf("oneDNN: status %d", status)
@@ -206,8 +205,8 @@ func convolve(c *child.Convolution) (ready child.Convolving, err error) {
 	return ready, nil
 }
 
-// geometryOf returns a geometry as oneDNN counts: channels before pixels, whatever the
-// order in memory, and dilations from 0.
+// geometryOf returns a geometry in oneDNN's conventions: channels come before pixels, whatever the
+// order in memory, and a dilation of 0 means none.
 func geometryOf(g conv.Geometry) C.geometry {
 	dims := func(sizes ...int) (d C.dnnl_dims_t) {
 		for i, s := range sizes {

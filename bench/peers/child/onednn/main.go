@@ -1,5 +1,5 @@
-// Command onednn is the peer oneDNN: products through dnnl_sgemm, and convolutions
-// through its primitive. It has no type float64.
+// Command onednn is the peer oneDNN. It computes products by dnnl_sgemm and convolutions by the
+// primitive. It has no float64.
 package main
 
 /*
@@ -56,7 +56,7 @@ func main() {
 	})
 }
 
-// isa returns the most that oneDNN uses of this CPU.
+// isa returns the largest instruction set that oneDNN uses on this CPU.
 func isa() string {
 	switch isa := C.dnnl_get_effective_cpu_isa(); isa {
 	case C.dnnl_cpu_isa_sse41:

@@ -23,8 +23,8 @@ void dgeev_(const char *jobLeft, const char *jobRight, const int *n, double *a, 
 
 enum { mul, lu, qr, cholesky, solve, svd, eigenSym, eigen }; // as in protocol.Decompositions
 
-// What LAPACK overwrites, w and x, it gets anew each time. Values or tau are in s, the imaginary
-// parts of values in im. Returns LAPACK's info.
+// LAPACK overwrites w and x, so they are copied anew each time. s receives the values or tau, im the
+// imaginary parts of values. Returns LAPACK's info.
 static int decompose(int which, int n, const double *a, const double *b, double *w, double *x, double *s, double *im, double *work, int lwork,
 		int *pivots, int times) {
 	int info = 0;
@@ -47,7 +47,7 @@ static int decompose(int which, int n, const double *a, const double *b, double 
 	return info;
 }
 
-// Solves A*x = b by the factors in w, in place of b.
+// Solves A*x = b by the factors in w, and overwrites b.
 static int solveBy(int which, int n, const double *w, const double *s, double *b, double *work, int lwork, const int *pivots) {
 	int info = 0, one = 1;
 	switch (which) {
@@ -72,13 +72,13 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// decompose prepares a decomposition by LAPACK, as it is in Fortran: matrices are by columns.
+// decompose prepares a decomposition by LAPACK, whose matrices are column-major.
 func decompose(d *child.Decomposition) (child.Decomposing, error) {
 	n := d.N
 	which := C.int(slices.Index(protocol.Decompositions, d.Name))
 	a, b, w, x := byColumns(d.A, n), byColumns(d.B, n), make([]float64, n*n), make([]float64, n*n)
 	s, im, pivots := make([]float64, n), make([]float64, n), make([]C.int, 8*n)
-	work := make([]float64, 128*n) // as much as blocks take
+	work := make([]float64, 128*n) // enough for LAPACK's blocked code
 	run := func(times int) error {
 		return failed(d, C.decompose(which, C.int(n), first(a), first(b), first(w), first(x), first(s), first(im),
 			first(work), C.int(len(work)), &pivots[0], C.int(times)))
@@ -86,7 +86,7 @@ func decompose(d *child.Decomposition) (child.Decomposing, error) {
 	result := func(right []float64) (child.Decomposed, error) {
 		switch which {
 		case C.mul, C.solve:
-			return child.Decomposed{Matrix: byColumns(x, n)}, nil // by rows, rather
+			return child.Decomposed{Matrix: byColumns(x, n)}, nil // back to rows
 		case C.svd, C.eigenSym:
 			return child.Decomposed{Values: child.Complex(s, nil)}, nil
 		case C.eigen:
@@ -101,12 +101,12 @@ func decompose(d *child.Decomposition) (child.Decomposing, error) {
 
 func failed(d *child.Decomposition, info C.int) error {
 	if info != 0 {
-		return fmt.Errorf("LAPACK at %v: info %d", d.Decomposition, info)
+		return fmt.Errorf("LAPACK at %v: info is %d, want 0", d.Decomposition, info)
 	}
 	return nil
 }
 
-// byColumns returns the transpose of a matrix of n x n.
+// byColumns returns the transpose of an n x n matrix.
 func byColumns(rows []float64, n int) []float64 {
 	columns := make([]float64, n*n)
 	for i := range n {

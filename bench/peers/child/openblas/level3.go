@@ -3,7 +3,7 @@ package main
 /*
 #include <string.h>
 
-// Of each routine for float, by the letter s, and double, by d.
+// DECLARE and RUN expand to code for float, with the letter s, and double, with d.
 #define DECLARE(T, s) \
 	void cblas_##s##gemm(int order, int transA, int transB, int m, int n, int k, T alpha, const T *a, int lda, const T *b, int ldb, T beta, T *c, int ldc); \
 	void cblas_##s##symm(int order, int side, int uplo, int m, int n, T alpha, const T *a, int lda, const T *b, int ldb, T beta, T *c, int ldc); \
@@ -12,7 +12,7 @@ package main
 	void cblas_##s##trmm(int order, int side, int uplo, int trans, int diag, int m, int n, T alpha, const T *a, int lda, T *b, int ldb); \
 	void cblas_##s##trsm(int order, int side, int uplo, int trans, int diag, int m, int n, T alpha, const T *a, int lda, T *b, int ldb);
 
-// The routines are numbered from the first of level 3.
+// Routines have their index in protocol.Routines, counted from the first of level 3.
 #define RUN(T, s) \
 	static void run_level3_##s(int routine, int n, T **as, T **bs, T **cs, T **saved, int sets, int set, int times) { \
 		enum { rowMajor = 101, noTrans = 111, trans = 112, upper = 121, lower = 122, nonUnit = 131, left = 141, right = 142 }; \

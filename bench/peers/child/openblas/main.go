@@ -4,8 +4,7 @@ package main
 /*
 #cgo LDFLAGS: -lopenblas
 
-// By hand, because cblas.h may be another library's, where several are
-// installed.
+// Declared here, because the installed cblas.h may belong to another library.
 void cblas_sgemm(int order, int transA, int transB, int m, int n, int k, float alpha, const float *a, int lda,
 	const float *b, int ldb, float beta, float *c, int ldc);
 void cblas_dgemm(int order, int transA, int transB, int m, int n, int k, double alpha, const double *a, int lda,
@@ -33,18 +32,13 @@ import "C"
 
 import (
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
 	"unsafe"
-
-	"github.com/steppe-ml/steppe/simd"
 
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
 func main() {
-	chooseKernels()
 	parallel := [...]string{"sequential", "pthreads", "OpenMP"}[C.openblas_get_parallel()]
 	child.Main(child.Library{
 		Version: fmt.Sprintf("%s (%s kernels, %s)", strings.TrimSpace(C.GoString(C.openblas_get_config())),
@@ -52,7 +46,7 @@ func main() {
 		OneThread: true,
 		Workers: func(workers int) error {
 			if workers > 1 && parallel == "sequential" {
-				return fmt.Errorf("this OpenBLAS is built without threads")
+				return fmt.Errorf("this OpenBLAS is built without threads, want %d workers", workers)
 			}
 			C.openblas_set_num_threads(C.int(workers))
 			return nil
@@ -65,30 +59,6 @@ func main() {
 
 		Decompose: decompose,
 	})
-}
-
-// chooseKernels begins the program again with the kernels of the best CPU that an OpenBLAS of
-// any age knows, if it has taken this one, which is newer than it, for one of 2004.
-func chooseKernels() {
-	const variable = "OPENBLAS_CORETYPE"
-	if C.GoString(C.openblas_get_corename()) != "Prescott" || os.Getenv(variable) != "" {
-		return
-	}
-	core := ""
-	switch supported := simd.Supported(); supported[len(supported)-1] {
-	case simd.AVX512:
-		core = "SkylakeX"
-	case simd.AVX2:
-		core = "Haswell"
-	default:
-		return
-	}
-	program, err := os.Executable()
-	if err == nil {
-		err = syscall.Exec(program, os.Args, append(os.Environ(), variable+"="+core))
-	}
-	fmt.Fprintf(os.Stderr, "openblas: with %s=%s: %v\n", variable, core, err)
-	os.Exit(1)
 }
 
 func run[T child.Float](p *child.Product[T], first, times int) {

@@ -1,8 +1,8 @@
 package main
 
 /*
-// Of each routine for float, by the letter s, and double, by d. Row-major matrices, of which
-// the lower half is stored.
+// DECLARE and RUN expand to code for float, with the letter s, and double, with d. Matrices are
+// row-major, and symmetric and triangular ones have their lower half stored.
 #define DECLARE(T, s) \
 	T cblas_##s##dot(int n, const T *x, int incX, const T *y, int incY); \
 	void cblas_##s##axpy(int n, T alpha, const T *x, int incX, T *y, int incY); \
@@ -90,11 +90,11 @@ func routine64(r *child.Routine[float64], first, times int) {
 	r.Results = results
 }
 
-// number is a routine's in the C code above.
+// number returns a routine's number in the C code above.
 func number(name string) C.int { return C.int(slices.Index(protocol.Routines, name)) }
 
-// pointersOf returns copies of what C reads: r itself, which has Go's pointers, mustn't be
-// given to it.
+// pointersOf copies the pointers that C reads. C mustn't get r itself, which also has pointers to
+// Go's heap.
 func pointersOf[T child.Float](r *child.Routine[T]) (a, x, y, saved [child.Sets]*T, results [child.Sets]float64) {
 	for set := range saved {
 		saved[set] = &r.Saved(set)[0]

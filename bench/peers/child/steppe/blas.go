@@ -9,15 +9,15 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
-// viaBLAS calls blas.Sgemm and blas.Dgemm, and blas.Implementation's routines. They choose their workers
-// themselves, from GOMAXPROCS at the first large product; so Workers counts
-// before that only.
+// viaBLAS calls blas.Sgemm, blas.Dgemm and the routines of blas.Implementation. They choose their
+// number of workers from GOMAXPROCS at the first large product, so Workers has no effect after
+// that.
 func viaBLAS() child.Library {
 	return child.Library{
 		Workers: func(workers int) error {
 			runtime.GOMAXPROCS(workers)
 			if chosen := blas.DefaultWorkers(); chosen != workers {
-				return fmt.Errorf("with GOMAXPROCS=%d Sgemm and Dgemm use %d workers", workers, chosen)
+				return fmt.Errorf("with GOMAXPROCS=%d, Sgemm and Dgemm use %d workers, want %d", workers, chosen, workers)
 			}
 			return nil
 		},

@@ -8,7 +8,7 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// convolve calls conv's passes on filters as they are: they are packed by each call.
+// convolve calls conv's passes on unpacked filters, so each call packs them.
 func convolve(team *blas.Team, c *child.Convolution) (child.Convolving, error) {
 	var pass func(set int) error
 	var x, w, y [child.Sets][]float32
@@ -30,7 +30,7 @@ func convolve(team *blas.Team, c *child.Convolution) (child.Convolving, error) {
 	return child.Convolving{Run: func(set, times int) {
 		for range times {
 			if err := pass(set); err != nil {
-				panic(err) // protocol has checked what could be wrong
+				panic(err) // can't happen: the job's geometry is valid
 			}
 			if set++; set == child.Sets {
 				set = 0

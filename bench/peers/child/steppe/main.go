@@ -1,5 +1,5 @@
-// Command steppe is our own side: blas.MatMul, or what the environment variable
-// PEERS_ENTRY says. STEPPE_SIMD lowers the instruction set.
+// Command steppe is our side. It calls blas.MatMul or, with PEERS_ENTRY=blas in the environment,
+// blas.Sgemm and blas.Dgemm. STEPPE_SIMD lowers the instruction set.
 package main
 
 import (

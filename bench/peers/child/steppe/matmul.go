@@ -6,8 +6,7 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/child"
 )
 
-// viaMatMul calls blas.MatMul, and for convolutions conv's passes, on a team of the
-// workers asked for.
+// viaMatMul calls blas.MatMul and conv's passes on a team of the given number of workers.
 func viaMatMul() child.Library {
 	var team *blas.Team
 	return child.Library{
@@ -34,11 +33,10 @@ func matMul[T child.Float](team *blas.Team, p *child.Product[T], set, times int)
 	}
 }
 
-// view returns a matrix of that many rows and columns, which is stored
-// transposed or not.
+// view returns a rows x cols matrix, which is stored transposed if trans is set.
 func view[T child.Float](data []T, rows, cols int, trans bool) blas.Mat[T] {
 	if trans {
-		return blas.Dense(data, cols, rows).T()
+		return blas.RowMajor(data, cols, rows).T()
 	}
-	return blas.Dense(data, rows, cols)
+	return blas.RowMajor(data, rows, cols)
 }

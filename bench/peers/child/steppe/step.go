@@ -5,6 +5,7 @@ import (
 	"runtime"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 
@@ -12,7 +13,7 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// train makes a model of the zoo and an optimizer for it.
+// train compiles a model of the zoo and makes an optimizer for it.
 func train(s protocol.Step, workers int) (t child.Training, err error) {
 	row, err := zoo.Lookup(s.Model)
 	if err != nil {
@@ -23,7 +24,7 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 		return t, err
 	}
 	cfg := sam.Config{
-		Base:    sam.SGD{LR: child.LR, Momentum: child.Momentum},
+		Base:    optim.SGD{LR: child.LR, Momentum: child.Momentum},
 		Batch:   s.Batch,
 		Shards:  max(1, s.Shards),
 		Workers: workers,
@@ -39,7 +40,7 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 	for i := range batches {
 		batches[i] = batch(s, i)
 	}
-	runtime.GC() // what was there before this is not to be collected while it is timed
+	runtime.GC() // so that older garbage isn't collected while this is timed
 	return child.Training{
 		Step: func(batch int) (float64, error) {
 			stats, err := opt.Step(batches[batch])
@@ -50,8 +51,8 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 	}, nil
 }
 
-// parameters returns initial ones that the other side can make up, too: uniform with
-// variance 2/fanIn, biases zero, scales one.
+// parameters returns initial parameters that the Python child computes, too: weights are uniform
+// with variance 2/fanIn, biases are 0, and scales are 1.
 func parameters(model *net.Model) *net.Params {
 	p := model.Init(1)
 	for _, view := range model.Params() {
@@ -63,7 +64,7 @@ func parameters(model *net.Model) *net.Params {
 	return p
 }
 
-// batch returns batch i: noise with variance 1, in random classes.
+// batch returns batch i: noise with variance 1 and random labels.
 func batch(s protocol.Step, i int) net.Batch {
 	b := net.Batch{
 		N:      s.Batch,

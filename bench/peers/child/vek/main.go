@@ -1,5 +1,5 @@
-// Command vek is the peer github.com/viterin/vek: Go with AVX2 assembly that a
-// C++ compiler wrote. It multiplies row-major matrices as they are.
+// Command vek is the peer github.com/viterin/vek: Go with AVX2 assembly that a C++ compiler
+// generated. It multiplies row-major matrices that aren't transposed.
 package main
 
 import (
@@ -15,8 +15,8 @@ import (
 func main() {
 	child.Main(child.Library{
 		Version: child.ModuleVersion("github.com/viterin/vek"),
-		// It divides work by the number of CPUs, whatever GOMAXPROCS is: with
-		// one worker its goroutines run one after the other.
+		// vek divides work by the number of CPUs, whatever GOMAXPROCS is. With one worker its
+		// goroutines run one after the other.
 		Workers: func(workers int) error { runtime.GOMAXPROCS(workers); return nil },
 		Cannot: func(s protocol.Shape) string {
 			if s.TransA || s.TransB {

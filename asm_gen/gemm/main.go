@@ -1,0 +1,220 @@
+// Command gemm generates the kernels of matrix products of package gemm.
+package main
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/tile"
+
+	"github.com/mmcloughlin/avo/attr"
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// wides are the tiles, in rows and vectors, for products of so few rows that
+// nothing else would keep the FMA units busy.
+var wides = map[string][][2]int{
+	"AVX2":   {{1, 8}, {1, 4}, {2, 4}, {3, 4}},
+	"AVX512": {{1, 16}, {1, 8}, {1, 4}, {2, 8}, {2, 4}, {3, 8}, {3, 4}, {4, 4}},
+}
+
+func main() {
+	avx.Program(func(s avx.Set) {
+		for _, p := range tile.Panels[s.Name] {
+			for rows := 1; rows <= p.Rows; rows++ {
+				ragged(p.Of(s), rows, p)
+			}
+		}
+		for _, w := range wides[s.Name] {
+			wide(s, w[0], w[1])
+		}
+		for rows := 1; rows <= dotsSide[s.Name]; rows++ {
+			dotsKernel(s, rows, dotsSide[s.Name])
+			dotsKernel(s, rows, 1)
+		}
+		copyPanels(s)
+		if !s.Wide() { // AVX-512 packs with these too
+			transpose(s)
+		}
+	})
+}
+
+// begin opens a kernel: sgemm for float32, dgemm for float64.
+func begin(s avx.Set, kind, doc string) {
+	name := fmt.Sprintf("%cgemm%s%s", map[int]rune{32: 's', 64: 'd'}[s.Float], kind, s.Name)
+	const signature = "func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)"
+	TEXT(name, attr.NOSPLIT, s.Typed(signature))
+	Doc(name + " " + doc)
+}
+
+// gemm is a tile of a matrix product.
+type gemm struct {
+	tile.Tile
+	wide bool
+}
+
+// ragged emits the kernel for tiles of a number of rows, and of any columns that
+// the panel has.
+func ragged(s avx.Set, rows int, p tile.Panel) {
+	least, columns := (p.Fewest-1)*s.Lanes()+1, p.Most*s.Lanes()
+	begin(s, fmt.Sprintf("%dx%d", rows, columns), fmt.Sprintf("is a TileKernel for tiles of %d rows and %d to %d columns.", rows, least, columns))
+	tile.Ragged(s, rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
+}
+
+// wide emits the kernel for tiles of a few rows and whole vectors of columns.
+func wide(s avx.Set, rows, vectors int) {
+	columns := vectors * s.Lanes()
+	begin(s, fmt.Sprintf("Wide%dx%d", rows, columns), fmt.Sprintf("is a TileKernel for tiles of %d rows and just %d columns.", rows, columns))
+	gemm{tile.Tile{Set: s, Rows: rows, Vectors: vectors, Label: "tile"}, true}.loop()
+}
+
+// loop emits the loop over tiles, one below the other, and returns.
+func (t gemm) loop() {
+	Label(t.Label)
+	t.multiply()
+	t.finish()
+	ADDQ(tile.Stride(t.Set, "aTile"), avx.Parameter("a"))
+	DECQ(avx.Parameter("tiles"))
+	JNZ(operand.LabelRef(t.Label))
+	avx.End()
+}
+
+// multiply sums A*B over k in the accumulators: each has one product added at
+// a time, in ascending order of k.
+func (t gemm) multiply() {
+	t.Clear()
+	t.PrefetchC()
+	a, b, k := GP64(), GP64(), GP64()
+	Load(Param("a"), a)
+	Load(Param("b"), b)
+	Load(Param("k"), k)
+	aCol, bRow := tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
+	prefetch := t.prefetcher(a, b, bRow)
+	row := t.RowsOf(a)
+
+	TESTQ(k, k)
+	JZ(operand.LabelRef(t.Label + "Summed"))
+	Label(t.Label + "K")
+	if t.wide {
+		t.wideStep(b, row)
+	} else {
+		t.Step(b, row)
+	}
+	prefetch()
+	ADDQ(aCol, a)
+	ADDQ(bRow, b)
+	DECQ(k)
+	JNZ(operand.LabelRef(t.Label + "K"))
+	Label(t.Label + "Summed")
+}
+
+// prefetcher returns what asks, in each step along k, for a row of B further on,
+// and for a line of the next tile's A: rows of some hundred elements end before
+// the hardware has learned of them.
+func (t gemm) prefetcher(a, b, bRow reg.Register) func() {
+	rowsAhead := 32
+	if t.wide {
+		rowsAhead = 8
+	}
+	var ahead, next reg.Register
+	if t.Vectors > 1 {
+		ahead = GP64()
+		IMUL3Q(operand.U32(rowsAhead), bRow, ahead)
+		ADDQ(b, ahead)
+	}
+	if !t.wide {
+		next = Load(Param("aTile"), GP64())
+		LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
+	}
+	return func() {
+		if ahead != nil {
+			for line := 0; line < t.Vectors*t.Bytes; line += 64 {
+				PREFETCHT0(avx.Ptr(ahead, line))
+			}
+			ADDQ(bRow, ahead)
+		}
+		if next != nil {
+			PREFETCHT0(avx.Ptr(next, 0))
+			ADDQ(operand.U32(t.Size()*t.Rows), next)
+		}
+	}
+}
+
+// wideStep adds the products of one k: A's elements in registers, B's row
+// vector by vector.
+func (t gemm) wideStep(b reg.Register, row func(int) operand.Mem) {
+	element := func(i int) reg.Register { return t.V(t.Rows*t.Vectors + i) }
+	for i := range t.Rows {
+		t.VBROADCAST(row(i), element(i))
+	}
+	used := t.Rows * (t.Vectors + 1)
+	for v := range t.Vectors {
+		m := t.Vector(b, v)
+		if t.Rows == 1 {
+			t.VFMADD231(m, element(0), t.Acc(0, v))
+			continue
+		}
+		vector := t.V(used + v%(min(t.Registers, used+4)-used))
+		t.VMOVU(m, vector)
+		for i := range t.Rows {
+			t.VFMADD231(vector, element(i), t.Acc(i, v))
+		}
+	}
+}
+
+// finish sets C to alpha*acc, + beta*C unless beta is 0, + bias and + rowBias
+// unless they are nil, with 0 in place of what is negative if relu says so, and
+// moves C and rowBias to the next tile.
+func (t gemm) finish() {
+	t.TestOne(avx.Parameter("alpha"))
+	JEQ(operand.LabelRef(t.Label + "Scaled"))
+	alpha := t.B(0)
+	t.Broadcast("alpha", alpha)
+	t.Each(func(i, v int) { t.VMUL(alpha, t.Acc(i, v), t.Acc(i, v)) })
+	Label(t.Label + "Scaled")
+
+	cRow := tile.Stride(t.Set, "cRow")
+	t.TestZero(avx.Parameter("beta"))
+	JZ(operand.LabelRef(t.Label + "Overwrite"))
+	beta := t.B(0)
+	t.Broadcast("beta", beta)
+	t.Walk(cRow, func(c operand.Mem, i, v int) { t.addC(beta, c, i, v) })
+	Label(t.Label + "Overwrite")
+
+	t.AddBias()
+	t.addRowBias()
+
+	t.ReLU()
+	end := t.Walk(cRow, t.Store)
+	MOVQ(end, avx.Parameter("c"))
+}
+
+func (t gemm) addRowBias() {
+	bias := Load(Param("rowBias"), GP64())
+	TESTQ(bias, bias)
+	JZ(operand.LabelRef(t.Label + "RowBiased"))
+	for i := range t.Rows {
+		element := t.B(i % t.Vectors)
+		t.VBROADCAST(avx.Ptr(bias, t.Size()*i), element)
+		for v := range t.Vectors {
+			t.VADD(element, t.Acc(i, v), t.Acc(i, v))
+		}
+	}
+	ADDQ(operand.U32(t.Size()*t.Rows), bias)
+	MOVQ(bias, avx.Parameter("rowBias"))
+	Label(t.Label + "RowBiased")
+}
+
+func (t gemm) addC(beta reg.Register, c operand.Mem, i, v int) {
+	switch {
+	case !t.Masked(v):
+		t.VFMADD231(c, beta, t.Acc(i, v))
+	case t.Opmasks:
+		t.VFMADD231(c, beta, t.Mask, t.Acc(i, v))
+	default:
+		t.LoadMasked(c, t.Mask, t.Spare(0))
+		t.VFMADD231(t.Spare(0), beta, t.Acc(i, v))
+	}
+}

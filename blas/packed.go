@@ -1,0 +1,53 @@
+package blas
+
+import (
+	"fmt"
+
+	"github.com/steppe-ml/steppe/internal/gemm"
+	"github.com/steppe-ml/steppe/internal/parallel"
+)
+
+// PackedB is a matrix B in the form that the kernels read fastest, for products with many matrices A.
+// It is bound to the instruction set that was active when it was made. Any number of products may
+// read it at once.
+type PackedB[T Float] struct{ matrix gemm.Packed[T] }
+
+// NewPackedB returns a PackedB for matrices of k rows and n columns, to be filled by Pack before the
+// first product: it takes its memory then.
+func NewPackedB[T Float](k, n int) *PackedB[T] {
+	p := &PackedB[T]{}
+	if k < 0 || n < 0 {
+		panic(fmt.Sprintf("blas: the packed form of %d x %d", k, n))
+	}
+	if !p.matrix.Init(k, n) {
+		panic(fmt.Sprintf("blas: the packed form of %d x %d is larger than memory can be", k, n))
+	}
+	return p
+}
+
+// Bytes returns the size of the packed data.
+func (p *PackedB[T]) Bytes() int { return p.matrix.Bytes() }
+
+// Pack fills p from b, whose size must be p's, on a team of workers.
+func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
+	b.check("B", 0)
+	if k, n := p.matrix.Rows(), p.matrix.Columns(); b.Rows != k || b.Cols != n {
+		panic(fmt.Sprintf("blas: B is %d x %d, packed into the form of %d x %d", b.Rows, b.Cols, k, n))
+	}
+	p.matrix.Pack(team, b.view())
+}
+
+// check panics if p isn't the packed form of b, or of every B of a batch.
+func (p *PackedB[T]) check(b *Mat[T], batch Batch) {
+	k, n := p.matrix.Rows(), p.matrix.Columns()
+	switch {
+	case b.Rows != k || b.Cols != n:
+		panic(fmt.Sprintf("blas: B is %d x %d, but its packed form %d x %d", b.Rows, b.Cols, k, n))
+	case !p.matrix.IsActive():
+		panic("blas: B was packed under another instruction set")
+	case !p.matrix.Filled():
+		panic(fmt.Sprintf("blas: the packed form of B, %d x %d, was never filled by Pack", k, n))
+	case batch.B != 0:
+		panic(fmt.Sprintf("blas: a packed B is one for the batch, but has stride %d", batch.B))
+	}
+}

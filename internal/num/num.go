@@ -1,0 +1,38 @@
+// Package num has integer arithmetic that several packages need.
+package num
+
+import (
+	"math"
+	"math/bits"
+)
+
+// CeilDiv returns a/b rounded up, of a >= 0 and b > 0.
+func CeilDiv(a, b int) int { return (a + b - 1) / b }
+
+// Times returns x*y, neither being negative, or MaxInt if it is more.
+func Times(x, y int) int {
+	if high, low := bits.Mul64(uint64(x), uint64(y)); high == 0 && low <= math.MaxInt {
+		return int(low)
+	}
+	return math.MaxInt
+}
+
+// Plus returns x+y, neither being negative, or MaxInt if it is more.
+func Plus(x, y int) int {
+	if sum := x + y; sum >= 0 {
+		return sum
+	}
+	return math.MaxInt
+}
+
+// Span is the numbers from From up to To, without To.
+type Span struct{ From, To int }
+
+// Len returns how many numbers s has.
+func (s Span) Len() int { return s.To - s.From }
+
+// Range returns the span of the numbers from from up to to.
+func Range(from, to int) Span { return Span{from, to} }
+
+// Of returns the part of x that s is.
+func (s Span) Of(x []float32) []float32 { return x[s.From:s.To:s.To] }

@@ -1,0 +1,30 @@
+package num
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestCeilDiv(t *testing.T) {
+	for _, c := range [][3]int{{0, 3, 0}, {1, 3, 1}, {3, 3, 1}, {4, 3, 2}, {7, 1, 7}} {
+		assert.Equal(t, c[2], CeilDiv(c[0], c[1]), "%d/%d", c[0], c[1])
+	}
+}
+
+func TestSaturation(t *testing.T) {
+	const most = math.MaxInt
+	for _, c := range [][3]int{{0, most, 0}, {1, most, most}, {2, most / 2, most - 1}, {2, most/2 + 1, most}, {most, most, most}} {
+		assert.Equal(t, c[2], Times(c[0], c[1]), "%d*%d", c[0], c[1])
+		assert.Equal(t, c[2], Times(c[1], c[0]), "%d*%d", c[1], c[0])
+	}
+	for _, c := range [][3]int{{0, most, most}, {1, most, most}, {1, most - 1, most}, {most, most, most}, {2, 3, 5}} {
+		assert.Equal(t, c[2], Plus(c[0], c[1]), "%d+%d", c[0], c[1])
+	}
+}
+
+func TestSpan(t *testing.T) {
+	assert.Equal(t, 3, Span{4, 7}.Len())
+	assert.Zero(t, Span{4, 4}.Len())
+}
