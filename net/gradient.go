@@ -19,7 +19,7 @@ const gradientTile = 128
 // same elements. BatchNorm normalizes by the whole batch; the running state in params is neither
 // read nor written.
 //
-// Parameters, a batch or a g that don't fit the model are an error, and so are fewer samples than
+// g must not overlap the parameters or the batch. Parameters, a batch or a g that don't fit the model are an error, and so are fewer samples than
 // MinShard. Then g is as it was. Losses and gradients may overflow: check that they are finite.
 //
 // The result doesn't depend on the number of workers. Any number of goroutines may call Gradient at
@@ -38,7 +38,10 @@ func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (los
 		return 0, fmt.Errorf("net: a batch of %d samples, the model's normalization needs at least %d", b.N, m.MinShard())
 	}
 	d := m.idle.Get()
-	defer m.idle.Put(d)
+	defer func() {
+		d.g, d.pass = nil, program.Pass{}
+		m.idle.Put(d)
+	}()
 	tile := d.reserve(m, b.N)
 	terms := float64(m.Loss().Terms(b))
 	d.g = g
@@ -52,7 +55,7 @@ func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (los
 		d.work.Backward(&d.pass)
 		loss += d.losses[0]
 	}
-	d.g, d.pass = nil, program.Pass{}
+	d.work.Release()
 	return loss / terms, nil
 }
 

@@ -89,27 +89,29 @@ type prediction struct {
 
 // predictor is the memory of one worker.
 type predictor struct {
-	work   *program.Workspace
-	pass   program.Pass
-	shards [1]program.Shard
+	samples int // that work has room for
+	work    *program.Workspace
+	pass    program.Pass
+	shards  [1]program.Shard
 }
 
 // run sets y to the outputs for a batch.
 func (p *prediction) run(y []float32, batch op.Batch) {
 	p.y, p.batch = y, batch
-	tiles := num.CeilDiv(batch.N, predictTile)
-	for len(p.workers) < min(parallel.DefaultWorkers(), tiles) {
-		samples := min(batch.N, predictTile)
-		if len(p.workers) > 0 || p.packs != nil {
-			samples = predictTile
+	defer func() { p.y, p.batch = nil, op.Batch{} }()
+	tiles, samples := num.CeilDiv(batch.N, predictTile), min(batch.N, predictTile)
+	workers := min(parallel.DefaultWorkers(), tiles)
+	if workers > len(p.workers) {
+		p.workers = append(p.workers, make([]predictor, workers-len(p.workers))...)
+		p.team = parallel.NewTeam(workers)
+	}
+	for i := range p.workers[:workers] {
+		if w := &p.workers[i]; w.samples < samples {
+			w.samples = samples
+			w.work = p.model.program.NewWorkspace(program.Size{Samples: samples, Shards: 1, Shard: samples}, nil)
 		}
-		p.workers = append(p.workers, predictor{
-			work: p.model.program.NewWorkspace(program.Size{Samples: samples, Shards: 1, Shard: samples}, nil),
-		})
-		p.team = parallel.NewTeam(len(p.workers))
 	}
 	p.team.Run(tiles, p)
-	p.y, p.batch = nil, op.Batch{}
 }
 
 // Do computes the outputs for one tile.
@@ -124,4 +126,5 @@ func (p *prediction) Do(tile, worker int) {
 	w.work.Infer(&w.pass)
 	copy(p.y[first*p.model.OutputShape().Size():], w.work.Output().Data)
 	w.pass = program.Pass{}
+	w.work.Release()
 }

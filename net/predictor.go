@@ -33,7 +33,7 @@ func (p *Predictor) Model() *Model { return p.model }
 
 // Predict returns the predictions for samples x, bit for bit those of Model.Predict: with
 // SoftmaxCrossEntropy, probabilities. x is [N, InputShape...], the result [N, OutputShape...]. The
-// result lies in dst's memory if it fits there; dst may be nil. A length of x that isn't a positive
+// result lies in dst's memory if it fits there; dst may be nil, and must not overlap x. A length of x that isn't a positive
 // multiple of the input's size is an error.
 func (p *Predictor) Predict(dst, x []float32) ([]float32, error) {
 	dst, err := p.Outputs(dst, x)
@@ -61,8 +61,8 @@ func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 
 // Classify returns the class with the largest prediction for one sample, and that prediction: with
 // SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the first
-// counts. It is an error if the model's outputs aren't flat, one for each class, and if sample
-// doesn't have the size of the model's input.
+// counts. It is an error if the model's outputs aren't flat, one for each class, if sample doesn't
+// have the size of the model's input, and if a prediction is NaN.
 func (p *Predictor) Classify(sample []float32) (class int, probability float32, err error) {
 	shape := p.model.OutputShape()
 	if len(shape) != 1 {
@@ -77,6 +77,9 @@ func (p *Predictor) Classify(sample []float32) (class int, probability float32, 
 	p.run(job, job.room, op.Batch{N: 1, X: sample})
 	p.model.predictions(job.room)
 	for i, value := range job.room {
+		if value != value {
+			return 0, 0, fmt.Errorf("net: the prediction for class %d is NaN", i)
+		}
 		if value > job.room[class] {
 			class = i
 		}

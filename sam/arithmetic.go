@@ -23,11 +23,12 @@ type arithmetic struct {
 	// is one part, and goes through both passes tile by tile.
 	passByPass bool
 
-	ascent   Ascent                 // with its defaults filled in
-	perturb  []program.Perturbation // by op; Unperturbed for all if nothing is perturbed
-	trains   []bool                 // by op: it has parameters that aren't frozen
-	deferred []bool                 // by op: its gradient is one call a step
-	byUnits  []bool                 // by op: its gradient is summed by units; ops that don't train have neither
+	ascent    Ascent                 // with its defaults filled in
+	perturb   []program.Perturbation // by op; Unperturbed for all if nothing is perturbed
+	perturbed []bool                 // by op: it isn't Unperturbed
+	trains    []bool                 // by op: it has parameters that aren't frozen
+	deferred  []bool                 // by op: its gradient is one call a step
+	byUnits   []bool                 // by op: its gradient is summed by units; ops that don't train have neither
 }
 
 const (
@@ -49,6 +50,9 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 		part = max(num.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
 	}
 	a.perturb = perturbations(prog, cfg, regions, size, part)
+	for _, kind := range a.perturb {
+		a.perturbed = append(a.perturbed, kind != program.Unperturbed)
+	}
 	if slices.Contains(a.perturb, program.Factored) {
 		part = size
 	}
@@ -106,15 +110,7 @@ func largest(runs []program.Shard) (n int) {
 
 // perturbs reports whether the step has a clean pass.
 func (a *arithmetic) perturbs() bool {
-	return slices.ContainsFunc(a.perturb, func(k program.Perturbation) bool { return k != program.Unperturbed })
-}
-
-// perturbed returns which ops are perturbed.
-func (a *arithmetic) perturbed() (ops []bool) {
-	for _, kind := range a.perturb {
-		ops = append(ops, kind != program.Unperturbed)
-	}
-	return ops
+	return slices.Contains(a.perturbed, true)
 }
 
 // partsOf returns the parts of a shard.

@@ -59,7 +59,7 @@ func (a Ascent) validate(c Config, model *net.Model) error {
 		return fmt.Errorf("sam: %s, and Rho is 0, which perturbs nothing", set[0])
 	}
 	if c.force.perturb == factored && a.forms() {
-		return fmt.Errorf("sam: %s, which forms what it perturbs, and Force.Perturb is Factored", set[0])
+		return fmt.Errorf("sam: %s, which needs formed gradients, and the test forces factored ones", set[0])
 	}
 	return nil
 }
@@ -113,6 +113,7 @@ func (a Ascent) role() net.Role {
 
 // String describes the options that differ from SAM in a few words; "" if none does.
 func (a Ascent) String() string {
+	a = a.resolved()
 	var list []string
 	if a.Adaptive {
 		list = append(list, fmt.Sprintf("scaled by |w| + %v", a.Eta))

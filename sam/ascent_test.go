@@ -214,10 +214,10 @@ func TestAscentErrors(t *testing.T) {
 		"sam: Ascent.Every is 2, and Rho is 0, which perturbs nothing":       func(c *Config) { c.Rho, c.Ascent.Every = 0, 2 },
 		"sam: RhoSchedule is set, and Rho is 0, which perturbs nothing":      func(c *Config) { c.Rho, c.RhoSchedule = 0, optim.Linear{Steps: 1} },
 		"sam: RhoSchedule: Linear.Steps is 0, want at least 1":               func(c *Config) { c.RhoSchedule = optim.Linear{} },
-		"sam: Ascent.Adaptive is true, which forms what it perturbs, and Force.Perturb is Factored": func(c *Config) {
+		"sam: Ascent.Adaptive is true, which needs formed gradients, and the test forces factored ones": func(c *Config) {
 			c.Ascent.Adaptive, c.force.perturb = true, factored
 		},
-		"sam: Ascent.Fraction is 0.5, which forms what it perturbs, and Force.Perturb is Factored": func(c *Config) {
+		"sam: Ascent.Fraction is 0.5, which needs formed gradients, and the test forces factored ones": func(c *Config) {
 			c.Ascent.Fraction, c.force.perturb = 0.5, factored
 		},
 	} {

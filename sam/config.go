@@ -89,13 +89,32 @@ const (
 	byUnits                   // shard by shard within units, units by a fixed tree
 )
 
-// Validate returns an error unless c fits the model, as New would.
+// Validate returns an error unless c fits the model, as New would. Only New finds out
+// whether MaxMemory is enough.
 func (c Config) Validate(model *net.Model) error {
+	if model == nil {
+		return errors.New("sam: Model is missing")
+	}
 	c, err := c.resolved(model)
 	if err != nil {
 		return err
 	}
-	return c.base().Validate(model.Params())
+	if err := c.base().Validate(model.Params()); err != nil {
+		return err
+	}
+	groups, err := optim.Resolve(model.Params(), c.Base, c.Groups)
+	if err != nil {
+		return err
+	}
+	return c.validateRegions(c.Ascent.regions(model.Program().Ops(), groups))
+}
+
+// validateRegions returns an error if nothing is perturbed, but something should be.
+func (c Config) validateRegions(regions []region) error {
+	if c.Rho > 0 && len(regions) > 0 && !perturbs(regions) {
+		return fmt.Errorf("sam: Rho is %v, and the groups leave no parameter to perturb", c.Rho)
+	}
+	return nil
 }
 
 // base is the part of c that is the base optimizer's.
@@ -103,8 +122,9 @@ func (c Config) base() optim.Config {
 	return optim.Config{Rule: c.Base, Schedule: c.LRSchedule, Clip: c.Clip, Groups: c.Groups}
 }
 
-// resolved returns c with its defaults filled in, or an error. It leaves the base
-// optimizer's part to package optim.
+// resolved returns c with its defaults filled in, or an error. It checks the base
+// optimizer's settings, too, so that an error has Config's names for them; New and
+// Validate have package optim check the groups.
 func (c Config) resolved(model *net.Model) (Config, error) {
 	if !(c.Rho >= 0) || math.IsInf(c.Rho, 1) {
 		return c, fmt.Errorf("sam: Rho is %v, want a finite number that isn't negative", c.Rho)

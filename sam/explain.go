@@ -50,7 +50,7 @@ func (p *plan) perturbation(i int) string {
 	return "-"
 }
 
-// sum says how op i's gradients are summed over the batch.
+// summation says how op i's gradients are summed over the batch.
 func (p *plan) summation(i int) string {
 	switch {
 	case p.deferred[i]:

@@ -65,7 +65,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		}
 	}
 	o.addUnits(num.Range(0, len(plan.units)), &pass{kind: descent}, &o.vector, o.team)
-	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, o.ghat)
+	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, nil, o.ghat)
 	return o.lossStats(), nil
 }
 

@@ -119,6 +119,27 @@ func TestFrozenCostsNothing(t *testing.T) {
 	assert.Zero(t, none.backwards)
 	assert.Less(t, frozen.Flops, all.Flops)
 
+	// Layers that aren't perturbed take no part in the ascent's backward pass, also pass by
+	// pass: the descent's alone is left.
+	for _, c := range []Config{{Batch: 8, Shards: 2}, {Batch: 256, Shards: 1}} {
+		big := net.Batch{N: c.Batch, X: make([]float32, 6*c.Batch), Labels: make([]int32, c.Batch)}
+		c.Rho, c.Base, c.Workers = 0.1, optim.SGD{LR: 0.1}, 1
+		calls := func(groups ...optim.Group) (backwards int, plan *plan) {
+			*calls = counts{}
+			c.Groups = groups
+			o, err := New(model, model.Init(1), c)
+			require.NoError(t, err)
+			_, err = o.Step(big)
+			require.NoError(t, err)
+			return calls.backwards, o.plan
+		}
+		both, _ := calls()
+		one, plan := calls(optim.Group{Match: optim.Names("0.*", "1.*", "2.*"), Unperturbed: true})
+		assert.Equal(t, c.Shards == 1, plan.passByPass)
+		assert.Equal(t, len(plan.tiles), one, "batch %d", c.Batch)
+		assert.Greater(t, both, one)
+	}
+
 	_, err = New(model, model.Init(1), Config{Rho: 0.1, Base: optim.SGD{LR: 0.1}, Batch: 8, Groups: []optim.Group{{Match: optim.Names("*"), Unperturbed: true}}})
 	assert.EqualError(t, err, "sam: Rho is 0.1, and the groups leave no parameter to perturb")
 }

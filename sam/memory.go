@@ -92,14 +92,14 @@ func (o *Optimizer) packing(op int) (passes op.Directions) {
 // unitFloats is the size of a unit's sum.
 func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
 
-// memory is what a step takes, by the plan.
+// planMemory returns what a step takes, by the plan.
 func (o *Optimizer) planMemory() Memory {
 	plan := o.plan
 	m := Memory{
 		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.units)-1)),
 		Packed:     o.packs.Bytes(),
 		Deferred:   o.deferred.Bytes(),
-		Statistics: 4 * o.program.NumState() * (1 + len(plan.parts)),
+		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
@@ -114,6 +114,7 @@ func (o *Optimizer) allocate() {
 	o.deferred.Allocate()
 	o.ghat = make([]float32, o.program.NumParams())
 	o.mean = make([]float32, o.program.NumState())
+	o.state = make([]float32, o.program.NumState())
 	for range parts {
 		o.stats = append(o.stats, make([]float32, o.program.NumState()))
 	}

@@ -23,7 +23,7 @@ func taken(o *Optimizer) Memory {
 		Gradients:  bytes(o.ghat) + bytes(o.units...),
 		Packed:     o.packs.Bytes(),
 		Deferred:   o.deferred.Bytes(),
-		Statistics: bytes(o.mean) + bytes(o.stats...),
+		Statistics: bytes(o.mean, o.state) + bytes(o.stats...),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()

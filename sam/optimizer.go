@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -36,12 +37,14 @@ type Optimizer struct {
 	deferred *program.Deferred
 	workers  []*worker
 	ghat     []float32
-	regions  []region    // of all parameters: how they are perturbed
-	regionOf [][]region  // the same by op, counted from its first parameter
+	regions  []region   // of all parameters: how they are perturbed
+	regionOf [][]region // the same by op, counted from its first parameter
+	needs    map[passKind]*program.Needs
 	units    [][]float32 // by unit but the first: the ops' parameters that are summed by units
 	unitAt   []int       // by op: where its parameters begin in a unit
 	stats    [][]float32 // by part: batch statistics of the clean pass
 	mean     []float32   // of stats
+	state    []float32   // running state after the step
 
 	vector vectors
 	run    stepRun
@@ -62,6 +65,9 @@ type Stats struct {
 // any layers and any loss. Parameters that aren't finite are an error, unless they are
 // frozen: a frozen bias of -Inf masks an output.
 func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
+	if model == nil {
+		return nil, errors.New("sam: Model is missing")
+	}
 	if err := model.ValidateParams(params); err != nil {
 		return nil, err
 	}
@@ -88,12 +94,13 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	for _, op := range ops {
 		o.regionOf = append(o.regionOf, within(o.regions, num.Range(op.Offset, op.Offset+op.Params)))
 	}
-	if cfg.Rho > 0 && model.NumParams() > 0 && !perturbs(o.regions) {
-		return nil, fmt.Errorf("sam: Rho is %v, and the groups leave no parameter to perturb", cfg.Rho)
+	if err := cfg.validateRegions(o.regions); err != nil {
+		return nil, err
 	}
 	o.plan = &plan{ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
-	o.plan.backward = o.program.BackwardOps(o.plan.trains)
-	o.plan.cleanBackward = o.program.BackwardOps(o.plan.perturbed())
+	trainNeeds, perturbNeeds := o.program.Needs(o.plan.trains), o.program.Needs(o.plan.perturbed)
+	o.needs = map[passKind]*program.Needs{plain: trainNeeds, ascent: perturbNeeds, descent: trainNeeds}
+	o.plan.backward, o.plan.cleanBackward = o.program.BackwardOps(trainNeeds), o.program.BackwardOps(perturbNeeds)
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
 	if err := o.fit(); err != nil {
@@ -120,17 +127,38 @@ func (o *Optimizer) Config() Config { return o.cfg }
 func (o *Optimizer) Plan() Plan { return o.plan.public() }
 
 // Steps returns the number of steps made. Refused steps don't count.
-func (o *Optimizer) Steps() uint64 { return o.base.Steps() }
+func (o *Optimizer) Steps() uint64 {
+	o.enter()
+	defer o.leave()
+	return o.base.Steps()
+}
+
+// enter marks o as in use until leave.
+func (o *Optimizer) enter() {
+	if !o.busy.CompareAndSwap(false, true) {
+		panic("sam: Optimizer is in use by another goroutine")
+	}
+}
+
+func (o *Optimizer) leave() { o.busy.Store(false) }
 
 // State returns a copy of all that the optimizer carries from step to step, beside the
 // parameters and the running state, which belong to the caller.
-func (o *Optimizer) State() optim.State { return o.base.State() }
+func (o *Optimizer) State() optim.State {
+	o.enter()
+	defer o.leave()
+	return o.base.State()
+}
 
 // Restore sets the optimizer's state to a copy of s. With the parameters and the running
 // state of the same step, and the same Config, it then goes on as the optimizer that s
 // comes from, bit for bit. A state that doesn't fit, or isn't finite, is an error and
 // changes nothing.
-func (o *Optimizer) Restore(s optim.State) error { return o.base.Restore(s) }
+func (o *Optimizer) Restore(s optim.State) error {
+	o.enter()
+	defer o.leave()
+	return o.base.Restore(s)
+}
 
 // Step trains on one batch, of at most Config.Batch samples.
 //
@@ -139,29 +167,36 @@ func (o *Optimizer) Restore(s optim.State) error { return o.base.Restore(s) }
 // parameter after the update. That error wraps ErrRefused. After an error the
 // parameters, the running state and the optimizer's state are as they were.
 func (o *Optimizer) Step(batch net.Batch) (Stats, error) {
-	if !o.busy.CompareAndSwap(false, true) {
-		panic("sam: Optimizer is in use by another goroutine")
-	}
-	defer o.busy.Store(false)
+	o.enter()
+	defer o.leave()
+	defer o.release()
 	stats, err := o.gradient(batch)
 	if err != nil {
 		return Stats{}, err
 	}
-	if err := o.averageStats(); err != nil {
+	if err := o.moveState(); err != nil {
 		return Stats{}, err
 	}
 	base, err := o.base.Step(o.ghat)
 	if err != nil {
 		return Stats{}, err
 	}
-	o.program.Commit(o.params.State, o.mean)
+	copy(o.params.State, o.state)
 	stats.GradNorm, stats.LearningRate = base.GradNorm, base.LearningRate
 	return stats, nil
 }
 
-// averageStats sets mean to the mean of the shards' statistics, weighted by their
-// samples.
-func (o *Optimizer) averageStats() error {
+// release drops the references to the step's batch.
+func (o *Optimizer) release() {
+	o.run.batch = net.Batch{}
+	for _, w := range o.workers {
+		w.release()
+	}
+}
+
+// moveState sets state to the running state after the step: moved by the mean of the
+// shards' statistics, weighted by their samples.
+func (o *Optimizer) moveState() error {
 	if len(o.mean) == 0 {
 		return nil
 	}
@@ -171,6 +206,11 @@ func (o *Optimizer) averageStats() error {
 	}
 	if i := firstNonFinite(o.mean); i >= 0 {
 		return fmt.Errorf("sam: %w: the batch's %s is not finite", ErrRefused, o.program.StateAt(i))
+	}
+	copy(o.state, o.params.State)
+	o.program.Commit(o.state, o.mean)
+	if i := firstNonFinite(o.state); i >= 0 {
+		return fmt.Errorf("sam: %w: the step makes %s %v, want a finite number", ErrRefused, o.program.StateAt(i), o.state[i])
 	}
 	return nil
 }

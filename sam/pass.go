@@ -24,7 +24,7 @@ type route uint8
 const (
 	singlePass  route = iota // through one pass
 	tileByTile               // each through the ascent and then the descent, before the next
-	wholeShards              // a worker takes a shard of its own through the ascent, then through the descent
+	wholeShards              // each worker takes whole shards through both passes alone
 )
 
 // pass describes one pass of a step, for all tiles that go through it alike.
@@ -106,11 +106,11 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 	if r.plan.deferredAscent() {
 		shard := r.plan.shards[clean.shard]
 		shard.N = r.plan.ascent.Samples(shard.N)
-		w.deferred.Gradients(team, r.batch, shard, w.formed)
+		w.deferred.Gradients(team, r.batch, shard, r.plan.perturbed, w.formed)
 	}
 	normSq := w.vector.squares(team, o.regions, w.eta(), w.formed, o.params.Values)
 	if !finite(normSq) {
-		name := o.program.ParamAt(max(0, firstNonFinite(w.formed)))
+		name := o.program.ParamAt(firstNonFiniteIn(o.regions, w.formed))
 		r.refused[parts.From] = o.refusal(parts.From, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}

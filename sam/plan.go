@@ -47,7 +47,17 @@ func (p *plan) public() Plan {
 }
 
 // String explains the plan: what is computed, op by op, and how the workers share it.
-func (p Plan) String() string { return p.plan.explain() }
+func (p Plan) String() string {
+	if p.plan == nil {
+		return "no plan"
+	}
+	return p.plan.explain()
+}
 
 // Summary says in a few words what the plan does, for tables.
-func (p Plan) Summary() string { return p.plan.summary() }
+func (p Plan) Summary() string {
+	if p.plan == nil {
+		return "no plan"
+	}
+	return p.plan.summary()
+}

@@ -80,6 +80,20 @@ func perturbs(list []region) bool {
 	return slices.ContainsFunc(list, func(r region) bool { return r.scaling != zero })
 }
 
+// firstNonFiniteIn returns the index of the first element in a region that is perturbed
+// which isn't finite, or 0.
+func firstNonFiniteIn(list []region, x []float32) int {
+	for _, r := range list {
+		if r.scaling == zero {
+			continue
+		}
+		if i := firstNonFinite(r.Of(x)); i >= 0 {
+			return r.From + i
+		}
+	}
+	return 0
+}
+
 // squares returns ||T g||^2.
 func (t scaling) squares(eta float32, g, w []float32) float64 {
 	switch t {

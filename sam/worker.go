@@ -6,6 +6,7 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -38,7 +39,7 @@ type worker struct {
 // newWorker returns the worker of a number, without its memory, which allocate takes.
 func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
-	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.parts), Backward: true, Trains: plan.trains}
+	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.parts), Backward: true}
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
 	w := &worker{
 		o:       o,
@@ -50,11 +51,10 @@ func newWorker(o *Optimizer, number int) *worker {
 	}
 	if plan.perturbs() && !plan.passByPass {
 		clean := size
-		clean.Keeps, clean.Trains = make([]bool, len(plan.ops)), make([]bool, len(plan.ops))
+		clean.Keeps = make([]bool, len(plan.ops))
 		for i, kind := range plan.perturb {
 			w.perturb[i].Kind = kind
 			clean.Keeps[i] = kind == program.Factored
-			clean.Trains[i] = kind != program.Unperturbed
 		}
 		w.clean = o.program.PlanWorkspace(clean, nil)
 		size.Before = w.clean
@@ -106,6 +106,18 @@ func (w *worker) perturbBytes() (total int) {
 		total += 4 * (sets*params + kept)
 	}
 	return total
+}
+
+// release drops the references to the step's batch.
+func (w *worker) release() {
+	w.pass = program.Pass{}
+	for i := range w.perturb {
+		w.perturb[i].In, w.perturb[i].D = op.Tensor{}, op.Tensor{}
+	}
+	w.descent.Release()
+	if w.clean != nil {
+		w.clean.Release()
+	}
 }
 
 // tiles takes tiles along a route, in order, with the team: nil for this worker alone. It
@@ -164,7 +176,7 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 		Scale: 1 / float64(loss.Terms(r.batch)),
 		Team:  team, Params: p.params, Packs: p.packs, Perturb: perturb,
 		Train: true, Seed: w.o.cfg.Seed, Step: w.o.base.Steps(),
-		Gradients: w, Losses: w.losses[:w.parts.Len()],
+		Gradients: w, Needs: w.o.needs[p.kind], Losses: w.losses[:w.parts.Len()],
 	}
 	if p.kind == ascent {
 		shard := r.plan.shards[r.plan.shardOf(w.parts.From)]
@@ -260,7 +272,7 @@ func (w *worker) displace(i, s int, c float32) {
 func (w *worker) nonFinite(i, s int) string {
 	op := w.o.plan.ops[i]
 	if w.perturb[i].Kind == program.Formed {
-		return w.o.program.ParamAt(op.Offset + max(0, firstNonFinite(w.perturb[i].Params[s])))
+		return w.o.program.ParamAt(op.Offset + firstNonFiniteIn(w.o.regionOf[i], w.perturb[i].Params[s]))
 	}
 	return op.Name
 }

@@ -78,6 +78,8 @@ func validateTraits(o op.Op, traits op.Traits, inputs int) error {
 		return fmt.Errorf("op %T keeps %d floats of Aux for a call, but doesn't couple: a call is any samples", o, traits.Aux.Call)
 	case traits.DinFromDout < 0 || traits.DinFromDout >= max(1, inputs):
 		return fmt.Errorf("op %T leaves the gradient of input %d of %d in dout", o, traits.DinFromDout, inputs)
+	case factorable && traits.Couples:
+		return fmt.Errorf("op %T is Factorable and couples: a factored perturbation is applied to a whole tile", o)
 	case factorable && inputs != 1:
 		return fmt.Errorf("op %T is Factorable, and has %d inputs, want 1", o, inputs)
 	}

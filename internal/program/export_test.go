@@ -30,7 +30,7 @@ func (s Span) Len() int { return s.To - s.From }
 // Nodes returns the program's ops.
 func (p *Program) Nodes() (nodes []Node) {
 	for _, n := range p.nodes {
-		nodes = append(nodes, Node{n.op, n.traits, n.name, n.in, n.out, Span{n.params.from, n.params.to}})
+		nodes = append(nodes, Node{n.op, n.traits, n.name, n.in, n.out, Span{n.params.From, n.params.To}})
 	}
 	return nodes
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/op"
 )
 
@@ -30,7 +31,7 @@ func (p *Program) fuseOnce() (bool, error) {
 		}
 		a, b := &p.nodes[i], &p.nodes[only[i]]
 		absorber, ok := a.op.(op.Absorber)
-		if !ok || b.in[0] != a.out || !a.params.joins(b.params) || !a.state.joins(b.state) {
+		if !ok || b.in[0] != a.out || !joins(a.params, b.params) || !joins(a.state, b.state) {
 			continue
 		}
 		fused := absorber.Absorb(b.op)
@@ -41,7 +42,7 @@ func (p *Program) fuseOnce() (bool, error) {
 			op: fused, traits: fused.Traits(), out: b.out,
 			in:     append(append([]op.Value{}, a.in...), b.in[1:]...),
 			name:   a.name + "+" + b.name[strings.LastIndexByte(b.name, '.')+1:],
-			params: a.params.join(b.params), state: a.state.join(b.state),
+			params: join(a.params, b.params), state: join(a.state, b.state),
 		}
 		if err := n.validateFused(a, b, p.shapes); err != nil {
 			return false, fmt.Errorf("layer %s: %T absorbs %T: %w", n.name, a.op, b.op, err)
@@ -62,7 +63,7 @@ func (n *node) validateFused(a, b *node, shapes []op.Shape) error {
 	for _, flat := range []struct {
 		name    string
 		tensors []op.Param
-		a, b    span
+		a, b    num.Span
 	}{
 		{"parameters", n.traits.Params, a.params, b.params},
 		{"state", n.traits.State, a.state, b.state},
@@ -71,26 +72,26 @@ func (n *node) validateFused(a, b *node, shapes []op.Shape) error {
 		for _, t := range flat.tensors {
 			size += t.Shape.Size()
 		}
-		if want := flat.a.len() + flat.b.len(); size != want {
+		if want := flat.a.Len() + flat.b.Len(); size != want {
 			return fmt.Errorf("%T has %d floats of %s, want %d, the %d and the %d of the two",
-				n.op, size, flat.name, want, flat.a.len(), flat.b.len())
+				n.op, size, flat.name, want, flat.a.Len(), flat.b.Len())
 		}
 	}
 	return validateTraits(n.op, n.traits, len(n.in))
 }
 
-// joins reports whether other follows s, or one of them is empty.
-func (s span) joins(other span) bool { return s.len() == 0 || other.len() == 0 || s.to == other.from }
+// joins reports whether b follows a, or one of them is empty.
+func joins(a, b num.Span) bool { return a.Len() == 0 || b.Len() == 0 || a.To == b.From }
 
 // join returns both spans as one. They must join.
-func (s span) join(other span) span {
+func join(a, b num.Span) num.Span {
 	switch {
-	case s.len() == 0:
-		return other
-	case other.len() == 0:
-		return s
+	case a.Len() == 0:
+		return b
+	case b.Len() == 0:
+		return a
 	}
-	return span{s.from, other.to}
+	return num.Range(a.From, b.To)
 }
 
 // onlyReaders returns for each op the index of the op that alone reads its output, once and in its

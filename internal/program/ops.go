@@ -22,7 +22,7 @@ func (p *Program) Ops() []OpInfo {
 		factorable, _ := n.op.(op.Factorable)
 		infos[i] = OpInfo{
 			Name: n.name, Traits: n.traits, Factorable: factorable,
-			Params: n.params.len(), Offset: n.params.from, FirstInput: true,
+			Params: n.params.Len(), Offset: n.params.From, FirstInput: true,
 			Out: p.shapes[n.out].Size(), Shape: p.shapes[n.out],
 		}
 		for _, v := range n.in {

@@ -25,7 +25,7 @@ func (p *Program) NewPacks(wanted func(op int) op.Directions) Packs {
 func (p *Program) Pack(team *blas.Team, params []float32, packs Packs) {
 	for i, n := range p.nodes {
 		if packs[i] != nil {
-			n.op.(op.Packer).Pack(team, n.params.of(params), packs[i])
+			n.op.(op.Packer).Pack(team, n.params.Of(params), packs[i])
 		}
 	}
 }

@@ -28,6 +28,7 @@ type Pass struct {
 	Perturb   []Perturb   // by op; nil if none is perturbed
 	Gradients Gradients   // where gradients of parameters go; nil if not wanted
 	Only      op.Role     // only gradients of this role are wanted, others may be set or not; "" for all
+	Needs     *Needs      // what Backward has to compute; nil for the workspace's Size.Trains
 	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
 
 	Losses []float64 // by shard of the tile: Forward sets them to the sums of the loss's terms
@@ -82,7 +83,7 @@ func (p *Pass) params(n *node, i, s int) []float32 {
 	if p.kind(i) == Formed {
 		return p.Perturb[i].Params[s]
 	}
-	return n.params.of(p.Params)
+	return n.params.Of(p.Params)
 }
 
 // run returns the first sample and the number of samples of consecutive shards.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/op"
 )
 
@@ -33,18 +34,12 @@ type node struct {
 	name   string // of its layer, as in "3.Dense"
 	in     []op.Value
 	out    op.Value
-	params span // in the flat parameters
-	state  span // in the flat state
+	params num.Span // in the flat parameters
+	state  num.Span // in the flat state
 
 	adds  []bool // by input: another op has set its gradient before, and this op's is added to it
 	apart bool   // the executor adds them, since the op can't, or not all of them
 }
-
-// span is a half-open range of indices.
-type span struct{ from, to int }
-
-func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
-func (s span) len() int                 { return s.to - s.from }
 
 // Compile makes a program of layers for samples of shape input. loss ends it if the layers have no
 // loss. Errors name the layer and the shape it met.
@@ -105,12 +100,12 @@ func (p *Program) layOut() error {
 			of    []op.Param
 			views *[]op.View
 			size  *int
-			place *span
+			place *num.Span
 		}{
 			{n.traits.Params, &p.params, &p.numParams, &n.params},
 			{n.traits.State, &p.state, &p.numState, &n.state},
 		} {
-			flat.place.from = *flat.size
+			flat.place.From = *flat.size
 			for _, param := range flat.of {
 				if err := param.Shape.Validate(); err != nil {
 					return fmt.Errorf("layer %s: parameter %q has %w", n.name, param.Name, err)
@@ -126,7 +121,7 @@ func (p *Program) layOut() error {
 					return fmt.Errorf("layer %s: all parameters up to %q have %w", n.name, param.Name, err)
 				}
 			}
-			flat.place.to = *flat.size
+			flat.place.To = *flat.size
 		}
 	}
 	return nil
@@ -204,7 +199,7 @@ func (p *Program) ValidateBatch(b op.Batch) error {
 func (p *Program) Commit(state, stats []float32) {
 	for _, n := range p.nodes {
 		if s, ok := n.op.(op.Stateful); ok {
-			s.Commit(n.state.of(state), n.state.of(stats))
+			s.Commit(n.state.Of(state), n.state.Of(stats))
 		}
 	}
 }

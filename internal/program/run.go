@@ -38,7 +38,7 @@ func (w *Workspace) Infer(pass *Pass) {
 			}
 			c, in, out := w.whole(pass, i)
 			c.Accumulate = true
-			n.op.Forward(c, n.params.of(pass.Params), in, out)
+			n.op.Forward(c, n.params.Of(pass.Params), in, out)
 		case kind == Formed || n.traits.Couples && pass.Train:
 			for s := range pass.Shards {
 				c, in, out := w.shard(pass, i, s)
@@ -46,7 +46,7 @@ func (w *Workspace) Infer(pass *Pass) {
 			}
 		default:
 			c, in, out := w.whole(pass, i)
-			n.op.Forward(c, n.params.of(pass.Params), in, out)
+			n.op.Forward(c, n.params.Of(pass.Params), in, out)
 		}
 	}
 }
@@ -54,13 +54,13 @@ func (w *Workspace) Infer(pass *Pass) {
 // Backward runs the backward pass, after Forward with the same pass. It ends at the first op that
 // leads to parameters that train.
 func (w *Workspace) Backward(pass *Pass) {
-	for i := len(w.program.nodes) - 1; i >= w.first; i-- {
+	for i := len(w.program.nodes) - 1; i >= w.needs.first; i-- {
 		w.rematerialize(pass, w.memory.rematerializations[i].prepare)
-		if !w.idle[i] {
+		if !w.needs.idle[i] {
 			w.prepareGradients(pass, i)
 		}
 		w.rematerialize(pass, w.memory.rematerializations[i].gradient)
-		if !w.idle[i] {
+		if !w.needs.idle[i] {
 			w.gradients(pass, i)
 			w.inputGradients(pass, i)
 		}
@@ -94,14 +94,14 @@ func (w *Workspace) prepareGradients(pass *Pass, i int) {
 		}
 	default:
 		c, in, out := w.whole(pass, i)
-		preparer.Prepare(c, n.params.of(pass.Params), in, out, w.grads[n.out])
+		preparer.Prepare(c, n.params.Of(pass.Params), in, out, w.grads[n.out])
 	}
 }
 
 // gradients computes op i's parameter gradients, shard by shard, where they are wanted.
 func (w *Workspace) gradients(pass *Pass, i int) {
 	n := &w.program.nodes[i]
-	if n.params.len() == 0 || pass.Gradients == nil {
+	if n.params.Len() == 0 || pass.Gradients == nil {
 		return
 	}
 	for s := range pass.Shards {
@@ -119,7 +119,7 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 	switch kind := pass.kind(i); {
 	case kind == Factored:
 		c, in, out := w.whole(pass, i)
-		w.backward(c, n, n.params.of(pass.Params), in, out, 0)
+		w.backward(c, n, n.params.Of(pass.Params), in, out, 0)
 		if !w.wants(n.in[0]) {
 			break
 		}
@@ -136,12 +136,12 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 		}
 	default:
 		c, in, out := w.whole(pass, i)
-		w.backward(c, n, n.params.of(pass.Params), in, out, 0)
+		w.backward(c, n, n.params.Of(pass.Params), in, out, 0)
 	}
 }
 
 // wants reports whether the gradient of v is wanted.
-func (w *Workspace) wants(v op.Value) bool { return w.wanted[w.program.base[v]] }
+func (w *Workspace) wants(v op.Value) bool { return w.needs.wanted[w.program.base[v]] }
 
 // backward calls n's Backward for the samples of the call, which begin at sample at of the tile. If
 // several ops read a value, its gradient is the sum of theirs.
@@ -210,7 +210,7 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 		c.Aux = b.data[from:][:n.traits.Aux.Floats(pass.Shards[s].N)]
 	}
 	if pass.Stats != nil {
-		c.Stats = n.state.of(pass.Stats[s])
+		c.Stats = n.state.Of(pass.Stats[s])
 	}
 	for j, v := range n.in {
 		w.in[j] = w.part(w.values[v], s)
@@ -226,7 +226,7 @@ func (w *Workspace) prepare(pass *Pass, i int, rows Shard) *op.Call {
 		Scratch: w.scratch,
 	}
 	if !pass.Train {
-		w.call.State = w.program.nodes[i].state.of(pass.State)
+		w.call.State = w.program.nodes[i].state.Of(pass.State)
 	}
 	return &w.call
 }

@@ -23,9 +23,8 @@ type Workspace struct {
 
 	scratchFloats, sumFloats int
 
-	wanted []bool // by base value: its gradient is wanted
-	idle   []bool // by op: the backward pass leaves it out
-	first  int    // the first op that isn't idle; the number of ops if all are
+	own   *Needs // of Size.Trains
+	needs *Needs // of the pass under way
 
 	call op.Call
 	in   []op.Tensor
@@ -65,10 +64,7 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		grads:  make([]op.Tensor, len(p.shapes)),
 		rows:   make([]Shard, 0, size.Shards),
 	}
-	w.wanted, w.idle = p.wanted(size.Trains)
-	if w.first = slices.Index(w.idle, false); w.first < 0 {
-		w.first = len(p.nodes)
-	}
+	w.own = p.Needs(size.Trains)
 	for v := range p.shapes {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}
@@ -93,25 +89,37 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 	return w
 }
 
-// wanted returns for each base value whether its gradient leads to parameters that train, and for
-// each op whether the backward pass leaves it out. The input's gradient is never wanted.
-func (p *Program) wanted(trains []bool) (wanted, idle []bool) {
-	wanted, idle = make([]bool, len(p.shapes)), make([]bool, len(p.nodes))
-	for i, n := range p.nodes {
-		works := trains == nil || trains[i] ||
-			slices.ContainsFunc(n.in, func(v op.Value) bool { return wanted[p.base[v]] })
-		wanted[n.out], idle[i] = works, !works
-	}
-	return wanted, idle
+// Needs says what a backward pass has to compute.
+type Needs struct {
+	wanted []bool // by base value: its gradient leads to parameters that train
+	idle   []bool // by op: the pass leaves it out
+	first  int    // the first op that isn't idle; the number of ops if all are
 }
 
-// BackwardOps returns which ops pass gradients on to their inputs, if those of the ops
-// that trains names are wanted.
-func (p *Program) BackwardOps(trains []bool) []bool {
-	wanted, _ := p.wanted(trains)
+// Needs returns what a backward pass has to compute if trains says, by op, whether the gradient
+// of its parameters is wanted; nil is all. The input's gradient is never wanted.
+func (p *Program) Needs(trains []bool) *Needs {
+	needs := &Needs{wanted: make([]bool, len(p.shapes)), idle: make([]bool, len(p.nodes))}
+	for i, n := range p.nodes {
+		works := trains == nil || trains[i] || needs.passes(p, n)
+		needs.wanted[n.out], needs.idle[i] = works, !works
+	}
+	if needs.first = slices.Index(needs.idle, false); needs.first < 0 {
+		needs.first = len(p.nodes)
+	}
+	return needs
+}
+
+// passes reports whether n passes a gradient on to any of its inputs.
+func (needs *Needs) passes(p *Program, n node) bool {
+	return slices.ContainsFunc(n.in, func(v op.Value) bool { return needs.wanted[p.base[v]] })
+}
+
+// BackwardOps returns which ops pass gradients on to their inputs.
+func (p *Program) BackwardOps(needs *Needs) []bool {
 	backward := make([]bool, len(p.nodes))
 	for i, n := range p.nodes {
-		backward[i] = slices.ContainsFunc(n.in, func(v op.Value) bool { return wanted[p.base[v]] })
+		backward[i] = needs.passes(p, n)
 	}
 	return backward
 }
@@ -146,6 +154,10 @@ func (w *Workspace) arenaFloats() (floats int) {
 // bind points the tensors to the memory of a tile.
 func (w *Workspace) bind(pass *Pass) {
 	p := w.program
+	w.needs = w.own
+	if pass.Needs != nil {
+		w.needs = pass.Needs
+	}
 	first, n := run(pass.Shards)
 	place := func(own []*buffer, deferred [][]float32, s op.Value, size int) []float32 {
 		if deferred != nil && deferred[s] != nil {
@@ -198,3 +210,15 @@ func (w *Workspace) Output() op.Tensor { return w.values[len(w.values)-1] }
 
 // OutputGrad returns the gradient of the tile's outputs, after Forward.
 func (w *Workspace) OutputGrad() op.Tensor { return w.grads[len(w.grads)-1] }
+
+// Release drops w's references to memory that isn't its own, such as the batch. The next pass
+// makes new ones.
+func (w *Workspace) Release() {
+	for v, s := range w.program.storage {
+		if s == 0 {
+			w.values[v].Data = nil
+		}
+	}
+	clear(w.in)
+	w.call = op.Call{}
+}

@@ -253,7 +253,7 @@ func TestPassAllocatesNothing(t *testing.T) {
 						w.GradNormSq(&p, i, 0, a.kept[i][:21*21])
 					}
 				}
-				deferred.Gradients(team, b, program.Shard{0, b.N}, g)
+				deferred.Gradients(team, b, program.Shard{0, b.N}, nil, g)
 				m.Commit(params.State, stats[0])
 			}
 			step()
