@@ -18,7 +18,10 @@ import (
 // since a worker's buffers grow when it first takes part, and a worker that wakes may need a new
 // goroutine. Unlike testing.AllocsPerRun it leaves GOMAXPROCS as it is.
 func allocations(call func()) float64 {
-	const rounds, calls = 10, 20
+	rounds, calls := 10, 20
+	if testing.Short() {
+		rounds, calls = 6, 4
+	}
 	least := math.Inf(1)
 	for range rounds {
 		var before, after runtime.MemStats
@@ -27,7 +30,7 @@ func allocations(call func()) float64 {
 			call()
 		}
 		runtime.ReadMemStats(&after)
-		least = min(least, float64(after.Mallocs-before.Mallocs)/calls)
+		least = min(least, float64(after.Mallocs-before.Mallocs)/float64(calls))
 	}
 	return least
 }
@@ -74,7 +77,7 @@ func testSharedRoutinesAllocateNothing[T Float](t *testing.T) {
 				trxm[T](true, blas.Right, blas.Lower, NoTrans, blas.NonUnit, small, small, 1, a, n, a[n/2*n:], n)
 			},
 		} {
-			assert.Less(t, allocations(call), 0.2, name)
+			assert.Less(t, allocations(call), 0.9, name) // a routine that allocates does so at least once a call
 		}
 		require.Greater(t, crew.team.Workers(), 1)
 	})

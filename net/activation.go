@@ -5,17 +5,18 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// ReLU is max(0, x), element by element.
+// ReLU computes max(0, x), element by element. It has no parameters.
 type ReLU struct{}
 
-// Tanh is the hyperbolic tangent, element by element.
+// Tanh computes the hyperbolic tangent, element by element. It has no parameters.
 type Tanh struct{}
 
-// Sigmoid is 1 / (1 + exp(-x)), element by element.
+// Sigmoid computes 1 / (1 + exp(-x)), element by element. It has no parameters.
 type Sigmoid struct{}
 
-// GELU is x times the standard normal distribution function of x, element by element
-// (Hendrycks and Gimpel, arXiv 1606.08415): the exact form, by the error function.
+// GELU computes x times the standard normal distribution function of x, element by element
+// (Hendrycks and Gimpel, arXiv 1606.08415). It is the exact form, by the error function. It has no
+// parameters.
 type GELU struct{}
 
 // Build implements Layer.
@@ -23,20 +24,20 @@ func (ReLU) Build(b op.Builder, in op.Value) (op.Value, error) { return b.Add(re
 
 // Build implements Layer.
 func (Tanh) Build(b op.Builder, in op.Value) (op.Value, error) {
-	return b.Add(activation{forward: to(simd.Tanh), backward: simd.TanhBackward}, b.Shape(in), in)
+	return b.Add(activation{forward: elementwise(simd.Tanh), backward: simd.TanhBackward}, b.Shape(in), in)
 }
 
 // Build implements Layer.
 func (Sigmoid) Build(b op.Builder, in op.Value) (op.Value, error) {
-	return b.Add(activation{forward: to(simd.Sigmoid), backward: simd.SigmoidBackward}, b.Shape(in), in)
+	return b.Add(activation{forward: elementwise(simd.Sigmoid), backward: simd.SigmoidBackward}, b.Shape(in), in)
 }
 
 // Build implements Layer.
 func (GELU) Build(b op.Builder, in op.Value) (op.Value, error) {
-	return b.Add(activation{forward: to(simd.GELU), backward: simd.GELUBackward, ofInput: true}, b.Shape(in), in)
+	return b.Add(activation{forward: elementwise(simd.GELU), backward: simd.GELUBackward, ofInput: true}, b.Shape(in), in)
 }
 
-// relu is the op of a ReLU that is fused with no other.
+// relu is the op of a ReLU that isn't fused with another op.
 type relu struct{ noParams }
 
 func (relu) Traits() op.Traits { return op.Traits{Function: op.Rectify, InPlace: true, FreesIn: true} }
@@ -51,8 +52,8 @@ func (relu) Backward(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor
 	}
 }
 
-// Absorb implements op.Absorber: a max pooling, since the largest of rectified values is
-// the largest value, rectified. There are fewer values to rectify behind the pooling.
+// Absorb implements op.Absorber. It absorbs a max pooling: the largest of rectified values is the
+// largest value, rectified, and behind the pooling there are fewer values to rectify.
 func (relu) Absorb(next op.Op) op.Op {
 	if pool, ok := next.(maxPool); ok {
 		pool.window.ReLU = true
@@ -63,13 +64,13 @@ func (relu) Absorb(next op.Op) op.Op {
 
 func reluTo(dst, x, _ []float32) { simd.ReLU(dst, x) }
 
-// activation is the op of another function, whose derivative is computed from its input
-// or from its output.
+// activation is the op of the other functions. Each computes its derivative from its input or from
+// its output.
 type activation struct {
 	noParams
 	forward  func(dst, x, _ []float32)
 	backward func(dst, dy, of []float32)
-	ofInput  bool
+	ofInput  bool // backward reads the input, otherwise the output
 }
 
 func (o activation) Traits() op.Traits {
@@ -90,12 +91,12 @@ func (o activation) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout 
 	}
 }
 
-// to is f as share wants it.
-func to(f func(dst, x []float32)) func(dst, x, _ []float32) {
+// elementwise gives f the signature that op.Elementwise calls.
+func elementwise(f func(dst, x []float32)) func(dst, x, _ []float32) {
 	return func(dst, x, _ []float32) { f(dst, x) }
 }
 
-// noParams is part of ops that have none.
+// noParams is embedded in ops without parameters.
 type noParams struct{}
 
 // Gradient implements op.Op.

@@ -8,13 +8,15 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// BatchNorm normalizes every channel, the last dimension, over the samples of a shard
-// and their pixels, then scales and shifts it (Ioffe and Szegedy, arXiv 1502.03167).
-// Flat samples are one pixel of as many channels. In prediction it uses running
-// statistics: means, and variances by n-1, which a training step moves by Momentum
-// towards its own.
+// BatchNorm normalizes every channel, the last dimension, over the samples of a shard and their
+// pixels, then scales and shifts it (Ioffe and Szegedy, arXiv 1502.03167). A flat sample counts as
+// one pixel; a shard of flat samples then needs at least two of them.
+//
+// Its parameters are the scales, initially 1, and the shifts, initially 0: [C] each. Its running
+// state is the means and the variances, divided by n-1: [C] each. A training step moves them
+// towards its own by Momentum. Prediction normalizes by them.
 type BatchNorm struct {
-	Momentum float64 // of the running statistics; 0 is 0.1
+	Momentum float64 // share of a step in the running state, from 0 to 1; 0 is 0.1
 	Epsilon  float64 // added to the variance; 0 is 1e-5
 }
 
@@ -24,30 +26,30 @@ func (l BatchNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
 	if !(l.Momentum >= 0 && l.Momentum <= 1) {
 		return 0, fmt.Errorf("Momentum is %v, want 0 to 1", l.Momentum)
 	}
-	if err := checkEps(l.Epsilon); err != nil {
+	if err := validateEpsilon(l.Epsilon); err != nil {
 		return 0, err
 	}
 	channels := s[len(s)-1]
-	op := batchNorm{normalization{channels: channels, momentum: float32(l.Momentum), eps: l.Epsilon, flat: s.Size() == channels}}
+	op := batchNorm{normalization{channels: channels, momentum: float32(l.Momentum), epsilon: l.Epsilon, flat: s.Size() == channels}}
 	if l.Momentum == 0 {
 		op.momentum = 0.1
 	}
 	if l.Epsilon == 0 {
-		op.eps = defaultEps
+		op.epsilon = defaultEpsilon
 	}
 	return b.Add(op, s, in)
 }
 
-const defaultEps = 1e-5
+const defaultEpsilon = 1e-5
 
-func checkEps(eps float64) error {
-	if !(eps >= 0) || math.IsInf(eps, 1) {
-		return fmt.Errorf("Epsilon is %v, want a number that isn't negative", eps)
+func validateEpsilon(epsilon float64) error {
+	if !(epsilon >= 0) || math.IsInf(epsilon, 1) {
+		return fmt.Errorf("Epsilon is %v, want a finite number that isn't negative", epsilon)
 	}
 	return nil
 }
 
-// batchNorm is the op, with a ReLU behind it or not.
+// batchNorm is the op, possibly fused with the ReLU behind it.
 type batchNorm struct{ normalization }
 
 func (o batchNorm) Traits() op.Traits {
@@ -61,17 +63,17 @@ func (o batchNorm) Traits() op.Traits {
 
 func (o batchNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	if c.Train {
-		j := newChannelJob(in[0], sumUnit)
+		j := newChannelJob(in[0], sumPiece)
 		j.x = in[0].Data
 		sums, squares := j.sum(c.Team)
-		o.measured(c, c.Aux, j.rows, sums, squares)
+		o.measure(c, c.Aux, j.rows, sums, squares)
 		j.release()
 	}
 	o.affine(c, c.Aux, p)
 	o.normalize(c, c.Aux, in[0], nil, out)
 }
 
-// Absorb implements op.Absorber: a ReLU.
+// Absorb implements op.Absorber. It absorbs a ReLU.
 func (o batchNorm) Absorb(next op.Op) op.Op {
 	if o.relu || next.Traits().Function != op.Rectify {
 		return nil

@@ -2,26 +2,26 @@ package net
 
 import (
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// channelRows is the samples of a tensor as rows of channels, the last dimension,
-// cut into units: the pieces that workers take, whose sums are added up in order. A
-// unit is an image, or a part of a large one, or some flat samples: nothing but the
-// shape decides.
+// channelRows views the samples of a tensor as rows of channels, the last dimension. Workers take
+// them in pieces, whose sums are added up in order. A piece is an image, a part of a large image,
+// or some flat samples. The shape alone decides how the rows are cut.
 type channelRows struct {
 	channels int
 	groups   int // images, or groups of flat samples
-	group    int // rows of one; the last may have fewer
-	rows     int // of all
-	parts    int // of a group
+	group    int // rows of a group; the last group may have fewer
+	rows     int // of all groups
+	parts    int // pieces of a group
 }
 
 const (
-	unitFloats  = 1 << 15 // about, of a part of an image
-	flatSamples = 64
+	pieceFloats = 1 << 15 // of a part of an image, about
+	flatSamples = 64      // of a group
 )
 
 func rowsOfChannels(t op.Tensor) channelRows {
@@ -29,16 +29,16 @@ func rowsOfChannels(t op.Tensor) channelRows {
 	sample := t.Shape.Size() / channels
 	r := channelRows{channels: channels, groups: t.N, group: sample, rows: t.N * sample, parts: 1}
 	if sample > 1 {
-		r.parts = (sample*channels + unitFloats - 1) / unitFloats
+		r.parts = num.CeilDiv(sample*channels, pieceFloats)
 	} else {
-		r.group, r.groups = flatSamples, (t.N+flatSamples-1)/flatSamples
+		r.group, r.groups = flatSamples, num.CeilDiv(t.N, flatSamples)
 	}
 	return r
 }
 
-func (r channelRows) units() int { return r.groups * r.parts }
+func (r channelRows) pieces() int { return r.groups * r.parts }
 
-// of returns unit u's part of a tensor's data; nil of nil.
+// of returns piece u of a tensor's data, and nil if x is nil.
 func (r channelRows) of(x []float32, u int) []float32 {
 	if x == nil {
 		return nil
@@ -48,39 +48,39 @@ func (r channelRows) of(x []float32, u int) []float32 {
 	return x[(first+from)*r.channels : (first+to)*r.channels]
 }
 
-// row returns the first row of unit u.
+// row returns the first row of piece u.
 func (r channelRows) row(u int) int {
 	first := u / r.parts * r.group
 	from, _ := parallel.Cut(min(r.group, r.rows-first), 1, r.parts, u%r.parts)
 	return first + from
 }
 
-// channelJob is work on rows of channels, unit by unit.
+// channelJob is a team's job on rows of channels, piece by piece.
 type channelJob struct {
 	channelRows
-	do func(j *channelJob, u int) // no closure
+	do func(j *channelJob, u int) // not a closure, which would be allocated
 
 	dst, x, z, d         []float32
 	center, scale, shift []float32
 	q, r                 []float32
-	eps                  float64
+	epsilon              float64
 	relu                 bool
 
-	sums []float64 // by unit: two by channel; kept for the next job
+	sums []float64 // by piece: two sums a channel; the memory is kept for the next job
 }
 
 var channelJobs parallel.Pool[channelJob]
 
-// Do does one unit's work.
+// Do works on one piece.
 func (j *channelJob) Do(u, _ int) { j.do(j, u) }
 
-// unitSums returns where unit u's two sums go.
-func (j *channelJob) unitSums(u int) (a, b []float64) {
+// pieceSums returns the two sums of piece u, by channel.
+func (j *channelJob) pieceSums(u int) (a, b []float64) {
 	c := j.channels
 	return j.sums[2*c*u:][:c:c], j.sums[2*c*u+c:][:c:c]
 }
 
-// buffer returns n float64 of the job's.
+// buffer returns room for n sums.
 func (j *channelJob) buffer(n int) []float64 {
 	if cap(j.sums) < n {
 		j.sums = make([]float64, n)
@@ -89,14 +89,14 @@ func (j *channelJob) buffer(n int) []float64 {
 	return j.sums
 }
 
-// sum runs the job, which adds to each unit's sums, and returns their totals, which
-// stay until the job's next use.
+// sum runs a job that adds to the sums of each piece, and returns their totals by channel. They are
+// valid until the job's next use.
 func (j *channelJob) sum(team *blas.Team) (a, b []float64) {
-	n := 2 * j.channels * j.units()
+	n := 2 * j.channels * j.pieces()
 	clear(j.buffer(n))
-	team.Run(j.units(), j)
+	team.Run(j.pieces(), j)
 	total := j.sums[:2*j.channels]
-	for u := 1; u < j.units(); u++ {
+	for u := 1; u < j.pieces(); u++ {
 		for i, v := range j.sums[2*j.channels*u:][:2*j.channels] {
 			total[i] += v
 		}
@@ -115,8 +115,8 @@ func (j *channelJob) release() {
 	channelJobs.Put(j)
 }
 
-// sumUnit sums a unit's channels, and their squares.
-func sumUnit(j *channelJob, u int) {
-	sum, squares := j.unitSums(u)
+// sumPiece sums a piece's channels, and their squares.
+func sumPiece(j *channelJob, u int) {
+	sum, squares := j.pieceSums(u)
 	simd.ChannelSums(j.of(j.x, u), sum, squares)
 }

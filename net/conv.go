@@ -11,20 +11,20 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Conv2D is a convolution of images [H, W, C] with Out filters of Kernel x Kernel
-// pixels, and a bias for each: to [OutH, OutW, Out]. The filters are [Kernel, Kernel,
-// C, Out]; the bias is initially zero. See conv.Geometry.
+// Conv2D convolves images [H, W, C] with Out filters of Kernel x Kernel pixels, to images [OutH,
+// OutW, Out]. conv.Geometry has the formulas. Its parameters are the filters [Kernel, Kernel, C,
+// Out] and a bias [Out], initially 0.
 type Conv2D struct {
-	Out      int         // channels of the output
-	Kernel   int         // height and width of the filters
+	Out      int         // channels of the output, at least 1
+	Kernel   int         // height and width of the filters, at least 1
 	Stride   int         // 0 is 1
 	Padding  int         // pixels of zeros on each side, or Same
-	Dilation int         // 0 is 1
-	NoBias   bool        // as before a BatchNorm, which would undo it
+	Dilation int         // distance of a filter's pixels in the image; 0 is 1
+	NoBias   bool        // no bias, as before a BatchNorm, which would undo it
 	Init     Initializer // of the filters; nil is KaimingNormal
 }
 
-// Same, as a Padding, makes an output of ceil(size/stride) pixels.
+// Same, as a Padding, pads so that the output has ceil(size/stride) pixels on each side.
 const Same = -1
 
 // Build implements Layer.
@@ -39,12 +39,9 @@ func (l Conv2D) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(o, o.out, in)
 }
 
-// geometry is that of the convolution of one image.
+// geometry returns the geometry for one image of shape s.
 func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
-	if err := wantImages(s); err != nil {
-		return conv.Geometry{}, err
-	}
-	if err := checkPadding(l.Padding); err != nil {
+	if err := l.validate(s); err != nil {
 		return conv.Geometry{}, err
 	}
 	g := conv.Geometry{
@@ -56,16 +53,41 @@ func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
 	return g, g.Validate()
 }
 
-func wantImages(s Shape) error {
-	if len(s) != 3 {
-		return errors.New("samples must be images, height x width x channels")
+// validate returns an error that names the field of l that is wrong for samples of shape s.
+func (l Conv2D) validate(s Shape) error {
+	if err := validateWindow(s, "Kernel", l.Kernel, l.Stride, l.Padding); err != nil {
+		return err
+	}
+	switch {
+	case l.Out < 1:
+		return fmt.Errorf("Out is %d, want at least 1", l.Out)
+	case l.Dilation < 0:
+		return fmt.Errorf("Dilation is %d, want at least 1, or 0 for 1", l.Dilation)
 	}
 	return nil
 }
 
-func checkPadding(pixels int) error {
-	if pixels < Same {
-		return fmt.Errorf("Padding is %d, want pixels or Same", pixels)
+// validateWindow validates the fields that layers with a window have in common. The window's size
+// is in the field called name.
+func validateWindow(s Shape, name string, size, stride, padding int) error {
+	if err := validateImages(s); err != nil {
+		return err
+	}
+	switch {
+	case size < 1:
+		return fmt.Errorf("%s is %d, want at least 1", name, size)
+	case stride < 0:
+		return fmt.Errorf("Stride is %d, want at least 1, or 0 for the default", stride)
+	case padding < Same:
+		return fmt.Errorf("Padding is %d, want pixels or Same", padding)
+	}
+	return nil
+}
+
+// validateImages returns an error unless samples of shape s are images.
+func validateImages(s Shape) error {
+	if len(s) != 3 {
+		return errors.New("samples must be images, height x width x channels")
 	}
 	return nil
 }
@@ -78,8 +100,7 @@ func padding(pixels, in, kernel, stride, dilation int) (before, after int) {
 	return conv.Same(in, kernel, max(1, stride), max(1, dilation))
 }
 
-// convolution is the op, with a ReLU behind it or not: its parameters are the filters,
-// then the bias.
+// convolution is the op, possibly fused with the ReLU behind it.
 type convolution struct {
 	geometry conv.Geometry // of one image
 	out      Shape         // of a sample's output
@@ -112,7 +133,7 @@ func (o convolution) of(n int) conv.Geometry {
 	return g
 }
 
-// split returns the filters, and the bias or nil.
+// split cuts parameters into the filters and the bias, which is nil if there is none.
 func (o convolution) split(p []float32) (w, bias []float32) {
 	w = p[:o.geometry.FilterSize()]
 	if o.bias {
@@ -125,7 +146,7 @@ func (o convolution) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Ten
 	o.forward(c, p, in[0], out, nil)
 }
 
-// forward sets y, and sums unless they are nil to those of its channels and of their
+// forward sets y. Unless sums is nil, it sets sums to the sums of y's channels, then of their
 // squares.
 func (o convolution) forward(c *op.Call, p []float32, x, y op.Tensor, sums []float64) {
 	w, bias := o.split(p)
@@ -134,8 +155,7 @@ func (o convolution) forward(c *op.Call, p []float32, x, y op.Tensor, sums []flo
 	}))
 }
 
-// Absorb implements op.Absorber: a ReLU, or a batch normalization unless a bias comes
-// first.
+// Absorb implements op.Absorber. It absorbs a ReLU, and without a bias a batch normalization.
 func (o convolution) Absorb(next op.Op) op.Op {
 	if o.relu {
 		return nil
@@ -169,7 +189,7 @@ func (o convolution) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g [
 	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Bias: bias, Accumulate: c.Accumulate}))
 }
 
-// NewPacks implements op.Packer: the filters for Forward, and for Backward.
+// NewPacks implements op.Packer. The packs are the filters for Forward, and for Backward.
 func (o convolution) NewPacks(wanted op.Directions) []op.Packed {
 	packs := make([]op.Packed, 2)
 	if wanted.Forward {
@@ -196,7 +216,7 @@ func (o convolution) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 	}
 }
 
-// must is for errors that Build has ruled out.
+// must panics on errors that Build has ruled out.
 func must(err error) {
 	if err != nil {
 		panic(err)

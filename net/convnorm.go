@@ -2,15 +2,14 @@ package net
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// convNorm is what fusion makes of a convolution, the batch normalization of its output,
-// and what may follow: the addition of a second input, and a ReLU. Between them nothing
-// goes out to memory but the convolution's output, of which the statistics are summed
-// while it is in the cache, and which is kept. On the way back its gradient takes its
-// place.
+// convNorm is a convolution fused with the batch normalization behind it, and possibly with the
+// addition of a second input and with a ReLU. Of the values between them, only the convolution's
+// output is written to memory. Its statistics are summed while it is in the cache, and Aux keeps
+// it. In the backward pass its gradient takes its place.
 type convNorm struct {
 	convolution
 	norm normalization
-	adds bool // the second input
+	adds bool // adds the second input
 }
 
 func (o convNorm) Traits() op.Traits {
@@ -20,28 +19,27 @@ func (o convNorm) Traits() op.Traits {
 	t.Aux = op.Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
 	t.Couples = true
 	t.Adds = !o.adds
-	t.DoutForPrepare = true              // which leaves its own result in Aux
-	t.FreesOut = !o.norm.relu || !o.adds // otherwise it tells where the ReLU gave 0
+	t.DoutForPrepare = true              // Prepare leaves its result in Aux
+	t.FreesOut = !o.norm.relu || !o.adds // otherwise Prepare reads where the ReLU gave 0
 	if o.adds {
 		t.DinFromDout = 1
 	}
 	return t
 }
 
-// kept returns the convolution's output, and what is kept of the normalization.
+// kept returns the parts of Aux: the convolution's output, and the normalization's vectors.
 func (o convNorm) kept(c *op.Call, n int) (x op.Tensor, aux []float32) {
 	floats := n * o.geometry.OutSize()
 	return op.Tensor{N: n, Shape: o.out, Data: c.Aux[:floats]}, c.Aux[floats:]
 }
 
-// parts cuts parameters, or their gradients, into the convolution's and the
-// normalization's.
+// parts cuts parameters, or their gradients, into the convolution's and the normalization's.
 func (o convNorm) parts(p []float32) (filter, norm []float32) {
 	at := len(p) - 2*o.norm.channels
 	return p[:at], p[at:]
 }
 
-// added returns the second input, nil if there is none.
+// added returns the second input, or nil if there is none.
 func (o convNorm) added(in []op.Tensor) []float32 {
 	if !o.adds {
 		return nil
@@ -56,7 +54,7 @@ func (o convNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor
 		j := newChannelJob(x, nil)
 		sums := j.buffer(2 * o.norm.channels)
 		o.forward(c, filter, in[0], x, sums)
-		o.norm.measured(c, aux, j.rows, sums[:o.norm.channels], sums[o.norm.channels:])
+		o.norm.measure(c, aux, j.rows, sums[:o.norm.channels], sums[o.norm.channels:])
 		j.release()
 	} else {
 		o.forward(c, filter, in[0], x, nil)
@@ -65,7 +63,7 @@ func (o convNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor
 	o.norm.normalize(c, aux, x, o.added(in), out)
 }
 
-// Absorb implements op.Absorber: the addition of a second input, and then a ReLU.
+// Absorb implements op.Absorber. It absorbs the addition of a second input, and then a ReLU.
 func (o convNorm) Absorb(next op.Op) op.Op {
 	if o.norm.relu {
 		return nil
@@ -93,8 +91,8 @@ func (o convNorm) Rematerialize(c *op.Call, in []op.Tensor, out op.Tensor) {
 // RematerializeReads implements op.Rematerializer.
 func (convNorm) RematerializeReads(j int) bool { return j == 1 }
 
-// Prepare implements op.Preparer: it sets what was the convolution's output to its
-// gradient, and with a second input leaves that one's in dout.
+// Prepare implements op.Preparer. It overwrites the kept output of the convolution with its
+// gradient. If there is a second input, it leaves that input's gradient in dout.
 func (o convNorm) Prepare(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
 	x, aux := o.kept(c, out.N)
 	o.norm.sumGradients(c, aux, x, out, dout, o.adds)

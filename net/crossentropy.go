@@ -10,12 +10,12 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// SoftmaxCrossEntropy is the cross-entropy between labels and the softmax of
-// outputs of shape [classes]: one term a sample. Its predictions are
-// probabilities.
+// SoftmaxCrossEntropy is the cross-entropy between Batch.Labels, classes from 0 on, and the softmax
+// of outputs of shape [classes]. It has one term a sample. Its predictions are the probabilities of
+// the classes.
 type SoftmaxCrossEntropy struct {
-	// Smoothing is the part of each label that is spread evenly over all classes
-	// (Szegedy et al., arXiv 1512.00567), from 0 to less than 1.
+	// Smoothing is the share of each label that is spread evenly over all classes, from 0 to
+	// less than 1 (Szegedy et al., arXiv 1512.00567).
 	Smoothing float64
 }
 
@@ -67,9 +67,9 @@ func (l SoftmaxCrossEntropy) Apply(out op.Tensor, b Batch, scale float32, dout o
 	return sum
 }
 
-// sample returns the loss of a sample with outputs x, and turns their softmax p into the
-// gradient. Where the label is nearly certain, 1-p has digits that p has not: it is the
-// sum of the others.
+// sample returns the loss of a sample with outputs x, and turns their softmax p into the gradient.
+// Where the label is nearly certain, the sum of the other probabilities has digits that 1 minus its
+// own hasn't.
 func (l SoftmaxCrossEntropy) sample(x, p []float32, largest, total float64, label int) float64 {
 	others := 0.0
 	for j, q := range p {
@@ -99,7 +99,8 @@ func (SoftmaxCrossEntropy) Predict(out op.Tensor) {
 	simd.SoftmaxRows(out.Data, out.Data, out.Shape.Size(), nil, nil)
 }
 
-// softmax is what a cross-entropy needs of its outputs.
+// softmax is memory for the softmax of rows of outputs: the probabilities, and of each row the
+// largest output and the sum of exponentials.
 type softmax struct{ p, largest, total []float32 }
 
 var softmaxes parallel.Pool[softmax]

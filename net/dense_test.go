@@ -26,8 +26,7 @@ func join(rows [][]float64) (x []float64) {
 	return x
 }
 
-// The deltas of a factored gradient are what the layer with parameters G makes
-// of other samples.
+// The deltas of a factored gradient are what the layer with parameters G makes of other samples.
 func TestDenseDeltasAgainstOracle(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, size := range []struct{ in, out int }{{1, 1}, {5, 3}, {70, 33}, {33, 70}} {
@@ -61,8 +60,8 @@ func TestDenseDeltasAgainstOracle(t *testing.T) {
 	})
 }
 
-// On the model's input, which is the same in both passes, the product that
-// GradNormSq kept serves again. It is the same product.
+// On the model's input, which is the same in both passes, the product that GradNormSq kept serves
+// again. It is the same product.
 func TestDenseKeptProductServes(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
@@ -91,8 +90,7 @@ func TestDenseDeltaFlops(t *testing.T) {
 	require.Equal(t, first+product(n, 100, n)+product(n, 10, n)+product(n, n, 100), layer.DeltaFlops(n, false))
 }
 
-// Samples whose gradients cancel leave a norm of 0, or next to it, and never a
-// negative square.
+// Samples whose gradients cancel leave a norm of 0, or next to it, and never a negative square.
 func TestGradNormSqOfWhatCancels(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))

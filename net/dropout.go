@@ -6,15 +6,15 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Dropout sets a Rate of the elements to 0 in training, each with that probability,
-// and divides the others by 1-Rate, so that the mean stays (Srivastava et al., JMLR 15,
-// 2014). In prediction it does nothing.
+// Dropout sets each element to 0 with probability Rate in training, and divides the others by
+// 1-Rate, so that the mean stays the same (Srivastava et al., JMLR 15, 2014). In prediction it does
+// nothing.
 //
-// Which elements is a function of the seed, the step, the layer, the sample's place in
-// the batch and the element's in the sample: it is the same on any number of workers,
-// in shards of any size, and in both wanted of a step that perturbs.
+// The seed, the step, the layer, the sample's index in the batch and the element's index in the
+// sample decide which elements are dropped. They are the same on any number of workers, in shards
+// of any size, and in both passes of SAM.
 type Dropout struct {
-	Rate float64 // from 0 to less than 1
+	Rate float64 // probability, from 0 to less than 1
 }
 
 // Build implements Layer.
@@ -25,10 +25,10 @@ func (l Dropout) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(dropout{threshold: uint64(l.Rate * (1 << 32)), scale: float32(1 / (1 - l.Rate))}, b.Shape(in), in)
 }
 
-// dropout is the op. It keeps no mask, but makes it up again.
+// dropout is the op. It keeps no mask: Backward draws the same random bits again.
 type dropout struct {
 	noParams
-	threshold uint64 // of 32 random bits: what is below is dropped
+	threshold uint64 // an element is dropped if its 32 random bits are below
 	scale     float32
 }
 
@@ -48,7 +48,7 @@ func (o dropout) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Ten
 	}
 }
 
-// apply sets y to x where it is kept, scaled, and to 0 elsewhere.
+// apply sets y to 0 where elements are dropped, and to x times scale elsewhere.
 func (o dropout) apply(c *op.Call, y, x op.Tensor) {
 	size := x.Shape.Size()
 	for i := range x.N {
@@ -64,8 +64,8 @@ func (o dropout) apply(c *op.Call, y, x op.Tensor) {
 	}
 }
 
-// randomBits is a sample's stream of random numbers, any of which can be had at once:
-// the outputs of SplitMix64 (Steele et al., OOPSLA 2014).
+// randomBits is a sample's stream of random numbers, with random access: the outputs of SplitMix64
+// (Steele et al., OOPSLA 2014).
 type randomBits uint64
 
 func newRandomBits(c *op.Call, sample int) randomBits {

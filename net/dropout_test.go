@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dropped is what a Dropout at the input makes of ones, and of a gradient of ones.
+// dropped returns the output of a Dropout for ones, and its input gradient for a gradient of ones.
 func dropped(t *testing.T, rate float64, c op.Call, n int) (y, dx []float32) {
 	t.Helper()
 	b, in := program.NewBuilder(Shape{5, 4, 3})
@@ -45,7 +45,7 @@ func TestDropout(t *testing.T) {
 	deviation := math.Sqrt(total * rate * (1 - rate))
 	assert.InDelta(t, rate*total, zeros, 5*deviation, "dropped with probability %v", rate)
 
-	// Neighbours in any direction are dropped independently.
+	// Neighbors in any direction are dropped independently.
 	for _, apart := range []int{1, 3, 12, 60} {
 		both := 0
 		for i := range len(y) - apart {
@@ -56,8 +56,8 @@ func TestDropout(t *testing.T) {
 		assert.InDelta(t, rate*rate*total, both, 5*math.Sqrt(total)*rate, "%d apart", apart)
 	}
 
-	// The same sample of the batch is dropped alike in any call; another seed, step or
-	// op drops others.
+	// The same sample of the batch is dropped alike in any call; another seed, step or op drops
+	// others.
 	part := call
 	part.First += 3
 	later, _ := dropped(t, rate, part, 20)
@@ -100,23 +100,27 @@ func TestDropoutOfNothing(t *testing.T) {
 	}
 }
 
-// Errors of layers name the layer, the shape it met and what is wrong.
+// Errors of layers name the layer, the shape of its input, and the field that is wrong.
 func TestLayerErrors(t *testing.T) {
 	for want, layers := range map[string][]Layer{
-		"net: layer 0, Conv2D{Out:3}: input 8x8x2: conv: KernelH is 0, want at least 1":                               {Conv2D{Out: 3}},
-		"net: layer 0, Conv2D{Kernel:3}: input 8x8x2: conv: OutC is 0, want at least 1":                               {Conv2D{Kernel: 3}},
+		"net: layer 0, Conv2D{Out:3}: input 8x8x2: Kernel is 0, want at least 1":                                      {Conv2D{Out: 3}},
+		"net: layer 0, Conv2D{Kernel:3}: input 8x8x2: Out is 0, want at least 1":                                      {Conv2D{Kernel: 3}},
 		"net: layer 0, Conv2D{Out:3 Kernel:9}: input 8x8x2: conv: kernel 9x9 with dilation 1x1 spans 9x9, more":       {Conv2D{Out: 3, Kernel: 9}},
 		"net: layer 1, Conv2D{Out:3 Kernel:1}: input 128: ":                                                           {Flatten{}, Conv2D{Out: 3, Kernel: 1}},
 		"net: layer 0, Conv2D{Out:3 Kernel:3 Padding:-7}: input 8x8x2: Padding is -7, want pixels or Same":            {Conv2D{Out: 3, Kernel: 3, Padding: -7}},
-		"net: layer 0, MaxPool{Size:9}: input 8x8x2: conv: kernel 9x9":                                                {MaxPool{Size: 9}},
+		"net: layer 0, MaxPool{Size:9}: input 8x8x2: Size is 9, more than the padded input of 8x8":                    {MaxPool{Size: 9}},
 		"net: layer 0, AvgPool{Size:2 Padding:2}: input 8x8x2: conv: a window of 2x2 would see nothing but padding":   {AvgPool{Size: 2, Padding: 2}},
+		"net: layer 0, MaxPool{}: input 8x8x2: Size is 0, want at least 1":                                            {MaxPool{}},
+		"net: layer 0, AvgPool{Size:-2}: input 8x8x2: Size is -2, want at least 1":                                    {AvgPool{Size: -2}},
+		"net: layer 0, MaxPool{Size:2 Stride:-1}: input 8x8x2: Stride is -1, want at least 1, or 0 for the default":   {MaxPool{Size: 2, Stride: -1}},
+		"net: layer 0, Conv2D{Out:3 Kernel:3 Dilation:-1}: input 8x8x2: Dilation is -1, want at least 1, or 0 for 1":  {Conv2D{Out: 3, Kernel: 3, Dilation: -1}},
 		"net: layer 1, GlobalAvgPool{}: input 128: ":                                                                  {Flatten{}, GlobalAvgPool{}},
 		"net: layer 0, Subsample{Stride:2 Out:1}: input 8x8x2: Out is 1, want at least the 2 channels of the input":   {Subsample{Stride: 2, Out: 1}},
 		"net: layer 0, Subsample{}: input 8x8x2: Stride is 0, want at least 1":                                        {Subsample{}},
 		"net: layer 0, Residual{}: input 8x8x2: Body has no layers":                                                   {Residual{}},
 		"body makes 8x8x3, and the shortcut 8x8x2: want one shape":                                                    {Residual{Body: []Layer{Conv2D{Out: 3, Kernel: 1}}}},
 		"net: layer 0, BatchNorm{Momentum:2}: input 8x8x2: Momentum is 2, want 0 to 1":                                {BatchNorm{Momentum: 2}},
-		"net: layer 0, LayerNorm{Epsilon:-1}: input 8x8x2: Epsilon is -1, want a number that isn't negative":          {LayerNorm{Epsilon: -1}},
+		"net: layer 0, LayerNorm{Epsilon:-1}: input 8x8x2: Epsilon is -1, want a finite number that isn't negative":   {LayerNorm{Epsilon: -1}},
 		"net: layer 0, Dense{Out:3}: input 8x8x2: samples must be flat: put Flatten{} before it":                      {Dense{Out: 3}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 8x8x2: outputs must be flat, one for each class: put Flatten{} b": {ReLU{}, SoftmaxCrossEntropy{}},
 	} {

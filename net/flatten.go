@@ -2,8 +2,8 @@ package net
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// Flatten makes every sample a vector: [H, W, C] becomes [H*W*C]. It costs
-// nothing.
+// Flatten makes every sample flat: [H, W, C] becomes [H*W*C], by rows, columns and channels. It has
+// no parameters and costs nothing.
 type Flatten struct{}
 
 // Build implements Layer.

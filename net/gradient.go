@@ -7,17 +7,23 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
-// gradientTile is the samples that go through the model together: enough for the
-// products to run at full speed.
+// gradientTile is the number of samples that go through the model together: enough for products at
+// full speed.
 const gradientTile = 128
 
-// Gradient sets g to the gradient of a batch's mean loss by the parameters, for
-// algorithms of one's own, and returns the loss. g is laid out as params.Values. Layers
-// behave as in training: Dropout takes its random bits from seed, and BatchNorm
-// normalizes by the batch, but the running state stays as it is.
+// Gradient sets g to the gradient of a batch's mean loss by the parameters, and returns the mean
+// loss: the building block of training algorithms of your own. g has NumParams floats, laid out as
+// params.Values.
 //
-// The result doesn't depend on the number of cores. In steady state, for batches of
-// one size, a call allocates nothing. Any number of goroutines may call it at once.
+// Layers behave as in training. Dropout takes its random bits from seed, so the same seed drops the
+// same elements. BatchNorm normalizes by the whole batch; the running state in params is neither
+// read nor written.
+//
+// Parameters, a batch or a g that don't fit the model are an error, and so are fewer samples than
+// MinShard. Then g is as it was. Losses and gradients may overflow: check that they are finite.
+//
+// The result doesn't depend on the number of workers. Any number of goroutines may call Gradient at
+// the same time. Once batches of the largest size have been through, a call allocates nothing.
 func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (loss float64, err error) {
 	if err := m.ValidateParams(params); err != nil {
 		return 0, err
@@ -29,19 +35,19 @@ func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (los
 		return 0, fmt.Errorf("net: a gradient of %d floats, the model has %d parameters", len(g), m.NumParams())
 	}
 	if b.N < m.MinShard() {
-		return 0, fmt.Errorf("net: a batch of %d samples, and the model's normalization needs %d", b.N, m.MinShard())
+		return 0, fmt.Errorf("net: a batch of %d samples, the model's normalization needs at least %d", b.N, m.MinShard())
 	}
 	d := m.idle.Get()
 	defer m.idle.Put(d)
-	d.size(m, b.N)
+	tile := d.reserve(m, b.N)
 	terms := float64(m.Loss().Terms(b))
 	d.g = g
 	d.pass = program.Pass{
 		Batch: b, Scale: 1 / terms, Team: d.team, Params: params.Values, Train: true, Seed: seed,
 		Gradients: d, Losses: d.losses[:], Shards: d.shards[:],
 	}
-	for first := 0; first < b.N; first += d.tile {
-		d.shards[0] = program.Shard{First: first, N: min(d.tile, b.N-first)}
+	for first := 0; first < b.N; first += tile {
+		d.shards[0] = program.Shard{First: first, N: min(tile, b.N-first)}
 		d.work.Forward(&d.pass)
 		d.work.Backward(&d.pass)
 		loss += d.losses[0]
@@ -52,37 +58,40 @@ func (m *Model) Gradient(params *Params, b Batch, seed uint64, g []float32) (los
 
 // differentiator is the memory of one call of Gradient, kept for the next.
 type differentiator struct {
-	ops  []program.OpInfo
-	work *program.Workspace
-	team *parallel.Team
-	tile int
+	ops     []program.OpInfo
+	couples bool // some op does
+	team    *parallel.Team
+	work    *program.Workspace
+	samples int // that work has room for
 
+	// The call under way.
 	g      []float32
 	pass   program.Pass
 	shards [1]program.Shard
 	losses [1]float64
 }
 
-// size makes room for a batch of n samples. It goes through the model in tiles, or in
-// one piece where its samples see each other.
-func (d *differentiator) size(m *Model, n int) {
+// reserve makes room for a batch of n samples, and returns how many of them go through the model
+// together: all of them, if an op couples samples.
+func (d *differentiator) reserve(m *Model, n int) (tile int) {
 	if d.ops == nil {
 		d.ops, d.team = m.program.Ops(), parallel.NewTeam(parallel.DefaultWorkers())
-	}
-	tile := min(n, gradientTile)
-	for _, o := range d.ops {
-		if o.Traits.Couples {
-			tile = n
+		for _, o := range d.ops {
+			d.couples = d.couples || o.Traits.Couples
 		}
 	}
-	if tile != d.tile {
-		d.tile = tile
+	tile = min(n, gradientTile)
+	if d.couples {
+		tile = n
+	}
+	if tile > d.samples {
+		d.samples = tile
 		d.work = m.program.NewWorkspace(program.Size{Samples: tile, Shards: 1, Shard: tile, Backward: true}, nil)
 	}
+	return tile
 }
 
-// Of implements program.Gradients. The first tile sets the gradient, and others add to
-// it.
+// Of implements program.Gradients. The first tile sets the gradient, and the others add to it.
 func (d *differentiator) Of(i, _ int) (g []float32, add bool) {
 	o := d.ops[i]
 	return d.g[o.Offset:][:o.Params], d.shards[0].First > 0

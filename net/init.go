@@ -5,35 +5,35 @@ import (
 	"math/rand/v2"
 )
 
-// Initializer sets a weight's initial values. fanIn is the inputs that each of its
-// outputs is a sum over, fanOut the outputs that each input is part of.
+// Initializer sets the initial values w of a layer's weights, from the random numbers of r. Each
+// output is a sum over fanIn inputs, and each input is part of fanOut outputs.
 type Initializer func(r *rand.Rand, w []float32, fanIn, fanOut int)
 
-// KaimingNormal is normal with variance 2/fanIn, which keeps the size of what wanted
-// forward through ReLUs (He et al., arXiv 1502.01852).
+// KaimingNormal is an Initializer: normal with variance 2/fanIn. Behind ReLUs it keeps values at
+// one size from layer to layer (He et al., arXiv 1502.01852).
 func KaimingNormal(r *rand.Rand, w []float32, fanIn, _ int) {
 	drawNormal(r, w, math.Sqrt(2/float64(fanIn)))
 }
 
-// KaimingUniform is KaimingNormal's variance, spread evenly.
+// KaimingUniform is an Initializer: uniform around 0 with KaimingNormal's variance.
 func KaimingUniform(r *rand.Rand, w []float32, fanIn, _ int) {
 	drawUniform(r, w, math.Sqrt(6/float64(fanIn)))
 }
 
-// XavierNormal is normal with variance 2/(fanIn+fanOut), a compromise between both
-// directions for functions that are linear around 0 (Glorot and Bengio, AISTATS
-// 2010).
+// XavierNormal is an Initializer: normal with variance 2/(fanIn+fanOut). It is a compromise between
+// the forward and the backward pass, for activations that are linear around 0 (Glorot and Bengio,
+// AISTATS 2010).
 func XavierNormal(r *rand.Rand, w []float32, fanIn, fanOut int) {
 	drawNormal(r, w, math.Sqrt(2/float64(fanIn+fanOut)))
 }
 
-// XavierUniform is XavierNormal's variance, spread evenly.
+// XavierUniform is an Initializer: uniform around 0 with XavierNormal's variance.
 func XavierUniform(r *rand.Rand, w []float32, fanIn, fanOut int) {
 	drawUniform(r, w, math.Sqrt(6/float64(fanIn+fanOut)))
 }
 
-// TruncatedNormal returns an Initializer: normal with standard deviation std, where
-// what is more than two of them from 0 is drawn again.
+// TruncatedNormal returns an Initializer: normal with standard deviation std, cut off at two
+// standard deviations. A value beyond them is drawn again.
 func TruncatedNormal(std float64) Initializer {
 	return func(r *rand.Rand, w []float32, _, _ int) {
 		for i := range w {
@@ -58,7 +58,7 @@ func drawUniform(r *rand.Rand, w []float32, bound float64) {
 	}
 }
 
-// or returns i, or what stands in for none.
+// or returns i, or other if i is nil.
 func (i Initializer) or(other Initializer) Initializer {
 	if i == nil {
 		return other
@@ -66,7 +66,7 @@ func (i Initializer) or(other Initializer) Initializer {
 	return i
 }
 
-// fans returns i for a weight, as Param.Init wants it.
+// fans returns i with its fans, as a Param.Init.
 func (i Initializer) fans(in, out int) func(*rand.Rand, []float32) {
 	return func(r *rand.Rand, w []float32) { i(r, w, in, out) }
 }

@@ -8,12 +8,11 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// An initializer has the mean 0, and the variance and the kurtosis of its
-// distribution.
+// An initializer has the mean 0, and the variance and the kurtosis of its distribution.
 func TestInitializers(t *testing.T) {
 	const fanIn, fanOut, n = 50, 30, 200_000
-	// The standard normal distribution within two deviations: its density there, and
-	// the mass that is left, give the moments (by parts).
+	// The standard normal distribution within two deviations: its density there, and the mass
+	// that is left, give the moments (by parts).
 	density, mass := 2*math.Exp(-2)/math.Sqrt(2*math.Pi), math.Erf(math.Sqrt2)
 	second := 1 - 2*density/mass
 	fourth := 3*second - 8*density/mass
@@ -38,8 +37,8 @@ func TestInitializers(t *testing.T) {
 			quartic += x * x * x * x / n
 			largest = max(largest, math.Abs(x))
 		}
-		// Standard errors: sigma/sqrt(n) of the mean, at most sqrt(2/n) of the variance
-		// and sqrt(96/n) of the kurtosis. Five are allowed.
+		// Standard errors: sigma/sqrt(n) of the mean, at most sqrt(2/n) of the variance and
+		// sqrt(96/n) of the kurtosis. Five are allowed.
 		assert.InDelta(t, 0, mean, 5*math.Sqrt(c.variance/n), name)
 		assert.InEpsilon(t, c.variance, square, 5*math.Sqrt(2.0/n), name)
 		assert.InDelta(t, c.kurtosis, quartic/(square*square), 5*math.Sqrt(96.0/n), name)

@@ -6,30 +6,32 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// LayerNorm normalizes every sample over its channels, the last dimension, pixel by
-// pixel, then scales and shifts each channel (Ba et al., arXiv 1607.06450).
+// LayerNorm normalizes every pixel of every sample over its channels, the last dimension, then
+// scales and shifts each channel (Ba et al., arXiv 1607.06450). A flat sample counts as one pixel.
+// Its parameters are the scales, initially 1, and the shifts, initially 0: [C] each.
 type LayerNorm struct {
 	Epsilon float64 // added to the variance; 0 is 1e-5
 }
 
 // Build implements Layer.
 func (l LayerNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
-	if err := checkEps(l.Epsilon); err != nil {
+	if err := validateEpsilon(l.Epsilon); err != nil {
 		return 0, err
 	}
 	s := b.Shape(in)
-	op := layerNorm{channels: s[len(s)-1], rows: s.Size() / s[len(s)-1], eps: l.Epsilon}
+	op := layerNorm{channels: s[len(s)-1], rows: s.Size() / s[len(s)-1], epsilon: l.Epsilon}
 	if l.Epsilon == 0 {
-		op.eps = defaultEps
+		op.epsilon = defaultEpsilon
 	}
 	return b.Add(op, s, in)
 }
 
-// layerNorm is the op: its parameters are scale and shift. From Forward on it keeps the
-// mean of each row of channels, and the inverse of its deviation.
+// layerNorm is the op. Aux keeps the mean of each row of channels and the inverse of its deviation,
+// from Forward on.
 type layerNorm struct {
-	channels, rows int // of a sample
-	eps            float64
+	channels int
+	rows     int // of a sample
+	epsilon  float64
 }
 
 func (o layerNorm) Traits() op.Traits {
@@ -45,20 +47,20 @@ func (o layerNorm) Traits() op.Traits {
 }
 
 func (o layerNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
-	j := newChannelJob(out, layerNormUnit)
+	j := newChannelJob(out, layerNormPiece)
 	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, p[:o.channels], p[o.channels:]
-	j.q, j.eps = c.Aux, o.eps
-	c.Team.Run(j.units(), j)
+	j.q, j.epsilon = c.Aux, o.epsilon
+	c.Team.Run(j.pieces(), j)
 	j.release()
 }
 
-// normalRow returns what is kept of the row at element i of unit u.
+// normalRow returns the kept mean and inverse deviation of the row at element i of piece u.
 func (j *channelJob) normalRow(u, i int) (mean, inverse float64) {
 	kept := j.q[2*(j.row(u)+i/j.channels):]
 	return float64(kept[0]), float64(kept[1])
 }
 
-func layerNormUnit(j *channelJob, u int) {
+func layerNormPiece(j *channelJob, u int) {
 	n := j.channels
 	x, y := j.of(j.x, u), j.of(j.dst, u)
 	for i := 0; i < len(x); i += n {
@@ -73,7 +75,7 @@ func layerNormUnit(j *channelJob, u int) {
 			d := float64(v) - mean
 			squares += float64(d * d)
 		}
-		inverse := 1 / math.Sqrt(squares/float64(n)+j.eps)
+		inverse := 1 / math.Sqrt(squares/float64(n)+j.epsilon)
 		kept := j.q[2*(j.row(u)+i/n):]
 		kept[0], kept[1] = float32(mean), float32(inverse)
 		for k, v := range row {
@@ -86,15 +88,15 @@ func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.
 	if !din[0].Wanted() {
 		return
 	}
-	j := newChannelJob(dout, layerNormBackwardUnit)
+	j := newChannelJob(dout, layerNormBackwardPiece)
 	j.dst, j.d, j.x, j.scale, j.q = din[0].Data, dout.Data, in[0].Data, p[:o.channels], c.Aux
-	c.Team.Run(j.units(), j)
+	c.Team.Run(j.pieces(), j)
 	j.release()
 }
 
-// layerNormBackwardUnit computes, with e = scale*d and the normalized x, inverse * (e -
-// mean(e) - x * mean(e*x)), row by row.
-func layerNormBackwardUnit(j *channelJob, u int) {
+// layerNormBackwardPiece computes inverse * (e - mean(e) - z*mean(e*z)) row by row, with e =
+// scale*d and the normalized input z.
+func layerNormBackwardPiece(j *channelJob, u int) {
 	n := j.channels
 	d, x, dx := j.of(j.d, u), j.of(j.x, u), j.of(j.dst, u)
 	for i := 0; i < len(d); i += n {
@@ -119,7 +121,7 @@ func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []f
 	if !c.Accumulate {
 		clear(g)
 	}
-	j := newChannelJob(dout, layerNormGradientUnit)
+	j := newChannelJob(dout, layerNormGradientPiece)
 	j.d, j.x, j.q = dout.Data, in[0].Data, c.Aux
 	sumD, sumDX := j.sum(c.Team)
 	for i := range o.channels {
@@ -129,9 +131,9 @@ func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []f
 	j.release()
 }
 
-func layerNormGradientUnit(j *channelJob, u int) {
+func layerNormGradientPiece(j *channelJob, u int) {
 	n := j.channels
-	sumD, sumDX := j.unitSums(u)
+	sumD, sumDX := j.pieceSums(u)
 	d, x := j.of(j.d, u), j.of(j.x, u)
 	for i := 0; i < len(d); i += n {
 		mean, inverse := j.normalRow(u, i)

@@ -46,8 +46,7 @@ func TestSoftmaxCrossEntropyAgainstOracle(t *testing.T) {
 	assert.Equal(t, dout.Data, out.Data)
 }
 
-// With a part of the labels spread evenly, the loss is that part of the mean over all
-// labels.
+// With a part of the labels spread evenly, the loss is that part of the mean over all labels.
 func TestLabelSmoothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(4, 4))
 	out := flat(r, 3, 5)
@@ -82,7 +81,7 @@ func TestMSE(t *testing.T) {
 	dout := op.Tensor{N: 2, Shape: Shape{3}, Data: ref.NaNs(make([]float32, 6))}
 	assert.InDelta(t, (0+1+4)/3.0+(0+0+9)/3.0, MSE{}.Apply(out, b, 3, dout), 1e-12)
 	assert.Equal(t, []float32{0, 2, 4, 0, 0, -6}, dout.Data, "3 * 2/3 times the differences")
-	assert.EqualError(t, m.ValidateBatch(Batch{N: 2, X: make([]float32, 4), Targets: make([]float32, 5)}), "net: 5 targets for 2 samples of 3, want 6")
+	assert.EqualError(t, m.ValidateBatch(Batch{N: 2, X: make([]float32, 4), Targets: make([]float32, 5)}), "net: 5 targets for 2 samples of 3, want 3 a sample")
 	y, err := m.Predict(m.Init(1), []float32{0, 0})
 	require.NoError(t, err)
 	assert.Equal(t, []float32{0, 0, 0}, y)
@@ -94,16 +93,16 @@ func TestSoftmaxCrossEntropyOfExtremes(t *testing.T) {
 		row  []float32
 		want float64 // for label 0
 	}{
-		"huge and right":       {[]float32{3e38, 0, -3e38}, 0},
-		"huge and wrong":       {[]float32{-3e38, 0, 3e38}, 2 * float64(float32(3e38))},
-		"all the same":         {[]float32{-1e30, -1e30, -1e30}, math.Log(3)},
-		"-Inf for another":     {[]float32{0, -inf, 0}, math.Log(2)},
-		"-Inf for the label":   {[]float32{-inf, 0, 0}, math.Inf(1)},
-		"NaN for the label":    {[]float32{nan, 0, 0}, math.NaN()},
-		"NaN for another":      {[]float32{0, 0, nan}, math.NaN()},
-		"NaN behind what is":   {[]float32{3e38, nan, 0}, math.NaN()},
-		"Inf":                  {[]float32{inf, 0, 0}, math.NaN()},
-		"-Inf for all of them": {[]float32{-inf, -inf, -inf}, math.NaN()},
+		"huge, label right":      {[]float32{3e38, 0, -3e38}, 0},
+		"huge, label wrong":      {[]float32{-3e38, 0, 3e38}, 2 * float64(float32(3e38))},
+		"all the same":           {[]float32{-1e30, -1e30, -1e30}, math.Log(3)},
+		"-Inf for another":       {[]float32{0, -inf, 0}, math.Log(2)},
+		"-Inf for the label":     {[]float32{-inf, 0, 0}, math.Inf(1)},
+		"NaN for the label":      {[]float32{nan, 0, 0}, math.NaN()},
+		"NaN for another":        {[]float32{0, 0, nan}, math.NaN()},
+		"NaN behind the largest": {[]float32{3e38, nan, 0}, math.NaN()},
+		"Inf":                    {[]float32{inf, 0, 0}, math.NaN()},
+		"-Inf for all of them":   {[]float32{-inf, -inf, -inf}, math.NaN()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := logits(test.row)
@@ -152,7 +151,7 @@ func TestSoftmaxCrossEntropyPredicts(t *testing.T) {
 func TestSoftmaxCrossEntropyChecksLabels(t *testing.T) {
 	for _, test := range []struct {
 		labels []int32
-		want   string // "" if they will do
+		want   string // "" for no error
 	}{
 		{[]int32{0, 1, 2}, ""},
 		{[]int32{0, 1}, "2 labels for 3 samples"},

@@ -95,8 +95,7 @@ func constant(v float32, n int) []float32 {
 	return x
 }
 
-// What a layer draws depends on where it stands, not on what else is there to
-// be drawn behind it.
+// What a layer draws depends on where it stands, not on what else is there to be drawn behind it.
 func TestInitOfALongerModel(t *testing.T) {
 	short := perceptron(t, false, 20, 30, 10).Model
 	long := perceptron(t, false, 20, 30, 40, 10).Model

@@ -6,8 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// MSE is the mean squared error of outputs of any shape, for Batch.Targets of the same:
-// one term a sample, the mean over its elements. Its predictions are the outputs.
+// MSE is the mean squared error between outputs of any shape and Batch.Targets, which has as many
+// values a sample. It has one term a sample: the mean over its elements. Its predictions are the
+// outputs.
 type MSE struct{}
 
 // Build implements Layer.
@@ -15,8 +16,8 @@ func (l MSE) Build(b op.Builder, in op.Value) (op.Value, error) { return b.SetLo
 
 // Validate implements Loss.
 func (MSE) Validate(out Shape, b Batch) error {
-	if want := b.N * out.Size(); len(b.Targets) != want {
-		return fmt.Errorf("%d targets for %d samples of %v, want %d", len(b.Targets), b.N, out, want)
+	if size := out.Size(); len(b.Targets)%size != 0 || len(b.Targets)/size != b.N {
+		return fmt.Errorf("%d targets for %d samples of %v, want %d a sample", len(b.Targets), b.N, out, size)
 	}
 	return nil
 }

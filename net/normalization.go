@@ -8,43 +8,43 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// normalization is the arithmetic of batch normalization, which ops are made of. Its
-// parameters are scale and shift, its state means and variances. With m and s the
-// channel's mean and deviation in the shard, its output is
+// normalization is the arithmetic of batch normalization, for the ops that contain one. Its
+// parameters are scale and shift, its state means and variances. With the channel's mean m and
+// deviation s in the shard, the output is
 //
 //	y = a*(x-m) + shift,  a = scale/s
 //
-// and its input's gradient, from the sums over the shard's n rows of d, that of the
-// output, and of d times the normalized input,
+// With the output's gradient d, and sums over the shard's n rows, the input's gradient is
 //
 //	dx = a*(d - sum(d)/n - (x-m)/s * sum(d*(x-m)/s)/n) = a*d + q*(x-m) + r
 //
-// With relu, a ReLU stands behind it, and d is 0 where that gives 0.
+// If relu is set, a ReLU is part of it, and d is 0 where the ReLU gives 0.
 //
-// Rows of channels are in float32, sums over them and what is made of these in
-// float64. x is centred by m rounded to float32; what that leaves of m goes into shift
-// and r, so that a mean far larger than the deviation costs no digits.
+// Rows of channels are in float32. Sums over them, and the factors computed from the sums, are in
+// float64. x is centered by m rounded to float32. The rest of m goes into shift and r, so a mean
+// far larger than the deviation costs no digits.
 type normalization struct {
 	channels int
 	momentum float32
-	eps      float64
-	flat     bool // samples have one row
+	epsilon  float64
+	flat     bool // a sample is one row
 	relu     bool
 }
 
-// What is kept of a shard, an element a channel.
+// The vectors that Aux keeps of a shard, each with an element a channel. A float64 is kept as a
+// float32 and the rest that rounding leaves.
 const (
-	auxScale   = iota // a
-	auxShift          // shift, and a times what is left of m
-	auxInverse        // 1/s
-	auxMean           // m, and what float32 leaves of it
-	auxMeanRest
-	auxD // sum(d), likewise
-	auxDRest
-	auxDX // sum(d*(x-m)/s), likewise
-	auxDXRest
-	auxQ
-	auxR
+	auxScale    = iota // a
+	auxShift           // shift, less a times the rest of m
+	auxInverse         // 1/s
+	auxMean            // m
+	auxMeanRest        // rest of m
+	auxD               // sum(d)
+	auxDRest           // rest of sum(d)
+	auxDX              // sum(d*(x-m)/s)
+	auxDXRest          // rest of sum(d*(x-m)/s)
+	auxQ               // q
+	auxR               // r
 	auxPerChannel
 )
 
@@ -69,7 +69,7 @@ func (o normalization) state() []op.Param {
 	}
 }
 
-// minShard is the fewest samples that have a deviation.
+// minShard returns the fewest samples that have a deviation, 0 for any.
 func (o normalization) minShard() int {
 	if o.flat {
 		return 2
@@ -84,15 +84,15 @@ func (o normalization) Commit(state, stats []float32) {
 	}
 }
 
-// measured takes a shard's means and inverse deviations from its sums over rows, and
-// leaves its statistics.
-func (o normalization) measured(c *op.Call, aux []float32, rows int, sums, squares []float64) {
+// measure computes a shard's means and inverse deviations from its sums over rows, and stores its
+// statistics if they are wanted.
+func (o normalization) measure(c *op.Call, aux []float32, rows int, sums, squares []float64) {
 	n := float64(rows)
 	for i, sum := range sums {
 		mean := sum / n
-		deviations := max(0, squares[i]-float64(mean*sum)) // squared, and summed
+		deviations := max(0, squares[i]-float64(mean*sum)) // the sum of their squares
 		split(mean, &o.of(aux, auxMean)[i], &o.of(aux, auxMeanRest)[i])
-		o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(deviations/n+o.eps))
+		o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(deviations/n+o.epsilon))
 		if c.Stats != nil {
 			c.Stats[i] = float32(mean)
 			c.Stats[o.channels+i] = float32(deviations / (n - 1))
@@ -100,13 +100,13 @@ func (o normalization) measured(c *op.Call, aux []float32, rows int, sums, squar
 	}
 }
 
-// affine makes of the shard's statistics, or in prediction of the running ones, the
-// scales and shifts that normalize by the parameters p.
+// affine computes the scales and shifts that normalize, from the parameters p and the shard's
+// statistics, or in prediction the running ones.
 func (o normalization) affine(c *op.Call, aux, p []float32) {
 	if !c.Train {
 		for i, variance := range c.State[o.channels:] {
 			o.of(aux, auxMean)[i], o.of(aux, auxMeanRest)[i] = c.State[i], 0
-			o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.eps))
+			o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.epsilon))
 		}
 	}
 	scale, shift := o.of(aux, auxScale), o.of(aux, auxShift)
@@ -116,37 +116,37 @@ func (o normalization) affine(c *op.Call, aux, p []float32) {
 	}
 }
 
-// normalize sets y to what is made of x, plus z unless that is nil.
+// normalize sets y to x normalized, plus z unless it is nil.
 func (o normalization) normalize(c *op.Call, aux []float32, x op.Tensor, z []float32, y op.Tensor) {
-	do := scaleShiftUnit
+	do := scaleShiftPiece
 	if z != nil {
-		do = scaleShiftAddUnit
+		do = scaleShiftAddPiece
 	}
 	j := newChannelJob(x, do)
 	j.dst, j.x, j.z, j.relu = y.Data, x.Data, z, o.relu
 	j.center, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
-	c.Team.Run(j.units(), j)
+	c.Team.Run(j.pieces(), j)
 	j.release()
 }
 
-func scaleShiftUnit(j *channelJob, u int) {
+func scaleShiftPiece(j *channelJob, u int) {
 	simd.ScaleShift(j.of(j.dst, u), j.of(j.x, u), j.center, j.scale, j.shift, j.relu)
 }
 
-func scaleShiftAddUnit(j *channelJob, u int) {
+func scaleShiftAddPiece(j *channelJob, u int) {
 	simd.ScaleShiftAdd(j.of(j.dst, u), j.of(j.x, u), j.center, j.scale, j.shift, j.of(j.z, u), j.relu)
 }
 
-// sumGradients sums a shard's gradients, and makes of the sums what backward wants.
-// Behind a ReLU of a sum, added, where y is 0 is looked up there, and d is set to 0;
-// otherwise it is found by computing y again from x, and d stays as it is.
+// sumGradients sums a shard's gradients, and computes q and r for backward. If a ReLU is part of
+// the op, d counts as 0 where y is 0. If a second input was added before the ReLU, sumGradients
+// reads y and sets d to 0 there; otherwise it computes y again from x, and d stays as it is.
 func (o normalization) sumGradients(c *op.Call, aux []float32, x, y, d op.Tensor, added bool) {
-	do := gradSumsUnit
+	do := gradSumsPiece
 	switch {
 	case o.relu && added:
-		do = gradSumsOutputUnit
+		do = gradSumsOutputPiece
 	case o.relu:
-		do = gradSumsAffineUnit
+		do = gradSumsAffinePiece
 	}
 	j := newChannelJob(x, do)
 	j.d, j.x, j.z, j.dst = d.Data, x.Data, y.Data, d.Data
@@ -167,40 +167,40 @@ func (o normalization) sumGradients(c *op.Call, aux []float32, x, y, d op.Tensor
 	j.release()
 }
 
-func gradSumsUnit(j *channelJob, u int) {
-	a, b := j.unitSums(u)
+func gradSumsPiece(j *channelJob, u int) {
+	a, b := j.pieceSums(u)
 	simd.ChannelGradSums(j.of(j.d, u), j.of(j.x, u), a, b)
 }
 
-func gradSumsOutputUnit(j *channelJob, u int) {
-	a, b := j.unitSums(u)
+func gradSumsOutputPiece(j *channelJob, u int) {
+	a, b := j.pieceSums(u)
 	simd.ChannelGradSumsOutput(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.of(j.z, u), a, b)
 }
 
-func gradSumsAffineUnit(j *channelJob, u int) {
-	a, b := j.unitSums(u)
+func gradSumsAffinePiece(j *channelJob, u int) {
+	a, b := j.pieceSums(u)
 	simd.ChannelGradSumsAffine(j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.shift, a, b)
 }
 
-// backward sets dx, which may be x's memory, after sumGradients with the same added.
+// backward sets dx, which may be x's memory. sumGradients comes before it, with the same added.
 func (o normalization) backward(team *blas.Team, aux []float32, x, d op.Tensor, dx []float32, added bool) {
-	do := scaleAddShiftUnit
+	do := scaleAddShiftPiece
 	if o.relu && !added {
-		do = scaleAddShiftAffineUnit
+		do = scaleAddShiftAffinePiece
 	}
 	j := newChannelJob(x, do)
 	j.dst, j.d, j.x = dx, d.Data, x.Data
 	j.center, j.scale, j.shift = o.of(aux, auxMean), o.of(aux, auxScale), o.of(aux, auxShift)
 	j.q, j.r = o.of(aux, auxQ), o.of(aux, auxR)
-	team.Run(j.units(), j)
+	team.Run(j.pieces(), j)
 	j.release()
 }
 
-func scaleAddShiftUnit(j *channelJob, u int) {
+func scaleAddShiftPiece(j *channelJob, u int) {
 	simd.ScaleAddShift(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.q, j.r)
 }
 
-func scaleAddShiftAffineUnit(j *channelJob, u int) {
+func scaleAddShiftAffinePiece(j *channelJob, u int) {
 	simd.ScaleAddShiftAffine(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.center, j.scale, j.shift, j.q, j.r)
 }
 
@@ -215,7 +215,7 @@ func (o normalization) gradient(c *op.Call, aux, g []float32) {
 	}
 }
 
-// split writes s as two float32 whose sum has twice their digits.
+// split writes s as the sum of two float32, high and the rest.
 func split(s float64, high, low *float32) {
 	*high = float32(s)
 	*low = float32(s - float64(*high))
@@ -224,5 +224,5 @@ func split(s float64, high, low *float32) {
 	}
 }
 
-// whole is what split wrote.
+// whole returns the number that split wrote.
 func whole(high, low float32) float64 { return float64(high) + float64(low) }

@@ -18,8 +18,8 @@ type twin struct {
 	oracle ref.Net
 }
 
-// perceptron is a multi-layer perceptron: sizes are the features of the input, of the
-// hidden layers with ReLU, normalized before it or not, and the classes.
+// perceptron is a multi-layer perceptron: sizes are the features of the input, of the hidden layers
+// with ReLU, normalized before it or not, and the classes.
 func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 	t.Helper()
 	layers, last := []Layer{Flatten{}}, len(sizes)-2
@@ -28,7 +28,7 @@ func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 		out := sizes[i+1]
 		layers, oracle = append(layers, Dense{Out: out}), append(oracle, ref.Dense{In: in, Out: out})
 		if i < last && norm {
-			layers, oracle = append(layers, BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Eps: 1e-5})
+			layers, oracle = append(layers, BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Epsilon: 1e-5})
 		}
 		if i < last {
 			layers, oracle = append(layers, ReLU{}), append(oracle, ref.ReLU{})
@@ -39,8 +39,8 @@ func perceptron(t testing.TB, norm bool, sizes ...int) twin {
 	return twin{model, oracle}
 }
 
-// randomParams are initial parameters with noise on all of them, so that no bias is 0 and
-// no scale 1.
+// randomParams are initial parameters with noise on all of them, so that no bias is 0 and no scale
+// 1.
 func randomParams(r *rand.Rand, m *Model) *Params {
 	p := m.Init(r.Uint64())
 	for i := range p.Values {

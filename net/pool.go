@@ -1,16 +1,19 @@
 package net
 
 import (
+	"fmt"
+
 	"github.com/steppe-ml/steppe/conv"
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// MaxPool makes the largest pixel of every Size x Size window of images [H, W, C],
-// channel by channel. See conv.MaxPool.
+// MaxPool takes the largest pixel of every Size x Size window of images [H, W, C], channel by
+// channel, to images [OutH, OutW, C]. Of equally large pixels, the first gets the gradient. It has
+// no parameters.
 type MaxPool struct {
-	Size    int // height and width of the window
+	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which are never the largest, or Same
+	Padding int // pixels on each side, or Same; they are never the largest
 }
 
 // Build implements Layer.
@@ -22,12 +25,12 @@ func (l MaxPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(maxPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
-// AvgPool makes the mean of every Size x Size window of images [H, W, C], channel by
-// channel.
+// AvgPool takes the mean of every Size x Size window of images [H, W, C], channel by channel, to
+// images [OutH, OutW, C]. It has no parameters.
 type AvgPool struct {
-	Size    int // height and width of the window
+	Size    int // height and width of the window, at least 1
 	Stride  int // 0 is Size
-	Padding int // pixels on each side, which don't count, or Same
+	Padding int // pixels on each side, or Same; they don't count for the mean
 }
 
 // Build implements Layer.
@@ -39,13 +42,14 @@ func (l AvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(avgPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
 }
 
-// GlobalAvgPool makes the mean of each channel of images [H, W, C]: flat samples [C].
+// GlobalAvgPool takes the mean of each channel of images [H, W, C], to flat samples [C]. It has no
+// parameters.
 type GlobalAvgPool struct{}
 
 // Build implements Layer.
 func (GlobalAvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	if err := wantImages(s); err != nil {
+	if err := validateImages(s); err != nil {
 		return 0, err
 	}
 	return b.Add(avgPool{window: conv.Global(1, s[0], s[1], s[2])}, Shape{s[2]}, in)
@@ -53,10 +57,7 @@ func (GlobalAvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
 
 // window returns the window of a pooling of one image.
 func window(s Shape, size, stride, pixels int) (conv.Window, error) {
-	if err := wantImages(s); err != nil {
-		return conv.Window{}, err
-	}
-	if err := checkPadding(pixels); err != nil {
+	if err := validateWindow(s, "Size", size, stride, pixels); err != nil {
 		return conv.Window{}, err
 	}
 	w := conv.Window{Batch: 1, InH: s[0], InW: s[1], C: s[2], SizeH: size, SizeW: size, StrideH: stride, StrideW: stride}
@@ -65,16 +66,20 @@ func window(s Shape, size, stride, pixels int) (conv.Window, error) {
 	}
 	w.PadTop, w.PadBottom = padding(pixels, s[0], size, stride, 1)
 	w.PadLeft, w.PadRight = padding(pixels, s[1], size, stride, 1)
+	if height, width := s[0]+w.PadTop+w.PadBottom, s[1]+w.PadLeft+w.PadRight; size > height || size > width {
+		return w, fmt.Errorf("Size is %d, more than the padded input of %dx%d", size, height, width)
+	}
 	return w, w.Validate()
 }
 
+// windows returns w for n images.
 func windows(w conv.Window, n int) conv.Window {
 	w.Batch = n
 	return w
 }
 
-// maxPool is the op, with a ReLU or not. Where the largest pixel was, it finds by
-// comparing.
+// maxPool is the op, possibly fused with a ReLU before or behind it. Backward finds the largest
+// pixel by comparing.
 type maxPool struct {
 	noParams
 	window conv.Window
@@ -92,7 +97,7 @@ func (o maxPool) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout op.
 	}
 }
 
-// Absorb implements op.Absorber: a ReLU.
+// Absorb implements op.Absorber. It absorbs a ReLU.
 func (o maxPool) Absorb(next op.Op) op.Op {
 	if next.Traits().Function != op.Rectify {
 		return nil

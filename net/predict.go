@@ -10,13 +10,16 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// predictTile is the samples that a worker predicts at a time: enough for the
-// products to run at full speed, and few enough to stay in its cache.
+// predictTile is the number of samples that a worker predicts at a time: enough for products at
+// full speed, and few enough for their values to stay in its cache.
 const predictTile = 64
 
-// Predict returns the model's predictions for samples x, which are what its loss makes
-// of the outputs: probabilities for SoftmaxCrossEntropy. x is [N, InputShape...], the
-// result [N, OutputShape...]. A Predictor does the same call after call for less.
+// Predict returns the predictions for samples x: with SoftmaxCrossEntropy, the probabilities of the
+// classes; with MSE, the outputs. x is [N, InputShape...], the result [N, OutputShape...].
+// Parameters that don't have the model's lengths are an error, and so is a length of x that isn't a
+// positive multiple of the input's size.
+//
+// Each call packs the parameters and allocates memory. A Predictor does that once.
 func (m *Model) Predict(params *Params, x []float32) ([]float32, error) {
 	y, err := m.Outputs(params, x)
 	if err != nil {
@@ -26,8 +29,8 @@ func (m *Model) Predict(params *Params, x []float32) ([]float32, error) {
 	return y, nil
 }
 
-// Outputs returns the model's outputs for samples x, before the loss: logits for
-// SoftmaxCrossEntropy. x is [N, InputShape...], the result [N, OutputShape...].
+// Outputs returns the outputs for samples x as they are before the loss: with SoftmaxCrossEntropy,
+// the logits. Its arguments and errors are those of Predict.
 func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 	if err := m.ValidateParams(params); err != nil {
 		return nil, err
@@ -36,15 +39,16 @@ func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &prediction{model: m, params: params, y: make([]float32, n*m.OutputShape().Size())}
+	p := &prediction{model: m, params: params}
 	if n > predictTile {
 		p.packs = m.forwardPacks(params)
 	}
-	p.run(op.Batch{N: n, X: x})
-	return p.y, nil
+	y := make([]float32, n*m.OutputShape().Size())
+	p.run(y, op.Batch{N: n, X: x})
+	return y, nil
 }
 
-// samples returns how many samples x is.
+// samples returns the number of samples that x holds.
 func (m *Model) samples(x []float32) (int, error) {
 	size := m.InputShape().Size()
 	if len(x) == 0 {
@@ -69,19 +73,21 @@ func (m *Model) forwardPacks(params *Params) program.Packs {
 	return packs
 }
 
-// prediction is a team's job: outputs for some samples, tile by tile.
+// prediction is a team's job: the outputs for some samples, tile by tile.
 type prediction struct {
 	model  *Model
 	params *Params
 	packs  program.Packs // nil if they aren't packed
-	batch  op.Batch
-	y      []float32 // [N, OutputShape...]
 
 	team    *parallel.Team
 	workers []predictor
+	room    []float32 // for the predictions of one sample
+
+	batch op.Batch  // of the call under way
+	y     []float32 // of the call under way: [N, OutputShape...]
 }
 
-// predictor is what one worker needs.
+// predictor is the memory of one worker.
 type predictor struct {
 	work   *program.Workspace
 	pass   program.Pass
@@ -89,8 +95,8 @@ type predictor struct {
 }
 
 // run sets y to the outputs for a batch.
-func (p *prediction) run(batch op.Batch) {
-	p.batch = batch
+func (p *prediction) run(y []float32, batch op.Batch) {
+	p.y, p.batch = y, batch
 	tiles := num.CeilDiv(batch.N, predictTile)
 	for len(p.workers) < min(parallel.DefaultWorkers(), tiles) {
 		samples := min(batch.N, predictTile)
@@ -103,6 +109,7 @@ func (p *prediction) run(batch op.Batch) {
 		p.team = parallel.NewTeam(len(p.workers))
 	}
 	p.team.Run(tiles, p)
+	p.y, p.batch = nil, op.Batch{}
 }
 
 // Do computes the outputs for one tile.
@@ -116,4 +123,5 @@ func (p *prediction) Do(tile, worker int) {
 	}
 	w.work.Infer(&w.pass)
 	copy(p.y[first*p.model.OutputShape().Size():], w.work.Output().Data)
+	w.pass = program.Pass{}
 }

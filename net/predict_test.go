@@ -66,7 +66,7 @@ func TestPredictionsDoNotDependOnOthers(t *testing.T) {
 	})
 }
 
-// Random bits are for training.
+// Ops are told that a prediction is no training step.
 func TestPredictIsNoTraining(t *testing.T) {
 	trained := false
 	m, err := Compile(Shape{6}, layerFunc(func(b op.Builder, in op.Value) (op.Value, error) {
@@ -78,7 +78,7 @@ func TestPredictIsNoTraining(t *testing.T) {
 	assert.False(t, trained)
 }
 
-// spy is an op that tells whether it was called to train. It copies its input.
+// spy is an op that copies its input, and records whether a call was a training step.
 type spy struct {
 	noParams
 	trained *bool
@@ -93,7 +93,7 @@ func (s spy) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 
 func (spy) Backward(*op.Call, []float32, []op.Tensor, op.Tensor, op.Tensor, []op.Tensor) {}
 
-// layerFunc is a layer in a function.
+// layerFunc is a layer that is its Build function.
 type layerFunc func(b op.Builder, in op.Value) (op.Value, error)
 
 func (l layerFunc) Build(b op.Builder, in op.Value) (op.Value, error) { return l(b, in) }

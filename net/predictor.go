@@ -9,8 +9,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Predictor predicts with parameters that don't change, call after call. It is safe
-// for use by many goroutines. In steady state a call allocates nothing.
+// Predictor predicts with a copy of the parameters, packed once for fast products. Any number of
+// goroutines may use it at the same time. In steady state, a call allocates nothing.
 type Predictor struct {
 	model  *Model
 	params *Params
@@ -18,7 +18,8 @@ type Predictor struct {
 	idle   parallel.Pool[prediction]
 }
 
-// Predictor returns a Predictor for a copy of params.
+// Predictor returns a Predictor that has a copy of params: later changes of params don't reach it.
+// Parameters that don't have the model's lengths are an error.
 func (m *Model) Predictor(params *Params) (*Predictor, error) {
 	if err := m.ValidateParams(params); err != nil {
 		return nil, err
@@ -30,8 +31,10 @@ func (m *Model) Predictor(params *Params) (*Predictor, error) {
 // Model returns the model that p predicts with.
 func (p *Predictor) Model() *Model { return p.model }
 
-// Predict returns the predictions for samples x, as Model.Predict does. It writes them
-// to dst, which may be nil, if that has room for them.
+// Predict returns the predictions for samples x, bit for bit those of Model.Predict: with
+// SoftmaxCrossEntropy, probabilities. x is [N, InputShape...], the result [N, OutputShape...]. The
+// result lies in dst's memory if it fits there; dst may be nil. A length of x that isn't a positive
+// multiple of the input's size is an error.
 func (p *Predictor) Predict(dst, x []float32) ([]float32, error) {
 	dst, err := p.Outputs(dst, x)
 	if err != nil {
@@ -41,8 +44,8 @@ func (p *Predictor) Predict(dst, x []float32) ([]float32, error) {
 	return dst, nil
 }
 
-// Outputs returns the outputs for samples x, before the loss, as Model.Outputs does. It
-// writes them to dst, which may be nil, if that has room for them.
+// Outputs returns the outputs for samples x, bit for bit those of Model.Outputs: with
+// SoftmaxCrossEntropy, logits. Its arguments and errors are those of Predict.
 func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 	n, err := p.model.samples(x)
 	if err != nil {
@@ -51,30 +54,38 @@ func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 	floats := n * p.model.OutputShape().Size()
 	dst = slices.Grow(dst[:0], floats)[:floats]
 	job := p.idle.Get()
-	job.model, job.params, job.packs, job.y = p.model, p.params, p.packs, dst
-	job.run(op.Batch{N: n, X: x})
+	p.run(job, dst, op.Batch{N: n, X: x})
 	p.idle.Put(job)
 	return dst, nil
 }
 
-// Classify returns the class that the model finds most probable for one sample, and the
-// probability that it gives it. The model's outputs must be flat, one for each class.
+// Classify returns the class with the largest prediction for one sample, and that prediction: with
+// SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the first
+// counts. It is an error if the model's outputs aren't flat, one for each class, and if sample
+// doesn't have the size of the model's input.
 func (p *Predictor) Classify(sample []float32) (class int, probability float32, err error) {
-	if shape := p.model.OutputShape(); len(shape) != 1 {
+	shape := p.model.OutputShape()
+	if len(shape) != 1 {
 		return 0, 0, fmt.Errorf("net: can't classify by outputs of shape %v, want one for each class", shape)
 	}
 	if want := p.model.InputShape().Size(); len(sample) != want {
 		return 0, 0, fmt.Errorf("net: a sample of %d floats to classify, want %d, the size of a %v sample", len(sample), want, p.model.InputShape())
 	}
-	var room [64]float32
-	probabilities, err := p.Predict(room[:0], sample)
-	if err != nil {
-		return 0, 0, err
-	}
-	for i, value := range probabilities {
-		if value > probabilities[class] {
+	job := p.idle.Get()
+	defer p.idle.Put(job)
+	job.room = slices.Grow(job.room[:0], shape[0])[:shape[0]]
+	p.run(job, job.room, op.Batch{N: 1, X: sample})
+	p.model.predictions(job.room)
+	for i, value := range job.room {
+		if value > job.room[class] {
 			class = i
 		}
 	}
-	return class, probabilities[class], nil
+	return class, job.room[class], nil
+}
+
+// run sets y to the outputs for a batch.
+func (p *Predictor) run(job *prediction, y []float32, batch op.Batch) {
+	job.model, job.params, job.packs = p.model, p.params, p.packs
+	job.run(y, batch)
 }

@@ -8,18 +8,16 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Sequential is layers one behind the other, as one.
+// Sequential is a layer that consists of layers, one behind the other.
 type Sequential []Layer
 
 // Build implements Layer.
 func (l Sequential) Build(b op.Builder, in op.Value) (op.Value, error) { return b.Chain(in, l...) }
 
-// Residual adds what Body makes of its input to the input itself, or to what Shortcut
-// makes of it: a projection, where Body changes the shape (He et al., arXiv
-// 1512.03385).
+// Residual computes Body(x) + Shortcut(x), where both make one shape (He et al., arXiv 1512.03385).
 type Residual struct {
-	Body     []Layer
-	Shortcut []Layer // none is the identity
+	Body     []Layer // at least one layer
+	Shortcut []Layer // a projection if Body changes the shape; none is the identity
 }
 
 // Build implements Layer.
@@ -42,7 +40,7 @@ func (l Residual) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(addition{}, b.Shape(body), body, shortcut)
 }
 
-// addition is the op: the sum of its two inputs.
+// addition is the op: it adds its two inputs.
 type addition struct{ noParams }
 
 func (addition) Traits() op.Traits {

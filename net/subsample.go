@@ -6,18 +6,18 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and
-// adds channels of zeros behind, to Out in all: the shortcut without parameters of He
-// et al., arXiv 1512.03385 (option A).
+// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and appends
+// channels of zeros, to images [ceil(H/Stride), ceil(W/Stride), Out]. It is the shortcut without
+// parameters of He et al., arXiv 1512.03385 (option A).
 type Subsample struct {
 	Stride int // at least 1
-	Out    int // channels; 0 is as many as there are
+	Out    int // channels of the output, at least C; 0 is C
 }
 
 // Build implements Layer.
 func (l Subsample) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	if err := wantImages(s); err != nil {
+	if err := validateImages(s); err != nil {
 		return 0, err
 	}
 	if l.Out == 0 {
@@ -42,8 +42,8 @@ type subsample struct {
 
 func (subsample) Traits() op.Traits { return op.Traits{FreesIn: true, FreesOut: true, Adds: true} }
 
-// pixels visits the pixels of the output of n samples: where each lies, and the one of
-// the input that it is.
+// pixels visits the pixels of the output of n samples. It gives the index of the pixel's first
+// channel in the output, and in the input.
 func (o subsample) pixels(n int, visit func(out, in int)) {
 	for i := range n {
 		for r := range o.out[0] {

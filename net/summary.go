@@ -8,15 +8,15 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// LayerInfo describes a layer, or a part of one.
+// LayerInfo describes a layer, or a layer inside one.
 type LayerInfo struct {
-	Name   string   // "3.Residual.body.0.Conv2D"
+	Name   string   // as in "3.Residual.body.0.Conv2D"
 	Out    Shape    // of a sample's output
-	Params int      // floats
-	Flops  op.Flops // of a sample, in products; Backward is 0 where only the model's input is read
+	Params int      // number of parameters
+	Flops  op.Flops // of the products for one sample; Backward is 0 for layers that read only the model's input
 }
 
-// Layers describes the layers' ops, as they were written. Flatten has none.
+// Layers describes the layers that compute something, in order. Flatten isn't among them.
 func (m *Model) Layers() (layers []LayerInfo) {
 	for _, o := range m.program.Written() {
 		flops := o.Traits.Flops
@@ -28,8 +28,9 @@ func (m *Model) Layers() (layers []LayerInfo) {
 	return layers
 }
 
-// Summary lists the layers with the shapes of their outputs, their parameters, and the
-// floating-point operations that one sample takes forward, in products alone.
+// Summary returns a table of the layers with the shapes of their outputs, their numbers of
+// parameters, and the millions of floating-point operations that the products of one sample's
+// forward pass take.
 func (m *Model) Summary() string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

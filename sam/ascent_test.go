@@ -51,7 +51,7 @@ func ascentSubjects(t testing.TB) []subject {
 	m, err := net.Compile(net.Shape{4, 5}, net.Flatten{}, net.Dense{Out: 19}, net.LayerNorm{}, net.ReLU{}, net.Dense{Out: classes})
 	require.NoError(t, err)
 	return append(subjects(t), subject{"layernorm", m, ref.Net{
-		ref.Dense{In: inputs, Out: 19}, ref.LayerNorm{Features: 19, Eps: 1e-5}, ref.ReLU{}, ref.Dense{In: 19, Out: classes},
+		ref.Dense{In: inputs, Out: 19}, ref.LayerNorm{Features: 19, Epsilon: 1e-5}, ref.ReLU{}, ref.Dense{In: 19, Out: classes},
 	}})
 }
 

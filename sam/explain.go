@@ -6,13 +6,15 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
 // explain is Plan.String.
 func (p *plan) explain() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), plural(len(p.shards), "shard"), sizes(p.shards), p.isa)
+	fmt.Fprintf(&b, "step: %d samples in %s of %s, %v\n", p.samples(), english.Plural(len(p.shards), "shard", ""), sizes(p.shards), p.isa)
 
 	if how := p.ascent.String(); how != "" {
 		fmt.Fprintf(&b, "perturbed: %s\n", how)
@@ -54,7 +56,7 @@ func (p *plan) summation(i int) string {
 	case p.deferred[i]:
 		return "deferred"
 	case p.byUnits[i]:
-		return plural(len(p.units), "unit")
+		return english.Plural(len(p.units), "unit", "")
 	}
 	return "-"
 }
@@ -121,7 +123,7 @@ func (p *plan) summary() string {
 
 // shape says how the workers share the tiles.
 func (p *plan) shape() string {
-	tiles := plural(len(p.tiles), "tile")
+	tiles := english.Plural(len(p.tiles), "tile", "")
 	switch {
 	case p.workers == 1:
 		tiles += " on 1 worker"
@@ -134,13 +136,6 @@ func (p *plan) shape() string {
 		tiles += ", pass by pass"
 	}
 	return tiles
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func (p *plan) samples() (n int) {

@@ -3,6 +3,8 @@ package sam
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net/op"
 )
@@ -45,7 +47,7 @@ func (o *Optimizer) fit() error {
 			}
 		}
 	}
-	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, plural(len(o.plan.shards), "shard"), least)
+	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, english.Plural(len(o.plan.shards), "shard", ""), least)
 }
 
 // lay lays out the memory that the plan's schedule needs.

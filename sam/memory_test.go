@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/stretchr/testify/assert"
@@ -72,7 +73,7 @@ func TestMaxMemory(t *testing.T) {
 			require.NoError(t, err)
 			_, _, err = train(1)
 			var least int
-			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", plural(shards, "shard")), &least)
+			_, scanned := fmt.Sscanf(fmt.Sprint(err), fmt.Sprintf("sam: MaxMemory is 1 bytes, and a step of 64 samples in %s needs at least %%d", english.Plural(shards, "shard", "")), &least)
 			require.NoError(t, scanned, "%v", err)
 			require.LessOrEqual(t, least, free.bytes)
 

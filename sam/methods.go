@@ -2,7 +2,8 @@ package sam
 
 import (
 	"fmt"
-	"strings"
+
+	"github.com/steppe-ml/steppe/internal/lookup"
 )
 
 // Method is a named way to train: a row of the table Methods.
@@ -67,14 +68,7 @@ var Methods = []Method{
 
 // Lookup returns the method of a name, or an error that lists all names.
 func Lookup(name string) (Method, error) {
-	var known []string
-	for _, m := range Methods {
-		if m.Name == name {
-			return m, nil
-		}
-		known = append(known, m.Name)
-	}
-	return Method{}, fmt.Errorf("unknown method %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("method", Methods, func(m Method) string { return m.Name }, name)
 }
 
 // Perturbs reports whether the method has a radius to choose.

@@ -26,7 +26,7 @@ var arithmetics = map[string]force{
 // have. These networks are some ten roundings deep and sum at most a hundred
 // terms at a time, so it stays some tens of units of 2^-24; 1e-5 leaves room
 // for that. Normalising over two or three samples leaves little of the gradient
-// (over two, none but for Eps): what is left has lost the digits that cancelled.
+// (over two, none but for Epsilon): what is left has lost the digits that cancelled.
 func tolerance(sub subject, samplesOfShard int) float64 {
 	if sub.name == "batchnorm" && samplesOfShard < 5 {
 		return 5e-4
@@ -135,12 +135,12 @@ var bases = map[string]struct {
 	"Nesterov": {optim.SGD{LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}, func() ref.Base {
 		return &ref.SGD{LR: 0.05, Momentum: 0.8, WeightDecay: 0.001, Nesterov: true}
 	}},
-	// With a small Eps, AdamW takes whole steps by gradients that are nothing but rounding.
+	// With a small Epsilon, AdamW takes whole steps by gradients that are nothing but rounding.
 	"AdamW": {optim.AdamW{LR: 0.01, Epsilon: 1e-3, WeightDecay: 0.1}, func() ref.Base {
-		return &ref.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-3, WeightDecay: 0.1}
+		return &ref.AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-3, WeightDecay: 0.1}
 	}},
 	"AdamW, other betas": {optim.AdamW{LR: 0.01, Beta1: 0.5, Beta2: 0.9, Epsilon: 0.01}, func() ref.Base {
-		return &ref.AdamW{LR: 0.01, Beta1: 0.5, Beta2: 0.9, Eps: 0.01}
+		return &ref.AdamW{LR: 0.01, Beta1: 0.5, Beta2: 0.9, Epsilon: 0.01}
 	}},
 }
 

@@ -42,7 +42,7 @@ func subjects(t testing.TB) []subject {
 			Batch: 1, InH: 4, InW: 5, InC: in, OutC: out, KernelH: 3, KernelW: 3, PadTop: 1, PadBottom: 1, PadLeft: 1, PadRight: 1,
 		}}
 	}
-	norm := ref.BatchNorm{Features: 4, Eps: 1e-5}
+	norm := ref.BatchNorm{Features: 4, Epsilon: 1e-5}
 	return []subject{
 		{
 			"linear", compile(net.Dense{Out: classes}),
@@ -55,8 +55,8 @@ func subjects(t testing.TB) []subject {
 		{
 			"batchnorm", compile(net.Dense{Out: 19}, net.BatchNorm{}, net.ReLU{}, net.Dense{Out: 33}, net.BatchNorm{}, net.ReLU{}, net.Dense{Out: classes}),
 			ref.Net{
-				ref.Dense{In: inputs, Out: 19}, ref.BatchNorm{Features: 19, Eps: 1e-5}, ref.ReLU{},
-				ref.Dense{In: 19, Out: 33}, ref.BatchNorm{Features: 33, Eps: 1e-5}, ref.ReLU{}, ref.Dense{In: 33, Out: classes},
+				ref.Dense{In: inputs, Out: 19}, ref.BatchNorm{Features: 19, Epsilon: 1e-5}, ref.ReLU{},
+				ref.Dense{In: 19, Out: 33}, ref.BatchNorm{Features: 33, Epsilon: 1e-5}, ref.ReLU{}, ref.Dense{In: 33, Out: classes},
 			},
 		},
 		{

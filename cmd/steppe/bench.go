@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
@@ -18,7 +19,7 @@ import (
 
 // bench is one run of the command.
 type bench struct {
-	workload // but for the model, what the trials have in common
+	workload // shared by the trials, except for the model
 	models   []string
 	methods  []string
 	rho      float64
@@ -27,6 +28,7 @@ type bench struct {
 	explain  bool
 	markdown bool
 	outputs
+	costs *plotOutput
 
 	given   func(flag string) bool
 	ceiling float64 // FLOP/s of a core
@@ -35,14 +37,14 @@ type bench struct {
 	live    *progress
 }
 
-// liveParts is how many steps the live line goes forward by for one model.
+// liveParts is the length of the live line of one model, or of a comparison.
 const liveParts = 1000
 
-// defaultMethods are what bench times and compare trains by unless told.
+// defaultMethods are the methods of bench and compare without --methods.
 var defaultMethods = []string{"sgd", "sam", "msam"}
 
-// defaultShards are the numbers of shards that bench tries unless told. Those
-// that a batch has too few samples for are left out.
+// defaultShards are the numbers of shards that bench tries without --shards. It leaves out those
+// that need more samples than a batch has.
 var defaultShards = []int{1, 2, 4, 8, 16, 32}
 
 func newBench() *cobra.Command {
@@ -50,25 +52,27 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what SAM and mSAM cost on this CPU, against SGD",
-		Long: `Measure what a training step costs with SGD, with SAM, and with mSAM for several
-numbers of shards. A model's methods are timed in turn, round after round, each
-round on another batch; models are measured one after the other. Figures are
-medians over the rounds, and ratios the medians of the rounds' ratios; behind ±
-is how far their 95% interval reaches, which takes 6 rounds.
+		Long: `Measure the time of a training step with SGD, with SAM, and with mSAM for several
+numbers of shards. A round times one step of each method on the same batch, and the
+next round takes another batch. Models are measured one after the other. Times are
+medians over the rounds, and ratios are medians of the rounds' ratios. The number
+after ± is the distance to the farther end of the 95% interval; it takes at least 6
+rounds.
 
-Each round times its SAM twice, first and last, as a control: that ratio ought
-to be 1. If its interval or another's reaches further than 5%, the machine was
-too noisy for its own ratios, and a line below the table says so.
+As a control, each round ends by timing SAM once more (SGD or the first method, if SAM
+isn't measured). The ratio of its two times should be 1. If the interval of this ratio,
+or of another method's ratio to SAM, reaches farther than 5%, the machine was too noisy,
+and a line below the table says so.
 
-mlp alone runs on digits. Without --data, other models, and several, run on
-noise of the shape that each is customarily trained with.
+Without --data, mlp runs on digits if it is the only model. Otherwise each model runs on
+synthetic samples of the shape given below.
 
-With --plot the cost against the number of shards is drawn, relative to SAM, a
-line a model. With --json - the JSON alone goes to stdout, and the tables to
-stderr. A FILE is written whole or not at all. Ctrl-C ends the run with the table
-of the rounds so far, and without plot and JSON.
+--plot draws the cost relative to SAM against the number of shards, with a line for each
+model. With --json -, only the JSON goes to stdout, and the tables go to stderr. Files
+appear whole or not at all. After Ctrl-C, bench prints the tables of the rounds so far,
+and writes no files.
 
-` + aboutMethods() + "\n" + aboutModels(withCustom) + "\n" + aboutData(),
+` + sections(aboutMethods(), aboutUsualModels(), aboutData()),
 		Example: `  steppe bench
   steppe bench --model mlp,lenet,resnet20 --plot cost.png
   steppe bench --model resnet20 --methods sam,msam --shards 8,32
@@ -86,30 +90,33 @@ of the rounds so far, and without plot and JSON.
 	flags.StringSliceVar(&b.models, "model", []string{"mlp"}, "`names` of the models")
 	flags.StringSliceVar(&b.methods, "methods", defaultMethods, "`names` of the methods")
 	flags.StringVar(&b.dataSpec, "data", "", "`name` or folder of the data (default: see above)")
-	flags.IntVar(&b.batch, "batch", 0, "samples of a batch (default: the model's custom)")
-	flags.IntSliceVar(&b.shards, "shards", defaultShards, "numbers of shards to try methods with")
+	flags.IntVar(&b.batch, "batch", 0, "samples per batch (default: see the models above)")
+	flags.IntSliceVar(&b.shards, "shards", defaultShards, "shards per batch to try with sharded methods")
 	flags.Float64Var(&b.rho, "rho", 0, "radius of the perturbation (default "+
-		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
+		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	b.addSeed(flags)
 	b.addWorkers(flags)
-	flags.IntVar(&b.rounds, "rounds", 0, fmt.Sprintf("rounds to time (default: %d, and more until %v a method have passed)", minRounds, timePerMethod))
-	flags.BoolVar(&b.explain, "explain", false, "print how each method's step is computed")
+	flags.IntVar(&b.rounds, "rounds", 0, fmt.Sprintf("rounds to time (default: at least %d, and %v per method)", minRounds, timePerMethod))
+	flags.BoolVar(&b.explain, "explain", false, "print the plan of each method's step")
 	flags.BoolVar(&b.markdown, "markdown", false, "print the tables as Markdown")
-	b.outputs.addFlags(flags)
+	costs := b.addPlotFlag(flags, "plot", "draw the costs into `FILE`, a .png or .svg")
+	costs.chart = func() chart.Chart { return b.report.costs() }
+	b.addJSONFlag(flags)
+	b.costs = costs
 	return cmd
 }
 
 func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if err := b.checkFlags(); err != nil {
+	if err := b.validate(); err != nil {
 		return err
 	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	if err := b.outputs.begin(); err != nil {
+	defer b.outputs.discard()
+	if err := b.outputs.create(); err != nil {
 		return err
 	}
-	defer b.outputs.discard()
 
 	b.ceiling = simd.FMACeiling()
 	b.report = newReport(b.ceiling)
@@ -117,21 +124,21 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	b.printMachine(out)
 	b.live = newProgress(stderr, liveParts*len(b.trials))
 	for i := range b.trials {
-		if err := b.try(ctx, i, out); err != nil {
+		if err := b.measure(ctx, i, out); err != nil {
 			return err
 		}
 	}
 	return b.outputs.write(b.report, stdout)
 }
 
-// try makes the figures of one trial, and prints them.
-func (b *bench) try(ctx context.Context, i int, out io.Writer) error {
+// measure runs one trial and prints its table.
+func (b *bench) measure(ctx context.Context, i int, out io.Writer) error {
 	t := b.trials[i]
 	b.printTitle(out, t)
-	if err := t.enter(); err != nil {
+	if err := t.makeOptimizers(); err != nil {
 		return err
 	}
-	defer t.leave()
+	defer t.dropOptimizers()
 	if b.explain {
 		b.printPlans(out, t)
 	}
@@ -149,8 +156,8 @@ func (b *bench) try(ctx context.Context, i int, out io.Writer) error {
 	return err
 }
 
-// checkFlags returns what is wrong with the flags.
-func (b *bench) checkFlags() error {
+// validate returns an error if the flags make no sense.
+func (b *bench) validate() error {
 	if b.given("rho") && !(b.rho > 0 && !math.IsInf(b.rho, 1)) {
 		return fmt.Errorf("--rho is %v, want a positive radius: without one all methods are SGD", b.rho)
 	}
@@ -166,26 +173,25 @@ func (b *bench) checkFlags() error {
 			return err
 		}
 	}
-	if b.plotPath != "" && !(slices.Contains(b.methods, "sam") && slices.ContainsFunc(b.methods, drawn)) {
-		return fmt.Errorf("--plot draws costs relative to SAM: --methods %s needs sam, and what to compare to it", strings.Join(b.methods, ","))
+	if b.costs.path != "" && !(slices.Contains(b.methods, "sam") && slices.ContainsFunc(b.methods, drawn)) {
+		return fmt.Errorf("--plot draws costs relative to SAM: --methods %s needs sam, and a method to compare with it", strings.Join(b.methods, ","))
 	}
 	return nil
 }
 
-// distinct returns list without what it has had before.
-func distinct[T comparable](list []T) (once []T) {
+// distinct returns list without duplicates, in the order of the first of each.
+func distinct[T comparable](list []T) (unique []T) {
 	for _, v := range list {
-		if !slices.Contains(once, v) {
-			once = append(once, v)
+		if !slices.Contains(unique, v) {
+			unique = append(unique, v)
 		}
 	}
-	return once
+	return unique
 }
 
-// prepare makes a trial of each model. Whatever can be wrong with one is found
-// out before the first is timed.
+// prepare makes a trial of each model, so that errors come before the first measurement.
 func (b *bench) prepare() error {
-	for _, name := range b.models { // before data, which may take long
+	for _, name := range b.models { // before the data, which may take long
 		if _, err := zoo.Lookup(name); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// quick is a bench that takes no time.
+// quick returns the arguments of a bench on a tiny model for two rounds.
 func quick(flags ...string) []string {
 	return append([]string{"bench", "--model", "tiny", "--rounds", "2"}, flags...)
 }
@@ -37,14 +37,14 @@ func TestBench(t *testing.T) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
 		assert.Equal(t, strings.TrimRight(line, " "), line)
 	}
-	assert.Equal(t, []string{"SGD", "SAM", "mSAM 4", "mSAM 2"}, rowsOf(stdout), "as asked for, and each once")
+	assert.Equal(t, []string{"SGD", "SAM", "mSAM 4", "mSAM 2"}, rowsOf(stdout), "in the order asked for, and each once")
 	number := `[\d.]+`
 	row := strings.ReplaceAll(`(?m)^mSAM 4 +N \[ *N-N\] +N +N +N[kM]? +N \( *N%\) +N [KM]iB$`, "N", number)
 	assert.Regexp(t, row, stdout)
 	assert.Regexp(t, `\nMedians of 2 rounds\. mSAM with 4 shards costs [\d.]+ of SAM here\.\n$`, stdout)
 }
 
-// rowsOf returns what a table has in its first column.
+// rowsOf returns the first column of a table.
 func rowsOf(table string) (rows []string) {
 	for line := range strings.SplitSeq(table, "\n") {
 		if strings.HasSuffix(line, "iB") {
@@ -63,9 +63,9 @@ func TestBenchReferencesAlone(t *testing.T) {
 	assert.NotContains(t, stdout, "mSAM")
 }
 
-// Without --data, several models and others than mlp get noise of the shape, and
-// batches of the size, that they are customarily trained with.
-func TestBenchCustoms(t *testing.T) {
+// Without --data, a model other than mlp alone gets noise of its usual shape, and without --batch
+// each model gets its usual batch.
+func TestBenchUsualData(t *testing.T) {
 	for _, c := range []struct {
 		models string
 		want   []string
@@ -103,7 +103,7 @@ func TestBenchSeveralModels(t *testing.T) {
 	assert.Equal(t, []string{"tiny", "mlp"}, controls)
 }
 
-// What is asked for has a row; a column of ratios needs the method that it is of.
+// Each method has a row. A column of ratios is there only if its method is measured.
 func TestBenchMethods(t *testing.T) {
 	for _, c := range []struct {
 		methods   string
@@ -122,10 +122,10 @@ func TestBenchMethods(t *testing.T) {
 		assert.Equal(t, c.rows, rowsOf(stdout), c.methods)
 		assert.Equal(t, c.sgd, strings.Contains(stdout, "x SGD"), c.methods)
 		assert.Equal(t, c.sam, strings.Contains(stdout, "x SAM"), c.methods)
-		assert.Contains(t, stdout, "\nControl: "+c.reference+" timed once more", c.methods)
+		assert.Contains(t, stdout, "\nControl: "+c.reference+", timed once more", c.methods)
 	}
 
-	// Ratios to what isn't timed are null, not 0.
+	// Ratios to a method that isn't measured are null, not 0.
 	code, stdout, stderr := steppe(t, quick("--methods", "msam,sgd", "--json", "-")...)
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, `"vs_sam": null`)
@@ -152,7 +152,7 @@ func TestBenchMarkdown(t *testing.T) {
 	assert.Equal(t, 6, strings.Count(stdout, "```"))
 }
 
-// The numbers of shards that nobody asked for and that don't fit are left out.
+// Without --shards, bench leaves out the numbers of shards that are too large for the batch.
 func TestBenchSmallBatch(t *testing.T) {
 	code, stdout, stderr := steppe(t, quick("--batch", "5", "--data", halves(t, false))...)
 	require.Zero(t, code, stderr)
@@ -171,7 +171,7 @@ func TestBenchExplain(t *testing.T) {
 	assert.Contains(t, stdout, "Medians of 1 round.")
 }
 
-// contract has every key of the JSON: those of the first version, and what came later.
+// contract has every key of the JSON: those of the first version, and those added later.
 const contract = `{
 	"version": 1,
 	"machine": {"cpu": "", "isa": "", "cores": 0, "l1d_bytes": 0, "l2_bytes": 0, "l3_bytes": 0, "ceiling_gflops_per_core": 0},
@@ -206,7 +206,7 @@ func shape(t *testing.T, v any) any {
 func TestBenchJSON(t *testing.T) {
 	code, stdout, stderr := steppe(t, quick("--shards", "2,8", "--workers", "1", "--rounds", "6", "--json", "-")...)
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stderr, "Medians of 6 rounds.", "the table makes room")
+	assert.Contains(t, stderr, "Medians of 6 rounds.", "the table goes to stderr")
 
 	var want, got any
 	require.NoError(t, json.Unmarshal([]byte(contract), &want))
@@ -265,7 +265,7 @@ func TestBenchJSONFileNotOnError(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Empty(t, names(t, dir))
 
-	// An error once the file is begun: shards that move so far that the loss is no number.
+	// An error after the file was created: a perturbation so large that the loss isn't finite.
 	code, _, stderr := steppe(t, quick("--data", data, "--rho", "1e38", "--json", path)...)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "steppe: tiny, SAM: sam: step refused")
@@ -275,15 +275,15 @@ func TestBenchJSONFileNotOnError(t *testing.T) {
 	code, _, _ = steppeIn(t, interruptedAfter(100), quick("--data", data, "--rounds", "1000", "--json", path)...)
 	assert.Equal(t, 130, code)
 	assert.Equal(t, []string{"bench.json"}, names(t, dir))
-	assert.Equal(t, "old", read(t, path), "figures of a whole run aren't replaced by those of a part")
+	assert.Equal(t, "old", read(t, path), "an interrupted run doesn't replace the results of a whole one")
 
 	code, _, stderr = steppe(t, quick("--json", filepath.Join(dir, "none", "bench.json"))...)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "none")
 }
 
-// Three methods and the control take a step each a round, after two rounds that don't
-// count.
+// Three methods and the control check the context once each per round, and the first two rounds
+// don't count.
 func TestBenchInterrupted(t *testing.T) {
 	line := quick("--data", halves(t, false), "--shards", "2", "--rounds", "1000")
 	for _, test := range []struct {
@@ -291,7 +291,7 @@ func TestBenchInterrupted(t *testing.T) {
 		want  string
 	}{
 		{4 * 4, "\nMedians of 2 rounds. "},
-		{4*4 + 3, "\nMedians of 2 rounds. "}, // of the third, that isn't whole, nothing is counted
+		{4*4 + 3, "\nMedians of 2 rounds. "}, // the third round is not whole and doesn't count
 		{4 * 3, "\nMedians of 1 round. "},
 	} {
 		code, stdout, stderr := steppeIn(t, interruptedAfter(test.steps), line...)
@@ -321,10 +321,10 @@ func TestMedian(t *testing.T) {
 	assert.Equal(t, 3.0, stats.Median(x))
 	assert.Equal(t, []float64{5, 1, 3}, x)
 	assert.Equal(t, 2.5, stats.Median([]float64{4, 1, 2, 3}))
-	assert.Equal(t, 2.0, stats.Median(stats.Ratios([]float64{2, 9, 4}, []float64{1, 1, 4})), "of the ratios 2, 9 and 1")
+	assert.Equal(t, 2.0, stats.Median(stats.Ratios([]float64{2, 9, 4}, []float64{1, 1, 4})), "median of the ratios 2, 9 and 1")
 }
 
-// Rounds see one full batch after the other, and then those of the next epoch.
+// Full batches of an epoch come one after the other, and then those of the next epoch.
 func TestFullBatches(t *testing.T) {
 	w := workload{modelName: "tiny", dataSpec: halves(t, false)}
 	require.NoError(t, w.open())

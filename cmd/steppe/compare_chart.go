@@ -8,7 +8,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 )
 
-// accuracyChart has a row a method, and in it an interval for each part of noise.
+// accuracyChart has a row for each method, with an interval for each level of label noise.
 func (c *compare) accuracyChart(s *study.Summary) chart.Chart {
 	v := chart.Intervals{Title: fmt.Sprintf("%s on %s", c.modelName, c.dataName()), X: "test accuracy, %"}
 	if n := len(s.Levels[0].Rows[0].Accuracies); n > 1 {
@@ -31,8 +31,8 @@ func (c *compare) accuracyChart(s *study.Summary) chart.Chart {
 	return v
 }
 
-// rhoChart has a line a method and part of noise: its validation accuracy at each rho,
-// less SGD's where that is known, so that parts of noise share a scale.
+// rhoChart has a line for each method and level of label noise: the validation accuracy at each
+// rho. It subtracts SGD's accuracy if that is known, so that all levels share a scale.
 func (c *compare) rhoChart(s *study.Summary) chart.Chart {
 	l := chart.Lines{
 		Title: fmt.Sprintf("%s on %s", c.modelName, c.dataName()),

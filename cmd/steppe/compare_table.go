@@ -13,32 +13,32 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 )
 
-// printHeader says what is compared, and where.
+// printHeader prints the model, the data, the settings and the machine.
 func (c *compare) printHeader(w io.Writer) {
 	of := ""
-	if c.train.Len() < c.whole {
-		of = " of " + count(c.whole)
+	if c.train.Len() < c.samples {
+		of = " of " + count(c.samples)
 	}
 	fmt.Fprintf(w, "%s on %s: %s%s training and %s of %v\n", c.modelName, c.dataName(),
 		count(c.train.Len()), of, plural(c.test.Len(), "test sample"), c.train.Shape)
-	if what := c.recipe.String(); what != "" {
-		fmt.Fprintln(w, what)
+	if changes := c.recipe.String(); changes != "" {
+		fmt.Fprintln(w, changes)
 	}
 	fmt.Fprintf(w, "%s, batch %d, lr %s, momentum %v, decay %v\n", plural(c.epochs, "epoch"),
 		c.batch, c.schedule, c.base.Momentum, c.base.WeightDecay)
 	fmt.Fprintf(w, "%s, %s at once\n\n", c.machine(), plural(c.jobs, "run"))
 }
 
-// printSummary prints the tables, and what to read in them.
+// printSummary prints the tables, and notes on how to read them.
 func (c *compare) printSummary(w io.Writer, s *study.Summary) {
 	for _, level := range s.Levels {
 		if len(c.study.Grid.Noise) > 1 || level.Noise > 0 {
-			c.heading(w, noisy(level.Noise))
+			c.heading(w, levelTitle(level.Noise))
 		}
 		c.print(w, resultTable(level))
 		fmt.Fprintln(w)
 		if sensitivity := c.rhoTable(level); sensitivity != nil {
-			fmt.Fprintln(w, "Validation accuracy by rho, with the one that was chosen in brackets:")
+			fmt.Fprintln(w, "Validation accuracy by rho, with the chosen one in brackets:")
 			fmt.Fprintln(w)
 			c.print(w, sensitivity)
 			fmt.Fprintln(w)
@@ -47,14 +47,22 @@ func (c *compare) printSummary(w io.Writer, s *study.Summary) {
 		c.printWarnings(w, level)
 	}
 	n := len(s.Levels[0].Rows[0].Accuracies)
-	fmt.Fprintf(w, "Test accuracy after the last epoch, in per cent: means over %s", plural(n, "seed"))
+	fmt.Fprintf(w, "Test accuracy after the last epoch, in percent: means over %s", plural(n, "seed"))
 	if n > 1 {
 		fmt.Fprint(w, " with 95% intervals by Student's t.\nDifferences are taken seed by seed")
 	}
 	fmt.Fprintf(w, ".\nTimes are medians over seeds of runs with %s, %s at once.\n", plural(s.Workers, "worker"), plural(s.Jobs, "run"))
 	if !s.EqualLoad {
-		fmt.Fprintln(w, "Some of them were taken with others at once, or with other workers: they don't compare.")
+		fmt.Fprintln(w, "Some runs had other workers, or another number of runs beside them, so the times don't compare.")
 	}
+}
+
+// levelTitle returns the heading of the results for a fraction of relabeled samples.
+func levelTitle(noise float64) string {
+	if noise == 0 {
+		return "Clean labels"
+	}
+	return relabeled(noise)
 }
 
 func (c *compare) heading(w io.Writer, line string) {
@@ -85,7 +93,7 @@ func newTable(header table.Row) table.Writer {
 	return t
 }
 
-// resultTable has a row a method.
+// resultTable has a row for each method.
 func resultTable(level study.Level) table.Writer {
 	t := newTable(table.Row{"method", "shards", "rho", "lr", "test accuracy", "against SGD", "against SAM", "ms a step", "x SGD"})
 	for _, r := range level.Rows {
@@ -107,7 +115,7 @@ func resultTable(level study.Level) table.Writer {
 	return t
 }
 
-// interval formats an interval in hundredths, its half length if there is one.
+// interval formats a mean in percent and, if half is true, half the length of its interval.
 func interval(i *stats.Mean, half bool, format string) string {
 	switch {
 	case i == nil:
@@ -118,8 +126,8 @@ func interval(i *stats.Mean, half bool, format string) string {
 	return fmt.Sprintf(format+" ±%.2f", 100*i.Mean, 100*i.Half())
 }
 
-// rhoTable has the mean validation accuracies by method and rho, at the best learning
-// rate for each; nil if there was no rho to choose.
+// rhoTable has the mean validation accuracy of each method and rho, at the best learning rate for
+// both. It returns nil if there was no rho to choose.
 func (c *compare) rhoTable(level study.Level) table.Writer {
 	rhos := c.study.Grid.Rhos
 	if len(rhos) < 2 {
@@ -133,7 +141,7 @@ func (c *compare) rhoTable(level study.Level) table.Writer {
 	for _, r := range level.Rows {
 		row := table.Row{r.Name}
 		if r.Choice.Rho == 0 && r.Choice.Candidates != nil {
-			t.AppendRow(append(row, fmt.Sprintf("%.2f without", 100*best(r.Choice, 0).Accuracy.Mean)))
+			t.AppendRow(append(row, fmt.Sprintf("%.2f without rho", 100*best(r.Choice, 0).Accuracy.Mean)))
 			continue
 		}
 		for _, rho := range rhos {
@@ -158,8 +166,7 @@ func best(choice study.Choice, rho float64) (b study.Candidate) {
 	return b
 }
 
-// printLRs says what learning rates there were to choose from, and how good they
-// were.
+// printLRs prints the validation accuracy of each learning rate, if there were several.
 func (c *compare) printLRs(w io.Writer, level study.Level) {
 	if len(c.study.Grid.LRs) < 2 {
 		return
@@ -183,19 +190,19 @@ func (c *compare) printLRs(w io.Writer, level study.Level) {
 	fmt.Fprintln(w)
 }
 
-// printWarnings says what is doubtful about the figures.
+// printWarnings prints the reasons to doubt the figures.
 func (c *compare) printWarnings(w io.Writer, level study.Level) {
 	var lines []string
 	if at := c.chosenAtEdge(level); at != nil {
-		lines = append(lines, "At the edge of what was tried, so that more may be beyond: "+strings.Join(at, "; ")+".")
+		lines = append(lines, "Chosen at the edge of the values tried, so a value beyond may be better: "+strings.Join(at, "; ")+".")
 	}
 	for _, r := range level.Rows {
 		n := len(r.Accuracies)
 		if r.Collapsed > 0 {
-			lines = append(lines, fmt.Sprintf("%s collapsed in %d of %s: no better than guessing.", r.Name, r.Collapsed, plural(n, "run")))
+			lines = append(lines, fmt.Sprintf("%s collapsed in %d of %s: it was no better than guessing.", r.Name, r.Collapsed, plural(n, "run")))
 		}
 		if r.Diverged > 0 {
-			lines = append(lines, fmt.Sprintf("%s diverged in %d of %s, which ended there.", r.Name, r.Diverged, plural(n, "run")))
+			lines = append(lines, fmt.Sprintf("%s diverged in %d of %s, which ended early.", r.Name, r.Diverged, plural(n, "run")))
 		}
 		var rhos []string
 		for _, candidate := range r.Choice.Candidates {
@@ -204,7 +211,7 @@ func (c *compare) printWarnings(w io.Writer, level study.Level) {
 			}
 		}
 		if rhos != nil {
-			lines = append(lines, fmt.Sprintf("%s collapsed or diverged, while choosing, with %s.", r.Name, strings.Join(slices.Compact(rhos), "; ")))
+			lines = append(lines, fmt.Sprintf("%s collapsed or diverged on the validation samples with %s.", r.Name, strings.Join(slices.Compact(rhos), "; ")))
 		}
 	}
 	for _, line := range lines {
@@ -213,4 +220,30 @@ func (c *compare) printWarnings(w io.Writer, level study.Level) {
 	if lines != nil {
 		fmt.Fprintln(w)
 	}
+}
+
+// chosenAtEdge lists the chosen values that are the smallest or largest of those tried.
+func (c *compare) chosenAtEdge(level study.Level) (list []string) {
+	edge := func(name string, chosen float64, tried []float64) string {
+		switch {
+		case len(tried) < 2:
+			return ""
+		case chosen == slices.Max(tried):
+			return fmt.Sprintf("%s %v, the largest", name, chosen)
+		case chosen == slices.Min(tried):
+			return fmt.Sprintf("%s %v, the smallest", name, chosen)
+		}
+		return ""
+	}
+	for _, r := range level.Rows {
+		if r.Choice.Rho > 0 {
+			if e := edge("rho", r.Choice.Rho, c.study.Grid.Rhos); e != "" {
+				list = append(list, r.Name+" has "+e)
+			}
+		}
+		if e := edge("lr", r.Choice.LR, c.study.Grid.LRs); e != "" && (c.grid.TuneLR || r.Method == "sgd") {
+			list = append(list, r.Name+" has "+e)
+		}
+	}
+	return list
 }

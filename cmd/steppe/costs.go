@@ -9,9 +9,8 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// costs draws the rows' ratios to SAM against the number of shards: a line for
-// each model, or for each of its methods if there are several. SGD and SAM
-// themselves have none.
+// costs returns a chart of the rows' ratios to SAM against the number of shards. It has a line for
+// each model, or for each method of a model if another method than mSAM is drawn.
 func (r *Report) costs() chart.Lines {
 	l := chart.Lines{
 		Title: "Cost of a training step, relative to SAM's",
@@ -34,7 +33,7 @@ func (r *Report) costs() chart.Lines {
 		if lines[name] == nil {
 			order = append(order, name)
 			if row.Method == "msam" {
-				lines[name] = append(lines[name], r.find(row.Model, "sam")) // which is mSAM with one shard
+				lines[name] = append(lines[name], r.find(row.Model, "sam")) // SAM is mSAM with one shard
 			}
 		}
 		lines[name] = append(lines[name], row)
@@ -45,15 +44,15 @@ func (r *Report) costs() chart.Lines {
 	return l
 }
 
-// drawn says whether a method has a line in the chart.
+// drawn reports whether a method has a line in the chart: SGD and SAM have none.
 func drawn(method string) bool { return method != "sgd" && method != "sam" }
 
-// find returns the row of a model and a method, which has one.
+// find returns the first row of a model and a method. There must be one.
 func (r *Report) find(model, method string) Row {
 	return r.Rows[slices.IndexFunc(r.Rows, func(row Row) bool { return row.Model == model && row.Method == method })]
 }
 
-// series is the line of rows, by their shards.
+// series returns the line of some rows, in the order of their shards.
 func series(name string, rows []Row) chart.Series {
 	slices.SortFunc(rows, func(a, b Row) int { return cmp.Compare(a.Shards, b.Shards) })
 	s := chart.Series{Name: name}

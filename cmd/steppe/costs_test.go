@@ -11,7 +11,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// row is what the chart needs of one.
+// row returns a row with the fields that the chart needs.
 func row(model, method string, shards int, ratio float64) Row {
 	return Row{
 		Model: model, Method: method, Shards: shards, Workers: 2,
@@ -19,8 +19,8 @@ func row(model, method string, shards int, ratio float64) Row {
 	}
 }
 
-// A model's line begins with SAM and goes by the number of shards, however the rows
-// are ordered.
+// A model's line begins with SAM and is sorted by the number of shards, in whatever order the rows
+// are.
 func TestCosts(t *testing.T) {
 	r := Report{Machine: Machine{CPU: "A CPU", ISA: "avx2"}, Rows: []Row{
 		row("mlp", "msam", 8, 0.84), row("mlp", "msam", 2, 0.97), row("mlp", "sam", 1, 1), row("mlp", "sgd", 1, 0.5),
@@ -39,7 +39,7 @@ func TestCosts(t *testing.T) {
 	assert.Equal(t, []float64{1, 1.01}, l.Series[1].Y)
 	assert.NoError(t, l.Save(filepath.Join(t.TempDir(), "cost.svg")))
 
-	// Few rounds have no intervals.
+	// With few rounds there are no intervals.
 	for i := range r.Rows {
 		r.Rows[i].VsSAMInterval = nil
 	}

@@ -34,10 +34,11 @@ func newEval() *cobra.Command {
 	e := &eval{}
 	cmd := &cobra.Command{
 		Use:   "eval",
-		Short: "Test a model that train has saved",
-		Long: `Test a model that train --save has written, on the test samples of its own data
-or of other data with the same shape and classes. Samples are standardized as
-they were in training.
+		Short: "Test a model that steppe train has saved",
+		Long: `Test a model that steppe train --save has written, on the test samples of the data
+that it was trained on, or of other data with the same shape and number of classes.
+If the model was trained on standardized samples, eval standardizes the test samples
+in the same way.
 
 ` + aboutData(),
 		Example: `  steppe eval --load digits.safetensors
@@ -49,14 +50,14 @@ they were in training.
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&e.load, "load", "", "`FILE` with the model")
-	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default: the training data)")
+	flags.StringVar(&e.load, "load", "", "model `FILE` of steppe train --save")
+	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default: the data of the training)")
 	return cmd
 }
 
 func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if e.load == "" {
-		return errors.New("--load is missing, want a file that train --save has written")
+		return errors.New("--load is missing, want a file that steppe train --save has written")
 	}
 	if err := e.openModel(); err != nil {
 		return err
@@ -79,13 +80,13 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// openModel reads the file.
+// openModel reads the file and compiles the model that it names.
 func (e *eval) openModel() (err error) {
 	if e.meta, err = checkpoint.ReadMeta(e.load); err != nil {
 		return err
 	}
 	if e.meta.Model == "" || e.meta.Input == nil || e.meta.Classes == 0 {
-		return fmt.Errorf("%s doesn't say what model it has, want metadata \"model\", \"input\" and \"classes\" as train --save writes them", e.load)
+		return fmt.Errorf("%s doesn't name its model, want metadata \"model\", \"input\" and \"classes\" as steppe train --save writes them", e.load)
 	}
 	row, err := zoo.Lookup(e.meta.Model)
 	if err == nil {
@@ -98,12 +99,12 @@ func (e *eval) openModel() (err error) {
 	return err
 }
 
-// openData reads the test samples, and standardizes them if the model expects it.
+// openData reads the test samples, and standardizes them as the training samples were.
 func (e *eval) openData() (err error) {
 	if e.dataSpec != "" {
 		_, e.test, err = dataset.Open(e.dataSpec)
 	} else if _, e.test, err = dataset.Open(e.meta.Data); err != nil {
-		err = fmt.Errorf("--data is missing, and what %s was trained on can't be opened by its name: %w", e.load, err)
+		err = fmt.Errorf("--data is missing, and the data that %s was trained on can't be opened: %w", e.load, err)
 	}
 	if err != nil {
 		return err
@@ -125,8 +126,8 @@ func (e *eval) openData() (err error) {
 	return nil
 }
 
-// evaluate returns how many test samples the model classifies correctly, and its mean loss on
-// them.
+// evaluate returns the number of test samples that the model classifies correctly, and the mean
+// loss.
 func (e *eval) evaluate(ctx context.Context, live *progress) (correct int, loss float64, err error) {
 	accuracy, mean := &train.Accuracy{}, &train.Loss{}
 	_, err = train.EvaluateContext(ctx, e.model, e.params, e.test, accuracy, mean, &liveLoss{Loss: mean, live: live})
@@ -136,7 +137,7 @@ func (e *eval) evaluate(ctx context.Context, live *progress) (correct int, loss 
 	return accuracy.Correct, mean.Value(), nil
 }
 
-// liveLoss is a metric that shows the loss while it is measured.
+// liveLoss is a metric that shows the loss of another one while that is measured.
 type liveLoss struct {
 	*train.Loss
 	live *progress
@@ -149,7 +150,7 @@ func (*liveLoss) Name() string { return "live loss" }
 // Reset implements train.Metric.
 func (*liveLoss) Reset(*net.Model, *dataset.Set) error { return nil }
 
-// Update implements train.Metric. The loss has been updated before.
+// Update implements train.Metric. The loss itself is an earlier metric, so it has this batch.
 func (l *liveLoss) Update(_ []float32, batch net.Batch) {
 	l.done += batch.N
 	l.live.set(l.done, func() string { return fmt.Sprintf("loss %.4f", l.Value()) })

@@ -29,12 +29,12 @@ func save(t *testing.T, meta checkpoint.Meta) (path string) {
 	return path
 }
 
-// forDigits is what save's model is.
+// forDigits describes the model of save.
 var forDigits = checkpoint.Meta{Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 10, Data: "digits"}
 
 var testAccuracy = regexp.MustCompile(`Test accuracy [\d.]+% \(\d+ of \d+\)`)
 
-// What train has tested is what eval tests, whether or not it is told the data.
+// eval finds the accuracy that train has found, with and without --data.
 func TestEval(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "digits.safetensors")
 	code, trained, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1", "--save", path)
@@ -54,8 +54,8 @@ func TestEval(t *testing.T) {
 	}
 }
 
-// A test set that is predicted in several parts has the loss and the accuracy of the
-// whole.
+// The loss and the accuracy are those of the whole test set, although it is predicted in several
+// parts.
 func TestEvalParts(t *testing.T) {
 	m, err := tiny.Compile(net.Shape{4}, 3)
 	require.NoError(t, err)
@@ -86,7 +86,7 @@ func correct(t *testing.T, m *net.Model, set *dataset.Set) int {
 	return accuracy.Correct
 }
 
-// Samples are standardized as the file says.
+// eval standardizes the test samples by the mean and deviation in the file.
 func TestEvalStandardizes(t *testing.T) {
 	set, test, err := dataset.Digits()
 	require.NoError(t, err)
@@ -104,7 +104,7 @@ func TestEvalStandardizes(t *testing.T) {
 	require.NoError(t, err)
 	want := correct(t, m, standard)
 	assert.Contains(t, stdout, fmt.Sprintf("(%d of 359)", want))
-	require.NotEqual(t, correct(t, m, test), want, "or this test tells nothing")
+	require.NotEqual(t, correct(t, m, test), want, "otherwise the test could not fail")
 }
 
 func TestEvalErrors(t *testing.T) {
@@ -115,16 +115,16 @@ func TestEvalErrors(t *testing.T) {
 	}
 	digits := save(t, forDigits)
 	for _, test := range []struct{ load, data, want string }{
-		{"", "digits", "--load is missing, want a file that train --save has written"},
+		{"", "digits", "--load is missing, want a file that steppe train --save has written"},
 		{filepath.Join(t.TempDir(), "none"), "", "checkpoint: "},
 		{"eval_test.go", "", "checkpoint: eval_test.go: not a safetensors file"},
-		{save(t, checkpoint.Meta{}), "digits", `doesn't say what model it has, want metadata "model", "input" and "classes"`},
+		{save(t, checkpoint.Meta{}), "digits", `doesn't name its model, want metadata "model", "input" and "classes"`},
 		{with(func(m *checkpoint.Meta) { m.Model = "frob" }), "", `unknown model "frob", want one of mlp, `},
 		{with(func(m *checkpoint.Meta) { m.Input = net.Shape{4, 4, 1} }), "", "1.Dense.weight is [64 16], want [16 16]"},
 		{with(func(m *checkpoint.Meta) { m.Model = "mlp" }), "", `tensors missing: "5.Dense.weight", "5.Dense.bias"`},
 		{with(func(m *checkpoint.Meta) { m.Classes = 1 }), "", "outputs for 1 class, want at least 2"},
 		{digits, "frob", `"frob" is neither a known data set nor a folder`},
-		{with(func(m *checkpoint.Meta) { m.Data = "frob" }), "", `was trained on can't be opened by its name: dataset: "frob" is neither`},
+		{with(func(m *checkpoint.Meta) { m.Data = "frob" }), "", `was trained on can't be opened: dataset: "frob" is neither`},
 		{digits, "synthetic:8x8", " takes samples of 8x8x1 in 10 classes, but synthetic:8x8 has 8x8 in 10 classes"},
 		{digits, halves(t, false), " takes samples of 8x8x1 in 10 classes, but halves has 4x4x1 in 2 classes"},
 		{with(func(m *checkpoint.Meta) { m.Standardize = "frob" }), "", `: metadata "standardize": dataset: expected mean and deviation such as `},
@@ -146,7 +146,7 @@ func TestEvalInterrupted(t *testing.T) {
 	assert.NotContains(t, stdout, "Test accuracy")
 }
 
-// Every model of the zoo comes back.
+// eval loads every model of the zoo.
 func TestEvalZoo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes long")

@@ -6,10 +6,12 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
-// wrap breaks text into lines of so many columns, without spaces at their ends.
+// wrap breaks text into lines of at most the given number of columns, without trailing spaces.
 func wrap(s string, columns int) string {
 	lines := strings.Split(text.WrapSoft(s, columns), "\n")
 	for i, line := range lines {
@@ -19,15 +21,12 @@ func wrap(s string, columns int) string {
 }
 
 // count formats n with commas between thousands.
-func count(n int) string {
-	digits := strconv.Itoa(n)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
+func count(n int) string { return humanize.Comma(int64(n)) }
 
-// decimals returns how many decimals three significant digits of x take.
+// plural returns "1 shard" or "1,024 shards".
+func plural(n int, noun string) string { return english.Plural(n, noun, "") }
+
+// decimals returns the number of decimals that x needs for three significant digits.
 func decimals(x float64) int {
 	_, exponent, _ := strings.Cut(strconv.FormatFloat(x, 'e', 2, 64), "e")
 	tens, _ := strconv.Atoi(exponent)
@@ -39,7 +38,8 @@ func significant(x float64) string {
 	return strconv.FormatFloat(x, 'f', decimals(x), 64)
 }
 
-// rate formats a count per second to three significant digits.
+// rate formats a count per second to three significant digits. It picks the unit after rounding,
+// so 999.9 is 1.00k; humanize.SI picks it before.
 func rate(x float64) string {
 	switch {
 	case x >= 999.5e3:
@@ -50,7 +50,8 @@ func rate(x float64) string {
 	return significant(x)
 }
 
-// memory formats a number of bytes.
+// memory formats a number of bytes to three significant digits, and whole numbers of a unit
+// without decimals, as the sizes of caches are written: humanize.IBytesN makes 32.0 KiB of 32 KiB.
 func memory(n int) string {
 	const units = "KMGTPE"
 	if n < 1<<10 {
@@ -67,13 +68,5 @@ func memory(n int) string {
 	return fmt.Sprintf("%s %ciB", number, units[unit])
 }
 
-// plural returns "1 shard", "2 shards".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
-}
-
-// oneLine joins the words of what a CPU calls itself, which may be padded.
+// oneLine returns the words of s with single spaces between them: CPUs pad their names.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

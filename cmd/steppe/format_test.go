@@ -23,6 +23,7 @@ func TestFormat(t *testing.T) {
 	}
 	assert.Equal(t, "1 round", plural(1, "round"))
 	assert.Equal(t, "1,000 rounds", plural(1000, "round"))
+	assert.Equal(t, "0 epochs", plural(0, "epoch"))
 	assert.Equal(t, "Some CPU @ 2 GHz", oneLine("  Some CPU   @ 2 GHz "))
 }
 

@@ -9,64 +9,51 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// aboutTables lists all methods, models and data for help texts.
-func aboutTables() string {
-	return aboutMethods() + "\n" + aboutModels(func(m zoo.Model) string { return m.About }) + "\n" + aboutData()
-}
+// sections joins the tables of a help text, with an empty line between them.
+func sections(tables ...string) string { return strings.Join(tables, "\n\n") }
 
-// aboutMethods lists the methods alone.
-func aboutMethods() string {
-	var b strings.Builder
-	b.WriteString("Methods:\n")
-	for _, m := range sam.Methods {
-		about(&b, m.Name, m.About)
-	}
-	return b.String()
-}
-
-// aboutModels lists the models alone, with what is to be said about each.
-func aboutModels(say func(zoo.Model) string) string {
-	var b strings.Builder
-	b.WriteString("Models:\n")
-	for _, m := range zoo.Models {
-		about(&b, m.Name, say(m))
-	}
-	return b.String()
-}
-
-// withCustom is a model's About with what it is customarily trained with.
-func withCustom(m zoo.Model) string {
-	return fmt.Sprintf("%s; %v, batch %d", m.About, m.Input, m.Batch)
-}
-
-// aboutData lists the data alone.
-func aboutData() string {
-	var b strings.Builder
-	b.WriteString("Data:\n")
-	for _, s := range dataset.Sources {
-		about(&b, s.Name, s.About)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// about writes one row, which fits a terminal of 80 columns.
-func about(b *strings.Builder, name, about string) {
+// section formats a table for a help text, with a line or more for each row. Lines fit a terminal
+// of 80 columns.
+func section[T any](title string, rows []T, text func(T) (name, about string)) string {
 	const indent = 20
-	for i, line := range strings.Split(wrap(about, 79-indent), "\n") {
-		if i > 0 {
+	lines := []string{title + ":"}
+	for _, row := range rows {
+		name, about := text(row)
+		for line := range strings.SplitSeq(wrap(about, 79-indent), "\n") {
+			lines = append(lines, fmt.Sprintf("  %-*s%s", indent-2, name, line))
 			name = ""
 		}
-		fmt.Fprintf(b, "  %-*s%s\n", indent-2, name, line)
 	}
+	return strings.Join(lines, "\n")
 }
 
-// defaults lists what the methods that have a value preset for it: that of the first,
-// and those of others that differ, as in "0.05; asam, masam 0.5".
-func defaults(have func(sam.Method) bool, value func(sam.Method) any) string {
+func aboutMethods() string {
+	return section("Methods", sam.Methods, func(m sam.Method) (string, string) { return m.Name, m.About })
+}
+
+func aboutModels() string {
+	return section("Models", zoo.Models, func(m zoo.Model) (string, string) { return m.Name, m.About })
+}
+
+// aboutUsualModels lists the models with the shape and the batch that each is usually trained with.
+func aboutUsualModels() string {
+	return section("Models", zoo.Models, func(m zoo.Model) (string, string) {
+		return m.Name, fmt.Sprintf("%s; %v, batch %d", m.About, m.Input, m.Batch)
+	})
+}
+
+func aboutData() string {
+	return section("Data", dataset.Sources, func(s dataset.Source) (string, string) { return s.Name, s.About })
+}
+
+// presets lists the values that the methods preset for a flag: the value of the first method, and
+// then those that differ, with their methods, as in "0.05; asam, masam 0.5". It leaves out the
+// methods for which has is false.
+func presets(has func(sam.Method) bool, value func(sam.Method) any) string {
 	var values []string
 	names := map[string][]string{}
 	for _, m := range sam.Methods {
-		if have(m) {
+		if has(m) {
 			v := fmt.Sprint(value(m))
 			if names[v] == nil {
 				values = append(values, v)

@@ -13,9 +13,12 @@ import (
 func newInfo() *cobra.Command {
 	return &cobra.Command{
 		Use:   "info",
-		Short: "Show what this CPU has, and how fast a core can be",
-		Long: `Show the CPU, its instruction sets, caches and cores, and the FMA ceiling of a
-core: multiply-adds on registers alone, which is what kernels are measured by.`,
+		Short: "Show this CPU and the peak speed of a core",
+		Long: `Show the CPU with its instruction sets, caches and cores, the default number of
+workers, and the FMA ceiling. This is the rate of multiply-adds that one core reaches
+on registers alone; GFLOP/s of kernels are compared with it.
+
+To run any command on a lower instruction set, set ` + simd.EnvVar + ` to its name.`,
 		Example: `  steppe info`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +47,7 @@ func instructionSets() string {
 	if len(names) == 1 {
 		return names[0]
 	}
-	return fmt.Sprintf("%v, chosen of %s (set %s to lower it)", simd.Active(), strings.Join(names, ", "), simd.EnvVar)
+	return fmt.Sprintf("%v, chosen from %s (set %s to choose a lower one)", simd.Active(), strings.Join(names, ", "), simd.EnvVar)
 }
 
 func caches(cpu simd.CPU) string {

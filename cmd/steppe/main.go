@@ -1,6 +1,5 @@
-// Command steppe measures what sharpness-aware training costs on this CPU, and
-// trains with it. It parses, calls, measures time and prints; what is computed
-// and how lies on the floors below.
+// Command steppe trains neural networks on CPUs with sharpness-aware minimization, and measures
+// its cost. The command parses flags, measures times and prints; packages sam and net compute.
 package main
 
 import (
@@ -12,7 +11,7 @@ import (
 	"os/signal"
 )
 
-// exitInterrupted is what a shell expects of a program that Ctrl-C ended.
+// exitInterrupted is the usual exit code of programs that Ctrl-C ended.
 const exitInterrupted = 130
 
 func main() {
@@ -21,8 +20,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run runs the command of args and returns the exit code. When ctx is done,
-// commands stop after the step under way and print what they have.
+// run runs a command line without the program's name, and returns the exit code. When ctx is done,
+// commands stop after the step under way and print their results so far.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &checkedWriter{w: stdout}
 	root := newRoot()
@@ -45,8 +44,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// checkedWriter remembers the first error, so that a full disk isn't taken for
-// success by what prints line by line.
+// checkedWriter remembers the first error. Commands print line by line and ignore errors; run
+// reports this one, such as a full disk.
 type checkedWriter struct {
 	w   io.Writer
 	err error

@@ -23,11 +23,10 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// asCommand in the environment makes the test binary the command itself.
+// asCommand is an environment variable that turns the test binary into the command.
 const asCommand = "STEPPE_TEST_AS_COMMAND"
 
-// tiny is a model that takes no time, whatever the instruction set and with the
-// race detector too.
+// tiny is a model that trains in no time, even in plain Go and under the race detector.
 var tiny = zoo.Model{
 	Name:  "tiny",
 	About: "16 hidden features, for tests",
@@ -62,7 +61,7 @@ func steppeIn(t *testing.T, ctx context.Context, args ...string) (code int, stdo
 	return code, out.String(), errs.String()
 }
 
-// child returns a command line that runs in a process of its own.
+// child returns a command line that runs in its own process.
 func child(t *testing.T, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -75,8 +74,8 @@ func child(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// countdown is a context that is done once Err has been asked a number of times,
-// which is once a step.
+// countdown is a context that is done after a number of calls of Err. Commands call it once a
+// step.
 type countdown struct {
 	context.Context
 	steps *int
@@ -93,9 +92,9 @@ func (c countdown) Err() error {
 	return nil
 }
 
-// halves is a folder of 64 training and 32 test images of 4x4 pixels, of which
-// either the left or the right half is bright. Blank, they are all dark, and
-// their labels can't be told.
+// halves makes a folder of 64 training and 32 test images of 4x4 pixels. The label says whether the
+// left or the right half is bright. If blank is true, all pixels are dark, and nothing can be
+// learned.
 func halves(t *testing.T, blank bool) string {
 	dir := filepath.Join(t.TempDir(), "halves")
 	require.NoError(t, os.Mkdir(dir, 0o777))
@@ -130,7 +129,7 @@ func read(t *testing.T, path string) string {
 	return string(content)
 }
 
-// names are those of a folder's files.
+// names returns the names of a folder's files.
 func names(t *testing.T, dir string) (names []string) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
@@ -171,8 +170,8 @@ func TestErrors(t *testing.T) {
 		{"bench --model mlp,lenet --data synthetic:16", "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 16: "},
 		{"bench --plot cost.gif", `"cost.gif": the name must end in one of .png, .svg`},
 		{"bench --plot " + filepath.Join(data, "none", "cost.png"), "none"},
-		{"bench --plot cost.png --methods msam", "--plot draws costs relative to SAM: --methods msam needs sam, and what to compare to it"},
-		{"bench --plot cost.png --methods sam,sgd", "--plot draws costs relative to SAM: --methods sam,sgd needs sam, and what to compare to it"},
+		{"bench --plot cost.png --methods msam", "--plot draws costs relative to SAM: --methods msam needs sam, and a method to compare with it"},
+		{"bench --plot cost.png --methods sam,sgd", "--plot draws costs relative to SAM: --methods sam,sgd needs sam, and a method to compare with it"},
 		{"bench --workers 0", "--workers is 0, want at least 1"},
 		{"bench --rounds -1", "--rounds is -1, want at least 1, or 0 for the default"},
 		{"bench --rho 0", "--rho is 0, want a positive radius: without one all methods are SGD"},
@@ -215,10 +214,10 @@ func TestErrors(t *testing.T) {
 		{"compare --shards 65", "65 shards are more than --batch 64 has samples"},
 		{"compare --rhos 0.1,0", "study: rho 0, want a positive number"},
 		{"compare --rhos nan", "study: rho NaN, want a positive number"},
-		{"compare --rhos=", `invalid argument "" for "--rhos" flag: "" is no number`},
+		{"compare --rhos=", `invalid argument "" for "--rhos" flag: "" is not a number`},
 		{"compare --lrs 0.1,0", "sam: SGD.LR is 0, want a positive float32"},
 		{"compare --tune-lr frob", `--tune-lr is "frob", want sgd or all`},
-		{"compare --label-noise 0,1.5", "study: 1.5 of the labels drawn anew, want 0 to 1"},
+		{"compare --label-noise 0,1.5", "study: label noise 1.5, want a fraction from 0 to 1"},
 		{"train --seed -1", `invalid argument "-1" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
 		{"train --seed 1.5", `invalid argument "1.5" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
 		{"compare --seeds 0", "study: 0 seeds, want at least 1"},
@@ -226,7 +225,7 @@ func TestErrors(t *testing.T) {
 		{"compare --validation nan", "--validation is NaN, want more than 0 and less than 1"},
 		{"compare --subset -1", "--subset is -1, want at least 1, or 0 for all samples"},
 		{"compare --subset 1439", "can't choose 1439 of the 1438 samples of digits/train"},
-		{"compare --batch 1300", "study: batches of 1300, and without the validation samples there are 1150"},
+		{"compare --batch 1300", "study: batches of 1300, want at most the 1150 samples that are left without the validation samples"},
 		{"compare --epochs 0", "--epochs is 0, want at least 1"},
 		{"compare --warmup 20", "--warmup is 20, want 0 or more and less than the 20 epochs"},
 		{"compare --momentum 1", "sam: SGD.Momentum is 1, want 0 <= Momentum < 1"},
@@ -246,13 +245,13 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestTypingErrorGetsSuggestion(t *testing.T) {
+func TestMisspelledCommandGetsSuggestion(t *testing.T) {
 	code, _, stderr := steppe(t, "bnech")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "Did you mean this?\n\tbench")
 }
 
-// An instruction set that isn't there fails every command.
+// Every command fails if STEPPE_SIMD names an unknown instruction set.
 func TestBadISA(t *testing.T) {
 	for _, name := range []string{"info", "bench", "train", "eval"} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +268,7 @@ func TestBadISA(t *testing.T) {
 	}
 }
 
-// A real Ctrl-C, to a real process.
+// Ctrl-C ends a process that runs on its own.
 func TestInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process can't send another one an interrupt")

@@ -11,18 +11,18 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// contender is a method that is being timed.
+// contender is a method to time.
 type contender struct {
 	method  sam.Method
 	shards  int
 	cfg     sam.Config
-	opt     *sam.Optimizer // while it is being timed
+	opt     *sam.Optimizer // nil unless its trial is being measured
 	seconds []float64      // of a step, by round
 }
 
 func (c *contender) String() string { return c.method.With(c.shards) }
 
-// step trains on a batch and returns the seconds that it took.
+// step trains on a batch and returns the time in seconds.
 func (c *contender) step(batch net.Batch) (float64, error) {
 	start := time.Now()
 	_, err := c.opt.Step(batch)
@@ -33,12 +33,12 @@ func (c *contender) step(batch net.Batch) (float64, error) {
 	return took, err
 }
 
-// warmups are rounds that don't count.
+// warmups is the number of rounds at the start that don't count.
 const warmups = 2
 
-// timeInTurn times a step of each contender on each batch, until enough of it
-// is done, and shows how much that is. A round that ctx or an error cuts short isn't counted for anybody,
-// so that ratios of the same round can be taken.
+// timeInTurn times a step of each contender on each batch until enough returns 1. It calls show
+// after each other round. A round that ctx or an error cuts short counts for no contender, so every
+// contender has a time for each round.
 func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
 	seconds := make([]float64, len(contenders))
 	var start time.Time
@@ -52,8 +52,8 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 				return err
 			}
 			var err error
-			// The untimed step brings back the memory that the others' steps have
-			// pushed out of the caches: in training nobody would have.
+			// An untimed step first: it brings the contender's memory back into the caches, where
+			// training would find it. The other contenders' steps have pushed it out.
 			if _, err = c.step(batch); err != nil {
 				return err
 			}
@@ -76,7 +76,7 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 	return nil
 }
 
-// fullBatches returns batches of the same size without end, epoch after epoch.
+// fullBatches yields batches of exactly the given size, epoch after epoch, without end.
 func fullBatches(set *dataset.Set, size int, seed uint64) iter.Seq[net.Batch] {
 	return func(yield func(net.Batch) bool) {
 		for epoch := uint64(0); ; epoch++ {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// numbers is a flag's list of numbers, with commas between. pflag's own shows its
-// default with six decimals each.
+// numbers is a flag value: numbers separated by commas. pflag's own list prints each default with
+// six decimals.
 type numbers []float64
 
 func (n *numbers) String() string {
@@ -24,7 +24,7 @@ func (n *numbers) Set(text string) error {
 	for part := range strings.SplitSeq(text, ",") {
 		x, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
 		if err != nil {
-			return fmt.Errorf("%q is no number", part)
+			return fmt.Errorf("%q is not a number", part)
 		}
 		*n = append(*n, x)
 	}
@@ -33,7 +33,7 @@ func (n *numbers) Set(text string) error {
 
 func (n *numbers) Type() string { return "numbers" }
 
-// seed is a flag's seed. pflag's own unsigned numbers report what strconv says of them.
+// seed is a flag value. The errors of pflag's own unsigned numbers are those of strconv.
 type seed uint64
 
 func (s *seed) String() string { return strconv.FormatUint(uint64(*s), 10) }

@@ -6,10 +6,12 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net/optim"
 )
 
-// optimizer is the base optimiser that the flags ask for.
+// optimizer has the flags of the base optimizer.
 type optimizer struct {
 	name                string
 	lr, momentum, decay float64
@@ -17,21 +19,22 @@ type optimizer struct {
 	clip                float64
 }
 
-// optimizers are those that the command knows, with the settings that flags leave, and
-// the flags that not all of them have.
-var optimizers = []struct {
+// optimizerRow is an optimizer that --optimizer can name.
+type optimizerRow struct {
 	name, title, about string
-	lr, decay          float64
-	own                []string
-	base               func(o optimizer) optim.Rule
-}{
+	lr, decay          float64  // used unless the flags are given
+	own                []string // flags that not all optimizers have
+	rule               func(o *optimizer) optim.Rule
+}
+
+var optimizers = []optimizerRow{
 	{
 		"sgd", "SGD", "stochastic gradient descent with momentum", 0.05, 1e-4, []string{"momentum"},
-		func(o optimizer) optim.Rule { return optim.SGD{LR: o.lr, Momentum: o.momentum, WeightDecay: o.decay} },
+		func(o *optimizer) optim.Rule { return optim.SGD{LR: o.lr, Momentum: o.momentum, WeightDecay: o.decay} },
 	},
 	{
 		"adamw", "AdamW", "Adam with decoupled weight decay (arXiv 1711.05101)", 0.001, 0.01, []string{"beta1", "beta2", "epsilon"},
-		func(o optimizer) optim.Rule {
+		func(o *optimizer) optim.Rule {
 			return optim.AdamW{LR: o.lr, Beta1: o.beta1, Beta2: o.beta2, Epsilon: o.eps, WeightDecay: o.decay}
 		},
 	},
@@ -44,67 +47,60 @@ func (o *optimizer) addFlags(flags *pflag.FlagSet) {
 		decays = append(decays, fmt.Sprint(row.name, " ", row.decay))
 	}
 	list := func(l []string) string { return " (default " + strings.Join(l, ", ") + ")" }
-	flags.StringVar(&o.name, "optimizer", "sgd", "`name` of what applies the gradient")
+	flags.StringVar(&o.name, "optimizer", "sgd", "`name` of the base optimizer")
 	flags.Float64Var(&o.lr, "lr", 0, "learning rate"+list(lrs))
 	flags.Float64Var(&o.momentum, "momentum", 0.9, "sgd: momentum")
-	flags.Float64Var(&o.beta1, "beta1", 0.9, "adamw: how much of its mean gradient is kept")
-	flags.Float64Var(&o.beta2, "beta2", 0.999, "adamw: how much of its mean squares is kept")
-	flags.Float64Var(&o.eps, "epsilon", 1e-8, "adamw: what is added to their root")
-	flags.Float64Var(&o.decay, "weight-decay", 0, "decay, outside the perturbation"+list(decays))
-	flags.Float64Var(&o.clip, "clip", 0, "largest norm of the gradient, 0 for no limit")
+	flags.Float64Var(&o.beta1, "beta1", 0.9, "adamw: decay rate of the mean gradient")
+	flags.Float64Var(&o.beta2, "beta2", 0.999, "adamw: decay rate of the mean squared gradient")
+	flags.Float64Var(&o.eps, "epsilon", 1e-8, "adamw: added to the root of the mean square")
+	flags.Float64Var(&o.decay, "weight-decay", 0, "weight decay, not in the ascent"+list(decays))
+	flags.Float64Var(&o.clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
 }
 
-// aboutOptimizers lists them for the help text.
 func aboutOptimizers() string {
-	var b strings.Builder
-	b.WriteString("Optimizers:\n")
-	for _, row := range optimizers {
-		about(&b, row.name, row.about)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return section("Optimizers", optimizers, func(row optimizerRow) (string, string) { return row.name, row.about })
 }
 
-// choose returns the base, after it has filled in what no flag has changed.
+// row returns the row that the flags name.
+func (o *optimizer) row() (optimizerRow, error) {
+	return lookup.Row("optimizer", optimizers, func(row optimizerRow) string { return row.name }, o.name)
+}
+
+// choose returns the rule. For flags that weren't given it fills in the defaults of the optimizer.
 func (o *optimizer) choose(changed func(flag string) bool) (optim.Rule, error) {
-	var known []string
-	for _, row := range optimizers {
-		if row.name != o.name {
-			known = append(known, row.name)
-			continue
-		}
-		if !changed("lr") {
-			o.lr = row.lr
-		}
-		if !changed("weight-decay") {
-			o.decay = row.decay
-		}
-		for _, other := range optimizers {
-			for _, flag := range other.own {
-				if changed(flag) && !slices.Contains(row.own, flag) {
-					return nil, fmt.Errorf("--%s with --optimizer %s, which has none", flag, o.name)
-				}
+	row, err := o.row()
+	if err != nil {
+		return nil, err
+	}
+	if !changed("lr") {
+		o.lr = row.lr
+	}
+	if !changed("weight-decay") {
+		o.decay = row.decay
+	}
+	for _, other := range optimizers {
+		for _, flag := range other.own {
+			if changed(flag) && !slices.Contains(row.own, flag) {
+				return nil, fmt.Errorf("--%s with --optimizer %s, which has none", flag, o.name)
 			}
 		}
-		if o.beta1 == 0 || o.beta2 == 0 || o.eps == 0 { // which AdamW takes for its defaults
-			return nil, fmt.Errorf("--beta1 %v, --beta2 %v, --epsilon %v, want positive numbers", o.beta1, o.beta2, o.eps)
-		}
-		return row.base(*o), nil
 	}
-	return nil, fmt.Errorf("unknown optimizer %q, want one of %s", o.name, strings.Join(known, ", "))
+	if o.beta1 == 0 || o.beta2 == 0 || o.eps == 0 { // AdamW would take 0 for its default
+		return nil, fmt.Errorf("--beta1 %v, --beta2 %v, --epsilon %v, want positive numbers", o.beta1, o.beta2, o.eps)
+	}
+	return row.rule(o), nil
 }
 
-// title is its name as papers write it.
+// title returns the optimizer's name as papers write it.
 func (o *optimizer) title() string {
-	for _, row := range optimizers {
-		if row.name == o.name {
-			return row.title
-		}
+	row, err := o.row()
+	if err != nil {
+		return o.name
 	}
-	return o.name
+	return row.title
 }
 
-// describe says what is set, in a few words for the header; schedule is how the
-// learning rate changes.
+// describe lists the settings in a few words for the header. schedule follows the learning rate.
 func (o *optimizer) describe(schedule string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lr %v%s", o.lr, schedule)

@@ -9,24 +9,40 @@ import (
 	"github.com/steppe-ml/steppe/internal/chart"
 )
 
-// outputs are where figures go besides the tables. Files are begun before the
-// work, which would be for nothing if they can't be written.
+// outputs has the files that a command writes besides its tables. It creates them before the
+// measurements, so that a path that can't be written costs no work.
 type outputs struct {
-	plotPath, jsonPath string
-	plot               *chart.File
-	json               *atomicfile.File
+	jsonPath string
+	json     *atomicfile.File
+	plots    []*plotOutput
 }
 
-func (o *outputs) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&o.plotPath, "plot", "", "draw the costs into `FILE`, a .png or .svg")
-	flags.StringVar(&o.jsonPath, "json", "", "write the figures as JSON to `FILE`, - for stdout")
+// plotOutput is a chart that a flag asks for.
+type plotOutput struct {
+	path  string // "" for none
+	file  *chart.File
+	chart func() chart.Chart // of the results; called after the measurements
 }
 
-// begin begins the files that are asked for.
-func (o *outputs) begin() (err error) {
-	if o.plotPath != "" {
-		if o.plot, err = chart.Create(o.plotPath); err != nil {
-			return err
+func (o *outputs) addJSONFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&o.jsonPath, "json", "", "write the results as JSON to `FILE`; - is stdout")
+}
+
+// addPlotFlag adds a flag for a chart. The caller sets the function that makes the chart.
+func (o *outputs) addPlotFlag(flags *pflag.FlagSet, name, usage string) *plotOutput {
+	p := &plotOutput{}
+	flags.StringVar(&p.path, name, "", usage)
+	o.plots = append(o.plots, p)
+	return p
+}
+
+// create creates the files. After an error, discard removes those that exist.
+func (o *outputs) create() (err error) {
+	for _, p := range o.plots {
+		if p.path != "" {
+			if p.file, err = chart.Create(p.path); err != nil {
+				return err
+			}
 		}
 	}
 	if o.jsonPath != "" && o.jsonPath != "-" {
@@ -35,17 +51,19 @@ func (o *outputs) begin() (err error) {
 	return err
 }
 
-// discard removes what has been begun and not written.
+// discard removes the files that write hasn't written.
 func (o *outputs) discard() {
-	if o.plot != nil {
-		o.plot.Discard()
+	for _, p := range o.plots {
+		if p.file != nil {
+			p.file.Discard()
+		}
 	}
 	if o.json != nil {
 		o.json.Discard()
 	}
 }
 
-// tables returns where the tables go: JSON on stdout wants to be alone there.
+// tables returns the writer of the tables: with --json -, stdout has the JSON alone.
 func (o *outputs) tables(stdout, stderr io.Writer) io.Writer {
 	if o.jsonPath == "-" {
 		return stderr
@@ -53,23 +71,27 @@ func (o *outputs) tables(stdout, stderr io.Writer) io.Writer {
 	return stdout
 }
 
-// write writes the report to where it was asked for, if it was.
-func (o *outputs) write(r *Report, stdout io.Writer) error {
+// write writes the results as JSON, and the charts, where flags ask for them.
+func (o *outputs) write(results any, stdout io.Writer) error {
 	if o.jsonPath == "-" {
-		if err := writeJSON(stdout, r); err != nil {
+		if err := writeJSON(stdout, results); err != nil {
 			return err
 		}
 	}
 	if o.json != nil {
-		if err := writeJSON(o.json, r); err != nil {
+		if err := writeJSON(o.json, results); err != nil {
 			return err
 		}
 		if err := o.json.Commit(); err != nil {
 			return err
 		}
 	}
-	if o.plot != nil {
-		return o.plot.Draw(r.costs())
+	for _, p := range o.plots {
+		if p.file != nil {
+			if err := p.file.Draw(p.chart()); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

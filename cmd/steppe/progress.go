@@ -9,14 +9,14 @@ import (
 	"golang.org/x/term"
 )
 
-// progress is a live line on a terminal that shows how much of a job is done. Elsewhere it shows
-// nothing.
+// progress is a live line that shows how much of a job is done. It shows nothing if the writer is
+// not a terminal.
 type progress struct {
 	bar  *progressbar.ProgressBar // nil if there is no terminal
 	last time.Time
 }
 
-// newProgress returns a line for a job of total parts.
+// newProgress returns a line for a job of the given number of parts.
 func newProgress(w io.Writer, total int) *progress {
 	p := &progress{}
 	if isTerminal(w) {
@@ -31,18 +31,18 @@ func newProgress(w io.Writer, total int) *progress {
 	return p
 }
 
-// set shows the number of parts that are done, and the text of what, but not so often that it takes
-// time from the job. It draws nothing between calls.
-func (p *progress) set(done int, what func() string) {
+// set shows the number of parts that are done, and a text. It returns at once if the line has been
+// drawn in the last 100 ms, so that it costs the job no time.
+func (p *progress) set(done int, text func() string) {
 	if p.bar == nil || time.Since(p.last) < 100*time.Millisecond {
 		return
 	}
 	p.last = time.Now()
-	p.bar.Describe(what())
+	p.bar.Describe(text())
 	p.bar.Set(min(done, p.bar.GetMax()-1)) // the last part would end the line
 }
 
-// clear removes the line, until it is set again.
+// clear removes the line until the next call of set.
 func (p *progress) clear() {
 	if p.bar != nil {
 		p.bar.Clear()

@@ -3,104 +3,79 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 )
 
-// recipe is what train and compare do to the data and to the learning rate, beside the method.
+// recipe has the flags of train and compare for the data and for the learning-rate schedule.
 type recipe struct {
 	augment     []string
 	standardize bool
-	noise       float64
+	noise       float64 // fraction of relabeled samples
 	schedule    string
 	warmup      float64 // epochs
 
-	by dataset.MeanStd // mean and deviation that samples were standardized by
+	by dataset.MeanStd // mean and deviation that prepare has standardized the samples by
 }
 
-// augmentations lists the augmentations that the command offers, with settings that suit images
-// of some 30 pixels.
-var augmentations = []struct {
+// augmentation is an augmentation that --augment can name.
+type augmentation struct {
 	name, about string
 	of          dataset.Augmentation
-}{
-	{"crop", "random crops of the image with 4 pixels of zeros around", dataset.Crop{Pad: 4}},
-	{"flip", "left and right swapped, one time in two", dataset.Flip{}},
-	{"cutout", "a square of 8 pixels of zeros somewhere", dataset.Cutout{Size: 8}},
 }
 
-// schedules lists the learning-rate schedules; nil leaves the rate as it is.
-var schedules = []struct {
-	name, about string
-	of          func(steps int) optim.Schedule
-}{
-	{"constant", "the learning rate stays", func(int) optim.Schedule { return nil }},
-	{"step", "it falls to a tenth after half of the steps, and again after three quarters", func(steps int) optim.Schedule {
-		return optim.MultiStep{Milestones: slices.Compact([]int{(steps + 1) / 2, (3*steps + 3) / 4})}
-	}},
-	{"cosine", "it falls to 0 along half a cosine", func(steps int) optim.Schedule { return optim.Cosine{Steps: steps} }},
+// augmentations lists the augmentations, with settings that suit images of some 30 pixels.
+var augmentations = []augmentation{
+	{"crop", "crops the image at random, with 4 pixels of zeros around it", dataset.Crop{Pad: 4}},
+	{"flip", "swaps left and right, one time in two", dataset.Flip{}},
+	{"cutout", "sets a square of 8 pixels to zero, at random", dataset.Cutout{Size: 8}},
 }
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&r.schedule, "schedule", "cosine", "`name` of the learning-rate schedule")
-	flags.Float64Var(&r.warmup, "warmup", 0, "epochs in which the learning rate first rises evenly")
-	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of the augmentations of training images, in that order")
-	flags.BoolVar(&r.standardize, "standardize", false, "scale channels to mean 0 and deviation 1 of the training set")
+	flags.Float64Var(&r.warmup, "warmup", 0, "`epochs` of linear learning-rate warm-up before the schedule")
+	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of augmentations of training images, in this order")
+	flags.BoolVar(&r.standardize, "standardize", false, "normalize each channel by the training set's mean and deviation")
 }
 
 // aboutRecipe lists augmentations and schedules for the help text.
 func aboutRecipe() string {
-	var b strings.Builder
-	b.WriteString("Augmentations:\n")
-	for _, row := range augmentations {
-		about(&b, row.name, row.about)
-	}
-	b.WriteString("\nSchedules:\n")
-	for _, row := range schedules {
-		about(&b, row.name, row.about)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return sections(
+		section("Augmentations", augmentations, func(a augmentation) (string, string) { return a.name, a.about }),
+		aboutSchedules("Schedules", lrSchedules))
 }
 
 // augmentations returns the augmentations that the flags ask for.
 func (r *recipe) augmentations() (list []dataset.Augmentation, err error) {
 	for _, name := range r.augment {
-		found := false
-		var known []string
-		for _, row := range augmentations {
-			known = append(known, row.name)
-			if row.name == name {
-				list, found = append(list, row.of), true
-			}
+		row, err := lookup.Row("augmentation", augmentations, func(a augmentation) string { return a.name }, name)
+		if err != nil {
+			return nil, err
 		}
-		if !found {
-			return nil, fmt.Errorf("unknown augmentation %q, want some of %s", name, strings.Join(known, ", "))
-		}
+		list = append(list, row.of)
 	}
 	return list, nil
 }
 
-// lrSchedule returns the learning-rate schedule of a run of epochs of that many batches.
+// lrSchedule returns the learning-rate schedule of a run. Each epoch has the given number of
+// batches.
 func (r *recipe) lrSchedule(epochs, batches int) (optim.Schedule, error) {
-	var known []string
+	row, err := findSchedule("schedule", lrSchedules, r.schedule)
+	if err != nil {
+		return nil, err
+	}
 	steps := epochs * batches
 	warmup := min(int(math.Round(r.warmup*float64(batches))), steps-1)
-	for _, row := range schedules {
-		if row.name == r.schedule {
-			s := row.of(steps - warmup)
-			if warmup > 0 {
-				s = optim.Warmup{Steps: warmup, Then: s}
-			}
-			return s, nil
-		}
-		known = append(known, row.name)
+	s := row.of(steps - warmup)
+	if warmup > 0 {
+		s = optim.Warmup{Steps: warmup, Then: s}
 	}
-	return nil, fmt.Errorf("unknown schedule %q, want one of %s", r.schedule, strings.Join(known, ", "))
+	return s, nil
 }
 
 // ofLR describes the schedule, in words that follow the learning rate.
@@ -126,7 +101,7 @@ func (r *recipe) validate(epochs int) error {
 	return err
 }
 
-// prepare returns the sets with noisy labels and standardization, as the flags ask.
+// prepare returns the sets with noisy labels and standardized, as the flags ask.
 func (r *recipe) prepare(train, test *dataset.Set, seed uint64) (*dataset.Set, *dataset.Set, error) {
 	train, err := train.NoisyLabels(r.noise, seed)
 	if err != nil || !r.standardize {
@@ -152,7 +127,15 @@ func (r *recipe) String() string {
 		list = append(list, "augmented by "+strings.Join(r.augment, ", "))
 	}
 	if r.noise > 0 {
-		list = append(list, fmt.Sprintf("%v%% of the labels drawn anew", 100*r.noise))
+		list = append(list, relabeled(r.noise))
 	}
 	return strings.Join(list, "; ")
 }
+
+// relabeled describes label noise.
+func relabeled(noise float64) string {
+	return fmt.Sprintf("%v%% of the samples relabeled at random", percent(noise))
+}
+
+// percent returns 100 times a fraction, rounded to four decimals: 7, not 7.000000000000001.
+func percent(fraction float64) float64 { return math.Round(fraction*1e6) / 1e4 }

@@ -10,16 +10,16 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Report is bench's figures. Its JSON is a contract: fields are neither
-// renamed nor dropped without another version.
+// Report is the result of bench. Its JSON is a contract: renaming or dropping a field takes a new
+// version.
 type Report struct {
 	Version  int       `json:"version"`
 	Machine  Machine   `json:"machine"`
-	Rows     []Row     `json:"rows"`     // model by model
-	Controls []Control `json:"controls"` // one a model
+	Rows     []Row     `json:"rows"`     // in the order of the models
+	Controls []Control `json:"controls"` // one for each model
 }
 
-// Machine is where the figures were measured.
+// Machine describes the machine that was measured.
 type Machine struct {
 	CPU     string  `json:"cpu"`
 	ISA     string  `json:"isa"`
@@ -30,9 +30,9 @@ type Machine struct {
 	Ceiling float64 `json:"ceiling_gflops_per_core"`
 }
 
-// Row is the figures of one method. VsSGD and VsSAM are medians of the rounds'
-// ratios, with their 95% intervals; they are nil if that method isn't timed, or
-// there are too few rounds for an interval.
+// Row has the results of one method with a number of shards. VsSGD and VsSAM are medians of the
+// rounds' ratios to the times of that method, with 95% intervals. They are nil if that method isn't
+// measured, and their intervals also if there are fewer than 6 rounds.
 type Row struct {
 	Model             string          `json:"model"`
 	Data              string          `json:"data"`
@@ -47,34 +47,34 @@ type Row struct {
 	VsSAM             *float64        `json:"vs_sam"`
 	VsSAMInterval     *stats.Interval `json:"vs_sam_interval"`
 	ExamplesPerSecond float64         `json:"examples_per_second"`
-	GFLOPS            float64         `json:"gflops"`           // executed, by the plan
-	CeilingFraction   float64         `json:"ceiling_fraction"` // of all workers' ceiling
+	GFLOPS            float64         `json:"gflops"`           // of the operations that the plan executes
+	CeilingFraction   float64         `json:"ceiling_fraction"` // GFLOPS relative to the FMA ceiling of all workers' cores
 	WorkspaceBytes    int             `json:"workspace_bytes"`
-	Plan              string          `json:"plan"` // in a few words
+	Plan              string          `json:"plan"` // summary of the plan
 }
 
-// Seconds is how a step's time spreads over the rounds.
+// Seconds is the distribution of a step's times over the rounds.
 type Seconds struct {
 	Min    float64 `json:"min"`
 	Median float64 `json:"median"`
 	Max    float64 `json:"max"`
 }
 
-// Control is what one optimiser took for the same steps at the end of each round,
-// relative to what it took in its turn. But for the machine's noise that is 1.
+// Control compares one optimizer with itself: the times of its second steps, at the end of each
+// round, relative to those of its first. Without noise the ratio is 1.
 type Control struct {
 	Model    string          `json:"model"`
 	Method   string          `json:"method"`
 	VsItself *float64        `json:"vs_itself"`
 	Interval *stats.Interval `json:"vs_itself_interval"`
-	// Noise is how far the control's interval reaches from 1, or a row's from its
-	// ratio to the control's method, relative to that: whichever is further.
+	// Noise is the largest of two kinds of distances: from 1 to the farther end of Interval, and for
+	// each row, from its ratio to this method to the farther end of the ratio's interval, relative
+	// to the ratio.
 	Noise *float64 `json:"noise"`
-	Noisy bool     `json:"noisy"` // too much so for these ratios
+	Noisy bool     `json:"noisy"` // Noise is so large that the ratios say little
 }
 
-// tooNoisy is the noise from which on ratios say little: what they are wanted for
-// is differences of this size.
+// tooNoisy is the limit of Control.Noise: the methods differ by about as much.
 const tooNoisy = 0.05
 
 func newReport(ceiling float64) *Report {
@@ -90,7 +90,7 @@ func newReport(ceiling float64) *Report {
 	}
 }
 
-// add adds the figures of a trial's rounds so far.
+// add adds the results of a trial's rounds so far, and returns them.
 func (r *Report) add(t *trial) ([]Row, Control) {
 	rows := len(r.Rows)
 	for _, c := range t.contenders {
@@ -101,7 +101,7 @@ func (r *Report) add(t *trial) ([]Row, Control) {
 	return r.Rows[rows:], control
 }
 
-// row makes the figures of one contender, for a core's ceiling in FLOP/s.
+// row returns the results of one contender. ceiling is the FMA ceiling of a core in FLOP/s.
 func (t *trial) row(c *contender, ceiling float64) Row {
 	plan := c.opt.Plan()
 	step := Seconds{slices.Min(c.seconds), stats.Median(c.seconds), slices.Max(c.seconds)}
@@ -121,8 +121,8 @@ func (t *trial) row(c *contender, ceiling float64) Row {
 	return row
 }
 
-// against returns the median of the rounds' ratios to another contender's times,
-// and its 95% interval.
+// against returns the median of the rounds' ratios to another contender's times and its 95%
+// interval. Both are nil without another contender, and the interval with fewer than 6 rounds.
 func (c *contender) against(other *contender) (*float64, *stats.Interval) {
 	if other == nil {
 		return nil, nil
@@ -136,7 +136,7 @@ func (c *contender) against(other *contender) (*float64, *stats.Interval) {
 	return &median, &in
 }
 
-// control compares the reference to itself, and makes out how noisy it was.
+// control compares the reference with itself and computes the noise.
 func (t *trial) control() Control {
 	reference := t.reference()
 	k := Control{Model: t.modelName, Method: reference.method.Name}
@@ -153,15 +153,14 @@ func (t *trial) control() Control {
 	return k
 }
 
-// reach is how far an interval goes from a figure, on the side where it goes
-// further.
-func reach(figure float64, in stats.Interval) float64 {
-	return math.Max(figure-in.Low, in.High-figure)
+// reach returns the distance from a value to the farther end of its interval.
+func reach(value float64, in stats.Interval) float64 {
+	return math.Max(value-in.Low, in.High-value)
 }
 
-// writeJSON writes a report, indented.
-func writeJSON(w io.Writer, report any) error {
+// writeJSON writes results as indented JSON.
+func writeJSON(w io.Writer, results any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(report)
+	return e.Encode(results)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// madeUp is a trial of SGD, SAM and mSAM whose steps have taken 1, 2 and 1.8
-// seconds, times what a round's noise makes of each and of SAM once more.
+// madeUp returns a trial of SGD, SAM, mSAM and SAM once more, with step times of 1, 2, 1.8 and 2
+// seconds times a factor of noise.
 func madeUp(t *testing.T, rounds int, noise func(round, contender int) float64) *trial {
 	tr := &trial{workload: workload{modelName: "made-up"}}
 	for _, name := range []string{"sgd", "sam", "msam"} {
@@ -36,36 +36,36 @@ func TestControl(t *testing.T) {
 		rounds int
 		noise  func(round, contender int) float64
 		itself float64
-		worst  float64 // -1 where it isn't known
+		worst  float64 // noise; -1 if there are too few rounds for it
 		want   string
 	}{
 		{
 			"quiet", 15, func(int, int) float64 { return 1 },
 			1, 0,
-			"Control: SAM timed once more in each round took 1.00 ±0.00 of its own time.\n",
+			"Control: SAM, timed once more in each round, took 1.00 ±0.00 times as long.\n",
 		},
 		{
 			"rounds differ, but each is slow for all", 15, func(round, _ int) float64 { return float64(1 + round%5) },
 			1, 0,
-			"Control: SAM timed once more in each round took 1.00 ±0.00 of its own time.\n",
+			"Control: SAM, timed once more in each round, took 1.00 ±0.00 times as long.\n",
 		},
 		{
 			"outliers", 15, func(round, contender int) float64 { return 1 + 9*float64(max(0, 1-(round+4*contender)%15)) },
 			1, 0,
-			"Control: SAM timed once more in each round took 1.00 ±0.00 of its own time.\n",
+			"Control: SAM, timed once more in each round, took 1.00 ±0.00 times as long.\n",
 		},
 		{
 			"slower and slower in a round", 15, func(_, contender int) float64 { return 1 + 0.02*float64(contender) },
 			1.06 / 1.02, 0.04 / 1.02,
-			"Control: SAM timed once more in each round took 1.04 ±0.00 of its own time.\n",
+			"Control: SAM, timed once more in each round, took 1.04 ±0.00 times as long.\n",
 		},
 		{
 			"much slower", 15, func(_, contender int) float64 { return 1 + 0.04*float64(contender) },
 			1.12 / 1.04, 0.08 / 1.04,
-			"Control: SAM timed once more in each round took 1.08 ±0.00 of its own time.\n" +
-				"Too noisy: ratios are good to ±8% only. Stop other programs, or raise --rounds.\n",
+			"Control: SAM, timed once more in each round, took 1.08 ±0.00 times as long.\n" +
+				"Too noisy: ratios are only good to ±8%. Stop other programs, or raise --rounds.\n",
 		},
-		{ // mSAM's ratios are 0.9 times 0.8 to 1.2, and the fourth of 15 on either side is what the interval takes
+		{ // mSAM's ratios are 0.9 times 0.8 to 1.2; of 15, the interval ends at the fourth from each end
 			"mSAM alone", 15, func(round, contender int) float64 {
 				if contender == 2 {
 					return 0.8 + 0.4*float64(round)/14
@@ -73,8 +73,8 @@ func TestControl(t *testing.T) {
 				return 1
 			},
 			1, 0.2 * 4 / 7,
-			"Control: SAM timed once more in each round took 1.00 ±0.00 of its own time.\n" +
-				"Too noisy: ratios are good to ±11% only. Stop other programs, or raise --rounds.\n",
+			"Control: SAM, timed once more in each round, took 1.00 ±0.00 times as long.\n" +
+				"Too noisy: ratios are only good to ±11%. Stop other programs, or raise --rounds.\n",
 		},
 		{"too few rounds", 5, func(int, int) float64 { return 1 }, 1, -1, ""},
 	} {
@@ -90,15 +90,15 @@ func TestControl(t *testing.T) {
 				assert.InDelta(t, c.worst, *k.Noise, 1e-12)
 				assert.Equal(t, c.worst > 0.05, k.Noisy)
 			}
-			assert.Equal(t, c.want, judgement(tr, k))
+			assert.Equal(t, c.want, judgment(tr, k))
 		})
 	}
 }
 
-// The ratio is the median of the rounds' ratios, and its interval lies among them.
+// The ratio is the median of the rounds' ratios, and the interval ends at two of them.
 func TestAgainst(t *testing.T) {
 	tr := madeUp(t, 15, func(round, contender int) float64 {
-		slow := float64(1 + round) // for all
+		slow := float64(1 + round) // all contenders alike
 		if contender == 2 {
 			return slow * (1 + 0.01*float64(round-7))
 		}
@@ -113,7 +113,7 @@ func TestAgainst(t *testing.T) {
 	assert.Nil(t, ratio)
 	assert.Nil(t, in)
 	assert.Equal(t, "Medians of 15 rounds. mSAM with 8 shards costs 0.90 ±0.04 of SAM here.",
-		reading(tr, []Row{{}, {}, {VsSAM: &[]float64{0.9}[0], VsSAMInterval: &stats.Interval{Low: 0.864, High: 0.936}}}))
+		conclusion(tr, []Row{{}, {}, {VsSAM: &[]float64{0.9}[0], VsSAMInterval: &stats.Interval{Low: 0.864, High: 0.936}}}))
 }
 
 func TestPlusMinus(t *testing.T) {

@@ -11,12 +11,13 @@ import (
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "steppe",
-		Short: "Train neural networks on CPUs with sharpness-aware minimisation",
-		Long: `Steppe trains neural networks on CPUs with sharpness-aware minimisation (SAM),
-at no more than plain SAM's price for any number of shards.`,
-		Example: `  steppe bench          # what SAM and mSAM cost here, against SGD
+		Short: "Train neural networks on CPUs with sharpness-aware minimization",
+		Long: `Steppe trains neural networks on CPUs with sharpness-aware minimization (SAM), and with
+mSAM, which perturbs the weights for each shard of a batch on its own. mSAM costs no
+more time than SAM, whatever the number of shards.`,
+		Example: `  steppe bench          # measure the cost of SAM and mSAM on this CPU
   steppe train          # train on handwritten digits
-  steppe info           # what this CPU has`,
+  steppe info           # show this CPU`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -33,7 +34,7 @@ at no more than plain SAM's price for any number of shards.`,
 	return root
 }
 
-// noArgs is cobra.NoArgs with an error that doesn't speak of subcommands.
+// noArgs is cobra.NoArgs with another error: cobra's mentions subcommands, and there are none.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return fmt.Errorf("%s takes flags only, got %q", cmd.CommandPath(), args[0])

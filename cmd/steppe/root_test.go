@@ -36,7 +36,7 @@ func TestHelpListsTables(t *testing.T) {
 	}
 }
 
-// Every example of the help runs, if on a small model and not for long.
+// Every example of the help texts runs. The test replaces the model and shortens the run.
 func TestExamples(t *testing.T) {
 	shorter := map[string][]string{
 		"bench": {"--model", "tiny", "--rounds", "1"},
@@ -47,7 +47,7 @@ func TestExamples(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	code, _, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1", "--save", "digits.safetensors")
-	require.Zero(t, code, stderr) // what eval loads
+	require.Zero(t, code, stderr) // eval loads this file
 	for _, cmd := range append(newRoot().Commands(), newRoot()) {
 		for _, line := range strings.Split(cmd.Example, "\n") {
 			line, _, _ = strings.Cut(line, "#")
@@ -58,7 +58,7 @@ func TestExamples(t *testing.T) {
 				words := strings.Fields(line)
 				require.Equal(t, "steppe", words[0])
 				for i, word := range words[1:] {
-					if word == "--model" { // a list goes on where it is given again
+					if word == "--model" { // a second --model would append to the list
 						words[i+2] = "tiny"
 					}
 				}
@@ -66,7 +66,7 @@ func TestExamples(t *testing.T) {
 				code, stdout, stderr := steppe(t, args...)
 				assert.Zero(t, code, stderr)
 				assert.NotEmpty(t, stdout)
-				if words[1] != "compare" { // which reports its runs there
+				if words[1] != "compare" { // compare reports its runs on stderr
 					assert.Empty(t, stderr)
 				}
 			})

@@ -12,12 +12,12 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// printMachine says where all figures are measured.
+// printMachine prints the machine that all trials run on.
 func (b *bench) printMachine(w io.Writer) {
 	fmt.Fprintf(w, "%s, FMA ceiling %s GFLOP/s a core\n", b.machine(), significant(b.report.Machine.Ceiling))
 }
 
-// printTitle says what is measured.
+// printTitle prints the model, the data and the settings of a trial.
 func (b *bench) printTitle(w io.Writer, t *trial) {
 	title := fmt.Sprintf("%s on %s, batch %d", t.modelName, t.dataName(), t.batch)
 	if b.given("rho") {
@@ -29,7 +29,7 @@ func (b *bench) printTitle(w io.Writer, t *trial) {
 	fmt.Fprintf(w, "\n%s\n\n", title)
 }
 
-// printPlans explains each method's step.
+// printPlans prints the plan of each method's step.
 func (b *bench) printPlans(w io.Writer, t *trial) {
 	for _, c := range t.contenders {
 		text := fmt.Sprintf("%v\n%v", c, c.opt.Plan())
@@ -40,14 +40,14 @@ func (b *bench) printPlans(w io.Writer, t *trial) {
 	}
 }
 
-// column is one of a table.
+// column is a column of a table.
 type column struct {
 	name  string
 	align text.Align
 	cells []string
 }
 
-// printTable prints a trial's figures, and what to read in them.
+// printTable prints a trial's results, and notes on how to read them.
 func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 	columns := []column{
 		{"method,\nshards", text.AlignLeft, cells(t.contenders, (*contender).label)},
@@ -67,8 +67,8 @@ func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 		column{"memory", text.AlignRight, cells(rows, func(r Row) string { return memory(r.WorkspaceBytes) })})
 	fmt.Fprintln(w, render(columns, b.markdown))
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, reading(t, rows))
-	fmt.Fprint(w, judgement(t, control))
+	fmt.Fprintln(w, conclusion(t, rows))
+	fmt.Fprint(w, judgment(t, control))
 }
 
 func cells[T any](of []T, cell func(T) string) (cells []string) {
@@ -78,7 +78,7 @@ func cells[T any](of []T, cell func(T) string) (cells []string) {
 	return cells
 }
 
-// render draws a table.
+// render returns a table as text or Markdown.
 func render(columns []column, markdown bool) string {
 	t := table.NewWriter()
 	t.SetStyle(plain)
@@ -104,7 +104,7 @@ func render(columns []column, markdown bool) string {
 	return t.Render()
 }
 
-// label is a contender's name in a table, with its shards if those could be others.
+// label returns a contender's name for a table, with its shards if the method has shards to choose.
 func (c *contender) label() string {
 	if !c.method.Sharded() {
 		return c.method.Title
@@ -112,7 +112,7 @@ func (c *contender) label() string {
 	return fmt.Sprintf("%s %d", c.method.Title, c.shards)
 }
 
-// spreads formats the rows' times in milliseconds, number under number.
+// spreads formats the rows' times in milliseconds, aligned.
 func spreads(rows []Row) []string {
 	var cells [][3]string
 	var width [3]int
@@ -132,21 +132,21 @@ func spreads(rows []Row) []string {
 	return lines
 }
 
-// ratios formats the rows' ratios to SAM with their intervals, number under number.
+// ratios formats the rows' ratios to SAM with their intervals, aligned.
 func ratios(rows []Row) []string {
 	width := 0
 	for _, row := range rows {
 		width = max(width, len(fmt.Sprintf("%.2f", *row.VsSAM)))
 	}
 	return cells(rows, func(row Row) string {
-		if row.Method == "sam" { // of which nothing is to be doubted
+		if row.Method == "sam" { // exactly 1
 			return fmt.Sprintf("%*.2f", width, *row.VsSAM)
 		}
 		return fmt.Sprintf("%*.2f%s", width, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))
 	})
 }
 
-// plusMinus says how far the interval of x reaches, rounded up.
+// plusMinus formats the distance from x to the farther end of its interval, rounded up.
 func plusMinus(x float64, in *stats.Interval) string {
 	if in == nil {
 		return ""
@@ -154,8 +154,8 @@ func plusMinus(x float64, in *stats.Interval) string {
 	return fmt.Sprintf(" ±%.2f", math.Ceil(max(0, 100*reach(x, *in)-1e-9))/100)
 }
 
-// reading says what a trial's rows say.
-func reading(t *trial, rows []Row) string {
+// conclusion says how many rounds the rows are of, and the cost of the most shards.
+func conclusion(t *trial, rows []Row) string {
 	s := fmt.Sprintf("Medians of %s.", plural(t.rounds(), "round"))
 	most := 0
 	for i, c := range t.contenders {
@@ -169,21 +169,21 @@ func reading(t *trial, rows []Row) string {
 	return s
 }
 
-// judgement says what the control says about the rows; nothing if there were too
-// few rounds.
-func judgement(t *trial, k Control) string {
+// judgment says how far the control lets the rows be trusted. It returns "" if there were too few
+// rounds.
+func judgment(t *trial, k Control) string {
 	if k.Interval == nil {
 		return ""
 	}
-	s := fmt.Sprintf("Control: %v timed once more in each round took %.2f%s of its own time.\n",
+	s := fmt.Sprintf("Control: %v, timed once more in each round, took %.2f%s times as long.\n",
 		t.reference(), *k.VsItself, plusMinus(*k.VsItself, k.Interval))
 	if k.Noisy {
-		s += fmt.Sprintf("Too noisy: ratios are good to ±%.0f%% only. Stop other programs, or raise --rounds.\n", 100**k.Noise)
+		s += fmt.Sprintf("Too noisy: ratios are only good to ±%.0f%%. Stop other programs, or raise --rounds.\n", 100**k.Noise)
 	}
 	return s
 }
 
-// plain is a table with a rule under its header and no other lines.
+// plain is the style of tables with a rule under the header and no other lines.
 var plain = func() table.Style {
 	s := table.StyleLight
 	s.Box.PaddingLeft, s.Box.PaddingRight = "", "  "

@@ -38,10 +38,10 @@ type trainCommand struct {
 
 	out  io.Writer
 	live *progress
-	done epoch // the last one that is finished
+	done epoch // the last finished one
 
-	file *atomicfile.File // takes the model with --save; nil without
-	kept *net.Params      // what it will hold: the parameters after done
+	file *atomicfile.File // of --save; nil without
+	kept *net.Params      // parameters to save: those after done
 }
 
 // epoch has the results of one pass over the data.
@@ -54,15 +54,16 @@ func newTrain() *cobra.Command {
 	t := &trainCommand{}
 	cmd := &cobra.Command{
 		Use:   "train",
-		Short: "Train a model, with the accuracy epoch by epoch",
-		Long: `Train a model and print train loss and test accuracy after each epoch. Ctrl-C
-ends the run after the step under way.
+		Short: "Train a model and test it after each epoch",
+		Long: `Train a model, and print the training loss and the test accuracy after each epoch.
+Ctrl-C ends the run after the step under way.
 
-With --save, the run ends by writing the model to a file that eval can test. After
-Ctrl-C it writes the model of the last whole epoch, if there is one. The file
-appears whole or not at all.
+--save writes the model to a file at the end, for steppe eval. After Ctrl-C, the file
+has the model of the last whole epoch; before the first epoch has ended, there is no
+file. The file appears whole or not at all.
 
-` + aboutTables() + "\n\n" + aboutOptimizers() + "\n\n" + aboutRecipe() + "\n\n" + aboutRhoSchedules(),
+` + sections(aboutMethods(), aboutModels(), aboutData(), aboutOptimizers(), aboutRecipe(),
+			aboutSchedules("Schedules of rho", rhoSchedules)),
 		Example: `  steppe train
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
@@ -83,22 +84,22 @@ appears whole or not at all.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&t.methodName, "method", "msam", "`name` of the method")
-	flags.Float64Var(&t.rho, "rho", 0, "radius (default "+
-		defaults(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
-	flags.IntVar(&t.shards, "shards", 0, "shards of a batch (default "+
-		defaults(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
+	flags.Float64Var(&t.rho, "rho", 0, "perturbation radius (default "+
+		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
+	flags.IntVar(&t.shards, "shards", 0, "shards per batch (default "+
+		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
 	t.ascent.addFlags(flags)
 	t.workload.addFlags(flags, 64)
 	t.addSeed(flags)
-	flags.IntVar(&t.epochs, "epochs", 20, "passes over the data")
+	flags.IntVar(&t.epochs, "epochs", 20, "passes over the training set")
 	t.optimizer.addFlags(flags)
 	t.recipe.addFlags(flags)
-	flags.Float64Var(&t.noise, "label-noise", 0, "fraction of the training labels to redraw at random, for studies")
-	flags.StringVar(&t.save, "save", "", "write the model to `FILE`, as safetensors")
+	flags.Float64Var(&t.noise, "label-noise", 0, "fraction of the training samples to relabel at random")
+	flags.StringVar(&t.save, "save", "", "write the trained model to `FILE`, in the safetensors format")
 	return cmd
 }
 
-// choose makes the configuration: the method's preset, changed by the other flags.
+// choose makes the configuration: the method's preset, changed by the flags that were given.
 func (t *trainCommand) choose(changed func(flag string) bool) (err error) {
 	if t.epochs < 1 {
 		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
@@ -140,7 +141,7 @@ func (t *trainCommand) run(ctx context.Context, stderr io.Writer) error {
 	if err := t.prepareRun(); err != nil {
 		return err
 	}
-	if t.save != "" { // begun before the work, which would be for nothing if it can't be written
+	if t.save != "" { // created before the training, so that a bad path costs no work
 		var err error
 		if t.file, err = atomicfile.Create(t.save); err != nil {
 			return err
@@ -191,7 +192,7 @@ func (t *trainCommand) prepareRun() (err error) {
 	return err
 }
 
-// show prints what happens in the run, and keeps what will be saved.
+// show is the hook of the run. It prints the progress and keeps the parameters to save.
 func (t *trainCommand) show(at train.Moment, s *train.Status) error {
 	switch at {
 	case train.AtStart:
@@ -209,8 +210,8 @@ func (t *trainCommand) show(at train.Moment, s *train.Status) error {
 	return nil
 }
 
-// keep copies the parameters as they are now: an interrupted epoch moves them on, and nobody has
-// tested what it leaves.
+// keep copies the parameters with --save. An epoch that is interrupted later changes them, and the
+// result is never tested.
 func (t *trainCommand) keep(params *net.Params) {
 	if t.file != nil {
 		t.kept = &net.Params{Values: slices.Clone(params.Values), State: slices.Clone(params.State)}
@@ -223,7 +224,7 @@ func (t *trainCommand) write() error {
 		return nil
 	}
 	if t.kept == nil {
-		fmt.Fprintf(t.out, "Nothing is saved to %s, since no epoch is done.\n", t.save)
+		fmt.Fprintf(t.out, "Nothing was saved to %s, since no epoch was finished.\n", t.save)
 		return nil
 	}
 	meta := checkpoint.Meta{Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName()}
@@ -240,7 +241,8 @@ func (t *trainCommand) write() error {
 	return err
 }
 
-// printHeader says what is trained on what, and how; ascent is the plan's, in words.
+// printHeader prints the model, the data, the settings and the machine. ascent is the plan's, in
+// words.
 func (t *trainCommand) printHeader(ascent string) {
 	method := t.optimizer.title()
 	if t.method.Perturbs() {
@@ -257,8 +259,8 @@ func (t *trainCommand) printHeader(ascent string) {
 	}
 	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),
 		count(t.train.Len()), plural(t.test.Len(), "test sample"), t.train.Shape)
-	if what := t.recipe.String(); what != "" {
-		fmt.Fprintln(t.out, what)
+	if changes := t.recipe.String(); changes != "" {
+		fmt.Fprintln(t.out, changes)
 	}
 	fmt.Fprintf(t.out, "%s, batch %d, %s\n", method, t.batch, t.optimizer.describe(t.recipe.ofLR()))
 	fmt.Fprintf(t.out, "%s, seed %d\n\n", t.machine(), t.seed)
@@ -270,7 +272,7 @@ func (t *trainCommand) printEpoch(e epoch) {
 		e.Epoch.Epoch, e.Loss, 100*t.accuracy(e), e.Seconds, rate(float64(e.Samples)/e.Seconds))
 }
 
-// printResult prints the result, and says so if nothing was learned.
+// printResult prints the test accuracy, and a warning if the model is no better than guessing.
 func (t *trainCommand) printResult() {
 	accuracy := t.accuracy(t.done)
 	fmt.Fprintf(t.out, "\nTest accuracy %.2f%% (%s of %s) after %s.\n",

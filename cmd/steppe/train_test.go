@@ -22,7 +22,7 @@ import (
 func TestTrainDigits(t *testing.T) {
 	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1")
 	require.Zero(t, code, stderr)
-	assert.Empty(t, stderr, "no live line where there is no terminal")
+	assert.Empty(t, stderr, "no live line without a terminal")
 	assert.NotContains(t, stdout, "\r")
 	lines := strings.Split(stdout, "\n")
 	assert.Equal(t, "tiny on digits: 1,438 training and 359 test samples of 8x8x1", lines[0])
@@ -34,7 +34,7 @@ func TestTrainDigits(t *testing.T) {
 	assert.NotContains(t, stdout, "guessing")
 }
 
-// The defaults are good ones: 97% with each method.
+// The defaults reach 97% with each method.
 func TestTrainAccuracy(t *testing.T) {
 	if testing.Short() || !slices.Contains([]simd.ISA{simd.AVX2, simd.AVX512}, simd.Active()) {
 		t.Skip("takes long")
@@ -80,8 +80,8 @@ func TestTrainMethods(t *testing.T) {
 	}
 }
 
-// What is done to the data and to the learning rate stands in the header, changes what
-// is learned, and the standardization goes with the model.
+// Each flag for the data, the schedule or the optimizer appears in the header and changes the loss.
+// The saved file has the standardization.
 func TestTrainRecipe(t *testing.T) {
 	loss := func(flags ...string) (header, loss string) {
 		line := append([]string{"train", "--model", "tiny", "--epochs", "2"}, flags...)
@@ -99,7 +99,7 @@ func TestTrainRecipe(t *testing.T) {
 	}{
 		{[]string{"--standardize"}, "\nstandardized\n"},
 		{[]string{"--augment", "flip,crop"}, "\naugmented by flip, crop\n"},
-		{[]string{"--label-noise", "0.25"}, "\n25% of the labels drawn anew\n"},
+		{[]string{"--label-noise", "0.25"}, "\n25% of the samples relabeled at random\n"},
 		{[]string{"--schedule", "constant"}, ", lr 0.05, "},
 		{[]string{"--schedule", "step"}, ", lr 0.05 step, "},
 		{[]string{"--warmup", "0.5"}, ", lr 0.05 cosine after 0.5 epochs of warm-up, "},
@@ -111,7 +111,7 @@ func TestTrainRecipe(t *testing.T) {
 	} {
 		header, l := loss(test.flags...)
 		assert.Contains(t, header, test.want)
-		assert.False(t, seen[l], "%v: loss %s as before", test.flags, l)
+		assert.False(t, seen[l], "%v: the loss %s is that of other flags", test.flags, l)
 		seen[l] = true
 	}
 	header, l := loss("--schedule", "cosine", "--label-noise", "0")
@@ -125,7 +125,7 @@ func TestTrainRecipe(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, meta.Standardize, "mean ")
 	for want, flags := range map[string][]string{
-		`unknown augmentation "zoom", want some of crop, flip, cutout`:  {"--augment", "crop,zoom"},
+		`unknown augmentation "zoom", want one of crop, flip, cutout`:   {"--augment", "crop,zoom"},
 		`unknown schedule "linear", want one of constant, step, cosine`: {"--schedule", "linear"},
 		"1.5": {"--label-noise", "1.5"},
 	} {
@@ -135,7 +135,7 @@ func TestTrainRecipe(t *testing.T) {
 	}
 }
 
-// The same seed, the same figures, whatever the number of workers.
+// Results depend on the seed and not on the number of workers.
 func TestTrainSeed(t *testing.T) {
 	data := halves(t, false)
 	loss := func(flags ...string) string {
@@ -193,7 +193,8 @@ func TestTrainSave(t *testing.T) {
 	assert.Equal(t, checkpoint.Meta{Model: "tiny", Input: net.Shape{4, 4, 1}, Classes: 2, Data: "halves"}, meta)
 }
 
-// An interrupted run saves the model of its last whole epoch, whose accuracy it tells.
+// An interrupted run saves the model of its last whole epoch, and prints the accuracy of that
+// model.
 func TestTrainSaveInterrupted(t *testing.T) {
 	data := halves(t, false) // 4 steps an epoch
 	want, _ := saved(t, t.Context(), data, "--epochs", "2")
@@ -203,12 +204,12 @@ func TestTrainSaveInterrupted(t *testing.T) {
 	assert.Equal(t, read(t, want), read(t, got))
 
 	path, stdout := saved(t, interruptedAfter(3), data)
-	assert.True(t, strings.HasSuffix(stdout, "Interrupted in epoch 1.\nNothing is saved to "+path+", since no epoch is done.\n"), stdout)
+	assert.True(t, strings.HasSuffix(stdout, "Interrupted in epoch 1.\nNothing was saved to "+path+", since no epoch was finished.\n"), stdout)
 	assert.Empty(t, names(t, filepath.Dir(path)))
 }
 
-// A path that can't be written is an error before the work, and a run that fails leaves
-// what was there.
+// A path that can't be written is an error before the training, and a failed run leaves an existing
+// file as it was.
 func TestTrainSaveErrors(t *testing.T) {
 	dir, data := t.TempDir(), halves(t, false)
 	missing := filepath.Join(dir, "missing", "halves.safetensors")

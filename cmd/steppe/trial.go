@@ -12,17 +12,15 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// trial is a model with its data, and the methods that are timed on it.
+// trial is a model with its data, and the methods to time on it.
 type trial struct {
 	workload
 	contenders []*contender
-	// again is the contender that others are compared to, once more: what differs
-	// between the two is the machine.
-	again *contender
+	again      *contender // the reference once more: its times differ from the first ones by noise alone
 }
 
-// benchBase is what bench's steps end in. Its settings cost nothing and nobody
-// looks at what is learned; they are tame, so that noise can be trained on.
+// benchBase is the base optimizer of all steps. Its settings change no times, and nobody looks at
+// the trained models. A small learning rate keeps training on noise from diverging.
 var benchBase = optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
 
 // newTrial makes the trial of a model as the flags say.
@@ -70,7 +68,7 @@ func (b *bench) newTrial(name string) (*trial, error) {
 	return t, nil
 }
 
-// shardsOf returns the numbers of shards that a trial's batches are cut into.
+// shardsOf returns the numbers of shards to try in a trial.
 func (b *bench) shardsOf(t *trial) ([]int, error) {
 	if !b.given("shards") {
 		most := max(1, t.batch/max(1, t.model.MinShard()))
@@ -84,8 +82,8 @@ func (b *bench) shardsOf(t *trial) ([]int, error) {
 	return distinct(b.shards), nil
 }
 
-// add adds a method: with the shards that it has, or with those asked for. mSAM
-// with one shard is SAM, and has its row there.
+// add adds a contender for each number of shards, or one if the method has no shards to choose. It
+// leaves out mSAM with one shard, which is SAM.
 func (b *bench) add(t *trial, name string, shards []int) error {
 	method, err := sam.Lookup(name)
 	if err != nil {
@@ -111,7 +109,7 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 	return nil
 }
 
-// reference is the contender that the others are compared to first of all.
+// reference returns the contender that the control compares all others with.
 func (t *trial) reference() *contender {
 	for _, name := range []string{"sam", "sgd"} {
 		if c := t.find(name); c != nil {
@@ -130,8 +128,8 @@ func (t *trial) find(name string) *contender {
 	return t.contenders[i]
 }
 
-// enter gives each contender its optimiser.
-func (t *trial) enter() error {
+// makeOptimizers makes the optimizer of each contender.
+func (t *trial) makeOptimizers() error {
 	for _, c := range t.contenders {
 		opt, err := sam.New(t.model, t.model.Init(t.seed), c.cfg)
 		if err != nil {
@@ -143,14 +141,14 @@ func (t *trial) enter() error {
 	return nil
 }
 
-// leave gives their memory back.
-func (t *trial) leave() {
+// dropOptimizers lets the optimizers' memory be freed.
+func (t *trial) dropOptimizers() {
 	for _, c := range append(t.contenders, t.again) {
 		c.opt = nil
 	}
 }
 
-// time times all contenders for so many rounds, or for as many as it takes.
+// time times all contenders for the given number of rounds; 0 is the default.
 func (t *trial) time(ctx context.Context, rounds int, show func(done float64, round int)) error {
 	all := append(slices.Clone(t.contenders), t.again)
 	batches := fullBatches(t.train, t.batch, t.seed)
@@ -163,7 +161,7 @@ func (t *trial) time(ctx context.Context, rounds int, show func(done float64, ro
 	return err
 }
 
-// rounds is how many have been timed.
+// rounds returns the number of rounds that have been timed.
 func (t *trial) rounds() int { return len(t.again.seconds) }
 
 const (
@@ -171,8 +169,8 @@ const (
 	timePerMethod = 1500 * time.Millisecond
 )
 
-// enough says which part of all the work is done after a number of rounds that
-// took so long; from 1 on it is enough. want is 0 if nobody has asked for a number.
+// enough returns the fraction of the work that is done after some rounds and an elapsed time; at 1
+// the trial ends. want is the number of rounds asked for, or 0 for the default.
 func enough(rounds, want, contenders int, elapsed time.Duration) float64 {
 	if want > 0 {
 		return float64(rounds) / float64(want)

@@ -10,13 +10,13 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// versionFile has the number of the release that this is, or that it leads to.
+// versionFile has the number of this release, or of the next one.
 //
 //go:embed VERSION
 var versionFile string
 
-// version says what was built, and what it runs on: the number of the release, the
-// revision where the build recorded one, Go, the system, and the instruction set.
+// version returns the number of the release, the revision if the build recorded one, the version of
+// Go, the system, and the instruction set.
 func version() string {
 	number := strings.TrimSpace(versionFile)
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -27,9 +27,9 @@ func version() string {
 	return fmt.Sprintf("%s, %s %s/%s, %v", number, runtime.Version(), runtime.GOOS, runtime.GOARCH, simd.Active())
 }
 
-// revision returns the commit of a checkout, and whether it was modified; or, of a
-// program that go install built, the module's version where it isn't the release. It
-// returns "" where the build says neither.
+// revision returns the commit of a build from a checkout, with ", modified" if it was. For a
+// program that go install built, it returns the module's version, unless that is the release. It
+// returns "" if the build recorded neither.
 func revision(info *debug.BuildInfo, release string) string {
 	var commit, modified string
 	for _, s := range info.Settings {

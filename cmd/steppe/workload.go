@@ -28,17 +28,17 @@ type workload struct {
 func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 	flags.StringVar(&w.modelName, "model", "mlp", "`name` of the model")
 	flags.StringVar(&w.dataSpec, "data", "digits", "`name` or folder of the data")
-	flags.IntVar(&w.batch, "batch", batch, "samples of a batch")
+	flags.IntVar(&w.batch, "batch", batch, "samples per batch")
 	w.addWorkers(flags)
 }
 
 func (w *workload) addSeed(flags *pflag.FlagSet) {
 	w.seed = 1
-	flags.Var((*seed)(&w.seed), "seed", "seed of the parameters and of the data's order")
+	flags.Var((*seed)(&w.seed), "seed", "seed of the initial weights and the order of samples")
 }
 
 func (w *workload) addWorkers(flags *pflag.FlagSet) {
-	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "goroutines that compute")
+	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines")
 }
 
 // validate returns an error if the flags make no sense.
@@ -52,7 +52,7 @@ func (w *workload) validate() error {
 	return nil
 }
 
-// open reads the data, unless it has been read, and makes the model.
+// open compiles the model for the data. It reads the data unless train is set.
 func (w *workload) open() error {
 	row, err := zoo.Lookup(w.modelName) // before the data, which may take long
 	if err != nil {

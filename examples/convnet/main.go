@@ -1,5 +1,5 @@
-// Command convnet trains a small convolutional network on handwritten digits with mSAM,
-// tests it, and saves it: README's example as a whole program.
+// Command convnet trains a small convolutional network on handwritten digits with mSAM, tests it,
+// and saves it. It is README's example as a whole program.
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// run trains for some epochs, and saves the model to a file.
+// run trains for at most the given number of epochs, and saves the model of the best one to a file.
 func run(ctx context.Context, out io.Writer, epochs int, path string) error {
 	digits, test, err := dataset.Open("digits") // 8x8 pixels, 1 channel
 	if err != nil {

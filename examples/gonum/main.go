@@ -1,5 +1,5 @@
-// Command gonum shows what one line does for gonum: it times mat's products and
-// factorizations on gonum's own BLAS, and again on ours.
+// Command gonum times products and factorizations of gonum's mat on gonum's own BLAS and on
+// Steppe's. One line switches between them: blas.Use().
 package main
 
 import (
@@ -22,7 +22,7 @@ import (
 
 func main() {
 	n := flag.Int("n", 1000, "rows and columns of the matrices")
-	rounds := flag.Int("rounds", 3, "how often each is timed; the fastest counts")
+	rounds := flag.Int("rounds", 3, "times that each is measured; the fastest counts")
 	flag.Parse()
 	if err := run(os.Stdout, *n, *rounds); err != nil {
 		log.Fatal(err)
@@ -42,10 +42,10 @@ func run(out io.Writer, n, rounds int) error {
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight}, {Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}})
 	for _, w := range works(n) {
 		before, after := time.Duration(1<<62), time.Duration(1<<62)
-		for range rounds { // in turn, so that a busy machine slows both
+		for range rounds { // alternate, so that a busy machine slows both
 			blas64.Use(gonum.Implementation{})
 			before = min(before, elapsed(w.do))
-			blas.Use() // the line
+			blas.Use() // the one line
 			after = min(after, elapsed(w.do))
 		}
 		t.AppendRow(table.Row{w.name, milliseconds(before), milliseconds(after), fmt.Sprintf("%.1fx", before.Seconds()/after.Seconds())})
@@ -59,7 +59,7 @@ type work struct {
 	do   func()
 }
 
-// works are what mat does with random matrices of n x n.
+// works returns operations of mat on random matrices of n x n.
 func works(n int) []work {
 	r := rand.New(rand.NewPCG(1, 2))
 	a, b := mat.NewDense(n, n, nil), mat.NewDense(n, n, nil)
@@ -83,8 +83,7 @@ func works(n int) []work {
 	}
 }
 
-// must ends the program if a factorization didn't succeed: its time would be of
-// something else.
+// must ends the program if a factorization failed, since its time would mean nothing.
 func must(succeeded bool) {
 	if !succeeded {
 		log.Fatal("a factorization of a random matrix failed")

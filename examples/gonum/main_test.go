@@ -17,7 +17,7 @@ func TestRun(t *testing.T) {
 	for _, w := range works(1) {
 		assert.Contains(t, out.String(), w.name)
 	}
-	assert.Equal(t, len(works(1)), strings.Count(out.String(), "x │"), "a ratio each: %s", &out)
+	assert.Equal(t, len(works(1)), strings.Count(out.String(), "x │"), "a ratio for each operation: %s", &out)
 	assert.Equal(t, blas.Implementation{}, blas64.Implementation())
 	assert.ErrorContains(t, run(&out, 0, 1), "n is 0")
 }

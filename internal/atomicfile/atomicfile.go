@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// File is a file under way. It has a temporary name, in the folder of its own, until Commit.
+// File is a file that is being written. Until Commit it has a temporary name in the same folder.
 type File struct {
 	temporary *os.File
 	path      string
 }
 
-// Create begins a file. An existing file of that path stays as it is until Commit.
+// Create creates a file. An existing file of that path stays as it is until Commit.
 func Create(path string) (*File, error) {
 	// Write to the target of a link, as any other program does.
 	if target, err := filepath.EvalSymlinks(path); err == nil {
@@ -27,7 +27,7 @@ func Create(path string) (*File, error) {
 	mode := fs.FileMode(0o644)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path) // and must not be replaced by one
+		return nil, fmt.Errorf("%s is not a regular file", path) // replacing it would destroy it
 	case err == nil:
 		mode = info.Mode().Perm()
 	case !errors.Is(err, fs.ErrNotExist):
@@ -52,7 +52,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, f.named(err)
 }
 
-// Commit waits until the file is on the disk, and gives it its name.
+// Commit syncs the file to the disk and gives it its name.
 func (f *File) Commit() error {
 	err := cmp.Or(f.temporary.Sync(), f.temporary.Close())
 	if err == nil {
@@ -67,7 +67,7 @@ func (f *File) Discard() {
 	os.Remove(f.temporary.Name())
 }
 
-// named returns err with the file's path instead of the temporary one, which users don't know.
+// named replaces the temporary path in err by the file's path, which users know.
 func (f *File) named(err error) error {
 	if err == nil {
 		return nil
@@ -81,8 +81,8 @@ func (f *File) named(err error) error {
 	return fmt.Errorf("can't write %s: %w", f.path, err)
 }
 
-// RemoveTemporary removes the temporary files that killed processes have left for a path. Nobody
-// may be writing to it.
+// RemoveTemporary removes the temporary files that killed processes have left for a path. No
+// process may be writing a file of that path.
 func RemoveTemporary(path string) error {
 	entries, err := os.ReadDir(filepath.Dir(path))
 	if err != nil {

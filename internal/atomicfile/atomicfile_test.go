@@ -21,7 +21,7 @@ func TestAtomicFile(t *testing.T) {
 	require.NoError(t, err)
 	_, err = io.WriteString(file, "new")
 	require.NoError(t, err)
-	assert.Equal(t, "old", read(t, path), "until it is whole")
+	assert.Equal(t, "old", read(t, path), "before Commit")
 	file.Discard()
 	assert.Equal(t, "old", read(t, path))
 	assert.Equal(t, []string{"figures.json"}, names(t, dir))
@@ -37,7 +37,7 @@ func TestAtomicFile(t *testing.T) {
 	if runtime.GOOS != "windows" {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
-		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "as it was")
+		assert.Equal(t, fs.FileMode(0o600), info.Mode().Perm(), "mode as before")
 	}
 }
 
@@ -57,7 +57,7 @@ func TestAtomicFileThroughLink(t *testing.T) {
 	assert.Equal(t, []string{"figures.json", "latest.json"}, names(t, dir))
 }
 
-// What isn't a file must not be replaced by one, whoever runs the command.
+// Create refuses to replace folders and devices, even for root.
 func TestAtomicFileRefuses(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Create(dir)
@@ -72,7 +72,7 @@ func TestAtomicFileRefuses(t *testing.T) {
 	assert.Empty(t, names(t, dir))
 }
 
-// Errors name the file that was asked for, and not the temporary one.
+// Errors name the file that the caller asked for, not the temporary one.
 func TestAtomicFileErrors(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "figures.json")
@@ -83,7 +83,7 @@ func TestAtomicFileErrors(t *testing.T) {
 	assert.EqualError(t, err, "can't write "+path+": file already closed")
 	assert.EqualError(t, file.Commit(), "can't write "+path+": file already closed")
 
-	// Something else has taken the place meanwhile.
+	// A folder has taken the place meanwhile.
 	file, err = Create(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Mkdir(path, 0o777))
@@ -109,7 +109,7 @@ func names(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// Only what Create makes for the path is removed.
+// RemoveTemporary removes only the files that Create makes for the path.
 func TestRemoveTemporary(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "figures.json")

@@ -1,6 +1,6 @@
-// Package chart draws charts of measurements into PNG and SVG files, by gonum's
-// plot: a white ground, so that they can be read wherever they are shown, and
-// colors and marks that don't need an eye for colors to be told apart.
+// Package chart draws charts of measurements into PNG and SVG files with gonum's plot. Charts have
+// a white background, so that they can be read on any page, and colors and marks that color-blind
+// readers can tell apart.
 package chart
 
 import (
@@ -20,13 +20,13 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Chart is what can be drawn: Lines, or Intervals.
+// Chart is Lines or Intervals.
 type Chart interface {
 	figure() (*figure, error)
 }
 
-// figure is a chart that only wants a canvas: a title above, the plot, the legend
-// beside it, where it can't hide a figure, and a note below.
+// figure is a chart with its layout: the title above the plot, the legend beside it, where it hides
+// no point, and the note below.
 type figure struct {
 	title, note   string
 	plot          *plot.Plot
@@ -34,7 +34,7 @@ type figure struct {
 	width, height vg.Length
 }
 
-// formats are the kinds of files by their extensions.
+// formats lists the formats of files by extension.
 var formats = []struct {
 	extension string
 	write     func(*figure, io.Writer) error
@@ -43,14 +43,14 @@ var formats = []struct {
 	{".svg", writeSVG},
 }
 
-// File is a chart's file, begun before there is anything to draw.
+// File is the file of a chart. It can be created before there is anything to draw.
 type File struct {
 	file  *atomicfile.File
 	write func(*figure, io.Writer) error
 }
 
-// Create begins the file of a path, whose extension says what kind it is. A file
-// that is there already stays as it is until Draw.
+// Create creates the file of a path. The extension of the path chooses the format: .png or .svg. An
+// existing file stays as it is until Draw.
 func Create(path string) (*File, error) {
 	var known []string
 	for _, f := range formats {
@@ -66,7 +66,7 @@ func Create(path string) (*File, error) {
 	return nil, fmt.Errorf("a chart in %q: the name must end in one of %s", path, strings.Join(known, ", "))
 }
 
-// Draw draws the chart and puts the file in its place.
+// Draw draws the chart and gives the file its name.
 func (f *File) Draw(c Chart) error {
 	figure, err := c.figure()
 	if err != nil {
@@ -78,7 +78,7 @@ func (f *File) Draw(c Chart) error {
 	return f.file.Commit()
 }
 
-// Discard removes the file, unless it has been put in its place.
+// Discard removes the file, unless Draw has succeeded.
 func (f *File) Discard() { f.file.Discard() }
 
 func save(path string, c Chart) error {
@@ -90,8 +90,8 @@ func save(path string, c Chart) error {
 	return f.Draw(c)
 }
 
-// dotsPerInch draws a point of type in 2.7 pixels: sharp on dense screens, and
-// big enough where the image is shown smaller than it is.
+// dotsPerInch is two pixels for each CSS pixel: sharp on dense screens, and large enough if a page
+// shrinks the image.
 const dotsPerInch = 192
 
 func writePNG(f *figure, w io.Writer) error {
@@ -101,8 +101,8 @@ func writePNG(f *figure, w io.Writer) error {
 	return err
 }
 
-// writeSVG leaves the text text, and names fonts of Liberation Sans's widths for
-// those who don't have that.
+// writeSVG keeps text as text. It adds fonts with the widths of Liberation Sans, for readers who
+// don't have that one.
 func writeSVG(f *figure, w io.Writer) error {
 	c := vgsvg.New(f.width, f.height)
 	f.draw(draw.New(c))

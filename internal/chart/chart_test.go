@@ -21,7 +21,7 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// cost is a chart of two lines, one of them with intervals.
+// cost returns a chart of two lines, one of them with intervals.
 func cost() Lines {
 	return Lines{
 		Title: "A step's cost", Note: "on a CPU", X: "shards", Y: "x SAM", LogX: true, FromZero: true, Reference: 1,
@@ -32,7 +32,7 @@ func cost() Lines {
 	}
 }
 
-// accuracy is a chart of two series, one of them with a gap.
+// accuracy returns a chart of two series, one of them with a gap.
 func accuracy() Intervals {
 	nan := math.NaN()
 	return Intervals{
@@ -54,7 +54,7 @@ var charts = []struct {
 	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
 }
 
-// A PNG has two pixels a CSS pixel, on white, with each series in its color.
+// A PNG has two pixels for each CSS pixel, a white background, and each series in its color.
 func TestPNG(t *testing.T) {
 	for _, c := range charts {
 		path := filepath.Join(t.TempDir(), "chart.PNG")
@@ -70,7 +70,7 @@ func TestPNG(t *testing.T) {
 		assert.InDelta(t, figure.width.Points()/72*dotsPerInch, size.X, 1, c.name)
 		assert.InDelta(t, figure.height.Points()/72*dotsPerInch, size.Y, 1, c.name)
 		counts := pixels(img)
-		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(0, size.Y-1)), "opaque, whatever lies behind it")
+		assert.Equal(t, color.RGBA{0xff, 0xff, 0xff, 0xff}, color.RGBAModel.Convert(img.At(0, size.Y-1)), "the background is opaque")
 		for i := range 2 {
 			assert.Greater(t, counts[colors[i]], 500, "%s, series %d", c.name, i)
 		}
@@ -78,8 +78,8 @@ func TestPNG(t *testing.T) {
 	}
 }
 
-// A series beside another has its color and shape, but a broken line and open marks, and
-// doesn't take the color of the next one.
+// A series with Beside has the color and shape of the one before it, but a dashed line and open
+// marks. The next series has the next color.
 func TestBeside(t *testing.T) {
 	ours := Series{Name: "ours", X: []float64{1, 2}, Y: []float64{1, 1}}
 	theirs := Series{Name: "theirs", X: []float64{1, 2}, Y: []float64{2, 2}, Beside: true}
@@ -96,15 +96,15 @@ func TestBeside(t *testing.T) {
 	}
 	alone, both, three := count(ours), count(ours, theirs), count(ours, theirs, other)
 	assert.Greater(t, both[colors[0]], alone[colors[0]]*13/10, "the second line is there")
-	assert.Less(t, both[colors[0]], alone[colors[0]]*19/10, "but has gaps")
+	assert.Less(t, both[colors[0]], alone[colors[0]]*19/10, "but it has gaps")
 	assert.Zero(t, both[colors[1]])
 	assert.Greater(t, three[colors[1]], 500)
 
 	_, err := Lines{Series: []Series{theirs}}.figure()
-	assert.EqualError(t, err, `chart: series "theirs" is beside another, and the first`)
+	assert.EqualError(t, err, `chart: series "theirs" is the first, and Beside needs one before it`)
 }
 
-// An open mark is white inside, whatever color it has.
+// An open mark of any color is white inside.
 func TestOpenMarks(t *testing.T) {
 	for i, shape := range marks {
 		c := vgimg.New(40, 40)
@@ -128,7 +128,7 @@ func pixels(img image.Image) map[color.Color]int {
 	return counts
 }
 
-// An SVG has its text as text, in a font that everybody has one like.
+// An SVG keeps text as text, and names common fonts.
 func TestSVG(t *testing.T) {
 	for _, c := range charts {
 		path := filepath.Join(t.TempDir(), "chart.svg")
@@ -143,7 +143,7 @@ func TestSVG(t *testing.T) {
 	}
 }
 
-// texts are what stands in an SVG's text elements.
+// texts returns the text elements of an SVG.
 func texts(t *testing.T, svg string) (texts []string) {
 	d := xml.NewDecoder(strings.NewReader(svg))
 	for {
@@ -209,8 +209,8 @@ func TestErrors(t *testing.T) {
 		want  string
 	}{
 		{Lines{}, "chart: no series"},
-		{Lines{Series: []Series{{Name: "a"}}}, `chart: series "a" has 0 X and 0 Y, want as many, and at least 1`},
-		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{1, 2}}}}, `chart: series "a" has 1 X and 2 Y, want as many, and at least 1`},
+		{Lines{Series: []Series{{Name: "a"}}}, `chart: series "a" has 0 X and 0 Y, want equal numbers, and at least 1`},
+		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{1, 2}}}}, `chart: series "a" has 1 X and 2 Y, want equal numbers, and at least 1`},
 		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{nan}}}}, `chart: series "a" has the value NaN with the interval [NaN, NaN]`},
 		{Lines{Series: []Series{{Name: "a", X: one, Y: []float64{inf}}}}, `chart: series "a" has the value +Inf with the interval [+Inf, +Inf]`},
 		{Lines{Series: []Series{{Name: "a", X: one, Y: one, Low: one}}}, `chart: series "a" has 1 values, 1 lower and 0 upper ends`},
@@ -254,7 +254,7 @@ func TestDecimal(t *testing.T) {
 	}
 }
 
-// Every point has its tick, but labels don't run into each other.
+// Every point has a tick, but no two labels overlap.
 func TestTickPoints(t *testing.T) {
 	for _, c := range []struct{ x, want []float64 }{
 		{[]float64{1, 2, 4, 8, 16, 32}, []float64{1, 2, 4, 8, 16, 32}},

@@ -11,37 +11,35 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Intervals is a chart of estimates by category: a row a category, in it a dot
-// with its interval for each series.
+// Intervals is a chart of estimates by category. Each category is a row, with a dot and an interval
+// for each series.
 type Intervals struct {
-	Title string
-	Note  string // below the chart, small: how the figures came about
-	X     string // label of the axis of values
-	// Reference is where a dashed line crosses the chart, if it isn't 0.
-	Reference  float64
+	Title      string
+	Note       string   // in small type below the chart, such as how the values were measured
+	X          string   // label of the axis of values
+	Reference  float64  // value of a dashed vertical line; 0 for none
 	Categories []string // from top to bottom
 	Series     []Estimates
 }
 
-// Estimates is a value with its interval for each category, or NaN in all three
-// where there is none.
+// Estimates has a value with its interval for each category. All three are NaN for a category
+// without a value.
 type Estimates struct {
 	Name             string
 	Value, Low, High []float64
 }
 
-// Save draws the chart into the file of a path, as Lines.Save does.
+// Save draws the chart into a file, as Lines.Save does.
 func (v Intervals) Save(path string) error { return save(path, v) }
 
 const (
-	rowHeight    = 20 // points, and
-	seriesHeight = 12 // more for each series after the first
-	// groupPart is how much of its row a category's series take up.
-	groupPart = 0.62
+	rowHeight    = 20   // points of a row with one series
+	seriesHeight = 12   // points more for each further series
+	groupPart    = 0.62 // fraction of a row's height that its series take up
 )
 
 func (v Intervals) figure() (*figure, error) {
-	if err := v.check(); err != nil {
+	if err := v.validate(); err != nil {
 		return nil, err
 	}
 	p, legend := newPlot(v.X, "")
@@ -85,13 +83,13 @@ func (v Intervals) figure() (*figure, error) {
 	return &figure{v.Title, v.Note, p, legend, 520, height}, nil
 }
 
-// height is where a series lies in a category's row, the first on top.
+// height returns the Y of a series in a category's row. The first series is on top.
 func (v Intervals) height(row, series int) float64 {
 	step := groupPart / float64(len(v.Series))
 	return -float64(row) + step*(float64(len(v.Series)-1)/2-float64(series))
 }
 
-// stripes are the ticks' lines, and a ground for every other row.
+// stripes draws a line at each tick, and a background behind every other row.
 type stripes struct{}
 
 func (stripes) Plot(c draw.Canvas, p *plot.Plot) {
@@ -105,7 +103,7 @@ func (stripes) Plot(c draw.Canvas, p *plot.Plot) {
 	}
 }
 
-// upright is a dashed line from bottom to top.
+// upright is a dashed vertical line.
 type upright float64
 
 func (x upright) Plot(c draw.Canvas, p *plot.Plot) {
@@ -117,8 +115,8 @@ func (x upright) DataRange() (xmin, xmax, ymin, ymax float64) {
 	return float64(x), float64(x), math.Inf(1), math.Inf(-1)
 }
 
-// check returns what can't be drawn.
-func (v Intervals) check() error {
+// validate returns an error if the chart can't be drawn.
+func (v Intervals) validate() error {
 	if len(v.Series) == 0 || len(v.Categories) == 0 {
 		return fmt.Errorf("chart: %d series of %d categories, want at least 1 of each", len(v.Series), len(v.Categories))
 	}
@@ -134,7 +132,7 @@ func (v Intervals) check() error {
 			if math.IsNaN(x) && math.IsNaN(s.Low[row]) && math.IsNaN(s.High[row]) {
 				continue
 			}
-			if err := checkIntervals(s.Name, s.Value[row:][:1], s.Low[row:][:1], s.High[row:][:1]); err != nil {
+			if err := validateIntervals(s.Name, s.Value[row:][:1], s.Low[row:][:1], s.High[row:][:1]); err != nil {
 				return fmt.Errorf("%w in %q", err, v.Categories[row])
 			}
 		}

@@ -12,38 +12,33 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Lines is a chart of figures that change along an axis: a line a series, a mark
-// a point.
+// Lines is a chart with a line for each series and a mark for each point.
 type Lines struct {
-	Title string
-	Note  string // below the chart, small: how the figures came about
-	X, Y  string // labels of the axes
-	// LogX makes the X axis logarithmic, with a tick at each point's X.
-	LogX bool
-	// FromZero begins the Y axis at 0 however high the lines are.
-	FromZero bool
-	// Reference is where a dashed line crosses the chart, if it isn't 0.
-	Reference float64
+	Title     string
+	Note      string  // in small type below the chart, such as how the values were measured
+	X, Y      string  // labels of the axes
+	LogX      bool    // makes the X axis logarithmic, with a tick at each point
+	FromZero  bool    // makes the Y axis include 0
+	Reference float64 // Y of a dashed horizontal line; 0 for none
 	Series    []Series
 }
 
 // Series is one line.
 type Series struct {
-	Name string
-	X, Y []float64
-	// Low and High are the ends of the points' intervals; both nil without any.
-	Low, High []float64
-	// Beside draws the series in the color and shape of the one before it, dashed
-	// and with open marks: somebody else's figures for the same thing.
+	Name      string
+	X, Y      []float64
+	Low, High []float64 // ends of the points' intervals; both nil for none
+	// Beside draws the series in the color and shape of the one before it, but dashed and with open
+	// marks, for another source of the same measurement.
 	Beside bool
 }
 
-// Save draws the chart into the file of a path, which appears whole or not at all.
-// The path's extension says what kind of file it is: .png or .svg.
+// Save draws the chart into a file, which appears whole or not at all. The extension of the path
+// chooses the format: .png or .svg.
 func (l Lines) Save(path string) error { return save(path, l) }
 
 func (l Lines) figure() (*figure, error) {
-	if err := l.check(); err != nil {
+	if err := l.validate(); err != nil {
 		return nil, err
 	}
 	p, legend := newPlot(l.X, l.Y)
@@ -99,7 +94,7 @@ func (s Series) xys() plotter.XYs {
 	return points
 }
 
-// reach returns how far intervals go below and above values.
+// reach returns the distances from values to the ends of their intervals.
 func reach(values, low, high []float64) plotter.Errors {
 	e := make(plotter.Errors, len(values))
 	for i, v := range values {
@@ -108,8 +103,7 @@ func reach(values, low, high []float64) plotter.Errors {
 	return e
 }
 
-// tickPoints sets a tick at each point, labeled unless it is too near to one
-// that is.
+// tickPoints sets a tick at each point. A tick has no label if it is too near to one that has.
 func (l Lines) tickPoints(axis *plot.Axis) {
 	var xs []float64
 	for _, s := range l.Series {
@@ -120,7 +114,7 @@ func (l Lines) tickPoints(axis *plot.Axis) {
 	if len(xs) == 1 {
 		axis.Min, axis.Max = xs[0]/2, xs[0]*2
 	}
-	const room = 0.05 // of the axis, for a label
+	const room = 0.05 // fraction of the axis that a label takes
 	var ticks plot.ConstantTicks
 	last := math.Inf(-1)
 	for _, x := range xs {
@@ -133,7 +127,7 @@ func (l Lines) tickPoints(axis *plot.Axis) {
 	axis.Tick.Marker = ticks
 }
 
-// level is a dashed line across the chart.
+// level is a dashed horizontal line.
 type level float64
 
 func (y level) Plot(c draw.Canvas, p *plot.Plot) {
@@ -145,19 +139,19 @@ func (y level) DataRange() (xmin, xmax, ymin, ymax float64) {
 	return math.Inf(1), math.Inf(-1), float64(y), float64(y)
 }
 
-// check returns what can't be drawn.
-func (l Lines) check() error {
+// validate returns an error if the chart can't be drawn.
+func (l Lines) validate() error {
 	if len(l.Series) == 0 {
 		return fmt.Errorf("chart: no series")
 	}
 	if l.Series[0].Beside {
-		return fmt.Errorf("chart: series %q is beside another, and the first", l.Series[0].Name)
+		return fmt.Errorf("chart: series %q is the first, and Beside needs one before it", l.Series[0].Name)
 	}
 	for _, s := range l.Series {
 		if len(s.X) == 0 || len(s.Y) != len(s.X) {
-			return fmt.Errorf("chart: series %q has %d X and %d Y, want as many, and at least 1", s.Name, len(s.X), len(s.Y))
+			return fmt.Errorf("chart: series %q has %d X and %d Y, want equal numbers, and at least 1", s.Name, len(s.X), len(s.Y))
 		}
-		if err := checkIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
+		if err := validateIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
 			return err
 		}
 		for _, x := range s.X {
@@ -169,8 +163,8 @@ func (l Lines) check() error {
 	return nil
 }
 
-// checkIntervals returns what is wrong with values and their intervals.
-func checkIntervals(series string, values, low, high []float64) error {
+// validateIntervals returns an error if intervals are missing, infinite, or without their values.
+func validateIntervals(series string, values, low, high []float64) error {
 	if low == nil && high == nil {
 		low, high = values, values
 	}

@@ -23,8 +23,8 @@ const (
 	markRadius = vg.Length(3.25)
 )
 
-// colors are those of Okabe and Ito, "Color Universal Design" (2008), without
-// black, and without yellow, which is too light for lines on white.
+// colors are those of Okabe and Ito, "Color Universal Design" (2008), without black, and without
+// yellow, which is too light on white.
 var colors = []color.Color{
 	color.RGBA{0x00, 0x72, 0xb2, 0xff}, // blue
 	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, // vermilion
@@ -34,7 +34,7 @@ var colors = []color.Color{
 	color.RGBA{0x56, 0xb4, 0xe9, 0xff}, // sky blue
 }
 
-// marks are one fewer than colors, so that 30 series have a look of their own.
+// marks has one mark fewer than there are colors, so that 30 series look different.
 var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
 
 var (
@@ -46,23 +46,24 @@ var (
 	dashed = draw.LineStyle{Color: faint, Width: 1, Dashes: []vg.Length{4, 3}}
 )
 
-// line and mark are the looks of a chart's series.
+// line returns the style of a series' line.
 func line(series int) draw.LineStyle {
 	return draw.LineStyle{Color: colors[series%len(colors)], Width: lineWidth}
 }
 
+// mark returns the style of a series' points.
 func mark(series int) draw.GlyphStyle {
 	return draw.GlyphStyle{Color: colors[series%len(colors)], Radius: markRadius, Shape: marks[series%len(marks)]}
 }
 
-// bar is the look of a series' intervals.
+// bar returns the style of a series' intervals.
 func bar(series int) draw.LineStyle {
 	style := line(series)
 	style.Width = 1.1
 	return style
 }
 
-// open is a mark with a white inside.
+// open is a mark filled with white.
 type open struct{ shape draw.GlyphDrawer }
 
 func (o open) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
@@ -97,7 +98,7 @@ func polygon(c *draw.Canvas, at vg.Point, corners ...vg.Point) {
 	c.Fill(path)
 }
 
-// textStyle is text below and to the right of a point.
+// textStyle returns the style of text that lies below and to the right of a point.
 func textStyle(size vg.Length) text.Style {
 	style := text.Style{
 		Color: ink, Handler: plot.DefaultTextHandler, YAlign: text.YTop,
@@ -109,7 +110,7 @@ func textStyle(size vg.Length) text.Style {
 	return style
 }
 
-// newPlot returns a plot with nothing in it, and its legend.
+// newPlot returns an empty plot with labels for its axes, and an empty legend.
 func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = x, y
@@ -131,8 +132,8 @@ func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	return p, legend
 }
 
-// decimal sets round ticks on an axis, some of them below and above all its
-// values, so that it begins and ends with one.
+// decimal sets ticks at round numbers. The axis begins and ends with a tick, and includes least and
+// most.
 func decimal(axis *plot.Axis, least, most float64) {
 	if least == most {
 		least, most = least-1, most+1
@@ -150,8 +151,7 @@ func decimal(axis *plot.Axis, least, most float64) {
 	axis.Tick.Marker = ticks
 }
 
-// roundStep returns the least of 1, 2 and 5 times a power of ten that isn't
-// less than step.
+// roundStep returns the smallest number of at least step that is 1, 2 or 5 times a power of ten.
 func roundStep(step float64) float64 {
 	power := math.Pow(10, math.Floor(math.Log10(step)))
 	for _, factor := range []float64{1, 2, 5} {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -121,7 +122,11 @@ func TestTracebackHasTheTask(t *testing.T) {
 	command.Env = append(os.Environ(), variable+"=1")
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
-	assert.Error(t, command.Run())
+	err := command.Run()
+	if errors.Is(err, syscall.ENOEXEC) {
+		t.Skip("an emulator runs this test, and the system can't start the program itself")
+	}
+	assert.Error(t, err)
 	assert.Contains(t, output.String(), "panic: the value")
 	_, stack, found := strings.Cut(output.String(), "parallel: task 0 panicked on its worker:")
 	require.True(t, found, output.String())

@@ -7,17 +7,19 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// A workspace's buffers lie in one piece of memory, its arena. Buffers that are never
-// live at the same time may share a place. Time counts calls of ops: op i of n runs
-// forward at time i, the loss at n, and in the backward pass each op takes three times,
-// for Prepare, Gradient and Backward.
+// A workspace's buffers lie in one piece of memory, its arena. Buffers that are never live at the
+// same time may share a place. Time counts calls of ops: op i of n runs forward at time i, the loss
+// at n, and in the backward pass each op takes three times, for Prepare, Gradient and Backward.
 
-// buffer is some memory that is live from one time to another, both included.
+// buffer is memory that is live from one time to another, both included.
 type buffer struct {
-	floats, from, to int
-	kept             bool // it outlives the pass, and lies outside the arena
-	at, trial        int  // place in the arena, decided and tried
-	data             []float32
+	floats int
+	from   int  // time
+	to     int  // time; before from if the buffer is never live
+	kept   bool // outlives the pass, and lies outside the arena
+	at     int  // place in the arena
+	trial  int  // place in the order that is being tried
+	data   []float32
 }
 
 // during extends b's life to a time.
@@ -25,20 +27,20 @@ func (b *buffer) during(time int) {
 	b.from, b.to = min(b.from, time), max(b.to, time)
 }
 
-// buffers are a workspace's, by what they hold. A buffer is nil where none is needed: the
-// value shares another's memory, lies in Deferred, or isn't wanted.
+// buffers are the buffers of a workspace. A buffer is nil if the value shares another's memory,
+// lies in Deferred, or isn't wanted.
 type buffers struct {
 	values, grads      []*buffer            // by storage
 	aux                []*buffer            // by op
-	rematerialized     []*buffer            // by value: where it lies once it is computed again; nil if it isn't
+	rematerialized     []*buffer            // by value: its place after it is rematerialized; nil if it isn't
 	rematerializations []rematerializations // by op
-	makers             []int                // by value: the op that computes it
+	makers             []int                // by value: index of the op that computes it
 	floats, kept       int                  // of the arena, and outside it
-	all                []*buffer
+	all                []*buffer            // the buffers above
 }
 
-// rematerializations are the values to compute again before an op's Prepare, and before
-// its Gradient.
+// rematerializations are the values to rematerialize before an op's Prepare, and before its
+// Gradient.
 type rematerializations struct{ prepare, gradient []op.Value }
 
 // in gives the buffers their memory.
@@ -54,10 +56,9 @@ func (bs *buffers) in(arena, kept []float32) {
 	}
 }
 
-// place gives each buffer its place in an arena, and returns the arena's length. It
-// places one buffer after the other, each as far down as the buffers that are live with
-// it allow, and takes the best of several orders (Pisarchyk and Lee, arXiv 2001.03288,
-// compare some).
+// place gives each buffer its place in an arena, and returns the arena's length. It places one
+// buffer after the other, each as far down as the buffers that are live with it allow, and takes
+// the best of several orders (Pisarchyk and Lee, arXiv 2001.03288, compare some).
 func place(all []*buffer, kept bool) (floats int) {
 	var used []*buffer
 	for _, b := range all {

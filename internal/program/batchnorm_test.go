@@ -16,8 +16,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// normalized is a model that begins with a normalization, so that its
-// statistics are those of the samples.
+// normalized is a model that begins with a normalization, so that its statistics are those of the
+// samples.
 func normalized(t *testing.T, l net.BatchNorm, features int) *program.Program {
 	t.Helper()
 	m, err := compile(op.Shape{features}, l, net.Dense{Out: 3})
@@ -25,8 +25,7 @@ func normalized(t *testing.T, l net.BatchNorm, features int) *program.Program {
 	return m
 }
 
-// offCenter is a batch whose features have other means than 0, and variances
-// of 4.
+// offCenter is a batch whose features have other means than 0, and variances of 4.
 func offCenter(r *rand.Rand, m *program.Program, n int) op.Batch {
 	b := randomBatch(r, m, n)
 	for i := range b.X {
@@ -63,17 +62,17 @@ func TestBatchNormStatistics(t *testing.T) {
 
 // As the first layer, it has parameters' gradients and no input's.
 func TestBatchNormOfTheInput(t *testing.T) {
-	m := twin{normalized(t, net.BatchNorm{}, 5), ref.Net{ref.BatchNorm{Features: 5, Eps: 1e-5}, ref.Dense{In: 5, Out: 3}}}
+	m := twin{normalized(t, net.BatchNorm{}, 5), ref.Net{ref.BatchNorm{Features: 5, Epsilon: 1e-5}, ref.Dense{In: 5, Out: 3}}}
 	r := rand.New(rand.NewPCG(3, 3))
 	checkPass(t, m, randomParams(r, m.Program), offCenter(r, m.Program, 30), shardsFrom(4, 9, 8))
 }
 
-// Two samples are normalized to 1 and -1 but for Epsilon, and what little of their
-// gradient is left is Epsilon's share: so that one is large here.
+// Two samples are normalized to 1 and -1 but for Epsilon, and what little of their gradient is left
+// is Epsilon's share: so that one is large here.
 func TestBatchNormOfTwoSamples(t *testing.T) {
 	m, err := compile(op.Shape{5}, net.Dense{Out: 4}, net.BatchNorm{Epsilon: 0.5}, net.Dense{Out: 3})
 	require.NoError(t, err)
-	oracle := ref.Net{ref.Dense{In: 5, Out: 4}, ref.BatchNorm{Features: 4, Eps: 0.5}, ref.Dense{In: 4, Out: 3}}
+	oracle := ref.Net{ref.Dense{In: 5, Out: 4}, ref.BatchNorm{Features: 4, Epsilon: 0.5}, ref.Dense{In: 4, Out: 3}}
 	r := rand.New(rand.NewPCG(4, 4))
 	checkPass(t, twin{m, oracle}, randomParams(r, m), randomBatch(r, m, 9), shardsFrom(1, 2, 3, 2))
 }
@@ -109,8 +108,7 @@ func TestCommitMovesTheRunningState(t *testing.T) {
 	}
 }
 
-// The states of several normalizations lie one behind the other, each moved by
-// its own momentum.
+// The states of several normalizations lie one behind the other, each moved by its own momentum.
 func TestCommitOfSeveral(t *testing.T) {
 	m, err := compile(op.Shape{1}, net.BatchNorm{Momentum: 1}, net.Dense{Out: 2}, net.BatchNorm{Momentum: 0.5}, net.Dense{Out: 2})
 	require.NoError(t, err)

@@ -13,22 +13,22 @@ import (
 // Builder implements op.Builder.
 type Builder struct {
 	shapes []op.Shape // by value
-	base   []op.Value // the value that a value is a reshape of, or itself
+	base   []op.Value // by value: the value that it is a reshape of, or itself
 	nodes  []node
 	loss   op.Loss
-	layer  string // being built, for names
+	layer  string // name of the layer being built
 }
 
-// NewBuilder returns a Builder, and the value that samples of shape input are.
+// NewBuilder returns a Builder for samples of shape input, and the input's value.
 func NewBuilder(input op.Shape) (*Builder, op.Value) {
 	b := &Builder{}
 	return b, b.value(input)
 }
 
-// Ops returns how many ops there are so far.
+// Ops returns the number of ops so far.
 func (b *Builder) Ops() int { return len(b.nodes) }
 
-// Op returns op number i.
+// Op returns the op of index i.
 func (b *Builder) Op(i int) op.Op { return b.nodes[i].op }
 
 // Shape implements op.Builder.
@@ -62,7 +62,7 @@ func (b *Builder) Add(o op.Op, out op.Shape, in ...op.Value) (op.Value, error) {
 	return v, nil
 }
 
-// validateTraits returns an error if traits contradict each other, or what the op
+// validateTraits returns an error if traits contradict each other, or the interfaces that the op
 // implements.
 func validateTraits(o op.Op, traits op.Traits, inputs int) error {
 	_, stateful := o.(op.Stateful)
@@ -97,8 +97,11 @@ func (b *Builder) Reshape(in op.Value, shape op.Shape) (op.Value, error) {
 	if !b.exists(in) {
 		return 0, fmt.Errorf("can't reshape value %d of %d", in, len(b.shapes))
 	}
-	if shape.Validate() != nil || shape.Size() != b.shapes[in].Size() {
-		return 0, fmt.Errorf("can't reshape %v to %v", b.shapes[in], shape)
+	if err := shape.Validate(); err != nil {
+		return 0, fmt.Errorf("can't reshape %v: %w", b.shapes[in], err)
+	}
+	if from, to := b.shapes[in].Size(), shape.Size(); from != to {
+		return 0, fmt.Errorf("can't reshape %v to %v: %d elements to %d", b.shapes[in], shape, from, to)
 	}
 	v := b.value(shape)
 	b.base[v] = b.base[in]
@@ -125,7 +128,7 @@ func (b *Builder) SetLoss(loss op.Loss, v op.Value) (op.Value, error) {
 	return v, nil
 }
 
-// build builds layer number index of a list, naming it in errors.
+// build builds the layer of that index in a list. Errors name it.
 func (b *Builder) build(index int, layer op.Layer, in op.Value) (op.Value, error) {
 	if layer == nil {
 		return 0, fmt.Errorf("layer %d is nil", index)
@@ -163,14 +166,13 @@ func (b *Builder) Inner(name string, layer op.Layer, in op.Value) (op.Value, err
 	return out, err
 }
 
-// layerName is the type of a layer, without its package.
+// layerName returns the type of a layer, without its package.
 func layerName(l op.Layer) string {
 	name := reflect.TypeOf(l).String()
 	return name[strings.LastIndexByte(name, '.')+1:]
 }
 
-// describe formats a layer as Go would write it, Dense{Out:10}, without fields that
-// are zero.
+// describe formats a layer as in Dense{Out:10}, without fields that are zero.
 type describe struct{ op.Layer }
 
 func (d describe) Format(f fmt.State, _ rune) {

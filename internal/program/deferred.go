@@ -7,19 +7,21 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Deferred is the inputs and output gradients of a whole batch, for the ops whose
-// gradients are computed by one call after all tiles.
+// Deferred keeps the inputs and output gradients of a whole batch, for ops whose gradients are
+// computed by one call after all tiles.
 type Deferred struct {
-	program                 *Program
-	ops                     []bool
-	valueFloats, gradFloats []int       // by storage; 0 for what isn't kept
-	values, grads           [][]float32 // by storage; nil before Allocate
+	program     *Program
+	ops         []bool      // by op: its gradient is deferred
+	valueFloats []int       // by storage; 0 if it isn't kept
+	gradFloats  []int       // likewise, of gradients
+	values      [][]float32 // by storage; nil before Allocate
+	grads       [][]float32 // likewise, of gradients
 
 	call op.Call
 	in   []op.Tensor
 }
 
-// NewDeferred returns the memory for batches of up to samples. ops says of each op
+// NewDeferred returns the memory for batches of at most that many samples. ops says of each op
 // whether its gradient is deferred.
 func (p *Program) NewDeferred(samples int, ops []bool) *Deferred {
 	d := p.PlanDeferred(samples, ops)
@@ -27,7 +29,7 @@ func (p *Program) NewDeferred(samples int, ops []bool) *Deferred {
 	return d
 }
 
-// PlanDeferred is NewDeferred without the memory, which Allocate takes.
+// PlanDeferred is NewDeferred without the memory. Allocate takes it.
 func (p *Program) PlanDeferred(samples int, ops []bool) *Deferred {
 	d := &Deferred{
 		program: p, ops: ops,
@@ -64,17 +66,19 @@ func (d *Deferred) Allocate() {
 	}
 }
 
-// Twin returns d for another goroutine, which may compute gradients of other samples
-// at the same time. Both have the same memory.
+// Twin returns a Deferred for another goroutine, which may compute gradients of other samples at
+// the same time. Both have the same memory.
 func (d *Deferred) Twin() *Deferred {
 	twin := *d
 	twin.in = nil
 	return &twin
 }
 
-// holdsValue and holdsGrad report whether a storage lies in d, which may be nil.
+// holdsValue reports whether the values of a storage lie in d, which may be nil.
 func (d *Deferred) holdsValue(s op.Value) bool { return d != nil && d.valueFloats[s] > 0 }
-func (d *Deferred) holdsGrad(s op.Value) bool  { return d != nil && d.gradFloats[s] > 0 }
+
+// holdsGrad reports whether the gradients of a storage lie in d, which may be nil.
+func (d *Deferred) holdsGrad(s op.Value) bool { return d != nil && d.gradFloats[s] > 0 }
 
 // Bytes returns the size of d.
 func (d *Deferred) Bytes() (total int) {
@@ -84,8 +88,7 @@ func (d *Deferred) Bytes() (total int) {
 	return total
 }
 
-// Gradients sets g, flat, to the deferred ops' gradients over a run of the batch's
-// samples.
+// Gradients sets the deferred ops' part of the flat gradient g, from a run of the batch's samples.
 func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, g []float32) {
 	p := d.program
 	for i, n := range p.nodes {

@@ -5,8 +5,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Tests are outside the package, since they compile layers of package net, which
-// imports it. Here is what else they look at.
+// Tests are outside the package, since they compile layers of package net, which imports it. Here
+// is what else they look at.
 
 // Node is an op in its place in the program.
 type Node struct {
@@ -35,8 +35,8 @@ func (p *Program) Nodes() (nodes []Node) {
 	return nodes
 }
 
-// NumValues returns how many values there are, Base the one that v is a reshape of, and
-// Storage whose memory each has.
+// NumValues returns how many values there are, Base the one that v is a reshape of, and Storage
+// whose memory each has.
 func (p *Program) NumValues() int              { return len(p.shapes) }
 func (p *Program) Base(v op.Value) op.Value    { return p.base[v] }
 func (p *Program) Storage() []op.Value         { return p.storage }
@@ -51,8 +51,8 @@ func (w *Workspace) Memory() (parts [][]float32) {
 // Run is the samples of consecutive shards.
 func Run(shards []Shard) (first, n int) { return run(shards) }
 
-// Poison fills all that a workspace's passes write with NaN: they must read nothing
-// that they haven't written.
+// Poison fills all that a workspace's passes write with NaN: they must read nothing that they
+// haven't written.
 func (w *Workspace) Poison() {
 	for _, s := range w.Memory() {
 		ref.NaNs(s)
@@ -65,8 +65,8 @@ func (w *Workspace) Poison() {
 	}
 }
 
-// ArenaFloats is the arena of a workspace with rematerialized chains of up to a length,
-// and of the best length for chain < 0.
+// ArenaFloats is the arena of a workspace with rematerialized chains of up to a length, and of the
+// best length for chain < 0.
 func (p *Program) ArenaFloats(size Size, chain int) int {
 	if chain < 0 {
 		return p.plan(size, nil).floats
@@ -74,8 +74,8 @@ func (p *Program) ArenaFloats(size Size, chain int) int {
 	return p.planChains(size, nil, chain).floats
 }
 
-// Rematerialized lists the values that are computed again in the backward pass, in
-// order, with those that each is computed from.
+// Rematerialized lists the values that are computed again in the backward pass, in order, with
+// those that each is computed from.
 func (p *Program) Rematerialized(size Size, chain int) (values []op.Value, from map[op.Value][]op.Value) {
 	plan := p.planChains(size, nil, chain)
 	from = map[op.Value][]op.Value{}

@@ -1,24 +1,28 @@
 package program
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// fuse makes one op of two that follow each other, where the first can absorb the
-// second, until no pair is left. It shows in the names of ops only: layers, their
-// parameters and their results are as they were written.
+// fuse replaces two ops that follow each other by one, where the first can absorb the second, until
+// no such pair is left. Fusion changes the names of ops only: the layers, their parameters and
+// their results stay as written.
 //
-// It begins at the end of the program. So a ReLU in front of a pooling goes into the
-// pooling, where it costs less than in the op before it.
-func (p *Program) fuse() {
-	for p.fuseOnce() {
+// It begins at the end of the program, so that a ReLU in front of a pooling goes into the pooling,
+// where it costs less than in the op before it.
+func (p *Program) fuse() error {
+	for {
+		if fused, err := p.fuseOnce(); !fused || err != nil {
+			return err
+		}
 	}
 }
 
 // fuseOnce fuses the last pair that can be fused, and reports whether there was one.
-func (p *Program) fuseOnce() bool {
+func (p *Program) fuseOnce() (bool, error) {
 	only := p.onlyReaders()
 	for i := len(p.nodes) - 1; i >= 0; i-- {
 		if only[i] < 0 {
@@ -33,22 +37,52 @@ func (p *Program) fuseOnce() bool {
 		if fused == nil {
 			continue
 		}
-		*b = node{
+		n := node{
 			op: fused, traits: fused.Traits(), out: b.out,
 			in:     append(append([]op.Value{}, a.in...), b.in[1:]...),
 			name:   a.name + "+" + b.name[strings.LastIndexByte(b.name, '.')+1:],
 			params: a.params.join(b.params), state: a.state.join(b.state),
 		}
+		if err := n.validateFused(a, b, p.shapes); err != nil {
+			return false, fmt.Errorf("layer %s: %T absorbs %T: %w", n.name, a.op, b.op, err)
+		}
+		*b = n
 		p.nodes = append(p.nodes[:i], p.nodes[i+1:]...)
-		return true
+		return true, nil
 	}
-	return false
+	return false, nil
 }
 
-// joins reports whether one of the spans is empty, or other follows s.
+// validateFused returns an error unless n can stand for a and for b, the op behind it: its
+// parameters and its state must be those of both, one behind the other.
+func (n *node) validateFused(a, b *node, shapes []op.Shape) error {
+	if first := shapes[n.in[0]]; n.traits.InPlace && shapes[n.out].Size() != first.Size() {
+		return fmt.Errorf("%T works in place, but makes %v of %v", n.op, shapes[n.out], first)
+	}
+	for _, flat := range []struct {
+		name    string
+		tensors []op.Param
+		a, b    span
+	}{
+		{"parameters", n.traits.Params, a.params, b.params},
+		{"state", n.traits.State, a.state, b.state},
+	} {
+		size := 0
+		for _, t := range flat.tensors {
+			size += t.Shape.Size()
+		}
+		if want := flat.a.len() + flat.b.len(); size != want {
+			return fmt.Errorf("%T has %d floats of %s, want %d, the %d and the %d of the two",
+				n.op, size, flat.name, want, flat.a.len(), flat.b.len())
+		}
+	}
+	return validateTraits(n.op, n.traits, len(n.in))
+}
+
+// joins reports whether other follows s, or one of them is empty.
 func (s span) joins(other span) bool { return s.len() == 0 || other.len() == 0 || s.to == other.from }
 
-// join returns both spans as one, if they join.
+// join returns both spans as one. They must join.
 func (s span) join(other span) span {
 	switch {
 	case s.len() == 0:
@@ -59,8 +93,8 @@ func (s span) join(other span) span {
 	return span{s.from, other.to}
 }
 
-// onlyReaders returns, op by op, the only op that reads its output, if it reads it
-// once and in its own shape; otherwise -1.
+// onlyReaders returns for each op the index of the op that alone reads its output, once and in its
+// own shape, or -1 if there is none.
 func (p *Program) onlyReaders() []int {
 	count, reader := make([]int, len(p.shapes)), make([]int, len(p.shapes))
 	count[p.base[len(p.base)-1]]++ // the loss
@@ -69,7 +103,7 @@ func (p *Program) onlyReaders() []int {
 			count[p.base[v]]++
 			reader[p.base[v]] = j
 			if p.base[v] != v {
-				count[p.base[v]]++ // in another shape, it is not to be fused
+				count[p.base[v]]++ // a reader in another shape isn't fused
 			}
 		}
 	}

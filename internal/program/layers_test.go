@@ -35,9 +35,9 @@ func reference(in op.Shape, layers ...op.Layer) (oracle ref.Net, out op.Shape) {
 			g.OutC = l.Out
 			oracle = append(oracle, ref.Conv2D{Geometry: g, Bias: !l.NoBias})
 		case net.BatchNorm:
-			oracle = append(oracle, ref.BatchNorm{Features: channels, Eps: 1e-5})
+			oracle = append(oracle, ref.BatchNorm{Features: channels, Epsilon: 1e-5})
 		case net.LayerNorm:
-			oracle = append(oracle, ref.LayerNorm{Features: channels, Eps: 1e-5})
+			oracle = append(oracle, ref.LayerNorm{Features: channels, Epsilon: 1e-5})
 		case net.ReLU:
 			oracle = append(oracle, ref.ReLU{})
 		case net.Tanh:
@@ -98,8 +98,7 @@ func geometry(in op.Shape, size, stride, pixels, dilation int) conv.Geometry {
 	return g
 }
 
-// images are models of all layers for images, fused in every way that there is and in
-// none.
+// images are models of all layers for images, fused in every way that there is and in none.
 var images = map[string][]op.Layer{
 	"lenet": {
 		net.Conv2D{Out: 5, Kernel: 3, Padding: net.Same}, net.ReLU{}, net.MaxPool{Size: 2},
@@ -134,8 +133,8 @@ var images = map[string][]op.Layer{
 	},
 }
 
-// Losses and gradients of whole models against float64, with all that passes can be
-// asked for, and the same by ops that are not fused.
+// Losses and gradients of whole models against float64, with all that passes can be asked for, and
+// the same by ops that are not fused.
 func TestImageModelsAgainstOracle(t *testing.T) {
 	input := op.Shape{9, 8, 3}
 	simdtest.EachISA(t, func(t *testing.T) {

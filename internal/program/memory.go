@@ -2,10 +2,9 @@ package program
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// plan decides where everything lies in a workspace of a size. It tries several limits
-// on the length of chains of rematerialized values, where each is computed from the one
-// before it. The work is the same for all of them; what they need memory for, and when,
-// is not.
+// plan decides where everything lies in a workspace of a size. In a chain of rematerialized values,
+// each is computed from the one before it. plan tries several limits on the length of chains, and
+// takes the one that needs the least memory. The work is the same for all of them.
 func (p *Program) plan(size Size, deferred *Deferred) (best *buffers) {
 	const longest = 6
 	for chain := range longest + 1 {
@@ -53,15 +52,15 @@ func (p *Program) planChains(size Size, deferred *Deferred, chain int) *buffers 
 	return &m.buffers
 }
 
-// planner makes a plan. It goes through the calls of a pass and marks what each of them
-// reads and writes as live.
+// planner makes a plan. It goes through the calls of a pass, and marks the buffers that each call
+// reads or writes as live.
 type planner struct {
 	*Program
 	buffers
 	size          Size
-	n             int    // ops
+	n             int    // number of ops
 	chain         int    // the longest chain of rematerialized values
-	rematerialize []bool // by value: it is computed again rather than kept
+	rematerialize []bool // by value: it is rematerialized
 }
 
 func (p *planner) newBuffer(floats int) *buffer {
@@ -78,7 +77,7 @@ const (
 	calls
 )
 
-// back is the time of a call of op i in the backward pass.
+// back returns the time of a call of op i in the backward pass.
 func (p *planner) back(i, call int) int { return p.n + 1 + calls*(p.n-1-i) + call }
 
 func (p *planner) end() int { return p.n + 1 + calls*p.n }
@@ -152,9 +151,9 @@ func (p *planner) backward() {
 	}
 }
 
-// need marks a value as live in a call of op i in the backward pass. The first call that
-// needs a rematerialized value computes it, so its inputs are live then, too. backward
-// visits ops from last to first, in the order of the calls.
+// need marks a value as live in a call of op i in the backward pass. The first call that needs a
+// rematerialized value computes it, so its inputs are live then, too. backward visits ops from last
+// to first, in the order of the calls.
 func (p *planner) need(v op.Value, i, call int) {
 	time := p.back(i, call)
 	if !p.rematerialize[v] {
@@ -178,16 +177,16 @@ func (p *planner) need(v op.Value, i, call int) {
 	p.rematerialized[v].during(time)
 }
 
-// keep has a buffer outlive the pass.
+// keep marks a buffer as kept after the pass.
 func keep(b *buffer) {
 	if b != nil {
 		b.kept = true
 	}
 }
 
-// choose decides, value by value, whether the backward pass computes it again rather than
-// keeping it. Its op must be able to, no other value may share its memory, it must not be
-// an operand that the workspace keeps, and its chain must not be too long.
+// choose decides for each value whether the backward pass rematerializes it. The value's op must be
+// able to, no other value may share its memory, the workspace must not keep it as an operand, and
+// its chain must not be too long.
 func (p *planner) choose() []bool {
 	rematerialize, chain := make([]bool, len(p.shapes)), make([]int, len(p.shapes))
 	kept := make([]bool, len(p.shapes))
@@ -213,7 +212,7 @@ func (p *planner) choose() []bool {
 	return rematerialize
 }
 
-// shared reports whether other values have v's memory.
+// shared reports whether another value has v's memory.
 func (p *planner) shared(v op.Value) bool {
 	for other, s := range p.storage {
 		if s == v && op.Value(other) != v {
@@ -223,5 +222,5 @@ func (p *planner) shared(v op.Value) bool {
 	return false
 }
 
-// reads reports whether anything in the backward pass reads input j.
+// reads reports whether a call in the backward pass reads input j.
 func (n *node) reads(j int) bool { return !n.traits.FreesIn && (j > 0 || !n.traits.InPlace) }

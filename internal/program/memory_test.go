@@ -14,8 +14,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// sharingModels have all that memory depends on: values in place, in other shapes, read
-// twice, made again on the way back, gradients that lie where others lay.
+// sharingModels have every way to share memory: values in place, in other shapes, read twice and
+// rematerialized, and gradients in the memory of others.
 var sharingModels = map[string][]op.Layer{
 	"residual": {
 		net.Conv2D{Out: 4, Kernel: 3, Padding: 1, NoBias: true}, net.BatchNorm{}, net.ReLU{},
@@ -48,8 +48,8 @@ var sharingModels = map[string][]op.Layer{
 	},
 }
 
-// What shares memory computes the same bits as what doesn't, on any team, and needs
-// less.
+// A workspace whose buffers share memory computes the same bits as one whose buffers don't, on any
+// team, and needs less memory.
 func TestSharedMemoryChangesNoBit(t *testing.T) {
 	for name, layers := range sharingModels {
 		m, err := compile(op.Shape{8, 8, 2}, layers...)
@@ -92,8 +92,8 @@ func TestSharedMemoryChangesNoBit(t *testing.T) {
 	}
 }
 
-// Some values of a residual network are computed again rather than kept, each after the
-// values that it is computed from.
+// Some values of a residual network are computed again rather than kept, each after the values that
+// it is computed from.
 func TestRematerialized(t *testing.T) {
 	m, err := compile(op.Shape{8, 8, 2}, sharingModels["residual"]...)
 	require.NoError(t, err)

@@ -2,17 +2,17 @@ package program
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// OpInfo describes one op of a program to whoever plans its execution.
+// OpInfo describes one op of a program to a planner.
 type OpInfo struct {
-	Name       string // of the layer: "1.Dense"
+	Name       string // of its layer, as in "1.Dense"
 	Traits     op.Traits
-	Factorable op.Factorable // nil if it isn't
-	Params     int           // floats of parameters
-	Offset     int           // of the first in the flat parameters
+	Factorable op.Factorable // nil if the op isn't
+	Params     int           // floats of its parameters
+	Offset     int           // of its first parameter in the flat ones
 	In         int           // floats of a sample's inputs
 	Out        int           // floats of a sample's output
 	Shape      op.Shape      // of a sample's output
-	FirstInput bool          // it reads the model's input alone, which is the same in every pass and has no gradient
+	FirstInput bool          // reads the model's input alone, which has no gradient and is the same in every pass
 }
 
 // Ops describes the program, op by op.
@@ -33,10 +33,10 @@ func (p *Program) Ops() []OpInfo {
 	return infos
 }
 
-// Written describes the ops as the layers have made them, before fusion.
+// Written describes the ops before fusion, as the layers have built them.
 func (p *Program) Written() []OpInfo { return p.written }
 
-// MinShard returns the fewest samples of a shard that the program trains on.
+// MinShard returns the fewest samples that a shard must have in training.
 func (p *Program) MinShard() int {
 	fewest := 1
 	for _, n := range p.nodes {
@@ -45,10 +45,10 @@ func (p *Program) MinShard() int {
 	return fewest
 }
 
-// SampleBytes returns the memory that a pass forward and backward takes for each
-// sample, apart from Deferred's.
+// SampleBytes returns the bytes that a forward and backward pass takes for each sample, without
+// Deferred's.
 func (p *Program) SampleBytes() int {
-	const many = 64 // so that a buffer's last cache line doesn't count
+	const many = 64 // samples, so that the last cache line of a buffer hardly counts
 	size := Size{Samples: many, Shards: 1, Shard: many, Backward: true}
 	return 4 * p.plan(size, nil).floats / many
 }

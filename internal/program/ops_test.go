@@ -15,8 +15,8 @@ type build func(b op.Builder, in op.Value) (op.Value, error)
 
 func (l build) Build(b op.Builder, in op.Value) (op.Value, error) { return l(b, in) }
 
-// The ops below are those of the tests: one for each way in which an op may
-// use its operands. Each computes in float64, too, for the oracle.
+// The ops below are those of the tests: one for each way in which an op may use its operands. Each
+// computes in float64, too, for the oracle.
 type op64 interface {
 	forward64(call, sample int, p []float64, in [][]float64) []float64
 }
@@ -116,8 +116,8 @@ func (biasOp) forward64(_, _ int, p []float64, in [][]float64) []float64 {
 	return ref.Axpy(1, p, in[0])
 }
 
-// bendOp adds parameters and bends the sum, max(y, y/4), which its gradient
-// reads in its output: that is kept for a deferred gradient, too.
+// bendOp adds parameters and bends the sum, max(y, y/4), which its gradient reads in its output:
+// that is kept for a deferred gradient, too.
 type bendOp struct{ features int }
 
 func (o bendOp) Traits() op.Traits {
@@ -160,8 +160,8 @@ func (bendOp) forward64(_, _ int, p []float64, in [][]float64) (out []float64) {
 	return out
 }
 
-// scaleOp multiplies by parameters, for whose gradient it keeps its inputs in
-// Aux, so that it works in place.
+// scaleOp multiplies by parameters, for whose gradient it keeps its inputs in Aux, so that it works
+// in place.
 type scaleOp struct{ features int }
 
 func (o scaleOp) Traits() op.Traits {
@@ -201,8 +201,8 @@ func (scaleOp) forward64(_, _ int, p []float64, in [][]float64) []float64 {
 	return mulOp{}.forward64(0, 0, nil, [][]float64{p, in[0]})
 }
 
-// maskOp drops elements by random bits of the call: a function of where in the
-// batch the sample is, and of nothing that the executor decides.
+// maskOp drops elements by random bits of the call: a function of where in the batch the sample is,
+// and of nothing that the executor decides.
 type maskOp struct{ features int }
 
 func (maskOp) Traits() op.Traits { return op.Traits{InPlace: true, FreesOut: true} }
@@ -239,8 +239,8 @@ func (o maskOp) forward64(call, sample int, _ []float64, in [][]float64) (out []
 	return out
 }
 
-// forward64 is what an op computes for a sample, in float64: one of the tests', or of the
-// layers Dense and ReLU.
+// forward64 is what an op computes for a sample, in float64: one of the tests', or of the layers
+// Dense and ReLU.
 func forward64(n program.Node, call, sample int, p []float64, in [][]float64) []float64 {
 	if o, ok := n.Op.(op64); ok {
 		return o.forward64(call, sample, p, in)
@@ -263,8 +263,8 @@ func rectified(x []float64) (out []float64) {
 	return out
 }
 
-// loss64 is the mean loss of a shard as the program has it, in float64, each
-// value in memory of its own.
+// loss64 is the mean loss of a shard as the program has it, in float64, each value in memory of its
+// own.
 func loss64(m *program.Program, p []float64, b op.Batch, s program.Shard) float64 {
 	var outputs [][]float64
 	for i := s.First; i < s.First+s.N; i++ {
@@ -283,8 +283,7 @@ func loss64(m *program.Program, p []float64, b op.Batch, s program.Shard) float6
 	return loss
 }
 
-// gradient64 is the gradient of loss64 by central differences, whose error is
-// about 1e-16/h + h^2.
+// gradient64 is the gradient of loss64 by central differences, whose error is about 1e-16/h + h^2.
 func gradient64(m *program.Program, p []float64, b op.Batch, s program.Shard) (g []float64) {
 	const h = 1e-7
 	for i, v := range p {

@@ -22,8 +22,8 @@ type twin struct {
 	ref ref.Net
 }
 
-// mlp is a multi-layer perceptron: sizes are the features of the input, of the
-// hidden layers with ReLU, normalized before it or not, and the classes.
+// mlp is a multi-layer perceptron: sizes are the features of the input, of the hidden layers with
+// ReLU, normalized before it or not, and the classes.
 func mlp(t testing.TB, norm bool, sizes ...int) twin {
 	t.Helper()
 	var layers []op.Layer
@@ -36,7 +36,7 @@ func mlp(t testing.TB, norm bool, sizes ...int) twin {
 			break
 		}
 		if norm {
-			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Eps: 1e-5})
+			layers, oracle = append(layers, net.BatchNorm{}), append(oracle, ref.BatchNorm{Features: out, Epsilon: 1e-5})
 		}
 		layers, oracle = append(layers, net.ReLU{}), append(oracle, ref.ReLU{})
 	}
@@ -71,8 +71,8 @@ func outputs(m *program.Program, params *net.Params, x []float32) []float32 {
 	return w.Output().Data
 }
 
-// randomParams are initial parameters with noise on all of them, so that no
-// bias is 0 and no scale 1.
+// randomParams are initial parameters with noise on all of them, so that no bias is 0 and no scale
+// 1.
 func randomParams(r *rand.Rand, m *program.Program) *net.Params {
 	p := initial(m, r.Uint64())
 	for i := range p.Values {
@@ -105,8 +105,7 @@ func (m twin) gradient(p []float64, b op.Batch, s program.Shard) (loss float64, 
 	return m.ref.Gradient(p, ref.Rows(b.X, b.N), b.Labels)
 }
 
-// sink keeps the gradients of each shard, flat. Those of ops that it skips
-// aren't wanted.
+// sink keeps the gradients of each shard, flat. Those of ops that it skips aren't wanted.
 type sink struct {
 	nodes  []program.Node
 	shards [][]float32
@@ -130,8 +129,8 @@ func (s *sink) Of(i, shard int) ([]float32, bool) {
 	return s.nodes[i].Params.Of(s.shards[shard]), s.add
 }
 
-// backwardSize is a workspace's for one tile, forward and backward, all of whose values
-// and gradients can be looked at.
+// backwardSize is a workspace's for one tile, forward and backward, all of whose values and
+// gradients can be looked at.
 func backwardSize(shards []program.Shard) program.Size {
 	size := program.Size{Shards: len(shards), Backward: true, Apart: true}
 	for _, s := range shards {
@@ -158,15 +157,14 @@ func deferredOps(m *program.Program) (deferred []bool) {
 	return deferred
 }
 
-// bound is that of a gradient: a product a layer on the way forward, one on
-// the way back, and that with the samples.
+// bound bounds the error of a gradient: a product a layer in the forward pass, one in the backward
+// pass, and the product with the samples.
 func (m twin) bound(samples int) float64 {
 	products, k := products(m.ref)
 	return ref.Bound(2*products+1, max(k, samples))
 }
 
-// products returns how many products a network is a chain of, at most, and the most
-// terms of one.
+// products returns how many products a network is a chain of, at most, and the most terms of one.
 func products(n ref.Net) (count, k int) {
 	for _, l := range n {
 		switch l := l.(type) {

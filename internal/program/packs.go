@@ -5,10 +5,10 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Packs is a program's parameters in the form that its products read fastest.
-type Packs [][]op.Packed // by op, as op.Packer says; nil for an op without any
+// Packs is a program's parameters in the order in which its products read fastest.
+type Packs [][]op.Packed // by op: the packs of an op.Packer; nil if it has none
 
-// NewPacks returns unfilled Packs for those directions of each op that are wanted.
+// NewPacks returns unfilled Packs. wanted says for each op which directions it needs.
 func (p *Program) NewPacks(wanted func(op int) op.Directions) Packs {
 	packs := make(Packs, len(p.nodes))
 	for i, n := range p.nodes {
@@ -30,7 +30,7 @@ func (p *Program) Pack(team *blas.Team, params []float32, packs Packs) {
 	}
 }
 
-// Bytes returns the size of the packed data.
+// Bytes returns the size of the packs' memory.
 func (p Packs) Bytes() (total int) {
 	for _, of := range p {
 		for _, packed := range of {

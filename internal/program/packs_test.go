@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The input's gradient isn't wanted, so the first layer's weights are packed
-// for the forward pass alone.
+// The input's gradient isn't wanted, so the first layer's weights are packed for the forward pass
+// alone.
 func TestPacks(t *testing.T) {
 	m := mlp(t, false, 64, 128, 10)
 	packs := m.NewPacks(bothDirections)
@@ -28,7 +28,7 @@ func TestPacks(t *testing.T) {
 	packs = m.NewPacks(func(i int) op.Directions { return op.Directions{Forward: i == 1} })
 	assert.Nil(t, packs[0])
 	assert.Nil(t, packs[1][1])
-	m.Pack(nil, initial(m.Program, 1).Values, packs) // what is there
+	m.Pack(nil, initial(m.Program, 1).Values, packs) // fills the packs that there are
 }
 
 func TestOps(t *testing.T) {

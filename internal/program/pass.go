@@ -8,60 +8,59 @@ import (
 // Shard is a run of consecutive samples of a batch.
 type Shard struct{ First, N int }
 
-// Pass describes one run of a program, forward and backward, over a tile: some
+// Pass describes one run of a program over a tile, forward or forward and backward. A tile is some
 // consecutive shards of a batch.
 type Pass struct {
 	Batch  op.Batch // the whole batch
-	Shards []Shard  // the tile's
+	Shards []Shard  // the shards of the tile
 
-	// The gradient is that of Scale times the sum of the loss terms; with Means, that
-	// of each shard's mean.
-	Scale float64
-	Means bool
+	Scale float64 // the gradient is that of Scale times the sum of the loss's terms
+	Means bool    // the gradient is that of each shard's mean instead
 
 	Team   *blas.Team
 	Params []float32 // flat
 	Packs  Packs     // of Params; nil if they aren't packed
 	State  []float32 // flat, read in prediction
-	Train  bool
-	Seed   uint64
-	Step   uint64
+	Train  bool      // a training step; otherwise prediction
+	Seed   uint64    // of random bits
+	Step   uint64    // of random bits
 
-	Perturb   []Perturb   // by op; nil for none
-	Gradients Gradients   // where they go; nil if not wanted
-	Only      op.Role     // gradients of these parameters are wanted, "" for all; others may be there or not
+	Perturb   []Perturb   // by op; nil if none is perturbed
+	Gradients Gradients   // where gradients of parameters go; nil if not wanted
+	Only      op.Role     // only gradients of this role are wanted, others may be set or not; "" for all
 	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
 
-	Losses []float64 // by shard of the tile: Forward sets them to the sums of its terms
+	Losses []float64 // by shard of the tile: Forward sets them to the sums of the loss's terms
 }
 
-// Gradients decides where a pass leaves the gradients of parameters.
+// Gradients decides where a pass stores the gradients of parameters.
 type Gradients interface {
-	// Of returns where the gradient of an op over a shard of the tile goes, or is
-	// added to; nil if it is not wanted.
+	// Of returns where the gradient of an op over a shard of the tile is stored, or with add
+	// where it is added. g is nil if the gradient is not wanted.
 	Of(op, shard int) (g []float32, add bool)
 }
 
 // Perturbation says how an op's parameters differ from shard to shard.
 type Perturbation uint8
 
+// The kinds of perturbation.
 const (
-	Unperturbed Perturbation = iota // they don't
-	Formed                          // they are in memory, one set a shard
-	Factored                        // by multiples of the shards' gradients, which are not formed
+	Unperturbed Perturbation = iota // all shards have the pass's parameters
+	Formed                          // each shard has parameters of its own in memory
+	Factored                        // each shard adds a multiple of its gradient, which is not formed
 )
 
 // Perturb is the parameters of one op, shard by shard.
 type Perturb struct {
 	Kind Perturbation
 
-	Params [][]float32 // Formed: by shard of the tile, the op's own
+	Params [][]float32 // if Formed, by shard of the tile: the op's own parameters
 
-	// Factored: each shard's parameters are those of the pass + c*G, where G is the
-	// gradient made of the tile's inputs In and output gradients. D is those output
-	// gradients, multiplied by c. Kept is what GradNormSq kept, shard behind shard.
-	In, D op.Tensor
-	Kept  []float32
+	// If Factored, a shard's parameters are those of the pass plus c*G(In, D/c), with the
+	// gradient G of op.Factorable and the shard's own c.
+	In   op.Tensor // the op's input in the ascent
+	D    op.Tensor // the op's output gradients in the ascent, times c
+	Kept []float32 // Call.Kept as GradNormSq left it, shard behind shard
 }
 
 func (p *Pass) kind(i int) Perturbation {
@@ -86,7 +85,7 @@ func (p *Pass) params(n *node, i, s int) []float32 {
 	return n.params.of(p.Params)
 }
 
-// run returns the samples of consecutive shards.
+// run returns the first sample and the number of samples of consecutive shards.
 func run(shards []Shard) (first, n int) {
 	last := shards[len(shards)-1]
 	return shards[0].First, last.First + last.N - shards[0].First

@@ -17,8 +17,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// tiles are runs of shards that a pass may be asked for, of batches that begin
-// before them and end behind them.
+// tiles are runs of shards that a pass may be asked for, of batches that begin before them and end
+// behind them.
 var tiles = []struct {
 	first int
 	sizes []int
@@ -56,8 +56,8 @@ func TestPassAgainstOracle(t *testing.T) {
 	})
 }
 
-// checkPass runs a tile by every kind of team, packed and not, for the sum and
-// for the means of the losses.
+// checkPass runs a tile by every kind of team, packed and not, for the sum and for the means of the
+// losses.
 func checkPass(t *testing.T, m twin, params *net.Params, b op.Batch, shards []program.Shard) {
 	var losses []float64
 	var want [][]float64
@@ -109,13 +109,13 @@ func TestGradientsAreAdded(t *testing.T) {
 	grads.add = true
 	w.Forward(p)
 	w.Backward(p)
-	// A product is added to what is there element by element, term by term, so
-	// it is twice the gradient but for rounding.
+	// A product is added to what is there element by element, term by term, so it is twice the
+	// gradient but for rounding.
 	ref.RequireNear(t, ref.Scaled(2, once), grads.shards[1], ref.Bound(1, 7), "gradient added to itself")
 }
 
-// Without a sink, and for ops that a sink doesn't want, there are no
-// gradients, and nothing else changes.
+// Without a sink, and for ops that a sink doesn't want, there are no gradients, and nothing else
+// changes.
 func TestGradientsNotWanted(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	m := mlp(t, false, 12, 20, 4)
@@ -138,8 +138,7 @@ func TestGradientsNotWanted(t *testing.T) {
 	}
 }
 
-// The deferred ops' gradients over a batch that went through in tiles are the sum
-// of its shards'.
+// The deferred ops' gradients over a batch that went through in tiles are the sum of its shards'.
 func TestDeferredGradients(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, model := range models {
@@ -196,8 +195,7 @@ func checkDeferred(t *testing.T, m twin, params *net.Params, b op.Batch, tiles [
 	ref.RequireNear(t, want, got, m.bound(b.N), "gradient of the batch")
 }
 
-// A deferred gradient's bits don't depend on how the batch was cut into tiles, nor
-// on the team.
+// A deferred gradient's bits don't depend on how the batch was cut into tiles, nor on the team.
 func TestDeferredGradientsDoNotDependOnTiles(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
@@ -227,8 +225,7 @@ func TestDeferredGradientsDoNotDependOnTiles(t *testing.T) {
 	})
 }
 
-// A layer whose operands are kept for the whole batch needs no memory for them
-// in the workspace.
+// A layer whose operands are kept for the whole batch needs no memory for them in the workspace.
 func TestDeferredMemory(t *testing.T) {
 	m := mlp(t, false, 30, 40, 7) // inputs 30, 40 (in place of Dense's output), gradients 40, 7
 	deferred := m.NewDeferred(100, deferredOps(m.Program))

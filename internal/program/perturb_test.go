@@ -131,9 +131,9 @@ func (a *ascent) descend(perturb []program.Perturb) (d descent) {
 	return d
 }
 
-// perturbed are the tiles: shards of 1, 2, 7 and 32 samples, alone and
-// together. With normalization, a shard of few samples loses most digits of
-// its gradient to cancellation, so there shards have at least 7.
+// perturbed are the tiles: shards of 1, 2, 7 and 32 samples, alone and together. With
+// normalization, a shard of few samples loses most digits of its gradient to cancellation, so there
+// shards have at least 7.
 var perturbed = []struct {
 	norm  bool
 	first int
@@ -171,8 +171,8 @@ func TestPerturbedPassAgainstOracle(t *testing.T) {
 					losses, want = append(losses, float64(s.N)*loss), append(want, g)
 					sum = ref.Axpy(float64(s.N)/float64(total), g, sum)
 				}
-				// Two passes, each with products for the perturbation beside
-				// those with the parameters.
+				// Two passes, each with products for the perturbation beside those
+				// with the parameters.
 				tolerance := 3 * m.bound(32)
 
 				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
@@ -197,8 +197,8 @@ func TestPerturbedPassAgainstOracle(t *testing.T) {
 	})
 }
 
-// Factored and formed perturbations are the same function, so that all they
-// compute agrees, input gradients included.
+// Factored and formed perturbations are the same function, so that all they compute agrees, input
+// gradients included.
 func TestFactoredEqualsFormed(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, test := range perturbed {
@@ -252,7 +252,8 @@ func TestGradNormSqAgainstOracle(t *testing.T) {
 					}
 					norm := ref.Norm(g[n.Params.From:n.Params.To])
 					// The square's relative error is twice the norm's. What the
-					// sum over pairs of samples cancels is within a factor of 2.
+					// sum over pairs of samples cancels is within a factor of
+					// 2.
 					assert.InEpsilon(t, norm*norm, a.sq[i][s], 4*m.bound(shard.N), "%v: %s, shard %d", test, n.Name, s)
 				}
 			}

@@ -8,36 +8,36 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Program is a network compiled for one input shape: a list of ops, and the layout
-// of its parameters. It is immutable, may be shared by any number of goroutines, and
-// holds no parameters and no values.
+// Program is a network compiled for one input shape: a list of ops, and the layout of its
+// parameters. It holds no parameters and no values. It doesn't change, and any number of goroutines
+// may use it at the same time.
 type Program struct {
 	shapes  []op.Shape // of values; 0 is the input
 	nodes   []node
-	written []OpInfo // before fusion
+	written []OpInfo // the ops before fusion
 	loss    op.Loss
 
 	params, state       []op.View
 	numParams, numState int
 
-	base        []op.Value // the value that a value is a reshape of, or itself
-	storage     []op.Value // the value whose memory a value shares: its base's, or, if made in place, that of the op's input
-	gradStorage []op.Value // the same of their gradients
-	readers     []int      // how many ops read a base value, in any shape
+	base        []op.Value // by value: the value that it is a reshape of, or itself
+	storage     []op.Value // by value: the value whose memory it shares, or itself
+	gradStorage []op.Value // by value: the value whose gradient's memory its gradient shares, or itself
+	readers     []int      // by base value: the number of ops that read it, in any shape
 }
 
 // node is an op in its place in the program.
 type node struct {
 	op     op.Op
 	traits op.Traits
-	name   string // "3.Dense"
+	name   string // of its layer, as in "3.Dense"
 	in     []op.Value
 	out    op.Value
 	params span // in the flat parameters
 	state  span // in the flat state
 
-	adds  []bool // by input: the gradient that the op makes of it is added to one that is there already
-	apart bool   // gradients that are added are made apart first, since the op can't add, or not to all of them
+	adds  []bool // by input: another op has set its gradient before, and this op's is added to it
+	apart bool   // the executor adds them, since the op can't, or not all of them
 }
 
 // span is a half-open range of indices.
@@ -46,13 +46,13 @@ type span struct{ from, to int }
 func (s span) of(x []float32) []float32 { return x[s.from:s.to:s.to] }
 func (s span) len() int                 { return s.to - s.from }
 
-// Compile makes a program of layers for samples of shape input. loss ends it if the
-// layers have no loss. Errors name the layer and the shape it met.
+// Compile makes a program of layers for samples of shape input. loss ends it if the layers have no
+// loss. Errors name the layer and the shape it met.
 func Compile(input op.Shape, loss op.Loss, layers ...op.Layer) (*Program, error) {
 	return compile(input, true, loss, layers...)
 }
 
-// CompilePlain is Compile without fusion: every op is as its layer has made it.
+// CompilePlain is Compile without fusion: every op is as its layer has built it.
 func CompilePlain(input op.Shape, loss op.Loss, layers ...op.Layer) (*Program, error) {
 	return compile(input, false, loss, layers...)
 }
@@ -86,7 +86,9 @@ func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Prog
 	}
 	p.written = p.Ops()
 	if fuse {
-		p.fuse()
+		if err := p.fuse(); err != nil {
+			return nil, err
+		}
 	}
 	p.countReaders()
 	p.share()
@@ -94,7 +96,7 @@ func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Prog
 	return p, nil
 }
 
-// layOut gives every parameter and every state its place.
+// layOut gives every tensor of parameters and of state its place.
 func (p *Program) layOut() error {
 	names := map[string]bool{}
 	for i := range p.nodes {
@@ -120,6 +122,9 @@ func (p *Program) layOut() error {
 				names[param.Name] = true
 				*flat.views = append(*flat.views, op.View{Param: param, Offset: *flat.size})
 				*flat.size += param.Shape.Size()
+				if err := (op.Shape{*flat.size}).Validate(); err != nil {
+					return fmt.Errorf("layer %s: all parameters up to %q have %w", n.name, param.Name, err)
+				}
 			}
 			flat.place.to = *flat.size
 		}
@@ -139,12 +144,10 @@ func (p *Program) OutputShape() op.Shape { return p.shapes[len(p.shapes)-1] }
 // Loss returns the loss that the program ends in.
 func (p *Program) Loss() op.Loss { return p.loss }
 
-// Params returns where each parameter tensor lies in the flat parameters, in the
-// program's order.
+// Params returns where each parameter tensor lies in the flat parameters, in the program's order.
 func (p *Program) Params() []op.View { return p.params }
 
-// State returns where each tensor of running state lies in the flat state, in the
-// program's order.
+// State returns where each tensor of running state lies in the flat state, in the program's order.
 func (p *Program) State() []op.View { return p.state }
 
 // NumParams returns the length of the flat parameters.
@@ -153,12 +156,11 @@ func (p *Program) NumParams() int { return p.numParams }
 // NumState returns the length of the flat running state.
 func (p *Program) NumState() int { return p.numState }
 
-// ParamAt returns the name of the parameter tensor that element i of the flat
-// parameters is part of.
+// ParamAt returns the name of the parameter tensor that element i of the flat parameters is part
+// of.
 func (p *Program) ParamAt(i int) string { return nameAt(p.params, i) }
 
-// StateAt returns the name of the tensor that element i of the flat running state is
-// part of.
+// StateAt returns the name of the tensor that element i of the flat running state is part of.
 func (p *Program) StateAt(i int) string { return nameAt(p.state, i) }
 
 func nameAt(views []op.View, i int) string {
@@ -170,8 +172,8 @@ func nameAt(views []op.View, i int) string {
 	return "nothing"
 }
 
-// Init sets flat parameters and running state to initial values: random ones as each
-// layer wants them, from the seed alone.
+// Init sets flat parameters and running state to initial values, as each layer initializes them.
+// They depend on the seed alone.
 func (p *Program) Init(seed uint64, params, state []float32) {
 	for _, flat := range []struct {
 		views []op.View
@@ -197,8 +199,8 @@ func (p *Program) ValidateBatch(b op.Batch) error {
 	return p.loss.Validate(p.OutputShape(), b)
 }
 
-// Commit moves the running state on by a step, from stats, which has the layout of
-// the state.
+// Commit updates the running state after a step, from its statistics, which have the state's
+// layout.
 func (p *Program) Commit(state, stats []float32) {
 	for _, n := range p.nodes {
 		if s, ok := n.op.(op.Stateful); ok {

@@ -13,8 +13,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// programs are those where values have several readers, other shapes, or
-// memory in common. Input is 2x3; their classes are 6.
+// programs are those where values have several readers, other shapes, or memory in common. Input is
+// 2x3; their classes are 6.
 var programs = map[string]build{
 	"residual": func(b op.Builder, in op.Value) (op.Value, error) {
 		x, _ := chain(b, in, net.Flatten{}, net.Dense{Out: 6}, net.ReLU{}) // in place, and read twice
@@ -108,14 +108,14 @@ func TestRandomPrograms(t *testing.T) {
 	}
 }
 
-// randomProgram makes values from values made before, of 6 floats in one shape
-// or another. What nothing reads is added up at the end.
+// randomProgram makes values from values made before, of 6 floats in one shape or another. What
+// nothing reads is added up at the end.
 func randomProgram(seed uint64) build {
 	return func(b op.Builder, in op.Value) (op.Value, error) {
 		r := rand.New(rand.NewPCG(seed, 0))
 		values, read := []op.Value{in}, map[op.Value]bool{}
 		take := func() op.Value {
-			v := values[max(r.IntN(len(values)), r.IntN(len(values)))] // rather a late one
+			v := values[max(r.IntN(len(values)), r.IntN(len(values)))] // rather one of the last
 			read[v] = true
 			return v
 		}
@@ -160,8 +160,8 @@ func randomProgram(seed uint64) build {
 	}
 }
 
-// checkProgram checks a tile's gradients against differences in float64: those
-// of the parameters, and of others for each shard, formed and factored.
+// checkProgram checks a tile's gradients against differences in float64: those of the parameters,
+// and of others for each shard, formed and factored.
 func checkProgram(t *testing.T, program build, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	model, err := compile(op.Shape{2, 3}, program)
@@ -172,8 +172,8 @@ func checkProgram(t *testing.T, program build, seed uint64) {
 		params.Values[i] = float32(r.NormFloat64() / 2)
 	}
 	shards := shardsFrom(2, 3, 4, 1)
-	// Some ten layers of products of six, and the factor by which squares and
-	// products of values enlarge a relative error.
+	// Some ten layers of products of six, and the factor by which squares and products of
+	// values enlarge a relative error.
 	tolerance := 4 * ref.Bound(10, 6)
 
 	a := newAscent(m, params, b, shards, nil, nil)
@@ -203,12 +203,11 @@ func checkProgram(t *testing.T, program build, seed uint64) {
 				clear(deferred[n.Params.From:n.Params.To])
 			}
 		}
-		requireSlope(t, deferred, got.deferred, tolerance, "%sdeferred gradient", kind)
+		requireSlope(t, deferred, got.deferred, tolerance, "%s: deferred gradient", kind)
 	}
 }
 
-// requireSlope is requireNear for a gradient by differences, whose own error
-// is absolute.
+// requireSlope is requireNear for a gradient by differences, whose own error is absolute.
 func requireSlope(t testing.TB, want []float64, got []float32, tolerance float64, format string, args ...any) {
 	t.Helper()
 	norm := ref.Norm(want)

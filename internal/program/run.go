@@ -5,8 +5,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Forward runs the program forward, and sets pass.Losses and, if there is memory for
-// gradients, the gradient of the loss.
+// Forward runs the forward pass. It sets pass.Losses and, if w has memory for gradients, the
+// gradient of the loss.
 func (w *Workspace) Forward(pass *Pass) {
 	w.Infer(pass)
 	loss := w.program.loss
@@ -23,7 +23,7 @@ func (w *Workspace) Forward(pass *Pass) {
 	}
 }
 
-// Infer runs the ops forward, and leaves the loss out.
+// Infer runs the forward pass without the loss.
 func (w *Workspace) Infer(pass *Pass) {
 	w.bind(pass)
 	for i := range w.program.nodes {
@@ -51,9 +51,10 @@ func (w *Workspace) Infer(pass *Pass) {
 	}
 }
 
-// Backward runs the program backward, after Forward with the same pass.
+// Backward runs the backward pass, after Forward with the same pass. It ends at the first op that
+// leads to parameters that train.
 func (w *Workspace) Backward(pass *Pass) {
-	for i := len(w.program.nodes) - 1; i >= 0; i-- {
+	for i := len(w.program.nodes) - 1; i >= w.first; i-- {
 		w.rematerialize(pass, w.memory.rematerializations[i].prepare)
 		if !w.idle[i] {
 			w.prepareGradients(pass, i)
@@ -66,7 +67,7 @@ func (w *Workspace) Backward(pass *Pass) {
 	}
 }
 
-// rematerialize computes values again that are about to be read.
+// rematerialize computes values again that the next call reads.
 func (w *Workspace) rematerialize(pass *Pass, values []op.Value) {
 	for _, v := range values {
 		value := &w.values[v]
@@ -97,8 +98,7 @@ func (w *Workspace) prepareGradients(pass *Pass, i int) {
 	}
 }
 
-// gradients computes op i's parameter gradients, shard by shard, where they are
-// wanted.
+// gradients computes op i's parameter gradients, shard by shard, where they are wanted.
 func (w *Workspace) gradients(pass *Pass, i int) {
 	n := &w.program.nodes[i]
 	if n.params.len() == 0 || pass.Gradients == nil {
@@ -143,8 +143,8 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 // wants reports whether the gradient of v is wanted.
 func (w *Workspace) wants(v op.Value) bool { return w.wanted[w.program.base[v]] }
 
-// backward calls n's Backward for the call's samples, which begin at sample at of
-// the tile. A value that several ops read gets the sum of their gradients.
+// backward calls n's Backward for the samples of the call, which begin at sample at of the tile. If
+// several ops read a value, its gradient is the sum of theirs.
 func (w *Workspace) backward(c *op.Call, n *node, params []float32, in []op.Tensor, out op.Tensor, at int) {
 	din := w.din[:len(n.in)]
 	wanted, sum := false, w.sum

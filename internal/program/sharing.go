@@ -6,11 +6,11 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// share gives every value its memory, and lets ops that can work in place do so
-// where nothing else needs their input.
+// share decides which values and gradients share memory. An op works in place if it can and nothing
+// else needs its input.
 func (p *Program) share() {
 	p.storage, p.gradStorage = make([]op.Value, len(p.shapes)), make([]op.Value, len(p.shapes))
-	frees := make([]bool, len(p.shapes)) // the op that makes a value doesn't read it again
+	frees := make([]bool, len(p.shapes)) // the op that computes a value doesn't read it again
 	maker, last := make([]*node, len(p.shapes)), make([]*node, len(p.shapes))
 	for i := range p.nodes {
 		n := &p.nodes[i]
@@ -32,7 +32,8 @@ func (p *Program) share() {
 				p.storage[v], p.gradStorage[v] = p.storage[in], p.gradStorage[in]
 			}
 		case n.traits.DinFromDout > 0:
-			// The output's gradient, as Prepare leaves it, is the first gradient of this input.
+			// The output's gradient, as Prepare leaves it, is the first gradient of
+			// this input.
 			in := p.base[n.in[n.traits.DinFromDout]]
 			if in != 0 && last[in] == n && !p.repeated(n.in, n.traits.DinFromDout) && !maker[in].keepsGrad() && int(v) != len(p.shapes)-1 {
 				p.gradStorage[v] = p.gradStorage[in]
@@ -41,17 +42,17 @@ func (p *Program) share() {
 	}
 }
 
-// keepsGrad reports whether the executor may read n's output gradient after
-// Backward. It can't share memory with the input's then.
+// keepsGrad reports whether the executor may read n's output gradient after Backward. Then the
+// input's gradient can't share its memory.
 func (n *node) keepsGrad() bool {
 	_, factorable := n.op.(op.Factorable)
 	return factorable || n.traits.Deferred
 }
 
-// addUp decides which gradients of inputs are added to others.
+// addUp decides which gradients of inputs are added to a gradient that another op has set.
 func (p *Program) addUp() {
-	summed := make([]bool, len(p.shapes)) // by base: it has a gradient already
-	summed[p.base[len(p.base)-1]] = true  // by the loss
+	summed := make([]bool, len(p.shapes)) // by base value: its gradient is set already
+	summed[p.base[len(p.base)-1]] = true  // the loss sets it
 	for i := len(p.nodes) - 1; i >= 0; i-- {
 		n := &p.nodes[i]
 		n.adds = make([]bool, len(n.in))
@@ -65,7 +66,7 @@ func (p *Program) addUp() {
 	}
 }
 
-// countReaders counts the ops that read each value, and the loss.
+// countReaders counts the readers of each value: ops, and the loss.
 func (p *Program) countReaders() {
 	p.readers = make([]int, len(p.shapes))
 	p.readers[p.base[len(p.base)-1]]++
@@ -76,7 +77,7 @@ func (p *Program) countReaders() {
 	}
 }
 
-// repeated reports whether in[j] stands earlier in the list, too, in whatever shape.
+// repeated reports whether the value in[j], in any shape, is among in[:j], too.
 func (p *Program) repeated(in []op.Value, j int) bool {
 	return slices.ContainsFunc(in[:j], func(v op.Value) bool { return p.base[v] == p.base[in[j]] })
 }

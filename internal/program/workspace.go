@@ -6,57 +6,58 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Workspace is all that the passes of one worker write: the values and gradients of
-// a tile of samples. Workspaces of several workers run the same program at once,
-// without locks.
+// Workspace is all memory that the passes of one worker write: the values and gradients of a tile
+// of samples. The workspaces of several workers run the same program at the same time, without
+// locks.
 type Workspace struct {
 	program  *Program
-	deferred *Deferred // whole-batch memory, in which some tensors lie; nil for none
+	deferred *Deferred // memory of the whole batch, in which some tensors lie; nil for none
 
 	memory        *buffers
 	before        *Workspace  // Size.Before
-	arena, kept   []float32   // memory's; nil before Allocate
+	arena, kept   []float32   // where the buffers lie; nil before Allocate
 	values, grads []op.Tensor // by value, of the current tile
 	rows          []Shard     // by shard of the tile: its samples, counted from the tile's first
-	scratch       []float32   // of factored calls
-	sum           []float32   // a gradient that is about to be added to another
+	scratch       []float32   // Call.Scratch
+	sum           []float32   // gradients that are added to others next
 
 	scratchFloats, sumFloats int
 
 	wanted []bool // by base value: its gradient is wanted
-	idle   []bool // by op: it has no part in the backward pass
+	idle   []bool // by op: the backward pass leaves it out
+	first  int    // the first op that isn't idle; the number of ops if all are
 
 	call op.Call
 	in   []op.Tensor
 	din  []op.Tensor
 }
 
-// Size is what a workspace has to hold.
+// Size is the size of a workspace: the largest passes that it runs.
 type Size struct {
-	Samples  int    // of a tile
-	Shards   int    // of a tile
-	Shard    int    // samples of a shard
-	Backward bool   // otherwise there are forward passes only
-	Keeps    []bool // by op: Operands and GradNormSq are asked for after a pass; nil is of none
-	Trains   []bool // by op: gradients of its parameters are wanted; nil is of all
-	// Before has passes that are over when this workspace's begin, and then needs
-	// only what it Keeps: its other memory serves both. Nil for none.
+	Samples  int    // of a tile, at most
+	Shards   int    // of a tile, at most
+	Shard    int    // samples of a shard, at most
+	Backward bool   // there are backward passes, too
+	Keeps    []bool // by op: Operands or GradNormSq is called after the pass; nil for none
+	Trains   []bool // by op: the gradient of its parameters is wanted; nil for all
+	// Before is a workspace whose passes end before this one's begin. This one takes over its
+	// memory, apart from the operands that Before keeps. Nil for none.
 	Before *Workspace
-	// Apart: nothing shares memory, so that tests can look at all of it.
+	// Apart gives each buffer a place of its own, so that tests can look at all of them.
 	Apart bool
 }
 
 func (s Size) keeps(i int) bool { return s.Keeps != nil && s.Keeps[i] }
 
-// NewWorkspace returns a workspace for tiles of a size. It keeps the operands of
-// deferred gradients in deferred, which may be nil.
+// NewWorkspace returns a workspace of a size. It keeps the operands of deferred gradients in
+// deferred, which may be nil.
 func (p *Program) NewWorkspace(size Size, deferred *Deferred) *Workspace {
 	w := p.PlanWorkspace(size, deferred)
 	w.Allocate()
 	return w
 }
 
-// PlanWorkspace is NewWorkspace without the memory, which Allocate takes.
+// PlanWorkspace is NewWorkspace without the memory. Allocate takes it.
 func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 	w := &Workspace{
 		program: p, deferred: deferred, memory: p.plan(size, deferred), before: size.Before,
@@ -65,6 +66,9 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		rows:   make([]Shard, 0, size.Shards),
 	}
 	w.wanted, w.idle = p.wanted(size.Trains)
+	if w.first = slices.Index(w.idle, false); w.first < 0 {
+		w.first = len(p.nodes)
+	}
 	for v := range p.shapes {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}
@@ -89,9 +93,8 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 	return w
 }
 
-// wanted returns which values' gradients lead to parameters that train, by base
-// value, and which ops the backward pass leaves out. The input's gradient is never
-// wanted.
+// wanted returns for each base value whether its gradient leads to parameters that train, and for
+// each op whether the backward pass leaves it out. The input's gradient is never wanted.
 func (p *Program) wanted(trains []bool) (wanted, idle []bool) {
 	wanted, idle = make([]bool, len(p.shapes)), make([]bool, len(p.nodes))
 	for i, n := range p.nodes {
@@ -113,8 +116,7 @@ func (p *Program) BackwardOps(trains []bool) []bool {
 	return backward
 }
 
-// Allocate takes the memory that was planned, and that of the workspace before this
-// one.
+// Allocate takes the memory that was planned, and that of the workspaces before w.
 func (w *Workspace) Allocate() {
 	arena := make([]float32, w.arenaFloats())
 	for each := w; each != nil; each = each.before {
@@ -124,7 +126,7 @@ func (w *Workspace) Allocate() {
 	}
 }
 
-// Bytes returns the size of w, and of the workspace before it.
+// Bytes returns the size of the memory of w and of the workspaces before it.
 func (w *Workspace) Bytes() (total int) {
 	total = 4 * w.arenaFloats()
 	for each := w; each != nil; each = each.before {
@@ -133,7 +135,7 @@ func (w *Workspace) Bytes() (total int) {
 	return total
 }
 
-// arenaFloats is the size of the arena that w shares with those before it.
+// arenaFloats returns the size of the arena that w shares with the workspaces before it.
 func (w *Workspace) arenaFloats() (floats int) {
 	for each := w; each != nil; each = each.before {
 		floats = max(floats, each.memory.floats)
@@ -141,7 +143,7 @@ func (w *Workspace) arenaFloats() (floats int) {
 	return floats
 }
 
-// bind points the tensors to a tile's memory.
+// bind points the tensors to the memory of a tile.
 func (w *Workspace) bind(pass *Pass) {
 	p := w.program
 	first, n := run(pass.Shards)
@@ -175,15 +177,15 @@ func (w *Workspace) bind(pass *Pass) {
 	}
 }
 
-// Operands returns the tile's input and output gradient of op i, which has one
-// input, after Backward.
+// Operands returns the tile's input and output gradient of op i, which has one input, after
+// Backward.
 func (w *Workspace) Operands(i int) (in, d op.Tensor) {
 	n := &w.program.nodes[i]
 	return w.values[n.in[0]], w.grads[n.out]
 }
 
-// GradNormSq returns the squared norm of a Factorable op's gradient over shard s of
-// the tile, after Backward with the same pass.
+// GradNormSq returns the squared norm of a Factorable op's gradient over shard s of the tile, after
+// Backward with the same pass.
 func (w *Workspace) GradNormSq(pass *Pass, i, s int, kept []float32) float64 {
 	n := &w.program.nodes[i]
 	c, in, _ := w.shard(pass, i, s)

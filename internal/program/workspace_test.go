@@ -18,8 +18,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// uncoupled are models whose samples don't see each other. The first is long
-// enough for its products to be summed in several blocks.
+// uncoupled are models whose samples don't see each other. The first is long enough for its
+// products to be summed in several blocks.
 var uncoupled = map[string][]op.Layer{
 	"mlp":   {net.Flatten{}, net.Dense{Out: 70}, net.ReLU{}, net.Dense{Out: 33}, net.ReLU{}, net.Dense{Out: 10}},
 	"masks": {net.Flatten{}, build(masks), net.Dense{Out: 10}},
@@ -65,8 +65,8 @@ func (b *bits) add(w *program.Workspace) {
 	}
 }
 
-// A sample's values and gradients have the same bits in whatever tile and
-// shard, whoever computes them, and from parameters packed or not.
+// A sample's values and gradients have the same bits in whatever tile and shard, whoever computes
+// them, and from parameters packed or not.
 func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 	cuts := [][][]int{ // tiles of shards
 		{{37}},
@@ -104,8 +104,8 @@ func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 	})
 }
 
-// runBits runs a batch tile by tile. Formed says that each shard is given
-// parameters of its own, which are those of the pass.
+// runBits runs a batch tile by tile. Formed says that each shard is given parameters of its own,
+// which are those of the pass.
 func runBits(m *program.Program, p program.Pass, tiles [][]int, formed bool) bits {
 	all, first := newBits(m), 0
 	for _, sizes := range tiles {
@@ -137,8 +137,7 @@ func requireBits(t *testing.T, want, got bits, format string, args ...any) {
 	}
 }
 
-// A workspace computes the same whatever it computed before, in a larger tile
-// or a smaller one.
+// A workspace computes the same whatever it computed before, in a larger tile or a smaller one.
 func TestWorkspaceKeepsNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
 	m := mlp(t, true, 20, 33, 24, 10)
@@ -263,7 +262,7 @@ func TestPassAllocatesNothing(t *testing.T) {
 	}
 }
 
-// What is planned is what is allocated.
+// Allocate takes as many bytes as were planned.
 func TestBytesBeforeAllocation(t *testing.T) {
 	m := mlp(t, true, 30, 41, 24, 10)
 	deferred := m.PlanDeferred(20, deferredOps(m.Program))

@@ -2,15 +2,15 @@ package ref
 
 import "math"
 
-// Ascent is how a shard's parameters are perturbed before its gradient is taken: by
+// Ascent says how SAM and its kin perturb a shard's parameters before they take its gradient:
 //
 //	eps = Rho * T^2 g / ||T g||
 type Ascent struct {
 	Rho float64
-	// T is the factor of a parameter of value w; nil is 1 for all.
+	// T returns the factor of a parameter of value w; nil is 1 for all.
 	T func(parameter int, w float64) float64
-	// Fraction is the part of a shard whose gradient is g: its first samples, and one
-	// more where that comes out uneven. 0 is all.
+	// Fraction is the share of a shard's samples, its first ones, whose gradient is g, rounded
+	// up to a whole number of samples. 0 is all.
 	Fraction float64
 }
 
@@ -36,9 +36,8 @@ func (a Ascent) perturbed(p, g []float64) []float64 {
 	return w
 }
 
-// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end
-// at the given sample numbers, and the mean loss before it over the samples that
-// perturb.
+// MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end at the given sample
+// numbers, and the mean loss before it over the samples that perturb.
 func (n Net) MSAM(p []float64, x [][]float64, labels []int32, ends []int, a Ascent) (loss float64, ghat []float64) {
 	ghat = make([]float64, len(p))
 	begin, seen := 0, 0.0

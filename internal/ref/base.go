@@ -2,7 +2,7 @@ package ref
 
 import "math"
 
-// Base is a base optimiser, with its state.
+// Base is a base optimizer, with its state.
 type Base interface{ Step(w, g []float64) }
 
 // SGD is stochastic gradient descent with momentum.
@@ -30,9 +30,9 @@ func (s *SGD) Step(w, g []float64) {
 
 // AdamW is Adam with decoupled weight decay.
 type AdamW struct {
-	LR, Beta1, Beta2, Eps, WeightDecay float64
-	m, v                               []float64
-	steps                              float64
+	LR, Beta1, Beta2, Epsilon, WeightDecay float64
+	m, v                                   []float64
+	steps                                  float64
 }
 
 // Step moves w by the gradient g.
@@ -46,11 +46,11 @@ func (a *AdamW) Step(w, g []float64) {
 		a.m[i] = a.Beta1*a.m[i] + (1-a.Beta1)*g[i]
 		a.v[i] = a.Beta2*a.v[i] + (1-a.Beta2)*g[i]*g[i]
 		mean, square := a.m[i]/(1-math.Pow(a.Beta1, a.steps)), a.v[i]/(1-math.Pow(a.Beta2, a.steps))
-		w[i] -= a.LR * mean / (math.Sqrt(square) + a.Eps)
+		w[i] -= a.LR * mean / (math.Sqrt(square) + a.Epsilon)
 	}
 }
 
-// Clip scales g down to a norm of at most most.
+// Clip scales g down to a norm of at most the given one.
 func Clip(g []float64, most float64) {
 	norm := Norm(g)
 	for i := range g {

@@ -17,7 +17,7 @@ func Normal(r *rand.Rand, n int) []float32 {
 	return s
 }
 
-// NaNs fills x with NaN, and returns it: what is tested must overwrite them.
+// NaNs fills x with NaN, and returns it. Code under test must overwrite all of it.
 func NaNs(x []float32) []float32 {
 	for i := range x {
 		x[i] = float32(math.NaN())
@@ -25,18 +25,18 @@ func NaNs(x []float32) []float32 {
 	return x
 }
 
-// Bound is the error that float32 may have against float64, relative in norm, after a
-// chain of products of at most k terms. Terms of random signs have partial sums that
-// grow as sqrt(j), and each addition rounds by at most u = 2^-24 of its own, which comes
-// to 0.4 sqrt(k) u of the result (Higham and Mary, doi 10.1137/18M1226312, prove as
-// much, up to a constant, with high probability). Layers initialized as He et al. have
-// it pass an error on without enlarging it. The factor of 4 is for what isn't random:
-// ReLUs let only the positive half through, and losses subtract.
+// Bound is the error that float32 may have against float64, relative in norm, after a chain of
+// products of at most k terms. Terms of random signs have partial sums that grow as sqrt(j), and
+// each addition rounds by at most u = 2^-24 of its own, which comes to 0.4 sqrt(k) u of the result
+// (Higham and Mary, doi 10.1137/18M1226312, prove as much, up to a constant, with high
+// probability). Layers initialized as He et al. have it pass an error on without enlarging it. The
+// factor of 4 is for what isn't random: ReLUs let only the positive half through, and losses
+// subtract.
 func Bound(products, k int) float64 {
 	return 4 * float64(products) * math.Sqrt(float64(k)) * math.Ldexp(1, -24)
 }
 
-// Distance is that of got from want, relative in norm: NaN if any element is.
+// Distance returns the norm of got-want, relative to that of want. It is NaN if any element is.
 func Distance(got []float32, want []float64) float64 {
 	return Norm(Axpy(-1, want, Float64s(got))) / Norm(want)
 }

@@ -6,9 +6,8 @@ import (
 	"github.com/steppe-ml/steppe/conv"
 )
 
-// Conv2D is a convolution of images in rows [InH, InW, InC], with the filter
-// [KernelH, KernelW, InC, OutC] and, if Bias, a bias for each output channel. The
-// geometry's Batch doesn't matter.
+// Conv2D is a convolution of images in rows [InH, InW, InC], with the filter [KernelH, KernelW,
+// InC, OutC] and, if Bias, a bias for each output channel. The geometry's Batch doesn't matter.
 type Conv2D struct {
 	conv.Geometry
 	Bias bool
@@ -21,8 +20,8 @@ func (c Conv2D) Params() int {
 	return c.FilterSize()
 }
 
-// terms visits the products that a convolution is made of, by where their factors
-// lie: each output is a sum of inputs times weights.
+// terms visits the products that a convolution is made of, by where their factors lie: each output
+// is a sum of inputs times weights.
 func (c Conv2D) terms(visit func(out, in, weight int)) {
 	windows(c.Geometry, func(i, j, u, v, row, column int) {
 		for o := range c.OutC {
@@ -33,8 +32,8 @@ func (c Conv2D) terms(visit func(out, in, weight int)) {
 	})
 }
 
-// windows visits the pixels (i, j) of an output, and for each the pixels (row,
-// column) of the input that its taps (u, v) see.
+// windows visits the pixels (i, j) of an output, and for each the pixels (row, column) of the input
+// that its taps (u, v) see.
 func windows(g conv.Geometry, visit func(i, j, u, v, row, column int)) {
 	or1 := func(n int) int { return max(1, n) }
 	for i := range g.OutH() {
@@ -88,8 +87,8 @@ func (c Conv2D) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][
 	return dx
 }
 
-// MaxPool is the largest pixel of each window, channel by channel; its geometry is
-// that of a convolution of one channel along the same windows.
+// MaxPool is the largest pixel of each window, channel by channel; its geometry is that of a
+// convolution of one channel along the same windows.
 type MaxPool struct{ Window conv.Geometry }
 
 func (MaxPool) Params() int { return 0 }
@@ -123,8 +122,7 @@ func (m MaxPool) Backward(_ []float64, x, y, dy [][]float64, _ []float64) (dx []
 
 func (m MaxPool) pixels(visit func(out, in, channel int)) { channelwise(m.Window, visit) }
 
-// channelwise visits the elements of outputs, and for each those of inputs in its
-// window.
+// channelwise visits the elements of outputs, and for each those of inputs in its window.
 func channelwise(g conv.Geometry, visit func(out, in, channel int)) {
 	windows(g, func(i, j, _, _, row, column int) {
 		for c := range g.InC {

@@ -95,8 +95,8 @@ func (l Pointwise) Backward(_ []float64, x, _, dy [][]float64, _ []float64) (dx 
 	return dx
 }
 
-// Residual adds what Body makes of its input to what Shortcut makes of it, which
-// without layers is the input. Its parameters are the shortcut's, then the body's.
+// Residual adds what Body makes of its input to what Shortcut makes of it, which without layers is
+// the input. Its parameters are the shortcut's, then the body's.
 type Residual struct{ Body, Shortcut Net }
 
 func (r Residual) Params() int { return r.Shortcut.Params() + r.Body.Params() }
@@ -125,8 +125,8 @@ func sum(x, y [][]float64) (total [][]float64) {
 	return total
 }
 
-// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and
-// adds channels of zeros, to Out.
+// Subsample takes every Stride-th pixel of every Stride-th row of images [H, W, C], and adds
+// channels of zeros, to Out.
 type Subsample struct{ H, W, C, Stride, Out int }
 
 func (Subsample) Params() int { return 0 }

@@ -2,11 +2,11 @@ package ref
 
 import "math"
 
-// BatchNorm normalises each feature, the last dimension, over the samples and their
-// pixels; its parameters are the scales, then the shifts.
+// BatchNorm normalizes each feature, the last dimension, over the samples and their pixels; its
+// parameters are the scales, then the shifts.
 type BatchNorm struct {
 	Features int
-	Eps      float64
+	Epsilon  float64
 }
 
 func (b BatchNorm) Params() int { return 2 * b.Features }
@@ -33,7 +33,7 @@ func (b BatchNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
 	for j := range b.Features {
 		mean, variance := b.Moments(x, j)
 		b.each(x, j, func(s, i int) {
-			y[s][i] = p[j]*(x[s][i]-mean)/math.Sqrt(variance+b.Eps) + p[b.Features+j]
+			y[s][i] = p[j]*(x[s][i]-mean)/math.Sqrt(variance+b.Epsilon) + p[b.Features+j]
 		})
 	}
 	return y
@@ -44,7 +44,7 @@ func (b BatchNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx 
 	n := float64(len(x) * len(x[0]) / b.Features)
 	for j := range b.Features {
 		mean, variance := b.Moments(x, j)
-		deviation := math.Sqrt(variance + b.Eps)
+		deviation := math.Sqrt(variance + b.Epsilon)
 		var sum, weighted float64
 		b.each(x, j, func(s, i int) {
 			sum += dy[s][i]
@@ -67,11 +67,11 @@ func like(x [][]float64) (y [][]float64) {
 	return y
 }
 
-// LayerNorm normalises each sample over its features, the last dimension, pixel by
-// pixel; its parameters are the scales, then the shifts.
+// LayerNorm normalizes each sample over its features, the last dimension, pixel by pixel; its
+// parameters are the scales, then the shifts.
 type LayerNorm struct {
 	Features int
-	Eps      float64
+	Epsilon  float64
 }
 
 func (l LayerNorm) Params() int { return 2 * l.Features }
@@ -85,7 +85,7 @@ func (l LayerNorm) moments(x []float64) (mean, deviation float64) {
 	for _, v := range x {
 		variance += (v - mean) * (v - mean) / n
 	}
-	return mean, math.Sqrt(variance + l.Eps)
+	return mean, math.Sqrt(variance + l.Epsilon)
 }
 
 func (l LayerNorm) Forward(p []float64, x [][]float64) (y [][]float64) {

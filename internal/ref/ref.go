@@ -1,12 +1,12 @@
-// Package ref computes networks and training steps in the plainest way, in
-// float64 and one sample at a time: the oracle of the tests. Its parameters are
-// flat and laid out as package net lays them out.
+// Package ref computes networks and training steps in the plainest way, in float64 and one sample
+// at a time: the oracle of the tests. Its parameters are flat and laid out as package net lays them
+// out.
 package ref
 
 import "math"
 
-// Layer is one layer of a network: forward over the rows of x, and backward
-// from dy to dx, adding its parameters' gradient to g.
+// Layer is one layer of a network: forward over the rows of x, and backward from dy to dx, adding
+// its parameters' gradient to g.
 type Layer interface {
 	Params() int
 	Forward(p []float64, x [][]float64) (y [][]float64)
@@ -66,8 +66,8 @@ func (n Net) Gradient(p []float64, x [][]float64, labels []int32) (loss float64,
 	return loss, g
 }
 
-// backward adds the parameters' gradients to g, and returns the input's, from ys, which
-// forward has returned, and d, the outputs' gradients.
+// backward adds the parameters' gradients to g, and returns the input's, from ys, which forward has
+// returned, and d, the outputs' gradients.
 func (n Net) backward(p []float64, ys [][][]float64, d [][]float64, g []float64) [][]float64 {
 	end := len(g)
 	for i := len(n) - 1; i >= 0; i-- {

@@ -7,18 +7,20 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Interval contains a figure with some confidence.
+// Interval is a confidence interval.
 type Interval struct {
 	Low  float64 `json:"low"`
 	High float64 `json:"high"`
 }
 
-// MedianInterval returns an interval for the median of the distribution that the values are drawn
-// from, with at least the given confidence, for any distribution. It reaches from the j-th
-// smallest to the j-th largest of the n values. Each value is below the median with the odds of a
-// coin; j is the largest number such that fewer than j heads among n coins have a probability of
-// at most (1-confidence)/2 (David and Nagaraja, "Order Statistics", 3rd edition, 2003, section
-// 7.1). The values must be independent. ok is false if there are too few: 0.95 takes six.
+// MedianInterval returns an interval for the median of the distribution that values are drawn from.
+// The values must be independent, and the distribution may be any. ok is false if there are too few
+// values for the confidence: 0.95 needs six.
+//
+// The interval reaches from the j-th smallest to the j-th largest of the n values. A value is below
+// the median with a probability of 1/2, so j is the largest number for which fewer than j heads
+// among n coins have a probability of at most (1-confidence)/2 (David and Nagaraja, "Order
+// Statistics", 3rd edition, 2003, section 7.1).
 func MedianInterval(values []float64, confidence float64) (in Interval, ok bool) {
 	n := len(values)
 	coins := distuv.Binomial{N: float64(n), P: 0.5}

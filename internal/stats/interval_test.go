@@ -8,10 +8,10 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The ranks are those in printed tables of the sign test.
+// The ranks agree with printed tables of the sign test.
 func TestMedianIntervalRanks(t *testing.T) {
 	for _, c := range []struct {
-		n, j int // 0 where no interval has the confidence
+		n, j int // 0 if no interval has the confidence
 	}{
 		{0, 0}, {1, 0}, {5, 0}, {6, 1}, {8, 1}, {9, 2}, {10, 2}, {15, 4}, {20, 6}, {25, 8}, {50, 18}, {100, 40},
 	} {
@@ -32,7 +32,7 @@ func shuffled(n int) []float64 {
 	return values
 }
 
-// Exactly counted, the interval has the confidence, and the next narrower one hasn't.
+// The interval has the confidence, and the next narrower one has less, by exact counting.
 func TestMedianIntervalConfidence(t *testing.T) {
 	for _, confidence := range []float64{0.5, 0.9, 0.95, 0.99} {
 		for n := range 200 {
@@ -48,7 +48,7 @@ func TestMedianIntervalConfidence(t *testing.T) {
 	}
 }
 
-// holds is the probability that at least j and at most n-j of n coins come up heads.
+// holds returns the probability that at least j and at most n-j of n coins come up heads.
 func holds(n, j int) float64 {
 	ways := new(big.Int)
 	for k := j; k <= n-j; k++ {

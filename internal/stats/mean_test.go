@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The quantiles of t are those of printed tables: 12.706, 4.303 and 2.776 for 1, 2 and 4
-// degrees of freedom.
+// The quantiles of t come from printed tables: 12.706, 4.303 and 2.776 for 1, 2 and 4 degrees of
+// freedom.
 func TestMeanOf(t *testing.T) {
 	for _, c := range []struct {
 		values     []float64

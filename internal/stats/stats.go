@@ -1,13 +1,14 @@
-// Package stats has the statistics of repeated measurements.
+// Package stats has statistics of repeated measurements: medians, means and their intervals.
 package stats
 
 import (
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 )
 
-// Spread is the quartiles of some values.
+// Spread has the quartiles of some values.
 type Spread struct {
 	Q1     float64 `json:"q1"`
 	Median float64 `json:"median"`
@@ -17,17 +18,18 @@ type Spread struct {
 // Half returns half the distance between the quartiles.
 func (s Spread) Half() float64 { return (s.Q3 - s.Q1) / 2 }
 
-// SpreadOf returns the quartiles of values. There must be at least one.
+// SpreadOf returns the quartiles of at least one value.
 func SpreadOf(values []float64) Spread {
 	return Spread{Quantile(values, 0.25), Quantile(values, 0.5), Quantile(values, 0.75)}
 }
 
-// Median returns the median of values. There must be at least one.
+// Median returns the median of at least one value: of an even number, the mean of the two in the
+// middle. (stat.Quantile would return one of them.)
 func Median(values []float64) float64 { return Quantile(values, 0.5) }
 
-// Quantile returns the value below which the fraction q of values lies, linear between neighbors
-// (type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996; the default of R
-// and numpy, which gonum's stat doesn't have). There must be at least one value.
+// Quantile returns the q-quantile of at least one value, for q from 0 to 1. It interpolates between
+// neighbors by type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages", 1996: the
+// default of R and numpy. gonum's stat has types 1 and 4 alone.
 func Quantile(values []float64, q float64) float64 {
 	sorted := slices.Sorted(slices.Values(values))
 	at := q * float64(len(sorted)-1)
@@ -41,11 +43,7 @@ func GeometricMean(values []float64) float64 {
 	return stat.GeometricMean(values, nil)
 }
 
-// Ratios returns numerator[i]/denominator[i] for each i.
+// Ratios returns numerator[i]/denominator[i] for each i. The lengths must be equal.
 func Ratios(numerator, denominator []float64) []float64 {
-	r := make([]float64, len(numerator))
-	for i := range r {
-		r[i] = numerator[i] / denominator[i]
-	}
-	return r
+	return floats.DivTo(make([]float64, len(numerator)), numerator, denominator)
 }

@@ -24,11 +24,11 @@ func TestQuantile(t *testing.T) {
 	}
 	values := []float64{3, 1, 2}
 	assert.Equal(t, Spread{1.5, 2, 2.5}, SpreadOf(values))
-	assert.Equal(t, []float64{3, 1, 2}, values, "left in order")
+	assert.Equal(t, []float64{3, 1, 2}, values, "the argument keeps its order")
 }
 
-// A disturbance that hits both sides of a round leaves that round's ratio as
-// it is; the ratio of medians would not.
+// A disturbance of a whole round doesn't change the ratio of that round, but it can change the
+// ratio of the medians.
 func TestMedianOfRatios(t *testing.T) {
 	ours, theirs := []float64{1, 2, 3, 2, 5}, []float64{2, 4, 6, 4, 1}
 	assert.Equal(t, 2.0, Median(Ratios(theirs, ours)))

@@ -7,8 +7,8 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// Chance returns the accuracy that a classifier which has learned nothing may well reach on a
-// set: the share of the most frequent class, and two standard errors.
+// Chance returns an accuracy that a classifier rarely exceeds if it has learned nothing: the share
+// of the most frequent class, plus two standard errors.
 func Chance(set *dataset.Set) float64 {
 	counts := make([]int, set.Classes)
 	for _, label := range set.Labels {

@@ -7,14 +7,14 @@ import (
 	"github.com/steppe-ml/steppe/internal/stats"
 )
 
-// Candidate is a rho and a learning rate to try a method with.
+// Candidate is a pair of rho and learning rate, with the results of a method's validation runs.
 type Candidate struct {
 	Rho float64 `json:"rho"`
 	LR  float64 `json:"lr"`
 	// Accuracy on the validation samples, with its interval over seeds.
 	Accuracy  stats.Mean `json:"accuracy"`
-	Collapsed int        `json:"collapsed"` // runs
-	Diverged  int        `json:"diverged"`
+	Collapsed int        `json:"collapsed"` // runs that are no better than guessing
+	Diverged  int        `json:"diverged"`  // runs that ended in a refused step
 }
 
 // Choice is the rho and the learning rate that were chosen for a method.
@@ -24,8 +24,8 @@ type Choice struct {
 	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose
 }
 
-// candidates returns the candidates of an entry. If SGD's runs choose the learning rate for all
-// methods and aren't done yet, known is false and only the number of candidates is right.
+// candidates returns the candidates of an entry. known is false if SGD chooses the learning rate
+// for all methods and SGD's runs aren't done; then only the number of candidates is right.
 func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candidate, known bool) {
 	lrs, known := s.Grid.LRs, true
 	if len(lrs) > 1 && !s.Grid.TuneLR && e.Method.Name != sgd {
@@ -42,9 +42,9 @@ func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candida
 	return list, known
 }
 
-// choose returns the best candidate of an entry: of those with the fewest runs that diverged, the
-// one with the highest mean accuracy, and of equals the first. If a run that it needs is missing,
-// known is false and the choice is a guess.
+// choose returns the best candidate of an entry. It compares candidates by the number of diverged
+// runs first and by the mean accuracy second, and prefers the first of equals. known is false if a
+// run that it needs is missing; then the choice is a guess.
 func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, known bool) {
 	candidates, known := s.candidates(store, noise, e)
 	guess := Choice{Rho: candidates[0].Rho, LR: candidates[0].LR}

@@ -11,15 +11,15 @@ import (
 // Progress says how much of a study is done.
 type Progress struct {
 	Done, Runs int     // of the study, including those that the store had
-	Part       float64 // of the work that was left at the start, from 0 to 1
+	Part       float64 // fraction done of the work that was left at the start, from 0 to 1
 	Finished   *Result // the run that has just ended; nil at the end of an epoch
 }
 
-// Execute trains the runs that the store doesn't have yet: jobs of them at once, each with that
-// number of workers. It calls report at the end of each epoch, from one goroutine at a time. When
-// ctx is done it returns; the store has the runs that are finished.
+// Execute trains the runs that the store lacks, jobs of them at a time, each with the given number
+// of workers. It calls report after each epoch and after each run, from one goroutine at a time.
+// When ctx is done, it returns the context's error; the store has the finished runs.
 //
-// Neither jobs nor workers change a result, except for times.
+// jobs and workers change no result, except for times.
 func (s *Study) Execute(ctx context.Context, store *Store, jobs, workers int, report func(Progress)) error {
 	e := &execution{Study: s, store: store, jobs: jobs, workers: workers, report: report}
 	for {
@@ -68,7 +68,7 @@ func (e *execution) train(ctx context.Context, runs []Run) error {
 	return group.Wait()
 }
 
-// advance reports the work of an epoch, or a finished run.
+// advance adds the work of an epoch, or a finished run, and reports it.
 func (e *execution) advance(work float64, finished *Result) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
@@ -82,7 +82,7 @@ func (e *execution) advance(work float64, finished *Result) {
 	e.report(p)
 }
 
-// work returns the cost of a run, in forward and backward passes of one sample.
+// work returns the cost of a run: the number of forward and backward passes of one sample.
 func (s *Study) work(run Run) float64 {
 	samples := s.Train.Len()
 	if run.Stage == Selection {
@@ -95,9 +95,9 @@ func (s *Study) work(run Run) float64 {
 	return float64(s.Recipe.Epochs * samples * passes)
 }
 
-// ready returns the missing runs that can begin now: those of the first stage, and when all of
-// them are done, those of the second. They are ordered by seed. So a study that is cut short is
-// complete for some seeds, and the times of the methods are measured in turn.
+// ready returns the missing runs that can begin now: those of the first stage, or if all of them
+// are done, those of the second. It orders them by seed. So a study that is cut short is complete
+// for some seeds, and the methods take turns, which makes their times comparable.
 func (s *Study) ready(store *Store) (runs []Run) {
 	for _, stage := range []Stage{Selection, Final} {
 		for _, run := range s.runs(store, stage) {
@@ -113,8 +113,7 @@ func (s *Study) ready(store *Store) (runs []Run) {
 	return nil
 }
 
-// survey returns the number of runs that are done, the number of all runs, and the work that is
-// left.
+// survey returns the number of finished runs, the number of all runs, and the work that is left.
 func (s *Study) survey(store *Store) (done, all int, left float64) {
 	for _, stage := range []Stage{Selection, Final} {
 		for _, run := range s.runs(store, stage) {
@@ -129,11 +128,10 @@ func (s *Study) survey(store *Store) (done, all int, left float64) {
 	return done, all, left
 }
 
-// planned is a run of the study. It is a guess, which takes as long, if rho or the learning rate
-// isn't chosen yet.
+// planned is a run of the study.
 type planned struct {
 	Run
-	guess bool
+	guess bool // rho or the learning rate isn't chosen yet; the run takes as long as the right one
 }
 
 // runs returns all runs of a stage.

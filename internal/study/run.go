@@ -51,7 +51,7 @@ type Result struct {
 	Workers   int     `json:"workers"`
 	Jobs      int     `json:"jobs"`                // runs at once
 	Collapsed bool    `json:"collapsed,omitempty"` // no better than guessing
-	// Diverged says why a step was refused. The run ended there, and was tested with the
+	// Diverged is the reason if a step was refused. The run ended there, and was tested with the
 	// parameters before that step.
 	Diverged string `json:"diverged,omitempty"`
 }
@@ -60,14 +60,14 @@ type Result struct {
 func (r Result) Accuracy() float64 { return float64(r.Correct) / float64(r.Of) }
 
 const (
-	splitSeed = 1 // all runs hold back the same samples
-	// selectionSeeds is added to the seeds of the first stage, so that nothing is chosen because
-	// it suits the seeds of the second.
+	splitSeed = 1 // of the validation samples; all runs hold back the same
+	// selectionSeeds is added to the seeds of the first stage, so that no choice can suit the seeds
+	// of the second.
 	selectionSeeds = 1 << 20
 )
 
-// seed returns the seed of all the run's random bits: initial weights, the order of the data,
-// augmentation and the choice of labels to redraw. It is the same for all methods.
+// seed returns the seed of all random numbers of the run: initial weights, the order of samples,
+// augmentation and label noise. It is the same for all methods.
 func (r Run) seed() uint64 {
 	if r.Stage == Selection {
 		return uint64(r.Seed + selectionSeeds)
@@ -100,8 +100,8 @@ func (s *Study) sets(run Run) (train, test *dataset.Set, err error) {
 	return train, test, err
 }
 
-// loader makes a run's batches. Where samples of a batch see each other, it leaves out a short
-// last batch for every method, so that all have the same batches, even methods that could take it.
+// loader returns the loader of a run. If the model has batch normalization, it drops a short last
+// batch for all methods, even for those that could take it, so that all have the same batches.
 func (s *Study) loader(train *dataset.Set, seed uint64) dataset.Loader {
 	return dataset.Loader{Set: train, Batch: s.Recipe.Batch, Seed: seed, Augment: s.Augment, DropLast: s.Model.MinShard() > 1}
 }
@@ -115,7 +115,7 @@ func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Con
 	return cfg
 }
 
-// train makes one run. It calls after at the end of each epoch.
+// train executes one run. It calls after at the end of each epoch.
 func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (Result, error) {
 	r := Result{Run: run, Workers: workers}
 	begin := time.Now()
@@ -169,8 +169,7 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 	return r, nil
 }
 
-// lastLoss returns the mean training loss of the last epoch, as far as it came; 0 if no step was
-// made.
+// lastLoss returns the mean training loss of the last epoch, whole or not; 0 if there was no step.
 func lastLoss(h *train.History) float64 {
 	if h.Unfinished != nil {
 		return h.Unfinished.Loss
@@ -181,7 +180,7 @@ func lastLoss(h *train.History) float64 {
 	return h.Epochs[len(h.Epochs)-1].Loss
 }
 
-// Sum returns the checksum of sets' values and labels.
+// Sum returns a checksum of the values and labels of sets: CRC-32 in hexadecimal.
 func Sum(sets ...*dataset.Set) string {
 	sum := crc32.NewIEEE()
 	for _, s := range sets {

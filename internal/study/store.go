@@ -14,11 +14,11 @@ import (
 	"sync"
 )
 
-// Store keeps the results of runs, in a file if it has one. The first line of the file is the
-// recipe in JSON. Each run adds a line as soon as it is done, so an interruption loses only the
-// runs under way.
+// Store keeps the results of runs in memory, and in a file if it has one. The first line of the
+// file is the recipe in JSON. Each finished run adds a line at once, so an interruption loses only
+// the runs under way.
 type Store struct {
-	file *os.File // nil for memory alone
+	file *os.File // nil for none
 
 	mutex sync.Mutex
 	done  map[Run]Result
@@ -35,11 +35,11 @@ const (
 	storeName    = "runs.jsonl"
 )
 
-// NewStore returns a store that keeps results in memory alone.
+// NewStore returns an empty store without a file.
 func NewStore() *Store { return &Store{done: map[Run]Result{}} }
 
-// OpenStore returns the store of a folder with the results that are in its file. It makes the
-// folder if it isn't there. Results of another recipe are an error.
+// OpenStore returns a store with the results in a folder's file. It makes the folder and the file
+// if they don't exist. A file of another recipe is an error.
 func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -57,13 +57,13 @@ func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	return s, nil
 }
 
-// read reads the file, and writes its first line if it has none.
+// read reads the file, and writes the first line of an empty one.
 func (s *Store) read(recipe Recipe) error {
 	text, err := io.ReadAll(s.file)
 	if err != nil {
 		return err
 	}
-	// A process that was killed may have left a part of a line: drop it.
+	// A killed process may have left an incomplete line: drop it.
 	whole := text[:bytes.LastIndexByte(text, '\n')+1]
 	if len(whole) < len(text) {
 		if err := s.file.Truncate(int64(len(whole))); err != nil {
@@ -77,7 +77,7 @@ func (s *Store) read(recipe Recipe) error {
 	for line := range bytes.Lines(whole) {
 		number++
 		if number == 1 {
-			err = checkHeader(line, recipe)
+			err = validateHeader(line, recipe)
 		} else {
 			var r Result
 			if err = json.Unmarshal(line, &r); err == nil {
@@ -91,8 +91,8 @@ func (s *Store) read(recipe Recipe) error {
 	return nil
 }
 
-// checkHeader returns an error if the file belongs to another recipe.
-func checkHeader(line []byte, recipe Recipe) error {
+// validateHeader returns an error if the first line of a file is not that of the recipe.
+func validateHeader(line []byte, recipe Recipe) error {
 	var h header
 	if err := json.Unmarshal(line, &h); err != nil {
 		return err
@@ -119,7 +119,7 @@ func fields(r Recipe) (m map[string]json.RawMessage) {
 		err = json.Unmarshal(text, &m)
 	}
 	if err != nil {
-		panic(err) // a Recipe has strings and finite numbers
+		panic(err) // impossible: a Recipe has strings and finite numbers
 	}
 	return m
 }
@@ -143,7 +143,7 @@ func (s *Store) Add(r Result) error {
 	return s.append(r)
 }
 
-// append writes a line with one call, and waits until it is on the disk.
+// append writes a line in one call and syncs the file.
 func (s *Store) append(value any) error {
 	line, err := json.Marshal(value)
 	if err != nil {

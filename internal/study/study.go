@@ -48,9 +48,9 @@ type Grid struct {
 	// TuneLR chooses a learning rate for each method. Otherwise all methods take SGD's, which is
 	// usual in the literature and needs fewer runs.
 	TuneLR bool `json:"tune_lr"`
-	// Noise has the fractions of the training labels that are redrawn at random. Each makes a
-	// study of its own. Validation labels are redrawn, too, since a user with wrong labels has no
-	// others to choose by. Test labels stay right.
+	// Noise has the fractions of the training samples that are relabeled at random. Each makes a
+	// study of its own. Validation samples are relabeled, too: a user with wrong labels has no
+	// others to choose by. Test samples keep their labels.
 	Noise          []float64 `json:"noise"`
 	Seeds          int       `json:"seeds"`           // of the second stage: 1, 2, ...
 	SelectionSeeds int       `json:"selection_seeds"` // of the first
@@ -70,7 +70,7 @@ type Study struct {
 	entries []Entry // of the grid; Validate makes them
 }
 
-// Entry is a method with its shards: a row of the result.
+// Entry is a method with a number of shards: a row of the result.
 type Entry struct {
 	Method sam.Method
 	Shards int
@@ -98,19 +98,18 @@ func (g Grid) entries() (list []Entry, err error) {
 	return list, nil
 }
 
-// normalize sorts the lists of numbers and drops duplicates, so that the order in which they are
-// given changes nothing.
+// normalize sorts the lists of numbers and drops duplicates, so that their order changes nothing.
 func (g *Grid) normalize() {
-	g.Shards = distinct(g.Shards)
-	g.Rhos, g.LRs, g.Noise = distinct(g.Rhos), distinct(g.LRs), distinct(g.Noise)
+	g.Shards = sortedSet(g.Shards)
+	g.Rhos, g.LRs, g.Noise = sortedSet(g.Rhos), sortedSet(g.LRs), sortedSet(g.Noise)
 }
 
-func distinct[T int | float64](list []T) []T {
+func sortedSet[T int | float64](list []T) []T {
 	return slices.Compact(slices.Sorted(slices.Values(list)))
 }
 
-// Validate returns an error if anything is wrong with a study, before any training. It also
-// returns what the optimizer refuses, such as more shards than samples.
+// Validate returns an error if a setting makes no sense, or if the optimizer of an entry refuses
+// it, such as more shards than samples. Call it before any other method.
 func (s *Study) Validate() error {
 	s.Grid.normalize()
 	var err error
@@ -133,7 +132,7 @@ func (s *Study) Validate() error {
 			return err
 		}
 		if s.Recipe.Batch > rest.Len() {
-			return fmt.Errorf("study: batches of %d, and without the validation samples there are %d", s.Recipe.Batch, rest.Len())
+			return fmt.Errorf("study: batches of %d, want at most the %d samples that are left without the validation samples", s.Recipe.Batch, rest.Len())
 		}
 	}
 	for _, e := range s.entries {
@@ -150,7 +149,7 @@ func (s *Study) validateGrid() error {
 	for _, list := range []struct {
 		name string
 		n    int
-	}{{"methods", len(g.Methods)}, {"learning rates", len(g.LRs)}, {"parts of noise", len(g.Noise)}, {"seeds", g.Seeds}, {"seeds to select by", g.SelectionSeeds}} {
+	}{{"methods", len(g.Methods)}, {"learning rates", len(g.LRs)}, {"levels of label noise", len(g.Noise)}, {"seeds", g.Seeds}, {"seeds to select by", g.SelectionSeeds}} {
 		if list.n < 1 {
 			return fmt.Errorf("study: %d %s, want at least 1", list.n, list.name)
 		}
@@ -164,7 +163,7 @@ func (s *Study) validateGrid() error {
 		}
 		for _, other := range s.entries[:i] {
 			if other.Method.Name == e.Method.Name && other.Shards == e.Shards {
-				return fmt.Errorf("study: %v is there twice", e)
+				return fmt.Errorf("study: %v is listed twice", e)
 			}
 		}
 	}
@@ -175,16 +174,16 @@ func (s *Study) validateGrid() error {
 	}
 	for _, noise := range g.Noise {
 		if !(noise >= 0 && noise <= 1) {
-			return fmt.Errorf("study: %v of the labels drawn anew, want 0 to 1", noise)
+			return fmt.Errorf("study: label noise %v, want a fraction from 0 to 1", noise)
 		}
 	}
 	if len(g.LRs) > 1 && !g.TuneLR && !slices.Contains(g.Methods, sgd) {
-		return errors.New("study: there are learning rates to choose from, and SGD, by which they are chosen for all, is not among the methods")
+		return errors.New("study: methods lack sgd, which chooses the learning rate for all methods unless TuneLR is set")
 	}
 	return nil
 }
 
-// Methods that the others are compared to.
+// The methods that all others are compared with.
 const (
 	sgd     = "sgd"
 	samName = "sam"

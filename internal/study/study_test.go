@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { simdtest.Main(m) }
 
-// small is a study of seconds: real digits, a linear model.
+// small returns a study that takes seconds: a linear model on real digits.
 func small(t testing.TB) *Study {
 	t.Helper()
 	train, test, err := dataset.Open("digits")
@@ -53,7 +53,7 @@ func execute(t testing.TB, s *Study, store *Store, jobs, workers int) (finished 
 	return finished
 }
 
-// timeless is what a store has but for times and how they came about.
+// timeless returns the results of a store without times, workers and jobs.
 func timeless(store *Store) map[Run]Result {
 	results := map[Run]Result{}
 	for run, r := range store.done {
@@ -67,13 +67,13 @@ func TestResultsDependOnNeitherJobsNorWorkers(t *testing.T) {
 	s := small(t)
 	one, many := NewStore(), NewStore()
 	runs := execute(t, s, one, 1, 1)
-	assert.Equal(t, 2*(1+2+2)+2*3*2, runs, "the first stage's rhos, and the second's seeds, for each part of noise")
+	assert.Equal(t, 2*(1+2+2)+2*3*2, runs, "for each level of noise, the candidates of the first stage and the seeds of the second")
 	assert.Equal(t, runs, execute(t, s, many, 3, 2))
 	assert.Equal(t, timeless(one), timeless(many))
 }
 
-// A study that was interrupted, in the middle of a line even, goes on to the same
-// results, and what is done is done once.
+// A study that was interrupted, even in the middle of a line, goes on to the same results. No
+// finished run is repeated.
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t)
@@ -126,8 +126,8 @@ func TestStoreOfAnotherStudy(t *testing.T) {
 	assert.ErrorContains(t, err, "results of version 0, want 1")
 }
 
-// All methods of a seed begin with the same weights, and see the same batches and the same
-// labels: with a perturbation of next to nothing they learn the same.
+// All methods of a seed begin with the same weights and see the same batches and labels: with a
+// tiny perturbation they reach the same loss.
 func TestMethodsOfASeedHaveTheSameConditions(t *testing.T) {
 	s := small(t)
 	s.Grid.Rhos, s.Grid.SelectionSeeds = []float64{1e-12}, 1
@@ -171,7 +171,7 @@ func TestStagesAndTheirSets(t *testing.T) {
 		}
 	}
 	for _, n := range samples {
-		require.Zero(t, n, "the two are the training set")
+		require.Zero(t, n, "together the two sets are the training set")
 	}
 
 	train, test, err = s.sets(Run{Stage: Final, Seed: 1})
@@ -192,7 +192,7 @@ func bytesOf(x []float32) (b []byte) {
 	return b
 }
 
-// A run that diverges is a result, and isn't chosen.
+// A run that diverges is a result, and its settings aren't chosen.
 func TestDivergedRunsAreResults(t *testing.T) {
 	s := small(t)
 	s.Grid.Methods, s.Grid.Noise, s.Grid.LRs = []string{"sgd"}, []float64{0}, []float64{0.05, 1e38}
@@ -223,7 +223,7 @@ func TestChoiceAndDifferences(t *testing.T) {
 	}
 	for seed, right := range map[int][3]int{1: {70, 75, 81}, 2: {60, 67, 73}} {
 		add(Final, "sgd", 1, 0, seed, right[0])
-		add(Final, "sam", 1, 0.05, seed, right[1]) // of equals the first
+		add(Final, "sam", 1, 0.05, seed, right[1]) // the first of two equal rhos
 		add(Final, "msam", 4, 0.2, seed, right[2])
 	}
 	summary := s.Summary(store)
@@ -239,14 +239,14 @@ func TestChoiceAndDifferences(t *testing.T) {
 
 func TestStudyErrors(t *testing.T) {
 	for want, change := range map[string]func(*Study){
-		"study: 0 methods, want at least 1":                                       func(s *Study) { s.Grid.Methods = nil },
-		"study: 0 seeds, want at least 1":                                         func(s *Study) { s.Grid.Seeds = 0 },
-		"study: SAM perturbs, want at least one rho":                              func(s *Study) { s.Grid.Rhos = nil },
-		"study: rho -1, want a positive number":                                   func(s *Study) { s.Grid.Rhos = []float64{-1} },
-		"study: 1.5 of the labels drawn anew, want 0 to 1":                        func(s *Study) { s.Grid.Noise = []float64{1.5} },
-		"study: SGD is there twice":                                               func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
-		"study: batches of 250, and without the validation samples there are 240": func(s *Study) { s.Recipe.Batch = 250 },
-		"study: there are learning rates to choose from, and SGD, by which they are chosen for all, is not among the methods": func(s *Study) {
+		"study: 0 methods, want at least 1":                   func(s *Study) { s.Grid.Methods = nil },
+		"study: 0 seeds, want at least 1":                     func(s *Study) { s.Grid.Seeds = 0 },
+		"study: SAM perturbs, want at least one rho":          func(s *Study) { s.Grid.Rhos = nil },
+		"study: rho -1, want a positive number":               func(s *Study) { s.Grid.Rhos = []float64{-1} },
+		"study: label noise 1.5, want a fraction from 0 to 1": func(s *Study) { s.Grid.Noise = []float64{1.5} },
+		"study: SGD is listed twice":                          func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
+		"study: batches of 250, want at most the 240 samples that are left without the validation samples": func(s *Study) { s.Recipe.Batch = 250 },
+		"study: methods lack sgd, which chooses the learning rate for all methods unless TuneLR is set": func(s *Study) {
 			s.Grid.Methods, s.Grid.LRs = []string{"sam"}, []float64{0.1, 0.2}
 		},
 		"mSAM with 33 shards: sam: 33 shards of a batch of 32 samples, want at least a sample each": func(s *Study) { s.Grid.Shards = []int{33} },

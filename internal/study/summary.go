@@ -9,18 +9,16 @@ import (
 // Summary is the result of a study. Its JSON is a contract: renaming or dropping a field takes a
 // new version.
 type Summary struct {
-	Version int     `json:"version"`
-	Recipe  Recipe  `json:"recipe"`
-	Grid    Grid    `json:"grid"`
-	Levels  []Level `json:"levels"` // by noise
-	// EqualLoad says that all times were measured with the same number of workers for each run
-	// and of runs at once: Workers and Jobs. Otherwise these two are of the last run.
-	EqualLoad bool `json:"equal_load"`
-	Workers   int  `json:"workers"`
-	Jobs      int  `json:"jobs"`
+	Version   int     `json:"version"`
+	Recipe    Recipe  `json:"recipe"`
+	Grid      Grid    `json:"grid"`
+	Levels    []Level `json:"levels"`     // by noise
+	EqualLoad bool    `json:"equal_load"` // all runs had the same Workers and Jobs, so times compare
+	Workers   int     `json:"workers"`    // of each run, or of the last one if they differ
+	Jobs      int     `json:"jobs"`       // runs at a time, or at the last one if that differs
 }
 
-// Level has the results for one fraction of redrawn labels.
+// Level has the results for one fraction of relabeled samples.
 type Level struct {
 	Noise float64 `json:"noise"`
 	Rows  []Row   `json:"rows"`
@@ -28,17 +26,18 @@ type Level struct {
 
 // Row has the results of a method with a number of shards.
 type Row struct {
-	Name   string `json:"name"` // in words, shards and all
-	Title  string `json:"-"`    // of the method alone
+	Name   string `json:"name"` // method and shards in words
+	Title  string `json:"-"`    // the method alone in words
 	Method string `json:"method"`
 	Shards int    `json:"shards"`
 	Choice Choice `json:"choice"`
 	// Accuracy on the test set, with its interval over seeds.
 	Accuracy   stats.Mean `json:"accuracy"`
 	Accuracies []float64  `json:"accuracies"` // seed by seed
-	// VsSGD and VsSAM are the mean differences in accuracy, seed by seed. The methods share all
-	// that the seed decides, so an interval may leave out 0 even where those of Accuracy overlap.
-	// They are nil if the study lacks the other method, and for a method against itself.
+	// VsSGD and VsSAM are the mean differences in accuracy to the first row of that method, seed by
+	// seed. All methods share the random numbers of a seed, so the interval of the difference may
+	// exclude 0 even if the intervals of the accuracies overlap. They are nil if the study lacks
+	// the other method, and for that method's row itself.
 	VsSGD *stats.Mean `json:"vs_sgd,omitempty"`
 	VsSAM *stats.Mean `json:"vs_sam,omitempty"`
 	Loss  float64     `json:"loss"`         // mean of the last epochs' training losses
@@ -49,8 +48,7 @@ type Row struct {
 	Diverged  int     `json:"diverged"`  // runs that ended in a step that was refused
 }
 
-// Summary returns the results for the seeds that are done with all methods; nil if there are
-// none.
+// Summary returns the results for the seeds that all methods have finished; nil if there are none.
 func (s *Study) Summary(store *Store) *Summary {
 	sum := &Summary{Version: 1, Recipe: s.Recipe, Grid: s.Grid, EqualLoad: true}
 	for _, noise := range s.Grid.Noise {
@@ -103,7 +101,7 @@ func (s *Study) level(store *Store, noise float64, sum *Summary) (Level, bool) {
 	return level, true
 }
 
-// common keeps, in each row, the results of the seeds that all rows have.
+// common drops the results of seeds that some row lacks.
 func common(rows [][]Result) [][]Result {
 	has := map[int]int{}
 	for _, row := range rows {
@@ -143,7 +141,7 @@ func (l *Level) row(method string) *Row {
 	return nil
 }
 
-// against returns how much more accurate r is than other, or nil.
+// against returns the mean difference in accuracy between r and other; nil if other is nil or r.
 func (r *Row) against(other *Row) *stats.Mean {
 	if other == nil || other == r {
 		return nil

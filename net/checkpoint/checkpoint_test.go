@@ -197,8 +197,7 @@ func TestSameBytes(t *testing.T) {
 	assert.Equal(t, first.Bytes(), second.Bytes())
 }
 
-// A file as Python's safetensors writes it: metadata first, and tensors in an order of
-// its own.
+// A file as Python's safetensors writes it: metadata first, and tensors in an order of its own.
 func TestLoadForeignFile(t *testing.T) {
 	path := write(t, `{"__metadata__":{"format":"pt"},`+
 		`"0.Dense.bias":{"dtype":"F32","shape":[3],"data_offsets":[24,36]},`+

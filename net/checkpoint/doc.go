@@ -1,16 +1,16 @@
-// Package checkpoint writes a model's parameters and running state to a file, with what it takes
-// to use them again, and reads them. Start with [Save] and [Load]. [SaveState] and [LoadState]
-// add what it takes to go on training; package sam/train uses them.
+// Package checkpoint writes a model's parameters and running state to a file, with what it takes to
+// use them again, and reads them. Start with [Save] and [Load]. [SaveState] and [LoadState] add
+// what it takes to go on training; package sam/train uses them.
 //
 // The files are safetensors, which Python and others read too: load_file of safetensors.numpy
 // returns the same tensors under the same names.
 //
 // # Layout
 //
-// A file is the length of its header (8 bytes, little-endian), the header in JSON, and the
-// elements of the tensors one behind the other: F32, little-endian on every machine, the last
-// dimension running fastest. The tensors are those of net.Model.Params and net.Model.State.
-// Their names say to which layer they belong, by its place and type, and what they are there:
+// A file is the length of its header (8 bytes, little-endian), the header in JSON, and the elements
+// of the tensors one behind the other: F32, little-endian on every machine, the last dimension
+// running fastest. The tensors are those of net.Model.Params and net.Model.State. Their names say
+// to which layer they belong, by its place and type, and what they are there:
 //
 //	0.Conv2D.weight                        [KernelH, KernelW, InC, OutC] (HWIO)
 //	0.Conv2D.bias                          [OutC]
@@ -31,8 +31,8 @@
 //
 // # Training state
 //
-// SaveState writes a [State] to the same file: the optimizer's vectors as optimizer.0,
-// optimizer.1 and so on, the parameters of the best epoch as best.0.Conv2D.weight and so on, and
-// the rest as JSON under the metadata key "training". Load reads the model of such a file and
-// passes over the rest.
+// SaveState writes a [State] to the same file: the optimizer's vectors as optimizer.0, optimizer.1
+// and so on, the parameters of the best epoch as best.0.Conv2D.weight and so on, and the rest as
+// JSON under the metadata key "training". Load reads the model of such a file and passes over the
+// rest.
 package checkpoint

@@ -15,9 +15,9 @@ import (
 	"github.com/nlpodyssey/safetensors"
 )
 
-// The library's own readers want a whole file in memory, and their errors have no numbers in
-// them. So this package reads the header and checks it against the file. The library parses the
-// header, and writes files.
+// The library's own readers want a whole file in memory, and their errors have no numbers in them.
+// So this package reads the header and checks it against the file. The library parses the header,
+// and writes files.
 
 // file is a safetensors file whose header holds together.
 type file struct {
@@ -65,8 +65,8 @@ func parse(r io.ReaderAt, size int64) (*file, error) {
 	return f, f.checkLayout(rest - length)
 }
 
-// checkLayout returns an error unless the tensors fill size bytes, one behind the other and
-// without a gap, as the format requires.
+// checkLayout returns an error unless the tensors fill size bytes, one behind the other and without
+// a gap, as the format requires.
 func (f *file) checkLayout(size uint64) error {
 	names := slices.SortedFunc(maps.Keys(f.tensors), func(a, b string) int {
 		x, y := f.tensors[a].DataOffsets, f.tensors[b].DataOffsets
@@ -106,9 +106,9 @@ func byteSize(info *safetensors.TensorInfo) (size uint64, ok bool) {
 	return size, size <= math.MaxInt64
 }
 
-// checkDuplicates returns an error if an object of the header, at any level, has a name twice.
-// JSON allows that and a decoder takes the last one, but the format doesn't: another reader
-// might take the first. The header is known to be valid JSON and not nested too deeply.
+// checkDuplicates returns an error if an object of the header, at any level, has a name twice. JSON
+// allows that and a decoder takes the last one, but the format doesn't: another reader might take
+// the first. The header is known to be valid JSON and not nested too deeply.
 func checkDuplicates(header []byte) error {
 	return objects{json.NewDecoder(bytes.NewReader(header))}.check("")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A write that fails half way, because files may grow no further, leaves the old file
-// as it was and nothing beside it.
+// A write that fails half way, because files may grow no further, leaves the old file as it was and
+// nothing beside it.
 func TestFailingWrite(t *testing.T) {
 	m := everyKind(t)
 	path := filepath.Join(t.TempDir(), "model.safetensors")

@@ -23,10 +23,10 @@ const (
 	bestPrefix      = "best."
 )
 
-// Load reads the parameters and the running state of model from a file. The file must have each
-// of the model's tensors, by name and in its shape, and no others than those of a training
-// state; all values must be finite. There is no checksum, so Load can't notice a flipped bit
-// that leaves a value finite.
+// Load reads the parameters and the running state of model from a file. The file must have each of
+// the model's tensors, by name and in its shape, and no others than those of a training state; all
+// values must be finite. There is no checksum, so Load can't notice a flipped bit that leaves a
+// value finite.
 func Load(path string, model *net.Model) (*net.Params, error) {
 	var params *net.Params
 	err := open(path, func(f *file) (err error) {
@@ -36,8 +36,8 @@ func Load(path string, model *net.Model) (*net.Params, error) {
 	return params, err
 }
 
-// ReadMeta reads a file's metadata. A field that the file doesn't have stays at its zero value:
-// a file that isn't Steppe's may have none at all.
+// ReadMeta reads a file's metadata. A field that the file doesn't have stays at its zero value: a
+// file that isn't Steppe's may have none at all.
 func ReadMeta(path string) (Meta, error) {
 	var meta Meta
 	err := open(path, func(f *file) (err error) {
@@ -98,8 +98,8 @@ func (f *file) read(name string, values []float32) error {
 	return checkFinite(name, values)
 }
 
-// check returns an error unless the file has the model's tensors, with a prefix before their
-// names, and without a prefix no others that it doesn't know.
+// check returns an error unless the file has the model's tensors, with a prefix before their names,
+// and without a prefix no others that it doesn't know.
 func (f *file) check(prefix string, model *net.Model) error {
 	views := slices.Concat(model.Params(), model.State())
 	others := maps.Clone(f.tensors)

@@ -32,8 +32,8 @@ type stateText struct {
 	Progress json.RawMessage `json:"progress,omitempty"`
 }
 
-// SaveState writes what Save does and state, to one file. Load and ReadMeta read the model's
-// part of it.
+// SaveState writes what Save does and state, to one file. Load and ReadMeta read the model's part
+// of it.
 func SaveState(path string, model *net.Model, params *net.Params, meta Meta, state *State) error {
 	if state == nil {
 		return errors.New("checkpoint: no state to save")
@@ -49,8 +49,8 @@ func WriteState(w io.Writer, model *net.Model, params *net.Params, meta Meta, st
 	return encode(w, model, params, meta, state)
 }
 
-// LoadState reads the parameters and the state that SaveState has written for model. A file
-// without a state is an error.
+// LoadState reads the parameters and the state that SaveState has written for model. A file without
+// a state is an error.
 func LoadState(path string, model *net.Model) (params *net.Params, state *State, err error) {
 	err = open(path, func(f *file) error {
 		params, state, err = f.state(model)

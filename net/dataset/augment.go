@@ -6,9 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Augmentation changes the samples of a training set a little, differently in each epoch, so
-// that a model can't learn them by heart. The types of this package work on images [H, W, C].
-// Other types may work on any shape.
+// Augmentation changes the samples of a training set a little, differently in each epoch, so that a
+// model can't learn them by heart. The types of this package work on images [H, W, C]. Other types
+// may work on any shape.
 type Augmentation interface {
 	// Validate returns an error if the augmentation can't work on samples of that shape.
 	Validate(shape net.Shape) error
@@ -19,8 +19,8 @@ type Augmentation interface {
 
 // Crop shifts an image by up to Pad rows and columns; all distances from -Pad to Pad have equal
 // odds. That equals a random crop, of the image's own size, from the image with Pad rows and
-// columns of zeros on every side, which is how the literature puts it. It usually takes Pad 4
-// for 32x32. Zero is the mean color if the set is standardized, and black otherwise.
+// columns of zeros on every side, which is how the literature puts it. It usually takes Pad 4 for
+// 32x32. Zero is the mean color if the set is standardized, and black otherwise.
 type Crop struct {
 	Pad int // from 0 to one less than both sides
 }
@@ -95,9 +95,9 @@ func mirror(image []float32, shape net.Shape) {
 }
 
 // Cutout sets a square of Size rows and columns to zero (T. DeVries and G. Taylor,
-// arXiv:1708.04552). Its center is any pixel with equal odds, so that a part of the square may
-// fall outside, as in the paper, which takes Size 16 for CIFAR-10 and 8 for CIFAR-100. For an
-// even Size the center is the pixel below and right of the middle.
+// arXiv:1708.04552). Its center is any pixel with equal odds, so that a part of the square may fall
+// outside, as in the paper, which takes Size 16 for CIFAR-10 and 8 for CIFAR-100. For an even Size
+// the center is the pixel below and right of the middle.
 type Cutout struct {
 	Size int // from 1 to both sides
 }

@@ -24,8 +24,8 @@ func countedImage(shape net.Shape) []float32 {
 	return image
 }
 
-// pixelwise makes an image whose pixel (row, column) is the pixel of image that
-// from names, or zero where there is none.
+// pixelwise makes an image whose pixel (row, column) is the pixel of image that from names, or zero
+// where there is none.
 func pixelwise(image []float32, shape net.Shape, from func(row, column int) (int, int)) []float32 {
 	made := make([]float32, len(image))
 	for row := range shape[0] {
@@ -73,8 +73,8 @@ func outcomes(a Augmentation, shape net.Shape, n int) map[string]float64 {
 	return counts
 }
 
-// Every outcome that there should be comes up, no other, and as often as it
-// should. The bound is six standard deviations of a binomial count.
+// Every outcome that there should be comes up, no other, and as often as it should. The bound is
+// six standard deviations of a binomial count.
 func TestAugmentationsAreFair(t *testing.T) {
 	shape := net.Shape{5, 4, 2}
 	const n = 5000

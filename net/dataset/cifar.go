@@ -9,11 +9,11 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// CIFAR is one of the data sets of color images by A. Krizhevsky ("Learning
-// Multiple Layers of Features from Tiny Images", 2009), or one set of labels of it.
+// CIFAR is one of the data sets of color images by A. Krizhevsky ("Learning Multiple Layers of
+// Features from Tiny Images", 2009), or one set of labels of it.
 //
-// The readers take its "binary version": files of records without a header. A record is a byte
-// for each label, and then the red, the green and the blue plane of 32x32 pixels.
+// The readers take its "binary version": files of records without a header. A record is a byte for
+// each label, and then the red, the green and the blue plane of 32x32 pixels.
 type CIFAR int
 
 const (
@@ -62,10 +62,10 @@ var cifars = [...]struct {
 // String returns the name of the data set, as in "CIFAR-10".
 func (c CIFAR) String() string { return cifars[c].name }
 
-// Folder reads a folder as the archives unpack to: cifar-10-batches-bin with
-// data_batch_1.bin to data_batch_5.bin and test_batch.bin, or cifar-100-binary
-// with train.bin and test.bin, each file gzipped or not, with .gz or without.
-// All of them must be there. Shapes and errors are those of Read.
+// Folder reads a folder as the archives unpack to: cifar-10-batches-bin with data_batch_1.bin to
+// data_batch_5.bin and test_batch.bin, or cifar-100-binary with train.bin and test.bin, each file
+// gzipped or not, with .gz or without. All of them must be there. Shapes and errors are those of
+// Read.
 func (c CIFAR) Folder(dir string) (train, test *Set, err error) {
 	if train, err = c.part(dir, cifars[c].train); err != nil {
 		return nil, nil, err
@@ -92,13 +92,13 @@ func (c CIFAR) part(dir string, names []string) (*Set, error) {
 // cifarNames returns how the file of that name may be called.
 func cifarNames(name string) []string { return []string{name, name + ".gz"} }
 
-// Read reads files of records, one after the other, each gzipped or not,
-// whatever its name. Pixels are scaled from 0..255 to [0, 1] and put in the
-// order of rows, columns and channels: the shape is {32, 32, 3}.
+// Read reads files of records, one after the other, each gzipped or not, whatever its name. Pixels
+// are scaled from 0..255 to [0, 1] and put in the order of rows, columns and channels: the shape is
+// {32, 32, 3}.
 //
 // Files may have any number of records from 1 on, so Read can't notice that a file, if it isn't
-// gzipped, was cut off between two records. A size that is no multiple of a record's, and a
-// label out of range, are errors that name the file and the place.
+// gzipped, was cut off between two records. A size that is no multiple of a record's, and a label
+// out of range, are errors that name the file and the place.
 func (c CIFAR) Read(paths ...string) (*Set, error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("dataset: no files of %v to read", c)

@@ -13,13 +13,13 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Digits returns 1,797 handwritten digits of 8x8 pixels in [0, 1], shape
-// {8, 8, 1}: the test set of "Optical Recognition of Handwritten Digits" by
-// E. Alpaydin and C. Kaynak (UCI, 1998, doi 10.24432/C50P49), split 4 to 1
-// within each class. See data/README.md for its license and how it was split.
+// Digits returns 1,797 handwritten digits of 8x8 pixels in [0, 1], shape {8, 8, 1}: the test set of
+// "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak (UCI, 1998, doi
+// 10.24432/C50P49), split 4 to 1 within each class. See data/README.md for its license and how it
+// was split.
 //
-// The data are embedded and parsed once. All callers share the returned sets
-// and their memory, and must not write to them.
+// The data are embedded and parsed once. All callers share the returned sets and their memory, and
+// must not write to them.
 func Digits() (train, test *Set, err error) {
 	sets, err := digits()
 	return sets[0], sets[1], err

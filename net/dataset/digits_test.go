@@ -26,7 +26,8 @@ func TestDigits(t *testing.T) {
 		}
 	}
 
-	// The source's first row, a nought, fell to the test set, and its second to the training set.
+	// The source's first row, a nought, fell to the test set, and its second to the training
+	// set.
 	assert.Equal(t, int32(0), test.Labels[0])
 	assert.Equal(t, sixteenths(
 		0, 0, 5, 13, 9, 1, 0, 0,
@@ -81,7 +82,7 @@ func TestDigitsSplit(t *testing.T) {
 	assert.Len(t, images, 1797)
 }
 
-// The file must not change when it is made again from the same rows.
+// Writing the file again from the same rows makes the same bytes.
 func TestDigitsFileHasNoTime(t *testing.T) {
 	file, err := gzip.NewReader(bytes.NewReader(digitsFile))
 	require.NoError(t, err)

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// layout is what a folder with a data set looks like.
+// layout describes a folder with a data set.
 type layout struct {
-	name  string
-	files []string                   // what it has
-	names func(file string) []string // how each of them may be called
-	homes []string                   // what the folder is called by archives and other programs
+	name  string                     // of the data set
+	files []string                   // in the folder
+	names func(file string) []string // possible names of a file
+	homes []string                   // the folder's names in archives and other programs
 	read  func(dir string) (train, test *Set, err error)
 }
 
@@ -28,8 +28,8 @@ func cifarLayout(c CIFAR, home string) layout {
 	return layout{c.String(), files, cifarNames, []string{home}, c.Folder}
 }
 
-// in reports whether dir has any of the files. One is enough: what reads the
-// folder says then which is missing.
+// in reports whether dir has any of the files. One is enough, since read names those that are
+// missing.
 func (l layout) in(dir string) bool {
 	return slices.ContainsFunc(l.files, func(file string) bool {
 		_, err := findFile(dir, file, l.names(file))
@@ -37,10 +37,10 @@ func (l layout) in(dir string) bool {
 	})
 }
 
-// Folder reads a folder by the files that are there: those of [IDXFolder], of
-// CIFAR10 or of CIFAR100. If there are none it looks in the sub-folders that
-// archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that
-// torchvision keeps (MNIST/raw, FashionMNIST/raw).
+// Folder reads a folder by the files that are there: those of [IDXFolder], of CIFAR10 or of
+// CIFAR100. If there are none it looks in the sub-folders that archives unpack to
+// (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps (MNIST/raw,
+// FashionMNIST/raw).
 //
 // Files of no data set, and of more than one, are errors that list them.
 func Folder(dir string) (train, test *Set, err error) {

@@ -13,10 +13,10 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// The IDX format of MNIST (Y. LeCun, C. Cortes and C. Burges, "The MNIST
-// database of handwritten digits") is a big-endian magic number, one 32-bit
-// count a dimension, and the values. The magic's third byte is the type of the
-// values, 8 for unsigned bytes, and its last the number of dimensions.
+// The IDX format of MNIST (Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten
+// digits") is a big-endian magic number, one 32-bit count a dimension, and the values. The magic's
+// third byte is the type of the values, 8 for unsigned bytes, and its last the number of
+// dimensions.
 
 var idxFiles = [...]string{"train-images", "train-labels", "t10k-images", "t10k-labels"}
 
@@ -24,8 +24,8 @@ var idxFiles = [...]string{"train-images", "train-labels", "t10k-images", "t10k-
 // train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
 // t10k-labels-idx1-ubyte, also spelled with a dot before idx, each gzipped or not.
 //
-// The classes are those of the training labels, as ReadIDX finds them. A test label outside them
-// is an error.
+// The classes are those of the training labels, as ReadIDX finds them. A test label outside them is
+// an error.
 func IDXFolder(dir string) (train, test *Set, err error) {
 	var paths [4]string
 	for i, name := range idxFiles {
@@ -91,8 +91,8 @@ func ReadIDX(images, labels string, classes int) (*Set, error) {
 	}, nil
 }
 
-// classesOf returns the number of classes of labels that are bytes: the given one, or if it is
-// 0 the one that the labels show.
+// classesOf returns the number of classes of labels that are bytes: the given one, or if it is 0
+// the one that the labels show.
 func classesOf(labels []int32, classes int) (int, error) {
 	if classes > 0 {
 		for i, label := range labels {
@@ -131,8 +131,8 @@ func readIDX[T any](path string, rank int, convert *[256]T) (dims net.Shape, val
 	return dims, values, nil
 }
 
-// readHeader reads the magic number and the dimensions. It refuses dimensions that no memory
-// could hold as float32.
+// readHeader reads the magic number and the dimensions. It refuses dimensions that no memory could
+// hold as float32.
 func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 	header := make([]byte, headerSize(rank))
 	present, err := io.ReadFull(r, header)
@@ -159,7 +159,7 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 	if !fits {
 		return nil, fmt.Errorf("expected dimensions of at most %d values in all, got %v", math.MaxInt/4, dims)
 	}
-	if dims.Validate() != nil {
+	if slices.Contains(dims, 0) {
 		return nil, fmt.Errorf("no values: expected positive dimensions, got %v", dims)
 	}
 	return dims, nil
@@ -167,8 +167,8 @@ func readHeader(r io.Reader, rank int) (dims net.Shape, err error) {
 
 func headerSize(rank int) int { return 4 + 4*rank }
 
-// readValues reads the values that dims announce, and then the end. It reads all bytes before
-// it allocates memory for values, so that a damaged header costs no memory.
+// readValues reads the values that dims announce, and then the end. It reads all bytes before it
+// allocates memory for values, so that a damaged header costs no memory.
 func readValues[T any](r io.Reader, dims net.Shape, convert *[256]T) ([]T, error) {
 	header, total := headerSize(len(dims)), dims.Size()
 	// One byte more than wanted finds trailing bytes, and makes gzip verify its checksum.

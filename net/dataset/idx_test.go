@@ -163,8 +163,8 @@ func TestReadIDXErrors(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// Labels may be counted from 1, as EMNIST's letters are. A given number of classes holds,
-// whichever labels there are.
+// Labels may be counted from 1, as EMNIST's letters are. A given number of classes holds, whichever
+// labels there are.
 func TestReadIDXClasses(t *testing.T) {
 	for _, test := range []struct {
 		labels        []byte

@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// NoisyLabels returns s with a fraction of its labels drawn again at random, to measure how well
-// a method resists wrong labels. It chooses round(fraction*Len) labels without replacement and
-// draws each from all classes with equal odds. One in Classes of them stays right by chance, so
-// a fraction f makes some f*(1-1/Classes) of the labels wrong. Labels are copied, X is shared.
+// NoisyLabels returns s with a fraction of its labels drawn again at random, to measure how well a
+// method resists wrong labels. It chooses round(fraction*Len) labels without replacement and draws
+// each from all classes with equal odds. One in Classes of them stays right by chance, so a
+// fraction f makes some f*(1-1/Classes) of the labels wrong. Labels are copied, X is shared.
 //
 // The choice and the classes depend on seed, Len and Classes alone, and are the same on every
-// platform. Of two fractions with the same seed, the larger redraws the labels of the smaller,
-// to the same classes, and others.
+// platform. Of two fractions with the same seed, the larger redraws the labels of the smaller, to
+// the same classes, and others.
 //
 // A fraction outside [0, 1], or NaN, is an error.
 func (s *Set) NoisyLabels(fraction float64, seed uint64) (*Set, error) {

@@ -21,8 +21,8 @@ func changed(a, b *Set) (indices []int) {
 	return indices
 }
 
-// With as many classes as a 32-bit label allows, no redrawn label stays by
-// chance, so that what differs is what was drawn.
+// With as many classes as a 32-bit label allows, no redrawn label stays by chance, so that what
+// differs is what was drawn.
 func TestNoisyLabelsCount(t *testing.T) {
 	for _, test := range []struct {
 		n        int

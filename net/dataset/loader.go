@@ -10,25 +10,25 @@ import (
 // Loader makes the batches of a training set while the model computes: during each step, one
 // goroutine gathers and augments the next batch.
 //
-// The contents of a batch depend only on the fields, the epoch and the number of the batch in
-// it. They don't depend on time, on workers or on earlier batches. So training can go on where
-// it stopped, and without augmentation the batches equal those of Set.Batches. The random bits
-// that augment a sample come from the seed, the epoch, the sample's index in Set and the
-// augmentation's index in Augment. They stay the same if the batch size changes, or if other
-// augmentations are appended.
+// The contents of a batch depend only on the fields, the epoch and the number of the batch in it.
+// They don't depend on time, on workers or on earlier batches. So training can go on where it
+// stopped, and without augmentation the batches equal those of Set.Batches. The random bits that
+// augment a sample come from the seed, the epoch, the sample's index in Set and the augmentation's
+// index in Augment. They stay the same if the batch size changes, or if other augmentations are
+// appended.
 type Loader struct {
 	Set     *Set           // nobody may write to it while batches are made
 	Batch   int            // samples of a batch
 	Seed    uint64         // of the order and of the augmentations
 	Augment []Augmentation // applied to each sample, in this order
 	// DropLast leaves out the last batch of an epoch if it is short. Batch normalization takes
-	// its statistics from the batch, and those of a few samples are poor ones. Each epoch leaves
-	// out other samples.
+	// its statistics from the batch, and those of a few samples are poor ones. Each epoch
+	// leaves out other samples.
 	DropLast bool
 }
 
-// Validate returns an error if the fields don't fit each other. It doesn't read the set's
-// values, as Set.Validate does.
+// Validate returns an error if the fields don't fit each other. It doesn't read the set's values,
+// as Set.Validate does.
 func (l Loader) Validate() error {
 	if l.Set == nil {
 		return fmt.Errorf("dataset: Loader has no Set")
@@ -74,12 +74,12 @@ func (l Loader) Samples() int {
 // Epoch returns all batches of an epoch. It is From with first 0.
 func (l Loader) Epoch(epoch uint64) iter.Seq[net.Batch] { return l.From(epoch, 0) }
 
-// From returns the batches of an epoch from batch number first on, as they are in the whole
-// epoch; none if first is Batches or more.
+// From returns the batches of an epoch from batch number first on, as they are in the whole epoch;
+// none if first is Batches or more.
 //
-// A batch is valid until the next iteration, which reuses its memory. The caller may write to
-// it. The goroutine ends with the loop, also if the loop ends early. From allocates memory for
-// two batches at the start; a batch allocates nothing.
+// A batch is valid until the next iteration, which reuses its memory. The caller may write to it.
+// The goroutine ends with the loop, also if the loop ends early. From allocates memory for two
+// batches at the start; a batch allocates nothing.
 //
 // From panics with the error of Validate if there is one, and if first is negative.
 func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
@@ -110,8 +110,8 @@ func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
 	}
 }
 
-// fill makes batches in the memory that it takes from empty, until the epoch or empty ends.
-// It waits for memory only: the channels have room for all batches.
+// fill makes batches in the memory that it takes from empty, until the epoch or empty ends. It
+// waits for memory only: the channels have room for all batches.
 func (l Loader) fill(epoch uint64, first int, empty <-chan net.Batch, full chan<- net.Batch) {
 	defer close(full)
 	order := permutation(l.Set.Len(), l.Seed, epoch)

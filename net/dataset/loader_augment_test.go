@@ -69,8 +69,8 @@ func TestLoaderAugmentsBySample(t *testing.T) {
 	assert.Greater(t, differs(images, bySample(other, 4)), 30, "another seed")
 }
 
-// Samples, and places of Augment, have bits of their own: half of the samples end
-// up flipped by any number of flips. With shared bits it would be all or none.
+// Samples, and places of Augment, have bits of their own: half of the samples end up flipped by any
+// number of flips. With shared bits it would be all or none.
 func TestLoaderAugmentsApart(t *testing.T) {
 	const n = 2000
 	s := &Set{Name: "pairs", Shape: net.Shape{1, 2, 1}, Classes: 1, Labels: make([]int32, n)}

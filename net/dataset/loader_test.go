@@ -82,8 +82,8 @@ func TestLoaderFrom(t *testing.T) {
 	}
 }
 
-// counting counts the samples that it is asked to augment, and takes its time,
-// of the clock in a bubble of synctest.
+// counting counts the samples that it is asked to augment, and takes its time, of the clock in a
+// bubble of synctest.
 type counting struct{ samples *atomic.Int64 }
 
 func (counting) Validate(net.Shape) error { return nil }
@@ -108,8 +108,8 @@ func TestLoaderWorksAhead(t *testing.T) {
 	})
 }
 
-// However the loop ends, nothing goes on after it. synctest.Test itself fails if
-// a goroutine is left that waits.
+// However the loop ends, nothing goes on after it. synctest.Test itself fails if a goroutine is
+// left that waits.
 func TestLoaderEndsWithLoop(t *testing.T) {
 	var made atomic.Int64
 	loader := Loader{Set: numbered(100), Batch: 4, Augment: []Augmentation{counting{&made}}}

@@ -15,10 +15,10 @@ type MeanStd struct {
 	Std  []float64 // [channels], of the whole set: divided by n, not by n-1
 }
 
-// MeanStd measures s, which is usually the training set: test samples, and those predicted
-// later, have to be standardized by the same numbers. Sums are in float64 and in a fixed order,
-// so the result is the same on every platform. It returns the error of [Set.Validate] for a set
-// that Validate refuses, except that it doesn't look at labels.
+// MeanStd measures s, which is usually the training set: test samples, and those predicted later,
+// have to be standardized by the same numbers. Sums are in float64 and in a fixed order, so the
+// result is the same on every platform. It returns the error of [Set.Validate] for a set that
+// Validate refuses, except that it doesn't look at labels.
 func (s *Set) MeanStd() (MeanStd, error) {
 	if err := s.validateSizes(); err != nil {
 		return MeanStd{}, err
@@ -27,8 +27,8 @@ func (s *Set) MeanStd() (MeanStd, error) {
 	if slices.ContainsFunc(mean, notFinite) {
 		return MeanStd{}, s.Validate()
 	}
-	// Squares are taken around the mean. Around zero they would lose the digits that a mean
-	// far larger than the deviation takes.
+	// Squares are taken around the mean. Around zero they would lose the digits that a mean far
+	// larger than the deviation takes.
 	_, std := s.means(mean)
 	for c, variance := range std {
 		std[c] = math.Sqrt(variance)
@@ -36,8 +36,8 @@ func (s *Set) MeanStd() (MeanStd, error) {
 	return MeanStd{Mean: mean, Std: std}, nil
 }
 
-// means returns, for each channel, the means of x-center and of its square. Each sample has
-// sums of its own, which keeps sums over millions of values exact to some digits more.
+// means returns, for each channel, the means of x-center and of its square. Each sample has sums of
+// its own, which keeps sums over millions of values exact to some digits more.
 func (s *Set) means(center []float64) (first, second []float64) {
 	channels := len(center)
 	first, second = make([]float64, channels), make([]float64, channels)
@@ -69,9 +69,9 @@ func (s *Set) channels() int { return s.Shape[len(s.Shape)-1] }
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
-// Standardize returns a set whose values are (x-mean)/std. Its values have memory of their own;
-// it shares labels and targets with s, which stays as it is. A channel that was constant where
-// m was measured has no deviation: Standardize subtracts its mean and doesn't divide it.
+// Standardize returns a set whose values are (x-mean)/std. Its values have memory of their own; it
+// shares labels and targets with s, which stays as it is. A channel that was constant where m was
+// measured has no deviation: Standardize subtracts its mean and doesn't divide it.
 //
 // It returns an error if m has other channels than s, if m isn't finite or has a negative
 // deviation, and if Validate refuses the result.
@@ -119,14 +119,14 @@ func (m MeanStd) validate() error {
 	return nil
 }
 
-// String returns m as text for a checkpoint's metadata, as in "mean 0.49,0.48 deviation
-// 0.25,0.24". ParseMeanStd gets every bit back.
+// String returns m as text for a checkpoint's metadata, as in "mean 0.49,0.48 deviation 0.25,0.24".
+// ParseMeanStd gets every bit back.
 func (m MeanStd) String() string {
 	return textMean + joinFloats(m.Mean) + textDeviation + joinFloats(m.Std)
 }
 
-// ParseMeanStd reads the text that MeanStd.String writes. It returns an error for text of
-// another form, and for numbers that Standardize would refuse for any set.
+// ParseMeanStd reads the text that MeanStd.String writes. It returns an error for text of another
+// form, and for numbers that Standardize would refuse for any set.
 func ParseMeanStd(text string) (MeanStd, error) {
 	means, stds, ok := strings.Cut(text, textDeviation)
 	means, prefixed := strings.CutPrefix(means, textMean)

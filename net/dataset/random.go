@@ -6,12 +6,11 @@ import (
 	"math/rand/v2"
 )
 
-// Random is a stream of random bits, the same on every platform and with every
-// Go release. ChaCha8, because neighboring seeds, epochs and samples are the
-// rule here and its streams are unrelated even so.
+// Random is a stream of random bits, the same on every platform and with every Go release. It is
+// ChaCha8, whose streams are unrelated even for neighboring seeds, epochs and samples.
 type Random struct{ chacha rand.ChaCha8 }
 
-// NewRandom returns the stream of that number of a seed.
+// NewRandom returns a seed's stream of that number.
 func NewRandom(seed, stream uint64) *Random {
 	var r Random
 	r.start(seed, stream, 0, 0)
@@ -40,9 +39,8 @@ func (r *Random) start(seed, epoch, sample, purpose uint64) {
 // Uint64 returns the next 64 bits.
 func (r *Random) Uint64() uint64 { return r.chacha.Uint64() }
 
-// Below returns a number in [0, n) for a positive n. It takes one draw whatever
-// n is and however wide an int is, which rand.Rand does not promise; the bias is
-// at most n/2^64.
+// Below returns a number in [0, n) for a positive n. It takes one draw whatever n is and however
+// wide an int is, which rand.Rand does not promise; the bias is at most n/2^64.
 func (r *Random) Below(n int) int {
 	high, _ := bits.Mul64(r.Uint64(), uint64(n))
 	return int(high)

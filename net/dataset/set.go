@@ -1,6 +1,6 @@
-// Package dataset holds samples in memory with their labels or targets, and reads them from
-// files. Start with [Open], which takes the names that [Sources] lists. [Set.Standardize] and
-// [Set.Split] prepare the sets that it returns, and a [Loader] makes batches of them.
+// Package dataset holds samples in memory with their labels or targets, and reads them from files.
+// Start with [Open], which takes the names that [Sources] lists. [Set.Standardize] and [Set.Split]
+// prepare the sets that it returns, and a [Loader] makes batches of them.
 package dataset
 
 import (
@@ -32,8 +32,7 @@ func (s *Set) Len() int {
 // targets returns the number of targets of a sample.
 func (s *Set) targets() int { return len(s.Targets) / max(1, s.Len()) }
 
-// Head returns the first n samples, or all of them if there are fewer. They share the memory
-// of s.
+// Head returns the first n samples, or all of them if there are fewer. They share the memory of s.
 func (s *Set) Head(n int) *Set {
 	head := *s
 	batch := s.Range(0, min(n, s.Len()))
@@ -50,8 +49,8 @@ func (s *Set) Range(first, n int) net.Batch {
 	}
 }
 
-// part returns the values of n samples from first on, of a set of length samples, each with
-// size values; nil for nil. Bounds are those of a slice expression on length samples.
+// part returns the values of n samples from first on, of a set of length samples, each with size
+// values; nil for nil. Bounds are those of a slice expression on length samples.
 func part[T any](values []T, first, n, length, size int) []T {
 	if values == nil {
 		return nil
@@ -95,8 +94,8 @@ func (s *Set) batch(n int) net.Batch {
 	return batch
 }
 
-// gather copies the samples at indices to the memory of a batch, which has room for at least
-// as many, and returns the batch of them.
+// gather copies the samples at indices to the memory of a batch, which has room for at least as
+// many, and returns the batch of them.
 func (s *Set) gather(memory net.Batch, indices []int) net.Batch {
 	n, size, targets := len(indices), s.Shape.Size(), s.targets()
 	batch := net.Batch{N: n, X: memory.X[:n*size]}

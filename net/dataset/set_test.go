@@ -10,8 +10,8 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// numbered returns n samples of two floats, sample i being (i, -i) with label i,
-// in slices with capacity to spare.
+// numbered returns n samples of two floats, sample i being (i, -i) with label i, in slices with
+// capacity to spare.
 func numbered(n int) *Set {
 	s := &Set{Name: "numbered", Shape: net.Shape{2}, Classes: n, X: make([]float32, 0, 4*n+8), Labels: make([]int32, 0, 2*n+4)}
 	for i := range n {
@@ -84,8 +84,8 @@ func TestBatchesOrder(t *testing.T) {
 	assert.Equal(t, []int32{1, 6, 4, 10, 0, 2, 14, 11, 5, 7, 15, 9, 12, 13, 8, 3}, labels)
 }
 
-// Over many epochs each sample comes first equally often. The bound is six
-// standard deviations of a binomial count.
+// Over many epochs each sample comes first equally often. The bound is six standard deviations of a
+// binomial count.
 func TestBatchesAreFair(t *testing.T) {
 	const n, epochs = 8, 8000
 	var counts [n]float64

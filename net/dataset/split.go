@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Split divides s in two at random: held gets n samples, for validation, and rest the others.
-// Both keep the order of s and are copies. The choice depends on seed, n and Len alone, and is
-// the same on every platform.
+// Split divides s in two at random: held gets n samples, for validation, and rest the others. Both
+// keep the order of s and are copies. The choice depends on seed, n and Len alone, and is the same
+// on every platform.
 //
-// If s is called "name/train", so is rest, and held is called "name/validation". An n that
-// leaves no sample to either is an error.
+// If s is called "name/train", so is rest, and held is called "name/validation". An n that leaves
+// no sample to either is an error.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	if n < 1 || n >= s.Len() {
 		return nil, nil, fmt.Errorf("dataset: can't hold %d of the %d samples of %s, want at least 1 and fewer than all", n, s.Len(), s.Name)
@@ -25,9 +25,9 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	return s.pick(order[n:], s.Name), s.pick(order[:n], strings.TrimSuffix(s.Name, "/train")+"/validation"), nil
 }
 
-// Subset returns n samples of s chosen at random, to train on less. The classes keep their
-// shares. It keeps the order of s and is a copy. The choice depends on seed, n and the labels
-// alone, and is the same on every platform.
+// Subset returns n samples of s chosen at random, to train on less. The classes keep their shares.
+// It keeps the order of s and is a copy. The choice depends on seed, n and the labels alone, and is
+// the same on every platform.
 //
 // An n that isn't from 1 to Len is an error, and so is a set without labels.
 func (s *Set) Subset(n int, seed uint64) (*Set, error) {
@@ -54,8 +54,8 @@ func (s *Set) Subset(n int, seed uint64) (*Set, error) {
 	return s.pick(chosen, s.Name), nil
 }
 
-// shares divides n between the classes in proportion to their samples, by largest remainders.
-// Of equal remainders, that of the first class counts as larger.
+// shares divides n between the classes in proportion to their samples, by largest remainders. Of
+// equal remainders, that of the first class counts as larger.
 func (s *Set) shares(n int) []int {
 	counts := make([]int, s.Classes)
 	for _, label := range s.Labels {

@@ -68,8 +68,8 @@ func TestSplitErrors(t *testing.T) {
 	}
 }
 
-// A subset has the classes' shares, rounded by largest remainders, and other samples
-// for another seed.
+// A subset has the classes' shares, rounded by largest remainders, and other samples for another
+// seed.
 func TestSubset(t *testing.T) {
 	counts := func(s *Set) []int {
 		c := make([]int, s.Classes)

@@ -9,9 +9,9 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Synthetic returns n samples of standard-normal noise with uniformly random
-// labels, the same for a seed on every platform. There is nothing to learn in
-// them: they are for timing a network on a shape, and for nothing else.
+// Synthetic returns n samples of standard-normal noise with uniformly random labels. They are the
+// same for a seed on every platform. Nothing can be learned from them: they are for timing a
+// network.
 //
 // Synthetic panics if shape is not valid or classes is not positive.
 func Synthetic(shape net.Shape, classes, n int, seed uint64) *Set {
@@ -41,14 +41,12 @@ func Synthetic(shape net.Shape, classes, n int, seed uint64) *Set {
 	return s
 }
 
-// normalQuantiles returns 2^16 midpoint quantiles of the standard normal
-// distribution. Drawn with equal odds they lie within ±4.325, with a mean of 0
-// and a standard deviation of 0.99999.
+// normalQuantiles returns 2^16 midpoint quantiles of the standard normal distribution. Drawn with
+// equal odds they lie within ±4.325, with a mean of 0 and a standard deviation of 0.99999.
 //
-// rand.NormFloat64 will not do. It decides by math.Exp, math.Log and products
-// that a compiler may fuse, so that platforms can part company over a last bit.
-// The quantiles are rounded to multiples of 2^-16, which such bits do not reach:
-// none lies within 1e-12 of a tie (a test says so).
+// rand.NormFloat64 will not do. It decides by math.Exp, math.Log and products that a compiler may
+// fuse, so that platforms can part company over a last bit. The quantiles are rounded to multiples
+// of 2^-16, which such bits do not reach: none lies within 1e-12 of a tie (a test says so).
 var normalQuantiles = sync.OnceValue(func() *[1 << 16]float32 {
 	var quantiles [1 << 16]float32
 	for i := range quantiles {

@@ -69,8 +69,8 @@ func TestNormalQuantiles(t *testing.T) {
 		require.InDelta(t, exact, q, grid/2)
 		require.Equal(t, q, -quantiles[len(quantiles)-1-i], "symmetric at %d", i)
 
-		// Erfinv is good to some 1e-15. Were a quantile that near a tie, platforms
-		// could round it differently.
+		// Erfinv is good to some 1e-15. Were a quantile that near a tie, platforms could
+		// round it differently.
 		_, fraction := math.Modf(math.Abs(exact) / grid)
 		require.Greater(t, math.Abs(fraction-0.5)*grid, 1e-12, "quantile %d", i)
 	}

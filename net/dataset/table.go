@@ -11,16 +11,16 @@ import (
 
 // Source is a kind of data set that Open knows.
 type Source struct {
-	// Name is how a spec spells it. What follows a colon, and the whole of
-	// FOLDER, stands for an argument.
+	// Name is the spec that Open takes. The part behind a colon stands for an argument, and so
+	// does FOLDER.
 	Name  string
-	About string
-	// Open reads the data, given the argument, or "" for a source without one.
+	About string // one line for a list of sources
+	// Open reads the data. arg is the argument in the spec, "" if the source has none.
 	Open func(arg string) (train, test *Set, err error)
 }
 
-// Sources lists what Open knows, in the order in which it asks them. A row
-// named FOLDER takes any folder, hence comes last.
+// Sources lists the data sets that Open knows, in the order in which it tries them. FOLDER takes
+// any folder, so it comes last.
 var Sources = []Source{
 	{
 		Name:  "digits",
@@ -41,9 +41,9 @@ var Sources = []Source{
 
 const folder = "FOLDER"
 
-// Open reads the data set that spec names: the name of a row of Sources with
-// its argument filled in, as in "digits", "synthetic:32x32x3" or "data/mnist".
-// A folder that is named like another source can be written with "./" before it.
+// Open reads the data set that spec names: the name of a row of Sources with its argument filled
+// in, as in "digits", "synthetic:32x32x3" or "data/mnist". A folder that is named like another
+// source can be written with "./" before it.
 func Open(spec string) (train, test *Set, err error) {
 	var names []string
 	for _, source := range Sources {

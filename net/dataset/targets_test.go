@@ -10,8 +10,8 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// regression returns n samples of two floats with three targets each and no labels; sample i is
-// (i, -i) and its targets are 10i, 10i+1, 10i+2.
+// regression returns n samples of two floats with three targets each and no labels; sample i is (i,
+// -i) and its targets are 10i, 10i+1, 10i+2.
 func regression(n int) *Set {
 	s := &Set{Name: "regression", Shape: net.Shape{2}}
 	for i := range n {

@@ -28,7 +28,7 @@ func TestValidate(t *testing.T) {
 		{"negative label", func(s *Set) { s.Labels[1] = -1 }, "label of sample 1 is -1, want 0 to 4"},
 		{"no classes", func(s *Set) { s.Classes = 0 }, "has 0 classes, want at least 1"},
 		{"no samples", func(s *Set) { s.X, s.Labels = nil, nil }, "user's has no samples"},
-		{"no shape", func(s *Set) { s.Shape = nil }, "has shape [], want positive dimensions"},
+		{"no shape", func(s *Set) { s.Shape = nil }, "has shape [], want at least one dimension"},
 		{"empty shape", func(s *Set) { s.Shape = net.Shape{2, 0} }, "has shape [2 0], want positive dimensions"},
 		{"too few values", func(s *Set) { s.X = s.X[:71] }, "has 71 values, want 72 for 3 samples of 2x3x4"},
 		{"too many labels", func(s *Set) { s.Labels = append(s.Labels, 0) }, "has 72 values, want 96 for 4 samples of 2x3x4"},

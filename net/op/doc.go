@@ -1,21 +1,25 @@
-// Package op is what the author of a layer writes against. It knows no layer.
+// Package op has the interfaces that the author of a layer implements. A user of ready layers needs
+// package net alone.
 //
-// A [Layer] describes a part of a network as users write it. Its Build method
-// appends ops to a program through a [Builder]. An [Op] computes: forward,
-// backward, and the gradient of its parameters, on [Tensor]s of samples. Its
-// [Traits] tell the executor which operands it reads and when, so that memory can
-// be shared and calls can be left out. An op that can do more implements one of the
-// optional interfaces:
+// Begin with [Layer], whose example is a whole layer with its op. A Layer is a part of a network as
+// users write it. Its Build method appends ops to a program, through a [Builder]. An [Op] computes
+// on [Tensor]s of samples: forward, backward, and the gradient of its parameters. Its [Traits] say
+// which operands it reads, and when. From them the executor decides which values share memory and
+// which calls it can leave out.
+//
+// An op can implement optional interfaces:
 //
 //   - [Packer] packs its parameters once a step for all of its calls.
 //   - [Preparer] shares work between Gradient and Backward.
-//   - [Rematerializer] computes its output again, which saves keeping it.
+//   - [Rematerializer] computes its output again rather than keeping it.
 //   - [Stateful] has running state, such as batch statistics.
-//   - [Factorable] can be perturbed by its own gradient without forming it, which
-//     makes sharpness-aware steps with many shards cheap.
-//   - [Absorber] does the work of the op that follows it as well (fusion).
+//   - [Factorable] can be perturbed by its own gradient without forming it. That makes mSAM with many
+//     shards cheap.
+//   - [Absorber] is fused with the op behind it.
 //
 // A [Loss] ends a program.
 //
-// The example of [Layer] is a whole layer with its op.
+// Several goroutines call an op at the same time, so an op doesn't change. Its results must have the
+// same bits for any number of workers, and unless it couples samples, for any other samples in the
+// call.
 package op

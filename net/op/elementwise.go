@@ -6,8 +6,8 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// elementwise is a team's job: an operation on slices of one length, cut into
-// pieces. No element depends on another.
+// elementwise is a team's job: an element-by-element operation on slices of one length, cut into
+// pieces.
 type elementwise struct {
 	f         func(dst, x, y []float32)
 	dst, x, y []float32
@@ -15,13 +15,13 @@ type elementwise struct {
 
 var elementwises parallel.Pool[elementwise]
 
-// pieceFloats is the length of a piece. It takes some microseconds, which is longer
-// than handing it to a worker.
+// pieceFloats is the length of a piece. A piece takes some microseconds, which is longer than
+// handing it to a worker.
 const pieceFloats = 1 << 14
 
-// Elementwise runs f on dst, x and y piece by piece, shared among the workers of a
-// team. The slices have one length; y may be nil. It allocates nothing if f isn't a
-// closure.
+// Elementwise calls f on pieces of dst, x and y, shared among the workers of a team. f sets dst
+// from x and y, element by element. The slices have one length, or y is nil and stays nil for f.
+// Elementwise allocates nothing if f isn't a closure.
 func Elementwise(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float32) {
 	e := elementwises.Get()
 	e.f, e.dst, e.x, e.y = f, dst, x, y
@@ -30,7 +30,7 @@ func Elementwise(team *blas.Team, f func(dst, x, y []float32), dst, x, y []float
 	elementwises.Put(e)
 }
 
-// Do runs one piece.
+// Do calls f on one piece.
 func (e *elementwise) Do(piece, _ int) {
 	from := piece * pieceFloats
 	end := min(from+pieceFloats, len(e.dst))

@@ -9,8 +9,7 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// Gain is a layer of one's own: it multiplies every feature by a parameter,
-// which begins at Initial.
+// Gain is a user's layer. It multiplies every feature by a parameter, which begins at Initial.
 type Gain struct{ Initial float32 }
 
 // Build appends what the layer computes to a program.
@@ -19,12 +18,11 @@ func (l Gain) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(gain{features: shape.Size(), initial: l.Initial}, shape, in)
 }
 
-// gain is the op. Its traits say what the executor may do with its operands. rectified
-// says that a ReLU is part of it.
+// gain is the op.
 type gain struct {
 	features  int
 	initial   float32
-	rectified bool
+	rectified bool // a ReLU is part of it
 }
 
 func (o gain) Traits() op.Traits {
@@ -41,7 +39,7 @@ func (o gain) Traits() op.Traits {
 	}
 }
 
-// Absorb implements op.Absorber: a ReLU that follows costs one comparison here, where it
+// Absorb implements op.Absorber. It absorbs a ReLU, which costs a comparison here; apart, the ReLU
 // would read and write all values once more.
 func (o gain) Absorb(next op.Op) op.Op {
 	if o.rectified || next.Traits().Function != op.Rectify {
@@ -51,7 +49,7 @@ func (o gain) Absorb(next op.Op) op.Op {
 	return o
 }
 
-// Prepare implements op.Preparer: the gradient passes where the ReLU let the value pass.
+// Prepare implements op.Preparer. It sets the gradient to 0 where the ReLU gave 0.
 func (o gain) Prepare(_ *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor) {
 	if !o.rectified {
 		return
@@ -88,8 +86,8 @@ func (o gain) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float3
 	}
 }
 
-// Squares is a loss of one's own: half the squared distance of outputs from
-// targets, one term a sample. Its predictions are the outputs.
+// Squares is a user's loss: half the squared distance of outputs from targets, one term a sample.
+// Its predictions are the outputs.
 type Squares struct{}
 
 // Build ends the program.
@@ -121,8 +119,8 @@ func (Squares) Apply(out op.Tensor, b net.Batch, scale float32, dout op.Tensor) 
 // Predict leaves the outputs as they are.
 func (Squares) Predict(op.Tensor) {}
 
-// Layers and losses of one's own compile, train and predict as those of package net do.
-// Here a gradient is compared with differences of the loss.
+// A user's layers and losses compile, train and predict as those of package net do. The example
+// compares their gradient with differences of the loss.
 func ExampleLayer() {
 	model, err := net.Compile(net.Shape{3}, net.Dense{Out: 2}, Gain{Initial: 0.5}, net.Dense{Out: 1}, Squares{})
 	if err != nil {
@@ -141,8 +139,8 @@ func ExampleLayer() {
 		return
 	}
 
-	// The loss is a polynomial of degree 2 in each single parameter, so these
-	// differences are its slope whatever the step, but for rounding.
+	// The loss is a polynomial of degree 2 in each single parameter, so central differences are
+	// its slope for any step, up to rounding.
 	const step = 0.25
 	unused := make([]float32, model.NumParams())
 	loss := func(i int, change float32) float64 {
@@ -170,8 +168,8 @@ func ExampleLayer() {
 	// wrong by more than 1e-5: false
 }
 
-// A layer of one's own fuses with others, if its op can absorb the next: the summary of the
-// layers stays as written, and so do the results.
+// A user's op is fused with the op behind it if it can absorb that one. Here gain absorbs a ReLU.
+// Layers, parameters and results stay as written.
 func ExampleAbsorber() {
 	model, err := net.Compile(net.Shape{2}, Gain{Initial: -1}, net.ReLU{}, net.Dense{Out: 2})
 	if err != nil {

@@ -6,144 +6,151 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 )
 
-// Op is one row of a compiled program. It is immutable, and all workers share it.
-// A call is one run of consecutive samples under one set of parameters; the
-// executor decides which.
+// Op is one row of a compiled program. A call of its methods is for consecutive samples that have
+// the same parameters; the executor decides which samples.
 //
-// p is the op's own parameters, as Traits lists them, one behind the other. Inputs,
-// outputs and their gradients are tensors of the same samples. A sample's output
-// and gradients must not depend on which other samples are in the call, unless the
-// op Couples.
+// The arguments are alike in all methods. p is the op's own parameters, one tensor behind the other
+// as Traits lists them. in, out, dout and din are the inputs, the output and their gradients, for
+// the same samples. A sample's output and gradients must not depend on the other samples of the
+// call, unless the op couples samples.
 type Op interface {
+	// Traits returns the op's traits, the same at each call.
 	Traits() Traits
 
-	// Forward sets out. With c.Accumulate it adds to out instead; the executor asks
-	// that of Factorable ops only.
+	// Forward sets out. With c.Accumulate it adds to out instead; only Factorable ops are asked
+	// to.
 	Forward(c *Call, p []float32, in []Tensor, out Tensor)
 
-	// Backward sets din, the gradients of the inputs, from dout, the gradient of the
-	// output. An empty din[i] is not wanted. With c.Accumulate it adds to din
-	// instead; the executor asks that only of ops that Add.
+	// Backward sets din from dout. An empty din[j] is not wanted. With c.Accumulate, Backward
+	// adds to din instead; only ops with the trait Adds are asked to.
 	Backward(c *Call, p []float32, in []Tensor, out, dout Tensor, din []Tensor)
 
-	// Gradient sets g, the gradient of p, to the sum over the call's samples, or
-	// adds it with c.Accumulate. The executor calls it before Backward, and only if
-	// there are parameters and their gradient is wanted.
+	// Gradient sets g to the gradient of p, summed over the call's samples. With c.Accumulate
+	// it adds the gradient to g instead. It is called before Backward, and only if the op has
+	// parameters and their gradient is wanted.
 	Gradient(c *Call, in []Tensor, out, dout Tensor, g []float32)
 }
 
-// Traits tells the executor and the planner what they have to know of an op.
+// Traits describes an op to the executor and the planner. The zero values from Deferred on are
+// always correct, if not the fastest: they promise nothing.
 type Traits struct {
-	Params []Param // none for most
-	State  []Param // running state; an op with some is Stateful
+	Params []Param // parameters
+	State  []Param // running state; an op that has any is Stateful
 	Aux    Aux     // floats kept from Forward to Backward and Gradient
 
-	// Couples: samples see each other in training, so a call is exactly one shard.
-	// Otherwise a call is any samples.
+	// Couples: in training, samples see each other, so a call is exactly one shard. Otherwise
+	// the executor may cut a call anywhere.
 	Couples bool
 	// MinShard is the fewest samples of a shard that the op can train on; 0 is 1.
 	MinShard int
-	// Deferred: the gradient is best computed by one call a step over the whole
-	// batch, from inputs and output gradients that the executor keeps. Such an op
-	// has no Aux. Otherwise the gradient is summed shard by shard.
+	// Deferred: Gradient is fastest as one call a step over the whole batch. The executor then
+	// keeps the inputs and output gradients of the batch. The op has no Aux. Otherwise the
+	// gradient is summed shard by shard.
 	Deferred bool
 
-	// Function names what the op computes, for ops that could absorb it; "" for most.
+	// Function names the function that the op computes, so that an Absorber recognizes it.
 	Function Function
 
-	// InPlace: out may share in[0]'s memory, and din[0] dout's. Neither Gradient nor
+	// InPlace: out may share in[0]'s memory, and din[0] may share dout's. Neither Gradient nor
 	// Backward reads in[0].
 	InPlace bool
 	// FreesIn: neither Gradient nor Backward reads any input.
 	FreesIn bool
-	// FreesOut: neither Gradient nor Backward reads out, so the next op may work in
-	// place.
+	// FreesOut: neither Gradient nor Backward reads out, so the next op may work in place.
 	FreesOut bool
-	// InForGradient: of the inputs, Gradient reads in[0] only, and nothing else
-	// reads any.
+	// InForGradient: only Gradient reads in[0], and nothing in the backward pass reads another
+	// input.
 	InForGradient bool
-	// OutForPrepare: only Prepare reads out.
+	// OutForPrepare: in the backward pass, only Prepare reads out.
 	OutForPrepare bool
 	// DoutForPrepare: only Prepare reads dout, apart from DinFromDout.
 	DoutForPrepare bool
-	// DinFromDout, if not 0, is the input whose gradient is dout as Prepare leaves
-	// it. The two may share memory, so no other gradient may be made from there.
+	// DinFromDout, if not 0, is the index of an input whose gradient equals dout after Prepare.
+	// The two may share memory, so Backward must not compute another gradient from dout.
 	DinFromDout int
-	// Adds: Backward can add to its input's gradient. The executor asks that only of
-	// ops with one input.
+	// Adds: Backward can add to din. Only ops with one input are asked to.
 	Adds bool
 
-	Flops Flops
+	Flops Flops // floating-point operations, for plans and summaries
 }
 
-// Aux counts the floats that an op keeps: for each sample of a call, and for each
-// call. Only ops that Couple, whose calls are shards, may keep floats for a call.
-// The floats of samples lie sample behind sample, so that a part of a call finds its
-// own.
-type Aux struct{ Sample, Call int }
+// Aux is the number of floats that an op keeps from the forward to the backward pass. The floats of
+// samples lie sample behind sample. Only ops that couple samples may keep floats for a call.
+type Aux struct {
+	Sample int // for each sample
+	Call   int // for each call, behind those of the samples
+}
 
-// Floats returns the floats of a call of n samples.
+// Floats returns the number of floats of a call with n samples.
 func (a Aux) Floats(n int) int { return n*a.Sample + a.Call }
 
-// Flops is the floating-point operations of one sample.
-type Flops struct{ Forward, Backward, Gradient int64 }
+// Flops is the number of floating-point operations in the products of one sample.
+type Flops struct {
+	Forward  int64 // of Forward
+	Backward int64 // of Backward
+	Gradient int64 // of Gradient
+}
 
-// Function is a function that an op may compute in place of the op behind it.
+// Function names a function that other ops may absorb.
 type Function string
 
+// The functions that ops of package net absorb.
 const (
 	Rectify Function = "rectify" // max(0, x), element by element
-	Sum     Function = "sum"     // of two inputs of one shape
+	Sum     Function = "sum"     // the sum of two inputs of one shape
 )
 
-// Role is what a parameter does in its op.
+// Role says how an op uses a parameter.
 type Role string
 
+// The roles of parameters.
 const (
-	Weight Role = "weight" // multiplies
-	Bias   Role = "bias"   // is added
+	Weight Role = "weight" // a factor of a product
+	Bias   Role = "bias"   // a term of a sum
 	Norm   Role = "norm"   // scales or shifts normalized values
 )
 
 // Param describes one tensor of parameters, or of running state.
 type Param struct {
-	Name  string
-	Shape Shape
-	Role  Role
+	Name  string                          // in its op, as in "weight"; in a View, with the layer: "3.Dense.weight"
+	Shape Shape                           // of the tensor
+	Role  Role                            // "" for running state
 	Init  func(r *rand.Rand, p []float32) // sets the initial values; nil leaves zeros
 }
 
-// View is the place of one tensor in the flat parameters, or in the flat state.
+// View is a tensor and its place in the flat parameters, or in the flat state.
 type View struct {
 	Param
-	Offset int // of the first element
+	Offset int // index of the first element
 }
 
-// Of returns v's part of flat parameters, of a gradient, or of flat state.
+// Of returns v's part of flat parameters, of a flat gradient, or of flat state.
 func (v View) Of(flat []float32) []float32 { return flat[v.Offset:][:v.Shape.Size()] }
 
-// Call is what an op is told about a call besides its operands.
+// Call describes a call of an op, besides its operands.
 type Call struct {
-	Team  *blas.Team // one worker, or all; sums inside go by fixed chunks
+	Team  *blas.Team // workers to share the call's work; sums must not depend on their number
 	Train bool       // a training step; otherwise prediction
 
-	// Random bits are a function of Seed, Step, Op, the sample's index in the batch
-	// (First + its index in the call) and the element. So no masks are stored, and
-	// no order matters.
-	Seed, Step uint64
-	Op, First  int
+	// Random bits must be a function of Seed, Step, Op, the sample's index in the batch and the
+	// element's index in the sample. Then the backward pass can draw them again, and they don't
+	// depend on how the batch is cut.
+	Seed  uint64
+	Step  uint64
+	Op    int // index of the op in the program
+	First int // index in the batch of the call's first sample
 
-	Accumulate bool      // see Forward, Backward and Gradient
-	Only       Role      // the parameters whose gradient is wanted, "" for all; an op may leave out what it computes apart
-	Packs      []Packed  // of p, by a Packer; nil if p isn't shared
+	Accumulate bool      // add to the result rather than setting it
+	Only       Role      // Gradient may leave out the parameters of other roles; "" for none
+	Packs      []Packed  // a Packer's packs of p; nil if p isn't packed
 	Aux        []float32 // Traits.Aux floats
-	State      []float32 // running state, read in prediction
-	Stats      []float32 // where Forward leaves a shard's statistics, laid out as Traits.State; nil if not wanted
-	Kept       []float32 // Factorable.Kept floats, from GradNormSq to ForwardDelta
-	Scratch    []float32 // Factorable.Scratch floats, for the call alone
+	State      []float32 // running state, to read in prediction
+	Stats      []float32 // where Forward writes a shard's statistics, laid out as Traits.State; nil if not wanted
+	Kept       []float32 // Factorable.Kept floats: GradNormSq writes them, ForwardDelta and BackwardDelta may read them
+	Scratch    []float32 // Factorable.Scratch floats, valid during the call
 }
 
-// Pack returns operand i of the call in its packed form P, or nil if the call has none.
+// Pack returns pack i of the call as its type P, or nil if the call has none.
 func Pack[P Packed](c *Call, i int) (packed P) {
 	if i < len(c.Packs) && c.Packs[i] != nil {
 		packed = c.Packs[i].(P)

@@ -8,8 +8,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101), as
-// PyTorch's AdamW. With gradient g, the update of number t, counted from 1, computes
+// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101), as PyTorch's
+// AdamW. With gradient g, the update of number t, counted from 1, computes
 //
 //	m = Beta1*m + (1-Beta1)*g
 //	v = Beta2*v + (1-Beta2)*g^2
@@ -63,8 +63,8 @@ func (a AdamW) Update(at Step, w, g []float32, state [][]float32) {
 	}.Update(w, state[0], state[1], g)
 }
 
-// Bound implements Bounder. It bounds the root by 0, which is loose and serves: a weight that
-// moves by LR*|m|/Epsilon is far from an overflow for the usual settings.
+// Bound implements Bounder. It bounds the root by 0, which is loose and serves: a weight that moves
+// by LR*|m|/Epsilon is far from an overflow for the usual settings.
 func (a AdamW) Bound(at Step, w, g float64, state []float64) float64 {
 	a = a.withDefaults()
 	b1, b2 := float64(float32(a.Beta1)), float64(float32(a.Beta2))

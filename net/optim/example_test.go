@@ -84,8 +84,8 @@ func (l Lion) Update(s optim.Step, w, g []float32, state [][]float32) {
 	}
 }
 
-// An optimizer of your own is a type with four methods. It gets schedules, groups, clipping,
-// saved state and several workers from the Optimizer.
+// An optimizer of your own is a type with four methods. It gets schedules, groups, clipping, saved
+// state and several workers from the Optimizer.
 func ExampleRule() {
 	params, gradient := make([]float32, 2), make([]float32, 2)
 	opt, err := optim.New(line, params, optim.Config{

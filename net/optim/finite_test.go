@@ -52,8 +52,8 @@ func TestRefusedGradient(t *testing.T) {
 	assert.EqualError(t, err, "optim: gradient of 16388 values, want 16389, one a parameter")
 }
 
-// Weight decay can make parameters grow without bound though no gradient does: each step up to
-// the last finite one is taken, and the next is refused again and again.
+// Weight decay can make parameters grow without bound though no gradient does: each step up to the
+// last finite one is taken, and the next is refused again and again.
 func TestRunawayIsRefused(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, rule := range []Rule{SGD{LR: 1, WeightDecay: 3}, SGD{LR: 1, Momentum: 0.5, WeightDecay: 8}, AdamW{LR: 1, WeightDecay: 3}} {
@@ -120,8 +120,8 @@ func TestRateBeyondFloat32(t *testing.T) {
 	}
 }
 
-// Bound must be sound: where it excludes an overflow, no vectors of these magnitudes overflow,
-// and they stay below the bounds.
+// Bound must be sound: where it excludes an overflow, no vectors of these magnitudes overflow, and
+// they stay below the bounds.
 func TestBound(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -178,8 +178,8 @@ func TestBound(t *testing.T) {
 
 func sign(bit int) float32 { return float32(1 - 2*(bit&1)) }
 
-// The bounds are worth their name: over a long run of the usual settings nothing is tried, and
-// the state isn't read for new bounds after the first step.
+// The bounds are worth their name: over a long run of the usual settings nothing is tried, and the
+// state isn't read for new bounds after the first step.
 func TestBoundsSuffice(t *testing.T) {
 	for _, rule := range []Rule{SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 1e-4}, SGD{LR: 0.1, Momentum: 0.99, Nesterov: true}, AdamW{LR: 1e-3, WeightDecay: 0.01}} {
 		o := newOptimizer(t, viewsOf(40, 60), noise(1, 100), Config{Rule: rule, Groups: []Group{NoDecay(net.Bias)}})

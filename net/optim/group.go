@@ -95,7 +95,7 @@ func (g Group) apply(r *Range) {
 	r.Unperturbed = r.Unperturbed || g.Unperturbed || g.Frozen
 }
 
-// validate returns what is wrong with g for these parameters.
+// validate returns an error if a setting of g is wrong, or if g matches none of these parameters.
 func (g Group) validate(views []net.View) error {
 	switch {
 	case g.Match == nil:

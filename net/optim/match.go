@@ -57,7 +57,7 @@ func matchesName(pattern, name string) bool {
 	return pattern == name || err == nil && matched
 }
 
-// validate returns what is wrong with the patterns for these parameters.
+// validate returns an error if a pattern is malformed or matches none of these parameters.
 func (n nameMatcher) validate(views []net.View) error {
 	if len(n) == 0 {
 		return errors.New("Names has no pattern")
@@ -91,8 +91,8 @@ func nearNames(pattern string, views []net.View) []string {
 	return names[:min(3, len(names))]
 }
 
-// editDistance returns the fewest insertions, deletions and substitutions of bytes that turn a
-// into b (Levenshtein's distance), or into any part of b.
+// editDistance returns the fewest insertions, deletions and substitutions of bytes that turn a into
+// b (Levenshtein's distance), or into any part of b.
 func editDistance(a, b string, part bool) int {
 	row := make([]int, len(b)+1) // distances of a's first i bytes to b's first j, or to a part that ends there
 	for j := range row {

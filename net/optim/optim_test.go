@@ -109,8 +109,8 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// Groups and workers decide who updates what, not the result: a model cut into many parameters
-// with groups that change nothing has the bits of one parameter.
+// Groups and workers decide who updates what, not the result: a model cut into many parameters with
+// groups that change nothing has the bits of one parameter.
 func TestBitsDontDependOnRanges(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		const n = 2*chunk + 100
@@ -161,7 +161,7 @@ func TestOracle(t *testing.T) {
 			{
 				AdamW{LR: 0.01, WeightDecay: 0.1},
 				func(rate, decay float64) oracle {
-					return &ref.AdamW{LR: rate, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: decay}
+					return &ref.AdamW{LR: rate, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: decay}
 				},
 				func(o oracle, rate float64) { o.(*ref.AdamW).LR = rate },
 			},
@@ -220,8 +220,8 @@ func TestStepAllocatesNothing(t *testing.T) {
 	}
 }
 
-// lion is the optimizer of arXiv 2302.06675, without defaults: the rule of a user, that can't
-// bound its update.
+// lion is the optimizer of arXiv 2302.06675, without defaults: the rule of a user, that can't bound
+// its update.
 type lion struct{ LR, WeightDecay float64 }
 
 func (l lion) Validate() error   { return nil }

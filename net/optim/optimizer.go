@@ -77,7 +77,7 @@ func New(views []net.View, values []float32, cfg Config) (*Optimizer, error) {
 	return o, nil
 }
 
-// Validate returns what is wrong with c for the parameters of views, as New would.
+// Validate returns an error unless New would accept c for the parameters of views.
 func (c Config) Validate(views []net.View) error {
 	_, err := c.resolve(views)
 	return err

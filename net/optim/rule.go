@@ -5,15 +5,15 @@ import (
 	"math"
 )
 
-// Rule is an update rule: what an optimizer does to a parameter, given its gradient. SGD and
-// AdamW are rules, and a program can bring its own.
+// Rule is an update rule: what an optimizer does to a parameter, given its gradient. SGD and AdamW
+// are rules, and a program can bring its own.
 //
 // A rule holds settings only; the Optimizer holds the state vectors. It cuts the parameters into
 // pieces and updates them in any order and on several goroutines, so an update must be element by
-// element: element i of w and of each state vector after an update depends on their elements i,
-// on element i of g and on Step alone, and not on where the piece begins or ends.
+// element: element i of w and of each state vector after an update depends on their elements i, on
+// element i of g and on Step alone, and not on where the piece begins or ends.
 type Rule interface {
-	// Validate returns what is wrong with the settings, and nil if nothing is.
+	// Validate returns an error that names the setting that is wrong, or nil.
 	Validate() error
 	// Hyper returns the settings that schedules and groups change.
 	Hyper() Hyper
@@ -45,9 +45,9 @@ type Step struct {
 type Bounder interface {
 	Rule
 	// Bound is given upper bounds of the magnitudes of w, of g and of each state vector. It
-	// returns an upper bound of |w| after an update, and replaces those in state by upper bounds
-	// after it. It returns +Inf or NaN where a float32 may overflow on the way. The caller adds
-	// what rounding may add.
+	// returns an upper bound of |w| after an update, and replaces those in state by upper
+	// bounds after it. It returns +Inf or NaN where a float32 may overflow on the way. The
+	// caller adds what rounding may add.
 	Bound(s Step, w, g float64, state []float64) float64
 }
 
@@ -55,7 +55,8 @@ type Bounder interface {
 // calls it.
 type StateValidator interface {
 	Rule
-	// ValidateState returns what is wrong with a complete set of state vectors.
+	// ValidateState returns an error unless the rule can go on from this complete set of state
+	// vectors.
 	ValidateState(state [][]float32) error
 }
 

@@ -14,8 +14,7 @@ type Schedule interface {
 	Factor(step uint64) float64
 }
 
-// ValidateSchedule returns what is wrong with the settings of s, as far as s can tell. A nil s is
-// valid.
+// ValidateSchedule returns the error of s's method Validate, if s has one. A nil s is valid.
 func ValidateSchedule(s Schedule) error {
 	if v, ok := s.(interface{ Validate() error }); ok {
 		return v.Validate()
@@ -23,8 +22,8 @@ func ValidateSchedule(s Schedule) error {
 	return nil
 }
 
-// Factor returns s's factor in a step, 1 for a nil s. A factor that is negative or not finite is
-// an error.
+// Factor returns s's factor in a step, 1 for a nil s. A factor that is negative or not finite is an
+// error.
 func Factor(s Schedule, step uint64) (float64, error) {
 	f := factor(s, step)
 	if !isFactor(f) {
@@ -33,8 +32,8 @@ func Factor(s Schedule, step uint64) (float64, error) {
 	return f, nil
 }
 
-// Cosine falls from 1 to Min along half a cosine over Steps steps, and stays there (Loshchilov
-// and Hutter, arXiv 1608.03983, without restarts).
+// Cosine falls from 1 to Min along half a cosine over Steps steps, and stays there (Loshchilov and
+// Hutter, arXiv 1608.03983, without restarts).
 type Cosine struct {
 	Steps int     // at least 1
 	Min   float64 // factor at the end, from 0 to 1
@@ -45,7 +44,7 @@ func (c Cosine) Factor(step uint64) float64 {
 	return c.Min + (1-c.Min)*(1+math.Cos(math.Pi*progress(step, c.Steps)))/2
 }
 
-// Validate returns what is wrong with c.
+// Validate returns an error unless Steps is at least 1 and Min is from 0 to 1.
 func (c Cosine) Validate() error {
 	switch {
 	case c.Steps < 1:
@@ -69,7 +68,7 @@ func (l Linear) Factor(step uint64) float64 {
 	return (1-p)*l.From + p*l.To
 }
 
-// Validate returns what is wrong with l.
+// Validate returns an error unless Steps is at least 1 and both factors are valid.
 func (l Linear) Validate() error {
 	switch {
 	case l.Steps < 1:
@@ -101,7 +100,7 @@ func (m MultiStep) Factor(step uint64) float64 {
 
 func (m MultiStep) gamma() float64 { return cmp.Or(m.Gamma, 0.1) }
 
-// Validate returns what is wrong with m.
+// Validate returns an error unless the milestones ascend and Gamma is positive.
 func (m MultiStep) Validate() error {
 	for i, milestone := range m.Milestones {
 		if milestone < 0 || i > 0 && milestone <= m.Milestones[i-1] {
@@ -129,7 +128,7 @@ func (w Warmup) Factor(step uint64) float64 {
 	return factor(w.Then, 0) * float64(step+1) / float64(w.Steps+1)
 }
 
-// Validate returns what is wrong with w, or with Then.
+// Validate returns an error if Steps is negative, or the error of Then.
 func (w Warmup) Validate() error {
 	if w.Steps < 0 {
 		return fmt.Errorf("Warmup.Steps is %d, want 0 or more", w.Steps)

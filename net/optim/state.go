@@ -24,8 +24,8 @@ func (o *Optimizer) State() State {
 }
 
 // Restore sets o's state to a copy of s. With the parameters of the same step, o then goes on as
-// the Optimizer that s comes from, bit for bit. A state that doesn't fit o, or isn't finite, is
-// an error and changes nothing.
+// the Optimizer that s comes from, bit for bit. A state that doesn't fit o, or isn't finite, is an
+// error and changes nothing.
 func (o *Optimizer) Restore(s State) error {
 	o.enter()
 	defer o.leave()

@@ -8,11 +8,11 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// update applies gradients in chunks of a fixed size, which a team shares. Sums are of the
-// chunks' sums in order, so they don't depend on the team.
+// update applies gradients in chunks of a fixed size, which a team shares. Sums are of the chunks'
+// sums in order, so they don't depend on the team.
 //
-// If a result wouldn't be finite, the update is refused before anything is written. For a Bounder
-// there are three checks, from cheap to dear, and the first nearly always suffices:
+// If a result wouldn't be finite, the update is refused before anything is written. A Bounder's
+// update has three checks, from cheap to dear. The first nearly always suffices:
 //
 //  1. While the gradient's norm is computed, the parameters are read along with it for an upper
 //     bound. Bounds of the state vectors are carried on from step to step by the rule's own Bound,
@@ -24,8 +24,8 @@ import (
 //
 // The parameters could have bounds that are carried on, too, but the caller may write them between
 // two steps. To read them takes 0.1 ns a parameter where they lie in a cache, and about 0.6 where
-// they don't (Zen 3, 2 cores, other programs running), where a step of SAM on dense layers at
-// batch 256 takes some 100.
+// they don't (Zen 3, 2 cores, other programs running), where a step of SAM on dense layers at batch
+// 256 takes some 100.
 type update struct {
 	team     *blas.Team
 	rule     Rule
@@ -130,8 +130,8 @@ func newUpdate(team *blas.Team, rule Rule, ranges []Range, values []float32, sta
 	return u
 }
 
-// measure returns the norm of a gradient, without what is frozen. It is finite exactly if the
-// gradient is.
+// measure returns the norm of a gradient, without frozen parameters. The norm is finite if and only
+// if the gradient is.
 func (u *update) measure(gradient []float32) float64 {
 	u.gradient = gradient
 	u.run(jobMeasure)
@@ -276,8 +276,8 @@ func (u *update) Do(c, worker int) {
 	}
 }
 
-// measureChunk sums the squares of the gradient over runs of pieces without a gap, so that only
-// what is frozen has an influence on the sum, and no other setting of a group.
+// measureChunk sums the squares of the gradient over runs of pieces without a gap. So a frozen
+// range changes the order of the sum, and no other setting of a group does.
 func (u *update) measureChunk(c int, pieces []piece) {
 	sum, value := 0.0, 0.0
 	for len(pieces) > 0 {

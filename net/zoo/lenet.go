@@ -2,9 +2,9 @@ package zoo
 
 import "github.com/steppe-ml/steppe/net"
 
-// LeNet is two 3x3 convolutions of 32 and 64 channels with ReLU, each followed by a
-// 2x2 max pooling, and a hidden layer of 128 features: what LeNet-5 (LeCun et al.,
-// 1998) is today in most first examples.
+// LeNet returns two 3x3 convolutions of 32 and 64 channels with ReLU, a 2x2 max pooling behind
+// each, and a hidden layer of 128 features. It is the form in which most tutorials show LeNet-5
+// (LeCun et al., Proc. IEEE 86, 1998). input is images [H, W, C] of at least 4x4 pixels.
 func LeNet(input net.Shape, classes int) (*net.Model, error) {
 	return net.Compile(input,
 		net.Conv2D{Out: 32, Kernel: 3, Padding: net.Same}, net.ReLU{}, net.MaxPool{Size: 2},

@@ -2,8 +2,8 @@ package zoo
 
 import "github.com/steppe-ml/steppe/net"
 
-// MLP is a multi-layer perceptron: the samples flattened, hidden layers of the
-// given numbers of features with ReLU, and one output a class.
+// MLP returns a multi-layer perceptron: it flattens samples of any shape, and has hidden layers of
+// the given numbers of features with ReLU, and one output a class.
 func MLP(input net.Shape, classes int, hidden ...int) (*net.Model, error) {
 	layers := []net.Layer{net.Flatten{}}
 	for _, features := range hidden {

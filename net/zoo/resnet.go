@@ -6,9 +6,6 @@ import (
 	"github.com/steppe-ml/steppe/net"
 )
 
-// The residual networks of He et al., arXiv 1512.03385, and the wide ones of
-// Zagoruyko and Komodakis, arXiv 1605.07146.
-
 // conv3x3 is a convolution before a BatchNorm, which makes a bias useless.
 func conv3x3(channels, stride int) net.Layer {
 	return net.Conv2D{Out: channels, Kernel: 3, Stride: stride, Padding: 1, NoBias: true}
@@ -32,10 +29,11 @@ func basicBlock(channels, stride int, shortcut ...net.Layer) []net.Layer {
 	}
 }
 
-// CIFARResNet is the paper's form for small images: 6n+2 layers of weights, as 20, 32 or
-// 56, in three stages of 16, 32 and 64 channels. Where the shape changes, the shortcut
-// takes every other pixel and has channels of zeros added (option A): it has no
-// parameters.
+// CIFARResNet returns a function that compiles a residual network for small images (He et al.,
+// arXiv 1512.03385). layers counts those with weights; it is 6n+2, as 20, 32 or 56. They are in
+// three stages of 16, 32 and 64 channels. Where the shape changes, the shortcut takes every other
+// pixel and appends channels of zeros, without parameters (option A). Another number of layers is
+// an error of the function.
 func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, error) {
 	return func(input net.Shape, classes int) (*net.Model, error) {
 		if layers < 8 || (layers-2)%6 != 0 {
@@ -55,9 +53,10 @@ func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, err
 	}
 }
 
-// ResNet18 has four stages of two blocks, of 64 to 512 channels, and projections (option
-// B) where the shape changes. Images of 64 pixels and more go through the paper's 7x7
-// convolution and pooling first, smaller ones through a 3x3 convolution.
+// ResNet18 returns a residual network of four stages of two blocks, with 64 to 512 channels, and
+// projections where the shape changes (He et al., arXiv 1512.03385, option B). Images of 64x64
+// pixels and more begin with the paper's 7x7 convolution and pooling, smaller ones with a 3x3
+// convolution.
 func ResNet18(input net.Shape, classes int) (*net.Model, error) {
 	program := []net.Layer{conv3x3(64, 1), net.BatchNorm{}, net.ReLU{}}
 	if len(input) == 3 && min(input[0], input[1]) >= 64 {
@@ -75,9 +74,11 @@ func ResNet18(input net.Shape, classes int) (*net.Model, error) {
 	return net.Compile(input, append(program, net.GlobalAvgPool{}, net.Dense{Out: classes})...)
 }
 
-// WideResNet has 6n+4 layers of weights, in three stages of 16, 32 and 64 channels times
-// width. Its blocks normalise before they convolve; where the shape changes, that is
-// before the shortcut's projection, too.
+// WideResNet returns a function that compiles a wide residual network (Zagoruyko and Komodakis,
+// arXiv 1605.07146). layers counts those with weights; it is 6n+4. They are in three stages of 16,
+// 32 and 64 channels, times width, which is at least 1. Other numbers are an error of the function.
+// Its blocks normalize before they convolve. Where the shape changes, the shortcut's projection
+// comes after the normalization, too.
 func WideResNet(layers, width int) func(input net.Shape, classes int) (*net.Model, error) {
 	return func(input net.Shape, classes int) (*net.Model, error) {
 		if layers < 10 || (layers-4)%6 != 0 || width < 1 {

@@ -28,9 +28,9 @@ func TestPyTorchAgrees(t *testing.T) {
 		{"mlp", net.Shape{28, 28, 1}, 32},
 		{"lenet", net.Shape{28, 28, 1}, 16},
 		// Among a million activations some are so near 0 that rounding decides on which
-		// side of their ReLU they are: of six seeds, PyTorch's own float32 gradient is
-		// 1e-3 to 4e-3 from its float64 one with each, ours 4e-3 with one, 2e-5 with one
-		// and 8e-7 to 1e-6 with four, this among them.
+		// side of their ReLU they are: of six seeds, PyTorch's own float32 gradient is 1e-3
+		// to 4e-3 from its float64 one with each, ours 4e-3 with one, 2e-5 with one and
+		// 8e-7 to 1e-6 with four, this among them.
 		{"resnet20", net.Shape{32, 32, 3}, 8},
 	} {
 		row, err := Lookup(c.model)

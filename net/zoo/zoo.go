@@ -1,23 +1,23 @@
-// Package zoo has models ready for use.
+// Package zoo has ready models. Begin with [Lookup], which returns a row of [Models] by its name;
+// its Compile makes the model for samples of any shape that fits. [MLP], [LeNet], [CIFARResNet],
+// [ResNet18] and [WideResNet] do the same without a name.
+//
+// All models end in outputs for classes, and in net.SoftmaxCrossEntropy.
 package zoo
 
 import (
-	"fmt"
-	"strings"
-
+	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net"
 )
 
 // Model is one row of the table of models.
 type Model struct {
-	Name  string
-	About string
-	// Input and Batch are the samples' shape and the batch that the model is customarily
-	// trained with: images of MNIST's size or of CIFAR's. What measures models uses them
-	// unless told; Compile takes other shapes, too.
-	Input net.Shape
-	Batch int
-	// Compile makes the model for samples of shape input.
+	Name  string    // that Lookup and the command take
+	About string    // one line for a list of models
+	Input net.Shape // usual shape of a sample, such as MNIST's or CIFAR's; benchmarks use it
+	Batch int       // usual number of samples of a batch; benchmarks use it
+	// Compile makes the model for samples of shape input. A shape that is too small for it, or
+	// fewer than two classes, are an error.
 	Compile func(input net.Shape, classes int) (*net.Model, error)
 }
 
@@ -26,7 +26,7 @@ var (
 	cifar = net.Shape{32, 32, 3}
 )
 
-// Models lists the models by the names that the command knows.
+// Models lists the models.
 var Models = []Model{
 	{
 		Name:  "mlp",
@@ -56,14 +56,7 @@ var Models = []Model{
 	},
 }
 
-// Lookup returns the model of a name, or an error that lists those there are.
+// Lookup returns the row of Models with that name. The error for another name lists all names.
 func Lookup(name string) (Model, error) {
-	var known []string
-	for _, m := range Models {
-		if m.Name == name {
-			return m, nil
-		}
-		known = append(known, m.Name)
-	}
-	return Model{}, fmt.Errorf("unknown model %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("model", Models, func(m Model) string { return m.Name }, name)
 }

@@ -25,10 +25,10 @@ func TestMLPErrors(t *testing.T) {
 	assert.EqualError(t, err, "net: layer 3, Dense{}: input 512: Out is 0, want at least 1")
 }
 
-// The numbers of parameters are those that are published: of the small ResNets in He et
-// al., table 6 (0.27M, 0.46M, 0.85M), and exactly in reimplementations with option A; of
-// ResNet-18 in torchvision and, for small images, in the usual PyTorch trainers; of
-// WRN-16-4 in Zagoruyko and Komodakis (2.7M).
+// The numbers of parameters are those that are published: of the small ResNets in He et al., table
+// 6 (0.27M, 0.46M, 0.85M), and exactly in reimplementations with option A; of ResNet-18 in
+// torchvision and, for small images, in the usual PyTorch trainers; of WRN-16-4 in Zagoruyko and
+// Komodakis (2.7M).
 func TestParameters(t *testing.T) {
 	small := net.Shape{32, 32, 3}
 	for _, c := range []struct {
@@ -63,8 +63,7 @@ func TestDepthErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 784: ")
 }
 
-// Every row of the table compiles, and predicts, and trains on what it customarily is
-// trained with.
+// Every row of the table compiles and predicts, and can train on its usual batch.
 func TestModels(t *testing.T) {
 	names := map[string]bool{}
 	for _, row := range Models {

@@ -2,8 +2,8 @@ package train
 
 import (
 	"fmt"
-	"strings"
 
+	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/op"
@@ -81,12 +81,5 @@ func find(metrics []Metric, name string) (Metric, error) {
 	if name == "" {
 		name = lossName
 	}
-	var known []string
-	for _, m := range metrics {
-		if m.Name() == name {
-			return m, nil
-		}
-		known = append(known, m.Name())
-	}
-	return nil, fmt.Errorf("unknown metric %q, want one of %s", name, strings.Join(known, ", "))
+	return lookup.Row("metric", metrics, Metric.Name, name)
 }

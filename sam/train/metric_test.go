@@ -141,7 +141,7 @@ func TestHistoryJSON(t *testing.T) {
 	want := &History{
 		Epochs: []Epoch{
 			{Epoch: 1, Steps: 5, Samples: 34, Loss: 1.0 / 3, Sharpness: 1e-300, Seconds: 0.25, Valid: Scores{"loss": math.Inf(1), "a": 0.1}},
-			{Epoch: 2, Steps: 5, Samples: 34, Loss: 0.25, Valid: Scores{"loss": math.Inf(-1), "a": -0.0}},
+			{Epoch: 2, Steps: 5, Samples: 34, Loss: 0.25, Valid: Scores{"loss": math.Inf(-1), "a": math.Copysign(0, -1)}},
 		},
 		Unfinished: &Epoch{Epoch: 3, Steps: 1}, BestEpoch: 2, Stopped: "by hand",
 	}

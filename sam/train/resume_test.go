@@ -303,7 +303,7 @@ func TestResumeAnotherRun(t *testing.T) {
 		"the number of training samples is 34 there, and 33 here": func(r *Run) { r.Train.Set = images(33, 1) },
 		"the batch size is 8 there, and 4 here":                   func(r *Run) { r.Train.Batch = 4 },
 		"DropLast is false there, and true here":                  func(r *Run) { r.Train.DropLast = true },
-		"sam: state has 1 vectors, want 2 for optim.AdamW":        func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
+		"optim: state of 1 vectors, and optim.AdamW keeps 2":      func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
 		`tensors missing: "0.Conv2D.weight"`:                      func(r *Run) { r.Model = normed(t) },
 	} {
 		r := small(t, linear(t))
@@ -321,7 +321,7 @@ func TestResumeAnotherRun(t *testing.T) {
 		"State.Best: net: no parameters":                                     func(s *State) { s.Best = nil },
 		"the State's best epoch is 2 of 1":                                   func(s *State) { s.History.BestEpoch = 2 },
 		"the State is of another run: the batch size is 0 there, and 8 here": func(s *State) { s.id.Batch = 0 },
-		"sam: state vector 0 has 1 elements, want 219":                       func(s *State) { s.Optimizer.Vectors[0] = []float32{1} },
+		"optim: state vector 0 has 1 values, want 219":                       func(s *State) { s.Optimizer.Vectors[0] = []float32{1} },
 	} {
 		r := small(t, linear(t))
 		damaged := *state

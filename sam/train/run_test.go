@@ -333,7 +333,7 @@ func TestRunErrors(t *testing.T) {
 		`train: two metrics are called "accuracy"`:                                      func(r *Run) { r.Metrics = []Metric{&Accuracy{}, &Accuracy{}} },
 		`train: Monitor: unknown metric "acuracy", want one of loss, accuracy`:          func(r *Run) { r.Monitor = "acuracy" },
 		"train: Valid: top-4 accuracy of synthetic:6x6x2: TopK.K is 4, want 1 to 3":     func(r *Run) { r.Metrics = []Metric{&TopK{K: 4}} },
-		"sam: Base is missing, such as SGD{LR: 0.1}":                                    func(r *Run) { r.Optimizer.Base = nil },
+		"sam: Base is missing, such as optim.SGD{LR: 0.1}":                              func(r *Run) { r.Optimizer.Base = nil },
 		"sam: 9 shards of a batch of 8 samples, want at least a sample each":            func(r *Run) { r.Optimizer.Shards = 9 },
 		`train: EarlyStopping.Monitor: unknown metric "f1", want one of loss, accuracy`: func(r *Run) { r.Hooks = []Hook{EarlyStopping{Patience: 1, Monitor: "f1"}} },
 		"train: EarlyStopping.Patience is 0 and MinDelta 0, want at least 1 and 0":      func(r *Run) { r.Hooks = []Hook{EarlyStopping{}} },

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// runProgress shows how much of a comparison is done: on a terminal by a live line, elsewhere by a
+// line for each finished run.
+type runProgress struct {
+	*progress
+	w     io.Writer
+	start time.Time
+}
+
+func newRunProgress(w io.Writer) *runProgress {
+	return &runProgress{newProgress(w, liveParts), w, time.Now()}
+}
+
+func (p *runProgress) report(at study.Progress) {
+	if p.bar != nil {
+		p.set(int(at.Part*liveParts), func() string { return fmt.Sprintf("%d of %s", at.Done, plural(at.Runs, "run")) })
+		return
+	}
+	r := at.Finished
+	if r == nil {
+		return
+	}
+	settings := []string{methodTitle(r.Method, r.Shards)}
+	if r.Rho > 0 {
+		settings = append(settings, fmt.Sprintf("rho %v", r.Rho))
+	}
+	settings = append(settings, fmt.Sprintf("lr %v", r.LR), fmt.Sprintf("seed %d", r.Seed))
+	if r.Noise > 0 {
+		settings = append(settings, fmt.Sprintf("noise %v%%", percent(r.Noise)))
+	}
+	kind := map[study.Stage]string{study.Selection: "validation", study.Final: "test"}[r.Stage]
+	note := ""
+	switch {
+	case r.Diverged != "":
+		note = ", diverged in " + r.Diverged
+	case r.Collapsed:
+		note = ", collapsed"
+	}
+	elapsed := time.Since(p.start)
+	left := time.Duration(float64(elapsed) * (1 - at.Part) / at.Part)
+	fmt.Fprintf(p.w, "%*d/%d  %s: %s accuracy %.2f%%%s, %.1f s; %v left\n", len(fmt.Sprint(at.Runs)), at.Done, at.Runs,
+		strings.Join(settings, ", "), kind, 100*r.Accuracy(), note, r.Seconds, left.Round(time.Second))
+}
+
+// methodTitle returns a method with its shards in words.
+func methodTitle(name string, shards int) string {
+	m, err := sam.Lookup(name)
+	if err != nil {
+		return name
+	}
+	return m.With(shards)
+}
