@@ -44,17 +44,15 @@ func workerCounts() []int { return slices.Compact([]int{1, blas.DefaultWorkers()
 
 var ceiling = sync.OnceValue(simd.FMACeiling)
 
-// reportFlops reports how fast iterations of flops operations each were, on a
-// team of workers, with elements of so many bytes: a vector has half as many
-// float64 as float32.
+// reportFlops reports how fast iterations of flops operations each were, on a team of workers, with
+// elements of so many bytes: a vector has half as many float64 as float32.
 func reportFlops(b *testing.B, flops, workers, size int) {
 	perSecond := float64(flops) * float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(perSecond/1e9, "GFLOP/s")
 	b.ReportMetric(perSecond/(ceiling()*float64(workers)*4/float64(size)), "ceiling")
 }
 
-// reportBytes reports how fast iterations were that read and write bytes bytes
-// each.
+// reportBytes reports how fast iterations were that read and write bytes bytes each.
 func reportBytes(b *testing.B, bytes int) {
 	b.ReportMetric(float64(bytes)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GB/s")
 }

@@ -1,13 +1,11 @@
-// Package bench measures what the packages below it do in a second. It has
-// benchmarks only:
+// Package bench measures what the packages below it do in a second. It has benchmarks only:
 //
 //	go test -run '^$' -bench . ./bench
 //	go test -run '^$' -bench 'Sgemm$/isa=avx512/m=512' -count 10 ./bench | tee new.txt
 //
 // # Names
 //
-// What varies stands in a benchmark's name as key=value, which benchstat can
-// compare and sort by:
+// What varies stands in a benchmark's name as key=value, which benchstat can compare and sort by:
 //
 //	go run golang.org/x/perf/cmd/benchstat@latest old.txt new.txt
 //	go run golang.org/x/perf/cmd/benchstat@latest -col /isa new.txt
@@ -31,16 +29,15 @@
 //
 // # What is inside the timing
 //
-// Everything that a caller would wait for: packing, dispatch, waking workers.
-// Buffers have grown before, so that each benchmark shows 0 B/op. (A few bytes
-// an operation, in 0 allocations, are a thread that the Go runtime started.)
+// Everything that a caller would wait for: packing, dispatch, waking workers. Buffers have grown
+// before, so that each benchmark shows 0 B/op. (A few bytes an operation, in 0 allocations, are a
+// thread that the Go runtime started.)
 //
-// Matrix products take turns between three sets of operands, as the layers of a
-// network do, so that a small product is not timed with all of it in L1. Vector
-// kernels stay on one set, since what their lengths are for is a level of the
-// memory: 1e3 elements are in L1, 1e5 in L2, give or take, and 1e7 in none.
+// Matrix products take turns between three sets of operands, as the layers of a network do, so that
+// a small product is not timed with all of it in L1. Vector kernels stay on one set, since what
+// their lengths are for is a level of the memory: 1e3 elements are in L1, 1e5 in L2, give or take,
+// and 1e7 in none.
 //
-// Times mean something on a quiet machine only. A ceiling fraction above 1 says
-// that the ceiling was measured while others were at work, or that the clock
-// rose since.
+// Times mean something on a quiet machine only. A ceiling fraction above 1 says that the ceiling
+// was measured while others were at work, or that the clock rose since.
 package bench

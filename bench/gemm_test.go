@@ -25,8 +25,8 @@ func (p product) name() string {
 	return label(append(pairs, "workers", p.workers)...)
 }
 
-// shapes is what is multiplied: squares, and what the dense layers of a
-// perceptron 784-512-512-10 ask for.
+// shapes is what is multiplied: squares, and what the dense layers of a perceptron 784-512-512-10
+// ask for.
 var shapes = []product{
 	{m: 64, n: 64, k: 64},
 	{m: 128, n: 128, k: 128},
@@ -42,8 +42,8 @@ var shapes = []product{
 	{m: 256, n: 10, k: 512},              // the last layer
 }
 
-// blasShapes are products that the BLAS's entry computes in ways of its own: by
-// dot products, and with K split.
+// blasShapes are products that the BLAS's entry computes in ways of its own: by dot products, and
+// with K split.
 var blasShapes = []product{
 	{m: 512, n: 512, k: 512},
 	{m: 1000, n: 1, k: 1000},

@@ -12,8 +12,8 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// step is one training step of the MLP 784-512-512-10 on a full batch. Its
-// operations are those that the plan executes.
+// step is one training step of the MLP 784-512-512-10 on a full batch. Its operations are those
+// that the plan executes.
 type step struct {
 	method  string
 	cfg     sam.Config

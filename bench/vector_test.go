@@ -68,8 +68,8 @@ func (v vector) name() string { return label("kernel", v.function, "isa", v.isa,
 
 func BenchmarkVector(b *testing.B) { runAll(b, vectors()) }
 
-// memory is what all vector kernels work on. The slices begin at different
-// lines of a page, so that no load waits for a store that is 4 KiB away.
+// memory is what all vector kernels work on. The slices begin at different lines of a page, so that
+// no load waits for a store that is 4 KiB away.
 var memory = sync.OnceValue(func() (slices [3][]float32) {
 	const longest, line = 1e7, 16
 	for i := range slices {
