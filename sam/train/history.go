@@ -14,8 +14,12 @@ import (
 type History struct {
 	Epochs     []Epoch `json:"epochs"`
 	Unfinished *Epoch  `json:"unfinished,omitempty"` // the epoch in which the run has ended, as far as it came; not in Epochs
-	BestEpoch  int     `json:"best_epoch"`           // number of the best epoch by Run.Monitor; 0 if none is finished
-	Stopped    string  `json:"stopped,omitempty"`    // why a hook ended the run; "" if none did
+	// BestEpoch is the number of the best epoch by Run.Monitor; 0 if none is finished. A Resume
+	// with another Monitor compares the epochs whose parameters are still there: the best one
+	// before, and the last one if the run stopped right after it. Later epochs compete with the
+	// better of the two by the new Monitor.
+	BestEpoch int    `json:"best_epoch"`
+	Stopped   string `json:"stopped,omitempty"` // why a hook ended the run; "" if none did
 
 	Params *net.Params `json:"-"` // as the last step left them
 	Best   *net.Params `json:"-"` // a copy of those at the end of BestEpoch; nil if none is finished

@@ -78,6 +78,9 @@ func newLoop(r *Run, state *State) (*loop, error) {
 // state is saved however the training ends.
 func (l *loop) run(ctx context.Context) (*History, error) {
 	l.history.Stopped, l.history.Unfinished = "", nil
+	if l.epoch > 0 && l.batch == 0 {
+		l.keepBest() // Monitor may be another than before, and rank the last epoch first
+	}
 	if err := l.save(); err != nil { // the work would be for nothing
 		return nil, err
 	}
@@ -173,7 +176,8 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	return l.save()
 }
 
-// keepBest copies the parameters if the last epoch is the best so far.
+// keepBest copies the parameters if the last epoch is better, by Monitor, than BestEpoch. The
+// parameters must be those at the end of the last epoch.
 func (l *loop) keepBest() {
 	values, better, err := l.status.Series("")
 	if err != nil {

@@ -239,6 +239,77 @@ func TestResumeAfterEarlyStopping(t *testing.T) {
 	assert.Equal(t, timeless(never).Optimizer, timeless(more).Optimizer)
 }
 
+// ranked is a metric with a name of its own and a value for each evaluation.
+type ranked struct {
+	scripted
+	name string
+}
+
+func (r *ranked) Name() string { return r.name }
+
+// A run that is resumed with another Monitor takes the best of the epochs whose parameters it
+// still has, and compares later epochs with that one by the new Monitor.
+func TestResumeWithAnotherMonitor(t *testing.T) {
+	run := func(monitor string, a, b []float64) *Run {
+		r := small(t, linear(t))
+		r.Epochs, r.Monitor = 5, monitor
+		r.Metrics = []Metric{&ranked{scripted{values: a}, "a"}, &ranked{scripted{values: b}, "b"}}
+		return &r
+	}
+	for name, test := range map[string]struct {
+		steps    int       // of the first run, 5 an epoch
+		b        []float64 // of its epochs; those of a are 9, 1, 2
+		atResume int       // BestEpoch by b as the second run begins
+		then     []float64 // b's values of the following epochs
+		best     int       // BestEpoch by b as it ends
+	}{
+		"the last epoch is better":              {15, []float64{3, 4, 5}, 3, []float64{4, 4}, 3},
+		"the best epoch stays":                  {15, []float64{5, 4, 3}, 1, []float64{4, 4}, 1},
+		"a later one is better than the best":   {15, []float64{5, 4, 3}, 1, []float64{4, 6}, 5},
+		"the last epoch's parameters are gone":  {17, []float64{3, 4, 5}, 1, []float64{2, 2}, 1},
+		"a later one is better than those kept": {17, []float64{3, 4, 5}, 1, []float64{4, 3}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := run("a", []float64{9, 1, 2}, test.b)
+			first.Dir, first.Hooks = t.TempDir(), []Hook{stopAfter(test.steps)}
+			if test.steps == 15 {
+				first.Epochs, first.Hooks = 3, nil
+			}
+			history, err := first.Start(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, history.BestEpoch)
+
+			var params []*net.Params // at the ends of epochs, from 1 on, by a run that isn't stopped
+			whole := run("a", []float64{9, 1, 2, 0, 0}, []float64{1, 1, 1, 1, 1})
+			whole.Hooks = []Hook{HookFunc(func(at Moment, s *Status) error {
+				if at == AfterEpoch {
+					params = append(params, s.Params.Clone())
+				}
+				return nil
+			})}
+			_, err = whole.Start(t.Context())
+			require.NoError(t, err)
+
+			second := run("b", []float64{0, 0}, test.then)
+			second.Dir = first.Dir
+			second.Hooks = []Hook{HookFunc(func(at Moment, s *Status) error {
+				if at == AtStart {
+					assert.Equal(t, test.atResume, s.History.BestEpoch)
+					saved, err := LoadState(second.last(), second.Model)
+					require.NoError(t, err)
+					assert.Equal(t, test.atResume, saved.History.BestEpoch)
+					assert.Equal(t, params[test.atResume-1], saved.Best)
+				}
+				return nil
+			})}
+			history, err = second.Resume(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, test.best, history.BestEpoch)
+			assert.Equal(t, params[test.best-1], history.Best)
+		})
+	}
+}
+
 // A process that is killed in the middle of an epoch leaves the state of the last one that was
 // finished; a second process ends as if there had been one.
 func TestResumeInSecondProcess(t *testing.T) {

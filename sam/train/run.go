@@ -152,6 +152,7 @@ func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx,
 // only ever calls Resume can be stopped at any time. The run has to be the same: another seed of
 // the loader, other batches, or a training set of another size are errors. More Epochs make the
 // run longer. Other changes, such as of the learning rate, take effect from here on.
+// History.BestEpoch says what another Monitor does.
 //
 // If all epochs are done, Resume returns the history and trains nothing.
 func (r *Run) Resume(ctx context.Context) (*History, error) {
