@@ -135,14 +135,17 @@ func (o *Optimizer) Step(gradient []float32) (Stats, error) {
 	if o.clip > 0 && stats.GradNorm > o.clip {
 		at.GradScale = max(float32(o.clip/stats.GradNorm), math.SmallestNonzeroFloat32)
 	}
-	if bad, ok := o.update.apply(at, gradient); !ok {
+	if bad, ok := o.update.prepare(at, gradient); !ok {
 		return Stats{}, o.refuseUpdate(bad, gradient, stats.LearningRate)
 	}
-	o.steps++
+	o.steps++ // before the first write, so that Steps tells whether a step that panicked wrote anything
+	o.update.apply()
 	return stats, nil
 }
 
-// Steps returns the number of updates made. Refused steps don't count.
+// Steps returns the number of updates made. Refused steps don't count. A step that panicked counts
+// if Rule.Update may have written some of the parameters and the state; otherwise the step has
+// changed nothing.
 func (o *Optimizer) Steps() uint64 { return o.steps }
 
 // Ranges returns the ranges that the groups make of the parameters.

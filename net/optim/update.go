@@ -146,9 +146,9 @@ func (u *update) measure(gradient []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// apply applies the gradient that was measured. If a result wouldn't be finite, it changes nothing
-// and returns the first one.
-func (u *update) apply(at Step, gradient []float32) (bad nonFinite, ok bool) {
+// prepare readies the update by the gradient that was measured, and changes nothing that lasts. If
+// a result wouldn't be finite, it returns the first one, and apply must not be called.
+func (u *update) prepare(at Step, gradient []float32) (bad nonFinite, ok bool) {
 	u.at, u.gradient = at, gradient
 	if !u.bounded() {
 		if bad := u.try(); bad.index >= 0 {
@@ -158,9 +158,13 @@ func (u *update) apply(at Step, gradient []float32) (bad nonFinite, ok bool) {
 	} else {
 		copy(u.bounds, u.after)
 	}
+	return nonFinite{}, true
+}
+
+// apply makes the update that was prepared.
+func (u *update) apply() {
 	u.run(jobUpdate)
 	u.gradient = nil
-	return nonFinite{}, true
 }
 
 // bounded reports whether bounds exclude that a result isn't finite. Then after has those of the

@@ -16,7 +16,7 @@ const (
 	AtStart    Moment = iota // before the first step of Start or Resume
 	AfterStep                // after each step
 	AfterEpoch               // after each epoch: the history has it, and Dir
-	AtEnd                    // once, however the run ends
+	AtEnd                    // once, however the run ends, but not if it panics
 )
 
 // Hook watches a run, and may end it.

@@ -22,9 +22,10 @@ type loop struct {
 	params  *net.Params
 	history *History
 
-	epoch int  // epochs that are finished
-	batch int  // batches of the next that are done
-	sums  Sums // over them
+	epoch int    // epochs that are finished
+	batch int    // batches of the next that are done
+	sums  Sums   // over them
+	steps uint64 // of opt that are counted in them
 
 	status    Status
 	mark      time.Time // up to which sums.Seconds counts
@@ -68,7 +69,7 @@ func newLoop(r *Run, state *State) (*loop, error) {
 			return nil, err
 		}
 	}
-	l.history.Params = l.params
+	l.history.Params, l.steps = l.params, l.opt.Steps()
 	l.status = Status{Run: r, Model: r.Model, Params: l.params, Plan: l.opt.Plan(), History: l.history}
 	l.show()
 	return l, nil
@@ -84,6 +85,12 @@ func (l *loop) run(ctx context.Context) (*History, error) {
 	if err := l.save(); err != nil { // the work would be for nothing
 		return nil, err
 	}
+	ended := false
+	defer func() {
+		if !ended { // a hook, a layer or another part that isn't ours panicked
+			l.rescue()
+		}
+	}()
 	err := l.call(AtStart)
 	if err == nil {
 		err = l.train(ctx)
@@ -91,16 +98,33 @@ func (l *loop) run(ctx context.Context) (*History, error) {
 	if reason := new(stop); errors.As(err, &reason) {
 		l.history.Stopped, l.saved, err = reason.reason, false, nil
 	}
-	if l.batch > 0 {
-		e := l.sums.epoch(l.epoch + 1)
-		l.history.Unfinished = &e
-	}
+	l.addUnfinished()
 	for _, last := range []error{l.save(), l.call(AtEnd)} {
 		if err == nil && !errors.As(last, new(*stop)) {
 			err = last
 		}
 	}
+	ended = true
 	return l.history, err
+}
+
+// addUnfinished adds the epoch under way to the history.
+func (l *loop) addUnfinished() {
+	if l.batch > 0 {
+		e := l.sums.epoch(l.epoch + 1)
+		l.history.Unfinished = &e
+	}
+}
+
+// rescue saves the state of a run that panics. A step that panicked before its update has changed
+// nothing. If it panicked in the update, the parameters are those of no step, and the files stay
+// as they were. They stay so, too, if saving fails: the panic matters more than that error.
+func (l *loop) rescue() {
+	if l.opt.Steps() != l.steps {
+		return
+	}
+	l.addUnfinished()
+	_ = l.save()
 }
 
 // train is the training loop.
@@ -143,7 +167,7 @@ func (l *loop) interrupted(ctx context.Context) error {
 // count adds a step on n samples to the sums.
 func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
 	l.batch++
-	l.saved = false
+	l.steps, l.saved = l.opt.Steps(), false
 	now := time.Now()
 	l.sums.add(n, stats, now.Sub(l.mark).Seconds())
 	l.mark = now

@@ -145,6 +145,10 @@ func (r *Run) metrics() []Metric {
 // that is refused ends it with a *StepError, and parameters are as that step found them. A hook
 // may end it, too. At every end the run's state is complete, and with Dir it is saved.
 //
+// If a hook, a layer, a metric or an augmentation panics, Start saves the state of the last whole
+// step and lets the panic pass. If an optim.Rule of the user's own panics in the middle of an
+// update, the parameters are no longer those of a step, and the files stay as they were.
+//
 // If Dir has files of another run, and Overwrite isn't set, Start is an error.
 func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
 
