@@ -374,7 +374,7 @@ func TestResumeAnotherRun(t *testing.T) {
 		"the number of training samples is 34 there, and 33 here": func(r *Run) { r.Train.Set = images(33, 1) },
 		"the batch size is 8 there, and 4 here":                   func(r *Run) { r.Train.Batch = 4 },
 		"DropLast is false there, and true here":                  func(r *Run) { r.Train.DropLast = true },
-		"optim: state of 1 vectors, and optim.AdamW keeps 2":      func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
+		`optim: State.Rule is "optim.SGD", want "optim.AdamW"`:    func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
 		`tensors missing: "0.Conv2D.weight"`:                      func(r *Run) { r.Model = normed(t) },
 	} {
 		r := small(t, linear(t))
@@ -396,7 +396,7 @@ func TestResumeAnotherRun(t *testing.T) {
 	} {
 		r := small(t, linear(t))
 		damaged := *state
-		history, optimizer := *state.History, optim.State{Vectors: append([][]float32(nil), state.Optimizer.Vectors...)}
+		history, optimizer := *state.History, optim.State{Rule: state.Optimizer.Rule, Vectors: append([][]float32(nil), state.Optimizer.Vectors...)}
 		damaged.History, damaged.Optimizer = &history, &optimizer
 		damage(&damaged)
 		_, err := r.ResumeFrom(t.Context(), &damaged)

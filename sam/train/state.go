@@ -43,7 +43,7 @@ func (s *State) Save(path string, model *net.Model, meta checkpoint.Meta) error 
 		return fmt.Errorf("train: history: %w", err)
 	}
 	return checkpoint.SaveState(path, model, s.Params, meta, &checkpoint.State{
-		Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch, Progress: text,
+		Rule: s.Optimizer.Rule, Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch, Progress: text,
 	})
 }
 
@@ -61,7 +61,7 @@ func LoadState(path string, model *net.Model) (*State, error) {
 		return nil, fmt.Errorf("train: %s has no history of a run", path)
 	}
 	return &State{
-		Params: params, Best: saved.Best, Optimizer: &optim.State{Steps: saved.Step, Vectors: saved.Vectors},
+		Params: params, Best: saved.Best, Optimizer: &optim.State{Rule: saved.Rule, Steps: saved.Step, Vectors: saved.Vectors},
 		Epoch: saved.Epoch, Batch: saved.Batch, Sums: k.Sums, History: k.History, id: k.Run,
 	}, nil
 }
