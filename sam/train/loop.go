@@ -95,12 +95,12 @@ func (l *loop) run(ctx context.Context) (*History, error) {
 	if err == nil {
 		err = l.train(ctx)
 	}
-	if reason := new(stop); errors.As(err, &reason) {
-		l.history.Stopped, l.saved, err = reason.reason, false, nil
+	if s := asStop(err); s != nil {
+		l.history.Stopped, l.saved, err = s.reason, false, nil
 	}
 	l.addUnfinished()
 	for _, last := range []error{l.save(), l.call(AtEnd)} {
-		if err == nil && !errors.As(last, new(*stop)) {
+		if err == nil && asStop(last) == nil {
 			err = last
 		}
 	}
