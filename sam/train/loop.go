@@ -60,19 +60,38 @@ func newLoop(r *Run, state *State) (*loop, error) {
 	if l.params == nil {
 		l.params = r.Model.Init(r.Seed)
 	}
-	var err error
-	if l.opt, err = sam.New(r.Model, l.params, r.config()); err != nil {
+	if err := l.begin(state); err != nil {
 		return nil, err
-	}
-	if state != nil {
-		if err := l.restore(state); err != nil {
-			return nil, err
-		}
 	}
 	l.history.Params, l.steps = l.params, l.opt.Steps()
 	l.status = Status{Run: r, Model: r.Model, Params: l.params, Plan: l.opt.Plan(), History: l.history}
 	l.show()
 	return l, nil
+}
+
+// begin makes the optimizer, and takes over a valid state if it isn't nil. The state's parameters
+// are there before sam.New, which refuses those that aren't finite. After an error the parameters
+// are as they were.
+func (l *loop) begin(state *State) (err error) {
+	if state != nil {
+		before := l.params.Clone()
+		defer func() {
+			if err != nil {
+				l.setParams(before)
+			}
+		}()
+		l.setParams(state.Params)
+	}
+	if l.opt, err = sam.New(l.Model, l.params, l.config()); err != nil || state == nil {
+		return err
+	}
+	return l.restore(state)
+}
+
+// setParams copies the values of p, not p itself: the user may hold the run's parameters.
+func (l *loop) setParams(p *net.Params) {
+	copy(l.params.Values, p.Values)
+	copy(l.params.State, p.State)
 }
 
 // run calls the hooks at the start and at the end, trains in between, and sees to it that the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/crc32"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -407,6 +408,41 @@ func TestResumeAnotherRun(t *testing.T) {
 	assert.EqualError(t, err, "train: no State to resume from")
 	_, err = r.Resume(t.Context())
 	assert.EqualError(t, err, "train: Resume without Dir: ResumeFrom takes a State")
+}
+
+// Parameters and running state that aren't finite are an error, as they are to sam.New, unless they
+// are frozen. After an error the run's own parameters are as they were.
+func TestResumeFromRefusesWhatIsNotFinite(t *testing.T) {
+	first := small(t, normed(t))
+	first.Hooks = []Hook{stopAfter(6)}
+	_, err := first.Start(t.Context())
+	require.NoError(t, err)
+	inf := float32(math.Inf(-1))
+	for want, damage := range map[string]func(*State){
+		"optim: element 0 of 0.Conv2D.weight is -Inf, want a finite number": func(s *State) { s.Params.Values[0] = inf },
+		"-Inf, want a finite number":                                        func(s *State) { s.Params.State[0] = inf },
+		"optim: state vector 0 is -Inf":                                     func(s *State) { s.Optimizer.Vectors[0][3] = inf },
+	} {
+		state := first.State()
+		damage(state)
+		r := small(t, first.Model)
+		r.Params = r.Model.Init(77)
+		_, err := r.ResumeFrom(t.Context(), state)
+		assert.ErrorContains(t, err, want)
+		assert.Equal(t, r.Model.Init(77), r.Params)
+	}
+
+	state := first.State()
+	views := first.Model.Params()
+	bias := views[len(views)-1]
+	bias.Of(state.Params.Values)[0] = inf
+	bias.Of(state.Best.Values)[0] = inf
+	r := small(t, first.Model)
+	r.Optimizer.Groups = []optim.Group{{Match: optim.Names(bias.Name), Frozen: true}}
+	r.Hooks = []Hook{stopAfter(0)} // the labels have the masked class
+	history, err := r.ResumeFrom(t.Context(), state)
+	require.NoError(t, err, "a frozen bias of -Inf masks an output")
+	assert.Equal(t, inf, bias.Of(history.Params.Values)[0])
 }
 
 // A state that a user saves and loads is the same state.

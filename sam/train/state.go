@@ -131,13 +131,11 @@ func (s *State) validate(l *loop) error {
 	return nil
 }
 
-// restore copies a valid state into a new loop.
+// restore copies a valid state, but for its parameters, into a new loop.
 func (l *loop) restore(s *State) error {
 	if err := l.opt.Restore(*s.Optimizer); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	copy(l.params.Values, s.Params.Values)
-	copy(l.params.State, s.Params.State)
 	l.history = s.History.clone()
 	l.history.Best = clone(s.Best)
 	l.epoch, l.batch, l.sums = s.Epoch, s.Batch, s.Sums
