@@ -3,7 +3,9 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/steppe-ml/steppe/net"
@@ -83,7 +85,15 @@ func (s *Scores) UnmarshalJSON(data []byte) error {
 // clone copies h with all that it refers to, but for the parameters.
 func (h *History) clone() *History {
 	c := *h
-	c.Epochs = append([]Epoch(nil), h.Epochs...)
+	c.Epochs = slices.Clone(h.Epochs)
+	for i := range c.Epochs {
+		c.Epochs[i].Valid = maps.Clone(c.Epochs[i].Valid)
+	}
+	if h.Unfinished != nil {
+		e := *h.Unfinished
+		e.Valid = maps.Clone(e.Valid)
+		c.Unfinished = &e
+	}
 	c.Params, c.Best = nil, nil
 	return &c
 }

@@ -458,6 +458,13 @@ func TestStateFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, r.State(), state)
 
+	again := r.State()
 	state.Params.Values[0]++
-	assert.NotEqual(t, r.State().Params, state.Params, "each has memory of its own")
+	assert.NotEqual(t, again.Params, state.Params, "each has memory of its own")
+	changed := r.State()
+	changed.History.Epochs[0].Valid["loss"]++
+	changed.History.Epochs[0].Loss++
+	changed.History.Unfinished.Steps++
+	changed.Best.Values[0]++
+	assert.Equal(t, again, r.State(), "a copy shares nothing with the run")
 }
