@@ -78,7 +78,8 @@ func (r *Run) Steps() int {
 	return r.Epochs * r.Loader().Batches()
 }
 
-// Validate returns an error if the fields don't fit each other, as Start does.
+// Validate returns an error if the fields don't fit each other, as Start does. It doesn't change the
+// metrics, so it can't ask them whether they suit Valid, as Start does by their Reset.
 func (r *Run) Validate() error {
 	if r.Model == nil {
 		return errors.New("train: Model is missing")
@@ -118,10 +119,18 @@ func (r *Run) validateMetrics() error {
 	if _, err := find(metrics, r.Monitor); err != nil {
 		return fmt.Errorf("train: Monitor: %w", err)
 	}
+	return nil
+}
+
+// prepare validates the run, and asks the metrics whether they suit Valid, which resets them.
+func (r *Run) prepare() error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
 	if r.Valid == nil {
 		return nil
 	}
-	for _, m := range metrics {
+	for _, m := range r.metrics() {
 		if err := m.Reset(r.Model, r.Valid); err != nil {
 			return fmt.Errorf("train: Valid: %s of %s: %w", m.Name(), r.Valid.Name, err)
 		}
@@ -163,7 +172,7 @@ func (r *Run) Resume(ctx context.Context) (*History, error) {
 	if r.Dir == "" {
 		return nil, errors.New("train: Resume without Dir: ResumeFrom takes a State")
 	}
-	if err := r.Validate(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, err
 	}
 	state, err := LoadState(r.last(), r.Model)
@@ -187,10 +196,10 @@ func (r *Run) ResumeFrom(ctx context.Context, state *State) (*History, error) {
 
 // start begins a run in a folder of its own, if it has one.
 func (r *Run) start(ctx context.Context, state *State) (*History, error) {
-	if err := r.Validate(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	if err := r.checkDir(); err != nil {
+	if err := r.prepareDir(); err != nil {
 		return nil, err
 	}
 	return r.resume(ctx, state)
@@ -237,8 +246,8 @@ func (r *Run) meta() checkpoint.Meta {
 	return m
 }
 
-// checkDir makes Dir, and returns an error if it has files that aren't to be replaced.
-func (r *Run) checkDir() error {
+// prepareDir makes Dir, and returns an error if it has files that aren't to be replaced.
+func (r *Run) prepareDir() error {
 	if r.Dir == "" {
 		return nil
 	}

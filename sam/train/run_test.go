@@ -346,6 +346,21 @@ func TestRunErrors(t *testing.T) {
 	}
 }
 
+// Validate leaves the metrics as the last evaluation has left them.
+func TestValidateKeepsTheMetrics(t *testing.T) {
+	run := small(t, linear(t))
+	accuracy, confusion := &Accuracy{}, &Confusion{}
+	run.Metrics = []Metric{accuracy, confusion}
+	_, err := run.Start(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 20, accuracy.Total)
+	counts := confusion.Counts
+	require.NoError(t, run.Validate())
+	assert.Equal(t, 20, accuracy.Total)
+	assert.Equal(t, counts, confusion.Counts)
+	assert.NotZero(t, confusion.Value())
+}
+
 // lossless is a metric in the loss's place.
 type lossless struct{ Accuracy }
 
