@@ -136,7 +136,7 @@ func (o *Optimizer) Step(gradient []float32) (Stats, error) {
 		at.GradScale = max(float32(o.clip/stats.GradNorm), math.SmallestNonzeroFloat32)
 	}
 	if bad, ok := o.update.prepare(at, gradient); !ok {
-		return Stats{}, o.refuseUpdate(bad, gradient, stats.LearningRate)
+		return Stats{}, o.refuseUpdate(bad, gradient)
 	}
 	o.steps++ // before the first write, so that Steps tells whether a step that panicked wrote anything
 	o.update.apply()
@@ -171,13 +171,15 @@ func (o *Optimizer) refuseGradient(gradient []float32) error {
 }
 
 // refuseUpdate returns the error for an update whose result isn't finite.
-func (o *Optimizer) refuseUpdate(bad nonFinite, gradient []float32, rate float64) error {
+func (o *Optimizer) refuseUpdate(bad nonFinite, gradient []float32) error {
+	r := slices.IndexFunc(o.ranges, func(r Range) bool { return r.From <= bad.index && bad.index < r.To })
+	at := o.update.stepOf(r)
 	what := ""
 	if bad.vector >= 0 {
 		what = fmt.Sprintf("state vector %d of ", bad.vector)
 	}
-	return fmt.Errorf("optim: %w: the update makes %s%s %v, want a finite number (from value %v, gradient %v, learning rate %v)",
-		ErrRefused, what, o.elementAt(bad.index), bad.value, o.values[bad.index], gradient[bad.index], rate)
+	return fmt.Errorf("optim: %w: the update makes %s%s %v, want a finite number (from value %v, gradient %v, learning rate %v, weight decay %v)",
+		ErrRefused, what, o.elementAt(bad.index), bad.value, o.values[bad.index], gradient[bad.index], at.LearningRate, at.WeightDecay)
 }
 
 // elementAt names the element of a parameter that lies at an index of the flat vector.
