@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
 )
@@ -25,7 +26,7 @@ func stepRefused(t *testing.T, o *Optimizer, gradient []float32) error {
 }
 
 func allFinite(vectors ...[]float32) bool {
-	return !slices.ContainsFunc(vectors, func(v []float32) bool { return firstNonFinite(v) >= 0 })
+	return !slices.ContainsFunc(vectors, func(v []float32) bool { return num.FirstNonFinite(v) >= 0 })
 }
 
 func TestRefusedGradient(t *testing.T) {

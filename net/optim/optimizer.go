@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -58,7 +59,7 @@ func New(views []net.View, values []float32, cfg Config) (*Optimizer, error) {
 	}
 	o := &Optimizer{views: views, values: values, rule: cfg.Rule, schedule: cfg.Schedule, clip: cfg.Clip, ranges: ranges}
 	for _, r := range ranges {
-		if i := firstNonFinite(values[r.From:r.To]); !r.Frozen && i >= 0 {
+		if i := num.FirstNonFinite(values[r.From:r.To]); !r.Frozen && i >= 0 {
 			return nil, fmt.Errorf("optim: %s is %v, want a finite number", o.elementAt(r.From+i), values[r.From+i])
 		}
 	}
@@ -148,7 +149,8 @@ func (o *Optimizer) Step(gradient []float32) (Stats, error) {
 // changed nothing.
 func (o *Optimizer) Steps() uint64 { return o.steps }
 
-// Ranges returns the ranges that the groups make of the parameters.
+// Ranges returns the ranges that the groups make of the parameters, as Resolve does. It is for
+// packages that compute gradients, such as package sam.
 func (o *Optimizer) Ranges() []Range { return slices.Clone(o.ranges) }
 
 // enter marks o as in use until leave.
@@ -163,7 +165,7 @@ func (o *Optimizer) leave() { o.busy.Store(false) }
 // refuseGradient returns the error for a gradient that isn't finite.
 func (o *Optimizer) refuseGradient(gradient []float32) error {
 	for _, r := range o.ranges {
-		if i := firstNonFinite(gradient[r.From:r.To]); !r.Frozen && i >= 0 {
+		if i := num.FirstNonFinite(gradient[r.From:r.To]); !r.Frozen && i >= 0 {
 			return fmt.Errorf("optim: %w: the gradient of %s is %v, want a finite number", ErrRefused, o.elementAt(r.From+i), gradient[r.From+i])
 		}
 	}
@@ -197,9 +199,4 @@ func numParams(views []net.View) (n int) {
 		n += v.Shape.Size()
 	}
 	return n
-}
-
-// firstNonFinite returns the index of the first element that is NaN or infinite, -1 for none.
-func firstNonFinite(x []float32) int {
-	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
 }

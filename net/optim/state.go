@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/steppe-ml/steppe/internal/num"
 )
 
 // State is all that an Optimizer carries from step to step beside the parameters. Schedules are
@@ -42,7 +44,7 @@ func (o *Optimizer) Restore(s State) error {
 		if len(v) != len(o.values) {
 			return fmt.Errorf("optim: state vector %d has %d values, want %d, one a parameter", i, len(v), len(o.values))
 		}
-		if bad := firstNonFinite(v); bad >= 0 {
+		if bad := num.FirstNonFinite(v); bad >= 0 {
 			return fmt.Errorf("optim: state vector %d is %v at %s, want a finite number", i, v[bad], o.elementAt(bad))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -91,7 +92,7 @@ const chunk = 16 << 10
 const limit = math.MaxFloat32 / 4
 
 func newUpdate(team *blas.Team, rule Rule, ranges []Range, values []float32, state [][]float32) update {
-	chunks := (len(values) + chunk - 1) / chunk
+	chunks := num.CeilDiv(len(values), chunk)
 	u := update{
 		team: team, rule: rule, ranges: ranges, values: values, state: state,
 		bounds: make([]float64, len(state)), before: make([]float64, len(state)), after: make([]float64, len(state)),
@@ -330,7 +331,7 @@ func infinite(x []float32) int {
 	if squares := simd.SumSquares(x); squares-squares == 0 {
 		return -1
 	}
-	return firstNonFinite(x)
+	return num.FirstNonFinite(x)
 }
 
 // largest returns an upper bound of the magnitudes of x: its norm, of which x has at most a chunk
