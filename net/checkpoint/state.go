@@ -138,7 +138,7 @@ func (f *file) vectors(n int) (list [][]float32, err error) {
 		if len(info.Shape) != 1 {
 			return nil, fmt.Errorf("%s is %v, want one dimension", name, info.Shape)
 		}
-		if err := f.checkShape(name, slices.Clone(info.Shape)); err != nil {
+		if err := f.validateShape(name, slices.Clone(info.Shape)); err != nil {
 			return nil, err
 		}
 		values := make([]float32, info.Shape[0])
