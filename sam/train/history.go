@@ -98,8 +98,8 @@ func (h *History) clone() *History {
 	return &c
 }
 
-// Sums are over the batches of an epoch under way.
-type Sums struct {
+// sums are over the batches of an epoch under way.
+type sums struct {
 	Steps     int     `json:"steps"`
 	Samples   int     `json:"samples"`
 	Loss      float64 `json:"loss"`      // sum of losses times samples
@@ -107,7 +107,7 @@ type Sums struct {
 	Seconds   float64 `json:"seconds"`
 }
 
-func (s *Sums) add(n int, stats sam.Stats, seconds float64) {
+func (s *sums) add(n int, stats sam.Stats, seconds float64) {
 	s.Steps++
 	s.Samples += n
 	s.Loss += stats.Loss * float64(n)
@@ -116,10 +116,10 @@ func (s *Sums) add(n int, stats sam.Stats, seconds float64) {
 }
 
 // loss returns the mean loss; 0 of no samples.
-func (s *Sums) loss() float64 { return s.Loss / float64(max(1, s.Samples)) }
+func (s *sums) loss() float64 { return s.Loss / float64(max(1, s.Samples)) }
 
 // epoch returns the sums as an epoch of that number.
-func (s *Sums) epoch(number int) Epoch {
+func (s *sums) epoch(number int) Epoch {
 	return Epoch{
 		Epoch: number, Steps: s.Steps, Samples: s.Samples, Seconds: s.Seconds,
 		Loss: s.loss(), Sharpness: s.Sharpness / float64(max(1, s.Samples)),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/steppe-ml/steppe/net"
@@ -24,7 +23,7 @@ type loop struct {
 
 	epoch int    // epochs that are finished
 	batch int    // batches of the next that are done
-	sums  Sums   // over them
+	sums  sums   // over them
 	steps uint64 // of opt that are counted in them
 
 	status    Status
@@ -194,7 +193,7 @@ func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
 	l.show()
 }
 
-// show has the status say where the run is.
+// show updates the status to where the run is.
 func (l *loop) show() {
 	s := &l.status
 	s.Epoch, s.Batch, s.Samples, s.Loss = l.epoch+1, l.batch, l.sums.Samples, l.sums.loss()
@@ -214,7 +213,7 @@ func (l *loop) endEpoch(ctx context.Context) error {
 		}
 	}
 	l.history.Epochs = append(l.history.Epochs, e)
-	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, Sums{}, false
+	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, sums{}, false
 	l.keepBest()
 	return l.save()
 }
@@ -232,7 +231,7 @@ func (l *loop) keepBest() {
 	}
 	h.BestEpoch, l.bestSaved = last+1, false
 	if h.Best == nil {
-		h.Best = clone(l.params)
+		h.Best = l.params.Clone()
 	}
 	copy(h.Best.Values, l.params.Values)
 	copy(h.Best.State, l.params.State)
@@ -243,10 +242,10 @@ func improves(value, best float64, better func(a, b float64) bool) bool {
 	return !math.IsNaN(value) && (math.IsNaN(best) || better(value, best))
 }
 
-// clone copies parameters; nil stays nil.
-func clone(p *net.Params) *net.Params {
+// cloneBest copies the best parameters, which are nil before an epoch is finished.
+func cloneBest(p *net.Params) *net.Params {
 	if p == nil {
 		return nil
 	}
-	return &net.Params{Values: slices.Clone(p.Values), State: slices.Clone(p.State)}
+	return p.Clone()
 }

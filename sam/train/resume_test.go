@@ -60,7 +60,7 @@ type outcome struct {
 
 func timeless(r *Run) outcome {
 	s := r.State()
-	s.Sums.Seconds = 0
+	s.sums.Seconds = 0
 	for i := range s.History.Epochs {
 		s.History.Epochs[i].Seconds = 0
 	}

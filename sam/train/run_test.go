@@ -62,7 +62,7 @@ func TestRunIsTheLoop(t *testing.T) {
 func TestRunParams(t *testing.T) {
 	run := small(t, linear(t))
 	run.Params = run.Model.Init(9)
-	before := clone(run.Params)
+	before := run.Params.Clone()
 	history, err := run.Start(t.Context())
 	require.NoError(t, err)
 	assert.Same(t, run.Params, history.Params)
