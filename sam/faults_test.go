@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/op"
@@ -122,7 +123,7 @@ func TestUpdateNeverLeavesNaN(t *testing.T) {
 				require.Equal(t, before, params, name)
 				refused = true
 			}
-			require.Negative(t, firstNonFinite(params.Values), name)
+			require.Negative(t, num.FirstNonFinite(params.Values), name)
 		}
 		assert.True(t, refused, name)
 	}

@@ -116,7 +116,7 @@ func (o *Optimizer) refusal(part int, what string) error {
 func (o *Optimizer) spoiled(shard program.Shard) string {
 	size := o.model.InputShape().Size()
 	x := o.run.batch.X[shard.First*size:][:shard.N*size]
-	if i := firstNonFinite(x); i >= 0 {
+	if i := num.FirstNonFinite(x); i >= 0 {
 		return fmt.Sprintf("; element %d of sample %d of the batch is %v", i%size, shard.First+i/size, x[i])
 	}
 	return ""

@@ -86,7 +86,7 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	if o.base, err = optim.New(model.Params(), params.Values, base); err != nil {
 		return nil, err
 	}
-	if i := firstNonFinite(params.State); i >= 0 {
+	if i := num.FirstNonFinite(params.State); i >= 0 {
 		return nil, fmt.Errorf("sam: the running state of %s has the value %v, want a finite number", o.program.StateAt(i), params.State[i])
 	}
 	ops, groups := o.program.Ops(), o.base.Ranges()
@@ -204,21 +204,15 @@ func (o *Optimizer) moveState() error {
 	for i, part := range o.run.plan.parts {
 		simd.Axpy(float32(float64(part.N)/float64(o.run.batch.N)), o.stats[i], o.mean)
 	}
-	if i := firstNonFinite(o.mean); i >= 0 {
+	if i := num.FirstNonFinite(o.mean); i >= 0 {
 		return fmt.Errorf("sam: %w: the batch's %s is not finite", ErrRefused, o.program.StateAt(i))
 	}
 	copy(o.state, o.params.State)
 	o.program.Commit(o.state, o.mean)
-	if i := firstNonFinite(o.state); i >= 0 {
+	if i := num.FirstNonFinite(o.state); i >= 0 {
 		return fmt.Errorf("sam: %w: the step makes %s %v, want a finite number", ErrRefused, o.program.StateAt(i), o.state[i])
 	}
 	return nil
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// firstNonFinite returns the index of the first element that is NaN or infinite, -1 for
-// none.
-func firstNonFinite(x []float32) int {
-	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
-}

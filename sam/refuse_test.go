@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
 )
@@ -172,7 +173,7 @@ func TestHugeInputLeavesFiniteValues(t *testing.T) {
 					require.Equal(t, state, o.State(), what)
 				}
 				for _, values := range append(o.State().Vectors, params.Values, params.State) {
-					require.Negative(t, firstNonFinite(values), what)
+					require.Negative(t, num.FirstNonFinite(values), what)
 				}
 			}
 		}

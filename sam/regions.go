@@ -87,7 +87,7 @@ func firstNonFiniteIn(list []region, x []float32) int {
 		if r.scaling == zero {
 			continue
 		}
-		if i := firstNonFinite(r.Of(x)); i >= 0 {
+		if i := num.FirstNonFinite(r.Of(x)); i >= 0 {
 			return r.From + i
 		}
 	}

@@ -1,9 +1,10 @@
-// Package num has integer arithmetic that several packages need.
+// Package num has small arithmetic that several packages need.
 package num
 
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // CeilDiv returns a/b rounded up, of a >= 0 and b > 0.
@@ -36,3 +37,8 @@ func Range(from, to int) Span { return Span{from, to} }
 
 // Of returns the part of x that s is.
 func (s Span) Of(x []float32) []float32 { return x[s.From:s.To:s.To] }
+
+// FirstNonFinite returns the index of the first element of x that is NaN or infinite, -1 for none.
+func FirstNonFinite(x []float32) int {
+	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
+}

@@ -28,3 +28,19 @@ func TestSpan(t *testing.T) {
 	assert.Equal(t, 3, Span{4, 7}.Len())
 	assert.Zero(t, Span{4, 4}.Len())
 }
+
+func TestFirstNonFinite(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, test := range []struct {
+		x    []float32
+		want int
+	}{
+		{nil, -1},
+		{[]float32{0, -1, math.MaxFloat32, -math.MaxFloat32, math.SmallestNonzeroFloat32}, -1},
+		{[]float32{nan}, 0},
+		{[]float32{1, inf, nan}, 1},
+		{[]float32{1, 2, -inf}, 2},
+	} {
+		assert.Equal(t, test.want, FirstNonFinite(test.x), "%v", test.x)
+	}
+}

@@ -60,6 +60,8 @@ func TestPanicReachesTheCaller(t *testing.T) {
 				}
 				if workers > 1 {
 					assert.EqualValues(t, 2*workers, f.done.Load(), "the other tasks are done")
+				} else {
+					assert.EqualValues(t, task+1, f.done.Load(), "the tasks behind aren't begun")
 				}
 
 				// The team is as it was.

@@ -28,8 +28,8 @@ type Job interface {
 // tasks are, even if a worker is still on its way. A worker that arrives late joins the next job, if
 // there is one.
 //
-// A task that panics doesn't keep the others from being done: then Run panics on the caller's
-// goroutine, whichever worker the task ran on, and the team can be used again.
+// If a task panics, Run panics on the caller's goroutine, whichever worker the task ran on, and the
+// team can be used again. Run says which other tasks are done.
 type Team struct {
 	workers int
 	help    func() // a worker but the caller: made once, so that a run allocates nothing
@@ -86,8 +86,10 @@ func (t *Team) Awake() bool {
 // Run runs the tasks 0 to tasks-1 of job, in the order in which workers become free, and returns
 // when all are done. A team of several workers takes at most a million of them.
 //
-// If tasks panic, Run panics with the value of the first of them, by number, once all tasks are done.
-// If nothing recovers that panic, its traceback has the stack of the task, too.
+// If tasks panic, Run panics with the value of the first of them, by number. A job that is shared
+// among several workers has all its other tasks done before. On a team of one worker, or a nil one,
+// the tasks behind the one that panics aren't begun. If nothing recovers the panic, its traceback has
+// the stack of the task, too.
 func (t *Team) Run(tasks int, job Job) {
 	if t.Workers() == 1 {
 		for task := range tasks {

@@ -58,16 +58,16 @@ func parse(r io.ReaderAt, size int64) (*file, error) {
 	if err := json.Unmarshal(header, &m); err != nil {
 		return nil, fmt.Errorf("damaged header: %w", err)
 	}
-	if err := checkDuplicates(header); err != nil {
+	if err := validateUnique(header); err != nil {
 		return nil, fmt.Errorf("damaged header: %w", err)
 	}
 	f := &file{ReaderAt: r, meta: m.Metadata(), tensors: m.Tensors(), data: int64(8 + length)}
-	return f, f.checkLayout(rest - length)
+	return f, f.validateLayout(rest - length)
 }
 
-// checkLayout returns an error unless the tensors fill size bytes, one behind the other and without
-// a gap, as the format requires.
-func (f *file) checkLayout(size uint64) error {
+// validateLayout returns an error unless the tensors fill size bytes, one behind the other and
+// without a gap, as the format requires.
+func (f *file) validateLayout(size uint64) error {
 	names := slices.SortedFunc(maps.Keys(f.tensors), func(a, b string) int {
 		x, y := f.tensors[a].DataOffsets, f.tensors[b].DataOffsets
 		return cmp.Or(cmp.Compare(x[0], y[0]), cmp.Compare(x[1], y[1]), cmp.Compare(a, b))
@@ -106,18 +106,18 @@ func byteSize(info *safetensors.TensorInfo) (size uint64, ok bool) {
 	return size, size <= math.MaxInt64
 }
 
-// checkDuplicates returns an error if an object of the header, at any level, has a name twice. JSON
-// allows that and a decoder takes the last one, but the format doesn't: another reader might take
-// the first. The header is known to be valid JSON and not nested too deeply.
-func checkDuplicates(header []byte) error {
-	return objects{json.NewDecoder(bytes.NewReader(header))}.check("")
+// validateUnique returns an error if an object of the header, at any level, has a name twice.
+// JSON allows that and a decoder takes the last one, but the format doesn't: another reader
+// might take the first. The header is known to be valid JSON and not nested too deeply.
+func validateUnique(header []byte) error {
+	return objects{json.NewDecoder(bytes.NewReader(header))}.validate("")
 }
 
 // objects reads JSON token by token.
 type objects struct{ *json.Decoder }
 
-// check reads one value, which belongs to the name of, and returns an error if it has duplicates.
-func (o objects) check(of string) error {
+// validate reads one value, which belongs to the name of, and returns an error if it has duplicates.
+func (o objects) validate(of string) error {
 	token, err := o.Token()
 	if err != nil {
 		return err
@@ -139,7 +139,7 @@ func (o objects) check(of string) error {
 			seen[name] = true
 			name = fmt.Sprintf(" in %q", name)
 		}
-		if err := o.check(name); err != nil {
+		if err := o.validate(name); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,7 @@ func open(path string, f func(*file) error) error {
 // params reads the model's tensors, with a prefix before their names. It checks all before it
 // allocates anything, so that neither takes more memory than the file has bytes.
 func (f *file) params(prefix string, model *net.Model) (*net.Params, error) {
-	if err := f.check(prefix, model); err != nil {
+	if err := f.validate(prefix, model); err != nil {
 		return nil, err
 	}
 	params := &net.Params{Values: make([]float32, model.NumParams()), State: make([]float32, model.NumState())}
@@ -95,12 +95,12 @@ func (f *file) read(name string, values []float32) error {
 	for i := range values {
 		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(f.buffer[4*i:]))
 	}
-	return checkFinite(name, values)
+	return validateFinite(name, values)
 }
 
-// check returns an error unless the file has the model's tensors, with a prefix before their names,
-// and without a prefix no others that it doesn't know.
-func (f *file) check(prefix string, model *net.Model) error {
+// validate returns an error unless the file has the model's tensors, with a prefix before their
+// names, and without a prefix no others that it doesn't know.
+func (f *file) validate(prefix string, model *net.Model) error {
 	views := slices.Concat(model.Params(), model.State())
 	others := maps.Clone(f.tensors)
 	var missing []string
@@ -125,15 +125,15 @@ func (f *file) check(prefix string, model *net.Model) error {
 		return errors.New(strings.Join(wrong, "; "))
 	}
 	for _, view := range views {
-		if err := f.checkShape(prefix+view.Name, (tensor{shape: view.Shape}).Shape()); err != nil {
+		if err := f.validateShape(prefix+view.Name, (tensor{shape: view.Shape}).Shape()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkShape returns an error unless a tensor that the file has is F32 and of that shape.
-func (f *file) checkShape(name string, shape []uint64) error {
+// validateShape returns an error unless a tensor that the file has is F32 and of that shape.
+func (f *file) validateShape(name string, shape []uint64) error {
 	info := f.tensors[name]
 	if info.DType != safetensors.F32 {
 		return fmt.Errorf("%s is %v, want F32", name, info.DType)

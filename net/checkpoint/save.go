@@ -81,7 +81,7 @@ func (s section) model(prefix string, model *net.Model, params *net.Params) erro
 // add adds a tensor if its values are finite.
 func (s section) add(name string, shape net.Shape, values []float32) error {
 	s[name] = tensor{shape, values}
-	return checkFinite(name, values)
+	return validateFinite(name, values)
 }
 
 // tensors returns all tensors of a model, each with its part of params.
@@ -100,8 +100,8 @@ func tensors(model *net.Model, params *net.Params) iter.Seq2[net.View, []float32
 	}
 }
 
-// checkFinite returns an error that names the first value that isn't finite.
-func checkFinite(name string, values []float32) error {
+// validateFinite returns an error that names the first value that isn't finite.
+func validateFinite(name string, values []float32) error {
 	for i, v := range values {
 		if v-v != 0 {
 			return fmt.Errorf("%s: element %d of %d is %v, want finite values", name, i, len(values), v)

@@ -14,6 +14,7 @@ import (
 
 // State is what training needs beside a model's tensors to go on where it stopped.
 type State struct {
+	Rule     string          // the optimizer's kind, as optim.State.Rule says; "" if it isn't known
 	Vectors  [][]float32     // the optimizer's vectors, of any lengths
 	Best     *net.Params     // parameters of the best epoch; nil if there is none
 	Step     uint64          // steps that the optimizer has made
@@ -24,6 +25,7 @@ type State struct {
 
 // stateText is the part of a State that goes to the metadata.
 type stateText struct {
+	Rule     string          `json:"rule,omitempty"`
 	Vectors  int             `json:"vectors"`
 	Best     bool            `json:"best"`
 	Step     uint64          `json:"step"`
@@ -77,7 +79,7 @@ func (s *State) addTo(file section, meta map[string]string, model *net.Model) er
 			return err
 		}
 	}
-	text, err := json.Marshal(stateText{len(s.Vectors), s.Best != nil, s.Step, s.Epoch, s.Batch, s.Progress})
+	text, err := json.Marshal(stateText{s.Rule, len(s.Vectors), s.Best != nil, s.Step, s.Epoch, s.Batch, s.Progress})
 	if err != nil {
 		return fmt.Errorf("State.Progress: %w", err)
 	}
@@ -104,7 +106,7 @@ func (f *file) state(model *net.Model) (*net.Params, *State, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s := &State{Step: t.Step, Epoch: t.Epoch, Batch: t.Batch, Progress: t.Progress}
+	s := &State{Rule: t.Rule, Step: t.Step, Epoch: t.Epoch, Batch: t.Batch, Progress: t.Progress}
 	if s.Vectors, err = f.vectors(t.Vectors); err != nil {
 		return nil, nil, err
 	}
@@ -136,7 +138,7 @@ func (f *file) vectors(n int) (list [][]float32, err error) {
 		if len(info.Shape) != 1 {
 			return nil, fmt.Errorf("%s is %v, want one dimension", name, info.Shape)
 		}
-		if err := f.checkShape(name, slices.Clone(info.Shape)); err != nil {
+		if err := f.validateShape(name, slices.Clone(info.Shape)); err != nil {
 			return nil, err
 		}
 		values := make([]float32, info.Shape[0])

@@ -17,7 +17,7 @@ import (
 
 // someState is a state of a model with n vectors.
 func someState(m *net.Model, n int) *State {
-	s := &State{Best: anyParams(m, 7), Step: math.MaxUint64, Epoch: 3, Batch: 12, Progress: json.RawMessage(`{"loss":0.1,"names":["a\"b"]}`)}
+	s := &State{Rule: "optim.AdamW", Best: anyParams(m, 7), Step: math.MaxUint64, Epoch: 3, Batch: 12, Progress: json.RawMessage(`{"loss":0.1,"names":["a\"b"]}`)}
 	for i := range n {
 		s.Vectors = append(s.Vectors, anyParams(m, uint64(20+i)).Values)
 	}
@@ -49,8 +49,8 @@ func TestStateRoundTrip(t *testing.T) {
 			if state.Best != nil {
 				equal(t, state.Best, gotState.Best)
 			}
-			assert.Equal(t, []any{state.Step, state.Epoch, state.Batch, string(state.Progress)},
-				[]any{gotState.Step, gotState.Epoch, gotState.Batch, string(gotState.Progress)})
+			assert.Equal(t, []any{state.Rule, state.Step, state.Epoch, state.Batch, string(state.Progress)},
+				[]any{gotState.Rule, gotState.Step, gotState.Epoch, gotState.Batch, string(gotState.Progress)})
 
 			model, err := Load(path, m)
 			require.NoError(t, err)

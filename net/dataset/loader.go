@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"iter"
+	"runtime/debug"
 
 	"github.com/steppe-ml/steppe/net"
 )
@@ -81,7 +82,8 @@ func (l Loader) Epoch(epoch uint64) iter.Seq[net.Batch] { return l.From(epoch, 0
 // The goroutine ends with the loop, also if the loop ends early. From allocates memory for two
 // batches at the start; a batch allocates nothing.
 //
-// From panics with the error of Validate if there is one, and if first is negative.
+// From panics with the error of Validate if there is one, and if first is negative. If an
+// augmentation panics, the loop panics with the same value where it asks for that batch.
 func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
 	if err := l.Validate(); err != nil {
 		panic(err)
@@ -95,7 +97,8 @@ func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
 		for range buffers {
 			empty <- l.Set.batch(min(l.Batch, l.Set.Len()))
 		}
-		go l.fill(epoch, first, empty, full)
+		var failed failure // read it only after full is closed
+		go l.fill(epoch, first, empty, full, &failed)
 		defer func() {
 			close(empty)
 			for range full { // until fill has returned and no longer reads Set
@@ -107,19 +110,46 @@ func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
 			}
 			empty <- batch
 		}
+		failed.panic()
 	}
 }
 
-// fill makes batches in the memory that it takes from empty, until the epoch or empty ends. It
-// waits for memory only: the channels have room for all batches.
-func (l Loader) fill(epoch uint64, first int, empty <-chan net.Batch, full chan<- net.Batch) {
-	defer close(full)
+// failure is how fill has ended if it hasn't made all batches that it was asked for. The zero
+// value is no failure.
+type failure struct {
+	value any
+	stack []byte // of the panic
+}
+
+// panic panics with f's value, if there is one. A program that ends by it prints both panics, so
+// the first one has the stack for it; recover returns the second.
+func (f *failure) panic() {
+	if f.value == nil {
+		return
+	}
+	defer panic(f.value)
+	panic(fmt.Sprintf("dataset: the goroutine that makes the batches panicked:\n%s", f.stack))
+}
+
+// fill makes batches in the memory that it takes from empty, until the epoch or empty ends.
+// It waits for memory only: the channels have room for all batches. A panic goes to failed before
+// full is closed.
+func (l Loader) fill(epoch uint64, first int, empty <-chan net.Batch, full chan<- net.Batch, failed *failure) {
+	finished := false
+	defer func() {
+		if value := recover(); value != nil {
+			*failed = failure{value, debug.Stack()}
+		} else if !finished {
+			*failed = failure{"dataset: an augmentation ended its goroutine by runtime.Goexit", debug.Stack()}
+		}
+		close(full)
+	}()
 	order := permutation(l.Set.Len(), l.Seed, epoch)
 	var random Random
 	for number := first; number < l.Batches(); number++ {
 		memory, ok := <-empty
 		if !ok {
-			return
+			break
 		}
 		indices := order[number*l.Batch:]
 		indices = indices[:min(l.Batch, len(indices))]
@@ -127,6 +157,7 @@ func (l Loader) fill(epoch uint64, first int, empty <-chan net.Batch, full chan<
 		l.augment(batch, indices, epoch, &random)
 		full <- batch
 	}
+	finished = true
 }
 
 // augment augments the samples of a batch, which are copies of those at indices in Set.

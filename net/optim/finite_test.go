@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/steppe-ml/steppe/net"
 )
@@ -25,7 +26,7 @@ func stepRefused(t *testing.T, o *Optimizer, gradient []float32) error {
 }
 
 func allFinite(vectors ...[]float32) bool {
-	return !slices.ContainsFunc(vectors, func(v []float32) bool { return firstNonFinite(v) >= 0 })
+	return !slices.ContainsFunc(vectors, func(v []float32) bool { return num.FirstNonFinite(v) >= 0 })
 }
 
 func TestRefusedGradient(t *testing.T) {
@@ -89,11 +90,19 @@ func TestRefusedUpdateNamesTheElement(t *testing.T) {
 	values := []float32{1, 2, -3e38}
 	o := newOptimizer(t, viewsOf(1, 2), values, Config{Rule: SGD{LR: 1, Momentum: 0.5}})
 	assert.EqualError(t, stepRefused(t, o, []float32{1, 1, 1e38}),
-		"optim: step refused: the update makes element 1 of p1 -Inf, want a finite number (from value -3e+38, gradient 1e+38, learning rate 1)")
+		"optim: step refused: the update makes element 1 of p1 -Inf, want a finite number (from value -3e+38, gradient 1e+38, learning rate 1, weight decay 0)")
 
 	o = newOptimizer(t, viewsOf(3), []float32{1, 2, 3}, Config{Rule: AdamW{LR: 1}})
 	assert.EqualError(t, stepRefused(t, o, []float32{1, 1e30, 1}),
-		"optim: step refused: the update makes state vector 1 of element 1 of p0 +Inf, want a finite number (from value 2, gradient 1e+30, learning rate 1)")
+		"optim: step refused: the update makes state vector 1 of element 1 of p0 +Inf, want a finite number (from value 2, gradient 1e+30, learning rate 1, weight decay 0)")
+
+	// The learning rate and the weight decay are those of the element's group.
+	o = newOptimizer(t, viewsOf(1, 2), []float32{1, 2, -3e38}, Config{
+		Rule:   SGD{LR: 1, WeightDecay: 0.5},
+		Groups: []Group{{Match: Names("p1"), LRFactor: 4, WeightDecay: new(0.25)}},
+	})
+	assert.EqualError(t, stepRefused(t, o, []float32{1, 1, 1e38}),
+		"optim: step refused: the update makes element 1 of p1 -Inf, want a finite number (from value -3e+38, gradient 1e+38, learning rate 4, weight decay 0.25)")
 }
 
 // Whoever writes a value that isn't finite between two steps is told so, too.

@@ -25,7 +25,8 @@ type Group struct {
 // these are biases and the parameters of normalizations: NoDecay(net.Bias, net.Norm).
 func NoDecay(roles ...net.Role) Group { return Group{Match: Roles(roles...), WeightDecay: new(0.0)} }
 
-// Range is a run of parameters that are trained alike.
+// Range is a run of parameters that are trained alike. Resolve and Optimizer.Ranges return ranges to
+// packages that compute gradients, such as package sam; who only trains needs none.
 type Range struct {
 	From, To    int     // the parameters From to To-1 of the flat vector
 	LRFactor    float64 // factor on the rule's learning rate
@@ -45,7 +46,8 @@ func (r Range) likewise(other Range) bool {
 
 // Resolve applies groups to parameters. The ranges that it returns are in order and cover all
 // parameters; neighbors that are trained alike are one range. The views are those of
-// net.Model.Params.
+// net.Model.Params. Resolve is for packages that compute gradients and plan by the groups, such as
+// package sam. New calls it.
 //
 // A group that matches no parameter is an error, and so are groups that freeze all of them.
 func Resolve(views []net.View, rule Rule, groups []Group) ([]Range, error) {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -58,7 +59,7 @@ func New(views []net.View, values []float32, cfg Config) (*Optimizer, error) {
 	}
 	o := &Optimizer{views: views, values: values, rule: cfg.Rule, schedule: cfg.Schedule, clip: cfg.Clip, ranges: ranges}
 	for _, r := range ranges {
-		if i := firstNonFinite(values[r.From:r.To]); !r.Frozen && i >= 0 {
+		if i := num.FirstNonFinite(values[r.From:r.To]); !r.Frozen && i >= 0 {
 			return nil, fmt.Errorf("optim: %s is %v, want a finite number", o.elementAt(r.From+i), values[r.From+i])
 		}
 	}
@@ -135,17 +136,21 @@ func (o *Optimizer) Step(gradient []float32) (Stats, error) {
 	if o.clip > 0 && stats.GradNorm > o.clip {
 		at.GradScale = max(float32(o.clip/stats.GradNorm), math.SmallestNonzeroFloat32)
 	}
-	if bad, ok := o.update.apply(at, gradient); !ok {
-		return Stats{}, o.refuseUpdate(bad, gradient, stats.LearningRate)
+	if bad, ok := o.update.prepare(at, gradient); !ok {
+		return Stats{}, o.refuseUpdate(bad, gradient)
 	}
-	o.steps++
+	o.steps++ // before the first write, so that Steps tells whether a step that panicked wrote anything
+	o.update.apply()
 	return stats, nil
 }
 
-// Steps returns the number of updates made. Refused steps don't count.
+// Steps returns the number of updates made. Refused steps don't count. A step that panicked counts
+// if Rule.Update may have written some of the parameters and the state; otherwise the step has
+// changed nothing.
 func (o *Optimizer) Steps() uint64 { return o.steps }
 
-// Ranges returns the ranges that the groups make of the parameters.
+// Ranges returns the ranges that the groups make of the parameters, as Resolve does. It is for
+// packages that compute gradients, such as package sam.
 func (o *Optimizer) Ranges() []Range { return slices.Clone(o.ranges) }
 
 // enter marks o as in use until leave.
@@ -160,7 +165,7 @@ func (o *Optimizer) leave() { o.busy.Store(false) }
 // refuseGradient returns the error for a gradient that isn't finite.
 func (o *Optimizer) refuseGradient(gradient []float32) error {
 	for _, r := range o.ranges {
-		if i := firstNonFinite(gradient[r.From:r.To]); !r.Frozen && i >= 0 {
+		if i := num.FirstNonFinite(gradient[r.From:r.To]); !r.Frozen && i >= 0 {
 			return fmt.Errorf("optim: %w: the gradient of %s is %v, want a finite number", ErrRefused, o.elementAt(r.From+i), gradient[r.From+i])
 		}
 	}
@@ -168,13 +173,15 @@ func (o *Optimizer) refuseGradient(gradient []float32) error {
 }
 
 // refuseUpdate returns the error for an update whose result isn't finite.
-func (o *Optimizer) refuseUpdate(bad nonFinite, gradient []float32, rate float64) error {
+func (o *Optimizer) refuseUpdate(bad nonFinite, gradient []float32) error {
+	r := slices.IndexFunc(o.ranges, func(r Range) bool { return r.From <= bad.index && bad.index < r.To })
+	at := o.update.stepOf(r)
 	what := ""
 	if bad.vector >= 0 {
 		what = fmt.Sprintf("state vector %d of ", bad.vector)
 	}
-	return fmt.Errorf("optim: %w: the update makes %s%s %v, want a finite number (from value %v, gradient %v, learning rate %v)",
-		ErrRefused, what, o.elementAt(bad.index), bad.value, o.values[bad.index], gradient[bad.index], rate)
+	return fmt.Errorf("optim: %w: the update makes %s%s %v, want a finite number (from value %v, gradient %v, learning rate %v, weight decay %v)",
+		ErrRefused, what, o.elementAt(bad.index), bad.value, o.values[bad.index], gradient[bad.index], at.LearningRate, at.WeightDecay)
 }
 
 // elementAt names the element of a parameter that lies at an index of the flat vector.
@@ -192,9 +199,4 @@ func numParams(views []net.View) (n int) {
 		n += v.Shape.Size()
 	}
 	return n
-}
-
-// firstNonFinite returns the index of the first element that is NaN or infinite, -1 for none.
-func firstNonFinite(x []float32) int {
-	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
 }

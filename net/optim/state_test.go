@@ -51,10 +51,12 @@ func TestRestoreErrors(t *testing.T) {
 	before := o.State()
 	nan := float32(math.NaN())
 	for want, s := range map[string]State{
-		"optim: state of 1 vectors, and optim.AdamW keeps 2":                                {Vectors: [][]float32{{1, 2, 3}}},
-		"optim: state vector 1 has 2 values, want 3, one a parameter":                       {Vectors: [][]float32{{1, 2, 3}, {1, 2}}},
-		"optim: state vector 0 is NaN at element 0 of p1, want a finite number":             {Vectors: [][]float32{{1, 2, nan}, {1, 2, 3}}},
-		"optim: state: element 2 of AdamW's mean of squares is -1, want no negative number": {Vectors: [][]float32{{1, 2, 3}, {1, 2, -1}}},
+		`optim: State.Rule is "optim.SGD", want "optim.AdamW", the type of the Optimizer's rule`: {Rule: "optim.SGD", Vectors: [][]float32{{1, 2, 3}, {1, 2, 3}}},
+		`optim: State.Rule is "", want "optim.AdamW", the type of the Optimizer's rule`:          {Vectors: [][]float32{{1, 2, 3}, {1, 2, 3}}},
+		"optim: state of 1 vectors, and optim.AdamW keeps 2":                                     {Rule: "optim.AdamW", Vectors: [][]float32{{1, 2, 3}}},
+		"optim: state vector 1 has 2 values, want 3, one a parameter":                            {Rule: "optim.AdamW", Vectors: [][]float32{{1, 2, 3}, {1, 2}}},
+		"optim: state vector 0 is NaN at element 0 of p1, want a finite number":                  {Rule: "optim.AdamW", Vectors: [][]float32{{1, 2, nan}, {1, 2, 3}}},
+		"optim: state: element 2 of AdamW's mean of squares is -1, want no negative number":      {Rule: "optim.AdamW", Vectors: [][]float32{{1, 2, 3}, {1, 2, -1}}},
 	} {
 		assert.EqualError(t, o.Restore(s), want)
 		assert.Equal(t, before, o.State())
@@ -66,6 +68,18 @@ func TestRestoredStateIsBounded(t *testing.T) {
 	o := newOptimizer(t, viewsOf(1), []float32{1}, Config{Rule: SGD{LR: 10, Momentum: 0.9}})
 	_, err := o.Step([]float32{0})
 	require.NoError(t, err)
-	require.NoError(t, o.Restore(State{Steps: 1, Vectors: [][]float32{{1e38}}}))
+	require.NoError(t, o.Restore(State{Rule: "optim.SGD", Steps: 1, Vectors: [][]float32{{1e38}}}))
 	stepRefused(t, o, []float32{0})
+}
+
+// The velocity of SGD isn't that of another rule of one vector. A pointer to a rule is that rule.
+func TestRestoreComparesTheRule(t *testing.T) {
+	sgd := newOptimizer(t, viewsOf(2), []float32{1, 2}, Config{Rule: SGD{LR: 0.1, Momentum: 0.9}})
+	_, err := sgd.Step([]float32{1, 1})
+	require.NoError(t, err)
+	other := newOptimizer(t, viewsOf(2), []float32{1, 2}, Config{Rule: lion{LR: 0.1}})
+	assert.EqualError(t, other.Restore(sgd.State()), `optim: State.Rule is "optim.SGD", want "optim.lion", the type of the Optimizer's rule`)
+	pointer := newOptimizer(t, viewsOf(2), []float32{1, 2}, Config{Rule: &SGD{LR: 0.2}})
+	assert.NoError(t, pointer.Restore(sgd.State()))
+	assert.Equal(t, sgd.State(), pointer.State())
 }

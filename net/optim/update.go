@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -91,7 +92,7 @@ const chunk = 16 << 10
 const limit = math.MaxFloat32 / 4
 
 func newUpdate(team *blas.Team, rule Rule, ranges []Range, values []float32, state [][]float32) update {
-	chunks := (len(values) + chunk - 1) / chunk
+	chunks := num.CeilDiv(len(values), chunk)
 	u := update{
 		team: team, rule: rule, ranges: ranges, values: values, state: state,
 		bounds: make([]float64, len(state)), before: make([]float64, len(state)), after: make([]float64, len(state)),
@@ -146,9 +147,9 @@ func (u *update) measure(gradient []float32) float64 {
 	return math.Sqrt(sum)
 }
 
-// apply applies the gradient that was measured. If a result wouldn't be finite, it changes nothing
-// and returns the first one.
-func (u *update) apply(at Step, gradient []float32) (bad nonFinite, ok bool) {
+// prepare readies the update by the gradient that was measured, and changes nothing that lasts. If
+// a result wouldn't be finite, it returns the first one, and apply must not be called.
+func (u *update) prepare(at Step, gradient []float32) (bad nonFinite, ok bool) {
 	u.at, u.gradient = at, gradient
 	if !u.bounded() {
 		if bad := u.try(); bad.index >= 0 {
@@ -158,9 +159,13 @@ func (u *update) apply(at Step, gradient []float32) (bad nonFinite, ok bool) {
 	} else {
 		copy(u.bounds, u.after)
 	}
+	return nonFinite{}, true
+}
+
+// apply makes the update that was prepared.
+func (u *update) apply() {
 	u.run(jobUpdate)
 	u.gradient = nil
-	return nonFinite{}, true
 }
 
 // bounded reports whether bounds exclude that a result isn't finite. Then after has those of the
@@ -326,7 +331,7 @@ func infinite(x []float32) int {
 	if squares := simd.SumSquares(x); squares-squares == 0 {
 		return -1
 	}
-	return firstNonFinite(x)
+	return num.FirstNonFinite(x)
 }
 
 // largest returns an upper bound of the magnitudes of x: its norm, of which x has at most a chunk

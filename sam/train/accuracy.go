@@ -22,7 +22,7 @@ func (*Accuracy) Name() string { return "accuracy" }
 // Reset implements Metric.
 func (a *Accuracy) Reset(model *net.Model, set *dataset.Set) error {
 	*a = Accuracy{}
-	return checkLabels(model, set)
+	return validateLabels(model, set)
 }
 
 // Update implements Metric.
@@ -58,7 +58,7 @@ func (t *TopK) Reset(model *net.Model, set *dataset.Set) error {
 	if classes := classesOf(model); t.K < 1 || t.K > classes {
 		return fmt.Errorf("TopK.K is %d, want 1 to %d", t.K, classes)
 	}
-	return checkLabels(model, set)
+	return validateLabels(model, set)
 }
 
 // Update implements Metric.
@@ -105,7 +105,7 @@ func (c *Confusion) Reset(model *net.Model, set *dataset.Set) error {
 	for i := range c.Counts {
 		c.Counts[i] = make([]int, classes)
 	}
-	return checkLabels(model, set)
+	return validateLabels(model, set)
 }
 
 // Update implements Metric.
@@ -139,8 +139,8 @@ func classesOf(model *net.Model) int {
 	return shape[len(shape)-1]
 }
 
-// checkLabels returns an error if a set's labels aren't classes of the model.
-func checkLabels(model *net.Model, set *dataset.Set) error {
+// validateLabels returns an error if a set's labels aren't classes of the model.
+func validateLabels(model *net.Model, set *dataset.Set) error {
 	if len(set.Labels) == 0 {
 		return errors.New("the set has no labels")
 	}

@@ -12,7 +12,7 @@ import (
 // evaluated is how many samples Evaluate predicts at a time.
 const evaluated = 1024
 
-// Evaluate measures a model on a set.
+// Evaluate measures a model on a set. It predicts with a copy of the parameters.
 func Evaluate(model *net.Model, params *net.Params, set *dataset.Set, metrics ...Metric) (Scores, error) {
 	return EvaluateContext(context.Background(), model, params, set, metrics...)
 }
@@ -41,13 +41,17 @@ func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *da
 			return nil, fmt.Errorf("%s of %s: %w", m.Name(), set.Name, err)
 		}
 	}
+	predictor, err := model.Predictor(params)
+	if err != nil {
+		return nil, err
+	}
+	var outputs []float32
 	for first := 0; first < set.Len(); first += evaluated {
 		if first > 0 && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		batch := set.Range(first, min(evaluated, set.Len()-first))
-		outputs, err := model.Outputs(params, batch.X)
-		if err != nil {
+		if outputs, err = predictor.Outputs(outputs, batch.X); err != nil {
 			return nil, err
 		}
 		for _, m := range metrics {

@@ -3,7 +3,9 @@ package train
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/steppe-ml/steppe/net"
@@ -14,8 +16,12 @@ import (
 type History struct {
 	Epochs     []Epoch `json:"epochs"`
 	Unfinished *Epoch  `json:"unfinished,omitempty"` // the epoch in which the run has ended, as far as it came; not in Epochs
-	BestEpoch  int     `json:"best_epoch"`           // number of the best epoch by Run.Monitor; 0 if none is finished
-	Stopped    string  `json:"stopped,omitempty"`    // why a hook ended the run; "" if none did
+	// BestEpoch is the number of the best epoch by Run.Monitor; 0 if none is finished. A Resume
+	// with another Monitor compares the epochs whose parameters are still there: the best one
+	// before, and the last one if the run stopped right after it. Later epochs compete with the
+	// better of the two by the new Monitor.
+	BestEpoch int    `json:"best_epoch"`
+	Stopped   string `json:"stopped,omitempty"` // why a hook ended the run; "" if none did
 
 	Params *net.Params `json:"-"` // as the last step left them
 	Best   *net.Params `json:"-"` // a copy of those at the end of BestEpoch; nil if none is finished
@@ -79,13 +85,21 @@ func (s *Scores) UnmarshalJSON(data []byte) error {
 // clone copies h with all that it refers to, but for the parameters.
 func (h *History) clone() *History {
 	c := *h
-	c.Epochs = append([]Epoch(nil), h.Epochs...)
+	c.Epochs = slices.Clone(h.Epochs)
+	for i := range c.Epochs {
+		c.Epochs[i].Valid = maps.Clone(c.Epochs[i].Valid)
+	}
+	if h.Unfinished != nil {
+		e := *h.Unfinished
+		e.Valid = maps.Clone(e.Valid)
+		c.Unfinished = &e
+	}
 	c.Params, c.Best = nil, nil
 	return &c
 }
 
-// Sums are over the batches of an epoch under way.
-type Sums struct {
+// sums are over the batches of an epoch under way.
+type sums struct {
 	Steps     int     `json:"steps"`
 	Samples   int     `json:"samples"`
 	Loss      float64 `json:"loss"`      // sum of losses times samples
@@ -93,7 +107,7 @@ type Sums struct {
 	Seconds   float64 `json:"seconds"`
 }
 
-func (s *Sums) add(n int, stats sam.Stats, seconds float64) {
+func (s *sums) add(n int, stats sam.Stats, seconds float64) {
 	s.Steps++
 	s.Samples += n
 	s.Loss += stats.Loss * float64(n)
@@ -102,10 +116,10 @@ func (s *Sums) add(n int, stats sam.Stats, seconds float64) {
 }
 
 // loss returns the mean loss; 0 of no samples.
-func (s *Sums) loss() float64 { return s.Loss / float64(max(1, s.Samples)) }
+func (s *sums) loss() float64 { return s.Loss / float64(max(1, s.Samples)) }
 
 // epoch returns the sums as an epoch of that number.
-func (s *Sums) epoch(number int) Epoch {
+func (s *sums) epoch(number int) Epoch {
 	return Epoch{
 		Epoch: number, Steps: s.Steps, Samples: s.Samples, Seconds: s.Seconds,
 		Loss: s.loss(), Sharpness: s.Sharpness / float64(max(1, s.Samples)),

@@ -16,7 +16,7 @@ const (
 	AtStart    Moment = iota // before the first step of Start or Resume
 	AfterStep                // after each step
 	AfterEpoch               // after each epoch: the history has it, and Dir
-	AtEnd                    // once, however the run ends
+	AtEnd                    // once, however the run ends, but not if it panics
 )
 
 // Hook watches a run, and may end it.
@@ -74,18 +74,30 @@ func (s *Status) Series(metric string) (values []float64, better func(a, b float
 	return values, m.Better, nil
 }
 
-// Stop returns an error that has a hook end the run well. The reason goes to History.Stopped.
+// Stop returns the error by which a hook ends a run well: a hook that returns Stop(reason), or
+// that wraps it alone, ends the run without an error. The reason goes to History.Stopped. Joined
+// with another error, as by errors.Join, it is an error.
 func Stop(reason string) error { return &stop{reason} }
 
 type stop struct{ reason string }
 
 func (s *stop) Error() string { return "train: stopped: " + s.reason }
 
+// asStop returns the stop that err is, or that it wraps without another error; nil if it's none.
+func asStop(err error) *stop {
+	for ; err != nil; err = errors.Unwrap(err) { // which doesn't unwrap several errors
+		if s, ok := err.(*stop); ok {
+			return s
+		}
+	}
+	return nil
+}
+
 // call calls all hooks. It returns the first error, but Stop only if there is no other.
 func (l *loop) call(at Moment) (err error) {
 	for _, hook := range l.Hooks {
 		e := hook.Handle(at, &l.status)
-		if e != nil && (err == nil || errors.As(err, new(*stop)) && !errors.As(e, new(*stop))) {
+		if e != nil && (err == nil || asStop(err) != nil && asStop(e) == nil) {
 			err = e
 		}
 	}

@@ -68,6 +68,8 @@ func TestHookErrors(t *testing.T) {
 		"error, stop":    {[]error{failed, Stop("enough")}, failed, ""},
 		"stops":          {[]error{Stop("enough"), Stop("too much")}, nil, "enough"},
 		"a wrapped stop": {[]error{fmt.Errorf("hook: %w", Stop("enough"))}, nil, "enough"},
+		"a joined stop":  {[]error{errors.Join(failed, Stop("enough"))}, failed, ""},
+		"joined, stop":   {[]error{errors.Join(Stop("enough"), failed), Stop("enough")}, failed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for at := AtStart; at <= AtEnd; at++ {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/steppe-ml/steppe/net"
@@ -22,9 +21,10 @@ type loop struct {
 	params  *net.Params
 	history *History
 
-	epoch int  // epochs that are finished
-	batch int  // batches of the next that are done
-	sums  Sums // over them
+	epoch int    // epochs that are finished
+	batch int    // batches of the next that are done
+	sums  sums   // over them
+	steps uint64 // of opt that are counted in them
 
 	status    Status
 	mark      time.Time // up to which sums.Seconds counts
@@ -59,45 +59,90 @@ func newLoop(r *Run, state *State) (*loop, error) {
 	if l.params == nil {
 		l.params = r.Model.Init(r.Seed)
 	}
-	var err error
-	if l.opt, err = sam.New(r.Model, l.params, r.config()); err != nil {
+	if err := l.begin(state); err != nil {
 		return nil, err
 	}
-	if state != nil {
-		if err := l.restore(state); err != nil {
-			return nil, err
-		}
-	}
-	l.history.Params = l.params
+	l.history.Params, l.steps = l.params, l.opt.Steps()
 	l.status = Status{Run: r, Model: r.Model, Params: l.params, Plan: l.opt.Plan(), History: l.history}
 	l.show()
 	return l, nil
+}
+
+// begin makes the optimizer, and takes over a valid state if it isn't nil. The state's parameters
+// are there before sam.New, which refuses those that aren't finite. After an error the parameters
+// are as they were.
+func (l *loop) begin(state *State) (err error) {
+	if state != nil {
+		before := l.params.Clone()
+		defer func() {
+			if err != nil {
+				l.setParams(before)
+			}
+		}()
+		l.setParams(state.Params)
+	}
+	if l.opt, err = sam.New(l.Model, l.params, l.config()); err != nil || state == nil {
+		return err
+	}
+	return l.restore(state)
+}
+
+// setParams copies the values of p, not p itself: the user may hold the run's parameters.
+func (l *loop) setParams(p *net.Params) {
+	copy(l.params.Values, p.Values)
+	copy(l.params.State, p.State)
 }
 
 // run calls the hooks at the start and at the end, trains in between, and sees to it that the
 // state is saved however the training ends.
 func (l *loop) run(ctx context.Context) (*History, error) {
 	l.history.Stopped, l.history.Unfinished = "", nil
+	if l.epoch > 0 && l.batch == 0 {
+		l.keepBest() // Monitor may be another than before, and rank the last epoch first
+	}
 	if err := l.save(); err != nil { // the work would be for nothing
 		return nil, err
 	}
+	ended := false
+	defer func() {
+		if !ended { // a hook, a layer or another part that isn't ours panicked
+			l.rescue()
+		}
+	}()
 	err := l.call(AtStart)
 	if err == nil {
 		err = l.train(ctx)
 	}
-	if reason := new(stop); errors.As(err, &reason) {
-		l.history.Stopped, l.saved, err = reason.reason, false, nil
+	if s := asStop(err); s != nil {
+		l.history.Stopped, l.saved, err = s.reason, false, nil
 	}
+	l.addUnfinished()
+	for _, last := range []error{l.save(), l.call(AtEnd)} {
+		if err == nil && asStop(last) == nil {
+			err = last
+		}
+	}
+	ended = true
+	return l.history, err
+}
+
+// addUnfinished adds the epoch under way to the history.
+func (l *loop) addUnfinished() {
 	if l.batch > 0 {
 		e := l.sums.epoch(l.epoch + 1)
 		l.history.Unfinished = &e
 	}
-	for _, last := range []error{l.save(), l.call(AtEnd)} {
-		if err == nil && !errors.As(last, new(*stop)) {
-			err = last
-		}
+}
+
+// rescue saves the state of a run that panics. A step that panicked before its update has changed
+// nothing. If it panicked in the update, the parameters are those of no step, and the files stay
+// as they were. They stay so, too, if saving fails: the panic matters more than that error.
+func (l *loop) rescue() {
+	if l.opt.Steps() != l.steps {
+		return
 	}
-	return l.history, err
+	l.addUnfinished()
+	_ = l.save()
 }
 
 // train is the training loop.
@@ -140,7 +185,7 @@ func (l *loop) interrupted(ctx context.Context) error {
 // count adds a step on n samples to the sums.
 func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
 	l.batch++
-	l.saved = false
+	l.steps, l.saved = l.opt.Steps(), false
 	now := time.Now()
 	l.sums.add(n, stats, now.Sub(l.mark).Seconds())
 	l.mark = now
@@ -148,7 +193,7 @@ func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
 	l.show()
 }
 
-// show has the status say where the run is.
+// show updates the status to where the run is.
 func (l *loop) show() {
 	s := &l.status
 	s.Epoch, s.Batch, s.Samples, s.Loss = l.epoch+1, l.batch, l.sums.Samples, l.sums.loss()
@@ -168,12 +213,13 @@ func (l *loop) endEpoch(ctx context.Context) error {
 		}
 	}
 	l.history.Epochs = append(l.history.Epochs, e)
-	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, Sums{}, false
+	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, sums{}, false
 	l.keepBest()
 	return l.save()
 }
 
-// keepBest copies the parameters if the last epoch is the best so far.
+// keepBest copies the parameters if the last epoch is better, by Monitor, than BestEpoch. The
+// parameters must be those at the end of the last epoch.
 func (l *loop) keepBest() {
 	values, better, err := l.status.Series("")
 	if err != nil {
@@ -185,7 +231,7 @@ func (l *loop) keepBest() {
 	}
 	h.BestEpoch, l.bestSaved = last+1, false
 	if h.Best == nil {
-		h.Best = clone(l.params)
+		h.Best = l.params.Clone()
 	}
 	copy(h.Best.Values, l.params.Values)
 	copy(h.Best.State, l.params.State)
@@ -196,10 +242,10 @@ func improves(value, best float64, better func(a, b float64) bool) bool {
 	return !math.IsNaN(value) && (math.IsNaN(best) || better(value, best))
 }
 
-// clone copies parameters; nil stays nil.
-func clone(p *net.Params) *net.Params {
+// cloneBest copies the best parameters, which are nil before an epoch is finished.
+func cloneBest(p *net.Params) *net.Params {
 	if p == nil {
 		return nil
 	}
-	return &net.Params{Values: slices.Clone(p.Values), State: slices.Clone(p.State)}
+	return p.Clone()
 }

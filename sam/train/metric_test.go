@@ -108,6 +108,29 @@ func TestMetricTiesAndNaN(t *testing.T) {
 	}
 }
 
+// recorded is a metric that keeps copies of the outputs.
+type recorded struct {
+	Accuracy
+	outputs []float32
+}
+
+func (r *recorded) Update(outputs []float32, batch net.Batch) {
+	r.outputs = append(r.outputs, outputs...)
+	r.Accuracy.Update(outputs, batch)
+}
+
+// Metrics get the outputs of the whole set, bit for bit those of Model.Outputs.
+func TestEvaluateHasTheOutputs(t *testing.T) {
+	model := normed(t)
+	params, r := model.Init(1), &recorded{}
+	set := images(2*evaluated+3, 2)
+	_, err := Evaluate(model, params, set, r)
+	require.NoError(t, err)
+	want, err := model.Outputs(params, set.X)
+	require.NoError(t, err)
+	assert.Equal(t, want, r.outputs)
+}
+
 func TestEvaluateErrors(t *testing.T) {
 	model := compile(t, net.Shape{2}, net.Dense{Out: 3})
 	params := model.Init(1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/crc32"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -59,7 +60,7 @@ type outcome struct {
 
 func timeless(r *Run) outcome {
 	s := r.State()
-	s.Sums.Seconds = 0
+	s.sums.Seconds = 0
 	for i := range s.History.Epochs {
 		s.History.Epochs[i].Seconds = 0
 	}
@@ -239,6 +240,77 @@ func TestResumeAfterEarlyStopping(t *testing.T) {
 	assert.Equal(t, timeless(never).Optimizer, timeless(more).Optimizer)
 }
 
+// ranked is a metric with a name of its own and a value for each evaluation.
+type ranked struct {
+	scripted
+	name string
+}
+
+func (r *ranked) Name() string { return r.name }
+
+// A run that is resumed with another Monitor takes the best of the epochs whose parameters it
+// still has, and compares later epochs with that one by the new Monitor.
+func TestResumeWithAnotherMonitor(t *testing.T) {
+	run := func(monitor string, a, b []float64) *Run {
+		r := small(t, linear(t))
+		r.Epochs, r.Monitor = 5, monitor
+		r.Metrics = []Metric{&ranked{scripted{values: a}, "a"}, &ranked{scripted{values: b}, "b"}}
+		return &r
+	}
+	for name, test := range map[string]struct {
+		steps    int       // of the first run, 5 an epoch
+		b        []float64 // of its epochs; those of a are 9, 1, 2
+		atResume int       // BestEpoch by b as the second run begins
+		then     []float64 // b's values of the following epochs
+		best     int       // BestEpoch by b as it ends
+	}{
+		"the last epoch is better":              {15, []float64{3, 4, 5}, 3, []float64{4, 4}, 3},
+		"the best epoch stays":                  {15, []float64{5, 4, 3}, 1, []float64{4, 4}, 1},
+		"a later one is better than the best":   {15, []float64{5, 4, 3}, 1, []float64{4, 6}, 5},
+		"the last epoch's parameters are gone":  {17, []float64{3, 4, 5}, 1, []float64{2, 2}, 1},
+		"a later one is better than those kept": {17, []float64{3, 4, 5}, 1, []float64{4, 3}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first := run("a", []float64{9, 1, 2}, test.b)
+			first.Dir, first.Hooks = t.TempDir(), []Hook{stopAfter(test.steps)}
+			if test.steps == 15 {
+				first.Epochs, first.Hooks = 3, nil
+			}
+			history, err := first.Start(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, 1, history.BestEpoch)
+
+			var params []*net.Params // at the ends of epochs, from 1 on, by a run that isn't stopped
+			whole := run("a", []float64{9, 1, 2, 0, 0}, []float64{1, 1, 1, 1, 1})
+			whole.Hooks = []Hook{HookFunc(func(at Moment, s *Status) error {
+				if at == AfterEpoch {
+					params = append(params, s.Params.Clone())
+				}
+				return nil
+			})}
+			_, err = whole.Start(t.Context())
+			require.NoError(t, err)
+
+			second := run("b", []float64{0, 0}, test.then)
+			second.Dir = first.Dir
+			second.Hooks = []Hook{HookFunc(func(at Moment, s *Status) error {
+				if at == AtStart {
+					assert.Equal(t, test.atResume, s.History.BestEpoch)
+					saved, err := LoadState(second.last(), second.Model)
+					require.NoError(t, err)
+					assert.Equal(t, test.atResume, saved.History.BestEpoch)
+					assert.Equal(t, params[test.atResume-1], saved.Best)
+				}
+				return nil
+			})}
+			history, err = second.Resume(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, test.best, history.BestEpoch)
+			assert.Equal(t, params[test.best-1], history.Best)
+		})
+	}
+}
+
 // A process that is killed in the middle of an epoch leaves the state of the last one that was
 // finished; a second process ends as if there had been one.
 func TestResumeInSecondProcess(t *testing.T) {
@@ -303,7 +375,7 @@ func TestResumeAnotherRun(t *testing.T) {
 		"the number of training samples is 34 there, and 33 here": func(r *Run) { r.Train.Set = images(33, 1) },
 		"the batch size is 8 there, and 4 here":                   func(r *Run) { r.Train.Batch = 4 },
 		"DropLast is false there, and true here":                  func(r *Run) { r.Train.DropLast = true },
-		"optim: state of 1 vectors, and optim.AdamW keeps 2":      func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
+		`optim: State.Rule is "optim.SGD", want "optim.AdamW"`:    func(r *Run) { r.Optimizer.Base = optim.AdamW{LR: 1} },
 		`tensors missing: "0.Conv2D.weight"`:                      func(r *Run) { r.Model = normed(t) },
 	} {
 		r := small(t, linear(t))
@@ -325,7 +397,7 @@ func TestResumeAnotherRun(t *testing.T) {
 	} {
 		r := small(t, linear(t))
 		damaged := *state
-		history, optimizer := *state.History, optim.State{Vectors: append([][]float32(nil), state.Optimizer.Vectors...)}
+		history, optimizer := *state.History, optim.State{Rule: state.Optimizer.Rule, Vectors: append([][]float32(nil), state.Optimizer.Vectors...)}
 		damaged.History, damaged.Optimizer = &history, &optimizer
 		damage(&damaged)
 		_, err := r.ResumeFrom(t.Context(), &damaged)
@@ -336,6 +408,41 @@ func TestResumeAnotherRun(t *testing.T) {
 	assert.EqualError(t, err, "train: no State to resume from")
 	_, err = r.Resume(t.Context())
 	assert.EqualError(t, err, "train: Resume without Dir: ResumeFrom takes a State")
+}
+
+// Parameters and running state that aren't finite are an error, as they are to sam.New, unless they
+// are frozen. After an error the run's own parameters are as they were.
+func TestResumeFromRefusesWhatIsNotFinite(t *testing.T) {
+	first := small(t, normed(t))
+	first.Hooks = []Hook{stopAfter(6)}
+	_, err := first.Start(t.Context())
+	require.NoError(t, err)
+	inf := float32(math.Inf(-1))
+	for want, damage := range map[string]func(*State){
+		"optim: element 0 of 0.Conv2D.weight is -Inf, want a finite number": func(s *State) { s.Params.Values[0] = inf },
+		"-Inf, want a finite number":                                        func(s *State) { s.Params.State[0] = inf },
+		"optim: state vector 0 is -Inf":                                     func(s *State) { s.Optimizer.Vectors[0][3] = inf },
+	} {
+		state := first.State()
+		damage(state)
+		r := small(t, first.Model)
+		r.Params = r.Model.Init(77)
+		_, err := r.ResumeFrom(t.Context(), state)
+		assert.ErrorContains(t, err, want)
+		assert.Equal(t, r.Model.Init(77), r.Params)
+	}
+
+	state := first.State()
+	views := first.Model.Params()
+	bias := views[len(views)-1]
+	bias.Of(state.Params.Values)[0] = inf
+	bias.Of(state.Best.Values)[0] = inf
+	r := small(t, first.Model)
+	r.Optimizer.Groups = []optim.Group{{Match: optim.Names(bias.Name), Frozen: true}}
+	r.Hooks = []Hook{stopAfter(0)} // the labels have the masked class
+	history, err := r.ResumeFrom(t.Context(), state)
+	require.NoError(t, err, "a frozen bias of -Inf masks an output")
+	assert.Equal(t, inf, bias.Of(history.Params.Values)[0])
 }
 
 // A state that a user saves and loads is the same state.
@@ -351,6 +458,13 @@ func TestStateFile(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, r.State(), state)
 
+	again := r.State()
 	state.Params.Values[0]++
-	assert.NotEqual(t, r.State().Params, state.Params, "each has memory of its own")
+	assert.NotEqual(t, again.Params, state.Params, "each has memory of its own")
+	changed := r.State()
+	changed.History.Epochs[0].Valid["loss"]++
+	changed.History.Epochs[0].Loss++
+	changed.History.Unfinished.Steps++
+	changed.Best.Values[0]++
+	assert.Equal(t, again, r.State(), "a copy shares nothing with the run")
 }

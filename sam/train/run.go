@@ -78,7 +78,8 @@ func (r *Run) Steps() int {
 	return r.Epochs * r.Loader().Batches()
 }
 
-// Validate returns an error if the fields don't fit each other, as Start does.
+// Validate returns an error if the fields don't fit each other, as Start does. It doesn't change the
+// metrics, so it can't ask them whether they suit Valid, as Start does by their Reset.
 func (r *Run) Validate() error {
 	if r.Model == nil {
 		return errors.New("train: Model is missing")
@@ -118,10 +119,18 @@ func (r *Run) validateMetrics() error {
 	if _, err := find(metrics, r.Monitor); err != nil {
 		return fmt.Errorf("train: Monitor: %w", err)
 	}
+	return nil
+}
+
+// prepare validates the run, and asks the metrics whether they suit Valid, which resets them.
+func (r *Run) prepare() error {
+	if err := r.Validate(); err != nil {
+		return err
+	}
 	if r.Valid == nil {
 		return nil
 	}
-	for _, m := range metrics {
+	for _, m := range r.metrics() {
 		if err := m.Reset(r.Model, r.Valid); err != nil {
 			return fmt.Errorf("train: Valid: %s of %s: %w", m.Name(), r.Valid.Name, err)
 		}
@@ -145,6 +154,10 @@ func (r *Run) metrics() []Metric {
 // that is refused ends it with a *StepError, and parameters are as that step found them. A hook
 // may end it, too. At every end the run's state is complete, and with Dir it is saved.
 //
+// If a hook, a layer, a metric or an augmentation panics, Start saves the state of the last whole
+// step and lets the panic pass. If an optim.Rule of the user's own panics in the middle of an
+// update, the parameters are no longer those of a step, and the files stay as they were.
+//
 // If Dir has files of another run, and Overwrite isn't set, Start is an error.
 func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
 
@@ -152,13 +165,14 @@ func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx,
 // only ever calls Resume can be stopped at any time. The run has to be the same: another seed of
 // the loader, other batches, or a training set of another size are errors. More Epochs make the
 // run longer. Other changes, such as of the learning rate, take effect from here on.
+// History.BestEpoch says what another Monitor does.
 //
 // If all epochs are done, Resume returns the history and trains nothing.
 func (r *Run) Resume(ctx context.Context) (*History, error) {
 	if r.Dir == "" {
 		return nil, errors.New("train: Resume without Dir: ResumeFrom takes a State")
 	}
-	if err := r.Validate(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, err
 	}
 	state, err := LoadState(r.last(), r.Model)
@@ -182,10 +196,10 @@ func (r *Run) ResumeFrom(ctx context.Context, state *State) (*History, error) {
 
 // start begins a run in a folder of its own, if it has one.
 func (r *Run) start(ctx context.Context, state *State) (*History, error) {
-	if err := r.Validate(); err != nil {
+	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	if err := r.checkDir(); err != nil {
+	if err := r.prepareDir(); err != nil {
 		return nil, err
 	}
 	return r.resume(ctx, state)
@@ -232,8 +246,8 @@ func (r *Run) meta() checkpoint.Meta {
 	return m
 }
 
-// checkDir makes Dir, and returns an error if it has files that aren't to be replaced.
-func (r *Run) checkDir() error {
+// prepareDir makes Dir, and returns an error if it has files that aren't to be replaced.
+func (r *Run) prepareDir() error {
 	if r.Dir == "" {
 		return nil
 	}

@@ -62,7 +62,7 @@ func TestRunIsTheLoop(t *testing.T) {
 func TestRunParams(t *testing.T) {
 	run := small(t, linear(t))
 	run.Params = run.Model.Init(9)
-	before := clone(run.Params)
+	before := run.Params.Clone()
 	history, err := run.Start(t.Context())
 	require.NoError(t, err)
 	assert.Same(t, run.Params, history.Params)
@@ -344,6 +344,21 @@ func TestRunErrors(t *testing.T) {
 		_, err := run.Start(t.Context())
 		assert.EqualError(t, err, want)
 	}
+}
+
+// Validate leaves the metrics as the last evaluation has left them.
+func TestValidateKeepsTheMetrics(t *testing.T) {
+	run := small(t, linear(t))
+	accuracy, confusion := &Accuracy{}, &Confusion{}
+	run.Metrics = []Metric{accuracy, confusion}
+	_, err := run.Start(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 20, accuracy.Total)
+	counts := confusion.Counts
+	require.NoError(t, run.Validate())
+	assert.Equal(t, 20, accuracy.Total)
+	assert.Equal(t, counts, confusion.Counts)
+	assert.NotZero(t, confusion.Value())
 }
 
 // lossless is a metric in the loss's place.

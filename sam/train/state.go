@@ -19,12 +19,12 @@ type State struct {
 	Params    *net.Params
 	Best      *net.Params // of the best epoch; nil if none is finished
 	Optimizer *optim.State
-	Epoch     int  // epochs that are finished
-	Batch     int  // batches of the next epoch that are done
-	Sums      Sums // over those batches
+	Epoch     int // epochs that are finished
+	Batch     int // batches of the next epoch that are done
 	History   *History
 
-	id identity
+	sums sums // over the batches of the next epoch that are done
+	id   identity
 }
 
 // identity is what can't change when a run goes on: it decides which samples a batch has.
@@ -38,12 +38,12 @@ type identity struct {
 // Save writes the state to a file, which appears whole or not at all. model is the run's, and
 // meta says how to build it. checkpoint.Load reads the parameters of such a file.
 func (s *State) Save(path string, model *net.Model, meta checkpoint.Meta) error {
-	text, err := json.Marshal(kept{s.id, s.History, s.Sums})
+	text, err := json.Marshal(kept{s.id, s.History, s.sums})
 	if err != nil {
 		return fmt.Errorf("train: history: %w", err)
 	}
 	return checkpoint.SaveState(path, model, s.Params, meta, &checkpoint.State{
-		Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch, Progress: text,
+		Rule: s.Optimizer.Rule, Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch, Progress: text,
 	})
 }
 
@@ -61,8 +61,8 @@ func LoadState(path string, model *net.Model) (*State, error) {
 		return nil, fmt.Errorf("train: %s has no history of a run", path)
 	}
 	return &State{
-		Params: params, Best: saved.Best, Optimizer: &optim.State{Steps: saved.Step, Vectors: saved.Vectors},
-		Epoch: saved.Epoch, Batch: saved.Batch, Sums: k.Sums, History: k.History, id: k.Run,
+		Params: params, Best: saved.Best, Optimizer: &optim.State{Rule: saved.Rule, Steps: saved.Step, Vectors: saved.Vectors},
+		Epoch: saved.Epoch, Batch: saved.Batch, sums: k.Sums, History: k.History, id: k.Run,
 	}, nil
 }
 
@@ -70,7 +70,7 @@ func LoadState(path string, model *net.Model) (*State, error) {
 type kept struct {
 	Run     identity `json:"run"`
 	History *History `json:"history"`
-	Sums    Sums     `json:"sums"`
+	Sums    sums     `json:"sums"`
 }
 
 func (l *loop) identity() identity {
@@ -82,14 +82,14 @@ func (l *loop) shared() *State {
 	optimizer := l.opt.State()
 	return &State{
 		Params: l.params, Best: l.history.Best, Optimizer: &optimizer,
-		Epoch: l.epoch, Batch: l.batch, Sums: l.sums, History: l.history, id: l.identity(),
+		Epoch: l.epoch, Batch: l.batch, sums: l.sums, History: l.history, id: l.identity(),
 	}
 }
 
 // state returns a copy of the loop's state.
 func (l *loop) state() *State {
 	s := l.shared()
-	s.Params, s.Best, s.History = clone(s.Params), clone(s.Best), s.History.clone()
+	s.Params, s.Best, s.History = s.Params.Clone(), cloneBest(s.Best), s.History.clone()
 	return s
 }
 
@@ -131,16 +131,14 @@ func (s *State) validate(l *loop) error {
 	return nil
 }
 
-// restore copies a valid state into a new loop.
+// restore copies a valid state, but for its parameters, into a new loop.
 func (l *loop) restore(s *State) error {
 	if err := l.opt.Restore(*s.Optimizer); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
-	copy(l.params.Values, s.Params.Values)
-	copy(l.params.State, s.Params.State)
 	l.history = s.History.clone()
-	l.history.Best = clone(s.Best)
-	l.epoch, l.batch, l.sums = s.Epoch, s.Batch, s.Sums
+	l.history.Best = cloneBest(s.Best)
+	l.epoch, l.batch, l.sums = s.Epoch, s.Batch, s.sums
 	return nil
 }
 
