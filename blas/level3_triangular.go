@@ -22,8 +22,7 @@ func (Implementation) Dtrmm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag
 }
 
 // Strsm solves op(A)*X = alpha*B or, from the right, X*op(A) = alpha*B, where A is
-// triangular; X takes the place of B, which is m x n. Whether A is singular is not
-// looked at.
+// triangular; X takes the place of B, which is m x n. It doesn't test whether A is singular.
 func (Implementation) Strsm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag, m, n int, alpha float32, a []float32, lda int, b []float32, ldb int) {
 	trxm(true, s, ul, tA, d, m, n, alpha, a, lda, b, ldb)
 }
@@ -33,7 +32,7 @@ func (Implementation) Dtrsm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag
 	trxm(true, s, ul, tA, d, m, n, alpha, a, lda, b, ldb)
 }
 
-// trxm is xTRSM or, if it isn't to solve, xTRMM.
+// trxm is xTRSM if solve is set, and xTRMM otherwise.
 func trxm[T Float](solve bool, s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag, m, n int, alpha T, a []T, lda int, b []T, ldb int) {
 	left, lower, trans, unit := isLeft(s), isLower(ul), isTrans(tA), isUnit(d)
 	if m < 0 {

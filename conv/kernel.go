@@ -5,8 +5,8 @@ import "github.com/steppe-ml/steppe/simd"
 // table is the pooling kernels of one instruction set.
 //
 // The taps of a window are so many floats from where the pixel's window begins in x (and dx), which
-// is xPixel further on for each further pixel. Operands without windows have their pixels one behind
-// the other. pixels, channels, taps >= 1.
+// is xPixel further on for each further pixel. Operands without windows have their pixels one
+// behind the other. pixels, channels, taps >= 1.
 type table struct {
 	// maxPool sets y to the largest of floor and the x of each window, NaN if any is.
 	maxPool func(pixels, channels int, tap *int, taps int, x *float32, xPixel int, y *float32, floor float32)

@@ -19,8 +19,8 @@ type product[T Float] struct {
 	scratch []T          // of mirror, of runDots or of runSplit
 }
 
-// Buffers is a worker's memory for blocks of A and B that it copies, and for products of a batch that
-// it computes as their transpose.
+// Buffers is a worker's memory for blocks of A and B that it copies, and for products of a batch
+// that it computes as their transpose.
 type Buffers[T Float] struct{ A, B, C []T }
 
 // cut says which of C's dimensions is divided among workers.
@@ -31,7 +31,7 @@ const (
 	byColumns cut = true
 )
 
-// partsPerWorker is the most parts of a product for each worker.
+// PartsPerWorker is the most parts of a product for each worker.
 const PartsPerWorker = 2
 
 var (
@@ -81,8 +81,8 @@ func (t *Table[T]) Pays(team *parallel.Team, work int) bool {
 	return team.Workers() > 1 && work >= t.AloneBelow && (work >= t.WakeBelow || team.Awake())
 }
 
-// Balanced returns the number of parts, at most most, into which grains are best cut for workers that
-// take parts one by one: the greatest of those with the shortest time.
+// Balanced returns the number of parts, at most most, into which grains are best cut for workers
+// that take parts one by one: the greatest of those with the shortest time.
 func Balanced(grains, workers, most int) (parts int) {
 	least := grains + 1 // of the time until the last part is done, in grains
 	for n := most; n > 1; n-- {
