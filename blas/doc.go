@@ -20,8 +20,9 @@
 // gonum's in these points:
 //
 //   - Sums go in another order.
-//   - A zero is multiplied as any number is, where gonum skips it, so NaN and Inf reach all that
-//     depends on them. Products with a triangular matrix, and solutions, let them reach nothing else.
+//   - A zero is multiplied like any number, where gonum skips it, so NaN and Inf reach every result
+//     that depends on them. In products with a triangular matrix, and in solutions, they reach no
+//     other result.
 //   - With beta == 0, C is not read.
 //   - The other triangle of a symmetric or triangular matrix is not written, and its values change
 //     nothing.

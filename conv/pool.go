@@ -135,7 +135,7 @@ func poolPlanOf(w Window) (*poolPlan, error) {
 	return p, nil
 }
 
-// pooling is a pooling under way, shared out among workers by images.
+// pooling is a team's job: a pooling, one task an image.
 type pooling struct {
 	*poolPlan
 	kind         poolKind

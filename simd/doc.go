@@ -9,7 +9,8 @@
 // All kernels are public, so that a layer or an optimizer outside this module has what those inside
 // have:
 //
-//   - vectors: Add, Mul, Scale, Axpy, AxpyTo, ScaledAxpyTo, Dot, Dot64, SumSquares, ScaledSquares, Max
+//   - vectors: Add, Mul, Scale, Axpy, AxpyTo, ScaledAxpyTo, Dot, Dot64, SumSquares, ScaledSquares,
+//     Max
 //   - functions and their gradients: ReLU, GELU, Sigmoid, Tanh, Exp, Log, SoftmaxRows
 //   - matrices of rows of channels, as normalizations need them: ChannelSums, ChannelGradSums,
 //     ScaleShift, ScaleAddShift and their variants

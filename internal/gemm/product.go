@@ -5,13 +5,12 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// product is an operation, or a batch of them, that is cut into parts for a
-// team of workers.
+// product is a team's job: an operation, or a batch of them, cut into parts.
 type product[T Float] struct {
 	Operation[T]
-	batch Batch   // of more than one product if Count is
-	sums  dots[T] // if it is one of dot products
-	cut   cut     // else
+	batch Batch   // a batch of products if Count > 1
+	sums  dots[T] // the operation as dot products, if it is computed so
+	cut   cut     // how C is divided, if neither of these
 	parts int
 
 	// Kept for the next product:
@@ -23,7 +22,7 @@ type product[T Float] struct {
 // that it computes as their transpose.
 type Buffers[T Float] struct{ A, B, C []T }
 
-// cut says which of C's dimensions is divided among workers.
+// cut is the dimension of C that is divided among workers.
 type cut bool
 
 const (
