@@ -14,9 +14,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/simdtest"
 )
 
-// allocations returns how many a call makes in steady state, on all workers: the least of some rounds,
-// since a worker's buffers grow when it first takes part, and a worker that wakes may need a new
-// goroutine. Unlike testing.AllocsPerRun it leaves GOMAXPROCS as it is.
+// allocations returns how many a call makes in steady state, on all workers: the least of some
+// rounds, since a worker's buffers grow when it first takes part, and a worker that wakes may need
+// a new goroutine. Unlike testing.AllocsPerRun it leaves GOMAXPROCS as it is.
 func allocations(call func()) float64 {
 	rounds, calls := 10, 20
 	if testing.Short() {

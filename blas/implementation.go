@@ -6,14 +6,13 @@ import (
 	"gonum.org/v1/gonum/blas/gonum"
 )
 
-// Implementation is a BLAS for gonum: it satisfies the interfaces of
-// gonum.org/v1/gonum/blas by the kernels of this package, and what it has none
-// for by gonum's own. Its zero value is ready.
+// Implementation is a BLAS for gonum. It implements the interfaces of gonum.org/v1/gonum/blas with
+// the kernels of this package, and leaves packed and banded matrices and complex numbers to gonum's
+// own code. Its zero value is ready.
 type Implementation struct{ gonum.Implementation }
 
-// Use makes gonum compute by this package: blas32, blas64, and what stands on
-// them, mat and lapack. Call it before the work, such as first in main; it must not be
-// called beside gonum's routines.
+// Use makes gonum compute by this package: blas32 and blas64, and so mat and lapack, which call
+// them. Call it at the start of the program, before anything else calls gonum.
 func Use() {
 	blas32.Use(Implementation{})
 	blas64.Use(Implementation{})

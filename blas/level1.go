@@ -6,16 +6,15 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Level 1: vectors. Those without gaps go to kernels, a stretch at a time, since
-// Go can't preempt them; those with gaps are plain Go. x and y may be one vector, but
-// not overlap in another way.
+// Level 1: vectors. Contiguous vectors go to kernels, a stretch at a time, since Go can't preempt a
+// kernel. Plain Go computes on vectors with other increments. x and y may be the same vector, but
+// must not overlap otherwise.
 
-// stretch is the most elements of a vector that a kernel is given at once.
+// stretch is the most elements of a vector that one call of a kernel takes.
 const stretch = 1 << 14
 
-// short reports whether two vectors are without gaps, and so short that a kernel is given
-// them at once: what most calls are, and what is to cost little. So the routines look for it
-// before anything else.
+// short reports whether two vectors are contiguous and fit one call of a kernel. Most calls are of
+// this kind and have to be cheap, so routines test for it first.
 func short(n, lenX, incX, lenY, incY int) bool {
 	return incX == 1 && incY == 1 && 0 < n && n <= min(stretch, lenX, lenY)
 }
@@ -74,8 +73,8 @@ func (Implementation) Dsdot(n int, x []float32, incX int, y []float32, incY int)
 	return sum
 }
 
-// Sdsdot returns alpha plus the sum of x*y, multiplied and summed in float64; 0 if
-// there is nothing to sum, as gonum does.
+// Sdsdot returns alpha plus the sum of x*y, multiplied and summed in float64. It returns 0 for
+// empty vectors, as gonum does.
 func (i Implementation) Sdsdot(n int, alpha float32, x []float32, incX int, y []float32, incY int) float32 {
 	if !checkXY(n, x, incX, y, incY) {
 		return 0
@@ -301,8 +300,7 @@ func asum[T Float](k *vectors[T], n int, x []T, incX int) (sum T) {
 }
 
 // Isamax returns the index of the first of the largest |x|, -1 if there is none.
-// NaNs count for nothing, but that the first element wins if it is one, as in
-// gonum.
+// It skips NaNs, unless the first element is a NaN, which then wins, as in gonum.
 func (Implementation) Isamax(n int, x []float32, incX int) int {
 	if short(n, len(x), incX, len(x), 1) && x[0] == x[0] {
 		return kernels32().iamax(n, &x[0], -1)
@@ -334,7 +332,7 @@ func iamax[T Float](k *vectors[T], n int, x []T, incX int) (index int) {
 		}
 		return index
 	}
-	const block = 1 << 12 // that is in the cache when the largest is looked for
+	const block = 1 << 12 // elements; in the cache for the second pass, which finds the index
 	largest := T(-1)
 	for i := 0; i < n; i += block {
 		if found := k.iamax(min(block, n-i), &x[i], largest); found >= 0 {
@@ -345,8 +343,8 @@ func iamax[T Float](k *vectors[T], n int, x []T, incX int) (index int) {
 	return index
 }
 
-// Snrm2 returns the square root of the sum of squares of x, which are summed in
-// float64, where they can neither overflow nor underflow.
+// Snrm2 returns the square root of the sum of squares of x. It sums in float64, where squares of
+// float32 can neither overflow nor underflow.
 func (Implementation) Snrm2(n int, x []float32, incX int) float32 {
 	if short(n, len(x), incX, len(x), 1) {
 		return float32(math.Sqrt(simd.SumSquares(x[:n])))
@@ -368,8 +366,8 @@ func (Implementation) Snrm2(n int, x []float32, incX int) float32 {
 	return float32(math.Sqrt(sum))
 }
 
-// Dnrm2 returns the square root of the sum of squares of x. Where that overflows,
-// or its terms may have underflowed, it is formed again from a scaled x.
+// Dnrm2 returns the square root of the sum of squares of x. If the sum overflows, or its terms may
+// have underflowed, Dnrm2 computes it again from a scaled x.
 func (Implementation) Dnrm2(n int, x []float64, incX int) float64 {
 	if !checkX(n, x, incX) {
 		return 0
@@ -394,8 +392,8 @@ func (Implementation) Dnrm2(n int, x []float64, incX int) float64 {
 	return scaledNorm(n, x, incX)
 }
 
-// scaledNorm is Dnrm2 of elements that are scaled, by a power of 2, to
-// magnitudes around 1. None is NaN.
+// scaledNorm is Dnrm2 with elements scaled by a power of 2, to magnitudes around 1. No element is
+// NaN.
 func scaledNorm(n int, x []float64, incX int) float64 {
 	largest := 0.0
 	for i := range n {

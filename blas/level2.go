@@ -7,9 +7,9 @@ import (
 	"gonum.org/v1/gonum/blas"
 )
 
-// Level 2: a matrix and vectors. The matrix is read once, or read and written
-// once, by kernels that take several of its rows at a time. Vectors with gaps are
-// copied first, and what is computed is copied back.
+// Level 2: a matrix and vectors. Kernels take several rows of the matrix at a time, and read it, or
+// read and write it, once. Vectors that aren't contiguous are copied first, and results copied
+// back.
 
 // Sgemv computes y = alpha*op(A)*x + beta*y.
 func (Implementation) Sgemv(tA blas.Transpose, m, n int, alpha float32, a []float32, lda int, x []float32, incX int, beta float32, y []float32, incY int) {
@@ -84,11 +84,10 @@ func ger[T Float](k *vectors[T], m, n int, alpha T, x []T, incX int, y []T, incY
 	k.shareOuter(m, n, alpha, c.ofX(m, x, incX), c.ofY(n, y, incY), &a[0], lda)
 }
 
-// groupRows is the rows that a kernel takes at once.
+// groupRows is the number of rows that a kernel computes together.
 const groupRows = 8
 
-// rowsAtOnce is the rows of so many columns that a kernel is given at once: whole groups
-// of them.
+// rowsAtOnce returns how many rows of the given columns one call of a kernel takes: whole groups.
 func (k *vectors[T]) rowsAtOnce(columns int) int {
 	return max(1, k.atOnce/columns/groupRows) * groupRows
 }

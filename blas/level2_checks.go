@@ -1,8 +1,7 @@
 package blas
 
-// These checks of vectors, and of the matrix that goes with them, panic as gonum's
-// do, with its strings. Lengths that overflow are too large for any slice, and found
-// to be.
+// The checks of vectors, and of their matrix, panic with gonum's strings. A length that overflows
+// is too large for any slice, so it fails the check, too.
 
 const (
 	zeroIncX = "blas: zero x index increment"
@@ -15,7 +14,7 @@ const (
 	shortA   = "blas: insufficient length of a"
 )
 
-// checkXY is the checks of level 1's routines of two vectors, and reports whether the
+// checkXY checks the arguments of level 1's routines of two vectors, and reports whether the
 // vectors have elements.
 func checkXY[T Float](n int, x []T, incX int, y []T, incY int) bool {
 	checkIncrement(incX, zeroIncX)
@@ -29,8 +28,8 @@ func checkXY[T Float](n int, x []T, incX int, y []T, incY int) bool {
 	return true
 }
 
-// checkX is the checks of level 1's reductions, and reports whether the vector has
-// elements: one of a negative increment has none.
+// checkX checks the arguments of level 1's reductions, and reports whether the vector has elements.
+// A vector with a negative increment has none.
 func checkX[T Float](n int, x []T, incX int) bool {
 	checkIncrement(incX, zeroIncX)
 	if incX < 0 {
@@ -55,7 +54,7 @@ func checkDimension(n int, otherwise string) {
 	}
 }
 
-// checkStride is the check of the elements from row to row of n columns.
+// checkStride checks the distance between rows of n columns.
 func checkStride(n, lda int) {
 	if lda < max(1, n) {
 		panic(badLdA)

@@ -5,8 +5,8 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// copies is where a call of level 2 copies its vectors with gaps to, or sums in parts; nil
-// if it has none.
+// copies holds a level 2 call's contiguous copies of vectors, or the sums of its parts. It is nil
+// if the call needs neither.
 type copies[T Float] struct{ x, y, sums []T }
 
 var (
@@ -31,7 +31,7 @@ func (c *copies[T]) release() {
 	}
 }
 
-// ofX returns x, or a copy without gaps; ofY does of y.
+// ofX returns x, or a contiguous copy of it; ofY does the same for y.
 func (c *copies[T]) ofX(n int, x []T, inc int) *T {
 	if inc == 1 {
 		return &x[0]
@@ -57,7 +57,7 @@ func gather[T Float](to, x []T, inc int) *T {
 	return &to[0]
 }
 
-// scatter copies a vector that has been gathered back.
+// scatter copies a gathered vector back to its place.
 func scatter[T Float](n int, from *T, x []T, inc int) {
 	if inc == 1 {
 		return // it is x

@@ -9,19 +9,18 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// A matrix of level 2 is read once, so that several workers pay only where it comes from
-// further away than a core's own cache. It is cut by its shape: into parts for which
-// the results are the same, whoever computes them.
+// Level 2 reads a matrix once, so several workers pay only if the matrix lies beyond a core's own
+// cache. The shape alone decides the parts, so the results don't depend on the workers.
 const (
-	sharedBytes = 2 << 20 // of A from which on workers share it, if they are awake
-	wakingBytes = 8 << 20 // and if they aren't
-	partBytes   = 1 << 19 // the least of a part
+	sharedBytes = 2 << 20 // workers that are awake share an A of at least this size
+	wakingBytes = 8 << 20 // workers are woken for an A of at least this size
+	partBytes   = 1 << 19 // least size of a part
 	mostParts   = 64
-	partColumns = 128 // the least of a part that is columns
+	partColumns = 128 // least columns of a part that is cut by columns
 )
 
-// partsOf returns in how many parts a matrix of so many elements is cut, each with at
-// least one of so many pieces.
+// partsOf returns the number of parts to cut a matrix of the given elements into. Each part has at
+// least one of the pieces.
 func partsOf[T Float](elements, pieces int) int {
 	bytes := elements * gemm.Size[T]()
 	if bytes < sharedBytes {
@@ -30,8 +29,9 @@ func partsOf[T Float](elements, pieces int) int {
 	return max(1, min(mostParts, bytes/partBytes, pieces))
 }
 
-// sharing is a routine of level 2 that is cut into parts, each of which is computed by one worker. It
-// has the operands of any of the routines. It is kept for the next call, so that none is allocated.
+// sharing is a team's job: a routine of level 2 cut into parts, each computed by one worker. It has
+// fields for the operands of all routines. A pool keeps it for the next call, so calls don't
+// allocate.
 type sharing[T Float] struct {
 	*vectors[T]
 	routine      routine
@@ -62,19 +62,20 @@ var (
 	sharings64 parallel.Pool[sharing[float64]]
 )
 
-// run computes the parts of a matrix of so many elements on all cores that are free, and gives s back.
+// run computes the parts of a matrix of the given elements on all free cores, and returns s to the
+// pool.
 func (s *sharing[T]) run(elements int) {
 	team := crewFor(gemm.Active[T](), elements)
 	defer endCrew(team)
 	s.tasks = s.parts
 	if elements*gemm.Size[T]() < wakingBytes && !team.Awake() {
-		s.tasks = 1 // which tells the team that there may be more soon
+		s.tasks = 1 // tells the team that more work may come soon
 	}
 	team.Run(s.tasks, s)
 	s.release()
 }
 
-// runAlone computes the parts on the caller alone, and gives s back.
+// runAlone computes the parts on the caller alone, and returns s to the pool.
 func (s *sharing[T]) runAlone() {
 	for part := range s.parts {
 		s.compute(part)

@@ -194,11 +194,11 @@ type half struct {
 	n     int
 }
 
-// The rows of a symmetric matrix go in blocks, and within them in small groups: what of
-// a block's columns isn't in the square at the diagonal begins and ends where cache
-// lines do if rows begin there. What is left of the square beside its groups is small
-// kernels', and the groups' corners are Go's; these come last, since a vector that is
-// read waits for what has just been written to its lanes one by one, even if it is masked.
+// The rows of a symmetric matrix are cut into blocks, and these into small groups. A block's
+// columns outside of the square at the diagonal begin and end at cache lines if rows begin there.
+// Small kernels compute the rest of the square beside the groups, and plain Go the groups' corners.
+// Corners come last: loading a vector has to wait for scalar stores to its lanes, even if they are
+// masked.
 const (
 	blockRows  = 16
 	cornerRows = 4

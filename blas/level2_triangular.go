@@ -9,9 +9,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// Triangular matrices go by blocks of rows, as symmetric ones do, and within them by
-// groups that kernels take at once; the corners of those are Go's. A group is
-// multiplied before, or solved after, all that it depends on.
+// A triangular matrix is cut into blocks of rows, as a symmetric one is, and each block into groups
+// that kernels compute together. Plain Go computes a group's corner at the diagonal. A group is
+// multiplied before, or solved after, the groups that it depends on.
 
 // Strmv computes x = op(A)*x for a triangular A.
 func (Implementation) Strmv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float32, lda int, x []float32, incX int) {
@@ -23,14 +23,14 @@ func (Implementation) Dtrmv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int,
 	trxv(kernels64(), false, ul, tA, d, n, a, lda, x, incX)
 }
 
-// Strsv solves op(A)*x' = x for a triangular A, and sets x to x'. There is no test of
-// whether A is singular.
+// Strsv solves op(A)*x' = x for a triangular A, and sets x to x'. It doesn't test whether A is
+// singular.
 func (Implementation) Strsv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float32, lda int, x []float32, incX int) {
 	trxv(kernels32(), true, ul, tA, d, n, a, lda, x, incX)
 }
 
-// Dtrsv solves op(A)*x' = x for a triangular A, and sets x to x'. There is no test of
-// whether A is singular.
+// Dtrsv solves op(A)*x' = x for a triangular A, and sets x to x'. It doesn't test whether A is
+// singular.
 func (Implementation) Dtrsv(ul blas.Uplo, tA blas.Transpose, d blas.Diag, n int, a []float64, lda int, x []float64, incX int) {
 	trxv(kernels64(), true, ul, tA, d, n, a, lda, x, incX)
 }

@@ -26,8 +26,8 @@ const (
 // With beta == 0 C is not read, and with alpha == 0 A and B are not; NaN and
 // Inf in A or B reach C even where they meet a zero. Small products run on the
 // caller alone, larger ones on all cores that no other product has; the result
-// is the same, bit for bit. Sums may go in another order than MatMul's: a small
-// side goes by dot products, and a long K in chunks.
+// is the same, bit for bit. Sums may be in another order than MatMul's: products with a small side
+// are computed as dot products, and a long K is cut into chunks.
 func Sgemm(tA, tB Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
 	xgemm(tA, tB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
@@ -79,7 +79,7 @@ func xgemm[T Float](tA, tB Transpose, m, n, k int, alpha T, a []T, lda int, b []
 		return
 	}
 
-	var o gemm.Operation[T] // field by field: a literal would be copied
+	var o gemm.Operation[T] // set field by field, since a literal would be copied
 	o.Table = gemm.Active[T]()
 	o.M, o.N, o.K = m, n, k
 	o.C = gemm.ViewOf[T](&c[0], ldc, 1)
@@ -104,15 +104,15 @@ func stored[T Float](data []T, ld int, trans bool) gemm.View[T] {
 	return gemm.ViewOf[T](&data[0], ld, 1)
 }
 
-// crew is the team of all cores, for callers who bring none.
+// crew is the team of all cores, for the BLAS's entries, which are given no team.
 var crew struct {
 	sync.Mutex
 	team *parallel.Team
 }
 
-// crewFor returns the team of all cores, to be given back by endCrew. It returns no team where so few
-// multiply-adds don't pay for one, or where another caller has it: several callers have as many cores
-// between them.
+// crewFor returns the team of all cores, which the caller returns by endCrew. It returns nil if the
+// multiply-adds are too few to pay for a team, or if another caller has it, so that several callers
+// don't use more cores than there are.
 func crewFor[T Float](t *gemm.Table[T], work int) *parallel.Team {
 	if work < t.AloneBelow || !crew.TryLock() {
 		return nil
@@ -123,7 +123,7 @@ func crewFor[T Float](t *gemm.Table[T], work int) *parallel.Team {
 	return crew.team
 }
 
-// endCrew gives back the team, if it is one.
+// endCrew returns the team, unless it is nil.
 func endCrew(team *parallel.Team) {
 	if team != nil {
 		crew.Unlock()

@@ -77,9 +77,9 @@ type symmetric[T Float] struct {
 	lower bool
 }
 
-// runSymmetric computes the operation with A or, from the right, B symmetric, and
-// the other one as it is. Some of the symmetric matrix's columns at a time are
-// written out: so many that the sums are those of the operation on all of it.
+// runSymmetric computes the operation with a symmetric A or, from the right, a symmetric B. It
+// writes out some columns of the symmetric matrix at a time: whole blocks of K, so that the sums
+// are the same as with all columns at once.
 func runSymmetric[T Float](o *gemm.Operation[T], team *parallel.Team, s symmetric[T], other gemm.View[T], left bool) {
 	e := gemm.PoolOf[expansion[T]](&expansions32, &expansions64).Get()
 	e.Table, e.symmetric = o.Table, s
@@ -115,7 +115,7 @@ var (
 	expansions64 parallel.Pool[expansion[float64]]
 )
 
-// expandRows is how many rows are expanded together.
+// expandRows is the number of rows that one task expands.
 const expandRows = 16
 
 func (e *expansion[T]) run(team *parallel.Team) gemm.View[T] {
@@ -125,8 +125,8 @@ func (e *expansion[T]) run(team *parallel.Team) gemm.View[T] {
 	return gemm.ViewOf[T](&e.data[0], e.stride, 1)
 }
 
-// Do expands some rows. On one side of the square that they have on the diagonal
-// they are in memory, on the other the columns of the same numbers are.
+// Do expands some rows. On one side of their square at the diagonal, memory has the rows
+// themselves; on the other, it has the columns of the same numbers.
 func (e *expansion[T]) Do(task, _ int) {
 	i0 := e.rows.From + task*expandRows
 	i1 := min(i0+expandRows, e.rows.To)

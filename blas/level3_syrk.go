@@ -115,8 +115,8 @@ func update[T Float](n, k int, alpha, beta T, c []T, ldc int) (o gemm.Operation[
 	return o
 }
 
-// triangle is an operation of whose square C one triangle is computed, cut by
-// columns into parts for a team of workers.
+// triangle is a team's job: an operation that computes one triangle of a square C, cut by columns
+// into parts.
 type triangle[T Float] struct {
 	gemm.Operation[T]
 	lower      bool
@@ -124,7 +124,7 @@ type triangle[T Float] struct {
 	workspaces []workspace[T] // a worker's
 }
 
-// workspace is where a worker packs its blocks, and has a block of C.
+// workspace is a worker's memory for packed blocks and for a block of C.
 type workspace[T Float] struct {
 	gemm.Buffers[T]
 	block []T
@@ -162,8 +162,8 @@ func updateTriangle[T Float](o *gemm.Operation[T], lower bool) {
 // evenFrom is how many panels for each worker are cut into equal parts, or nearly so.
 const evenFrom = 8
 
-// forWorkers returns at least so many workspaces, those that there are and new
-// ones.
+// forWorkers returns at least the given number of workspaces: the existing ones, and new ones as
+// needed.
 func forWorkers[T Float](all []workspace[T], workers int) []workspace[T] {
 	for len(all) < workers {
 		all = append(all, workspace[T]{})
@@ -215,8 +215,8 @@ func (t *triangle[T]) columns(j0, j1 int, w *workspace[T]) {
 	}
 }
 
-// panelOfTriangle computes what the triangle has of some rows of a panel's columns:
-// the rows beside its square on the diagonal, and some rows at a time within.
+// panelOfTriangle computes the triangle's elements in some rows of a panel: the rows beside the
+// panel's square on the diagonal at once, and the rows within it a few at a time.
 func (t *triangle[T]) panelOfTriangle(a gemm.ABlock[T], b gemm.BPanel[T], rows, cols num.Span, k int, beta T, w *workspace[T]) {
 	beside := num.Range(rows.From, min(rows.To, cols.From))
 	if t.lower {
@@ -230,8 +230,8 @@ func (t *triangle[T]) panelOfTriangle(a gemm.ABlock[T], b gemm.BPanel[T], rows, 
 	}
 }
 
-// diagonalRows is how many rows of a panel's square are computed together: enough
-// for a tile, and few, since they go to where the last of them ends.
+// diagonalRows is the number of rows of a panel's square to compute together: enough for a tile,
+// and few, since all rows are computed up to the end of the longest.
 const diagonalRows = 8
 
 // panelOnDiagonal computes rows that the diagonal crosses, in a block of their

@@ -22,8 +22,7 @@ func (Implementation) Dtrmm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag
 }
 
 // Strsm solves op(A)*X = alpha*B or, from the right, X*op(A) = alpha*B, where A is
-// triangular; X takes the place of B, which is m x n. Whether A is singular is not
-// looked at.
+// triangular; X takes the place of B, which is m x n. It doesn't test whether A is singular.
 func (Implementation) Strsm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag, m, n int, alpha float32, a []float32, lda int, b []float32, ldb int) {
 	trxm(true, s, ul, tA, d, m, n, alpha, a, lda, b, ldb)
 }
@@ -33,7 +32,7 @@ func (Implementation) Dtrsm(s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag
 	trxm(true, s, ul, tA, d, m, n, alpha, a, lda, b, ldb)
 }
 
-// trxm is xTRSM or, if it isn't to solve, xTRMM.
+// trxm is xTRSM if solve is set, and xTRMM otherwise.
 func trxm[T Float](solve bool, s blas.Side, ul blas.Uplo, tA Transpose, d blas.Diag, m, n int, alpha T, a []T, lda int, b []T, ldb int) {
 	left, lower, trans, unit := isLeft(s), isLower(ul), isTrans(tA), isUnit(d)
 	if m < 0 {
@@ -117,7 +116,7 @@ func (t *triangular[T]) compute(order int, alpha T, b gemm.View[T]) {
 		grains := num.CeilDiv(t.others, t.grain())
 		j.parts = gemm.Balanced(grains, team.Workers(), min(grains, gemm.PartsPerWorker*team.Workers(), work/t.PartWork))
 	}
-	if j.parts == 1 { // what there is to share are its products
+	if j.parts == 1 { // only its products can be shared
 		j.team = team
 		j.workspaces = forWorkers(j.workspaces, 1)
 		j.Do(0, 0)
@@ -129,9 +128,9 @@ func (t *triangular[T]) compute(order int, alpha T, b gemm.View[T]) {
 	gemm.PoolOf[triangularJob[T]](&triangulars32, &triangulars64).Put(j)
 }
 
-// multiplyUpTo is up to how many rows of A a product goes by multiplied, which copies the
-// triangle: for few vectors of B it pays for none or, from the right, in which nothing else
-// reads their elements as vectors, for small ones.
+// multiplyUpTo returns the most rows of A for which a product uses multiplied, which copies the
+// triangle. For few vectors of B that never pays or, from the right, where nothing else reads their
+// elements as vectors, only for a small A.
 func (t *triangular[T]) multiplyUpTo() int {
 	const few, small = 32, 128
 	switch {
@@ -280,12 +279,12 @@ func (t *triangular[T]) add(alpha T, rows, cols num.Span, b gemm.View[T], beta T
 	}
 }
 
-// few is up to how many rows of B are computed one by one: no more than are summed
-// at once, so that a row is overwritten when it has been read.
+// few is the most rows of B to compute one by one: no more than one accumulation takes, so that a
+// row is overwritten only after it has been read.
 func (t *triangular[T]) few() int { return min(8, t.KC) }
 
-// turnUpTo is how many columns of B are turned into rows, turnElements how many
-// elements of them at a time, which stay in the L1 cache.
+// turnUpTo is the most columns of B to turn into rows. turnElements is how many of their elements
+// are turned at a time; they stay in the L1 cache.
 const (
 	turnUpTo     = 64
 	turnElements = 4096

@@ -67,8 +67,8 @@ func (t *triangular[T]) readBy(rows num.Span, n int) num.Span {
 	return num.Range(rows.From, n)
 }
 
-// mostZeros returns which of a tile's rows has most zeros in the place of the other
-// triangle: one for each element of B from the tile's rows but its own.
+// mostZeros returns the row of a tile with the most zeros in place of the other triangle: one for
+// each of the tile's rows but its own.
 func (t *triangular[T]) mostZeros(tile num.Span) int {
 	if t.lower {
 		return tile.From

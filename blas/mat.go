@@ -9,19 +9,19 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// Float is what matrices are made of.
+// Float is the type of a matrix's elements.
 type Float interface{ float32 | float64 }
 
 // Mat is a view of a matrix in memory: element (i, j) is
-// Data[i*RowStride+j*ColStride], and one of the strides is 1. A view of its
-// transpose is as cheap as any.
+// Data[i*RowStride+j*ColStride], and one of the strides is 1. T makes a view of the transpose, and
+// copies nothing.
 type Mat[T Float] struct {
 	Data                 []T
 	Rows, Cols           int
 	RowStride, ColStride int
 }
 
-// RowMajor returns the view of a row-major matrix without gaps.
+// RowMajor returns the view of a row-major matrix whose rows are contiguous.
 func RowMajor[T Float](data []T, rows, cols int) Mat[T] {
 	return Mat[T]{Data: data, Rows: rows, Cols: cols, RowStride: cols, ColStride: 1}
 }
@@ -31,8 +31,8 @@ func (m Mat[T]) T() Mat[T] {
 	return Mat[T]{Data: m.Data, Rows: m.Cols, Cols: m.Rows, RowStride: m.ColStride, ColStride: m.RowStride}
 }
 
-// check panics if m is no view of its data, of which it uses what begins skip
-// elements in. name is what the caller calls it.
+// check panics unless m is a valid view of its data from element skip on. name is the operand's
+// name in the message.
 func (m *Mat[T]) check(name string, skip int) {
 	if m.Rows|m.Cols|m.RowStride|m.ColStride >= 0 && (m.RowStride == 1 || m.ColStride == 1) {
 		if m.Rows == 0 || m.Cols == 0 || len(m.Data) >= m.extent(skip) {
@@ -42,8 +42,8 @@ func (m *Mat[T]) check(name string, skip int) {
 	m.refuse(name, skip)
 }
 
-// extent is the elements that m reaches over, from skip elements in; MaxInt if
-// they are more.
+// extent returns the number of elements from the data's first to the last that m uses, if m begins
+// skip elements in. It returns MaxInt if that overflows.
 func (m *Mat[T]) extent(skip int) int {
 	if m.RowStride == 1 {
 		return num.Plus(skip, reach(m.Cols, m.Rows, m.ColStride))
@@ -51,10 +51,10 @@ func (m *Mat[T]) extent(skip int) int {
 	return num.Plus(skip, reach(m.Rows, m.Cols, m.RowStride))
 }
 
-// reach returns the elements that rows of so many columns reach over, stride
-// elements apart; MaxInt if they are more.
+// reach returns the number of elements from the first to the last of rows that are stride elements
+// apart. It returns MaxInt if that overflows.
 func reach(rows, cols, stride int) int {
-	const half = mathbits.UintSize/2 - 1 // numbers of so many bits can't overflow
+	const half = mathbits.UintSize/2 - 1 // a product of numbers of this many bits can't overflow
 	if rows > 0 && uint(rows|cols|stride)>>half == 0 {
 		return (rows-1)*stride + cols
 	}
@@ -68,7 +68,7 @@ func reachFar(rows, cols, stride int) int {
 	return num.Plus(num.Times(rows-1, stride), cols)
 }
 
-// refuse panics with what is wrong with m.
+// refuse panics with a message that says why m is invalid.
 func (m *Mat[T]) refuse(name string, skip int) {
 	switch {
 	case m.Rows < 0 || m.Cols < 0:

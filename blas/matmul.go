@@ -10,18 +10,17 @@ import (
 
 // Options say what MatMul does besides multiplying. With the zero value it only multiplies.
 type Options[T Float] struct {
-	// Accumulate adds the product to C. Otherwise C is overwritten, and not
-	// read.
+	// Accumulate adds the product to C. Otherwise C is overwritten and not read.
 	Accumulate bool
 	// Bias, one element a column of C or nil, is added to each row.
 	Bias []T
 	// RowBias, one element a row of C or nil, is added to each column.
 	RowBias []T
-	// ReLU replaces what is negative by 0, after all else.
+	// ReLU replaces negative results by 0, after everything else.
 	ReLU bool
-	// PackedB is B, packed before. MatMul doesn't read B's own data then, so it may be missing.
+	// PackedB is B, packed beforehand. MatMul then reads it instead of B's data, which may be nil.
 	PackedB *PackedB[T]
-	// Batch is for several products of the same shape.
+	// Batch computes several products of the same shape.
 	Batch Batch
 }
 
@@ -30,11 +29,11 @@ type Options[T Float] struct {
 //
 // The bits of C(i,j) depend on row i of A, column j of B, on k and on the
 // instruction set, and on nothing else: not on m, n, the workers, packing, or
-// where in memory anything lies. Each element has one accumulator, to which
-// products are added in ascending order, and which is added to C every KC of
-// them. So a row that is computed alone equals that row of a larger product.
+// where in memory anything lies. Each element has one accumulator, which sums the products in
+// ascending order and is added to C after every KC of them. So a row that is computed alone equals
+// that row of a larger product.
 //
-// NaN and Inf in A and B reach C as IEEE 754 has it. Mismatched sizes panic.
+// NaN and Inf in A and B reach C by the rules of IEEE 754. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 	last := max(0, opt.Batch.Count-1) // of the batch

@@ -7,13 +7,13 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// PackedB is a matrix B in the form that the kernels read fastest, for products with many matrices A.
-// It is bound to the instruction set that was active when it was made. Any number of products may
-// read it at once.
+// PackedB is a matrix B in the form that the kernels read fastest, for products with many matrices
+// A. It is bound to the instruction set that was active when it was made. Any number of products
+// may read it at once.
 type PackedB[T Float] struct{ matrix gemm.Packed[T] }
 
-// NewPackedB returns a PackedB for matrices of k rows and n columns, to be filled by Pack before the
-// first product: it takes its memory then.
+// NewPackedB returns a PackedB for matrices of k rows and n columns, to be filled by Pack before
+// the first product: it takes its memory then.
 func NewPackedB[T Float](k, n int) *PackedB[T] {
 	p := &PackedB[T]{}
 	if k < 0 || n < 0 {

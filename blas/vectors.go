@@ -2,8 +2,8 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
-// vectors is the kernels of levels 1 and 2 for one instruction set. Vectors are
-// contiguous, and have n >= 0 elements.
+// vectors has the kernels of levels 1 and 2 for one instruction set. Vectors are contiguous and
+// have n >= 0 elements.
 type vectors[T Float] struct {
 	axpy func(n int, alpha T, x, y *T) // y += alpha*x
 	scal func(n int, alpha T, x *T)    // x *= alpha
@@ -11,22 +11,22 @@ type vectors[T Float] struct {
 	rot  func(n int, x, y *T, c, s T)  // x, y = c*x + s*y, c*y - s*x
 	dot  func(n int, x, y *T) T        // the sum of x*y
 	asum func(n int, x *T) T           // the sum of |x|
-	// iamax returns the index of the first of the largest |x|, but for NaNs, and -1 if it is
-	// no larger than floor. One is, if floor is negative.
+	// iamax returns the index of the first largest |x|, skipping NaNs, or -1 if none is larger than
+	// floor. With a negative floor, one is unless all are NaN.
 	iamax func(n int, x *T, floor T) int
 
 	// A is rows x n, rows >= 0, its rows lda elements apart. How the sums of dotRows and
 	// dotAxpyRows are formed depends on n and on the row's number, but nothing else.
-	// What is written overlaps nothing that is read.
+	// Results overlap no operand that is only read.
 	dotRows     func(rows, n int, alpha T, a *T, lda int, x, y *T)       // y += alpha*A*x
 	axpyRows    func(rows, n int, alpha T, a *T, lda int, x, y *T)       // y += A'*(alpha*x)
 	rank1       func(rows, n int, alpha T, x, y, a *T, lda int)          // A += (alpha*x)*y'
 	rank2       func(rows, n int, alpha T, x, y, u, v, a *T, lda int)    // A += (alpha*x)*y' + (alpha*u)*v'
 	dotAxpyRows func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T) // y += alpha*A*x, v += A'*(alpha*u)
 
-	// across is the columns of a block of A: what of x or y meets them stays in the L1
-	// cache. atOnce is the elements of A that a kernel is given at once, if they
-	// are more than a group of rows has, since Go can't preempt it.
+	// across is the number of columns of a block of A, such that the part of x or y that meets
+	// them stays in the L1 cache. atOnce is the most elements of A that one call takes, unless a
+	// group of rows has more: Go can't preempt a kernel.
 	across, atOnce int
 }
 

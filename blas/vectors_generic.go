@@ -64,7 +64,7 @@ func genericVectors[T Float]() vectors[T] {
 	return v
 }
 
-// byRows makes the kernels of level 2 of those of level 1, row by row.
+// byRows builds the kernels of level 2 from those of level 1, row by row.
 func (v *vectors[T]) byRows() {
 	axpy, dot := v.axpy, v.dot
 	v.dotRows = func(rows, n int, alpha T, a *T, lda int, x, y *T) {
@@ -95,5 +95,5 @@ func (v *vectors[T]) byRows() {
 	}
 }
 
-// magnitude returns |v|, of -0, too.
+// magnitude returns |v|, which is +0 for -0.
 func magnitude[T Float](v T) T { return T(math.Abs(float64(v))) }

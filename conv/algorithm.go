@@ -6,7 +6,7 @@ import "fmt"
 type Algorithm uint8
 
 const (
-	// Auto is the one that Geometry.Algorithm chooses.
+	// Auto lets Geometry.Algorithm choose.
 	Auto Algorithm = iota
 	// Direct multiplies and adds where input and filter lie: a tile of output
 	// pixels times output channels is computed in registers, tap by tap, by the
@@ -15,8 +15,8 @@ const (
 	Direct
 	// Pointwise is one matrix product: a 1x1 kernel, no padding, no stride.
 	Pointwise
-	// Patches gathers what some output pixels see, as Im2col does, and multiplies the
-	// matrix that this makes, block by block in the cache. It is the plainest, and
+	// Patches gathers the inputs of some output pixels into a matrix, as Im2col does, and
+	// multiplies it by the filter, block by block in the cache. It is the simplest algorithm, and
 	// fits any geometry.
 	Patches
 )
@@ -44,7 +44,7 @@ func (g Geometry) Algorithm() Algorithm {
 	return Direct
 }
 
-// fits says why g, whose zeros are filled, can't be computed by a.
+// fits returns an error that says why a can't compute g, or nil. The zeros of g are filled in.
 func (a Algorithm) fits(g Geometry) error {
 	switch {
 	case a > Patches:

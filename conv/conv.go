@@ -6,27 +6,26 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 )
 
-// Options say what a pass does besides convolving, and how. The zero value is
-// nothing else, and the best way.
+// Options say what a pass does besides convolving, and by which algorithm. With the zero value it
+// only convolves, by the algorithm that suits the geometry.
 type Options struct {
 	// Bias, one element for each output channel or nil, is added by Forward.
 	// BackwardFilter sets it to the gradient of the bias: the sums of dy over all
 	// pixels.
 	Bias []float32
-	// Sums, two elements for each output channel or nil, is set by Forward to each
-	// channel's sum over the pixels of y, and then to each one's sum of squares: what
-	// a batch normalization wants, summed while y is in the cache. Its bits depend on
-	// those of y and on the geometry.
+	// Sums has two elements for each output channel, or is nil. Forward sets the first half to each
+	// channel's sum over the pixels of y, and the second half to each channel's sum of squares.
+	// Batch normalization needs them, and here y is still in the cache. Their bits depend on those
+	// of y and on the geometry.
 	Sums []float64
-	// ReLU has Forward replace what is negative by 0, after all else.
+	// ReLU makes Forward replace negative values by 0, after everything else.
 	ReLU bool
-	// Accumulate has a pass add to what it computes. Otherwise that is overwritten,
-	// and not read.
+	// Accumulate adds the result to the destination. Otherwise the destination is overwritten and
+	// not read.
 	Accumulate bool
-	// Filter is w, packed before for the pass. w itself is not read then, and may
-	// be nil.
+	// Filter is w, packed beforehand for this pass. The pass then doesn't read w, which may be nil.
 	Filter *PackedFilter
-	// Algorithm is the one to use. Auto is what Geometry.Algorithm says.
+	// Algorithm is the algorithm to use; Auto stands for Geometry.Algorithm.
 	Algorithm Algorithm
 }
 
@@ -55,9 +54,9 @@ func Forward(team *blas.Team, g Geometry, y, x, w []float32, opt Options) error 
 	return nil
 }
 
-// BackwardData sets dx, the gradient of the input, from dy, that of the output. Of
-// Options it knows Accumulate, Filter and Algorithm. The bits of an image's gradient depend on
-// what those of an output do.
+// BackwardData sets dx, the gradient of the input, from dy, the gradient of the output. It uses
+// only Accumulate, Filter and Algorithm of the options. The bits of an image's gradient depend on
+// the same things as the bits of an output.
 func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options) error {
 	p, err := planOf(g, opt.Algorithm)
 	switch {
@@ -76,9 +75,8 @@ func BackwardData(team *blas.Team, g Geometry, dx, dy, w []float32, opt Options)
 }
 
 // BackwardFilter sets dw, the gradient of the filter, from the input x and dy, the
-// gradient of the output, summed over the batch; with Accumulate it adds to dw. Of
-// Options it knows Bias, Accumulate and Algorithm. The sum is cut by the geometry alone:
-// its bits don't depend on the workers.
+// gradient of the output, summed over the batch. It uses only Bias, Accumulate and Algorithm of the
+// options. The geometry alone decides how the sum is cut, so its bits don't depend on the workers.
 func BackwardFilter(team *blas.Team, g Geometry, dw, x, dy []float32, opt Options) error {
 	p, err := planOf(g, opt.Algorithm)
 	switch {
@@ -94,6 +92,7 @@ func BackwardFilter(team *blas.Team, g Geometry, dw, x, dy []float32, opt Option
 	return nil
 }
 
+// first returns the first error that isn't nil.
 func first(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {

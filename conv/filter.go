@@ -26,9 +26,9 @@ func (p Purpose) String() string {
 	return fmt.Sprintf("Purpose(%d)", uint8(p))
 }
 
-// PackedFilter is a filter in the form that the kernels of Forward, or of BackwardData, read fastest,
-// for a geometry of any Batch. It is bound to the instruction set that was active
-// when it was made. Any number of passes may read it at once.
+// PackedFilter is a filter in the form that the kernels of Forward, or of BackwardData, read
+// fastest, for a geometry of any Batch. It is bound to the instruction set that was active when it
+// was made. Any number of passes may read it at once.
 type PackedFilter struct {
 	plan    *plan
 	purpose Purpose
@@ -38,8 +38,8 @@ type PackedFilter struct {
 	filled  bool                   // by Pack
 }
 
-// NewPackedFilter returns a PackedFilter for a purpose and a geometry, whose Batch doesn't matter. Pack
-// fills it; until then Forward and BackwardData refuse it.
+// NewPackedFilter returns a PackedFilter for a purpose and a geometry, whose Batch doesn't matter.
+// Pack fills it; until then Forward and BackwardData refuse it.
 func NewPackedFilter(g Geometry, purpose Purpose, algorithm Algorithm) (*PackedFilter, error) {
 	g.Batch = 1
 	p, err := planOf(g, algorithm)

@@ -25,7 +25,7 @@ type Geometry struct {
 	Groups                               int // only 1 for now
 }
 
-// Validate says what is wrong with g, nil if nothing is.
+// Validate returns an error that names the field that is wrong, or nil.
 func (g Geometry) Validate() error {
 	g = g.filled()
 	for _, dim := range []struct {
@@ -90,7 +90,7 @@ func product(dims []int) (int, error) {
 	return int(total), nil
 }
 
-// filled returns g with 1 in place of the zeros that stand for it.
+// filled returns g with its defaults, 1 in place of 0, filled in.
 func (g Geometry) filled() Geometry {
 	for _, field := range []*int{&g.StrideH, &g.StrideW, &g.DilationH, &g.DilationW, &g.Groups} {
 		if *field == 0 {

@@ -10,13 +10,12 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// gradient is how a filter's gradient is computed directly: for each row of taps,
-// and each run of output columns that see the same of them, it is a matrix product
-// over output pixels, of the input, transposed, with the output's gradient. Both are
-// read where they lie.
+// gradient is the plan for computing a filter's gradient directly. For each row of taps, and each
+// run of output columns that see the same taps, the gradient is a matrix product over output
+// pixels: the transposed input times the output's gradient. Kernels read both in place.
 //
-// Pixels are summed in chunks, in ascending order: a chunk's sum is made in
-// registers, and then added to the gradient.
+// Pixels are summed in chunks, in ascending order: kernels sum a chunk in registers and then add it
+// to the gradient.
 type gradient struct {
 	pieces       []piece
 	groups       []int // where each group of pieces ends; groups have nothing in common
@@ -42,13 +41,13 @@ type piece struct {
 }
 
 const (
-	// chunkPixels is about how many products are summed in a register, if what
-	// they are made of is no more than chunkFloats: a part of the L2 cache.
+	// chunkPixels is about the number of products that are summed in a register, as long as their
+	// operands fit chunkFloats, a part of the L2 cache.
 	chunkPixels, chunkFloats = 512, 1 << 16
 	// pieceRows is about the rows of a piece: some tiles for one call.
 	pieceRows = 96
-	// fewGroups are so few that workers would have to wait for each other, and that
-	// several sums of them are small: then there are as many as maxParts.
+	// With fewGroups or fewer, workers would have to wait for each other, and a sum takes little
+	// memory: then up to maxParts sums are kept.
 	fewGroups, maxParts = 6, 4
 )
 
@@ -129,7 +128,7 @@ func (gr *gradient) add(g Geometry, u, channel int, r run, t, adjoining int) {
 // blocks is how many blocks of rows an image is cut into.
 func (gr *gradient) blocks() int { return num.CeilDiv(gr.outRows, gr.rows) }
 
-// gradientJob is a gradient over some images, shared out among workers.
+// gradientJob is a team's job: the gradient over some images.
 type gradientJob struct {
 	*gradient
 	dw, x, dy []float32
@@ -215,9 +214,9 @@ func (j *gradientJob) Do(task, worker int) {
 	}
 }
 
-// lookahead is the next chunk's part of dy, which the kernels ask the cache for as they
-// go along: the first piece of a chunk reads it faster than memory beyond the L2 cache
-// can bring it, and the others find it there.
+// lookahead is the next chunk's part of dy, which kernels prefetch while they compute this chunk. A
+// chunk's first piece would read dy faster than memory beyond the L2 cache delivers it; the other
+// pieces find it in the cache.
 type lookahead struct {
 	from        *float32
 	lines, done int // cache lines, and those that have been asked for
@@ -241,8 +240,8 @@ func (l *lookahead) next(a *float32, taps, apart int) (from, lines int) {
 	return from, lines
 }
 
-// mostAhead is the most lines that are asked for at a tap, of some 20 that a core can
-// wait for: what a row of a stem's input has. Larger inputs take longer to be multiplied.
+// mostAhead is the most lines to prefetch at a tap. A core can wait for some 20 lines at once. A
+// row of a stem's input has this many; larger inputs take longer to multiply, and need no more.
 const mostAhead = 8
 
 // addBias adds the sums of the chunk's part of dy, which is about to be read anyway.

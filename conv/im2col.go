@@ -6,10 +6,10 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// Im2col sets patches to the matrix of what each output pixel sees of the input x:
-// [Batch*OutH*OutW, KernelH*KernelW*InC], with zeros for the padding. The
-// convolution is its product with the filter, the filter's gradient that of its
-// transpose with the output's gradient. No fast path makes it whole.
+// Im2col sets patches to a matrix [Batch*OutH*OutW, KernelH*KernelW*InC]. Each row has the pixels
+// of the input x in one output pixel's window, with zeros for the padding. The convolution is this
+// matrix times the filter, and the filter's gradient is its transpose times the output's gradient.
+// The fast algorithms never form the whole matrix.
 func Im2col(g Geometry, patches, x []float32) error {
 	p, err := planOf(g, Patches)
 	if err == nil {
@@ -24,8 +24,8 @@ func Im2col(g Geometry, patches, x []float32) error {
 	return nil
 }
 
-// Col2im is the transpose of Im2col: it sets x, of the input's shape, to the sums of
-// the patches' elements that each of its own was copied to.
+// Col2im is the transpose of Im2col. It sets each element of x, which has the input's shape, to the
+// sum of the elements of patches that Im2col copies it to.
 func Col2im(g Geometry, x, patches []float32) error {
 	p, err := planOf(g, Patches)
 	if err == nil {
@@ -41,7 +41,7 @@ func Col2im(g Geometry, x, patches []float32) error {
 	return nil
 }
 
-// patch is the floats that an output pixel sees.
+// patch is the number of floats in an output pixel's window.
 func (p *plan) patch() int { return p.filter / p.geometry.OutC }
 
 // taps visits the taps of output pixels from to end of an image: where the pixel of
@@ -97,7 +97,7 @@ func (p *plan) scatter(x, patches []float32, from, end int) {
 // patches stay in the cache.
 type patchesJob struct {
 	*plan
-	pass             patchesPass
+	purpose          patchesPurpose
 	y, x, w          []float32 // or their gradients
 	bias             []float32
 	relu, accumulate bool
@@ -107,24 +107,24 @@ type patchesJob struct {
 	patches [][]float32 // a worker's; kept for the next job
 }
 
-type patchesPass uint8
+type patchesPurpose uint8
 
 const (
-	patchesForward patchesPass = iota
+	patchesForward patchesPurpose = iota
 	patchesBackwardData
 	patchesBackwardFilter
 )
 
 var patchesJobs parallel.Pool[patchesJob]
 
-func (p *plan) runPatches(team *blas.Team, pass patchesPass, batch int, y, x, w []float32, opt Options) {
+func (p *plan) runPatches(team *blas.Team, purpose patchesPurpose, batch int, y, x, w []float32, opt Options) {
 	j := patchesJobs.Get()
-	j.plan, j.pass, j.images, j.y, j.x, j.w = p, pass, batch, y, x, w
+	j.plan, j.purpose, j.images, j.y, j.x, j.w = p, purpose, batch, y, x, w
 	j.bias, j.relu, j.accumulate, j.packed = opt.Bias, opt.ReLU, opt.Accumulate, opt.Filter.matrix()
 	for len(j.patches) < team.Workers() {
 		j.patches = append(j.patches, nil)
 	}
-	if pass == patchesBackwardFilter {
+	if purpose == patchesBackwardFilter {
 		j.Do(0, 0)
 	} else {
 		team.Run(batch, j)
@@ -140,7 +140,7 @@ const patchFloats = 1 << 17
 func (j *patchesJob) Do(task, worker int) {
 	block := max(1, patchFloats/j.patch())
 	j.patches[worker] = gemm.Grow(j.patches[worker], min(block, j.pixels)*j.patch())
-	if j.pass != patchesBackwardFilter {
+	if j.purpose != patchesBackwardFilter {
 		j.image(task, block, worker)
 		return
 	}
@@ -153,17 +153,17 @@ func (j *patchesJob) Do(task, worker int) {
 func (j *patchesJob) image(i, block, worker int) {
 	channels := j.geometry.OutC
 	x, y := j.x[i*j.in:][:j.in], j.y[i*j.out:][:j.out]
-	if j.pass == patchesBackwardData && !j.accumulate {
+	if j.purpose == patchesBackwardData && !j.accumulate {
 		clear(x)
 	}
 	for from := 0; from < j.pixels; from += block {
 		end := min(from+block, j.pixels)
 		patches := matrix(j.patches[worker][:(end-from)*j.patch()], j.patch())
 		out := matrix(y[from*channels:end*channels], channels)
-		if j.pass != patchesBackwardData {
+		if j.purpose != patchesBackwardData {
 			j.gather(patches.Data, x, from, end)
 		}
-		switch j.pass {
+		switch j.purpose {
 		case patchesForward:
 			blas.MatMul(nil, out, patches, j.filters(j.w), blas.Options[float32]{Bias: j.bias, ReLU: j.relu, Accumulate: j.accumulate, PackedB: j.packed})
 		case patchesBackwardData:

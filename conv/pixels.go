@@ -19,8 +19,8 @@ type pixels struct {
 	target, source *float32 // that places are counted from: pointers are made of them where there is a pixel
 }
 
-// box computes a box of pixels, the first of which is at places target and source: one of its axes is cut into tiles, one into the
-// lines of calls, and one is gone along here.
+// box computes a box of pixels, the first of which is at places target and source: one of its axes
+// is cut into tiles, one into the lines of calls, and one is gone along here.
 func (p *pixels) box(columns, rows, images axis, target, source int) {
 	across, down, along := columns, rows, images
 	if p.fullness(rows.n) > p.fullness(across.n) {

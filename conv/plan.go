@@ -7,8 +7,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// plan is all that a geometry's passes can know before they are run: of any batch,
-// for one algorithm and one instruction set.
+// plan is everything about a geometry's passes that can be computed beforehand, for batches of any
+// size, one algorithm and one instruction set.
 type plan struct {
 	geometry        Geometry // filled, for a batch of 1
 	algorithm       Algorithm
@@ -29,7 +29,7 @@ type planKey struct {
 
 var plans cache[planKey, plan]
 
-// planOf returns the plan for a geometry, or what is wrong with it.
+// planOf returns the plan for a geometry, or an error if the geometry is invalid.
 func planOf(g Geometry, algorithm Algorithm) (*plan, error) {
 	if g.Batch < 1 {
 		return nil, fmt.Errorf("conv: Batch is %d, want at least 1", g.Batch)
@@ -77,7 +77,7 @@ func newPlan(g Geometry, algorithm Algorithm) (*plan, error) {
 	return p, nil
 }
 
-// check says what is wrong with the length of an operand.
+// check returns an error if an operand has the wrong length.
 func (p *plan) check(name string, operand []float32, want int) error {
 	if len(operand) != want {
 		return fmt.Errorf("conv: %s has %d floats, want %d for %v", name, len(operand), want, p.geometry)

@@ -7,11 +7,11 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// Window is the shape of a pooling. Each pixel of the output y, [Batch, OutH, OutW, C], is the largest
-// or the mean of the pixels in a window of SizeH x SizeW of the channels-last input x, [Batch, InH,
-// InW, C], channel by channel. Strides of 0 are the size. Pixels of the padding are never the largest,
-// and a mean doesn't count them. With ReLU, MaxPool replaces negative values by 0, and MaxPoolBackward
-// passes no gradient to them, as if a ReLU came before or after the pooling.
+// Window is the shape of a pooling. Each pixel of the output y, [Batch, OutH, OutW, C], is the
+// largest or the mean of the pixels in a window of SizeH x SizeW of the channels-last input x,
+// [Batch, InH, InW, C], channel by channel. Strides of 0 are the size. Pixels of the padding are
+// never the largest, and a mean doesn't count them. With ReLU, MaxPool replaces negative values by
+// 0, and MaxPoolBackward passes no gradient to them, as if a ReLU came before or after the pooling.
 type Window struct {
 	Batch, InH, InW, C                   int
 	SizeH, SizeW                         int
@@ -20,12 +20,12 @@ type Window struct {
 	ReLU                                 bool
 }
 
-// Global returns the window of all of an image.
+// Global returns the window that covers a whole image.
 func Global(batch, h, w, c int) Window {
 	return Window{Batch: batch, InH: h, InW: w, C: c, SizeH: h, SizeW: w}
 }
 
-// Validate says what is wrong with w, nil if nothing is.
+// Validate returns an error that names the field that is wrong, or nil.
 func (w Window) Validate() error {
 	if err := w.geometry().Validate(); err != nil {
 		return err
@@ -59,24 +59,25 @@ func (w Window) OutH() int { return w.geometry().OutH() }
 // OutW returns the width of the output.
 func (w Window) OutW() int { return w.geometry().OutW() }
 
-// MaxPool sets y to the largest pixels of x. A window with a NaN has NaN.
+// MaxPool sets y to the largest pixel of each window of x, channel by channel, or to NaN if the
+// window has a NaN.
 func MaxPool(team *blas.Team, w Window, y, x []float32) error {
 	return runPooling(team, w, &pooling{kind: maxForward, y: y, x: x})
 }
 
 // MaxPoolBackward sets dx, the gradient of x, from dy, that of y, given MaxPool's x and y. The
-// gradient of a pixel of y goes to the first pixel of its window, row by row, that is as large; that
-// of a window with NaNs goes to the first NaN.
+// gradient of a pixel of y goes to the first pixel of its window, row by row, that is as large;
+// that of a window with NaNs goes to the first NaN.
 func MaxPoolBackward(team *blas.Team, w Window, dx, dy, x, y []float32) error {
 	return runPooling(team, w, &pooling{kind: maxBackward, y: y, x: x, dx: dx, dy: dy})
 }
 
-// AveragePool sets y to the means of windows of x.
+// AveragePool sets y to the mean of each window of x, channel by channel.
 func AveragePool(team *blas.Team, w Window, y, x []float32) error {
 	return runPooling(team, w, &pooling{kind: averageForward, y: y, x: x})
 }
 
-// AveragePoolBackward sets dx from dy.
+// AveragePoolBackward sets dx, the gradient of x, from dy, that of y.
 func AveragePoolBackward(team *blas.Team, w Window, dx, dy []float32) error {
 	return runPooling(team, w, &pooling{kind: averageBackward, dx: dx, dy: dy})
 }
@@ -134,7 +135,7 @@ func poolPlanOf(w Window) (*poolPlan, error) {
 	return p, nil
 }
 
-// pooling is a pooling under way, shared out among workers by images.
+// pooling is a team's job: a pooling, one task an image.
 type pooling struct {
 	*poolPlan
 	kind         poolKind
@@ -197,7 +198,7 @@ func (p *pooling) Do(image, _ int) {
 		clear(dx)
 		spread = t.maxPoolBackward
 	}
-	floor, least := minusInf, nan // nothing is at most NaN
+	floor, least := minusInf, nan // no comparison with NaN holds
 	if p.window.ReLU {
 		floor, least = 0, 0
 	}

@@ -137,8 +137,8 @@ func TestMaxPoolPropagatesNaN(t *testing.T) {
 	})
 }
 
-// The gradient of a window with NaNs goes to the first of them, and that of any other to the first of
-// its largest pixels, with ReLU and without; in windows that overlap it is added up.
+// The gradient of a window with NaNs goes to the first of them, and that of any other to the first
+// of its largest pixels, with ReLU and without; in windows that overlap it is added up.
 func TestMaxPoolGradientOfNaN(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	values := []float32{nan, nan, inf, -inf, -1, 0, 1, 2}

@@ -41,7 +41,7 @@ func (d dimension) forward() (runs []run) {
 // backward returns the runs of the input's positions: position i has a part in
 // output (i + pad - t*dilation) / stride for every tap t that divides it. So
 // positions of one residue modulo the stride see the same taps, but for those
-// beyond the edges, and are neighbours.
+// beyond the edges, and are neighbors.
 func (d dimension) backward() (runs []run) {
 	for residue := range min(d.stride, d.in) {
 		var ofResidue []run

@@ -7,9 +7,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// sweep is how a convolution's target is computed from its source directly, with no
-// copy of either: the output from the input, or the input's gradient from the
-// output's. The target is cut into regions, whose pixels see the same taps.
+// sweep is the plan for computing a convolution's target from its source directly, without copying
+// either: the output from the input, or the input's gradient from the output's gradient. The target
+// is cut into regions whose pixels see the same taps.
 type sweep struct {
 	regions                  []region
 	rows, channels           int // of the target
@@ -159,8 +159,8 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 	sweepJobs.Put(j)
 }
 
-// divide decides what a task is: some images or, where images are large or workers
-// would have nothing to do, some rows of one. Nothing but the time depends on it.
+// divide decides what a task is: some images or, if images are large or workers would be idle, some
+// rows of one image. The choice changes only the time.
 func (j *sweepJob) divide(team *blas.Team) {
 	j.block = j.sweep.block
 	j.group = 1

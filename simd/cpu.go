@@ -9,13 +9,15 @@ import (
 // CPU describes the processor.
 type CPU struct {
 	Name          string // as the CPU gives it
-	PhysicalCores int    // of the machine, or as many as it shows
+	PhysicalCores int    // cores of the machine, as far as the system shows them
 	LogicalCores  int    // of the machine: physical cores times threads a core
-	L1D, L2, L3   int    // bytes: a core's, a core's, all cores'; 0 where there is none
+	L1D           int    // bytes of a core's L1 data cache
+	L2            int    // bytes of a core's L2 cache
+	L3            int    // bytes of the L3 cache, shared by cores; 0 for none
 }
 
-// Processor returns the processor that the program runs on. What the CPU does
-// not tell is filled in with common values: a name from the architecture, one
+// Processor returns the processor that the program runs on. Values that the CPU
+// doesn't report are filled in with common ones: a name from the architecture, one
 // thread a core, 32 KiB of L1 and 512 KiB of L2.
 func Processor() CPU {
 	known := func(size, otherwise int) int {

@@ -1,14 +1,16 @@
-// Package simd finds out what the CPU can do, and has the vector kernels that the packages above share.
+// Package simd finds out what the CPU can do, and has the vector kernels that the packages above
+// share.
 //
 // The instruction set is chosen once, at start: the best that the CPU has, or a lesser one that the
 // environment variable STEPPE_SIMD names (generic, avx2, avx512, neon). Each instruction set has a
-// table of kernels, in kernels_GOARCH.go. The table in kernels_generic.go is plain Go: the others are
-// tested against it. With the build tag purego it is the only one.
+// table of kernels, in kernels_GOARCH.go. The table in kernels_generic.go is plain Go: the others
+// are tested against it. With the build tag purego it is the only one.
 //
 // All kernels are public, so that a layer or an optimizer outside this module has what those inside
 // have:
 //
-//   - vectors: Add, Mul, Scale, Axpy, AxpyTo, ScaledAxpyTo, Dot, Dot64, SumSquares, ScaledSquares, Max
+//   - vectors: Add, Mul, Scale, Axpy, AxpyTo, ScaledAxpyTo, Dot, Dot64, SumSquares, ScaledSquares,
+//     Max
 //   - functions and their gradients: ReLU, GELU, Sigmoid, Tanh, Exp, Log, SoftmaxRows
 //   - matrices of rows of channels, as normalizations need them: ChannelSums, ChannelGradSums,
 //     ScaleShift, ScaleAddShift and their variants

@@ -29,8 +29,7 @@ func (isa ISA) String() string {
 	return fmt.Sprintf("ISA(%d)", uint8(isa))
 }
 
-// ParseISA returns the instruction set of a name, which this machine need not
-// have.
+// ParseISA returns the instruction set with the given name. The machine need not support it.
 func ParseISA(name string) (ISA, error) {
 	if i := slices.Index(isaNames[:], name); i >= 0 {
 		return ISA(i), nil
@@ -72,13 +71,13 @@ func Active() ISA { return ISA(active.Load()) }
 // the best last.
 func Supported() []ISA { return slices.Clone(supported) }
 
-// Err returns what was wrong with STEPPE_SIMD at start, if anything was; the
-// best instruction set is active then.
+// Err returns an error if STEPPE_SIMD was invalid when the program started; the best instruction
+// set is then active. Otherwise it returns nil.
 func Err() error { return envErr }
 
-// Use makes isa the active instruction set and returns the former one. It is
-// meant for tests and benchmarks: nothing may be computing meanwhile, and what
-// was packed or planned under the former set stays bound to it.
+// Use makes isa the active instruction set and returns the former one. It is meant for tests and
+// benchmarks: no other goroutine may be computing, and operands and plans that were made under the
+// former set stay bound to it.
 func Use(isa ISA) (former ISA, err error) {
 	if !slices.Contains(supported, isa) {
 		names := make([]string, len(supported))

@@ -6,7 +6,7 @@ import "fmt"
 // depends on its bits and the instruction set alone, not on where it is. They take and
 // return what Go's math package does for NaN, Inf and zeros, and any finite number:
 // subnormal ones are neither taken for zero nor flushed to it, but rounded like others
-// (gradual underflow). dst may be what is read, but not overlap it in another way.
+// (gradual underflow). dst may be an operand itself, but must not overlap one otherwise.
 //
 // Errors are the largest ones of all 2^32 arguments, measured by "go test ./simd -run
 // AgainstOracle -simd.all" against float64, in units in the last place (ULP) of the

@@ -15,14 +15,14 @@ var (
 		-0.5, 0x1.5555acp-2, -0x1.000082p-2, 0x1.996722p-3, -0x1.54d6d4p-3,
 		0x1.28758ap-3, -0x1.0e8c76p-3, 0x1.b1ec4p-4, -0x1.794df6p-5,
 	}
-	// Phi(-a) / (t e^(-a^2/2)), with t = 1/(1+a/2), of t - tailCentre, for 0 <= a <= 14.5
+	// Phi(-a) / (t e^(-a^2/2)), with t = 1/(1+a/2), of t - tailCenter, for 0 <= a <= 14.5
 	tailSeries = []float64{
 		0x1.4dbaeap-2, 0x1.4f3b84p-2, 0x1.24149ap-4, -0x1.299d08p-3, -0x1.5f55cp-6, 0x1.e4163ep-4,
 		-0x1.88c0dap-5, -0x1.48d196p-4, 0x1.cf1bbp-4, -0x1.cb49a4p-8, -0x1.97b88ep-4, 0x1.15309p-4,
 	}
 )
 
-const tailCentre = 15.0 / 32
+const tailCenter = 15.0 / 32
 
 // eachOf is a kernel that rounds f to float32.
 func eachOf(f func(float64) float64) func(dst, x []float32) {
@@ -93,7 +93,7 @@ func sigmoid(x float64) float64 {
 func normalTail(x float64) (a, g, e float64) {
 	a = min(math.Abs(x), 14.75)
 	t := 1 / (1 + 0.5*a)
-	return a, float64(t * horner(tailSeries, t-tailCentre)), exp(-0.5 * float64(a*a))
+	return a, float64(t * horner(tailSeries, t-tailCenter)), exp(-0.5 * float64(a*a))
 }
 
 // gelu is x*Phi(x) = max(x, 0) - a*Phi(-a).

@@ -9,7 +9,7 @@ type Momentum struct {
 	Mu       float32 // momentum, 0 for none
 	Decay    float32 // weight decay: Decay*w is added to the gradient
 	Nesterov bool
-	Scale    float32 // of the gradient; 0 is 1
+	Scale    float32 // factor of the gradient; 0 is 1
 }
 
 // Update takes a step on the weights w with velocity v and gradient g, in one
@@ -33,12 +33,13 @@ func (m Momentum) Update(w, v, g []float32) {
 // AdamW is Adam with weight decay outside of it (Loshchilov and Hutter, arXiv
 // 1711.05101), as in PyTorch's AdamW.
 type AdamW struct {
-	LR           float32 // step size
-	Beta1, Beta2 float32 // of the means of gradients and of their squares; from 0 to less than 1
-	Eps          float32 // is added to the root, and must be positive
-	Decay        float32 // weight decay: w shrinks by LR*Decay of itself
-	Step         uint64  // counts updates, this one among them
-	Scale        float32 // of the gradient; 0 is 1
+	LR    float32 // step size
+	Beta1 float32 // decay rate of the mean gradient; from 0 to less than 1
+	Beta2 float32 // decay rate of the mean squared gradient; from 0 to less than 1
+	Eps   float32 // added to the root; positive
+	Decay float32 // weight decay: w shrinks by LR*Decay of itself
+	Step  uint64  // number of this update, from 1
+	Scale float32 // factor of the gradient; 0 is 1
 }
 
 // Update takes a step on the weights w with the means m and v, which begin at

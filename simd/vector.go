@@ -9,8 +9,8 @@ func Axpy(alpha float32, x, y []float32) {
 	kernels().axpy(alpha, x, y)
 }
 
-// AxpyTo sets dst to y + alpha*x. dst may be x or y, but not overlap them in
-// another way; the same holds for every dst in this package.
+// AxpyTo sets dst to y + alpha*x. dst may be x or y, but must not overlap them otherwise; the same
+// holds for every dst in this package.
 func AxpyTo(dst []float32, alpha float32, x, y []float32) {
 	sameLength("AxpyTo", len(dst), len(x), len(y))
 	kernels().axpyTo(dst, alpha, x, y)

@@ -43,7 +43,7 @@ func (s Set) LoadMasked(m operand.Mem, mask, r reg.Register) {
 	}
 }
 
-// VHADD sets sum to the sums of neighbouring lanes: of each 128 bits of y, then of x.
+// VHADD sets sum to the sums of neighboring lanes: of each 128 bits of y, then of x.
 func (s Set) VHADD(x, y operand.Op, sum reg.Register) {
 	if s.Float == 64 {
 		VHADDPD(x, y, sum)

@@ -96,10 +96,10 @@ func (v Vec) maskOf(r reg.Register) reg.Register {
 // maskRegister holds an AVX2 tail's mask.
 const maskRegister = 15
 
-// Loop emits body over n elements of the slices at ptrs: unroll vectors of
-// lanes elements at a time, if that is more than one, then one at a time, then
-// the tail under a mask. It uses up n and ptrs. On AVX2 the tail's mask lives in vector register 15, on
-// AVX-512 in K1. A function with several loops gives each a Label.
+// Loop emits body over n elements of the slices at ptrs: unroll vectors of lanes elements at a
+// time, if that is more than one, then one at a time, then the tail under a mask. It uses up n and
+// ptrs. On AVX2 the tail's mask lives in vector register 15, on AVX-512 in K1. A function with
+// several loops gives each a Label.
 func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
 	v := Vec{Set: s, lanes: lanes}
 	advance := func(vectors int) {

@@ -150,6 +150,9 @@ func (t gemm) wideStep(b reg.Register, row func(int) operand.Mem) {
 		t.VBROADCAST(row(i), element(i))
 	}
 	used := t.Rows * (t.Vectors + 1)
+	if t.Rows > 1 && used >= t.Registers {
+		panic(fmt.Sprintf("asm_gen: a wide tile of %d rows and %d vectors takes %d vector registers and one more, and there are %d", t.Rows, t.Vectors, used, t.Registers))
+	}
 	for v := range t.Vectors {
 		m := t.Vector(b, v)
 		if t.Rows == 1 {

@@ -67,7 +67,7 @@ func (f *Func) VFMUL(x Lane, y, product V) { f.byLane(0x4f809000, "fmul", x, y, 
 // VFADD sets sum to x + y.
 func (f *Func) VFADD(x, y, sum V) { f.byVector(0x4e20d400, "fadd", x, y, sum) }
 
-// VFADDP sets sum to the sums of neighbouring lanes: y's, then x's.
+// VFADDP sets sum to the sums of neighboring lanes: y's, then x's.
 func (f *Func) VFADDP(x, y, sum V) { f.byVector(0x6e20d400, "faddp", x, y, sum) }
 
 // VFCMLT0 sets the lanes of mask to all ones where x < 0, and to 0 elsewhere.

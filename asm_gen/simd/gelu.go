@@ -17,7 +17,7 @@ const (
 	density = 1 / (math.Sqrt2 * math.SqrtPi)
 )
 
-var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, 0.5, tailCentre, density, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
+var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, 0.5, tailCenter, density, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
 
 // tail is a normal tail in vector registers: Phi(-a) = g*t*(1+p)*2^n, where a is the
 // magnitude of x, but no more than geluMost. Each product is rounded, so the kernels
@@ -50,7 +50,7 @@ func (c numbers) normalTail(x reg.Register, q tail) {
 	VMULPS(square, q.p, q.p)
 
 	c.invertSum(c.in(1), q.t, q.r, q.g)
-	VSUBPS(c.of(tailCentre), q.t, q.r)
+	VSUBPS(c.of(tailCenter), q.t, q.r)
 	c.horner(tailSeries, q.r, q.g)
 }
 

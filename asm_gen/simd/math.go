@@ -39,7 +39,7 @@ var (
 		0x1.28758ap-3, -0x1.0e8c76p-3, 0x1.b1ec4p-4, -0x1.794df6p-5,
 	}
 	// tailSeries is Phi(-a) / (t e^(-a^2/2)), Phi being the normal distribution function
-	// and t = 1/(1+a/2), as a polynomial of t - tailCentre, for 0 <= a <= 14.5: to 2^-27.2
+	// and t = 1/(1+a/2), as a polynomial of t - tailCenter, for 0 <= a <= 14.5: to 2^-27.2
 	// of it. (That e^(x^2) erfc(x) is nearly a polynomial of such a t is from Schonfelder,
 	// Mathematics of Computation 32, 1978.) Coefficients were rounded all at once: around
 	// this center, out of 33, that costs least. Last bits were then searched at random.
@@ -49,7 +49,7 @@ var (
 	}
 )
 
-const tailCentre = 15.0 / 32
+const tailCenter = 15.0 / 32
 
 const (
 	log2e = 0x1.715476p+0

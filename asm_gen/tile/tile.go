@@ -63,6 +63,9 @@ func (t Tile) Spare(i int) reg.Register {
 	if t.Mask == avx.Y(maskRegister) {
 		end = maskRegister
 	}
+	if first >= end {
+		panic(fmt.Sprintf("asm_gen: a tile of %d rows and %d vectors takes %d vector registers and one more, and there are %d", t.Rows, t.Vectors, first, end))
+	}
 	return t.V(first + i%(end-first))
 }
 

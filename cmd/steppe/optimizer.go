@@ -41,24 +41,20 @@ var optimizers = []optimizerRow{
 }
 
 func (o *optimizer) addFlags(flags *pflag.FlagSet) {
-	var lrs, decays []string
-	for _, row := range optimizers {
-		lrs = append(lrs, fmt.Sprint(row.name, " ", row.lr))
-		decays = append(decays, fmt.Sprint(row.name, " ", row.decay))
-	}
-	list := func(l []string) string { return " (default " + strings.Join(l, ", ") + ")" }
 	flags.StringVar(&o.name, "optimizer", "sgd", "`name` of the base optimizer")
-	flags.Float64Var(&o.lr, "lr", 0, "learning rate"+list(lrs))
+	flags.Float64Var(&o.lr, "lr", 0, "learning rate (default the optimizer's)")
 	flags.Float64Var(&o.momentum, "momentum", 0.9, "sgd: momentum")
 	flags.Float64Var(&o.beta1, "beta1", 0.9, "adamw: decay rate of the mean gradient")
 	flags.Float64Var(&o.beta2, "beta2", 0.999, "adamw: decay rate of the mean squared gradient")
 	flags.Float64Var(&o.eps, "epsilon", 1e-8, "adamw: added to the root of the mean square")
-	flags.Float64Var(&o.decay, "weight-decay", 0, "weight decay, not in the ascent"+list(decays))
+	flags.Float64Var(&o.decay, "weight-decay", 0, "weight decay, not in the ascent (default the optimizer's)")
 	flags.Float64Var(&o.clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
 }
 
 func aboutOptimizers() string {
-	return section("Optimizers", optimizers, func(row optimizerRow) (string, string) { return row.name, row.about })
+	return section("Optimizers", optimizers, func(row optimizerRow) (string, string) {
+		return row.name, fmt.Sprintf("%s; learning rate %v, weight decay %v", row.about, row.lr, row.decay)
+	})
 }
 
 // row returns the row that the flags name.
@@ -104,10 +100,18 @@ func (o *optimizer) title() string {
 func (o *optimizer) describe(schedule string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "lr %v%s", o.lr, schedule)
-	if o.name == "sgd" {
-		fmt.Fprintf(&b, ", momentum %v", o.momentum)
-	} else if o.beta1 != 0.9 || o.beta2 != 0.999 || o.eps != 1e-8 {
-		fmt.Fprintf(&b, ", betas %v and %v, epsilon %v", o.beta1, o.beta2, o.eps)
+	if row, err := o.row(); err == nil {
+		has := func(flag string) bool { return slices.Contains(row.own, flag) }
+		ordinary := o.beta1 == 0.9 && o.beta2 == 0.999 && o.eps == 1e-8
+		if has("momentum") {
+			fmt.Fprintf(&b, ", momentum %v", o.momentum)
+		}
+		if has("beta1") && !ordinary {
+			fmt.Fprintf(&b, ", betas %v and %v", o.beta1, o.beta2)
+		}
+		if has("epsilon") && !ordinary {
+			fmt.Fprintf(&b, ", epsilon %v", o.eps)
+		}
 	}
 	fmt.Fprintf(&b, ", decay %v", o.decay)
 	if o.clip != 0 {

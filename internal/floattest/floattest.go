@@ -1,5 +1,5 @@
-// Package floattest is what tests of kernels have in common: a test for each element type, numbers,
-// Exact sums and error bounds.
+// Package floattest has what tests of kernels share: a run for each element type, numbers, exact sums
+// and error bounds.
 package floattest
 
 import (

@@ -12,8 +12,8 @@ type Batch struct {
 	A, B, C int
 }
 
-// RunBatch computes the operation for each product of a batch: each by one
-// worker, or, where they are few and large, one after the other by all.
+// RunBatch computes the operation for each product of a batch. One worker computes each product or,
+// if they are few and large, all workers compute one after the other.
 func (o *Operation[T]) RunBatch(team *parallel.Team, batch Batch) {
 	if o.M == 0 || o.N == 0 {
 		return

@@ -1,11 +1,13 @@
 // Package gemm multiplies matrices: one loop nest, its tables of kernels, and packing, for the BLAS
-// and for convolutions. It checks nothing; package blas is what users call, and checks its arguments.
+// and for convolutions. It checks nothing; package blas is what users call, and checks its
+// arguments.
 //
 // Operation.block (gemm.go) is the five loops of Goto and van de Geijn around kernels in assembly.
-// Each instruction set and element type has a Table (table.go, kernels_*.go) with its kernels, block
-// sizes and thresholds, and one panel width, NR, to which matrices and filters are packed alike.
-// Kernels read A by strides, in place where that pays, and B in panels, packed where that does
-// (pack.go). product.go shares a product among workers. docs/KERNELS.md has the kernels' contract.
+// Each instruction set and element type has a Table (table.go, kernels_*.go) with its kernels,
+// block sizes and thresholds, and one panel width, NR, to which matrices and filters are packed
+// alike. Kernels read A by strides, in place where that pays, and B in panels, packed where that
+// does (pack.go). product.go shares a product among workers. docs/KERNELS.md has the kernels'
+// contract.
 //
 // There are two ways to run an Operation. Run keeps the element rule: the operations behind C(i,j)
 // depend on k and the instruction set alone. RunInAnyOrder may sum in another order, chosen by the

@@ -15,8 +15,8 @@ import (
 // contiguous, xRow and yRow elements apart; C(i,j) is at c + i*cRow + j*cCol.
 type dotsKernel[T Float] func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)
 
-// dots is an operation as dot products of few vectors X, the rows of A or the columns of B, with any
-// number of vectors Y, those of the other operand.
+// dots is an operation as dot products of few vectors X, the rows of A or the columns of B, with
+// any number of vectors Y, those of the other operand.
 type dots[T Float] struct {
 	x, y   View[T] // whose rows are contiguous
 	nx, ny int
@@ -24,8 +24,8 @@ type dots[T Float] struct {
 }
 
 // dotShaped reports whether the operation is best computed as dot products: A has few rows or B few
-// columns, and along K both are contiguous, or one is a single vector with gaps, so that packing would
-// take longer than multiplying. Such sums go by lanes, which the element rule forbids: only
+// columns, and along K both are contiguous, or one is a single vector with gaps, so that packing
+// would take longer than multiplying. Such sums go by lanes, which the element rule forbids: only
 // RunInAnyOrder computes them.
 func (o *Operation[T]) dotShaped() bool {
 	if o.M <= o.N {

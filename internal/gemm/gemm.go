@@ -15,8 +15,8 @@ type Operation[T Float] struct {
 	Packed      *Packed[T] // nil to pack as needed
 }
 
-// Epilogue is applied to elements of C when their sums are complete: first the biases are added, then
-// ReLU replaces negative values by 0.
+// Epilogue is applied to elements of C when their sums are complete: first the biases are added,
+// then ReLU replaces negative values by 0.
 type Epilogue[T Float] struct {
 	Bias, RowBias *T // one element a column, and a row; nil for none
 	ReLU          bool
@@ -61,8 +61,8 @@ func (o *Operation[T]) Run(team *parallel.Team) {
 // Work is the multiply-adds of the operation.
 func (o *Operation[T]) Work() int { return o.M * o.N * o.K }
 
-// direct reports whether the operation is so small that it is best computed without blocking, packing
-// or a team.
+// direct reports whether the operation is so small that it is best computed without blocking,
+// packing or a team.
 func (o *Operation[T]) direct() bool {
 	return max(o.M*o.N, o.Work()) <= o.DirectUpTo && o.K <= o.KC && o.Packed == nil && (o.K == 0 || o.B.Col == 1 && (o.MasksB || o.N%o.NR == 0))
 }
@@ -112,9 +112,9 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 }
 
 // Panel computes some rows of one panel of C: LOOP 1, which runs in assembly. It returns how many
-// columns it computed of the left ones, of which B has the first inPlace in place: a whole panel's, all
-// that are left, or, for few rows, more at once by a wide kernel. The rows are shared evenly by the
-// fewest tiles, so tiles have at most two heights.
+// columns it computed of the left ones, of which B has the first inPlace in place: a whole panel's,
+// all that are left, or, for few rows, more at once by a wide kernel. The rows are shared evenly by
+// the fewest tiles, so tiles have at most two heights.
 func (o *Operation[T]) Panel(a ABlock[T], b BPanel[T], rows, left, inPlace, k int, c View[T], beta T, e Epilogue[T]) (cols int) {
 	if rows <= len(o.wide) {
 		for _, w := range o.wide[rows-1] {
@@ -148,8 +148,8 @@ func CutRows(rows, tallest int) (tiles, height, taller int) {
 	return tiles, rows / tiles, rows % tiles
 }
 
-// kernelsFor returns the kernels for a panel of the columns that are left, and how many of them they
-// take: a whole panel or all that are left, or fewer if the rest then suits faster kernels.
+// kernelsFor returns the kernels for a panel of the columns that are left, and how many of them
+// they take: a whole panel or all that are left, or fewer if the rest then suits faster kernels.
 func (t *Table[T]) kernelsFor(left, inPlace int) (kernels []TileKernel[T], cols int) {
 	if last := len(t.panels) - 1; last > 1 && t.NR < left && left <= t.NR+t.panels[0].columns && left <= inPlace {
 		p := &t.panels[last-1]

@@ -12,8 +12,8 @@ func generic32() Table[float32] {
 	return t
 }
 
-// generic returns the table of the reference. Its tile is small, so that all of
-// the driver's edges are met by small matrices.
+// generic returns the table of the reference. Its tile is small, so that small matrices reach all
+// of the driver's edges.
 func generic[T Float]() Table[T] {
 	return Table[T]{
 		NR: nrGeneric,

@@ -6,8 +6,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// ABlock is some rows of A as the kernels read them, in place or copied. Element (i, l) of a tile is
-// i*Row + l*Col elements from P; behind a tile of r rows, the next one is r*Next elements further on.
+// ABlock is some rows of A as the kernels read them, in place or copied. Element (i, l) of a tile
+// is i*Row + l*Col elements from P; behind a tile of r rows, the next one is r*Next elements
+// further on.
 type ABlock[T Float] struct {
 	P              *T
 	Row, Col, Next int
@@ -21,7 +22,8 @@ func (a ABlock[T]) From(i int) ABlock[T] {
 	return a
 }
 
-// BPanel is a panel of B as the kernels read it: NR columns, of which row l is l*Row elements from P.
+// BPanel is a panel of B as the kernels read it: NR columns, of which row l is l*Row elements from
+// P.
 type BPanel[T Float] struct {
 	P   *T
 	Row int
@@ -44,8 +46,9 @@ func (b BPanels[T]) Panel(j int) BPanel[T] {
 	return BPanel[T]{At(b.packed.P, j/b.nr*b.packed.Row+j%b.nr), b.nr}
 }
 
-// readsInPlace reports whether a product with so many rows of A best reads a B with contiguous rows in
-// place. A panel takes some cache lines of each row of B, and one more if rows don't begin with a line.
+// readsInPlace reports whether a product with so many rows of A best reads a B with contiguous rows
+// in place. A panel takes some cache lines of each row of B, and one more if rows don't begin with
+// a line.
 func (o *Operation[T]) readsInPlace(rows int) bool {
 	if o.B.aligned() {
 		return rows < o.PackRowsAligned || o.B.Row <= o.PackAligned
@@ -82,9 +85,9 @@ func (o *Operation[T]) PanelsOfB(l0, l1, jc, cols, rows int, buf *Buffers[T]) BP
 	return b
 }
 
-// PackPanels copies a k x n block of B to dst as panels of t.NR columns, each stride elements behind
-// the one before it. In a panel, rows lie one behind the other. Columns that the last panel lacks keep
-// what was there.
+// PackPanels copies a k x n block of B to dst as panels of t.NR columns, each stride elements
+// behind the one before it. In a panel, rows lie one behind the other. Columns that the last panel
+// lacks keep what was there.
 func PackPanels[T Float](t *Table[T], b View[T], k, n int, dst []T, stride int) {
 	if k == 0 || n == 0 {
 		return

@@ -14,14 +14,14 @@ type Packed[T Float] struct {
 	Table *Table[T]
 	k, n  int
 	Size  int // of Data
-	// Data has blocks of K; in each, panels of NR columns; in each, rows. It is nil before the first
-	// Pack.
+	// Data has blocks of K; in each, panels of NR columns; in each, rows. It is nil before the
+	// first Pack.
 	Data []T
 	src  View[T] // while packing
 }
 
-// Init makes p the unfilled packed form of matrices of k rows and n columns. It returns false if that
-// is larger than memory can be.
+// Init makes p the unfilled packed form of matrices of k rows and n columns. It returns false if
+// that is larger than memory can be.
 func (p *Packed[T]) Init(k, n int) bool {
 	t := Active[T]()
 	*p = Packed[T]{Table: t, k: k, n: n, Size: num.Times(k, PanelCount(t, n)*t.NR)}

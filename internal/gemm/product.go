@@ -5,13 +5,12 @@ import (
 	"github.com/steppe-ml/steppe/internal/parallel"
 )
 
-// product is an operation, or a batch of them, that is cut into parts for a
-// team of workers.
+// product is a team's job: an operation, or a batch of them, cut into parts.
 type product[T Float] struct {
 	Operation[T]
-	batch Batch   // of more than one product if Count is
-	sums  dots[T] // if it is one of dot products
-	cut   cut     // else
+	batch Batch   // a batch of products if Count > 1
+	sums  dots[T] // the operation as dot products, if it is computed so
+	cut   cut     // how C is divided, if neither of these
 	parts int
 
 	// Kept for the next product:
@@ -19,11 +18,11 @@ type product[T Float] struct {
 	scratch []T          // of mirror, of runDots or of runSplit
 }
 
-// Buffers is a worker's memory for blocks of A and B that it copies, and for products of a batch that
-// it computes as their transpose.
+// Buffers is a worker's memory for blocks of A and B that it copies, and for products of a batch
+// that it computes as their transpose.
 type Buffers[T Float] struct{ A, B, C []T }
 
-// cut says which of C's dimensions is divided among workers.
+// cut is the dimension of C that is divided among workers.
 type cut bool
 
 const (
@@ -31,7 +30,7 @@ const (
 	byColumns cut = true
 )
 
-// partsPerWorker is the most parts of a product for each worker.
+// PartsPerWorker is the most parts of a product for each worker.
 const PartsPerWorker = 2
 
 var (
@@ -81,8 +80,8 @@ func (t *Table[T]) Pays(team *parallel.Team, work int) bool {
 	return team.Workers() > 1 && work >= t.AloneBelow && (work >= t.WakeBelow || team.Awake())
 }
 
-// Balanced returns the number of parts, at most most, into which grains are best cut for workers that
-// take parts one by one: the greatest of those with the shortest time.
+// Balanced returns the number of parts, at most most, into which grains are best cut for workers
+// that take parts one by one: the greatest of those with the shortest time.
 func Balanced(grains, workers, most int) (parts int) {
 	least := grains + 1 // of the time until the last part is done, in grains
 	for n := most; n > 1; n-- {

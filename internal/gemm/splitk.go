@@ -14,10 +14,9 @@ const (
 	splitMost = 16
 )
 
-// chunksOfK returns in how many chunks K is best split, so that workers can
-// share a product whose C is too small to be cut: a function of the shape alone,
-// so that the result is the same for any number of workers. The element rule
-// forbids it: this is for the BLAS alone.
+// chunksOfK returns the number of chunks to split K into, so that workers can share a product whose
+// C is too small to cut. The shape alone decides, so the result is the same for any number of
+// workers. Chunks break the element rule, so only the BLAS uses them.
 func (o *Operation[T]) chunksOfK() int {
 	if o.M*o.N > splitC {
 		return 1

@@ -16,8 +16,8 @@ import "github.com/steppe-ml/steppe/simd"
 // columns. Strides count elements. tiles >= 1, 1 <= n <= nr, k >= 0.
 type TileKernel[T Float] func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)
 
-// Table has the kernels of one instruction set, and the sizes that go with them. The file of a table
-// says how its sizes were chosen.
+// Table has the kernels of one instruction set, and the sizes that go with them. The file of a
+// table says how its sizes were chosen.
 type Table[T Float] struct {
 	// NR is the columns of a panel of B, for products and convolutions alike.
 	NR int
@@ -26,8 +26,8 @@ type Table[T Float] struct {
 	panels []panelKernels[TileKernel[T]]
 	// taps are the kernels of convolutions, in the same order. There are none for float64.
 	taps []panelKernels[TapKernel[T]]
-	// wide, by rows - 1, has kernels for products of that few rows and of exactly their columns, the
-	// widest first. They read B in place.
+	// wide, by rows - 1, has kernels for products of that few rows and of exactly their columns,
+	// the widest first. They read B in place.
 	wide [][]wideTile[T]
 	// dots, by the rows of X - 1, has kernels for groups of len(dots) rows of Y, and for groups of
 	// one. They are used where one side has at most DotsUpTo rows.
@@ -45,12 +45,12 @@ type Table[T Float] struct {
 	// DirectUpTo: at or below so many multiply-adds, skip blocking, packing and threads.
 	DirectUpTo int
 	// PackRows: from so many rows of A on, packing B pays if B's rows are more than PackStride
-	// elements apart. PackRowsAligned and PackAligned are the same for a B each of whose rows begins
-	// a cache line.
+	// elements apart. PackRowsAligned and PackAligned are the same for a B each of whose rows
+	// begins a cache line.
 	PackRows, PackStride         int
 	PackRowsAligned, PackAligned int
-	// CopyA: from so many columns of B on, copying blocks of a transposed A pays; CopyFighting is the
-	// same for an A whose rows fight for the same cache lines.
+	// CopyA: from so many columns of B on, copying blocks of a transposed A pays; CopyFighting is
+	// the same for an A whose rows fight for the same cache lines.
 	CopyA, CopyFighting int
 	// AloneBelow: below so many multiply-adds one worker is fastest.
 	AloneBelow int
@@ -59,11 +59,11 @@ type Table[T Float] struct {
 	// PartWork is the least multiply-adds of a part for one of several workers.
 	PartWork int
 
-	// copyPanels copies rows of panels*NR elements, srcRow elements apart, to as many panels, dstPanel
-	// elements apart, of rows of NR elements; rows, panels >= 1.
+	// copyPanels copies rows of panels*NR elements, srcRow elements apart, to as many panels,
+	// dstPanel elements apart, of rows of NR elements; rows, panels >= 1.
 	copyPanels func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)
-	// transpose turns transposeSide rows of transposeSide*blocks columns at src into as many columns
-	// of so many rows at dst. It is nil, and the side 0, where nothing is faster than Go.
+	// transpose turns transposeSide rows of transposeSide*blocks columns at src into as many
+	// columns of so many rows at dst. It is nil, and the side 0, where nothing is faster than Go.
 	transpose     func(blocks int, src *T, srcRow int, dst *T, dstRow int)
 	transposeSide int
 }
@@ -75,8 +75,8 @@ type panelKernels[K any] struct {
 	tile    []K
 }
 
-// forColumns returns the kernels for a panel of the columns that are left, and how many of them they
-// take: all that are left, or a whole panel.
+// forColumns returns the kernels for a panel of the columns that are left, and how many of them
+// they take: all that are left, or a whole panel.
 func forColumns[K any](panels []panelKernels[K], left int) (kernels []K, columns int) {
 	for i := range panels {
 		if p := &panels[i]; left <= p.columns {

@@ -31,7 +31,7 @@ func axpy(file *neon.File) {
 }
 
 // dot sums in eight accumulators, which cover the latency of an FMA at three
-// loads a cycle. They are folded in a fixed order: neighbours, neighbours of
+// loads a cycle. They are folded in a fixed order: neighbors, neighbors of
 // those, and so on until one lane is left, to which the tail's sum is added.
 func dot(file *neon.File) {
 	f := file.Func("dotNEON", "func(x, y []float32) float32", "returns the sum of x*y.")
