@@ -48,6 +48,7 @@ type Optimizer struct {
 
 	vector vectors
 	run    stepRun
+	job    roundJob
 	busy   atomic.Bool
 }
 
@@ -81,6 +82,7 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 		team:   blas.NewTeam(cfg.Workers),
 		vector: newVectors(model.NumParams()),
 	}
+	o.job.o = o
 	base := cfg.base()
 	base.Team = o.team
 	if o.base, err = optim.New(model.Params(), params.Values, base); err != nil {

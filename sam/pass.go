@@ -53,7 +53,7 @@ func (o *Optimizer) runRound(route route, p pass) bool {
 		r.packed = p.kind != descent
 	}
 	if len(r.round.tasks) > 0 {
-		o.team.Run(len(r.round.tasks), o)
+		o.team.Run(len(r.round.tasks), &o.job)
 	}
 	if r.round.shared.Len() > 0 {
 		o.workers[0].tiles(r.round.shared, route, p, o.team)
@@ -61,9 +61,12 @@ func (o *Optimizer) runRound(route route, p pass) bool {
 	return first(r.refused[:len(r.plan.parts)]) == nil
 }
 
+// roundJob is the team's job of a round.
+type roundJob struct{ o *Optimizer }
+
 // Do runs one task of the round on one worker.
-func (o *Optimizer) Do(task, worker int) {
-	r, w := &o.run, o.workers[worker]
+func (j *roundJob) Do(task, worker int) {
+	r, w := &j.o.run, j.o.workers[worker]
 	if tiles := r.round.tasks[task]; r.route == wholeShards {
 		w.shard(tiles)
 	} else {
