@@ -45,7 +45,7 @@ func testSharedRoutinesAllocateNothing[T Float](t *testing.T) {
 	for n := 2; DefaultWorkers() < 2; n++ {
 		runtime.GOMAXPROCS(n)
 	}
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		const small = 48
 		n := 1100
 		if gemm.Size[T]() == 4 {

@@ -211,7 +211,7 @@ func largest[T Float](x []T) (index int) {
 func TestLevel1(t *testing.T) { floattest.Each(t, testLevel1[float32], testLevel1[float64]) }
 
 func testLevel1[T Float](t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for side, memory := range guard.Sides[T]() {
 			t.Run("side="+side, func(t *testing.T) {
 				r := rand.New(rand.NewPCG(21, 21))

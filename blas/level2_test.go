@@ -328,7 +328,7 @@ func (l level2Case[T]) checkTriangular(t *testing.T) {
 func TestLevel2(t *testing.T) { floattest.Each(t, testLevel2[float32], testLevel2[float64]) }
 
 func testLevel2[T Float](t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for side, memory := range guard.Sides[T]() {
 			for _, tiny := range []bool{false, true} {
 				t.Run(fmt.Sprintf("side=%s/tiny=%v", side, tiny), func(t *testing.T) {
@@ -385,7 +385,7 @@ func testLevel2OnAnyCores[T Float](t *testing.T) {
 	const n = 1100
 	require.Greater(t, partsOf[T](n*n/2, n), 1)
 	routines := level2Of[T](Implementation{})
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(35, 35))
 		a, x, y := floattest.Normal[T](r, n*n), floattest.Normal[T](r, n), floattest.Normal[T](r, n)
 		for name, call := range map[string]func(a, y []T){

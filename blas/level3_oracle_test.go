@@ -154,7 +154,7 @@ func orders[T Float]() []int {
 func eachTable[T Float](t *testing.T, test func(t *testing.T)) {
 	for name, change := range map[string]func(*gemm.Table[T]){"blocks=tiny": tinyBlocks[T], "blocks=real": func(*gemm.Table[T]) {}} {
 		t.Run(name, func(t *testing.T) {
-			simdtest.EachISA(t, func(t *testing.T) {
+			simdtest.SlowEachISA(t, func(t *testing.T) {
 				setTable(t, change)
 				test(t)
 			})
@@ -363,7 +363,7 @@ func TestNaNGoesWhereItBelongs(t *testing.T) {
 // A NaN in B reaches just those elements that the triangle makes depend on it,
 // those in A reach theirs past zeros.
 func testNaNOfTriangular[T Float](t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(6, 4))
 		const order = 83
 		for _, c := range []struct{ at, others int }{{0, 5}, {7, 40}, {40, 5}, {40, 40}, {82, 40}, {82, 5}} {

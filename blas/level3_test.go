@@ -19,7 +19,7 @@ import (
 func TestGemmAgainstOracle(t *testing.T) { floattest.Each(t, testGemm[float32], testGemm[float64]) }
 
 func testGemm[T Float](t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		setTable(t, tinyBlocks[T])
 		r := rand.New(rand.NewPCG(3, 3))
 		for _, tA := range []Transpose{NoTrans, Trans, ConjTrans} {

@@ -118,7 +118,7 @@ func testElementRule[T Float](t *testing.T) {
 		"always divided": func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork, tb.DirectUpTo = 0, 0, 1, 0 },
 		"never direct":   func(tb *gemm.Table[T]) { tb.DirectUpTo = 0 },
 	}
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
 		for _, size := range [][3]int{{29, 37, 1100}, {40, 100, 513}, {65, 10, 600}, {7, 129, 64}, {33, 40, 41}, {30, 40, 1024}, {50, 52, 530}, {90, 5, 530}} {
 			m, n, k := size[0], size[1], size[2]

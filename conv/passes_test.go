@@ -50,7 +50,7 @@ func TestPassesAgainstOracle(t *testing.T) {
 
 // What the options add is added to the same bits.
 func TestOptions(t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
 		for _, g := range hard() {
 			p := newProblem(r, g)
@@ -154,7 +154,7 @@ func requireBias(t *testing.T, bias, dy []float32, before float64, format string
 
 // The bits don't depend on the workers, nor, of an image, on the batch around it.
 func TestBitsAreTheSame(t *testing.T) {
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 3))
 		list := append(hard(), geometry(7, 12, 12, 16, 16, 3, 1, 1), geometry(1, 40, 40, 8, 24, 3, 1, 1), geometry(9, 16, 16, 3, 16, 3, 2, 1))
 		for _, g := range list {

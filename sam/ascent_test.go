@@ -67,7 +67,7 @@ func hasNorms(m *net.Model) bool {
 
 func TestAscentsAgainstOracle(t *testing.T) {
 	const batch, rho = 60, 0.3
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for _, sub := range ascentSubjects(t) {
 			counts := []int{1, 3, 7, 12}
 			if sub.name == "images" { // whose oracle takes its time

@@ -19,7 +19,7 @@ func TestSchedulesChangeNoBit(t *testing.T) {
 	if testing.Short() {
 		schedules = 7
 	}
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for _, sub := range subjects(t) {
 			for name, force := range arithmetics {
 				for _, shards := range []int{1, 5, 20} {

@@ -36,7 +36,7 @@ func tolerance(sub subject, samplesOfShard int) float64 {
 
 func TestGradientAgainstOracle(t *testing.T) {
 	const batch = 60
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for _, sub := range subjects(t) {
 			counts := []int{1, 2, 7, 12, 16, 23}
 			if sub.name == "images" { // whose oracle takes its time
@@ -83,7 +83,7 @@ func TestFactoredEqualsFormed(t *testing.T) {
 	if testing.Short() {
 		steps = 51
 	}
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for _, sub := range subjects(t) {
 			if sub.name == "images" { // has many ReLUs and windows: rounding decides one of them sooner or later
 				continue

@@ -75,7 +75,7 @@ func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 		{{16}, {21}},
 		slices.Repeat([][]int{{1}}, 37),
 	}
-	simdtest.EachISA(t, func(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for name, layers := range uncoupled {
 			t.Run(name, func(t *testing.T) {
 				m, err := compile(op.Shape{20, 31}, layers...)
