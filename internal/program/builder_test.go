@@ -3,6 +3,7 @@ package program_test
 import (
 	"errors"
 	"math"
+	"strconv"
 	"testing"
 
 	"github.com/steppe-ml/steppe/internal/program"
@@ -19,8 +20,8 @@ func TestCompileErrors(t *testing.T) {
 		layers []op.Layer
 	}{
 		"net: input shape [], want at least one dimension":                                                                                                                         {nil, []op.Layer{net.Dense{Out: 3}}},
-		"net: input shape [2147483648 2147483648 4], want at most 1099511627776 elements":                                                                                          {op.Shape{1 << 31, 1 << 31, 4}, []op.Layer{net.Flatten{}, net.Dense{Out: 3}}},
-		"net: layer 0, Dense{Out:2305843009213693952}: input 6: op net.dense has output shape [2305843009213693952], want at most 1099511627776 elements":                          {op.Shape{6}, []op.Layer{net.Dense{Out: 1 << 61}}},
+		"net: input shape [2147483648 2147483648 4], want at most 1099511627776 elements":                                                                                          {op.Shape{1 << (strconv.IntSize/2 - 1), 1 << (strconv.IntSize/2 - 1), 4}, []op.Layer{net.Flatten{}, net.Dense{Out: 3}}},
+		"net: layer 0, Dense{Out:2305843009213693952}: input 6: op net.dense has output shape [2305843009213693952], want at most 1099511627776 elements":                          {op.Shape{6}, []op.Layer{net.Dense{Out: 1 << (strconv.IntSize - 3)}}},
 		"net: layer 0.Dense: parameter \"weight\" has shape [1073741824 1073741824], want at most 1099511627776 elements":                                                          {op.Shape{1 << 30}, []op.Layer{net.Dense{Out: 1 << 30}}},
 		"net: layer 1.Dense: all parameters up to \"1.Dense.weight\" have shape [1649268228096], want at most 1099511627776 elements":                                              {op.Shape{1 << 20}, []op.Layer{net.Dense{Out: 3 << 18}, net.Dense{Out: 1 << 20}}},
 		"net: layer 0.Conv2D: parameter \"weight\" has shape [3 3 1048576 1073741824], want at most 1099511627776 elements":                                                        {op.Shape{8, 8, 1 << 20}, []op.Layer{net.Conv2D{Out: 1 << 30, Kernel: 3}, net.GlobalAvgPool{}}},
