@@ -77,8 +77,9 @@ func TestAscentsAgainstOracle(t *testing.T) {
 				if a.NormOnly && !hasNorms(sub.model) {
 					continue
 				}
-				for name, force := range arithmetics {
-					for _, shards := range counts {
+				for _, shards := range counts {
+					oracle := newOracle(sub, batch, shards, oracleOf(a, sub.model, rho))
+					for name, force := range arithmetics {
 						if a.forms() && force.perturb == factored || sub.name == "images" && (shards != 5 && name != "planned" || testing.Short()) {
 							continue
 						}
@@ -94,8 +95,7 @@ func TestAscentsAgainstOracle(t *testing.T) {
 								b := learnable(uint64(n), n)
 								stats, err := o.gradient(b)
 								require.NoError(t, err)
-								p := ref.Float64s(params.Values)
-								loss, want := sub.oracle.MSAM(p, ref.Rows(b.X, n), b.Labels, ends(n, batch, shards), oracleOf(a, sub.model, rho))
+								loss, want := oracle.gradient(t, params, b)
 								near := tolerance(sub, fewest)
 								requireNear(t, want, o.ghat, near, "n =", n)
 								assert.InEpsilon(t, loss, stats.Loss, near)

@@ -3,6 +3,7 @@ package sam
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,41 @@ func subjects(t testing.TB) []subject {
 			},
 		},
 	}
+}
+
+// oracle computes the gradients of a subject in float64 at some parameters. It computes each once,
+// for all arithmetics that are compared with it.
+type oracle struct {
+	sub           subject
+	batch, shards int // of a full step
+	ascent        ref.Ascent
+	values        []float32               // the parameters
+	known         map[int]lossAndGradient // by the size of the batch
+}
+
+type lossAndGradient struct {
+	loss     float64
+	gradient []float64
+}
+
+func newOracle(sub subject, batch, shards int, ascent ref.Ascent) *oracle {
+	return &oracle{sub: sub, batch: batch, shards: shards, ascent: ascent, known: map[int]lossAndGradient{}}
+}
+
+// gradient returns the loss and the gradient of b. Of batches of one size, there must be one alone,
+// and the parameters must be the same at every call.
+func (o *oracle) gradient(t testing.TB, params *net.Params, b net.Batch) (loss float64, g []float64) {
+	t.Helper()
+	if o.values == nil {
+		o.values = slices.Clone(params.Values)
+	}
+	require.Equal(t, o.values, params.Values, "the oracle knows gradients at other parameters")
+	known, ok := o.known[b.N]
+	if !ok {
+		known.loss, known.gradient = o.sub.oracle.MSAM(ref.Float64s(params.Values), ref.Rows(b.X, b.N), b.Labels, ends(b.N, o.batch, o.shards), o.ascent)
+		o.known[b.N] = known
+	}
+	return known.loss, known.gradient
 }
 
 // learnable returns n random samples whose labels a linear model can learn.
