@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"os/exec"
@@ -19,7 +20,7 @@ import (
 
 // The same model with the same weights has PyTorch's loss and gradient.
 func TestPyTorchAgrees(t *testing.T) {
-	python := pytorch(t)
+	torch := startPyTorch(t)
 	for _, c := range []struct {
 		model string
 		input net.Shape
@@ -45,7 +46,7 @@ func TestPyTorchAgrees(t *testing.T) {
 			dtypes = dtypes[:1]
 		}
 		for _, dtype := range dtypes {
-			wantLoss, want := ask(t, python, dtype, c.model, m, params, b)
+			wantLoss, want := torch.ask(t, dtype, c.model, m, params, b)
 			require.Len(t, want, len(g), c.model)
 			assert.InEpsilon(t, wantLoss, loss, 1e-5, "%s's loss, PyTorch in %s", c.model, dtype)
 			d := ref.Distance(g, want)
@@ -90,21 +91,63 @@ func gradient(m *net.Model, params *net.Params, b net.Batch) (loss float64, g []
 	return loss, g
 }
 
-// ask returns PyTorch's answer.
-func ask(t *testing.T, python, dtype, model string, m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float64) {
+// torch is a running Python that answers all questions, since PyTorch takes seconds to load.
+type torch struct {
+	in   io.Writer
+	out  io.Reader
+	errs bytes.Buffer
+	wait func() error
+}
+
+// startPyTorch starts testdata/gradient.py, and ends it with the test.
+func startPyTorch(t *testing.T) *torch {
 	t.Helper()
-	var in, errs bytes.Buffer
+	cmd := exec.Command(pytorch(t), "-B", "testdata/gradient.py")
+	p := &torch{wait: cmd.Wait}
+	cmd.Stderr = &p.errs
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	p.in, p.out = in, out
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		in.Close()
+		if !t.Failed() {
+			rest, err := io.ReadAll(out)
+			assert.NoError(t, err)
+			assert.Empty(t, rest, "PyTorch answered with more than it was asked")
+		}
+		if err := cmd.Wait(); !t.Failed() {
+			assert.NoError(t, err, p.errs.String())
+		}
+	})
+	return p
+}
+
+// ask returns PyTorch's answer.
+func (p *torch) ask(t *testing.T, dtype, model string, m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float64) {
+	t.Helper()
+	var in bytes.Buffer
 	s := m.InputShape()
-	fmt.Fprintf(&in, `{"model": %q, "size": [%d, %d, %d], "classes": 10, "batch": %d}`+"\n", model, s[0], s[1], s[2], b.N)
+	fmt.Fprintf(&in, `{"model": %q, "size": [%d, %d, %d], "classes": 10, "batch": %d, "dtype": %q}`+"\n", model, s[0], s[1], s[2], b.N, dtype)
 	for _, data := range []any{params.Values, b.X, b.Labels} {
 		require.NoError(t, binary.Write(&in, binary.NativeEndian, data))
 	}
-	cmd := exec.Command(python, "-B", "testdata/gradient.py", dtype)
-	cmd.Stdin, cmd.Stderr = &in, &errs
-	out, err := cmd.Output()
-	require.NoError(t, err, strings.TrimSpace(errs.String()))
-	answer := make([]float64, len(out)/8)
-	_, err = binary.Decode(out, binary.NativeEndian, answer)
-	require.NoError(t, err)
+	var n int64
+	var answer []float64
+	_, err := p.in.Write(in.Bytes())
+	if err == nil {
+		err = binary.Read(p.out, binary.NativeEndian, &n)
+	}
+	if err == nil {
+		require.Positive(t, n)
+		answer = make([]float64, n)
+		err = binary.Read(p.out, binary.NativeEndian, answer)
+	}
+	if err != nil {
+		ended := p.wait() // then its error output is complete
+		require.NoError(t, err, "%s in %s: PyTorch ended with %v: %s", model, dtype, ended, strings.TrimSpace(p.errs.String()))
+	}
 	return answer[0], answer[1:]
 }

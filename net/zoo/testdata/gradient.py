@@ -1,10 +1,10 @@
-"""Answers with PyTorch's loss and gradient for a model, parameters and a batch.
+"""Answers each question with PyTorch's loss and gradient for a model, parameters and a batch.
 
-The first line of the input is JSON: model, size [H, W, C], classes, batch. Then
-come, in this machine's byte order, the parameters (float32, laid out as package
-net has them), the images [batch, H, W, C] and the labels (int32). The answer is
-the loss and the gradient, laid out as the parameters, in float64, by arithmetic
-in the float type that the first argument names.
+The first line of a question is JSON: model, size [H, W, C], classes, batch, dtype.
+Then come, in this machine's byte order, the parameters (float32, laid out as
+package net has them), the images [batch, H, W, C] and the labels (int32). The
+answer is the number of its floats (int64), then the loss and the gradient, laid out
+as the parameters, in float64, by arithmetic in the float type dtype.
 """
 import json
 import os
@@ -43,10 +43,8 @@ def layouts(model, channels):
             yield layer.bias, lambda w: w, lambda g: g
 
 
-def main():
-    dtype = getattr(torch, sys.argv[1])
-    source = sys.stdin.buffer
-    job = json.loads(source.readline())
+def answer(job, source):
+    dtype = getattr(torch, job["dtype"])
     height, width, channels = job["size"]
 
     def floats(n):
@@ -61,8 +59,11 @@ def main():
     y = torch.from_numpy(np.frombuffer(source.read(4 * job["batch"]), np.int32).astype(np.int64))
     loss = cross_entropy(model(x), y)
     loss.backward()
-    answer = [loss.detach().reshape(1)] + [from_torch(p.grad).reshape(-1) for p, _, from_torch in places]
-    sys.stdout.buffer.write(torch.cat(answer).double().numpy().tobytes())
+    values = [loss.detach().reshape(1)] + [from_torch(p.grad).reshape(-1) for p, _, from_torch in places]
+    values = torch.cat(values).double().numpy()
+    sys.stdout.buffer.write(np.int64(values.size).tobytes() + values.tobytes())
+    sys.stdout.buffer.flush()
 
 
-main()
+for line in iter(sys.stdin.buffer.readline, b""):
+    answer(json.loads(line), sys.stdin.buffer)
