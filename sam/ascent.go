@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/op"
@@ -38,7 +39,7 @@ type Ascent struct {
 // validate returns an error unless a fits the rest of c, and the model.
 func (a Ascent) validate(c Config, model *net.Model) error {
 	switch {
-	case a.Eta != 0 && !positive(a.Eta):
+	case a.Eta != 0 && !num.Positive(a.Eta):
 		return fmt.Errorf("sam: Ascent.Eta is %v, want a positive float32", a.Eta)
 	case a.Eta != 0 && !a.Adaptive:
 		return fmt.Errorf("sam: Ascent.Eta is %v without Ascent.Adaptive", a.Eta)

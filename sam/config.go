@@ -198,6 +198,3 @@ func mostSamples(model *net.Model) int {
 	const slack = 16 // for sums of such sizes
 	return math.MaxInt / slack / (model.Program().SampleBytes() + 4*model.NumState() + model.InputShape().Size() + 1)
 }
-
-// positive reports whether x is, as a finite float32.
-func positive(x float64) bool { return float32(x) > 0 && !math.IsInf(float64(float32(x)), 1) }

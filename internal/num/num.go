@@ -42,3 +42,6 @@ func (s Span) Of(x []float32) []float32 { return x[s.From:s.To:s.To] }
 func FirstNonFinite(x []float32) int {
 	return slices.IndexFunc(x, func(v float32) bool { return v-v != 0 })
 }
+
+// Positive reports whether x is positive and finite as a float32.
+func Positive(x float64) bool { return float32(x) > 0 && !math.IsInf(float64(float32(x)), 1) }

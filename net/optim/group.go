@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -69,7 +70,7 @@ func Resolve(views []net.View, rule Rule, groups []Group) ([]Range, error) {
 				g.apply(&r)
 			}
 		}
-		if lr := hyper.LearningRate * r.LRFactor; !positive(lr) {
+		if lr := hyper.LearningRate * r.LRFactor; !num.Positive(lr) {
 			return nil, fmt.Errorf("optim: the learning rate of %s is %v, %v times LRFactor %v, want a positive float32", v.Name, lr, hyper.LearningRate, r.LRFactor)
 		}
 		frozen = frozen && r.Frozen
@@ -102,9 +103,9 @@ func (g Group) validate(views []net.View) error {
 	switch {
 	case g.Match == nil:
 		return errors.New("Match is missing, such as Roles(net.Bias)")
-	case g.LRFactor != 0 && !positive(g.LRFactor):
+	case g.LRFactor != 0 && !num.Positive(g.LRFactor):
 		return fmt.Errorf("LRFactor is %v, want a positive float32, or 0 for 1", g.LRFactor)
-	case g.WeightDecay != nil && *g.WeightDecay != 0 && !positive(*g.WeightDecay):
+	case g.WeightDecay != nil && *g.WeightDecay != 0 && !num.Positive(*g.WeightDecay):
 		return fmt.Errorf("WeightDecay is %v, want 0 or a positive float32", *g.WeightDecay)
 	}
 	if m, ok := g.Match.(interface{ validate(views []net.View) error }); ok {

@@ -95,7 +95,7 @@ func (c Config) resolve(views []net.View) ([]Range, error) {
 	if n := c.Rule.StateVectors(); n < 0 {
 		return nil, fmt.Errorf("optim: %T keeps %d state vectors, want 0 or more", c.Rule, n)
 	}
-	if h := c.Rule.Hyper(); !positive(h.LearningRate) || h.WeightDecay != 0 && !positive(h.WeightDecay) {
+	if h := c.Rule.Hyper(); !num.Positive(h.LearningRate) || h.WeightDecay != 0 && !num.Positive(h.WeightDecay) {
 		return nil, fmt.Errorf("optim: %T has learning rate %v and weight decay %v, want a positive float32, and 0 or a positive one", c.Rule, h.LearningRate, h.WeightDecay)
 	}
 	if err := ValidateSchedule(c.Schedule); err != nil {

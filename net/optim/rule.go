@@ -2,7 +2,6 @@ package optim
 
 import (
 	"fmt"
-	"math"
 )
 
 // Rule is an update rule: what an optimizer does to a parameter, given its gradient. SGD and AdamW
@@ -59,9 +58,6 @@ type StateValidator interface {
 	// vectors.
 	ValidateState(state [][]float32) error
 }
-
-// positive reports whether x is positive and finite once it is rounded to a float32.
-func positive(x float64) bool { return float32(x) > 0 && !math.IsInf(float64(float32(x)), 1) }
 
 // fraction reports whether x lies between 0 and 1, both excluded, once it is rounded to a float32.
 func fraction(x float64) bool { return float32(x) > 0 && float32(x) < 1 }
