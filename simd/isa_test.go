@@ -2,7 +2,6 @@ package simd_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -69,9 +67,7 @@ func child(t *testing.T, env ...string) *exec.Cmd {
 func reportOf(t *testing.T, env ...string) (r report) {
 	t.Helper()
 	output, err := child(t, append(env, reportVar+"=1")...).Output()
-	if errors.Is(err, syscall.ENOEXEC) {
-		t.Skip("this binary runs under an emulator, which the kernel does not know of")
-	}
+	simdtest.SkipIfEmulated(t, err)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(output, &r), "%s", output)
 	return r

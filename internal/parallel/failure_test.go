@@ -9,9 +9,9 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
+	"github.com/steppe-ml/steppe/internal/simdtest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -125,9 +125,7 @@ func TestTracebackHasTheTask(t *testing.T) {
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	err := command.Run()
-	if errors.Is(err, syscall.ENOEXEC) {
-		t.Skip("an emulator runs this test, and the system can't start the program itself")
-	}
+	simdtest.SkipIfEmulated(t, err)
 	assert.Error(t, err)
 	assert.Contains(t, output.String(), "panic: the value")
 	_, stack, found := strings.Cut(output.String(), "parallel: task 0 panicked on its worker:")

@@ -3,8 +3,10 @@
 package simdtest
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/steppe-ml/steppe/simd"
@@ -59,6 +61,15 @@ func Use(t testing.TB, isa simd.ISA) {
 			t.Error(err)
 		}
 	})
+}
+
+// SkipIfEmulated skips the rest of a test that starts its own binary again, if err says that the
+// system can't run it: an emulator runs the test then, which the kernel doesn't know of.
+func SkipIfEmulated(t testing.TB, err error) {
+	t.Helper()
+	if errors.Is(err, syscall.ENOEXEC) {
+		t.Skip("an emulator runs this test, and the system can't start its binary itself")
+	}
 }
 
 // Main is a TestMain that fails when STEPPE_SIMD asks for what is not there.
