@@ -91,8 +91,11 @@ func (t gemm) multiply() {
 	Load(Param("b"), b)
 	Load(Param("k"), k)
 	aCol, bRow := tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
-	prefetch := t.prefetcher(a, b, bRow)
+	next, prefetch := t.prefetcher(a, b, bRow)
 	row := t.RowsOf(a)
+	if t.unrolls() {
+		t.unrolled(a, b, k, next, aCol, bRow, row)
+	}
 
 	TESTQ(k, k)
 	JZ(operand.LabelRef(t.Label + "Summed"))
@@ -111,14 +114,14 @@ func (t gemm) multiply() {
 }
 
 // prefetcher returns what asks, in each step along k, for a row of B further on,
-// and for a line of the next tile's A: rows of some hundred elements end before
-// the hardware has learned of them.
-func (t gemm) prefetcher(a, b, bRow reg.Register) func() {
+// and for a line of the next tile's A, at next: rows of some hundred elements end
+// before the hardware has learned of them.
+func (t gemm) prefetcher(a, b, bRow reg.Register) (next reg.Register, prefetch func()) {
 	rowsAhead := 32
 	if t.wide {
 		rowsAhead = 8
 	}
-	var ahead, next reg.Register
+	var ahead reg.Register
 	if t.Vectors > 1 {
 		ahead = GP64()
 		IMUL3Q(operand.U32(rowsAhead), bRow, ahead)
@@ -128,7 +131,7 @@ func (t gemm) prefetcher(a, b, bRow reg.Register) func() {
 		next = Load(Param("aTile"), GP64())
 		LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
 	}
-	return func() {
+	return next, func() {
 		if ahead != nil {
 			for line := 0; line < t.Vectors*t.Bytes; line += 64 {
 				PREFETCHT0(avx.Ptr(ahead, line))

@@ -1,0 +1,82 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const (
+	// steps is how many steps along k an unrolled loop takes at once.
+	steps = 4
+	// near is the bytes between rows of B up to which the hardware prefetches them by itself.
+	near = 512
+)
+
+// unrolls reports whether the kernel has unrolled loops. Tiles of AVX2 do: their plain loop has 26
+// instructions for 12 FMAs, and takes as long as the FMAs only if nobody else uses the core.
+func (t gemm) unrolls() bool { return !t.Opmasks && !t.wide }
+
+// unrolled emits the loops that take four steps along k at once, for an A whose rows or whose
+// columns are contiguous, and leaves the last steps in k to the loop behind them. It leaves all
+// steps to that one, which asks for rows of B ahead, if rows of B are far apart.
+func (t gemm) unrolled(a, b, k, next, aCol, bRow reg.Register, row func(int) operand.Mem) {
+	rest := operand.LabelRef(t.Label + "Rest")
+	CMPQ(bRow, operand.U32(near))
+	JG(rest)
+	SUBQ(operand.U32(steps), k)
+	JL(operand.LabelRef(t.Label + "Fewer"))
+	bRows := multiples(bRow)
+	body := func(label string, element func(step, i int) operand.Mem) {
+		Label(t.Label + label)
+		for step := range steps {
+			t.StepAt(func(v int) operand.Mem { return at(b, bRows, step, t.Bytes*v) }, func(i int) operand.Mem { return element(step, i) })
+			if line := 64 * step; line < steps*t.Size()*t.Rows {
+				PREFETCHT0(operand.Mem{Base: next, Disp: line})
+			}
+		}
+		ADDQ(operand.U32(steps*t.Size()*t.Rows), next)
+		LEAQ(operand.Mem{Base: a, Index: aCol, Scale: steps}, a)
+		LEAQ(operand.Mem{Base: b, Index: bRow, Scale: steps}, b)
+		SUBQ(operand.U32(steps), k)
+		JGE(operand.LabelRef(t.Label + label))
+	}
+
+	if t.Rows > 1 {
+		CMPQ(aCol, operand.U32(t.Size()))
+		JNE(operand.LabelRef(t.Label + "Columns"))
+		body("AlongRows", func(step, i int) operand.Mem {
+			m := row(i)
+			m.Disp = t.Size() * step
+			return m
+		})
+		JMP(operand.LabelRef(t.Label + "Fewer"))
+		Label(t.Label + "Columns")
+		CMPQ(row(1).Index, operand.U32(t.Size()))
+		JNE(operand.LabelRef(t.Label + "Fewer"))
+	}
+	aCols := multiples(aCol)
+	body("AlongColumns", func(step, i int) operand.Mem { return at(a, aCols, step, t.Size()*i) })
+	Label(t.Label + "Fewer")
+	ADDQ(operand.U32(steps), k)
+	Label(t.Label + "Rest")
+}
+
+// multiples returns a stride and three times it; indices scale the others.
+func multiples(stride reg.Register) [2]reg.Register {
+	triple := GP64()
+	LEAQ(operand.Mem{Base: stride, Index: stride, Scale: 2}, triple)
+	return [2]reg.Register{stride, triple}
+}
+
+// at is the memory i < 4 strides and some bytes behind base.
+func at(base reg.Register, strides [2]reg.Register, i, bytes int) operand.Mem {
+	m := operand.Mem{Base: base, Disp: bytes}
+	switch i {
+	case 1, 2:
+		m.Index, m.Scale = strides[0], uint8(i)
+	case 3:
+		m.Index, m.Scale = strides[1], 1
+	}
+	return m
+}
