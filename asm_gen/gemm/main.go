@@ -72,8 +72,12 @@ func wide(s avx.Set, rows, vectors int) {
 
 // loop emits the loop over tiles, one below the other, and returns.
 func (t gemm) loop() {
+	var d distances
+	if t.unrolls() {
+		d = t.distances()
+	}
 	Label(t.Label)
-	t.multiply()
+	t.multiply(d)
 	t.finish()
 	ADDQ(tile.Stride(t.Set, "aTile"), avx.Parameter("a"))
 	DECQ(avx.Parameter("tiles"))
@@ -83,18 +87,26 @@ func (t gemm) loop() {
 
 // multiply sums A*B over k in the accumulators: each has one product added at
 // a time, in ascending order of k.
-func (t gemm) multiply() {
+func (t gemm) multiply(d distances) {
 	t.Clear()
 	t.PrefetchC()
-	a, b, k := GP64(), GP64(), GP64()
+	if d.a == nil {
+		d.a = GP64()
+	}
+	a, b, k := d.a, GP64(), GP64()
 	Load(Param("a"), a)
 	Load(Param("b"), b)
 	Load(Param("k"), k)
-	aCol, bRow := tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
+	aCol, bRow := d.aCol[0], d.bRow[0]
+	if aCol == nil {
+		aCol, bRow = tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
+	}
 	next, prefetch := t.prefetcher(a, b, bRow)
-	row := t.RowsOf(a)
-	if t.unrolls() {
-		t.unrolled(a, b, k, next, aCol, bRow, row)
+	row := d.row
+	if row == nil {
+		row = t.RowsOf(a)
+	} else {
+		t.unrolled(b, k, next, d)
 	}
 
 	TESTQ(k, k)

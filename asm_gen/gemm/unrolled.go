@@ -1,6 +1,8 @@
 package main
 
 import (
+	"github.com/steppe-ml/steppe/asm_gen/tile"
+
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -17,20 +19,35 @@ const (
 // instructions for 12 FMAs, and takes as long as the FMAs only if nobody else uses the core.
 func (t gemm) unrolls() bool { return !t.Opmasks && !t.wide }
 
+// distances are the strides of a kernel's operands, which all of its tiles share.
+type distances struct {
+	a          reg.Register // of the tile, from which row returns the rows
+	row        func(int) operand.Mem
+	aCol, bRow [2]reg.Register // a stride, and three times it
+}
+
+// distances loads them.
+func (t gemm) distances() (d distances) {
+	d.a = GP64()
+	d.row = t.RowsOf(d.a)
+	d.aCol, d.bRow = multiples(tile.Stride(t.Set, "aCol")), multiples(tile.Stride(t.Set, "bRow"))
+	return d
+}
+
 // unrolled emits the loops that take four steps along k at once, for an A whose rows or whose
 // columns are contiguous, and leaves the last steps in k to the loop behind them. It leaves all
 // steps to that one, which asks for rows of B ahead, if rows of B are far apart.
-func (t gemm) unrolled(a, b, k, next, aCol, bRow reg.Register, row func(int) operand.Mem) {
+func (t gemm) unrolled(b, k, next reg.Register, d distances) {
+	a, aCol, bRow := d.a, d.aCol[0], d.bRow[0]
 	rest := operand.LabelRef(t.Label + "Rest")
 	CMPQ(bRow, operand.U32(near))
 	JG(rest)
 	SUBQ(operand.U32(steps), k)
 	JL(operand.LabelRef(t.Label + "Fewer"))
-	bRows := multiples(bRow)
 	body := func(label string, element func(step, i int) operand.Mem) {
 		Label(t.Label + label)
 		for step := range steps {
-			t.StepAt(func(v int) operand.Mem { return at(b, bRows, step, t.Bytes*v) }, func(i int) operand.Mem { return element(step, i) })
+			t.StepAt(func(v int) operand.Mem { return at(b, d.bRow, step, t.Bytes*v) }, func(i int) operand.Mem { return element(step, i) })
 			if line := 64 * step; line < steps*t.Size()*t.Rows {
 				PREFETCHT0(operand.Mem{Base: next, Disp: line})
 			}
@@ -46,17 +63,16 @@ func (t gemm) unrolled(a, b, k, next, aCol, bRow reg.Register, row func(int) ope
 		CMPQ(aCol, operand.U32(t.Size()))
 		JNE(operand.LabelRef(t.Label + "Columns"))
 		body("AlongRows", func(step, i int) operand.Mem {
-			m := row(i)
+			m := d.row(i)
 			m.Disp = t.Size() * step
 			return m
 		})
 		JMP(operand.LabelRef(t.Label + "Fewer"))
 		Label(t.Label + "Columns")
-		CMPQ(row(1).Index, operand.U32(t.Size()))
+		CMPQ(d.row(1).Index, operand.U32(t.Size()))
 		JNE(operand.LabelRef(t.Label + "Fewer"))
 	}
-	aCols := multiples(aCol)
-	body("AlongColumns", func(step, i int) operand.Mem { return at(a, aCols, step, t.Size()*i) })
+	body("AlongColumns", func(step, i int) operand.Mem { return at(a, d.aCol, step, t.Size()*i) })
 	Label(t.Label + "Fewer")
 	ADDQ(operand.U32(steps), k)
 	Label(t.Label + "Rest")

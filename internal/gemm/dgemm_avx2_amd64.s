@@ -10,66 +10,66 @@ TEXT ·dgemm1x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aCol+40(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ bRow+64(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
 
 columns4:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x03, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	MOVQ       aTile+48(FP), R9
+	LEAQ       (AX)(R9*8), R9
+	CMPQ       BX, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R8
-	LEAQ       (BX)(BX*2), R9
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y1
+	VMOVUPD      (DI), Y1
 	VBROADCASTSD (AX), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y1
-	VBROADCASTSD (AX)(BX*1), Y2
+	PREFETCHT0   (R9)
+	VMOVUPD      (DI)(BX*1), Y1
+	VBROADCASTSD (AX)(CX*1), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	VMOVUPD      (CX)(SI*2), Y1
-	VBROADCASTSD (AX)(BX*2), Y2
+	VMOVUPD      (DI)(BX*2), Y1
+	VBROADCASTSD (AX)(CX*2), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	VMOVUPD      (CX)(R8*1), Y1
-	VBROADCASTSD (AX)(R9*1), Y2
+	VMOVUPD      (DI)(SI*1), Y1
+	VBROADCASTSD (AX)(DX*1), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R9
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y1
+	VMOVUPD      (DI), Y1
 	VBROADCASTSD (AX), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000008, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000008, R9
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns4K
 
 columns4Summed:
@@ -82,29 +82,29 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), DI
+	SHLQ         $0x01, DI
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y1
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y1, Y0
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), DI
+	VFMADD231PD  (DI), Y1, Y0
+	ADDQ         AX, DI
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), DI
+	TESTQ   DI, DI
 	JZ      columns4Biased
-	VMOVUPD (CX), Y1
+	VMOVUPD (DI), Y1
 	VADDPD  Y1, Y0, Y0
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), DI
+	TESTQ        DI, DI
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y1
+	VBROADCASTSD (DI), Y1
 	VADDPD       Y1, Y0, Y0
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000008, DI
+	MOVQ         DI, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -113,10 +113,10 @@ columns4RowBiased:
 	VMAXPD Y0, Y1, Y0
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), DI
+	VMOVUPD Y0, (DI)
+	ADDQ    AX, DI
+	MOVQ    DI, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -130,66 +130,66 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aCol+40(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    bRow+64(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x03, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	MOVQ       aTile+48(FP), R9
+	LEAQ       (AX)(R9*8), R9
+	CMPQ       BX, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R8
-	LEAQ       (BX)(BX*2), R9
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y1
+	VMASKMOVPD   (DI), Y15, Y1
 	VBROADCASTSD (AX), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y1
-	VBROADCASTSD (AX)(BX*1), Y2
+	PREFETCHT0   (R9)
+	VMASKMOVPD   (DI)(BX*1), Y15, Y1
+	VBROADCASTSD (AX)(CX*1), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	VMASKMOVPD   (CX)(SI*2), Y15, Y1
-	VBROADCASTSD (AX)(BX*2), Y2
+	VMASKMOVPD   (DI)(BX*2), Y15, Y1
+	VBROADCASTSD (AX)(CX*2), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	VMASKMOVPD   (CX)(R8*1), Y15, Y1
-	VBROADCASTSD (AX)(R9*1), Y2
+	VMASKMOVPD   (DI)(SI*1), Y15, Y1
+	VBROADCASTSD (AX)(DX*1), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R9
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y1
+	VMASKMOVPD   (DI), Y15, Y1
 	VBROADCASTSD (AX), Y2
 	VFMADD231PD  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000008, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000008, R9
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -202,30 +202,30 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), DI
+	SHLQ         $0x01, DI
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y1
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y2
+	MOVQ         c+72(FP), DI
+	VMASKMOVPD   (DI), Y15, Y2
 	VFMADD231PD  Y2, Y1, Y0
-	ADDQ         AX, CX
+	ADDQ         AX, DI
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), DI
+	TESTQ      DI, DI
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y1
+	VMASKMOVPD (DI), Y15, Y1
 	VADDPD     Y1, Y0, Y0
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), DI
+	TESTQ        DI, DI
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y1
+	VBROADCASTSD (DI), Y1
 	VADDPD       Y1, Y0, Y0
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000008, DI
+	MOVQ         DI, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -234,10 +234,10 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y0, Y1, Y0
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), DI
+	VMASKMOVPD Y0, Y15, (DI)
+	ADDQ       AX, DI
+	MOVQ       DI, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -286,116 +286,116 @@ TEXT ·dgemm2x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x03, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
 
 columns4:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x03, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
 	CMPQ       SI, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y2
+	VMOVUPD      (R8), Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(R8*1), Y4
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y2
+	PREFETCHT0   (R10)
+	VMOVUPD      (R8)(SI*1), Y2
 	VBROADCASTSD 8(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y4
+	VBROADCASTSD 8(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMOVUPD      (CX)(SI*2), Y2
+	VMOVUPD      (R8)(SI*2), Y2
 	VBROADCASTSD 16(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y4
+	VBROADCASTSD 16(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMOVUPD      (CX)(R9*1), Y2
+	VMOVUPD      (R8)(DI*1), Y2
 	VBROADCASTSD 24(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y4
+	VBROADCASTSD 24(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x00000040, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R10
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y2
+	VMOVUPD      (R8), Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VBROADCASTSD 8(AX), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y2
+	PREFETCHT0   (R10)
+	VMOVUPD      (R8)(SI*1), Y2
+	VBROADCASTSD (AX)(DX*1), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD 8(AX)(DX*1), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	VMOVUPD      (R8)(SI*2), Y2
+	VBROADCASTSD (AX)(DX*2), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD 8(AX)(DX*2), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	VMOVUPD      (R8)(DI*1), Y2
 	VBROADCASTSD (AX)(BX*1), Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMOVUPD      (CX)(SI*2), Y2
-	VBROADCASTSD (AX)(BX*2), Y3
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y4
-	VFMADD231PD  Y2, Y4, Y1
-	VMOVUPD      (CX)(R9*1), Y2
-	VBROADCASTSD (AX)(R10*1), Y3
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(R10*1), Y4
-	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x00000040, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y2
+	VMOVUPD      (R8), Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(R8*1), Y4
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000010, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000010, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns4K
 
 columns4Summed:
@@ -409,34 +409,34 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y2, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y2, Y1
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y2, Y0
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y2, Y1
+	ADDQ         AX, R8
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R8
+	TESTQ   R8, R8
 	JZ      columns4Biased
-	VMOVUPD (CX), Y2
+	VMOVUPD (R8), Y2
 	VADDPD  Y2, Y0, Y0
 	VADDPD  Y2, Y1, Y1
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (R8), Y2
 	VADDPD       Y2, Y0, Y0
-	VBROADCASTSD 8(CX), Y2
+	VBROADCASTSD 8(R8), Y2
 	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000010, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -446,12 +446,12 @@ columns4RowBiased:
 	VMAXPD Y1, Y2, Y1
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPD Y0, (R8)
+	ADDQ    AX, R8
+	VMOVUPD Y1, (R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -465,116 +465,116 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x03, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x03, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
 	CMPQ       SI, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y2
+	VMASKMOVPD   (R8), Y15, Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(R8*1), Y4
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y2
+	PREFETCHT0   (R10)
+	VMASKMOVPD   (R8)(SI*1), Y15, Y2
 	VBROADCASTSD 8(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y4
+	VBROADCASTSD 8(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMASKMOVPD   (CX)(SI*2), Y15, Y2
+	VMASKMOVPD   (R8)(SI*2), Y15, Y2
 	VBROADCASTSD 16(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y4
+	VBROADCASTSD 16(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMASKMOVPD   (CX)(R9*1), Y15, Y2
+	VMASKMOVPD   (R8)(DI*1), Y15, Y2
 	VBROADCASTSD 24(AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y4
+	VBROADCASTSD 24(AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x00000040, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R10
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y2
+	VMASKMOVPD   (R8), Y15, Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VBROADCASTSD 8(AX), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y2
+	PREFETCHT0   (R10)
+	VMASKMOVPD   (R8)(SI*1), Y15, Y2
+	VBROADCASTSD (AX)(DX*1), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD 8(AX)(DX*1), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	VMASKMOVPD   (R8)(SI*2), Y15, Y2
+	VBROADCASTSD (AX)(DX*2), Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VBROADCASTSD 8(AX)(DX*2), Y4
+	VFMADD231PD  Y2, Y4, Y1
+	VMASKMOVPD   (R8)(DI*1), Y15, Y2
 	VBROADCASTSD (AX)(BX*1), Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	VMASKMOVPD   (CX)(SI*2), Y15, Y2
-	VBROADCASTSD (AX)(BX*2), Y3
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y4
-	VFMADD231PD  Y2, Y4, Y1
-	VMASKMOVPD   (CX)(R9*1), Y15, Y2
-	VBROADCASTSD (AX)(R10*1), Y3
-	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD 8(AX)(R10*1), Y4
-	VFMADD231PD  Y2, Y4, Y1
-	ADDQ         $0x00000040, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y2
+	VMASKMOVPD   (R8), Y15, Y2
 	VBROADCASTSD (AX), Y3
 	VFMADD231PD  Y2, Y3, Y0
-	VBROADCASTSD (AX)(R8*1), Y4
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000010, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000010, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -588,36 +588,36 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y3
+	MOVQ         c+72(FP), R8
+	VMASKMOVPD   (R8), Y15, Y3
 	VFMADD231PD  Y3, Y2, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y3
+	ADDQ         AX, R8
+	VMASKMOVPD   (R8), Y15, Y3
 	VFMADD231PD  Y3, Y2, Y1
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R8
+	TESTQ      R8, R8
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y2
+	VMASKMOVPD (R8), Y15, Y2
 	VADDPD     Y2, Y0, Y0
 	VADDPD     Y2, Y1, Y1
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (R8), Y2
 	VADDPD       Y2, Y0, Y0
-	VBROADCASTSD 8(CX), Y2
+	VBROADCASTSD 8(R8), Y2
 	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000010, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -627,12 +627,12 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y1, Y2, Y1
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMASKMOVPD Y0, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPD Y1, Y15, (R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -647,139 +647,139 @@ TEXT ·dgemm3x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x03, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
 
 columns4:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x03, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
 	CMPQ       SI, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y3
+	VMOVUPD      (R8), Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(R8*1), Y5
+	VBROADCASTSD (AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD (AX)(R8*2), Y6
+	VBROADCASTSD (AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y3
+	PREFETCHT0   (R10)
+	VMOVUPD      (R8)(SI*1), Y3
 	VBROADCASTSD 8(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y5
+	VBROADCASTSD 8(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y6
+	VBROADCASTSD 8(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y3
+	PREFETCHT0   64(R10)
+	VMOVUPD      (R8)(SI*2), Y3
 	VBROADCASTSD 16(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y5
+	VBROADCASTSD 16(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y6
+	VBROADCASTSD 16(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	VMOVUPD      (CX)(R9*1), Y3
+	VMOVUPD      (R8)(DI*1), Y3
 	VBROADCASTSD 24(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y5
+	VBROADCASTSD 24(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y6
+	VBROADCASTSD 24(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R10
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y3
+	VMOVUPD      (R8), Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VBROADCASTSD 8(AX), Y5
 	VFMADD231PD  Y3, Y5, Y1
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y3
+	PREFETCHT0   (R10)
+	VMOVUPD      (R8)(SI*1), Y3
+	VBROADCASTSD (AX)(DX*1), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD 8(AX)(DX*1), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD 16(AX)(DX*1), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	PREFETCHT0   64(R10)
+	VMOVUPD      (R8)(SI*2), Y3
+	VBROADCASTSD (AX)(DX*2), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD 8(AX)(DX*2), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD 16(AX)(DX*2), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	VMOVUPD      (R8)(DI*1), Y3
 	VBROADCASTSD (AX)(BX*1), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
 	VBROADCASTSD 16(AX)(BX*1), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y3
-	VBROADCASTSD (AX)(BX*2), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y6
-	VFMADD231PD  Y3, Y6, Y2
-	VMOVUPD      (CX)(R9*1), Y3
-	VBROADCASTSD (AX)(R10*1), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(R10*1), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(R10*1), Y6
-	VFMADD231PD  Y3, Y6, Y2
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y3
+	VMOVUPD      (R8), Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(R8*1), Y5
+	VBROADCASTSD (AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD (AX)(R8*2), Y6
+	VBROADCASTSD (AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000018, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000018, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns4K
 
 columns4Summed:
@@ -794,39 +794,39 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y3
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y3, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y3, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y3, Y2
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y3, Y0
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y3, Y1
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y3, Y2
+	ADDQ         AX, R8
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R8
+	TESTQ   R8, R8
 	JZ      columns4Biased
-	VMOVUPD (CX), Y3
+	VMOVUPD (R8), Y3
 	VADDPD  Y3, Y0, Y0
 	VADDPD  Y3, Y1, Y1
 	VADDPD  Y3, Y2, Y2
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (R8), Y3
 	VADDPD       Y3, Y0, Y0
-	VBROADCASTSD 8(CX), Y3
+	VBROADCASTSD 8(R8), Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD 16(CX), Y3
+	VBROADCASTSD 16(R8), Y3
 	VADDPD       Y3, Y2, Y2
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000018, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -837,14 +837,14 @@ columns4RowBiased:
 	VMAXPD Y2, Y3, Y2
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPD Y0, (R8)
+	ADDQ    AX, R8
+	VMOVUPD Y1, (R8)
+	ADDQ    AX, R8
+	VMOVUPD Y2, (R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -858,139 +858,139 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x03, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x03, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
 	CMPQ       SI, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y3
+	VMASKMOVPD   (R8), Y15, Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(R8*1), Y5
+	VBROADCASTSD (AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD (AX)(R8*2), Y6
+	VBROADCASTSD (AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y3
+	PREFETCHT0   (R10)
+	VMASKMOVPD   (R8)(SI*1), Y15, Y3
 	VBROADCASTSD 8(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y5
+	VBROADCASTSD 8(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y6
+	VBROADCASTSD 8(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y3
+	PREFETCHT0   64(R10)
+	VMASKMOVPD   (R8)(SI*2), Y15, Y3
 	VBROADCASTSD 16(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y5
+	VBROADCASTSD 16(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y6
+	VBROADCASTSD 16(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	VMASKMOVPD   (CX)(R9*1), Y15, Y3
+	VMASKMOVPD   (R8)(DI*1), Y15, Y3
 	VBROADCASTSD 24(AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y5
+	VBROADCASTSD 24(AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y6
+	VBROADCASTSD 24(AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R10
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y3
+	VMASKMOVPD   (R8), Y15, Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VBROADCASTSD 8(AX), Y5
 	VFMADD231PD  Y3, Y5, Y1
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y3
+	PREFETCHT0   (R10)
+	VMASKMOVPD   (R8)(SI*1), Y15, Y3
+	VBROADCASTSD (AX)(DX*1), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD 8(AX)(DX*1), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD 16(AX)(DX*1), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	PREFETCHT0   64(R10)
+	VMASKMOVPD   (R8)(SI*2), Y15, Y3
+	VBROADCASTSD (AX)(DX*2), Y4
+	VFMADD231PD  Y3, Y4, Y0
+	VBROADCASTSD 8(AX)(DX*2), Y5
+	VFMADD231PD  Y3, Y5, Y1
+	VBROADCASTSD 16(AX)(DX*2), Y6
+	VFMADD231PD  Y3, Y6, Y2
+	VMASKMOVPD   (R8)(DI*1), Y15, Y3
 	VBROADCASTSD (AX)(BX*1), Y4
 	VFMADD231PD  Y3, Y4, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
 	VBROADCASTSD 16(AX)(BX*1), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y3
-	VBROADCASTSD (AX)(BX*2), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y6
-	VFMADD231PD  Y3, Y6, Y2
-	VMASKMOVPD   (CX)(R9*1), Y15, Y3
-	VBROADCASTSD (AX)(R10*1), Y4
-	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD 8(AX)(R10*1), Y5
-	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD 16(AX)(R10*1), Y6
-	VFMADD231PD  Y3, Y6, Y2
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y3
+	VMASKMOVPD   (R8), Y15, Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y3, Y4, Y0
-	VBROADCASTSD (AX)(R8*1), Y5
+	VBROADCASTSD (AX)(CX*1), Y5
 	VFMADD231PD  Y3, Y5, Y1
-	VBROADCASTSD (AX)(R8*2), Y6
+	VBROADCASTSD (AX)(CX*2), Y6
 	VFMADD231PD  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000018, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000018, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -1005,42 +1005,42 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y3
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y4
+	MOVQ         c+72(FP), R8
+	VMASKMOVPD   (R8), Y15, Y4
 	VFMADD231PD  Y4, Y3, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y4
+	ADDQ         AX, R8
+	VMASKMOVPD   (R8), Y15, Y4
 	VFMADD231PD  Y4, Y3, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y4
+	ADDQ         AX, R8
+	VMASKMOVPD   (R8), Y15, Y4
 	VFMADD231PD  Y4, Y3, Y2
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R8
+	TESTQ      R8, R8
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y3
+	VMASKMOVPD (R8), Y15, Y3
 	VADDPD     Y3, Y0, Y0
 	VADDPD     Y3, Y1, Y1
 	VADDPD     Y3, Y2, Y2
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y3
+	VBROADCASTSD (R8), Y3
 	VADDPD       Y3, Y0, Y0
-	VBROADCASTSD 8(CX), Y3
+	VBROADCASTSD 8(R8), Y3
 	VADDPD       Y3, Y1, Y1
-	VBROADCASTSD 16(CX), Y3
+	VBROADCASTSD 16(R8), Y3
 	VADDPD       Y3, Y2, Y2
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000018, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -1051,14 +1051,14 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y2, Y3, Y2
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMASKMOVPD Y0, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPD Y1, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPD Y2, Y15, (R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -1073,6 +1073,15 @@ TEXT ·dgemm4x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -1080,89 +1089,80 @@ columns4:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x03, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
+	CMPQ       DI, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y4
+	VMOVUPD      (R9), Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(R8*1), Y6
+	VBROADCASTSD (AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(R8*2), Y7
+	VBROADCASTSD (AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD (AX)(R9*1), Y8
+	VBROADCASTSD (AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y4
+	PREFETCHT0   (R11)
+	VMOVUPD      (R9)(DI*1), Y4
 	VBROADCASTSD 8(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y6
+	VBROADCASTSD 8(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y7
+	VBROADCASTSD 8(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y8
+	VBROADCASTSD 8(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y4
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R9)(DI*2), Y4
 	VBROADCASTSD 16(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y6
+	VBROADCASTSD 16(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y7
+	VBROADCASTSD 16(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y8
+	VBROADCASTSD 16(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	VMOVUPD      (CX)(R10*1), Y4
+	VMOVUPD      (R9)(R8*1), Y4
 	VBROADCASTSD 24(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y6
+	VBROADCASTSD 24(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y7
+	VBROADCASTSD 24(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y8
+	VBROADCASTSD 24(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y4
+	VMOVUPD      (R9), Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX), Y6
@@ -1171,8 +1171,8 @@ columns4AlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y4
+	PREFETCHT0   (R11)
+	VMOVUPD      (R9)(DI*1), Y4
 	VBROADCASTSD (AX)(BX*1), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y6
@@ -1181,8 +1181,8 @@ columns4AlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX)(BX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y4
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R9)(DI*2), Y4
 	VBROADCASTSD (AX)(BX*2), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX)(BX*2), Y6
@@ -1191,43 +1191,43 @@ columns4AlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX)(BX*2), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	VMOVUPD      (CX)(R10*1), Y4
-	VBROADCASTSD (AX)(R11*1), Y5
+	VMOVUPD      (R9)(R8*1), Y4
+	VBROADCASTSD (AX)(SI*1), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 8(AX)(R11*1), Y6
+	VBROADCASTSD 8(AX)(SI*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 16(AX)(R11*1), Y7
+	VBROADCASTSD 16(AX)(SI*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 24(AX)(R11*1), Y8
+	VBROADCASTSD 24(AX)(SI*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y4
+	VMOVUPD      (R9), Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(R8*1), Y6
+	VBROADCASTSD (AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(R8*2), Y7
+	VBROADCASTSD (AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD (AX)(R9*1), Y8
+	VBROADCASTSD (AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000020, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000020, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns4K
 
 columns4Summed:
@@ -1243,44 +1243,44 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y4, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y4, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y4, Y3
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y4, Y0
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y4, Y1
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y4, Y2
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y4, Y3
+	ADDQ         AX, R9
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R9
+	TESTQ   R9, R9
 	JZ      columns4Biased
-	VMOVUPD (CX), Y4
+	VMOVUPD (R9), Y4
 	VADDPD  Y4, Y0, Y0
 	VADDPD  Y4, Y1, Y1
 	VADDPD  Y4, Y2, Y2
 	VADDPD  Y4, Y3, Y3
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (R9), Y4
 	VADDPD       Y4, Y0, Y0
-	VBROADCASTSD 8(CX), Y4
+	VBROADCASTSD 8(R9), Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD 16(CX), Y4
+	VBROADCASTSD 16(R9), Y4
 	VADDPD       Y4, Y2, Y2
-	VBROADCASTSD 24(CX), Y4
+	VBROADCASTSD 24(R9), Y4
 	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000020, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -1292,16 +1292,16 @@ columns4RowBiased:
 	VMAXPD Y3, Y4, Y3
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPD Y0, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y1, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y2, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y3, (R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -1315,6 +1315,15 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1322,89 +1331,80 @@ columns4RaggedTile:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x03, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
+	CMPQ       DI, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y4
+	VMASKMOVPD   (R9), Y15, Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(R8*1), Y6
+	VBROADCASTSD (AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(R8*2), Y7
+	VBROADCASTSD (AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD (AX)(R9*1), Y8
+	VBROADCASTSD (AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y4
+	PREFETCHT0   (R11)
+	VMASKMOVPD   (R9)(DI*1), Y15, Y4
 	VBROADCASTSD 8(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y6
+	VBROADCASTSD 8(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y7
+	VBROADCASTSD 8(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y8
+	VBROADCASTSD 8(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y4
+	PREFETCHT0   64(R11)
+	VMASKMOVPD   (R9)(DI*2), Y15, Y4
 	VBROADCASTSD 16(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y6
+	VBROADCASTSD 16(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y7
+	VBROADCASTSD 16(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y8
+	VBROADCASTSD 16(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	VMASKMOVPD   (CX)(R10*1), Y15, Y4
+	VMASKMOVPD   (R9)(R8*1), Y15, Y4
 	VBROADCASTSD 24(AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y6
+	VBROADCASTSD 24(AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y7
+	VBROADCASTSD 24(AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y8
+	VBROADCASTSD 24(AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y4
+	VMASKMOVPD   (R9), Y15, Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX), Y6
@@ -1413,8 +1413,8 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y4
+	PREFETCHT0   (R11)
+	VMASKMOVPD   (R9)(DI*1), Y15, Y4
 	VBROADCASTSD (AX)(BX*1), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y6
@@ -1423,8 +1423,8 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX)(BX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y4
+	PREFETCHT0   64(R11)
+	VMASKMOVPD   (R9)(DI*2), Y15, Y4
 	VBROADCASTSD (AX)(BX*2), Y5
 	VFMADD231PD  Y4, Y5, Y0
 	VBROADCASTSD 8(AX)(BX*2), Y6
@@ -1433,43 +1433,43 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y4, Y7, Y2
 	VBROADCASTSD 24(AX)(BX*2), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	VMASKMOVPD   (CX)(R10*1), Y15, Y4
-	VBROADCASTSD (AX)(R11*1), Y5
+	VMASKMOVPD   (R9)(R8*1), Y15, Y4
+	VBROADCASTSD (AX)(SI*1), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD 8(AX)(R11*1), Y6
+	VBROADCASTSD 8(AX)(SI*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD 16(AX)(R11*1), Y7
+	VBROADCASTSD 16(AX)(SI*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD 24(AX)(R11*1), Y8
+	VBROADCASTSD 24(AX)(SI*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	ADDQ         $0x00000080, DI
+	ADDQ         $0x00000080, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y4
+	VMASKMOVPD   (R9), Y15, Y4
 	VBROADCASTSD (AX), Y5
 	VFMADD231PD  Y4, Y5, Y0
-	VBROADCASTSD (AX)(R8*1), Y6
+	VBROADCASTSD (AX)(CX*1), Y6
 	VFMADD231PD  Y4, Y6, Y1
-	VBROADCASTSD (AX)(R8*2), Y7
+	VBROADCASTSD (AX)(CX*2), Y7
 	VFMADD231PD  Y4, Y7, Y2
-	VBROADCASTSD (AX)(R9*1), Y8
+	VBROADCASTSD (AX)(DX*1), Y8
 	VFMADD231PD  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000020, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000020, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -1485,48 +1485,48 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y4
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y5
+	MOVQ         c+72(FP), R9
+	VMASKMOVPD   (R9), Y15, Y5
 	VFMADD231PD  Y5, Y4, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y5
 	VFMADD231PD  Y5, Y4, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y5
 	VFMADD231PD  Y5, Y4, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y5
 	VFMADD231PD  Y5, Y4, Y3
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R9
+	TESTQ      R9, R9
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y4
+	VMASKMOVPD (R9), Y15, Y4
 	VADDPD     Y4, Y0, Y0
 	VADDPD     Y4, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y4, Y3, Y3
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (R9), Y4
 	VADDPD       Y4, Y0, Y0
-	VBROADCASTSD 8(CX), Y4
+	VBROADCASTSD 8(R9), Y4
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD 16(CX), Y4
+	VBROADCASTSD 16(R9), Y4
 	VADDPD       Y4, Y2, Y2
-	VBROADCASTSD 24(CX), Y4
+	VBROADCASTSD 24(R9), Y4
 	VADDPD       Y4, Y3, Y3
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000020, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -1538,16 +1538,16 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y3, Y4, Y3
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMASKMOVPD Y0, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y1, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y2, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y3, Y15, (R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -1562,6 +1562,15 @@ TEXT ·dgemm5x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -1570,100 +1579,91 @@ columns4:
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x03, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
+	CMPQ       DI, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y5
+	VMOVUPD      (R9), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD (AX)(R8*2), Y8
+	VBROADCASTSD (AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD (AX)(R8*4), Y10
+	VBROADCASTSD (AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R9)(DI*1), Y5
 	VBROADCASTSD 8(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y7
+	VBROADCASTSD 8(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y8
+	VBROADCASTSD 8(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y9
+	VBROADCASTSD 8(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y10
+	VBROADCASTSD 8(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y5
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R9)(DI*2), Y5
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y7
+	VBROADCASTSD 16(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y8
+	VBROADCASTSD 16(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y9
+	VBROADCASTSD 16(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y10
+	VBROADCASTSD 16(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R10*1), Y5
+	PREFETCHT0   128(R11)
+	VMOVUPD      (R9)(R8*1), Y5
 	VBROADCASTSD 24(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y7
+	VBROADCASTSD 24(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y8
+	VBROADCASTSD 24(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y9
+	VBROADCASTSD 24(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y10
+	VBROADCASTSD 24(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	ADDQ         $0x000000a0, DI
+	ADDQ         $0x000000a0, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y5
+	VMOVUPD      (R9), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX), Y7
@@ -1674,8 +1674,8 @@ columns4AlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R9)(DI*1), Y5
 	VBROADCASTSD (AX)(BX*1), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y7
@@ -1686,8 +1686,8 @@ columns4AlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX)(BX*1), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y5
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R9)(DI*2), Y5
 	VBROADCASTSD (AX)(BX*2), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX)(BX*2), Y7
@@ -1698,48 +1698,48 @@ columns4AlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX)(BX*2), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R10*1), Y5
-	VBROADCASTSD (AX)(R11*1), Y6
+	PREFETCHT0   128(R11)
+	VMOVUPD      (R9)(R8*1), Y5
+	VBROADCASTSD (AX)(SI*1), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 8(AX)(R11*1), Y7
+	VBROADCASTSD 8(AX)(SI*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 16(AX)(R11*1), Y8
+	VBROADCASTSD 16(AX)(SI*1), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 24(AX)(R11*1), Y9
+	VBROADCASTSD 24(AX)(SI*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 32(AX)(R11*1), Y10
+	VBROADCASTSD 32(AX)(SI*1), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	ADDQ         $0x000000a0, DI
+	ADDQ         $0x000000a0, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y5
+	VMOVUPD      (R9), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD (AX)(R8*2), Y8
+	VBROADCASTSD (AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD (AX)(R8*4), Y10
+	VBROADCASTSD (AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000028, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000028, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns4K
 
 columns4Summed:
@@ -1756,27 +1756,27 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y5
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y5, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y5, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y5, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y5, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y5, Y4
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y5, Y0
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y5, Y1
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y5, Y2
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y5, Y3
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y5, Y4
+	ADDQ         AX, R9
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R9
+	TESTQ   R9, R9
 	JZ      columns4Biased
-	VMOVUPD (CX), Y5
+	VMOVUPD (R9), Y5
 	VADDPD  Y5, Y0, Y0
 	VADDPD  Y5, Y1, Y1
 	VADDPD  Y5, Y2, Y2
@@ -1784,21 +1784,21 @@ columns4Overwrite:
 	VADDPD  Y5, Y4, Y4
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y5
+	VBROADCASTSD (R9), Y5
 	VADDPD       Y5, Y0, Y0
-	VBROADCASTSD 8(CX), Y5
+	VBROADCASTSD 8(R9), Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD 16(CX), Y5
+	VBROADCASTSD 16(R9), Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD 24(CX), Y5
+	VBROADCASTSD 24(R9), Y5
 	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD 32(CX), Y5
+	VBROADCASTSD 32(R9), Y5
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000028, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -1811,18 +1811,18 @@ columns4RowBiased:
 	VMAXPD Y4, Y5, Y4
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPD Y0, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y1, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y2, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y3, (R9)
+	ADDQ    AX, R9
+	VMOVUPD Y4, (R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -1836,6 +1836,15 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1844,100 +1853,91 @@ columns4RaggedTile:
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x03, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
+	CMPQ       DI, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y5
+	VMASKMOVPD   (R9), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD (AX)(R8*2), Y8
+	VBROADCASTSD (AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD (AX)(R8*4), Y10
+	VBROADCASTSD (AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMASKMOVPD   (R9)(DI*1), Y15, Y5
 	VBROADCASTSD 8(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y7
+	VBROADCASTSD 8(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y8
+	VBROADCASTSD 8(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y9
+	VBROADCASTSD 8(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y10
+	VBROADCASTSD 8(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y5
+	PREFETCHT0   64(R11)
+	VMASKMOVPD   (R9)(DI*2), Y15, Y5
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y7
+	VBROADCASTSD 16(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y8
+	VBROADCASTSD 16(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y9
+	VBROADCASTSD 16(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y10
+	VBROADCASTSD 16(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R10*1), Y15, Y5
+	PREFETCHT0   128(R11)
+	VMASKMOVPD   (R9)(R8*1), Y15, Y5
 	VBROADCASTSD 24(AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y7
+	VBROADCASTSD 24(AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y8
+	VBROADCASTSD 24(AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y9
+	VBROADCASTSD 24(AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y10
+	VBROADCASTSD 24(AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	ADDQ         $0x000000a0, DI
+	ADDQ         $0x000000a0, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y5
+	VMASKMOVPD   (R9), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX), Y7
@@ -1948,8 +1948,8 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMASKMOVPD   (R9)(DI*1), Y15, Y5
 	VBROADCASTSD (AX)(BX*1), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX)(BX*1), Y7
@@ -1960,8 +1960,8 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX)(BX*1), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y5
+	PREFETCHT0   64(R11)
+	VMASKMOVPD   (R9)(DI*2), Y15, Y5
 	VBROADCASTSD (AX)(BX*2), Y6
 	VFMADD231PD  Y5, Y6, Y0
 	VBROADCASTSD 8(AX)(BX*2), Y7
@@ -1972,48 +1972,48 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y5, Y9, Y3
 	VBROADCASTSD 32(AX)(BX*2), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R10*1), Y15, Y5
-	VBROADCASTSD (AX)(R11*1), Y6
+	PREFETCHT0   128(R11)
+	VMASKMOVPD   (R9)(R8*1), Y15, Y5
+	VBROADCASTSD (AX)(SI*1), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD 8(AX)(R11*1), Y7
+	VBROADCASTSD 8(AX)(SI*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD 16(AX)(R11*1), Y8
+	VBROADCASTSD 16(AX)(SI*1), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD 24(AX)(R11*1), Y9
+	VBROADCASTSD 24(AX)(SI*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD 32(AX)(R11*1), Y10
+	VBROADCASTSD 32(AX)(SI*1), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	ADDQ         $0x000000a0, DI
+	ADDQ         $0x000000a0, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y5
+	VMASKMOVPD   (R9), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y5, Y6, Y0
-	VBROADCASTSD (AX)(R8*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y5, Y7, Y1
-	VBROADCASTSD (AX)(R8*2), Y8
+	VBROADCASTSD (AX)(CX*2), Y8
 	VFMADD231PD  Y5, Y8, Y2
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(DX*1), Y9
 	VFMADD231PD  Y5, Y9, Y3
-	VBROADCASTSD (AX)(R8*4), Y10
+	VBROADCASTSD (AX)(CX*4), Y10
 	VFMADD231PD  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000028, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000028, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -2030,32 +2030,32 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y5
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y6
+	MOVQ         c+72(FP), R9
+	VMASKMOVPD   (R9), Y15, Y6
 	VFMADD231PD  Y6, Y5, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y6
 	VFMADD231PD  Y6, Y5, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y6
 	VFMADD231PD  Y6, Y5, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y6
 	VFMADD231PD  Y6, Y5, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPD   (R9), Y15, Y6
 	VFMADD231PD  Y6, Y5, Y4
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R9
+	TESTQ      R9, R9
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y5
+	VMASKMOVPD (R9), Y15, Y5
 	VADDPD     Y5, Y0, Y0
 	VADDPD     Y5, Y1, Y1
 	VADDPD     Y5, Y2, Y2
@@ -2063,21 +2063,21 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y5, Y4, Y4
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y5
+	VBROADCASTSD (R9), Y5
 	VADDPD       Y5, Y0, Y0
-	VBROADCASTSD 8(CX), Y5
+	VBROADCASTSD 8(R9), Y5
 	VADDPD       Y5, Y1, Y1
-	VBROADCASTSD 16(CX), Y5
+	VBROADCASTSD 16(R9), Y5
 	VADDPD       Y5, Y2, Y2
-	VBROADCASTSD 24(CX), Y5
+	VBROADCASTSD 24(R9), Y5
 	VADDPD       Y5, Y3, Y3
-	VBROADCASTSD 32(CX), Y5
+	VBROADCASTSD 32(R9), Y5
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000028, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -2090,18 +2090,18 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y4, Y5, Y4
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMASKMOVPD Y0, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y1, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y2, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y3, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPD Y4, Y15, (R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -2116,6 +2116,16 @@ TEXT ·dgemm6x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x03, R8
+	LEAQ (R8)(R8*2), R9
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -2125,111 +2135,101 @@ columns4:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       R8, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y6
+	VMOVUPD      (R10), Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (AX)(R8*1), Y8
+	VBROADCASTSD (AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(R8*2), Y9
+	VBROADCASTSD (AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (AX)(R9*1), Y10
+	VBROADCASTSD (AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y6
+	PREFETCHT0   (R12)
+	VMOVUPD      (R10)(R8*1), Y6
 	VBROADCASTSD 8(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y8
+	VBROADCASTSD 8(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y9
+	VBROADCASTSD 8(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y10
+	VBROADCASTSD 8(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y11
+	VBROADCASTSD 8(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y12
+	VBROADCASTSD 8(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y6
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R10)(R8*2), Y6
 	VBROADCASTSD 16(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y8
+	VBROADCASTSD 16(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y9
+	VBROADCASTSD 16(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y10
+	VBROADCASTSD 16(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y11
+	VBROADCASTSD 16(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y12
+	VBROADCASTSD 16(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R11*1), Y6
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R10)(R9*1), Y6
 	VBROADCASTSD 24(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y8
+	VBROADCASTSD 24(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y9
+	VBROADCASTSD 24(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y10
+	VBROADCASTSD 24(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y11
+	VBROADCASTSD 24(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y12
+	VBROADCASTSD 24(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	ADDQ         $0x000000c0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y6
+	VMOVUPD      (R10), Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
 	VBROADCASTSD 8(AX), Y8
@@ -2242,80 +2242,80 @@ columns4AlongColumns:
 	VFMADD231PD  Y6, Y11, Y4
 	VBROADCASTSD 40(AX), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y6
-	VBROADCASTSD (AX)(BX*1), Y7
+	PREFETCHT0   (R12)
+	VMOVUPD      (R10)(R8*1), Y6
+	VBROADCASTSD (AX)(SI*1), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y8
+	VBROADCASTSD 8(AX)(SI*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y9
+	VBROADCASTSD 16(AX)(SI*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y10
+	VBROADCASTSD 24(AX)(SI*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y11
+	VBROADCASTSD 32(AX)(SI*1), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y12
+	VBROADCASTSD 40(AX)(SI*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y6
-	VBROADCASTSD (AX)(BX*2), Y7
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R10)(R8*2), Y6
+	VBROADCASTSD (AX)(SI*2), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y8
+	VBROADCASTSD 8(AX)(SI*2), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y9
+	VBROADCASTSD 16(AX)(SI*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y10
+	VBROADCASTSD 24(AX)(SI*2), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y11
+	VBROADCASTSD 32(AX)(SI*2), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y12
+	VBROADCASTSD 40(AX)(SI*2), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R11*1), Y6
-	VBROADCASTSD (AX)(R12*1), Y7
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R10)(R9*1), Y6
+	VBROADCASTSD (AX)(DI*1), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(R12*1), Y8
+	VBROADCASTSD 8(AX)(DI*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(R12*1), Y9
+	VBROADCASTSD 16(AX)(DI*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(R12*1), Y10
+	VBROADCASTSD 24(AX)(DI*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(R12*1), Y11
+	VBROADCASTSD 32(AX)(DI*1), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(R12*1), Y12
+	VBROADCASTSD 40(AX)(DI*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	ADDQ         $0x000000c0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y6
+	VMOVUPD      (R10), Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (AX)(R8*1), Y8
+	VBROADCASTSD (AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(R8*2), Y9
+	VBROADCASTSD (AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (AX)(R9*1), Y10
+	VBROADCASTSD (AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000030, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000030, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns4K
 
 columns4Summed:
@@ -2333,29 +2333,29 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y6, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y5
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PD  (R10), Y6, Y0
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y6, Y1
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y6, Y2
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y6, Y3
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y6, Y4
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y6, Y5
+	ADDQ         AX, R10
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R10
+	TESTQ   R10, R10
 	JZ      columns4Biased
-	VMOVUPD (CX), Y6
+	VMOVUPD (R10), Y6
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y6, Y1, Y1
 	VADDPD  Y6, Y2, Y2
@@ -2364,23 +2364,23 @@ columns4Overwrite:
 	VADDPD  Y6, Y5, Y5
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (R10), Y6
 	VADDPD       Y6, Y0, Y0
-	VBROADCASTSD 8(CX), Y6
+	VBROADCASTSD 8(R10), Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD 16(CX), Y6
+	VBROADCASTSD 16(R10), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD 24(CX), Y6
+	VBROADCASTSD 24(R10), Y6
 	VADDPD       Y6, Y3, Y3
-	VBROADCASTSD 32(CX), Y6
+	VBROADCASTSD 32(R10), Y6
 	VADDPD       Y6, Y4, Y4
-	VBROADCASTSD 40(CX), Y6
+	VBROADCASTSD 40(R10), Y6
 	VADDPD       Y6, Y5, Y5
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000030, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -2394,20 +2394,20 @@ columns4RowBiased:
 	VMAXPD Y5, Y6, Y5
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y5, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPD Y0, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y1, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y2, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y3, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y4, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y5, (R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -2421,6 +2421,16 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x03, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -2430,111 +2440,101 @@ columns4RaggedTile:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       R8, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y6
+	VMASKMOVPD   (R10), Y15, Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (AX)(R8*1), Y8
+	VBROADCASTSD (AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(R8*2), Y9
+	VBROADCASTSD (AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (AX)(R9*1), Y10
+	VBROADCASTSD (AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y6
+	PREFETCHT0   (R12)
+	VMASKMOVPD   (R10)(R8*1), Y15, Y6
 	VBROADCASTSD 8(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y8
+	VBROADCASTSD 8(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y9
+	VBROADCASTSD 8(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y10
+	VBROADCASTSD 8(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y11
+	VBROADCASTSD 8(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y12
+	VBROADCASTSD 8(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y6
+	PREFETCHT0   64(R12)
+	VMASKMOVPD   (R10)(R8*2), Y15, Y6
 	VBROADCASTSD 16(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y8
+	VBROADCASTSD 16(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y9
+	VBROADCASTSD 16(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y10
+	VBROADCASTSD 16(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y11
+	VBROADCASTSD 16(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y12
+	VBROADCASTSD 16(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R11*1), Y15, Y6
+	PREFETCHT0   128(R12)
+	VMASKMOVPD   (R10)(R9*1), Y15, Y6
 	VBROADCASTSD 24(AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y8
+	VBROADCASTSD 24(AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y9
+	VBROADCASTSD 24(AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y10
+	VBROADCASTSD 24(AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y11
+	VBROADCASTSD 24(AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y12
+	VBROADCASTSD 24(AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	ADDQ         $0x000000c0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y6
+	VMASKMOVPD   (R10), Y15, Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
 	VBROADCASTSD 8(AX), Y8
@@ -2547,80 +2547,80 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y6, Y11, Y4
 	VBROADCASTSD 40(AX), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y6
-	VBROADCASTSD (AX)(BX*1), Y7
+	PREFETCHT0   (R12)
+	VMASKMOVPD   (R10)(R8*1), Y15, Y6
+	VBROADCASTSD (AX)(SI*1), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y8
+	VBROADCASTSD 8(AX)(SI*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y9
+	VBROADCASTSD 16(AX)(SI*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y10
+	VBROADCASTSD 24(AX)(SI*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y11
+	VBROADCASTSD 32(AX)(SI*1), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y12
+	VBROADCASTSD 40(AX)(SI*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y6
-	VBROADCASTSD (AX)(BX*2), Y7
+	PREFETCHT0   64(R12)
+	VMASKMOVPD   (R10)(R8*2), Y15, Y6
+	VBROADCASTSD (AX)(SI*2), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y8
+	VBROADCASTSD 8(AX)(SI*2), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y9
+	VBROADCASTSD 16(AX)(SI*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y10
+	VBROADCASTSD 24(AX)(SI*2), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y11
+	VBROADCASTSD 32(AX)(SI*2), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y12
+	VBROADCASTSD 40(AX)(SI*2), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R11*1), Y15, Y6
-	VBROADCASTSD (AX)(R12*1), Y7
+	PREFETCHT0   128(R12)
+	VMASKMOVPD   (R10)(R9*1), Y15, Y6
+	VBROADCASTSD (AX)(DI*1), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD 8(AX)(R12*1), Y8
+	VBROADCASTSD 8(AX)(DI*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD 16(AX)(R12*1), Y9
+	VBROADCASTSD 16(AX)(DI*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD 24(AX)(R12*1), Y10
+	VBROADCASTSD 24(AX)(DI*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD 32(AX)(R12*1), Y11
+	VBROADCASTSD 32(AX)(DI*1), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD 40(AX)(R12*1), Y12
+	VBROADCASTSD 40(AX)(DI*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	ADDQ         $0x000000c0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y6
+	VMASKMOVPD   (R10), Y15, Y6
 	VBROADCASTSD (AX), Y7
 	VFMADD231PD  Y6, Y7, Y0
-	VBROADCASTSD (AX)(R8*1), Y8
+	VBROADCASTSD (AX)(CX*1), Y8
 	VFMADD231PD  Y6, Y8, Y1
-	VBROADCASTSD (AX)(R8*2), Y9
+	VBROADCASTSD (AX)(CX*2), Y9
 	VFMADD231PD  Y6, Y9, Y2
-	VBROADCASTSD (AX)(R9*1), Y10
+	VBROADCASTSD (AX)(DX*1), Y10
 	VFMADD231PD  Y6, Y10, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y6, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000030, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000030, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -2638,35 +2638,35 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y6
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y7
+	MOVQ         c+72(FP), R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y7
 	VFMADD231PD  Y7, Y6, Y5
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R10
+	TESTQ      R10, R10
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y6
+	VMASKMOVPD (R10), Y15, Y6
 	VADDPD     Y6, Y0, Y0
 	VADDPD     Y6, Y1, Y1
 	VADDPD     Y6, Y2, Y2
@@ -2675,23 +2675,23 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y6, Y5, Y5
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (R10), Y6
 	VADDPD       Y6, Y0, Y0
-	VBROADCASTSD 8(CX), Y6
+	VBROADCASTSD 8(R10), Y6
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD 16(CX), Y6
+	VBROADCASTSD 16(R10), Y6
 	VADDPD       Y6, Y2, Y2
-	VBROADCASTSD 24(CX), Y6
+	VBROADCASTSD 24(R10), Y6
 	VADDPD       Y6, Y3, Y3
-	VBROADCASTSD 32(CX), Y6
+	VBROADCASTSD 32(R10), Y6
 	VADDPD       Y6, Y4, Y4
-	VBROADCASTSD 40(CX), Y6
+	VBROADCASTSD 40(R10), Y6
 	VADDPD       Y6, Y5, Y5
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000030, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -2705,20 +2705,20 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y5, Y6, Y5
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMASKMOVPD Y0, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y1, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y2, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y3, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y4, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y5, Y15, (R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -2733,6 +2733,16 @@ TEXT ·dgemm7x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x03, R8
+	LEAQ (R8)(R8*2), R9
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -2743,122 +2753,112 @@ columns4:
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       R8, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y7
+	VMOVUPD      (R10), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD (AX)(R8*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y7
+	PREFETCHT0   (R12)
+	VMOVUPD      (R10)(R8*1), Y7
 	VBROADCASTSD 8(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y9
+	VBROADCASTSD 8(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y10
+	VBROADCASTSD 8(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y11
+	VBROADCASTSD 8(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y12
+	VBROADCASTSD 8(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y13
+	VBROADCASTSD 8(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y7
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R10)(R8*2), Y7
 	VBROADCASTSD 16(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y9
+	VBROADCASTSD 16(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y10
+	VBROADCASTSD 16(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y11
+	VBROADCASTSD 16(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y12
+	VBROADCASTSD 16(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y13
+	VBROADCASTSD 16(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R11*1), Y7
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R10)(R9*1), Y7
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y9
+	VBROADCASTSD 24(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y10
+	VBROADCASTSD 24(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y11
+	VBROADCASTSD 24(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y12
+	VBROADCASTSD 24(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y13
+	VBROADCASTSD 24(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   192(DI)
-	ADDQ         $0x000000e0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R12)
+	ADDQ         $0x000000e0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y7
+	VMOVUPD      (R10), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VBROADCASTSD 8(AX), Y9
@@ -2873,89 +2873,89 @@ columns4AlongColumns:
 	VFMADD231PD  Y7, Y13, Y5
 	VBROADCASTSD 48(AX), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y7
-	VBROADCASTSD (AX)(BX*1), Y8
+	PREFETCHT0   (R12)
+	VMOVUPD      (R10)(R8*1), Y7
+	VBROADCASTSD (AX)(SI*1), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y9
+	VBROADCASTSD 8(AX)(SI*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y10
+	VBROADCASTSD 16(AX)(SI*1), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y11
+	VBROADCASTSD 24(AX)(SI*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y12
+	VBROADCASTSD 32(AX)(SI*1), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y13
+	VBROADCASTSD 40(AX)(SI*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y14
+	VBROADCASTSD 48(AX)(SI*1), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y7
-	VBROADCASTSD (AX)(BX*2), Y8
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R10)(R8*2), Y7
+	VBROADCASTSD (AX)(SI*2), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y9
+	VBROADCASTSD 8(AX)(SI*2), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y10
+	VBROADCASTSD 16(AX)(SI*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y11
+	VBROADCASTSD 24(AX)(SI*2), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y12
+	VBROADCASTSD 32(AX)(SI*2), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y13
+	VBROADCASTSD 40(AX)(SI*2), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y14
+	VBROADCASTSD 48(AX)(SI*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R11*1), Y7
-	VBROADCASTSD (AX)(R12*1), Y8
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R10)(R9*1), Y7
+	VBROADCASTSD (AX)(DI*1), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(R12*1), Y9
+	VBROADCASTSD 8(AX)(DI*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(R12*1), Y10
+	VBROADCASTSD 16(AX)(DI*1), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(R12*1), Y11
+	VBROADCASTSD 24(AX)(DI*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(R12*1), Y12
+	VBROADCASTSD 32(AX)(DI*1), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(R12*1), Y13
+	VBROADCASTSD 40(AX)(DI*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(R12*1), Y14
+	VBROADCASTSD 48(AX)(DI*1), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   192(DI)
-	ADDQ         $0x000000e0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R12)
+	ADDQ         $0x000000e0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y7
+	VMOVUPD      (R10), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD (AX)(R8*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000038, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000038, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns4K
 
 columns4Summed:
@@ -2974,31 +2974,31 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y7
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y7, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y7, Y6
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PD  (R10), Y7, Y0
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y1
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y2
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y3
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y4
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y5
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y7, Y6
+	ADDQ         AX, R10
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R10
+	TESTQ   R10, R10
 	JZ      columns4Biased
-	VMOVUPD (CX), Y7
+	VMOVUPD (R10), Y7
 	VADDPD  Y7, Y0, Y0
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y7, Y2, Y2
@@ -3008,25 +3008,25 @@ columns4Overwrite:
 	VADDPD  Y7, Y6, Y6
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y7
+	VBROADCASTSD (R10), Y7
 	VADDPD       Y7, Y0, Y0
-	VBROADCASTSD 8(CX), Y7
+	VBROADCASTSD 8(R10), Y7
 	VADDPD       Y7, Y1, Y1
-	VBROADCASTSD 16(CX), Y7
+	VBROADCASTSD 16(R10), Y7
 	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD 24(CX), Y7
+	VBROADCASTSD 24(R10), Y7
 	VADDPD       Y7, Y3, Y3
-	VBROADCASTSD 32(CX), Y7
+	VBROADCASTSD 32(R10), Y7
 	VADDPD       Y7, Y4, Y4
-	VBROADCASTSD 40(CX), Y7
+	VBROADCASTSD 40(R10), Y7
 	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD 48(CX), Y7
+	VBROADCASTSD 48(R10), Y7
 	VADDPD       Y7, Y6, Y6
-	ADDQ         $0x00000038, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000038, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -3041,22 +3041,22 @@ columns4RowBiased:
 	VMAXPD Y6, Y7, Y6
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPD Y0, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y1, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y2, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y3, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y4, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y5, (R10)
+	ADDQ    AX, R10
+	VMOVUPD Y6, (R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -3070,6 +3070,16 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x03, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3080,122 +3090,112 @@ columns4RaggedTile:
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       R8, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y7
+	VMASKMOVPD   (R10), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD (AX)(R8*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R12)
+	VMASKMOVPD   (R10)(R8*1), Y15, Y7
 	VBROADCASTSD 8(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y9
+	VBROADCASTSD 8(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y10
+	VBROADCASTSD 8(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y11
+	VBROADCASTSD 8(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y12
+	VBROADCASTSD 8(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y13
+	VBROADCASTSD 8(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y7
+	PREFETCHT0   64(R12)
+	VMASKMOVPD   (R10)(R8*2), Y15, Y7
 	VBROADCASTSD 16(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y9
+	VBROADCASTSD 16(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y10
+	VBROADCASTSD 16(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y11
+	VBROADCASTSD 16(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y12
+	VBROADCASTSD 16(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y13
+	VBROADCASTSD 16(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R11*1), Y15, Y7
+	PREFETCHT0   128(R12)
+	VMASKMOVPD   (R10)(R9*1), Y15, Y7
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y9
+	VBROADCASTSD 24(AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y10
+	VBROADCASTSD 24(AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y11
+	VBROADCASTSD 24(AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y12
+	VBROADCASTSD 24(AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y13
+	VBROADCASTSD 24(AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   192(DI)
-	ADDQ         $0x000000e0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R12)
+	ADDQ         $0x000000e0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y7
+	VMASKMOVPD   (R10), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
 	VBROADCASTSD 8(AX), Y9
@@ -3210,89 +3210,89 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y7, Y13, Y5
 	VBROADCASTSD 48(AX), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y7
-	VBROADCASTSD (AX)(BX*1), Y8
+	PREFETCHT0   (R12)
+	VMASKMOVPD   (R10)(R8*1), Y15, Y7
+	VBROADCASTSD (AX)(SI*1), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y9
+	VBROADCASTSD 8(AX)(SI*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y10
+	VBROADCASTSD 16(AX)(SI*1), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y11
+	VBROADCASTSD 24(AX)(SI*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y12
+	VBROADCASTSD 32(AX)(SI*1), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y13
+	VBROADCASTSD 40(AX)(SI*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y14
+	VBROADCASTSD 48(AX)(SI*1), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y7
-	VBROADCASTSD (AX)(BX*2), Y8
+	PREFETCHT0   64(R12)
+	VMASKMOVPD   (R10)(R8*2), Y15, Y7
+	VBROADCASTSD (AX)(SI*2), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y9
+	VBROADCASTSD 8(AX)(SI*2), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y10
+	VBROADCASTSD 16(AX)(SI*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y11
+	VBROADCASTSD 24(AX)(SI*2), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y12
+	VBROADCASTSD 32(AX)(SI*2), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y13
+	VBROADCASTSD 40(AX)(SI*2), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y14
+	VBROADCASTSD 48(AX)(SI*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R11*1), Y15, Y7
-	VBROADCASTSD (AX)(R12*1), Y8
+	PREFETCHT0   128(R12)
+	VMASKMOVPD   (R10)(R9*1), Y15, Y7
+	VBROADCASTSD (AX)(DI*1), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD 8(AX)(R12*1), Y9
+	VBROADCASTSD 8(AX)(DI*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD 16(AX)(R12*1), Y10
+	VBROADCASTSD 16(AX)(DI*1), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD 24(AX)(R12*1), Y11
+	VBROADCASTSD 24(AX)(DI*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD 32(AX)(R12*1), Y12
+	VBROADCASTSD 32(AX)(DI*1), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD 40(AX)(R12*1), Y13
+	VBROADCASTSD 40(AX)(DI*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD 48(AX)(R12*1), Y14
+	VBROADCASTSD 48(AX)(DI*1), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   192(DI)
-	ADDQ         $0x000000e0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R12)
+	ADDQ         $0x000000e0, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y7
+	VMASKMOVPD   (R10), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y7, Y8, Y0
-	VBROADCASTSD (AX)(R8*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y7, Y9, Y1
-	VBROADCASTSD (AX)(R8*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y7, Y10, Y2
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(DX*1), Y11
 	VFMADD231PD  Y7, Y11, Y3
-	VBROADCASTSD (AX)(R8*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y7, Y12, Y4
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(BX*1), Y13
 	VFMADD231PD  Y7, Y13, Y5
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(DX*2), Y14
 	VFMADD231PD  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000038, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000038, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -3311,38 +3311,38 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y7
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y8
+	MOVQ         c+72(FP), R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y5
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPD   (R10), Y15, Y8
 	VFMADD231PD  Y8, Y7, Y6
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R10
+	TESTQ      R10, R10
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y7
+	VMASKMOVPD (R10), Y15, Y7
 	VADDPD     Y7, Y0, Y0
 	VADDPD     Y7, Y1, Y1
 	VADDPD     Y7, Y2, Y2
@@ -3352,25 +3352,25 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y7, Y6, Y6
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y7
+	VBROADCASTSD (R10), Y7
 	VADDPD       Y7, Y0, Y0
-	VBROADCASTSD 8(CX), Y7
+	VBROADCASTSD 8(R10), Y7
 	VADDPD       Y7, Y1, Y1
-	VBROADCASTSD 16(CX), Y7
+	VBROADCASTSD 16(R10), Y7
 	VADDPD       Y7, Y2, Y2
-	VBROADCASTSD 24(CX), Y7
+	VBROADCASTSD 24(R10), Y7
 	VADDPD       Y7, Y3, Y3
-	VBROADCASTSD 32(CX), Y7
+	VBROADCASTSD 32(R10), Y7
 	VADDPD       Y7, Y4, Y4
-	VBROADCASTSD 40(CX), Y7
+	VBROADCASTSD 40(R10), Y7
 	VADDPD       Y7, Y5, Y5
-	VBROADCASTSD 48(CX), Y7
+	VBROADCASTSD 48(R10), Y7
 	VADDPD       Y7, Y6, Y6
-	ADDQ         $0x00000038, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000038, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -3385,22 +3385,22 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y6, Y7, Y6
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y6, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMASKMOVPD Y0, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y1, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y2, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y3, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y4, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y5, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPD Y6, Y15, (R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -3415,6 +3415,17 @@ TEXT ·dgemm8x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	MOVQ aCol+40(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ bRow+64(FP), R9
+	SHLQ $0x03, R9
+	LEAQ (R9)(R9*2), R10
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -3426,133 +3437,122 @@ columns4:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x03, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R9, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       DI, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y8
+	VMOVUPD      (R11), Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (AX)(R8*1), Y10
+	VBROADCASTSD (AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (AX)(R8*2), Y11
+	VBROADCASTSD (AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD (AX)(R9*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD (AX)(R8*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD (AX)(R9*2), Y15
+	VBROADCASTSD (AX)(DX*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD (AX)(R11*1), Y9
+	VBROADCASTSD (AX)(SI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y8
+	PREFETCHT0   (R13)
+	VMOVUPD      (R11)(R9*1), Y8
 	VBROADCASTSD 8(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y10
+	VBROADCASTSD 8(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y11
+	VBROADCASTSD 8(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y12
+	VBROADCASTSD 8(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y13
+	VBROADCASTSD 8(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y14
+	VBROADCASTSD 8(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y15
+	VBROADCASTSD 8(AX)(DX*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y9
+	VBROADCASTSD 8(AX)(SI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y8
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R11)(R9*2), Y8
 	VBROADCASTSD 16(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y10
+	VBROADCASTSD 16(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y11
+	VBROADCASTSD 16(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y12
+	VBROADCASTSD 16(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y13
+	VBROADCASTSD 16(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y14
+	VBROADCASTSD 16(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y15
+	VBROADCASTSD 16(AX)(DX*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y9
+	VBROADCASTSD 16(AX)(SI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R12*1), Y8
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R11)(R10*1), Y8
 	VBROADCASTSD 24(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y10
+	VBROADCASTSD 24(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y11
+	VBROADCASTSD 24(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y12
+	VBROADCASTSD 24(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y13
+	VBROADCASTSD 24(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y14
+	VBROADCASTSD 24(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y15
+	VBROADCASTSD 24(AX)(DX*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y9
+	VBROADCASTSD 24(AX)(SI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000100, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y8
+	VMOVUPD      (R11), Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
 	VBROADCASTSD 8(AX), Y10
@@ -3569,97 +3569,97 @@ columns4AlongColumns:
 	VFMADD231PD  Y8, Y15, Y6
 	VBROADCASTSD 56(AX), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y8
-	VBROADCASTSD (AX)(BX*1), Y9
+	PREFETCHT0   (R13)
+	VMOVUPD      (R11)(R9*1), Y8
+	VBROADCASTSD (AX)(DI*1), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y10
+	VBROADCASTSD 8(AX)(DI*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y11
+	VBROADCASTSD 16(AX)(DI*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y12
+	VBROADCASTSD 24(AX)(DI*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y13
+	VBROADCASTSD 32(AX)(DI*1), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y14
+	VBROADCASTSD 40(AX)(DI*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y15
+	VBROADCASTSD 48(AX)(DI*1), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y9
+	VBROADCASTSD 56(AX)(DI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y8
-	VBROADCASTSD (AX)(BX*2), Y9
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R11)(R9*2), Y8
+	VBROADCASTSD (AX)(DI*2), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y10
+	VBROADCASTSD 8(AX)(DI*2), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y11
+	VBROADCASTSD 16(AX)(DI*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y12
+	VBROADCASTSD 24(AX)(DI*2), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y13
+	VBROADCASTSD 32(AX)(DI*2), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y14
+	VBROADCASTSD 40(AX)(DI*2), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y15
+	VBROADCASTSD 48(AX)(DI*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y9
+	VBROADCASTSD 56(AX)(DI*2), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R12*1), Y8
-	VBROADCASTSD (AX)(R13*1), Y9
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R11)(R10*1), Y8
+	VBROADCASTSD (AX)(R8*1), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(R13*1), Y10
+	VBROADCASTSD 8(AX)(R8*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(R13*1), Y11
+	VBROADCASTSD 16(AX)(R8*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(R13*1), Y12
+	VBROADCASTSD 24(AX)(R8*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(R13*1), Y13
+	VBROADCASTSD 32(AX)(R8*1), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(R13*1), Y14
+	VBROADCASTSD 40(AX)(R8*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(R13*1), Y15
+	VBROADCASTSD 48(AX)(R8*1), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD 56(AX)(R13*1), Y9
+	VBROADCASTSD 56(AX)(R8*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000100, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y8
+	VMOVUPD      (R11), Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (AX)(R8*1), Y10
+	VBROADCASTSD (AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (AX)(R8*2), Y11
+	VBROADCASTSD (AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD (AX)(R9*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD (AX)(R8*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD (AX)(R9*2), Y15
+	VBROADCASTSD (AX)(DX*2), Y15
 	VFMADD231PD  Y8, Y15, Y6
-	VBROADCASTSD (AX)(R11*1), Y9
+	VBROADCASTSD (AX)(SI*1), Y9
 	VFMADD231PD  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000040, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000040, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns4K
 
 columns4Summed:
@@ -3679,33 +3679,33 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R11
+	SHLQ         $0x01, R11
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y8, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y7
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R11
+	VFMADD231PD  (R11), Y8, Y0
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y1
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y2
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y3
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y4
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y5
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y6
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y8, Y7
+	ADDQ         AX, R11
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R11
+	TESTQ   R11, R11
 	JZ      columns4Biased
-	VMOVUPD (CX), Y8
+	VMOVUPD (R11), Y8
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y8, Y1, Y1
 	VADDPD  Y8, Y2, Y2
@@ -3716,27 +3716,27 @@ columns4Overwrite:
 	VADDPD  Y8, Y7, Y7
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R11
+	TESTQ        R11, R11
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (R11), Y8
 	VADDPD       Y8, Y0, Y0
-	VBROADCASTSD 8(CX), Y8
+	VBROADCASTSD 8(R11), Y8
 	VADDPD       Y8, Y1, Y1
-	VBROADCASTSD 16(CX), Y8
+	VBROADCASTSD 16(R11), Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD 24(CX), Y8
+	VBROADCASTSD 24(R11), Y8
 	VADDPD       Y8, Y3, Y3
-	VBROADCASTSD 32(CX), Y8
+	VBROADCASTSD 32(R11), Y8
 	VADDPD       Y8, Y4, Y4
-	VBROADCASTSD 40(CX), Y8
+	VBROADCASTSD 40(R11), Y8
 	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD 48(CX), Y8
+	VBROADCASTSD 48(R11), Y8
 	VADDPD       Y8, Y6, Y6
-	VBROADCASTSD 56(CX), Y8
+	VBROADCASTSD 56(R11), Y8
 	VADDPD       Y8, Y7, Y7
-	ADDQ         $0x00000040, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000040, R11
+	MOVQ         R11, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -3752,24 +3752,24 @@ columns4RowBiased:
 	VMAXPD Y7, Y8, Y7
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y7, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R11
+	VMOVUPD Y0, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y1, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y2, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y3, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y4, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y5, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y6, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y7, (R11)
+	ADDQ    AX, R11
+	MOVQ    R11, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -3783,6 +3783,17 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	MOVQ    aCol+40(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    bRow+64(FP), R9
+	SHLQ    $0x03, R9
+	LEAQ    (R9)(R9*2), R10
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3794,133 +3805,122 @@ columns4RaggedTile:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x03, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R9, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       DI, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y8
+	VMASKMOVPD   (R11), Y15, Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (AX)(R8*1), Y10
+	VBROADCASTSD (AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (AX)(R8*2), Y11
+	VBROADCASTSD (AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD (AX)(R9*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD (AX)(R8*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD (AX)(R9*2), Y9
+	VBROADCASTSD (AX)(DX*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (AX)(R11*1), Y10
+	VBROADCASTSD (AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y8
+	PREFETCHT0   (R13)
+	VMASKMOVPD   (R11)(R9*1), Y15, Y8
 	VBROADCASTSD 8(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y10
+	VBROADCASTSD 8(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y11
+	VBROADCASTSD 8(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y12
+	VBROADCASTSD 8(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y13
+	VBROADCASTSD 8(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y14
+	VBROADCASTSD 8(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y9
+	VBROADCASTSD 8(AX)(DX*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y10
+	VBROADCASTSD 8(AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y8
+	PREFETCHT0   64(R13)
+	VMASKMOVPD   (R11)(R9*2), Y15, Y8
 	VBROADCASTSD 16(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y10
+	VBROADCASTSD 16(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y11
+	VBROADCASTSD 16(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y12
+	VBROADCASTSD 16(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y13
+	VBROADCASTSD 16(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y14
+	VBROADCASTSD 16(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y9
+	VBROADCASTSD 16(AX)(DX*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y10
+	VBROADCASTSD 16(AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R12*1), Y15, Y8
+	PREFETCHT0   128(R13)
+	VMASKMOVPD   (R11)(R10*1), Y15, Y8
 	VBROADCASTSD 24(AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y10
+	VBROADCASTSD 24(AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y11
+	VBROADCASTSD 24(AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y12
+	VBROADCASTSD 24(AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y13
+	VBROADCASTSD 24(AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y14
+	VBROADCASTSD 24(AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y9
+	VBROADCASTSD 24(AX)(DX*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y10
+	VBROADCASTSD 24(AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000100, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y8
+	VMASKMOVPD   (R11), Y15, Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
 	VBROADCASTSD 8(AX), Y10
@@ -3937,97 +3937,97 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y8, Y9, Y6
 	VBROADCASTSD 56(AX), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y8
-	VBROADCASTSD (AX)(BX*1), Y9
+	PREFETCHT0   (R13)
+	VMASKMOVPD   (R11)(R9*1), Y15, Y8
+	VBROADCASTSD (AX)(DI*1), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y10
+	VBROADCASTSD 8(AX)(DI*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y11
+	VBROADCASTSD 16(AX)(DI*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y12
+	VBROADCASTSD 24(AX)(DI*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y13
+	VBROADCASTSD 32(AX)(DI*1), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y14
+	VBROADCASTSD 40(AX)(DI*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y9
+	VBROADCASTSD 48(AX)(DI*1), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y10
+	VBROADCASTSD 56(AX)(DI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y8
-	VBROADCASTSD (AX)(BX*2), Y9
+	PREFETCHT0   64(R13)
+	VMASKMOVPD   (R11)(R9*2), Y15, Y8
+	VBROADCASTSD (AX)(DI*2), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y10
+	VBROADCASTSD 8(AX)(DI*2), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y11
+	VBROADCASTSD 16(AX)(DI*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y12
+	VBROADCASTSD 24(AX)(DI*2), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y13
+	VBROADCASTSD 32(AX)(DI*2), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y14
+	VBROADCASTSD 40(AX)(DI*2), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y9
+	VBROADCASTSD 48(AX)(DI*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y10
+	VBROADCASTSD 56(AX)(DI*2), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R12*1), Y15, Y8
-	VBROADCASTSD (AX)(R13*1), Y9
+	PREFETCHT0   128(R13)
+	VMASKMOVPD   (R11)(R10*1), Y15, Y8
+	VBROADCASTSD (AX)(R8*1), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD 8(AX)(R13*1), Y10
+	VBROADCASTSD 8(AX)(R8*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD 16(AX)(R13*1), Y11
+	VBROADCASTSD 16(AX)(R8*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD 24(AX)(R13*1), Y12
+	VBROADCASTSD 24(AX)(R8*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD 32(AX)(R13*1), Y13
+	VBROADCASTSD 32(AX)(R8*1), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD 40(AX)(R13*1), Y14
+	VBROADCASTSD 40(AX)(R8*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD 48(AX)(R13*1), Y9
+	VBROADCASTSD 48(AX)(R8*1), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD 56(AX)(R13*1), Y10
+	VBROADCASTSD 56(AX)(R8*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000100, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y8
+	VMASKMOVPD   (R11), Y15, Y8
 	VBROADCASTSD (AX), Y9
 	VFMADD231PD  Y8, Y9, Y0
-	VBROADCASTSD (AX)(R8*1), Y10
+	VBROADCASTSD (AX)(CX*1), Y10
 	VFMADD231PD  Y8, Y10, Y1
-	VBROADCASTSD (AX)(R8*2), Y11
+	VBROADCASTSD (AX)(CX*2), Y11
 	VFMADD231PD  Y8, Y11, Y2
-	VBROADCASTSD (AX)(R9*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y8, Y12, Y3
-	VBROADCASTSD (AX)(R8*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y8, Y13, Y4
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y8, Y14, Y5
-	VBROADCASTSD (AX)(R9*2), Y9
+	VBROADCASTSD (AX)(DX*2), Y9
 	VFMADD231PD  Y8, Y9, Y6
-	VBROADCASTSD (AX)(R11*1), Y10
+	VBROADCASTSD (AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000040, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000040, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -4047,41 +4047,41 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R11
+	SHLQ         $0x01, R11
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y8
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y9
+	MOVQ         c+72(FP), R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y5
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y6
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y9
 	VFMADD231PD  Y9, Y8, Y7
-	ADDQ         AX, CX
+	ADDQ         AX, R11
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R11
+	TESTQ      R11, R11
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y8
+	VMASKMOVPD (R11), Y15, Y8
 	VADDPD     Y8, Y0, Y0
 	VADDPD     Y8, Y1, Y1
 	VADDPD     Y8, Y2, Y2
@@ -4092,27 +4092,27 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y8, Y7, Y7
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R11
+	TESTQ        R11, R11
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (R11), Y8
 	VADDPD       Y8, Y0, Y0
-	VBROADCASTSD 8(CX), Y8
+	VBROADCASTSD 8(R11), Y8
 	VADDPD       Y8, Y1, Y1
-	VBROADCASTSD 16(CX), Y8
+	VBROADCASTSD 16(R11), Y8
 	VADDPD       Y8, Y2, Y2
-	VBROADCASTSD 24(CX), Y8
+	VBROADCASTSD 24(R11), Y8
 	VADDPD       Y8, Y3, Y3
-	VBROADCASTSD 32(CX), Y8
+	VBROADCASTSD 32(R11), Y8
 	VADDPD       Y8, Y4, Y4
-	VBROADCASTSD 40(CX), Y8
+	VBROADCASTSD 40(R11), Y8
 	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD 48(CX), Y8
+	VBROADCASTSD 48(R11), Y8
 	VADDPD       Y8, Y6, Y6
-	VBROADCASTSD 56(CX), Y8
+	VBROADCASTSD 56(R11), Y8
 	VADDPD       Y8, Y7, Y7
-	ADDQ         $0x00000040, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000040, R11
+	MOVQ         R11, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -4128,24 +4128,24 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y7, Y8, Y7
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y7, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R11
+	VMASKMOVPD Y0, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y1, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y2, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y3, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y4, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y5, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y6, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y7, Y15, (R11)
+	ADDQ       AX, R11
+	MOVQ       R11, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -4160,6 +4160,17 @@ TEXT ·dgemm9x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	MOVQ aCol+40(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ bRow+64(FP), R9
+	SHLQ $0x03, R9
+	LEAQ (R9)(R9*2), R10
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -4172,143 +4183,132 @@ columns4:
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x03, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R9, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       DI, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y9
+	VMOVUPD      (R11), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(BX*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(DX*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD (AX)(R11*1), Y11
+	VBROADCASTSD (AX)(SI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD (AX)(R8*8), Y12
+	VBROADCASTSD (AX)(CX*8), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y9
+	PREFETCHT0   (R13)
+	VMOVUPD      (R11)(R9*1), Y9
 	VBROADCASTSD 8(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y11
+	VBROADCASTSD 8(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y12
+	VBROADCASTSD 8(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y13
+	VBROADCASTSD 8(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y14
+	VBROADCASTSD 8(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y15
+	VBROADCASTSD 8(AX)(BX*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y10
+	VBROADCASTSD 8(AX)(DX*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y11
+	VBROADCASTSD 8(AX)(SI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 8(AX)(R8*8), Y12
+	VBROADCASTSD 8(AX)(CX*8), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y9
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R11)(R9*2), Y9
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y11
+	VBROADCASTSD 16(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y12
+	VBROADCASTSD 16(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y13
+	VBROADCASTSD 16(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y14
+	VBROADCASTSD 16(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y15
+	VBROADCASTSD 16(AX)(BX*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y10
+	VBROADCASTSD 16(AX)(DX*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y11
+	VBROADCASTSD 16(AX)(SI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 16(AX)(R8*8), Y12
+	VBROADCASTSD 16(AX)(CX*8), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R12*1), Y9
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R11)(R10*1), Y9
 	VBROADCASTSD 24(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y11
+	VBROADCASTSD 24(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y12
+	VBROADCASTSD 24(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y13
+	VBROADCASTSD 24(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y14
+	VBROADCASTSD 24(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y15
+	VBROADCASTSD 24(AX)(BX*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y10
+	VBROADCASTSD 24(AX)(DX*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y11
+	VBROADCASTSD 24(AX)(SI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 24(AX)(R8*8), Y12
+	VBROADCASTSD 24(AX)(CX*8), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000120, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000120, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y9
+	VMOVUPD      (R11), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
 	VBROADCASTSD 8(AX), Y11
@@ -4327,105 +4327,105 @@ columns4AlongColumns:
 	VFMADD231PD  Y9, Y11, Y7
 	VBROADCASTSD 64(AX), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y9
-	VBROADCASTSD (AX)(BX*1), Y10
+	PREFETCHT0   (R13)
+	VMOVUPD      (R11)(R9*1), Y9
+	VBROADCASTSD (AX)(DI*1), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y11
+	VBROADCASTSD 8(AX)(DI*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y12
+	VBROADCASTSD 16(AX)(DI*1), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y13
+	VBROADCASTSD 24(AX)(DI*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y14
+	VBROADCASTSD 32(AX)(DI*1), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y15
+	VBROADCASTSD 40(AX)(DI*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y10
+	VBROADCASTSD 48(AX)(DI*1), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y11
+	VBROADCASTSD 56(AX)(DI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 64(AX)(BX*1), Y12
+	VBROADCASTSD 64(AX)(DI*1), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y9
-	VBROADCASTSD (AX)(BX*2), Y10
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R11)(R9*2), Y9
+	VBROADCASTSD (AX)(DI*2), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y11
+	VBROADCASTSD 8(AX)(DI*2), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y12
+	VBROADCASTSD 16(AX)(DI*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y13
+	VBROADCASTSD 24(AX)(DI*2), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y14
+	VBROADCASTSD 32(AX)(DI*2), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y15
+	VBROADCASTSD 40(AX)(DI*2), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y10
+	VBROADCASTSD 48(AX)(DI*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y11
+	VBROADCASTSD 56(AX)(DI*2), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 64(AX)(BX*2), Y12
+	VBROADCASTSD 64(AX)(DI*2), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R12*1), Y9
-	VBROADCASTSD (AX)(R13*1), Y10
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R11)(R10*1), Y9
+	VBROADCASTSD (AX)(R8*1), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(R13*1), Y11
+	VBROADCASTSD 8(AX)(R8*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(R13*1), Y12
+	VBROADCASTSD 16(AX)(R8*1), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(R13*1), Y13
+	VBROADCASTSD 24(AX)(R8*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(R13*1), Y14
+	VBROADCASTSD 32(AX)(R8*1), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(R13*1), Y15
+	VBROADCASTSD 40(AX)(R8*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD 48(AX)(R13*1), Y10
+	VBROADCASTSD 48(AX)(R8*1), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD 56(AX)(R13*1), Y11
+	VBROADCASTSD 56(AX)(R8*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD 64(AX)(R13*1), Y12
+	VBROADCASTSD 64(AX)(R8*1), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000120, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000120, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y9
+	VMOVUPD      (R11), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(BX*1), Y15
 	VFMADD231PD  Y9, Y15, Y5
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(DX*2), Y10
 	VFMADD231PD  Y9, Y10, Y6
-	VBROADCASTSD (AX)(R11*1), Y11
+	VBROADCASTSD (AX)(SI*1), Y11
 	VFMADD231PD  Y9, Y11, Y7
-	VBROADCASTSD (AX)(R8*8), Y12
+	VBROADCASTSD (AX)(CX*8), Y12
 	VFMADD231PD  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000048, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000048, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns4K
 
 columns4Summed:
@@ -4446,35 +4446,35 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R11
+	SHLQ         $0x01, R11
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y9
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y9, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y9, Y8
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R11
+	VFMADD231PD  (R11), Y9, Y0
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y1
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y2
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y3
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y4
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y5
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y6
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y7
+	ADDQ         AX, R11
+	VFMADD231PD  (R11), Y9, Y8
+	ADDQ         AX, R11
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R11
+	TESTQ   R11, R11
 	JZ      columns4Biased
-	VMOVUPD (CX), Y9
+	VMOVUPD (R11), Y9
 	VADDPD  Y9, Y0, Y0
 	VADDPD  Y9, Y1, Y1
 	VADDPD  Y9, Y2, Y2
@@ -4486,29 +4486,29 @@ columns4Overwrite:
 	VADDPD  Y9, Y8, Y8
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R11
+	TESTQ        R11, R11
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y9
+	VBROADCASTSD (R11), Y9
 	VADDPD       Y9, Y0, Y0
-	VBROADCASTSD 8(CX), Y9
+	VBROADCASTSD 8(R11), Y9
 	VADDPD       Y9, Y1, Y1
-	VBROADCASTSD 16(CX), Y9
+	VBROADCASTSD 16(R11), Y9
 	VADDPD       Y9, Y2, Y2
-	VBROADCASTSD 24(CX), Y9
+	VBROADCASTSD 24(R11), Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD 32(CX), Y9
+	VBROADCASTSD 32(R11), Y9
 	VADDPD       Y9, Y4, Y4
-	VBROADCASTSD 40(CX), Y9
+	VBROADCASTSD 40(R11), Y9
 	VADDPD       Y9, Y5, Y5
-	VBROADCASTSD 48(CX), Y9
+	VBROADCASTSD 48(R11), Y9
 	VADDPD       Y9, Y6, Y6
-	VBROADCASTSD 56(CX), Y9
+	VBROADCASTSD 56(R11), Y9
 	VADDPD       Y9, Y7, Y7
-	VBROADCASTSD 64(CX), Y9
+	VBROADCASTSD 64(R11), Y9
 	VADDPD       Y9, Y8, Y8
-	ADDQ         $0x00000048, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000048, R11
+	MOVQ         R11, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -4525,26 +4525,26 @@ columns4RowBiased:
 	VMAXPD Y8, Y9, Y8
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y7, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y8, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R11
+	VMOVUPD Y0, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y1, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y2, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y3, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y4, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y5, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y6, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y7, (R11)
+	ADDQ    AX, R11
+	VMOVUPD Y8, (R11)
+	ADDQ    AX, R11
+	MOVQ    R11, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -4558,6 +4558,17 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	MOVQ    aCol+40(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    bRow+64(FP), R9
+	SHLQ    $0x03, R9
+	LEAQ    (R9)(R9*2), R10
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -4570,143 +4581,132 @@ columns4RaggedTile:
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x03, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R9, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       DI, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y9
+	VMASKMOVPD   (R11), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD (AX)(R10*1), Y10
+	VBROADCASTSD (AX)(BX*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD (AX)(R9*2), Y11
+	VBROADCASTSD (AX)(DX*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD (AX)(R11*1), Y12
+	VBROADCASTSD (AX)(SI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD (AX)(R8*8), Y13
+	VBROADCASTSD (AX)(CX*8), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R13)
+	VMASKMOVPD   (R11)(R9*1), Y15, Y9
 	VBROADCASTSD 8(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y11
+	VBROADCASTSD 8(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y12
+	VBROADCASTSD 8(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y13
+	VBROADCASTSD 8(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y14
+	VBROADCASTSD 8(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y10
+	VBROADCASTSD 8(AX)(BX*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y11
+	VBROADCASTSD 8(AX)(DX*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y12
+	VBROADCASTSD 8(AX)(SI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 8(AX)(R8*8), Y13
+	VBROADCASTSD 8(AX)(CX*8), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y9
+	PREFETCHT0   64(R13)
+	VMASKMOVPD   (R11)(R9*2), Y15, Y9
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y11
+	VBROADCASTSD 16(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y12
+	VBROADCASTSD 16(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y13
+	VBROADCASTSD 16(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y14
+	VBROADCASTSD 16(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y10
+	VBROADCASTSD 16(AX)(BX*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y11
+	VBROADCASTSD 16(AX)(DX*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y12
+	VBROADCASTSD 16(AX)(SI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 16(AX)(R8*8), Y13
+	VBROADCASTSD 16(AX)(CX*8), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R12*1), Y15, Y9
+	PREFETCHT0   128(R13)
+	VMASKMOVPD   (R11)(R10*1), Y15, Y9
 	VBROADCASTSD 24(AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y11
+	VBROADCASTSD 24(AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y12
+	VBROADCASTSD 24(AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y13
+	VBROADCASTSD 24(AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y14
+	VBROADCASTSD 24(AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y10
+	VBROADCASTSD 24(AX)(BX*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y11
+	VBROADCASTSD 24(AX)(DX*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y12
+	VBROADCASTSD 24(AX)(SI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 24(AX)(R8*8), Y13
+	VBROADCASTSD 24(AX)(CX*8), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000120, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000120, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y9
+	VMASKMOVPD   (R11), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
 	VBROADCASTSD 8(AX), Y11
@@ -4725,105 +4725,105 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y9, Y12, Y7
 	VBROADCASTSD 64(AX), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y9
-	VBROADCASTSD (AX)(BX*1), Y10
+	PREFETCHT0   (R13)
+	VMASKMOVPD   (R11)(R9*1), Y15, Y9
+	VBROADCASTSD (AX)(DI*1), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y11
+	VBROADCASTSD 8(AX)(DI*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y12
+	VBROADCASTSD 16(AX)(DI*1), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y13
+	VBROADCASTSD 24(AX)(DI*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y14
+	VBROADCASTSD 32(AX)(DI*1), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y10
+	VBROADCASTSD 40(AX)(DI*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y11
+	VBROADCASTSD 48(AX)(DI*1), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y12
+	VBROADCASTSD 56(AX)(DI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 64(AX)(BX*1), Y13
+	VBROADCASTSD 64(AX)(DI*1), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y9
-	VBROADCASTSD (AX)(BX*2), Y10
+	PREFETCHT0   64(R13)
+	VMASKMOVPD   (R11)(R9*2), Y15, Y9
+	VBROADCASTSD (AX)(DI*2), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y11
+	VBROADCASTSD 8(AX)(DI*2), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y12
+	VBROADCASTSD 16(AX)(DI*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y13
+	VBROADCASTSD 24(AX)(DI*2), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y14
+	VBROADCASTSD 32(AX)(DI*2), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y10
+	VBROADCASTSD 40(AX)(DI*2), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y11
+	VBROADCASTSD 48(AX)(DI*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y12
+	VBROADCASTSD 56(AX)(DI*2), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 64(AX)(BX*2), Y13
+	VBROADCASTSD 64(AX)(DI*2), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R12*1), Y15, Y9
-	VBROADCASTSD (AX)(R13*1), Y10
+	PREFETCHT0   128(R13)
+	VMASKMOVPD   (R11)(R10*1), Y15, Y9
+	VBROADCASTSD (AX)(R8*1), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD 8(AX)(R13*1), Y11
+	VBROADCASTSD 8(AX)(R8*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD 16(AX)(R13*1), Y12
+	VBROADCASTSD 16(AX)(R8*1), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD 24(AX)(R13*1), Y13
+	VBROADCASTSD 24(AX)(R8*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD 32(AX)(R13*1), Y14
+	VBROADCASTSD 32(AX)(R8*1), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD 40(AX)(R13*1), Y10
+	VBROADCASTSD 40(AX)(R8*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD 48(AX)(R13*1), Y11
+	VBROADCASTSD 48(AX)(R8*1), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD 56(AX)(R13*1), Y12
+	VBROADCASTSD 56(AX)(R8*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD 64(AX)(R13*1), Y13
+	VBROADCASTSD 64(AX)(R8*1), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000120, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R13)
+	ADDQ         $0x00000120, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y9
+	VMASKMOVPD   (R11), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y9, Y10, Y0
-	VBROADCASTSD (AX)(R8*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y9, Y11, Y1
-	VBROADCASTSD (AX)(R8*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y9, Y12, Y2
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y9, Y13, Y3
-	VBROADCASTSD (AX)(R8*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y9, Y14, Y4
-	VBROADCASTSD (AX)(R10*1), Y10
+	VBROADCASTSD (AX)(BX*1), Y10
 	VFMADD231PD  Y9, Y10, Y5
-	VBROADCASTSD (AX)(R9*2), Y11
+	VBROADCASTSD (AX)(DX*2), Y11
 	VFMADD231PD  Y9, Y11, Y6
-	VBROADCASTSD (AX)(R11*1), Y12
+	VBROADCASTSD (AX)(SI*1), Y12
 	VFMADD231PD  Y9, Y12, Y7
-	VBROADCASTSD (AX)(R8*8), Y13
+	VBROADCASTSD (AX)(CX*8), Y13
 	VFMADD231PD  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000048, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000048, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -4844,44 +4844,44 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R11
+	SHLQ         $0x01, R11
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y9
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y10
+	MOVQ         c+72(FP), R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y5
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y6
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y7
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPD   (R11), Y15, Y10
 	VFMADD231PD  Y10, Y9, Y8
-	ADDQ         AX, CX
+	ADDQ         AX, R11
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R11
+	TESTQ      R11, R11
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y9
+	VMASKMOVPD (R11), Y15, Y9
 	VADDPD     Y9, Y0, Y0
 	VADDPD     Y9, Y1, Y1
 	VADDPD     Y9, Y2, Y2
@@ -4893,29 +4893,29 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y9, Y8, Y8
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R11
+	TESTQ        R11, R11
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y9
+	VBROADCASTSD (R11), Y9
 	VADDPD       Y9, Y0, Y0
-	VBROADCASTSD 8(CX), Y9
+	VBROADCASTSD 8(R11), Y9
 	VADDPD       Y9, Y1, Y1
-	VBROADCASTSD 16(CX), Y9
+	VBROADCASTSD 16(R11), Y9
 	VADDPD       Y9, Y2, Y2
-	VBROADCASTSD 24(CX), Y9
+	VBROADCASTSD 24(R11), Y9
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD 32(CX), Y9
+	VBROADCASTSD 32(R11), Y9
 	VADDPD       Y9, Y4, Y4
-	VBROADCASTSD 40(CX), Y9
+	VBROADCASTSD 40(R11), Y9
 	VADDPD       Y9, Y5, Y5
-	VBROADCASTSD 48(CX), Y9
+	VBROADCASTSD 48(R11), Y9
 	VADDPD       Y9, Y6, Y6
-	VBROADCASTSD 56(CX), Y9
+	VBROADCASTSD 56(R11), Y9
 	VADDPD       Y9, Y7, Y7
-	VBROADCASTSD 64(CX), Y9
+	VBROADCASTSD 64(R11), Y9
 	VADDPD       Y9, Y8, Y8
-	ADDQ         $0x00000048, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000048, R11
+	MOVQ         R11, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -4932,26 +4932,26 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y8, Y9, Y8
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y7, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y8, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R11
+	VMASKMOVPD Y0, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y1, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y2, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y3, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y4, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y5, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y6, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y7, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPD Y8, Y15, (R11)
+	ADDQ       AX, R11
+	MOVQ       R11, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -4966,6 +4966,18 @@ TEXT ·dgemm10x4AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000004
 	JL   columns4Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	LEAQ (SI)(CX*2), DI
+	MOVQ aCol+40(FP), R8
+	SHLQ $0x03, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ bRow+64(FP), R10
+	SHLQ $0x03, R10
+	LEAQ (R10)(R10*2), R11
 
 columns4:
 	VXORPS     X0, X0, X0
@@ -4979,154 +4991,142 @@ columns4:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R12
+	SHLQ       $0x03, R12
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R12
+	MOVQ       k+16(FP), R13
+	MOVQ       aTile+48(FP), R14
+	LEAQ       (AX)(R14*8), R14
+	CMPQ       R10, $0x00000200
 	JG         columns4Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R13
 	JL         columns4Fewer
-	LEAQ       (SI)(SI*2), R13
-	CMPQ       BX, $0x00000008
+	CMPQ       R8, $0x00000008
 	JNE        columns4Columns
 
 columns4AlongRows:
-	VMOVUPD      (CX), Y10
+	VMOVUPD      (R12), Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD (AX)(R8*1), Y12
+	VBROADCASTSD (AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD (AX)(R8*2), Y13
+	VBROADCASTSD (AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD (AX)(R8*4), Y15
+	VBROADCASTSD (AX)(CX*4), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD (AX)(R10*1), Y11
+	VBROADCASTSD (AX)(BX*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(DX*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD (AX)(R11*1), Y13
+	VBROADCASTSD (AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD (AX)(R8*8), Y14
+	VBROADCASTSD (AX)(CX*8), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD (AX)(R12*1), Y15
+	VBROADCASTSD (AX)(DI*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y10
+	PREFETCHT0   (R14)
+	VMOVUPD      (R12)(R10*1), Y10
 	VBROADCASTSD 8(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y12
+	VBROADCASTSD 8(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y13
+	VBROADCASTSD 8(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y14
+	VBROADCASTSD 8(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y15
+	VBROADCASTSD 8(AX)(CX*4), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y11
+	VBROADCASTSD 8(AX)(BX*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y12
+	VBROADCASTSD 8(AX)(DX*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y13
+	VBROADCASTSD 8(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 8(AX)(R8*8), Y14
+	VBROADCASTSD 8(AX)(CX*8), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 8(AX)(R12*1), Y15
+	VBROADCASTSD 8(AX)(DI*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y10
+	PREFETCHT0   64(R14)
+	VMOVUPD      (R12)(R10*2), Y10
 	VBROADCASTSD 16(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y12
+	VBROADCASTSD 16(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y13
+	VBROADCASTSD 16(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y14
+	VBROADCASTSD 16(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y15
+	VBROADCASTSD 16(AX)(CX*4), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y11
+	VBROADCASTSD 16(AX)(BX*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y12
+	VBROADCASTSD 16(AX)(DX*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y13
+	VBROADCASTSD 16(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 16(AX)(R8*8), Y14
+	VBROADCASTSD 16(AX)(CX*8), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 16(AX)(R12*1), Y15
+	VBROADCASTSD 16(AX)(DI*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R13*1), Y10
+	PREFETCHT0   128(R14)
+	VMOVUPD      (R12)(R11*1), Y10
 	VBROADCASTSD 24(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y12
+	VBROADCASTSD 24(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y13
+	VBROADCASTSD 24(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y14
+	VBROADCASTSD 24(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y15
+	VBROADCASTSD 24(AX)(CX*4), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y11
+	VBROADCASTSD 24(AX)(BX*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y12
+	VBROADCASTSD 24(AX)(DX*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y13
+	VBROADCASTSD 24(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 24(AX)(R8*8), Y14
+	VBROADCASTSD 24(AX)(CX*8), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 24(AX)(R12*1), Y15
+	VBROADCASTSD 24(AX)(DI*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000140, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R14)
+	ADDQ         $0x00000140, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns4AlongRows
 	JMP          columns4Fewer
 
 columns4Columns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4Fewer
-	LEAQ (BX)(BX*2), R14
 
 columns4AlongColumns:
-	VMOVUPD      (CX), Y10
+	VMOVUPD      (R12), Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 8(AX), Y12
@@ -5147,113 +5147,113 @@ columns4AlongColumns:
 	VFMADD231PD  Y10, Y14, Y8
 	VBROADCASTSD 72(AX), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	VMOVUPD      (CX)(SI*1), Y10
-	VBROADCASTSD (AX)(BX*1), Y11
+	PREFETCHT0   (R14)
+	VMOVUPD      (R12)(R10*1), Y10
+	VBROADCASTSD (AX)(R8*1), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y12
+	VBROADCASTSD 8(AX)(R8*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y13
+	VBROADCASTSD 16(AX)(R8*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y14
+	VBROADCASTSD 24(AX)(R8*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y15
+	VBROADCASTSD 32(AX)(R8*1), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y11
+	VBROADCASTSD 40(AX)(R8*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y12
+	VBROADCASTSD 48(AX)(R8*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y13
+	VBROADCASTSD 56(AX)(R8*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 64(AX)(BX*1), Y14
+	VBROADCASTSD 64(AX)(R8*1), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 72(AX)(BX*1), Y15
+	VBROADCASTSD 72(AX)(R8*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   64(DI)
-	VMOVUPD      (CX)(SI*2), Y10
-	VBROADCASTSD (AX)(BX*2), Y11
+	PREFETCHT0   64(R14)
+	VMOVUPD      (R12)(R10*2), Y10
+	VBROADCASTSD (AX)(R8*2), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y12
+	VBROADCASTSD 8(AX)(R8*2), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y13
+	VBROADCASTSD 16(AX)(R8*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y14
+	VBROADCASTSD 24(AX)(R8*2), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y15
+	VBROADCASTSD 32(AX)(R8*2), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y11
+	VBROADCASTSD 40(AX)(R8*2), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y12
+	VBROADCASTSD 48(AX)(R8*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y13
+	VBROADCASTSD 56(AX)(R8*2), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 64(AX)(BX*2), Y14
+	VBROADCASTSD 64(AX)(R8*2), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 72(AX)(BX*2), Y15
+	VBROADCASTSD 72(AX)(R8*2), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   128(DI)
-	VMOVUPD      (CX)(R13*1), Y10
-	VBROADCASTSD (AX)(R14*1), Y11
+	PREFETCHT0   128(R14)
+	VMOVUPD      (R12)(R11*1), Y10
+	VBROADCASTSD (AX)(R9*1), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(R14*1), Y12
+	VBROADCASTSD 8(AX)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(R14*1), Y13
+	VBROADCASTSD 16(AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(R14*1), Y14
+	VBROADCASTSD 24(AX)(R9*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(R14*1), Y15
+	VBROADCASTSD 32(AX)(R9*1), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD 40(AX)(R14*1), Y11
+	VBROADCASTSD 40(AX)(R9*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD 48(AX)(R14*1), Y12
+	VBROADCASTSD 48(AX)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD 56(AX)(R14*1), Y13
+	VBROADCASTSD 56(AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD 64(AX)(R14*1), Y14
+	VBROADCASTSD 64(AX)(R9*1), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD 72(AX)(R14*1), Y15
+	VBROADCASTSD 72(AX)(R9*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000140, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R14)
+	ADDQ         $0x00000140, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns4AlongColumns
 
 columns4Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R13
 
 columns4Rest:
-	TESTQ DX, DX
+	TESTQ R13, R13
 	JZ    columns4Summed
 
 columns4K:
-	VMOVUPD      (CX), Y10
+	VMOVUPD      (R12), Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD (AX)(R8*1), Y12
+	VBROADCASTSD (AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD (AX)(R8*2), Y13
+	VBROADCASTSD (AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD (AX)(R8*4), Y15
+	VBROADCASTSD (AX)(CX*4), Y15
 	VFMADD231PD  Y10, Y15, Y4
-	VBROADCASTSD (AX)(R10*1), Y11
+	VBROADCASTSD (AX)(BX*1), Y11
 	VFMADD231PD  Y10, Y11, Y5
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(DX*2), Y12
 	VFMADD231PD  Y10, Y12, Y6
-	VBROADCASTSD (AX)(R11*1), Y13
+	VBROADCASTSD (AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y7
-	VBROADCASTSD (AX)(R8*8), Y14
+	VBROADCASTSD (AX)(CX*8), Y14
 	VFMADD231PD  Y10, Y14, Y8
-	VBROADCASTSD (AX)(R12*1), Y15
+	VBROADCASTSD (AX)(DI*1), Y15
 	VFMADD231PD  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000050, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R14)
+	ADDQ         $0x00000050, R14
+	ADDQ         R8, AX
+	ADDQ         R10, R12
+	DECQ         R13
 	JNZ          columns4K
 
 columns4Summed:
@@ -5275,37 +5275,37 @@ columns4Summed:
 columns4Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R12
+	SHLQ         $0x01, R12
 	JZ           columns4Overwrite
 	VBROADCASTSD beta+96(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y10, Y0
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y2
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y4
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y6
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y8
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y9
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R12
+	VFMADD231PD  (R12), Y10, Y0
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y1
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y2
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y3
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y4
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y5
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y6
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y7
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y8
+	ADDQ         AX, R12
+	VFMADD231PD  (R12), Y10, Y9
+	ADDQ         AX, R12
 
 columns4Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R12
+	TESTQ   R12, R12
 	JZ      columns4Biased
-	VMOVUPD (CX), Y10
+	VMOVUPD (R12), Y10
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y10, Y1, Y1
 	VADDPD  Y10, Y2, Y2
@@ -5318,31 +5318,31 @@ columns4Overwrite:
 	VADDPD  Y10, Y9, Y9
 
 columns4Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R12
+	TESTQ        R12, R12
 	JZ           columns4RowBiased
-	VBROADCASTSD (CX), Y10
+	VBROADCASTSD (R12), Y10
 	VADDPD       Y10, Y0, Y0
-	VBROADCASTSD 8(CX), Y10
+	VBROADCASTSD 8(R12), Y10
 	VADDPD       Y10, Y1, Y1
-	VBROADCASTSD 16(CX), Y10
+	VBROADCASTSD 16(R12), Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD 24(CX), Y10
+	VBROADCASTSD 24(R12), Y10
 	VADDPD       Y10, Y3, Y3
-	VBROADCASTSD 32(CX), Y10
+	VBROADCASTSD 32(R12), Y10
 	VADDPD       Y10, Y4, Y4
-	VBROADCASTSD 40(CX), Y10
+	VBROADCASTSD 40(R12), Y10
 	VADDPD       Y10, Y5, Y5
-	VBROADCASTSD 48(CX), Y10
+	VBROADCASTSD 48(R12), Y10
 	VADDPD       Y10, Y6, Y6
-	VBROADCASTSD 56(CX), Y10
+	VBROADCASTSD 56(R12), Y10
 	VADDPD       Y10, Y7, Y7
-	VBROADCASTSD 64(CX), Y10
+	VBROADCASTSD 64(R12), Y10
 	VADDPD       Y10, Y8, Y8
-	VBROADCASTSD 72(CX), Y10
+	VBROADCASTSD 72(R12), Y10
 	VADDPD       Y10, Y9, Y9
-	ADDQ         $0x00000050, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000050, R12
+	MOVQ         R12, rowBias+112(FP)
 
 columns4RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -5360,28 +5360,28 @@ columns4RowBiased:
 	VMAXPD Y9, Y10, Y9
 
 columns4Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y7, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y8, (CX)
-	ADDQ    AX, CX
-	VMOVUPD Y9, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R12
+	VMOVUPD Y0, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y1, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y2, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y3, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y4, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y5, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y6, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y7, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y8, (R12)
+	ADDQ    AX, R12
+	VMOVUPD Y9, (R12)
+	ADDQ    AX, R12
+	MOVQ    R12, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -5395,6 +5395,18 @@ columns4Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	LEAQ    (SI)(CX*2), DI
+	MOVQ    aCol+40(FP), R8
+	SHLQ    $0x03, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    bRow+64(FP), R10
+	SHLQ    $0x03, R10
+	LEAQ    (R10)(R10*2), R11
 
 columns4RaggedTile:
 	VXORPS     X0, X0, X0
@@ -5408,154 +5420,142 @@ columns4RaggedTile:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R12
+	SHLQ       $0x03, R12
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*8), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x03, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R12
+	MOVQ       k+16(FP), R13
+	MOVQ       aTile+48(FP), R14
+	LEAQ       (AX)(R14*8), R14
+	CMPQ       R10, $0x00000200
 	JG         columns4RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R13
 	JL         columns4RaggedTileFewer
-	LEAQ       (SI)(SI*2), R13
-	CMPQ       BX, $0x00000008
+	CMPQ       R8, $0x00000008
 	JNE        columns4RaggedTileColumns
 
 columns4RaggedTileAlongRows:
-	VMASKMOVPD   (CX), Y15, Y10
+	VMASKMOVPD   (R12), Y15, Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD (AX)(R8*1), Y12
+	VBROADCASTSD (AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD (AX)(R8*2), Y13
+	VBROADCASTSD (AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD (AX)(R9*2), Y13
+	VBROADCASTSD (AX)(DX*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD (AX)(R11*1), Y14
+	VBROADCASTSD (AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD (AX)(R8*8), Y11
+	VBROADCASTSD (AX)(CX*8), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD (AX)(R12*1), Y12
+	VBROADCASTSD (AX)(DI*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y10
+	PREFETCHT0   (R14)
+	VMASKMOVPD   (R12)(R10*1), Y15, Y10
 	VBROADCASTSD 8(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(R8*1), Y12
+	VBROADCASTSD 8(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 8(AX)(R8*2), Y13
+	VBROADCASTSD 8(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 8(AX)(R9*1), Y14
+	VBROADCASTSD 8(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 8(AX)(R8*4), Y11
+	VBROADCASTSD 8(AX)(CX*4), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 8(AX)(R10*1), Y12
+	VBROADCASTSD 8(AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 8(AX)(R9*2), Y13
+	VBROADCASTSD 8(AX)(DX*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 8(AX)(R11*1), Y14
+	VBROADCASTSD 8(AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 8(AX)(R8*8), Y11
+	VBROADCASTSD 8(AX)(CX*8), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 8(AX)(R12*1), Y12
+	VBROADCASTSD 8(AX)(DI*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y10
+	PREFETCHT0   64(R14)
+	VMASKMOVPD   (R12)(R10*2), Y15, Y10
 	VBROADCASTSD 16(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 16(AX)(R8*1), Y12
+	VBROADCASTSD 16(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(R8*2), Y13
+	VBROADCASTSD 16(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 16(AX)(R9*1), Y14
+	VBROADCASTSD 16(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 16(AX)(R8*4), Y11
+	VBROADCASTSD 16(AX)(CX*4), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 16(AX)(R10*1), Y12
+	VBROADCASTSD 16(AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 16(AX)(R9*2), Y13
+	VBROADCASTSD 16(AX)(DX*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 16(AX)(R11*1), Y14
+	VBROADCASTSD 16(AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 16(AX)(R8*8), Y11
+	VBROADCASTSD 16(AX)(CX*8), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 16(AX)(R12*1), Y12
+	VBROADCASTSD 16(AX)(DI*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R13*1), Y15, Y10
+	PREFETCHT0   128(R14)
+	VMASKMOVPD   (R12)(R11*1), Y15, Y10
 	VBROADCASTSD 24(AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 24(AX)(R8*1), Y12
+	VBROADCASTSD 24(AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 24(AX)(R8*2), Y13
+	VBROADCASTSD 24(AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(R9*1), Y14
+	VBROADCASTSD 24(AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 24(AX)(R8*4), Y11
+	VBROADCASTSD 24(AX)(CX*4), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 24(AX)(R10*1), Y12
+	VBROADCASTSD 24(AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 24(AX)(R9*2), Y13
+	VBROADCASTSD 24(AX)(DX*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 24(AX)(R11*1), Y14
+	VBROADCASTSD 24(AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 24(AX)(R8*8), Y11
+	VBROADCASTSD 24(AX)(CX*8), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 24(AX)(R12*1), Y12
+	VBROADCASTSD 24(AX)(DI*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000140, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R14)
+	ADDQ         $0x00000140, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns4RaggedTileAlongRows
 	JMP          columns4RaggedTileFewer
 
 columns4RaggedTileColumns:
-	CMPQ R8, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns4RaggedTileFewer
-	LEAQ (BX)(BX*2), R14
 
 columns4RaggedTileAlongColumns:
-	VMASKMOVPD   (CX), Y15, Y10
+	VMASKMOVPD   (R12), Y15, Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
 	VBROADCASTSD 8(AX), Y12
@@ -5576,113 +5576,113 @@ columns4RaggedTileAlongColumns:
 	VFMADD231PD  Y10, Y11, Y8
 	VBROADCASTSD 72(AX), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	VMASKMOVPD   (CX)(SI*1), Y15, Y10
-	VBROADCASTSD (AX)(BX*1), Y11
+	PREFETCHT0   (R14)
+	VMASKMOVPD   (R12)(R10*1), Y15, Y10
+	VBROADCASTSD (AX)(R8*1), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(BX*1), Y12
+	VBROADCASTSD 8(AX)(R8*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(BX*1), Y13
+	VBROADCASTSD 16(AX)(R8*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(BX*1), Y14
+	VBROADCASTSD 24(AX)(R8*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(BX*1), Y11
+	VBROADCASTSD 32(AX)(R8*1), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*1), Y12
+	VBROADCASTSD 40(AX)(R8*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 48(AX)(BX*1), Y13
+	VBROADCASTSD 48(AX)(R8*1), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 56(AX)(BX*1), Y14
+	VBROADCASTSD 56(AX)(R8*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 64(AX)(BX*1), Y11
+	VBROADCASTSD 64(AX)(R8*1), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 72(AX)(BX*1), Y12
+	VBROADCASTSD 72(AX)(R8*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   64(DI)
-	VMASKMOVPD   (CX)(SI*2), Y15, Y10
-	VBROADCASTSD (AX)(BX*2), Y11
+	PREFETCHT0   64(R14)
+	VMASKMOVPD   (R12)(R10*2), Y15, Y10
+	VBROADCASTSD (AX)(R8*2), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(BX*2), Y12
+	VBROADCASTSD 8(AX)(R8*2), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(BX*2), Y13
+	VBROADCASTSD 16(AX)(R8*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(BX*2), Y14
+	VBROADCASTSD 24(AX)(R8*2), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(BX*2), Y11
+	VBROADCASTSD 32(AX)(R8*2), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 40(AX)(BX*2), Y12
+	VBROADCASTSD 40(AX)(R8*2), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 48(AX)(BX*2), Y13
+	VBROADCASTSD 48(AX)(R8*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 56(AX)(BX*2), Y14
+	VBROADCASTSD 56(AX)(R8*2), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 64(AX)(BX*2), Y11
+	VBROADCASTSD 64(AX)(R8*2), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 72(AX)(BX*2), Y12
+	VBROADCASTSD 72(AX)(R8*2), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   128(DI)
-	VMASKMOVPD   (CX)(R13*1), Y15, Y10
-	VBROADCASTSD (AX)(R14*1), Y11
+	PREFETCHT0   128(R14)
+	VMASKMOVPD   (R12)(R11*1), Y15, Y10
+	VBROADCASTSD (AX)(R9*1), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD 8(AX)(R14*1), Y12
+	VBROADCASTSD 8(AX)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD 16(AX)(R14*1), Y13
+	VBROADCASTSD 16(AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD 24(AX)(R14*1), Y14
+	VBROADCASTSD 24(AX)(R9*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD 32(AX)(R14*1), Y11
+	VBROADCASTSD 32(AX)(R9*1), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD 40(AX)(R14*1), Y12
+	VBROADCASTSD 40(AX)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD 48(AX)(R14*1), Y13
+	VBROADCASTSD 48(AX)(R9*1), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD 56(AX)(R14*1), Y14
+	VBROADCASTSD 56(AX)(R9*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD 64(AX)(R14*1), Y11
+	VBROADCASTSD 64(AX)(R9*1), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD 72(AX)(R14*1), Y12
+	VBROADCASTSD 72(AX)(R9*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   192(DI)
-	ADDQ         $0x00000140, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	PREFETCHT0   192(R14)
+	ADDQ         $0x00000140, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns4RaggedTileAlongColumns
 
 columns4RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R13
 
 columns4RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R13, R13
 	JZ    columns4RaggedTileSummed
 
 columns4RaggedTileK:
-	VMASKMOVPD   (CX), Y15, Y10
+	VMASKMOVPD   (R12), Y15, Y10
 	VBROADCASTSD (AX), Y11
 	VFMADD231PD  Y10, Y11, Y0
-	VBROADCASTSD (AX)(R8*1), Y12
+	VBROADCASTSD (AX)(CX*1), Y12
 	VFMADD231PD  Y10, Y12, Y1
-	VBROADCASTSD (AX)(R8*2), Y13
+	VBROADCASTSD (AX)(CX*2), Y13
 	VFMADD231PD  Y10, Y13, Y2
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y10, Y14, Y3
-	VBROADCASTSD (AX)(R8*4), Y11
+	VBROADCASTSD (AX)(CX*4), Y11
 	VFMADD231PD  Y10, Y11, Y4
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y5
-	VBROADCASTSD (AX)(R9*2), Y13
+	VBROADCASTSD (AX)(DX*2), Y13
 	VFMADD231PD  Y10, Y13, Y6
-	VBROADCASTSD (AX)(R11*1), Y14
+	VBROADCASTSD (AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y7
-	VBROADCASTSD (AX)(R8*8), Y11
+	VBROADCASTSD (AX)(CX*8), Y11
 	VFMADD231PD  Y10, Y11, Y8
-	VBROADCASTSD (AX)(R12*1), Y12
+	VBROADCASTSD (AX)(DI*1), Y12
 	VFMADD231PD  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000050, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R14)
+	ADDQ         $0x00000050, R14
+	ADDQ         R8, AX
+	ADDQ         R10, R12
+	DECQ         R13
 	JNZ          columns4RaggedTileK
 
 columns4RaggedTileSummed:
@@ -5704,47 +5704,47 @@ columns4RaggedTileSummed:
 columns4RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R12
+	SHLQ         $0x01, R12
 	JZ           columns4RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y10
-	MOVQ         c+72(FP), CX
-	VMASKMOVPD   (CX), Y15, Y11
+	MOVQ         c+72(FP), R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y0
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y1
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y2
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y3
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y4
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y5
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y6
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y7
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y8
-	ADDQ         AX, CX
-	VMASKMOVPD   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPD   (R12), Y15, Y11
 	VFMADD231PD  Y11, Y10, Y9
-	ADDQ         AX, CX
+	ADDQ         AX, R12
 
 columns4RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R12
+	TESTQ      R12, R12
 	JZ         columns4RaggedTileBiased
-	VMASKMOVPD (CX), Y15, Y10
+	VMASKMOVPD (R12), Y15, Y10
 	VADDPD     Y10, Y0, Y0
 	VADDPD     Y10, Y1, Y1
 	VADDPD     Y10, Y2, Y2
@@ -5757,31 +5757,31 @@ columns4RaggedTileOverwrite:
 	VADDPD     Y10, Y9, Y9
 
 columns4RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R12
+	TESTQ        R12, R12
 	JZ           columns4RaggedTileRowBiased
-	VBROADCASTSD (CX), Y10
+	VBROADCASTSD (R12), Y10
 	VADDPD       Y10, Y0, Y0
-	VBROADCASTSD 8(CX), Y10
+	VBROADCASTSD 8(R12), Y10
 	VADDPD       Y10, Y1, Y1
-	VBROADCASTSD 16(CX), Y10
+	VBROADCASTSD 16(R12), Y10
 	VADDPD       Y10, Y2, Y2
-	VBROADCASTSD 24(CX), Y10
+	VBROADCASTSD 24(R12), Y10
 	VADDPD       Y10, Y3, Y3
-	VBROADCASTSD 32(CX), Y10
+	VBROADCASTSD 32(R12), Y10
 	VADDPD       Y10, Y4, Y4
-	VBROADCASTSD 40(CX), Y10
+	VBROADCASTSD 40(R12), Y10
 	VADDPD       Y10, Y5, Y5
-	VBROADCASTSD 48(CX), Y10
+	VBROADCASTSD 48(R12), Y10
 	VADDPD       Y10, Y6, Y6
-	VBROADCASTSD 56(CX), Y10
+	VBROADCASTSD 56(R12), Y10
 	VADDPD       Y10, Y7, Y7
-	VBROADCASTSD 64(CX), Y10
+	VBROADCASTSD 64(R12), Y10
 	VADDPD       Y10, Y8, Y8
-	VBROADCASTSD 72(CX), Y10
+	VBROADCASTSD 72(R12), Y10
 	VADDPD       Y10, Y9, Y9
-	ADDQ         $0x00000050, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000050, R12
+	MOVQ         R12, rowBias+112(FP)
 
 columns4RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -5799,28 +5799,28 @@ columns4RaggedTileRowBiased:
 	VMAXPD Y9, Y10, Y9
 
 columns4RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPD Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y7, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y8, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPD Y9, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R12
+	VMASKMOVPD Y0, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y1, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y2, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y3, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y4, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y5, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y6, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y7, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y8, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPD Y9, Y15, (R12)
+	ADDQ       AX, R12
+	MOVQ       R12, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -5835,81 +5835,81 @@ TEXT ·dgemm1x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aCol+40(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ bRow+64(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
 
 columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x03, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	IMUL3Q     $0x00000020, BX, R9
+	ADDQ       DI, R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
+	CMPQ       BX, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R9
-	LEAQ       (BX)(BX*2), R10
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y2
-	VMOVUPD      32(CX), Y3
+	VMOVUPD      (DI), Y2
+	VMOVUPD      32(DI), Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y2
-	VMOVUPD      32(CX)(SI*1), Y3
-	VBROADCASTSD (AX)(BX*1), Y4
+	PREFETCHT0   (R10)
+	VMOVUPD      (DI)(BX*1), Y2
+	VMOVUPD      32(DI)(BX*1), Y3
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      (CX)(SI*2), Y2
-	VMOVUPD      32(CX)(SI*2), Y3
-	VBROADCASTSD (AX)(BX*2), Y4
+	VMOVUPD      (DI)(BX*2), Y2
+	VMOVUPD      32(DI)(BX*2), Y3
+	VBROADCASTSD (AX)(CX*2), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      (CX)(R9*1), Y2
-	VMOVUPD      32(CX)(R9*1), Y3
-	VBROADCASTSD (AX)(R10*1), Y4
+	VMOVUPD      (DI)(SI*1), Y2
+	VMOVUPD      32(DI)(SI*1), Y3
+	VBROADCASTSD (AX)(DX*1), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y2
-	VMOVUPD      32(CX), Y3
+	VMOVUPD      (DI), Y2
+	VMOVUPD      32(DI), Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000008, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         BX, R9
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000008, R10
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns8K
 
 columns8Summed:
@@ -5923,33 +5923,33 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), DI
+	SHLQ         $0x01, DI
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y2, Y0
-	VFMADD231PD  32(CX), Y2, Y1
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), DI
+	VFMADD231PD  (DI), Y2, Y0
+	VFMADD231PD  32(DI), Y2, Y1
+	ADDQ         AX, DI
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), DI
+	TESTQ   DI, DI
 	JZ      columns8Biased
-	VMOVUPD (CX), Y2
-	VMOVUPD 32(CX), Y3
+	VMOVUPD (DI), Y2
+	VMOVUPD 32(DI), Y3
 	VADDPD  Y2, Y0, Y0
 	VADDPD  Y3, Y1, Y1
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), DI
+	TESTQ        DI, DI
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (DI), Y2
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000008, DI
+	MOVQ         DI, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -5959,11 +5959,11 @@ columns8RowBiased:
 	VMAXPD Y1, Y2, Y1
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), DI
+	VMOVUPD Y0, (DI)
+	VMOVUPD Y1, 32(DI)
+	ADDQ    AX, DI
+	MOVQ    DI, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -5978,81 +5978,81 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aCol+40(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    bRow+64(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x03, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	IMUL3Q     $0x00000020, BX, R9
+	ADDQ       DI, R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*8), R10
+	CMPQ       BX, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	LEAQ       (BX)(BX*2), R10
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y2
-	VMASKMOVPD   32(CX), Y15, Y3
+	VMOVUPD      (DI), Y2
+	VMASKMOVPD   32(DI), Y15, Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y2
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y3
-	VBROADCASTSD (AX)(BX*1), Y4
+	PREFETCHT0   (R10)
+	VMOVUPD      (DI)(BX*1), Y2
+	VMASKMOVPD   32(DI)(BX*1), Y15, Y3
+	VBROADCASTSD (AX)(CX*1), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      (CX)(SI*2), Y2
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y3
-	VBROADCASTSD (AX)(BX*2), Y4
+	VMOVUPD      (DI)(BX*2), Y2
+	VMASKMOVPD   32(DI)(BX*2), Y15, Y3
+	VBROADCASTSD (AX)(CX*2), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	VMOVUPD      (CX)(R9*1), Y2
-	VMASKMOVPD   32(CX)(R9*1), Y15, Y3
-	VBROADCASTSD (AX)(R10*1), Y4
+	VMOVUPD      (DI)(SI*1), Y2
+	VMASKMOVPD   32(DI)(SI*1), Y15, Y3
+	VBROADCASTSD (AX)(DX*1), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y2
-	VMASKMOVPD   32(CX), Y15, Y3
+	VMOVUPD      (DI), Y2
+	VMASKMOVPD   32(DI), Y15, Y3
 	VBROADCASTSD (AX), Y4
 	VFMADD231PD  Y2, Y4, Y0
 	VFMADD231PD  Y3, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000008, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         BX, R9
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000008, R10
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -6066,34 +6066,34 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), DI
+	SHLQ         $0x01, DI
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y2, Y0
-	VMASKMOVPD   32(CX), Y15, Y4
+	MOVQ         c+72(FP), DI
+	VFMADD231PD  (DI), Y2, Y0
+	VMASKMOVPD   32(DI), Y15, Y4
 	VFMADD231PD  Y4, Y2, Y1
-	ADDQ         AX, CX
+	ADDQ         AX, DI
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), DI
+	TESTQ      DI, DI
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y2
-	VMASKMOVPD 32(CX), Y15, Y3
+	VMOVUPD    (DI), Y2
+	VMASKMOVPD 32(DI), Y15, Y3
 	VADDPD     Y2, Y0, Y0
 	VADDPD     Y3, Y1, Y1
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), DI
+	TESTQ        DI, DI
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y2
+	VBROADCASTSD (DI), Y2
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000008, DI
+	MOVQ         DI, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -6103,11 +6103,11 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y1, Y2, Y1
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), DI
+	VMOVUPD    Y0, (DI)
+	VMASKMOVPD Y1, Y15, 32(DI)
+	ADDQ       AX, DI
+	MOVQ       DI, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -6122,6 +6122,14 @@ TEXT ·dgemm2x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x03, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -6129,142 +6137,134 @@ columns8:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x03, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
 	CMPQ       SI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPD      (CX), Y4
-	VMOVUPD      32(CX), Y5
+	VMOVUPD      (R8), Y4
+	VMOVUPD      32(R8), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R9*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y4
-	VMOVUPD      32(CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y4
+	VMOVUPD      32(R8)(SI*1), Y5
 	VBROADCASTSD 8(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y7
+	VBROADCASTSD 8(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(SI*2), Y4
-	VMOVUPD      32(CX)(SI*2), Y5
+	VMOVUPD      (R8)(SI*2), Y4
+	VMOVUPD      32(R8)(SI*2), Y5
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y7
+	VBROADCASTSD 16(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(R10*1), Y4
-	VMOVUPD      32(CX)(R10*1), Y5
+	VMOVUPD      (R8)(DI*1), Y4
+	VMOVUPD      32(R8)(DI*1), Y5
 	VBROADCASTSD 24(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y7
+	VBROADCASTSD 24(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	ADDQ         $0x00000040, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y4
-	VMOVUPD      32(CX), Y5
+	VMOVUPD      (R8), Y4
+	VMOVUPD      32(R8), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(AX), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y4
-	VMOVUPD      32(CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y4
+	VMOVUPD      32(R8)(SI*1), Y5
+	VBROADCASTSD (AX)(DX*1), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(AX)(DX*1), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VFMADD231PD  Y5, Y7, Y3
+	VMOVUPD      (R8)(SI*2), Y4
+	VMOVUPD      32(R8)(SI*2), Y5
+	VBROADCASTSD (AX)(DX*2), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(AX)(DX*2), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VFMADD231PD  Y5, Y7, Y3
+	VMOVUPD      (R8)(DI*1), Y4
+	VMOVUPD      32(R8)(DI*1), Y5
 	VBROADCASTSD (AX)(BX*1), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(AX)(BX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(SI*2), Y4
-	VMOVUPD      32(CX)(SI*2), Y5
-	VBROADCASTSD (AX)(BX*2), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y7
-	VFMADD231PD  Y4, Y7, Y2
-	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(R10*1), Y4
-	VMOVUPD      32(CX)(R10*1), Y5
-	VBROADCASTSD (AX)(R11*1), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(R11*1), Y7
-	VFMADD231PD  Y4, Y7, Y2
-	VFMADD231PD  Y5, Y7, Y3
-	ADDQ         $0x00000040, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y4
-	VMOVUPD      32(CX), Y5
+	VMOVUPD      (R8), Y4
+	VMOVUPD      32(R8), Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R9*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000010, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000010, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8K
 
 columns8Summed:
@@ -6280,41 +6280,41 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y4, Y0
-	VFMADD231PD  32(CX), Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y4, Y2
-	VFMADD231PD  32(CX), Y4, Y3
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y4, Y0
+	VFMADD231PD  32(R8), Y4, Y1
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y4, Y2
+	VFMADD231PD  32(R8), Y4, Y3
+	ADDQ         AX, R8
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R8
+	TESTQ   R8, R8
 	JZ      columns8Biased
-	VMOVUPD (CX), Y4
-	VMOVUPD 32(CX), Y5
+	VMOVUPD (R8), Y4
+	VMOVUPD 32(R8), Y5
 	VADDPD  Y4, Y0, Y0
 	VADDPD  Y5, Y1, Y1
 	VADDPD  Y4, Y2, Y2
 	VADDPD  Y5, Y3, Y3
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (R8), Y4
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD 8(CX), Y5
+	VBROADCASTSD 8(R8), Y5
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000010, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -6326,14 +6326,14 @@ columns8RowBiased:
 	VMAXPD Y3, Y4, Y3
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	VMOVUPD Y3, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPD Y0, (R8)
+	VMOVUPD Y1, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPD Y2, (R8)
+	VMOVUPD Y3, 32(R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -6348,6 +6348,14 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x03, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -6355,142 +6363,134 @@ columns8RaggedTile:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x03, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
 	CMPQ       SI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMOVUPD      (CX), Y4
-	VMASKMOVPD   32(CX), Y15, Y5
+	VMOVUPD      (R8), Y4
+	VMASKMOVPD   32(R8), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R9*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y4
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y4
+	VMASKMOVPD   32(R8)(SI*1), Y15, Y5
 	VBROADCASTSD 8(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y7
+	VBROADCASTSD 8(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(SI*2), Y4
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y5
+	VMOVUPD      (R8)(SI*2), Y4
+	VMASKMOVPD   32(R8)(SI*2), Y15, Y5
 	VBROADCASTSD 16(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y7
+	VBROADCASTSD 16(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(R10*1), Y4
-	VMASKMOVPD   32(CX)(R10*1), Y15, Y5
+	VMOVUPD      (R8)(DI*1), Y4
+	VMASKMOVPD   32(R8)(DI*1), Y15, Y5
 	VBROADCASTSD 24(AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y7
+	VBROADCASTSD 24(AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	ADDQ         $0x00000040, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y4
-	VMASKMOVPD   32(CX), Y15, Y5
+	VMOVUPD      (R8), Y4
+	VMASKMOVPD   32(R8), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(AX), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y4
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y4
+	VMASKMOVPD   32(R8)(SI*1), Y15, Y5
+	VBROADCASTSD (AX)(DX*1), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(AX)(DX*1), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VFMADD231PD  Y5, Y7, Y3
+	VMOVUPD      (R8)(SI*2), Y4
+	VMASKMOVPD   32(R8)(SI*2), Y15, Y5
+	VBROADCASTSD (AX)(DX*2), Y6
+	VFMADD231PD  Y4, Y6, Y0
+	VFMADD231PD  Y5, Y6, Y1
+	VBROADCASTSD 8(AX)(DX*2), Y7
+	VFMADD231PD  Y4, Y7, Y2
+	VFMADD231PD  Y5, Y7, Y3
+	VMOVUPD      (R8)(DI*1), Y4
+	VMASKMOVPD   32(R8)(DI*1), Y15, Y5
 	VBROADCASTSD (AX)(BX*1), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
 	VBROADCASTSD 8(AX)(BX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(SI*2), Y4
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y5
-	VBROADCASTSD (AX)(BX*2), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y7
-	VFMADD231PD  Y4, Y7, Y2
-	VFMADD231PD  Y5, Y7, Y3
-	VMOVUPD      (CX)(R10*1), Y4
-	VMASKMOVPD   32(CX)(R10*1), Y15, Y5
-	VBROADCASTSD (AX)(R11*1), Y6
-	VFMADD231PD  Y4, Y6, Y0
-	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD 8(AX)(R11*1), Y7
-	VFMADD231PD  Y4, Y7, Y2
-	VFMADD231PD  Y5, Y7, Y3
-	ADDQ         $0x00000040, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000040, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y4
-	VMASKMOVPD   32(CX), Y15, Y5
+	VMOVUPD      (R8), Y4
+	VMASKMOVPD   32(R8), Y15, Y5
 	VBROADCASTSD (AX), Y6
 	VFMADD231PD  Y4, Y6, Y0
 	VFMADD231PD  Y5, Y6, Y1
-	VBROADCASTSD (AX)(R9*1), Y7
+	VBROADCASTSD (AX)(CX*1), Y7
 	VFMADD231PD  Y4, Y7, Y2
 	VFMADD231PD  Y5, Y7, Y3
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000010, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000010, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -6506,43 +6506,43 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y4, Y0
-	VMASKMOVPD   32(CX), Y15, Y6
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y4, Y0
+	VMASKMOVPD   32(R8), Y15, Y6
 	VFMADD231PD  Y6, Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y4, Y2
-	VMASKMOVPD   32(CX), Y15, Y6
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y4, Y2
+	VMASKMOVPD   32(R8), Y15, Y6
 	VFMADD231PD  Y6, Y4, Y3
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R8
+	TESTQ      R8, R8
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y4
-	VMASKMOVPD 32(CX), Y15, Y5
+	VMOVUPD    (R8), Y4
+	VMASKMOVPD 32(R8), Y15, Y5
 	VADDPD     Y4, Y0, Y0
 	VADDPD     Y5, Y1, Y1
 	VADDPD     Y4, Y2, Y2
 	VADDPD     Y5, Y3, Y3
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y4
+	VBROADCASTSD (R8), Y4
 	VADDPD       Y4, Y0, Y0
 	VADDPD       Y4, Y1, Y1
-	VBROADCASTSD 8(CX), Y5
+	VBROADCASTSD 8(R8), Y5
 	VADDPD       Y5, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000010, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -6554,14 +6554,14 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y3, Y4, Y3
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y2, (CX)
-	VMASKMOVPD Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMOVUPD    Y0, (R8)
+	VMASKMOVPD Y1, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPD    Y2, (R8)
+	VMASKMOVPD Y3, Y15, 32(R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -6576,6 +6576,14 @@ TEXT ·dgemm3x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x03, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -6585,97 +6593,89 @@ columns8:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x03, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
 	CMPQ       SI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPD      (CX), Y6
-	VMOVUPD      32(CX), Y7
+	VMOVUPD      (R8), Y6
+	VMOVUPD      32(R8), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y6
-	VMOVUPD      32(CX)(SI*1), Y7
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y6
+	VMOVUPD      32(R8)(SI*1), Y7
 	VBROADCASTSD 8(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y9
+	VBROADCASTSD 8(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y10
+	VBROADCASTSD 8(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y6
-	VMOVUPD      32(CX)(SI*2), Y7
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R8)(SI*2), Y6
+	VMOVUPD      32(R8)(SI*2), Y7
 	VBROADCASTSD 16(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y9
+	VBROADCASTSD 16(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y10
+	VBROADCASTSD 16(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	VMOVUPD      (CX)(R10*1), Y6
-	VMOVUPD      32(CX)(R10*1), Y7
+	VMOVUPD      (R8)(DI*1), Y6
+	VMOVUPD      32(R8)(DI*1), Y7
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y9
+	VBROADCASTSD 24(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y10
+	VBROADCASTSD 24(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y6
-	VMOVUPD      32(CX), Y7
+	VMOVUPD      (R8), Y6
+	VMOVUPD      32(R8), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
@@ -6685,9 +6685,32 @@ columns8AlongColumns:
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y6
-	VMOVUPD      32(CX)(SI*1), Y7
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y6
+	VMOVUPD      32(R8)(SI*1), Y7
+	VBROADCASTSD (AX)(DX*1), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD 8(AX)(DX*1), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VBROADCASTSD 16(AX)(DX*1), Y10
+	VFMADD231PD  Y6, Y10, Y4
+	VFMADD231PD  Y7, Y10, Y5
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R8)(SI*2), Y6
+	VMOVUPD      32(R8)(SI*2), Y7
+	VBROADCASTSD (AX)(DX*2), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD 8(AX)(DX*2), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VBROADCASTSD 16(AX)(DX*2), Y10
+	VFMADD231PD  Y6, Y10, Y4
+	VFMADD231PD  Y7, Y10, Y5
+	VMOVUPD      (R8)(DI*1), Y6
+	VMOVUPD      32(R8)(DI*1), Y7
 	VBROADCASTSD (AX)(BX*1), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
@@ -6697,61 +6720,38 @@ columns8AlongColumns:
 	VBROADCASTSD 16(AX)(BX*1), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y6
-	VMOVUPD      32(CX)(SI*2), Y7
-	VBROADCASTSD (AX)(BX*2), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y9
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(BX*2), Y10
-	VFMADD231PD  Y6, Y10, Y4
-	VFMADD231PD  Y7, Y10, Y5
-	VMOVUPD      (CX)(R10*1), Y6
-	VMOVUPD      32(CX)(R10*1), Y7
-	VBROADCASTSD (AX)(R11*1), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(R11*1), Y9
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(R11*1), Y10
-	VFMADD231PD  Y6, Y10, Y4
-	VFMADD231PD  Y7, Y10, Y5
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y6
-	VMOVUPD      32(CX), Y7
+	VMOVUPD      (R8), Y6
+	VMOVUPD      32(R8), Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000018, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000018, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8K
 
 columns8Summed:
@@ -6769,27 +6769,27 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y6, Y0
-	VFMADD231PD  32(CX), Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y2
-	VFMADD231PD  32(CX), Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y4
-	VFMADD231PD  32(CX), Y6, Y5
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y6, Y0
+	VFMADD231PD  32(R8), Y6, Y1
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y6, Y2
+	VFMADD231PD  32(R8), Y6, Y3
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y6, Y4
+	VFMADD231PD  32(R8), Y6, Y5
+	ADDQ         AX, R8
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R8
+	TESTQ   R8, R8
 	JZ      columns8Biased
-	VMOVUPD (CX), Y6
-	VMOVUPD 32(CX), Y7
+	VMOVUPD (R8), Y6
+	VMOVUPD 32(R8), Y7
 	VADDPD  Y6, Y0, Y0
 	VADDPD  Y7, Y1, Y1
 	VADDPD  Y6, Y2, Y2
@@ -6798,20 +6798,20 @@ columns8Overwrite:
 	VADDPD  Y7, Y5, Y5
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (R8), Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD 8(CX), Y7
+	VBROADCASTSD 8(R8), Y7
 	VADDPD       Y7, Y2, Y2
 	VADDPD       Y7, Y3, Y3
-	VBROADCASTSD 16(CX), Y6
+	VBROADCASTSD 16(R8), Y6
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000018, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -6825,17 +6825,17 @@ columns8RowBiased:
 	VMAXPD Y5, Y6, Y5
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	VMOVUPD Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	VMOVUPD Y5, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPD Y0, (R8)
+	VMOVUPD Y1, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPD Y2, (R8)
+	VMOVUPD Y3, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPD Y4, (R8)
+	VMOVUPD Y5, 32(R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -6850,6 +6850,14 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x03, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -6859,97 +6867,89 @@ columns8RaggedTile:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x03, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*8), R11
 	CMPQ       SI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000008
+	CMPQ       DX, $0x00000008
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMOVUPD      (CX), Y6
-	VMASKMOVPD   32(CX), Y15, Y7
+	VMOVUPD      (R8), Y6
+	VMASKMOVPD   32(R8), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y6
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y6
+	VMASKMOVPD   32(R8)(SI*1), Y15, Y7
 	VBROADCASTSD 8(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y9
+	VBROADCASTSD 8(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y10
+	VBROADCASTSD 8(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y6
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y7
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R8)(SI*2), Y6
+	VMASKMOVPD   32(R8)(SI*2), Y15, Y7
 	VBROADCASTSD 16(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y9
+	VBROADCASTSD 16(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y10
+	VBROADCASTSD 16(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	VMOVUPD      (CX)(R10*1), Y6
-	VMASKMOVPD   32(CX)(R10*1), Y15, Y7
+	VMOVUPD      (R8)(DI*1), Y6
+	VMASKMOVPD   32(R8)(DI*1), Y15, Y7
 	VBROADCASTSD 24(AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y9
+	VBROADCASTSD 24(AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y10
+	VBROADCASTSD 24(AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y6
-	VMASKMOVPD   32(CX), Y15, Y7
+	VMOVUPD      (R8), Y6
+	VMASKMOVPD   32(R8), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
@@ -6959,9 +6959,32 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y6
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R11)
+	VMOVUPD      (R8)(SI*1), Y6
+	VMASKMOVPD   32(R8)(SI*1), Y15, Y7
+	VBROADCASTSD (AX)(DX*1), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD 8(AX)(DX*1), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VBROADCASTSD 16(AX)(DX*1), Y10
+	VFMADD231PD  Y6, Y10, Y4
+	VFMADD231PD  Y7, Y10, Y5
+	PREFETCHT0   64(R11)
+	VMOVUPD      (R8)(SI*2), Y6
+	VMASKMOVPD   32(R8)(SI*2), Y15, Y7
+	VBROADCASTSD (AX)(DX*2), Y8
+	VFMADD231PD  Y6, Y8, Y0
+	VFMADD231PD  Y7, Y8, Y1
+	VBROADCASTSD 8(AX)(DX*2), Y9
+	VFMADD231PD  Y6, Y9, Y2
+	VFMADD231PD  Y7, Y9, Y3
+	VBROADCASTSD 16(AX)(DX*2), Y10
+	VFMADD231PD  Y6, Y10, Y4
+	VFMADD231PD  Y7, Y10, Y5
+	VMOVUPD      (R8)(DI*1), Y6
+	VMASKMOVPD   32(R8)(DI*1), Y15, Y7
 	VBROADCASTSD (AX)(BX*1), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
@@ -6971,61 +6994,38 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 16(AX)(BX*1), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y6
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y7
-	VBROADCASTSD (AX)(BX*2), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y9
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(BX*2), Y10
-	VFMADD231PD  Y6, Y10, Y4
-	VFMADD231PD  Y7, Y10, Y5
-	VMOVUPD      (CX)(R10*1), Y6
-	VMASKMOVPD   32(CX)(R10*1), Y15, Y7
-	VBROADCASTSD (AX)(R11*1), Y8
-	VFMADD231PD  Y6, Y8, Y0
-	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD 8(AX)(R11*1), Y9
-	VFMADD231PD  Y6, Y9, Y2
-	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD 16(AX)(R11*1), Y10
-	VFMADD231PD  Y6, Y10, Y4
-	VFMADD231PD  Y7, Y10, Y5
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y6
-	VMASKMOVPD   32(CX), Y15, Y7
+	VMOVUPD      (R8), Y6
+	VMASKMOVPD   32(R8), Y15, Y7
 	VBROADCASTSD (AX), Y8
 	VFMADD231PD  Y6, Y8, Y0
 	VFMADD231PD  Y7, Y8, Y1
-	VBROADCASTSD (AX)(R9*1), Y9
+	VBROADCASTSD (AX)(CX*1), Y9
 	VFMADD231PD  Y6, Y9, Y2
 	VFMADD231PD  Y7, Y9, Y3
-	VBROADCASTSD (AX)(R9*2), Y10
+	VBROADCASTSD (AX)(CX*2), Y10
 	VFMADD231PD  Y6, Y10, Y4
 	VFMADD231PD  Y7, Y10, Y5
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000018, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000018, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -7043,30 +7043,30 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R8
+	SHLQ         $0x01, R8
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y6, Y0
-	VMASKMOVPD   32(CX), Y15, Y8
+	MOVQ         c+72(FP), R8
+	VFMADD231PD  (R8), Y6, Y0
+	VMASKMOVPD   32(R8), Y15, Y8
 	VFMADD231PD  Y8, Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y2
-	VMASKMOVPD   32(CX), Y15, Y8
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y6, Y2
+	VMASKMOVPD   32(R8), Y15, Y8
 	VFMADD231PD  Y8, Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y6, Y4
-	VMASKMOVPD   32(CX), Y15, Y8
+	ADDQ         AX, R8
+	VFMADD231PD  (R8), Y6, Y4
+	VMASKMOVPD   32(R8), Y15, Y8
 	VFMADD231PD  Y8, Y6, Y5
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R8
+	TESTQ      R8, R8
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y6
-	VMASKMOVPD 32(CX), Y15, Y7
+	VMOVUPD    (R8), Y6
+	VMASKMOVPD 32(R8), Y15, Y7
 	VADDPD     Y6, Y0, Y0
 	VADDPD     Y7, Y1, Y1
 	VADDPD     Y6, Y2, Y2
@@ -7075,20 +7075,20 @@ columns8RaggedTileOverwrite:
 	VADDPD     Y7, Y5, Y5
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y6
+	VBROADCASTSD (R8), Y6
 	VADDPD       Y6, Y0, Y0
 	VADDPD       Y6, Y1, Y1
-	VBROADCASTSD 8(CX), Y7
+	VBROADCASTSD 8(R8), Y7
 	VADDPD       Y7, Y2, Y2
 	VADDPD       Y7, Y3, Y3
-	VBROADCASTSD 16(CX), Y6
+	VBROADCASTSD 16(R8), Y6
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000018, R8
+	MOVQ         R8, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -7102,17 +7102,17 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y5, Y6, Y5
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y2, (CX)
-	VMASKMOVPD Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y4, (CX)
-	VMASKMOVPD Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMOVUPD    Y0, (R8)
+	VMASKMOVPD Y1, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPD    Y2, (R8)
+	VMASKMOVPD Y3, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPD    Y4, (R8)
+	VMASKMOVPD Y5, Y15, 32(R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -7127,6 +7127,15 @@ TEXT ·dgemm4x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -7138,112 +7147,103 @@ columns8:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       DI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000008
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPD      (CX), Y8
-	VMOVUPD      32(CX), Y9
+	VMOVUPD      (R9), Y8
+	VMOVUPD      32(R9), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y8
-	VMOVUPD      32(CX)(SI*1), Y9
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y8
+	VMOVUPD      32(R9)(DI*1), Y9
 	VBROADCASTSD 8(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y11
+	VBROADCASTSD 8(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y12
+	VBROADCASTSD 8(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y13
+	VBROADCASTSD 8(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y8
-	VMOVUPD      32(CX)(SI*2), Y9
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y8
+	VMOVUPD      32(R9)(DI*2), Y9
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y11
+	VBROADCASTSD 16(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y12
+	VBROADCASTSD 16(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y13
+	VBROADCASTSD 16(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	VMOVUPD      (CX)(R11*1), Y8
-	VMOVUPD      32(CX)(R11*1), Y9
+	VMOVUPD      (R9)(R8*1), Y8
+	VMOVUPD      32(R9)(R8*1), Y9
 	VBROADCASTSD 24(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y11
+	VBROADCASTSD 24(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y12
+	VBROADCASTSD 24(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y13
+	VBROADCASTSD 24(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y8
-	VMOVUPD      32(CX), Y9
+	VMOVUPD      (R9), Y8
+	VMOVUPD      32(R9), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7256,9 +7256,9 @@ columns8AlongColumns:
 	VBROADCASTSD 24(AX), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y8
-	VMOVUPD      32(CX)(SI*1), Y9
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y8
+	VMOVUPD      32(R9)(DI*1), Y9
 	VBROADCASTSD (AX)(BX*1), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7271,9 +7271,9 @@ columns8AlongColumns:
 	VBROADCASTSD 24(AX)(BX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y8
-	VMOVUPD      32(CX)(SI*2), Y9
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y8
+	VMOVUPD      32(R9)(DI*2), Y9
 	VBROADCASTSD (AX)(BX*2), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7286,55 +7286,55 @@ columns8AlongColumns:
 	VBROADCASTSD 24(AX)(BX*2), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	VMOVUPD      (CX)(R11*1), Y8
-	VMOVUPD      32(CX)(R11*1), Y9
-	VBROADCASTSD (AX)(R12*1), Y10
+	VMOVUPD      (R9)(R8*1), Y8
+	VMOVUPD      32(R9)(R8*1), Y9
+	VBROADCASTSD (AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 8(AX)(R12*1), Y11
+	VBROADCASTSD 8(AX)(SI*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 16(AX)(R12*1), Y12
+	VBROADCASTSD 16(AX)(SI*1), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 24(AX)(R12*1), Y13
+	VBROADCASTSD 24(AX)(SI*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y8
-	VMOVUPD      32(CX), Y9
+	VMOVUPD      (R9), Y8
+	VMOVUPD      32(R9), Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000020, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000020, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8K
 
 columns8Summed:
@@ -7354,30 +7354,30 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y8, Y0
-	VFMADD231PD  32(CX), Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y2
-	VFMADD231PD  32(CX), Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y4
-	VFMADD231PD  32(CX), Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y6
-	VFMADD231PD  32(CX), Y8, Y7
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y8, Y0
+	VFMADD231PD  32(R9), Y8, Y1
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y2
+	VFMADD231PD  32(R9), Y8, Y3
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y4
+	VFMADD231PD  32(R9), Y8, Y5
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y6
+	VFMADD231PD  32(R9), Y8, Y7
+	ADDQ         AX, R9
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R9
+	TESTQ   R9, R9
 	JZ      columns8Biased
-	VMOVUPD (CX), Y8
-	VMOVUPD 32(CX), Y9
+	VMOVUPD (R9), Y8
+	VMOVUPD 32(R9), Y9
 	VADDPD  Y8, Y0, Y0
 	VADDPD  Y9, Y1, Y1
 	VADDPD  Y8, Y2, Y2
@@ -7388,23 +7388,23 @@ columns8Overwrite:
 	VADDPD  Y9, Y7, Y7
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (R9), Y8
 	VADDPD       Y8, Y0, Y0
 	VADDPD       Y8, Y1, Y1
-	VBROADCASTSD 8(CX), Y9
+	VBROADCASTSD 8(R9), Y9
 	VADDPD       Y9, Y2, Y2
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD 16(CX), Y8
+	VBROADCASTSD 16(R9), Y8
 	VADDPD       Y8, Y4, Y4
 	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD 24(CX), Y9
+	VBROADCASTSD 24(R9), Y9
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y9, Y7, Y7
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000020, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -7420,20 +7420,20 @@ columns8RowBiased:
 	VMAXPD Y7, Y8, Y7
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	VMOVUPD Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	VMOVUPD Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	VMOVUPD Y7, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPD Y0, (R9)
+	VMOVUPD Y1, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y2, (R9)
+	VMOVUPD Y3, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y4, (R9)
+	VMOVUPD Y5, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y6, (R9)
+	VMOVUPD Y7, 32(R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -7448,6 +7448,15 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -7459,112 +7468,103 @@ columns8RaggedTile:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       DI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000008
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMOVUPD      (CX), Y8
-	VMASKMOVPD   32(CX), Y15, Y9
+	VMOVUPD      (R9), Y8
+	VMASKMOVPD   32(R9), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y8
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y8
+	VMASKMOVPD   32(R9)(DI*1), Y15, Y9
 	VBROADCASTSD 8(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y11
+	VBROADCASTSD 8(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y12
+	VBROADCASTSD 8(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y13
+	VBROADCASTSD 8(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y8
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y9
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y8
+	VMASKMOVPD   32(R9)(DI*2), Y15, Y9
 	VBROADCASTSD 16(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y11
+	VBROADCASTSD 16(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y12
+	VBROADCASTSD 16(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y13
+	VBROADCASTSD 16(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	VMOVUPD      (CX)(R11*1), Y8
-	VMASKMOVPD   32(CX)(R11*1), Y15, Y9
+	VMOVUPD      (R9)(R8*1), Y8
+	VMASKMOVPD   32(R9)(R8*1), Y15, Y9
 	VBROADCASTSD 24(AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y11
+	VBROADCASTSD 24(AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y12
+	VBROADCASTSD 24(AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y13
+	VBROADCASTSD 24(AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y8
-	VMASKMOVPD   32(CX), Y15, Y9
+	VMOVUPD      (R9), Y8
+	VMASKMOVPD   32(R9), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7577,9 +7577,9 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 24(AX), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y8
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y8
+	VMASKMOVPD   32(R9)(DI*1), Y15, Y9
 	VBROADCASTSD (AX)(BX*1), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7592,9 +7592,9 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 24(AX)(BX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y8
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y9
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y8
+	VMASKMOVPD   32(R9)(DI*2), Y15, Y9
 	VBROADCASTSD (AX)(BX*2), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
@@ -7607,55 +7607,55 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 24(AX)(BX*2), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	VMOVUPD      (CX)(R11*1), Y8
-	VMASKMOVPD   32(CX)(R11*1), Y15, Y9
-	VBROADCASTSD (AX)(R12*1), Y10
+	VMOVUPD      (R9)(R8*1), Y8
+	VMASKMOVPD   32(R9)(R8*1), Y15, Y9
+	VBROADCASTSD (AX)(SI*1), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD 8(AX)(R12*1), Y11
+	VBROADCASTSD 8(AX)(SI*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD 16(AX)(R12*1), Y12
+	VBROADCASTSD 16(AX)(SI*1), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD 24(AX)(R12*1), Y13
+	VBROADCASTSD 24(AX)(SI*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y8
-	VMASKMOVPD   32(CX), Y15, Y9
+	VMOVUPD      (R9), Y8
+	VMASKMOVPD   32(R9), Y15, Y9
 	VBROADCASTSD (AX), Y10
 	VFMADD231PD  Y8, Y10, Y0
 	VFMADD231PD  Y9, Y10, Y1
-	VBROADCASTSD (AX)(R9*1), Y11
+	VBROADCASTSD (AX)(CX*1), Y11
 	VFMADD231PD  Y8, Y11, Y2
 	VFMADD231PD  Y9, Y11, Y3
-	VBROADCASTSD (AX)(R9*2), Y12
+	VBROADCASTSD (AX)(CX*2), Y12
 	VFMADD231PD  Y8, Y12, Y4
 	VFMADD231PD  Y9, Y12, Y5
-	VBROADCASTSD (AX)(R10*1), Y13
+	VBROADCASTSD (AX)(DX*1), Y13
 	VFMADD231PD  Y8, Y13, Y6
 	VFMADD231PD  Y9, Y13, Y7
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000020, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000020, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -7675,34 +7675,34 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y8, Y0
-	VMASKMOVPD   32(CX), Y15, Y10
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y8, Y0
+	VMASKMOVPD   32(R9), Y15, Y10
 	VFMADD231PD  Y10, Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y2
-	VMASKMOVPD   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y2
+	VMASKMOVPD   32(R9), Y15, Y10
 	VFMADD231PD  Y10, Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y4
-	VMASKMOVPD   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y4
+	VMASKMOVPD   32(R9), Y15, Y10
 	VFMADD231PD  Y10, Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y8, Y6
-	VMASKMOVPD   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y8, Y6
+	VMASKMOVPD   32(R9), Y15, Y10
 	VFMADD231PD  Y10, Y8, Y7
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R9
+	TESTQ      R9, R9
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y8
-	VMASKMOVPD 32(CX), Y15, Y9
+	VMOVUPD    (R9), Y8
+	VMASKMOVPD 32(R9), Y15, Y9
 	VADDPD     Y8, Y0, Y0
 	VADDPD     Y9, Y1, Y1
 	VADDPD     Y8, Y2, Y2
@@ -7713,23 +7713,23 @@ columns8RaggedTileOverwrite:
 	VADDPD     Y9, Y7, Y7
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y8
+	VBROADCASTSD (R9), Y8
 	VADDPD       Y8, Y0, Y0
 	VADDPD       Y8, Y1, Y1
-	VBROADCASTSD 8(CX), Y9
+	VBROADCASTSD 8(R9), Y9
 	VADDPD       Y9, Y2, Y2
 	VADDPD       Y9, Y3, Y3
-	VBROADCASTSD 16(CX), Y8
+	VBROADCASTSD 16(R9), Y8
 	VADDPD       Y8, Y4, Y4
 	VADDPD       Y8, Y5, Y5
-	VBROADCASTSD 24(CX), Y9
+	VBROADCASTSD 24(R9), Y9
 	VADDPD       Y9, Y6, Y6
 	VADDPD       Y9, Y7, Y7
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000020, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -7745,20 +7745,20 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y7, Y8, Y7
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y2, (CX)
-	VMASKMOVPD Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y4, (CX)
-	VMASKMOVPD Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y6, (CX)
-	VMASKMOVPD Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMOVUPD    Y0, (R9)
+	VMASKMOVPD Y1, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y2, (R9)
+	VMASKMOVPD Y3, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y4, (R9)
+	VMASKMOVPD Y5, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y6, (R9)
+	VMASKMOVPD Y7, Y15, 32(R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -7773,6 +7773,15 @@ TEXT ·dgemm5x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x03, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x03, DI
+	LEAQ (DI)(DI*2), R8
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -7786,127 +7795,118 @@ columns8:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       DI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000008
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPD      (CX), Y10
-	VMOVUPD      32(CX), Y11
+	VMOVUPD      (R9), Y10
+	VMOVUPD      32(R9), Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(DX*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD (AX)(R9*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y10
-	VMOVUPD      32(CX)(SI*1), Y11
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y10
+	VMOVUPD      32(R9)(DI*1), Y11
 	VBROADCASTSD 8(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y13
+	VBROADCASTSD 8(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y15
+	VBROADCASTSD 8(AX)(DX*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD 8(AX)(R9*4), Y12
+	VBROADCASTSD 8(AX)(CX*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y10
-	VMOVUPD      32(CX)(SI*2), Y11
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y10
+	VMOVUPD      32(R9)(DI*2), Y11
 	VBROADCASTSD 16(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y13
+	VBROADCASTSD 16(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y15
+	VBROADCASTSD 16(AX)(DX*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD 16(AX)(R9*4), Y12
+	VBROADCASTSD 16(AX)(CX*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R11*1), Y10
-	VMOVUPD      32(CX)(R11*1), Y11
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R9)(R8*1), Y10
+	VMOVUPD      32(R9)(R8*1), Y11
 	VBROADCASTSD 24(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y13
+	VBROADCASTSD 24(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y15
+	VBROADCASTSD 24(AX)(DX*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD 24(AX)(R9*4), Y12
+	VBROADCASTSD 24(AX)(CX*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	ADDQ         $0x000000a0, R8
+	ADDQ         $0x000000a0, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y10
-	VMOVUPD      32(CX), Y11
+	VMOVUPD      (R9), Y10
+	VMOVUPD      32(R9), Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -7922,9 +7922,9 @@ columns8AlongColumns:
 	VBROADCASTSD 32(AX), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y10
-	VMOVUPD      32(CX)(SI*1), Y11
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y10
+	VMOVUPD      32(R9)(DI*1), Y11
 	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -7940,9 +7940,9 @@ columns8AlongColumns:
 	VBROADCASTSD 32(AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y10
-	VMOVUPD      32(CX)(SI*2), Y11
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y10
+	VMOVUPD      32(R9)(DI*2), Y11
 	VBROADCASTSD (AX)(BX*2), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -7958,62 +7958,62 @@ columns8AlongColumns:
 	VBROADCASTSD 32(AX)(BX*2), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R11*1), Y10
-	VMOVUPD      32(CX)(R11*1), Y11
-	VBROADCASTSD (AX)(R12*1), Y12
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R9)(R8*1), Y10
+	VMOVUPD      32(R9)(R8*1), Y11
+	VBROADCASTSD (AX)(SI*1), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 8(AX)(R12*1), Y13
+	VBROADCASTSD 8(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 16(AX)(R12*1), Y14
+	VBROADCASTSD 16(AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 24(AX)(R12*1), Y15
+	VBROADCASTSD 24(AX)(SI*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD 32(AX)(R12*1), Y12
+	VBROADCASTSD 32(AX)(SI*1), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	ADDQ         $0x000000a0, R8
+	ADDQ         $0x000000a0, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y10
-	VMOVUPD      32(CX), Y11
+	VMOVUPD      (R9), Y10
+	VMOVUPD      32(R9), Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(DX*1), Y15
 	VFMADD231PD  Y10, Y15, Y6
 	VFMADD231PD  Y11, Y15, Y7
-	VBROADCASTSD (AX)(R9*4), Y12
+	VBROADCASTSD (AX)(CX*4), Y12
 	VFMADD231PD  Y10, Y12, Y8
 	VFMADD231PD  Y11, Y12, Y9
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000028, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000028, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8K
 
 columns8Summed:
@@ -8035,33 +8035,33 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y10, Y0
-	VFMADD231PD  32(CX), Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y2
-	VFMADD231PD  32(CX), Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y4
-	VFMADD231PD  32(CX), Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y6
-	VFMADD231PD  32(CX), Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y8
-	VFMADD231PD  32(CX), Y10, Y9
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y10, Y0
+	VFMADD231PD  32(R9), Y10, Y1
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y2
+	VFMADD231PD  32(R9), Y10, Y3
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y4
+	VFMADD231PD  32(R9), Y10, Y5
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y6
+	VFMADD231PD  32(R9), Y10, Y7
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y8
+	VFMADD231PD  32(R9), Y10, Y9
+	ADDQ         AX, R9
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R9
+	TESTQ   R9, R9
 	JZ      columns8Biased
-	VMOVUPD (CX), Y10
-	VMOVUPD 32(CX), Y11
+	VMOVUPD (R9), Y10
+	VMOVUPD 32(R9), Y11
 	VADDPD  Y10, Y0, Y0
 	VADDPD  Y11, Y1, Y1
 	VADDPD  Y10, Y2, Y2
@@ -8074,26 +8074,26 @@ columns8Overwrite:
 	VADDPD  Y11, Y9, Y9
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y10
+	VBROADCASTSD (R9), Y10
 	VADDPD       Y10, Y0, Y0
 	VADDPD       Y10, Y1, Y1
-	VBROADCASTSD 8(CX), Y11
+	VBROADCASTSD 8(R9), Y11
 	VADDPD       Y11, Y2, Y2
 	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD 16(CX), Y10
+	VBROADCASTSD 16(R9), Y10
 	VADDPD       Y10, Y4, Y4
 	VADDPD       Y10, Y5, Y5
-	VBROADCASTSD 24(CX), Y11
+	VBROADCASTSD 24(R9), Y11
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y11, Y7, Y7
-	VBROADCASTSD 32(CX), Y10
+	VBROADCASTSD 32(R9), Y10
 	VADDPD       Y10, Y8, Y8
 	VADDPD       Y10, Y9, Y9
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000028, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -8111,23 +8111,23 @@ columns8RowBiased:
 	VMAXPD Y9, Y10, Y9
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	VMOVUPD Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	VMOVUPD Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	VMOVUPD Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y8, (CX)
-	VMOVUPD Y9, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPD Y0, (R9)
+	VMOVUPD Y1, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y2, (R9)
+	VMOVUPD Y3, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y4, (R9)
+	VMOVUPD Y5, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y6, (R9)
+	VMOVUPD Y7, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPD Y8, (R9)
+	VMOVUPD Y9, 32(R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -8142,6 +8142,15 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x03, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x03, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -8155,127 +8164,118 @@ columns8RaggedTile:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*8), R12
+	CMPQ       DI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000008
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMOVUPD      (CX), Y10
-	VMASKMOVPD   32(CX), Y15, Y11
+	VMOVUPD      (R9), Y10
+	VMASKMOVPD   32(R9), Y15, Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD (AX)(R9*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y10
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y11
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y10
+	VMASKMOVPD   32(R9)(DI*1), Y15, Y11
 	VBROADCASTSD 8(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y13
+	VBROADCASTSD 8(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y12
+	VBROADCASTSD 8(AX)(DX*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD 8(AX)(R9*4), Y13
+	VBROADCASTSD 8(AX)(CX*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y10
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y11
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y10
+	VMASKMOVPD   32(R9)(DI*2), Y15, Y11
 	VBROADCASTSD 16(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y13
+	VBROADCASTSD 16(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y12
+	VBROADCASTSD 16(AX)(DX*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD 16(AX)(R9*4), Y13
+	VBROADCASTSD 16(AX)(CX*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R11*1), Y10
-	VMASKMOVPD   32(CX)(R11*1), Y15, Y11
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R9)(R8*1), Y10
+	VMASKMOVPD   32(R9)(R8*1), Y15, Y11
 	VBROADCASTSD 24(AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y13
+	VBROADCASTSD 24(AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y12
+	VBROADCASTSD 24(AX)(DX*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD 24(AX)(R9*4), Y13
+	VBROADCASTSD 24(AX)(CX*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	ADDQ         $0x000000a0, R8
+	ADDQ         $0x000000a0, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y10
-	VMASKMOVPD   32(CX), Y15, Y11
+	VMOVUPD      (R9), Y10
+	VMASKMOVPD   32(R9), Y15, Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -8291,9 +8291,9 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 32(AX), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y10
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y11
+	PREFETCHT0   (R12)
+	VMOVUPD      (R9)(DI*1), Y10
+	VMASKMOVPD   32(R9)(DI*1), Y15, Y11
 	VBROADCASTSD (AX)(BX*1), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -8309,9 +8309,9 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 32(AX)(BX*1), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y10
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y11
+	PREFETCHT0   64(R12)
+	VMOVUPD      (R9)(DI*2), Y10
+	VMASKMOVPD   32(R9)(DI*2), Y15, Y11
 	VBROADCASTSD (AX)(BX*2), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
@@ -8327,62 +8327,62 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 32(AX)(BX*2), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R11*1), Y10
-	VMASKMOVPD   32(CX)(R11*1), Y15, Y11
-	VBROADCASTSD (AX)(R12*1), Y12
+	PREFETCHT0   128(R12)
+	VMOVUPD      (R9)(R8*1), Y10
+	VMASKMOVPD   32(R9)(R8*1), Y15, Y11
+	VBROADCASTSD (AX)(SI*1), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD 8(AX)(R12*1), Y13
+	VBROADCASTSD 8(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD 16(AX)(R12*1), Y14
+	VBROADCASTSD 16(AX)(SI*1), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD 24(AX)(R12*1), Y12
+	VBROADCASTSD 24(AX)(SI*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD 32(AX)(R12*1), Y13
+	VBROADCASTSD 32(AX)(SI*1), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	ADDQ         $0x000000a0, R8
+	ADDQ         $0x000000a0, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y10
-	VMASKMOVPD   32(CX), Y15, Y11
+	VMOVUPD      (R9), Y10
+	VMASKMOVPD   32(R9), Y15, Y11
 	VBROADCASTSD (AX), Y12
 	VFMADD231PD  Y10, Y12, Y0
 	VFMADD231PD  Y11, Y12, Y1
-	VBROADCASTSD (AX)(R9*1), Y13
+	VBROADCASTSD (AX)(CX*1), Y13
 	VFMADD231PD  Y10, Y13, Y2
 	VFMADD231PD  Y11, Y13, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y10, Y14, Y4
 	VFMADD231PD  Y11, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y12
+	VBROADCASTSD (AX)(DX*1), Y12
 	VFMADD231PD  Y10, Y12, Y6
 	VFMADD231PD  Y11, Y12, Y7
-	VBROADCASTSD (AX)(R9*4), Y13
+	VBROADCASTSD (AX)(CX*4), Y13
 	VFMADD231PD  Y10, Y13, Y8
 	VFMADD231PD  Y11, Y13, Y9
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000028, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000028, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -8404,38 +8404,38 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R9
+	SHLQ         $0x01, R9
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y10, Y0
-	VMASKMOVPD   32(CX), Y15, Y12
+	MOVQ         c+72(FP), R9
+	VFMADD231PD  (R9), Y10, Y0
+	VMASKMOVPD   32(R9), Y15, Y12
 	VFMADD231PD  Y12, Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y2
-	VMASKMOVPD   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y2
+	VMASKMOVPD   32(R9), Y15, Y12
 	VFMADD231PD  Y12, Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y4
-	VMASKMOVPD   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y4
+	VMASKMOVPD   32(R9), Y15, Y12
 	VFMADD231PD  Y12, Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y6
-	VMASKMOVPD   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y6
+	VMASKMOVPD   32(R9), Y15, Y12
 	VFMADD231PD  Y12, Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y10, Y8
-	VMASKMOVPD   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PD  (R9), Y10, Y8
+	VMASKMOVPD   32(R9), Y15, Y12
 	VFMADD231PD  Y12, Y10, Y9
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R9
+	TESTQ      R9, R9
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y10
-	VMASKMOVPD 32(CX), Y15, Y11
+	VMOVUPD    (R9), Y10
+	VMASKMOVPD 32(R9), Y15, Y11
 	VADDPD     Y10, Y0, Y0
 	VADDPD     Y11, Y1, Y1
 	VADDPD     Y10, Y2, Y2
@@ -8448,26 +8448,26 @@ columns8RaggedTileOverwrite:
 	VADDPD     Y11, Y9, Y9
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y10
+	VBROADCASTSD (R9), Y10
 	VADDPD       Y10, Y0, Y0
 	VADDPD       Y10, Y1, Y1
-	VBROADCASTSD 8(CX), Y11
+	VBROADCASTSD 8(R9), Y11
 	VADDPD       Y11, Y2, Y2
 	VADDPD       Y11, Y3, Y3
-	VBROADCASTSD 16(CX), Y10
+	VBROADCASTSD 16(R9), Y10
 	VADDPD       Y10, Y4, Y4
 	VADDPD       Y10, Y5, Y5
-	VBROADCASTSD 24(CX), Y11
+	VBROADCASTSD 24(R9), Y11
 	VADDPD       Y11, Y6, Y6
 	VADDPD       Y11, Y7, Y7
-	VBROADCASTSD 32(CX), Y10
+	VBROADCASTSD 32(R9), Y10
 	VADDPD       Y10, Y8, Y8
 	VADDPD       Y10, Y9, Y9
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000028, R9
+	MOVQ         R9, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -8485,23 +8485,23 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y9, Y10, Y9
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y2, (CX)
-	VMASKMOVPD Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y4, (CX)
-	VMASKMOVPD Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y6, (CX)
-	VMASKMOVPD Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y8, (CX)
-	VMASKMOVPD Y9, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMOVUPD    Y0, (R9)
+	VMASKMOVPD Y1, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y2, (R9)
+	VMASKMOVPD Y3, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y4, (R9)
+	VMASKMOVPD Y5, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y6, (R9)
+	VMASKMOVPD Y7, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPD    Y8, (R9)
+	VMASKMOVPD Y9, Y15, 32(R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)
@@ -8516,6 +8516,16 @@ TEXT ·dgemm6x8AVX2(SB), NOSPLIT, $0-121
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x03, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x03, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x03, R8
+	LEAQ (R8)(R8*2), R9
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -8531,142 +8541,132 @@ columns8:
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	LEAQ       (R10)(R9*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	IMUL3Q     $0x00000020, R8, R12
+	ADDQ       R10, R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R8, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPD      (CX), Y12
-	VMOVUPD      32(CX), Y13
+	VMOVUPD      (R10), Y12
+	VMOVUPD      32(R10), Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R9*1), Y15
+	VBROADCASTSD (AX)(CX*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(DX*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD (AX)(R9*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R11*1), Y15
+	VBROADCASTSD (AX)(BX*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y12
-	VMOVUPD      32(CX)(SI*1), Y13
+	PREFETCHT0   (R13)
+	VMOVUPD      (R10)(R8*1), Y12
+	VMOVUPD      32(R10)(R8*1), Y13
 	VBROADCASTSD 8(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y15
+	VBROADCASTSD 8(AX)(CX*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y15
+	VBROADCASTSD 8(AX)(DX*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 8(AX)(R9*4), Y14
+	VBROADCASTSD 8(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 8(AX)(R11*1), Y15
+	VBROADCASTSD 8(AX)(BX*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y12
-	VMOVUPD      32(CX)(SI*2), Y13
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R10)(R8*2), Y12
+	VMOVUPD      32(R10)(R8*2), Y13
 	VBROADCASTSD 16(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y15
+	VBROADCASTSD 16(AX)(CX*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y15
+	VBROADCASTSD 16(AX)(DX*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 16(AX)(R9*4), Y14
+	VBROADCASTSD 16(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 16(AX)(R11*1), Y15
+	VBROADCASTSD 16(AX)(BX*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R12*1), Y12
-	VMOVUPD      32(CX)(R12*1), Y13
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R10)(R9*1), Y12
+	VMOVUPD      32(R10)(R9*1), Y13
 	VBROADCASTSD 24(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y15
+	VBROADCASTSD 24(AX)(CX*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y15
+	VBROADCASTSD 24(AX)(DX*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 24(AX)(R9*4), Y14
+	VBROADCASTSD 24(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 24(AX)(R11*1), Y15
+	VBROADCASTSD 24(AX)(BX*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	ADDQ         $0x000000c0, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns8AlongColumns:
-	VMOVUPD      (CX), Y12
-	VMOVUPD      32(CX), Y13
+	VMOVUPD      (R10), Y12
+	VMOVUPD      32(R10), Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
@@ -8685,110 +8685,110 @@ columns8AlongColumns:
 	VBROADCASTSD 40(AX), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y12
-	VMOVUPD      32(CX)(SI*1), Y13
-	VBROADCASTSD (AX)(BX*1), Y14
+	PREFETCHT0   (R13)
+	VMOVUPD      (R10)(R8*1), Y12
+	VMOVUPD      32(R10)(R8*1), Y13
+	VBROADCASTSD (AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(BX*1), Y15
+	VBROADCASTSD 8(AX)(SI*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 16(AX)(BX*1), Y14
+	VBROADCASTSD 16(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(BX*1), Y15
+	VBROADCASTSD 24(AX)(SI*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 32(AX)(BX*1), Y14
+	VBROADCASTSD 32(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(BX*1), Y15
+	VBROADCASTSD 40(AX)(SI*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y12
-	VMOVUPD      32(CX)(SI*2), Y13
-	VBROADCASTSD (AX)(BX*2), Y14
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R10)(R8*2), Y12
+	VMOVUPD      32(R10)(R8*2), Y13
+	VBROADCASTSD (AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y15
+	VBROADCASTSD 8(AX)(SI*2), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 16(AX)(BX*2), Y14
+	VBROADCASTSD 16(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(BX*2), Y15
+	VBROADCASTSD 24(AX)(SI*2), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 32(AX)(BX*2), Y14
+	VBROADCASTSD 32(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(BX*2), Y15
+	VBROADCASTSD 40(AX)(SI*2), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R12*1), Y12
-	VMOVUPD      32(CX)(R12*1), Y13
-	VBROADCASTSD (AX)(R13*1), Y14
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R10)(R9*1), Y12
+	VMOVUPD      32(R10)(R9*1), Y13
+	VBROADCASTSD (AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(R13*1), Y15
+	VBROADCASTSD 8(AX)(DI*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD 16(AX)(R13*1), Y14
+	VBROADCASTSD 16(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(R13*1), Y15
+	VBROADCASTSD 24(AX)(DI*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD 32(AX)(R13*1), Y14
+	VBROADCASTSD 32(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(R13*1), Y15
+	VBROADCASTSD 40(AX)(DI*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	ADDQ         $0x000000c0, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPD      (CX), Y12
-	VMOVUPD      32(CX), Y13
+	VMOVUPD      (R10), Y12
+	VMOVUPD      32(R10), Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R9*1), Y15
+	VBROADCASTSD (AX)(CX*1), Y15
 	VFMADD231PD  Y12, Y15, Y2
 	VFMADD231PD  Y13, Y15, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y15
+	VBROADCASTSD (AX)(DX*1), Y15
 	VFMADD231PD  Y12, Y15, Y6
 	VFMADD231PD  Y13, Y15, Y7
-	VBROADCASTSD (AX)(R9*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R11*1), Y15
+	VBROADCASTSD (AX)(BX*1), Y15
 	VFMADD231PD  Y12, Y15, Y10
 	VFMADD231PD  Y13, Y15, Y11
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000030, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         R8, R12
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000030, R13
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8K
 
 columns8Summed:
@@ -8812,36 +8812,36 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns8Overwrite
 	VBROADCASTSD beta+96(FP), Y12
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y12, Y0
-	VFMADD231PD  32(CX), Y12, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y2
-	VFMADD231PD  32(CX), Y12, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y4
-	VFMADD231PD  32(CX), Y12, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y6
-	VFMADD231PD  32(CX), Y12, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y8
-	VFMADD231PD  32(CX), Y12, Y9
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y10
-	VFMADD231PD  32(CX), Y12, Y11
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PD  (R10), Y12, Y0
+	VFMADD231PD  32(R10), Y12, Y1
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y2
+	VFMADD231PD  32(R10), Y12, Y3
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y4
+	VFMADD231PD  32(R10), Y12, Y5
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y6
+	VFMADD231PD  32(R10), Y12, Y7
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y8
+	VFMADD231PD  32(R10), Y12, Y9
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y10
+	VFMADD231PD  32(R10), Y12, Y11
+	ADDQ         AX, R10
 
 columns8Overwrite:
-	MOVQ    bias+104(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+104(FP), R10
+	TESTQ   R10, R10
 	JZ      columns8Biased
-	VMOVUPD (CX), Y12
-	VMOVUPD 32(CX), Y13
+	VMOVUPD (R10), Y12
+	VMOVUPD 32(R10), Y13
 	VADDPD  Y12, Y0, Y0
 	VADDPD  Y13, Y1, Y1
 	VADDPD  Y12, Y2, Y2
@@ -8856,29 +8856,29 @@ columns8Overwrite:
 	VADDPD  Y13, Y11, Y11
 
 columns8Biased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RowBiased
-	VBROADCASTSD (CX), Y12
+	VBROADCASTSD (R10), Y12
 	VADDPD       Y12, Y0, Y0
 	VADDPD       Y12, Y1, Y1
-	VBROADCASTSD 8(CX), Y13
+	VBROADCASTSD 8(R10), Y13
 	VADDPD       Y13, Y2, Y2
 	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD 16(CX), Y12
+	VBROADCASTSD 16(R10), Y12
 	VADDPD       Y12, Y4, Y4
 	VADDPD       Y12, Y5, Y5
-	VBROADCASTSD 24(CX), Y13
+	VBROADCASTSD 24(R10), Y13
 	VADDPD       Y13, Y6, Y6
 	VADDPD       Y13, Y7, Y7
-	VBROADCASTSD 32(CX), Y12
+	VBROADCASTSD 32(R10), Y12
 	VADDPD       Y12, Y8, Y8
 	VADDPD       Y12, Y9, Y9
-	VBROADCASTSD 40(CX), Y13
+	VBROADCASTSD 40(R10), Y13
 	VADDPD       Y13, Y10, Y10
 	VADDPD       Y13, Y11, Y11
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000030, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns8RowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -8898,26 +8898,26 @@ columns8RowBiased:
 	VMAXPD Y11, Y12, Y11
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPD Y0, (CX)
-	VMOVUPD Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y2, (CX)
-	VMOVUPD Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y4, (CX)
-	VMOVUPD Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y6, (CX)
-	VMOVUPD Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y8, (CX)
-	VMOVUPD Y9, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPD Y10, (CX)
-	VMOVUPD Y11, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPD Y0, (R10)
+	VMOVUPD Y1, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPD Y2, (R10)
+	VMOVUPD Y3, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPD Y4, (R10)
+	VMOVUPD Y5, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPD Y6, (R10)
+	VMOVUPD Y7, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPD Y8, (R10)
+	VMOVUPD Y9, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPD Y10, (R10)
+	VMOVUPD Y11, 32(R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x03, AX
 	ADDQ    AX, a+24(FP)
@@ -8932,6 +8932,16 @@ columns8Ragged:
 	MOVQ    $0x00000008, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*8), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x03, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x03, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x03, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -8947,142 +8957,132 @@ columns8RaggedTile:
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x03, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x03, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x03, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x03, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*8), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x03, R9
-	LEAQ       (R9)(R9*2), R10
-	LEAQ       (R10)(R9*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	IMUL3Q     $0x00000020, R8, R12
+	ADDQ       R10, R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*8), R13
+	CMPQ       R8, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000008
+	CMPQ       SI, $0x00000008
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMOVUPD      (CX), Y12
-	VMASKMOVPD   32(CX), Y15, Y13
+	VMOVUPD      (R10), Y12
+	VMASKMOVPD   32(R10), Y15, Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(CX*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD (AX)(R9*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R11*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y12
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y13
+	PREFETCHT0   (R13)
+	VMOVUPD      (R10)(R8*1), Y12
+	VMASKMOVPD   32(R10)(R8*1), Y15, Y13
 	VBROADCASTSD 8(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(R9*1), Y14
+	VBROADCASTSD 8(AX)(CX*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 8(AX)(R9*2), Y14
+	VBROADCASTSD 8(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 8(AX)(R10*1), Y14
+	VBROADCASTSD 8(AX)(DX*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 8(AX)(R9*4), Y14
+	VBROADCASTSD 8(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 8(AX)(R11*1), Y14
+	VBROADCASTSD 8(AX)(BX*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y12
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y13
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R10)(R8*2), Y12
+	VMASKMOVPD   32(R10)(R8*2), Y15, Y13
 	VBROADCASTSD 16(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 16(AX)(R9*1), Y14
+	VBROADCASTSD 16(AX)(CX*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 16(AX)(R9*2), Y14
+	VBROADCASTSD 16(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 16(AX)(R10*1), Y14
+	VBROADCASTSD 16(AX)(DX*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 16(AX)(R9*4), Y14
+	VBROADCASTSD 16(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 16(AX)(R11*1), Y14
+	VBROADCASTSD 16(AX)(BX*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R12*1), Y12
-	VMASKMOVPD   32(CX)(R12*1), Y15, Y13
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R10)(R9*1), Y12
+	VMASKMOVPD   32(R10)(R9*1), Y15, Y13
 	VBROADCASTSD 24(AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 24(AX)(R9*1), Y14
+	VBROADCASTSD 24(AX)(CX*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 24(AX)(R9*2), Y14
+	VBROADCASTSD 24(AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(R10*1), Y14
+	VBROADCASTSD 24(AX)(DX*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 24(AX)(R9*4), Y14
+	VBROADCASTSD 24(AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 24(AX)(R11*1), Y14
+	VBROADCASTSD 24(AX)(BX*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	ADDQ         $0x000000c0, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R9, $0x00000008
+	CMPQ CX, $0x00000008
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns8RaggedTileAlongColumns:
-	VMOVUPD      (CX), Y12
-	VMASKMOVPD   32(CX), Y15, Y13
+	VMOVUPD      (R10), Y12
+	VMASKMOVPD   32(R10), Y15, Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
@@ -9101,110 +9101,110 @@ columns8RaggedTileAlongColumns:
 	VBROADCASTSD 40(AX), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   (R8)
-	VMOVUPD      (CX)(SI*1), Y12
-	VMASKMOVPD   32(CX)(SI*1), Y15, Y13
-	VBROADCASTSD (AX)(BX*1), Y14
+	PREFETCHT0   (R13)
+	VMOVUPD      (R10)(R8*1), Y12
+	VMASKMOVPD   32(R10)(R8*1), Y15, Y13
+	VBROADCASTSD (AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(BX*1), Y14
+	VBROADCASTSD 8(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 16(AX)(BX*1), Y14
+	VBROADCASTSD 16(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(BX*1), Y14
+	VBROADCASTSD 24(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 32(AX)(BX*1), Y14
+	VBROADCASTSD 32(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(BX*1), Y14
+	VBROADCASTSD 40(AX)(SI*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPD      (CX)(SI*2), Y12
-	VMASKMOVPD   32(CX)(SI*2), Y15, Y13
-	VBROADCASTSD (AX)(BX*2), Y14
+	PREFETCHT0   64(R13)
+	VMOVUPD      (R10)(R8*2), Y12
+	VMASKMOVPD   32(R10)(R8*2), Y15, Y13
+	VBROADCASTSD (AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(BX*2), Y14
+	VBROADCASTSD 8(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 16(AX)(BX*2), Y14
+	VBROADCASTSD 16(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(BX*2), Y14
+	VBROADCASTSD 24(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 32(AX)(BX*2), Y14
+	VBROADCASTSD 32(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(BX*2), Y14
+	VBROADCASTSD 40(AX)(SI*2), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   128(R8)
-	VMOVUPD      (CX)(R12*1), Y12
-	VMASKMOVPD   32(CX)(R12*1), Y15, Y13
-	VBROADCASTSD (AX)(R13*1), Y14
+	PREFETCHT0   128(R13)
+	VMOVUPD      (R10)(R9*1), Y12
+	VMASKMOVPD   32(R10)(R9*1), Y15, Y13
+	VBROADCASTSD (AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD 8(AX)(R13*1), Y14
+	VBROADCASTSD 8(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD 16(AX)(R13*1), Y14
+	VBROADCASTSD 16(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD 24(AX)(R13*1), Y14
+	VBROADCASTSD 24(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD 32(AX)(R13*1), Y14
+	VBROADCASTSD 32(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD 40(AX)(R13*1), Y14
+	VBROADCASTSD 40(AX)(DI*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	ADDQ         $0x000000c0, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000c0, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMOVUPD      (CX), Y12
-	VMASKMOVPD   32(CX), Y15, Y13
+	VMOVUPD      (R10), Y12
+	VMASKMOVPD   32(R10), Y15, Y13
 	VBROADCASTSD (AX), Y14
 	VFMADD231PD  Y12, Y14, Y0
 	VFMADD231PD  Y13, Y14, Y1
-	VBROADCASTSD (AX)(R9*1), Y14
+	VBROADCASTSD (AX)(CX*1), Y14
 	VFMADD231PD  Y12, Y14, Y2
 	VFMADD231PD  Y13, Y14, Y3
-	VBROADCASTSD (AX)(R9*2), Y14
+	VBROADCASTSD (AX)(CX*2), Y14
 	VFMADD231PD  Y12, Y14, Y4
 	VFMADD231PD  Y13, Y14, Y5
-	VBROADCASTSD (AX)(R10*1), Y14
+	VBROADCASTSD (AX)(DX*1), Y14
 	VFMADD231PD  Y12, Y14, Y6
 	VFMADD231PD  Y13, Y14, Y7
-	VBROADCASTSD (AX)(R9*4), Y14
+	VBROADCASTSD (AX)(CX*4), Y14
 	VFMADD231PD  Y12, Y14, Y8
 	VFMADD231PD  Y13, Y14, Y9
-	VBROADCASTSD (AX)(R11*1), Y14
+	VBROADCASTSD (AX)(BX*1), Y14
 	VFMADD231PD  Y12, Y14, Y10
 	VFMADD231PD  Y13, Y14, Y11
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000030, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         R8, R12
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000030, R13
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -9228,42 +9228,42 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x03, AX
-	MOVQ         beta+96(FP), CX
-	SHLQ         $0x01, CX
+	MOVQ         beta+96(FP), R10
+	SHLQ         $0x01, R10
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSD beta+96(FP), Y12
-	MOVQ         c+72(FP), CX
-	VFMADD231PD  (CX), Y12, Y0
-	VMASKMOVPD   32(CX), Y15, Y14
+	MOVQ         c+72(FP), R10
+	VFMADD231PD  (R10), Y12, Y0
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y1
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y2
-	VMASKMOVPD   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y2
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y3
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y4
-	VMASKMOVPD   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y4
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y5
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y6
-	VMASKMOVPD   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y6
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y7
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y8
-	VMASKMOVPD   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y8
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y9
-	ADDQ         AX, CX
-	VFMADD231PD  (CX), Y12, Y10
-	VMASKMOVPD   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PD  (R10), Y12, Y10
+	VMASKMOVPD   32(R10), Y15, Y14
 	VFMADD231PD  Y14, Y12, Y11
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+104(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+104(FP), R10
+	TESTQ      R10, R10
 	JZ         columns8RaggedTileBiased
-	VMOVUPD    (CX), Y12
-	VMASKMOVPD 32(CX), Y15, Y13
+	VMOVUPD    (R10), Y12
+	VMASKMOVPD 32(R10), Y15, Y13
 	VADDPD     Y12, Y0, Y0
 	VADDPD     Y13, Y1, Y1
 	VADDPD     Y12, Y2, Y2
@@ -9278,29 +9278,29 @@ columns8RaggedTileOverwrite:
 	VADDPD     Y13, Y11, Y11
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+112(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+112(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSD (CX), Y12
+	VBROADCASTSD (R10), Y12
 	VADDPD       Y12, Y0, Y0
 	VADDPD       Y12, Y1, Y1
-	VBROADCASTSD 8(CX), Y13
+	VBROADCASTSD 8(R10), Y13
 	VADDPD       Y13, Y2, Y2
 	VADDPD       Y13, Y3, Y3
-	VBROADCASTSD 16(CX), Y12
+	VBROADCASTSD 16(R10), Y12
 	VADDPD       Y12, Y4, Y4
 	VADDPD       Y12, Y5, Y5
-	VBROADCASTSD 24(CX), Y13
+	VBROADCASTSD 24(R10), Y13
 	VADDPD       Y13, Y6, Y6
 	VADDPD       Y13, Y7, Y7
-	VBROADCASTSD 32(CX), Y12
+	VBROADCASTSD 32(R10), Y12
 	VADDPD       Y12, Y8, Y8
 	VADDPD       Y12, Y9, Y9
-	VBROADCASTSD 40(CX), Y13
+	VBROADCASTSD 40(R10), Y13
 	VADDPD       Y13, Y10, Y10
 	VADDPD       Y13, Y11, Y11
-	ADDQ         $0x00000030, CX
-	MOVQ         CX, rowBias+112(FP)
+	ADDQ         $0x00000030, R10
+	MOVQ         R10, rowBias+112(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+120(FP), $0x00
@@ -9320,26 +9320,26 @@ columns8RaggedTileRowBiased:
 	VMAXPD Y11, Y12, Y11
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPD    Y0, (CX)
-	VMASKMOVPD Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y2, (CX)
-	VMASKMOVPD Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y4, (CX)
-	VMASKMOVPD Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y6, (CX)
-	VMASKMOVPD Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y8, (CX)
-	VMASKMOVPD Y9, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPD    Y10, (CX)
-	VMASKMOVPD Y11, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMOVUPD    Y0, (R10)
+	VMASKMOVPD Y1, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPD    Y2, (R10)
+	VMASKMOVPD Y3, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPD    Y4, (R10)
+	VMASKMOVPD Y5, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPD    Y6, (R10)
+	VMASKMOVPD Y7, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPD    Y8, (R10)
+	VMASKMOVPD Y9, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPD    Y10, (R10)
+	VMASKMOVPD Y11, Y15, 32(R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x03, AX
 	ADDQ       AX, a+24(FP)

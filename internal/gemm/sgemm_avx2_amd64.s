@@ -10,66 +10,66 @@ TEXT ·sgemm1x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aCol+40(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ bRow+64(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
 
 columns8:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x02, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	MOVQ       aTile+48(FP), R9
+	LEAQ       (AX)(R9*4), R9
+	CMPQ       BX, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R8
-	LEAQ       (BX)(BX*2), R9
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y1
+	VMOVUPS      (DI), Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y1
-	VBROADCASTSS (AX)(BX*1), Y2
+	PREFETCHT0   (R9)
+	VMOVUPS      (DI)(BX*1), Y1
+	VBROADCASTSS (AX)(CX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      (CX)(SI*2), Y1
-	VBROADCASTSS (AX)(BX*2), Y2
+	VMOVUPS      (DI)(BX*2), Y1
+	VBROADCASTSS (AX)(CX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      (CX)(R8*1), Y1
-	VBROADCASTSS (AX)(R9*1), Y2
+	VMOVUPS      (DI)(SI*1), Y1
+	VBROADCASTSS (AX)(DX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000010, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000010, R9
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y1
+	VMOVUPS      (DI), Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000004, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000004, R9
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns8K
 
 columns8Summed:
@@ -81,29 +81,29 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), DI
+	SHLL         $0x01, DI
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y1
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y1, Y0
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), DI
+	VFMADD231PS  (DI), Y1, Y0
+	ADDQ         AX, DI
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), DI
+	TESTQ   DI, DI
 	JZ      columns8Biased
-	VMOVUPS (CX), Y1
+	VMOVUPS (DI), Y1
 	VADDPS  Y1, Y0, Y0
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), DI
+	TESTQ        DI, DI
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y1
+	VBROADCASTSS (DI), Y1
 	VADDPS       Y1, Y0, Y0
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000004, DI
+	MOVQ         DI, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -112,10 +112,10 @@ columns8RowBiased:
 	VMAXPS Y0, Y1, Y0
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), DI
+	VMOVUPS Y0, (DI)
+	ADDQ    AX, DI
+	MOVQ    DI, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -129,66 +129,66 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aCol+40(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    bRow+64(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x02, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	MOVQ       aTile+48(FP), R9
+	LEAQ       (AX)(R9*4), R9
+	CMPQ       BX, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R8
-	LEAQ       (BX)(BX*2), R9
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y1
+	VMASKMOVPS   (DI), Y15, Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y1
-	VBROADCASTSS (AX)(BX*1), Y2
+	PREFETCHT0   (R9)
+	VMASKMOVPS   (DI)(BX*1), Y15, Y1
+	VBROADCASTSS (AX)(CX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMASKMOVPS   (CX)(SI*2), Y15, Y1
-	VBROADCASTSS (AX)(BX*2), Y2
+	VMASKMOVPS   (DI)(BX*2), Y15, Y1
+	VBROADCASTSS (AX)(CX*2), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	VMASKMOVPS   (CX)(R8*1), Y15, Y1
-	VBROADCASTSS (AX)(R9*1), Y2
+	VMASKMOVPS   (DI)(SI*1), Y15, Y1
+	VBROADCASTSS (AX)(DX*1), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	ADDQ         $0x00000010, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000010, R9
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y1
+	VMASKMOVPS   (DI), Y15, Y1
 	VBROADCASTSS (AX), Y2
 	VFMADD231PS  Y1, Y2, Y0
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000004, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         $0x00000004, R9
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -200,30 +200,30 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), DI
+	SHLL         $0x01, DI
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y1
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y2
+	MOVQ         c+72(FP), DI
+	VMASKMOVPS   (DI), Y15, Y2
 	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         AX, CX
+	ADDQ         AX, DI
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), DI
+	TESTQ      DI, DI
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y1
 	VADDPS     Y1, Y0, Y0
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), DI
+	TESTQ        DI, DI
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y1
+	VBROADCASTSS (DI), Y1
 	VADDPS       Y1, Y0, Y0
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000004, DI
+	MOVQ         DI, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -232,10 +232,10 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y0, Y1, Y0
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), DI
+	VMASKMOVPS Y0, Y15, (DI)
+	ADDQ       AX, DI
+	MOVQ       DI, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -284,116 +284,116 @@ TEXT ·sgemm2x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
 
 columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x02, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
 	CMPQ       SI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y2
+	VMOVUPS      (R8), Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(R8*1), Y4
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y2
+	PREFETCHT0   (R10)
+	VMOVUPS      (R8)(SI*1), Y2
 	VBROADCASTSS 4(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y4
+	VBROADCASTSS 4(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMOVUPS      (CX)(SI*2), Y2
+	VMOVUPS      (R8)(SI*2), Y2
 	VBROADCASTSS 8(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y4
+	VBROADCASTSS 8(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMOVUPS      (CX)(R9*1), Y2
+	VMOVUPS      (R8)(DI*1), Y2
 	VBROADCASTSS 12(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y4
+	VBROADCASTSS 12(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R10
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y2
+	VMOVUPS      (R8), Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y2
+	PREFETCHT0   (R10)
+	VMOVUPS      (R8)(SI*1), Y2
+	VBROADCASTSS (AX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(AX)(DX*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMOVUPS      (R8)(SI*2), Y2
+	VBROADCASTSS (AX)(DX*2), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(AX)(DX*2), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMOVUPS      (R8)(DI*1), Y2
 	VBROADCASTSS (AX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VBROADCASTSS (AX)(BX*2), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	VMOVUPS      (CX)(R9*1), Y2
-	VBROADCASTSS (AX)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(R10*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y2
+	VMOVUPS      (R8), Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(R8*1), Y4
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000008, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000008, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8K
 
 columns8Summed:
@@ -406,34 +406,34 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y2, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y2, Y1
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y2, Y0
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y2, Y1
+	ADDQ         AX, R8
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R8
+	TESTQ   R8, R8
 	JZ      columns8Biased
-	VMOVUPS (CX), Y2
+	VMOVUPS (R8), Y2
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y2, Y1, Y1
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (R8), Y2
 	VADDPS       Y2, Y0, Y0
-	VBROADCASTSS 4(CX), Y2
+	VBROADCASTSS 4(R8), Y2
 	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000008, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -443,12 +443,12 @@ columns8RowBiased:
 	VMAXPS Y1, Y2, Y1
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPS Y0, (R8)
+	ADDQ    AX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -462,116 +462,116 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x02, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
 	CMPQ       SI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y2
+	VMASKMOVPS   (R8), Y15, Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(R8*1), Y4
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y2
+	PREFETCHT0   (R10)
+	VMASKMOVPS   (R8)(SI*1), Y15, Y2
 	VBROADCASTSS 4(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y4
+	VBROADCASTSS 4(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMASKMOVPS   (CX)(SI*2), Y15, Y2
+	VMASKMOVPS   (R8)(SI*2), Y15, Y2
 	VBROADCASTSS 8(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y4
+	VBROADCASTSS 8(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMASKMOVPS   (CX)(R9*1), Y15, Y2
+	VMASKMOVPS   (R8)(DI*1), Y15, Y2
 	VBROADCASTSS 12(AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y4
+	VBROADCASTSS 12(AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R10
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y2
+	VMASKMOVPS   (R8), Y15, Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y2
+	PREFETCHT0   (R10)
+	VMASKMOVPS   (R8)(SI*1), Y15, Y2
+	VBROADCASTSS (AX)(DX*1), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(AX)(DX*1), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMASKMOVPS   (R8)(SI*2), Y15, Y2
+	VBROADCASTSS (AX)(DX*2), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VBROADCASTSS 4(AX)(DX*2), Y4
+	VFMADD231PS  Y2, Y4, Y1
+	VMASKMOVPS   (R8)(DI*1), Y15, Y2
 	VBROADCASTSS (AX)(BX*1), Y3
 	VFMADD231PS  Y2, Y3, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	VMASKMOVPS   (CX)(SI*2), Y15, Y2
-	VBROADCASTSS (AX)(BX*2), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	VMASKMOVPS   (CX)(R9*1), Y15, Y2
-	VBROADCASTSS (AX)(R10*1), Y3
-	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS 4(AX)(R10*1), Y4
-	VFMADD231PS  Y2, Y4, Y1
-	ADDQ         $0x00000020, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y2
+	VMASKMOVPS   (R8), Y15, Y2
 	VBROADCASTSS (AX), Y3
 	VFMADD231PS  Y2, Y3, Y0
-	VBROADCASTSS (AX)(R8*1), Y4
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000008, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000008, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -584,36 +584,36 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y3
+	MOVQ         c+72(FP), R8
+	VMASKMOVPS   (R8), Y15, Y3
 	VFMADD231PS  Y3, Y2, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y3
+	ADDQ         AX, R8
+	VMASKMOVPS   (R8), Y15, Y3
 	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R8
+	TESTQ      R8, R8
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y2
+	VMASKMOVPS (R8), Y15, Y2
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y2, Y1, Y1
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (R8), Y2
 	VADDPS       Y2, Y0, Y0
-	VBROADCASTSS 4(CX), Y2
+	VBROADCASTSS 4(R8), Y2
 	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000008, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -623,12 +623,12 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y1, Y2, Y1
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -643,137 +643,137 @@ TEXT ·sgemm3x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
 
 columns8:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x02, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
 	CMPQ       SI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y3
+	VMOVUPS      (R8), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y5
+	VBROADCASTSS (AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(R8*2), Y6
+	VBROADCASTSS (AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y3
+	PREFETCHT0   (R10)
+	VMOVUPS      (R8)(SI*1), Y3
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y5
+	VBROADCASTSS 4(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y6
+	VBROADCASTSS 4(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMOVUPS      (CX)(SI*2), Y3
+	VMOVUPS      (R8)(SI*2), Y3
 	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y5
+	VBROADCASTSS 8(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y6
+	VBROADCASTSS 8(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMOVUPS      (CX)(R9*1), Y3
+	VMOVUPS      (R8)(DI*1), Y3
 	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y5
+	VBROADCASTSS 12(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y6
+	VBROADCASTSS 12(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	ADDQ         $0x00000030, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R10
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y3
+	VMOVUPS      (R8), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(AX), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y3
+	PREFETCHT0   (R10)
+	VMOVUPS      (R8)(SI*1), Y3
+	VBROADCASTSS (AX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(AX)(DX*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(AX)(DX*1), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMOVUPS      (R8)(SI*2), Y3
+	VBROADCASTSS (AX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(AX)(DX*2), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(AX)(DX*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMOVUPS      (R8)(DI*1), Y3
 	VBROADCASTSS (AX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS 8(AX)(BX*1), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMOVUPS      (CX)(SI*2), Y3
-	VBROADCASTSS (AX)(BX*2), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y6
-	VFMADD231PS  Y3, Y6, Y2
-	VMOVUPS      (CX)(R9*1), Y3
-	VBROADCASTSS (AX)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(R10*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(R10*1), Y6
-	VFMADD231PS  Y3, Y6, Y2
-	ADDQ         $0x00000030, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y3
+	VMOVUPS      (R8), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y5
+	VBROADCASTSS (AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(R8*2), Y6
+	VBROADCASTSS (AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	ADDQ         $0x0000000c, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x0000000c, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8K
 
 columns8Summed:
@@ -787,39 +787,39 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y3
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y3, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y3, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y3, Y2
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y3, Y0
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y3, Y1
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y3, Y2
+	ADDQ         AX, R8
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R8
+	TESTQ   R8, R8
 	JZ      columns8Biased
-	VMOVUPS (CX), Y3
+	VMOVUPS (R8), Y3
 	VADDPS  Y3, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 	VADDPS  Y3, Y2, Y2
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (R8), Y3
 	VADDPS       Y3, Y0, Y0
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(R8), Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(R8), Y3
 	VADDPS       Y3, Y2, Y2
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000000c, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -830,14 +830,14 @@ columns8RowBiased:
 	VMAXPS Y2, Y3, Y2
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPS Y0, (R8)
+	ADDQ    AX, R8
+	VMOVUPS Y1, (R8)
+	ADDQ    AX, R8
+	VMOVUPS Y2, (R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -851,137 +851,137 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	VXORPS     X2, X2, X2
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
+	MOVQ       cRow+80(FP), R8
 	SHLQ       $0x02, R8
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	PREFETCHT0 (AX)
+	ADDQ       R8, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
 	CMPQ       SI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y3
+	VMASKMOVPS   (R8), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y5
+	VBROADCASTSS (AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(R8*2), Y6
+	VBROADCASTSS (AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y3
+	PREFETCHT0   (R10)
+	VMASKMOVPS   (R8)(SI*1), Y15, Y3
 	VBROADCASTSS 4(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y5
+	VBROADCASTSS 4(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y6
+	VBROADCASTSS 4(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMASKMOVPS   (CX)(SI*2), Y15, Y3
+	VMASKMOVPS   (R8)(SI*2), Y15, Y3
 	VBROADCASTSS 8(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y5
+	VBROADCASTSS 8(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y6
+	VBROADCASTSS 8(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMASKMOVPS   (CX)(R9*1), Y15, Y3
+	VMASKMOVPS   (R8)(DI*1), Y15, Y3
 	VBROADCASTSS 12(AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y5
+	VBROADCASTSS 12(AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y6
+	VBROADCASTSS 12(AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	ADDQ         $0x00000030, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R10
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y3
+	VMASKMOVPS   (R8), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(AX), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y3
+	PREFETCHT0   (R10)
+	VMASKMOVPS   (R8)(SI*1), Y15, Y3
+	VBROADCASTSS (AX)(DX*1), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(AX)(DX*1), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(AX)(DX*1), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMASKMOVPS   (R8)(SI*2), Y15, Y3
+	VBROADCASTSS (AX)(DX*2), Y4
+	VFMADD231PS  Y3, Y4, Y0
+	VBROADCASTSS 4(AX)(DX*2), Y5
+	VFMADD231PS  Y3, Y5, Y1
+	VBROADCASTSS 8(AX)(DX*2), Y6
+	VFMADD231PS  Y3, Y6, Y2
+	VMASKMOVPS   (R8)(DI*1), Y15, Y3
 	VBROADCASTSS (AX)(BX*1), Y4
 	VFMADD231PS  Y3, Y4, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
 	VBROADCASTSS 8(AX)(BX*1), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	VMASKMOVPS   (CX)(SI*2), Y15, Y3
-	VBROADCASTSS (AX)(BX*2), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y6
-	VFMADD231PS  Y3, Y6, Y2
-	VMASKMOVPS   (CX)(R9*1), Y15, Y3
-	VBROADCASTSS (AX)(R10*1), Y4
-	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS 4(AX)(R10*1), Y5
-	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS 8(AX)(R10*1), Y6
-	VFMADD231PS  Y3, Y6, Y2
-	ADDQ         $0x00000030, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R10
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y3
+	VMASKMOVPS   (R8), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y3, Y4, Y0
-	VBROADCASTSS (AX)(R8*1), Y5
+	VBROADCASTSS (AX)(CX*1), Y5
 	VFMADD231PS  Y3, Y5, Y1
-	VBROADCASTSS (AX)(R8*2), Y6
+	VBROADCASTSS (AX)(CX*2), Y6
 	VFMADD231PS  Y3, Y6, Y2
-	PREFETCHT0   (DI)
-	ADDQ         $0x0000000c, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         $0x0000000c, R10
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -995,42 +995,42 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y3
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y4
+	MOVQ         c+72(FP), R8
+	VMASKMOVPS   (R8), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y4
+	ADDQ         AX, R8
+	VMASKMOVPS   (R8), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y4
+	ADDQ         AX, R8
+	VMASKMOVPS   (R8), Y15, Y4
 	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R8
+	TESTQ      R8, R8
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y3
+	VMASKMOVPS (R8), Y15, Y3
 	VADDPS     Y3, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 	VADDPS     Y3, Y2, Y2
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y3
+	VBROADCASTSS (R8), Y3
 	VADDPS       Y3, Y0, Y0
-	VBROADCASTSS 4(CX), Y3
+	VBROADCASTSS 4(R8), Y3
 	VADDPS       Y3, Y1, Y1
-	VBROADCASTSS 8(CX), Y3
+	VBROADCASTSS 8(R8), Y3
 	VADDPS       Y3, Y2, Y2
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000000c, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -1041,14 +1041,14 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y2, Y3, Y2
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMASKMOVPS Y0, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPS Y1, Y15, (R8)
+	ADDQ       AX, R8
+	VMASKMOVPS Y2, Y15, (R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -1063,6 +1063,15 @@ TEXT ·sgemm4x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -1070,88 +1079,79 @@ columns8:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x02, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
+	CMPQ       DI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y4
+	VMOVUPS      (R9), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
+	VBROADCASTSS (AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(R8*2), Y7
+	VBROADCASTSS (AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
+	VBROADCASTSS (AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y4
+	PREFETCHT0   (R11)
+	VMOVUPS      (R9)(DI*1), Y4
 	VBROADCASTSS 4(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y6
+	VBROADCASTSS 4(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y7
+	VBROADCASTSS 4(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y8
+	VBROADCASTSS 4(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMOVUPS      (CX)(SI*2), Y4
+	VMOVUPS      (R9)(DI*2), Y4
 	VBROADCASTSS 8(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y6
+	VBROADCASTSS 8(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y7
+	VBROADCASTSS 8(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y8
+	VBROADCASTSS 8(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMOVUPS      (CX)(R10*1), Y4
+	VMOVUPS      (R9)(R8*1), Y4
 	VBROADCASTSS 12(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y6
+	VBROADCASTSS 12(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y7
+	VBROADCASTSS 12(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y8
+	VBROADCASTSS 12(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y4
+	VMOVUPS      (R9), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX), Y6
@@ -1160,8 +1160,8 @@ columns8AlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y4
+	PREFETCHT0   (R11)
+	VMOVUPS      (R9)(DI*1), Y4
 	VBROADCASTSS (AX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y6
@@ -1170,7 +1170,7 @@ columns8AlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX)(BX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMOVUPS      (CX)(SI*2), Y4
+	VMOVUPS      (R9)(DI*2), Y4
 	VBROADCASTSS (AX)(BX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX)(BX*2), Y6
@@ -1179,43 +1179,43 @@ columns8AlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX)(BX*2), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMOVUPS      (CX)(R10*1), Y4
-	VBROADCASTSS (AX)(R11*1), Y5
+	VMOVUPS      (R9)(R8*1), Y4
+	VBROADCASTSS (AX)(SI*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(AX)(R11*1), Y6
+	VBROADCASTSS 4(AX)(SI*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 8(AX)(R11*1), Y7
+	VBROADCASTSS 8(AX)(SI*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 12(AX)(R11*1), Y8
+	VBROADCASTSS 12(AX)(SI*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y4
+	VMOVUPS      (R9), Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
+	VBROADCASTSS (AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(R8*2), Y7
+	VBROADCASTSS (AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
+	VBROADCASTSS (AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000010, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000010, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8K
 
 columns8Summed:
@@ -1230,44 +1230,44 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y4, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y4, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y4, Y3
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y4, Y0
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y4, Y1
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y4, Y2
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y4, Y3
+	ADDQ         AX, R9
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R9
+	TESTQ   R9, R9
 	JZ      columns8Biased
-	VMOVUPS (CX), Y4
+	VMOVUPS (R9), Y4
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y4, Y1, Y1
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y4, Y3, Y3
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (R9), Y4
 	VADDPS       Y4, Y0, Y0
-	VBROADCASTSS 4(CX), Y4
+	VBROADCASTSS 4(R9), Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 8(CX), Y4
+	VBROADCASTSS 8(R9), Y4
 	VADDPS       Y4, Y2, Y2
-	VBROADCASTSS 12(CX), Y4
+	VBROADCASTSS 12(R9), Y4
 	VADDPS       Y4, Y3, Y3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000010, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -1279,16 +1279,16 @@ columns8RowBiased:
 	VMAXPS Y3, Y4, Y3
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPS Y0, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -1302,6 +1302,15 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1309,88 +1318,79 @@ columns8RaggedTile:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x02, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
+	CMPQ       DI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y4
+	VMASKMOVPS   (R9), Y15, Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
+	VBROADCASTSS (AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(R8*2), Y7
+	VBROADCASTSS (AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
+	VBROADCASTSS (AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y4
+	PREFETCHT0   (R11)
+	VMASKMOVPS   (R9)(DI*1), Y15, Y4
 	VBROADCASTSS 4(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y6
+	VBROADCASTSS 4(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y7
+	VBROADCASTSS 4(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y8
+	VBROADCASTSS 4(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMASKMOVPS   (CX)(SI*2), Y15, Y4
+	VMASKMOVPS   (R9)(DI*2), Y15, Y4
 	VBROADCASTSS 8(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y6
+	VBROADCASTSS 8(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y7
+	VBROADCASTSS 8(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y8
+	VBROADCASTSS 8(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMASKMOVPS   (CX)(R10*1), Y15, Y4
+	VMASKMOVPS   (R9)(R8*1), Y15, Y4
 	VBROADCASTSS 12(AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y6
+	VBROADCASTSS 12(AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y7
+	VBROADCASTSS 12(AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y8
+	VBROADCASTSS 12(AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y4
+	VMASKMOVPS   (R9), Y15, Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX), Y6
@@ -1399,8 +1399,8 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y4
+	PREFETCHT0   (R11)
+	VMASKMOVPS   (R9)(DI*1), Y15, Y4
 	VBROADCASTSS (AX)(BX*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y6
@@ -1409,7 +1409,7 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX)(BX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMASKMOVPS   (CX)(SI*2), Y15, Y4
+	VMASKMOVPS   (R9)(DI*2), Y15, Y4
 	VBROADCASTSS (AX)(BX*2), Y5
 	VFMADD231PS  Y4, Y5, Y0
 	VBROADCASTSS 4(AX)(BX*2), Y6
@@ -1418,43 +1418,43 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y4, Y7, Y2
 	VBROADCASTSS 12(AX)(BX*2), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	VMASKMOVPS   (CX)(R10*1), Y15, Y4
-	VBROADCASTSS (AX)(R11*1), Y5
+	VMASKMOVPS   (R9)(R8*1), Y15, Y4
+	VBROADCASTSS (AX)(SI*1), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS 4(AX)(R11*1), Y6
+	VBROADCASTSS 4(AX)(SI*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS 8(AX)(R11*1), Y7
+	VBROADCASTSS 8(AX)(SI*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS 12(AX)(R11*1), Y8
+	VBROADCASTSS 12(AX)(SI*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	ADDQ         $0x00000040, DI
+	ADDQ         $0x00000040, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y4
+	VMASKMOVPS   (R9), Y15, Y4
 	VBROADCASTSS (AX), Y5
 	VFMADD231PS  Y4, Y5, Y0
-	VBROADCASTSS (AX)(R8*1), Y6
+	VBROADCASTSS (AX)(CX*1), Y6
 	VFMADD231PS  Y4, Y6, Y1
-	VBROADCASTSS (AX)(R8*2), Y7
+	VBROADCASTSS (AX)(CX*2), Y7
 	VFMADD231PS  Y4, Y7, Y2
-	VBROADCASTSS (AX)(R9*1), Y8
+	VBROADCASTSS (AX)(DX*1), Y8
 	VFMADD231PS  Y4, Y8, Y3
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000010, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000010, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -1469,48 +1469,48 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y4
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y5
+	MOVQ         c+72(FP), R9
+	VMASKMOVPS   (R9), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y5
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y5
 	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R9
+	TESTQ      R9, R9
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y4
+	VMASKMOVPS (R9), Y15, Y4
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y4, Y1, Y1
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y4, Y3, Y3
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (R9), Y4
 	VADDPS       Y4, Y0, Y0
-	VBROADCASTSS 4(CX), Y4
+	VBROADCASTSS 4(R9), Y4
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 8(CX), Y4
+	VBROADCASTSS 8(R9), Y4
 	VADDPS       Y4, Y2, Y2
-	VBROADCASTSS 12(CX), Y4
+	VBROADCASTSS 12(R9), Y4
 	VADDPS       Y4, Y3, Y3
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000010, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -1522,16 +1522,16 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y3, Y4, Y3
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -1546,6 +1546,15 @@ TEXT ·sgemm5x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -1554,99 +1563,90 @@ columns8:
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x02, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
+	CMPQ       DI, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y5
+	VMOVUPS      (R9), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y8
+	VBROADCASTSS (AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
+	VBROADCASTSS (AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R9)(DI*1), Y5
 	VBROADCASTSS 4(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y7
+	VBROADCASTSS 4(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y8
+	VBROADCASTSS 4(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y9
+	VBROADCASTSS 4(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y10
+	VBROADCASTSS 4(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y5
+	PREFETCHT0   64(R11)
+	VMOVUPS      (R9)(DI*2), Y5
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y7
+	VBROADCASTSS 8(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y8
+	VBROADCASTSS 8(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y9
+	VBROADCASTSS 8(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y10
+	VBROADCASTSS 8(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	VMOVUPS      (CX)(R10*1), Y5
+	VMOVUPS      (R9)(R8*1), Y5
 	VBROADCASTSS 12(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y7
+	VBROADCASTSS 12(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y8
+	VBROADCASTSS 12(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y9
+	VBROADCASTSS 12(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y10
+	VBROADCASTSS 12(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	ADDQ         $0x00000050, DI
+	ADDQ         $0x00000050, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y5
+	VMOVUPS      (R9), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX), Y7
@@ -1657,8 +1657,8 @@ columns8AlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R9)(DI*1), Y5
 	VBROADCASTSS (AX)(BX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y7
@@ -1669,8 +1669,8 @@ columns8AlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX)(BX*1), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y5
+	PREFETCHT0   64(R11)
+	VMOVUPS      (R9)(DI*2), Y5
 	VBROADCASTSS (AX)(BX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX)(BX*2), Y7
@@ -1681,47 +1681,47 @@ columns8AlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX)(BX*2), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	VMOVUPS      (CX)(R10*1), Y5
-	VBROADCASTSS (AX)(R11*1), Y6
+	VMOVUPS      (R9)(R8*1), Y5
+	VBROADCASTSS (AX)(SI*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(AX)(R11*1), Y7
+	VBROADCASTSS 4(AX)(SI*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 8(AX)(R11*1), Y8
+	VBROADCASTSS 8(AX)(SI*1), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 12(AX)(R11*1), Y9
+	VBROADCASTSS 12(AX)(SI*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 16(AX)(R11*1), Y10
+	VBROADCASTSS 16(AX)(SI*1), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	ADDQ         $0x00000050, DI
+	ADDQ         $0x00000050, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y5
+	VMOVUPS      (R9), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y8
+	VBROADCASTSS (AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
+	VBROADCASTSS (AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000014, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000014, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8K
 
 columns8Summed:
@@ -1737,27 +1737,27 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y5
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y5, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y5, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y5, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y5, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y5, Y4
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y5, Y0
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y5, Y1
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y5, Y2
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y5, Y3
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y5, Y4
+	ADDQ         AX, R9
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R9
+	TESTQ   R9, R9
 	JZ      columns8Biased
-	VMOVUPS (CX), Y5
+	VMOVUPS (R9), Y5
 	VADDPS  Y5, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y5, Y2, Y2
@@ -1765,21 +1765,21 @@ columns8Overwrite:
 	VADDPS  Y5, Y4, Y4
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y5
+	VBROADCASTSS (R9), Y5
 	VADDPS       Y5, Y0, Y0
-	VBROADCASTSS 4(CX), Y5
+	VBROADCASTSS 4(R9), Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS 8(CX), Y5
+	VBROADCASTSS 8(R9), Y5
 	VADDPS       Y5, Y2, Y2
-	VBROADCASTSS 12(CX), Y5
+	VBROADCASTSS 12(R9), Y5
 	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS 16(CX), Y5
+	VBROADCASTSS 16(R9), Y5
 	VADDPS       Y5, Y4, Y4
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000014, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -1792,18 +1792,18 @@ columns8RowBiased:
 	VMAXPS Y4, Y5, Y4
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPS Y0, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y1, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y2, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y3, (R9)
+	ADDQ    AX, R9
+	VMOVUPS Y4, (R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -1817,6 +1817,15 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -1825,99 +1834,90 @@ columns8RaggedTile:
 	VXORPS     X3, X3, X3
 	VXORPS     X4, X4, X4
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R9
+	SHLQ       $0x02, R9
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R9, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
+	CMPQ       DI, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
 	CMPQ       BX, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y5
+	VMASKMOVPS   (R9), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y8
+	VBROADCASTSS (AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
+	VBROADCASTSS (AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMASKMOVPS   (R9)(DI*1), Y15, Y5
 	VBROADCASTSS 4(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y7
+	VBROADCASTSS 4(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y8
+	VBROADCASTSS 4(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y9
+	VBROADCASTSS 4(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y10
+	VBROADCASTSS 4(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y5
+	PREFETCHT0   64(R11)
+	VMASKMOVPS   (R9)(DI*2), Y15, Y5
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y7
+	VBROADCASTSS 8(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y8
+	VBROADCASTSS 8(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y9
+	VBROADCASTSS 8(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y10
+	VBROADCASTSS 8(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	VMASKMOVPS   (CX)(R10*1), Y15, Y5
+	VMASKMOVPS   (R9)(R8*1), Y15, Y5
 	VBROADCASTSS 12(AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y7
+	VBROADCASTSS 12(AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y8
+	VBROADCASTSS 12(AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y9
+	VBROADCASTSS 12(AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y10
+	VBROADCASTSS 12(AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	ADDQ         $0x00000050, DI
+	ADDQ         $0x00000050, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y5
+	VMASKMOVPS   (R9), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX), Y7
@@ -1928,8 +1928,8 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMASKMOVPS   (R9)(DI*1), Y15, Y5
 	VBROADCASTSS (AX)(BX*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX)(BX*1), Y7
@@ -1940,8 +1940,8 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX)(BX*1), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y5
+	PREFETCHT0   64(R11)
+	VMASKMOVPS   (R9)(DI*2), Y15, Y5
 	VBROADCASTSS (AX)(BX*2), Y6
 	VFMADD231PS  Y5, Y6, Y0
 	VBROADCASTSS 4(AX)(BX*2), Y7
@@ -1952,47 +1952,47 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y5, Y9, Y3
 	VBROADCASTSS 16(AX)(BX*2), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	VMASKMOVPS   (CX)(R10*1), Y15, Y5
-	VBROADCASTSS (AX)(R11*1), Y6
+	VMASKMOVPS   (R9)(R8*1), Y15, Y5
+	VBROADCASTSS (AX)(SI*1), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS 4(AX)(R11*1), Y7
+	VBROADCASTSS 4(AX)(SI*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS 8(AX)(R11*1), Y8
+	VBROADCASTSS 8(AX)(SI*1), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS 12(AX)(R11*1), Y9
+	VBROADCASTSS 12(AX)(SI*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS 16(AX)(R11*1), Y10
+	VBROADCASTSS 16(AX)(SI*1), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	ADDQ         $0x00000050, DI
+	ADDQ         $0x00000050, R11
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y5
+	VMASKMOVPS   (R9), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y5, Y6, Y0
-	VBROADCASTSS (AX)(R8*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y5, Y7, Y1
-	VBROADCASTSS (AX)(R8*2), Y8
+	VBROADCASTSS (AX)(CX*2), Y8
 	VFMADD231PS  Y5, Y8, Y2
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(DX*1), Y9
 	VFMADD231PS  Y5, Y9, Y3
-	VBROADCASTSS (AX)(R8*4), Y10
+	VBROADCASTSS (AX)(CX*4), Y10
 	VFMADD231PS  Y5, Y10, Y4
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000014, DI
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000014, R11
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -2008,32 +2008,32 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y5
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y6
+	MOVQ         c+72(FP), R9
+	VMASKMOVPS   (R9), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y6
+	ADDQ         AX, R9
+	VMASKMOVPS   (R9), Y15, Y6
 	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R9
+	TESTQ      R9, R9
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y5
+	VMASKMOVPS (R9), Y15, Y5
 	VADDPS     Y5, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y5, Y2, Y2
@@ -2041,21 +2041,21 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y5, Y4, Y4
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y5
+	VBROADCASTSS (R9), Y5
 	VADDPS       Y5, Y0, Y0
-	VBROADCASTSS 4(CX), Y5
+	VBROADCASTSS 4(R9), Y5
 	VADDPS       Y5, Y1, Y1
-	VBROADCASTSS 8(CX), Y5
+	VBROADCASTSS 8(R9), Y5
 	VADDPS       Y5, Y2, Y2
-	VBROADCASTSS 12(CX), Y5
+	VBROADCASTSS 12(R9), Y5
 	VADDPS       Y5, Y3, Y3
-	VBROADCASTSS 16(CX), Y5
+	VBROADCASTSS 16(R9), Y5
 	VADDPS       Y5, Y4, Y4
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000014, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -2068,18 +2068,18 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y4, Y5, Y4
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMASKMOVPS Y0, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y1, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y2, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y3, Y15, (R9)
+	ADDQ       AX, R9
+	VMASKMOVPS Y4, Y15, (R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -2094,6 +2094,16 @@ TEXT ·sgemm6x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -2103,110 +2113,100 @@ columns8:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       R8, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y6
+	VMOVUPS      (R10), Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
+	VBROADCASTSS (AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
+	VBROADCASTSS (AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R9*1), Y10
+	VBROADCASTSS (AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y6
+	PREFETCHT0   (R12)
+	VMOVUPS      (R10)(R8*1), Y6
 	VBROADCASTSS 4(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y8
+	VBROADCASTSS 4(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y9
+	VBROADCASTSS 4(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y10
+	VBROADCASTSS 4(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y11
+	VBROADCASTSS 4(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y12
+	VBROADCASTSS 4(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y6
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R10)(R8*2), Y6
 	VBROADCASTSS 8(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y8
+	VBROADCASTSS 8(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y9
+	VBROADCASTSS 8(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y10
+	VBROADCASTSS 8(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y11
+	VBROADCASTSS 8(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y12
+	VBROADCASTSS 8(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	VMOVUPS      (CX)(R11*1), Y6
+	VMOVUPS      (R10)(R9*1), Y6
 	VBROADCASTSS 12(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y8
+	VBROADCASTSS 12(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y9
+	VBROADCASTSS 12(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y10
+	VBROADCASTSS 12(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y11
+	VBROADCASTSS 12(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y12
+	VBROADCASTSS 12(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y6
+	VMOVUPS      (R10), Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(AX), Y8
@@ -2219,79 +2219,79 @@ columns8AlongColumns:
 	VFMADD231PS  Y6, Y11, Y4
 	VBROADCASTSS 20(AX), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y6
-	VBROADCASTSS (AX)(BX*1), Y7
+	PREFETCHT0   (R12)
+	VMOVUPS      (R10)(R8*1), Y6
+	VBROADCASTSS (AX)(SI*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y8
+	VBROADCASTSS 4(AX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y9
+	VBROADCASTSS 8(AX)(SI*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y10
+	VBROADCASTSS 12(AX)(SI*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y11
+	VBROADCASTSS 16(AX)(SI*1), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y12
+	VBROADCASTSS 20(AX)(SI*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y6
-	VBROADCASTSS (AX)(BX*2), Y7
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R10)(R8*2), Y6
+	VBROADCASTSS (AX)(SI*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y8
+	VBROADCASTSS 4(AX)(SI*2), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y9
+	VBROADCASTSS 8(AX)(SI*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y10
+	VBROADCASTSS 12(AX)(SI*2), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y11
+	VBROADCASTSS 16(AX)(SI*2), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y12
+	VBROADCASTSS 20(AX)(SI*2), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	VMOVUPS      (CX)(R11*1), Y6
-	VBROADCASTSS (AX)(R12*1), Y7
+	VMOVUPS      (R10)(R9*1), Y6
+	VBROADCASTSS (AX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(R12*1), Y8
+	VBROADCASTSS 4(AX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(R12*1), Y9
+	VBROADCASTSS 8(AX)(DI*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(R12*1), Y10
+	VBROADCASTSS 12(AX)(DI*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(R12*1), Y11
+	VBROADCASTSS 16(AX)(DI*1), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(R12*1), Y12
+	VBROADCASTSS 20(AX)(DI*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y6
+	VMOVUPS      (R10), Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
+	VBROADCASTSS (AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
+	VBROADCASTSS (AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R9*1), Y10
+	VBROADCASTSS (AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000018, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000018, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8K
 
 columns8Summed:
@@ -2308,29 +2308,29 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y6, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y5
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PS  (R10), Y6, Y0
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y6, Y1
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y6, Y2
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y6, Y3
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y6, Y4
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y6, Y5
+	ADDQ         AX, R10
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R10
+	TESTQ   R10, R10
 	JZ      columns8Biased
-	VMOVUPS (CX), Y6
+	VMOVUPS (R10), Y6
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y6, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -2339,23 +2339,23 @@ columns8Overwrite:
 	VADDPS  Y6, Y5, Y5
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (R10), Y6
 	VADDPS       Y6, Y0, Y0
-	VBROADCASTSS 4(CX), Y6
+	VBROADCASTSS 4(R10), Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 8(R10), Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS 12(CX), Y6
+	VBROADCASTSS 12(R10), Y6
 	VADDPS       Y6, Y3, Y3
-	VBROADCASTSS 16(CX), Y6
+	VBROADCASTSS 16(R10), Y6
 	VADDPS       Y6, Y4, Y4
-	VBROADCASTSS 20(CX), Y6
+	VBROADCASTSS 20(R10), Y6
 	VADDPS       Y6, Y5, Y5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000018, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -2369,20 +2369,20 @@ columns8RowBiased:
 	VMAXPS Y5, Y6, Y5
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y5, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPS Y0, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -2396,6 +2396,16 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -2405,110 +2415,100 @@ columns8RaggedTile:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       R8, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y6
+	VMASKMOVPS   (R10), Y15, Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
+	VBROADCASTSS (AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
+	VBROADCASTSS (AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R9*1), Y10
+	VBROADCASTSS (AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y6
+	PREFETCHT0   (R12)
+	VMASKMOVPS   (R10)(R8*1), Y15, Y6
 	VBROADCASTSS 4(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y8
+	VBROADCASTSS 4(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y9
+	VBROADCASTSS 4(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y10
+	VBROADCASTSS 4(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y11
+	VBROADCASTSS 4(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y12
+	VBROADCASTSS 4(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y6
+	PREFETCHT0   64(R12)
+	VMASKMOVPS   (R10)(R8*2), Y15, Y6
 	VBROADCASTSS 8(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y8
+	VBROADCASTSS 8(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y9
+	VBROADCASTSS 8(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y10
+	VBROADCASTSS 8(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y11
+	VBROADCASTSS 8(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y12
+	VBROADCASTSS 8(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	VMASKMOVPS   (CX)(R11*1), Y15, Y6
+	VMASKMOVPS   (R10)(R9*1), Y15, Y6
 	VBROADCASTSS 12(AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y8
+	VBROADCASTSS 12(AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y9
+	VBROADCASTSS 12(AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y10
+	VBROADCASTSS 12(AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y11
+	VBROADCASTSS 12(AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y12
+	VBROADCASTSS 12(AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y6
+	VMASKMOVPS   (R10), Y15, Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 4(AX), Y8
@@ -2521,79 +2521,79 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y6, Y11, Y4
 	VBROADCASTSS 20(AX), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y6
-	VBROADCASTSS (AX)(BX*1), Y7
+	PREFETCHT0   (R12)
+	VMASKMOVPS   (R10)(R8*1), Y15, Y6
+	VBROADCASTSS (AX)(SI*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y8
+	VBROADCASTSS 4(AX)(SI*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y9
+	VBROADCASTSS 8(AX)(SI*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y10
+	VBROADCASTSS 12(AX)(SI*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y11
+	VBROADCASTSS 16(AX)(SI*1), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y12
+	VBROADCASTSS 20(AX)(SI*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y6
-	VBROADCASTSS (AX)(BX*2), Y7
+	PREFETCHT0   64(R12)
+	VMASKMOVPS   (R10)(R8*2), Y15, Y6
+	VBROADCASTSS (AX)(SI*2), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y8
+	VBROADCASTSS 4(AX)(SI*2), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y9
+	VBROADCASTSS 8(AX)(SI*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y10
+	VBROADCASTSS 12(AX)(SI*2), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y11
+	VBROADCASTSS 16(AX)(SI*2), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y12
+	VBROADCASTSS 20(AX)(SI*2), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	VMASKMOVPS   (CX)(R11*1), Y15, Y6
-	VBROADCASTSS (AX)(R12*1), Y7
+	VMASKMOVPS   (R10)(R9*1), Y15, Y6
+	VBROADCASTSS (AX)(DI*1), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS 4(AX)(R12*1), Y8
+	VBROADCASTSS 4(AX)(DI*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS 8(AX)(R12*1), Y9
+	VBROADCASTSS 8(AX)(DI*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS 12(AX)(R12*1), Y10
+	VBROADCASTSS 12(AX)(DI*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS 16(AX)(R12*1), Y11
+	VBROADCASTSS 16(AX)(DI*1), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS 20(AX)(R12*1), Y12
+	VBROADCASTSS 20(AX)(DI*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	ADDQ         $0x00000060, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y6
+	VMASKMOVPS   (R10), Y15, Y6
 	VBROADCASTSS (AX), Y7
 	VFMADD231PS  Y6, Y7, Y0
-	VBROADCASTSS (AX)(R8*1), Y8
+	VBROADCASTSS (AX)(CX*1), Y8
 	VFMADD231PS  Y6, Y8, Y1
-	VBROADCASTSS (AX)(R8*2), Y9
+	VBROADCASTSS (AX)(CX*2), Y9
 	VFMADD231PS  Y6, Y9, Y2
-	VBROADCASTSS (AX)(R9*1), Y10
+	VBROADCASTSS (AX)(DX*1), Y10
 	VFMADD231PS  Y6, Y10, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y6, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y6, Y12, Y5
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000018, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000018, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -2610,35 +2610,35 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y6
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y7
+	MOVQ         c+72(FP), R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y7
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y7
 	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R10
+	TESTQ      R10, R10
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y6
+	VMASKMOVPS (R10), Y15, Y6
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y6, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -2647,23 +2647,23 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y6, Y5, Y5
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (R10), Y6
 	VADDPS       Y6, Y0, Y0
-	VBROADCASTSS 4(CX), Y6
+	VBROADCASTSS 4(R10), Y6
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 8(R10), Y6
 	VADDPS       Y6, Y2, Y2
-	VBROADCASTSS 12(CX), Y6
+	VBROADCASTSS 12(R10), Y6
 	VADDPS       Y6, Y3, Y3
-	VBROADCASTSS 16(CX), Y6
+	VBROADCASTSS 16(R10), Y6
 	VADDPS       Y6, Y4, Y4
-	VBROADCASTSS 20(CX), Y6
+	VBROADCASTSS 20(R10), Y6
 	VADDPS       Y6, Y5, Y5
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000018, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -2677,20 +2677,20 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y5, Y6, Y5
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMASKMOVPS Y0, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y1, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y2, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y3, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y4, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y5, Y15, (R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -2705,6 +2705,16 @@ TEXT ·sgemm7x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -2715,120 +2725,110 @@ columns8:
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       R8, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y7
+	VMOVUPS      (R10), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y7
+	PREFETCHT0   (R12)
+	VMOVUPS      (R10)(R8*1), Y7
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y9
+	VBROADCASTSS 4(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y10
+	VBROADCASTSS 4(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y11
+	VBROADCASTSS 4(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y12
+	VBROADCASTSS 4(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y13
+	VBROADCASTSS 4(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y7
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R10)(R8*2), Y7
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y9
+	VBROADCASTSS 8(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y10
+	VBROADCASTSS 8(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y11
+	VBROADCASTSS 8(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y12
+	VBROADCASTSS 8(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y13
+	VBROADCASTSS 8(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	VMOVUPS      (CX)(R11*1), Y7
+	VMOVUPS      (R10)(R9*1), Y7
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y9
+	VBROADCASTSS 12(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y10
+	VBROADCASTSS 12(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y11
+	VBROADCASTSS 12(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y12
+	VBROADCASTSS 12(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y13
+	VBROADCASTSS 12(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	ADDQ         $0x00000070, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000070, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y7
+	VMOVUPS      (R10), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(AX), Y9
@@ -2843,87 +2843,87 @@ columns8AlongColumns:
 	VFMADD231PS  Y7, Y13, Y5
 	VBROADCASTSS 24(AX), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y7
-	VBROADCASTSS (AX)(BX*1), Y8
+	PREFETCHT0   (R12)
+	VMOVUPS      (R10)(R8*1), Y7
+	VBROADCASTSS (AX)(SI*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y9
+	VBROADCASTSS 4(AX)(SI*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y10
+	VBROADCASTSS 8(AX)(SI*1), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y11
+	VBROADCASTSS 12(AX)(SI*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y12
+	VBROADCASTSS 16(AX)(SI*1), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y13
+	VBROADCASTSS 20(AX)(SI*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y14
+	VBROADCASTSS 24(AX)(SI*1), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y7
-	VBROADCASTSS (AX)(BX*2), Y8
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R10)(R8*2), Y7
+	VBROADCASTSS (AX)(SI*2), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y9
+	VBROADCASTSS 4(AX)(SI*2), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y10
+	VBROADCASTSS 8(AX)(SI*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y11
+	VBROADCASTSS 12(AX)(SI*2), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y12
+	VBROADCASTSS 16(AX)(SI*2), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y13
+	VBROADCASTSS 20(AX)(SI*2), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y14
+	VBROADCASTSS 24(AX)(SI*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	VMOVUPS      (CX)(R11*1), Y7
-	VBROADCASTSS (AX)(R12*1), Y8
+	VMOVUPS      (R10)(R9*1), Y7
+	VBROADCASTSS (AX)(DI*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(R12*1), Y9
+	VBROADCASTSS 4(AX)(DI*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(R12*1), Y10
+	VBROADCASTSS 8(AX)(DI*1), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(R12*1), Y11
+	VBROADCASTSS 12(AX)(DI*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(R12*1), Y12
+	VBROADCASTSS 16(AX)(DI*1), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(R12*1), Y13
+	VBROADCASTSS 20(AX)(DI*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(R12*1), Y14
+	VBROADCASTSS 24(AX)(DI*1), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	ADDQ         $0x00000070, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000070, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y7
+	VMOVUPS      (R10), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	ADDQ         $0x0000001c, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x0000001c, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8K
 
 columns8Summed:
@@ -2941,31 +2941,31 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y7
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y7, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y7, Y6
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PS  (R10), Y7, Y0
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y1
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y2
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y3
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y4
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y5
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y7, Y6
+	ADDQ         AX, R10
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R10
+	TESTQ   R10, R10
 	JZ      columns8Biased
-	VMOVUPS (CX), Y7
+	VMOVUPS (R10), Y7
 	VADDPS  Y7, Y0, Y0
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y7, Y2, Y2
@@ -2975,25 +2975,25 @@ columns8Overwrite:
 	VADDPS  Y7, Y6, Y6
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y7
+	VBROADCASTSS (R10), Y7
 	VADDPS       Y7, Y0, Y0
-	VBROADCASTSS 4(CX), Y7
+	VBROADCASTSS 4(R10), Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS 8(CX), Y7
+	VBROADCASTSS 8(R10), Y7
 	VADDPS       Y7, Y2, Y2
-	VBROADCASTSS 12(CX), Y7
+	VBROADCASTSS 12(R10), Y7
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 16(CX), Y7
+	VBROADCASTSS 16(R10), Y7
 	VADDPS       Y7, Y4, Y4
-	VBROADCASTSS 20(CX), Y7
+	VBROADCASTSS 20(R10), Y7
 	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS 24(CX), Y7
+	VBROADCASTSS 24(R10), Y7
 	VADDPS       Y7, Y6, Y6
-	ADDQ         $0x0000001c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000001c, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -3008,22 +3008,22 @@ columns8RowBiased:
 	VMAXPS Y6, Y7, Y6
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPS Y0, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y1, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y2, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y3, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y4, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y5, (R10)
+	ADDQ    AX, R10
+	VMOVUPS Y6, (R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -3037,6 +3037,16 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3047,120 +3057,110 @@ columns8RaggedTile:
 	VXORPS     X5, X5, X5
 	VXORPS     X6, X6, X6
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       R8, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y7
+	VMASKMOVPS   (R10), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R12)
+	VMASKMOVPS   (R10)(R8*1), Y15, Y7
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y9
+	VBROADCASTSS 4(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y10
+	VBROADCASTSS 4(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y11
+	VBROADCASTSS 4(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y12
+	VBROADCASTSS 4(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y13
+	VBROADCASTSS 4(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y7
+	PREFETCHT0   64(R12)
+	VMASKMOVPS   (R10)(R8*2), Y15, Y7
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y9
+	VBROADCASTSS 8(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y10
+	VBROADCASTSS 8(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y11
+	VBROADCASTSS 8(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y12
+	VBROADCASTSS 8(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y13
+	VBROADCASTSS 8(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	VMASKMOVPS   (CX)(R11*1), Y15, Y7
+	VMASKMOVPS   (R10)(R9*1), Y15, Y7
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y9
+	VBROADCASTSS 12(AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y10
+	VBROADCASTSS 12(AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y11
+	VBROADCASTSS 12(AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y12
+	VBROADCASTSS 12(AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y13
+	VBROADCASTSS 12(AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	ADDQ         $0x00000070, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000070, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y7
+	VMASKMOVPS   (R10), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
 	VBROADCASTSS 4(AX), Y9
@@ -3175,87 +3175,87 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y7, Y13, Y5
 	VBROADCASTSS 24(AX), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y7
-	VBROADCASTSS (AX)(BX*1), Y8
+	PREFETCHT0   (R12)
+	VMASKMOVPS   (R10)(R8*1), Y15, Y7
+	VBROADCASTSS (AX)(SI*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y9
+	VBROADCASTSS 4(AX)(SI*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y10
+	VBROADCASTSS 8(AX)(SI*1), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y11
+	VBROADCASTSS 12(AX)(SI*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y12
+	VBROADCASTSS 16(AX)(SI*1), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y13
+	VBROADCASTSS 20(AX)(SI*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y14
+	VBROADCASTSS 24(AX)(SI*1), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y7
-	VBROADCASTSS (AX)(BX*2), Y8
+	PREFETCHT0   64(R12)
+	VMASKMOVPS   (R10)(R8*2), Y15, Y7
+	VBROADCASTSS (AX)(SI*2), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y9
+	VBROADCASTSS 4(AX)(SI*2), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y10
+	VBROADCASTSS 8(AX)(SI*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y11
+	VBROADCASTSS 12(AX)(SI*2), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y12
+	VBROADCASTSS 16(AX)(SI*2), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y13
+	VBROADCASTSS 20(AX)(SI*2), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y14
+	VBROADCASTSS 24(AX)(SI*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	VMASKMOVPS   (CX)(R11*1), Y15, Y7
-	VBROADCASTSS (AX)(R12*1), Y8
+	VMASKMOVPS   (R10)(R9*1), Y15, Y7
+	VBROADCASTSS (AX)(DI*1), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS 4(AX)(R12*1), Y9
+	VBROADCASTSS 4(AX)(DI*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS 8(AX)(R12*1), Y10
+	VBROADCASTSS 8(AX)(DI*1), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS 12(AX)(R12*1), Y11
+	VBROADCASTSS 12(AX)(DI*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS 16(AX)(R12*1), Y12
+	VBROADCASTSS 16(AX)(DI*1), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS 20(AX)(R12*1), Y13
+	VBROADCASTSS 20(AX)(DI*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS 24(AX)(R12*1), Y14
+	VBROADCASTSS 24(AX)(DI*1), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	ADDQ         $0x00000070, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000070, R12
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y7
+	VMASKMOVPS   (R10), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y7, Y8, Y0
-	VBROADCASTSS (AX)(R8*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y7, Y9, Y1
-	VBROADCASTSS (AX)(R8*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y7, Y10, Y2
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(DX*1), Y11
 	VFMADD231PS  Y7, Y11, Y3
-	VBROADCASTSS (AX)(R8*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y7, Y12, Y4
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(BX*1), Y13
 	VFMADD231PS  Y7, Y13, Y5
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(DX*2), Y14
 	VFMADD231PS  Y7, Y14, Y6
-	PREFETCHT0   (DI)
-	ADDQ         $0x0000001c, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         $0x0000001c, R12
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -3273,38 +3273,38 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y7
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y8
+	MOVQ         c+72(FP), R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y8
+	ADDQ         AX, R10
+	VMASKMOVPS   (R10), Y15, Y8
 	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R10
+	TESTQ      R10, R10
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y7
+	VMASKMOVPS (R10), Y15, Y7
 	VADDPS     Y7, Y0, Y0
 	VADDPS     Y7, Y1, Y1
 	VADDPS     Y7, Y2, Y2
@@ -3314,25 +3314,25 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y7, Y6, Y6
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y7
+	VBROADCASTSS (R10), Y7
 	VADDPS       Y7, Y0, Y0
-	VBROADCASTSS 4(CX), Y7
+	VBROADCASTSS 4(R10), Y7
 	VADDPS       Y7, Y1, Y1
-	VBROADCASTSS 8(CX), Y7
+	VBROADCASTSS 8(R10), Y7
 	VADDPS       Y7, Y2, Y2
-	VBROADCASTSS 12(CX), Y7
+	VBROADCASTSS 12(R10), Y7
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 16(CX), Y7
+	VBROADCASTSS 16(R10), Y7
 	VADDPS       Y7, Y4, Y4
-	VBROADCASTSS 20(CX), Y7
+	VBROADCASTSS 20(R10), Y7
 	VADDPS       Y7, Y5, Y5
-	VBROADCASTSS 24(CX), Y7
+	VBROADCASTSS 24(R10), Y7
 	VADDPS       Y7, Y6, Y6
-	ADDQ         $0x0000001c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000001c, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -3347,22 +3347,22 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y6, Y7, Y6
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMASKMOVPS Y0, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y1, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y2, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y3, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y4, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y5, Y15, (R10)
+	ADDQ       AX, R10
+	VMASKMOVPS Y6, Y15, (R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -3377,6 +3377,17 @@ TEXT ·sgemm8x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	MOVQ aCol+40(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ bRow+64(FP), R9
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -3388,131 +3399,120 @@ columns8:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x02, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R9, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       DI, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y8
+	VMOVUPS      (R11), Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
+	VBROADCASTSS (AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS (AX)(R9*2), Y15
+	VBROADCASTSS (AX)(DX*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS (AX)(R11*1), Y9
+	VBROADCASTSS (AX)(SI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y8
+	PREFETCHT0   (R13)
+	VMOVUPS      (R11)(R9*1), Y8
 	VBROADCASTSS 4(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y10
+	VBROADCASTSS 4(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y11
+	VBROADCASTSS 4(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y12
+	VBROADCASTSS 4(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y13
+	VBROADCASTSS 4(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y14
+	VBROADCASTSS 4(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y15
+	VBROADCASTSS 4(AX)(DX*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y9
+	VBROADCASTSS 4(AX)(SI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y8
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R11)(R9*2), Y8
 	VBROADCASTSS 8(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y10
+	VBROADCASTSS 8(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y11
+	VBROADCASTSS 8(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y12
+	VBROADCASTSS 8(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y13
+	VBROADCASTSS 8(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y14
+	VBROADCASTSS 8(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y15
+	VBROADCASTSS 8(AX)(DX*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y9
+	VBROADCASTSS 8(AX)(SI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      (CX)(R12*1), Y8
+	VMOVUPS      (R11)(R10*1), Y8
 	VBROADCASTSS 12(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y10
+	VBROADCASTSS 12(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y11
+	VBROADCASTSS 12(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y12
+	VBROADCASTSS 12(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y13
+	VBROADCASTSS 12(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y14
+	VBROADCASTSS 12(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y15
+	VBROADCASTSS 12(AX)(DX*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y9
+	VBROADCASTSS 12(AX)(SI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000080, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000080, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y8
+	VMOVUPS      (R11), Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(AX), Y10
@@ -3529,95 +3529,95 @@ columns8AlongColumns:
 	VFMADD231PS  Y8, Y15, Y6
 	VBROADCASTSS 28(AX), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y8
-	VBROADCASTSS (AX)(BX*1), Y9
+	PREFETCHT0   (R13)
+	VMOVUPS      (R11)(R9*1), Y8
+	VBROADCASTSS (AX)(DI*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y10
+	VBROADCASTSS 4(AX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y11
+	VBROADCASTSS 8(AX)(DI*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y12
+	VBROADCASTSS 12(AX)(DI*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y13
+	VBROADCASTSS 16(AX)(DI*1), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y14
+	VBROADCASTSS 20(AX)(DI*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y15
+	VBROADCASTSS 24(AX)(DI*1), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y9
+	VBROADCASTSS 28(AX)(DI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y8
-	VBROADCASTSS (AX)(BX*2), Y9
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R11)(R9*2), Y8
+	VBROADCASTSS (AX)(DI*2), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y10
+	VBROADCASTSS 4(AX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y11
+	VBROADCASTSS 8(AX)(DI*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y12
+	VBROADCASTSS 12(AX)(DI*2), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y13
+	VBROADCASTSS 16(AX)(DI*2), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y14
+	VBROADCASTSS 20(AX)(DI*2), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y15
+	VBROADCASTSS 24(AX)(DI*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y9
+	VBROADCASTSS 28(AX)(DI*2), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	VMOVUPS      (CX)(R12*1), Y8
-	VBROADCASTSS (AX)(R13*1), Y9
+	VMOVUPS      (R11)(R10*1), Y8
+	VBROADCASTSS (AX)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(R13*1), Y10
+	VBROADCASTSS 4(AX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(R13*1), Y11
+	VBROADCASTSS 8(AX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(R13*1), Y12
+	VBROADCASTSS 12(AX)(R8*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(R13*1), Y13
+	VBROADCASTSS 16(AX)(R8*1), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(R13*1), Y14
+	VBROADCASTSS 20(AX)(R8*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(R13*1), Y15
+	VBROADCASTSS 24(AX)(R8*1), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS 28(AX)(R13*1), Y9
+	VBROADCASTSS 28(AX)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	ADDQ         $0x00000080, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000080, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y8
+	VMOVUPS      (R11), Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
+	VBROADCASTSS (AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS (AX)(R9*2), Y15
+	VBROADCASTSS (AX)(DX*2), Y15
 	VFMADD231PS  Y8, Y15, Y6
-	VBROADCASTSS (AX)(R11*1), Y9
+	VBROADCASTSS (AX)(SI*1), Y9
 	VFMADD231PS  Y8, Y9, Y7
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000020, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000020, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns8K
 
 columns8Summed:
@@ -3636,33 +3636,33 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R11
+	SHLL         $0x01, R11
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y8, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y7
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R11
+	VFMADD231PS  (R11), Y8, Y0
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y1
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y2
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y3
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y4
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y5
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y6
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y8, Y7
+	ADDQ         AX, R11
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R11
+	TESTQ   R11, R11
 	JZ      columns8Biased
-	VMOVUPS (CX), Y8
+	VMOVUPS (R11), Y8
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y8, Y1, Y1
 	VADDPS  Y8, Y2, Y2
@@ -3673,27 +3673,27 @@ columns8Overwrite:
 	VADDPS  Y8, Y7, Y7
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R11
+	TESTQ        R11, R11
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (R11), Y8
 	VADDPS       Y8, Y0, Y0
-	VBROADCASTSS 4(CX), Y8
+	VBROADCASTSS 4(R11), Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 8(CX), Y8
+	VBROADCASTSS 8(R11), Y8
 	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS 12(CX), Y8
+	VBROADCASTSS 12(R11), Y8
 	VADDPS       Y8, Y3, Y3
-	VBROADCASTSS 16(CX), Y8
+	VBROADCASTSS 16(R11), Y8
 	VADDPS       Y8, Y4, Y4
-	VBROADCASTSS 20(CX), Y8
+	VBROADCASTSS 20(R11), Y8
 	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS 24(CX), Y8
+	VBROADCASTSS 24(R11), Y8
 	VADDPS       Y8, Y6, Y6
-	VBROADCASTSS 28(CX), Y8
+	VBROADCASTSS 28(R11), Y8
 	VADDPS       Y8, Y7, Y7
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000020, R11
+	MOVQ         R11, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -3709,24 +3709,24 @@ columns8RowBiased:
 	VMAXPS Y7, Y8, Y7
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y7, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R11
+	VMOVUPS Y0, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    AX, R11
+	MOVQ    R11, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -3740,6 +3740,17 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	MOVQ    aCol+40(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    bRow+64(FP), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -3751,131 +3762,120 @@ columns8RaggedTile:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x02, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R9, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       DI, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y8
+	VMASKMOVPS   (R11), Y15, Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
+	VBROADCASTSS (AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS (AX)(R9*2), Y9
+	VBROADCASTSS (AX)(DX*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (AX)(R11*1), Y10
+	VBROADCASTSS (AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y8
+	PREFETCHT0   (R13)
+	VMASKMOVPS   (R11)(R9*1), Y15, Y8
 	VBROADCASTSS 4(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y10
+	VBROADCASTSS 4(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y11
+	VBROADCASTSS 4(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y12
+	VBROADCASTSS 4(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y13
+	VBROADCASTSS 4(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y14
+	VBROADCASTSS 4(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y9
+	VBROADCASTSS 4(AX)(DX*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y10
+	VBROADCASTSS 4(AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y8
+	PREFETCHT0   64(R13)
+	VMASKMOVPS   (R11)(R9*2), Y15, Y8
 	VBROADCASTSS 8(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y10
+	VBROADCASTSS 8(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y11
+	VBROADCASTSS 8(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y12
+	VBROADCASTSS 8(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y13
+	VBROADCASTSS 8(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y14
+	VBROADCASTSS 8(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y9
+	VBROADCASTSS 8(AX)(DX*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y10
+	VBROADCASTSS 8(AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	VMASKMOVPS   (CX)(R12*1), Y15, Y8
+	VMASKMOVPS   (R11)(R10*1), Y15, Y8
 	VBROADCASTSS 12(AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y10
+	VBROADCASTSS 12(AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y11
+	VBROADCASTSS 12(AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y12
+	VBROADCASTSS 12(AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y13
+	VBROADCASTSS 12(AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y14
+	VBROADCASTSS 12(AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y9
+	VBROADCASTSS 12(AX)(DX*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y10
+	VBROADCASTSS 12(AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         $0x00000080, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000080, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y8
+	VMASKMOVPS   (R11), Y15, Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 4(AX), Y10
@@ -3892,95 +3892,95 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y8, Y9, Y6
 	VBROADCASTSS 28(AX), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y8
-	VBROADCASTSS (AX)(BX*1), Y9
+	PREFETCHT0   (R13)
+	VMASKMOVPS   (R11)(R9*1), Y15, Y8
+	VBROADCASTSS (AX)(DI*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y10
+	VBROADCASTSS 4(AX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y11
+	VBROADCASTSS 8(AX)(DI*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y12
+	VBROADCASTSS 12(AX)(DI*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y13
+	VBROADCASTSS 16(AX)(DI*1), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y14
+	VBROADCASTSS 20(AX)(DI*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y9
+	VBROADCASTSS 24(AX)(DI*1), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y10
+	VBROADCASTSS 28(AX)(DI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y8
-	VBROADCASTSS (AX)(BX*2), Y9
+	PREFETCHT0   64(R13)
+	VMASKMOVPS   (R11)(R9*2), Y15, Y8
+	VBROADCASTSS (AX)(DI*2), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y10
+	VBROADCASTSS 4(AX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y11
+	VBROADCASTSS 8(AX)(DI*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y12
+	VBROADCASTSS 12(AX)(DI*2), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y13
+	VBROADCASTSS 16(AX)(DI*2), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y14
+	VBROADCASTSS 20(AX)(DI*2), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y9
+	VBROADCASTSS 24(AX)(DI*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y10
+	VBROADCASTSS 28(AX)(DI*2), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	VMASKMOVPS   (CX)(R12*1), Y15, Y8
-	VBROADCASTSS (AX)(R13*1), Y9
+	VMASKMOVPS   (R11)(R10*1), Y15, Y8
+	VBROADCASTSS (AX)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS 4(AX)(R13*1), Y10
+	VBROADCASTSS 4(AX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS 8(AX)(R13*1), Y11
+	VBROADCASTSS 8(AX)(R8*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS 12(AX)(R13*1), Y12
+	VBROADCASTSS 12(AX)(R8*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS 16(AX)(R13*1), Y13
+	VBROADCASTSS 16(AX)(R8*1), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS 20(AX)(R13*1), Y14
+	VBROADCASTSS 20(AX)(R8*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS 24(AX)(R13*1), Y9
+	VBROADCASTSS 24(AX)(R8*1), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS 28(AX)(R13*1), Y10
+	VBROADCASTSS 28(AX)(R8*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	ADDQ         $0x00000080, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000080, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y8
+	VMASKMOVPS   (R11), Y15, Y8
 	VBROADCASTSS (AX), Y9
 	VFMADD231PS  Y8, Y9, Y0
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (AX)(CX*1), Y10
 	VFMADD231PS  Y8, Y10, Y1
-	VBROADCASTSS (AX)(R8*2), Y11
+	VBROADCASTSS (AX)(CX*2), Y11
 	VFMADD231PS  Y8, Y11, Y2
-	VBROADCASTSS (AX)(R9*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y8, Y12, Y3
-	VBROADCASTSS (AX)(R8*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y8, Y13, Y4
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y8, Y14, Y5
-	VBROADCASTSS (AX)(R9*2), Y9
+	VBROADCASTSS (AX)(DX*2), Y9
 	VFMADD231PS  Y8, Y9, Y6
-	VBROADCASTSS (AX)(R11*1), Y10
+	VBROADCASTSS (AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y7
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000020, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000020, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -3999,41 +3999,41 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R11
+	SHLL         $0x01, R11
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y8
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y9
+	MOVQ         c+72(FP), R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y5
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y6
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y9
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y9
 	VFMADD231PS  Y9, Y8, Y7
-	ADDQ         AX, CX
+	ADDQ         AX, R11
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R11
+	TESTQ      R11, R11
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y8
+	VMASKMOVPS (R11), Y15, Y8
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y8, Y1, Y1
 	VADDPS     Y8, Y2, Y2
@@ -4044,27 +4044,27 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y8, Y7, Y7
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R11
+	TESTQ        R11, R11
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (R11), Y8
 	VADDPS       Y8, Y0, Y0
-	VBROADCASTSS 4(CX), Y8
+	VBROADCASTSS 4(R11), Y8
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 8(CX), Y8
+	VBROADCASTSS 8(R11), Y8
 	VADDPS       Y8, Y2, Y2
-	VBROADCASTSS 12(CX), Y8
+	VBROADCASTSS 12(R11), Y8
 	VADDPS       Y8, Y3, Y3
-	VBROADCASTSS 16(CX), Y8
+	VBROADCASTSS 16(R11), Y8
 	VADDPS       Y8, Y4, Y4
-	VBROADCASTSS 20(CX), Y8
+	VBROADCASTSS 20(R11), Y8
 	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS 24(CX), Y8
+	VBROADCASTSS 24(R11), Y8
 	VADDPS       Y8, Y6, Y6
-	VBROADCASTSS 28(CX), Y8
+	VBROADCASTSS 28(R11), Y8
 	VADDPS       Y8, Y7, Y7
-	ADDQ         $0x00000020, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000020, R11
+	MOVQ         R11, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -4080,24 +4080,24 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y7, Y8, Y7
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y7, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R11
+	VMASKMOVPS Y0, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y1, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y2, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y3, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y4, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y5, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y6, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y7, Y15, (R11)
+	ADDQ       AX, R11
+	MOVQ       R11, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -4112,6 +4112,17 @@ TEXT ·sgemm9x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	MOVQ aCol+40(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ bRow+64(FP), R9
+	SHLQ $0x02, R9
+	LEAQ (R9)(R9*2), R10
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -4124,142 +4135,131 @@ columns8:
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x02, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R9, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       DI, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y9
+	VMOVUPS      (R11), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(BX*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(DX*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (AX)(R11*1), Y11
+	VBROADCASTSS (AX)(SI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS (AX)(R8*8), Y12
+	VBROADCASTSS (AX)(CX*8), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y9
+	PREFETCHT0   (R13)
+	VMOVUPS      (R11)(R9*1), Y9
 	VBROADCASTSS 4(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y11
+	VBROADCASTSS 4(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y12
+	VBROADCASTSS 4(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y13
+	VBROADCASTSS 4(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y14
+	VBROADCASTSS 4(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y15
+	VBROADCASTSS 4(AX)(BX*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y10
+	VBROADCASTSS 4(AX)(DX*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y11
+	VBROADCASTSS 4(AX)(SI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 4(AX)(R8*8), Y12
+	VBROADCASTSS 4(AX)(CX*8), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y9
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R11)(R9*2), Y9
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y11
+	VBROADCASTSS 8(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y12
+	VBROADCASTSS 8(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y13
+	VBROADCASTSS 8(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y14
+	VBROADCASTSS 8(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y15
+	VBROADCASTSS 8(AX)(BX*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y10
+	VBROADCASTSS 8(AX)(DX*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y11
+	VBROADCASTSS 8(AX)(SI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 8(AX)(R8*8), Y12
+	VBROADCASTSS 8(AX)(CX*8), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   128(DI)
-	VMOVUPS      (CX)(R12*1), Y9
+	PREFETCHT0   128(R13)
+	VMOVUPS      (R11)(R10*1), Y9
 	VBROADCASTSS 12(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y11
+	VBROADCASTSS 12(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y12
+	VBROADCASTSS 12(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y13
+	VBROADCASTSS 12(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y14
+	VBROADCASTSS 12(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y15
+	VBROADCASTSS 12(AX)(BX*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y10
+	VBROADCASTSS 12(AX)(DX*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y11
+	VBROADCASTSS 12(AX)(SI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 12(AX)(R8*8), Y12
+	VBROADCASTSS 12(AX)(CX*8), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	ADDQ         $0x00000090, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000090, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y9
+	VMOVUPS      (R11), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
 	VBROADCASTSS 4(AX), Y11
@@ -4278,104 +4278,104 @@ columns8AlongColumns:
 	VFMADD231PS  Y9, Y11, Y7
 	VBROADCASTSS 32(AX), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y9
-	VBROADCASTSS (AX)(BX*1), Y10
+	PREFETCHT0   (R13)
+	VMOVUPS      (R11)(R9*1), Y9
+	VBROADCASTSS (AX)(DI*1), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y11
+	VBROADCASTSS 4(AX)(DI*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y12
+	VBROADCASTSS 8(AX)(DI*1), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y13
+	VBROADCASTSS 12(AX)(DI*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y14
+	VBROADCASTSS 16(AX)(DI*1), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y15
+	VBROADCASTSS 20(AX)(DI*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y10
+	VBROADCASTSS 24(AX)(DI*1), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y11
+	VBROADCASTSS 28(AX)(DI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 32(AX)(BX*1), Y12
+	VBROADCASTSS 32(AX)(DI*1), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y9
-	VBROADCASTSS (AX)(BX*2), Y10
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R11)(R9*2), Y9
+	VBROADCASTSS (AX)(DI*2), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y11
+	VBROADCASTSS 4(AX)(DI*2), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y12
+	VBROADCASTSS 8(AX)(DI*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y13
+	VBROADCASTSS 12(AX)(DI*2), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y14
+	VBROADCASTSS 16(AX)(DI*2), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y15
+	VBROADCASTSS 20(AX)(DI*2), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y10
+	VBROADCASTSS 24(AX)(DI*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y11
+	VBROADCASTSS 28(AX)(DI*2), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 32(AX)(BX*2), Y12
+	VBROADCASTSS 32(AX)(DI*2), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   128(DI)
-	VMOVUPS      (CX)(R12*1), Y9
-	VBROADCASTSS (AX)(R13*1), Y10
+	PREFETCHT0   128(R13)
+	VMOVUPS      (R11)(R10*1), Y9
+	VBROADCASTSS (AX)(R8*1), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(R13*1), Y11
+	VBROADCASTSS 4(AX)(R8*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(R13*1), Y12
+	VBROADCASTSS 8(AX)(R8*1), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(R13*1), Y13
+	VBROADCASTSS 12(AX)(R8*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(R13*1), Y14
+	VBROADCASTSS 16(AX)(R8*1), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(R13*1), Y15
+	VBROADCASTSS 20(AX)(R8*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS 24(AX)(R13*1), Y10
+	VBROADCASTSS 24(AX)(R8*1), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS 28(AX)(R13*1), Y11
+	VBROADCASTSS 28(AX)(R8*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS 32(AX)(R13*1), Y12
+	VBROADCASTSS 32(AX)(R8*1), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	ADDQ         $0x00000090, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000090, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y9
+	VMOVUPS      (R11), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(BX*1), Y15
 	VFMADD231PS  Y9, Y15, Y5
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(DX*2), Y10
 	VFMADD231PS  Y9, Y10, Y6
-	VBROADCASTSS (AX)(R11*1), Y11
+	VBROADCASTSS (AX)(SI*1), Y11
 	VFMADD231PS  Y9, Y11, Y7
-	VBROADCASTSS (AX)(R8*8), Y12
+	VBROADCASTSS (AX)(CX*8), Y12
 	VFMADD231PS  Y9, Y12, Y8
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000024, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000024, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns8K
 
 columns8Summed:
@@ -4395,35 +4395,35 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R11
+	SHLL         $0x01, R11
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y9
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y9, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y9, Y8
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R11
+	VFMADD231PS  (R11), Y9, Y0
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y1
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y2
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y3
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y4
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y5
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y6
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y7
+	ADDQ         AX, R11
+	VFMADD231PS  (R11), Y9, Y8
+	ADDQ         AX, R11
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R11
+	TESTQ   R11, R11
 	JZ      columns8Biased
-	VMOVUPS (CX), Y9
+	VMOVUPS (R11), Y9
 	VADDPS  Y9, Y0, Y0
 	VADDPS  Y9, Y1, Y1
 	VADDPS  Y9, Y2, Y2
@@ -4435,29 +4435,29 @@ columns8Overwrite:
 	VADDPS  Y9, Y8, Y8
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R11
+	TESTQ        R11, R11
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y9
+	VBROADCASTSS (R11), Y9
 	VADDPS       Y9, Y0, Y0
-	VBROADCASTSS 4(CX), Y9
+	VBROADCASTSS 4(R11), Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS 8(CX), Y9
+	VBROADCASTSS 8(R11), Y9
 	VADDPS       Y9, Y2, Y2
-	VBROADCASTSS 12(CX), Y9
+	VBROADCASTSS 12(R11), Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS 16(CX), Y9
+	VBROADCASTSS 16(R11), Y9
 	VADDPS       Y9, Y4, Y4
-	VBROADCASTSS 20(CX), Y9
+	VBROADCASTSS 20(R11), Y9
 	VADDPS       Y9, Y5, Y5
-	VBROADCASTSS 24(CX), Y9
+	VBROADCASTSS 24(R11), Y9
 	VADDPS       Y9, Y6, Y6
-	VBROADCASTSS 28(CX), Y9
+	VBROADCASTSS 28(R11), Y9
 	VADDPS       Y9, Y7, Y7
-	VBROADCASTSS 32(CX), Y9
+	VBROADCASTSS 32(R11), Y9
 	VADDPS       Y9, Y8, Y8
-	ADDQ         $0x00000024, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000024, R11
+	MOVQ         R11, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -4474,26 +4474,26 @@ columns8RowBiased:
 	VMAXPS Y8, Y9, Y8
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y7, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R11
+	VMOVUPS Y0, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y1, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y2, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y3, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y4, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y5, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y6, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y7, (R11)
+	ADDQ    AX, R11
+	VMOVUPS Y8, (R11)
+	ADDQ    AX, R11
+	MOVQ    R11, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -4507,6 +4507,17 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	MOVQ    aCol+40(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    bRow+64(FP), R9
+	SHLQ    $0x02, R9
+	LEAQ    (R9)(R9*2), R10
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -4519,142 +4530,131 @@ columns8RaggedTile:
 	VXORPS     X7, X7, X7
 	VXORPS     X8, X8, X8
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R11
+	SHLQ       $0x02, R11
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R11, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R11
+	MOVQ       k+16(FP), R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R9, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R12
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       DI, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y9
+	VMASKMOVPS   (R11), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS (AX)(R10*1), Y10
+	VBROADCASTSS (AX)(BX*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (AX)(R9*2), Y11
+	VBROADCASTSS (AX)(DX*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
+	VBROADCASTSS (AX)(SI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS (AX)(R8*8), Y13
+	VBROADCASTSS (AX)(CX*8), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R13)
+	VMASKMOVPS   (R11)(R9*1), Y15, Y9
 	VBROADCASTSS 4(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y11
+	VBROADCASTSS 4(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y12
+	VBROADCASTSS 4(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y13
+	VBROADCASTSS 4(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y14
+	VBROADCASTSS 4(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y10
+	VBROADCASTSS 4(AX)(BX*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y11
+	VBROADCASTSS 4(AX)(DX*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y12
+	VBROADCASTSS 4(AX)(SI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 4(AX)(R8*8), Y13
+	VBROADCASTSS 4(AX)(CX*8), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y9
+	PREFETCHT0   64(R13)
+	VMASKMOVPS   (R11)(R9*2), Y15, Y9
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y11
+	VBROADCASTSS 8(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y12
+	VBROADCASTSS 8(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y13
+	VBROADCASTSS 8(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y14
+	VBROADCASTSS 8(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y10
+	VBROADCASTSS 8(AX)(BX*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y11
+	VBROADCASTSS 8(AX)(DX*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y12
+	VBROADCASTSS 8(AX)(SI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 8(AX)(R8*8), Y13
+	VBROADCASTSS 8(AX)(CX*8), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   128(DI)
-	VMASKMOVPS   (CX)(R12*1), Y15, Y9
+	PREFETCHT0   128(R13)
+	VMASKMOVPS   (R11)(R10*1), Y15, Y9
 	VBROADCASTSS 12(AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y11
+	VBROADCASTSS 12(AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y12
+	VBROADCASTSS 12(AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y13
+	VBROADCASTSS 12(AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y14
+	VBROADCASTSS 12(AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y10
+	VBROADCASTSS 12(AX)(BX*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y11
+	VBROADCASTSS 12(AX)(DX*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y12
+	VBROADCASTSS 12(AX)(SI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 12(AX)(R8*8), Y13
+	VBROADCASTSS 12(AX)(CX*8), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	ADDQ         $0x00000090, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000090, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y9
+	VMASKMOVPS   (R11), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
 	VBROADCASTSS 4(AX), Y11
@@ -4673,104 +4673,104 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y9, Y12, Y7
 	VBROADCASTSS 32(AX), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y9
-	VBROADCASTSS (AX)(BX*1), Y10
+	PREFETCHT0   (R13)
+	VMASKMOVPS   (R11)(R9*1), Y15, Y9
+	VBROADCASTSS (AX)(DI*1), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y11
+	VBROADCASTSS 4(AX)(DI*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y12
+	VBROADCASTSS 8(AX)(DI*1), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y13
+	VBROADCASTSS 12(AX)(DI*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y14
+	VBROADCASTSS 16(AX)(DI*1), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y10
+	VBROADCASTSS 20(AX)(DI*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y11
+	VBROADCASTSS 24(AX)(DI*1), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y12
+	VBROADCASTSS 28(AX)(DI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 32(AX)(BX*1), Y13
+	VBROADCASTSS 32(AX)(DI*1), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y9
-	VBROADCASTSS (AX)(BX*2), Y10
+	PREFETCHT0   64(R13)
+	VMASKMOVPS   (R11)(R9*2), Y15, Y9
+	VBROADCASTSS (AX)(DI*2), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y11
+	VBROADCASTSS 4(AX)(DI*2), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y12
+	VBROADCASTSS 8(AX)(DI*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y13
+	VBROADCASTSS 12(AX)(DI*2), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y14
+	VBROADCASTSS 16(AX)(DI*2), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y10
+	VBROADCASTSS 20(AX)(DI*2), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y11
+	VBROADCASTSS 24(AX)(DI*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y12
+	VBROADCASTSS 28(AX)(DI*2), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 32(AX)(BX*2), Y13
+	VBROADCASTSS 32(AX)(DI*2), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   128(DI)
-	VMASKMOVPS   (CX)(R12*1), Y15, Y9
-	VBROADCASTSS (AX)(R13*1), Y10
+	PREFETCHT0   128(R13)
+	VMASKMOVPS   (R11)(R10*1), Y15, Y9
+	VBROADCASTSS (AX)(R8*1), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS 4(AX)(R13*1), Y11
+	VBROADCASTSS 4(AX)(R8*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS 8(AX)(R13*1), Y12
+	VBROADCASTSS 8(AX)(R8*1), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS 12(AX)(R13*1), Y13
+	VBROADCASTSS 12(AX)(R8*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS 16(AX)(R13*1), Y14
+	VBROADCASTSS 16(AX)(R8*1), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS 20(AX)(R13*1), Y10
+	VBROADCASTSS 20(AX)(R8*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS 24(AX)(R13*1), Y11
+	VBROADCASTSS 24(AX)(R8*1), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS 28(AX)(R13*1), Y12
+	VBROADCASTSS 28(AX)(R8*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS 32(AX)(R13*1), Y13
+	VBROADCASTSS 32(AX)(R8*1), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	ADDQ         $0x00000090, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000090, R13
+	LEAQ         (AX)(DI*4), AX
+	LEAQ         (R11)(R9*4), R11
+	SUBQ         $0x00000004, R12
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R12
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R12, R12
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y9
+	VMASKMOVPS   (R11), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y9, Y10, Y0
-	VBROADCASTSS (AX)(R8*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y9, Y11, Y1
-	VBROADCASTSS (AX)(R8*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y9, Y12, Y2
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y9, Y13, Y3
-	VBROADCASTSS (AX)(R8*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y9, Y14, Y4
-	VBROADCASTSS (AX)(R10*1), Y10
+	VBROADCASTSS (AX)(BX*1), Y10
 	VFMADD231PS  Y9, Y10, Y5
-	VBROADCASTSS (AX)(R9*2), Y11
+	VBROADCASTSS (AX)(DX*2), Y11
 	VFMADD231PS  Y9, Y11, Y6
-	VBROADCASTSS (AX)(R11*1), Y12
+	VBROADCASTSS (AX)(SI*1), Y12
 	VFMADD231PS  Y9, Y12, Y7
-	VBROADCASTSS (AX)(R8*8), Y13
+	VBROADCASTSS (AX)(CX*8), Y13
 	VFMADD231PS  Y9, Y13, Y8
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000024, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000024, R13
+	ADDQ         DI, AX
+	ADDQ         R9, R11
+	DECQ         R12
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -4790,44 +4790,44 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R11
+	SHLL         $0x01, R11
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y9
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y10
+	MOVQ         c+72(FP), R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y5
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y6
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y10
+	ADDQ         AX, R11
+	VMASKMOVPS   (R11), Y15, Y10
 	VFMADD231PS  Y10, Y9, Y8
-	ADDQ         AX, CX
+	ADDQ         AX, R11
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R11
+	TESTQ      R11, R11
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y9
+	VMASKMOVPS (R11), Y15, Y9
 	VADDPS     Y9, Y0, Y0
 	VADDPS     Y9, Y1, Y1
 	VADDPS     Y9, Y2, Y2
@@ -4839,29 +4839,29 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y9, Y8, Y8
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R11
+	TESTQ        R11, R11
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y9
+	VBROADCASTSS (R11), Y9
 	VADDPS       Y9, Y0, Y0
-	VBROADCASTSS 4(CX), Y9
+	VBROADCASTSS 4(R11), Y9
 	VADDPS       Y9, Y1, Y1
-	VBROADCASTSS 8(CX), Y9
+	VBROADCASTSS 8(R11), Y9
 	VADDPS       Y9, Y2, Y2
-	VBROADCASTSS 12(CX), Y9
+	VBROADCASTSS 12(R11), Y9
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS 16(CX), Y9
+	VBROADCASTSS 16(R11), Y9
 	VADDPS       Y9, Y4, Y4
-	VBROADCASTSS 20(CX), Y9
+	VBROADCASTSS 20(R11), Y9
 	VADDPS       Y9, Y5, Y5
-	VBROADCASTSS 24(CX), Y9
+	VBROADCASTSS 24(R11), Y9
 	VADDPS       Y9, Y6, Y6
-	VBROADCASTSS 28(CX), Y9
+	VBROADCASTSS 28(R11), Y9
 	VADDPS       Y9, Y7, Y7
-	VBROADCASTSS 32(CX), Y9
+	VBROADCASTSS 32(R11), Y9
 	VADDPS       Y9, Y8, Y8
-	ADDQ         $0x00000024, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000024, R11
+	MOVQ         R11, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -4878,26 +4878,26 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y8, Y9, Y8
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y7, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R11
+	VMASKMOVPS Y0, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y1, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y2, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y3, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y4, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y5, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y6, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y7, Y15, (R11)
+	ADDQ       AX, R11
+	VMASKMOVPS Y8, Y15, (R11)
+	ADDQ       AX, R11
+	MOVQ       R11, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -4912,6 +4912,18 @@ TEXT ·sgemm10x8AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000008
 	JL   columns8Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	LEAQ (BX)(CX*2), SI
+	LEAQ (SI)(CX*2), DI
+	MOVQ aCol+40(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ bRow+64(FP), R10
+	SHLQ $0x02, R10
+	LEAQ (R10)(R10*2), R11
 
 columns8:
 	VXORPS     X0, X0, X0
@@ -4925,153 +4937,141 @@ columns8:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R12
+	SHLQ       $0x02, R12
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R12
+	MOVQ       k+16(FP), R13
+	MOVQ       aTile+48(FP), R14
+	LEAQ       (AX)(R14*4), R14
+	CMPQ       R10, $0x00000200
 	JG         columns8Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R13
 	JL         columns8Fewer
-	LEAQ       (SI)(SI*2), R13
-	CMPQ       BX, $0x00000004
+	CMPQ       R8, $0x00000004
 	JNE        columns8Columns
 
 columns8AlongRows:
-	VMOVUPS      (CX), Y10
+	VMOVUPS      (R12), Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
+	VBROADCASTSS (AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y13
+	VBROADCASTSS (AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS (AX)(R8*4), Y15
+	VBROADCASTSS (AX)(CX*4), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
+	VBROADCASTSS (AX)(BX*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS (AX)(R11*1), Y13
+	VBROADCASTSS (AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS (AX)(R8*8), Y14
+	VBROADCASTSS (AX)(CX*8), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS (AX)(R12*1), Y15
+	VBROADCASTSS (AX)(DI*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y10
+	PREFETCHT0   (R14)
+	VMOVUPS      (R12)(R10*1), Y10
 	VBROADCASTSS 4(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y12
+	VBROADCASTSS 4(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y13
+	VBROADCASTSS 4(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y14
+	VBROADCASTSS 4(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y15
+	VBROADCASTSS 4(AX)(CX*4), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y11
+	VBROADCASTSS 4(AX)(BX*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y12
+	VBROADCASTSS 4(AX)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y13
+	VBROADCASTSS 4(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 4(AX)(R8*8), Y14
+	VBROADCASTSS 4(AX)(CX*8), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 4(AX)(R12*1), Y15
+	VBROADCASTSS 4(AX)(DI*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y10
+	PREFETCHT0   64(R14)
+	VMOVUPS      (R12)(R10*2), Y10
 	VBROADCASTSS 8(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y12
+	VBROADCASTSS 8(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y13
+	VBROADCASTSS 8(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y14
+	VBROADCASTSS 8(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y15
+	VBROADCASTSS 8(AX)(CX*4), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y11
+	VBROADCASTSS 8(AX)(BX*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y12
+	VBROADCASTSS 8(AX)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y13
+	VBROADCASTSS 8(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 8(AX)(R8*8), Y14
+	VBROADCASTSS 8(AX)(CX*8), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 8(AX)(R12*1), Y15
+	VBROADCASTSS 8(AX)(DI*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   128(DI)
-	VMOVUPS      (CX)(R13*1), Y10
+	PREFETCHT0   128(R14)
+	VMOVUPS      (R12)(R11*1), Y10
 	VBROADCASTSS 12(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y12
+	VBROADCASTSS 12(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y13
+	VBROADCASTSS 12(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y14
+	VBROADCASTSS 12(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y15
+	VBROADCASTSS 12(AX)(CX*4), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y11
+	VBROADCASTSS 12(AX)(BX*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y12
+	VBROADCASTSS 12(AX)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y13
+	VBROADCASTSS 12(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 12(AX)(R8*8), Y14
+	VBROADCASTSS 12(AX)(CX*8), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 12(AX)(R12*1), Y15
+	VBROADCASTSS 12(AX)(DI*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	ADDQ         $0x000000a0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000a0, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns8AlongRows
 	JMP          columns8Fewer
 
 columns8Columns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8Fewer
-	LEAQ (BX)(BX*2), R14
 
 columns8AlongColumns:
-	VMOVUPS      (CX), Y10
+	VMOVUPS      (R12), Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
 	VBROADCASTSS 4(AX), Y12
@@ -5092,112 +5092,112 @@ columns8AlongColumns:
 	VFMADD231PS  Y10, Y14, Y8
 	VBROADCASTSS 36(AX), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	VMOVUPS      (CX)(SI*1), Y10
-	VBROADCASTSS (AX)(BX*1), Y11
+	PREFETCHT0   (R14)
+	VMOVUPS      (R12)(R10*1), Y10
+	VBROADCASTSS (AX)(R8*1), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y12
+	VBROADCASTSS 4(AX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y13
+	VBROADCASTSS 8(AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y14
+	VBROADCASTSS 12(AX)(R8*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y15
+	VBROADCASTSS 16(AX)(R8*1), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y11
+	VBROADCASTSS 20(AX)(R8*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y12
+	VBROADCASTSS 24(AX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y13
+	VBROADCASTSS 28(AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 32(AX)(BX*1), Y14
+	VBROADCASTSS 32(AX)(R8*1), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 36(AX)(BX*1), Y15
+	VBROADCASTSS 36(AX)(R8*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   64(DI)
-	VMOVUPS      (CX)(SI*2), Y10
-	VBROADCASTSS (AX)(BX*2), Y11
+	PREFETCHT0   64(R14)
+	VMOVUPS      (R12)(R10*2), Y10
+	VBROADCASTSS (AX)(R8*2), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y12
+	VBROADCASTSS 4(AX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y13
+	VBROADCASTSS 8(AX)(R8*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y14
+	VBROADCASTSS 12(AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y15
+	VBROADCASTSS 16(AX)(R8*2), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y11
+	VBROADCASTSS 20(AX)(R8*2), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y12
+	VBROADCASTSS 24(AX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y13
+	VBROADCASTSS 28(AX)(R8*2), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 32(AX)(BX*2), Y14
+	VBROADCASTSS 32(AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 36(AX)(BX*2), Y15
+	VBROADCASTSS 36(AX)(R8*2), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   128(DI)
-	VMOVUPS      (CX)(R13*1), Y10
-	VBROADCASTSS (AX)(R14*1), Y11
+	PREFETCHT0   128(R14)
+	VMOVUPS      (R12)(R11*1), Y10
+	VBROADCASTSS (AX)(R9*1), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(R14*1), Y12
+	VBROADCASTSS 4(AX)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(R14*1), Y13
+	VBROADCASTSS 8(AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(R14*1), Y14
+	VBROADCASTSS 12(AX)(R9*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(R14*1), Y15
+	VBROADCASTSS 16(AX)(R9*1), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS 20(AX)(R14*1), Y11
+	VBROADCASTSS 20(AX)(R9*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS 24(AX)(R14*1), Y12
+	VBROADCASTSS 24(AX)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS 28(AX)(R14*1), Y13
+	VBROADCASTSS 28(AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS 32(AX)(R14*1), Y14
+	VBROADCASTSS 32(AX)(R9*1), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS 36(AX)(R14*1), Y15
+	VBROADCASTSS 36(AX)(R9*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	ADDQ         $0x000000a0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000a0, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns8AlongColumns
 
 columns8Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R13
 
 columns8Rest:
-	TESTQ DX, DX
+	TESTQ R13, R13
 	JZ    columns8Summed
 
 columns8K:
-	VMOVUPS      (CX), Y10
+	VMOVUPS      (R12), Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
+	VBROADCASTSS (AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y13
+	VBROADCASTSS (AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS (AX)(R8*4), Y15
+	VBROADCASTSS (AX)(CX*4), Y15
 	VFMADD231PS  Y10, Y15, Y4
-	VBROADCASTSS (AX)(R10*1), Y11
+	VBROADCASTSS (AX)(BX*1), Y11
 	VFMADD231PS  Y10, Y11, Y5
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(DX*2), Y12
 	VFMADD231PS  Y10, Y12, Y6
-	VBROADCASTSS (AX)(R11*1), Y13
+	VBROADCASTSS (AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y7
-	VBROADCASTSS (AX)(R8*8), Y14
+	VBROADCASTSS (AX)(CX*8), Y14
 	VFMADD231PS  Y10, Y14, Y8
-	VBROADCASTSS (AX)(R12*1), Y15
+	VBROADCASTSS (AX)(DI*1), Y15
 	VFMADD231PS  Y10, Y15, Y9
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000028, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R14)
+	ADDQ         $0x00000028, R14
+	ADDQ         R8, AX
+	ADDQ         R10, R12
+	DECQ         R13
 	JNZ          columns8K
 
 columns8Summed:
@@ -5218,37 +5218,37 @@ columns8Summed:
 columns8Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R12
+	SHLL         $0x01, R12
 	JZ           columns8Overwrite
 	VBROADCASTSS beta+92(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y10, Y0
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y2
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y4
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y6
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y8
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y9
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R12
+	VFMADD231PS  (R12), Y10, Y0
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y1
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y2
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y3
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y4
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y5
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y6
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y7
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y8
+	ADDQ         AX, R12
+	VFMADD231PS  (R12), Y10, Y9
+	ADDQ         AX, R12
 
 columns8Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R12
+	TESTQ   R12, R12
 	JZ      columns8Biased
-	VMOVUPS (CX), Y10
+	VMOVUPS (R12), Y10
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y10, Y1, Y1
 	VADDPS  Y10, Y2, Y2
@@ -5261,31 +5261,31 @@ columns8Overwrite:
 	VADDPS  Y10, Y9, Y9
 
 columns8Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R12
+	TESTQ        R12, R12
 	JZ           columns8RowBiased
-	VBROADCASTSS (CX), Y10
+	VBROADCASTSS (R12), Y10
 	VADDPS       Y10, Y0, Y0
-	VBROADCASTSS 4(CX), Y10
+	VBROADCASTSS 4(R12), Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS 8(R12), Y10
 	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS 12(CX), Y10
+	VBROADCASTSS 12(R12), Y10
 	VADDPS       Y10, Y3, Y3
-	VBROADCASTSS 16(CX), Y10
+	VBROADCASTSS 16(R12), Y10
 	VADDPS       Y10, Y4, Y4
-	VBROADCASTSS 20(CX), Y10
+	VBROADCASTSS 20(R12), Y10
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 24(CX), Y10
+	VBROADCASTSS 24(R12), Y10
 	VADDPS       Y10, Y6, Y6
-	VBROADCASTSS 28(CX), Y10
+	VBROADCASTSS 28(R12), Y10
 	VADDPS       Y10, Y7, Y7
-	VBROADCASTSS 32(CX), Y10
+	VBROADCASTSS 32(R12), Y10
 	VADDPS       Y10, Y8, Y8
-	VBROADCASTSS 36(CX), Y10
+	VBROADCASTSS 36(R12), Y10
 	VADDPS       Y10, Y9, Y9
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000028, R12
+	MOVQ         R12, rowBias+104(FP)
 
 columns8RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -5303,28 +5303,28 @@ columns8RowBiased:
 	VMAXPS Y9, Y10, Y9
 
 columns8Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y5, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y7, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	ADDQ    AX, CX
-	VMOVUPS Y9, (CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R12
+	VMOVUPS Y0, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y1, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y2, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y3, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y4, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y5, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y6, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y7, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y8, (R12)
+	ADDQ    AX, R12
+	VMOVUPS Y9, (R12)
+	ADDQ    AX, R12
+	MOVQ    R12, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -5338,6 +5338,18 @@ columns8Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	LEAQ    (BX)(CX*2), SI
+	LEAQ    (SI)(CX*2), DI
+	MOVQ    aCol+40(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    bRow+64(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
 
 columns8RaggedTile:
 	VXORPS     X0, X0, X0
@@ -5351,153 +5363,141 @@ columns8RaggedTile:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R12
+	SHLQ       $0x02, R12
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R12, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       aTile+48(FP), DI
-	LEAQ       (AX)(DI*4), DI
-	MOVQ       aRow+32(FP), R8
-	SHLQ       $0x02, R8
-	LEAQ       (R8)(R8*2), R9
-	LEAQ       (R9)(R8*2), R10
-	LEAQ       (R10)(R8*2), R11
-	LEAQ       (R11)(R8*2), R12
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R12
+	MOVQ       k+16(FP), R13
+	MOVQ       aTile+48(FP), R14
+	LEAQ       (AX)(R14*4), R14
+	CMPQ       R10, $0x00000200
 	JG         columns8RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R13
 	JL         columns8RaggedTileFewer
-	LEAQ       (SI)(SI*2), R13
-	CMPQ       BX, $0x00000004
+	CMPQ       R8, $0x00000004
 	JNE        columns8RaggedTileColumns
 
 columns8RaggedTileAlongRows:
-	VMASKMOVPS   (CX), Y15, Y10
+	VMASKMOVPS   (R12), Y15, Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
+	VBROADCASTSS (AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y13
+	VBROADCASTSS (AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y13
+	VBROADCASTSS (AX)(DX*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS (AX)(R11*1), Y14
+	VBROADCASTSS (AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS (AX)(R8*8), Y11
+	VBROADCASTSS (AX)(CX*8), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (AX)(R12*1), Y12
+	VBROADCASTSS (AX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y10
+	PREFETCHT0   (R14)
+	VMASKMOVPS   (R12)(R10*1), Y15, Y10
 	VBROADCASTSS 4(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(R8*1), Y12
+	VBROADCASTSS 4(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 4(AX)(R8*2), Y13
+	VBROADCASTSS 4(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 4(AX)(R9*1), Y14
+	VBROADCASTSS 4(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 4(AX)(R8*4), Y11
+	VBROADCASTSS 4(AX)(CX*4), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 4(AX)(R10*1), Y12
+	VBROADCASTSS 4(AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 4(AX)(R9*2), Y13
+	VBROADCASTSS 4(AX)(DX*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 4(AX)(R11*1), Y14
+	VBROADCASTSS 4(AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 4(AX)(R8*8), Y11
+	VBROADCASTSS 4(AX)(CX*8), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 4(AX)(R12*1), Y12
+	VBROADCASTSS 4(AX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y10
+	PREFETCHT0   64(R14)
+	VMASKMOVPS   (R12)(R10*2), Y15, Y10
 	VBROADCASTSS 8(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 8(AX)(R8*1), Y12
+	VBROADCASTSS 8(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(R8*2), Y13
+	VBROADCASTSS 8(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 8(AX)(R9*1), Y14
+	VBROADCASTSS 8(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 8(AX)(R8*4), Y11
+	VBROADCASTSS 8(AX)(CX*4), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 8(AX)(R10*1), Y12
+	VBROADCASTSS 8(AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 8(AX)(R9*2), Y13
+	VBROADCASTSS 8(AX)(DX*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 8(AX)(R11*1), Y14
+	VBROADCASTSS 8(AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 8(AX)(R8*8), Y11
+	VBROADCASTSS 8(AX)(CX*8), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 8(AX)(R12*1), Y12
+	VBROADCASTSS 8(AX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   128(DI)
-	VMASKMOVPS   (CX)(R13*1), Y15, Y10
+	PREFETCHT0   128(R14)
+	VMASKMOVPS   (R12)(R11*1), Y15, Y10
 	VBROADCASTSS 12(AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 12(AX)(R8*1), Y12
+	VBROADCASTSS 12(AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 12(AX)(R8*2), Y13
+	VBROADCASTSS 12(AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(R9*1), Y14
+	VBROADCASTSS 12(AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 12(AX)(R8*4), Y11
+	VBROADCASTSS 12(AX)(CX*4), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 12(AX)(R10*1), Y12
+	VBROADCASTSS 12(AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 12(AX)(R9*2), Y13
+	VBROADCASTSS 12(AX)(DX*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 12(AX)(R11*1), Y14
+	VBROADCASTSS 12(AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 12(AX)(R8*8), Y11
+	VBROADCASTSS 12(AX)(CX*8), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 12(AX)(R12*1), Y12
+	VBROADCASTSS 12(AX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	ADDQ         $0x000000a0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000a0, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns8RaggedTileAlongRows
 	JMP          columns8RaggedTileFewer
 
 columns8RaggedTileColumns:
-	CMPQ R8, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns8RaggedTileFewer
-	LEAQ (BX)(BX*2), R14
 
 columns8RaggedTileAlongColumns:
-	VMASKMOVPS   (CX), Y15, Y10
+	VMASKMOVPS   (R12), Y15, Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
 	VBROADCASTSS 4(AX), Y12
@@ -5518,112 +5518,112 @@ columns8RaggedTileAlongColumns:
 	VFMADD231PS  Y10, Y11, Y8
 	VBROADCASTSS 36(AX), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	VMASKMOVPS   (CX)(SI*1), Y15, Y10
-	VBROADCASTSS (AX)(BX*1), Y11
+	PREFETCHT0   (R14)
+	VMASKMOVPS   (R12)(R10*1), Y15, Y10
+	VBROADCASTSS (AX)(R8*1), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(BX*1), Y12
+	VBROADCASTSS 4(AX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(BX*1), Y13
+	VBROADCASTSS 8(AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(BX*1), Y14
+	VBROADCASTSS 12(AX)(R8*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(BX*1), Y11
+	VBROADCASTSS 16(AX)(R8*1), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*1), Y12
+	VBROADCASTSS 20(AX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 24(AX)(BX*1), Y13
+	VBROADCASTSS 24(AX)(R8*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 28(AX)(BX*1), Y14
+	VBROADCASTSS 28(AX)(R8*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 32(AX)(BX*1), Y11
+	VBROADCASTSS 32(AX)(R8*1), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(AX)(BX*1), Y12
+	VBROADCASTSS 36(AX)(R8*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   64(DI)
-	VMASKMOVPS   (CX)(SI*2), Y15, Y10
-	VBROADCASTSS (AX)(BX*2), Y11
+	PREFETCHT0   64(R14)
+	VMASKMOVPS   (R12)(R10*2), Y15, Y10
+	VBROADCASTSS (AX)(R8*2), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(BX*2), Y12
+	VBROADCASTSS 4(AX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(BX*2), Y13
+	VBROADCASTSS 8(AX)(R8*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(BX*2), Y14
+	VBROADCASTSS 12(AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(BX*2), Y11
+	VBROADCASTSS 16(AX)(R8*2), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(AX)(BX*2), Y12
+	VBROADCASTSS 20(AX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 24(AX)(BX*2), Y13
+	VBROADCASTSS 24(AX)(R8*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 28(AX)(BX*2), Y14
+	VBROADCASTSS 28(AX)(R8*2), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 32(AX)(BX*2), Y11
+	VBROADCASTSS 32(AX)(R8*2), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(AX)(BX*2), Y12
+	VBROADCASTSS 36(AX)(R8*2), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   128(DI)
-	VMASKMOVPS   (CX)(R13*1), Y15, Y10
-	VBROADCASTSS (AX)(R14*1), Y11
+	PREFETCHT0   128(R14)
+	VMASKMOVPS   (R12)(R11*1), Y15, Y10
+	VBROADCASTSS (AX)(R9*1), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS 4(AX)(R14*1), Y12
+	VBROADCASTSS 4(AX)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS 8(AX)(R14*1), Y13
+	VBROADCASTSS 8(AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS 12(AX)(R14*1), Y14
+	VBROADCASTSS 12(AX)(R9*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS 16(AX)(R14*1), Y11
+	VBROADCASTSS 16(AX)(R9*1), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS 20(AX)(R14*1), Y12
+	VBROADCASTSS 20(AX)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS 24(AX)(R14*1), Y13
+	VBROADCASTSS 24(AX)(R9*1), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS 28(AX)(R14*1), Y14
+	VBROADCASTSS 28(AX)(R9*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS 32(AX)(R14*1), Y11
+	VBROADCASTSS 32(AX)(R9*1), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS 36(AX)(R14*1), Y12
+	VBROADCASTSS 36(AX)(R9*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	ADDQ         $0x000000a0, DI
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x000000a0, R14
+	LEAQ         (AX)(R8*4), AX
+	LEAQ         (R12)(R10*4), R12
+	SUBQ         $0x00000004, R13
 	JGE          columns8RaggedTileAlongColumns
 
 columns8RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R13
 
 columns8RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R13, R13
 	JZ    columns8RaggedTileSummed
 
 columns8RaggedTileK:
-	VMASKMOVPS   (CX), Y15, Y10
+	VMASKMOVPS   (R12), Y15, Y10
 	VBROADCASTSS (AX), Y11
 	VFMADD231PS  Y10, Y11, Y0
-	VBROADCASTSS (AX)(R8*1), Y12
+	VBROADCASTSS (AX)(CX*1), Y12
 	VFMADD231PS  Y10, Y12, Y1
-	VBROADCASTSS (AX)(R8*2), Y13
+	VBROADCASTSS (AX)(CX*2), Y13
 	VFMADD231PS  Y10, Y13, Y2
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y10, Y14, Y3
-	VBROADCASTSS (AX)(R8*4), Y11
+	VBROADCASTSS (AX)(CX*4), Y11
 	VFMADD231PS  Y10, Y11, Y4
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y5
-	VBROADCASTSS (AX)(R9*2), Y13
+	VBROADCASTSS (AX)(DX*2), Y13
 	VFMADD231PS  Y10, Y13, Y6
-	VBROADCASTSS (AX)(R11*1), Y14
+	VBROADCASTSS (AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y7
-	VBROADCASTSS (AX)(R8*8), Y11
+	VBROADCASTSS (AX)(CX*8), Y11
 	VFMADD231PS  Y10, Y11, Y8
-	VBROADCASTSS (AX)(R12*1), Y12
+	VBROADCASTSS (AX)(DI*1), Y12
 	VFMADD231PS  Y10, Y12, Y9
-	PREFETCHT0   (DI)
-	ADDQ         $0x00000028, DI
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R14)
+	ADDQ         $0x00000028, R14
+	ADDQ         R8, AX
+	ADDQ         R10, R12
+	DECQ         R13
 	JNZ          columns8RaggedTileK
 
 columns8RaggedTileSummed:
@@ -5644,47 +5644,47 @@ columns8RaggedTileSummed:
 columns8RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R12
+	SHLL         $0x01, R12
 	JZ           columns8RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y10
-	MOVQ         c+72(FP), CX
-	VMASKMOVPS   (CX), Y15, Y11
+	MOVQ         c+72(FP), R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y0
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y1
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y2
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y3
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y4
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y5
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y6
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y7
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y8
-	ADDQ         AX, CX
-	VMASKMOVPS   (CX), Y15, Y11
+	ADDQ         AX, R12
+	VMASKMOVPS   (R12), Y15, Y11
 	VFMADD231PS  Y11, Y10, Y9
-	ADDQ         AX, CX
+	ADDQ         AX, R12
 
 columns8RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R12
+	TESTQ      R12, R12
 	JZ         columns8RaggedTileBiased
-	VMASKMOVPS (CX), Y15, Y10
+	VMASKMOVPS (R12), Y15, Y10
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y10, Y1, Y1
 	VADDPS     Y10, Y2, Y2
@@ -5697,31 +5697,31 @@ columns8RaggedTileOverwrite:
 	VADDPS     Y10, Y9, Y9
 
 columns8RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R12
+	TESTQ        R12, R12
 	JZ           columns8RaggedTileRowBiased
-	VBROADCASTSS (CX), Y10
+	VBROADCASTSS (R12), Y10
 	VADDPS       Y10, Y0, Y0
-	VBROADCASTSS 4(CX), Y10
+	VBROADCASTSS 4(R12), Y10
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS 8(R12), Y10
 	VADDPS       Y10, Y2, Y2
-	VBROADCASTSS 12(CX), Y10
+	VBROADCASTSS 12(R12), Y10
 	VADDPS       Y10, Y3, Y3
-	VBROADCASTSS 16(CX), Y10
+	VBROADCASTSS 16(R12), Y10
 	VADDPS       Y10, Y4, Y4
-	VBROADCASTSS 20(CX), Y10
+	VBROADCASTSS 20(R12), Y10
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 24(CX), Y10
+	VBROADCASTSS 24(R12), Y10
 	VADDPS       Y10, Y6, Y6
-	VBROADCASTSS 28(CX), Y10
+	VBROADCASTSS 28(R12), Y10
 	VADDPS       Y10, Y7, Y7
-	VBROADCASTSS 32(CX), Y10
+	VBROADCASTSS 32(R12), Y10
 	VADDPS       Y10, Y8, Y8
-	VBROADCASTSS 36(CX), Y10
+	VBROADCASTSS 36(R12), Y10
 	VADDPS       Y10, Y9, Y9
-	ADDQ         $0x00000028, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000028, R12
+	MOVQ         R12, rowBias+104(FP)
 
 columns8RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -5739,28 +5739,28 @@ columns8RaggedTileRowBiased:
 	VMAXPS Y9, Y10, Y9
 
 columns8RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMASKMOVPS Y0, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y1, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y2, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y3, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y4, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y5, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y6, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y7, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y8, Y15, (CX)
-	ADDQ       AX, CX
-	VMASKMOVPS Y9, Y15, (CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R12
+	VMASKMOVPS Y0, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y1, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y2, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y3, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y4, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y5, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y6, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y7, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y8, Y15, (R12)
+	ADDQ       AX, R12
+	VMASKMOVPS Y9, Y15, (R12)
+	ADDQ       AX, R12
+	MOVQ       R12, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -5775,81 +5775,81 @@ TEXT ·sgemm1x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aCol+40(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ bRow+64(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
 
 columns16:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x02, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	IMUL3Q     $0x00000020, BX, R9
+	ADDQ       DI, R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
+	CMPQ       BX, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R9
-	LEAQ       (BX)(BX*2), R10
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y2
-	VMOVUPS      32(CX)(SI*1), Y3
-	VBROADCASTSS (AX)(BX*1), Y4
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI)(BX*1), Y2
+	VMOVUPS      32(DI)(BX*1), Y3
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VMOVUPS      32(CX)(SI*2), Y3
-	VBROADCASTSS (AX)(BX*2), Y4
+	VMOVUPS      (DI)(BX*2), Y2
+	VMOVUPS      32(DI)(BX*2), Y3
+	VBROADCASTSS (AX)(CX*2), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      (CX)(R9*1), Y2
-	VMOVUPS      32(CX)(R9*1), Y3
-	VBROADCASTSS (AX)(R10*1), Y4
+	VMOVUPS      (DI)(SI*1), Y2
+	VMOVUPS      32(DI)(SI*1), Y3
+	VBROADCASTSS (AX)(DX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000010, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000010, R10
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
+	VMOVUPS      (DI), Y2
+	VMOVUPS      32(DI), Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000004, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         BX, R9
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000004, R10
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns16K
 
 columns16Summed:
@@ -5862,33 +5862,33 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), DI
+	SHLL         $0x01, DI
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y2, Y0
-	VFMADD231PS  32(CX), Y2, Y1
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), DI
+	VFMADD231PS  (DI), Y2, Y0
+	VFMADD231PS  32(DI), Y2, Y1
+	ADDQ         AX, DI
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), DI
+	TESTQ   DI, DI
 	JZ      columns16Biased
-	VMOVUPS (CX), Y2
-	VMOVUPS 32(CX), Y3
+	VMOVUPS (DI), Y2
+	VMOVUPS 32(DI), Y3
 	VADDPS  Y2, Y0, Y0
 	VADDPS  Y3, Y1, Y1
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), DI
+	TESTQ        DI, DI
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (DI), Y2
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000004, DI
+	MOVQ         DI, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -5898,11 +5898,11 @@ columns16RowBiased:
 	VMAXPS Y1, Y2, Y1
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), DI
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	ADDQ    AX, DI
+	MOVQ    DI, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -5917,81 +5917,81 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aCol+40(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    bRow+64(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
 	VXORPS     X1, X1, X1
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), DI
+	SHLQ       $0x02, DI
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       DI, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), DI
+	MOVQ       k+16(FP), R8
+	IMUL3Q     $0x00000020, BX, R9
+	ADDQ       DI, R9
+	MOVQ       aTile+48(FP), R10
+	LEAQ       (AX)(R10*4), R10
+	CMPQ       BX, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R8
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R9
-	LEAQ       (BX)(BX*2), R10
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y2
-	VMASKMOVPS   32(CX), Y15, Y3
+	VMOVUPS      (DI), Y2
+	VMASKMOVPS   32(DI), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y2
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y3
-	VBROADCASTSS (AX)(BX*1), Y4
+	PREFETCHT0   (R10)
+	VMOVUPS      (DI)(BX*1), Y2
+	VMASKMOVPS   32(DI)(BX*1), Y15, Y3
+	VBROADCASTSS (AX)(CX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y3
-	VBROADCASTSS (AX)(BX*2), Y4
+	VMOVUPS      (DI)(BX*2), Y2
+	VMASKMOVPS   32(DI)(BX*2), Y15, Y3
+	VBROADCASTSS (AX)(CX*2), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	VMOVUPS      (CX)(R9*1), Y2
-	VMASKMOVPS   32(CX)(R9*1), Y15, Y3
-	VBROADCASTSS (AX)(R10*1), Y4
+	VMOVUPS      (DI)(SI*1), Y2
+	VMASKMOVPS   32(DI)(SI*1), Y15, Y3
+	VBROADCASTSS (AX)(DX*1), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	ADDQ         $0x00000010, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000010, R10
+	LEAQ         (AX)(CX*4), AX
+	LEAQ         (DI)(BX*4), DI
+	SUBQ         $0x00000004, R8
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R8
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R8, R8
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y2
-	VMASKMOVPS   32(CX), Y15, Y3
+	VMOVUPS      (DI), Y2
+	VMASKMOVPS   32(DI), Y15, Y3
 	VBROADCASTSS (AX), Y4
 	VFMADD231PS  Y2, Y4, Y0
 	VFMADD231PS  Y3, Y4, Y1
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000004, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R9)
+	ADDQ         BX, R9
+	PREFETCHT0   (R10)
+	ADDQ         $0x00000004, R10
+	ADDQ         CX, AX
+	ADDQ         BX, DI
+	DECQ         R8
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -6004,34 +6004,34 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), DI
+	SHLL         $0x01, DI
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y2
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y2, Y0
-	VMASKMOVPS   32(CX), Y15, Y4
+	MOVQ         c+72(FP), DI
+	VFMADD231PS  (DI), Y2, Y0
+	VMASKMOVPS   32(DI), Y15, Y4
 	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         AX, CX
+	ADDQ         AX, DI
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), DI
+	TESTQ      DI, DI
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y2
-	VMASKMOVPS 32(CX), Y15, Y3
+	VMOVUPS    (DI), Y2
+	VMASKMOVPS 32(DI), Y15, Y3
 	VADDPS     Y2, Y0, Y0
 	VADDPS     Y3, Y1, Y1
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), DI
+	TESTQ        DI, DI
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y2
+	VBROADCASTSS (DI), Y2
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y2, Y1, Y1
-	ADDQ         $0x00000004, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000004, DI
+	MOVQ         DI, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -6041,11 +6041,11 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y1, Y2, Y1
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), DI
+	VMOVUPS    Y0, (DI)
+	VMASKMOVPS Y1, Y15, 32(DI)
+	ADDQ       AX, DI
+	MOVQ       DI, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -6060,6 +6060,14 @@ TEXT ·sgemm2x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -6067,142 +6075,134 @@ columns16:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x02, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
 	CMPQ       SI, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns16Columns
 
 columns16AlongRows:
-	VMOVUPS      (CX), Y4
-	VMOVUPS      32(CX), Y5
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R9*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y4
-	VMOVUPS      32(CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y4
+	VMOVUPS      32(R8)(SI*1), Y5
 	VBROADCASTSS 4(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y7
+	VBROADCASTSS 4(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(SI*2), Y4
-	VMOVUPS      32(CX)(SI*2), Y5
+	VMOVUPS      (R8)(SI*2), Y4
+	VMOVUPS      32(R8)(SI*2), Y5
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y7
+	VBROADCASTSS 8(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(R10*1), Y4
-	VMOVUPS      32(CX)(R10*1), Y5
+	VMOVUPS      (R8)(DI*1), Y4
+	VMOVUPS      32(R8)(DI*1), Y5
 	VBROADCASTSS 12(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y7
+	VBROADCASTSS 12(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16AlongRows
 	JMP          columns16Fewer
 
 columns16Columns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y4
-	VMOVUPS      32(CX), Y5
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(AX), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y4
-	VMOVUPS      32(CX)(SI*1), Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y4
+	VMOVUPS      32(R8)(SI*1), Y5
+	VBROADCASTSS (AX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(AX)(DX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (R8)(SI*2), Y4
+	VMOVUPS      32(R8)(SI*2), Y5
+	VBROADCASTSS (AX)(DX*2), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(AX)(DX*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (R8)(DI*1), Y4
+	VMOVUPS      32(R8)(DI*1), Y5
 	VBROADCASTSS (AX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(AX)(BX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(SI*2), Y4
-	VMOVUPS      32(CX)(SI*2), Y5
-	VBROADCASTSS (AX)(BX*2), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(R10*1), Y4
-	VMOVUPS      32(CX)(R10*1), Y5
-	VBROADCASTSS (AX)(R11*1), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(R11*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y4
-	VMOVUPS      32(CX), Y5
+	VMOVUPS      (R8), Y4
+	VMOVUPS      32(R8), Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R9*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000008, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000008, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns16K
 
 columns16Summed:
@@ -6217,41 +6217,41 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y4, Y0
-	VFMADD231PS  32(CX), Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y4, Y2
-	VFMADD231PS  32(CX), Y4, Y3
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y4, Y0
+	VFMADD231PS  32(R8), Y4, Y1
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y4, Y2
+	VFMADD231PS  32(R8), Y4, Y3
+	ADDQ         AX, R8
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R8
+	TESTQ   R8, R8
 	JZ      columns16Biased
-	VMOVUPS (CX), Y4
-	VMOVUPS 32(CX), Y5
+	VMOVUPS (R8), Y4
+	VMOVUPS 32(R8), Y5
 	VADDPS  Y4, Y0, Y0
 	VADDPS  Y5, Y1, Y1
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y5, Y3, Y3
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (R8), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 4(CX), Y5
+	VBROADCASTSS 4(R8), Y5
 	VADDPS       Y5, Y2, Y2
 	VADDPS       Y5, Y3, Y3
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000008, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -6263,14 +6263,14 @@ columns16RowBiased:
 	VMAXPS Y3, Y4, Y3
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y3, 32(R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -6285,6 +6285,14 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -6292,142 +6300,134 @@ columns16RaggedTile:
 	VXORPS     X2, X2, X2
 	VXORPS     X3, X3, X3
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x02, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
 	CMPQ       SI, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns16RaggedTileColumns
 
 columns16RaggedTileAlongRows:
-	VMOVUPS      (CX), Y4
-	VMASKMOVPS   32(CX), Y15, Y5
+	VMOVUPS      (R8), Y4
+	VMASKMOVPS   32(R8), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R9*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y4
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y4
+	VMASKMOVPS   32(R8)(SI*1), Y15, Y5
 	VBROADCASTSS 4(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y7
+	VBROADCASTSS 4(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(SI*2), Y4
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y5
+	VMOVUPS      (R8)(SI*2), Y4
+	VMASKMOVPS   32(R8)(SI*2), Y15, Y5
 	VBROADCASTSS 8(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y7
+	VBROADCASTSS 8(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(R10*1), Y4
-	VMASKMOVPS   32(CX)(R10*1), Y15, Y5
+	VMOVUPS      (R8)(DI*1), Y4
+	VMASKMOVPS   32(R8)(DI*1), Y15, Y5
 	VBROADCASTSS 12(AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y7
+	VBROADCASTSS 12(AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16RaggedTileAlongRows
 	JMP          columns16RaggedTileFewer
 
 columns16RaggedTileColumns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y4
-	VMASKMOVPS   32(CX), Y15, Y5
+	VMOVUPS      (R8), Y4
+	VMASKMOVPS   32(R8), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(AX), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y4
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y5
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y4
+	VMASKMOVPS   32(R8)(SI*1), Y15, Y5
+	VBROADCASTSS (AX)(DX*1), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(AX)(DX*1), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (R8)(SI*2), Y4
+	VMASKMOVPS   32(R8)(SI*2), Y15, Y5
+	VBROADCASTSS (AX)(DX*2), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	VBROADCASTSS 4(AX)(DX*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y3
+	VMOVUPS      (R8)(DI*1), Y4
+	VMASKMOVPS   32(R8)(DI*1), Y15, Y5
 	VBROADCASTSS (AX)(BX*1), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
 	VBROADCASTSS 4(AX)(BX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(SI*2), Y4
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y5
-	VBROADCASTSS (AX)(BX*2), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	VMOVUPS      (CX)(R10*1), Y4
-	VMASKMOVPS   32(CX)(R10*1), Y15, Y5
-	VBROADCASTSS (AX)(R11*1), Y6
-	VFMADD231PS  Y4, Y6, Y0
-	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS 4(AX)(R11*1), Y7
-	VFMADD231PS  Y4, Y7, Y2
-	VFMADD231PS  Y5, Y7, Y3
-	ADDQ         $0x00000020, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000020, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y4
-	VMASKMOVPS   32(CX), Y15, Y5
+	VMOVUPS      (R8), Y4
+	VMASKMOVPS   32(R8), Y15, Y5
 	VBROADCASTSS (AX), Y6
 	VFMADD231PS  Y4, Y6, Y0
 	VFMADD231PS  Y5, Y6, Y1
-	VBROADCASTSS (AX)(R9*1), Y7
+	VBROADCASTSS (AX)(CX*1), Y7
 	VFMADD231PS  Y4, Y7, Y2
 	VFMADD231PS  Y5, Y7, Y3
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000008, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x00000008, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -6442,43 +6442,43 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y4
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y4, Y0
-	VMASKMOVPS   32(CX), Y15, Y6
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y4, Y0
+	VMASKMOVPS   32(R8), Y15, Y6
 	VFMADD231PS  Y6, Y4, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y4, Y2
-	VMASKMOVPS   32(CX), Y15, Y6
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y4, Y2
+	VMASKMOVPS   32(R8), Y15, Y6
 	VFMADD231PS  Y6, Y4, Y3
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R8
+	TESTQ      R8, R8
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y4
-	VMASKMOVPS 32(CX), Y15, Y5
+	VMOVUPS    (R8), Y4
+	VMASKMOVPS 32(R8), Y15, Y5
 	VADDPS     Y4, Y0, Y0
 	VADDPS     Y5, Y1, Y1
 	VADDPS     Y4, Y2, Y2
 	VADDPS     Y5, Y3, Y3
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y4
+	VBROADCASTSS (R8), Y4
 	VADDPS       Y4, Y0, Y0
 	VADDPS       Y4, Y1, Y1
-	VBROADCASTSS 4(CX), Y5
+	VBROADCASTSS 4(R8), Y5
 	VADDPS       Y5, Y2, Y2
 	VADDPS       Y5, Y3, Y3
-	ADDQ         $0x00000008, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000008, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -6490,14 +6490,14 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y3, Y4, Y3
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y2, (CX)
-	VMASKMOVPS Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPS    Y2, (R8)
+	VMASKMOVPS Y3, Y15, 32(R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -6512,6 +6512,14 @@ TEXT ·sgemm3x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	MOVQ aCol+40(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ bRow+64(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -6521,96 +6529,88 @@ columns16:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x02, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
 	CMPQ       SI, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns16Columns
 
 columns16AlongRows:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y6
-	VMOVUPS      32(CX)(SI*1), Y7
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y6
+	VMOVUPS      32(R8)(SI*1), Y7
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y9
+	VBROADCASTSS 4(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y10
+	VBROADCASTSS 4(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(SI*2), Y6
-	VMOVUPS      32(CX)(SI*2), Y7
+	VMOVUPS      (R8)(SI*2), Y6
+	VMOVUPS      32(R8)(SI*2), Y7
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y9
+	VBROADCASTSS 8(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y10
+	VBROADCASTSS 8(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(R10*1), Y6
-	VMOVUPS      32(CX)(R10*1), Y7
+	VMOVUPS      (R8)(DI*1), Y6
+	VMOVUPS      32(R8)(DI*1), Y7
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y9
+	VBROADCASTSS 12(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y10
+	VBROADCASTSS 12(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         $0x00000030, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16AlongRows
 	JMP          columns16Fewer
 
 columns16Columns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16Fewer
-	LEAQ (BX)(BX*2), R11
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6620,9 +6620,31 @@ columns16AlongColumns:
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y6
-	VMOVUPS      32(CX)(SI*1), Y7
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y6
+	VMOVUPS      32(R8)(SI*1), Y7
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(AX)(DX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(AX)(DX*1), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (R8)(SI*2), Y6
+	VMOVUPS      32(R8)(SI*2), Y7
+	VBROADCASTSS (AX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(AX)(DX*2), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(AX)(DX*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (R8)(DI*1), Y6
+	VMOVUPS      32(R8)(DI*1), Y7
 	VBROADCASTSS (AX)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6632,60 +6654,38 @@ columns16AlongColumns:
 	VBROADCASTSS 8(AX)(BX*1), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(SI*2), Y6
-	VMOVUPS      32(CX)(SI*2), Y7
-	VBROADCASTSS (AX)(BX*2), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(BX*2), Y10
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(R10*1), Y6
-	VMOVUPS      32(CX)(R10*1), Y7
-	VBROADCASTSS (AX)(R11*1), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(R11*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(R11*1), Y10
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         $0x00000030, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
+	VMOVUPS      (R8), Y6
+	VMOVUPS      32(R8), Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x0000000c, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x0000000c, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns16K
 
 columns16Summed:
@@ -6702,27 +6702,27 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y6, Y0
-	VFMADD231PS  32(CX), Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y2
-	VFMADD231PS  32(CX), Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y4
-	VFMADD231PS  32(CX), Y6, Y5
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y6, Y0
+	VFMADD231PS  32(R8), Y6, Y1
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y6, Y2
+	VFMADD231PS  32(R8), Y6, Y3
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y6, Y4
+	VFMADD231PS  32(R8), Y6, Y5
+	ADDQ         AX, R8
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R8
+	TESTQ   R8, R8
 	JZ      columns16Biased
-	VMOVUPS (CX), Y6
-	VMOVUPS 32(CX), Y7
+	VMOVUPS (R8), Y6
+	VMOVUPS 32(R8), Y7
 	VADDPS  Y6, Y0, Y0
 	VADDPS  Y7, Y1, Y1
 	VADDPS  Y6, Y2, Y2
@@ -6731,20 +6731,20 @@ columns16Overwrite:
 	VADDPS  Y7, Y5, Y5
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (R8), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 4(CX), Y7
+	VBROADCASTSS 4(R8), Y7
 	VADDPS       Y7, Y2, Y2
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 8(R8), Y6
 	VADDPS       Y6, Y4, Y4
 	VADDPS       Y6, Y5, Y5
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000000c, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -6758,17 +6758,17 @@ columns16RowBiased:
 	VMAXPS Y5, Y6, Y5
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R8
+	VMOVUPS Y0, (R8)
+	VMOVUPS Y1, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPS Y2, (R8)
+	VMOVUPS Y3, 32(R8)
+	ADDQ    AX, R8
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    AX, R8
+	MOVQ    R8, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -6783,6 +6783,14 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    aCol+40(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    bRow+64(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -6792,96 +6800,88 @@ columns16RaggedTile:
 	VXORPS     X4, X4, X4
 	VXORPS     X5, X5, X5
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R8
+	SHLQ       $0x02, R8
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R8, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
+	MOVQ       b+56(FP), R8
+	MOVQ       k+16(FP), R9
+	IMUL3Q     $0x00000020, SI, R10
+	ADDQ       R8, R10
+	MOVQ       aTile+48(FP), R11
+	LEAQ       (AX)(R11*4), R11
 	CMPQ       SI, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R9
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R10
-	CMPQ       BX, $0x00000004
+	CMPQ       DX, $0x00000004
 	JNE        columns16RaggedTileColumns
 
 columns16RaggedTileAlongRows:
-	VMOVUPS      (CX), Y6
-	VMASKMOVPS   32(CX), Y15, Y7
+	VMOVUPS      (R8), Y6
+	VMASKMOVPS   32(R8), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y6
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y6
+	VMASKMOVPS   32(R8)(SI*1), Y15, Y7
 	VBROADCASTSS 4(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y9
+	VBROADCASTSS 4(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y10
+	VBROADCASTSS 4(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(SI*2), Y6
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y7
+	VMOVUPS      (R8)(SI*2), Y6
+	VMASKMOVPS   32(R8)(SI*2), Y15, Y7
 	VBROADCASTSS 8(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y9
+	VBROADCASTSS 8(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y10
+	VBROADCASTSS 8(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(R10*1), Y6
-	VMASKMOVPS   32(CX)(R10*1), Y15, Y7
+	VMOVUPS      (R8)(DI*1), Y6
+	VMASKMOVPS   32(R8)(DI*1), Y15, Y7
 	VBROADCASTSS 12(AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y9
+	VBROADCASTSS 12(AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y10
+	VBROADCASTSS 12(AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         $0x00000030, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16RaggedTileAlongRows
 	JMP          columns16RaggedTileFewer
 
 columns16RaggedTileColumns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16RaggedTileFewer
-	LEAQ (BX)(BX*2), R11
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y6
-	VMASKMOVPS   32(CX), Y15, Y7
+	VMOVUPS      (R8), Y6
+	VMASKMOVPS   32(R8), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6891,9 +6891,31 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y6
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y7
+	PREFETCHT0   (R11)
+	VMOVUPS      (R8)(SI*1), Y6
+	VMASKMOVPS   32(R8)(SI*1), Y15, Y7
+	VBROADCASTSS (AX)(DX*1), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(AX)(DX*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(AX)(DX*1), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (R8)(SI*2), Y6
+	VMASKMOVPS   32(R8)(SI*2), Y15, Y7
+	VBROADCASTSS (AX)(DX*2), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS 4(AX)(DX*2), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	VBROADCASTSS 8(AX)(DX*2), Y10
+	VFMADD231PS  Y6, Y10, Y4
+	VFMADD231PS  Y7, Y10, Y5
+	VMOVUPS      (R8)(DI*1), Y6
+	VMASKMOVPS   32(R8)(DI*1), Y15, Y7
 	VBROADCASTSS (AX)(BX*1), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -6903,60 +6925,38 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 8(AX)(BX*1), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(SI*2), Y6
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y7
-	VBROADCASTSS (AX)(BX*2), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(BX*2), Y10
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y7, Y10, Y5
-	VMOVUPS      (CX)(R10*1), Y6
-	VMASKMOVPS   32(CX)(R10*1), Y15, Y7
-	VBROADCASTSS (AX)(R11*1), Y8
-	VFMADD231PS  Y6, Y8, Y0
-	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS 4(AX)(R11*1), Y9
-	VFMADD231PS  Y6, Y9, Y2
-	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS 8(AX)(R11*1), Y10
-	VFMADD231PS  Y6, Y10, Y4
-	VFMADD231PS  Y7, Y10, Y5
-	ADDQ         $0x00000030, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000030, R11
+	LEAQ         (AX)(DX*4), AX
+	LEAQ         (R8)(SI*4), R8
+	SUBQ         $0x00000004, R9
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R9
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R9, R9
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y6
-	VMASKMOVPS   32(CX), Y15, Y7
+	VMOVUPS      (R8), Y6
+	VMASKMOVPS   32(R8), Y15, Y7
 	VBROADCASTSS (AX), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
-	VBROADCASTSS (AX)(R9*1), Y9
+	VBROADCASTSS (AX)(CX*1), Y9
 	VFMADD231PS  Y6, Y9, Y2
 	VFMADD231PS  Y7, Y9, Y3
-	VBROADCASTSS (AX)(R9*2), Y10
+	VBROADCASTSS (AX)(CX*2), Y10
 	VFMADD231PS  Y6, Y10, Y4
 	VFMADD231PS  Y7, Y10, Y5
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x0000000c, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R10)
+	ADDQ         SI, R10
+	PREFETCHT0   (R11)
+	ADDQ         $0x0000000c, R11
+	ADDQ         DX, AX
+	ADDQ         SI, R8
+	DECQ         R9
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -6973,30 +6973,30 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R8
+	SHLL         $0x01, R8
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y6
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y6, Y0
-	VMASKMOVPS   32(CX), Y15, Y8
+	MOVQ         c+72(FP), R8
+	VFMADD231PS  (R8), Y6, Y0
+	VMASKMOVPS   32(R8), Y15, Y8
 	VFMADD231PS  Y8, Y6, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y2
-	VMASKMOVPS   32(CX), Y15, Y8
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y6, Y2
+	VMASKMOVPS   32(R8), Y15, Y8
 	VFMADD231PS  Y8, Y6, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y6, Y4
-	VMASKMOVPS   32(CX), Y15, Y8
+	ADDQ         AX, R8
+	VFMADD231PS  (R8), Y6, Y4
+	VMASKMOVPS   32(R8), Y15, Y8
 	VFMADD231PS  Y8, Y6, Y5
-	ADDQ         AX, CX
+	ADDQ         AX, R8
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R8
+	TESTQ      R8, R8
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y6
-	VMASKMOVPS 32(CX), Y15, Y7
+	VMOVUPS    (R8), Y6
+	VMASKMOVPS 32(R8), Y15, Y7
 	VADDPS     Y6, Y0, Y0
 	VADDPS     Y7, Y1, Y1
 	VADDPS     Y6, Y2, Y2
@@ -7005,20 +7005,20 @@ columns16RaggedTileOverwrite:
 	VADDPS     Y7, Y5, Y5
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R8
+	TESTQ        R8, R8
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y6
+	VBROADCASTSS (R8), Y6
 	VADDPS       Y6, Y0, Y0
 	VADDPS       Y6, Y1, Y1
-	VBROADCASTSS 4(CX), Y7
+	VBROADCASTSS 4(R8), Y7
 	VADDPS       Y7, Y2, Y2
 	VADDPS       Y7, Y3, Y3
-	VBROADCASTSS 8(CX), Y6
+	VBROADCASTSS 8(R8), Y6
 	VADDPS       Y6, Y4, Y4
 	VADDPS       Y6, Y5, Y5
-	ADDQ         $0x0000000c, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x0000000c, R8
+	MOVQ         R8, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -7032,17 +7032,17 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y5, Y6, Y5
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y2, (CX)
-	VMASKMOVPS Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMASKMOVPS Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R8
+	VMOVUPS    Y0, (R8)
+	VMASKMOVPS Y1, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPS    Y2, (R8)
+	VMASKMOVPS Y3, Y15, 32(R8)
+	ADDQ       AX, R8
+	VMOVUPS    Y4, (R8)
+	VMASKMOVPS Y5, Y15, 32(R8)
+	ADDQ       AX, R8
+	MOVQ       R8, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -7057,6 +7057,15 @@ TEXT ·sgemm4x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -7068,111 +7077,102 @@ columns16:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       DI, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000004
 	JNE        columns16Columns
 
 columns16AlongRows:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y8
-	VMOVUPS      32(CX)(SI*1), Y9
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y8
+	VMOVUPS      32(R9)(DI*1), Y9
 	VBROADCASTSS 4(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y11
+	VBROADCASTSS 4(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y12
+	VBROADCASTSS 4(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y13
+	VBROADCASTSS 4(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(SI*2), Y8
-	VMOVUPS      32(CX)(SI*2), Y9
+	VMOVUPS      (R9)(DI*2), Y8
+	VMOVUPS      32(R9)(DI*2), Y9
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y11
+	VBROADCASTSS 8(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y12
+	VBROADCASTSS 8(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y13
+	VBROADCASTSS 8(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(R11*1), Y8
-	VMOVUPS      32(CX)(R11*1), Y9
+	VMOVUPS      (R9)(R8*1), Y8
+	VMOVUPS      32(R9)(R8*1), Y9
 	VBROADCASTSS 12(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y11
+	VBROADCASTSS 12(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y12
+	VBROADCASTSS 12(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y13
+	VBROADCASTSS 12(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16AlongRows
 	JMP          columns16Fewer
 
 columns16Columns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7185,9 +7185,9 @@ columns16AlongColumns:
 	VBROADCASTSS 12(AX), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y8
-	VMOVUPS      32(CX)(SI*1), Y9
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y8
+	VMOVUPS      32(R9)(DI*1), Y9
 	VBROADCASTSS (AX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7200,8 +7200,8 @@ columns16AlongColumns:
 	VBROADCASTSS 12(AX)(BX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(SI*2), Y8
-	VMOVUPS      32(CX)(SI*2), Y9
+	VMOVUPS      (R9)(DI*2), Y8
+	VMOVUPS      32(R9)(DI*2), Y9
 	VBROADCASTSS (AX)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7214,55 +7214,55 @@ columns16AlongColumns:
 	VBROADCASTSS 12(AX)(BX*2), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(R11*1), Y8
-	VMOVUPS      32(CX)(R11*1), Y9
-	VBROADCASTSS (AX)(R12*1), Y10
+	VMOVUPS      (R9)(R8*1), Y8
+	VMOVUPS      32(R9)(R8*1), Y9
+	VBROADCASTSS (AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(AX)(R12*1), Y11
+	VBROADCASTSS 4(AX)(SI*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 8(AX)(R12*1), Y12
+	VBROADCASTSS 8(AX)(SI*1), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 12(AX)(R12*1), Y13
+	VBROADCASTSS 12(AX)(SI*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
+	VMOVUPS      (R9), Y8
+	VMOVUPS      32(R9), Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000010, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000010, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns16K
 
 columns16Summed:
@@ -7281,30 +7281,30 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y8, Y0
-	VFMADD231PS  32(CX), Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y2
-	VFMADD231PS  32(CX), Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y4
-	VFMADD231PS  32(CX), Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y6
-	VFMADD231PS  32(CX), Y8, Y7
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y8, Y0
+	VFMADD231PS  32(R9), Y8, Y1
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y2
+	VFMADD231PS  32(R9), Y8, Y3
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y4
+	VFMADD231PS  32(R9), Y8, Y5
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y6
+	VFMADD231PS  32(R9), Y8, Y7
+	ADDQ         AX, R9
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R9
+	TESTQ   R9, R9
 	JZ      columns16Biased
-	VMOVUPS (CX), Y8
-	VMOVUPS 32(CX), Y9
+	VMOVUPS (R9), Y8
+	VMOVUPS 32(R9), Y9
 	VADDPS  Y8, Y0, Y0
 	VADDPS  Y9, Y1, Y1
 	VADDPS  Y8, Y2, Y2
@@ -7315,23 +7315,23 @@ columns16Overwrite:
 	VADDPS  Y9, Y7, Y7
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (R9), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 4(CX), Y9
+	VBROADCASTSS 4(R9), Y9
 	VADDPS       Y9, Y2, Y2
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS 8(CX), Y8
+	VBROADCASTSS 8(R9), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS 12(CX), Y9
+	VBROADCASTSS 12(R9), Y9
 	VADDPS       Y9, Y6, Y6
 	VADDPS       Y9, Y7, Y7
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000010, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -7347,20 +7347,20 @@ columns16RowBiased:
 	VMAXPS Y7, Y8, Y7
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -7375,6 +7375,15 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -7386,111 +7395,102 @@ columns16RaggedTile:
 	VXORPS     X6, X6, X6
 	VXORPS     X7, X7, X7
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       DI, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000004
 	JNE        columns16RaggedTileColumns
 
 columns16RaggedTileAlongRows:
-	VMOVUPS      (CX), Y8
-	VMASKMOVPS   32(CX), Y15, Y9
+	VMOVUPS      (R9), Y8
+	VMASKMOVPS   32(R9), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y8
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y8
+	VMASKMOVPS   32(R9)(DI*1), Y15, Y9
 	VBROADCASTSS 4(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y11
+	VBROADCASTSS 4(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y12
+	VBROADCASTSS 4(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y13
+	VBROADCASTSS 4(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(SI*2), Y8
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y9
+	VMOVUPS      (R9)(DI*2), Y8
+	VMASKMOVPS   32(R9)(DI*2), Y15, Y9
 	VBROADCASTSS 8(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y11
+	VBROADCASTSS 8(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y12
+	VBROADCASTSS 8(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y13
+	VBROADCASTSS 8(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(R11*1), Y8
-	VMASKMOVPS   32(CX)(R11*1), Y15, Y9
+	VMOVUPS      (R9)(R8*1), Y8
+	VMASKMOVPS   32(R9)(R8*1), Y15, Y9
 	VBROADCASTSS 12(AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y11
+	VBROADCASTSS 12(AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y12
+	VBROADCASTSS 12(AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y13
+	VBROADCASTSS 12(AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16RaggedTileAlongRows
 	JMP          columns16RaggedTileFewer
 
 columns16RaggedTileColumns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y8
-	VMASKMOVPS   32(CX), Y15, Y9
+	VMOVUPS      (R9), Y8
+	VMASKMOVPS   32(R9), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7503,9 +7503,9 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 12(AX), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y8
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y9
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y8
+	VMASKMOVPS   32(R9)(DI*1), Y15, Y9
 	VBROADCASTSS (AX)(BX*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7518,8 +7518,8 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 12(AX)(BX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(SI*2), Y8
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y9
+	VMOVUPS      (R9)(DI*2), Y8
+	VMASKMOVPS   32(R9)(DI*2), Y15, Y9
 	VBROADCASTSS (AX)(BX*2), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -7532,55 +7532,55 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 12(AX)(BX*2), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	VMOVUPS      (CX)(R11*1), Y8
-	VMASKMOVPS   32(CX)(R11*1), Y15, Y9
-	VBROADCASTSS (AX)(R12*1), Y10
+	VMOVUPS      (R9)(R8*1), Y8
+	VMASKMOVPS   32(R9)(R8*1), Y15, Y9
+	VBROADCASTSS (AX)(SI*1), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS 4(AX)(R12*1), Y11
+	VBROADCASTSS 4(AX)(SI*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS 8(AX)(R12*1), Y12
+	VBROADCASTSS 8(AX)(SI*1), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS 12(AX)(R12*1), Y13
+	VBROADCASTSS 12(AX)(SI*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y8
-	VMASKMOVPS   32(CX), Y15, Y9
+	VMOVUPS      (R9), Y8
+	VMASKMOVPS   32(R9), Y15, Y9
 	VBROADCASTSS (AX), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
-	VBROADCASTSS (AX)(R9*1), Y11
+	VBROADCASTSS (AX)(CX*1), Y11
 	VFMADD231PS  Y8, Y11, Y2
 	VFMADD231PS  Y9, Y11, Y3
-	VBROADCASTSS (AX)(R9*2), Y12
+	VBROADCASTSS (AX)(CX*2), Y12
 	VFMADD231PS  Y8, Y12, Y4
 	VFMADD231PS  Y9, Y12, Y5
-	VBROADCASTSS (AX)(R10*1), Y13
+	VBROADCASTSS (AX)(DX*1), Y13
 	VFMADD231PS  Y8, Y13, Y6
 	VFMADD231PS  Y9, Y13, Y7
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000010, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000010, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -7599,34 +7599,34 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y8
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y8, Y0
-	VMASKMOVPS   32(CX), Y15, Y10
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y8, Y0
+	VMASKMOVPS   32(R9), Y15, Y10
 	VFMADD231PS  Y10, Y8, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y2
-	VMASKMOVPS   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y2
+	VMASKMOVPS   32(R9), Y15, Y10
 	VFMADD231PS  Y10, Y8, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y4
-	VMASKMOVPS   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y4
+	VMASKMOVPS   32(R9), Y15, Y10
 	VFMADD231PS  Y10, Y8, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y8, Y6
-	VMASKMOVPS   32(CX), Y15, Y10
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y8, Y6
+	VMASKMOVPS   32(R9), Y15, Y10
 	VFMADD231PS  Y10, Y8, Y7
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R9
+	TESTQ      R9, R9
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y8
-	VMASKMOVPS 32(CX), Y15, Y9
+	VMOVUPS    (R9), Y8
+	VMASKMOVPS 32(R9), Y15, Y9
 	VADDPS     Y8, Y0, Y0
 	VADDPS     Y9, Y1, Y1
 	VADDPS     Y8, Y2, Y2
@@ -7637,23 +7637,23 @@ columns16RaggedTileOverwrite:
 	VADDPS     Y9, Y7, Y7
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS (R9), Y8
 	VADDPS       Y8, Y0, Y0
 	VADDPS       Y8, Y1, Y1
-	VBROADCASTSS 4(CX), Y9
+	VBROADCASTSS 4(R9), Y9
 	VADDPS       Y9, Y2, Y2
 	VADDPS       Y9, Y3, Y3
-	VBROADCASTSS 8(CX), Y8
+	VBROADCASTSS 8(R9), Y8
 	VADDPS       Y8, Y4, Y4
 	VADDPS       Y8, Y5, Y5
-	VBROADCASTSS 12(CX), Y9
+	VBROADCASTSS 12(R9), Y9
 	VADDPS       Y9, Y6, Y6
 	VADDPS       Y9, Y7, Y7
-	ADDQ         $0x00000010, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000010, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -7669,20 +7669,20 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y7, Y8, Y7
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y2, (CX)
-	VMASKMOVPS Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMASKMOVPS Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y6, (CX)
-	VMASKMOVPS Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMOVUPS    Y0, (R9)
+	VMASKMOVPS Y1, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y2, (R9)
+	VMASKMOVPS Y3, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y4, (R9)
+	VMASKMOVPS Y5, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y15, 32(R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -7697,6 +7697,15 @@ TEXT ·sgemm5x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	MOVQ aCol+40(FP), BX
+	SHLQ $0x02, BX
+	LEAQ (BX)(BX*2), SI
+	MOVQ bRow+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -7710,126 +7719,117 @@ columns16:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       DI, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000004
 	JNE        columns16Columns
 
 columns16AlongRows:
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(DX*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(R9*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y10
-	VMOVUPS      32(CX)(SI*1), Y11
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y10
+	VMOVUPS      32(R9)(DI*1), Y11
 	VBROADCASTSS 4(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y13
+	VBROADCASTSS 4(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y15
+	VBROADCASTSS 4(AX)(DX*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS 4(AX)(R9*4), Y12
+	VBROADCASTSS 4(AX)(CX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y10
-	VMOVUPS      32(CX)(SI*2), Y11
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R9)(DI*2), Y10
+	VMOVUPS      32(R9)(DI*2), Y11
 	VBROADCASTSS 8(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y13
+	VBROADCASTSS 8(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y15
+	VBROADCASTSS 8(AX)(DX*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS 8(AX)(R9*4), Y12
+	VBROADCASTSS 8(AX)(CX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      (CX)(R11*1), Y10
-	VMOVUPS      32(CX)(R11*1), Y11
+	VMOVUPS      (R9)(R8*1), Y10
+	VMOVUPS      32(R9)(R8*1), Y11
 	VBROADCASTSS 12(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y13
+	VBROADCASTSS 12(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y15
+	VBROADCASTSS 12(AX)(DX*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS 12(AX)(R9*4), Y12
+	VBROADCASTSS 12(AX)(CX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000050, R8
+	ADDQ         $0x00000050, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16AlongRows
 	JMP          columns16Fewer
 
 columns16Columns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16Fewer
-	LEAQ (BX)(BX*2), R12
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -7845,9 +7845,9 @@ columns16AlongColumns:
 	VBROADCASTSS 16(AX), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y10
-	VMOVUPS      32(CX)(SI*1), Y11
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y10
+	VMOVUPS      32(R9)(DI*1), Y11
 	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -7863,9 +7863,9 @@ columns16AlongColumns:
 	VBROADCASTSS 16(AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y10
-	VMOVUPS      32(CX)(SI*2), Y11
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R9)(DI*2), Y10
+	VMOVUPS      32(R9)(DI*2), Y11
 	VBROADCASTSS (AX)(BX*2), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -7881,61 +7881,61 @@ columns16AlongColumns:
 	VBROADCASTSS 16(AX)(BX*2), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	VMOVUPS      (CX)(R11*1), Y10
-	VMOVUPS      32(CX)(R11*1), Y11
-	VBROADCASTSS (AX)(R12*1), Y12
+	VMOVUPS      (R9)(R8*1), Y10
+	VMOVUPS      32(R9)(R8*1), Y11
+	VBROADCASTSS (AX)(SI*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(AX)(R12*1), Y13
+	VBROADCASTSS 4(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 8(AX)(R12*1), Y14
+	VBROADCASTSS 8(AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 12(AX)(R12*1), Y15
+	VBROADCASTSS 12(AX)(SI*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS 16(AX)(R12*1), Y12
+	VBROADCASTSS 16(AX)(SI*1), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	ADDQ         $0x00000050, R8
+	ADDQ         $0x00000050, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
+	VMOVUPS      (R9), Y10
+	VMOVUPS      32(R9), Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(DX*1), Y15
 	VFMADD231PS  Y10, Y15, Y6
 	VFMADD231PS  Y11, Y15, Y7
-	VBROADCASTSS (AX)(R9*4), Y12
+	VBROADCASTSS (AX)(CX*4), Y12
 	VFMADD231PS  Y10, Y12, Y8
 	VFMADD231PS  Y11, Y12, Y9
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000014, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000014, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns16K
 
 columns16Summed:
@@ -7956,33 +7956,33 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y10, Y0
-	VFMADD231PS  32(CX), Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y2
-	VFMADD231PS  32(CX), Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y4
-	VFMADD231PS  32(CX), Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y6
-	VFMADD231PS  32(CX), Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y8
-	VFMADD231PS  32(CX), Y10, Y9
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y10, Y0
+	VFMADD231PS  32(R9), Y10, Y1
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y2
+	VFMADD231PS  32(R9), Y10, Y3
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y4
+	VFMADD231PS  32(R9), Y10, Y5
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y6
+	VFMADD231PS  32(R9), Y10, Y7
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y8
+	VFMADD231PS  32(R9), Y10, Y9
+	ADDQ         AX, R9
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R9
+	TESTQ   R9, R9
 	JZ      columns16Biased
-	VMOVUPS (CX), Y10
-	VMOVUPS 32(CX), Y11
+	VMOVUPS (R9), Y10
+	VMOVUPS 32(R9), Y11
 	VADDPS  Y10, Y0, Y0
 	VADDPS  Y11, Y1, Y1
 	VADDPS  Y10, Y2, Y2
@@ -7995,26 +7995,26 @@ columns16Overwrite:
 	VADDPS  Y11, Y9, Y9
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y10
+	VBROADCASTSS (R9), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 4(CX), Y11
+	VBROADCASTSS 4(R9), Y11
 	VADDPS       Y11, Y2, Y2
 	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS 8(R9), Y10
 	VADDPS       Y10, Y4, Y4
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 12(CX), Y11
+	VBROADCASTSS 12(R9), Y11
 	VADDPS       Y11, Y6, Y6
 	VADDPS       Y11, Y7, Y7
-	VBROADCASTSS 16(CX), Y10
+	VBROADCASTSS 16(R9), Y10
 	VADDPS       Y10, Y8, Y8
 	VADDPS       Y10, Y9, Y9
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000014, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -8032,23 +8032,23 @@ columns16RowBiased:
 	VMAXPS Y9, Y10, Y9
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R9
+	VMOVUPS Y0, (R9)
+	VMOVUPS Y1, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y2, (R9)
+	VMOVUPS Y3, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    AX, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    AX, R9
+	MOVQ    R9, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -8063,6 +8063,15 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	MOVQ    aCol+40(FP), BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
+	MOVQ    bRow+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -8076,126 +8085,117 @@ columns16RaggedTile:
 	VXORPS     X8, X8, X8
 	VXORPS     X9, X9, X9
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	PREFETCHT0 (AX)
-	ADDQ       CX, AX
-	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
+	MOVQ       cRow+80(FP), R9
 	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	CMPQ       SI, $0x00000200
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	PREFETCHT0 (AX)
+	ADDQ       R9, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), R9
+	MOVQ       k+16(FP), R10
+	IMUL3Q     $0x00000020, DI, R11
+	ADDQ       R9, R11
+	MOVQ       aTile+48(FP), R12
+	LEAQ       (AX)(R12*4), R12
+	CMPQ       DI, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R10
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R11
 	CMPQ       BX, $0x00000004
 	JNE        columns16RaggedTileColumns
 
 columns16RaggedTileAlongRows:
-	VMOVUPS      (CX), Y10
-	VMASKMOVPS   32(CX), Y15, Y11
+	VMOVUPS      (R9), Y10
+	VMASKMOVPS   32(R9), Y15, Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (AX)(R9*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y10
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y11
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y10
+	VMASKMOVPS   32(R9)(DI*1), Y15, Y11
 	VBROADCASTSS 4(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y13
+	VBROADCASTSS 4(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y12
+	VBROADCASTSS 4(AX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 4(AX)(R9*4), Y13
+	VBROADCASTSS 4(AX)(CX*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y10
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y11
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R9)(DI*2), Y10
+	VMASKMOVPS   32(R9)(DI*2), Y15, Y11
 	VBROADCASTSS 8(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y13
+	VBROADCASTSS 8(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y12
+	VBROADCASTSS 8(AX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 8(AX)(R9*4), Y13
+	VBROADCASTSS 8(AX)(CX*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	VMOVUPS      (CX)(R11*1), Y10
-	VMASKMOVPS   32(CX)(R11*1), Y15, Y11
+	VMOVUPS      (R9)(R8*1), Y10
+	VMASKMOVPS   32(R9)(R8*1), Y15, Y11
 	VBROADCASTSS 12(AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y13
+	VBROADCASTSS 12(AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y12
+	VBROADCASTSS 12(AX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 12(AX)(R9*4), Y13
+	VBROADCASTSS 12(AX)(CX*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	ADDQ         $0x00000050, R8
+	ADDQ         $0x00000050, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16RaggedTileAlongRows
 	JMP          columns16RaggedTileFewer
 
 columns16RaggedTileColumns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16RaggedTileFewer
-	LEAQ (BX)(BX*2), R12
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y10
-	VMASKMOVPS   32(CX), Y15, Y11
+	VMOVUPS      (R9), Y10
+	VMASKMOVPS   32(R9), Y15, Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -8211,9 +8211,9 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 16(AX), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y10
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y11
+	PREFETCHT0   (R12)
+	VMOVUPS      (R9)(DI*1), Y10
+	VMASKMOVPS   32(R9)(DI*1), Y15, Y11
 	VBROADCASTSS (AX)(BX*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -8229,9 +8229,9 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 16(AX)(BX*1), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y10
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y11
+	PREFETCHT0   64(R12)
+	VMOVUPS      (R9)(DI*2), Y10
+	VMASKMOVPS   32(R9)(DI*2), Y15, Y11
 	VBROADCASTSS (AX)(BX*2), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -8247,61 +8247,61 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 16(AX)(BX*2), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	VMOVUPS      (CX)(R11*1), Y10
-	VMASKMOVPS   32(CX)(R11*1), Y15, Y11
-	VBROADCASTSS (AX)(R12*1), Y12
+	VMOVUPS      (R9)(R8*1), Y10
+	VMASKMOVPS   32(R9)(R8*1), Y15, Y11
+	VBROADCASTSS (AX)(SI*1), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS 4(AX)(R12*1), Y13
+	VBROADCASTSS 4(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS 8(AX)(R12*1), Y14
+	VBROADCASTSS 8(AX)(SI*1), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS 12(AX)(R12*1), Y12
+	VBROADCASTSS 12(AX)(SI*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS 16(AX)(R12*1), Y13
+	VBROADCASTSS 16(AX)(SI*1), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	ADDQ         $0x00000050, R8
+	ADDQ         $0x00000050, R12
 	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	LEAQ         (R9)(DI*4), R9
+	SUBQ         $0x00000004, R10
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R10
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R10, R10
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y10
-	VMASKMOVPS   32(CX), Y15, Y11
+	VMOVUPS      (R9), Y10
+	VMASKMOVPS   32(R9), Y15, Y11
 	VBROADCASTSS (AX), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
-	VBROADCASTSS (AX)(R9*1), Y13
+	VBROADCASTSS (AX)(CX*1), Y13
 	VFMADD231PS  Y10, Y13, Y2
 	VFMADD231PS  Y11, Y13, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y10, Y14, Y4
 	VFMADD231PS  Y11, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y12
+	VBROADCASTSS (AX)(DX*1), Y12
 	VFMADD231PS  Y10, Y12, Y6
 	VFMADD231PS  Y11, Y12, Y7
-	VBROADCASTSS (AX)(R9*4), Y13
+	VBROADCASTSS (AX)(CX*4), Y13
 	VFMADD231PS  Y10, Y13, Y8
 	VFMADD231PS  Y11, Y13, Y9
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000014, R8
+	PREFETCHT0   (R11)
+	ADDQ         DI, R11
+	PREFETCHT0   (R12)
+	ADDQ         $0x00000014, R12
 	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	ADDQ         DI, R9
+	DECQ         R10
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -8322,38 +8322,38 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R9
+	SHLL         $0x01, R9
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y10
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y10, Y0
-	VMASKMOVPS   32(CX), Y15, Y12
+	MOVQ         c+72(FP), R9
+	VFMADD231PS  (R9), Y10, Y0
+	VMASKMOVPS   32(R9), Y15, Y12
 	VFMADD231PS  Y12, Y10, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y2
-	VMASKMOVPS   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y2
+	VMASKMOVPS   32(R9), Y15, Y12
 	VFMADD231PS  Y12, Y10, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y4
-	VMASKMOVPS   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y4
+	VMASKMOVPS   32(R9), Y15, Y12
 	VFMADD231PS  Y12, Y10, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y6
-	VMASKMOVPS   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y6
+	VMASKMOVPS   32(R9), Y15, Y12
 	VFMADD231PS  Y12, Y10, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y10, Y8
-	VMASKMOVPS   32(CX), Y15, Y12
+	ADDQ         AX, R9
+	VFMADD231PS  (R9), Y10, Y8
+	VMASKMOVPS   32(R9), Y15, Y12
 	VFMADD231PS  Y12, Y10, Y9
-	ADDQ         AX, CX
+	ADDQ         AX, R9
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R9
+	TESTQ      R9, R9
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y10
-	VMASKMOVPS 32(CX), Y15, Y11
+	VMOVUPS    (R9), Y10
+	VMASKMOVPS 32(R9), Y15, Y11
 	VADDPS     Y10, Y0, Y0
 	VADDPS     Y11, Y1, Y1
 	VADDPS     Y10, Y2, Y2
@@ -8366,26 +8366,26 @@ columns16RaggedTileOverwrite:
 	VADDPS     Y11, Y9, Y9
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R9
+	TESTQ        R9, R9
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y10
+	VBROADCASTSS (R9), Y10
 	VADDPS       Y10, Y0, Y0
 	VADDPS       Y10, Y1, Y1
-	VBROADCASTSS 4(CX), Y11
+	VBROADCASTSS 4(R9), Y11
 	VADDPS       Y11, Y2, Y2
 	VADDPS       Y11, Y3, Y3
-	VBROADCASTSS 8(CX), Y10
+	VBROADCASTSS 8(R9), Y10
 	VADDPS       Y10, Y4, Y4
 	VADDPS       Y10, Y5, Y5
-	VBROADCASTSS 12(CX), Y11
+	VBROADCASTSS 12(R9), Y11
 	VADDPS       Y11, Y6, Y6
 	VADDPS       Y11, Y7, Y7
-	VBROADCASTSS 16(CX), Y10
+	VBROADCASTSS 16(R9), Y10
 	VADDPS       Y10, Y8, Y8
 	VADDPS       Y10, Y9, Y9
-	ADDQ         $0x00000014, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000014, R9
+	MOVQ         R9, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -8403,23 +8403,23 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y9, Y10, Y9
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y2, (CX)
-	VMASKMOVPS Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMASKMOVPS Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y6, (CX)
-	VMASKMOVPS Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y8, (CX)
-	VMASKMOVPS Y9, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R9
+	VMOVUPS    Y0, (R9)
+	VMASKMOVPS Y1, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y2, (R9)
+	VMASKMOVPS Y3, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y4, (R9)
+	VMASKMOVPS Y5, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y6, (R9)
+	VMASKMOVPS Y7, Y15, 32(R9)
+	ADDQ       AX, R9
+	VMOVUPS    Y8, (R9)
+	VMASKMOVPS Y9, Y15, 32(R9)
+	ADDQ       AX, R9
+	MOVQ       R9, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
@@ -8434,6 +8434,16 @@ TEXT ·sgemm6x16AVX2(SB), NOSPLIT, $0-113
 	MOVQ n+8(FP), AX
 	CMPQ AX, $0x00000010
 	JL   columns16Ragged
+	MOVQ aRow+32(FP), CX
+	SHLQ $0x02, CX
+	LEAQ (CX)(CX*2), DX
+	LEAQ (DX)(CX*2), BX
+	MOVQ aCol+40(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ bRow+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
 
 columns16:
 	VXORPS     X0, X0, X0
@@ -8449,141 +8459,131 @@ columns16:
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	LEAQ       (R10)(R9*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	IMUL3Q     $0x00000020, R8, R12
+	ADDQ       R10, R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R8, $0x00000200
 	JG         columns16Rest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns16Fewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns16Columns
 
 columns16AlongRows:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(CX*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(DX*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (AX)(R9*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R11*1), Y15
+	VBROADCASTSS (AX)(BX*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y12
-	VMOVUPS      32(CX)(SI*1), Y13
+	PREFETCHT0   (R13)
+	VMOVUPS      (R10)(R8*1), Y12
+	VMOVUPS      32(R10)(R8*1), Y13
 	VBROADCASTSS 4(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y15
+	VBROADCASTSS 4(AX)(CX*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y15
+	VBROADCASTSS 4(AX)(DX*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 4(AX)(R9*4), Y14
+	VBROADCASTSS 4(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(AX)(R11*1), Y15
+	VBROADCASTSS 4(AX)(BX*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y12
-	VMOVUPS      32(CX)(SI*2), Y13
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R10)(R8*2), Y12
+	VMOVUPS      32(R10)(R8*2), Y13
 	VBROADCASTSS 8(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y15
+	VBROADCASTSS 8(AX)(CX*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y15
+	VBROADCASTSS 8(AX)(DX*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 8(AX)(R9*4), Y14
+	VBROADCASTSS 8(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(AX)(R11*1), Y15
+	VBROADCASTSS 8(AX)(BX*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	VMOVUPS      (CX)(R12*1), Y12
-	VMOVUPS      32(CX)(R12*1), Y13
+	VMOVUPS      (R10)(R9*1), Y12
+	VMOVUPS      32(R10)(R9*1), Y13
 	VBROADCASTSS 12(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y15
+	VBROADCASTSS 12(AX)(CX*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y15
+	VBROADCASTSS 12(AX)(DX*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 12(AX)(R9*4), Y14
+	VBROADCASTSS 12(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(AX)(R11*1), Y15
+	VBROADCASTSS 12(AX)(BX*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns16AlongRows
 	JMP          columns16Fewer
 
 columns16Columns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16Fewer
-	LEAQ (BX)(BX*2), R13
 
 columns16AlongColumns:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -8602,109 +8602,109 @@ columns16AlongColumns:
 	VBROADCASTSS 20(AX), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y12
-	VMOVUPS      32(CX)(SI*1), Y13
-	VBROADCASTSS (AX)(BX*1), Y14
+	PREFETCHT0   (R13)
+	VMOVUPS      (R10)(R8*1), Y12
+	VMOVUPS      32(R10)(R8*1), Y13
+	VBROADCASTSS (AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(BX*1), Y15
+	VBROADCASTSS 4(AX)(SI*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 8(AX)(BX*1), Y14
+	VBROADCASTSS 8(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(BX*1), Y15
+	VBROADCASTSS 12(AX)(SI*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 16(AX)(BX*1), Y14
+	VBROADCASTSS 16(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(BX*1), Y15
+	VBROADCASTSS 20(AX)(SI*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y12
-	VMOVUPS      32(CX)(SI*2), Y13
-	VBROADCASTSS (AX)(BX*2), Y14
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R10)(R8*2), Y12
+	VMOVUPS      32(R10)(R8*2), Y13
+	VBROADCASTSS (AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y15
+	VBROADCASTSS 4(AX)(SI*2), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 8(AX)(BX*2), Y14
+	VBROADCASTSS 8(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(BX*2), Y15
+	VBROADCASTSS 12(AX)(SI*2), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 16(AX)(BX*2), Y14
+	VBROADCASTSS 16(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(BX*2), Y15
+	VBROADCASTSS 20(AX)(SI*2), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	VMOVUPS      (CX)(R12*1), Y12
-	VMOVUPS      32(CX)(R12*1), Y13
-	VBROADCASTSS (AX)(R13*1), Y14
+	VMOVUPS      (R10)(R9*1), Y12
+	VMOVUPS      32(R10)(R9*1), Y13
+	VBROADCASTSS (AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(R13*1), Y15
+	VBROADCASTSS 4(AX)(DI*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS 8(AX)(R13*1), Y14
+	VBROADCASTSS 8(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(R13*1), Y15
+	VBROADCASTSS 12(AX)(DI*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS 16(AX)(R13*1), Y14
+	VBROADCASTSS 16(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(R13*1), Y15
+	VBROADCASTSS 20(AX)(DI*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns16AlongColumns
 
 columns16Fewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns16Rest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns16Summed
 
 columns16K:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
+	VMOVUPS      (R10), Y12
+	VMOVUPS      32(R10), Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R9*1), Y15
+	VBROADCASTSS (AX)(CX*1), Y15
 	VFMADD231PS  Y12, Y15, Y2
 	VFMADD231PS  Y13, Y15, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y15
+	VBROADCASTSS (AX)(DX*1), Y15
 	VFMADD231PS  Y12, Y15, Y6
 	VFMADD231PS  Y13, Y15, Y7
-	VBROADCASTSS (AX)(R9*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R11*1), Y15
+	VBROADCASTSS (AX)(BX*1), Y15
 	VFMADD231PS  Y12, Y15, Y10
 	VFMADD231PS  Y13, Y15, Y11
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000018, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         R8, R12
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000018, R13
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns16K
 
 columns16Summed:
@@ -8727,36 +8727,36 @@ columns16Summed:
 columns16Scaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns16Overwrite
 	VBROADCASTSS beta+92(FP), Y12
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y12, Y0
-	VFMADD231PS  32(CX), Y12, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y2
-	VFMADD231PS  32(CX), Y12, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y4
-	VFMADD231PS  32(CX), Y12, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y6
-	VFMADD231PS  32(CX), Y12, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y8
-	VFMADD231PS  32(CX), Y12, Y9
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y10
-	VFMADD231PS  32(CX), Y12, Y11
-	ADDQ         AX, CX
+	MOVQ         c+72(FP), R10
+	VFMADD231PS  (R10), Y12, Y0
+	VFMADD231PS  32(R10), Y12, Y1
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y2
+	VFMADD231PS  32(R10), Y12, Y3
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y4
+	VFMADD231PS  32(R10), Y12, Y5
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y6
+	VFMADD231PS  32(R10), Y12, Y7
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y8
+	VFMADD231PS  32(R10), Y12, Y9
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y10
+	VFMADD231PS  32(R10), Y12, Y11
+	ADDQ         AX, R10
 
 columns16Overwrite:
-	MOVQ    bias+96(FP), CX
-	TESTQ   CX, CX
+	MOVQ    bias+96(FP), R10
+	TESTQ   R10, R10
 	JZ      columns16Biased
-	VMOVUPS (CX), Y12
-	VMOVUPS 32(CX), Y13
+	VMOVUPS (R10), Y12
+	VMOVUPS 32(R10), Y13
 	VADDPS  Y12, Y0, Y0
 	VADDPS  Y13, Y1, Y1
 	VADDPS  Y12, Y2, Y2
@@ -8771,29 +8771,29 @@ columns16Overwrite:
 	VADDPS  Y13, Y11, Y11
 
 columns16Biased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns16RowBiased
-	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (R10), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
-	VBROADCASTSS 4(CX), Y13
+	VBROADCASTSS 4(R10), Y13
 	VADDPS       Y13, Y2, Y2
 	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS 8(CX), Y12
+	VBROADCASTSS 8(R10), Y12
 	VADDPS       Y12, Y4, Y4
 	VADDPS       Y12, Y5, Y5
-	VBROADCASTSS 12(CX), Y13
+	VBROADCASTSS 12(R10), Y13
 	VADDPS       Y13, Y6, Y6
 	VADDPS       Y13, Y7, Y7
-	VBROADCASTSS 16(CX), Y12
+	VBROADCASTSS 16(R10), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
-	VBROADCASTSS 20(CX), Y13
+	VBROADCASTSS 20(R10), Y13
 	VADDPS       Y13, Y10, Y10
 	VADDPS       Y13, Y11, Y11
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000018, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns16RowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -8813,26 +8813,26 @@ columns16RowBiased:
 	VMAXPS Y11, Y12, Y11
 
 columns16Store:
-	MOVQ    c+72(FP), CX
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
-	VMOVUPS Y10, (CX)
-	VMOVUPS Y11, 32(CX)
-	ADDQ    AX, CX
-	MOVQ    CX, c+72(FP)
+	MOVQ    c+72(FP), R10
+	VMOVUPS Y0, (R10)
+	VMOVUPS Y1, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPS Y2, (R10)
+	VMOVUPS Y3, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPS Y4, (R10)
+	VMOVUPS Y5, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPS Y6, (R10)
+	VMOVUPS Y7, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPS Y8, (R10)
+	VMOVUPS Y9, 32(R10)
+	ADDQ    AX, R10
+	VMOVUPS Y10, (R10)
+	VMOVUPS Y11, 32(R10)
+	ADDQ    AX, R10
+	MOVQ    R10, c+72(FP)
 	MOVQ    aTile+48(FP), AX
 	SHLQ    $0x02, AX
 	ADDQ    AX, a+24(FP)
@@ -8847,6 +8847,16 @@ columns16Ragged:
 	MOVQ    $0x00000010, DX
 	SUBQ    AX, DX
 	VMOVUPS (CX)(DX*4), Y15
+	MOVQ    aRow+32(FP), CX
+	SHLQ    $0x02, CX
+	LEAQ    (CX)(CX*2), DX
+	LEAQ    (DX)(CX*2), BX
+	MOVQ    aCol+40(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    bRow+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
 
 columns16RaggedTile:
 	VXORPS     X0, X0, X0
@@ -8862,141 +8872,131 @@ columns16RaggedTile:
 	VXORPS     X10, X10, X10
 	VXORPS     X11, X11, X11
 	MOVQ       c+72(FP), AX
-	MOVQ       cRow+80(FP), CX
-	SHLQ       $0x02, CX
+	MOVQ       cRow+80(FP), R10
+	SHLQ       $0x02, R10
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	PREFETCHT0 (AX)
-	ADDQ       CX, AX
+	ADDQ       R10, AX
 	MOVQ       a+24(FP), AX
-	MOVQ       b+56(FP), CX
-	MOVQ       k+16(FP), DX
-	MOVQ       aCol+40(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+64(FP), SI
-	SHLQ       $0x02, SI
-	IMUL3Q     $0x00000020, SI, DI
-	ADDQ       CX, DI
-	MOVQ       aTile+48(FP), R8
-	LEAQ       (AX)(R8*4), R8
-	MOVQ       aRow+32(FP), R9
-	SHLQ       $0x02, R9
-	LEAQ       (R9)(R9*2), R10
-	LEAQ       (R10)(R9*2), R11
-	CMPQ       SI, $0x00000200
+	MOVQ       b+56(FP), R10
+	MOVQ       k+16(FP), R11
+	IMUL3Q     $0x00000020, R8, R12
+	ADDQ       R10, R12
+	MOVQ       aTile+48(FP), R13
+	LEAQ       (AX)(R13*4), R13
+	CMPQ       R8, $0x00000200
 	JG         columns16RaggedTileRest
-	SUBQ       $0x00000004, DX
+	SUBQ       $0x00000004, R11
 	JL         columns16RaggedTileFewer
-	LEAQ       (SI)(SI*2), R12
-	CMPQ       BX, $0x00000004
+	CMPQ       SI, $0x00000004
 	JNE        columns16RaggedTileColumns
 
 columns16RaggedTileAlongRows:
-	VMOVUPS      (CX), Y12
-	VMASKMOVPS   32(CX), Y15, Y13
+	VMOVUPS      (R10), Y12
+	VMASKMOVPS   32(R10), Y15, Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (AX)(R9*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R11*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y12
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y13
+	PREFETCHT0   (R13)
+	VMOVUPS      (R10)(R8*1), Y12
+	VMASKMOVPS   32(R10)(R8*1), Y15, Y13
 	VBROADCASTSS 4(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(R9*1), Y14
+	VBROADCASTSS 4(AX)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 4(AX)(R9*2), Y14
+	VBROADCASTSS 4(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 4(AX)(R10*1), Y14
+	VBROADCASTSS 4(AX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 4(AX)(R9*4), Y14
+	VBROADCASTSS 4(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 4(AX)(R11*1), Y14
+	VBROADCASTSS 4(AX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y12
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y13
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R10)(R8*2), Y12
+	VMASKMOVPS   32(R10)(R8*2), Y15, Y13
 	VBROADCASTSS 8(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 8(AX)(R9*1), Y14
+	VBROADCASTSS 8(AX)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX)(R9*2), Y14
+	VBROADCASTSS 8(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 8(AX)(R10*1), Y14
+	VBROADCASTSS 8(AX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 8(AX)(R9*4), Y14
+	VBROADCASTSS 8(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 8(AX)(R11*1), Y14
+	VBROADCASTSS 8(AX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      (CX)(R12*1), Y12
-	VMASKMOVPS   32(CX)(R12*1), Y15, Y13
+	VMOVUPS      (R10)(R9*1), Y12
+	VMASKMOVPS   32(R10)(R9*1), Y15, Y13
 	VBROADCASTSS 12(AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 12(AX)(R9*1), Y14
+	VBROADCASTSS 12(AX)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 12(AX)(R9*2), Y14
+	VBROADCASTSS 12(AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(R10*1), Y14
+	VBROADCASTSS 12(AX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 12(AX)(R9*4), Y14
+	VBROADCASTSS 12(AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 12(AX)(R11*1), Y14
+	VBROADCASTSS 12(AX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns16RaggedTileAlongRows
 	JMP          columns16RaggedTileFewer
 
 columns16RaggedTileColumns:
-	CMPQ R9, $0x00000004
+	CMPQ CX, $0x00000004
 	JNE  columns16RaggedTileFewer
-	LEAQ (BX)(BX*2), R13
 
 columns16RaggedTileAlongColumns:
-	VMOVUPS      (CX), Y12
-	VMASKMOVPS   32(CX), Y15, Y13
+	VMOVUPS      (R10), Y12
+	VMASKMOVPS   32(R10), Y15, Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -9015,109 +9015,109 @@ columns16RaggedTileAlongColumns:
 	VBROADCASTSS 20(AX), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   (R8)
-	VMOVUPS      (CX)(SI*1), Y12
-	VMASKMOVPS   32(CX)(SI*1), Y15, Y13
-	VBROADCASTSS (AX)(BX*1), Y14
+	PREFETCHT0   (R13)
+	VMOVUPS      (R10)(R8*1), Y12
+	VMASKMOVPS   32(R10)(R8*1), Y15, Y13
+	VBROADCASTSS (AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(BX*1), Y14
+	VBROADCASTSS 4(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX)(BX*1), Y14
+	VBROADCASTSS 8(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(BX*1), Y14
+	VBROADCASTSS 12(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(AX)(BX*1), Y14
+	VBROADCASTSS 16(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(BX*1), Y14
+	VBROADCASTSS 20(AX)(SI*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   64(R8)
-	VMOVUPS      (CX)(SI*2), Y12
-	VMASKMOVPS   32(CX)(SI*2), Y15, Y13
-	VBROADCASTSS (AX)(BX*2), Y14
+	PREFETCHT0   64(R13)
+	VMOVUPS      (R10)(R8*2), Y12
+	VMASKMOVPS   32(R10)(R8*2), Y15, Y13
+	VBROADCASTSS (AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(BX*2), Y14
+	VBROADCASTSS 4(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX)(BX*2), Y14
+	VBROADCASTSS 8(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(BX*2), Y14
+	VBROADCASTSS 12(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(AX)(BX*2), Y14
+	VBROADCASTSS 16(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(BX*2), Y14
+	VBROADCASTSS 20(AX)(SI*2), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	VMOVUPS      (CX)(R12*1), Y12
-	VMASKMOVPS   32(CX)(R12*1), Y15, Y13
-	VBROADCASTSS (AX)(R13*1), Y14
+	VMOVUPS      (R10)(R9*1), Y12
+	VMASKMOVPS   32(R10)(R9*1), Y15, Y13
+	VBROADCASTSS (AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS 4(AX)(R13*1), Y14
+	VBROADCASTSS 4(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS 8(AX)(R13*1), Y14
+	VBROADCASTSS 8(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS 12(AX)(R13*1), Y14
+	VBROADCASTSS 12(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS 16(AX)(R13*1), Y14
+	VBROADCASTSS 16(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS 20(AX)(R13*1), Y14
+	VBROADCASTSS 20(AX)(DI*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	ADDQ         $0x00000060, R8
-	LEAQ         (AX)(BX*4), AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x00000004, DX
+	ADDQ         $0x00000060, R13
+	LEAQ         (AX)(SI*4), AX
+	LEAQ         (R10)(R8*4), R10
+	SUBQ         $0x00000004, R11
 	JGE          columns16RaggedTileAlongColumns
 
 columns16RaggedTileFewer:
-	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, R11
 
 columns16RaggedTileRest:
-	TESTQ DX, DX
+	TESTQ R11, R11
 	JZ    columns16RaggedTileSummed
 
 columns16RaggedTileK:
-	VMOVUPS      (CX), Y12
-	VMASKMOVPS   32(CX), Y15, Y13
+	VMOVUPS      (R10), Y12
+	VMASKMOVPS   32(R10), Y15, Y13
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (AX)(CX*1), Y14
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
-	VBROADCASTSS (AX)(R9*2), Y14
+	VBROADCASTSS (AX)(CX*2), Y14
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
-	VBROADCASTSS (AX)(R10*1), Y14
+	VBROADCASTSS (AX)(DX*1), Y14
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
-	VBROADCASTSS (AX)(R9*4), Y14
+	VBROADCASTSS (AX)(CX*4), Y14
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
-	VBROADCASTSS (AX)(R11*1), Y14
+	VBROADCASTSS (AX)(BX*1), Y14
 	VFMADD231PS  Y12, Y14, Y10
 	VFMADD231PS  Y13, Y14, Y11
-	PREFETCHT0   (DI)
-	ADDQ         SI, DI
-	PREFETCHT0   (R8)
-	ADDQ         $0x00000018, R8
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DX
+	PREFETCHT0   (R12)
+	ADDQ         R8, R12
+	PREFETCHT0   (R13)
+	ADDQ         $0x00000018, R13
+	ADDQ         SI, AX
+	ADDQ         R8, R10
+	DECQ         R11
 	JNZ          columns16RaggedTileK
 
 columns16RaggedTileSummed:
@@ -9140,42 +9140,42 @@ columns16RaggedTileSummed:
 columns16RaggedTileScaled:
 	MOVQ         cRow+80(FP), AX
 	SHLQ         $0x02, AX
-	MOVL         beta+92(FP), CX
-	SHLL         $0x01, CX
+	MOVL         beta+92(FP), R10
+	SHLL         $0x01, R10
 	JZ           columns16RaggedTileOverwrite
 	VBROADCASTSS beta+92(FP), Y12
-	MOVQ         c+72(FP), CX
-	VFMADD231PS  (CX), Y12, Y0
-	VMASKMOVPS   32(CX), Y15, Y14
+	MOVQ         c+72(FP), R10
+	VFMADD231PS  (R10), Y12, Y0
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y1
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y2
-	VMASKMOVPS   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y2
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y3
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y4
-	VMASKMOVPS   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y4
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y5
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y6
-	VMASKMOVPS   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y6
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y7
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y8
-	VMASKMOVPS   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y8
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y9
-	ADDQ         AX, CX
-	VFMADD231PS  (CX), Y12, Y10
-	VMASKMOVPS   32(CX), Y15, Y14
+	ADDQ         AX, R10
+	VFMADD231PS  (R10), Y12, Y10
+	VMASKMOVPS   32(R10), Y15, Y14
 	VFMADD231PS  Y14, Y12, Y11
-	ADDQ         AX, CX
+	ADDQ         AX, R10
 
 columns16RaggedTileOverwrite:
-	MOVQ       bias+96(FP), CX
-	TESTQ      CX, CX
+	MOVQ       bias+96(FP), R10
+	TESTQ      R10, R10
 	JZ         columns16RaggedTileBiased
-	VMOVUPS    (CX), Y12
-	VMASKMOVPS 32(CX), Y15, Y13
+	VMOVUPS    (R10), Y12
+	VMASKMOVPS 32(R10), Y15, Y13
 	VADDPS     Y12, Y0, Y0
 	VADDPS     Y13, Y1, Y1
 	VADDPS     Y12, Y2, Y2
@@ -9190,29 +9190,29 @@ columns16RaggedTileOverwrite:
 	VADDPS     Y13, Y11, Y11
 
 columns16RaggedTileBiased:
-	MOVQ         rowBias+104(FP), CX
-	TESTQ        CX, CX
+	MOVQ         rowBias+104(FP), R10
+	TESTQ        R10, R10
 	JZ           columns16RaggedTileRowBiased
-	VBROADCASTSS (CX), Y12
+	VBROADCASTSS (R10), Y12
 	VADDPS       Y12, Y0, Y0
 	VADDPS       Y12, Y1, Y1
-	VBROADCASTSS 4(CX), Y13
+	VBROADCASTSS 4(R10), Y13
 	VADDPS       Y13, Y2, Y2
 	VADDPS       Y13, Y3, Y3
-	VBROADCASTSS 8(CX), Y12
+	VBROADCASTSS 8(R10), Y12
 	VADDPS       Y12, Y4, Y4
 	VADDPS       Y12, Y5, Y5
-	VBROADCASTSS 12(CX), Y13
+	VBROADCASTSS 12(R10), Y13
 	VADDPS       Y13, Y6, Y6
 	VADDPS       Y13, Y7, Y7
-	VBROADCASTSS 16(CX), Y12
+	VBROADCASTSS 16(R10), Y12
 	VADDPS       Y12, Y8, Y8
 	VADDPS       Y12, Y9, Y9
-	VBROADCASTSS 20(CX), Y13
+	VBROADCASTSS 20(R10), Y13
 	VADDPS       Y13, Y10, Y10
 	VADDPS       Y13, Y11, Y11
-	ADDQ         $0x00000018, CX
-	MOVQ         CX, rowBias+104(FP)
+	ADDQ         $0x00000018, R10
+	MOVQ         R10, rowBias+104(FP)
 
 columns16RaggedTileRowBiased:
 	CMPB   relu+112(FP), $0x00
@@ -9232,26 +9232,26 @@ columns16RaggedTileRowBiased:
 	VMAXPS Y11, Y12, Y11
 
 columns16RaggedTileStore:
-	MOVQ       c+72(FP), CX
-	VMOVUPS    Y0, (CX)
-	VMASKMOVPS Y1, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y2, (CX)
-	VMASKMOVPS Y3, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y4, (CX)
-	VMASKMOVPS Y5, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y6, (CX)
-	VMASKMOVPS Y7, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y8, (CX)
-	VMASKMOVPS Y9, Y15, 32(CX)
-	ADDQ       AX, CX
-	VMOVUPS    Y10, (CX)
-	VMASKMOVPS Y11, Y15, 32(CX)
-	ADDQ       AX, CX
-	MOVQ       CX, c+72(FP)
+	MOVQ       c+72(FP), R10
+	VMOVUPS    Y0, (R10)
+	VMASKMOVPS Y1, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y2, (R10)
+	VMASKMOVPS Y3, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y4, (R10)
+	VMASKMOVPS Y5, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y6, (R10)
+	VMASKMOVPS Y7, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y8, (R10)
+	VMASKMOVPS Y9, Y15, 32(R10)
+	ADDQ       AX, R10
+	VMOVUPS    Y10, (R10)
+	VMASKMOVPS Y11, Y15, 32(R10)
+	ADDQ       AX, R10
+	MOVQ       R10, c+72(FP)
 	MOVQ       aTile+48(FP), AX
 	SHLQ       $0x02, AX
 	ADDQ       AX, a+24(FP)
