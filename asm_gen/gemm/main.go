@@ -35,7 +35,8 @@ func main() {
 			dotsKernel(s, rows, 1)
 		}
 		copyPanels(s)
-		if !s.Wide() { // AVX-512 packs with these too
+		if !s.Wide() { // AVX-512 transposes with AVX2's, too
+			copyTiles(s)
 			transpose(s)
 		}
 	})

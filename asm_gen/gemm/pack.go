@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -41,6 +42,44 @@ func copyPanels(s avx.Set) {
 	ADDQ(operand.U32(2*s.Bytes), dst)
 	DECQ(rows)
 	JNZ(operand.LabelRef("row"))
+	avx.End()
+}
+
+// copyTiles emits the packer of a transposed A: its rows in memory, which are
+// columns, become tiles of as many rows as a whole panel's have.
+func copyTiles(s avx.Set) {
+	name, height := fmt.Sprint("copyTiles", s.Float, s.Name), wholePanel(s).Rows
+	TEXT(name, attr.NOSPLIT, s.Typed("func(columns, tiles int, src *T, srcColumn, srcTile int, dst *T, dstTile int)"))
+	Doc(fmt.Sprintf("%s copies %d elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become %[2]d.", name, height))
+	columns, tiles := Load(Param("columns"), GP64()), Load(Param("tiles"), GP64())
+	src, dst := Load(Param("src"), GP64()), Load(Param("dst"), GP64())
+	srcColumn, srcTile, dstTile := tile.Stride(s, "srcColumn"), tile.Stride(s, "srcTile"), tile.Stride(s, "dstTile")
+	from, to, left := GP64(), GP64(), GP64()
+
+	Label("column")
+	MOVQ(src, from)
+	MOVQ(dst, to)
+	MOVQ(tiles, left)
+	Label("tile")
+	for at, left := 0, height*s.Size(); left > 0; { // by vectors of 32, 16 and 8 bytes
+		size, move, r := 8, VMOVSD, avx.X(0)
+		if left >= 32 {
+			size, move, r = 32, VMOVUPS, avx.Y(0)
+		} else if left >= 16 {
+			size, move, r = 16, VMOVUPS, avx.X(0)
+		}
+		move(avx.Ptr(from, at), r)
+		move(r, avx.Ptr(to, at))
+		at, left = at+size, left-size
+	}
+	ADDQ(srcTile, from)
+	ADDQ(dstTile, to)
+	DECQ(left)
+	JNZ(operand.LabelRef("tile"))
+	ADDQ(srcColumn, src)
+	ADDQ(operand.U32(height*s.Size()), dst)
+	DECQ(columns)
+	JNZ(operand.LabelRef("column"))
 	avx.End()
 }
 
@@ -106,4 +145,10 @@ func transposeLanes(s avx.Set, first int) (rows []reg.Register) {
 		rows = append(rows, r(i))
 	}
 	return rows
+}
+
+// wholePanel is the kind of tiles for whole panels.
+func wholePanel(s avx.Set) tile.Panel {
+	panels := tile.Panels[s.Name]
+	return panels[len(panels)-1]
 }

@@ -85,5 +85,8 @@ func dots64x3x1AVX2(groups int, k int, x *float64, xRow int, y *float64, yRow in
 // copyPanels64AVX2 copies rows of panels*8 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 8.
 func copyPanels64AVX2(rows int, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
 
+// copyTiles64AVX2 copies 6 elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become 6.
+func copyTiles64AVX2(columns int, tiles int, src *float64, srcColumn int, srcTile int, dst *float64, dstTile int)
+
 // transpose64AVX2 transposes 4 rows of 4*blocks columns at src to 4*blocks rows of 4 columns at dst.
 func transpose64AVX2(blocks int, src *float64, srcRow int, dst *float64, dstRow int)

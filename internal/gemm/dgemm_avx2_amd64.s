@@ -10698,6 +10698,41 @@ panel:
 	VZEROUPPER
 	RET
 
+// func copyTiles64AVX2(columns int, tiles int, src *float64, srcColumn int, srcTile int, dst *float64, dstTile int)
+// Requires: AVX
+TEXT ·copyTiles64AVX2(SB), NOSPLIT, $0-56
+	MOVQ columns+0(FP), AX
+	MOVQ tiles+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+40(FP), BX
+	MOVQ srcColumn+24(FP), SI
+	SHLQ $0x03, SI
+	MOVQ srcTile+32(FP), DI
+	SHLQ $0x03, DI
+	MOVQ dstTile+48(FP), R8
+	SHLQ $0x03, R8
+
+column:
+	MOVQ DX, R9
+	MOVQ BX, R10
+	MOVQ CX, R11
+
+tile:
+	VMOVUPS (R9), Y0
+	VMOVUPS Y0, (R10)
+	VMOVUPS 32(R9), X0
+	VMOVUPS X0, 32(R10)
+	ADDQ    DI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     tile
+	ADDQ    SI, DX
+	ADDQ    $0x00000030, BX
+	DECQ    AX
+	JNZ     column
+	VZEROUPPER
+	RET
+
 // func transpose64AVX2(blocks int, src *float64, srcRow int, dst *float64, dstRow int)
 // Requires: AVX
 TEXT ·transpose64AVX2(SB), NOSPLIT, $0-40

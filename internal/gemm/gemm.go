@@ -69,7 +69,7 @@ func (o *Operation[T]) direct() bool {
 
 // compute computes a direct operation: as block does, with one block of each matrix.
 func (o *Operation[T]) compute() {
-	a := ABlock[T]{o.A.P, o.A.Row, o.A.Col, o.A.Row}
+	a := ABlock[T]{P: o.A.P, Row: o.A.Row, Col: o.A.Col, Next: o.A.Row}
 	for j := 0; j < o.N; {
 		b := BPanel[T]{o.B.P, o.B.Row}
 		if o.K > 0 {
@@ -101,7 +101,7 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 			block := o.MC * max(1, o.KC/max(1, l1-l0)) // with a short K, more rows are as much
 			for ic := i0; ic < i1; ic += block {       // LOOP 3
 				rows := min(block, i1-ic)
-				a := o.RowsOfA(ic, rows, l0, l1, cols, buf)
+				a := o.blockOfA(ic, rows, l0, l1, cols, buf)
 				for jr := 0; jr < cols; { // LOOP 2
 					j := jc + jr
 					jr += o.Panel(a, b.Panel(jr), rows, cols-jr, max(0, b.whole-jr), l1-l0, o.C.From(ic, j), beta, last.from(ic, j))
@@ -126,18 +126,22 @@ func (o *Operation[T]) Panel(a ABlock[T], b BPanel[T], rows, left, inPlace, k in
 	}
 	kernels, cols := o.kernelsFor(left, inPlace)
 	tiles, height, taller := 1, rows, 0
-	if tallest := len(kernels); rows > tallest {
+	tallest := len(kernels)
+	if a.Tile > 0 {
+		tallest = a.Tile
+	}
+	if rows > tallest {
 		tiles, height, taller = CutRows(rows, tallest)
 	}
 	if taller > 0 {
-		kernels[height](taller, cols, k, a.P, a.Row, a.Col, (height+1)*a.Next, b.P, b.Row, c.P, c.Row, o.Alpha, beta, e.Bias, e.RowBias, e.ReLU)
+		kernels[height](taller, cols, k, a.P, a.Row, a.Col, a.tile(height+1), b.P, b.Row, c.P, c.Row, o.Alpha, beta, e.Bias, e.RowBias, e.ReLU)
 		done := taller * (height + 1)
 		c, e = c.From(done, 0), e.from(done, 0)
 		if k > 0 {
-			a.P = At(a.P, done*a.Next)
+			a.P = At(a.P, taller*a.tile(height+1))
 		}
 	}
-	kernels[height-1](tiles-taller, cols, k, a.P, a.Row, a.Col, height*a.Next, b.P, b.Row, c.P, c.Row, o.Alpha, beta, e.Bias, e.RowBias, e.ReLU)
+	kernels[height-1](tiles-taller, cols, k, a.P, a.Row, a.Col, a.tile(height), b.P, b.Row, c.P, c.Row, o.Alpha, beta, e.Bias, e.RowBias, e.ReLU)
 	return cols
 }
 

@@ -63,6 +63,7 @@ var tables32 = [simd.NumISA]Table[float32]{
 		PartWork:        1 << 17,
 
 		copyPanels: copyPanels32AVX2,
+		copyTiles:  copyTiles32AVX2,
 		transpose:  transpose32AVX2, transposeSide: 8,
 	},
 	simd.AVX512: {
@@ -176,6 +177,7 @@ var tables64 = [simd.NumISA]Table[float64]{
 		PartWork:        1 << 17,
 
 		copyPanels: copyPanels64AVX2,
+		copyTiles:  copyTiles64AVX2,
 		transpose:  transpose64AVX2, transposeSide: 4,
 	},
 	simd.AVX512: {

@@ -8,13 +8,19 @@ import (
 
 // ABlock is some rows of A as the kernels read them, in place or copied. Element (i, l) of a tile
 // is i*Row + l*Col elements from P; behind a tile of r rows, the next one is r*Next elements
-// further on.
+// further on. If Tile isn't 0, A was copied in tiles, as CutRows cuts rows into tiles of at most
+// Tile rows, and the next one is always Tile*Next elements further on.
 type ABlock[T Float] struct {
 	P              *T
 	Row, Col, Next int
+	Tile           int
 }
 
-// From returns the rows from i on. Rows are as far apart within a tile as between tiles.
+// tile is the elements between the beginnings of a tile of so many rows and of the next one.
+func (a *ABlock[T]) tile(rows int) int { return max(rows, a.Tile) * a.Next }
+
+// From returns the rows from i on, of an A that wasn't copied in tiles. Rows are as far apart within
+// a tile as between tiles.
 func (a ABlock[T]) From(i int) ABlock[T] {
 	if a.P != nil {
 		a.P = At(a.P, i*a.Next)
@@ -158,7 +164,7 @@ func (o *Operation[T]) RowsOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABlo
 	a := o.A.From(ic, l0)
 	copied := a.Col != 1 && cols >= o.CopyA || a.Col == 1 && cols >= o.CopyFighting && fight[T](a.Row)
 	if !copied {
-		return ABlock[T]{a.P, a.Row, a.Col, a.Row}
+		return ABlock[T]{P: a.P, Row: a.Row, Col: a.Col, Next: a.Row}
 	}
 	pad := Lanes[T]()
 	if a.Col == 1 {
@@ -167,14 +173,14 @@ func (o *Operation[T]) RowsOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABlo
 		for i := range rows {
 			copy(buf.A[i*stride:][:k], unsafe.Slice(a.At(i, 0), k))
 		}
-		return ABlock[T]{&buf.A[0], stride, 1, stride}
+		return ABlock[T]{P: &buf.A[0], Row: stride, Col: 1, Next: stride}
 	}
 	stride := (rows+pad-1)/pad*pad + pad
 	buf.A = Grow(buf.A, k*stride)
 	for l := range k {
 		copy(buf.A[l*stride:][:rows], unsafe.Slice(a.At(0, l), rows))
 	}
-	return ABlock[T]{&buf.A[0], 1, stride, 1}
+	return ABlock[T]{P: &buf.A[0], Row: 1, Col: stride, Next: 1}
 }
 
 // fight reports whether rows of such a stride fight for the same few lines of

@@ -85,5 +85,8 @@ func dots32x3x1AVX2(groups int, k int, x *float32, xRow int, y *float32, yRow in
 // copyPanels32AVX2 copies rows of panels*16 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 16.
 func copyPanels32AVX2(rows int, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
 
+// copyTiles32AVX2 copies 6 elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become 6.
+func copyTiles32AVX2(columns int, tiles int, src *float32, srcColumn int, srcTile int, dst *float32, dstTile int)
+
 // transpose32AVX2 transposes 8 rows of 8*blocks columns at src to 8*blocks rows of 8 columns at dst.
 func transpose32AVX2(blocks int, src *float32, srcRow int, dst *float32, dstRow int)

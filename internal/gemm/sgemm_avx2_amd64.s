@@ -10654,6 +10654,41 @@ panel:
 	VZEROUPPER
 	RET
 
+// func copyTiles32AVX2(columns int, tiles int, src *float32, srcColumn int, srcTile int, dst *float32, dstTile int)
+// Requires: AVX
+TEXT ·copyTiles32AVX2(SB), NOSPLIT, $0-56
+	MOVQ columns+0(FP), AX
+	MOVQ tiles+8(FP), CX
+	MOVQ src+16(FP), DX
+	MOVQ dst+40(FP), BX
+	MOVQ srcColumn+24(FP), SI
+	SHLQ $0x02, SI
+	MOVQ srcTile+32(FP), DI
+	SHLQ $0x02, DI
+	MOVQ dstTile+48(FP), R8
+	SHLQ $0x02, R8
+
+column:
+	MOVQ DX, R9
+	MOVQ BX, R10
+	MOVQ CX, R11
+
+tile:
+	VMOVUPS (R9), X0
+	VMOVUPS X0, (R10)
+	VMOVSD  16(R9), X0
+	VMOVSD  X0, 16(R10)
+	ADDQ    DI, R9
+	ADDQ    R8, R10
+	DECQ    R11
+	JNZ     tile
+	ADDQ    SI, DX
+	ADDQ    $0x00000018, BX
+	DECQ    AX
+	JNZ     column
+	VZEROUPPER
+	RET
+
 // func transpose32AVX2(blocks int, src *float32, srcRow int, dst *float32, dstRow int)
 // Requires: AVX
 TEXT ·transpose32AVX2(SB), NOSPLIT, $0-40

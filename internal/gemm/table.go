@@ -62,6 +62,10 @@ type Table[T Float] struct {
 	// copyPanels copies rows of panels*NR elements, srcRow elements apart, to as many panels,
 	// dstPanel elements apart, of rows of NR elements; rows, panels >= 1.
 	copyPanels func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)
+	// copyTiles copies MR elements of each column of each tile: tiles are srcTile elements apart and
+	// become dstTile, columns are srcColumn elements apart and become MR; columns, tiles >= 1. It is
+	// nil where a transposed A is copied as it lies.
+	copyTiles func(columns, tiles int, src *T, srcColumn, srcTile int, dst *T, dstTile int)
 	// transpose turns transposeSide rows of transposeSide*blocks columns at src into as many
 	// columns of so many rows at dst. It is nil, and the side 0, where nothing is faster than Go.
 	transpose     func(blocks int, src *T, srcRow int, dst *T, dstRow int)

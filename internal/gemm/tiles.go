@@ -1,0 +1,45 @@
+package gemm
+
+import "unsafe"
+
+// blockOfA returns rows rows of A from ic, and columns l0 to l1, to be multiplied with cols columns
+// of B, as Panel alone reads them: as RowsOfA does, or, of a transposed A that is read often enough,
+// tile by tile. The lines of a transposed A that a tile meets have elements of other tiles, too, so
+// in place the cache has to deliver more than twice as much.
+func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABlock[T] {
+	if o.copyTiles == nil || o.A.Row != 1 || o.A.Col == 1 || cols < o.CopyA || l1 == l0 {
+		return o.RowsOfA(ic, rows, l0, l1, cols, buf)
+	}
+	k, height := l1-l0, o.MR()
+	next := k + Lanes[T]() // a large power of two between tiles would have them fight for cache lines
+	tiles, low, taller := CutRows(rows, height)
+	buf.A = Grow(buf.A, tiles*height*next)
+	a := o.A.From(ic, l0)
+	for t, i := 0, 0; t < tiles; {
+		rows, n := low, min(tilesAtOnce, tiles-t)
+		if t < taller {
+			rows, n = low+1, min(n, taller-t)
+		}
+		copied := n
+		if t+n == tiles && rows < height { // copyTiles would read what is behind A
+			copied--
+			o.copyLastTile(a.From(i+copied*rows, 0), rows, k, buf.A[(t+copied)*height*next:])
+		}
+		if copied > 0 {
+			o.copyTiles(k, copied, a.At(i, 0), a.Col, rows, &buf.A[t*height*next], height*next)
+		}
+		t, i = t+n, i+n*rows
+	}
+	return ABlock[T]{P: &buf.A[0], Row: 1, Col: height, Next: next, Tile: height}
+}
+
+// tilesAtOnce is how many tiles are copied together: some cache lines of each column, and so few
+// that the cache keeps the lines that are written.
+const tilesAtOnce = 8
+
+// copyLastTile copies a tile of fewer rows than MR.
+func (o *Operation[T]) copyLastTile(a View[T], rows, k int, dst []T) {
+	for l := range k {
+		copy(dst[l*o.MR():][:rows], unsafe.Slice(a.At(0, l), rows))
+	}
+}
