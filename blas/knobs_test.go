@@ -133,6 +133,15 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			}},
 		},
 		{
+			name:  "PackBlock",
+			field: func(t *gemm.Table[T]) *int { return &t.PackBlock },
+			series: []series{{
+				name:   "a wide B, few rows of A",
+				points: []point{{m: 32, n: 3000, k: 1000}, {m: 64, n: 3000, k: 100}, {m: 64, n: 3000, k: 1000}, {m: 200, n: 1000, k: 500}},
+				values: around(t.PackBlock, 1),
+			}},
+		},
+		{
 			name:    "DirectUpTo",
 			field:   func(t *gemm.Table[T]) *int { return &t.DirectUpTo },
 			axis:    "multiply-adds",

@@ -86,8 +86,9 @@ func (o *Operation[T]) compute() {
 // of B, and tiles of A's rows in assembly.
 func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 	steps := max(1, KBlocks(o.Table, o.K))
-	for jc := j0; jc < j1; jc += o.NC { // LOOP 5
-		cols := min(o.NC, j1-jc)
+	nc := o.columnsOfBlock(i1-i0, steps)
+	for jc := j0; jc < j1; jc += nc { // LOOP 5
+		cols := min(nc, j1-jc)
 		for s := range steps { // LOOP 4
 			l0, l1 := parallel.Cut(o.K, 1, steps, s)
 			b := o.PanelsOfB(l0, l1, jc, cols, i1-i0, buf)
@@ -98,8 +99,8 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 			if s == steps-1 {
 				last = o.Epilogue
 			}
-			block := o.MC * max(1, o.KC/max(1, l1-l0)) // with a short K, more rows are as much
-			for ic := i0; ic < i1; ic += block {       // LOOP 3
+			block := o.rowsOfBlock(l1 - l0)
+			for ic := i0; ic < i1; ic += block { // LOOP 3
 				rows := min(block, i1-ic)
 				a := o.blockOfA(ic, rows, l0, l1, cols, buf)
 				for jr := 0; jr < cols; { // LOOP 2
@@ -109,6 +110,19 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 			}
 		}
 	}
+}
+
+// rowsOfBlock returns the rows of a block of A with k columns: with a short K, more rows are as much.
+func (o *Operation[T]) rowsOfBlock(k int) int { return o.MC * max(1, o.KC/max(1, k)) }
+
+// columnsOfBlock returns the columns of a block of B for so many rows of A. Where A is one block and
+// read in place, narrow blocks cost nothing, and the cache still has them when they have been packed.
+func (o *Operation[T]) columnsOfBlock(rows, steps int) int {
+	k := num.CeilDiv(o.K, steps)
+	if rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) {
+		return o.NC
+	}
+	return min(o.NC, max(1, o.PackBlock/max(1, k)/o.NR)*o.NR)
 }
 
 // Panel computes some rows of one panel of C: LOOP 1, which runs in assembly. It returns how many

@@ -21,9 +21,10 @@ var tables32 = [simd.NumISA]Table[float32]{
 		},
 		taps: genericTaps(nr32NEON), // there is no assembly for them yet
 
-		KC: 384,
-		MC: 240,
-		NC: 2040,
+		KC:        384,
+		MC:        240,
+		NC:        2040,
+		PackBlock: 2040 * 384,
 
 		DirectUpTo:      1 << 18,
 		PackRows:        48,
@@ -50,9 +51,10 @@ var tables64 = [simd.NumISA]Table[float64]{
 				dgemm7x6NEON, dgemm8x6NEON,
 			}},
 		},
-		KC: 192,
-		MC: 240,
-		NC: 2040,
+		KC:        192,
+		MC:        240,
+		NC:        2040,
+		PackBlock: 2040 * 384,
 
 		DirectUpTo:      1 << 18,
 		PackRows:        48,

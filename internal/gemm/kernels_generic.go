@@ -20,9 +20,10 @@ func generic[T Float]() Table[T] {
 		panels: []panelKernels[TileKernel[T]]{
 			{nrGeneric, []TileKernel[T]{genericTile[T](1), genericTile[T](2), genericTile[T](3), genericTile[T](4)}},
 		},
-		KC: 256,
-		MC: 64,
-		NC: 1024,
+		KC:        256,
+		MC:        64,
+		NC:        1024,
+		PackBlock: 1024 * 256,
 
 		DirectUpTo:      1 << 18,
 		PackRows:        8,

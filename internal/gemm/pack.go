@@ -52,14 +52,27 @@ func (b BPanels[T]) Panel(j int) BPanel[T] {
 	return BPanel[T]{At(b.packed.P, j/b.nr*b.packed.Row+j%b.nr), b.nr}
 }
 
-// readsInPlace reports whether a product with so many rows of A best reads a B with contiguous rows
-// in place. A panel takes some cache lines of each row of B, and one more if rows don't begin with
-// a line.
-func (o *Operation[T]) readsInPlace(rows int) bool {
+// readsInPlace reports whether a product of so many rows of A with k rows of B best reads a B with
+// contiguous rows in place. A panel takes some cache lines of each row of B, and one more if rows
+// don't begin with a line.
+func (o *Operation[T]) readsInPlace(rows, k int) bool {
+	fewest, stride := o.PackRows, o.PackStride
 	if o.B.aligned() {
-		return rows < o.PackRowsAligned || o.B.Row <= o.PackAligned
+		fewest, stride = o.PackRowsAligned, o.PackAligned
 	}
-	return rows < o.PackRows || o.B.Row <= o.PackStride
+	return rows < fewest || o.B.Row <= stride && !(o.PacksFighting && o.panelFights(k))
+}
+
+// panelFights reports whether k rows of a panel of B in place take more than half of the L1 cache's
+// lines that they can lie in, of 8 ways and 64 sets: rows 1 KiB apart can lie in 4 sets.
+func (o *Operation[T]) panelFights(k int) bool {
+	const sets, ways = 64, 8
+	lines, bytes := o.NR/Lanes[T](), o.B.Row*Size[T]()
+	if !o.B.aligned() {
+		lines++
+	}
+	apart := bytes & -bytes // the largest power of two that divides the distance of rows
+	return k*lines > ways/2*min(sets, max(1, sets*line/apart))
 }
 
 // PanelsOfB returns rows l0 to l1 and cols columns from jc of B, to be
@@ -75,7 +88,7 @@ func (o *Operation[T]) PanelsOfB(l0, l1, jc, cols, rows int, buf *Buffers[T]) BP
 		b.packed = o.Packed.panels(l0, k, jc)
 		return b
 	}
-	if o.B.Col == 1 && o.readsInPlace(rows) {
+	if o.B.Col == 1 && o.readsInPlace(rows, k) {
 		b.whole = cols
 		if !o.MasksB {
 			b.whole = cols / o.NR * o.NR

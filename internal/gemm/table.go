@@ -41,6 +41,8 @@ type Table[T Float] struct {
 	KC int
 	// MC and NC are the rows of A and the columns of B of a block.
 	MC, NC int
+	// PackBlock is the most elements of a block of B that only one block of A meets.
+	PackBlock int
 
 	// DirectUpTo: at or below so many multiply-adds, skip blocking, packing and threads.
 	DirectUpTo int
@@ -49,6 +51,9 @@ type Table[T Float] struct {
 	// begins a cache line.
 	PackRows, PackStride         int
 	PackRowsAligned, PackAligned int
+	// PacksFighting says that packing B pays, from PackRows on, wherever the rows of a panel in place
+	// fight for the L1 cache.
+	PacksFighting bool
 	// CopyA: from so many columns of B on, copying blocks of a transposed A pays; CopyFighting is
 	// the same for an A whose rows fight for the same cache lines.
 	CopyA, CopyFighting int

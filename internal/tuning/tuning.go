@@ -14,7 +14,7 @@ const (
 
 // Knobs are the sizes and thresholds that can be measured, by their names in gemm.Table.
 var Knobs = []string{
-	"KC", "MC", "NC",
+	"KC", "MC", "NC", "PackBlock",
 	"DirectUpTo", "PackRows", "PackRowsAligned", "PackStride", "PackAligned", "CopyA", "CopyFighting",
 	"DotsUpTo", "AloneBelow", "WakeBelow", "PartWork",
 }
