@@ -25,12 +25,12 @@ func testTileKernels[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
 		eachTile[T](func(kernel TileKernel[T], rows, n, nr int) {
-			for _, k := range []int{0, 1, 2, 3, 7, 8, 16, 17} {
+			for _, k := range []int{0, 1, 2, 3, 4, 5, 8, 11, 16, 17} {
 				for _, scale := range scales {
 					for _, layout := range tileLayouts[T]() {
 						c := tileCall[T]{rows: rows, n: n, k: k, tiles: 1 + r.IntN(3), alpha: scale[0], beta: scale[1]}
 						layout(&c)
-						c.bRow, c.cRow = nr+5*r.IntN(2), n+3*r.IntN(2)
+						c.bRow, c.cRow = nr+[]int{0, 5, 150}[r.IntN(3)], n+3*r.IntN(2) // the last is far for loops that leave near rows to the hardware
 						c.biased, c.rowBiased, c.relu, c.integers = r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0, r.IntN(2) == 0
 						newTileData(r, c, nr, anywhere[T]()).check(t, kernel)
 					}
@@ -253,11 +253,12 @@ type tileCall[T Float] struct {
 
 // tileLayouts[T]() are the ways in which A may lie in memory.
 func tileLayouts[T Float]() []func(*tileCall[T]) {
-	return []func(*tileCall[T]){inPlace[T], transposed[T], packed[T]}
+	return []func(*tileCall[T]){inPlace[T], transposed[T], packed[T], scattered[T]}
 }
 
 func inPlace[T Float](c *tileCall[T])    { c.aRow, c.aCol, c.aTile = c.k+3, 1, c.rows*(c.k+3) }
 func transposed[T Float](c *tileCall[T]) { c.aRow, c.aCol, c.aTile = 1, c.rows*c.tiles+2, c.rows }
+func scattered[T Float](c *tileCall[T])  { c.aRow, c.aCol, c.aTile = 2*c.k+1, 2, c.rows*(2*c.k+1) }
 func packed[T Float](c *tileCall[T])     { c.aRow, c.aCol, c.aTile = 1, c.rows, c.rows*c.k }
 
 // aAt is where element l of A's row i is, counted through all tiles.
