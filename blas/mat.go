@@ -42,6 +42,18 @@ func (m *Mat[T]) check(name string, skip int) {
 	m.refuse(name, skip)
 }
 
+// fits reports whether check would accept m, in less time. Of empty and huge views it may say no.
+func (m *Mat[T]) fits() bool {
+	const half = mathbits.UintSize/2 - 1 // a product of numbers of this many bits can't overflow
+	rows, cols, stride := m.Rows, m.Cols, m.RowStride
+	if m.RowStride == 1 {
+		rows, cols, stride = m.Cols, m.Rows, m.ColStride
+	} else if m.ColStride != 1 {
+		return false
+	}
+	return rows > 0 && uint(rows|cols|stride)>>half == 0 && (rows-1)*stride+cols <= len(m.Data)
+}
+
 // extent returns the number of elements from the data's first to the last that m uses, if m begins
 // skip elements in. It returns MaxInt if that overflows.
 func (m *Mat[T]) extent(skip int) int {

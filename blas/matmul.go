@@ -36,14 +36,9 @@ type Options[T Float] struct {
 // NaN and Inf in A and B reach C by the rules of IEEE 754. Mismatched sizes panic.
 // MatMul may be called from many goroutines at once, on different teams.
 func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
-	last := max(0, opt.Batch.Count-1) // of the batch
-	if opt.PackedB == nil {
-		b.check("B", num.Times(last, max(0, opt.Batch.B)))
-	} else {
-		opt.PackedB.check(&b, opt.Batch)
+	if opt.PackedB != nil || opt.Batch.Count > 1 || !(a.fits() && b.fits() && c.fits()) {
+		checkOperands(&c, &a, &b, &opt)
 	}
-	a.check("A", num.Times(last, max(0, opt.Batch.A)))
-	c.check("C", num.Times(last, max(0, opt.Batch.C)))
 	if a.Cols != b.Rows || c.Rows != a.Rows || c.Cols != b.Cols {
 		panic(fmt.Sprintf("blas: C is %d x %d, A %d x %d, B %d x %d", c.Rows, c.Cols, a.Rows, a.Cols, b.Rows, b.Cols))
 	}
@@ -79,4 +74,16 @@ func MatMul[T Float](team *Team, c, a, b Mat[T], opt Options[T]) {
 		checkBatch(opt.Batch, &c)
 		o.RunBatch(team, gemm.Batch(opt.Batch))
 	}
+}
+
+// checkOperands panics unless all products' operands are valid views of their data.
+func checkOperands[T Float](c, a, b *Mat[T], opt *Options[T]) {
+	last := max(0, opt.Batch.Count-1) // of the batch
+	if opt.PackedB == nil {
+		b.check("B", num.Times(last, max(0, opt.Batch.B)))
+	} else {
+		opt.PackedB.check(b, opt.Batch)
+	}
+	a.check("A", num.Times(last, max(0, opt.Batch.A)))
+	c.check("C", num.Times(last, max(0, opt.Batch.C)))
 }

@@ -66,6 +66,9 @@ func (o *Operation[T]) readsInPlace(rows, k int) bool {
 // panelFights reports whether k rows of a panel of B in place take more than half of the L1 cache's
 // lines that they can lie in, of 8 ways and 64 sets: rows 1 KiB apart can lie in 4 sets.
 func (o *Operation[T]) panelFights(k int) bool {
+	if o.B.Row == 0 { // a row that stands for all of them
+		return false
+	}
 	const sets, ways = 64, 8
 	lines, bytes := o.NR/Lanes[T](), o.B.Row*Size[T]()
 	if !o.B.aligned() {
