@@ -1,6 +1,10 @@
 package gemm
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"github.com/steppe-ml/steppe/internal/num"
+)
 
 // blockOfA returns rows rows of A from ic, and columns l0 to l1, to be multiplied with cols columns
 // of B, as Panel alone reads them: as RowsOfA does, or, of a transposed A that is read often enough,
@@ -21,7 +25,7 @@ func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABl
 			rows, n = low+1, min(n, taller-t)
 		}
 		copied := n
-		if t+n == tiles && rows < height { // copyTiles would read what is behind A
+		if t+n == tiles && rows < height {
 			copied--
 			o.copyLastTile(a.From(i+copied*rows, 0), rows, k, buf.A[(t+copied)*height*next:])
 		}
@@ -37,9 +41,17 @@ func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABl
 // that the cache keeps the lines that are written.
 const tilesAtOnce = 8
 
-// copyLastTile copies a tile of fewer rows than MR.
+// copyLastTile copies a tile of fewer rows than MR. Behind each of its columns but the last ones A
+// has enough for copyTiles to read.
 func (o *Operation[T]) copyLastTile(a View[T], rows, k int, dst []T) {
-	for l := range k {
+	whole := 0
+	if a.Col > 0 {
+		whole = max(0, k-num.CeilDiv(o.MR()-rows, a.Col))
+	}
+	if whole > 0 {
+		o.copyTiles(whole, 1, a.P, a.Col, 0, &dst[0], 0)
+	}
+	for l := whole; l < k; l++ {
 		copy(dst[l*o.MR():][:rows], unsafe.Slice(a.At(0, l), rows))
 	}
 }
