@@ -156,7 +156,7 @@ func (o *Operation[T]) rowsOfBlock(k int) int { return o.MC * max(1, o.KC/max(1,
 // read in place, narrow blocks cost nothing, and the cache still has them when they have been packed.
 func (o *Operation[T]) columnsOfBlock(rows, steps int) int {
 	k := num.CeilDiv(o.K, steps)
-	if rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) {
+	if o.PackBlock == 0 || rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) {
 		return o.NC
 	}
 	return min(o.NC, max(1, o.PackBlock/max(1, k)/o.NR)*o.NR)

@@ -41,7 +41,8 @@ type Table[T Float] struct {
 	KC int
 	// MC and NC are the rows of A and the columns of B of a block.
 	MC, NC int
-	// PackBlock is the most elements of a block of B that only one block of A meets.
+	// PackBlock is the most elements of a block of B that only one block of A meets; 0 for as many
+	// as NC columns have.
 	PackBlock int
 
 	// DirectUpTo: at or below so many multiply-adds, skip blocking, packing and threads.
