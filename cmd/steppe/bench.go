@@ -234,11 +234,13 @@ func (b *bench) batchesOf(model string) []int {
 	return distinct([]int{row.Batch, smallBatch})
 }
 
-// allFit returns an error if a number of --shards fits none of the batches.
+// allFit returns an error if a number of --shards fits none of a model's batches.
 func (b *bench) allFit() error {
-	for _, n := range b.shards {
-		if !slices.ContainsFunc(b.trials, func(t *trial) bool { return n <= t.mostShards() }) {
-			return fmt.Errorf("--shards has %d, which fits none of the batches", n)
+	for _, model := range b.models {
+		for _, n := range b.shards {
+			if !slices.ContainsFunc(b.trials, func(t *trial) bool { return t.modelName == model && n <= t.mostShards() }) {
+				return fmt.Errorf("--shards has %d, which fits none of the batches of %s", n, model)
+			}
 		}
 	}
 	return nil

@@ -209,7 +209,7 @@ func TestBenchFitsNowhere(t *testing.T) {
 	data := halves(t, false)
 	for _, c := range []struct{ flags, want string }{
 		{"--batch 8 --shards 16", "16 shards are more than --batch 8 has samples"},
-		{"--batch 8,4 --shards 2,16", "--shards has 16, which fits none of the batches"},
+		{"--batch 8,4 --shards 2,16", "--shards has 16, which fits none of the batches of tiny"},
 		{"--batch 8,4 --shards 2,0", "--shards has 0, want at least 1"},
 		{"--batch 8,4 --shards 8 --methods msam", "--shards 8: none fits --batch 4 of tiny"},
 		{"--batch 8,0", "--batch is 0, want at least 1"},
