@@ -34,8 +34,9 @@ func TestTune(t *testing.T) {
 	require.NoError(t, tuneCosts(job, os.Stdout))
 }
 
-// decidesForms is what another value of a constant would change.
-const decidesForms = "mSAM's steps, since it decides which ops' perturbations are formed,"
+// decidesForms is whose bits another value of a constant would change: the constants decide which
+// ops' perturbations are formed, and which factored.
+const decidesForms = "mSAM's steps"
 
 func tuneCosts(job tuning.Job, w io.Writer) error {
 	out := json.NewEncoder(w)
@@ -62,9 +63,7 @@ func measureFlopsPerByte(job tuning.Job) tuning.Point {
 	if job.Quick {
 		m, n, floats = 16, 16, 1<<10
 	}
-	matrix := func(rows, cols int) blas.Mat[float32] {
-		return blas.RowMajor(make([]float32, rows*cols), rows, cols)
-	}
+	matrix := func(rows, cols int) blas.Mat[float32] { return blas.RowMajor(ones(rows*cols), rows, cols) }
 	a, b, c := matrix(m, n), matrix(n, n), matrix(m, n)
 	memory := newMemory(floats)
 	speeds := job.Measure(2, 1, func(candidate, first, times int) time.Duration {
@@ -88,16 +87,16 @@ func measureFlopsPerByte(job tuning.Job) tuning.Point {
 }
 
 // measureFormedBytes measures what each shard adds to the time of a step with formed perturbations,
-// in bytes of memory traffic for each parameter: a step with 16 shards against one with 4, of the
+// in bytes of memory traffic for each parameter: a step with 16 shards against one with 2, of the
 // same samples.
 func measureFormedBytes(job tuning.Job) tuning.Point {
-	const few, many = 4, 16
+	const batch, few, many = 64, 2, 16
 	width, floats := 512, memoryFloats
 	if job.Quick {
 		width, floats = 8, 1<<10
 	}
 	model := perceptron(width)
-	steps := []func(int){stepOf(model, 256, few, formed), stepOf(model, 256, many, formed)}
+	steps := []func(int){stepOf(model, batch, few, formed), stepOf(model, batch, many, formed)}
 	memory := newMemory(floats)
 	speeds := job.Measure(3, 1, func(candidate, first, times int) time.Duration {
 		return tuning.Timed(false, first, times, func(i int) {
@@ -117,7 +116,7 @@ func measureFormedBytes(job tuning.Job) tuning.Point {
 	}
 	return tuning.Point{
 		Value: int(costs.formedBytes), Unit: "bytes a parameter", Shapes: "figures",
-		Series: fmt.Sprintf("a perceptron of %d features, batch 256, all perturbations formed, on one core", width),
+		Series: fmt.Sprintf("a perceptron of %d features, batch %d, all perturbations formed, on one core", width, batch),
 		Candidates: []tuning.Candidate{
 			{Name: "bytes a parameter", Speeds: bytes}, {Name: fmt.Sprintf("%d shards, ms", few), Speeds: fewMs},
 			{Name: fmt.Sprintf("%d shards, ms", many), Speeds: manyMs}, {Name: "memory, GB/s", Speeds: bandwidth},
@@ -146,7 +145,7 @@ func costKnobs(quick bool) (knobs []tuning.Knob, apply func()) {
 		})
 	}
 	var steps []tuning.Work
-	for _, shards := range []int{1, 4, 16, batch} {
+	for _, shards := range []int{2, 4, 16, batch} {
 		steps = append(steps, tuning.Work{
 			Name: fmt.Sprintf("batch %d, %d shards", batch, shards), Amount: samFlops(model, batch),
 			Prepare: func() func() func(int) {
@@ -176,7 +175,17 @@ const memoryFloats = 32 << 20
 // memory is two vectors: one is added to the other.
 type memory struct{ x, y []float32 }
 
-func newMemory(floats int) memory { return memory{make([]float32, floats), make([]float32, floats)} }
+func newMemory(floats int) memory { return memory{ones(floats), ones(floats)} }
+
+// ones returns a vector of ones. One that was never written may lie in a single page of zeros, which
+// a cache holds.
+func ones(n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 1
+	}
+	return x
+}
 
 func (m memory) update() { simd.Axpy(1, m.x, m.y) }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/tuning"
@@ -138,7 +137,7 @@ func conclude(points []tuning.Point) string {
 		text = measuredBest(points)
 	}
 	if first.Bits != "" {
-		text += fmt.Sprintf("\nAnother value would change the bits of %s\nand with them golden hashes or users' results: that is a decision.", strings.TrimSuffix(first.Bits, ",")+",")
+		text += fmt.Sprintf("\nAnother value would change the bits of %s,\nand with them golden hashes or users' results: that is a decision.", first.Bits)
 	}
 	return text
 }
@@ -146,12 +145,12 @@ func conclude(points []tuning.Point) string {
 // measuredConstant compares a constant with the median of what it stands for. Choices by it aren't
 // sharp, so a factor of less than 1.5 says nothing against it.
 func measuredConstant(p tuning.Point) string {
-	const far = 1.5
+	const far, scattered = 1.5, 2
 	s := stats.SpreadOf(p.Candidates[0].Speeds)
 	text := fmt.Sprintf("Measured: %.3g %s (quartiles %.3g and %.3g). The table has %d, ", s.Median, p.Unit, s.Q1, s.Q3, p.Value)
 	switch ratio := float64(p.Value) / s.Median; {
-	case s.Median <= 0:
-		return text + "and nothing to compare it with."
+	case s.Q1 <= 0 || s.Q3 > scattered*s.Q1:
+		return text + "and the figures\nare too far apart for a verdict: try more rounds on a quiet machine."
 	case ratio > far || ratio < 1/far:
 		return text + fmt.Sprintf("%.2f of that:\na better value here would be about %.0f.", ratio, s.Median)
 	default:

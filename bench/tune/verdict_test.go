@@ -97,10 +97,13 @@ func TestConstant(t *testing.T) {
 		{5, "Measured: 5 bytes (quartiles 4.96 and 5.04). The table has 4, 0.80 of that: near enough."},
 		{2, "Measured: 2 bytes (quartiles 1.98 and 2.02). The table has 4, 2.00 of that:\na better value here would be about 2."},
 		{12, "Measured: 12 bytes (quartiles 11.9 and 12.1). The table has 4, 0.33 of that:\na better value here would be about 12."},
-		{-1, "Measured: -1 bytes (quartiles -1.01 and -0.992). The table has 4, and nothing to compare it with."},
+		{-1, "Measured: -1 bytes (quartiles -1.01 and -0.992). The table has 4, and the figures\nare too far apart for a verdict: try more rounds on a quiet machine."},
 	} {
 		p := tuning.Point{Knob: "FormedBytes", Value: 4, Unit: "bytes", Constant: true, Candidates: []tuning.Candidate{{Name: "bytes", Speeds: speeds(test.measured)}}}
 		assert.Equal(t, test.want, conclude([]tuning.Point{p}))
+		wide := p
+		wide.Candidates = []tuning.Candidate{{Name: "bytes", Speeds: []float64{1, 2, 3, 5, 7, 8}}}
+		assert.Contains(t, conclude([]tuning.Point{wide}), "too far apart for a verdict")
 		p.Bits = "steps"
 		assert.Equal(t, test.want+"\nAnother value would change the bits of steps,\nand with them golden hashes or users' results: that is a decision.", conclude([]tuning.Point{p}))
 		assert.Contains(t, render("f32", []tuning.Point{p}), "FormedBytes = 4: \n\n")
