@@ -1,7 +1,7 @@
 // Command tune measures the sizes and thresholds of matrix products, of the BLAS's levels 2 and 3, of
 // convolutions and of the cost model of training steps, on the machine that it runs on:
 //
-//	go run ./bench/tune                            # all of them: half an hour
+//	go run ./bench/tune                            # all of them: a quarter of an hour
 //	go run ./bench/tune --group conv,sam
 //	go run ./bench/tune --knob PackStride,PackAligned
 //	go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30
@@ -81,7 +81,7 @@ stands for. It changes nothing, and says where another value would change bits.
 
 The groups and their knobs:
 ` + aboutGroups(),
-		Example: `  go run ./bench/tune                            # all of them: half an hour
+		Example: `  go run ./bench/tune                            # all of them: a quarter of an hour
   go run ./bench/tune --group conv,sam
   go run ./bench/tune --knob PackStride,PackAligned
   go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30`,
