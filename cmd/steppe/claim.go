@@ -33,21 +33,24 @@ func cellsOf(rows []Row, method sam.Method) (cells []Row) {
 	return cells
 }
 
-// claim says what a method costs at most, or where it costs more than SAM.
+// claim says what a method costs at most, or where it costs more than SAM, or may cost more.
 func claim(title string, cells []Row) string {
 	worst, where := dearest(cells), fmt.Sprintf("in all %d cells", len(cells))
 	if len(cells) == 1 {
 		where = place(worst, cells)
 	}
-	var dearer []Row
+	var dearer, unsure []Row
 	within := true
 	for _, c := range cells {
 		if c.VsSAMInterval == nil {
 			return fmt.Sprintf("%s took at most %.2f of SAM's time %s: too few rounds to say how sure that is.", title, *worst.VsSAM, where)
 		}
 		within = within && c.VsSAMInterval.High <= 1
-		if costsMore(c) {
+		switch in := c.VsSAMInterval; {
+		case costsMore(c):
 			dearer = append(dearer, c)
+		case in.High > 1+tooNoisy:
+			unsure = append(unsure, c)
 		}
 	}
 	switch {
@@ -58,6 +61,10 @@ func claim(title string, cells []Row) string {
 		return fmt.Sprintf("%s costs more than SAM in %d of %d cells: up to %s, %s.", title, len(dearer), len(cells), withInterval(worst), place(worst, cells))
 	case within:
 		return fmt.Sprintf("%s costs at most %s of SAM's price %s.", title, withInterval(worst), where)
+	case len(unsure) > 0:
+		worst = dearest(unsure)
+		return fmt.Sprintf("%s may cost more than SAM in %d of %d cells, whose intervals are too wide to tell: up to %s, %s.",
+			title, len(unsure), len(cells), withInterval(worst), place(worst, cells))
 	default:
 		return fmt.Sprintf("%s costs no more than SAM %s, within the 95%% intervals: at most %s.", title, where, withInterval(worst))
 	}

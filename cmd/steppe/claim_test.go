@@ -33,6 +33,7 @@ func TestClaims(t *testing.T) {
 		{"one dearer", []Row{cheap, even, dear}, "mSAM costs more than SAM with 16 shards: 1.05 [1.01, 1.09]."},
 		{"one dearer, at one batch of two", []Row{cheap, unsure, dearer}, "mSAM costs more than SAM with 32 shards at batch 32: 1.12 [1.08, 1.15]."},
 		{"several dearer", []Row{dear, cheap, dearer, unsure}, "mSAM costs more than SAM in 2 of 4 cells: up to 1.12 [1.08, 1.15], with 32 shards at batch 32."},
+		{"too wide to tell", []Row{cheap, even, unsure}, "mSAM may cost more than SAM in 1 of 3 cells, whose intervals are too wide to tell: up to 1.20 [0.90, 1.50], with 2 shards at batch 32."},
 		{"of two models", []Row{cell("lenet", 256, 2, 0.9, 0.8, 0.95), dear}, "mSAM costs more than SAM on mlp with 16 shards: 1.05 [1.01, 1.09]."},
 		{"too few rounds", []Row{cheap, cell("mlp", 256, 2, 1.1, 0, 0)}, "mSAM took at most 1.10 of SAM's time in all 2 cells: too few rounds to say how sure that is."},
 	} {
