@@ -15,6 +15,7 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/tuning"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -42,11 +43,12 @@ func tuneCosts(job tuning.Job, w io.Writer) error {
 	out := json.NewEncoder(w)
 	for _, c := range []struct {
 		name    string
+		bits    string
 		measure func(tuning.Job) tuning.Point
-	}{{"FlopsPerByte", measureFlopsPerByte}, {"FormedBytes", measureFormedBytes}} {
+	}{{"FlopsPerByte", decidesForms, measureFlopsPerByte}, {"FormedBytes", decidesForms, measureFormedBytes}, {"HandOver", "", measureHandOver}} {
 		if slices.Contains(job.Knobs, c.name) {
 			p := c.measure(job)
-			p.Knob, p.Bits, p.Constant = c.name, decidesForms, true
+			p.Knob, p.Bits, p.Constant = c.name, c.bits, true
 			if err := out.Encode(p); err != nil {
 				return err
 			}
@@ -59,31 +61,57 @@ func tuneCosts(job tuning.Job, w io.Writer) error {
 // measureFlopsPerByte measures the operations of a product in the time in which a byte comes from
 // memory, or goes there.
 func measureFlopsPerByte(job tuning.Job) tuning.Point {
-	m, n, floats := 256, 512, memoryFloats
-	if job.Quick {
-		m, n, floats = 16, 16, 1<<10
-	}
-	matrix := func(rows, cols int) blas.Mat[float32] { return blas.RowMajor(ones(rows*cols), rows, cols) }
-	a, b, c := matrix(m, n), matrix(n, n), matrix(m, n)
-	memory := newMemory(floats)
-	speeds := job.Measure(2, 1, func(candidate, first, times int) time.Duration {
-		return tuning.Timed(false, first, times, func(int) {
-			if candidate == 0 {
-				blas.MatMul(nil, c, a, b, blas.Options[float32]{})
-			} else {
-				memory.update()
-			}
-		})
-	})
-	flops := scaled(speeds[0], 2*float64(m*n*n))
-	bytes := scaled(speeds[1], memory.bytes())
+	product, memory := newProduct(256, 512, job.Quick), newMemory(job.Quick)
+	speeds := measured(job, product.multiply, memory.update)
+	flops, bytes := scaled(speeds[0], product.flops()), scaled(speeds[1], memory.bytes())
 	return tuning.Point{
 		Value: int(costs.flopsPerByte), Unit: "operations a byte", Shapes: "figures",
-		Series: fmt.Sprintf("a product of %dx%dx%d, and a vector added to another in memory, on one core", m, n, n),
+		Series: fmt.Sprintf("%v, and a vector added to another in memory, on one core", product),
 		Candidates: []tuning.Candidate{
 			{Name: "operations a byte", Speeds: quotients(flops, bytes)}, {Name: "product, GFLOP/s", Speeds: flops}, {Name: "memory, GB/s", Speeds: bytes},
 		},
 	}
+}
+
+// measureHandOver measures the operations that one core does in the time that sharing costs: that of
+// a job of one product for each worker, beyond that of one product. Jobs follow each other, so the
+// workers are awake.
+func measureHandOver(job tuning.Job) tuning.Point {
+	workers := max(2, blas.DefaultWorkers())
+	team, all := blas.NewTeam(workers), shares{}
+	for range workers {
+		all = append(all, newProduct(32, 256, job.Quick))
+	}
+	speeds := measured(job, all[0].multiply, func(int) { team.Run(workers, all) })
+	var operations, alone, shared []float64
+	for round := range speeds[0] {
+		one, both := 1/speeds[0][round], 1/speeds[1][round] // nanoseconds
+		operations = append(operations, (both-one)*all[0].flops()/one)
+		alone, shared = append(alone, one/1e3), append(shared, both/1e3)
+	}
+	void := ""
+	if busy := 0.75 * float64(workers); stats.Median(shared) > busy*stats.Median(alone) {
+		void = fmt.Sprintf("other programs had the cores of the %d workers", workers)
+	}
+	return tuning.Point{
+		Value: int(costs.handOver), Void: void, Unit: "operations", Shapes: "figures",
+		Series: fmt.Sprintf("%v, and one for each of %d workers", all[0], workers),
+		Candidates: []tuning.Candidate{
+			{Name: "operations", Speeds: operations}, {Name: "one product, us", Speeds: alone}, {Name: "one each, us", Speeds: shared},
+		},
+	}
+}
+
+// shares is a job in which each worker has a product.
+type shares []product
+
+func (s shares) Do(task, _ int) { s[task].multiply(0) }
+
+// measured returns how often works are done in a nanosecond, round by round.
+func measured(job tuning.Job, works ...func(i int)) [][]float64 {
+	return job.Measure(len(works), 1, func(candidate, first, times int) time.Duration {
+		return tuning.Timed(false, first, times, works[candidate])
+	})
 }
 
 // measureFormedBytes measures what each shard adds to the time of a step with formed perturbations,
@@ -91,22 +119,12 @@ func measureFlopsPerByte(job tuning.Job) tuning.Point {
 // same samples.
 func measureFormedBytes(job tuning.Job) tuning.Point {
 	const batch, few, many = 64, 2, 16
-	width, floats := 512, memoryFloats
+	width := 512
 	if job.Quick {
-		width, floats = 8, 1<<10
+		width = 8
 	}
-	model := perceptron(width)
-	steps := []func(int){stepOf(model, batch, few, formed), stepOf(model, batch, many, formed)}
-	memory := newMemory(floats)
-	speeds := job.Measure(3, 1, func(candidate, first, times int) time.Duration {
-		return tuning.Timed(false, first, times, func(i int) {
-			if candidate < 2 {
-				steps[candidate](i)
-			} else {
-				memory.update()
-			}
-		})
-	})
+	model, memory := perceptron(width), newMemory(job.Quick)
+	speeds := measured(job, stepOf(model, batch, few, formed), stepOf(model, batch, many, formed), memory.update)
 	bandwidth := scaled(speeds[2], memory.bytes())
 	var bytes, fewMs, manyMs []float64
 	for round := range bandwidth {
@@ -169,13 +187,43 @@ func costKnobs(quick bool) (knobs []tuning.Knob, apply func()) {
 	}, func() { costs.reuse = int64(reuse) }
 }
 
-// memoryFloats is the length of vectors that no cache holds.
-const memoryFloats = 32 << 20
+// product is a matrix product.
+type product struct{ c, a, b blas.Mat[float32] }
 
-// memory is two vectors: one is added to the other.
+// newProduct returns a product of m x n by n x n.
+func newProduct(m, n int, quick bool) product {
+	if quick {
+		m, n = 16, 16
+	}
+	matrix := func(rows int) blas.Mat[float32] { return blas.RowMajor(ones(rows*n), rows, n) }
+	return product{matrix(m), matrix(m), matrix(n)}
+}
+
+func (p product) multiply(int) { blas.MatMul(nil, p.c, p.a, p.b, blas.Options[float32]{}) }
+
+func (p product) flops() float64 {
+	return 2 * float64(p.c.Rows) * float64(p.b.Rows) * float64(p.b.Cols)
+}
+
+func (p product) String() string {
+	return fmt.Sprintf("a product of %dx%dx%d", p.c.Rows, p.b.Cols, p.b.Rows)
+}
+
+// memory is two vectors, which no cache holds: one is added to the other.
 type memory struct{ x, y []float32 }
 
-func newMemory(floats int) memory { return memory{ones(floats), ones(floats)} }
+func newMemory(quick bool) memory {
+	floats := 32 << 20
+	if quick {
+		floats = 1 << 10
+	}
+	return memory{ones(floats), ones(floats)}
+}
+
+func (m memory) update(int) { simd.Axpy(1, m.x, m.y) }
+
+// bytes are those that an update reads and writes.
+func (m memory) bytes() float64 { return 12 * float64(len(m.x)) }
 
 // ones returns a vector of ones. One that was never written may lie in a single page of zeros, which
 // a cache holds.
@@ -186,11 +234,6 @@ func ones(n int) []float32 {
 	}
 	return x
 }
-
-func (m memory) update() { simd.Axpy(1, m.x, m.y) }
-
-// bytes are those that an update reads and writes.
-func (m memory) bytes() float64 { return 12 * float64(len(m.x)) }
 
 // perceptron has layers of one width.
 func perceptron(width int) *net.Model {
@@ -257,7 +300,7 @@ func TestCostKnobs(t *testing.T) {
 	before := costs
 	knobs, apply := costKnobs(true)
 	assert.NoError(t, tuning.Validate(knobs))
-	names := []string{"FlopsPerByte", "FormedBytes"}
+	names := []string{"FlopsPerByte", "FormedBytes", "HandOver"}
 	for _, k := range knobs {
 		names = append(names, k.Name)
 	}

@@ -149,6 +149,8 @@ func measuredConstant(p tuning.Point) string {
 	s := stats.SpreadOf(p.Candidates[0].Speeds)
 	text := fmt.Sprintf("Measured: %.3g %s (quartiles %.3g and %.3g). The table has %d, ", s.Median, p.Unit, s.Q1, s.Q3, p.Value)
 	switch ratio := float64(p.Value) / s.Median; {
+	case p.Void != "":
+		return text + fmt.Sprintf("and the figures\nsay nothing: %s.", p.Void)
 	case s.Q1 <= 0 || s.Q3 > scattered*s.Q1:
 		return text + "and the figures\nare too far apart for a verdict: try more rounds on a quiet machine."
 	case ratio > far || ratio < 1/far:

@@ -104,6 +104,9 @@ func TestConstant(t *testing.T) {
 		wide := p
 		wide.Candidates = []tuning.Candidate{{Name: "bytes", Speeds: []float64{1, 2, 3, 5, 7, 8}}}
 		assert.Contains(t, conclude([]tuning.Point{wide}), "too far apart for a verdict")
+		void := p
+		void.Void = "others had the cores"
+		assert.Contains(t, conclude([]tuning.Point{void}), "The table has 4, and the figures\nsay nothing: others had the cores.")
 		p.Bits = "steps"
 		assert.Equal(t, test.want+"\nAnother value would change the bits of steps,\nand with them golden hashes or users' results: that is a decision.", conclude([]tuning.Point{p}))
 		assert.Contains(t, render("f32", []tuning.Point{p}), "FormedBytes = 4: \n\n")

@@ -40,7 +40,7 @@ var Groups = []Group{
 		"BlockBytes", "PatchFloats", "ChunkPixels", "ChunkFloats", "PieceRows", "FewGroups", "EnoughChannels", "MostAhead",
 	}},
 	{Name: "sam", Package: "sam", About: "the cost model of steps", F32: true, Knobs: []string{
-		"FlopsPerByte", "FormedBytes", "Factored", "Reuse",
+		"FlopsPerByte", "FormedBytes", "HandOver", "Factored", "Reuse",
 	}},
 }
 
@@ -91,7 +91,8 @@ type Point struct {
 
 	// Constant is set if the knob stands for something that was measured itself, in Unit. Its
 	// figures are the first candidate's; the others are what it was computed from.
-	Constant bool `json:",omitempty"`
+	Constant bool   `json:",omitempty"`
+	Void     string `json:",omitempty"` // why the figures say nothing; "" if they do
 
 	Candidates []Candidate
 }
