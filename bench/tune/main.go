@@ -100,7 +100,7 @@ The knobs are ` + strings.Join(tuning.Knobs, ", ") + `.`,
 	})
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512 or neon (default what is active, which "+simd.EnvVar+" lowers)")
+	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512, avx512-halves or neon (default what is active, which "+simd.EnvVar+" chooses)")
 	flags.StringVar(&job.Dtype, "dtype", tuning.F32, "type of elements: "+tuning.F32+" or "+tuning.F64)
 	flags.StringSliceVar(&job.Knobs, "knob", tuning.Knobs, "what to measure")
 	flags.IntVar(&job.Rounds, "rounds", 15, fmt.Sprintf("rounds, in each of which each candidate has its turn; %d are the least for a verdict", enough))

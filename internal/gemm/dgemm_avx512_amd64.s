@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func dgemm1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -95,9 +95,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -202,9 +202,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -323,9 +323,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -459,9 +459,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm5x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves5x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -609,9 +609,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm6x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves6x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -774,9 +774,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm7x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves7x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -953,9 +953,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm8x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves8x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1147,9 +1147,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm9x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves9x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1355,9 +1355,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm10x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves10x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1578,9 +1578,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1684,9 +1684,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1814,9 +1814,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1966,9 +1966,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2141,9 +2141,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm5x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves5x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2338,9 +2338,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm6x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves6x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2558,9 +2558,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2676,9 +2676,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2827,9 +2827,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -3009,9 +3009,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -3220,6 +3220,1991 @@ columns12Store:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm1x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z1
+	VFMADD231PD.BCST (AX), Z1, Z0
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000008, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z1
+	VMULPD       Z1, Z0, Z0
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z1
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z1, K1, Z0
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z1
+	VADDPD    Z1, Z0, Z0
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z1
+	VADDPD       Z1, Z0, Z0
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X1, X1, X1
+	VMAXPD Z0, Z1, Z0
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm2x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z2
+	VFMADD231PD.BCST (AX), Z2, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z2, Z1
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000010, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z2
+	VMULPD       Z2, Z0, Z0
+	VMULPD       Z2, Z1, Z1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z2, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z2, K1, Z1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z2
+	VADDPD    Z2, Z0, Z0
+	VADDPD    Z2, Z1, Z1
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z2
+	VADDPD       Z2, Z0, Z0
+	VBROADCASTSD 8(CX), Z2
+	VADDPD       Z2, Z1, Z1
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm3x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z3
+	VFMADD231PD.BCST (AX), Z3, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z3, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z3, Z2
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000018, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z3
+	VMULPD       Z3, Z0, Z0
+	VMULPD       Z3, Z1, Z1
+	VMULPD       Z3, Z2, Z2
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z3, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z3, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z3, K1, Z2
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z3
+	VADDPD    Z3, Z0, Z0
+	VADDPD    Z3, Z1, Z1
+	VADDPD    Z3, Z2, Z2
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z3
+	VADDPD       Z3, Z0, Z0
+	VBROADCASTSD 8(CX), Z3
+	VADDPD       Z3, Z1, Z1
+	VBROADCASTSD 16(CX), Z3
+	VADDPD       Z3, Z2, Z2
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X3, X3, X3
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm4x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z4
+	VFMADD231PD.BCST (AX), Z4, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z4, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z4, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z4, Z3
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000020, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z4
+	VMULPD       Z4, Z0, Z0
+	VMULPD       Z4, Z1, Z1
+	VMULPD       Z4, Z2, Z2
+	VMULPD       Z4, Z3, Z3
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z4
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z4, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z3
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z4
+	VADDPD    Z4, Z0, Z0
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z4, Z2, Z2
+	VADDPD    Z4, Z3, Z3
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z4
+	VADDPD       Z4, Z0, Z0
+	VBROADCASTSD 8(CX), Z4
+	VADDPD       Z4, Z1, Z1
+	VBROADCASTSD 16(CX), Z4
+	VADDPD       Z4, Z2, Z2
+	VBROADCASTSD 24(CX), Z4
+	VADDPD       Z4, Z3, Z3
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X4, X4, X4
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm5x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z5
+	VFMADD231PD.BCST (AX), Z5, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z5, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z5, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z5, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z5, Z4
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000028, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z5
+	VMULPD       Z5, Z0, Z0
+	VMULPD       Z5, Z1, Z1
+	VMULPD       Z5, Z2, Z2
+	VMULPD       Z5, Z3, Z3
+	VMULPD       Z5, Z4, Z4
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z5
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z5, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z4
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z5
+	VADDPD    Z5, Z0, Z0
+	VADDPD    Z5, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	VADDPD    Z5, Z3, Z3
+	VADDPD    Z5, Z4, Z4
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z5
+	VADDPD       Z5, Z0, Z0
+	VBROADCASTSD 8(CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VBROADCASTSD 16(CX), Z5
+	VADDPD       Z5, Z2, Z2
+	VBROADCASTSD 24(CX), Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD 32(CX), Z5
+	VADDPD       Z5, Z4, Z4
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X5, X5, X5
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
+	VMAXPD Z4, Z5, Z4
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm6x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z6
+	VFMADD231PD.BCST (AX), Z6, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z6, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z6, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z6, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z6, Z5
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000030, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z6
+	VMULPD       Z6, Z0, Z0
+	VMULPD       Z6, Z1, Z1
+	VMULPD       Z6, Z2, Z2
+	VMULPD       Z6, Z3, Z3
+	VMULPD       Z6, Z4, Z4
+	VMULPD       Z6, Z5, Z5
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z6, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z5
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z6
+	VADDPD    Z6, Z0, Z0
+	VADDPD    Z6, Z1, Z1
+	VADDPD    Z6, Z2, Z2
+	VADDPD    Z6, Z3, Z3
+	VADDPD    Z6, Z4, Z4
+	VADDPD    Z6, Z5, Z5
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z6
+	VADDPD       Z6, Z0, Z0
+	VBROADCASTSD 8(CX), Z6
+	VADDPD       Z6, Z1, Z1
+	VBROADCASTSD 16(CX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD 24(CX), Z6
+	VADDPD       Z6, Z3, Z3
+	VBROADCASTSD 32(CX), Z6
+	VADDPD       Z6, Z4, Z4
+	VBROADCASTSD 40(CX), Z6
+	VADDPD       Z6, Z5, Z5
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X6, X6, X6
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm7x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm7x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z7
+	VFMADD231PD.BCST (AX), Z7, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z7, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z7, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z7, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z7, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000038, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z7
+	VMULPD       Z7, Z0, Z0
+	VMULPD       Z7, Z1, Z1
+	VMULPD       Z7, Z2, Z2
+	VMULPD       Z7, Z3, Z3
+	VMULPD       Z7, Z4, Z4
+	VMULPD       Z7, Z5, Z5
+	VMULPD       Z7, Z6, Z6
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z7
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z7, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z6
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z7
+	VADDPD    Z7, Z0, Z0
+	VADDPD    Z7, Z1, Z1
+	VADDPD    Z7, Z2, Z2
+	VADDPD    Z7, Z3, Z3
+	VADDPD    Z7, Z4, Z4
+	VADDPD    Z7, Z5, Z5
+	VADDPD    Z7, Z6, Z6
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z7
+	VADDPD       Z7, Z0, Z0
+	VBROADCASTSD 8(CX), Z7
+	VADDPD       Z7, Z1, Z1
+	VBROADCASTSD 16(CX), Z7
+	VADDPD       Z7, Z2, Z2
+	VBROADCASTSD 24(CX), Z7
+	VADDPD       Z7, Z3, Z3
+	VBROADCASTSD 32(CX), Z7
+	VADDPD       Z7, Z4, Z4
+	VBROADCASTSD 40(CX), Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD 48(CX), Z7
+	VADDPD       Z7, Z6, Z6
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X7, X7, X7
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
+	VMAXPD Z6, Z7, Z6
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm8x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm8x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z8
+	VFMADD231PD.BCST (AX), Z8, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z8, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z8, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z8, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z8, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000040, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z8
+	VMULPD       Z8, Z0, Z0
+	VMULPD       Z8, Z1, Z1
+	VMULPD       Z8, Z2, Z2
+	VMULPD       Z8, Z3, Z3
+	VMULPD       Z8, Z4, Z4
+	VMULPD       Z8, Z5, Z5
+	VMULPD       Z8, Z6, Z6
+	VMULPD       Z8, Z7, Z7
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z8
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z8, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z7
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z8
+	VADDPD    Z8, Z0, Z0
+	VADDPD    Z8, Z1, Z1
+	VADDPD    Z8, Z2, Z2
+	VADDPD    Z8, Z3, Z3
+	VADDPD    Z8, Z4, Z4
+	VADDPD    Z8, Z5, Z5
+	VADDPD    Z8, Z6, Z6
+	VADDPD    Z8, Z7, Z7
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z8
+	VADDPD       Z8, Z0, Z0
+	VBROADCASTSD 8(CX), Z8
+	VADDPD       Z8, Z1, Z1
+	VBROADCASTSD 16(CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD 24(CX), Z8
+	VADDPD       Z8, Z3, Z3
+	VBROADCASTSD 32(CX), Z8
+	VADDPD       Z8, Z4, Z4
+	VBROADCASTSD 40(CX), Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD 48(CX), Z8
+	VADDPD       Z8, Z6, Z6
+	VBROADCASTSD 56(CX), Z8
+	VADDPD       Z8, Z7, Z7
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X8, X8, X8
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm9x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm9x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z9
+	VFMADD231PD.BCST (AX), Z9, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z9, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z9, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z9, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z9, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000048, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z9
+	VMULPD       Z9, Z0, Z0
+	VMULPD       Z9, Z1, Z1
+	VMULPD       Z9, Z2, Z2
+	VMULPD       Z9, Z3, Z3
+	VMULPD       Z9, Z4, Z4
+	VMULPD       Z9, Z5, Z5
+	VMULPD       Z9, Z6, Z6
+	VMULPD       Z9, Z7, Z7
+	VMULPD       Z9, Z8, Z8
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z9, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z8
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z9
+	VADDPD    Z9, Z0, Z0
+	VADDPD    Z9, Z1, Z1
+	VADDPD    Z9, Z2, Z2
+	VADDPD    Z9, Z3, Z3
+	VADDPD    Z9, Z4, Z4
+	VADDPD    Z9, Z5, Z5
+	VADDPD    Z9, Z6, Z6
+	VADDPD    Z9, Z7, Z7
+	VADDPD    Z9, Z8, Z8
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z9
+	VADDPD       Z9, Z0, Z0
+	VBROADCASTSD 8(CX), Z9
+	VADDPD       Z9, Z1, Z1
+	VBROADCASTSD 16(CX), Z9
+	VADDPD       Z9, Z2, Z2
+	VBROADCASTSD 24(CX), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD 32(CX), Z9
+	VADDPD       Z9, Z4, Z4
+	VBROADCASTSD 40(CX), Z9
+	VADDPD       Z9, Z5, Z5
+	VBROADCASTSD 48(CX), Z9
+	VADDPD       Z9, Z6, Z6
+	VBROADCASTSD 56(CX), Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD 64(CX), Z9
+	VADDPD       Z9, Z8, Z8
+	ADDQ         $0x00000048, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X9, X9, X9
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm10x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm10x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z10
+	VFMADD231PD.BCST (AX), Z10, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z10, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z10, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z10, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z10, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z10, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z10, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z10, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z10, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z10, Z9
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000050, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z10
+	VMULPD       Z10, Z0, Z0
+	VMULPD       Z10, Z1, Z1
+	VMULPD       Z10, Z2, Z2
+	VMULPD       Z10, Z3, Z3
+	VMULPD       Z10, Z4, Z4
+	VMULPD       Z10, Z5, Z5
+	VMULPD       Z10, Z6, Z6
+	VMULPD       Z10, Z7, Z7
+	VMULPD       Z10, Z8, Z8
+	VMULPD       Z10, Z9, Z9
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z10
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z10, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z9
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z10
+	VADDPD    Z10, Z0, Z0
+	VADDPD    Z10, Z1, Z1
+	VADDPD    Z10, Z2, Z2
+	VADDPD    Z10, Z3, Z3
+	VADDPD    Z10, Z4, Z4
+	VADDPD    Z10, Z5, Z5
+	VADDPD    Z10, Z6, Z6
+	VADDPD    Z10, Z7, Z7
+	VADDPD    Z10, Z8, Z8
+	VADDPD    Z10, Z9, Z9
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z10
+	VADDPD       Z10, Z0, Z0
+	VBROADCASTSD 8(CX), Z10
+	VADDPD       Z10, Z1, Z1
+	VBROADCASTSD 16(CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD 24(CX), Z10
+	VADDPD       Z10, Z3, Z3
+	VBROADCASTSD 32(CX), Z10
+	VADDPD       Z10, Z4, Z4
+	VBROADCASTSD 40(CX), Z10
+	VADDPD       Z10, Z5, Z5
+	VBROADCASTSD 48(CX), Z10
+	VADDPD       Z10, Z6, Z6
+	VBROADCASTSD 56(CX), Z10
+	VADDPD       Z10, Z7, Z7
+	VBROADCASTSD 64(CX), Z10
+	VADDPD       Z10, Z8, Z8
+	VBROADCASTSD 72(CX), Z10
+	VADDPD       Z10, Z9, Z9
+	ADDQ         $0x00000050, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X10, X10, X10
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm11x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm11x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z11
+	VFMADD231PD.BCST (AX), Z11, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z11, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z11, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z11, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z11, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z11, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z11, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z11, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z11, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z11, Z9
+	VFMADD231PD.BCST (AX)(R10*2), Z11, Z10
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000058, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z11
+	VMULPD       Z11, Z0, Z0
+	VMULPD       Z11, Z1, Z1
+	VMULPD       Z11, Z2, Z2
+	VMULPD       Z11, Z3, Z3
+	VMULPD       Z11, Z4, Z4
+	VMULPD       Z11, Z5, Z5
+	VMULPD       Z11, Z6, Z6
+	VMULPD       Z11, Z7, Z7
+	VMULPD       Z11, Z8, Z8
+	VMULPD       Z11, Z9, Z9
+	VMULPD       Z11, Z10, Z10
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z11
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z11, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z10
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z11
+	VADDPD    Z11, Z0, Z0
+	VADDPD    Z11, Z1, Z1
+	VADDPD    Z11, Z2, Z2
+	VADDPD    Z11, Z3, Z3
+	VADDPD    Z11, Z4, Z4
+	VADDPD    Z11, Z5, Z5
+	VADDPD    Z11, Z6, Z6
+	VADDPD    Z11, Z7, Z7
+	VADDPD    Z11, Z8, Z8
+	VADDPD    Z11, Z9, Z9
+	VADDPD    Z11, Z10, Z10
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z11
+	VADDPD       Z11, Z0, Z0
+	VBROADCASTSD 8(CX), Z11
+	VADDPD       Z11, Z1, Z1
+	VBROADCASTSD 16(CX), Z11
+	VADDPD       Z11, Z2, Z2
+	VBROADCASTSD 24(CX), Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD 32(CX), Z11
+	VADDPD       Z11, Z4, Z4
+	VBROADCASTSD 40(CX), Z11
+	VADDPD       Z11, Z5, Z5
+	VBROADCASTSD 48(CX), Z11
+	VADDPD       Z11, Z6, Z6
+	VBROADCASTSD 56(CX), Z11
+	VADDPD       Z11, Z7, Z7
+	VBROADCASTSD 64(CX), Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD 72(CX), Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD 80(CX), Z11
+	VADDPD       Z11, Z10, Z10
+	ADDQ         $0x00000058, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X11, X11, X11
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
+	VMAXPD Z10, Z11, Z10
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm12x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm12x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z12
+	VFMADD231PD.BCST (AX), Z12, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z12, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z12, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z12, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z12, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z12, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z12, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z12, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z12, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z12, Z9
+	VFMADD231PD.BCST (AX)(R10*2), Z12, Z10
+	VFMADD231PD.BCST (AX)(R13*1), Z12, Z11
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000060, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z12
+	VMULPD       Z12, Z0, Z0
+	VMULPD       Z12, Z1, Z1
+	VMULPD       Z12, Z2, Z2
+	VMULPD       Z12, Z3, Z3
+	VMULPD       Z12, Z4, Z4
+	VMULPD       Z12, Z5, Z5
+	VMULPD       Z12, Z6, Z6
+	VMULPD       Z12, Z7, Z7
+	VMULPD       Z12, Z8, Z8
+	VMULPD       Z12, Z9, Z9
+	VMULPD       Z12, Z10, Z10
+	VMULPD       Z12, Z11, Z11
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z12, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z10
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z11
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z12
+	VADDPD    Z12, Z0, Z0
+	VADDPD    Z12, Z1, Z1
+	VADDPD    Z12, Z2, Z2
+	VADDPD    Z12, Z3, Z3
+	VADDPD    Z12, Z4, Z4
+	VADDPD    Z12, Z5, Z5
+	VADDPD    Z12, Z6, Z6
+	VADDPD    Z12, Z7, Z7
+	VADDPD    Z12, Z8, Z8
+	VADDPD    Z12, Z9, Z9
+	VADDPD    Z12, Z10, Z10
+	VADDPD    Z12, Z11, Z11
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z12
+	VADDPD       Z12, Z0, Z0
+	VBROADCASTSD 8(CX), Z12
+	VADDPD       Z12, Z1, Z1
+	VBROADCASTSD 16(CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD 24(CX), Z12
+	VADDPD       Z12, Z3, Z3
+	VBROADCASTSD 32(CX), Z12
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD 40(CX), Z12
+	VADDPD       Z12, Z5, Z5
+	VBROADCASTSD 48(CX), Z12
+	VADDPD       Z12, Z6, Z6
+	VBROADCASTSD 56(CX), Z12
+	VADDPD       Z12, Z7, Z7
+	VBROADCASTSD 64(CX), Z12
+	VADDPD       Z12, Z8, Z8
+	VBROADCASTSD 72(CX), Z12
+	VADDPD       Z12, Z9, Z9
+	VBROADCASTSD 80(CX), Z12
+	VADDPD       Z12, Z10, Z10
+	VBROADCASTSD 88(CX), Z12
+	VADDPD       Z12, Z11, Z11
+	ADDQ         $0x00000060, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X12, X12, X12
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z11, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
