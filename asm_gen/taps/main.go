@@ -14,6 +14,9 @@ import (
 func main() {
 	avx.Program(func(s avx.Set) {
 		for _, p := range tile.Panels[s.Name] {
+			if p.Broad {
+				continue // filters are packed
+			}
 			for rows := 1; rows <= p.Rows; rows++ {
 				kernel(s, rows, p)
 			}

@@ -14,11 +14,13 @@ import (
 )
 
 // Panels are the tiles for panels of B: the accumulators are some three quarters
-// of the registers, the others are for the operands. CPUs that compute 512 bits in
-// halves take few columns by vectors of 256 bits, of which Zen 4 loads two a cycle,
-// but only one of 512. Where units have 512 bits, such tiles run at half speed; one
-// vector of 512 bits then has as many rows as FMAs are in flight and some more,
-// since the 13 loads of 12 rows take longer than their FMAs.
+// of the registers, the others are for the operands.
+//
+// CPUs that compute 512 bits in halves take few columns by vectors of 256 bits, of
+// which Zen 4 loads two a cycle, but only one of 512. Where units have 512 bits,
+// such tiles run at half speed. There, a tile of one 512-bit vector has 12 rows: 8
+// are enough for the FMAs in flight, and 12 share the load of B's row. Tiles of more
+// rows were slower in a trial (docs/TUNING.md).
 var Panels = map[string][]Panel{
 	"AVX2": {{Rows: 10, Fewest: 1, Most: 1}, {Rows: 6, Fewest: 2, Most: 2}},
 	"AVX512": {
@@ -27,13 +29,15 @@ var Panels = map[string][]Panel{
 		{Rows: 4, Fewest: 3, Most: 3, halves: true},
 		{Rows: 12, Fewest: 1, Most: 1},
 		{Rows: 12, Fewest: 2, Most: 2},
+		{Rows: 8, Fewest: 3, Most: 3, Broad: true},
 	},
 }
 
 // Panel describes the kernels for the tiles of one kind of panel.
 type Panel struct {
-	Rows         int // the most of a tile
-	Fewest, Most int // vectors of columns
+	Rows         int  // the most of a tile
+	Fewest, Most int  // vectors of columns
+	Broad        bool // more than a packed panel has
 	halves       bool
 }
 

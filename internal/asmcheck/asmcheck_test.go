@@ -98,16 +98,16 @@ func misplacedTiles(tables *ast.File) (misplaced []string) {
 		if !ok {
 			return true
 		}
-		array, ok := list.Type.(*ast.ArrayType)
-		if !ok {
-			return true
+		element, panels := list.Type, []ast.Expr{list} // of one panel
+		if array, ok := list.Type.(*ast.ArrayType); ok {
+			element, panels = array.Elt, list.Elts
 		}
-		of, kernel := instance(array.Elt) // panelKernels[TileKernel[float32]]
+		of, kernel := instance(element) // panelKernels[TileKernel[float32]]
 		switch identifier(of) {
 		case "panelKernels":
 			kind, float := instance(kernel)
 			prefix := map[string]string{"TileKernel float32": "sgemm", "TileKernel float64": "dgemm", "TapKernel float32": "tile"}
-			misplaced = append(misplaced, misplacedIn(list.Elts, prefix[identifier(kind)+" "+identifier(float)], widths)...)
+			misplaced = append(misplaced, misplacedIn(panels, prefix[identifier(kind)+" "+identifier(float)], widths)...)
 			return false
 		case "TileKernel", "TapKernel": // of no panel
 			for _, kernel := range list.Elts {
@@ -510,6 +510,8 @@ func TestMisplacedTilesAreFound(t *testing.T) {
 		"[]panelKernels[TileKernel[float32]]{{8, []TileKernel[float32]{sgemmHalves1x8AVX512}}, {wide, []TileKernel[float32]{sgemmHalves1x16AVX512}}}": {"sgemmHalves1x16AVX512"},
 		"[]panelKernels[TileKernel[float32]]{{8, []TileKernel[float32]{sgemm1x8AVX512, sgemmHalves2x8AVX512}}}":                                       {"sgemmHalves2x8AVX512"},
 		"[]panelKernels[TapKernel[float32]]{{8, []TapKernel[float32]{tile1x8AVX512}}, {wide, []TapKernel[float32]{tileHalves1x16AVX512}}}":            {"tileHalves1x16AVX512"},
+		"panelKernels[TileKernel[float32]]{wide, []TileKernel[float32]{sgemm1x16AVX512}}":                                                             nil,
+		"panelKernels[TileKernel[float32]]{wide, []TileKernel[float32]{sgemm1x16AVX512, sgemm1x16AVX512}}":                                            {"sgemm1x16AVX512"},
 		"[]TapKernel[float32]{tile1x8AVX2}":   {"tile1x8AVX2"},
 		"[]TileKernel[float32]{sgemm1x8AVX2}": {"sgemm1x8AVX2"},
 	} {

@@ -136,6 +136,30 @@ func dgemm11x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, a
 // dgemm12x16AVX512 is a TileKernel for tiles of 12 rows and 9 to 16 columns.
 func dgemm12x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
+// dgemm1x24AVX512 is a TileKernel for tiles of 1 rows and 17 to 24 columns.
+func dgemm1x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm2x24AVX512 is a TileKernel for tiles of 2 rows and 17 to 24 columns.
+func dgemm2x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x24AVX512 is a TileKernel for tiles of 3 rows and 17 to 24 columns.
+func dgemm3x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x24AVX512 is a TileKernel for tiles of 4 rows and 17 to 24 columns.
+func dgemm4x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm5x24AVX512 is a TileKernel for tiles of 5 rows and 17 to 24 columns.
+func dgemm5x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm6x24AVX512 is a TileKernel for tiles of 6 rows and 17 to 24 columns.
+func dgemm6x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm7x24AVX512 is a TileKernel for tiles of 7 rows and 17 to 24 columns.
+func dgemm7x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm8x24AVX512 is a TileKernel for tiles of 8 rows and 17 to 24 columns.
+func dgemm8x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
 // dgemmWide1x128AVX512 is a TileKernel for tiles of 1 rows and just 128 columns.
 func dgemmWide1x128AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 

@@ -30,6 +30,9 @@ var whole32 = Table[float32]{
 			sgemm7x32AVX512, sgemm8x32AVX512, sgemm9x32AVX512, sgemm10x32AVX512, sgemm11x32AVX512, sgemm12x32AVX512,
 		}},
 	},
+	broad: panelKernels[TileKernel[float32]]{48, []TileKernel[float32]{
+		sgemm1x48AVX512, sgemm2x48AVX512, sgemm3x48AVX512, sgemm4x48AVX512, sgemm5x48AVX512, sgemm6x48AVX512, sgemm7x48AVX512, sgemm8x48AVX512,
+	}},
 	taps: []panelKernels[TapKernel[float32]]{
 		{16, []TapKernel[float32]{
 			tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
@@ -134,6 +137,9 @@ var whole64 = Table[float64]{
 			dgemm7x16AVX512, dgemm8x16AVX512, dgemm9x16AVX512, dgemm10x16AVX512, dgemm11x16AVX512, dgemm12x16AVX512,
 		}},
 	},
+	broad: panelKernels[TileKernel[float64]]{24, []TileKernel[float64]{
+		dgemm1x24AVX512, dgemm2x24AVX512, dgemm3x24AVX512, dgemm4x24AVX512, dgemm5x24AVX512, dgemm6x24AVX512, dgemm7x24AVX512, dgemm8x24AVX512,
+	}},
 	dots:     dots64AVX512,
 	DotsUpTo: 32,
 	MasksB:   true,

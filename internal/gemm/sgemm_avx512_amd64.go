@@ -136,6 +136,30 @@ func sgemm11x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, a
 // sgemm12x32AVX512 is a TileKernel for tiles of 12 rows and 17 to 32 columns.
 func sgemm12x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
+// sgemm1x48AVX512 is a TileKernel for tiles of 1 rows and 33 to 48 columns.
+func sgemm1x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm2x48AVX512 is a TileKernel for tiles of 2 rows and 33 to 48 columns.
+func sgemm2x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x48AVX512 is a TileKernel for tiles of 3 rows and 33 to 48 columns.
+func sgemm3x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x48AVX512 is a TileKernel for tiles of 4 rows and 33 to 48 columns.
+func sgemm4x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm5x48AVX512 is a TileKernel for tiles of 5 rows and 33 to 48 columns.
+func sgemm5x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm6x48AVX512 is a TileKernel for tiles of 6 rows and 33 to 48 columns.
+func sgemm6x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm7x48AVX512 is a TileKernel for tiles of 7 rows and 33 to 48 columns.
+func sgemm7x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm8x48AVX512 is a TileKernel for tiles of 8 rows and 33 to 48 columns.
+func sgemm8x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
 // sgemmWide1x256AVX512 is a TileKernel for tiles of 1 rows and just 256 columns.
 func sgemmWide1x256AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
