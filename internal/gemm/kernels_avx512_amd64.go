@@ -6,12 +6,12 @@ package gemm
 // DotsUpTo are the same in both.
 //
 // Those named halves are for CPUs that compute 512 bits in two halves, and have 256-bit tiles for
-// few columns. Their sizes were measured on a Zen 4 core (1 MiB L2, 32 MiB L3 shared) up to
-// 2026-11-24.
+// few columns. Their sizes are those of 2026-11-24, measured on a Zen 4 core (1 MiB L2, 32 MiB L3
+// shared).
 //
 // Those named whole are for CPUs with units of 512 bits, where all tiles have such vectors. Their
-// tiles were chosen by a trial in C on a Zen 5 core. Nobody has measured their sizes on such a CPU
-// yet: they are those of halves, as of 2026-11-27.
+// tiles were chosen by a trial in C on a Zen 5 core. Their sizes are those of halves: as of
+// 2026-11-27, nobody has measured them on such a CPU.
 //
 // docs/TUNING.md has the figures.
 
