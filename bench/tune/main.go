@@ -110,7 +110,7 @@ The groups and their knobs:
 	})
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512 or neon (default what is active, which "+simd.EnvVar+" lowers)")
+	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512, avx512-halves or neon (default what is active, which "+simd.EnvVar+" chooses)")
 	flags.StringVar(&job.Dtype, "dtype", tuning.F32, "type of elements: "+tuning.F32+" or "+tuning.F64)
 	flags.StringSliceVar(&groups, "group", nil, "groups to measure (default all that --dtype has)")
 	flags.StringSliceVar(&job.Knobs, "knob", nil, "knobs to measure")

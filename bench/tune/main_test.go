@@ -109,7 +109,7 @@ func TestErrors(t *testing.T) {
 		{"--knob=", "--knob: none is named"},
 		{"--dtype f16", `--dtype: there is no "f16", only f32 and f64`},
 		{"--rounds 0", "--rounds: 0, want at least 1"},
-		{"--isa mmx", `--isa: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`},
+		{"--isa mmx", `--isa: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, avx512-halves, neon`},
 		{"--fast", "unknown flag: --fast (--help lists the flags)"},
 		{"KC", `tune takes flags only, got "KC"`},
 	} {
@@ -118,7 +118,7 @@ func TestErrors(t *testing.T) {
 		assert.Empty(t, stdout, test.args)
 		assert.Equal(t, "tune: "+test.want+"\n", stderr)
 	}
-	for _, isa := range []simd.ISA{simd.AVX2, simd.AVX512, simd.NEON} {
+	for _, isa := range []simd.ISA{simd.AVX2, simd.AVX512, simd.AVX512Halves, simd.NEON} {
 		if !slices.Contains(simd.Supported(), isa) {
 			code, _, stderr := command(t, "--isa", isa.String())
 			assert.Equal(t, 1, code)

@@ -263,7 +263,7 @@ func TestBadISA(t *testing.T) {
 			require.ErrorAs(t, cmd.Run(), &exit)
 			assert.Equal(t, 1, exit.ExitCode())
 			assert.Empty(t, stdout.String())
-			assert.Equal(t, `steppe: STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`+"\n", stderr.String())
+			assert.Equal(t, `steppe: STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, avx512-halves, neon`+"\n", stderr.String())
 		})
 	}
 }
