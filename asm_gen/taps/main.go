@@ -20,6 +20,9 @@ func main() {
 				kernel(p.Of(s), rows, p)
 			}
 		}
+		if !s.Wide() {
+			copyChannels(s)
+		}
 	})
 }
 

@@ -64,6 +64,7 @@ var tables32 = [simd.NumISA]Table[float32]{
 
 		copyPanels: copyPanels32AVX2,
 		transpose:  transpose32AVX2, transposeSide: 8,
+		CopyChannels: copyChannelsAVX2,
 	},
 	simd.AVX512: {
 		NR: nr32AVX512,

@@ -5347,3 +5347,68 @@ columns16RaggedTileStore:
 	JNZ        columns16RaggedTile
 	VZEROUPPER
 	RET
+
+// func copyChannelsAVX2(pixels int, tiles int, height int, src *float32, srcPixel int, ahead int, dst *float32, dstTile int)
+// Requires: AVX, MMX+
+TEXT ·copyChannelsAVX2(SB), NOSPLIT, $0-64
+	MOVQ pixels+0(FP), AX
+	MOVQ tiles+8(FP), CX
+	MOVQ height+16(FP), DX
+	MOVQ src+24(FP), BX
+	MOVQ srcPixel+32(FP), SI
+	MOVQ ahead+40(FP), DI
+	MOVQ dst+48(FP), R8
+	MOVQ dstTile+56(FP), R9
+	SHLQ $0x02, DX
+	SHLQ $0x02, SI
+	SHLQ $0x02, DI
+	SHLQ $0x02, R9
+	CMPQ DX, $0x00000020
+	JG   upTo12
+
+upTo8Tile:
+	MOVQ BX, R10
+	MOVQ R8, R11
+	MOVQ AX, R12
+
+upTo8Pixel:
+	PREFETCHT0 (R10)(DI*1)
+	VMOVUPS    (R10), X0
+	VMOVUPS    -16(R10)(DX*1), X2
+	VMOVUPS    X0, (R11)
+	VMOVUPS    X2, -16(R11)(DX*1)
+	ADDQ       SI, R10
+	ADDQ       DX, R11
+	DECQ       R12
+	JNZ        upTo8Pixel
+	ADDQ       DX, BX
+	ADDQ       R9, R8
+	DECQ       CX
+	JNZ        upTo8Tile
+	VZEROUPPER
+	RET
+
+upTo12:
+upTo12Tile:
+	MOVQ BX, R10
+	MOVQ R8, R11
+	MOVQ AX, R12
+
+upTo12Pixel:
+	PREFETCHT0 (R10)(DI*1)
+	VMOVUPS    (R10), X0
+	VMOVUPS    16(R10), X1
+	VMOVUPS    -16(R10)(DX*1), X2
+	VMOVUPS    X0, (R11)
+	VMOVUPS    X1, 16(R11)
+	VMOVUPS    X2, -16(R11)(DX*1)
+	ADDQ       SI, R10
+	ADDQ       DX, R11
+	DECQ       R12
+	JNZ        upTo12Pixel
+	ADDQ       DX, BX
+	ADDQ       R9, R8
+	DECQ       CX
+	JNZ        upTo12Tile
+	VZEROUPPER
+	RET
