@@ -128,8 +128,13 @@ func (t Tile) Clear() {
 // Step adds the products of one k: B's row in registers, A's elements one by
 // one.
 func (t Tile) Step(b reg.Register, row func(int) operand.Mem) {
+	t.StepAt(func(v int) operand.Mem { return t.Vector(b, v) }, row)
+}
+
+// StepAt is Step for a row of B whose vectors lie where b says.
+func (t Tile) StepAt(b, row func(int) operand.Mem) {
 	for v := range t.Vectors {
-		t.Load(t.Vector(b, v), v, t.B(v))
+		t.Load(b(v), v, t.B(v))
 	}
 	for i := range t.Rows {
 		element := t.Spare(i)

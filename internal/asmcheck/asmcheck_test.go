@@ -235,6 +235,21 @@ twoMaskedK:
 	RET
 
 TEXT ·sgemm1x8AVX2(SB), NOSPLIT, $0-113
+oneUnrolled:
+	VMOVUPS      (BX), Y2
+	VBROADCASTSS (AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (BX)(SI*1), Y2
+	VBROADCASTSS 4(AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (BX)(SI*2), Y2
+	VBROADCASTSS 8(AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	VMOVUPS      (BX)(DI*1), Y2
+	VBROADCASTSS 12(AX), Y3
+	VFMADD231PS  Y2, Y3, Y0
+	JGE          oneUnrolled
+
 oneK:
 	VMOVUPS      (CX), Y2
 	VBROADCASTSS (AX), Y3
@@ -419,6 +434,10 @@ func TestChecksCanFail(t *testing.T) {
 		{"GEMM loops", amd64, "VMASKMOVPS   32(CX), Y15, Y5", "VMOVUPS 32(CX), Y5", "sgemm2x16AVX2: has one too many: K loop for 2 vectors"},
 		{"GEMM loops", amd64, "VMASKMOVPS   (CX), Y15, Y2", "VMOVUPS (CX), Y2", "sgemm1x8AVX2: has no K loop for 1 vectors, masked"},
 		{"GEMM loops", amd64, "JNZ          twoMaskedK", "JNZ two", "sgemm2x16AVX2: has no K loop for 2 vectors, masked"},
+		{"GEMM loops", amd64, "VBROADCASTSS 12(AX), Y3", "VMOVAPS Y2, Y3", "sgemm1x8AVX2: oneUnrolled reads 3 elements of A for 1 rows"},
+		{"GEMM loops", amd64, "VMOVUPS      (BX)(DI*1), Y2", "VMOVAPS Y2, Y4", "sgemm1x8AVX2: oneUnrolled reads 4 elements of A for 1 rows"},
+		{"GEMM loops", amd64, "8(AX), Y3\n\tVFMADD231PS  Y2, Y3, Y0", "8(AX), Y3", "sgemm1x8AVX2: oneUnrolled has 3 FMAs, no multiple of 4 steps"},
+		{"GEMM loops", amd64, "8(AX), Y3\n\tVFMADD231PS  Y2, Y3, Y0", "8(AX), Y3\n\tVFMADD231PS Y2, Y3, Y1", "sgemm1x8AVX2: oneUnrolled has 2 accumulators for 1 FMAs"},
 		{"GEMM loops", avx512, "Y2, Y3, Y0", "Z2, Z3, Z0", "sgemm2x8AVX512: halfK sums in registers of the wrong width: VFMADD231PS Z2, Z3, Z0"},
 		{"GEMM loops", avx512, "Z1, Z2, Z0", "Y1, Y2, Y0", "sgemm1x32AVX512: oneK sums in registers of the wrong width: VFMADD231PS Y1, Y2, Y0"},
 		{"GEMM loops", avx512, "Z5, Z4", "Y5, Y4", "sgemmWide1x16AVX512: wideK sums in registers of the wrong width: VFMADD231PS (CX), Y5, Y4"},

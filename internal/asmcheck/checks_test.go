@@ -265,7 +265,7 @@ func loopFor(vectors int, masked bool) string {
 // vectors, for each v that B's panel can have: v vectors of B and r elements of
 // A make r*v FMAs, each with an accumulator of its own, and nothing goes to the
 // stack. A wide tile has the vectors of its columns alone, and may read them as
-// operands of FMAs.
+// operands of FMAs. An unrolled loop has all of it four times, but the accumulators.
 func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
@@ -284,6 +284,13 @@ func gemmLoops(s *source, f function) (wrong []string) {
 			continue
 		}
 		wrong = append(wrong, l.wrong...)
+		unrolled := !k.wide && l.unrolled(k.rows)
+		if unrolled {
+			if l.fmas%steps != 0 {
+				wrong = append(wrong, fmt.Sprintf("%s has %d FMAs, no multiple of %d steps", loop.label, l.fmas, steps))
+			}
+			l.elements, l.vectors, l.fmas = l.elements/steps, l.vectors/steps, l.fmas/steps
+		}
 		if k.wide {
 			l.vectors = k.columns / k.lanes
 		}
@@ -296,7 +303,9 @@ func gemmLoops(s *source, f function) (wrong []string) {
 		if len(l.accumulators) != l.fmas {
 			wrong = append(wrong, fmt.Sprintf("%s has %d accumulators for %d FMAs", loop.label, len(l.accumulators), l.fmas))
 		}
-		loops[loopFor(l.vectors, l.masked)]++
+		if !unrolled {
+			loops[loopFor(l.vectors, l.masked)]++
+		}
 	}
 	for _, loop := range k.loops(s) {
 		loops[loop]--
@@ -320,6 +329,12 @@ type kLoop struct {
 	accumulators            map[string]bool
 	wrong                   []string
 }
+
+// steps is how many steps along K an unrolled loop takes.
+const steps = 4
+
+// unrolled reports whether the loop has the loads of several steps, for tiles of so many rows.
+func (l kLoop) unrolled(rows int) bool { return l.elements == steps*rows && l.vectors%steps == 0 }
 
 func countK(loop block, of set) kLoop {
 	l := kLoop{accumulators: map[string]bool{}, prefetches: strings.HasPrefix(loop.code[0].op, "PREFETCH")}
