@@ -4,6 +4,11 @@ package blas
 
 import "github.com/steppe-ml/steppe/simd"
 
+func init() { // levels 1 and 2 have no tiles to choose
+	vectors32[simd.AVX512Halves] = vectors32[simd.AVX512]
+	vectors64[simd.AVX512Halves] = vectors64[simd.AVX512]
+}
+
 var vectors32 = [simd.NumISA]vectors[float32]{
 	simd.Generic: genericVectors[float32](),
 	simd.AVX2: {

@@ -111,7 +111,7 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			series: []series{{
 				name:   "large products",
 				points: append(each(cube, 512, 1000, 1500, 2048), point{m: 256, n: 256, k: 8192}),
-				values: around(t.KC, 1),
+				values: tuning.Around(t.KC, 1),
 			}},
 		},
 		{
@@ -120,7 +120,7 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			series: []series{{
 				name:   "large squares",
 				points: each(cube, 512, 1000, 1024, 1536, 2048),
-				values: around(t.MC, t.MR()),
+				values: tuning.Around(t.MC, t.MR()),
 			}},
 		},
 		{
@@ -129,7 +129,7 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			series: []series{{
 				name:   "large products with many columns",
 				points: []point{{m: 256, n: 2048, k: 256}, {m: 512, n: 4096, k: 1024}, {m: 1000, n: 3000, k: 1000}, cube(2048)},
-				values: around(t.NC, t.NR),
+				values: tuning.Around(t.NC, t.NR),
 			}},
 		},
 		{
@@ -264,10 +264,10 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			name:  "PartWork",
 			field: func(t *gemm.Table[T]) *int { return &t.PartWork },
 			series: []series{
-				{name: "cubes", team: true, points: each(cube, 112, 128, 160, 192, 256, 384), values: around(t.PartWork, 1)},
+				{name: "cubes", team: true, points: each(cube, 112, 128, 160, 192, 256, 384), values: tuning.Around(t.PartWork, 1)},
 				{name: "long batches", team: true,
 					points: []point{{m: 8, n: 8, k: 8, count: 2048}, {m: 16, n: 16, k: 16, count: 1024}, {m: 32, n: 32, k: 32, count: 512}, {m: 64, n: 64, k: 64, count: 128}},
-					values: around(t.PartWork, 1)},
+					values: tuning.Around(t.PartWork, 1)},
 			},
 		},
 	}
@@ -279,19 +279,6 @@ func each(product func(size int) point, sizes ...int) (points []point) {
 		points = append(points, product(size))
 	}
 	return points
-}
-
-// around returns a value and some from a quarter to twice of it, which are
-// multiples of grain.
-func around(value, grain int) (values []int) {
-	for _, quarters := range []int{1, 2, 3, 4, 6, 8} {
-		v := value
-		if quarters != 4 {
-			v = max(1, value*quarters/4/grain) * grain
-		}
-		values = append(values, v)
-	}
-	return slices.Compact(values)
 }
 
 // chosen returns the products to measure. Plain Go has no patience for large
@@ -338,5 +325,5 @@ func testKnobs[T Float](t *testing.T) {
 		}
 	}
 	assert.ElementsMatch(t, fields, all, "all numbers in a table can be measured")
-	assert.Equal(t, tuning.Knobs, all)
+	assert.Equal(t, tuning.Groups[0].Knobs, all)
 }

@@ -10,11 +10,15 @@ import (
 )
 
 // Level 2 reads a matrix once, so several workers pay only if the matrix lies beyond a core's own
-// cache. The shape alone decides the parts, so the results don't depend on the workers.
-const (
+// cache. The shape alone decides the parts, so the results don't depend on the workers. Those that
+// bench/tune measures are variables.
+var (
 	sharedBytes = 2 << 20 // workers that are awake share an A of at least this size
 	wakingBytes = 8 << 20 // workers are woken for an A of at least this size
 	partBytes   = 1 << 19 // least size of a part
+)
+
+const (
 	mostParts   = 64
 	partColumns = 128 // least columns of a part that is cut by columns
 )

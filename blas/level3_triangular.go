@@ -132,15 +132,18 @@ func (t *triangular[T]) compute(order int, alpha T, b gemm.View[T]) {
 // triangle. For few vectors of B that never pays or, from the right, where nothing else reads their
 // elements as vectors, only for a small A.
 func (t *triangular[T]) multiplyUpTo() int {
-	const few, small = 32, 128
 	switch {
-	case t.others >= few:
+	case t.others >= multiplyFrom:
 		return t.KC
 	case t.left:
 		return 0
 	}
-	return min(small, t.KC)
+	return min(multiplyUpTo, t.KC)
 }
+
+// What bench/tune measures: the vectors of B from which on a product copies the triangle, and the
+// rows of A up to which it does so from the right for fewer vectors.
+var multiplyFrom, multiplyUpTo = 32, 128
 
 // grain is how many elements of vectors stay together.
 func (t *triangular[T]) grain() int {
@@ -284,11 +287,8 @@ func (t *triangular[T]) add(alpha T, rows, cols num.Span, b gemm.View[T], beta T
 func (t *triangular[T]) few() int { return min(8, t.KC) }
 
 // turnUpTo is the most columns of B to turn into rows. turnElements is how many of their elements
-// are turned at a time; they stay in the L1 cache.
-const (
-	turnUpTo     = 64
-	turnElements = 4096
-)
+// are turned at a time; they stay in the L1 cache. bench/tune measures both.
+var turnUpTo, turnElements = 64, 4096
 
 // turned is recurse from the right, for columns of B that it turns into rows, so
 // that vectors can be loaded from them: some rows of B at a time.

@@ -57,12 +57,16 @@ func tune[T Float](t *testing.T, job tuning.Job) {
 			}
 		}
 	}
+	require.NoError(t, job.Run(routineKnobs[T](), nil, os.Stdout))
 }
 
 // candidates returns the ways to compute a product, without their speeds, and
 // the tables that bring them about.
 func (k *knob[T]) candidates(s *series, p point, base *gemm.Table[T]) (tuning.Point, []gemm.Table[T]) {
-	figures := tuning.Point{Knob: k.name, Value: *k.field(base), Series: s.name, Product: p.String()}
+	figures := tuning.Point{Knob: k.name, Value: *k.field(base), Series: s.name, Work: p.String(), Shapes: "m x n x k", Unit: "GFLOP/s"}
+	if k.name == "KC" {
+		figures.Bits = "all products"
+	}
 	var tables []gemm.Table[T]
 	add := func(name string, isTable bool, change func(*gemm.Table[T])) {
 		t := *base
@@ -82,55 +86,14 @@ func (k *knob[T]) candidates(s *series, p point, base *gemm.Table[T]) (tuning.Po
 	return figures, tables
 }
 
-// measure returns the speeds of a product under each of the tables, round by
-// round, in GFLOP/s. In a round each table has its turn, beginning with another
-// one than in the round before. A turn is windows, of whose times the lower
-// quartile counts: those in which another process had the core don't.
+// measure returns the speeds of a product under each of the tables, round by round, in GFLOP/s.
 func measure[T Float](team *Team, p point, tables []gemm.Table[T], job tuning.Job) [][]float64 {
-	const turn, window, pause = 20 * time.Millisecond, time.Millisecond, 500 * time.Microsecond
 	all := newOperands[T](p)
-	run := func(table, first, times int) time.Duration {
+	flops := 2 * float64(p.work()) * float64(max(1, p.count))
+	return job.Measure(len(tables), flops, func(table, first, times int) time.Duration {
 		*gemm.Active[T]() = tables[table]
-		var took time.Duration
-		start := time.Now()
-		for i := first; i < first+times; i++ {
-			if p.rested {
-				took += time.Since(start)
-				for start = time.Now(); time.Since(start) < pause; {
-				}
-				start = time.Now()
-			}
-			all[i%len(all)].multiply(team, p)
-		}
-		return took + time.Since(start)
-	}
-
-	for i := range tables {
-		run(i, 0, 1) // buffers grow
-	}
-	times, windows := 1, 1 // products a window, windows a turn
-	if !job.Quick {
-		took := run(0, 0, times)
-		for took < window {
-			times *= 2
-			took = run(0, 0, times)
-		}
-		windows = max(1, int(turn/took))
-	}
-	flops := 2 * float64(p.work()) * float64(max(1, p.count)) * float64(times)
-	speeds := make([][]float64, len(tables))
-	took := make([]time.Duration, windows)
-	for round := range job.Rounds {
-		for i := range tables {
-			at := (round + i) % len(tables)
-			for w := range took {
-				took[w] = run(at, round+w*times, times)
-			}
-			slices.Sort(took)
-			speeds[at] = append(speeds[at], flops/took[(windows-1)/4].Seconds()/1e9)
-		}
-	}
-	return speeds
+		return tuning.Timed(p.rested, first, times, func(i int) { all[i%len(all)].multiply(team, p) })
+	})
 }
 
 // operands is what a product needs.

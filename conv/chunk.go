@@ -32,11 +32,24 @@ func newPacking(g Geometry) packing {
 	last, _ := t.TapsFor((g.OutC-1)%t.NR + 1)
 	p.tallest = len(kernels)
 	taps := g.KernelH * g.KernelW
-	// Pixels of a cache line or less don't fight. All panels must have tiles of the same rows.
+	// Pixels of a cache line or less don't fight. All panels must have tiles of the same rows, which
+	// CopyChannels must know.
 	p.input = t.CopyChannels != nil && g.InC >= enoughChannels && g.InC*g.StrideW > lineFloats && len(last) >= p.tallest &&
-		taps*num.CeilDiv(g.OutC, t.NR) >= leastUses
+		shortestTile(g.InC, p.tallest) >= 4 && taps*num.CeilDiv(g.OutC, t.NR) >= leastUses
 	p.output = t.CopyChannels != nil && g.OutC > t.NR && taps*num.CeilDiv(g.InC, p.tallest) >= leastUses
 	return p
+}
+
+// shortestTile returns the least rows of the tiles that channels are cut into.
+func shortestTile(channels, tallest int) int {
+	shortest := tallest
+	cuts := num.CeilDiv(channels, pieceRows)
+	for cut := range cuts {
+		i, end := parallel.Cut(channels, 1, cuts, cut)
+		_, height, _ := gemm.CutRows(end-i, tallest)
+		shortest = min(shortest, height)
+	}
+	return shortest
 }
 
 // chunk is some pixels of the output that are summed at once, with copies of what packing says.

@@ -44,7 +44,8 @@ type piece struct {
 	columns                    int
 }
 
-const (
+// bench/tune measures these, and enoughChannels and mostAhead below.
+var (
 	// chunkPixels is about the number of products that are summed in a register, as long as their
 	// operands fit chunkFloats, a part of the L2 cache.
 	chunkPixels, chunkFloats = 512, 1 << 16
@@ -52,8 +53,10 @@ const (
 	pieceRows = 96
 	// With fewGroups or fewer, workers would have to wait for each other, and a sum takes little
 	// memory: then up to maxParts sums are kept.
-	fewGroups, maxParts = 6, 4
+	fewGroups = 6
 )
+
+const maxParts = 4
 
 func newGradient(g Geometry) *gradient {
 	gr := &gradient{
@@ -109,7 +112,7 @@ func (gr *gradient) runs(g Geometry) (runs []run) {
 }
 
 // enoughChannels of the input fill tiles.
-const enoughChannels = 12
+var enoughChannels = 12
 
 // add adds the pieces for some adjoining taps of row u of the filter, from tap
 // number t of a run on, and for a panel of output channels.
@@ -255,7 +258,7 @@ func (l *lookahead) next(a *float32, taps, apart int) (from, lines int) {
 
 // mostAhead is the most lines to prefetch at a tap. A core can wait for some 20 lines at once. A
 // row of a stem's input has this many; larger inputs take longer to multiply, and need no more.
-const mostAhead = 8
+var mostAhead = 8
 
 // addBias adds the sums of the chunk's part of dy, which is about to be read anyway.
 func (j *gradientJob) addBias(to []float64, image, row int) {

@@ -133,8 +133,8 @@ func (p *plan) runPatches(team *blas.Team, purpose patchesPurpose, batch int, y,
 	patchesJobs.Put(j)
 }
 
-// patchFloats is about the floats of a block of patches: half an L2 cache.
-const patchFloats = 1 << 17
+// patchFloats is about the floats of a block of patches: half an L2 cache. bench/tune measures it.
+var patchFloats = 1 << 17
 
 // Do computes one task.
 func (j *patchesJob) Do(task, worker int) {

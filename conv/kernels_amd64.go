@@ -4,6 +4,8 @@ package conv
 
 import "github.com/steppe-ml/steppe/simd"
 
+func init() { tables[simd.AVX512Halves] = tables[simd.AVX512] } // pooling has no tiles to choose
+
 var tables = [simd.NumISA]table{
 	simd.Generic: generic,
 	simd.AVX2: {

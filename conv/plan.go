@@ -8,7 +8,8 @@ import (
 )
 
 // plan is everything about a geometry's passes that can be computed beforehand, for batches of any
-// size, one algorithm and one instruction set.
+// size, one algorithm and one instruction set. It holds no kernels, so instruction sets with the
+// same arithmetic share it.
 type plan struct {
 	geometry        Geometry // filled, for a batch of 1
 	algorithm       Algorithm
@@ -36,7 +37,7 @@ func planOf(g Geometry, algorithm Algorithm) (*plan, error) {
 	}
 	batch := g.Batch
 	g.Batch = 1
-	key := planKey{g, algorithm, simd.Active()}
+	key := planKey{g, algorithm, simd.Active().Arithmetic()}
 	p := plans.find(key)
 	if p == nil {
 		var err error
@@ -63,7 +64,7 @@ func newPlan(g Geometry, algorithm Algorithm) (*plan, error) {
 		return nil, err
 	}
 	p := &plan{
-		geometry: g, algorithm: algorithm, isa: simd.Active(),
+		geometry: g, algorithm: algorithm, isa: simd.Active().Arithmetic(),
 		in: g.InSize(), out: g.OutSize(), filter: g.FilterSize(), pixels: g.OutH() * g.OutW(),
 	}
 	p.units = units{channels: g.OutC, rowFloats: g.OutW() * g.OutC, rows: g.OutH(), block: rowsOfBlock(g.OutH(), p.out)}

@@ -94,8 +94,8 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 }
 
 // blockBytes is about what is read and written for a block of rows, so that it
-// stays in the L2 cache while panel after panel of the filter meets it.
-const blockBytes = 1 << 18
+// stays in the L2 cache while panel after panel of the filter meets it. bench/tune measures it.
+var blockBytes = 1 << 18
 
 // rowsOfBlock is how many of an image's rows are about blockBytes, if all are so many
 // floats.

@@ -132,47 +132,62 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 // or if all its elements are so small that digits are lost, the method at hand computes in float64
 // (dense_far.go).
 
-func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor) float64 {
-	xx, dd := c.Kept[:in.N*in.N], c.Scratch[:in.N*in.N]
-	d.gram(c, in, in, 1, xx)
-	d.gram(c, dout, dout, 0, dd)
-	if !gramInRange(dd, dout.N) || !gramInRange(xx, in.N) {
-		return gradNormSqFar(in, dout)
+// Each call computes the products of all shards at once, as the blocks of a block-diagonal matrix.
+
+func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor, shards []op.Shard, sq []float64) {
+	n := blocks(shards)
+	xx, dd := c.Kept[:n], c.Scratch[:n]
+	blas.Grams(c.Team, xx, rows(in), rows(in), shards, 1)
+	blas.Grams(c.Team, dd, rows(dout), rows(dout), shards, 0)
+	for s, shard := range shards {
+		n := shard.N * shard.N
+		if gramInRange(dd[:n], shard.N) && gramInRange(xx[:n], shard.N) {
+			sq[s] = max(0, simd.Dot64(dd[:n], xx[:n]))
+		} else {
+			sq[s] = gradNormSqFar(in.Of(shard), dout.Of(shard))
+		}
+		xx, dd = xx[n:], dd[n:]
 	}
-	return max(0, simd.Dot64(dd, xx))
 }
 
-// gram sets dst to the products of a's samples with b's, plus constant.
-func (d dense) gram(c *op.Call, a, b op.Tensor, constant float32, dst []float32) {
-	for i := range dst {
-		dst[i] = constant
-	}
-	blas.MatMul(c.Team, blas.RowMajor(dst, a.N, b.N), rows(a), rows(b).T(), blas.Options[float32]{Accumulate: true})
-}
-
-func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor) {
+func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor, shards []op.Shard) {
 	// Where x is in, as for the model's input, which is the same in both passes, GradNormSq's
-	// product serves.
-	zx := c.Kept[:in.N*in.N]
+	// products serve.
+	zx := c.Kept[:blocks(shards)]
 	if &x.Data[0] != &in.Data[0] {
-		zx = c.Scratch[:x.N*in.N]
-		d.gram(c, x, in, 1, zx)
+		zx = c.Scratch[:len(zx)]
+		blas.Grams(c.Team, zx, rows(x), rows(in), shards, 1)
 	}
-	if !inRange(zx) {
-		forwardDeltaFar(x, in, dout, out)
-		return
+	blas.MulBlocks(c.Team, rows(out), zx, rows(dout), shards, false)
+	for _, shard := range shards {
+		n := shard.N * shard.N
+		if !inRange(zx[:n]) {
+			forwardDeltaFar(x.Of(shard), in.Of(shard), dout.Of(shard), out.Of(shard))
+		}
+		zx = zx[n:]
 	}
-	blas.MatMul(c.Team, rows(out), blas.RowMajor(zx, x.N, in.N), rows(dout), blas.Options[float32]{})
 }
 
-func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor) {
-	ed := c.Scratch[:e.N*dout.N]
-	d.gram(c, e, dout, 0, ed)
-	if !inRange(ed) {
-		backwardDeltaFar(e, in, dout, din)
-		return
+func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor, shards []op.Shard) {
+	ed := c.Scratch[:blocks(shards)]
+	blas.Grams(c.Team, ed, rows(e), rows(dout), shards, 0)
+	for s, all := 0, ed; s < len(shards); s++ {
+		n := shards[s].N * shards[s].N
+		if !inRange(all[:n]) {
+			backwardDeltaFar(e.Of(shards[s]), in.Of(shards[s]), dout.Of(shards[s]), din.Of(shards[s]))
+			clear(all[:n])
+		}
+		all = all[n:]
 	}
-	blas.MatMul(c.Team, rows(din), blas.RowMajor(ed, e.N, dout.N), rows(in), blas.Options[float32]{Accumulate: true})
+	blas.MulBlocks(c.Team, rows(din), ed, rows(in), shards, true)
+}
+
+// blocks returns the elements of the shards' products of samples.
+func blocks(shards []op.Shard) (n int) {
+	for _, s := range shards {
+		n += s.N * s.N
+	}
+	return n
 }
 
 func (d dense) Kept(n int) int    { return n * n }

@@ -53,8 +53,9 @@ func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 				tolerance := ref.Bound(2, features)
 				c := &op.Call{Kept: ref.NaNs(make([]float32, layer.Kept(n))), Scratch: ref.NaNs(make([]float32, layer.Scratch(n)))}
 
-				sq := layer.GradNormSq(c, in, d)
-				assert.InEpsilon(t, ref.Norm(g)*ref.Norm(g), sq, 4*tolerance, "squared norm")
+				whole, sq := []op.Shard{{N: n}}, make([]float64, 1)
+				layer.GradNormSq(c, in, d, whole, sq)
+				assert.InEpsilon(t, ref.Norm(g)*ref.Norm(g), sq[0], 4*tolerance, "squared norm")
 
 				for name, z := range map[string]op.Tensor{"other inputs": x, "the same inputs": in} {
 					out := op.Tensor{N: n, Shape: Shape{outputs}, Data: ref.NaNs(make([]float32, n*outputs))}
@@ -62,7 +63,7 @@ func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 					if largest(want) > math.MaxFloat32/100 {
 						continue // nothing holds them
 					}
-					layer.ForwardDelta(c, z, in, d, out)
+					layer.ForwardDelta(c, z, in, d, out, whole)
 					ref.RequireNear(t, want, out.Data, 2*tolerance, "forward, %s", name)
 				}
 
@@ -70,14 +71,14 @@ func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 				require.Less(t, largest(want), math.MaxFloat32/100)
 				before := scaled(r, n, features, max(1e-30, largest(want)))
 				din := op.Tensor{N: n, Shape: Shape{features}, Data: append([]float32(nil), before.Data...)}
-				layer.BackwardDelta(c, e, in, d, din)
+				layer.BackwardDelta(c, e, in, d, din, whole)
 				ref.RequireNear(t, ref.Axpy(1, want, ref.Float64s(before.Data)), din.Data, 2*tolerance, "backward")
 
 				out := op.Tensor{N: n, Shape: d.Shape, Data: make([]float32, n*outputs)}
 				calls := func() {
-					layer.GradNormSq(c, in, d)
-					layer.ForwardDelta(c, x, in, d, out)
-					layer.BackwardDelta(c, e, in, d, din)
+					layer.GradNormSq(c, in, d, whole, sq)
+					layer.ForwardDelta(c, x, in, d, out, whole)
+					layer.BackwardDelta(c, e, in, d, din, whole)
 				}
 				calls()
 				assert.Less(t, testing.AllocsPerRun(5, calls), 1.0, "allocations")

@@ -42,7 +42,7 @@ const (
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples. regions, by op,
 // say how parameters are perturbed, and trains which ops have some that aren't frozen.
 func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
-	a := arithmetic{isa: simd.Active(), ascent: cfg.Ascent, trains: trains}
+	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, trains: trains}
 	a.shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
 	size, ops := largest(a.shards), prog.Ops()
 	part := size

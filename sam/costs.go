@@ -3,6 +3,7 @@ package sam
 import (
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
@@ -13,7 +14,8 @@ var costs = struct {
 	flopsPerByte int64 // operations in the time that a byte takes to or from memory
 	formedBytes  int64 // moved for each formed parameter: its gradient written, its sum read and written, packed twice
 	reuse        int64 // how many times longer a tile's products should take than reading the parameters
-}{flopsPerByte: 4, formedBytes: 32, reuse: 10}
+	handOver     int64 // operations in the time that workers take to share a call of an op
+}{flopsPerByte: 4, formedBytes: 32, reuse: 10, handOver: 1 << 18}
 
 // perturbations chooses how shards of n samples perturb each op, whose parameters' regions
 // are given: factored where that takes less. But the factors are of a whole shard, which
@@ -119,4 +121,31 @@ func (p *plan) opBytes(i int) int64 {
 		floats += gradients + 3*params*int64(len(p.shards))
 	}
 	return 4 * floats
+}
+
+// time estimates, in operations of a core, how long workers take for some parts in a number of
+// tiles, sharing each call of an op.
+func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
+	samples := int64(0)
+	for _, part := range p.parts[parts.From:parts.To] {
+		samples += int64(part.N)
+	}
+	for i, op := range p.ops {
+		clean, descent := p.opFlops(i)
+		passes, reads := int64(1), int64(1)
+		if p.perturbs() {
+			passes = 2
+		}
+		if p.backward[i] {
+			reads = 2
+		}
+		params := 4 * int64(op.Params) * reads * passes * int64(tiles)
+		alone := (clean+descent)*samples/int64(p.samples()) + params*costs.flopsPerByte
+		shared := alone/int64(workers) + 2*passes*int64(tiles)*costs.handOver
+		if workers == 1 {
+			shared = alone
+		}
+		time += min(alone, shared)
+	}
+	return time
 }

@@ -46,7 +46,7 @@ type goldenCase struct {
 // -golden.all is given. With -golden.write it changes the lines of those cases of the
 // active instruction set that -run selects, and removes the lines of cases that are gone.
 func TestGolden(t *testing.T) {
-	isa := simd.Active().String() + "/"
+	isa := simd.Active().Arithmetic().String() + "/"
 	golden := readGolden(t)
 	known := map[string]bool{}
 	for _, c := range goldenCases(t) {

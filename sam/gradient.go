@@ -138,7 +138,7 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 	if !o.plan.apart() {
 		how = together // there is one worker's memory
 	}
-	p.schedule = newSchedule(&p.arithmetic, o.cfg.Workers, o.plan.largestTile(), how)
+	p.schedule = newSchedule(p, o.cfg.Workers, o.plan.largestTile(), how)
 	p.flops = p.countFlops()
 	o.plans[n] = p
 	return p, nil

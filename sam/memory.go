@@ -36,7 +36,7 @@ func (o *Optimizer) fit() error {
 			perTile = tileParts(o.program, &o.plan.arithmetic)
 		}
 		for perTile = min(perTile, len(o.plan.parts)); perTile > 0; perTile /= 2 {
-			o.plan.schedule = newSchedule(&o.plan.arithmetic, o.cfg.Workers, perTile, how)
+			o.plan.schedule = newSchedule(o.plan, o.cfg.Workers, perTile, how)
 			o.lay()
 			o.plan.memory = o.planMemory()
 			if o.plan.bytes = o.plan.memory.total(); o.cfg.MaxMemory == 0 || o.plan.bytes <= o.cfg.MaxMemory {

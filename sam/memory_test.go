@@ -90,29 +90,6 @@ func TestMaxMemory(t *testing.T) {
 	assert.EqualError(t, err, "sam: MaxMemory is -1 bytes, want a positive number, or 0 for no limit")
 }
 
-// What doesn't share out evenly, all workers take together, so that none waits while one
-// has a tile of its own.
-func TestLeftoverIsShared(t *testing.T) {
-	model := subjects(t)[1].model
-	for _, c := range []struct{ shards, workers, alone int }{{13, 2, 12}, {7, 3, 6}, {2, 3, 0}, {8, 4, 8}} {
-		o, err := New(model, model.Init(1), Config{Rho: 0.1, Shards: c.shards, Base: optim.SGD{LR: 1}, Batch: 64, Workers: c.workers, force: force{perturb: factored}})
-		require.NoError(t, err)
-		plan := o.plan
-		require.Len(t, plan.rounds, 1)
-		alone, shared := 0, 0
-		for _, task := range plan.rounds[0].tasks {
-			for _, tile := range plan.tiles[task.From:task.To] {
-				alone += tile.Len()
-			}
-		}
-		for _, tile := range plan.tiles[plan.rounds[0].shared.From:plan.rounds[0].shared.To] {
-			shared += tile.Len()
-		}
-		assert.Equal(t, c.alone, alone, "%+v", c)
-		assert.Equal(t, c.shards-c.alone, shared, "%+v", c)
-	}
-}
-
 // Pass by pass, whole shards are a worker's own, and all workers share the others.
 func TestWholeShards(t *testing.T) {
 	model := subjects(t)[1].model

@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"math"
 	"slices"
 
 	"github.com/steppe-ml/steppe/internal/num"
@@ -36,52 +37,86 @@ const (
 	together                   // nothing: all workers share every tile
 )
 
-// newSchedule decides how an arithmetic is carried out, with tiles of at most perTile
+// newSchedule decides how a plan's arithmetic is carried out, with tiles of at most perTile
 // parts.
-func newSchedule(a *arithmetic, workers, perTile int, how sharing) schedule {
+func newSchedule(p *plan, workers, perTile int, how sharing) schedule {
 	s := schedule{workers: workers, sharing: how}
-	if a.ascent.part() && !a.passByPass {
+	if p.ascent.part() && !p.passByPass {
 		perTile = 1 // the samples that a tile has in the clean pass must be consecutive
 	}
-	if !a.passByPass {
-		s.addRound(a, num.Range(0, len(a.parts)), perTile)
+	if !p.passByPass {
+		s.addRound(p, num.Range(0, len(p.parts)), perTile)
 		return s
 	}
 	whole := 0
 	if how == shardsApart && workers > 1 {
-		whole = len(a.shards) / workers * workers // so that all workers have the same number
+		whole = len(p.shards) / workers * workers // so that all workers have the same number
 	}
 	if whole > 0 {
-		s.addWholeShards(a, whole, perTile)
+		s.addWholeShards(&p.arithmetic, whole, perTile)
 	}
-	for shard := whole; shard < len(a.shards); shard++ {
-		s.addRound(a, a.partsOf(shard), perTile)
+	for shard := whole; shard < len(p.shards); shard++ {
+		s.addRound(p, p.partsOf(shard), perTile)
 	}
 	return s
 }
 
-// addRound adds the round of a run of parts. The workers have the same number of parts
-// alone, and share the rest.
-func (s *schedule) addRound(a *arithmetic, parts num.Span, perTile int) {
+// addRound adds the round of a run of parts. Workers take grains of parts alone, in equal numbers
+// as far as there are enough, and share the rest: none, what an even division leaves over, or all,
+// whichever takes the least time.
+func (s *schedule) addRound(p *plan, parts num.Span, perTile int) {
+	grains := p.grains(parts)
 	alone := 0
 	if s.sharing < together && s.workers > 1 {
-		alone = parts.Len() / s.workers * s.workers
-	}
-	first := len(s.tiles)
-	for worker := range min(alone, s.workers) {
-		from, to := parallel.Cut(alone, 1, s.workers, worker)
-		s.addTiles(num.Range(parts.From+from, parts.From+to), perTile)
-	}
-	var r round
-	for t := first; t < len(s.tiles); t++ {
-		if t == len(s.tiles)-1 || a.mayPart(s.tiles[t].To) {
-			r.tasks = append(r.tasks, num.Range(first, t+1))
-			first = t + 1
+		least := int64(math.MaxInt64)
+		for _, n := range []int{len(grains) / s.workers * s.workers, len(grains), 0} {
+			if time := s.roundTime(p, grains, n, perTile); time < least {
+				alone, least = n, time
+			}
 		}
 	}
-	s.addTiles(num.Range(parts.From+alone, parts.To), perTile)
-	r.shared = num.Range(first, len(s.tiles))
+	var r round
+	for worker := range min(alone, s.workers) {
+		from, to := parallel.Cut(alone, 1, min(alone, s.workers), worker)
+		s.addTasks(&r, grains[from:to], perTile)
+	}
+	if r.shared = num.Range(len(s.tiles), len(s.tiles)); alone < len(grains) {
+		s.addTiles(num.Range(grains[alone].From, parts.To), perTile)
+		r.shared.To = len(s.tiles)
+	}
 	s.rounds = append(s.rounds, r)
+}
+
+// addTasks adds a worker's grains to a round: as many grains to a tile, a task each, as it holds,
+// or several tiles to a task where a grain is larger than a tile.
+func (s *schedule) addTasks(r *round, grains []num.Span, perTile int) {
+	most := 1
+	for _, g := range grains {
+		most = max(most, g.Len())
+	}
+	tasks := num.CeilDiv(len(grains), max(1, perTile/most))
+	for i := range tasks {
+		from, to := parallel.Cut(len(grains), 1, tasks, i)
+		first := len(s.tiles)
+		s.addTiles(num.Range(grains[from].From, grains[to-1].To), perTile)
+		r.tasks = append(r.tasks, num.Range(first, len(s.tiles)))
+	}
+}
+
+// roundTime estimates the time of a round in which workers take the first grains alone and share
+// the rest.
+func (s *schedule) roundTime(p *plan, grains []num.Span, alone, perTile int) (time int64) {
+	workers := min(alone, s.workers)
+	for worker := range workers {
+		from, to := parallel.Cut(alone, 1, workers, worker)
+		own := num.Range(grains[from].From, grains[to-1].To)
+		time = max(time, p.time(own, num.CeilDiv(own.Len(), perTile), 1))
+	}
+	if alone < len(grains) {
+		rest := num.Range(grains[alone].From, grains[len(grains)-1].To)
+		time += p.time(rest, num.CeilDiv(rest.Len(), perTile), s.workers)
+	}
+	return time
 }
 
 // addWholeShards adds the round of the first shards, in which each shard is a task.
@@ -139,12 +174,21 @@ func (r *round) tilesFor(workers int) int {
 	return num.CeilDiv(r.numTiles()-r.shared.Len(), workers) + r.shared.Len()
 }
 
-// mayPart reports whether one worker may take the parts before the given one while
-// another takes those from it on. They may not within a unit, whose parts are summed in
-// order.
-func (a *arithmetic) mayPart(part int) bool {
-	return !slices.Contains(a.byUnits, true) ||
-		slices.ContainsFunc(a.units, func(u num.Span) bool { return u.To == part })
+// grains cuts parts into runs that one worker must take alone: the parts of a unit, which are
+// summed in order, or a part each where no op's gradient is summed by units.
+func (a *arithmetic) grains(parts num.Span) (grains []num.Span) {
+	if !slices.Contains(a.byUnits, true) {
+		for part := parts.From; part < parts.To; part++ {
+			grains = append(grains, num.Range(part, part+1))
+		}
+		return grains
+	}
+	for _, u := range a.units {
+		if g := num.Range(max(u.From, parts.From), min(u.To, parts.To)); g.Len() > 0 {
+			grains = append(grains, g)
+		}
+	}
+	return grains
 }
 
 // tileParts chooses how many parts go through the model together: as many as keep a

@@ -24,7 +24,7 @@ type worker struct {
 	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
 	// parameters hold, shard by shard, first the shard's gradient, then w + eps.
 	perturb []program.Perturb
-	keptAt  []int // by op: where GradNormSq keeps what belongs to the next shard
+	squares [][]float64 // by op and shard of the tile: squared norms of T times its gradient
 
 	// formed is all parameters of a shard that goes pass by pass: first its gradient, then
 	// w + eps. It is nil in a worker that forms none.
@@ -44,7 +44,7 @@ func newWorker(o *Optimizer, number int) *worker {
 	w := &worker{
 		o:       o,
 		perturb: make([]program.Perturb, len(plan.ops)),
-		keptAt:  make([]int, len(plan.ops)),
+		squares: make([][]float64, len(plan.ops)),
 		losses:  make([]float64, size.Shards),
 		stats:   make([][]float32, size.Shards),
 		vector:  newVectors(o.program.NumParams()),
@@ -74,6 +74,7 @@ func (w *worker) allocate() {
 		w.formed = make([]float32, w.formedFloats)
 	}
 	for i := range w.perturb {
+		w.squares[i] = make([]float64, len(w.losses))
 		p := &w.perturb[i]
 		sets, params, kept := w.perturbed(i)
 		for range sets {
@@ -204,20 +205,19 @@ func (w *worker) refuse(s int, why string) {
 func (w *worker) ascend() bool {
 	plan := w.o.run.plan
 	for i, kind := range plan.perturb {
-		w.keptAt[i] = 0
 		if kind == program.Factored {
 			w.perturb[i].In, w.perturb[i].D = w.clean.Operands(i)
 		}
+		w.normsSq(i)
 	}
 	for s := range w.pass.Shards {
 		normSq := 0.0
 		for i := range plan.ops {
-			n := w.normSq(i, s)
-			if !finite(n) {
+			if !finite(w.squares[i][s]) {
 				w.refuse(s, fmt.Sprintf("its gradient of %s is not finite", w.nonFinite(i, s)))
 				return false
 			}
-			normSq += n
+			normSq += w.squares[i][s]
 		}
 		c, err := w.o.climb(normSq)
 		if err != nil {
@@ -231,19 +231,17 @@ func (w *worker) ascend() bool {
 	return true
 }
 
-// normSq returns the squared norm of T times shard s's gradient of op i.
-func (w *worker) normSq(i, s int) float64 {
-	p := &w.perturb[i]
+// normsSq sets the squared norms of T times the shards' gradients of op i.
+func (w *worker) normsSq(i int) {
+	p, sq := &w.perturb[i], w.squares[i][:len(w.pass.Shards)]
 	switch p.Kind {
 	case program.Formed:
-		return w.vector.squares(w.pass.Team, w.o.regionOf[i], w.eta(), p.Params[s], w.at(i))
+		for s := range sq {
+			sq[s] = w.vector.squares(w.pass.Team, w.o.regionOf[i], w.eta(), p.Params[s], w.at(i))
+		}
 	case program.Factored:
-		kept := w.o.plan.ops[i].Factorable.Kept(w.pass.Shards[s].N)
-		from := w.keptAt[i]
-		w.keptAt[i] += kept
-		return w.clean.GradNormSq(&w.pass, i, s, p.Kept[from:][:kept])
+		w.clean.GradNormSq(&w.pass, i, p.Kept, sq)
 	}
-	return 0
 }
 
 // at returns op i's parameters at w.

@@ -1,10 +1,10 @@
 // Package simd finds out what the CPU can do, and has the vector kernels that the packages above
 // share.
 //
-// The instruction set is chosen once, at start: the best that the CPU has, or a lesser one that the
-// environment variable STEPPE_SIMD names (generic, avx2, avx512, neon). Each instruction set has a
-// table of kernels, in kernels_GOARCH.go. The table in kernels_generic.go is plain Go: the others
-// are tested against it. With the build tag purego it is the only one.
+// The instruction set is chosen once, at start: the best that the CPU has, or another one that the
+// environment variable STEPPE_SIMD names (generic, avx2, avx512, avx512-halves, neon). Each
+// instruction set has a table of kernels, in kernels_GOARCH.go. The table in kernels_generic.go is
+// plain Go: the others are tested against it. With the build tag purego it is the only one.
 //
 // All kernels are public, so that a layer or an optimizer outside this module has what those inside
 // have:

@@ -32,7 +32,7 @@ func ExampleSoftmaxRows() {
 	// [0.5 0 0.5 0]
 }
 
-// Use lowers the instruction set, here to plain Go, and returns the one that was active.
+// Use chooses the instruction set, here plain Go, and returns the one that was active.
 func ExampleUse() {
 	before, err := simd.Use(simd.Generic)
 	if err != nil {

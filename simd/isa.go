@@ -8,18 +8,21 @@ import (
 	"sync/atomic"
 )
 
-// ISA is an instruction set that kernels exist for.
+// ISA is an instruction set that kernels exist for. AVX-512 is there twice: CPUs that compute 512
+// bits at once are fastest with other tiles of products than CPUs that compute them in two halves.
+// A CPU with AVX-512 supports both, whose results have the same bits.
 type ISA uint8
 
 const (
-	Generic ISA    = iota // plain Go, on any machine
-	AVX2                  // AVX2 and FMA
-	AVX512                // AVX-512 F, VL, BW and DQ
-	NEON                  // arm64's advanced SIMD
-	NumISA  = iota        // the length of an array indexed by ISA
+	Generic      ISA    = iota // plain Go, on any machine
+	AVX2                       // AVX2 and FMA
+	AVX512                     // AVX-512 F, VL, BW and DQ, for units of 512 bits
+	AVX512Halves               // the same, for units of 256 bits
+	NEON                       // arm64's advanced SIMD
+	NumISA       = iota        // the length of an array indexed by ISA
 )
 
-var isaNames = [NumISA]string{"generic", "avx2", "avx512", "neon"}
+var isaNames = [NumISA]string{"generic", "avx2", "avx512", "avx512-halves", "neon"}
 
 // String returns the name that STEPPE_SIMD knows isa by.
 func (isa ISA) String() string {
@@ -37,7 +40,17 @@ func ParseISA(name string) (ISA, error) {
 	return Generic, fmt.Errorf("simd: unknown instruction set %q, want one of %s", name, strings.Join(isaNames[:], ", "))
 }
 
-// EnvVar is the environment variable that lowers the instruction set.
+// Arithmetic returns the instruction set that decides the bits of isa's results: AVX512 for
+// AVX512Halves, and isa itself for every other. Compare and store what it returns, rather than isa,
+// where results of one instruction set mustn't be mixed with those of another.
+func (isa ISA) Arithmetic() ISA {
+	if isa == AVX512Halves {
+		return AVX512
+	}
+	return isa
+}
+
+// EnvVar is the environment variable that chooses another instruction set than the best.
 const EnvVar = "STEPPE_SIMD"
 
 var (
@@ -49,13 +62,13 @@ var (
 func init() {
 	active.Store(uint32(supported[len(supported)-1]))
 	if name := os.Getenv(EnvVar); name != "" {
-		if envErr = lower(name); envErr != nil {
+		if envErr = choose(name); envErr != nil {
 			envErr = fmt.Errorf("%s=%s: %w", EnvVar, name, envErr)
 		}
 	}
 }
 
-func lower(name string) error {
+func choose(name string) error {
 	isa, err := ParseISA(name)
 	if err != nil {
 		return err

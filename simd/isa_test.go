@@ -75,7 +75,7 @@ func reportOf(t *testing.T, env ...string) (r report) {
 
 func TestNames(t *testing.T) {
 	for isa, name := range map[simd.ISA]string{
-		simd.Generic: "generic", simd.AVX2: "avx2", simd.AVX512: "avx512", simd.NEON: "neon",
+		simd.Generic: "generic", simd.AVX2: "avx2", simd.AVX512: "avx512", simd.AVX512Halves: "avx512-halves", simd.NEON: "neon",
 	} {
 		assert.Equal(t, name, isa.String())
 		parsed, err := simd.ParseISA(name)
@@ -85,8 +85,20 @@ func TestNames(t *testing.T) {
 	assert.Equal(t, "ISA(77)", simd.ISA(77).String())
 	for _, name := range []string{"", "AVX2", "sse2", "avx512 "} {
 		_, err := simd.ParseISA(name)
-		assert.EqualError(t, err, fmt.Sprintf("simd: unknown instruction set %q, want one of generic, avx2, avx512, neon", name))
+		assert.EqualError(t, err, fmt.Sprintf("simd: unknown instruction set %q, want one of generic, avx2, avx512, avx512-halves, neon", name))
 	}
+}
+
+func TestArithmetic(t *testing.T) {
+	for isa := range simd.ISA(simd.NumISA) {
+		want := isa
+		if isa == simd.AVX512Halves {
+			want = simd.AVX512
+		}
+		assert.Equal(t, want, isa.Arithmetic(), isa)
+	}
+	supported := simd.Supported()
+	assert.Equal(t, slices.Contains(supported, simd.AVX512), slices.Contains(supported, simd.AVX512Halves), "both or neither")
 }
 
 func TestSupported(t *testing.T) {
@@ -131,9 +143,9 @@ func TestEnvironmentLowers(t *testing.T) {
 
 func TestEnvironmentAsksForWhatIsNotThere(t *testing.T) {
 	unset := reportOf(t)
-	missing := slices.DeleteFunc([]string{"avx2", "avx512", "neon"}, func(name string) bool { return slices.Contains(unset.Supported, name) })
+	missing := slices.DeleteFunc([]string{"avx2", "avx512", "avx512-halves", "neon"}, func(name string) bool { return slices.Contains(unset.Supported, name) })
 	want := map[string]string{
-		"mmx": `STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`,
+		"mmx": `STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, avx512-halves, neon`,
 	}
 	for _, isa := range missing {
 		want[isa] = fmt.Sprintf("STEPPE_SIMD=%s: simd: no %s here: this machine and build have %s", isa, isa, strings.Join(unset.Supported, ", "))

@@ -2,6 +2,8 @@
 
 package simd
 
+func init() { tables[AVX512Halves] = tables[AVX512] } // vectors have no tiles to choose
+
 var tables = [NumISA]table{
 	Generic: generic,
 	AVX2: {

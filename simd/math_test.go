@@ -76,7 +76,7 @@ func (f *function) error(x, got float32, want float64) (ulps, bound float64) {
 	if f.crosses(x) {
 		generic, fused, wrong = f.crossing.generic, f.crossing.fused, math.Abs(float64(got)-want)/ulp(f.crossing.of)
 	}
-	if simd.Active() == simd.AVX2 || simd.Active() == simd.AVX512 {
+	if isa := simd.Active().Arithmetic(); isa == simd.AVX2 || isa == simd.AVX512 {
 		return wrong, fused
 	}
 	return wrong, generic

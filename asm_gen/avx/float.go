@@ -18,6 +18,12 @@ func (s Set) VAND(ops ...operand.Op)      { s.choose(VANDPS, VANDPD)(ops...) }
 func (s Set) VCMP(ops ...operand.Op)      { s.choose(VCMPPS, VCMPPD)(ops...) }
 func (s Set) VMOVU(ops ...operand.Op)     { s.choose(VMOVUPS, VMOVUPD)(ops...) }
 
+// VFMADD231_BCST adds x times an element in memory to each lane of sum: AVX-512's
+// FMA that broadcasts its operand.
+func (s Set) VFMADD231_BCST(element operand.Mem, x, sum reg.Register) {
+	s.choose(VFMADD231PS_BCST, VFMADD231PD_BCST)(element, x, sum)
+}
+
 // Of one element:
 
 func (s Set) VFMADD231S(ops ...operand.Op) { s.choose(VFMADD231SS, VFMADD231SD)(ops...) }

@@ -24,7 +24,7 @@ func main() {
 	avx.Program(func(s avx.Set) {
 		for _, p := range tile.Panels[s.Name] {
 			for rows := 1; rows <= p.Rows; rows++ {
-				ragged(p.Of(s), rows, p)
+				ragged(s, rows, p)
 			}
 		}
 		for _, w := range wides[s.Name] {
@@ -58,9 +58,9 @@ type gemm struct {
 // ragged emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
 func ragged(s avx.Set, rows int, p tile.Panel) {
-	least, columns := (p.Fewest-1)*s.Lanes()+1, p.Most*s.Lanes()
-	begin(s, fmt.Sprintf("%dx%d", rows, columns), fmt.Sprintf("is a TileKernel for tiles of %d rows and %d to %d columns.", rows, least, columns))
-	tile.Ragged(s, rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
+	name, tiles := p.Kernel(s, rows)
+	begin(s, name, "is a TileKernel for "+tiles+".")
+	tile.Ragged(p.Of(s), rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
 }
 
 // wide emits the kernel for tiles of a few rows and whole vectors of columns.

@@ -2,8 +2,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/steppe-ml/steppe/asm_gen/avx"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
@@ -16,8 +14,11 @@ import (
 func main() {
 	avx.Program(func(s avx.Set) {
 		for _, p := range tile.Panels[s.Name] {
+			if p.Broad {
+				continue // filters are packed
+			}
 			for rows := 1; rows <= p.Rows; rows++ {
-				kernel(p.Of(s), rows, p)
+				kernel(s, rows, p)
 			}
 		}
 		if !s.Wide() {
@@ -29,13 +30,13 @@ func main() {
 // kernel emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
 func kernel(s avx.Set, rows int, p tile.Panel) {
-	least, columns := (p.Fewest-1)*s.Lanes()+1, p.Most*s.Lanes()
-	name := fmt.Sprintf("tile%dx%d%s", rows, columns, s.Name)
+	name, tiles := p.Kernel(s, rows)
+	name = "tile" + name + s.Name
 	TEXT(name, attr.NOSPLIT, "func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int, "+
 		"b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool)")
-	Doc(fmt.Sprintf("%s is a TapKernel for tiles of %d rows and %d to %d columns.", name, rows, least, columns))
+	Doc(name + " is a TapKernel for " + tiles + ".")
 	at := place{a: AllocLocal(8), c: AllocLocal(8), tiles: AllocLocal(8), tap: AllocLocal(8), taps: AllocLocal(8)}
-	tile.Ragged(s, rows, p.Fewest, p.Most, func(t tile.Tile) { conv{t, at}.lines() })
+	tile.Ragged(p.Of(s), rows, p.Fewest, p.Most, func(t tile.Tile) { conv{t, at}.lines() })
 }
 
 // conv is a tile of a convolution.

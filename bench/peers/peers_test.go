@@ -84,8 +84,8 @@ func TestShapesBelowTheirFloorsAreMarked(t *testing.T) {
 		times   map[string][]float64
 		want    []string
 	}{
-		{"skinny, 0.9", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, nil},
-		{"skinny, 0.8", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {8, 8, 8}}, []string{"0.85 of best"}},
+		{"skinny, 0.91", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {9.1, 9.1, 9.1}}, nil},
+		{"skinny, 0.89", 1, false, map[string][]float64{ours: {10, 10, 10}, "blis": {8.9, 8.9, 8.9}}, []string{"0.90 of best"}},
 		{"square, 0.9", 1, true, map[string][]float64{ours: {10, 10, 10}, "blis": {9, 9, 9}}, []string{"0.93 of best"}},
 		{"square, two workers, 0.5", 2, true, map[string][]float64{ours: {10, 10, 10}, "blis": {5, 5, 5}, oursOne: {11, 9, 11}}, nil},
 		{"as fast as alone", 2, true, map[string][]float64{ours: {10, 10, 10}, oursOne: {9.97, 9.98, 9.99}}, nil},
@@ -134,7 +134,7 @@ func TestTable(t *testing.T) {
 	text := r.render(false)
 	assert.Contains(t, text, "left out   onednn")
 	assert.Regexp(t, `m x n x k +ours +ours-avx2 +openblas +blis +vek +ceiling +/openblas +/blis +/vek +best +/best +avx2/best +below`, text)
-	assert.Regexp(t, `50x100x100 +0.2 +0.1 +0.2 +0.3 +0.25 +1.00 ±0.25 +0.75 ±0.00 +blis +0.75 \[0.75 0.75\] +0.38 +0.85 of best`, text)
+	assert.Regexp(t, `50x100x100 +0.2 +0.1 +0.2 +0.3 +0.25 +1.00 ±0.25 +0.75 ±0.00 +blis +0.75 \[0.75 0.75\] +0.38 +0.90 of best`, text)
 	assert.Regexp(t, `geometric mean, made up +1.00 +0.75 +0.75 +0.38 +1 of 1 row, 0.97 of best`, text)
 
 	columns := 0
@@ -168,7 +168,7 @@ func TestTableOfConvolutions(t *testing.T) {
 	text := r.render(false)
 	assert.Contains(t, text, "NHWC images, HWIO filters, f32, 1 worker")
 	assert.Regexp(t, `f32, pass and shapes +ours +onednn +onednn\+reorders +ceiling +/onednn +/onednn\+reorders +best +/best`, text)
-	assert.Regexp(t, `forward 10x10x10x10->5 1x1 +0.6 +0.8 +1.0 +0.62 +0.78 ±0.00 +0.62 ±0.00 +onednn +0.78 \[0.78 0.78\] +0.90 of best`, text)
+	assert.Regexp(t, `forward 10x10x10x10->5 1x1 +0.6 +0.8 +1.0 +0.62 +0.78 ±0.00 +0.62 ±0.00 +onednn +0.78 \[0.78 0.78\] +0.93 of best`, text)
 	assert.Regexp(t, `geometric mean, conv +0.78 +0.62 +0.78 +1 of 1 row, 0.98 of best`, text)
 }
 
@@ -207,10 +207,17 @@ func TestReportsAreJSON(t *testing.T) {
 	assert.Equal(t, row, again.Rows[0])
 }
 
+func suiteOf(t *testing.T, name string) suite {
+	all, err := chooseSuites(name, "")
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	return all[0]
+}
+
 // The suites are the issue's.
 func TestSuites(t *testing.T) {
 	require.Len(t, products, 2)
-	assert.Len(t, products[0].work, 20)
+	assert.Len(t, products[0].work, 21)
 	assert.Len(t, products[1].work, 17)
 	for _, w := range products[0].work {
 		assert.True(t, w.Product.Square())
@@ -218,25 +225,50 @@ func TestSuites(t *testing.T) {
 	for _, w := range products[1].work {
 		assert.False(t, w.Product.Square())
 	}
-	assert.Len(t, others[0].work, 3*10)
-	assert.Len(t, others[1].work, 3)
-	require.Len(t, others[2].work, 3*7+2*4)
+	for _, s := range ragged {
+		for _, w := range s.work {
+			assert.Equal(t, s.name == "small squares", w.Product.Square(), w)
+			assert.True(t, s.name == "ragged" || w.Product.N >= 8 && w.Product.N <= 128, w)
+		}
+	}
+	assert.Len(t, ragged[0].work, 9)
+	chosen, err := chooseSuites("ragged", "")
+	require.NoError(t, err)
+	assert.Equal(t, ragged, chosen)
+	assert.Len(t, suiteOf(t, "conv").work, 3*10)
+	assert.Len(t, suiteOf(t, "step").work, 3)
+	steps := suiteOf(t, "sam").work
+	require.Len(t, steps, 3*7+2*4)
 	for what := range mostTime {
-		assert.True(t, slices.ContainsFunc(others[2].work, func(w protocol.Work) bool { return w.String() == what }), what)
+		assert.True(t, slices.ContainsFunc(steps, func(w protocol.Work) bool { return w.String() == what }), what)
+	}
+
+	small := suiteOf(t, "small").work
+	require.Len(t, small, 2*3*6)
+	groups := together(small)
+	require.Len(t, groups, 2*3)
+	for _, g := range groups {
+		assert.Equal(t, protocol.SGD, g[0].Step.Method)
+		assert.Equal(t, protocol.SAM, g[1].Step.Method)
+		last := g[len(g)-1].Step
+		assert.Equal(t, last.Batch, last.Shards, "one sample a shard")
 	}
 	for _, c := range []struct {
 		shape   string
 		workers int
 		want    floors
 	}{
-		{"48x48x48", 1, floors{best: 0.85}},
-		{"64x64x64", 1, floors{best: 0.93}},
+		{"12x12x12", 1, floors{best: 0.90}},
+		{"20x20x20", 1, floors{best: 0.93}},
+		{"32x32x32", 1, floors{best: 0.93}},
+		{"48x48x48", 1, floors{best: 0.93, ceiling: 0.85}},
+		{"72x72x72", 1, floors{best: 0.93}},
 		{"256x256x256", 1, floors{best: 0.93, ceiling: 0.92}},
-		{"256x256x256", 2, floors{alone: true}},
-		{"384x384x384", 2, floors{best: 0.93}},
-		{"1x784x512", 1, floors{best: 0.85}},
-		{"1x784x512", 2, floors{best: 0.85, alone: true}},
-		{"512x512x512tA", 1, floors{best: 0.85}},
+		{"128x128x128", 2, floors{alone: true}},
+		{"192x192x192", 2, floors{best: 0.93}},
+		{"1x784x512", 1, floors{best: 0.90}},
+		{"1x784x512", 2, floors{best: 0.90, alone: true}},
+		{"512x512x512tA", 1, floors{best: 0.90}},
 	} {
 		assert.Equal(t, c.want, floorsOf(product(c.shape), c.workers), "%s, %d workers", c.shape, c.workers)
 	}
@@ -285,6 +317,13 @@ func TestFlags(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 7*time.Second, opt.limit)
 	assert.NotContains(t, peerNames(opt.peers), "torch-batched-1", "there is no mSAM")
+	opt, err = parse(strings.Fields("--suite ragged --rounds 3"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, protocol.KindProducts, opt.kind)
+	assert.Len(t, opt.suites, 3)
+	opt, err = parse(strings.Fields("--suite small"), io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, protocol.KindSteps, opt.kind)
 	opt, err = parse(strings.Fields("--suite sam"), io.Discard)
 	require.NoError(t, err)
 	assert.Contains(t, peerNames(opt.peers), "torch-batched-1")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -36,22 +37,39 @@ func samOf(s protocol.Step) protocol.Step {
 	return s
 }
 
-// compareWithSAM sets each step's time relative to the step by SAM on its model and batch.
+// compareWithSAM sets each step's time relative to the step by SAM on its model and batch, and names
+// the limits of these ratios that are exceeded.
 func (r *Report) compareWithSAM() {
-	sams := map[protocol.Step]*Row{}
+	sams, sgds := map[protocol.Step]*Row{}, map[protocol.Step]*Row{} // by the step by SAM
 	for _, row := range r.Rows {
-		if row.Step.Method == protocol.SAM {
+		switch row.Step.Method {
+		case protocol.SAM:
 			sams[*row.Step] = row
+		case protocol.SGD:
+			sgds[samOf(*row.Step)] = row
 		}
 	}
 	for _, row := range r.Rows {
 		if sam, ok := sams[samOf(*row.Step)]; ok {
-			row.Training.ownRatios = ratios(row, row.Training.Own, sam, sam.Training.Own)
-			row.Training.bestRatios = ratios(row, row.Training.Best, sam, sam.Training.Best)
-			row.Training.OwnOfSAM = medianOrZero(row.Training.ownRatios)
-			row.Training.BestOfSAM = medianOrZero(row.Training.bestRatios)
+			t := row.Training
+			t.ownRatios = ratios(row, t.Own, sam, sam.Training.Own)
+			t.bestRatios = ratios(row, t.Best, sam, sam.Training.Best)
+			t.OwnOfSAM, t.BestOfSAM = medianOrZero(t.ownRatios), medianOrZero(t.bestRatios)
+			if most := mostOfSAM(*row.Step); most > 0 && surelyAbove(t.ownRatios, most) {
+				row.Misses = append(row.Misses, fmt.Sprintf("%.2f of SAM", most))
+			}
+		}
+		if sgd, ok := sgds[*row.Step]; ok && surelyAbove(ratios(row, row.Training.Own, sgd, sgd.Training.Own), mostOfSGD) {
+			row.Misses = append(row.Misses, fmt.Sprintf("%.2f of SGD", float64(mostOfSGD)))
 		}
 	}
+}
+
+// surelyAbove says whether the median of ratios is above a limit, and with it all of its 95%
+// interval, for which there must be six rounds.
+func surelyAbove(ratios []float64, most float64) bool {
+	in, ok := stats.MedianInterval(ratios, 0.95)
+	return ok && in.Low > most
 }
 
 // ratios returns the times of a peer in a row over the times of otherPeer in another row, round by
@@ -75,7 +93,8 @@ func medianOrZero(values []float64) float64 {
 const samLegend = `Columns of times are milliseconds a step, medians of the rounds. PyTorch's is that of best, its fastest variant.
 time/best is our fastest time over best's, below 1 where we are faster, with the quartiles of the rounds.
 ours/SAM is our time over our time for SAM in the same round; best/SAM is the same for PyTorch's best.
-"at most" and "goal" are limits for time/best, required and hoped for; "above" names the one that is exceeded.`
+"at most" and "goal" are limits for time/best, on any machine and on one whose 512-bit units are whole. "above" names
+the one that is exceeded, and the limits of our time over ours for SAM or SGD, where the whole 95% interval is above.`
 
 // samTable returns a table with a row for each step, and a rule between models and batches.
 func (r *Report) samTable() table.Writer {

@@ -43,11 +43,11 @@ func TestTableOfSAM(t *testing.T) {
 	assert.Contains(t, text, "training steps, f32")
 	assert.Regexp(t, `ms a step +ours-1 +ours-2 +PyTorch +best +time/best +ours/SAM +best/SAM +at most +goal +above\n`, text)
 	for _, want := range []string{
-		`mlp batch 256 sgd +5.00 +3.00 +8.00 +torch-2 +0.38 \[0.38 0.38\] +0.50 +0.53 +0.68\n`,
-		`mlp batch 256 sam +10.00 +6.00 +15.00 +torch-2 +0.40 \[0.40 0.40\] +1.00 +1.00 +0.78\n`,
+		`mlp batch 256 sgd +5.00 +3.00 +8.00 +torch-2 +0.38 \[0.38 0.38\] +0.50 +0.53 +0.55 +0.42\n`,
+		`mlp batch 256 sam +10.00 +6.00 +15.00 +torch-2 +0.40 \[0.40 0.40\] +1.00 +1.00 +0.55 +0.42\n`,
 		`mlp batch 256 msam 8 +9.00 +5.00 +30.00 +torch-batched-1 +0.17 \[0.17 0.17\] +0.83 +2.00\n`,
-		`mlp batch 256 msam 32 +9.00 +7.20 +60.00 +torch-batched-1 +0.12 \[0.12 0.12\] +1.20 +4.00 +0.13 +0.10 +the goal, 0.10\n`,
-		`lenet batch 256 sam +7.00 +10.00 +torch-1 +0.70 \[0.70 0.70\] +1.00 +1.00 +0.60 +0.60 of time\n`,
+		`mlp batch 256 msam 32 +9.00 +7.20 +60.00 +torch-batched-1 +0.12 \[0.12 0.12\] +1.20 +4.00 +0.12 +0.09 +the goal, 0.09\n`,
+		`lenet batch 256 sam +7.00 +10.00 +torch-1 +0.70 \[0.70 0.70\] +1.00 +1.00 +0.40 +0.30 +0.40 of time\n`,
 		`lenet batch 250 msam 32 +7.00\n`,
 	} {
 		assert.Regexp(t, want, text)
@@ -96,6 +96,34 @@ func TestCostsRoundByRound(t *testing.T) {
 		})
 	assert.InDelta(t, 0.8, r.Rows[1].Training.OwnOfSAM, 1e-12, "of 0.8, 0.8 and 1.1, where the ratio of medians is 0.8, too")
 	assert.InDelta(t, 3, r.Rows[1].Training.BestOfSAM, 1e-12, "of 3, 4 and 3, where the ratio of medians is 4")
+}
+
+// Our time has limits relative to our own SAM and SGD. A row misses them only if all of its interval
+// is above.
+func TestLimitsOfOurOwn(t *testing.T) {
+	constant := func(ms float64) []float64 { return []float64{ms, ms, ms, ms, ms, ms} }
+	for _, c := range []struct {
+		step  string
+		times []float64 // where SGD takes 5 and SAM 10
+		want  []string
+	}{
+		{"mlp batch 64 msam 64", constant(10), nil},
+		{"mlp batch 64 msam 64", constant(10.1), []string{"1.00 of SAM"}},
+		{"mlp batch 64 msam 64", []float64{9.9, 10.1, 10.1, 10.1, 10.1, 10.1}, nil},
+		{"mlp batch 64 msam 64", []float64{12, 12, 12}, nil}, // too few rounds
+		{"mlp batch 256 msam 4", constant(9.9), nil},
+		{"mlp batch 256 msam 8", constant(8.8), []string{"0.87 of SAM"}},
+		{"lenet batch 256 msam 8", constant(8.8), nil},
+	} {
+		of, _, _ := strings.Cut(c.step, " msam")
+		r := knownMethods([]string{of, of + " sam", c.step},
+			[]map[string][]float64{{oursOne: constant(5)}, {oursOne: constant(10)}, {oursOne: c.times}})
+		assert.Equal(t, c.want, r.Rows[2].Misses, "%s %v", c.step, c.times)
+		assert.Empty(t, r.Rows[1].Misses)
+	}
+	r := knownMethods([]string{"mlp batch 64", "mlp batch 64 sam"}, []map[string][]float64{{oursOne: constant(5)}, {oursOne: constant(10.1)}})
+	assert.Equal(t, []string{"2.00 of SGD"}, r.Rows[1].Misses)
+	assert.Empty(t, r.Rows[0].Misses)
 }
 
 func TestCostsChart(t *testing.T) {

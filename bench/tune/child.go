@@ -15,20 +15,30 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// measured is the package whose test measures.
-const measured = "github.com/steppe-ml/steppe/blas"
+// module is what the packages with measurements are in.
+const module = "github.com/steppe-ml/steppe/"
 
-// measure runs a job in a process of its own, on the active instruction set,
-// and hands over the points as they come.
+// measure runs a job, each package's part in a process of its own, on the active instruction set, and
+// hands over the points as they come.
 func measure(ctx context.Context, job tuning.Job, take func(tuning.Point) error) error {
 	dir, err := os.MkdirTemp("", "tune")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	test := filepath.Join(dir, "blas.test.exe")
-	if output, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", test, measured).CombinedOutput(); err != nil {
-		return fmt.Errorf("building the tests of %s: %w\n%s", measured, err, bytes.TrimSpace(output))
+	for _, name := range tuning.Packages(job.Knobs) {
+		if err := measureIn(ctx, name, job, dir, take); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureIn runs the part of a job that one package measures.
+func measureIn(ctx context.Context, name string, job tuning.Job, dir string, take func(tuning.Point) error) error {
+	test := filepath.Join(dir, name+".test.exe")
+	if output, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", test, module+name).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the tests of %s: %w\n%s", name, err, bytes.TrimSpace(output))
 	}
 
 	text, err := json.Marshal(job)
@@ -54,7 +64,7 @@ func measure(ctx context.Context, job tuning.Job, take func(tuning.Point) error)
 		return err
 	}
 	if err := child.Wait(); err != nil {
-		return fmt.Errorf("measuring: %w\n%s", err, bytes.TrimSpace(rest))
+		return fmt.Errorf("measuring in %s: %w\n%s", name, err, bytes.TrimSpace(rest))
 	}
 	return nil
 }

@@ -1,18 +1,22 @@
-// Command tune measures the sizes and thresholds in the tables of internal/gemm on the machine that it
-// runs on:
+// Command tune measures the sizes and thresholds of matrix products, of the BLAS's levels 2 and 3, of
+// convolutions and of the cost model of training steps, on the machine that it runs on:
 //
-//	go run ./bench/tune                            # all of them: some minutes
+//	go run ./bench/tune                            # all of them: a quarter of an hour
+//	go run ./bench/tune --group conv,sam
 //	go run ./bench/tune --knob PackStride,PackAligned
 //	go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30
 //
-// Each knob has series of products for which it matters. To measure a threshold, the command computes
-// each product in both of the ways that the threshold chooses between, whatever the table says. To
-// measure a size, it computes each product under several values. The candidates take turns in one
-// process, round by round, on three sets of operands.
+// Each knob has series of work for which it matters. To measure a threshold, the command does each
+// piece of work in both of the ways that the threshold chooses between, whatever is in use. To measure
+// a size, it does each piece under several values. The candidates take turns in one process, round by
+// round. The constants of the cost model in package sam stand for something that can be measured
+// itself; the command prints that, and beside it the constant.
 //
 // The command changes nothing: a better value is written by hand into the table, in
-// internal/gemm/kernels_GOARCH.go. The measurements are a test of package blas (TestTune), which can
-// change the tables, so the command needs the source.
+// internal/gemm/kernels_GOARCH.go, or into the variable in blas, conv or sam. Where a value decides
+// bits of results, the command says so: then changing it changes golden hashes, which is a decision.
+// The measurements are tests of those packages (TestTune), which can change the values, so the
+// command needs the source.
 package main
 
 import (
@@ -25,6 +29,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
@@ -64,16 +69,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func newCommand() *cobra.Command {
 	var isa string
 	var job tuning.Job
+	var groups []string
 	cmd := &cobra.Command{
 		Use:   "tune",
-		Short: "Measure what the sizes and thresholds of matrix products are chosen by",
-		Long: `Measure, on this machine, what the sizes and thresholds in the tables of package
-blas are chosen by. For each knob it prints products with which it matters: the
-speed of each candidate, and its ratio to that of the table's; of a threshold,
-also where the crossing was. It changes nothing.
+		Short: "Measure what sizes, thresholds and costs are chosen by",
+		Long: `Measure, on this machine, what the sizes and thresholds of products, of the BLAS,
+of convolutions and of training steps are chosen by. For each knob it prints work
+with which it matters: the speed of each candidate, and its ratio to the speed with
+the value in use; of a threshold, also where the crossing was; of a constant, what it
+stands for. It changes nothing, and says where another value would change bits.
 
-The knobs are ` + strings.Join(tuning.Knobs, ", ") + `.`,
-		Example: `  go run ./bench/tune                            # all of them: some minutes
+The groups and their knobs:
+` + aboutGroups(),
+		Example: `  go run ./bench/tune                            # all of them: a quarter of an hour
+  go run ./bench/tune --group conv,sam
   go run ./bench/tune --knob PackStride,PackAligned
   go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30`,
 		SilenceUsage:  true,
@@ -85,7 +94,8 @@ The knobs are ` + strings.Join(tuning.Knobs, ", ") + `.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := check(job); err != nil {
+			var err error
+			if job.Knobs, err = chosen(job, groups, cmd.Flags().Changed("knob")); err != nil {
 				return err
 			}
 			if err := choose(isa); err != nil {
@@ -100,29 +110,73 @@ The knobs are ` + strings.Join(tuning.Knobs, ", ") + `.`,
 	})
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512 or neon (default what is active, which "+simd.EnvVar+" lowers)")
+	flags.StringVar(&isa, "isa", "", "instruction set: generic, avx2, avx512, avx512-halves or neon (default what is active, which "+simd.EnvVar+" chooses)")
 	flags.StringVar(&job.Dtype, "dtype", tuning.F32, "type of elements: "+tuning.F32+" or "+tuning.F64)
-	flags.StringSliceVar(&job.Knobs, "knob", tuning.Knobs, "what to measure")
+	flags.StringSliceVar(&groups, "group", nil, "groups to measure (default all that --dtype has)")
+	flags.StringSliceVar(&job.Knobs, "knob", nil, "knobs to measure")
 	flags.IntVar(&job.Rounds, "rounds", 15, fmt.Sprintf("rounds, in each of which each candidate has its turn; %d are the least for a verdict", enough))
 	flags.BoolVar(&job.Quick, "quick", false, "only a few small products, to try the command out: the figures say nothing")
 	return cmd
 }
 
-func check(job tuning.Job) error {
-	for _, name := range job.Knobs {
-		if !slices.Contains(tuning.Knobs, name) {
-			return fmt.Errorf("--knob: there is no %q, only %s", name, strings.Join(tuning.Knobs, ", "))
+// aboutGroups lists the groups for the help text.
+func aboutGroups() string {
+	var lines []string
+	for _, g := range tuning.Groups {
+		title := g.Name + ": " + g.About
+		if g.F32 {
+			title += ", f32 only"
+		}
+		lines = append(lines, "  "+title)
+		for line := range strings.SplitSeq(text.WrapSoft(strings.Join(g.Knobs, ", "), 76), "\n") {
+			lines = append(lines, "    "+strings.TrimRight(line, " "))
 		}
 	}
+	return strings.Join(lines, "\n")
+}
+
+// chosen returns the knobs of a job: those that are named by themselves or by their groups, or all
+// that the type of elements has.
+func chosen(job tuning.Job, groups []string, named bool) (knobs []string, err error) {
 	switch {
-	case len(job.Knobs) == 0:
-		return errors.New("--knob: none is named")
+	case named && len(job.Knobs) == 0:
+		return nil, errors.New("--knob: none is named")
 	case job.Dtype != tuning.F32 && job.Dtype != tuning.F64:
-		return fmt.Errorf("--dtype: there is no %q, only %s and %s", job.Dtype, tuning.F32, tuning.F64)
+		return nil, fmt.Errorf("--dtype: there is no %q, only %s and %s", job.Dtype, tuning.F32, tuning.F64)
 	case job.Rounds < 1:
-		return fmt.Errorf("--rounds: %d, want at least 1", job.Rounds)
+		return nil, fmt.Errorf("--rounds: %d, want at least 1", job.Rounds)
 	}
-	return nil
+	every, here := tuning.Knobs(tuning.F32), tuning.Knobs(job.Dtype)
+	for _, name := range job.Knobs {
+		switch {
+		case !slices.Contains(every, name):
+			return nil, fmt.Errorf("--knob: there is no %q, only %s", name, strings.Join(every, ", "))
+		case !slices.Contains(here, name):
+			return nil, fmt.Errorf("--knob: %s is measured with --dtype %s only", name, tuning.F32)
+		}
+	}
+	knobs = job.Knobs
+	for _, name := range groups {
+		i := slices.IndexFunc(tuning.Groups, func(g tuning.Group) bool { return g.Name == name })
+		switch {
+		case i < 0:
+			return nil, fmt.Errorf("--group: there is no %q, only %s", name, strings.Join(groupNames(), ", "))
+		case tuning.Groups[i].F32 && job.Dtype != tuning.F32:
+			return nil, fmt.Errorf("--group: %s is measured with --dtype %s only", name, tuning.F32)
+		}
+		knobs = append(knobs, tuning.Groups[i].Knobs...)
+	}
+	if len(knobs) == 0 {
+		return here, nil
+	}
+	return knobs, nil
+}
+
+func groupNames() (names []string) {
+	for _, g := range tuning.Groups {
+		names = append(names, g.Name)
+	}
+	return names
 }
 
 // choose makes an instruction set the active one, if it is named.
@@ -142,7 +196,7 @@ func choose(name string) error {
 
 // tune measures, and prints each series when it is complete.
 func tune(ctx context.Context, job tuning.Job, w io.Writer) error {
-	fmt.Fprintf(w, "%s, %s, %v; %d rounds, on one worker but for AloneBelow, on %d\n", strings.Join(strings.Fields(simd.Processor().Name), " "), job.Dtype, simd.Active(), job.Rounds, max(2, blas.DefaultWorkers()))
+	fmt.Fprintf(w, "%s, %s, %v; %d rounds, on one worker, or %d where a team is measured\n", strings.Join(strings.Fields(simd.Processor().Name), " "), job.Dtype, simd.Active(), job.Rounds, max(2, blas.DefaultWorkers()))
 	if _, err := fmt.Fprint(w, legend); err != nil {
 		return err
 	}

@@ -51,14 +51,14 @@ func TestEveryKnobHasFigures(t *testing.T) {
 		case strings.Contains(lines[0], " = "):
 			knob, _, _ := strings.Cut(lines[0], " = ")
 			knobs = append(knobs, knob)
-		case strings.Contains(lines[0], "m x n x k"):
+		case strings.Contains(lines[0], "; G"):
 			assert.Contains(t, lines[0], "f32 "+simd.Active().String())
-			assert.Regexp(t, `^\d+( of \d+)?x\d+.* [\d.]+ ±0.0`, lines[2])
+			assert.Regexp(t, `^\S+ ?.* [\d.]+ ±0.0`, lines[2])
 			assert.Regexp(t, `^ .*table`, lines[3])
-			assert.Regexp(t, `^\d+( of \d+)?x\d+.* too few rounds$`, lines[4])
+			assert.Regexp(t, `^\S+ ?.* too few rounds$`, lines[4])
 		}
 	}
-	assert.Equal(t, tuning.Knobs, slices.Compact(knobs))
+	assert.Equal(t, tuning.Knobs(tuning.F32), slices.Compact(knobs))
 	for line := range strings.Lines(stdout) {
 		assert.Equal(t, strings.TrimRight(line, " \n")+"\n", line)
 	}
@@ -71,20 +71,45 @@ func TestChosenFigures(t *testing.T) {
 	assert.Contains(t, stdout, ", f64, generic; 5 rounds, ")
 	assert.Contains(t, stdout, "\nMC = 64: large squares\n")
 	assert.Contains(t, stdout, "\ngeometric mean ")
-	assert.Contains(t, stdout, "\nOver all products ")
+	assert.Contains(t, stdout, "\nOver all rows ")
 	assert.Contains(t, stdout, "\nCopyA = 1024: A transposed\n")
 	assert.Regexp(t, `\n(No crossing: |Crossing from in place to copied: )`, stdout)
 	assert.NotContains(t, stdout, "PackRows")
 	assert.NotContains(t, stdout, "too few")
 }
 
+// A group is all its knobs, and one package measures both of its groups in one process.
+func TestChosen(t *testing.T) {
+	sam, level23 := tuning.Groups[3].Knobs, tuning.Groups[1].Knobs
+	for _, test := range []struct {
+		job    tuning.Job
+		groups []string
+		want   []string
+	}{
+		{tuning.Job{Dtype: "f32", Rounds: 1}, nil, tuning.Knobs(tuning.F32)},
+		{tuning.Job{Dtype: "f64", Rounds: 1}, nil, slices.Concat(tuning.Groups[0].Knobs, level23)},
+		{tuning.Job{Dtype: "f32", Rounds: 1}, []string{"sam", "level23"}, slices.Concat(sam, level23)},
+		{tuning.Job{Dtype: "f32", Rounds: 1, Knobs: []string{"KC"}}, []string{"sam"}, slices.Concat([]string{"KC"}, sam)},
+		{tuning.Job{Dtype: "f32", Rounds: 1, Knobs: []string{"KC"}}, nil, []string{"KC"}},
+	} {
+		got, err := chosen(test.job, test.groups, len(test.job.Knobs) > 0)
+		assert.NoError(t, err)
+		assert.Equal(t, test.want, got)
+	}
+	assert.Equal(t, []string{"blas", "conv", "sam"}, tuning.Packages(tuning.Knobs(tuning.F32)))
+	assert.Equal(t, []string{"blas"}, tuning.Packages([]string{"TurnUpTo", "KC"}))
+}
+
 func TestErrors(t *testing.T) {
 	for _, test := range []struct{ args, want string }{
-		{"--knob kd", `--knob: there is no "kd", only KC, MC, NC, DirectUpTo, PackRows, PackRowsAligned, PackStride, PackAligned, CopyA, CopyFighting, DotsUpTo, AloneBelow, WakeBelow, PartWork`},
+		{"--knob kd", `--knob: there is no "kd", only ` + strings.Join(tuning.Knobs(tuning.F32), ", ")},
+		{"--knob Reuse --dtype f64", "--knob: Reuse is measured with --dtype f32 only"},
+		{"--group blas", `--group: there is no "blas", only gemm, level23, conv, sam`},
+		{"--group conv --dtype f64", "--group: conv is measured with --dtype f32 only"},
 		{"--knob=", "--knob: none is named"},
 		{"--dtype f16", `--dtype: there is no "f16", only f32 and f64`},
 		{"--rounds 0", "--rounds: 0, want at least 1"},
-		{"--isa mmx", `--isa: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`},
+		{"--isa mmx", `--isa: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, avx512-halves, neon`},
 		{"--fast", "unknown flag: --fast (--help lists the flags)"},
 		{"KC", `tune takes flags only, got "KC"`},
 	} {
@@ -93,7 +118,7 @@ func TestErrors(t *testing.T) {
 		assert.Empty(t, stdout, test.args)
 		assert.Equal(t, "tune: "+test.want+"\n", stderr)
 	}
-	for _, isa := range []simd.ISA{simd.AVX2, simd.AVX512, simd.NEON} {
+	for _, isa := range []simd.ISA{simd.AVX2, simd.AVX512, simd.AVX512Halves, simd.NEON} {
 		if !slices.Contains(simd.Supported(), isa) {
 			code, _, stderr := command(t, "--isa", isa.String())
 			assert.Equal(t, 1, code)
@@ -107,7 +132,7 @@ func TestHelp(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Empty(t, stderr)
 	assert.Contains(t, stdout, "go run ./bench/tune --isa avx2")
-	for _, name := range append([]string{"--isa", "--dtype", "--knob", "--rounds", "--quick"}, tuning.Knobs...) {
+	for _, name := range append([]string{"--isa", "--dtype", "--group", "--knob", "--rounds", "--quick"}, tuning.Knobs(tuning.F32)...) {
 		assert.Contains(t, stdout, name)
 	}
 }
@@ -122,7 +147,7 @@ func TestInterrupted(t *testing.T) {
 
 func TestMeasurementsFail(t *testing.T) {
 	needGo(t)
-	err := measure(t.Context(), tuning.Job{Dtype: "f16"}, nil)
-	assert.ErrorContains(t, err, "measuring: exit status 1")
+	err := measure(t.Context(), tuning.Job{Dtype: "f16", Knobs: []string{"KC"}}, nil)
+	assert.ErrorContains(t, err, "measuring in blas: exit status 1")
 	assert.ErrorContains(t, err, `no type "f16"`)
 }

@@ -12,8 +12,8 @@ import (
 )
 
 const legend = `
-A cell has the speed in GFLOP/s, and below it the ratio to that of the table's
-value: medians of the rounds, ± half of the distance between their quartiles.
+A cell has the speed, and below it the ratio to that with the table's value, which
+is in use: medians of the rounds, ± half of the distance between their quartiles.
 The ratios are taken round by round, and within noise if 1 is between their
 quartiles. * is the best median; the last column says if it is more than noise.
 `
@@ -21,8 +21,11 @@ quartiles. * is the best median; the last column says if it is more than noise.
 // render returns a series as text.
 func render(dtype string, points []tuning.Point) string {
 	first := points[0]
-	product := fmt.Sprintf("%s %v, m x n x k", dtype, simd.Active())
-	header := table.Row{product}
+	title := fmt.Sprintf("%s = %d: %s", first.Knob, first.Value, first.Series)
+	if first.Constant {
+		return fmt.Sprintf("%s\n\n%s\n\n%s", title, renderConstant(dtype, first), conclude(points))
+	}
+	header := table.Row{fmt.Sprintf("%s %v, %s; %s", dtype, simd.Active(), first.Shapes, first.Unit)}
 	if first.Axis != "" {
 		header = append(header, first.Axis)
 	}
@@ -41,7 +44,7 @@ func render(dtype string, points []tuning.Point) string {
 	}
 	t.SetColumnConfigs(right)
 	for _, p := range points {
-		row := table.Row{p.Product}
+		row := table.Row{p.Work}
 		if p.Axis != "" {
 			row = append(row, p.X)
 		}
@@ -51,7 +54,20 @@ func render(dtype string, points []tuning.Point) string {
 		t.AppendSeparator()
 		t.AppendRow(append(table.Row{"geometric mean"}, overallCells(points)...))
 	}
-	return fmt.Sprintf("%s = %d: %s\n\n%s\n\n%s", first.Knob, first.Value, first.Series, t.Render(), conclude(points))
+	return fmt.Sprintf("%s\n\n%s\n\n%s", title, t.Render(), conclude(points))
+}
+
+// renderConstant returns what a constant stands for, and what that was computed from, as text.
+func renderConstant(dtype string, p tuning.Point) string {
+	t := table.NewWriter()
+	t.SetStyle(plain)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(table.Row{fmt.Sprintf("%s %v", dtype, simd.Active()), "median", "quartiles"})
+	for _, c := range p.Candidates {
+		s := stats.SpreadOf(c.Speeds)
+		t.AppendRow(table.Row{c.Name, fmt.Sprintf("%.3g", s.Median), fmt.Sprintf("%.3g to %.3g", s.Q1, s.Q3)})
+	}
+	return t.Render()
 }
 
 // cells returns the candidates' speeds and ratios, and the verdict.

@@ -122,16 +122,41 @@ func crossing(points []tuning.Point) (least, most int) {
 	return least, most
 }
 
-// conclude says what a series shows about its knob.
+// conclude says what a series shows about its knob, and what another value would change.
 func conclude(points []tuning.Point) string {
 	first := points[0]
+	var text string
 	switch {
 	case len(first.Candidates[0].Speeds) < enough:
 		return fmt.Sprintf("The table has %d. Too few rounds for a verdict.", first.Value)
+	case first.Constant:
+		text = measuredConstant(first)
 	case first.Axis != "":
-		return measuredCrossing(points)
+		text = measuredCrossing(points)
 	default:
-		return measuredBest(points)
+		text = measuredBest(points)
+	}
+	if first.Bits != "" {
+		text += fmt.Sprintf("\nAnother value would change the bits of %s,\nand with them golden hashes or users' results: that is a decision.", first.Bits)
+	}
+	return text
+}
+
+// measuredConstant compares a constant with the median of what it stands for. Choices by it aren't
+// sharp, so a factor of less than 1.5 says nothing against it.
+func measuredConstant(p tuning.Point) string {
+	const far, scattered = 1.5, 2
+	s := stats.SpreadOf(p.Candidates[0].Speeds)
+	text := fmt.Sprintf("Measured: %.3g %s (quartiles %.3g and %.3g). The table has %d, ", s.Median, p.Unit, s.Q1, s.Q3, p.Value)
+	switch ratio := float64(p.Value) / s.Median; {
+	case p.Void != "":
+		return text + fmt.Sprintf("and the figures\nsay nothing: %s.", p.Void)
+	case s.Q1 <= 0 || s.Q3 > scattered*s.Q1:
+		return text + "and the figures\nare too far apart for a verdict: try more rounds on a quiet machine."
+	case ratio > far || ratio < 1/far:
+		return text + fmt.Sprintf("%.2f of that:\na better value here would be about %.0f.", ratio, s.Median)
+	default:
+		return text + fmt.Sprintf("%.2f of that: near enough.", ratio)
 	}
 }
 
@@ -162,7 +187,7 @@ func measuredCrossing(points []tuning.Point) string {
 	default:
 		where = fmt.Sprintf("Crossing from %s to %s: between %d and %d %s.", below, above, points[least-1].X, points[most].X, first.Axis)
 	}
-	text := fmt.Sprintf("%s The table has %d,\nthe slower side at %d of %d products", where, first.Value, slower, len(points))
+	text := fmt.Sprintf("%s The table has %d,\nthe slower side at %d of %d rows", where, first.Value, slower, len(points))
 	if slower > 0 {
 		text += fmt.Sprintf(" (by up to %.1f%%)", 100*worst)
 	}
@@ -176,11 +201,11 @@ func measuredBest(points []tuning.Point) string {
 	value, all := points[0].Value, overall(points)
 	switch best := all.best(); {
 	case !all.clear():
-		return fmt.Sprintf("Over all products the best is within noise of others; the table has %d.", value)
+		return fmt.Sprintf("Over all rows the best is within noise of others; the table has %d.", value)
 	case best == all.table:
-		return fmt.Sprintf("Over all products the table's %d is the best.", value)
+		return fmt.Sprintf("Over all rows the table's %d is the best.", value)
 	default:
 		s := all.spread(best)
-		return fmt.Sprintf("Over all products %s is the best, %.1f%% ±%.1f%% faster than the table's %d.", all.names[best], 100*(s.Median-1), 100*s.Half(), value)
+		return fmt.Sprintf("Over all rows %s is the best, %.1f%% ±%.1f%% faster than the table's %d.", all.names[best], 100*(s.Median-1), 100*s.Half(), value)
 	}
 }

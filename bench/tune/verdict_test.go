@@ -44,12 +44,12 @@ func TestCrossing(t *testing.T) {
 		least, most int
 		want        string
 	}{
-		{[]float64{90, 95, 110, 120}, 2, 2, "Crossing from in place to copied: between 20 and 30 columns. The table has 30,\nthe slower side at 0 of 4 products."},
-		{[]float64{90, 110, 111, 120}, 1, 1, "Crossing from in place to copied: between 10 and 20 columns. The table has 30,\nthe slower side at 1 of 4 products (by up to 10.0%)."},
-		{[]float64{90, 99.5, 100.5, 110}, 1, 3, "Crossing from in place to copied: between 10 and 40 columns. The table has 30,\nthe slower side at 0 of 4 products, 2 within noise."},
-		{[]float64{90, 80, 70, 100.5}, 3, 4, "No crossing: from 10 to 40 columns in place is the better side. The table has 30,\nthe slower side at 1 of 4 products (by up to 42.9%), 1 within noise."},
-		{[]float64{100.5, 120, 130, 140}, 0, 1, "No crossing: from 10 to 40 columns copied is the better side. The table has 30,\nthe slower side at 1 of 4 products (by up to 20.0%), 1 within noise."},
-		{[]float64{99.9, 100.1, 100, 100.2}, 0, 4, "No crossing: in place and copied are within noise of each other. The table has 30,\nthe slower side at 0 of 4 products, 4 within noise."},
+		{[]float64{90, 95, 110, 120}, 2, 2, "Crossing from in place to copied: between 20 and 30 columns. The table has 30,\nthe slower side at 0 of 4 rows."},
+		{[]float64{90, 110, 111, 120}, 1, 1, "Crossing from in place to copied: between 10 and 20 columns. The table has 30,\nthe slower side at 1 of 4 rows (by up to 10.0%)."},
+		{[]float64{90, 99.5, 100.5, 110}, 1, 3, "Crossing from in place to copied: between 10 and 40 columns. The table has 30,\nthe slower side at 0 of 4 rows, 2 within noise."},
+		{[]float64{90, 80, 70, 100.5}, 3, 4, "No crossing: from 10 to 40 columns in place is the better side. The table has 30,\nthe slower side at 1 of 4 rows (by up to 42.9%), 1 within noise."},
+		{[]float64{100.5, 120, 130, 140}, 0, 1, "No crossing: from 10 to 40 columns copied is the better side. The table has 30,\nthe slower side at 1 of 4 rows (by up to 20.0%), 1 within noise."},
+		{[]float64{99.9, 100.1, 100, 100.2}, 0, 4, "No crossing: in place and copied are within noise of each other. The table has 30,\nthe slower side at 0 of 4 rows, 4 within noise."},
 	} {
 		points := thresholdAt(30, test.above...)
 		least, most := crossing(points)
@@ -72,10 +72,10 @@ func TestVerdict(t *testing.T) {
 		one, three float64
 		want, over string
 	}{
-		{90, 110, "3", "Over all products 3 is the best, 10.0% ±1.7% faster than the table's 2."},
-		{90, 80, "2", "Over all products the table's 2 is the best."},
-		{90, 99.9, "within noise", "Over all products the best is within noise of others; the table has 2."},
-		{90, 100.1, "within noise", "Over all products the best is within noise of others; the table has 2."},
+		{90, 110, "3", "Over all rows 3 is the best, 10.0% ±1.7% faster than the table's 2."},
+		{90, 80, "2", "Over all rows the table's 2 is the best."},
+		{90, 99.9, "within noise", "Over all rows the best is within noise of others; the table has 2."},
+		{90, 100.1, "within noise", "Over all rows the best is within noise of others; the table has 2."},
 	} {
 		p := sizes(reversed(test.one), speeds(100), reversed(test.three))
 		c := compare(p)
@@ -86,6 +86,31 @@ func TestVerdict(t *testing.T) {
 	c := compare(few)
 	assert.Equal(t, "too few rounds", c.verdict())
 	assert.Equal(t, "The table has 2. Too few rounds for a verdict.", conclude([]tuning.Point{few}))
+}
+
+// A constant is compared with what it stands for, and the conclusion says what it decides.
+func TestConstant(t *testing.T) {
+	for _, test := range []struct {
+		measured float64
+		want     string
+	}{
+		{5, "Measured: 5 bytes (quartiles 4.96 and 5.04). The table has 4, 0.80 of that: near enough."},
+		{2, "Measured: 2 bytes (quartiles 1.98 and 2.02). The table has 4, 2.00 of that:\na better value here would be about 2."},
+		{12, "Measured: 12 bytes (quartiles 11.9 and 12.1). The table has 4, 0.33 of that:\na better value here would be about 12."},
+		{-1, "Measured: -1 bytes (quartiles -1.01 and -0.992). The table has 4, and the figures\nare too far apart for a verdict: try more rounds on a quiet machine."},
+	} {
+		p := tuning.Point{Knob: "FormedBytes", Value: 4, Unit: "bytes", Constant: true, Candidates: []tuning.Candidate{{Name: "bytes", Speeds: speeds(test.measured)}}}
+		assert.Equal(t, test.want, conclude([]tuning.Point{p}))
+		wide := p
+		wide.Candidates = []tuning.Candidate{{Name: "bytes", Speeds: []float64{1, 2, 3, 5, 7, 8}}}
+		assert.Contains(t, conclude([]tuning.Point{wide}), "too far apart for a verdict")
+		void := p
+		void.Void = "others had the cores"
+		assert.Contains(t, conclude([]tuning.Point{void}), "The table has 4, and the figures\nsay nothing: others had the cores.")
+		p.Bits = "steps"
+		assert.Equal(t, test.want+"\nAnother value would change the bits of steps,\nand with them golden hashes or users' results: that is a decision.", conclude([]tuning.Point{p}))
+		assert.Contains(t, render("f32", []tuning.Point{p}), "FormedBytes = 4: \n\n")
+	}
 }
 
 // What slows down a whole round leaves its ratios as they are.

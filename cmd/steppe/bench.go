@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,9 @@ import (
 
 // bench is one run of the command.
 type bench struct {
-	workload // shared by the trials, except for the model
+	workload // shared by the trials, except for the model and the batch
 	models   []string
+	batches  []int
 	methods  []string
 	rho      float64
 	shards   []int
@@ -43,9 +45,13 @@ const liveParts = 1000
 // defaultMethods are the methods of bench and compare without --methods.
 var defaultMethods = []string{"sgd", "sam", "msam"}
 
-// defaultShards are the numbers of shards that bench tries without --shards. It leaves out those
-// that need more samples than a batch has.
+// defaultShards are the numbers of shards that bench tries without --shards, and beside them the most
+// that the batch can have. Those that don't fit the batch are left out.
 var defaultShards = []int{1, 2, 4, 8, 16, 32}
+
+// smallBatch is the batch that bench tries without --batch beside the model's own: small shards
+// have the hardest time to cost no more than SAM.
+const smallBatch = 32
 
 func newBench() *cobra.Command {
 	b := &bench{}
@@ -54,10 +60,17 @@ func newBench() *cobra.Command {
 		Short: "Measure what SAM and mSAM cost on this CPU, against SGD",
 		Long: `Measure the time of a training step with SGD, with SAM, and with mSAM for several
 numbers of shards. A round times one step of each method on the same batch, and the
-next round takes another batch. Models are measured one after the other. Times are
-medians over the rounds, and ratios are medians of the rounds' ratios. The number
-after ± is the distance to the farther end of the 95% interval; it takes at least 6
-rounds.
+next round takes another batch. Models and batch sizes are measured one after the
+other. Times are medians over the rounds, and ratios are medians of the rounds' ratios.
+The number after ± is the distance to the farther end of the 95% interval; it takes at
+least 6 rounds.
+
+The default batch sizes are the model's own, given below, and ` + strconv.Itoa(smallBatch) + `. The default numbers of
+shards are ` + list(defaultShards) + ` and the most that the batch can have: one sample a shard, or two
+where a normalization needs them. With several batch sizes, numbers of --shards that do
+not fit one of them are left out there, and a matrix at the end has the cost by batch and
+shards. A cell is marked if its whole interval is above SAM's cost. Of 40 cells that cost
+exactly as much as SAM, one is marked by chance.
 
 As a control, each round ends by timing SAM once more (SGD or the first method, if SAM
 isn't measured). The ratio of its two times should be 1. If the interval of this ratio,
@@ -78,6 +91,7 @@ and writes no files.
   steppe bench --model resnet20 --methods sam,msam --shards 8,32
   steppe bench --model mlp --data synthetic:28x28x1 --markdown
   steppe bench --batch 64 --rounds 50 --explain
+  steppe bench --batch 16,32,64,128 --shards 2,4,8,16,32,64 --workers 1
   steppe bench --json bench.json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,8 +104,8 @@ and writes no files.
 	flags.StringSliceVar(&b.models, "model", []string{"mlp"}, "`names` of the models")
 	flags.StringSliceVar(&b.methods, "methods", defaultMethods, "`names` of the methods")
 	flags.StringVar(&b.dataSpec, "data", "", "`name` or folder of the data (default: see above)")
-	flags.IntVar(&b.batch, "batch", 0, "samples per batch (default: see the models above)")
-	flags.IntSliceVar(&b.shards, "shards", defaultShards, "shards per batch to try with sharded methods")
+	flags.IntSliceVar(&b.batches, "batch", nil, "samples per batch, or several sizes (default: see above)")
+	flags.IntSliceVar(&b.shards, "shards", nil, "shards per batch to try with sharded methods (default: see above)")
 	flags.Float64Var(&b.rho, "rho", 0, "radius of the perturbation (default "+
 		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	b.addSeed(flags)
@@ -125,9 +139,11 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	b.live = newProgress(stderr, liveParts*len(b.trials))
 	for i := range b.trials {
 		if err := b.measure(ctx, i, out); err != nil {
+			b.printSummary(out)
 			return err
 		}
 	}
+	b.printSummary(out)
 	return b.outputs.write(b.report, stdout)
 }
 
@@ -143,7 +159,7 @@ func (b *bench) measure(ctx context.Context, i int, out io.Writer) error {
 		b.printPlans(out, t)
 	}
 	err := t.time(ctx, b.rounds, func(done float64, round int) {
-		b.live.set(int((float64(i)+done)*liveParts), func() string { return fmt.Sprintf("%s, round %d", t.modelName, round) })
+		b.live.set(int((float64(i)+done)*liveParts), func() string { return fmt.Sprintf("%s, batch %d, round %d", t.modelName, t.batch, round) })
 	})
 	b.live.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -189,7 +205,7 @@ func distinct[T comparable](list []T) (unique []T) {
 	return unique
 }
 
-// prepare makes a trial of each model, so that errors come before the first measurement.
+// prepare makes a trial of each model and batch, so that errors come before the first measurement.
 func (b *bench) prepare() error {
 	for _, name := range b.models { // before the data, which may take long
 		if _, err := zoo.Lookup(name); err != nil {
@@ -197,11 +213,35 @@ func (b *bench) prepare() error {
 		}
 	}
 	for _, name := range b.models {
-		t, err := b.newTrial(name)
-		if err != nil {
-			return err
+		batches := b.batchesOf(name)
+		for _, batch := range batches {
+			t, err := b.newTrial(name, batch, len(batches) > 1)
+			if err != nil {
+				return err
+			}
+			b.trials = append(b.trials, t)
 		}
-		b.trials = append(b.trials, t)
+	}
+	return b.allFit()
+}
+
+// batchesOf returns the batch sizes to try with a model.
+func (b *bench) batchesOf(model string) []int {
+	if b.given("batch") {
+		return distinct(b.batches)
+	}
+	row, _ := zoo.Lookup(model) // which prepare has looked up before
+	return distinct([]int{row.Batch, smallBatch})
+}
+
+// allFit returns an error if a number of --shards fits none of a model's batches.
+func (b *bench) allFit() error {
+	for _, model := range b.models {
+		for _, n := range b.shards {
+			if !slices.ContainsFunc(b.trials, func(t *trial) bool { return t.modelName == model && n <= t.mostShards() }) {
+				return fmt.Errorf("--shards has %d, which fits none of the batches of %s", n, model)
+			}
+		}
 	}
 	return nil
 }

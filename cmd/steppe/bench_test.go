@@ -41,7 +41,7 @@ func TestBench(t *testing.T) {
 	number := `[\d.]+`
 	row := strings.ReplaceAll(`(?m)^mSAM 4 +N \[ *N-N\] +N +N +N[kM]? +N \( *N%\) +N [KM]iB$`, "N", number)
 	assert.Regexp(t, row, stdout)
-	assert.Regexp(t, `\nMedians of 2 rounds\. mSAM with 4 shards costs [\d.]+ of SAM here\.\n$`, stdout)
+	assert.Regexp(t, `\nMedians of 2 rounds\. mSAM took at most [\d.]+ of SAM's time in all 2 cells: too few rounds to say\s+how\s+sure that is\.\n$`, stdout)
 }
 
 // rowsOf returns the first column of a table.
@@ -64,20 +64,20 @@ func TestBenchReferencesAlone(t *testing.T) {
 }
 
 // Without --data, a model other than mlp alone gets noise of its usual shape, and without --batch
-// each model gets its usual batch.
+// each model gets its usual batch, and 32.
 func TestBenchUsualData(t *testing.T) {
 	for _, c := range []struct {
 		models string
 		want   []string
 	}{
-		{"mlp", []string{"mlp on digits, batch 256"}},
+		{"mlp", []string{"mlp on digits, batch 256", "mlp on digits, batch 32"}},
 		{"tiny", []string{"tiny on synthetic:4x4x1, batch 32"}},
-		{"tiny,mlp,tiny", []string{"tiny on synthetic:4x4x1, batch 32", "mlp on synthetic:28x28x1, batch 256"}},
+		{"tiny,mlp,tiny", []string{"tiny on synthetic:4x4x1, batch 32", "mlp on synthetic:28x28x1, batch 256", "mlp on synthetic:28x28x1, batch 32"}},
 	} {
 		code, stdout, stderr := steppe(t, "bench", "--model", c.models, "--rounds", "1", "--shards", "8")
 		require.Zero(t, code, stderr)
 		assert.Equal(t, c.want, regexp.MustCompile(`(?m)^\S+ on \S+, batch \d+$`).FindAllString(stdout, -1))
-		assert.Equal(t, len(c.want), strings.Count(stdout, "\nMedians of 1 round. mSAM with 8 shards costs "))
+		assert.Equal(t, len(c.want), strings.Count(stdout, "\nMedians of 1 round. mSAM took at most "))
 		assert.Equal(t, 1, strings.Count(stdout, "FMA ceiling"))
 	}
 }
@@ -152,13 +152,83 @@ func TestBenchMarkdown(t *testing.T) {
 	assert.Equal(t, 6, strings.Count(stdout, "```"))
 }
 
-// Without --shards, bench leaves out the numbers of shards that are too large for the batch.
+// Without --shards, bench leaves out the numbers of shards that are too large for the batch, says so,
+// and adds the most that fit.
 func TestBenchSmallBatch(t *testing.T) {
 	code, stdout, stderr := steppe(t, quick("--batch", "5", "--data", halves(t, false))...)
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "\nmSAM 4 ")
-	assert.NotContains(t, stdout, "\nmSAM 8 ")
+	assert.Equal(t, []string{"SGD", "SAM", "mSAM 2", "mSAM 4", "mSAM 5"}, rowsOf(stdout))
 	assert.Contains(t, stdout, "\ntiny on halves, batch 5\n")
+	assert.Contains(t, stdout, "\nLeft out: 8, 16 and 32 shards, which a batch of 5 can't have with at least 1 sample a shard.\n")
+	assert.NotContains(t, stdout, "by batch and shards", "one batch is no matrix")
+}
+
+// A model that normalizes one pixel needs two samples a shard.
+func TestBenchSmallestShard(t *testing.T) {
+	b := &bench{workload: workload{workers: 1, dataSpec: "synthetic:4x4x3"}, methods: defaultMethods, models: []string{"resnet20"},
+		given: func(flag string) bool { return flag == "data" }}
+	trial, err := b.newTrial("resnet20", 24, true)
+	require.NoError(t, err)
+	var shards []int
+	for _, c := range trial.contenders[2:] {
+		shards = append(shards, c.shards)
+	}
+	assert.Equal(t, []int{2, 4, 8, 12}, shards)
+	assert.Equal(t, []int{16, 32}, trial.leftOut)
+	assert.Equal(t, "Left out: 16 and 32 shards, which a batch of 24 can't have with at least 2 samples a shard.\n", omission(trial))
+}
+
+// Several batches leave out the shards that don't fit, each for itself, and end in a matrix.
+func TestBenchMatrix(t *testing.T) {
+	line := quick("--batch", "8,4,8,16", "--shards", "3,16,8", "--data", halves(t, false), "--rounds", "6")
+	code, stdout, stderr := steppe(t, line...)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, []string{
+		"SGD", "SAM", "mSAM 3", "mSAM 8",
+		"SGD", "SAM", "mSAM 3",
+		"SGD", "SAM", "mSAM 3", "mSAM 16", "mSAM 8",
+	}, rowsOf(stdout))
+	assert.Contains(t, stdout, "\nLeft out: 16 shards, which a batch of 8 can't have with at least 1 sample a shard.\n")
+	assert.Contains(t, stdout, "\nLeft out: 16 and 8 shards, which a batch of 4 can't have with at least 1 sample a shard.\n")
+	_, summary, found := strings.Cut(stdout, "\ntiny on halves, mSAM: time of a step over SAM's, by batch and shards\n\n")
+	require.True(t, found)
+	assert.Regexp(t, `^batch  3 +8 +16\n─+\n    4  [\d.*]+ +- +-\n    8  [\d.*]+ +[\d.*]+ +-\n   16  [\d.*]+ +[\d.*]+ +[\d.*]+\n\nmSAM costs `, summary)
+	for line := range strings.Lines(stdout) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(line), 101, line)
+		assert.Equal(t, strings.TrimRight(line, " \n")+"\n", line)
+	}
+
+	code, stdout, stderr = steppe(t, append(line, "--markdown", "--json", filepath.Join(t.TempDir(), "bench.json"))...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "\n**tiny on halves, mSAM: time of a step over SAM's, by batch and shards**\n\n| batch | 3 | 8 | 16 |\n")
+	assert.Regexp(t, `(?m)^\| 4 \| [\d.]+\*? \| - \| - \|$`, stdout)
+}
+
+// What was asked for and is measured nowhere is an error before anything is measured.
+func TestBenchFitsNowhere(t *testing.T) {
+	data := halves(t, false)
+	for _, c := range []struct{ flags, want string }{
+		{"--batch 8 --shards 16", "16 shards are more than --batch 8 has samples"},
+		{"--batch 8,4 --shards 2,16", "--shards has 16, which fits none of the batches of tiny"},
+		{"--batch 8,4 --shards 2,0", "--shards has 0, want at least 1"},
+		{"--batch 8,4 --shards 8 --methods msam", "--shards 8: none fits --batch 4 of tiny"},
+		{"--batch 8,0", "--batch is 0, want at least 1"},
+		{"--batch 8,65", "--batch 65 is more than the 64 training samples of halves"},
+	} {
+		code, stdout, stderr := steppe(t, quick(append(strings.Fields(c.flags), "--data", data)...)...)
+		assert.Equal(t, 1, code, c.flags)
+		assert.Empty(t, stdout, c.flags)
+		assert.Equal(t, "steppe: "+c.want+"\n", stderr, c.flags)
+	}
+}
+
+// An interrupted run prints the matrix of the rounds so far.
+func TestBenchMatrixInterrupted(t *testing.T) {
+	line := quick("--batch", "8,4", "--shards", "2", "--data", halves(t, false), "--rounds", "1000")
+	code, stdout, _ := steppeIn(t, interruptedAfter(4*1002+4*4), line...)
+	assert.Equal(t, 130, code)
+	assert.Equal(t, 2, strings.Count(stdout, "\nMedians of "))
+	assert.Equal(t, 1, strings.Count(stdout, "by batch and shards"))
 }
 
 func TestBenchExplain(t *testing.T) {
@@ -181,7 +251,7 @@ const contract = `{
 		"vs_sgd_interval": {"low": 0, "high": 0}, "vs_sam_interval": {"low": 0, "high": 0},
 		"examples_per_second": 0, "gflops": 0, "ceiling_fraction": 0, "workspace_bytes": 0, "plan": ""
 	}],
-	"controls": [{"model": "", "method": "", "vs_itself": 0, "vs_itself_interval": {"low": 0, "high": 0}, "noise": 0, "noisy": false}]
+	"controls": [{"model": "", "batch": 0, "method": "", "vs_itself": 0, "vs_itself_interval": {"low": 0, "high": 0}, "noise": 0, "noisy": false}]
 }`
 
 // shape reduces decoded JSON to its keys and types, and lists to one element.

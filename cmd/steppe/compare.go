@@ -196,7 +196,7 @@ func (c *compare) makeStudy() (err error) {
 			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
 			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
 			Augment: append([]string{}, c.augment...), Standardize: c.standardize,
-			Momentum: c.base.Momentum, WeightDecay: c.base.WeightDecay, ISA: simd.Active().String(),
+			Momentum: c.base.Momentum, WeightDecay: c.base.WeightDecay, ISA: simd.Active().Arithmetic().String(),
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
 		Schedule: func(batches int) optim.Schedule {

@@ -10,7 +10,8 @@ import (
 )
 
 // costs returns a chart of the rows' ratios to SAM against the number of shards. It has a line for
-// each model, or for each method of a model if another method than mSAM is drawn.
+// each model, for each batch if a model has several, and for each method if another one than mSAM is
+// drawn.
 func (r *Report) costs() chart.Lines {
 	l := chart.Lines{
 		Title: "Cost of a training step, relative to SAM's",
@@ -27,13 +28,16 @@ func (r *Report) costs() chart.Lines {
 			continue
 		}
 		name := row.Model
+		if slices.ContainsFunc(r.Rows, func(other Row) bool { return other.Model == row.Model && other.Batch != row.Batch }) {
+			name += fmt.Sprintf(", batch %d", row.Batch)
+		}
 		if method, err := sam.Lookup(row.Method); several && err == nil {
 			name += ", " + method.Title
 		}
 		if lines[name] == nil {
 			order = append(order, name)
 			if row.Method == "msam" {
-				lines[name] = append(lines[name], r.find(row.Model, "sam")) // SAM is mSAM with one shard
+				lines[name] = append(lines[name], r.find(row.Model, row.Batch, "sam")) // SAM is mSAM with one shard
 			}
 		}
 		lines[name] = append(lines[name], row)
@@ -47,9 +51,11 @@ func (r *Report) costs() chart.Lines {
 // drawn reports whether a method has a line in the chart: SGD and SAM have none.
 func drawn(method string) bool { return method != "sgd" && method != "sam" }
 
-// find returns the first row of a model and a method. There must be one.
-func (r *Report) find(model, method string) Row {
-	return r.Rows[slices.IndexFunc(r.Rows, func(row Row) bool { return row.Model == model && row.Method == method })]
+// find returns the first row of a model, a batch and a method. There must be one.
+func (r *Report) find(model string, batch int, method string) Row {
+	return r.Rows[slices.IndexFunc(r.Rows, func(row Row) bool {
+		return row.Model == model && row.Batch == batch && row.Method == method
+	})]
 }
 
 // series returns the line of some rows, in the order of their shards.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,17 @@ func TestCosts(t *testing.T) {
 	assert.Equal(t, "lenet", l.Series[1].Name)
 	assert.Equal(t, []float64{1, 1.01}, l.Series[1].Y)
 	assert.NoError(t, l.Save(filepath.Join(t.TempDir(), "cost.svg")))
+
+	// Each batch has a line of its own, relative to SAM on that batch, if a model has several.
+	small := Report{Rows: slices.Clone(r.Rows)}
+	for _, row := range []Row{row("mlp", "sam", 1, 1), row("mlp", "msam", 4, 1.75)} {
+		row.Batch = 32
+		small.Rows = append(small.Rows, row)
+	}
+	l = small.costs()
+	require.Len(t, l.Series, 3)
+	assert.Equal(t, []string{"mlp, batch 0", "lenet", "mlp, batch 32"}, []string{l.Series[0].Name, l.Series[1].Name, l.Series[2].Name})
+	assert.Equal(t, []float64{1, 1.75}, l.Series[2].Y)
 
 	// With few rounds there are no intervals.
 	for i := range r.Rows {

@@ -26,6 +26,15 @@ func count(n int) string { return humanize.Comma(int64(n)) }
 // plural returns "1 shard" or "1,024 shards".
 func plural(n int, noun string) string { return english.Plural(n, noun, "") }
 
+// list joins numbers by commas, as flags take them.
+func list(numbers []int) string {
+	var texts []string
+	for _, n := range numbers {
+		texts = append(texts, strconv.Itoa(n))
+	}
+	return strings.Join(texts, ",")
+}
+
 // decimals returns the number of decimals that x needs for three significant digits.
 func decimals(x float64) int {
 	_, exponent, _ := strings.Cut(strconv.FormatFloat(x, 'e', 2, 64), "e")

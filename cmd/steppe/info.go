@@ -18,7 +18,7 @@ func newInfo() *cobra.Command {
 workers, and the FMA ceiling. This is the rate of multiply-adds that one core reaches
 on registers alone; GFLOP/s of kernels are compared with it.
 
-To run any command on a lower instruction set, set ` + simd.EnvVar + ` to its name.`,
+To run any command on another instruction set, set ` + simd.EnvVar + ` to its name.`,
 		Example: `  steppe info`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,7 +47,7 @@ func instructionSets() string {
 	if len(names) == 1 {
 		return names[0]
 	}
-	return fmt.Sprintf("%v, chosen from %s (set %s to choose a lower one)", simd.Active(), strings.Join(names, ", "), simd.EnvVar)
+	return fmt.Sprintf("%v, chosen from %s (set %s to choose another)", simd.Active(), strings.Join(names, ", "), simd.EnvVar)
 }
 
 func caches(cpu simd.CPU) string {

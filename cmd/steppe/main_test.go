@@ -162,11 +162,11 @@ func TestErrors(t *testing.T) {
 		{"bench --batch 0", "--batch is 0, want at least 1"},
 		{"bench --batch 1439", "--batch 1439 is more than the 1,438 training samples of digits"},
 		{"train --batch 65 --data " + data, "--batch 65 is more than the 64 training samples of halves"},
-		{"bench --shards 2,300", "300 shards are more than --batch 256 has samples"},
+		{"bench --shards 2,300", "--shards has 300, which fits none of the batches of mlp"},
 		{"train --shards 65", "65 shards are more than --batch 64 has samples"},
 		{"bench --shards 0", "--shards has 0, want at least 1"},
 		{"train --shards -1", "--shards has -1, want at least 1"},
-		{"bench --model mlp,resnet20 --shards 2,200", "200 shards are more than --batch 128 has samples"},
+		{"bench --model mlp,resnet20 --shards 2,200", "--shards has 200, which fits none of the batches of resnet20"},
 		{"bench --model mlp,lenet --data synthetic:16", "net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 16: "},
 		{"bench --plot cost.gif", `"cost.gif": the name must end in one of .png, .svg`},
 		{"bench --plot " + filepath.Join(data, "none", "cost.png"), "none"},
@@ -263,7 +263,7 @@ func TestBadISA(t *testing.T) {
 			require.ErrorAs(t, cmd.Run(), &exit)
 			assert.Equal(t, 1, exit.ExitCode())
 			assert.Empty(t, stdout.String())
-			assert.Equal(t, `steppe: STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, neon`+"\n", stderr.String())
+			assert.Equal(t, `steppe: STEPPE_SIMD=mmx: simd: unknown instruction set "mmx", want one of generic, avx2, avx512, avx512-halves, neon`+"\n", stderr.String())
 		})
 	}
 }

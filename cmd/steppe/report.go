@@ -15,8 +15,8 @@ import (
 type Report struct {
 	Version  int       `json:"version"`
 	Machine  Machine   `json:"machine"`
-	Rows     []Row     `json:"rows"`     // in the order of the models
-	Controls []Control `json:"controls"` // one for each model
+	Rows     []Row     `json:"rows"`     // in the order of the models and their batches
+	Controls []Control `json:"controls"` // one for each model and batch
 }
 
 // Machine describes the machine that was measured.
@@ -64,6 +64,7 @@ type Seconds struct {
 // round, relative to those of its first. Without noise the ratio is 1.
 type Control struct {
 	Model    string          `json:"model"`
+	Batch    int             `json:"batch"`
 	Method   string          `json:"method"`
 	VsItself *float64        `json:"vs_itself"`
 	Interval *stats.Interval `json:"vs_itself_interval"`
@@ -139,7 +140,7 @@ func (c *contender) against(other *contender) (*float64, *stats.Interval) {
 // control compares the reference with itself and computes the noise.
 func (t *trial) control() Control {
 	reference := t.reference()
-	k := Control{Model: t.modelName, Method: reference.method.Name}
+	k := Control{Model: t.modelName, Batch: t.batch, Method: reference.method.Name}
 	k.VsItself, k.Interval = t.again.against(reference)
 	if k.Interval == nil {
 		return k
@@ -151,6 +152,16 @@ func (t *trial) control() Control {
 	}
 	k.Noise, k.Noisy = &noise, noise > tooNoisy
 	return k
+}
+
+// noisy counts the trials that were too noisy.
+func (r *Report) noisy() (n int) {
+	for _, k := range r.Controls {
+		if k.Noisy {
+			n++
+		}
+	}
+	return n
 }
 
 // reach returns the distance from a value to the farther end of its interval.

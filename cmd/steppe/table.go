@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -40,6 +41,9 @@ func (b *bench) printPlans(w io.Writer, t *trial) {
 	}
 }
 
+// textWidth is the most columns of the sentences under a table.
+const textWidth = 100
+
 // column is a column of a table.
 type column struct {
 	name  string
@@ -67,7 +71,8 @@ func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 		column{"memory", text.AlignRight, cells(rows, func(r Row) string { return memory(r.WorkspaceBytes) })})
 	fmt.Fprintln(w, render(columns, b.markdown))
 	fmt.Fprintln(w)
-	fmt.Fprintln(w, conclusion(t, rows))
+	fmt.Fprintln(w, wrap(conclusion(t, rows), textWidth))
+	fmt.Fprint(w, omission(t))
 	fmt.Fprint(w, judgment(t, control))
 }
 
@@ -154,19 +159,18 @@ func plusMinus(x float64, in *stats.Interval) string {
 	return fmt.Sprintf(" ±%.2f", math.Ceil(max(0, 100*reach(x, *in)-1e-9))/100)
 }
 
-// conclusion says how many rounds the rows are of, and the cost of the most shards.
+// conclusion says how many rounds the rows are of, and what the sharded methods cost.
 func conclusion(t *trial, rows []Row) string {
-	s := fmt.Sprintf("Medians of %s.", plural(t.rounds(), "round"))
-	most := 0
-	for i, c := range t.contenders {
-		if c.shards > t.contenders[most].shards {
-			most = i
-		}
+	return strings.Join(append([]string{fmt.Sprintf("Medians of %s.", plural(t.rounds(), "round"))}, claims(rows)...), " ")
+}
+
+// omission says which numbers of shards don't fit the batch, "" if all do.
+func omission(t *trial) string {
+	if len(t.leftOut) == 0 {
+		return ""
 	}
-	if c, row := t.contenders[most], rows[most]; c.shards > 1 && row.VsSAM != nil {
-		s += fmt.Sprintf(" %v costs %.2f%s of SAM here.", c, *row.VsSAM, plusMinus(*row.VsSAM, row.VsSAMInterval))
-	}
-	return s
+	return fmt.Sprintf("Left out: %s, which a batch of %d can't have with at least %s a shard.\n",
+		shardsInWords(t.leftOut), t.batch, plural(max(1, t.model.MinShard()), "sample"))
 }
 
 // judgment says how far the control lets the rows be trusted. It returns "" if there were too few

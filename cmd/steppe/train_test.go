@@ -36,7 +36,7 @@ func TestTrainDigits(t *testing.T) {
 
 // The defaults reach 97% with each method.
 func TestTrainAccuracy(t *testing.T) {
-	if testing.Short() || !slices.Contains([]simd.ISA{simd.AVX2, simd.AVX512}, simd.Active()) {
+	if testing.Short() || !slices.Contains([]simd.ISA{simd.AVX2, simd.AVX512}, simd.Active().Arithmetic()) {
 		t.Skip("takes long")
 	}
 	for _, m := range sam.Methods {

@@ -12,10 +12,11 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-// trial is a model with its data, and the methods to time on it.
+// trial is a model with its data and a batch size, and the methods to time on it.
 type trial struct {
 	workload
 	contenders []*contender
+	leftOut    []int      // numbers of shards that don't fit the batch
 	again      *contender // the reference once more: its times differ from the first ones by noise alone
 }
 
@@ -23,17 +24,15 @@ type trial struct {
 // the trained models. A small learning rate keeps training on noise from diverging.
 var benchBase = optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
 
-// newTrial makes the trial of a model as the flags say.
-func (b *bench) newTrial(name string) (*trial, error) {
+// newTrial makes the trial of a model and a batch size as the flags say. If it is one of several
+// batch sizes, shards that don't fit it are left out rather than an error.
+func (b *bench) newTrial(name string, batch int, several bool) (*trial, error) {
 	row, err := zoo.Lookup(name)
 	if err != nil {
 		return nil, err
 	}
 	t := &trial{workload: b.workload}
-	t.modelName = name
-	if !b.given("batch") {
-		t.batch = row.Batch
-	}
+	t.modelName, t.batch = name, batch
 	if !b.given("data") {
 		t.dataSpec = "digits"
 		if name != "mlp" || len(b.models) > 1 {
@@ -51,7 +50,7 @@ func (b *bench) newTrial(name string) (*trial, error) {
 	if err := t.open(); err != nil {
 		return nil, err
 	}
-	shards, err := b.shardsOf(t)
+	shards, err := b.shardsOf(t, several)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +58,9 @@ func (b *bench) newTrial(name string) (*trial, error) {
 		if err := b.add(t, name, shards); err != nil {
 			return nil, err
 		}
+	}
+	if len(t.contenders) == 0 && len(t.leftOut) > 0 {
+		return nil, fmt.Errorf("--shards %s: none fits --batch %d of %s", list(b.shards), t.batch, name)
 	}
 	if len(t.contenders) == 0 {
 		return nil, fmt.Errorf("--methods %s with --shards 1 leaves nothing to time: that is sam", b.methods[0])
@@ -68,19 +70,32 @@ func (b *bench) newTrial(name string) (*trial, error) {
 	return t, nil
 }
 
-// shardsOf returns the numbers of shards to try in a trial.
-func (b *bench) shardsOf(t *trial) ([]int, error) {
+// shardsOf returns the numbers of shards to try in a trial, and notes those that it leaves out.
+func (b *bench) shardsOf(t *trial, several bool) ([]int, error) {
+	wanted, most := distinct(b.shards), t.mostShards()
 	if !b.given("shards") {
-		most := max(1, t.batch/max(1, t.model.MinShard()))
-		return slices.DeleteFunc(slices.Clone(defaultShards), func(n int) bool { return n > most }), nil
+		wanted = distinct(append(slices.Clone(defaultShards), most))
+		slices.Sort(wanted)
 	}
-	for _, n := range b.shards {
-		if err := t.validateShards(n); err != nil {
-			return nil, err
+	var shards []int
+	for _, n := range wanted {
+		switch {
+		case n >= 1 && n <= most:
+			shards = append(shards, n)
+		case n >= 1 && (several || !b.given("shards")):
+			t.leftOut = append(t.leftOut, n)
+		default:
+			if err := t.validateShards(n); err != nil {
+				return nil, err
+			}
+			shards = append(shards, n) // the model's own limit: the method has the error
 		}
 	}
-	return distinct(b.shards), nil
+	return shards, nil
 }
+
+// mostShards returns how many shards the batch can have.
+func (t *trial) mostShards() int { return max(1, t.batch/max(1, t.model.MinShard())) }
 
 // add adds a contender for each number of shards, or one if the method has no shards to choose. It
 // leaves out mSAM with one shard, which is SAM.

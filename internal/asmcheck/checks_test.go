@@ -35,9 +35,9 @@ var sets = map[string]set{
 	},
 }
 
-// halved is AVX-512 for panels of fewer columns than two ZMM vectors have: the
-// vector registers are those of AVX2, with opmasks.
-var halved = set{
+// halves is AVX-512 for CPUs that compute 512 bits in two halves: the vector
+// registers are those of AVX2, with opmasks.
+var halves = set{
 	arch: "amd64", lanes: 8, masked: true,
 	sums:    regexp.MustCompile(`^Y\d+$`),
 	foreign: regexp.MustCompile(`\bZ\d+\b|\b[XY](1[6-9]|2\d|3[01])\b`),
@@ -193,11 +193,11 @@ func ends(_ *source, f function) (wrong []string) {
 }
 
 var (
-	tile   = regexp.MustCompile(`^(?:tile|([sd])gemm(Wide)?)(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
-	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD]|VFML[AS]|fml[as])$`)
+	tile   = regexp.MustCompile(`^(?:tile|([sd])gemm)(Wide|Halves)?(\d+)x(\d+)([A-Z]\w*)$`) // type, kind, rows, columns, ISA
+	fma    = regexp.MustCompile(`^(VFN?M(ADD|SUB)\d+P[SD](\.BCST)?|VFML[AS]|fml[as])$`)
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
 	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                     // of them, those under a mask
-	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?)$`)            // loads of A's elements
+	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?|.*\.BCST)$`)   // loads of A's elements
 	stack  = regexp.MustCompile(`\((FP|SP)\)`)
 )
 
@@ -205,33 +205,31 @@ var (
 // convolution, which is one for each tap.
 type gemmKernel struct {
 	set           // with the lanes of the kernel's type
-	wide          bool
+	wide, halved  bool
 	rows, columns int
 }
 
-// gemm returns the kernel of that name, if it is one of the file's ISA.
+// gemm returns the kernel of that name, if it is one of the file's ISA. Only AVX-512 has halves.
 func gemm(s *source, name string) (k gemmKernel, ok bool) {
 	m := tile.FindStringSubmatch(name)
 	if m == nil || m[5] != s.isa {
 		return k, false
 	}
-	k.set, k.wide = sets[s.isa], m[2] != ""
+	k.set, k.wide, k.halved = sets[s.isa], m[2] == "Wide", m[2] == "Halves"
 	k.rows, _ = strconv.Atoi(m[3]) // they are digits
 	k.columns, _ = strconv.Atoi(m[4])
-	size := 1 // in float32
+	if k.halved {
+		k.set = halves
+	}
 	if m[1] == "d" {
-		size = 2
+		k.lanes /= 2
 	}
-	if s.isa == "AVX512" && !k.wide && size*k.columns < 2*k.lanes {
-		k.set = halved
-	}
-	k.lanes /= size
-	return k, true
+	return k, s.isa == "AVX512" || !k.halved
 }
 
 // loops returns the K loops that k must have. A wide tile has one. Otherwise
 // there are some for each number of vectors, from that of the fewest columns:
-// those that are too many for narrower panels.
+// those that are too many for narrower panels of the same kind.
 func (k gemmKernel) loops(s *source) (loops []string) {
 	most := k.columns / k.lanes
 	if k.wide {
@@ -239,7 +237,7 @@ func (k gemmKernel) loops(s *source) (loops []string) {
 	}
 	fewest := 1
 	for _, f := range s.functions {
-		if other, ok := gemm(s, f.name); ok && !other.wide && other.columns < k.columns {
+		if other, ok := gemm(s, f.name); ok && !other.wide && other.halved == k.halved && other.columns < k.columns {
 			fewest = max(fewest, other.columns+1)
 		}
 	}
@@ -270,7 +268,7 @@ func gemmLoops(s *source, f function) (wrong []string) {
 	k, ok := gemm(s, f.name)
 	if !ok {
 		if strings.Contains(f.name, "gemm") || strings.HasPrefix(f.name, "tile") {
-			wrong = append(wrong, "is not named <s|d>gemm[Wide]<rows>x<columns>"+s.isa)
+			wrong = append(wrong, "is not named <s|d>gemm[Wide|Halves]<rows>x<columns>"+s.isa)
 		}
 		return wrong
 	}
@@ -339,9 +337,14 @@ func (l kLoop) unrolled(rows int) bool { return l.elements == steps*rows && l.ve
 func countK(loop block, of set) kLoop {
 	l := kLoop{accumulators: map[string]bool{}, prefetches: strings.HasPrefix(loop.code[0].op, "PREFETCH")}
 	for _, i := range loop.code {
-		switch {
-		case stack.MatchString(i.String()):
+		if stack.MatchString(i.String()) {
 			l.wrong = append(l.wrong, fmt.Sprintf("%s uses the stack: %v", loop.label, i))
+		}
+		if scalar.MatchString(i.op) {
+			l.prefetches = false
+			l.elements++
+		}
+		switch {
 		case fma.MatchString(i.op):
 			l.fmas++
 			l.prefetches = false
@@ -357,9 +360,6 @@ func countK(loop block, of set) kLoop {
 			l.prefetches = false
 			l.vectors += len(strings.Split(i.operands[len(i.operands)-1], ","))
 			l.masked = l.masked || masked.MatchString(i.op)
-		case scalar.MatchString(i.op):
-			l.prefetches = false
-			l.elements++
 		}
 	}
 	return l

@@ -4,65 +4,101 @@
 
 package gemm
 
-// dgemm1x4AVX512 is a TileKernel for tiles of 1 rows and 1 to 4 columns.
-func dgemm1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves1x4AVX512 is a TileKernel for tiles of 1 rows and 1 to 4 columns.
+func dgemmHalves1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm2x4AVX512 is a TileKernel for tiles of 2 rows and 1 to 4 columns.
-func dgemm2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves2x4AVX512 is a TileKernel for tiles of 2 rows and 1 to 4 columns.
+func dgemmHalves2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm3x4AVX512 is a TileKernel for tiles of 3 rows and 1 to 4 columns.
-func dgemm3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves3x4AVX512 is a TileKernel for tiles of 3 rows and 1 to 4 columns.
+func dgemmHalves3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm4x4AVX512 is a TileKernel for tiles of 4 rows and 1 to 4 columns.
-func dgemm4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves4x4AVX512 is a TileKernel for tiles of 4 rows and 1 to 4 columns.
+func dgemmHalves4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm5x4AVX512 is a TileKernel for tiles of 5 rows and 1 to 4 columns.
-func dgemm5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves5x4AVX512 is a TileKernel for tiles of 5 rows and 1 to 4 columns.
+func dgemmHalves5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm6x4AVX512 is a TileKernel for tiles of 6 rows and 1 to 4 columns.
-func dgemm6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves6x4AVX512 is a TileKernel for tiles of 6 rows and 1 to 4 columns.
+func dgemmHalves6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm7x4AVX512 is a TileKernel for tiles of 7 rows and 1 to 4 columns.
-func dgemm7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves7x4AVX512 is a TileKernel for tiles of 7 rows and 1 to 4 columns.
+func dgemmHalves7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm8x4AVX512 is a TileKernel for tiles of 8 rows and 1 to 4 columns.
-func dgemm8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves8x4AVX512 is a TileKernel for tiles of 8 rows and 1 to 4 columns.
+func dgemmHalves8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm9x4AVX512 is a TileKernel for tiles of 9 rows and 1 to 4 columns.
-func dgemm9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves9x4AVX512 is a TileKernel for tiles of 9 rows and 1 to 4 columns.
+func dgemmHalves9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm10x4AVX512 is a TileKernel for tiles of 10 rows and 1 to 4 columns.
-func dgemm10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemmHalves10x4AVX512 is a TileKernel for tiles of 10 rows and 1 to 4 columns.
+func dgemmHalves10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm1x8AVX512 is a TileKernel for tiles of 1 rows and 5 to 8 columns.
+// dgemmHalves1x8AVX512 is a TileKernel for tiles of 1 rows and 5 to 8 columns.
+func dgemmHalves1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves2x8AVX512 is a TileKernel for tiles of 2 rows and 5 to 8 columns.
+func dgemmHalves2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves3x8AVX512 is a TileKernel for tiles of 3 rows and 5 to 8 columns.
+func dgemmHalves3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves4x8AVX512 is a TileKernel for tiles of 4 rows and 5 to 8 columns.
+func dgemmHalves4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves5x8AVX512 is a TileKernel for tiles of 5 rows and 5 to 8 columns.
+func dgemmHalves5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves6x8AVX512 is a TileKernel for tiles of 6 rows and 5 to 8 columns.
+func dgemmHalves6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves1x12AVX512 is a TileKernel for tiles of 1 rows and 9 to 12 columns.
+func dgemmHalves1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves2x12AVX512 is a TileKernel for tiles of 2 rows and 9 to 12 columns.
+func dgemmHalves2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves3x12AVX512 is a TileKernel for tiles of 3 rows and 9 to 12 columns.
+func dgemmHalves3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemmHalves4x12AVX512 is a TileKernel for tiles of 4 rows and 9 to 12 columns.
+func dgemmHalves4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm1x8AVX512 is a TileKernel for tiles of 1 rows and 1 to 8 columns.
 func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm2x8AVX512 is a TileKernel for tiles of 2 rows and 5 to 8 columns.
+// dgemm2x8AVX512 is a TileKernel for tiles of 2 rows and 1 to 8 columns.
 func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm3x8AVX512 is a TileKernel for tiles of 3 rows and 5 to 8 columns.
+// dgemm3x8AVX512 is a TileKernel for tiles of 3 rows and 1 to 8 columns.
 func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm4x8AVX512 is a TileKernel for tiles of 4 rows and 5 to 8 columns.
+// dgemm4x8AVX512 is a TileKernel for tiles of 4 rows and 1 to 8 columns.
 func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm5x8AVX512 is a TileKernel for tiles of 5 rows and 5 to 8 columns.
+// dgemm5x8AVX512 is a TileKernel for tiles of 5 rows and 1 to 8 columns.
 func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm6x8AVX512 is a TileKernel for tiles of 6 rows and 5 to 8 columns.
+// dgemm6x8AVX512 is a TileKernel for tiles of 6 rows and 1 to 8 columns.
 func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm1x12AVX512 is a TileKernel for tiles of 1 rows and 9 to 12 columns.
-func dgemm1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm7x8AVX512 is a TileKernel for tiles of 7 rows and 1 to 8 columns.
+func dgemm7x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm2x12AVX512 is a TileKernel for tiles of 2 rows and 9 to 12 columns.
-func dgemm2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm8x8AVX512 is a TileKernel for tiles of 8 rows and 1 to 8 columns.
+func dgemm8x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm3x12AVX512 is a TileKernel for tiles of 3 rows and 9 to 12 columns.
-func dgemm3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm9x8AVX512 is a TileKernel for tiles of 9 rows and 1 to 8 columns.
+func dgemm9x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
-// dgemm4x12AVX512 is a TileKernel for tiles of 4 rows and 9 to 12 columns.
-func dgemm4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// dgemm10x8AVX512 is a TileKernel for tiles of 10 rows and 1 to 8 columns.
+func dgemm10x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm11x8AVX512 is a TileKernel for tiles of 11 rows and 1 to 8 columns.
+func dgemm11x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm12x8AVX512 is a TileKernel for tiles of 12 rows and 1 to 8 columns.
+func dgemm12x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
 // dgemm1x16AVX512 is a TileKernel for tiles of 1 rows and 9 to 16 columns.
 func dgemm1x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
@@ -99,6 +135,30 @@ func dgemm11x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, a
 
 // dgemm12x16AVX512 is a TileKernel for tiles of 12 rows and 9 to 16 columns.
 func dgemm12x16AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm1x24AVX512 is a TileKernel for tiles of 1 rows and 17 to 24 columns.
+func dgemm1x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm2x24AVX512 is a TileKernel for tiles of 2 rows and 17 to 24 columns.
+func dgemm2x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm3x24AVX512 is a TileKernel for tiles of 3 rows and 17 to 24 columns.
+func dgemm3x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm4x24AVX512 is a TileKernel for tiles of 4 rows and 17 to 24 columns.
+func dgemm4x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm5x24AVX512 is a TileKernel for tiles of 5 rows and 17 to 24 columns.
+func dgemm5x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm6x24AVX512 is a TileKernel for tiles of 6 rows and 17 to 24 columns.
+func dgemm6x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm7x24AVX512 is a TileKernel for tiles of 7 rows and 17 to 24 columns.
+func dgemm7x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+
+// dgemm8x24AVX512 is a TileKernel for tiles of 8 rows and 17 to 24 columns.
+func dgemm8x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 
 // dgemmWide1x128AVX512 is a TileKernel for tiles of 1 rows and just 128 columns.
 func dgemmWide1x128AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)

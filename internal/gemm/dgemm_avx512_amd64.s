@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func dgemm1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -95,9 +95,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -202,9 +202,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -323,9 +323,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -459,9 +459,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves5x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm5x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves5x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -609,9 +609,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves6x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm6x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves6x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -774,9 +774,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves7x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm7x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves7x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -953,9 +953,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves8x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm8x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves8x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1147,9 +1147,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves9x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm9x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves9x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1355,9 +1355,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves10x4AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm10x4AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves10x4AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1578,9 +1578,9 @@ columns4Store:
 	VZEROUPPER
 	RET
 
-// func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1684,9 +1684,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1814,9 +1814,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -1966,9 +1966,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2141,9 +2141,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm5x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves5x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2338,9 +2338,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm6x8AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves6x8AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000004, AX
 	MOVQ  $-1, CX
@@ -2558,9 +2558,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func dgemm1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves1x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm1x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves1x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2676,9 +2676,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves2x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm2x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves2x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2827,9 +2827,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves3x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm3x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves3x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -3009,9 +3009,9 @@ columns12Store:
 	VZEROUPPER
 	RET
 
-// func dgemm4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// func dgemmHalves4x12AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·dgemm4x12AVX512(SB), NOSPLIT, $0-121
+TEXT ·dgemmHalves4x12AVX512(SB), NOSPLIT, $0-121
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -3220,6 +3220,1991 @@ columns12Store:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     columns12
+	VZEROUPPER
+	RET
+
+// func dgemm1x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm1x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z1
+	VFMADD231PD.BCST (AX), Z1, Z0
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000008, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z1
+	VMULPD       Z1, Z0, Z0
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z1
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z1, K1, Z0
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z1
+	VADDPD    Z1, Z0, Z0
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z1
+	VADDPD       Z1, Z0, Z0
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X1, X1, X1
+	VMAXPD Z0, Z1, Z0
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm2x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm2x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z2
+	VFMADD231PD.BCST (AX), Z2, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z2, Z1
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000010, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z2
+	VMULPD       Z2, Z0, Z0
+	VMULPD       Z2, Z1, Z1
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z2
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z2, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z2, K1, Z1
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z2
+	VADDPD    Z2, Z0, Z0
+	VADDPD    Z2, Z1, Z1
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z2
+	VADDPD       Z2, Z0, Z0
+	VBROADCASTSD 8(CX), Z2
+	VADDPD       Z2, Z1, Z1
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X2, X2, X2
+	VMAXPD Z0, Z2, Z0
+	VMAXPD Z1, Z2, Z1
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm3x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm3x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z3
+	VFMADD231PD.BCST (AX), Z3, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z3, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z3, Z2
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000018, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z3
+	VMULPD       Z3, Z0, Z0
+	VMULPD       Z3, Z1, Z1
+	VMULPD       Z3, Z2, Z2
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z3, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z3, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z3, K1, Z2
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z3
+	VADDPD    Z3, Z0, Z0
+	VADDPD    Z3, Z1, Z1
+	VADDPD    Z3, Z2, Z2
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z3
+	VADDPD       Z3, Z0, Z0
+	VBROADCASTSD 8(CX), Z3
+	VADDPD       Z3, Z1, Z1
+	VBROADCASTSD 16(CX), Z3
+	VADDPD       Z3, Z2, Z2
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X3, X3, X3
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm4x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm4x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z4
+	VFMADD231PD.BCST (AX), Z4, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z4, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z4, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z4, Z3
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000020, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z4
+	VMULPD       Z4, Z0, Z0
+	VMULPD       Z4, Z1, Z1
+	VMULPD       Z4, Z2, Z2
+	VMULPD       Z4, Z3, Z3
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z4
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z4, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z4, K1, Z3
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z4
+	VADDPD    Z4, Z0, Z0
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z4, Z2, Z2
+	VADDPD    Z4, Z3, Z3
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z4
+	VADDPD       Z4, Z0, Z0
+	VBROADCASTSD 8(CX), Z4
+	VADDPD       Z4, Z1, Z1
+	VBROADCASTSD 16(CX), Z4
+	VADDPD       Z4, Z2, Z2
+	VBROADCASTSD 24(CX), Z4
+	VADDPD       Z4, Z3, Z3
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X4, X4, X4
+	VMAXPD Z0, Z4, Z0
+	VMAXPD Z1, Z4, Z1
+	VMAXPD Z2, Z4, Z2
+	VMAXPD Z3, Z4, Z3
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm5x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm5x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z5
+	VFMADD231PD.BCST (AX), Z5, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z5, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z5, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z5, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z5, Z4
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000028, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z5
+	VMULPD       Z5, Z0, Z0
+	VMULPD       Z5, Z1, Z1
+	VMULPD       Z5, Z2, Z2
+	VMULPD       Z5, Z3, Z3
+	VMULPD       Z5, Z4, Z4
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z5
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z5, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z5, K1, Z4
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z5
+	VADDPD    Z5, Z0, Z0
+	VADDPD    Z5, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+	VADDPD    Z5, Z3, Z3
+	VADDPD    Z5, Z4, Z4
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z5
+	VADDPD       Z5, Z0, Z0
+	VBROADCASTSD 8(CX), Z5
+	VADDPD       Z5, Z1, Z1
+	VBROADCASTSD 16(CX), Z5
+	VADDPD       Z5, Z2, Z2
+	VBROADCASTSD 24(CX), Z5
+	VADDPD       Z5, Z3, Z3
+	VBROADCASTSD 32(CX), Z5
+	VADDPD       Z5, Z4, Z4
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X5, X5, X5
+	VMAXPD Z0, Z5, Z0
+	VMAXPD Z1, Z5, Z1
+	VMAXPD Z2, Z5, Z2
+	VMAXPD Z3, Z5, Z3
+	VMAXPD Z4, Z5, Z4
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm6x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm6x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z6
+	VFMADD231PD.BCST (AX), Z6, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z6, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z6, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z6, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z6, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z6, Z5
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000030, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z6
+	VMULPD       Z6, Z0, Z0
+	VMULPD       Z6, Z1, Z1
+	VMULPD       Z6, Z2, Z2
+	VMULPD       Z6, Z3, Z3
+	VMULPD       Z6, Z4, Z4
+	VMULPD       Z6, Z5, Z5
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z6, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, K1, Z5
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z6
+	VADDPD    Z6, Z0, Z0
+	VADDPD    Z6, Z1, Z1
+	VADDPD    Z6, Z2, Z2
+	VADDPD    Z6, Z3, Z3
+	VADDPD    Z6, Z4, Z4
+	VADDPD    Z6, Z5, Z5
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z6
+	VADDPD       Z6, Z0, Z0
+	VBROADCASTSD 8(CX), Z6
+	VADDPD       Z6, Z1, Z1
+	VBROADCASTSD 16(CX), Z6
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD 24(CX), Z6
+	VADDPD       Z6, Z3, Z3
+	VBROADCASTSD 32(CX), Z6
+	VADDPD       Z6, Z4, Z4
+	VBROADCASTSD 40(CX), Z6
+	VADDPD       Z6, Z5, Z5
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X6, X6, X6
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm7x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm7x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z7
+	VFMADD231PD.BCST (AX), Z7, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z7, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z7, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z7, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z7, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z7, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000038, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z7
+	VMULPD       Z7, Z0, Z0
+	VMULPD       Z7, Z1, Z1
+	VMULPD       Z7, Z2, Z2
+	VMULPD       Z7, Z3, Z3
+	VMULPD       Z7, Z4, Z4
+	VMULPD       Z7, Z5, Z5
+	VMULPD       Z7, Z6, Z6
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z7
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z7, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z7, K1, Z6
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z7
+	VADDPD    Z7, Z0, Z0
+	VADDPD    Z7, Z1, Z1
+	VADDPD    Z7, Z2, Z2
+	VADDPD    Z7, Z3, Z3
+	VADDPD    Z7, Z4, Z4
+	VADDPD    Z7, Z5, Z5
+	VADDPD    Z7, Z6, Z6
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z7
+	VADDPD       Z7, Z0, Z0
+	VBROADCASTSD 8(CX), Z7
+	VADDPD       Z7, Z1, Z1
+	VBROADCASTSD 16(CX), Z7
+	VADDPD       Z7, Z2, Z2
+	VBROADCASTSD 24(CX), Z7
+	VADDPD       Z7, Z3, Z3
+	VBROADCASTSD 32(CX), Z7
+	VADDPD       Z7, Z4, Z4
+	VBROADCASTSD 40(CX), Z7
+	VADDPD       Z7, Z5, Z5
+	VBROADCASTSD 48(CX), Z7
+	VADDPD       Z7, Z6, Z6
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X7, X7, X7
+	VMAXPD Z0, Z7, Z0
+	VMAXPD Z1, Z7, Z1
+	VMAXPD Z2, Z7, Z2
+	VMAXPD Z3, Z7, Z3
+	VMAXPD Z4, Z7, Z4
+	VMAXPD Z5, Z7, Z5
+	VMAXPD Z6, Z7, Z6
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm8x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm8x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z8
+	VFMADD231PD.BCST (AX), Z8, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z8, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z8, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z8, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z8, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z8, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z8, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000040, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z8
+	VMULPD       Z8, Z0, Z0
+	VMULPD       Z8, Z1, Z1
+	VMULPD       Z8, Z2, Z2
+	VMULPD       Z8, Z3, Z3
+	VMULPD       Z8, Z4, Z4
+	VMULPD       Z8, Z5, Z5
+	VMULPD       Z8, Z6, Z6
+	VMULPD       Z8, Z7, Z7
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z8
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z8, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z8, K1, Z7
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z8
+	VADDPD    Z8, Z0, Z0
+	VADDPD    Z8, Z1, Z1
+	VADDPD    Z8, Z2, Z2
+	VADDPD    Z8, Z3, Z3
+	VADDPD    Z8, Z4, Z4
+	VADDPD    Z8, Z5, Z5
+	VADDPD    Z8, Z6, Z6
+	VADDPD    Z8, Z7, Z7
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z8
+	VADDPD       Z8, Z0, Z0
+	VBROADCASTSD 8(CX), Z8
+	VADDPD       Z8, Z1, Z1
+	VBROADCASTSD 16(CX), Z8
+	VADDPD       Z8, Z2, Z2
+	VBROADCASTSD 24(CX), Z8
+	VADDPD       Z8, Z3, Z3
+	VBROADCASTSD 32(CX), Z8
+	VADDPD       Z8, Z4, Z4
+	VBROADCASTSD 40(CX), Z8
+	VADDPD       Z8, Z5, Z5
+	VBROADCASTSD 48(CX), Z8
+	VADDPD       Z8, Z6, Z6
+	VBROADCASTSD 56(CX), Z8
+	VADDPD       Z8, Z7, Z7
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X8, X8, X8
+	VMAXPD Z0, Z8, Z0
+	VMAXPD Z1, Z8, Z1
+	VMAXPD Z2, Z8, Z2
+	VMAXPD Z3, Z8, Z3
+	VMAXPD Z4, Z8, Z4
+	VMAXPD Z5, Z8, Z5
+	VMAXPD Z6, Z8, Z6
+	VMAXPD Z7, Z8, Z7
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm9x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm9x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z9
+	VFMADD231PD.BCST (AX), Z9, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z9, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z9, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z9, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z9, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z9, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z9, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z9, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000048, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z9
+	VMULPD       Z9, Z0, Z0
+	VMULPD       Z9, Z1, Z1
+	VMULPD       Z9, Z2, Z2
+	VMULPD       Z9, Z3, Z3
+	VMULPD       Z9, Z4, Z4
+	VMULPD       Z9, Z5, Z5
+	VMULPD       Z9, Z6, Z6
+	VMULPD       Z9, Z7, Z7
+	VMULPD       Z9, Z8, Z8
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z9, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, K1, Z8
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z9
+	VADDPD    Z9, Z0, Z0
+	VADDPD    Z9, Z1, Z1
+	VADDPD    Z9, Z2, Z2
+	VADDPD    Z9, Z3, Z3
+	VADDPD    Z9, Z4, Z4
+	VADDPD    Z9, Z5, Z5
+	VADDPD    Z9, Z6, Z6
+	VADDPD    Z9, Z7, Z7
+	VADDPD    Z9, Z8, Z8
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z9
+	VADDPD       Z9, Z0, Z0
+	VBROADCASTSD 8(CX), Z9
+	VADDPD       Z9, Z1, Z1
+	VBROADCASTSD 16(CX), Z9
+	VADDPD       Z9, Z2, Z2
+	VBROADCASTSD 24(CX), Z9
+	VADDPD       Z9, Z3, Z3
+	VBROADCASTSD 32(CX), Z9
+	VADDPD       Z9, Z4, Z4
+	VBROADCASTSD 40(CX), Z9
+	VADDPD       Z9, Z5, Z5
+	VBROADCASTSD 48(CX), Z9
+	VADDPD       Z9, Z6, Z6
+	VBROADCASTSD 56(CX), Z9
+	VADDPD       Z9, Z7, Z7
+	VBROADCASTSD 64(CX), Z9
+	VADDPD       Z9, Z8, Z8
+	ADDQ         $0x00000048, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X9, X9, X9
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm10x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm10x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z10
+	VFMADD231PD.BCST (AX), Z10, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z10, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z10, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z10, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z10, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z10, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z10, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z10, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z10, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z10, Z9
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000050, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z10
+	VMULPD       Z10, Z0, Z0
+	VMULPD       Z10, Z1, Z1
+	VMULPD       Z10, Z2, Z2
+	VMULPD       Z10, Z3, Z3
+	VMULPD       Z10, Z4, Z4
+	VMULPD       Z10, Z5, Z5
+	VMULPD       Z10, Z6, Z6
+	VMULPD       Z10, Z7, Z7
+	VMULPD       Z10, Z8, Z8
+	VMULPD       Z10, Z9, Z9
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z10
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z10, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z10, K1, Z9
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z10
+	VADDPD    Z10, Z0, Z0
+	VADDPD    Z10, Z1, Z1
+	VADDPD    Z10, Z2, Z2
+	VADDPD    Z10, Z3, Z3
+	VADDPD    Z10, Z4, Z4
+	VADDPD    Z10, Z5, Z5
+	VADDPD    Z10, Z6, Z6
+	VADDPD    Z10, Z7, Z7
+	VADDPD    Z10, Z8, Z8
+	VADDPD    Z10, Z9, Z9
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z10
+	VADDPD       Z10, Z0, Z0
+	VBROADCASTSD 8(CX), Z10
+	VADDPD       Z10, Z1, Z1
+	VBROADCASTSD 16(CX), Z10
+	VADDPD       Z10, Z2, Z2
+	VBROADCASTSD 24(CX), Z10
+	VADDPD       Z10, Z3, Z3
+	VBROADCASTSD 32(CX), Z10
+	VADDPD       Z10, Z4, Z4
+	VBROADCASTSD 40(CX), Z10
+	VADDPD       Z10, Z5, Z5
+	VBROADCASTSD 48(CX), Z10
+	VADDPD       Z10, Z6, Z6
+	VBROADCASTSD 56(CX), Z10
+	VADDPD       Z10, Z7, Z7
+	VBROADCASTSD 64(CX), Z10
+	VADDPD       Z10, Z8, Z8
+	VBROADCASTSD 72(CX), Z10
+	VADDPD       Z10, Z9, Z9
+	ADDQ         $0x00000050, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X10, X10, X10
+	VMAXPD Z0, Z10, Z0
+	VMAXPD Z1, Z10, Z1
+	VMAXPD Z2, Z10, Z2
+	VMAXPD Z3, Z10, Z3
+	VMAXPD Z4, Z10, Z4
+	VMAXPD Z5, Z10, Z5
+	VMAXPD Z6, Z10, Z6
+	VMAXPD Z7, Z10, Z7
+	VMAXPD Z8, Z10, Z8
+	VMAXPD Z9, Z10, Z9
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm11x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm11x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z11
+	VFMADD231PD.BCST (AX), Z11, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z11, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z11, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z11, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z11, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z11, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z11, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z11, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z11, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z11, Z9
+	VFMADD231PD.BCST (AX)(R10*2), Z11, Z10
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000058, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z11
+	VMULPD       Z11, Z0, Z0
+	VMULPD       Z11, Z1, Z1
+	VMULPD       Z11, Z2, Z2
+	VMULPD       Z11, Z3, Z3
+	VMULPD       Z11, Z4, Z4
+	VMULPD       Z11, Z5, Z5
+	VMULPD       Z11, Z6, Z6
+	VMULPD       Z11, Z7, Z7
+	VMULPD       Z11, Z8, Z8
+	VMULPD       Z11, Z9, Z9
+	VMULPD       Z11, Z10, Z10
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z11
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z11, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z11, K1, Z10
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z11
+	VADDPD    Z11, Z0, Z0
+	VADDPD    Z11, Z1, Z1
+	VADDPD    Z11, Z2, Z2
+	VADDPD    Z11, Z3, Z3
+	VADDPD    Z11, Z4, Z4
+	VADDPD    Z11, Z5, Z5
+	VADDPD    Z11, Z6, Z6
+	VADDPD    Z11, Z7, Z7
+	VADDPD    Z11, Z8, Z8
+	VADDPD    Z11, Z9, Z9
+	VADDPD    Z11, Z10, Z10
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z11
+	VADDPD       Z11, Z0, Z0
+	VBROADCASTSD 8(CX), Z11
+	VADDPD       Z11, Z1, Z1
+	VBROADCASTSD 16(CX), Z11
+	VADDPD       Z11, Z2, Z2
+	VBROADCASTSD 24(CX), Z11
+	VADDPD       Z11, Z3, Z3
+	VBROADCASTSD 32(CX), Z11
+	VADDPD       Z11, Z4, Z4
+	VBROADCASTSD 40(CX), Z11
+	VADDPD       Z11, Z5, Z5
+	VBROADCASTSD 48(CX), Z11
+	VADDPD       Z11, Z6, Z6
+	VBROADCASTSD 56(CX), Z11
+	VADDPD       Z11, Z7, Z7
+	VBROADCASTSD 64(CX), Z11
+	VADDPD       Z11, Z8, Z8
+	VBROADCASTSD 72(CX), Z11
+	VADDPD       Z11, Z9, Z9
+	VBROADCASTSD 80(CX), Z11
+	VADDPD       Z11, Z10, Z10
+	ADDQ         $0x00000058, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X11, X11, X11
+	VMAXPD Z0, Z11, Z0
+	VMAXPD Z1, Z11, Z1
+	VMAXPD Z2, Z11, Z2
+	VMAXPD Z3, Z11, Z3
+	VMAXPD Z4, Z11, Z4
+	VMAXPD Z5, Z11, Z5
+	VMAXPD Z6, Z11, Z6
+	VMAXPD Z7, Z11, Z7
+	VMAXPD Z8, Z11, Z8
+	VMAXPD Z9, Z11, Z9
+	VMAXPD Z10, Z11, Z10
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
+	VZEROUPPER
+	RET
+
+// func dgemm12x8AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm12x8AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns8:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*8), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x03, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
+	TESTQ      DX, DX
+	JZ         columns8Summed
+
+columns8K:
+	VMOVUPD.Z        (CX), K1, Z12
+	VFMADD231PD.BCST (AX), Z12, Z0
+	VFMADD231PD.BCST (AX)(R8*1), Z12, Z1
+	VFMADD231PD.BCST (AX)(R8*2), Z12, Z2
+	VFMADD231PD.BCST (AX)(R9*1), Z12, Z3
+	VFMADD231PD.BCST (AX)(R8*4), Z12, Z4
+	VFMADD231PD.BCST (AX)(R10*1), Z12, Z5
+	VFMADD231PD.BCST (AX)(R9*2), Z12, Z6
+	VFMADD231PD.BCST (AX)(R11*1), Z12, Z7
+	VFMADD231PD.BCST (AX)(R8*8), Z12, Z8
+	VFMADD231PD.BCST (AX)(R12*1), Z12, Z9
+	VFMADD231PD.BCST (AX)(R10*2), Z12, Z10
+	VFMADD231PD.BCST (AX)(R13*1), Z12, Z11
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000060, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns8K
+
+columns8Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns8Scaled
+	VBROADCASTSD alpha+88(FP), Z12
+	VMULPD       Z12, Z0, Z0
+	VMULPD       Z12, Z1, Z1
+	VMULPD       Z12, Z2, Z2
+	VMULPD       Z12, Z3, Z3
+	VMULPD       Z12, Z4, Z4
+	VMULPD       Z12, Z5, Z5
+	VMULPD       Z12, Z6, Z6
+	VMULPD       Z12, Z7, Z7
+	VMULPD       Z12, Z8, Z8
+	VMULPD       Z12, Z9, Z9
+	VMULPD       Z12, Z10, Z10
+	VMULPD       Z12, Z11, Z11
+
+columns8Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns8Overwrite
+	VBROADCASTSD beta+96(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z12, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z10
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, K1, Z11
+	ADDQ         AX, CX
+
+columns8Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns8Biased
+	VMOVUPD.Z (CX), K1, Z12
+	VADDPD    Z12, Z0, Z0
+	VADDPD    Z12, Z1, Z1
+	VADDPD    Z12, Z2, Z2
+	VADDPD    Z12, Z3, Z3
+	VADDPD    Z12, Z4, Z4
+	VADDPD    Z12, Z5, Z5
+	VADDPD    Z12, Z6, Z6
+	VADDPD    Z12, Z7, Z7
+	VADDPD    Z12, Z8, Z8
+	VADDPD    Z12, Z9, Z9
+	VADDPD    Z12, Z10, Z10
+	VADDPD    Z12, Z11, Z11
+
+columns8Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns8RowBiased
+	VBROADCASTSD (CX), Z12
+	VADDPD       Z12, Z0, Z0
+	VBROADCASTSD 8(CX), Z12
+	VADDPD       Z12, Z1, Z1
+	VBROADCASTSD 16(CX), Z12
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD 24(CX), Z12
+	VADDPD       Z12, Z3, Z3
+	VBROADCASTSD 32(CX), Z12
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD 40(CX), Z12
+	VADDPD       Z12, Z5, Z5
+	VBROADCASTSD 48(CX), Z12
+	VADDPD       Z12, Z6, Z6
+	VBROADCASTSD 56(CX), Z12
+	VADDPD       Z12, Z7, Z7
+	VBROADCASTSD 64(CX), Z12
+	VADDPD       Z12, Z8, Z8
+	VBROADCASTSD 72(CX), Z12
+	VADDPD       Z12, Z9, Z9
+	VBROADCASTSD 80(CX), Z12
+	VADDPD       Z12, Z10, Z10
+	VBROADCASTSD 88(CX), Z12
+	VADDPD       Z12, Z11, Z11
+	ADDQ         $0x00000060, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns8RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns8Store
+	VXORPS X12, X12, X12
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+columns8Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPD Z11, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns8
 	VZEROUPPER
 	RET
 
@@ -6081,6 +8066,1885 @@ columns16Store:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func dgemm1x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm1x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VMOVUPD.Z    128(CX), K1, Z5
+	VBROADCASTSD (AX), Z6
+	VFMADD231PD  Z3, Z6, Z0
+	VFMADD231PD  Z4, Z6, Z1
+	VFMADD231PD  Z5, Z6, Z2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z3
+	VMULPD       Z3, Z0, Z0
+	VMULPD       Z3, Z1, Z1
+	VMULPD       Z3, Z2, Z2
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z3
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z3, Z0
+	VFMADD231PD  64(CX), Z3, Z1
+	VFMADD231PD  128(CX), Z3, K1, Z2
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z3
+	VMOVUPD   64(CX), Z4
+	VMOVUPD.Z 128(CX), K1, Z5
+	VADDPD    Z3, Z0, Z0
+	VADDPD    Z4, Z1, Z1
+	VADDPD    Z5, Z2, Z2
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z3
+	VADDPD       Z3, Z0, Z0
+	VADDPD       Z3, Z1, Z1
+	VADDPD       Z3, Z2, Z2
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X3, X3, X3
+	VMAXPD Z0, Z3, Z0
+	VMAXPD Z1, Z3, Z1
+	VMAXPD Z2, Z3, Z2
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm2x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm2x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z6
+	VMOVUPD      64(CX), Z7
+	VMOVUPD.Z    128(CX), K1, Z8
+	VBROADCASTSD (AX), Z9
+	VFMADD231PD  Z6, Z9, Z0
+	VFMADD231PD  Z7, Z9, Z1
+	VFMADD231PD  Z8, Z9, Z2
+	VBROADCASTSD (AX)(R9*1), Z10
+	VFMADD231PD  Z6, Z10, Z3
+	VFMADD231PD  Z7, Z10, Z4
+	VFMADD231PD  Z8, Z10, Z5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z6
+	VMULPD       Z6, Z0, Z0
+	VMULPD       Z6, Z1, Z1
+	VMULPD       Z6, Z2, Z2
+	VMULPD       Z6, Z3, Z3
+	VMULPD       Z6, Z4, Z4
+	VMULPD       Z6, Z5, Z5
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z6
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z6, Z0
+	VFMADD231PD  64(CX), Z6, Z1
+	VFMADD231PD  128(CX), Z6, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z6, Z3
+	VFMADD231PD  64(CX), Z6, Z4
+	VFMADD231PD  128(CX), Z6, K1, Z5
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z6
+	VMOVUPD   64(CX), Z7
+	VMOVUPD.Z 128(CX), K1, Z8
+	VADDPD    Z6, Z0, Z0
+	VADDPD    Z7, Z1, Z1
+	VADDPD    Z8, Z2, Z2
+	VADDPD    Z6, Z3, Z3
+	VADDPD    Z7, Z4, Z4
+	VADDPD    Z8, Z5, Z5
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z6
+	VADDPD       Z6, Z0, Z0
+	VADDPD       Z6, Z1, Z1
+	VADDPD       Z6, Z2, Z2
+	VBROADCASTSD 8(CX), Z7
+	VADDPD       Z7, Z3, Z3
+	VADDPD       Z7, Z4, Z4
+	VADDPD       Z7, Z5, Z5
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X6, X6, X6
+	VMAXPD Z0, Z6, Z0
+	VMAXPD Z1, Z6, Z1
+	VMAXPD Z2, Z6, Z2
+	VMAXPD Z3, Z6, Z3
+	VMAXPD Z4, Z6, Z4
+	VMAXPD Z5, Z6, Z5
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm3x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm3x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z9
+	VMOVUPD      64(CX), Z10
+	VMOVUPD.Z    128(CX), K1, Z11
+	VBROADCASTSD (AX), Z12
+	VFMADD231PD  Z9, Z12, Z0
+	VFMADD231PD  Z10, Z12, Z1
+	VFMADD231PD  Z11, Z12, Z2
+	VBROADCASTSD (AX)(R9*1), Z13
+	VFMADD231PD  Z9, Z13, Z3
+	VFMADD231PD  Z10, Z13, Z4
+	VFMADD231PD  Z11, Z13, Z5
+	VBROADCASTSD (AX)(R9*2), Z14
+	VFMADD231PD  Z9, Z14, Z6
+	VFMADD231PD  Z10, Z14, Z7
+	VFMADD231PD  Z11, Z14, Z8
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z9
+	VMULPD       Z9, Z0, Z0
+	VMULPD       Z9, Z1, Z1
+	VMULPD       Z9, Z2, Z2
+	VMULPD       Z9, Z3, Z3
+	VMULPD       Z9, Z4, Z4
+	VMULPD       Z9, Z5, Z5
+	VMULPD       Z9, Z6, Z6
+	VMULPD       Z9, Z7, Z7
+	VMULPD       Z9, Z8, Z8
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z9
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z9, Z0
+	VFMADD231PD  64(CX), Z9, Z1
+	VFMADD231PD  128(CX), Z9, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, Z3
+	VFMADD231PD  64(CX), Z9, Z4
+	VFMADD231PD  128(CX), Z9, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z9, Z6
+	VFMADD231PD  64(CX), Z9, Z7
+	VFMADD231PD  128(CX), Z9, K1, Z8
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z9
+	VMOVUPD   64(CX), Z10
+	VMOVUPD.Z 128(CX), K1, Z11
+	VADDPD    Z9, Z0, Z0
+	VADDPD    Z10, Z1, Z1
+	VADDPD    Z11, Z2, Z2
+	VADDPD    Z9, Z3, Z3
+	VADDPD    Z10, Z4, Z4
+	VADDPD    Z11, Z5, Z5
+	VADDPD    Z9, Z6, Z6
+	VADDPD    Z10, Z7, Z7
+	VADDPD    Z11, Z8, Z8
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z9
+	VADDPD       Z9, Z0, Z0
+	VADDPD       Z9, Z1, Z1
+	VADDPD       Z9, Z2, Z2
+	VBROADCASTSD 8(CX), Z10
+	VADDPD       Z10, Z3, Z3
+	VADDPD       Z10, Z4, Z4
+	VADDPD       Z10, Z5, Z5
+	VBROADCASTSD 16(CX), Z11
+	VADDPD       Z11, Z6, Z6
+	VADDPD       Z11, Z7, Z7
+	VADDPD       Z11, Z8, Z8
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X9, X9, X9
+	VMAXPD Z0, Z9, Z0
+	VMAXPD Z1, Z9, Z1
+	VMAXPD Z2, Z9, Z2
+	VMAXPD Z3, Z9, Z3
+	VMAXPD Z4, Z9, Z4
+	VMAXPD Z5, Z9, Z5
+	VMAXPD Z6, Z9, Z6
+	VMAXPD Z7, Z9, Z7
+	VMAXPD Z8, Z9, Z8
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm4x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm4x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z12
+	VMOVUPD      64(CX), Z13
+	VMOVUPD.Z    128(CX), K1, Z14
+	VBROADCASTSD (AX), Z15
+	VFMADD231PD  Z12, Z15, Z0
+	VFMADD231PD  Z13, Z15, Z1
+	VFMADD231PD  Z14, Z15, Z2
+	VBROADCASTSD (AX)(R9*1), Z16
+	VFMADD231PD  Z12, Z16, Z3
+	VFMADD231PD  Z13, Z16, Z4
+	VFMADD231PD  Z14, Z16, Z5
+	VBROADCASTSD (AX)(R9*2), Z17
+	VFMADD231PD  Z12, Z17, Z6
+	VFMADD231PD  Z13, Z17, Z7
+	VFMADD231PD  Z14, Z17, Z8
+	VBROADCASTSD (AX)(R10*1), Z18
+	VFMADD231PD  Z12, Z18, Z9
+	VFMADD231PD  Z13, Z18, Z10
+	VFMADD231PD  Z14, Z18, Z11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z12
+	VMULPD       Z12, Z0, Z0
+	VMULPD       Z12, Z1, Z1
+	VMULPD       Z12, Z2, Z2
+	VMULPD       Z12, Z3, Z3
+	VMULPD       Z12, Z4, Z4
+	VMULPD       Z12, Z5, Z5
+	VMULPD       Z12, Z6, Z6
+	VMULPD       Z12, Z7, Z7
+	VMULPD       Z12, Z8, Z8
+	VMULPD       Z12, Z9, Z9
+	VMULPD       Z12, Z10, Z10
+	VMULPD       Z12, Z11, Z11
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z12, Z0
+	VFMADD231PD  64(CX), Z12, Z1
+	VFMADD231PD  128(CX), Z12, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, Z3
+	VFMADD231PD  64(CX), Z12, Z4
+	VFMADD231PD  128(CX), Z12, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, Z6
+	VFMADD231PD  64(CX), Z12, Z7
+	VFMADD231PD  128(CX), Z12, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z12, Z9
+	VFMADD231PD  64(CX), Z12, Z10
+	VFMADD231PD  128(CX), Z12, K1, Z11
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z12
+	VMOVUPD   64(CX), Z13
+	VMOVUPD.Z 128(CX), K1, Z14
+	VADDPD    Z12, Z0, Z0
+	VADDPD    Z13, Z1, Z1
+	VADDPD    Z14, Z2, Z2
+	VADDPD    Z12, Z3, Z3
+	VADDPD    Z13, Z4, Z4
+	VADDPD    Z14, Z5, Z5
+	VADDPD    Z12, Z6, Z6
+	VADDPD    Z13, Z7, Z7
+	VADDPD    Z14, Z8, Z8
+	VADDPD    Z12, Z9, Z9
+	VADDPD    Z13, Z10, Z10
+	VADDPD    Z14, Z11, Z11
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z12
+	VADDPD       Z12, Z0, Z0
+	VADDPD       Z12, Z1, Z1
+	VADDPD       Z12, Z2, Z2
+	VBROADCASTSD 8(CX), Z13
+	VADDPD       Z13, Z3, Z3
+	VADDPD       Z13, Z4, Z4
+	VADDPD       Z13, Z5, Z5
+	VBROADCASTSD 16(CX), Z14
+	VADDPD       Z14, Z6, Z6
+	VADDPD       Z14, Z7, Z7
+	VADDPD       Z14, Z8, Z8
+	VBROADCASTSD 24(CX), Z12
+	VADDPD       Z12, Z9, Z9
+	VADDPD       Z12, Z10, Z10
+	VADDPD       Z12, Z11, Z11
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X12, X12, X12
+	VMAXPD Z0, Z12, Z0
+	VMAXPD Z1, Z12, Z1
+	VMAXPD Z2, Z12, Z2
+	VMAXPD Z3, Z12, Z3
+	VMAXPD Z4, Z12, Z4
+	VMAXPD Z5, Z12, Z5
+	VMAXPD Z6, Z12, Z6
+	VMAXPD Z7, Z12, Z7
+	VMAXPD Z8, Z12, Z8
+	VMAXPD Z9, Z12, Z9
+	VMAXPD Z10, Z12, Z10
+	VMAXPD Z11, Z12, Z11
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, (CX)
+	VMOVUPD Z10, 64(CX)
+	VMOVUPD Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm5x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm5x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z15
+	VMOVUPD      64(CX), Z16
+	VMOVUPD.Z    128(CX), K1, Z17
+	VBROADCASTSD (AX), Z18
+	VFMADD231PD  Z15, Z18, Z0
+	VFMADD231PD  Z16, Z18, Z1
+	VFMADD231PD  Z17, Z18, Z2
+	VBROADCASTSD (AX)(R9*1), Z19
+	VFMADD231PD  Z15, Z19, Z3
+	VFMADD231PD  Z16, Z19, Z4
+	VFMADD231PD  Z17, Z19, Z5
+	VBROADCASTSD (AX)(R9*2), Z20
+	VFMADD231PD  Z15, Z20, Z6
+	VFMADD231PD  Z16, Z20, Z7
+	VFMADD231PD  Z17, Z20, Z8
+	VBROADCASTSD (AX)(R10*1), Z21
+	VFMADD231PD  Z15, Z21, Z9
+	VFMADD231PD  Z16, Z21, Z10
+	VFMADD231PD  Z17, Z21, Z11
+	VBROADCASTSD (AX)(R9*4), Z22
+	VFMADD231PD  Z15, Z22, Z12
+	VFMADD231PD  Z16, Z22, Z13
+	VFMADD231PD  Z17, Z22, Z14
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000028, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z15
+	VMULPD       Z15, Z0, Z0
+	VMULPD       Z15, Z1, Z1
+	VMULPD       Z15, Z2, Z2
+	VMULPD       Z15, Z3, Z3
+	VMULPD       Z15, Z4, Z4
+	VMULPD       Z15, Z5, Z5
+	VMULPD       Z15, Z6, Z6
+	VMULPD       Z15, Z7, Z7
+	VMULPD       Z15, Z8, Z8
+	VMULPD       Z15, Z9, Z9
+	VMULPD       Z15, Z10, Z10
+	VMULPD       Z15, Z11, Z11
+	VMULPD       Z15, Z12, Z12
+	VMULPD       Z15, Z13, Z13
+	VMULPD       Z15, Z14, Z14
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z15
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z15, Z0
+	VFMADD231PD  64(CX), Z15, Z1
+	VFMADD231PD  128(CX), Z15, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z15, Z3
+	VFMADD231PD  64(CX), Z15, Z4
+	VFMADD231PD  128(CX), Z15, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z15, Z6
+	VFMADD231PD  64(CX), Z15, Z7
+	VFMADD231PD  128(CX), Z15, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z15, Z9
+	VFMADD231PD  64(CX), Z15, Z10
+	VFMADD231PD  128(CX), Z15, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z15, Z12
+	VFMADD231PD  64(CX), Z15, Z13
+	VFMADD231PD  128(CX), Z15, K1, Z14
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z15
+	VMOVUPD   64(CX), Z16
+	VMOVUPD.Z 128(CX), K1, Z17
+	VADDPD    Z15, Z0, Z0
+	VADDPD    Z16, Z1, Z1
+	VADDPD    Z17, Z2, Z2
+	VADDPD    Z15, Z3, Z3
+	VADDPD    Z16, Z4, Z4
+	VADDPD    Z17, Z5, Z5
+	VADDPD    Z15, Z6, Z6
+	VADDPD    Z16, Z7, Z7
+	VADDPD    Z17, Z8, Z8
+	VADDPD    Z15, Z9, Z9
+	VADDPD    Z16, Z10, Z10
+	VADDPD    Z17, Z11, Z11
+	VADDPD    Z15, Z12, Z12
+	VADDPD    Z16, Z13, Z13
+	VADDPD    Z17, Z14, Z14
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z15
+	VADDPD       Z15, Z0, Z0
+	VADDPD       Z15, Z1, Z1
+	VADDPD       Z15, Z2, Z2
+	VBROADCASTSD 8(CX), Z16
+	VADDPD       Z16, Z3, Z3
+	VADDPD       Z16, Z4, Z4
+	VADDPD       Z16, Z5, Z5
+	VBROADCASTSD 16(CX), Z17
+	VADDPD       Z17, Z6, Z6
+	VADDPD       Z17, Z7, Z7
+	VADDPD       Z17, Z8, Z8
+	VBROADCASTSD 24(CX), Z15
+	VADDPD       Z15, Z9, Z9
+	VADDPD       Z15, Z10, Z10
+	VADDPD       Z15, Z11, Z11
+	VBROADCASTSD 32(CX), Z16
+	VADDPD       Z16, Z12, Z12
+	VADDPD       Z16, Z13, Z13
+	VADDPD       Z16, Z14, Z14
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VXORPS X15, X15, X15
+	VMAXPD Z0, Z15, Z0
+	VMAXPD Z1, Z15, Z1
+	VMAXPD Z2, Z15, Z2
+	VMAXPD Z3, Z15, Z3
+	VMAXPD Z4, Z15, Z4
+	VMAXPD Z5, Z15, Z5
+	VMAXPD Z6, Z15, Z6
+	VMAXPD Z7, Z15, Z7
+	VMAXPD Z8, Z15, Z8
+	VMAXPD Z9, Z15, Z9
+	VMAXPD Z10, Z15, Z10
+	VMAXPD Z11, Z15, Z11
+	VMAXPD Z12, Z15, Z12
+	VMAXPD Z13, Z15, Z13
+	VMAXPD Z14, Z15, Z14
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, (CX)
+	VMOVUPD Z10, 64(CX)
+	VMOVUPD Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z12, (CX)
+	VMOVUPD Z13, 64(CX)
+	VMOVUPD Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm6x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm6x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z18
+	VMOVUPD      64(CX), Z19
+	VMOVUPD.Z    128(CX), K1, Z20
+	VBROADCASTSD (AX), Z21
+	VFMADD231PD  Z18, Z21, Z0
+	VFMADD231PD  Z19, Z21, Z1
+	VFMADD231PD  Z20, Z21, Z2
+	VBROADCASTSD (AX)(R9*1), Z22
+	VFMADD231PD  Z18, Z22, Z3
+	VFMADD231PD  Z19, Z22, Z4
+	VFMADD231PD  Z20, Z22, Z5
+	VBROADCASTSD (AX)(R9*2), Z23
+	VFMADD231PD  Z18, Z23, Z6
+	VFMADD231PD  Z19, Z23, Z7
+	VFMADD231PD  Z20, Z23, Z8
+	VBROADCASTSD (AX)(R10*1), Z24
+	VFMADD231PD  Z18, Z24, Z9
+	VFMADD231PD  Z19, Z24, Z10
+	VFMADD231PD  Z20, Z24, Z11
+	VBROADCASTSD (AX)(R9*4), Z25
+	VFMADD231PD  Z18, Z25, Z12
+	VFMADD231PD  Z19, Z25, Z13
+	VFMADD231PD  Z20, Z25, Z14
+	VBROADCASTSD (AX)(R11*1), Z26
+	VFMADD231PD  Z18, Z26, Z15
+	VFMADD231PD  Z19, Z26, Z16
+	VFMADD231PD  Z20, Z26, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000030, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z18
+	VMULPD       Z18, Z0, Z0
+	VMULPD       Z18, Z1, Z1
+	VMULPD       Z18, Z2, Z2
+	VMULPD       Z18, Z3, Z3
+	VMULPD       Z18, Z4, Z4
+	VMULPD       Z18, Z5, Z5
+	VMULPD       Z18, Z6, Z6
+	VMULPD       Z18, Z7, Z7
+	VMULPD       Z18, Z8, Z8
+	VMULPD       Z18, Z9, Z9
+	VMULPD       Z18, Z10, Z10
+	VMULPD       Z18, Z11, Z11
+	VMULPD       Z18, Z12, Z12
+	VMULPD       Z18, Z13, Z13
+	VMULPD       Z18, Z14, Z14
+	VMULPD       Z18, Z15, Z15
+	VMULPD       Z18, Z16, Z16
+	VMULPD       Z18, Z17, Z17
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z18
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z18, Z0
+	VFMADD231PD  64(CX), Z18, Z1
+	VFMADD231PD  128(CX), Z18, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z18, Z3
+	VFMADD231PD  64(CX), Z18, Z4
+	VFMADD231PD  128(CX), Z18, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z18, Z6
+	VFMADD231PD  64(CX), Z18, Z7
+	VFMADD231PD  128(CX), Z18, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z18, Z9
+	VFMADD231PD  64(CX), Z18, Z10
+	VFMADD231PD  128(CX), Z18, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z18, Z12
+	VFMADD231PD  64(CX), Z18, Z13
+	VFMADD231PD  128(CX), Z18, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z18, Z15
+	VFMADD231PD  64(CX), Z18, Z16
+	VFMADD231PD  128(CX), Z18, K1, Z17
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z18
+	VMOVUPD   64(CX), Z19
+	VMOVUPD.Z 128(CX), K1, Z20
+	VADDPD    Z18, Z0, Z0
+	VADDPD    Z19, Z1, Z1
+	VADDPD    Z20, Z2, Z2
+	VADDPD    Z18, Z3, Z3
+	VADDPD    Z19, Z4, Z4
+	VADDPD    Z20, Z5, Z5
+	VADDPD    Z18, Z6, Z6
+	VADDPD    Z19, Z7, Z7
+	VADDPD    Z20, Z8, Z8
+	VADDPD    Z18, Z9, Z9
+	VADDPD    Z19, Z10, Z10
+	VADDPD    Z20, Z11, Z11
+	VADDPD    Z18, Z12, Z12
+	VADDPD    Z19, Z13, Z13
+	VADDPD    Z20, Z14, Z14
+	VADDPD    Z18, Z15, Z15
+	VADDPD    Z19, Z16, Z16
+	VADDPD    Z20, Z17, Z17
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z18
+	VADDPD       Z18, Z0, Z0
+	VADDPD       Z18, Z1, Z1
+	VADDPD       Z18, Z2, Z2
+	VBROADCASTSD 8(CX), Z19
+	VADDPD       Z19, Z3, Z3
+	VADDPD       Z19, Z4, Z4
+	VADDPD       Z19, Z5, Z5
+	VBROADCASTSD 16(CX), Z20
+	VADDPD       Z20, Z6, Z6
+	VADDPD       Z20, Z7, Z7
+	VADDPD       Z20, Z8, Z8
+	VBROADCASTSD 24(CX), Z18
+	VADDPD       Z18, Z9, Z9
+	VADDPD       Z18, Z10, Z10
+	VADDPD       Z18, Z11, Z11
+	VBROADCASTSD 32(CX), Z19
+	VADDPD       Z19, Z12, Z12
+	VADDPD       Z19, Z13, Z13
+	VADDPD       Z19, Z14, Z14
+	VBROADCASTSD 40(CX), Z20
+	VADDPD       Z20, Z15, Z15
+	VADDPD       Z20, Z16, Z16
+	VADDPD       Z20, Z17, Z17
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VPXORD Z18, Z18, Z18
+	VMAXPD Z0, Z18, Z0
+	VMAXPD Z1, Z18, Z1
+	VMAXPD Z2, Z18, Z2
+	VMAXPD Z3, Z18, Z3
+	VMAXPD Z4, Z18, Z4
+	VMAXPD Z5, Z18, Z5
+	VMAXPD Z6, Z18, Z6
+	VMAXPD Z7, Z18, Z7
+	VMAXPD Z8, Z18, Z8
+	VMAXPD Z9, Z18, Z9
+	VMAXPD Z10, Z18, Z10
+	VMAXPD Z11, Z18, Z11
+	VMAXPD Z12, Z18, Z12
+	VMAXPD Z13, Z18, Z13
+	VMAXPD Z14, Z18, Z14
+	VMAXPD Z15, Z18, Z15
+	VMAXPD Z16, Z18, Z16
+	VMAXPD Z17, Z18, Z17
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, (CX)
+	VMOVUPD Z10, 64(CX)
+	VMOVUPD Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z12, (CX)
+	VMOVUPD Z13, 64(CX)
+	VMOVUPD Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z15, (CX)
+	VMOVUPD Z16, 64(CX)
+	VMOVUPD Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm7x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm7x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z21
+	VMOVUPD      64(CX), Z22
+	VMOVUPD.Z    128(CX), K1, Z23
+	VBROADCASTSD (AX), Z24
+	VFMADD231PD  Z21, Z24, Z0
+	VFMADD231PD  Z22, Z24, Z1
+	VFMADD231PD  Z23, Z24, Z2
+	VBROADCASTSD (AX)(R9*1), Z25
+	VFMADD231PD  Z21, Z25, Z3
+	VFMADD231PD  Z22, Z25, Z4
+	VFMADD231PD  Z23, Z25, Z5
+	VBROADCASTSD (AX)(R9*2), Z26
+	VFMADD231PD  Z21, Z26, Z6
+	VFMADD231PD  Z22, Z26, Z7
+	VFMADD231PD  Z23, Z26, Z8
+	VBROADCASTSD (AX)(R10*1), Z27
+	VFMADD231PD  Z21, Z27, Z9
+	VFMADD231PD  Z22, Z27, Z10
+	VFMADD231PD  Z23, Z27, Z11
+	VBROADCASTSD (AX)(R9*4), Z28
+	VFMADD231PD  Z21, Z28, Z12
+	VFMADD231PD  Z22, Z28, Z13
+	VFMADD231PD  Z23, Z28, Z14
+	VBROADCASTSD (AX)(R11*1), Z29
+	VFMADD231PD  Z21, Z29, Z15
+	VFMADD231PD  Z22, Z29, Z16
+	VFMADD231PD  Z23, Z29, Z17
+	VBROADCASTSD (AX)(R10*2), Z30
+	VFMADD231PD  Z21, Z30, Z18
+	VFMADD231PD  Z22, Z30, Z19
+	VFMADD231PD  Z23, Z30, Z20
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000038, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z21
+	VMULPD       Z21, Z0, Z0
+	VMULPD       Z21, Z1, Z1
+	VMULPD       Z21, Z2, Z2
+	VMULPD       Z21, Z3, Z3
+	VMULPD       Z21, Z4, Z4
+	VMULPD       Z21, Z5, Z5
+	VMULPD       Z21, Z6, Z6
+	VMULPD       Z21, Z7, Z7
+	VMULPD       Z21, Z8, Z8
+	VMULPD       Z21, Z9, Z9
+	VMULPD       Z21, Z10, Z10
+	VMULPD       Z21, Z11, Z11
+	VMULPD       Z21, Z12, Z12
+	VMULPD       Z21, Z13, Z13
+	VMULPD       Z21, Z14, Z14
+	VMULPD       Z21, Z15, Z15
+	VMULPD       Z21, Z16, Z16
+	VMULPD       Z21, Z17, Z17
+	VMULPD       Z21, Z18, Z18
+	VMULPD       Z21, Z19, Z19
+	VMULPD       Z21, Z20, Z20
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z21
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z21, Z0
+	VFMADD231PD  64(CX), Z21, Z1
+	VFMADD231PD  128(CX), Z21, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z3
+	VFMADD231PD  64(CX), Z21, Z4
+	VFMADD231PD  128(CX), Z21, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z6
+	VFMADD231PD  64(CX), Z21, Z7
+	VFMADD231PD  128(CX), Z21, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z9
+	VFMADD231PD  64(CX), Z21, Z10
+	VFMADD231PD  128(CX), Z21, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z12
+	VFMADD231PD  64(CX), Z21, Z13
+	VFMADD231PD  128(CX), Z21, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z15
+	VFMADD231PD  64(CX), Z21, Z16
+	VFMADD231PD  128(CX), Z21, K1, Z17
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z21, Z18
+	VFMADD231PD  64(CX), Z21, Z19
+	VFMADD231PD  128(CX), Z21, K1, Z20
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z21
+	VMOVUPD   64(CX), Z22
+	VMOVUPD.Z 128(CX), K1, Z23
+	VADDPD    Z21, Z0, Z0
+	VADDPD    Z22, Z1, Z1
+	VADDPD    Z23, Z2, Z2
+	VADDPD    Z21, Z3, Z3
+	VADDPD    Z22, Z4, Z4
+	VADDPD    Z23, Z5, Z5
+	VADDPD    Z21, Z6, Z6
+	VADDPD    Z22, Z7, Z7
+	VADDPD    Z23, Z8, Z8
+	VADDPD    Z21, Z9, Z9
+	VADDPD    Z22, Z10, Z10
+	VADDPD    Z23, Z11, Z11
+	VADDPD    Z21, Z12, Z12
+	VADDPD    Z22, Z13, Z13
+	VADDPD    Z23, Z14, Z14
+	VADDPD    Z21, Z15, Z15
+	VADDPD    Z22, Z16, Z16
+	VADDPD    Z23, Z17, Z17
+	VADDPD    Z21, Z18, Z18
+	VADDPD    Z22, Z19, Z19
+	VADDPD    Z23, Z20, Z20
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z21
+	VADDPD       Z21, Z0, Z0
+	VADDPD       Z21, Z1, Z1
+	VADDPD       Z21, Z2, Z2
+	VBROADCASTSD 8(CX), Z22
+	VADDPD       Z22, Z3, Z3
+	VADDPD       Z22, Z4, Z4
+	VADDPD       Z22, Z5, Z5
+	VBROADCASTSD 16(CX), Z23
+	VADDPD       Z23, Z6, Z6
+	VADDPD       Z23, Z7, Z7
+	VADDPD       Z23, Z8, Z8
+	VBROADCASTSD 24(CX), Z21
+	VADDPD       Z21, Z9, Z9
+	VADDPD       Z21, Z10, Z10
+	VADDPD       Z21, Z11, Z11
+	VBROADCASTSD 32(CX), Z22
+	VADDPD       Z22, Z12, Z12
+	VADDPD       Z22, Z13, Z13
+	VADDPD       Z22, Z14, Z14
+	VBROADCASTSD 40(CX), Z23
+	VADDPD       Z23, Z15, Z15
+	VADDPD       Z23, Z16, Z16
+	VADDPD       Z23, Z17, Z17
+	VBROADCASTSD 48(CX), Z21
+	VADDPD       Z21, Z18, Z18
+	VADDPD       Z21, Z19, Z19
+	VADDPD       Z21, Z20, Z20
+	ADDQ         $0x00000038, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VPXORD Z21, Z21, Z21
+	VMAXPD Z0, Z21, Z0
+	VMAXPD Z1, Z21, Z1
+	VMAXPD Z2, Z21, Z2
+	VMAXPD Z3, Z21, Z3
+	VMAXPD Z4, Z21, Z4
+	VMAXPD Z5, Z21, Z5
+	VMAXPD Z6, Z21, Z6
+	VMAXPD Z7, Z21, Z7
+	VMAXPD Z8, Z21, Z8
+	VMAXPD Z9, Z21, Z9
+	VMAXPD Z10, Z21, Z10
+	VMAXPD Z11, Z21, Z11
+	VMAXPD Z12, Z21, Z12
+	VMAXPD Z13, Z21, Z13
+	VMAXPD Z14, Z21, Z14
+	VMAXPD Z15, Z21, Z15
+	VMAXPD Z16, Z21, Z16
+	VMAXPD Z17, Z21, Z17
+	VMAXPD Z18, Z21, Z18
+	VMAXPD Z19, Z21, Z19
+	VMAXPD Z20, Z21, Z20
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, (CX)
+	VMOVUPD Z10, 64(CX)
+	VMOVUPD Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z12, (CX)
+	VMOVUPD Z13, 64(CX)
+	VMOVUPD Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z15, (CX)
+	VMOVUPD Z16, 64(CX)
+	VMOVUPD Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z18, (CX)
+	VMOVUPD Z19, 64(CX)
+	VMOVUPD Z20, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func dgemm8x24AVX512(tiles int, n int, k int, a *float64, aRow int, aCol int, aTile int, b *float64, bRow int, c *float64, cRow int, alpha float64, beta float64, bias *float64, rowBias *float64, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·dgemm8x24AVX512(SB), NOSPLIT, $0-121
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000010, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns24:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x03, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x03, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x03, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*8), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x03, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	TESTQ      DX, DX
+	JZ         columns24Summed
+
+columns24K:
+	VMOVUPD      (CX), Z24
+	VMOVUPD      64(CX), Z25
+	VMOVUPD.Z    128(CX), K1, Z26
+	VBROADCASTSD (AX), Z27
+	VFMADD231PD  Z24, Z27, Z0
+	VFMADD231PD  Z25, Z27, Z1
+	VFMADD231PD  Z26, Z27, Z2
+	VBROADCASTSD (AX)(R9*1), Z28
+	VFMADD231PD  Z24, Z28, Z3
+	VFMADD231PD  Z25, Z28, Z4
+	VFMADD231PD  Z26, Z28, Z5
+	VBROADCASTSD (AX)(R9*2), Z29
+	VFMADD231PD  Z24, Z29, Z6
+	VFMADD231PD  Z25, Z29, Z7
+	VFMADD231PD  Z26, Z29, Z8
+	VBROADCASTSD (AX)(R10*1), Z30
+	VFMADD231PD  Z24, Z30, Z9
+	VFMADD231PD  Z25, Z30, Z10
+	VFMADD231PD  Z26, Z30, Z11
+	VBROADCASTSD (AX)(R9*4), Z31
+	VFMADD231PD  Z24, Z31, Z12
+	VFMADD231PD  Z25, Z31, Z13
+	VFMADD231PD  Z26, Z31, Z14
+	VBROADCASTSD (AX)(R11*1), Z27
+	VFMADD231PD  Z24, Z27, Z15
+	VFMADD231PD  Z25, Z27, Z16
+	VFMADD231PD  Z26, Z27, Z17
+	VBROADCASTSD (AX)(R10*2), Z28
+	VFMADD231PD  Z24, Z28, Z18
+	VFMADD231PD  Z25, Z28, Z19
+	VFMADD231PD  Z26, Z28, Z20
+	VBROADCASTSD (AX)(R12*1), Z29
+	VFMADD231PD  Z24, Z29, Z21
+	VFMADD231PD  Z25, Z29, Z22
+	VFMADD231PD  Z26, Z29, Z23
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000040, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns24K
+
+columns24Summed:
+	MOVQ         $0x3ff0000000000000, AX
+	CMPQ         alpha+88(FP), AX
+	JEQ          columns24Scaled
+	VBROADCASTSD alpha+88(FP), Z24
+	VMULPD       Z24, Z0, Z0
+	VMULPD       Z24, Z1, Z1
+	VMULPD       Z24, Z2, Z2
+	VMULPD       Z24, Z3, Z3
+	VMULPD       Z24, Z4, Z4
+	VMULPD       Z24, Z5, Z5
+	VMULPD       Z24, Z6, Z6
+	VMULPD       Z24, Z7, Z7
+	VMULPD       Z24, Z8, Z8
+	VMULPD       Z24, Z9, Z9
+	VMULPD       Z24, Z10, Z10
+	VMULPD       Z24, Z11, Z11
+	VMULPD       Z24, Z12, Z12
+	VMULPD       Z24, Z13, Z13
+	VMULPD       Z24, Z14, Z14
+	VMULPD       Z24, Z15, Z15
+	VMULPD       Z24, Z16, Z16
+	VMULPD       Z24, Z17, Z17
+	VMULPD       Z24, Z18, Z18
+	VMULPD       Z24, Z19, Z19
+	VMULPD       Z24, Z20, Z20
+	VMULPD       Z24, Z21, Z21
+	VMULPD       Z24, Z22, Z22
+	VMULPD       Z24, Z23, Z23
+
+columns24Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         beta+96(FP), CX
+	SHLQ         $0x01, CX
+	JZ           columns24Overwrite
+	VBROADCASTSD beta+96(FP), Z24
+	MOVQ         c+72(FP), CX
+	VFMADD231PD  (CX), Z24, Z0
+	VFMADD231PD  64(CX), Z24, Z1
+	VFMADD231PD  128(CX), Z24, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z3
+	VFMADD231PD  64(CX), Z24, Z4
+	VFMADD231PD  128(CX), Z24, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z6
+	VFMADD231PD  64(CX), Z24, Z7
+	VFMADD231PD  128(CX), Z24, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z9
+	VFMADD231PD  64(CX), Z24, Z10
+	VFMADD231PD  128(CX), Z24, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z12
+	VFMADD231PD  64(CX), Z24, Z13
+	VFMADD231PD  128(CX), Z24, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z15
+	VFMADD231PD  64(CX), Z24, Z16
+	VFMADD231PD  128(CX), Z24, K1, Z17
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z18
+	VFMADD231PD  64(CX), Z24, Z19
+	VFMADD231PD  128(CX), Z24, K1, Z20
+	ADDQ         AX, CX
+	VFMADD231PD  (CX), Z24, Z21
+	VFMADD231PD  64(CX), Z24, Z22
+	VFMADD231PD  128(CX), Z24, K1, Z23
+	ADDQ         AX, CX
+
+columns24Overwrite:
+	MOVQ      bias+104(FP), CX
+	TESTQ     CX, CX
+	JZ        columns24Biased
+	VMOVUPD   (CX), Z24
+	VMOVUPD   64(CX), Z25
+	VMOVUPD.Z 128(CX), K1, Z26
+	VADDPD    Z24, Z0, Z0
+	VADDPD    Z25, Z1, Z1
+	VADDPD    Z26, Z2, Z2
+	VADDPD    Z24, Z3, Z3
+	VADDPD    Z25, Z4, Z4
+	VADDPD    Z26, Z5, Z5
+	VADDPD    Z24, Z6, Z6
+	VADDPD    Z25, Z7, Z7
+	VADDPD    Z26, Z8, Z8
+	VADDPD    Z24, Z9, Z9
+	VADDPD    Z25, Z10, Z10
+	VADDPD    Z26, Z11, Z11
+	VADDPD    Z24, Z12, Z12
+	VADDPD    Z25, Z13, Z13
+	VADDPD    Z26, Z14, Z14
+	VADDPD    Z24, Z15, Z15
+	VADDPD    Z25, Z16, Z16
+	VADDPD    Z26, Z17, Z17
+	VADDPD    Z24, Z18, Z18
+	VADDPD    Z25, Z19, Z19
+	VADDPD    Z26, Z20, Z20
+	VADDPD    Z24, Z21, Z21
+	VADDPD    Z25, Z22, Z22
+	VADDPD    Z26, Z23, Z23
+
+columns24Biased:
+	MOVQ         rowBias+112(FP), CX
+	TESTQ        CX, CX
+	JZ           columns24RowBiased
+	VBROADCASTSD (CX), Z24
+	VADDPD       Z24, Z0, Z0
+	VADDPD       Z24, Z1, Z1
+	VADDPD       Z24, Z2, Z2
+	VBROADCASTSD 8(CX), Z25
+	VADDPD       Z25, Z3, Z3
+	VADDPD       Z25, Z4, Z4
+	VADDPD       Z25, Z5, Z5
+	VBROADCASTSD 16(CX), Z26
+	VADDPD       Z26, Z6, Z6
+	VADDPD       Z26, Z7, Z7
+	VADDPD       Z26, Z8, Z8
+	VBROADCASTSD 24(CX), Z24
+	VADDPD       Z24, Z9, Z9
+	VADDPD       Z24, Z10, Z10
+	VADDPD       Z24, Z11, Z11
+	VBROADCASTSD 32(CX), Z25
+	VADDPD       Z25, Z12, Z12
+	VADDPD       Z25, Z13, Z13
+	VADDPD       Z25, Z14, Z14
+	VBROADCASTSD 40(CX), Z26
+	VADDPD       Z26, Z15, Z15
+	VADDPD       Z26, Z16, Z16
+	VADDPD       Z26, Z17, Z17
+	VBROADCASTSD 48(CX), Z24
+	VADDPD       Z24, Z18, Z18
+	VADDPD       Z24, Z19, Z19
+	VADDPD       Z24, Z20, Z20
+	VBROADCASTSD 56(CX), Z25
+	VADDPD       Z25, Z21, Z21
+	VADDPD       Z25, Z22, Z22
+	VADDPD       Z25, Z23, Z23
+	ADDQ         $0x00000040, CX
+	MOVQ         CX, rowBias+112(FP)
+
+columns24RowBiased:
+	CMPB   relu+120(FP), $0x00
+	JEQ    columns24Store
+	VPXORD Z24, Z24, Z24
+	VMAXPD Z0, Z24, Z0
+	VMAXPD Z1, Z24, Z1
+	VMAXPD Z2, Z24, Z2
+	VMAXPD Z3, Z24, Z3
+	VMAXPD Z4, Z24, Z4
+	VMAXPD Z5, Z24, Z5
+	VMAXPD Z6, Z24, Z6
+	VMAXPD Z7, Z24, Z7
+	VMAXPD Z8, Z24, Z8
+	VMAXPD Z9, Z24, Z9
+	VMAXPD Z10, Z24, Z10
+	VMAXPD Z11, Z24, Z11
+	VMAXPD Z12, Z24, Z12
+	VMAXPD Z13, Z24, Z13
+	VMAXPD Z14, Z24, Z14
+	VMAXPD Z15, Z24, Z15
+	VMAXPD Z16, Z24, Z16
+	VMAXPD Z17, Z24, Z17
+	VMAXPD Z18, Z24, Z18
+	VMAXPD Z19, Z24, Z19
+	VMAXPD Z20, Z24, Z20
+	VMAXPD Z21, Z24, Z21
+	VMAXPD Z22, Z24, Z22
+	VMAXPD Z23, Z24, Z23
+
+columns24Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	VMOVUPD Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z3, (CX)
+	VMOVUPD Z4, 64(CX)
+	VMOVUPD Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z6, (CX)
+	VMOVUPD Z7, 64(CX)
+	VMOVUPD Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z9, (CX)
+	VMOVUPD Z10, 64(CX)
+	VMOVUPD Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z12, (CX)
+	VMOVUPD Z13, 64(CX)
+	VMOVUPD Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z15, (CX)
+	VMOVUPD Z16, 64(CX)
+	VMOVUPD Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z18, (CX)
+	VMOVUPD Z19, 64(CX)
+	VMOVUPD Z20, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPD Z21, (CX)
+	VMOVUPD Z22, 64(CX)
+	VMOVUPD Z23, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x03, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns24
 	VZEROUPPER
 	RET
 

@@ -151,6 +151,9 @@ func CutRows(rows, tallest int) (tiles, height, taller int) {
 // kernelsFor returns the kernels for a panel of the columns that are left, and how many of them
 // they take: a whole panel or all that are left, or fewer if the rest then suits faster kernels.
 func (t *Table[T]) kernelsFor(left, inPlace int) (kernels []TileKernel[T], cols int) {
+	if t.NR < left && left <= min(t.broad.columns, inPlace) {
+		return t.broad.tile, left
+	}
 	if last := len(t.panels) - 1; last > 1 && t.NR < left && left <= t.NR+t.panels[0].columns && left <= inPlace {
 		p := &t.panels[last-1]
 		return p.tile, p.columns

@@ -234,6 +234,12 @@ func eachTile[T Float](f func(kernel TileKernel[T], rows, n, nr int)) {
 		}
 		fewest = p.columns + 1
 	}
+	broad := Active[T]().broad
+	for i, kernel := range broad.tile {
+		for n := Active[T]().NR + 1; n <= broad.columns; n++ {
+			f(kernel, i+1, n, broad.columns)
+		}
+	}
 	for i, kernels := range Active[T]().wide {
 		for _, w := range kernels {
 			f(w.kernel, i+1, w.columns, w.columns)

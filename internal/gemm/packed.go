@@ -8,8 +8,8 @@ import (
 )
 
 // Packed is a matrix B, of k rows and n columns, in the form that the kernels read fastest. It
-// is bound to the table that was active when it was made. Any number of operations may read it at
-// once.
+// is bound to the NR and KC of the table that was active when it was made. Any number of operations
+// may read it at once.
 type Packed[T Float] struct {
 	Table *Table[T]
 	k, n  int
@@ -38,8 +38,12 @@ func (p *Packed[T]) Bytes() int { return Size[T]() * p.Size }
 // Filled reports whether p has been packed, or needs no packing as it has no elements.
 func (p *Packed[T]) Filled() bool { return len(p.Data) >= p.Size }
 
-// IsActive reports whether p is bound to the active table.
-func (p *Packed[T]) IsActive() bool { return p.Table == Active[T]() }
+// IsActive reports whether p is in the form that the active table's kernels read: that of its own
+// table, or of another for the same instruction set.
+func (p *Packed[T]) IsActive() bool {
+	active := Active[T]()
+	return p.Table.NR == active.NR && p.Table.KC == active.KC
+}
 
 // Pack fills p from b, which is k x n, on a team of workers. The first call allocates p's memory.
 func (p *Packed[T]) Pack(team *parallel.Team, b View[T]) {

@@ -4,65 +4,101 @@
 
 package gemm
 
-// sgemm1x8AVX512 is a TileKernel for tiles of 1 rows and 1 to 8 columns.
-func sgemm1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves1x8AVX512 is a TileKernel for tiles of 1 rows and 1 to 8 columns.
+func sgemmHalves1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm2x8AVX512 is a TileKernel for tiles of 2 rows and 1 to 8 columns.
-func sgemm2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves2x8AVX512 is a TileKernel for tiles of 2 rows and 1 to 8 columns.
+func sgemmHalves2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm3x8AVX512 is a TileKernel for tiles of 3 rows and 1 to 8 columns.
-func sgemm3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves3x8AVX512 is a TileKernel for tiles of 3 rows and 1 to 8 columns.
+func sgemmHalves3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm4x8AVX512 is a TileKernel for tiles of 4 rows and 1 to 8 columns.
-func sgemm4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves4x8AVX512 is a TileKernel for tiles of 4 rows and 1 to 8 columns.
+func sgemmHalves4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm5x8AVX512 is a TileKernel for tiles of 5 rows and 1 to 8 columns.
-func sgemm5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves5x8AVX512 is a TileKernel for tiles of 5 rows and 1 to 8 columns.
+func sgemmHalves5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm6x8AVX512 is a TileKernel for tiles of 6 rows and 1 to 8 columns.
-func sgemm6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves6x8AVX512 is a TileKernel for tiles of 6 rows and 1 to 8 columns.
+func sgemmHalves6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm7x8AVX512 is a TileKernel for tiles of 7 rows and 1 to 8 columns.
-func sgemm7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves7x8AVX512 is a TileKernel for tiles of 7 rows and 1 to 8 columns.
+func sgemmHalves7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm8x8AVX512 is a TileKernel for tiles of 8 rows and 1 to 8 columns.
-func sgemm8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves8x8AVX512 is a TileKernel for tiles of 8 rows and 1 to 8 columns.
+func sgemmHalves8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm9x8AVX512 is a TileKernel for tiles of 9 rows and 1 to 8 columns.
-func sgemm9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves9x8AVX512 is a TileKernel for tiles of 9 rows and 1 to 8 columns.
+func sgemmHalves9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm10x8AVX512 is a TileKernel for tiles of 10 rows and 1 to 8 columns.
-func sgemm10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemmHalves10x8AVX512 is a TileKernel for tiles of 10 rows and 1 to 8 columns.
+func sgemmHalves10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm1x16AVX512 is a TileKernel for tiles of 1 rows and 9 to 16 columns.
+// sgemmHalves1x16AVX512 is a TileKernel for tiles of 1 rows and 9 to 16 columns.
+func sgemmHalves1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves2x16AVX512 is a TileKernel for tiles of 2 rows and 9 to 16 columns.
+func sgemmHalves2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves3x16AVX512 is a TileKernel for tiles of 3 rows and 9 to 16 columns.
+func sgemmHalves3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves4x16AVX512 is a TileKernel for tiles of 4 rows and 9 to 16 columns.
+func sgemmHalves4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves5x16AVX512 is a TileKernel for tiles of 5 rows and 9 to 16 columns.
+func sgemmHalves5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves6x16AVX512 is a TileKernel for tiles of 6 rows and 9 to 16 columns.
+func sgemmHalves6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves1x24AVX512 is a TileKernel for tiles of 1 rows and 17 to 24 columns.
+func sgemmHalves1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves2x24AVX512 is a TileKernel for tiles of 2 rows and 17 to 24 columns.
+func sgemmHalves2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves3x24AVX512 is a TileKernel for tiles of 3 rows and 17 to 24 columns.
+func sgemmHalves3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemmHalves4x24AVX512 is a TileKernel for tiles of 4 rows and 17 to 24 columns.
+func sgemmHalves4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm1x16AVX512 is a TileKernel for tiles of 1 rows and 1 to 16 columns.
 func sgemm1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm2x16AVX512 is a TileKernel for tiles of 2 rows and 9 to 16 columns.
+// sgemm2x16AVX512 is a TileKernel for tiles of 2 rows and 1 to 16 columns.
 func sgemm2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm3x16AVX512 is a TileKernel for tiles of 3 rows and 9 to 16 columns.
+// sgemm3x16AVX512 is a TileKernel for tiles of 3 rows and 1 to 16 columns.
 func sgemm3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm4x16AVX512 is a TileKernel for tiles of 4 rows and 9 to 16 columns.
+// sgemm4x16AVX512 is a TileKernel for tiles of 4 rows and 1 to 16 columns.
 func sgemm4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm5x16AVX512 is a TileKernel for tiles of 5 rows and 9 to 16 columns.
+// sgemm5x16AVX512 is a TileKernel for tiles of 5 rows and 1 to 16 columns.
 func sgemm5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm6x16AVX512 is a TileKernel for tiles of 6 rows and 9 to 16 columns.
+// sgemm6x16AVX512 is a TileKernel for tiles of 6 rows and 1 to 16 columns.
 func sgemm6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm1x24AVX512 is a TileKernel for tiles of 1 rows and 17 to 24 columns.
-func sgemm1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm7x16AVX512 is a TileKernel for tiles of 7 rows and 1 to 16 columns.
+func sgemm7x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm2x24AVX512 is a TileKernel for tiles of 2 rows and 17 to 24 columns.
-func sgemm2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm8x16AVX512 is a TileKernel for tiles of 8 rows and 1 to 16 columns.
+func sgemm8x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm3x24AVX512 is a TileKernel for tiles of 3 rows and 17 to 24 columns.
-func sgemm3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm9x16AVX512 is a TileKernel for tiles of 9 rows and 1 to 16 columns.
+func sgemm9x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
-// sgemm4x24AVX512 is a TileKernel for tiles of 4 rows and 17 to 24 columns.
-func sgemm4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// sgemm10x16AVX512 is a TileKernel for tiles of 10 rows and 1 to 16 columns.
+func sgemm10x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm11x16AVX512 is a TileKernel for tiles of 11 rows and 1 to 16 columns.
+func sgemm11x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm12x16AVX512 is a TileKernel for tiles of 12 rows and 1 to 16 columns.
+func sgemm12x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
 // sgemm1x32AVX512 is a TileKernel for tiles of 1 rows and 17 to 32 columns.
 func sgemm1x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
@@ -99,6 +135,30 @@ func sgemm11x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, a
 
 // sgemm12x32AVX512 is a TileKernel for tiles of 12 rows and 17 to 32 columns.
 func sgemm12x32AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm1x48AVX512 is a TileKernel for tiles of 1 rows and 33 to 48 columns.
+func sgemm1x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm2x48AVX512 is a TileKernel for tiles of 2 rows and 33 to 48 columns.
+func sgemm2x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm3x48AVX512 is a TileKernel for tiles of 3 rows and 33 to 48 columns.
+func sgemm3x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm4x48AVX512 is a TileKernel for tiles of 4 rows and 33 to 48 columns.
+func sgemm4x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm5x48AVX512 is a TileKernel for tiles of 5 rows and 33 to 48 columns.
+func sgemm5x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm6x48AVX512 is a TileKernel for tiles of 6 rows and 33 to 48 columns.
+func sgemm6x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm7x48AVX512 is a TileKernel for tiles of 7 rows and 33 to 48 columns.
+func sgemm7x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+
+// sgemm8x48AVX512 is a TileKernel for tiles of 8 rows and 33 to 48 columns.
+func sgemm8x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 
 // sgemmWide1x256AVX512 is a TileKernel for tiles of 1 rows and just 256 columns.
 func sgemmWide1x256AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)

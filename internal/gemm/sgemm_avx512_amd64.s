@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func sgemm1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves1x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm1x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves1x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -94,9 +94,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves2x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm2x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves2x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -200,9 +200,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves3x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm3x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves3x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -320,9 +320,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves4x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm4x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves4x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -455,9 +455,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves5x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm5x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves5x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -604,9 +604,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves6x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm6x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves6x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -768,9 +768,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves7x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm7x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves7x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -946,9 +946,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves8x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm8x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves8x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1139,9 +1139,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves9x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm9x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves9x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1346,9 +1346,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves10x8AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm10x8AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves10x8AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1568,9 +1568,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func sgemm1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm1x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves1x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -1673,9 +1673,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm2x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves2x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -1802,9 +1802,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm3x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves3x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -1953,9 +1953,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm4x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves4x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2127,9 +2127,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm5x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves5x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2323,9 +2323,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm6x16AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves6x16AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2542,9 +2542,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func sgemm1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves1x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm1x24AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves1x24AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -2659,9 +2659,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func sgemm2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves2x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm2x24AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves2x24AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -2809,9 +2809,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func sgemm3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves3x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm3x24AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves3x24AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -2990,9 +2990,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func sgemm4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// func sgemmHalves4x24AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·sgemm4x24AVX512(SB), NOSPLIT, $0-113
+TEXT ·sgemmHalves4x24AVX512(SB), NOSPLIT, $0-113
 	MOVQ  n+8(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -3200,6 +3200,1979 @@ columns24Store:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func sgemm1x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm1x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z1
+	VFMADD231PS.BCST (AX), Z1, Z0
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000004, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z1
+	VMULPS       Z1, Z0, Z0
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z1
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z1, K1, Z0
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z1
+	VADDPS       Z1, Z0, Z0
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X1, X1, X1
+	VMAXPS Z0, Z1, Z0
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm2x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm2x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z2
+	VFMADD231PS.BCST (AX), Z2, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z2, Z1
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000008, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z2
+	VMULPS       Z2, Z0, Z0
+	VMULPS       Z2, Z1, Z1
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z2
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z2, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z2, K1, Z1
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VADDPS    Z2, Z1, Z1
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z2
+	VADDPS       Z2, Z0, Z0
+	VBROADCASTSS 4(CX), Z2
+	VADDPS       Z2, Z1, Z1
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X2, X2, X2
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm3x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm3x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z3
+	VFMADD231PS.BCST (AX), Z3, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z3, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z3, Z2
+	PREFETCHT0       (DI)
+	ADDQ             $0x0000000c, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z3
+	VMULPS       Z3, Z0, Z0
+	VMULPS       Z3, Z1, Z1
+	VMULPS       Z3, Z2, Z2
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z3
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z3, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z3, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z3, K1, Z2
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	VADDPS    Z3, Z1, Z1
+	VADDPS    Z3, Z2, Z2
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z3
+	VADDPS       Z3, Z0, Z0
+	VBROADCASTSS 4(CX), Z3
+	VADDPS       Z3, Z1, Z1
+	VBROADCASTSS 8(CX), Z3
+	VADDPS       Z3, Z2, Z2
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X3, X3, X3
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm4x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm4x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z4
+	VFMADD231PS.BCST (AX), Z4, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z4, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z4, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z4, Z3
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000010, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z4
+	VMULPS       Z4, Z0, Z0
+	VMULPS       Z4, Z1, Z1
+	VMULPS       Z4, Z2, Z2
+	VMULPS       Z4, Z3, Z3
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z4
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z4, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z4, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z4, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z4, K1, Z3
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VADDPS    Z4, Z1, Z1
+	VADDPS    Z4, Z2, Z2
+	VADDPS    Z4, Z3, Z3
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z4
+	VADDPS       Z4, Z0, Z0
+	VBROADCASTSS 4(CX), Z4
+	VADDPS       Z4, Z1, Z1
+	VBROADCASTSS 8(CX), Z4
+	VADDPS       Z4, Z2, Z2
+	VBROADCASTSS 12(CX), Z4
+	VADDPS       Z4, Z3, Z3
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X4, X4, X4
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm5x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm5x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z5
+	VFMADD231PS.BCST (AX), Z5, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z5, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z5, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z5, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z5, Z4
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000014, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z5
+	VMULPS       Z5, Z0, Z0
+	VMULPS       Z5, Z1, Z1
+	VMULPS       Z5, Z2, Z2
+	VMULPS       Z5, Z3, Z3
+	VMULPS       Z5, Z4, Z4
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z5
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z5, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z5, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z5, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z5, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z5, K1, Z4
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	VADDPS    Z5, Z1, Z1
+	VADDPS    Z5, Z2, Z2
+	VADDPS    Z5, Z3, Z3
+	VADDPS    Z5, Z4, Z4
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z5
+	VADDPS       Z5, Z0, Z0
+	VBROADCASTSS 4(CX), Z5
+	VADDPS       Z5, Z1, Z1
+	VBROADCASTSS 8(CX), Z5
+	VADDPS       Z5, Z2, Z2
+	VBROADCASTSS 12(CX), Z5
+	VADDPS       Z5, Z3, Z3
+	VBROADCASTSS 16(CX), Z5
+	VADDPS       Z5, Z4, Z4
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X5, X5, X5
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+	VMAXPS Z4, Z5, Z4
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm6x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm6x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z6
+	VFMADD231PS.BCST (AX), Z6, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z6, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z6, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z6, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z6, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z6, Z5
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000018, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z1, Z1
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z3, Z3
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z6, Z5, Z5
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z6, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, K1, Z5
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VADDPS    Z6, Z1, Z1
+	VADDPS    Z6, Z2, Z2
+	VADDPS    Z6, Z3, Z3
+	VADDPS    Z6, Z4, Z4
+	VADDPS    Z6, Z5, Z5
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z6
+	VADDPS       Z6, Z0, Z0
+	VBROADCASTSS 4(CX), Z6
+	VADDPS       Z6, Z1, Z1
+	VBROADCASTSS 8(CX), Z6
+	VADDPS       Z6, Z2, Z2
+	VBROADCASTSS 12(CX), Z6
+	VADDPS       Z6, Z3, Z3
+	VBROADCASTSS 16(CX), Z6
+	VADDPS       Z6, Z4, Z4
+	VBROADCASTSS 20(CX), Z6
+	VADDPS       Z6, Z5, Z5
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X6, X6, X6
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm7x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm7x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z7
+	VFMADD231PS.BCST (AX), Z7, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z7, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z7, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z7, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z7, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z7, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z7, Z6
+	PREFETCHT0       (DI)
+	ADDQ             $0x0000001c, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z7
+	VMULPS       Z7, Z0, Z0
+	VMULPS       Z7, Z1, Z1
+	VMULPS       Z7, Z2, Z2
+	VMULPS       Z7, Z3, Z3
+	VMULPS       Z7, Z4, Z4
+	VMULPS       Z7, Z5, Z5
+	VMULPS       Z7, Z6, Z6
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z7
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z7, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z7, K1, Z6
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	VADDPS    Z7, Z1, Z1
+	VADDPS    Z7, Z2, Z2
+	VADDPS    Z7, Z3, Z3
+	VADDPS    Z7, Z4, Z4
+	VADDPS    Z7, Z5, Z5
+	VADDPS    Z7, Z6, Z6
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z7
+	VADDPS       Z7, Z0, Z0
+	VBROADCASTSS 4(CX), Z7
+	VADDPS       Z7, Z1, Z1
+	VBROADCASTSS 8(CX), Z7
+	VADDPS       Z7, Z2, Z2
+	VBROADCASTSS 12(CX), Z7
+	VADDPS       Z7, Z3, Z3
+	VBROADCASTSS 16(CX), Z7
+	VADDPS       Z7, Z4, Z4
+	VBROADCASTSS 20(CX), Z7
+	VADDPS       Z7, Z5, Z5
+	VBROADCASTSS 24(CX), Z7
+	VADDPS       Z7, Z6, Z6
+	ADDQ         $0x0000001c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X7, X7, X7
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm8x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm8x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z8
+	VFMADD231PS.BCST (AX), Z8, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z8, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z8, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z8, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z8, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z8, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z8, Z6
+	VFMADD231PS.BCST (AX)(R11*1), Z8, Z7
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000020, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z8
+	VMULPS       Z8, Z0, Z0
+	VMULPS       Z8, Z1, Z1
+	VMULPS       Z8, Z2, Z2
+	VMULPS       Z8, Z3, Z3
+	VMULPS       Z8, Z4, Z4
+	VMULPS       Z8, Z5, Z5
+	VMULPS       Z8, Z6, Z6
+	VMULPS       Z8, Z7, Z7
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z8
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z8, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z8, K1, Z7
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VADDPS    Z8, Z1, Z1
+	VADDPS    Z8, Z2, Z2
+	VADDPS    Z8, Z3, Z3
+	VADDPS    Z8, Z4, Z4
+	VADDPS    Z8, Z5, Z5
+	VADDPS    Z8, Z6, Z6
+	VADDPS    Z8, Z7, Z7
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z8
+	VADDPS       Z8, Z0, Z0
+	VBROADCASTSS 4(CX), Z8
+	VADDPS       Z8, Z1, Z1
+	VBROADCASTSS 8(CX), Z8
+	VADDPS       Z8, Z2, Z2
+	VBROADCASTSS 12(CX), Z8
+	VADDPS       Z8, Z3, Z3
+	VBROADCASTSS 16(CX), Z8
+	VADDPS       Z8, Z4, Z4
+	VBROADCASTSS 20(CX), Z8
+	VADDPS       Z8, Z5, Z5
+	VBROADCASTSS 24(CX), Z8
+	VADDPS       Z8, Z6, Z6
+	VBROADCASTSS 28(CX), Z8
+	VADDPS       Z8, Z7, Z7
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X8, X8, X8
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm9x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm9x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z9
+	VFMADD231PS.BCST (AX), Z9, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z9, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z9, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z9, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z9, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z9, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z9, Z6
+	VFMADD231PS.BCST (AX)(R11*1), Z9, Z7
+	VFMADD231PS.BCST (AX)(R8*8), Z9, Z8
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000024, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z9
+	VMULPS       Z9, Z0, Z0
+	VMULPS       Z9, Z1, Z1
+	VMULPS       Z9, Z2, Z2
+	VMULPS       Z9, Z3, Z3
+	VMULPS       Z9, Z4, Z4
+	VMULPS       Z9, Z5, Z5
+	VMULPS       Z9, Z6, Z6
+	VMULPS       Z9, Z7, Z7
+	VMULPS       Z9, Z8, Z8
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z9
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z9, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, K1, Z8
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	VADDPS    Z9, Z1, Z1
+	VADDPS    Z9, Z2, Z2
+	VADDPS    Z9, Z3, Z3
+	VADDPS    Z9, Z4, Z4
+	VADDPS    Z9, Z5, Z5
+	VADDPS    Z9, Z6, Z6
+	VADDPS    Z9, Z7, Z7
+	VADDPS    Z9, Z8, Z8
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z9
+	VADDPS       Z9, Z0, Z0
+	VBROADCASTSS 4(CX), Z9
+	VADDPS       Z9, Z1, Z1
+	VBROADCASTSS 8(CX), Z9
+	VADDPS       Z9, Z2, Z2
+	VBROADCASTSS 12(CX), Z9
+	VADDPS       Z9, Z3, Z3
+	VBROADCASTSS 16(CX), Z9
+	VADDPS       Z9, Z4, Z4
+	VBROADCASTSS 20(CX), Z9
+	VADDPS       Z9, Z5, Z5
+	VBROADCASTSS 24(CX), Z9
+	VADDPS       Z9, Z6, Z6
+	VBROADCASTSS 28(CX), Z9
+	VADDPS       Z9, Z7, Z7
+	VBROADCASTSS 32(CX), Z9
+	VADDPS       Z9, Z8, Z8
+	ADDQ         $0x00000024, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X9, X9, X9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm10x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm10x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z10
+	VFMADD231PS.BCST (AX), Z10, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z10, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z10, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z10, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z10, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z10, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z10, Z6
+	VFMADD231PS.BCST (AX)(R11*1), Z10, Z7
+	VFMADD231PS.BCST (AX)(R8*8), Z10, Z8
+	VFMADD231PS.BCST (AX)(R12*1), Z10, Z9
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000028, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z10
+	VMULPS       Z10, Z0, Z0
+	VMULPS       Z10, Z1, Z1
+	VMULPS       Z10, Z2, Z2
+	VMULPS       Z10, Z3, Z3
+	VMULPS       Z10, Z4, Z4
+	VMULPS       Z10, Z5, Z5
+	VMULPS       Z10, Z6, Z6
+	VMULPS       Z10, Z7, Z7
+	VMULPS       Z10, Z8, Z8
+	VMULPS       Z10, Z9, Z9
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z10
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z10, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z10, K1, Z9
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VADDPS    Z10, Z1, Z1
+	VADDPS    Z10, Z2, Z2
+	VADDPS    Z10, Z3, Z3
+	VADDPS    Z10, Z4, Z4
+	VADDPS    Z10, Z5, Z5
+	VADDPS    Z10, Z6, Z6
+	VADDPS    Z10, Z7, Z7
+	VADDPS    Z10, Z8, Z8
+	VADDPS    Z10, Z9, Z9
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z10
+	VADDPS       Z10, Z0, Z0
+	VBROADCASTSS 4(CX), Z10
+	VADDPS       Z10, Z1, Z1
+	VBROADCASTSS 8(CX), Z10
+	VADDPS       Z10, Z2, Z2
+	VBROADCASTSS 12(CX), Z10
+	VADDPS       Z10, Z3, Z3
+	VBROADCASTSS 16(CX), Z10
+	VADDPS       Z10, Z4, Z4
+	VBROADCASTSS 20(CX), Z10
+	VADDPS       Z10, Z5, Z5
+	VBROADCASTSS 24(CX), Z10
+	VADDPS       Z10, Z6, Z6
+	VBROADCASTSS 28(CX), Z10
+	VADDPS       Z10, Z7, Z7
+	VBROADCASTSS 32(CX), Z10
+	VADDPS       Z10, Z8, Z8
+	VBROADCASTSS 36(CX), Z10
+	VADDPS       Z10, Z9, Z9
+	ADDQ         $0x00000028, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X10, X10, X10
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm11x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm11x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z11
+	VFMADD231PS.BCST (AX), Z11, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z11, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z11, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z11, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z11, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z11, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z11, Z6
+	VFMADD231PS.BCST (AX)(R11*1), Z11, Z7
+	VFMADD231PS.BCST (AX)(R8*8), Z11, Z8
+	VFMADD231PS.BCST (AX)(R12*1), Z11, Z9
+	VFMADD231PS.BCST (AX)(R10*2), Z11, Z10
+	PREFETCHT0       (DI)
+	ADDQ             $0x0000002c, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z11
+	VMULPS       Z11, Z0, Z0
+	VMULPS       Z11, Z1, Z1
+	VMULPS       Z11, Z2, Z2
+	VMULPS       Z11, Z3, Z3
+	VMULPS       Z11, Z4, Z4
+	VMULPS       Z11, Z5, Z5
+	VMULPS       Z11, Z6, Z6
+	VMULPS       Z11, Z7, Z7
+	VMULPS       Z11, Z8, Z8
+	VMULPS       Z11, Z9, Z9
+	VMULPS       Z11, Z10, Z10
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z11
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z11, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z11, K1, Z10
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	VADDPS    Z11, Z1, Z1
+	VADDPS    Z11, Z2, Z2
+	VADDPS    Z11, Z3, Z3
+	VADDPS    Z11, Z4, Z4
+	VADDPS    Z11, Z5, Z5
+	VADDPS    Z11, Z6, Z6
+	VADDPS    Z11, Z7, Z7
+	VADDPS    Z11, Z8, Z8
+	VADDPS    Z11, Z9, Z9
+	VADDPS    Z11, Z10, Z10
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z11
+	VADDPS       Z11, Z0, Z0
+	VBROADCASTSS 4(CX), Z11
+	VADDPS       Z11, Z1, Z1
+	VBROADCASTSS 8(CX), Z11
+	VADDPS       Z11, Z2, Z2
+	VBROADCASTSS 12(CX), Z11
+	VADDPS       Z11, Z3, Z3
+	VBROADCASTSS 16(CX), Z11
+	VADDPS       Z11, Z4, Z4
+	VBROADCASTSS 20(CX), Z11
+	VADDPS       Z11, Z5, Z5
+	VBROADCASTSS 24(CX), Z11
+	VADDPS       Z11, Z6, Z6
+	VBROADCASTSS 28(CX), Z11
+	VADDPS       Z11, Z7, Z7
+	VBROADCASTSS 32(CX), Z11
+	VADDPS       Z11, Z8, Z8
+	VBROADCASTSS 36(CX), Z11
+	VADDPS       Z11, Z9, Z9
+	VBROADCASTSS 40(CX), Z11
+	VADDPS       Z11, Z10, Z10
+	ADDQ         $0x0000002c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X11, X11, X11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
+	VMAXPS Z10, Z11, Z10
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func sgemm12x16AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm12x16AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       aTile+48(FP), DI
+	LEAQ       (AX)(DI*4), DI
+	MOVQ       aRow+32(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), R9
+	LEAQ       (R9)(R8*2), R10
+	LEAQ       (R10)(R8*2), R11
+	LEAQ       (R11)(R8*2), R12
+	LEAQ       (R12)(R8*2), R13
+	TESTQ      DX, DX
+	JZ         columns16Summed
+
+columns16K:
+	VMOVUPS.Z        (CX), K1, Z12
+	VFMADD231PS.BCST (AX), Z12, Z0
+	VFMADD231PS.BCST (AX)(R8*1), Z12, Z1
+	VFMADD231PS.BCST (AX)(R8*2), Z12, Z2
+	VFMADD231PS.BCST (AX)(R9*1), Z12, Z3
+	VFMADD231PS.BCST (AX)(R8*4), Z12, Z4
+	VFMADD231PS.BCST (AX)(R10*1), Z12, Z5
+	VFMADD231PS.BCST (AX)(R9*2), Z12, Z6
+	VFMADD231PS.BCST (AX)(R11*1), Z12, Z7
+	VFMADD231PS.BCST (AX)(R8*8), Z12, Z8
+	VFMADD231PS.BCST (AX)(R12*1), Z12, Z9
+	VFMADD231PS.BCST (AX)(R10*2), Z12, Z10
+	VFMADD231PS.BCST (AX)(R13*1), Z12, Z11
+	PREFETCHT0       (DI)
+	ADDQ             $0x00000030, DI
+	ADDQ             BX, AX
+	ADDQ             SI, CX
+	DECQ             DX
+	JNZ              columns16K
+
+columns16Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns16Scaled
+	VBROADCASTSS alpha+88(FP), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z1, Z1
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z3, Z3
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z5, Z5
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z7, Z7
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z9, Z9
+	VMULPS       Z12, Z10, Z10
+	VMULPS       Z12, Z11, Z11
+
+columns16Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns16Overwrite
+	VBROADCASTSS beta+92(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z12, K1, Z0
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z1
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z3
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z4
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z6
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z7
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z9
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z10
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, K1, Z11
+	ADDQ         AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VADDPS    Z12, Z1, Z1
+	VADDPS    Z12, Z2, Z2
+	VADDPS    Z12, Z3, Z3
+	VADDPS    Z12, Z4, Z4
+	VADDPS    Z12, Z5, Z5
+	VADDPS    Z12, Z6, Z6
+	VADDPS    Z12, Z7, Z7
+	VADDPS    Z12, Z8, Z8
+	VADDPS    Z12, Z9, Z9
+	VADDPS    Z12, Z10, Z10
+	VADDPS    Z12, Z11, Z11
+
+columns16Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns16RowBiased
+	VBROADCASTSS (CX), Z12
+	VADDPS       Z12, Z0, Z0
+	VBROADCASTSS 4(CX), Z12
+	VADDPS       Z12, Z1, Z1
+	VBROADCASTSS 8(CX), Z12
+	VADDPS       Z12, Z2, Z2
+	VBROADCASTSS 12(CX), Z12
+	VADDPS       Z12, Z3, Z3
+	VBROADCASTSS 16(CX), Z12
+	VADDPS       Z12, Z4, Z4
+	VBROADCASTSS 20(CX), Z12
+	VADDPS       Z12, Z5, Z5
+	VBROADCASTSS 24(CX), Z12
+	VADDPS       Z12, Z6, Z6
+	VBROADCASTSS 28(CX), Z12
+	VADDPS       Z12, Z7, Z7
+	VBROADCASTSS 32(CX), Z12
+	VADDPS       Z12, Z8, Z8
+	VBROADCASTSS 36(CX), Z12
+	VADDPS       Z12, Z9, Z9
+	VBROADCASTSS 40(CX), Z12
+	VADDPS       Z12, Z10, Z10
+	VBROADCASTSS 44(CX), Z12
+	VADDPS       Z12, Z11, Z11
+	ADDQ         $0x00000030, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns16RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X12, X12, X12
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+columns16Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns16
 	VZEROUPPER
 	RET
 
@@ -6049,6 +8022,1877 @@ columns32Store:
 	ADDQ    AX, a+24(FP)
 	DECQ    tiles+0(FP)
 	JNZ     columns32
+	VZEROUPPER
+	RET
+
+// func sgemm1x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm1x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z3
+	VMOVUPS      64(CX), Z4
+	VMOVUPS.Z    128(CX), K1, Z5
+	VBROADCASTSS (AX), Z6
+	VFMADD231PS  Z3, Z6, Z0
+	VFMADD231PS  Z4, Z6, Z1
+	VFMADD231PS  Z5, Z6, Z2
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000004, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z3
+	VMULPS       Z3, Z0, Z0
+	VMULPS       Z3, Z1, Z1
+	VMULPS       Z3, Z2, Z2
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z3
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z3, Z0
+	VFMADD231PS  64(CX), Z3, Z1
+	VFMADD231PS  128(CX), Z3, K1, Z2
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z3
+	VMOVUPS   64(CX), Z4
+	VMOVUPS.Z 128(CX), K1, Z5
+	VADDPS    Z3, Z0, Z0
+	VADDPS    Z4, Z1, Z1
+	VADDPS    Z5, Z2, Z2
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z3
+	VADDPS       Z3, Z0, Z0
+	VADDPS       Z3, Z1, Z1
+	VADDPS       Z3, Z2, Z2
+	ADDQ         $0x00000004, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VXORPS X3, X3, X3
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm2x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm2x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z6
+	VMOVUPS      64(CX), Z7
+	VMOVUPS.Z    128(CX), K1, Z8
+	VBROADCASTSS (AX), Z9
+	VFMADD231PS  Z6, Z9, Z0
+	VFMADD231PS  Z7, Z9, Z1
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (AX)(R9*1), Z10
+	VFMADD231PS  Z6, Z10, Z3
+	VFMADD231PS  Z7, Z10, Z4
+	VFMADD231PS  Z8, Z10, Z5
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000008, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z6
+	VMULPS       Z6, Z0, Z0
+	VMULPS       Z6, Z1, Z1
+	VMULPS       Z6, Z2, Z2
+	VMULPS       Z6, Z3, Z3
+	VMULPS       Z6, Z4, Z4
+	VMULPS       Z6, Z5, Z5
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z6
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z6, Z0
+	VFMADD231PS  64(CX), Z6, Z1
+	VFMADD231PS  128(CX), Z6, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z6, Z3
+	VFMADD231PS  64(CX), Z6, Z4
+	VFMADD231PS  128(CX), Z6, K1, Z5
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z6
+	VMOVUPS   64(CX), Z7
+	VMOVUPS.Z 128(CX), K1, Z8
+	VADDPS    Z6, Z0, Z0
+	VADDPS    Z7, Z1, Z1
+	VADDPS    Z8, Z2, Z2
+	VADDPS    Z6, Z3, Z3
+	VADDPS    Z7, Z4, Z4
+	VADDPS    Z8, Z5, Z5
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z6
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z6, Z1, Z1
+	VADDPS       Z6, Z2, Z2
+	VBROADCASTSS 4(CX), Z7
+	VADDPS       Z7, Z3, Z3
+	VADDPS       Z7, Z4, Z4
+	VADDPS       Z7, Z5, Z5
+	ADDQ         $0x00000008, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VXORPS X6, X6, X6
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm3x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm3x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMOVUPS.Z    128(CX), K1, Z11
+	VBROADCASTSS (AX), Z12
+	VFMADD231PS  Z9, Z12, Z0
+	VFMADD231PS  Z10, Z12, Z1
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (AX)(R9*1), Z13
+	VFMADD231PS  Z9, Z13, Z3
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (AX)(R9*2), Z14
+	VFMADD231PS  Z9, Z14, Z6
+	VFMADD231PS  Z10, Z14, Z7
+	VFMADD231PS  Z11, Z14, Z8
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000000c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z9
+	VMULPS       Z9, Z0, Z0
+	VMULPS       Z9, Z1, Z1
+	VMULPS       Z9, Z2, Z2
+	VMULPS       Z9, Z3, Z3
+	VMULPS       Z9, Z4, Z4
+	VMULPS       Z9, Z5, Z5
+	VMULPS       Z9, Z6, Z6
+	VMULPS       Z9, Z7, Z7
+	VMULPS       Z9, Z8, Z8
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z9
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z9, Z0
+	VFMADD231PS  64(CX), Z9, Z1
+	VFMADD231PS  128(CX), Z9, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, Z3
+	VFMADD231PS  64(CX), Z9, Z4
+	VFMADD231PS  128(CX), Z9, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z9, Z6
+	VFMADD231PS  64(CX), Z9, Z7
+	VFMADD231PS  128(CX), Z9, K1, Z8
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z9
+	VMOVUPS   64(CX), Z10
+	VMOVUPS.Z 128(CX), K1, Z11
+	VADDPS    Z9, Z0, Z0
+	VADDPS    Z10, Z1, Z1
+	VADDPS    Z11, Z2, Z2
+	VADDPS    Z9, Z3, Z3
+	VADDPS    Z10, Z4, Z4
+	VADDPS    Z11, Z5, Z5
+	VADDPS    Z9, Z6, Z6
+	VADDPS    Z10, Z7, Z7
+	VADDPS    Z11, Z8, Z8
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z9
+	VADDPS       Z9, Z0, Z0
+	VADDPS       Z9, Z1, Z1
+	VADDPS       Z9, Z2, Z2
+	VBROADCASTSS 4(CX), Z10
+	VADDPS       Z10, Z3, Z3
+	VADDPS       Z10, Z4, Z4
+	VADDPS       Z10, Z5, Z5
+	VBROADCASTSS 8(CX), Z11
+	VADDPS       Z11, Z6, Z6
+	VADDPS       Z11, Z7, Z7
+	VADDPS       Z11, Z8, Z8
+	ADDQ         $0x0000000c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VXORPS X9, X9, X9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm4x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm4x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMOVUPS.Z    128(CX), K1, Z14
+	VBROADCASTSS (AX), Z15
+	VFMADD231PS  Z12, Z15, Z0
+	VFMADD231PS  Z13, Z15, Z1
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (AX)(R9*1), Z16
+	VFMADD231PS  Z12, Z16, Z3
+	VFMADD231PS  Z13, Z16, Z4
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS (AX)(R9*2), Z17
+	VFMADD231PS  Z12, Z17, Z6
+	VFMADD231PS  Z13, Z17, Z7
+	VFMADD231PS  Z14, Z17, Z8
+	VBROADCASTSS (AX)(R10*1), Z18
+	VFMADD231PS  Z12, Z18, Z9
+	VFMADD231PS  Z13, Z18, Z10
+	VFMADD231PS  Z14, Z18, Z11
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000010, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z12
+	VMULPS       Z12, Z0, Z0
+	VMULPS       Z12, Z1, Z1
+	VMULPS       Z12, Z2, Z2
+	VMULPS       Z12, Z3, Z3
+	VMULPS       Z12, Z4, Z4
+	VMULPS       Z12, Z5, Z5
+	VMULPS       Z12, Z6, Z6
+	VMULPS       Z12, Z7, Z7
+	VMULPS       Z12, Z8, Z8
+	VMULPS       Z12, Z9, Z9
+	VMULPS       Z12, Z10, Z10
+	VMULPS       Z12, Z11, Z11
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z12
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z12, Z0
+	VFMADD231PS  64(CX), Z12, Z1
+	VFMADD231PS  128(CX), Z12, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, Z3
+	VFMADD231PS  64(CX), Z12, Z4
+	VFMADD231PS  128(CX), Z12, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, Z6
+	VFMADD231PS  64(CX), Z12, Z7
+	VFMADD231PS  128(CX), Z12, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z12, Z9
+	VFMADD231PS  64(CX), Z12, Z10
+	VFMADD231PS  128(CX), Z12, K1, Z11
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z12
+	VMOVUPS   64(CX), Z13
+	VMOVUPS.Z 128(CX), K1, Z14
+	VADDPS    Z12, Z0, Z0
+	VADDPS    Z13, Z1, Z1
+	VADDPS    Z14, Z2, Z2
+	VADDPS    Z12, Z3, Z3
+	VADDPS    Z13, Z4, Z4
+	VADDPS    Z14, Z5, Z5
+	VADDPS    Z12, Z6, Z6
+	VADDPS    Z13, Z7, Z7
+	VADDPS    Z14, Z8, Z8
+	VADDPS    Z12, Z9, Z9
+	VADDPS    Z13, Z10, Z10
+	VADDPS    Z14, Z11, Z11
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z12
+	VADDPS       Z12, Z0, Z0
+	VADDPS       Z12, Z1, Z1
+	VADDPS       Z12, Z2, Z2
+	VBROADCASTSS 4(CX), Z13
+	VADDPS       Z13, Z3, Z3
+	VADDPS       Z13, Z4, Z4
+	VADDPS       Z13, Z5, Z5
+	VBROADCASTSS 8(CX), Z14
+	VADDPS       Z14, Z6, Z6
+	VADDPS       Z14, Z7, Z7
+	VADDPS       Z14, Z8, Z8
+	VBROADCASTSS 12(CX), Z12
+	VADDPS       Z12, Z9, Z9
+	VADDPS       Z12, Z10, Z10
+	VADDPS       Z12, Z11, Z11
+	ADDQ         $0x00000010, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VXORPS X12, X12, X12
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	VMOVUPS Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm5x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm5x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z15
+	VMOVUPS      64(CX), Z16
+	VMOVUPS.Z    128(CX), K1, Z17
+	VBROADCASTSS (AX), Z18
+	VFMADD231PS  Z15, Z18, Z0
+	VFMADD231PS  Z16, Z18, Z1
+	VFMADD231PS  Z17, Z18, Z2
+	VBROADCASTSS (AX)(R9*1), Z19
+	VFMADD231PS  Z15, Z19, Z3
+	VFMADD231PS  Z16, Z19, Z4
+	VFMADD231PS  Z17, Z19, Z5
+	VBROADCASTSS (AX)(R9*2), Z20
+	VFMADD231PS  Z15, Z20, Z6
+	VFMADD231PS  Z16, Z20, Z7
+	VFMADD231PS  Z17, Z20, Z8
+	VBROADCASTSS (AX)(R10*1), Z21
+	VFMADD231PS  Z15, Z21, Z9
+	VFMADD231PS  Z16, Z21, Z10
+	VFMADD231PS  Z17, Z21, Z11
+	VBROADCASTSS (AX)(R9*4), Z22
+	VFMADD231PS  Z15, Z22, Z12
+	VFMADD231PS  Z16, Z22, Z13
+	VFMADD231PS  Z17, Z22, Z14
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000014, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z15
+	VMULPS       Z15, Z0, Z0
+	VMULPS       Z15, Z1, Z1
+	VMULPS       Z15, Z2, Z2
+	VMULPS       Z15, Z3, Z3
+	VMULPS       Z15, Z4, Z4
+	VMULPS       Z15, Z5, Z5
+	VMULPS       Z15, Z6, Z6
+	VMULPS       Z15, Z7, Z7
+	VMULPS       Z15, Z8, Z8
+	VMULPS       Z15, Z9, Z9
+	VMULPS       Z15, Z10, Z10
+	VMULPS       Z15, Z11, Z11
+	VMULPS       Z15, Z12, Z12
+	VMULPS       Z15, Z13, Z13
+	VMULPS       Z15, Z14, Z14
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z15
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z15, Z0
+	VFMADD231PS  64(CX), Z15, Z1
+	VFMADD231PS  128(CX), Z15, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z15, Z3
+	VFMADD231PS  64(CX), Z15, Z4
+	VFMADD231PS  128(CX), Z15, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z15, Z6
+	VFMADD231PS  64(CX), Z15, Z7
+	VFMADD231PS  128(CX), Z15, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z15, Z9
+	VFMADD231PS  64(CX), Z15, Z10
+	VFMADD231PS  128(CX), Z15, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z15, Z12
+	VFMADD231PS  64(CX), Z15, Z13
+	VFMADD231PS  128(CX), Z15, K1, Z14
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z15
+	VMOVUPS   64(CX), Z16
+	VMOVUPS.Z 128(CX), K1, Z17
+	VADDPS    Z15, Z0, Z0
+	VADDPS    Z16, Z1, Z1
+	VADDPS    Z17, Z2, Z2
+	VADDPS    Z15, Z3, Z3
+	VADDPS    Z16, Z4, Z4
+	VADDPS    Z17, Z5, Z5
+	VADDPS    Z15, Z6, Z6
+	VADDPS    Z16, Z7, Z7
+	VADDPS    Z17, Z8, Z8
+	VADDPS    Z15, Z9, Z9
+	VADDPS    Z16, Z10, Z10
+	VADDPS    Z17, Z11, Z11
+	VADDPS    Z15, Z12, Z12
+	VADDPS    Z16, Z13, Z13
+	VADDPS    Z17, Z14, Z14
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z15
+	VADDPS       Z15, Z0, Z0
+	VADDPS       Z15, Z1, Z1
+	VADDPS       Z15, Z2, Z2
+	VBROADCASTSS 4(CX), Z16
+	VADDPS       Z16, Z3, Z3
+	VADDPS       Z16, Z4, Z4
+	VADDPS       Z16, Z5, Z5
+	VBROADCASTSS 8(CX), Z17
+	VADDPS       Z17, Z6, Z6
+	VADDPS       Z17, Z7, Z7
+	VADDPS       Z17, Z8, Z8
+	VBROADCASTSS 12(CX), Z15
+	VADDPS       Z15, Z9, Z9
+	VADDPS       Z15, Z10, Z10
+	VADDPS       Z15, Z11, Z11
+	VBROADCASTSS 16(CX), Z16
+	VADDPS       Z16, Z12, Z12
+	VADDPS       Z16, Z13, Z13
+	VADDPS       Z16, Z14, Z14
+	ADDQ         $0x00000014, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VXORPS X15, X15, X15
+	VMAXPS Z0, Z15, Z0
+	VMAXPS Z1, Z15, Z1
+	VMAXPS Z2, Z15, Z2
+	VMAXPS Z3, Z15, Z3
+	VMAXPS Z4, Z15, Z4
+	VMAXPS Z5, Z15, Z5
+	VMAXPS Z6, Z15, Z6
+	VMAXPS Z7, Z15, Z7
+	VMAXPS Z8, Z15, Z8
+	VMAXPS Z9, Z15, Z9
+	VMAXPS Z10, Z15, Z10
+	VMAXPS Z11, Z15, Z11
+	VMAXPS Z12, Z15, Z12
+	VMAXPS Z13, Z15, Z13
+	VMAXPS Z14, Z15, Z14
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	VMOVUPS Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm6x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm6x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z18
+	VMOVUPS      64(CX), Z19
+	VMOVUPS.Z    128(CX), K1, Z20
+	VBROADCASTSS (AX), Z21
+	VFMADD231PS  Z18, Z21, Z0
+	VFMADD231PS  Z19, Z21, Z1
+	VFMADD231PS  Z20, Z21, Z2
+	VBROADCASTSS (AX)(R9*1), Z22
+	VFMADD231PS  Z18, Z22, Z3
+	VFMADD231PS  Z19, Z22, Z4
+	VFMADD231PS  Z20, Z22, Z5
+	VBROADCASTSS (AX)(R9*2), Z23
+	VFMADD231PS  Z18, Z23, Z6
+	VFMADD231PS  Z19, Z23, Z7
+	VFMADD231PS  Z20, Z23, Z8
+	VBROADCASTSS (AX)(R10*1), Z24
+	VFMADD231PS  Z18, Z24, Z9
+	VFMADD231PS  Z19, Z24, Z10
+	VFMADD231PS  Z20, Z24, Z11
+	VBROADCASTSS (AX)(R9*4), Z25
+	VFMADD231PS  Z18, Z25, Z12
+	VFMADD231PS  Z19, Z25, Z13
+	VFMADD231PS  Z20, Z25, Z14
+	VBROADCASTSS (AX)(R11*1), Z26
+	VFMADD231PS  Z18, Z26, Z15
+	VFMADD231PS  Z19, Z26, Z16
+	VFMADD231PS  Z20, Z26, Z17
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000018, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z18
+	VMULPS       Z18, Z0, Z0
+	VMULPS       Z18, Z1, Z1
+	VMULPS       Z18, Z2, Z2
+	VMULPS       Z18, Z3, Z3
+	VMULPS       Z18, Z4, Z4
+	VMULPS       Z18, Z5, Z5
+	VMULPS       Z18, Z6, Z6
+	VMULPS       Z18, Z7, Z7
+	VMULPS       Z18, Z8, Z8
+	VMULPS       Z18, Z9, Z9
+	VMULPS       Z18, Z10, Z10
+	VMULPS       Z18, Z11, Z11
+	VMULPS       Z18, Z12, Z12
+	VMULPS       Z18, Z13, Z13
+	VMULPS       Z18, Z14, Z14
+	VMULPS       Z18, Z15, Z15
+	VMULPS       Z18, Z16, Z16
+	VMULPS       Z18, Z17, Z17
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z18
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z18, Z0
+	VFMADD231PS  64(CX), Z18, Z1
+	VFMADD231PS  128(CX), Z18, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z18, Z3
+	VFMADD231PS  64(CX), Z18, Z4
+	VFMADD231PS  128(CX), Z18, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z18, Z6
+	VFMADD231PS  64(CX), Z18, Z7
+	VFMADD231PS  128(CX), Z18, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z18, Z9
+	VFMADD231PS  64(CX), Z18, Z10
+	VFMADD231PS  128(CX), Z18, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z18, Z12
+	VFMADD231PS  64(CX), Z18, Z13
+	VFMADD231PS  128(CX), Z18, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z18, Z15
+	VFMADD231PS  64(CX), Z18, Z16
+	VFMADD231PS  128(CX), Z18, K1, Z17
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z18
+	VMOVUPS   64(CX), Z19
+	VMOVUPS.Z 128(CX), K1, Z20
+	VADDPS    Z18, Z0, Z0
+	VADDPS    Z19, Z1, Z1
+	VADDPS    Z20, Z2, Z2
+	VADDPS    Z18, Z3, Z3
+	VADDPS    Z19, Z4, Z4
+	VADDPS    Z20, Z5, Z5
+	VADDPS    Z18, Z6, Z6
+	VADDPS    Z19, Z7, Z7
+	VADDPS    Z20, Z8, Z8
+	VADDPS    Z18, Z9, Z9
+	VADDPS    Z19, Z10, Z10
+	VADDPS    Z20, Z11, Z11
+	VADDPS    Z18, Z12, Z12
+	VADDPS    Z19, Z13, Z13
+	VADDPS    Z20, Z14, Z14
+	VADDPS    Z18, Z15, Z15
+	VADDPS    Z19, Z16, Z16
+	VADDPS    Z20, Z17, Z17
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z18
+	VADDPS       Z18, Z0, Z0
+	VADDPS       Z18, Z1, Z1
+	VADDPS       Z18, Z2, Z2
+	VBROADCASTSS 4(CX), Z19
+	VADDPS       Z19, Z3, Z3
+	VADDPS       Z19, Z4, Z4
+	VADDPS       Z19, Z5, Z5
+	VBROADCASTSS 8(CX), Z20
+	VADDPS       Z20, Z6, Z6
+	VADDPS       Z20, Z7, Z7
+	VADDPS       Z20, Z8, Z8
+	VBROADCASTSS 12(CX), Z18
+	VADDPS       Z18, Z9, Z9
+	VADDPS       Z18, Z10, Z10
+	VADDPS       Z18, Z11, Z11
+	VBROADCASTSS 16(CX), Z19
+	VADDPS       Z19, Z12, Z12
+	VADDPS       Z19, Z13, Z13
+	VADDPS       Z19, Z14, Z14
+	VBROADCASTSS 20(CX), Z20
+	VADDPS       Z20, Z15, Z15
+	VADDPS       Z20, Z16, Z16
+	VADDPS       Z20, Z17, Z17
+	ADDQ         $0x00000018, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VPXORD Z18, Z18, Z18
+	VMAXPS Z0, Z18, Z0
+	VMAXPS Z1, Z18, Z1
+	VMAXPS Z2, Z18, Z2
+	VMAXPS Z3, Z18, Z3
+	VMAXPS Z4, Z18, Z4
+	VMAXPS Z5, Z18, Z5
+	VMAXPS Z6, Z18, Z6
+	VMAXPS Z7, Z18, Z7
+	VMAXPS Z8, Z18, Z8
+	VMAXPS Z9, Z18, Z9
+	VMAXPS Z10, Z18, Z10
+	VMAXPS Z11, Z18, Z11
+	VMAXPS Z12, Z18, Z12
+	VMAXPS Z13, Z18, Z13
+	VMAXPS Z14, Z18, Z14
+	VMAXPS Z15, Z18, Z15
+	VMAXPS Z16, Z18, Z16
+	VMAXPS Z17, Z18, Z17
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	VMOVUPS Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	VMOVUPS Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm7x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm7x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z21
+	VMOVUPS      64(CX), Z22
+	VMOVUPS.Z    128(CX), K1, Z23
+	VBROADCASTSS (AX), Z24
+	VFMADD231PS  Z21, Z24, Z0
+	VFMADD231PS  Z22, Z24, Z1
+	VFMADD231PS  Z23, Z24, Z2
+	VBROADCASTSS (AX)(R9*1), Z25
+	VFMADD231PS  Z21, Z25, Z3
+	VFMADD231PS  Z22, Z25, Z4
+	VFMADD231PS  Z23, Z25, Z5
+	VBROADCASTSS (AX)(R9*2), Z26
+	VFMADD231PS  Z21, Z26, Z6
+	VFMADD231PS  Z22, Z26, Z7
+	VFMADD231PS  Z23, Z26, Z8
+	VBROADCASTSS (AX)(R10*1), Z27
+	VFMADD231PS  Z21, Z27, Z9
+	VFMADD231PS  Z22, Z27, Z10
+	VFMADD231PS  Z23, Z27, Z11
+	VBROADCASTSS (AX)(R9*4), Z28
+	VFMADD231PS  Z21, Z28, Z12
+	VFMADD231PS  Z22, Z28, Z13
+	VFMADD231PS  Z23, Z28, Z14
+	VBROADCASTSS (AX)(R11*1), Z29
+	VFMADD231PS  Z21, Z29, Z15
+	VFMADD231PS  Z22, Z29, Z16
+	VFMADD231PS  Z23, Z29, Z17
+	VBROADCASTSS (AX)(R10*2), Z30
+	VFMADD231PS  Z21, Z30, Z18
+	VFMADD231PS  Z22, Z30, Z19
+	VFMADD231PS  Z23, Z30, Z20
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x0000001c, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z21
+	VMULPS       Z21, Z0, Z0
+	VMULPS       Z21, Z1, Z1
+	VMULPS       Z21, Z2, Z2
+	VMULPS       Z21, Z3, Z3
+	VMULPS       Z21, Z4, Z4
+	VMULPS       Z21, Z5, Z5
+	VMULPS       Z21, Z6, Z6
+	VMULPS       Z21, Z7, Z7
+	VMULPS       Z21, Z8, Z8
+	VMULPS       Z21, Z9, Z9
+	VMULPS       Z21, Z10, Z10
+	VMULPS       Z21, Z11, Z11
+	VMULPS       Z21, Z12, Z12
+	VMULPS       Z21, Z13, Z13
+	VMULPS       Z21, Z14, Z14
+	VMULPS       Z21, Z15, Z15
+	VMULPS       Z21, Z16, Z16
+	VMULPS       Z21, Z17, Z17
+	VMULPS       Z21, Z18, Z18
+	VMULPS       Z21, Z19, Z19
+	VMULPS       Z21, Z20, Z20
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z21
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z21, Z0
+	VFMADD231PS  64(CX), Z21, Z1
+	VFMADD231PS  128(CX), Z21, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z3
+	VFMADD231PS  64(CX), Z21, Z4
+	VFMADD231PS  128(CX), Z21, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z6
+	VFMADD231PS  64(CX), Z21, Z7
+	VFMADD231PS  128(CX), Z21, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z9
+	VFMADD231PS  64(CX), Z21, Z10
+	VFMADD231PS  128(CX), Z21, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z12
+	VFMADD231PS  64(CX), Z21, Z13
+	VFMADD231PS  128(CX), Z21, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z15
+	VFMADD231PS  64(CX), Z21, Z16
+	VFMADD231PS  128(CX), Z21, K1, Z17
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z21, Z18
+	VFMADD231PS  64(CX), Z21, Z19
+	VFMADD231PS  128(CX), Z21, K1, Z20
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z21
+	VMOVUPS   64(CX), Z22
+	VMOVUPS.Z 128(CX), K1, Z23
+	VADDPS    Z21, Z0, Z0
+	VADDPS    Z22, Z1, Z1
+	VADDPS    Z23, Z2, Z2
+	VADDPS    Z21, Z3, Z3
+	VADDPS    Z22, Z4, Z4
+	VADDPS    Z23, Z5, Z5
+	VADDPS    Z21, Z6, Z6
+	VADDPS    Z22, Z7, Z7
+	VADDPS    Z23, Z8, Z8
+	VADDPS    Z21, Z9, Z9
+	VADDPS    Z22, Z10, Z10
+	VADDPS    Z23, Z11, Z11
+	VADDPS    Z21, Z12, Z12
+	VADDPS    Z22, Z13, Z13
+	VADDPS    Z23, Z14, Z14
+	VADDPS    Z21, Z15, Z15
+	VADDPS    Z22, Z16, Z16
+	VADDPS    Z23, Z17, Z17
+	VADDPS    Z21, Z18, Z18
+	VADDPS    Z22, Z19, Z19
+	VADDPS    Z23, Z20, Z20
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z21
+	VADDPS       Z21, Z0, Z0
+	VADDPS       Z21, Z1, Z1
+	VADDPS       Z21, Z2, Z2
+	VBROADCASTSS 4(CX), Z22
+	VADDPS       Z22, Z3, Z3
+	VADDPS       Z22, Z4, Z4
+	VADDPS       Z22, Z5, Z5
+	VBROADCASTSS 8(CX), Z23
+	VADDPS       Z23, Z6, Z6
+	VADDPS       Z23, Z7, Z7
+	VADDPS       Z23, Z8, Z8
+	VBROADCASTSS 12(CX), Z21
+	VADDPS       Z21, Z9, Z9
+	VADDPS       Z21, Z10, Z10
+	VADDPS       Z21, Z11, Z11
+	VBROADCASTSS 16(CX), Z22
+	VADDPS       Z22, Z12, Z12
+	VADDPS       Z22, Z13, Z13
+	VADDPS       Z22, Z14, Z14
+	VBROADCASTSS 20(CX), Z23
+	VADDPS       Z23, Z15, Z15
+	VADDPS       Z23, Z16, Z16
+	VADDPS       Z23, Z17, Z17
+	VBROADCASTSS 24(CX), Z21
+	VADDPS       Z21, Z18, Z18
+	VADDPS       Z21, Z19, Z19
+	VADDPS       Z21, Z20, Z20
+	ADDQ         $0x0000001c, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VPXORD Z21, Z21, Z21
+	VMAXPS Z0, Z21, Z0
+	VMAXPS Z1, Z21, Z1
+	VMAXPS Z2, Z21, Z2
+	VMAXPS Z3, Z21, Z3
+	VMAXPS Z4, Z21, Z4
+	VMAXPS Z5, Z21, Z5
+	VMAXPS Z6, Z21, Z6
+	VMAXPS Z7, Z21, Z7
+	VMAXPS Z8, Z21, Z8
+	VMAXPS Z9, Z21, Z9
+	VMAXPS Z10, Z21, Z10
+	VMAXPS Z11, Z21, Z11
+	VMAXPS Z12, Z21, Z12
+	VMAXPS Z13, Z21, Z13
+	VMAXPS Z14, Z21, Z14
+	VMAXPS Z15, Z21, Z15
+	VMAXPS Z16, Z21, Z16
+	VMAXPS Z17, Z21, Z17
+	VMAXPS Z18, Z21, Z18
+	VMAXPS Z19, Z21, Z19
+	VMAXPS Z20, Z21, Z20
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	VMOVUPS Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	VMOVUPS Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	VMOVUPS Z20, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
+	VZEROUPPER
+	RET
+
+// func sgemm8x48AVX512(tiles int, n int, k int, a *float32, aRow int, aCol int, aTile int, b *float32, bRow int, c *float32, cRow int, alpha float32, beta float32, bias *float32, rowBias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·sgemm8x48AVX512(SB), NOSPLIT, $0-113
+	MOVQ  n+8(FP), AX
+	SUBQ  $0x00000020, AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns48:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	VXORPS     X12, X12, X12
+	VXORPS     X13, X13, X13
+	VXORPS     X14, X14, X14
+	VXORPS     X15, X15, X15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       c+72(FP), AX
+	MOVQ       cRow+80(FP), CX
+	SHLQ       $0x02, CX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	PREFETCHT0 128(AX)
+	ADDQ       CX, AX
+	MOVQ       a+24(FP), AX
+	MOVQ       b+56(FP), CX
+	MOVQ       k+16(FP), DX
+	MOVQ       aCol+40(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+64(FP), SI
+	SHLQ       $0x02, SI
+	IMUL3Q     $0x00000020, SI, DI
+	ADDQ       CX, DI
+	MOVQ       aTile+48(FP), R8
+	LEAQ       (AX)(R8*4), R8
+	MOVQ       aRow+32(FP), R9
+	SHLQ       $0x02, R9
+	LEAQ       (R9)(R9*2), R10
+	LEAQ       (R10)(R9*2), R11
+	LEAQ       (R11)(R9*2), R12
+	TESTQ      DX, DX
+	JZ         columns48Summed
+
+columns48K:
+	VMOVUPS      (CX), Z24
+	VMOVUPS      64(CX), Z25
+	VMOVUPS.Z    128(CX), K1, Z26
+	VBROADCASTSS (AX), Z27
+	VFMADD231PS  Z24, Z27, Z0
+	VFMADD231PS  Z25, Z27, Z1
+	VFMADD231PS  Z26, Z27, Z2
+	VBROADCASTSS (AX)(R9*1), Z28
+	VFMADD231PS  Z24, Z28, Z3
+	VFMADD231PS  Z25, Z28, Z4
+	VFMADD231PS  Z26, Z28, Z5
+	VBROADCASTSS (AX)(R9*2), Z29
+	VFMADD231PS  Z24, Z29, Z6
+	VFMADD231PS  Z25, Z29, Z7
+	VFMADD231PS  Z26, Z29, Z8
+	VBROADCASTSS (AX)(R10*1), Z30
+	VFMADD231PS  Z24, Z30, Z9
+	VFMADD231PS  Z25, Z30, Z10
+	VFMADD231PS  Z26, Z30, Z11
+	VBROADCASTSS (AX)(R9*4), Z31
+	VFMADD231PS  Z24, Z31, Z12
+	VFMADD231PS  Z25, Z31, Z13
+	VFMADD231PS  Z26, Z31, Z14
+	VBROADCASTSS (AX)(R11*1), Z27
+	VFMADD231PS  Z24, Z27, Z15
+	VFMADD231PS  Z25, Z27, Z16
+	VFMADD231PS  Z26, Z27, Z17
+	VBROADCASTSS (AX)(R10*2), Z28
+	VFMADD231PS  Z24, Z28, Z18
+	VFMADD231PS  Z25, Z28, Z19
+	VFMADD231PS  Z26, Z28, Z20
+	VBROADCASTSS (AX)(R12*1), Z29
+	VFMADD231PS  Z24, Z29, Z21
+	VFMADD231PS  Z25, Z29, Z22
+	VFMADD231PS  Z26, Z29, Z23
+	PREFETCHT0   (DI)
+	PREFETCHT0   64(DI)
+	PREFETCHT0   128(DI)
+	ADDQ         SI, DI
+	PREFETCHT0   (R8)
+	ADDQ         $0x00000020, R8
+	ADDQ         BX, AX
+	ADDQ         SI, CX
+	DECQ         DX
+	JNZ          columns48K
+
+columns48Summed:
+	CMPL         alpha+88(FP), $0x3f800000
+	JEQ          columns48Scaled
+	VBROADCASTSS alpha+88(FP), Z24
+	VMULPS       Z24, Z0, Z0
+	VMULPS       Z24, Z1, Z1
+	VMULPS       Z24, Z2, Z2
+	VMULPS       Z24, Z3, Z3
+	VMULPS       Z24, Z4, Z4
+	VMULPS       Z24, Z5, Z5
+	VMULPS       Z24, Z6, Z6
+	VMULPS       Z24, Z7, Z7
+	VMULPS       Z24, Z8, Z8
+	VMULPS       Z24, Z9, Z9
+	VMULPS       Z24, Z10, Z10
+	VMULPS       Z24, Z11, Z11
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z24, Z13, Z13
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z24, Z15, Z15
+	VMULPS       Z24, Z16, Z16
+	VMULPS       Z24, Z17, Z17
+	VMULPS       Z24, Z18, Z18
+	VMULPS       Z24, Z19, Z19
+	VMULPS       Z24, Z20, Z20
+	VMULPS       Z24, Z21, Z21
+	VMULPS       Z24, Z22, Z22
+	VMULPS       Z24, Z23, Z23
+
+columns48Scaled:
+	MOVQ         cRow+80(FP), AX
+	SHLQ         $0x02, AX
+	MOVL         beta+92(FP), CX
+	SHLL         $0x01, CX
+	JZ           columns48Overwrite
+	VBROADCASTSS beta+92(FP), Z24
+	MOVQ         c+72(FP), CX
+	VFMADD231PS  (CX), Z24, Z0
+	VFMADD231PS  64(CX), Z24, Z1
+	VFMADD231PS  128(CX), Z24, K1, Z2
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z3
+	VFMADD231PS  64(CX), Z24, Z4
+	VFMADD231PS  128(CX), Z24, K1, Z5
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z6
+	VFMADD231PS  64(CX), Z24, Z7
+	VFMADD231PS  128(CX), Z24, K1, Z8
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z9
+	VFMADD231PS  64(CX), Z24, Z10
+	VFMADD231PS  128(CX), Z24, K1, Z11
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z12
+	VFMADD231PS  64(CX), Z24, Z13
+	VFMADD231PS  128(CX), Z24, K1, Z14
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z15
+	VFMADD231PS  64(CX), Z24, Z16
+	VFMADD231PS  128(CX), Z24, K1, Z17
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z18
+	VFMADD231PS  64(CX), Z24, Z19
+	VFMADD231PS  128(CX), Z24, K1, Z20
+	ADDQ         AX, CX
+	VFMADD231PS  (CX), Z24, Z21
+	VFMADD231PS  64(CX), Z24, Z22
+	VFMADD231PS  128(CX), Z24, K1, Z23
+	ADDQ         AX, CX
+
+columns48Overwrite:
+	MOVQ      bias+96(FP), CX
+	TESTQ     CX, CX
+	JZ        columns48Biased
+	VMOVUPS   (CX), Z24
+	VMOVUPS   64(CX), Z25
+	VMOVUPS.Z 128(CX), K1, Z26
+	VADDPS    Z24, Z0, Z0
+	VADDPS    Z25, Z1, Z1
+	VADDPS    Z26, Z2, Z2
+	VADDPS    Z24, Z3, Z3
+	VADDPS    Z25, Z4, Z4
+	VADDPS    Z26, Z5, Z5
+	VADDPS    Z24, Z6, Z6
+	VADDPS    Z25, Z7, Z7
+	VADDPS    Z26, Z8, Z8
+	VADDPS    Z24, Z9, Z9
+	VADDPS    Z25, Z10, Z10
+	VADDPS    Z26, Z11, Z11
+	VADDPS    Z24, Z12, Z12
+	VADDPS    Z25, Z13, Z13
+	VADDPS    Z26, Z14, Z14
+	VADDPS    Z24, Z15, Z15
+	VADDPS    Z25, Z16, Z16
+	VADDPS    Z26, Z17, Z17
+	VADDPS    Z24, Z18, Z18
+	VADDPS    Z25, Z19, Z19
+	VADDPS    Z26, Z20, Z20
+	VADDPS    Z24, Z21, Z21
+	VADDPS    Z25, Z22, Z22
+	VADDPS    Z26, Z23, Z23
+
+columns48Biased:
+	MOVQ         rowBias+104(FP), CX
+	TESTQ        CX, CX
+	JZ           columns48RowBiased
+	VBROADCASTSS (CX), Z24
+	VADDPS       Z24, Z0, Z0
+	VADDPS       Z24, Z1, Z1
+	VADDPS       Z24, Z2, Z2
+	VBROADCASTSS 4(CX), Z25
+	VADDPS       Z25, Z3, Z3
+	VADDPS       Z25, Z4, Z4
+	VADDPS       Z25, Z5, Z5
+	VBROADCASTSS 8(CX), Z26
+	VADDPS       Z26, Z6, Z6
+	VADDPS       Z26, Z7, Z7
+	VADDPS       Z26, Z8, Z8
+	VBROADCASTSS 12(CX), Z24
+	VADDPS       Z24, Z9, Z9
+	VADDPS       Z24, Z10, Z10
+	VADDPS       Z24, Z11, Z11
+	VBROADCASTSS 16(CX), Z25
+	VADDPS       Z25, Z12, Z12
+	VADDPS       Z25, Z13, Z13
+	VADDPS       Z25, Z14, Z14
+	VBROADCASTSS 20(CX), Z26
+	VADDPS       Z26, Z15, Z15
+	VADDPS       Z26, Z16, Z16
+	VADDPS       Z26, Z17, Z17
+	VBROADCASTSS 24(CX), Z24
+	VADDPS       Z24, Z18, Z18
+	VADDPS       Z24, Z19, Z19
+	VADDPS       Z24, Z20, Z20
+	VBROADCASTSS 28(CX), Z25
+	VADDPS       Z25, Z21, Z21
+	VADDPS       Z25, Z22, Z22
+	VADDPS       Z25, Z23, Z23
+	ADDQ         $0x00000020, CX
+	MOVQ         CX, rowBias+104(FP)
+
+columns48RowBiased:
+	CMPB   relu+112(FP), $0x00
+	JEQ    columns48Store
+	VPXORD Z24, Z24, Z24
+	VMAXPS Z0, Z24, Z0
+	VMAXPS Z1, Z24, Z1
+	VMAXPS Z2, Z24, Z2
+	VMAXPS Z3, Z24, Z3
+	VMAXPS Z4, Z24, Z4
+	VMAXPS Z5, Z24, Z5
+	VMAXPS Z6, Z24, Z6
+	VMAXPS Z7, Z24, Z7
+	VMAXPS Z8, Z24, Z8
+	VMAXPS Z9, Z24, Z9
+	VMAXPS Z10, Z24, Z10
+	VMAXPS Z11, Z24, Z11
+	VMAXPS Z12, Z24, Z12
+	VMAXPS Z13, Z24, Z13
+	VMAXPS Z14, Z24, Z14
+	VMAXPS Z15, Z24, Z15
+	VMAXPS Z16, Z24, Z16
+	VMAXPS Z17, Z24, Z17
+	VMAXPS Z18, Z24, Z18
+	VMAXPS Z19, Z24, Z19
+	VMAXPS Z20, Z24, Z20
+	VMAXPS Z21, Z24, Z21
+	VMAXPS Z22, Z24, Z22
+	VMAXPS Z23, Z24, Z23
+
+columns48Store:
+	MOVQ    c+72(FP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	VMOVUPS Z5, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	VMOVUPS Z8, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	VMOVUPS Z11, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	VMOVUPS Z14, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	VMOVUPS Z17, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	VMOVUPS Z20, K1, 128(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z21, (CX)
+	VMOVUPS Z22, 64(CX)
+	VMOVUPS Z23, K1, 128(CX)
+	ADDQ    AX, CX
+	MOVQ    CX, c+72(FP)
+	MOVQ    aTile+48(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+24(FP)
+	DECQ    tiles+0(FP)
+	JNZ     columns48
 	VZEROUPPER
 	RET
 

@@ -24,6 +24,10 @@ type Table[T Float] struct {
 	// panels are the kernels by the columns of the panels of B that they take, in ascending order.
 	// The last ones take whole panels, of NR columns.
 	panels []panelKernels[TileKernel[T]]
+	// broad is the kernels for what is left of a B that is read in place, if it's more than NR
+	// columns and no more than theirs: one tile then reads A once. It has none where whole panels
+	// and what is left behind them are as good.
+	broad panelKernels[TileKernel[T]]
 	// taps are the kernels of convolutions, in the same order. There are none for float64.
 	taps []panelKernels[TapKernel[T]]
 	// wide, by rows - 1, has kernels for products of that few rows and of exactly their columns,

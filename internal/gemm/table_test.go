@@ -20,6 +20,10 @@ func testTables[T Float](t *testing.T) {
 		assert.Equal(t, tb.NR, tb.whole().columns, "columns of the widest tiles")
 		testPanels(t, tb.panels, tb.NR)
 		testPanels(t, tb.taps, tb.NR)
+		if len(tb.broad.tile) > 0 {
+			assert.Greater(t, tb.broad.columns, tb.NR)
+			assert.True(t, tb.MasksB, "a B that is broader than a panel is in place")
+		}
 	})
 	_, ok := any(Active[T]()).(*Table[float32])
 	assert.Equal(t, ok, len(Active[T]().taps) > 0, "kernels of convolutions are for float32")

@@ -4,65 +4,101 @@
 
 package gemm
 
-// tile1x8AVX512 is a TapKernel for tiles of 1 rows and 1 to 8 columns.
-func tile1x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves1x8AVX512 is a TapKernel for tiles of 1 rows and 1 to 8 columns.
+func tileHalves1x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile2x8AVX512 is a TapKernel for tiles of 2 rows and 1 to 8 columns.
-func tile2x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves2x8AVX512 is a TapKernel for tiles of 2 rows and 1 to 8 columns.
+func tileHalves2x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile3x8AVX512 is a TapKernel for tiles of 3 rows and 1 to 8 columns.
-func tile3x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves3x8AVX512 is a TapKernel for tiles of 3 rows and 1 to 8 columns.
+func tileHalves3x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile4x8AVX512 is a TapKernel for tiles of 4 rows and 1 to 8 columns.
-func tile4x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves4x8AVX512 is a TapKernel for tiles of 4 rows and 1 to 8 columns.
+func tileHalves4x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile5x8AVX512 is a TapKernel for tiles of 5 rows and 1 to 8 columns.
-func tile5x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves5x8AVX512 is a TapKernel for tiles of 5 rows and 1 to 8 columns.
+func tileHalves5x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile6x8AVX512 is a TapKernel for tiles of 6 rows and 1 to 8 columns.
-func tile6x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves6x8AVX512 is a TapKernel for tiles of 6 rows and 1 to 8 columns.
+func tileHalves6x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile7x8AVX512 is a TapKernel for tiles of 7 rows and 1 to 8 columns.
-func tile7x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves7x8AVX512 is a TapKernel for tiles of 7 rows and 1 to 8 columns.
+func tileHalves7x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile8x8AVX512 is a TapKernel for tiles of 8 rows and 1 to 8 columns.
-func tile8x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves8x8AVX512 is a TapKernel for tiles of 8 rows and 1 to 8 columns.
+func tileHalves8x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile9x8AVX512 is a TapKernel for tiles of 9 rows and 1 to 8 columns.
-func tile9x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves9x8AVX512 is a TapKernel for tiles of 9 rows and 1 to 8 columns.
+func tileHalves9x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile10x8AVX512 is a TapKernel for tiles of 10 rows and 1 to 8 columns.
-func tile10x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tileHalves10x8AVX512 is a TapKernel for tiles of 10 rows and 1 to 8 columns.
+func tileHalves10x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile1x16AVX512 is a TapKernel for tiles of 1 rows and 9 to 16 columns.
+// tileHalves1x16AVX512 is a TapKernel for tiles of 1 rows and 9 to 16 columns.
+func tileHalves1x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves2x16AVX512 is a TapKernel for tiles of 2 rows and 9 to 16 columns.
+func tileHalves2x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves3x16AVX512 is a TapKernel for tiles of 3 rows and 9 to 16 columns.
+func tileHalves3x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves4x16AVX512 is a TapKernel for tiles of 4 rows and 9 to 16 columns.
+func tileHalves4x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves5x16AVX512 is a TapKernel for tiles of 5 rows and 9 to 16 columns.
+func tileHalves5x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves6x16AVX512 is a TapKernel for tiles of 6 rows and 9 to 16 columns.
+func tileHalves6x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves1x24AVX512 is a TapKernel for tiles of 1 rows and 17 to 24 columns.
+func tileHalves1x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves2x24AVX512 is a TapKernel for tiles of 2 rows and 17 to 24 columns.
+func tileHalves2x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves3x24AVX512 is a TapKernel for tiles of 3 rows and 17 to 24 columns.
+func tileHalves3x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tileHalves4x24AVX512 is a TapKernel for tiles of 4 rows and 17 to 24 columns.
+func tileHalves4x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tile1x16AVX512 is a TapKernel for tiles of 1 rows and 1 to 16 columns.
 func tile1x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile2x16AVX512 is a TapKernel for tiles of 2 rows and 9 to 16 columns.
+// tile2x16AVX512 is a TapKernel for tiles of 2 rows and 1 to 16 columns.
 func tile2x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile3x16AVX512 is a TapKernel for tiles of 3 rows and 9 to 16 columns.
+// tile3x16AVX512 is a TapKernel for tiles of 3 rows and 1 to 16 columns.
 func tile3x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile4x16AVX512 is a TapKernel for tiles of 4 rows and 9 to 16 columns.
+// tile4x16AVX512 is a TapKernel for tiles of 4 rows and 1 to 16 columns.
 func tile4x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile5x16AVX512 is a TapKernel for tiles of 5 rows and 9 to 16 columns.
+// tile5x16AVX512 is a TapKernel for tiles of 5 rows and 1 to 16 columns.
 func tile5x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile6x16AVX512 is a TapKernel for tiles of 6 rows and 9 to 16 columns.
+// tile6x16AVX512 is a TapKernel for tiles of 6 rows and 1 to 16 columns.
 func tile6x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile1x24AVX512 is a TapKernel for tiles of 1 rows and 17 to 24 columns.
-func tile1x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tile7x16AVX512 is a TapKernel for tiles of 7 rows and 1 to 16 columns.
+func tile7x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile2x24AVX512 is a TapKernel for tiles of 2 rows and 17 to 24 columns.
-func tile2x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tile8x16AVX512 is a TapKernel for tiles of 8 rows and 1 to 16 columns.
+func tile8x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile3x24AVX512 is a TapKernel for tiles of 3 rows and 17 to 24 columns.
-func tile3x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tile9x16AVX512 is a TapKernel for tiles of 9 rows and 1 to 16 columns.
+func tile9x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
-// tile4x24AVX512 is a TapKernel for tiles of 4 rows and 17 to 24 columns.
-func tile4x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// tile10x16AVX512 is a TapKernel for tiles of 10 rows and 1 to 16 columns.
+func tile10x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tile11x16AVX512 is a TapKernel for tiles of 11 rows and 1 to 16 columns.
+func tile11x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// tile12x16AVX512 is a TapKernel for tiles of 12 rows and 1 to 16 columns.
+func tile12x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 
 // tile1x32AVX512 is a TapKernel for tiles of 1 rows and 17 to 32 columns.
 func tile1x32AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func tile1x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves1x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile1x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves1x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -117,9 +117,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile2x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves2x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile2x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves2x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -244,9 +244,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile3x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves3x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile3x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves3x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -383,9 +383,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves4x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile4x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves4x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -535,9 +535,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile5x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves5x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile5x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves5x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -699,9 +699,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile6x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves6x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile6x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves6x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -876,9 +876,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile7x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves7x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile7x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves7x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1065,9 +1065,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile8x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves8x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile8x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves8x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1267,9 +1267,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile9x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves9x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile9x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves9x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1481,9 +1481,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile10x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves10x8AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile10x8AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves10x8AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	MOVQ  $-1, CX
 	BZHIQ AX, CX, CX
@@ -1708,9 +1708,9 @@ columns8Store:
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves1x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves1x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -1830,9 +1830,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves2x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves2x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -1972,9 +1972,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile3x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves3x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile3x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves3x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2132,9 +2132,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves4x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves4x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2311,9 +2311,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile5x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves5x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile5x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves5x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2508,9 +2508,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile6x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves6x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile6x16AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves6x16AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000008, AX
 	MOVQ  $-1, CX
@@ -2724,9 +2724,9 @@ columns16Store:
 	VZEROUPPER
 	RET
 
-// func tile1x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves1x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile1x24AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves1x24AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -2855,9 +2855,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func tile2x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves2x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile2x24AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves2x24AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -3013,9 +3013,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func tile3x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves3x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile3x24AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves3x24AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -3196,9 +3196,9 @@ columns24Store:
 	VZEROUPPER
 	RET
 
-// func tile4x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// func tileHalves4x24AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
 // Requires: AVX, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·tile4x24AVX512(SB), NOSPLIT, $40-161
+TEXT ·tileHalves4x24AVX512(SB), NOSPLIT, $40-161
 	MOVQ  n+16(FP), AX
 	SUBQ  $0x00000010, AX
 	MOVQ  $-1, CX
@@ -3402,6 +3402,2123 @@ columns24Store:
 	ADDQ    AX, c+120(FP)
 	DECQ    lines+0(FP)
 	JNZ     columns24
+	VZEROUPPER
+	RET
+
+// func tile1x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile1x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), DI
+	TESTQ DI, DI
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       DI
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z1
+	VFMADD231PS.BCST (DX), Z1, Z0
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z1
+	VADDPS    Z1, Z0, Z0
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X1, X1, X1
+	VMAXPS Z0, Z1, Z0
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile2x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile2x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R8
+	TESTQ R8, R8
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R8
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z2
+	VFMADD231PS.BCST (DX), Z2, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z2, Z1
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z1, Z1
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	VADDPS    Z2, Z1, Z1
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X2, X2, X2
+	VMAXPS Z0, Z2, Z0
+	VMAXPS Z1, Z2, Z1
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile3x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile3x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R8
+	TESTQ R8, R8
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R8
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z3
+	VFMADD231PS.BCST (DX), Z3, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z3, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z3, Z2
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	VADDPS    Z3, Z1, Z1
+	VADDPS    Z3, Z2, Z2
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X3, X3, X3
+	VMAXPS Z0, Z3, Z0
+	VMAXPS Z1, Z3, Z1
+	VMAXPS Z2, Z3, Z2
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile4x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile4x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R9
+	TESTQ R9, R9
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R9
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z4
+	VFMADD231PS.BCST (DX), Z4, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z4, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z4, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z4, Z3
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z3, Z3
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	VADDPS    Z4, Z1, Z1
+	VADDPS    Z4, Z2, Z2
+	VADDPS    Z4, Z3, Z3
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X4, X4, X4
+	VMAXPS Z0, Z4, Z0
+	VMAXPS Z1, Z4, Z1
+	VMAXPS Z2, Z4, Z2
+	VMAXPS Z3, Z4, Z3
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile5x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile5x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R9
+	TESTQ R9, R9
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R9
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z5
+	VFMADD231PS.BCST (DX), Z5, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z5, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z5, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z5, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z5, Z4
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z4, Z4
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	VADDPS    Z5, Z1, Z1
+	VADDPS    Z5, Z2, Z2
+	VADDPS    Z5, Z3, Z3
+	VADDPS    Z5, Z4, Z4
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X5, X5, X5
+	VMAXPS Z0, Z5, Z0
+	VMAXPS Z1, Z5, Z1
+	VMAXPS Z2, Z5, Z2
+	VMAXPS Z3, Z5, Z3
+	VMAXPS Z4, Z5, Z4
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile6x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile6x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R10
+	TESTQ R10, R10
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R10
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z6
+	VFMADD231PS.BCST (DX), Z6, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z6, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z6, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z6, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z6, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z6, Z5
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z5, Z5
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	VADDPS    Z6, Z1, Z1
+	VADDPS    Z6, Z2, Z2
+	VADDPS    Z6, Z3, Z3
+	VADDPS    Z6, Z4, Z4
+	VADDPS    Z6, Z5, Z5
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X6, X6, X6
+	VMAXPS Z0, Z6, Z0
+	VMAXPS Z1, Z6, Z1
+	VMAXPS Z2, Z6, Z2
+	VMAXPS Z3, Z6, Z3
+	VMAXPS Z4, Z6, Z4
+	VMAXPS Z5, Z6, Z5
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile7x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile7x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R10
+	TESTQ R10, R10
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R10
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z7
+	VFMADD231PS.BCST (DX), Z7, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z7, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z7, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z7, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z7, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z7, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z7, Z6
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	VADDPS    Z7, Z1, Z1
+	VADDPS    Z7, Z2, Z2
+	VADDPS    Z7, Z3, Z3
+	VADDPS    Z7, Z4, Z4
+	VADDPS    Z7, Z5, Z5
+	VADDPS    Z7, Z6, Z6
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X7, X7, X7
+	VMAXPS Z0, Z7, Z0
+	VMAXPS Z1, Z7, Z1
+	VMAXPS Z2, Z7, Z2
+	VMAXPS Z3, Z7, Z3
+	VMAXPS Z4, Z7, Z4
+	VMAXPS Z5, Z7, Z5
+	VMAXPS Z6, Z7, Z6
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile8x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile8x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R11
+	TESTQ R11, R11
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R11
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z8
+	VFMADD231PS.BCST (DX), Z8, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z8, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z8, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z8, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z8, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z8, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z8, Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z8, Z7
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z6, Z6
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z7, Z7
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	VADDPS    Z8, Z1, Z1
+	VADDPS    Z8, Z2, Z2
+	VADDPS    Z8, Z3, Z3
+	VADDPS    Z8, Z4, Z4
+	VADDPS    Z8, Z5, Z5
+	VADDPS    Z8, Z6, Z6
+	VADDPS    Z8, Z7, Z7
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X8, X8, X8
+	VMAXPS Z0, Z8, Z0
+	VMAXPS Z1, Z8, Z1
+	VMAXPS Z2, Z8, Z2
+	VMAXPS Z3, Z8, Z3
+	VMAXPS Z4, Z8, Z4
+	VMAXPS Z5, Z8, Z5
+	VMAXPS Z6, Z8, Z6
+	VMAXPS Z7, Z8, Z7
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile9x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile9x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R11
+	TESTQ R11, R11
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R11
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z9
+	VFMADD231PS.BCST (DX), Z9, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z9, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z9, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z9, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z9, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z9, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z9, Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z9, Z7
+	VFMADD231PS.BCST (DX)(DI*8), Z9, Z8
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z6, Z6
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z8, Z8
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	VADDPS    Z9, Z1, Z1
+	VADDPS    Z9, Z2, Z2
+	VADDPS    Z9, Z3, Z3
+	VADDPS    Z9, Z4, Z4
+	VADDPS    Z9, Z5, Z5
+	VADDPS    Z9, Z6, Z6
+	VADDPS    Z9, Z7, Z7
+	VADDPS    Z9, Z8, Z8
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X9, X9, X9
+	VMAXPS Z0, Z9, Z0
+	VMAXPS Z1, Z9, Z1
+	VMAXPS Z2, Z9, Z2
+	VMAXPS Z3, Z9, Z3
+	VMAXPS Z4, Z9, Z4
+	VMAXPS Z5, Z9, Z5
+	VMAXPS Z6, Z9, Z6
+	VMAXPS Z7, Z9, Z7
+	VMAXPS Z8, Z9, Z8
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile10x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile10x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R12
+	TESTQ R12, R12
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R12
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z10
+	VFMADD231PS.BCST (DX), Z10, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z10, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z10, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z10, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z10, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z10, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z10, Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z10, Z7
+	VFMADD231PS.BCST (DX)(DI*8), Z10, Z8
+	VFMADD231PS.BCST (DX)(R11*1), Z10, Z9
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z6, Z6
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z7, Z7
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z8, Z8
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z9, Z9
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	VADDPS    Z10, Z1, Z1
+	VADDPS    Z10, Z2, Z2
+	VADDPS    Z10, Z3, Z3
+	VADDPS    Z10, Z4, Z4
+	VADDPS    Z10, Z5, Z5
+	VADDPS    Z10, Z6, Z6
+	VADDPS    Z10, Z7, Z7
+	VADDPS    Z10, Z8, Z8
+	VADDPS    Z10, Z9, Z9
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X10, X10, X10
+	VMAXPS Z0, Z10, Z0
+	VMAXPS Z1, Z10, Z1
+	VMAXPS Z2, Z10, Z2
+	VMAXPS Z3, Z10, Z3
+	VMAXPS Z4, Z10, Z4
+	VMAXPS Z5, Z10, Z5
+	VMAXPS Z6, Z10, Z6
+	VMAXPS Z7, Z10, Z7
+	VMAXPS Z8, Z10, Z8
+	VMAXPS Z9, Z10, Z9
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile11x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile11x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R12
+	TESTQ R12, R12
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R12
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z11
+	VFMADD231PS.BCST (DX), Z11, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z11, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z11, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z11, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z11, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z11, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z11, Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z11, Z7
+	VFMADD231PS.BCST (DX)(DI*8), Z11, Z8
+	VFMADD231PS.BCST (DX)(R11*1), Z11, Z9
+	VFMADD231PS.BCST (DX)(R9*2), Z11, Z10
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z6, Z6
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z10, Z10
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	VADDPS    Z11, Z1, Z1
+	VADDPS    Z11, Z2, Z2
+	VADDPS    Z11, Z3, Z3
+	VADDPS    Z11, Z4, Z4
+	VADDPS    Z11, Z5, Z5
+	VADDPS    Z11, Z6, Z6
+	VADDPS    Z11, Z7, Z7
+	VADDPS    Z11, Z8, Z8
+	VADDPS    Z11, Z9, Z9
+	VADDPS    Z11, Z10, Z10
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X11, X11, X11
+	VMAXPS Z0, Z11, Z0
+	VMAXPS Z1, Z11, Z1
+	VMAXPS Z2, Z11, Z2
+	VMAXPS Z3, Z11, Z3
+	VMAXPS Z4, Z11, Z4
+	VMAXPS Z5, Z11, Z5
+	VMAXPS Z6, Z11, Z6
+	VMAXPS Z7, Z11, Z7
+	VMAXPS Z8, Z11, Z8
+	VMAXPS Z9, Z11, Z9
+	VMAXPS Z10, Z11, Z10
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
+	VZEROUPPER
+	RET
+
+// func tile12x16AVX512(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tile12x16AVX512(SB), NOSPLIT, $40-161
+	MOVQ  n+16(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+
+columns16:
+	MOVQ a+48(FP), AX
+	MOVQ AX, (SP)
+	MOVQ c+120(FP), AX
+	MOVQ AX, 8(SP)
+	MOVQ tiles+8(FP), AX
+	MOVQ AX, 16(SP)
+
+columns16Tile:
+	VXORPS     X0, X0, X0
+	VXORPS     X1, X1, X1
+	VXORPS     X2, X2, X2
+	VXORPS     X3, X3, X3
+	VXORPS     X4, X4, X4
+	VXORPS     X5, X5, X5
+	VXORPS     X6, X6, X6
+	VXORPS     X7, X7, X7
+	VXORPS     X8, X8, X8
+	VXORPS     X9, X9, X9
+	VXORPS     X10, X10, X10
+	VXORPS     X11, X11, X11
+	MOVQ       cRow+128(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       8(SP), CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	PREFETCHT0 (CX)
+	ADDQ       AX, CX
+	MOVQ       taps+32(FP), AX
+	TESTQ      AX, AX
+	JZ         columns16Summed
+	MOVQ       AX, 32(SP)
+	MOVQ       tap+24(FP), AX
+	MOVQ       AX, 24(SP)
+	MOVQ       aCol+64(FP), AX
+	SHLQ       $0x02, AX
+	MOVQ       bRow+112(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       aRow+56(FP), DI
+	SHLQ       $0x02, DI
+	LEAQ       (DI)(DI*2), R8
+	LEAQ       (R8)(DI*2), R9
+	LEAQ       (R9)(DI*2), R10
+	LEAQ       (R10)(DI*2), R11
+	LEAQ       (R11)(DI*2), R12
+
+columns16Tap:
+	MOVQ  24(SP), BX
+	MOVQ  (BX), SI
+	MOVQ  (SP), DX
+	LEAQ  (DX)(SI*4), DX
+	MOVQ  8(BX), SI
+	MOVQ  b+104(FP), BX
+	LEAQ  (BX)(SI*4), BX
+	MOVQ  nextLines+96(FP), R13
+	TESTQ R13, R13
+	JZ    columns16Asked
+	MOVQ  aNext+88(FP), SI
+	LEAQ  (DX)(SI*4), SI
+
+columns16Ask:
+	PREFETCHT0 (SI)
+	ADDQ       $0x00000040, SI
+	DECQ       R13
+	JNZ        columns16Ask
+
+columns16Asked:
+	MOVQ k+40(FP), SI
+
+columns16K:
+	VMOVUPS.Z        (BX), K1, Z12
+	VFMADD231PS.BCST (DX), Z12, Z0
+	VFMADD231PS.BCST (DX)(DI*1), Z12, Z1
+	VFMADD231PS.BCST (DX)(DI*2), Z12, Z2
+	VFMADD231PS.BCST (DX)(R8*1), Z12, Z3
+	VFMADD231PS.BCST (DX)(DI*4), Z12, Z4
+	VFMADD231PS.BCST (DX)(R9*1), Z12, Z5
+	VFMADD231PS.BCST (DX)(R8*2), Z12, Z6
+	VFMADD231PS.BCST (DX)(R10*1), Z12, Z7
+	VFMADD231PS.BCST (DX)(DI*8), Z12, Z8
+	VFMADD231PS.BCST (DX)(R11*1), Z12, Z9
+	VFMADD231PS.BCST (DX)(R9*2), Z12, Z10
+	VFMADD231PS.BCST (DX)(R12*1), Z12, Z11
+	ADDQ             AX, DX
+	ADDQ             CX, BX
+	DECQ             SI
+	JNZ              columns16K
+	ADDQ             $0x00000010, 24(SP)
+	DECQ             32(SP)
+	JNZ              columns16Tap
+
+columns16Summed:
+	MOVQ      cRow+128(FP), AX
+	SHLQ      $0x02, AX
+	CMPB      accumulate+144(FP), $0x00
+	JEQ       columns16Overwrite
+	MOVQ      8(SP), CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z0, Z0
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z1, Z1
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z2, Z2
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z3, Z3
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z4, Z4
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z5, Z5
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z6, Z6
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z7, Z7
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z8, Z8
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z9, Z9
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z10, Z10
+	ADDQ      AX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z11, Z11
+	ADDQ      AX, CX
+
+columns16Overwrite:
+	MOVQ      bias+152(FP), CX
+	TESTQ     CX, CX
+	JZ        columns16Biased
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VADDPS    Z12, Z1, Z1
+	VADDPS    Z12, Z2, Z2
+	VADDPS    Z12, Z3, Z3
+	VADDPS    Z12, Z4, Z4
+	VADDPS    Z12, Z5, Z5
+	VADDPS    Z12, Z6, Z6
+	VADDPS    Z12, Z7, Z7
+	VADDPS    Z12, Z8, Z8
+	VADDPS    Z12, Z9, Z9
+	VADDPS    Z12, Z10, Z10
+	VADDPS    Z12, Z11, Z11
+
+columns16Biased:
+	CMPB   relu+160(FP), $0x00
+	JEQ    columns16Store
+	VXORPS X12, X12, X12
+	VMAXPS Z0, Z12, Z0
+	VMAXPS Z1, Z12, Z1
+	VMAXPS Z2, Z12, Z2
+	VMAXPS Z3, Z12, Z3
+	VMAXPS Z4, Z12, Z4
+	VMAXPS Z5, Z12, Z5
+	VMAXPS Z6, Z12, Z6
+	VMAXPS Z7, Z12, Z7
+	VMAXPS Z8, Z12, Z8
+	VMAXPS Z9, Z12, Z9
+	VMAXPS Z10, Z12, Z10
+	VMAXPS Z11, Z12, Z11
+
+columns16Store:
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    AX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    aTile+72(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    16(SP)
+	JNZ     columns16Tile
+	MOVQ    aLine+80(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, a+48(FP)
+	MOVQ    cLine+136(FP), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, c+120(FP)
+	DECQ    lines+0(FP)
+	JNZ     columns16
 	VZEROUPPER
 	RET
 

@@ -93,7 +93,7 @@ func randomBatch(r *rand.Rand, m *program.Program, n int) op.Batch {
 // shardsFrom returns consecutive shards of the given sizes.
 func shardsFrom(first int, sizes ...int) (shards []program.Shard) {
 	for _, n := range sizes {
-		shards = append(shards, program.Shard{first, n})
+		shards = append(shards, program.Shard{First: first, N: n})
 		first += n
 	}
 	return shards

@@ -6,7 +6,7 @@ import (
 )
 
 // Shard is a run of consecutive samples of a batch.
-type Shard struct{ First, N int }
+type Shard = op.Shard
 
 // Pass describes one run of a program over a tile, forward or forward and backward. A tile is some
 // consecutive shards of a batch.
@@ -61,7 +61,7 @@ type Perturb struct {
 	// gradient G of op.Factorable and the shard's own c.
 	In   op.Tensor // the op's input in the ascent
 	D    op.Tensor // the op's output gradients in the ascent, times c
-	Kept []float32 // Call.Kept as GradNormSq left it, shard behind shard
+	Kept []float32 // Call.Kept as GradNormSq left it
 }
 
 func (p *Pass) kind(i int) Perturbation {

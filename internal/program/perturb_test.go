@@ -39,13 +39,12 @@ func newAscent(m twin, params *net.Params, b op.Batch, shards []program.Shard, t
 	a.work.Backward(&a.pass)
 	for i, n := range m.Nodes() {
 		var kept []float32
-		var sq []float64
-		for s, shard := range shards {
-			if op, ok := n.Op.(op.Factorable); ok {
-				own := ref.NaNs(make([]float32, op.Kept(shard.N)))
-				sq = append(sq, a.work.GradNormSq(&a.pass, i, s, own))
-				kept = append(kept, own...)
+		sq := make([]float64, len(shards))
+		if op, ok := n.Op.(op.Factorable); ok {
+			for _, shard := range shards {
+				kept = append(kept, ref.NaNs(make([]float32, op.Kept(shard.N)))...)
 			}
+			a.work.GradNormSq(&a.pass, i, kept, sq)
 		}
 		a.kept, a.sq = append(a.kept, kept), append(a.sq, sq)
 	}
@@ -121,7 +120,7 @@ func (a *ascent) descend(perturb []program.Perturb) (d descent) {
 	w.Forward(&p)
 	w.Backward(&p)
 	d.deferred = make([]float32, a.NumParams())
-	deferred.Gradients(p.Team, p.Batch, program.Shard{0, p.Batch.N}, nil, d.deferred)
+	deferred.Gradients(p.Team, p.Batch, program.Shard{N: p.Batch.N}, nil, d.deferred)
 	for i, n := range a.Nodes() {
 		if n.Traits.Deferred {
 			_, dout := w.Operands(i)

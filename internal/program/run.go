@@ -31,12 +31,8 @@ func (w *Workspace) Infer(pass *Pass) {
 		switch kind := pass.kind(i); {
 		case kind == Factored:
 			delta := &pass.Perturb[i]
-			f := n.op.(op.Factorable)
-			for s := range pass.Shards {
-				c, in, out := w.shard(pass, i, s)
-				f.ForwardDelta(c, in[0], w.part(delta.In, s), w.part(delta.D, s), out)
-			}
 			c, in, out := w.whole(pass, i)
+			n.op.(op.Factorable).ForwardDelta(c, in[0], delta.In, delta.D, out, w.rows)
 			c.Accumulate = true
 			n.op.Forward(c, n.params.Of(pass.Params), in, out)
 		case kind == Formed || n.traits.Couples && pass.Train:
@@ -124,11 +120,8 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 			break
 		}
 		delta := &pass.Perturb[i]
-		f := n.op.(op.Factorable)
-		for s := range pass.Shards {
-			c, _, _ := w.shard(pass, i, s)
-			f.BackwardDelta(c, w.part(w.grads[n.out], s), w.part(delta.In, s), w.part(delta.D, s), w.part(w.grads[n.in[0]], s))
-		}
+		c.Accumulate = false
+		n.op.(op.Factorable).BackwardDelta(c, w.grads[n.out], delta.In, delta.D, w.grads[n.in[0]], w.rows)
 	case kind == Formed || n.traits.Couples:
 		for s := range pass.Shards {
 			c, in, out := w.shard(pass, i, s)
@@ -176,8 +169,11 @@ func addTo(dst, x, _ []float32) { simd.Add(dst, dst, x) }
 // whole prepares a call of op i for the whole tile.
 func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op.Tensor) {
 	n := &w.program.nodes[i]
-	c = w.prepare(pass, i, Shard{0, w.values[0].N})
+	c = w.prepare(pass, i, Shard{N: w.values[0].N})
 	c.Packs = pass.packs(i)
+	if pass.kind(i) == Factored {
+		c.Kept = pass.Perturb[i].Kept
+	}
 	if b := w.memory.aux[i]; b != nil {
 		c.Aux = b.data[:n.traits.Aux.Floats(w.values[0].N)]
 	}
@@ -191,16 +187,8 @@ func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op
 func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out op.Tensor) {
 	n := &w.program.nodes[i]
 	c = w.prepare(pass, i, w.rows[s])
-	switch pass.kind(i) {
-	case Unperturbed:
+	if pass.kind(i) == Unperturbed {
 		c.Packs = pass.packs(i)
-	case Factored:
-		kept := n.op.(op.Factorable).Kept
-		from := 0
-		for _, before := range pass.Shards[:s] {
-			from += kept(before.N)
-		}
-		c.Kept = pass.Perturb[i].Kept[from:][:kept(pass.Shards[s].N)]
 	}
 	if b := w.memory.aux[i]; b != nil {
 		from := 0

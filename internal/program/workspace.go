@@ -79,7 +79,7 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		}
 		w.sumFloats = max(w.sumFloats, added)
 		if f, ok := n.op.(op.Factorable); ok && size.Backward {
-			w.scratchFloats = max(w.scratchFloats, f.Scratch(size.Shard))
+			w.scratchFloats = max(w.scratchFloats, size.Shards*f.Scratch(size.Shard))
 		}
 	}
 	if !size.Backward {
@@ -185,7 +185,7 @@ func (w *Workspace) bind(pass *Pass) {
 	}
 	w.rows = w.rows[:0]
 	for _, s := range pass.Shards {
-		w.rows = append(w.rows, Shard{s.First - first, s.N})
+		w.rows = append(w.rows, Shard{First: s.First - first, N: s.N})
 	}
 }
 
@@ -196,13 +196,13 @@ func (w *Workspace) Operands(i int) (in, d op.Tensor) {
 	return w.values[n.in[0]], w.grads[n.out]
 }
 
-// GradNormSq returns the squared norm of a Factorable op's gradient over shard s of the tile, after
-// Backward with the same pass.
-func (w *Workspace) GradNormSq(pass *Pass, i, s int, kept []float32) float64 {
+// GradNormSq sets sq[s] to the squared norm of a Factorable op's gradient over shard s of the tile,
+// after Backward with the same pass.
+func (w *Workspace) GradNormSq(pass *Pass, i int, kept []float32, sq []float64) {
 	n := &w.program.nodes[i]
-	c, in, _ := w.shard(pass, i, s)
+	c, in, _ := w.whole(pass, i)
 	c.Kept = kept
-	return n.op.(op.Factorable).GradNormSq(c, in[0], w.part(w.grads[n.out], s))
+	n.op.(op.Factorable).GradNormSq(c, in[0], w.grads[n.out], w.rows, sq)
 }
 
 // Output returns the tile's outputs, after Forward or Infer.

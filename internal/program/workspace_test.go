@@ -250,10 +250,10 @@ func TestPassAllocatesNothing(t *testing.T) {
 				w.Backward(&p)
 				for i, n := range nodes {
 					if _, ok := n.Op.(op.Factorable); ok {
-						w.GradNormSq(&p, i, 0, a.kept[i][:21*21])
+						w.GradNormSq(&p, i, a.kept[i], a.sq[i])
 					}
 				}
-				deferred.Gradients(team, b, program.Shard{0, b.N}, nil, g)
+				deferred.Gradients(team, b, program.Shard{N: b.N}, nil, g)
 				m.Commit(params.State, stats[0])
 			}
 			step()

@@ -62,23 +62,29 @@ type Stateful interface {
 	Commit(state, stats []float32)
 }
 
+// Shard is some consecutive samples, which share one perturbation.
+type Shard = blas.Run
+
 // Factorable is an op with one input, affine in it, such as a fully connected layer. The gradient G
 // of its parameters is a sum of outer products of inputs and output gradients, so parameters can be
-// perturbed by G without forming it. In its methods, in and d are the input and the output gradient
-// of one shard, and G(in, d) is the gradient summed over that shard.
+// perturbed by G without forming it. The calls are for all shards of a tile: in and d are the input
+// and the output gradient of the tile, of which each shard has its samples, and G(in, d) is a
+// shard's gradient, summed over its samples.
 type Factorable interface {
 	Op
-	// GradNormSq returns the squared norm of G(in, d).
-	GradNormSq(c *Call, in, d Tensor) float64
-	// ForwardDelta sets out to the op's output for input x and parameters G(in, d).
-	ForwardDelta(c *Call, x, in, d, out Tensor)
-	// BackwardDelta adds to din the gradient of the input for output gradient dout and
-	// parameters G(in, d).
-	BackwardDelta(c *Call, dout, in, d, din Tensor)
+	// GradNormSq sets sq[s] to the squared norm of G(in, d) of shard s.
+	GradNormSq(c *Call, in, d Tensor, shards []Shard, sq []float64)
+	// ForwardDelta sets out to the op's output for input x, with G(in, d) of a sample's shard for
+	// parameters.
+	ForwardDelta(c *Call, x, in, d, out Tensor, shards []Shard)
+	// BackwardDelta adds to din the gradient of the input for output gradient dout, with G(in, d)
+	// of a sample's shard for parameters.
+	BackwardDelta(c *Call, dout, in, d, din Tensor, shards []Shard)
 
-	// Kept returns the floats of Call.Kept for a shard of n samples.
+	// Kept returns the floats of Call.Kept for a shard of n samples. The tile's are those of its
+	// shards, one behind the other.
 	Kept(n int) int
-	// Scratch returns the floats of Call.Scratch for a shard of n samples.
+	// Scratch returns the floats of Call.Scratch for a shard of n samples, likewise.
 	Scratch(n int) int
 	// DeltaFlops returns the floating-point operations of the three calls for a shard of n
 	// samples. If first is set, the op reads the model's input, which has no gradient and is

@@ -97,3 +97,6 @@ func (t Tensor) Slice(first, n int) Tensor {
 	}
 	return Tensor{N: n, Shape: t.Shape, Data: Samples(t.Data, t.N, first, n)}
 }
+
+// Of returns the samples of a shard. They share t's memory.
+func (t Tensor) Of(s Shard) Tensor { return t.Slice(s.First, s.N) }

@@ -89,7 +89,7 @@ func TestGolden(t *testing.T) {
 	for _, isa := range simdtest.ISAs() {
 		simdtest.Use(t, isa)
 		for _, c := range cases {
-			want, ok := c.want[isa.String()]
+			want, ok := c.want[isa.Arithmetic().String()]
 			if !ok {
 				continue
 			}

@@ -1,5 +1,5 @@
 // Command steppe is our side. It calls blas.MatMul or, with PEERS_ENTRY=blas in the environment,
-// blas.Sgemm and blas.Dgemm. STEPPE_SIMD lowers the instruction set.
+// blas.Sgemm and blas.Dgemm. STEPPE_SIMD chooses the instruction set.
 package main
 
 import (
