@@ -8,8 +8,8 @@ import (
 
 // packing says which operands of a filter's gradient are copied, chunk by chunk, into the order in
 // which kernels read them. In place, a tile and a panel are a few channels of each pixel. Pixels of
-// many channels fall into few sets of the L1 cache, so kernels would read both from the L2 cache for
-// each tile again.
+// many channels fall into few sets of the L1 cache, so kernels would read both from the L2 cache
+// for each tile again.
 type packing struct {
 	input, output                 bool // what is copied
 	tallest                       int  // rows of a tile, if the input is copied
@@ -18,8 +18,8 @@ type packing struct {
 	width                         int // of the output
 }
 
-// An operand is copied if so many products, at least, read it: tiles of the gradient for the output's,
-// taps and panels for the input.
+// An operand is copied if so many products, at least, read it: tiles of the gradient for the
+// output's, taps and panels for the input.
 const leastUses = 4
 
 func newPacking(g Geometry) packing {
@@ -32,8 +32,8 @@ func newPacking(g Geometry) packing {
 	last, _ := t.TapsFor((g.OutC-1)%t.NR + 1)
 	p.tallest = len(kernels)
 	taps := g.KernelH * g.KernelW
-	// Pixels of a cache line or less don't fight. All panels must have tiles of the same rows, which
-	// CopyChannels must know.
+	// Pixels of a cache line or less don't fight. All panels must have tiles of the same rows,
+	// which CopyChannels must know.
 	p.input = t.CopyChannels != nil && g.InC >= enoughChannels && g.InC*g.StrideW > lineFloats && len(last) >= p.tallest &&
 		shortestTile(g.InC, p.tallest) >= 4 && taps*num.CeilDiv(g.OutC, t.NR) >= leastUses
 	p.output = t.CopyChannels != nil && g.OutC > t.NR && taps*num.CeilDiv(g.InC, p.tallest) >= leastUses
@@ -91,8 +91,8 @@ func (c *chunk) packOutput(j *gradientJob, panel, end int) {
 	gemm.PackPanels(t, dy, c.pixels, min(j.out.pixel, end*t.NR)-from, c.dy[panel*size:], size)
 }
 
-// packInput copies the channels of each tile to a place of their own, pixel by pixel. Rows that are a
-// stride apart follow each other there.
+// packInput copies the channels of each tile to a place of their own, pixel by pixel. Rows that are
+// a stride apart follow each other there.
 func (c *chunk) packInput(j *gradientJob) {
 	width, channels := j.inWidth, j.inChannels
 	c.phase = num.CeilDiv(c.rows, j.strideH)
@@ -128,9 +128,9 @@ func (c *chunk) packInput(j *gradientJob) {
 // cache.
 const copyFloats = 2048
 
-// inputOf returns where the kernels find the input of tiles of a height, for a piece's channels from
-// number from on: its first pixel, if the output's rows begin at first, how its pixels lie, and how far
-// it is from tile to tile.
+// inputOf returns where the kernels find the input of tiles of a height, for a piece's channels
+// from number from on: its first pixel, if the output's rows begin at first, how its pixels lie,
+// and how far it is from tile to tile.
 func (c *chunk) inputOf(j *gradientJob, p *piece, first, from, height int) (x *float32, in plane, next int) {
 	if !j.packing.input {
 		return gemm.At(&j.x[0], c.image*j.in.image+first*j.in.row+p.in+from), j.in, height

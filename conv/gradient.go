@@ -12,8 +12,8 @@ import (
 
 // gradient is the plan for computing a filter's gradient directly. For each row of taps, and each
 // run of output columns that see the same taps, the gradient is a matrix product over output
-// pixels: the transposed input times the output's gradient. Kernels read them in place, or copies of
-// chunks of them (chunk.go).
+// pixels: the transposed input times the output's gradient. Kernels read them in place, or copies
+// of chunks of them (chunk.go).
 //
 // Pixels are summed in chunks, in ascending order: kernels sum a chunk in registers and then add it
 // to the gradient.

@@ -1,7 +1,7 @@
 package conv
 
-// order is the order in which the kernels sum a piece's pixels, image by image: along the pixels of a
-// row, the kernels' taps being rows, or the other way round where rows are short.
+// order is the order in which the kernels sum a piece's pixels, image by image: along the pixels of
+// a row, the kernels' taps being rows, or the other way round where rows are short.
 type order struct {
 	k, taps int
 	turned  bool // the k pixels of a tap are those of a column

@@ -7,11 +7,11 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
-// A target of few channels, such as the three of a stem's input, would fill few lanes of a vector. Its
-// tiles are turned instead: the columns of a tile are neighboring pixels, and its rows the channels.
-// Kernels then read the source's pixels of one channel side by side, so rows of the source are
-// transposed to planes first, [row, channel, column]. Each element is the same sum as before, and
-// regions of few columns, at the edges, keep their usual tiles.
+// A target of few channels, such as the three of a stem's input, would fill few lanes of a vector.
+// Its tiles are turned instead: the columns of a tile are neighboring pixels, and its rows the
+// channels. Kernels then read the source's pixels of one channel side by side, so rows of the
+// source are transposed to planes first, [row, channel, column]. Each element is the same sum as
+// before, and regions of few columns, at the edges, keep their usual tiles.
 const (
 	fewChannels   = 4 // of the target
 	leastColumns  = 8 // of a region
@@ -86,8 +86,8 @@ func (m *planes) fill(j *sweepJob, image, first, end int) {
 	}
 }
 
-// turned computes a row of a region by turned tiles. The first pixel is at place target, and its first
-// tap at place source of the planes.
+// turned computes a row of a region by turned tiles. The first pixel is at place target, and its
+// first tap at place source of the planes.
 func (j *sweepJob) turned(m *planes, r *region, source, target int) {
 	t := gemm.Active[float32]()
 	m.tile = gemm.Grow(m.tile, fewChannels*t.NR)

@@ -9,9 +9,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// copyChannels emits the packer of the input of a filter's gradient, tile by tile and pixel by pixel. A
-// pixel's 4 to 12 channels of a tile are copied by vectors of 4, of which the last overlaps the one
-// before it: masked stores are slow on AVX2.
+// copyChannels emits the packer of the input of a filter's gradient, tile by tile and pixel by
+// pixel. A pixel's 4 to 12 channels of a tile are copied by vectors of 4, of which the last
+// overlaps the one before it: masked stores are slow on AVX2.
 func copyChannels(s avx.Set) {
 	name := "copyChannels" + s.Name
 	TEXT(name, attr.NOSPLIT, "func(pixels, tiles, height int, src *float32, srcPixel, ahead int, dst *float32, dstTile int)")

@@ -11,9 +11,9 @@ import (
 // steps is how many steps along k an unrolled loop takes at once.
 const steps = 4
 
-// unrolls reports whether the kernel has unrolled loops. Tiles of two vectors of AVX2 do: their plain
-// loop has 24 instructions for 12 FMAs, and takes as long as the FMAs only if nobody else uses the
-// core. Narrower tiles would need more registers.
+// unrolls reports whether the kernel has unrolled loops. Tiles of two vectors of AVX2 do: their
+// plain loop has 24 instructions for 12 FMAs, and takes as long as the FMAs only if nobody else
+// uses the core. Narrower tiles would need more registers.
 func (t conv) unrolls() bool { return !t.Opmasks && t.Vectors == 2 }
 
 // stride is the bytes from one step along k to the next, and three times that.

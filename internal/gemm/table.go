@@ -72,10 +72,10 @@ type Table[T Float] struct {
 	transposeSide int
 
 	// CopyChannels copies the channels of pixels, srcPixel elements apart, tile by tile: the first
-	// height channels of all pixels, pixel behind pixel, to dst, the next height to dstTile elements
-	// behind it, and so on. 4 <= height <= 12; pixels, tiles >= 1. As it reads an element, it asks
-	// the cache for the one that is ahead elements further on. It is nil where convolutions read
-	// the input of a filter's gradient in place.
+	// height channels of all pixels, pixel behind pixel, to dst, the next height to dstTile
+	// elements behind it, and so on. 4 <= height <= 12; pixels, tiles >= 1. As it reads an element,
+	// it asks the cache for the one that is ahead elements further on. It is nil where convolutions
+	// read the input of a filter's gradient in place.
 	CopyChannels func(pixels, tiles, height int, src *T, srcPixel, ahead int, dst *T, dstTile int)
 }
 
