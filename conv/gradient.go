@@ -12,7 +12,8 @@ import (
 
 // gradient is the plan for computing a filter's gradient directly. For each row of taps, and each
 // run of output columns that see the same taps, the gradient is a matrix product over output
-// pixels: the transposed input times the output's gradient. Kernels read both in place.
+// pixels: the transposed input times the output's gradient. Kernels read them in place, or copies
+// of chunks of them (chunk.go).
 //
 // Pixels are summed in chunks, in ascending order: kernels sum a chunk in registers and then add it
 // to the gradient.
@@ -24,6 +25,7 @@ type gradient struct {
 	images, rows int // of a chunk: so many images, or so many rows of one
 	parts        int // sums of chunks that are kept apart until the end
 	size         int // floats of the gradient
+	packing
 }
 
 // plane is how output pixels lie in a side of the convolution: floats from one to
@@ -33,11 +35,13 @@ type plane struct{ pixel, row, image int }
 // piece is a part of the gradient: some taps of one row of the filter, times some
 // output channels, over the columns that see them.
 type piece struct {
-	m, n       int // of the gradient: taps times input channels, and output channels
-	to         int // where it begins there
-	in, out    int // where its first pixel lies in row 0 of the output
-	first, end int // rows of the output that see this row of taps
-	columns    int
+	m, n                       int // of the gradient: taps times input channels, and output channels
+	to                         int // where it begins there
+	in, out                    int // where its first pixel lies if row 0 of the output is the first
+	inRow, inColumn, outColumn int // of that pixel
+	from, panel                int // the first of the input's channels, and the panel of the output's
+	first, end                 int // rows of the output that see this row of taps
+	columns                    int
 }
 
 // bench/tune measures these, and enoughChannels and mostAhead below.
@@ -66,8 +70,8 @@ func newGradient(g Geometry) *gradient {
 	if gr.images == 1 {
 		gr.rows = num.CeilDiv(gr.outRows, num.CeilDiv(pixels, 2*chunk))
 	}
-	for u := range g.KernelH {
-		for channel := 0; channel < g.OutC; channel += gemm.Active[float32]().NR {
+	for channel := 0; channel < g.OutC; channel += gemm.Active[float32]().NR {
+		for u := range g.KernelH {
 			for _, run := range gr.runs(g) {
 				adjoining := len(run.taps)
 				if run.gap != 1 {
@@ -80,6 +84,7 @@ func newGradient(g Geometry) *gradient {
 			gr.groups = append(gr.groups, len(gr.pieces))
 		}
 	}
+	gr.packing = newPacking(g)
 	gr.parts = 1
 	if len(gr.groups) < fewGroups {
 		gr.parts = maxParts
@@ -122,7 +127,9 @@ func (gr *gradient) add(g Geometry, u, channel int, r run, t, adjoining int) {
 		i0, i1 := parallel.Cut(rows, 1, cuts, cut)
 		p.m = i1 - i0
 		p.to = ((u*g.KernelW+r.taps[t])*g.InC+i0)*g.OutC + channel
-		p.in = (at*g.InW+r.source+t*r.gap)*g.InC + i0
+		p.inRow, p.inColumn, p.outColumn = at, r.source+t*r.gap, r.target
+		p.from, p.panel = i0, channel/gemm.Active[float32]().NR
+		p.in = (p.inRow*g.InW+p.inColumn)*g.InC + i0
 		p.out = r.target*g.OutC + channel
 		gr.pieces = append(gr.pieces, p)
 	}
@@ -140,9 +147,10 @@ type gradientJob struct {
 	parts     int
 	bundles   int // tasks that each part's groups are shared out to
 
-	sums   []float32  // of the parts but the first; kept for the next job
-	biases []float64  // by part: two by channel; kept
-	taps   [][][2]int // a worker's; kept
+	sums   []float32    // of the parts but the first; kept for the next job
+	biases []float64    // by part: two by channel; kept
+	lists  [][4]tapList // a worker's, of one tap and more, for tiles of either height; kept
+	packed []chunk      // a worker's; kept
 }
 
 var gradientJobs parallel.Pool[gradientJob]
@@ -155,8 +163,8 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, opt Op
 	if j.parts == 1 {
 		j.bundles = min(team.Workers(), len(gr.groups))
 	}
-	for len(j.taps) < team.Workers() {
-		j.taps = append(j.taps, nil)
+	for len(j.lists) < team.Workers() {
+		j.lists, j.packed = append(j.lists, [4]tapList{}), append(j.packed, chunk{})
 	}
 	if !opt.Accumulate {
 		clear(dw)
@@ -183,7 +191,7 @@ func (gr *gradient) run(team *blas.Team, images int, dw, x, dy []float32, opt Op
 		}
 		setBias(opt.Bias, total, opt.Accumulate)
 	}
-	*j = gradientJob{sums: j.sums, biases: j.biases, taps: j.taps}
+	*j = gradientJob{sums: j.sums, biases: j.biases, lists: j.lists, packed: j.packed}
 	gradientJobs.Put(j)
 }
 
@@ -211,8 +219,13 @@ func (j *gradientJob) Do(task, worker int) {
 		if c+1 < c1 {
 			ahead = j.lookahead(c + 1)
 		}
+		if p0 == p1 { // all taps see padding alone
+			continue
+		}
+		packed := &j.packed[worker]
+		packed.fill(j, image, row, j.pieces[p0].panel, j.pieces[p1-1].panel+1)
 		for i := p0; i < p1; i++ {
-			j.sum(&j.pieces[i], dw, image, row, &ahead, worker)
+			j.sum(&j.pieces[i], packed, dw, &ahead, worker)
 		}
 	}
 }
@@ -267,45 +280,36 @@ func setBias(bias []float32, sums []float64, accumulate bool) {
 	}
 }
 
-// sum adds what the chunk that begins at a row of an image makes of a piece.
-func (j *gradientJob) sum(p *piece, dw []float32, image, row int, ahead *lookahead, worker int) {
-	first, end := max(row, p.first), min(row+j.rows, p.end)
+// sum adds what a chunk makes of a piece.
+func (j *gradientJob) sum(p *piece, c *chunk, dw []float32, ahead *lookahead, worker int) {
+	first, end := max(c.row, p.first), min(c.row+j.rows, p.end)
 	if end <= first {
 		return
 	}
-	// The kernels sum along the pixels of a row, the taps being rows, or the
-	// other way round where rows are short.
-	k, aCol, bRow := p.columns, j.in.pixel, j.out.pixel
-	taps, aTap, bTap := end-first, j.in.row, j.out.row
-	switch {
-	case k*aCol == aTap && k*bRow == bTap: // rows follow each other
-		k, taps = k*taps, 1
-	case k < 8 && k < taps:
-		k, aCol, bRow, taps, aTap, bTap = taps, aTap, bTap, k, aCol, bRow
+	o := orderOf(p.columns, end-first, j.in, j.out)
+	tile, _ := gemm.Active[float32]().TapsFor(p.n)
+	if j.packing.input {
+		tile = tile[:j.tallest]
 	}
-	list := j.taps[worker][:0]
-	for i := range min(j.images, j.batch-image) {
-		for t := range taps {
-			list = append(list, [2]int{i*j.in.image + t*aTap, i*j.out.image + t*bTap})
+	tiles, height, taller := gemm.CutRows(p.m, len(tile))
+	dy, out := c.gradientOf(j, p, first)
+	done := taller * (height + 1)
+	for i, part := range [2]struct{ from, tiles, height int }{{0, taller, height + 1}, {done, tiles - taller, height}} {
+		if part.tiles == 0 {
+			continue
 		}
-	}
-	j.taps[worker] = list
-	x := gemm.At(&j.x[0], image*j.in.image+first*j.in.row+p.in)
-	dy := gemm.At(&j.dy[0], image*j.out.image+first*j.out.row+p.out)
-	c, cRow := gemm.At(&dw[0], p.to), j.out.pixel
-	kernels := gemm.Active[float32]()
-	for n := 0; n < p.n; {
-		tile, columns := kernels.TapsFor(p.n - n)
-		tiles, height, taller := gemm.CutRows(p.m, len(tile))
-		if taller > 0 {
-			next, lines := ahead.next(x, len(list), aTap)
-			tile[height](1, taller, columns, &list[0], len(list), k, x, 1, aCol, height+1, 0, next, lines,
-				gemm.At(dy, n), bRow, gemm.At(c, n), cRow, 0, true, nil, false)
+		x, in, aTile := c.inputOf(j, p, first, part.from, part.height)
+		s := o.along(in, out, c.images)
+		which := 0
+		if s.taps == 1 { // this is quickly made, and mustn't replace a long list
+			which = 1
 		}
-		done := taller * (height + 1)
-		next, lines := ahead.next(x, len(list), aTap)
-		tile[height-1](1, tiles-taller, columns, &list[0], len(list), k, gemm.At(x, done), 1, aCol, height, 0, next, lines,
-			gemm.At(dy, n), bRow, gemm.At(c, n+done*cRow), cRow, 0, true, nil, false)
-		n += columns
+		if j.packing.input {
+			which += 2 * i
+		}
+		list := j.lists[worker][which].list(s)
+		next, lines := ahead.next(x, len(list), s.aTap)
+		tile[part.height-1](1, part.tiles, p.n, &list[0], len(list), s.k, x, 1, s.aCol, aTile, 0, next, lines,
+			dy, s.bRow, gemm.At(&dw[0], p.to+part.from*j.out.pixel), j.out.pixel, 0, true, nil, false)
 	}
 }

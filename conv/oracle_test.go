@@ -131,6 +131,13 @@ func hard() []conv.Geometry {
 		geometry(1, 30, 3, 5, 6, 3, 1, 1), // tall
 		geometry(1, 3, 30, 5, 6, 3, 1, 1), // wide
 		geometry(40, 2, 2, 4, 12, 3, 1, 1),
+		geometry(2, 14, 12, 3, 16, 3, 1, 1), // turned tiles, backward
+		geometry(1, 23, 39, 2, 9, 7, 2, 3),
+		geometry(2, 9, 20, 12, 3, 3, 1, 1), // and forward
+		geometry(1, 10, 18, 8, 1, 5, 1, 0),
+		geometry(1, 9, 8, 100, 40, 3, 1, 1), // a packed input, in two cuts
+		geometry(3, 8, 7, 13, 24, 3, 2, 1),
+		geometry(7, 4, 4, 30, 33, 1, 1, 0),
 	}
 	dilated := geometry(2, 9, 9, 3, 9, 3, 1, 2)
 	dilated.DilationH, dilated.DilationW = 2, 3

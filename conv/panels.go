@@ -29,6 +29,9 @@ func newPanels(g Geometry, order []int, transposed bool) panels {
 	p.depth, p.count = g.InC, num.CeilDiv(g.OutC, nr)
 	if transposed {
 		p.depth, p.count = g.OutC, num.CeilDiv(g.InC, nr)
+		if g.InC <= fewChannels {
+			p.row = g.InC
+		}
 	} else if g.OutC <= nr {
 		p.row, p.inPlace = g.OutC, true
 	}
@@ -76,6 +79,10 @@ func (p *panels) pack(dst, w []float32) {
 	for u := range g.KernelH {
 		for v := range g.KernelW {
 			tap := gemm.ViewOf(&w[(u*g.KernelW+v)*size], 1, g.OutC) // OutC x InC
+			if g.InC <= fewChannels {
+				gemm.Transpose(t, tap, g.OutC, g.InC, dst[p.tap(u, v):], p.row)
+				continue
+			}
 			gemm.PackPanels(t, tap, g.OutC, g.InC, dst[p.tap(u, v):], p.stride())
 		}
 	}

@@ -12,6 +12,8 @@ import (
 // is cut into regions whose pixels see the same taps.
 type sweep struct {
 	regions                  []region
+	turns                    bool // some regions have turned tiles
+	source                   side
 	rows, channels           int // of the target
 	sourceImage, targetImage int // floats
 	block                    int // rows of the target that are best computed together
@@ -25,6 +27,7 @@ type region struct {
 	source, target int      // of the first pixel, in an image
 	rows, columns  axis
 	first, step    int // rows of the target: the first, and how far it is to the next
+	planar         planar
 }
 
 // axis is one dimension of a box of pixels: how many there are, and how far
@@ -54,7 +57,7 @@ func backwardSweep(g Geometry) *sweep {
 // columns.
 func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 	s := &sweep{
-		rows: target.h, channels: target.channels, panels: p,
+		rows: target.h, channels: target.channels, panels: p, source: source,
 		sourceImage: source.size(), targetImage: target.size(),
 	}
 	s.block = rowsOfBlock(s.rows, s.sourceImage+s.targetImage)
@@ -68,6 +71,7 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 				rows:    axis{r.count, r.move * source.w * depth, r.step * target.w * target.channels},
 				columns: axis{c.count, c.move * depth, c.step * target.channels},
 				first:   r.target, step: r.step,
+				planar: newPlanar(source, target, r, c, &p),
 			}
 			merged := c.taps
 			if p.adjoin(c) { // the taps of a row are as good as one
@@ -82,6 +86,7 @@ func newSweep(source, target side, rows, columns []run, p panels) *sweep {
 			if len(box.taps) == 0 { // all of them see padding alone, and need no place
 				box.source, box.rows.source, box.columns.source = 0, 0, 0
 			}
+			s.turns = s.turns || len(box.planar.taps) > 0
 			s.regions = append(s.regions, box)
 		}
 	}
@@ -103,6 +108,7 @@ func (r *region) between(from, end int) region {
 	part := *r
 	part.rows.n = max(0, i1-i0)
 	part.source += i0 * r.rows.source
+	part.planar.row += i0 * r.planar.move
 	part.target += i0 * r.rows.target
 	return part
 }
@@ -110,14 +116,15 @@ func (r *region) between(from, end int) region {
 // sweepJob is a sweep of some images, shared out among workers.
 type sweepJob struct {
 	*sweep
-	target, source, filter *float32
-	bias                   *float32 // nil for none
-	relu, accumulate       bool
-	images                 int
-	group, block           int      // images, and rows of each, that are a task
-	sums                   *sumsJob // done task by task; nil for none
+	target, from, filter *float32
+	bias                 *float32 // nil for none
+	relu, accumulate     bool
+	images               int
+	group, block         int      // images, and rows of each, that are a task
+	sums                 *sumsJob // done task by task; nil for none
 
 	packed []float32 // kept for the next job
+	planes []planes  // a worker's; kept
 }
 
 var sweepJobs parallel.Pool[sweepJob]
@@ -125,7 +132,7 @@ var sweepJobs parallel.Pool[sweepJob]
 func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, opt Options, u *units) {
 	j := sweepJobs.Get()
 	j.sweep, j.images, j.relu, j.accumulate = s, images, opt.ReLU, opt.Accumulate
-	j.target, j.source = &target[0], &source[0]
+	j.target, j.from = &target[0], &source[0]
 	if opt.Bias != nil {
 		j.bias = &opt.Bias[0]
 	}
@@ -138,6 +145,9 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 		j.packed = gemm.Grow(j.packed, s.panels.size())
 		s.panels.pack(j.packed, w)
 		j.filter = &j.packed[0]
+	}
+	for s.turns && len(j.planes) < team.Workers() {
+		j.planes = append(j.planes, planes{})
 	}
 	j.divide(team)
 	var sums *sumsJob
@@ -155,7 +165,7 @@ func (s *sweep) run(team *blas.Team, images int, target, source, w []float32, op
 		copy(opt.Sums, sums.total())
 		sums.release()
 	}
-	*j = sweepJob{packed: j.packed}
+	*j = sweepJob{packed: j.packed, planes: j.planes}
 	sweepJobs.Put(j)
 }
 
@@ -178,7 +188,7 @@ func (j *sweepJob) divide(team *blas.Team) {
 }
 
 // Do computes one task.
-func (j *sweepJob) Do(task, _ int) {
+func (j *sweepJob) Do(task, worker int) {
 	blocks := num.CeilDiv(j.rows, j.block)
 	image, row := task/blocks*j.group, task%blocks*j.block
 	images := axis{min(j.group, j.images-image), j.sourceImage, j.targetImage}
@@ -190,19 +200,24 @@ func (j *sweepJob) Do(task, _ int) {
 			tile: tile, channels: columns,
 			panel: gemm.At(j.filter, j.panels.at(c)), panelRow: j.panels.row,
 			bias: j.bias, relu: j.relu, accumulate: j.accumulate,
-			target: j.target, source: j.source,
+			target: j.target, source: j.from,
 		}
 		if p.bias != nil {
 			p.bias = gemm.At(p.bias, c)
 		}
 		for i := range j.regions {
 			r := j.regions[i].between(row, row+j.block)
-			if r.rows.n > 0 {
+			if r.rows.n > 0 && len(r.planar.taps) == 0 {
 				p.taps, p.k = r.taps, r.k
 				p.box(r.columns, r.rows, images, target+r.target+c, source+r.source)
 			}
 		}
 		c += columns
+	}
+	for i := range images.n {
+		if j.turns {
+			j.planar(&j.planes[worker], image+i, row)
+		}
 	}
 	if j.sums != nil {
 		for i := range images.n {

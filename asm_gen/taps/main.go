@@ -21,6 +21,9 @@ func main() {
 				kernel(s, rows, p)
 			}
 		}
+		if !s.Wide() {
+			copyChannels(s)
+		}
 	})
 }
 
@@ -89,7 +92,13 @@ func (t conv) sum() {
 	MOVQ(taps, t.at.taps)
 	Load(Param("tap"), tap)
 	MOVQ(tap, t.at.tap)
-	aCol, bRow := tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
+	var aCols, bRows stride
+	if t.unrolls() {
+		aCols, bRows = t.stride("aCol"), t.stride("bRow")
+	} else {
+		aCols[0], bRows[0] = tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
+	}
+	aCol, bRow := aCols[0], bRows[0]
 	a, b, k, nextB := GP64(), GP64(), GP64(), GP64()
 	row := t.RowsOf(a)
 
@@ -101,6 +110,9 @@ func (t conv) sum() {
 		ADDQ(b, nextB)
 	}
 	Load(Param("k"), k)
+	if t.unrolls() {
+		t.unrolled(a, b, k, aCols, bRows, row)
+	}
 	Label(t.Label + "K")
 	t.Step(b, row)
 	if t.prefetchesB() {
@@ -113,6 +125,7 @@ func (t conv) sum() {
 	ADDQ(bRow, b)
 	DECQ(k)
 	JNZ(operand.LabelRef(t.Label + "K"))
+	Label(t.Label + "Tapped")
 	ADDQ(operand.U32(16), t.at.tap)
 	DECQ(t.at.taps)
 	JNZ(operand.LabelRef(t.Label + "Tap"))

@@ -68,6 +68,7 @@ var tables32 = [simd.NumISA]Table[float32]{
 		copyPanels: copyPanels32AVX2,
 		copyTiles:  copyTiles32AVX2,
 		transpose:  transpose32AVX2, transposeSide: 8,
+		CopyChannels: copyChannelsAVX2,
 	},
 	simd.AVX512:       whole32,
 	simd.AVX512Halves: halves32,

@@ -80,6 +80,13 @@ type Table[T Float] struct {
 	// columns of so many rows at dst. It is nil, and the side 0, where nothing is faster than Go.
 	transpose     func(blocks int, src *T, srcRow int, dst *T, dstRow int)
 	transposeSide int
+
+	// CopyChannels copies the channels of pixels, srcPixel elements apart, tile by tile: the first
+	// height channels of all pixels, pixel behind pixel, to dst, the next height to dstTile
+	// elements behind it, and so on. 4 <= height <= 12; pixels, tiles >= 1. As it reads an element,
+	// it asks the cache for the one that is ahead elements further on. It is nil where convolutions
+	// read the input of a filter's gradient in place.
+	CopyChannels func(pixels, tiles, height int, src *T, srcPixel, ahead int, dst *T, dstTile int)
 }
 
 // panelKernels are the kernels, of type K, for panels of up to so many columns, by the rows of a

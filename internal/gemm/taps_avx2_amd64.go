@@ -51,3 +51,6 @@ func tile5x16AVX2(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *
 
 // tile6x16AVX2 is a TapKernel for tiles of 6 rows and 9 to 16 columns.
 func tile6x16AVX2(lines int, tiles int, n int, tap *[2]int, taps int, k int, a *float32, aRow int, aCol int, aTile int, aLine int, aNext int, nextLines int, b *float32, bRow int, c *float32, cRow int, cLine int, accumulate bool, bias *float32, relu bool)
+
+// copyChannelsAVX2 copies the channels of tiles of 4 to 12 rows, as the table's field CopyChannels says.
+func copyChannelsAVX2(pixels int, tiles int, height int, src *float32, srcPixel int, ahead int, dst *float32, dstTile int)
