@@ -8,12 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const (
-	// steps is how many steps along k an unrolled loop takes at once.
-	steps = 4
-	// near is the bytes between rows of B up to which the hardware prefetches them by itself.
-	near = 512
-)
+// near is the bytes between rows of B up to which the hardware prefetches them by itself.
+const near = 512
 
 // unrolls reports whether the kernel has unrolled loops. Tiles of AVX2 do: their plain loop has 26
 // instructions for 12 FMAs, and takes as long as the FMAs only if nobody else uses the core.
@@ -23,14 +19,14 @@ func (t gemm) unrolls() bool { return !t.Opmasks && !t.wide }
 type distances struct {
 	a          reg.Register // of the tile, from which row returns the rows
 	row        func(int) operand.Mem
-	aCol, bRow [2]reg.Register // a stride, and three times it
+	aCol, bRow tile.Strides
 }
 
 // distances loads them.
 func (t gemm) distances() (d distances) {
 	d.a = GP64()
 	d.row = t.RowsOf(d.a)
-	d.aCol, d.bRow = multiples(tile.Stride(t.Set, "aCol")), multiples(tile.Stride(t.Set, "bRow"))
+	d.aCol, d.bRow = tile.StridesOf(t.Set, "aCol"), tile.StridesOf(t.Set, "bRow")
 	return d
 }
 
@@ -42,20 +38,20 @@ func (t gemm) unrolled(b, k, next reg.Register, d distances) {
 	rest := operand.LabelRef(t.Label + "Rest")
 	CMPQ(bRow, operand.U32(near))
 	JG(rest)
-	SUBQ(operand.U32(steps), k)
+	SUBQ(operand.U32(tile.Steps), k)
 	JL(operand.LabelRef(t.Label + "Fewer"))
 	body := func(label string, element func(step, i int) operand.Mem) {
 		Label(t.Label + label)
-		for step := range steps {
-			t.StepAt(func(v int) operand.Mem { return at(b, d.bRow, step, t.Bytes*v) }, func(i int) operand.Mem { return element(step, i) })
-			if line := 64 * step; line < steps*t.Size()*t.Rows {
+		for step := range tile.Steps {
+			t.StepAt(func(v int) operand.Mem { return d.bRow.At(b, step, t.Bytes*v) }, func(i int) operand.Mem { return element(step, i) })
+			if line := 64 * step; line < tile.Steps*t.Size()*t.Rows {
 				PREFETCHT0(operand.Mem{Base: next, Disp: line})
 			}
 		}
-		ADDQ(operand.U32(steps*t.Size()*t.Rows), next)
-		LEAQ(operand.Mem{Base: a, Index: aCol, Scale: steps}, a)
-		LEAQ(operand.Mem{Base: b, Index: bRow, Scale: steps}, b)
-		SUBQ(operand.U32(steps), k)
+		ADDQ(operand.U32(tile.Steps*t.Size()*t.Rows), next)
+		LEAQ(operand.Mem{Base: a, Index: aCol, Scale: tile.Steps}, a)
+		LEAQ(operand.Mem{Base: b, Index: bRow, Scale: tile.Steps}, b)
+		SUBQ(operand.U32(tile.Steps), k)
 		JGE(operand.LabelRef(t.Label + label))
 	}
 
@@ -72,27 +68,8 @@ func (t gemm) unrolled(b, k, next reg.Register, d distances) {
 		CMPQ(d.row(1).Index, operand.U32(t.Size()))
 		JNE(operand.LabelRef(t.Label + "Fewer"))
 	}
-	body("AlongColumns", func(step, i int) operand.Mem { return at(a, d.aCol, step, t.Size()*i) })
+	body("AlongColumns", func(step, i int) operand.Mem { return d.aCol.At(a, step, t.Size()*i) })
 	Label(t.Label + "Fewer")
-	ADDQ(operand.U32(steps), k)
+	ADDQ(operand.U32(tile.Steps), k)
 	Label(t.Label + "Rest")
-}
-
-// multiples returns a stride and three times it; indices scale the others.
-func multiples(stride reg.Register) [2]reg.Register {
-	triple := GP64()
-	LEAQ(operand.Mem{Base: stride, Index: stride, Scale: 2}, triple)
-	return [2]reg.Register{stride, triple}
-}
-
-// at is the memory i < 4 strides and some bytes behind base.
-func at(base reg.Register, strides [2]reg.Register, i, bytes int) operand.Mem {
-	m := operand.Mem{Base: base, Disp: bytes}
-	switch i {
-	case 1, 2:
-		m.Index, m.Scale = strides[0], uint8(i)
-	case 3:
-		m.Index, m.Scale = strides[1], 1
-	}
-	return m
 }

@@ -92,9 +92,9 @@ func (t conv) sum() {
 	MOVQ(taps, t.at.taps)
 	Load(Param("tap"), tap)
 	MOVQ(tap, t.at.tap)
-	var aCols, bRows stride
+	var aCols, bRows tile.Strides
 	if t.unrolls() {
-		aCols, bRows = t.stride("aCol"), t.stride("bRow")
+		aCols, bRows = tile.StridesOf(t.Set, "aCol"), tile.StridesOf(t.Set, "bRow")
 	} else {
 		aCols[0], bRows[0] = tile.Stride(t.Set, "aCol"), tile.Stride(t.Set, "bRow")
 	}
