@@ -15,7 +15,9 @@ var costs = struct {
 	formedBytes  int64 // moved for each formed parameter: its gradient written, its sum read and written, packed twice
 	reuse        int64 // how many times longer a tile's products should take than reading the parameters
 	handOver     int64 // operations in the time that workers take to share a call of an op
-}{flopsPerByte: 4, formedBytes: 32, reuse: 10, handOver: 1 << 18}
+	busy         int64 // percent of a shared call's time in which all workers have something to do
+	busyFormed   int64 // the same of an op whose parameters are formed: it is called shard by shard
+}{flopsPerByte: 4, formedBytes: 32, reuse: 10, handOver: 1 << 18, busy: 88, busyFormed: 75}
 
 // perturbations chooses how shards of n samples perturb each op, whose parameters' regions
 // are given: factored where that takes less. But the factors are of a whole shard, which
@@ -140,12 +142,15 @@ func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
 			reads = 2
 		}
 		params := 4 * int64(op.Params) * reads * passes * int64(tiles)
-		alone := (clean+descent)*samples/int64(p.samples()) + params*costs.flopsPerByte
-		shared := alone/int64(workers) + 2*passes*int64(tiles)*costs.handOver
-		if workers == 1 {
-			shared = alone
+		own := (clean+descent)*samples/int64(p.samples()) + params*costs.flopsPerByte
+		if workers > 1 {
+			busy := costs.busy
+			if p.perturb[i] == program.Formed {
+				busy = costs.busyFormed
+			}
+			own = min(own, own*100/(busy*int64(workers))+2*passes*int64(tiles)*costs.handOver)
 		}
-		time += min(alone, shared)
+		time += own
 	}
 	return time
 }
