@@ -45,7 +45,10 @@ func tuneCosts(job tuning.Job, w io.Writer) error {
 		name    string
 		bits    string
 		measure func(tuning.Job) tuning.Point
-	}{{"FlopsPerByte", decidesForms, measureFlopsPerByte}, {"FormedBytes", decidesForms, measureFormedBytes}, {"HandOver", "", measureHandOver}} {
+	}{
+		{"FlopsPerByte", decidesForms, measureFlopsPerByte}, {"FormedBytes", decidesForms, measureFormedBytes},
+		{"HandOver", "", measureHandOver}, {"Busy", "", measureBusy}, {"BusyFormed", "", measureBusyFormed},
+	} {
 		if slices.Contains(job.Knobs, c.name) {
 			p := c.measure(job)
 			p.Knob, p.Bits, p.Constant = c.name, c.bits, true
@@ -102,6 +105,47 @@ func measureHandOver(job tuning.Job) tuning.Point {
 	}
 }
 
+// measureBusy measures the percentage of a step's time in which all workers have something to do, if
+// they share every call of an op: the time of one worker over that of all of them together.
+func measureBusy(job tuning.Job) tuning.Point {
+	width := 512
+	if job.Quick {
+		width = 8
+	}
+	p := busy(job, perceptron(width), 32, 1)
+	p.Value, p.Series = int(costs.busy), fmt.Sprintf("a perceptron of %d features, batch 32, %s", width, p.Series)
+	return p
+}
+
+// measureBusyFormed measures the same of a network whose ops are called shard by shard.
+func measureBusyFormed(job tuning.Job) tuning.Point {
+	channels := 32
+	if job.Quick {
+		channels = 2
+	}
+	p := busy(job, convolutional(channels), 32, 4)
+	p.Value, p.Series = int(costs.busyFormed), fmt.Sprintf("convolutions of %d channels, 4 shards of 8 images, %s", channels, p.Series)
+	return p
+}
+
+func busy(job tuning.Job, model *net.Model, batch, shards int) tuning.Point {
+	workers := max(2, blas.DefaultWorkers())
+	speeds := measured(job,
+		stepOf(model, batch, shards, 1, force{perturb: factored}), stepOf(model, batch, shards, workers, force{perturb: factored, together: true}))
+	var percent, alone, shared []float64
+	for round := range speeds[0] {
+		one, all := 1/speeds[0][round], 1/speeds[1][round] // nanoseconds
+		percent = append(percent, 100*one/(all*float64(workers)))
+		alone, shared = append(alone, one/1e6), append(shared, all/1e6)
+	}
+	return tuning.Point{
+		Unit: "percent", Shapes: "figures", Series: fmt.Sprintf("%d workers", workers),
+		Candidates: []tuning.Candidate{
+			{Name: "percent", Speeds: percent}, {Name: "one worker, ms", Speeds: alone}, {Name: "all, ms", Speeds: shared},
+		},
+	}
+}
+
 // shares is a job in which each worker has a product.
 type shares []product
 
@@ -124,7 +168,7 @@ func measureFormedBytes(job tuning.Job) tuning.Point {
 		width = 8
 	}
 	model, memory := perceptron(width), newMemory(job.Quick)
-	speeds := measured(job, stepOf(model, batch, few, formed), stepOf(model, batch, many, formed), memory.update)
+	speeds := measured(job, stepOf(model, batch, few, 1, force{perturb: formed}), stepOf(model, batch, many, 1, force{perturb: formed}), memory.update)
 	bandwidth := scaled(speeds[2], memory.bytes())
 	var bytes, fewMs, manyMs []float64
 	for round := range bandwidth {
@@ -158,7 +202,7 @@ func costKnobs(quick bool) (knobs []tuning.Knob, apply func()) {
 		sizes = append(sizes, tuning.Work{
 			Name: fmt.Sprintf("batch %d, %d shards", batch, batch/n), X: n, Amount: samFlops(model, batch),
 			Prepare: func() func() func(int) {
-				return func() func(int) { return stepOf(model, batch, batch/n, side) }
+				return func() func(int) { return stepOf(model, batch, batch/n, 1, force{perturb: side}) }
 			},
 		})
 	}
@@ -167,7 +211,7 @@ func costKnobs(quick bool) (knobs []tuning.Knob, apply func()) {
 		steps = append(steps, tuning.Work{
 			Name: fmt.Sprintf("batch %d, %d shards", batch, shards), Amount: samFlops(model, batch),
 			Prepare: func() func() func(int) {
-				return func() func(int) { return stepOf(model, batch, shards, autoPerturb) }
+				return func() func(int) { return stepOf(model, batch, shards, 1, force{}) }
 			},
 		})
 	}
@@ -244,11 +288,21 @@ func perceptron(width int) *net.Model {
 	return model
 }
 
-// stepOf returns a step on one worker, whose perturbations are computed in one way, or as planned.
-func stepOf(model *net.Model, batch, shards int, perturb perturbChoice) func(int) {
+// convolutional has convolutions of one width.
+func convolutional(channels int) *net.Model {
+	conv := net.Conv2D{Out: channels, Kernel: 3, Padding: net.Same}
+	model, err := net.Compile(net.Shape{14, 14, channels}, conv, net.ReLU{}, conv, net.ReLU{}, conv, net.Flatten{}, net.Dense{Out: 10})
+	if err != nil {
+		panic(err)
+	}
+	return model
+}
+
+// stepOf returns a step as forced, or as planned.
+func stepOf(model *net.Model, batch, shards, workers int, f force) func(int) {
 	const sets = 3
 	data := dataset.Synthetic(model.InputShape(), 10, sets*batch, 1)
-	opt := optimizerOf(model, batch, shards, perturb)
+	opt := optimizerOf(model, batch, shards, workers, f)
 	return func(i int) {
 		if _, err := opt.Step(data.Range(i%sets*batch, batch)); err != nil {
 			panic(err)
@@ -256,9 +310,9 @@ func stepOf(model *net.Model, batch, shards int, perturb perturbChoice) func(int
 	}
 }
 
-func optimizerOf(model *net.Model, batch, shards int, perturb perturbChoice) *Optimizer {
+func optimizerOf(model *net.Model, batch, shards, workers int, f force) *Optimizer {
 	opt, err := New(model, model.Init(1), Config{
-		Rho: 0.05, Shards: shards, Batch: batch, Workers: 1, Base: optim.SGD{LR: 1e-4, Momentum: 0.9}, force: force{perturb: perturb},
+		Rho: 0.05, Shards: shards, Batch: batch, Workers: workers, Base: optim.SGD{LR: 1e-4, Momentum: 0.9}, force: f,
 	})
 	if err != nil {
 		panic(err)
@@ -268,7 +322,7 @@ func optimizerOf(model *net.Model, batch, shards int, perturb perturbChoice) *Op
 
 // samFlops returns the operations of a step by SAM.
 func samFlops(model *net.Model, batch int) float64 {
-	return float64(optimizerOf(model, batch, 1, autoPerturb).Plan().Flops)
+	return float64(optimizerOf(model, batch, 1, 1, force{}).Plan().Flops)
 }
 
 // factoredSamples returns the largest shard for which the plan chooses a factored perturbation of
@@ -276,7 +330,7 @@ func samFlops(model *net.Model, batch int) float64 {
 func factoredSamples(model *net.Model) int {
 	const most = 1024
 	return sort.Search(most, func(n int) bool {
-		plan := optimizerOf(model, 2*(n+1), 2, autoPerturb).plan
+		plan := optimizerOf(model, 2*(n+1), 2, 1, force{}).plan
 		hidden := slices.IndexFunc(plan.ops, func(op program.OpInfo) bool { return op.Factorable != nil && !op.FirstInput })
 		return plan.perturb[hidden] != program.Factored
 	})
@@ -300,7 +354,7 @@ func TestCostKnobs(t *testing.T) {
 	before := costs
 	knobs, apply := costKnobs(true)
 	assert.NoError(t, tuning.Validate(knobs))
-	names := []string{"FlopsPerByte", "FormedBytes", "HandOver"}
+	names := []string{"FlopsPerByte", "FormedBytes", "HandOver", "Busy", "BusyFormed"}
 	for _, k := range knobs {
 		names = append(names, k.Name)
 	}

@@ -40,7 +40,7 @@ var Groups = []Group{
 		"BlockBytes", "PatchFloats", "ChunkPixels", "ChunkFloats", "PieceRows", "FewGroups", "EnoughChannels", "MostAhead",
 	}},
 	{Name: "sam", Package: "sam", About: "the cost model of steps", F32: true, Knobs: []string{
-		"FlopsPerByte", "FormedBytes", "HandOver", "Factored", "Reuse",
+		"FlopsPerByte", "FormedBytes", "HandOver", "Busy", "BusyFormed", "Factored", "Reuse",
 	}},
 }
 
