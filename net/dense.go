@@ -136,7 +136,11 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 
 func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor, shards []op.Shard, sq []float64) {
 	n := blocks(shards)
-	xx, dd := c.Kept[:n], c.Scratch[:n]
+	dd, xx := c.Scratch[:n], c.Scratch[n:]
+	if len(c.Kept) > 0 {
+		xx = c.Kept
+	}
+	xx = xx[:n]
 	blas.Grams(c.Team, xx, rows(in), rows(in), shards, 1)
 	blas.Grams(c.Team, dd, rows(dout), rows(dout), shards, 0)
 	for s, shard := range shards {
@@ -153,9 +157,11 @@ func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor, shards []op.Shard, sq 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor, shards []op.Shard) {
 	// Where x is in, as for the model's input, which is the same in both passes, GradNormSq's
 	// products serve.
-	zx := c.Kept[:blocks(shards)]
-	if &x.Data[0] != &in.Data[0] {
-		zx = c.Scratch[:len(zx)]
+	n, zx := blocks(shards), c.Kept
+	if len(zx) > 0 && &x.Data[0] == &in.Data[0] {
+		zx = zx[:n]
+	} else {
+		zx = c.Scratch[:n]
 		blas.Grams(c.Team, zx, rows(x), rows(in), shards, 1)
 	}
 	blas.MulBlocks(c.Team, rows(out), zx, rows(dout), shards, false)
@@ -190,8 +196,19 @@ func blocks(shards []op.Shard) (n int) {
 	return n
 }
 
-func (d dense) Kept(n int) int    { return n * n }
-func (d dense) Scratch(n int) int { return n * n }
+func (d dense) Kept(n int, first bool) int {
+	if !first {
+		return 0
+	}
+	return n * n
+}
+
+func (d dense) Scratch(n int, first bool) int {
+	if first {
+		return n * n
+	}
+	return 2 * n * n
+}
 
 func (d dense) DeltaFlops(n int, first bool) int64 {
 	square := int64(2 * n * n)

@@ -51,7 +51,7 @@ func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 				g := make([]float64, oracle.Params())
 				oracle.Backward(make([]float64, len(g)), rows(in), nil, rows(d), g)
 				tolerance := ref.Bound(2, features)
-				c := &op.Call{Kept: ref.NaNs(make([]float32, layer.Kept(n))), Scratch: ref.NaNs(make([]float32, layer.Scratch(n)))}
+				c := &op.Call{Kept: ref.NaNs(make([]float32, layer.Kept(n, true))), Scratch: ref.NaNs(make([]float32, layer.Scratch(n, true)))}
 
 				whole, sq := []op.Shard{{N: n}}, make([]float64, 1)
 				layer.GradNormSq(c, in, d, whole, sq)

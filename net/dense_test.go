@@ -112,7 +112,7 @@ func TestDenseKeptProductServes(t *testing.T) {
 		layer := dense{in: 300, out: 20}
 		in, d := flat(r, 7, 300), flat(r, 7, 20)
 		copied := op.Tensor{N: in.N, Shape: in.Shape, Data: append([]float32(nil), in.Data...)}
-		c := &op.Call{Kept: make([]float32, layer.Kept(7)), Scratch: make([]float32, layer.Scratch(7))}
+		c := &op.Call{Kept: make([]float32, layer.Kept(7, true)), Scratch: make([]float32, layer.Scratch(7, true))}
 		whole := []op.Shard{{N: 7}}
 		layer.GradNormSq(c, in, d, whole, make([]float64, 1))
 		kept := append([]float32(nil), c.Kept...)
@@ -149,7 +149,7 @@ func TestGradNormSqOfWhatCancels(t *testing.T) {
 					dout.Data = append(dout.Data, c*v)
 				}
 			}
-			c := &op.Call{Kept: make([]float32, layer.Kept(3)), Scratch: make([]float32, layer.Scratch(3))}
+			c := &op.Call{Kept: make([]float32, layer.Kept(3, true)), Scratch: make([]float32, layer.Scratch(3, true))}
 			sq := make([]float64, 1)
 			layer.GradNormSq(c, in, dout, []op.Shard{{N: 3}}, sq)
 			largest := math.Sqrt(9) * 14 * 101 * 30 // |c| of the terms, and some 101 * 30 for each
@@ -163,7 +163,7 @@ func TestGradNormSqPropagatesNaN(t *testing.T) {
 	layer := dense{in: 4, out: 3}
 	in, dout := op.Tensor{N: 2, Shape: Shape{4}, Data: make([]float32, 8)}, op.Tensor{N: 2, Shape: Shape{3}, Data: make([]float32, 6)}
 	dout.Data[4] = float32(math.NaN())
-	c := &op.Call{Kept: make([]float32, layer.Kept(2)), Scratch: make([]float32, layer.Scratch(2))}
+	c := &op.Call{Kept: make([]float32, layer.Kept(2, true)), Scratch: make([]float32, layer.Scratch(2, true))}
 	sq := make([]float64, 1)
 	layer.GradNormSq(c, in, dout, []op.Shard{{N: 2}}, sq)
 	assert.True(t, math.IsNaN(sq[0]))

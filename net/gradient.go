@@ -89,7 +89,7 @@ func (d *differentiator) reserve(m *Model, n int) (tile int) {
 	}
 	if tile > d.samples {
 		d.samples = tile
-		d.work = m.program.NewWorkspace(program.Size{Samples: tile, Shards: 1, Shard: tile, Backward: true}, nil)
+		d.work = m.program.NewWorkspace(program.Size{Samples: tile, Shards: 1, Shard: tile, Backward: true, Factored: make([]bool, len(m.program.Ops()))}, nil)
 	}
 	return tile
 }

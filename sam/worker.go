@@ -41,6 +41,9 @@ func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
 	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.parts), Backward: true}
 	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
+	for _, kind := range plan.perturb {
+		size.Factored = append(size.Factored, kind == program.Factored)
+	}
 	w := &worker{
 		o:       o,
 		perturb: make([]program.Perturb, len(plan.ops)),
@@ -51,10 +54,9 @@ func newWorker(o *Optimizer, number int) *worker {
 	}
 	if plan.perturbs() && !plan.passByPass {
 		clean := size
-		clean.Keeps = make([]bool, len(plan.ops))
+		clean.Keeps = size.Factored
 		for i, kind := range plan.perturb {
 			w.perturb[i].Kind = kind
-			clean.Keeps[i] = kind == program.Factored
 		}
 		w.clean = o.program.PlanWorkspace(clean, nil)
 		size.Before = w.clean
@@ -93,7 +95,7 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 	case program.Formed:
 		return tile, op.Params, 0
 	case program.Factored:
-		return 0, 0, tile * op.Factorable.Kept(largest(plan.parts))
+		return 0, 0, tile * op.Factorable.Kept(largest(plan.parts), op.FirstInput)
 	}
 	return 0, 0, 0
 }

@@ -231,8 +231,12 @@ func TestDeferredMemory(t *testing.T) {
 	deferred := m.NewDeferred(100, deferredOps(m.Program))
 	assert.Equal(t, 4*100*(40+40+7), deferred.Bytes())
 	size := program.Size{Samples: 10, Shards: 1, Shard: 10, Backward: true}
-	assert.Equal(t, 4*(2*10*40+80+70+10*10), m.NewWorkspace(size, nil).Bytes(), "values, gradients and scratch, in whole cache lines")
-	assert.Equal(t, 4*(10*7+10*10), m.NewWorkspace(size, deferred).Bytes(), "the outputs and scratch are left")
+	assert.Equal(t, 4*(2*10*40+80+70+2*10*10), m.NewWorkspace(size, nil).Bytes(), "values, gradients and scratch, in whole cache lines")
+	assert.Equal(t, 4*(10*7+2*10*10), m.NewWorkspace(size, deferred).Bytes(), "the outputs and scratch are left")
+	size.Factored = []bool{true, false, false}
+	assert.Equal(t, 4*(10*7+10*10), m.NewWorkspace(size, deferred).Bytes(), "the first layer's products are kept apart")
+	size.Factored[0] = false
+	assert.Equal(t, 4*10*7, m.NewWorkspace(size, deferred).Bytes(), "nothing is corrected")
 }
 
 // A NaN among the samples makes the loss of its shard NaN.

@@ -42,7 +42,7 @@ func newAscent(m twin, params *net.Params, b op.Batch, shards []program.Shard, t
 		sq := make([]float64, len(shards))
 		if op, ok := n.Op.(op.Factorable); ok {
 			for _, shard := range shards {
-				kept = append(kept, ref.NaNs(make([]float32, op.Kept(shard.N)))...)
+				kept = append(kept, ref.NaNs(make([]float32, op.Kept(shard.N, m.Ops()[i].FirstInput)))...)
 			}
 			a.work.GradNormSq(&a.pass, i, kept, sq)
 		}

@@ -38,6 +38,7 @@ type Size struct {
 	Shard    int    // samples of a shard, at most
 	Backward bool   // there are backward passes, too
 	Keeps    []bool // by op: Operands or GradNormSq is called after the pass; nil for none
+	Factored []bool // by op: its perturbation is factored; nil for all that can be
 	Trains   []bool // by op: the gradient of its parameters is wanted; nil for all
 	// Before is a workspace whose passes end before this one's begin. This one takes over its
 	// memory, apart from the operands that Before keeps. Nil for none.
@@ -45,6 +46,8 @@ type Size struct {
 	// Apart gives each buffer a place of its own, so that tests can look at all of them.
 	Apart bool
 }
+
+func (s Size) factored(i int) bool { return s.Backward && (s.Factored == nil || s.Factored[i]) }
 
 func (s Size) keeps(i int) bool { return s.Keeps != nil && s.Keeps[i] }
 
@@ -69,7 +72,7 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}
 	inputs := 1
-	for _, n := range p.nodes {
+	for i, n := range p.nodes {
 		inputs = max(inputs, len(n.in))
 		added := 0
 		for j, v := range n.in {
@@ -78,8 +81,8 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 			}
 		}
 		w.sumFloats = max(w.sumFloats, added)
-		if f, ok := n.op.(op.Factorable); ok && size.Backward {
-			w.scratchFloats = max(w.scratchFloats, size.Shards*f.Scratch(size.Shard))
+		if f, ok := n.op.(op.Factorable); ok && size.factored(i) {
+			w.scratchFloats = max(w.scratchFloats, size.Shards*f.Scratch(size.Shard, p.isInput(n.in[0])))
 		}
 	}
 	if !size.Backward {

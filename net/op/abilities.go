@@ -81,13 +81,15 @@ type Factorable interface {
 	// of a sample's shard for parameters.
 	BackwardDelta(c *Call, dout, in, d, din Tensor, shards []Shard)
 
+	// Below, if first is set, the op reads the model's input, which has no gradient and is the
+	// same in both passes.
+
 	// Kept returns the floats of Call.Kept for a shard of n samples. The tile's are those of its
 	// shards, one behind the other.
-	Kept(n int) int
+	Kept(n int, first bool) int
 	// Scratch returns the floats of Call.Scratch for a shard of n samples, likewise.
-	Scratch(n int) int
+	Scratch(n int, first bool) int
 	// DeltaFlops returns the floating-point operations of the three calls for a shard of n
-	// samples. If first is set, the op reads the model's input, which has no gradient and is
-	// the same in both passes.
+	// samples.
 	DeltaFlops(n int, first bool) int64
 }
