@@ -152,3 +152,10 @@ func (a *arithmetic) deferredAscent() bool {
 	}
 	return false
 }
+
+func (a *arithmetic) samples() (n int) {
+	for _, s := range a.shards {
+		n += s.N
+	}
+	return n
+}

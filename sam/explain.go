@@ -138,13 +138,6 @@ func (p *plan) shape() string {
 	return tiles
 }
 
-func (p *plan) samples() (n int) {
-	for _, s := range p.shards {
-		n += s.N
-	}
-	return n
-}
-
 // sizes says how many samples runs have.
 func sizes(runs []program.Shard) string {
 	least, most := runs[0].N, largest(runs)

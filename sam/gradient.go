@@ -138,7 +138,8 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 	if !o.plan.apart() {
 		how = together // there is one worker's memory
 	}
-	p.schedule = newSchedule(p, o.cfg.Workers, o.plan.largestTile(), how)
+	perTile := min(o.plan.largestTile(), o.plan.tileSamples()/largest(p.parts)) // what there is memory for
+	p.schedule = newSchedule(p, o.cfg.Workers, perTile, how)
 	p.flops = p.countFlops()
 	o.plans[n] = p
 	return p, nil

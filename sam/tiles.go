@@ -148,6 +148,15 @@ func (s *schedule) largestTile() (parts int) {
 	return parts
 }
 
+// tileSamples returns the most samples of a tile.
+func (p *plan) tileSamples() (samples int) {
+	for _, t := range p.tiles {
+		first, last := p.parts[t.From], p.parts[t.To-1]
+		samples = max(samples, last.First+last.N-first.First)
+	}
+	return samples
+}
+
 // apart reports whether workers take tiles of their own.
 func (s *schedule) apart() bool {
 	return slices.ContainsFunc(s.rounds, func(r round) bool { return len(r.tasks) > 0 })
@@ -196,7 +205,7 @@ func (a *arithmetic) grains(parts num.Span) (grains []num.Span) {
 // the parameters worthwhile.
 func tileParts(prog *program.Program, a *arithmetic) int {
 	samples := max(simd.Processor().L2/2/max(1, prog.SampleBytes()), worthwhile(prog))
-	return max(1, samples/largest(a.parts))
+	return max(1, samples*len(a.parts)/a.samples())
 }
 
 // worthwhile returns the samples of a tile whose products take costs.reuse times as

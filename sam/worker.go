@@ -40,7 +40,7 @@ type worker struct {
 func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
 	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.parts), Backward: true}
-	size.Samples = min(o.cfg.Batch, size.Shards*size.Shard)
+	size.Samples = plan.tileSamples()
 	for _, kind := range plan.perturb {
 		size.Factored = append(size.Factored, kind == program.Factored)
 	}
