@@ -1,8 +1,6 @@
 package gemm
 
-import (
-	"github.com/steppe-ml/steppe/internal/parallel"
-)
+import "github.com/steppe-ml/steppe/internal/parallel"
 
 // Run is N consecutive rows of a matrix, from row First on.
 type Run struct{ First, N int }
