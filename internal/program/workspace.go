@@ -129,19 +129,19 @@ func (p *Program) BackwardOps(needs *Needs) []bool {
 
 // Allocate takes the memory that was planned, and that of the workspaces before w.
 func (w *Workspace) Allocate() {
-	arena := make([]float32, w.arenaFloats())
+	arena, scratch := make([]float32, w.arenaFloats()), make([]float32, w.mostScratch())
 	for each := w; each != nil; each = each.before {
 		each.arena, each.kept = arena, make([]float32, each.memory.kept)
-		each.scratch, each.sum = make([]float32, each.scratchFloats), make([]float32, each.sumFloats)
+		each.scratch, each.sum = scratch, make([]float32, each.sumFloats)
 		each.memory.in(each.arena, each.kept)
 	}
 }
 
 // Bytes returns the size of the memory of w and of the workspaces before it.
 func (w *Workspace) Bytes() (total int) {
-	total = 4 * w.arenaFloats()
+	total = 4 * (w.arenaFloats() + w.mostScratch())
 	for each := w; each != nil; each = each.before {
-		total += 4 * (each.memory.kept + each.scratchFloats + each.sumFloats)
+		total += 4 * (each.memory.kept + each.sumFloats)
 	}
 	return total
 }
@@ -150,6 +150,15 @@ func (w *Workspace) Bytes() (total int) {
 func (w *Workspace) arenaFloats() (floats int) {
 	for each := w; each != nil; each = each.before {
 		floats = max(floats, each.memory.floats)
+	}
+	return floats
+}
+
+// mostScratch returns the size of the scratch that w shares with the workspaces before it: it is
+// valid during a call.
+func (w *Workspace) mostScratch() (floats int) {
+	for each := w; each != nil; each = each.before {
+		floats = max(floats, each.scratchFloats)
 	}
 	return floats
 }

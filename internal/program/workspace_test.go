@@ -277,11 +277,12 @@ func TestBytesBeforeAllocation(t *testing.T) {
 	deferred.Allocate()
 	w.Allocate()
 	taken := 0
-	for _, s := range slices.Concat(w.Memory(), before.Memory()[1:]) { // the arena is both workspaces'
+	for _, s := range slices.Concat(w.Memory(), before.Memory()[1:2], before.Memory()[3:]) { // arena and scratch are both workspaces'
 		taken += 4 * len(s)
 	}
 	assert.Equal(t, planned, taken)
 	assert.Same(t, &w.Memory()[0][0], &before.Memory()[0][0])
+	assert.Same(t, &w.Memory()[2][0], &before.Memory()[2][0])
 	taken = 0
 	values, grads := deferred.Memory()
 	for _, s := range slices.Concat(values, grads) {
