@@ -77,7 +77,8 @@ func equal(t *testing.T, want, got *net.Params) {
 }
 
 var someMeta = Meta{
-	Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 10, Data: "digits", Standardize: "0.3 0.2",
+	Model: "tiny", Input: net.Shape{8, 8, 1}, Classes: 3, ClassNames: []string{"a", "<b>", "ü"}, Data: "digits",
+	Standardize: "0.3 0.2", Preprocess: json.RawMessage(`{"width":8}`),
 	More: map[string]string{"epochs": "20", "ünicode": "\"quoted\"\n<&>"},
 }
 
@@ -143,8 +144,8 @@ func TestFormat(t *testing.T) {
 	var meta map[string]string
 	require.NoError(t, json.Unmarshal(entries["__metadata__"], &meta))
 	assert.Equal(t, map[string]string{
-		"model": "tiny", "input": "8x8x1", "classes": "10", "data": "digits", "standardize": "0.3 0.2",
-		"epochs": "20", "ünicode": "\"quoted\"\n<&>",
+		"model": "tiny", "input": "8x8x1", "classes": "3", "class_names": `["a","\u003cb\u003e","ü"]`, "data": "digits", "standardize": "0.3 0.2",
+		"preprocess": `{"width":8}`, "epochs": "20", "ünicode": "\"quoted\"\n<&>",
 	}, meta)
 	delete(entries, "__metadata__")
 
@@ -356,6 +357,8 @@ func TestSaveErrors(t *testing.T) {
 		{params, Meta{Classes: -1}, "Meta.Classes is -1, want a positive number, or 0 for none"},
 		{params, Meta{More: map[string]string{"data": "x"}}, `Meta.More has the key "data", which is reserved`},
 		{params, Meta{More: map[string]string{"training": "{}"}}, `Meta.More has the key "training", which is reserved`},
+		{params, Meta{Classes: 2, ClassNames: []string{"a"}}, "Meta has 1 ClassNames, want one for each of 2 classes"},
+		{params, Meta{Preprocess: json.RawMessage("{")}, `Meta.Preprocess is "{", want JSON`},
 		{params, Meta{Data: "\xff"}, `metadata "data" is "\xff", want UTF-8`},
 	} {
 		path := writeBytes(t, []byte("old"))
@@ -380,12 +383,15 @@ func TestReadMetaBritish(t *testing.T) {
 
 func TestReadMetaErrors(t *testing.T) {
 	for meta, want := range map[string]string{
-		`"input":"8x8x"`:                    `metadata "input" is "8x8x": want positive dimensions such as 28x28x1`,
-		`"input":"8x-8"`:                    `metadata "input" is "8x-8": want positive dimensions such as 28x28x1`,
-		`"input":""`:                        `metadata "input" is "": want positive dimensions such as 28x28x1`,
-		`"input":"65536x65536x65536x65536"`: `metadata "input" is "65536x65536x65536x65536": want at most 2147483647 floats a sample`,
-		`"classes":"ten"`:                   `metadata "classes" is "ten", want a positive number`,
-		`"classes":"0"`:                     `metadata "classes" is "0", want a positive number`,
+		`"input":"8x8x"`:                      `metadata "input" is "8x8x": want positive dimensions such as 28x28x1`,
+		`"input":"8x-8"`:                      `metadata "input" is "8x-8": want positive dimensions such as 28x28x1`,
+		`"input":""`:                          `metadata "input" is "": want positive dimensions such as 28x28x1`,
+		`"input":"65536x65536x65536x65536"`:   `metadata "input" is "65536x65536x65536x65536": want at most 2147483647 floats a sample`,
+		`"classes":"ten"`:                     `metadata "classes" is "ten", want a positive number`,
+		`"classes":"2","class_names":"[1,2]"`: `metadata "class_names" is "[1,2]", want a list of 2 names`,
+		`"class_names":"[\"a\"]"`:             `metadata "class_names" is "[\"a\"]", want a list of 0 names`,
+		`"preprocess":"{"`:                    `metadata "preprocess" is "{", want JSON`,
+		`"classes":"0"`:                       `metadata "classes" is "0", want a positive number`,
 	} {
 		path := write(t, `{"__metadata__":{`+meta+`}}`)
 		_, err := ReadMeta(path)

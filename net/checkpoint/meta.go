@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -19,9 +20,11 @@ import (
 type Meta struct {
 	Model       string            // "model": the model's name in zoo.Models
 	Input       net.Shape         // "input": shape of a sample, as in 28x28x1
-	Classes     int               // "classes"
+	Classes     int               // "classes"; 0 for a model that doesn't classify
+	ClassNames  []string          // "class_names", in JSON: Classes of them, or none
 	Data        string            // "data": name of the training data, as in "digits"
 	Standardize string            // "standardize": mean and deviation of the samples before training, as dataset.MeanStd writes them
+	Preprocess  json.RawMessage   // "preprocess": how pictures or rows become samples, as a dataset.Input in JSON
 	More        map[string]string // anything else, under keys of its own
 }
 
@@ -30,14 +33,16 @@ const (
 	keyInput       = "input"
 	keyClasses     = "classes"
 	keyData        = "data"
+	keyClassNames  = "class_names"
 	keyStandardize = "standardize"
+	keyPreprocess  = "preprocess"
 	keyTraining    = "training" // a State but for its tensors, in JSON
 
 	keyStandardise = "standardise" // what files before v0.1.0 call keyStandardize
 )
 
 // reserved are the keys that Meta.More can't have.
-var reserved = []string{keyModel, keyInput, keyClasses, keyData, keyStandardize, keyTraining, keyStandardise}
+var reserved = []string{keyModel, keyInput, keyClasses, keyData, keyClassNames, keyStandardize, keyPreprocess, keyTraining, keyStandardise}
 
 // strings returns m as it is stored.
 func (m Meta) strings() (map[string]string, error) {
@@ -58,6 +63,22 @@ func (m Meta) strings() (map[string]string, error) {
 	}
 	if m.Classes > 0 {
 		all[keyClasses] = strconv.Itoa(m.Classes)
+	}
+	if len(m.ClassNames) > 0 {
+		if len(m.ClassNames) != m.Classes {
+			return nil, fmt.Errorf("Meta has %d ClassNames, want one for each of %d classes", len(m.ClassNames), m.Classes)
+		}
+		names, err := json.Marshal(m.ClassNames)
+		if err != nil {
+			return nil, fmt.Errorf("Meta.ClassNames: %w", err)
+		}
+		all[keyClassNames] = string(names)
+	}
+	if m.Preprocess != nil {
+		if !json.Valid(m.Preprocess) {
+			return nil, fmt.Errorf("Meta.Preprocess is %q, want JSON", m.Preprocess)
+		}
+		all[keyPreprocess] = string(m.Preprocess)
 	}
 	for key, value := range m.More {
 		if slices.Contains(reserved, key) {
@@ -87,6 +108,17 @@ func parseMeta(all map[string]string) (Meta, error) {
 		if m.Classes, err = strconv.Atoi(s); err != nil || m.Classes < 1 {
 			return Meta{}, fmt.Errorf("metadata %q is %q, want a positive number", keyClasses, s)
 		}
+	}
+	if s, ok := all[keyClassNames]; ok {
+		if err := json.Unmarshal([]byte(s), &m.ClassNames); err != nil || len(m.ClassNames) != m.Classes {
+			return Meta{}, fmt.Errorf("metadata %q is %q, want a list of %d names", keyClassNames, s, m.Classes)
+		}
+	}
+	if s, ok := all[keyPreprocess]; ok {
+		if !json.Valid([]byte(s)) {
+			return Meta{}, fmt.Errorf("metadata %q is %q, want JSON", keyPreprocess, s)
+		}
+		m.Preprocess = json.RawMessage(s)
 	}
 	more := maps.Clone(all)
 	for _, key := range reserved {
