@@ -1,0 +1,100 @@
+package runs
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/steppe-ml/steppe/internal/atomicfile"
+)
+
+// The files of a run's folder, besides those of train.Run.
+const (
+	ConfigFile = "config.json"
+	ResultFile = "result.json"
+	CurvesFile = "curves.png"
+	ReportFile = "report.html"
+)
+
+// Config is what config.json keeps of a run.
+type Config struct {
+	Version  string   `json:"steppe"`               // version that started the run
+	ISA      string   `json:"isa"`                  // whose arithmetic decides the bits
+	Machine  string   `json:"machine"`              // that started it
+	DataSum  string   `json:"data_crc32,omitempty"` // of the training set; "" if it wasn't in memory
+	Settings Settings `json:"settings"`
+}
+
+// maxConfig is far more bytes than a configuration has.
+const maxConfig = 1 << 20
+
+// Save writes config.json to a folder. The file appears whole or not at all.
+func (c *Config) Save(dir string) error { return SaveJSON(filepath.Join(dir, ConfigFile), c) }
+
+// SaveJSON writes a value to a file as indented JSON. The file appears whole or not at all.
+func SaveJSON(path string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Discard()
+	if _, err := file.Write(append(text, '\n')); err != nil {
+		return err
+	}
+	return file.Commit()
+}
+
+// LoadConfig reads config.json of a folder. Its settings are valid.
+func LoadConfig(dir string) (*Config, error) {
+	path := filepath.Join(dir, ConfigFile)
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s is not the folder of a run: it has no %s: %w", dir, ConfigFile, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxConfig+1))
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// parseConfig reads what Save writes. A setting that isn't known is an error: another version may
+// mean something by it that decides the result.
+func parseConfig(text []byte) (*Config, error) {
+	if len(text) > maxConfig {
+		return nil, fmt.Errorf("more than %d bytes", maxConfig)
+	}
+	c := &Config{Settings: Defaults()}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(c); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("more than one value")
+	}
+	if err := c.Settings.Validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}

@@ -1,0 +1,192 @@
+package runs
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam/train"
+)
+
+// Job is the settings of a run with what they name: data, model and the run itself.
+type Job struct {
+	Settings *Settings
+	Name     string       // of the data set
+	Train    *dataset.Set // without the validation samples
+	Valid    *dataset.Set // nil without a validation set
+	Test     *dataset.Set
+	Sum      string // checksum of the training data as it was read; "" if it isn't in memory
+
+	Model *net.Model
+	Run   *train.Run
+
+	by dataset.MeanStd // that the samples are standardized by
+}
+
+// Read reads the data that valid settings name, holds back the validation samples, and treats the
+// samples as the settings ask. It fills in Settings.Path.
+func (s *Settings) Read() (*Job, error) {
+	if err := s.locate(); err != nil {
+		return nil, err
+	}
+	return s.read()
+}
+
+// read is Read with Path as it is, for a run that goes on.
+func (s *Settings) read() (*Job, error) {
+	all, test, err := s.Source.Open()
+	if err != nil {
+		return nil, err
+	}
+	j := &Job{Settings: s, Name: strings.TrimSuffix(all.Name, "/train"), Train: all, Test: test}
+	if all.X != nil {
+		j.Sum = study.Sum(all)
+	}
+	if j.Train.Labels != nil {
+		if j.Train, err = j.Train.NoisyLabels(s.LabelNoise, s.Seed); err != nil {
+			return nil, err
+		}
+	} else if s.LabelNoise != 0 {
+		return nil, fmt.Errorf("--label-noise %v, but %s has numbers to predict, not classes", s.LabelNoise, j.Name)
+	}
+	if s.Valid > 0 {
+		if err := j.holdBack(); err != nil {
+			return nil, err
+		}
+	}
+	if n := j.Train.Len(); s.Batch > n {
+		return nil, fmt.Errorf("--batch %d is more than the %d training samples of %s%s", s.Batch, n, j.Name, j.held())
+	}
+	if s.Standardize {
+		return j, j.standardize()
+	}
+	return j, nil
+}
+
+// held says how many samples are held back, for a message.
+func (j *Job) held() string {
+	if j.Valid == nil {
+		return ""
+	}
+	return fmt.Sprintf(" (--valid %v holds back %d)", j.Settings.Valid, j.Valid.Len())
+}
+
+// holdBack splits the validation samples off the training set.
+func (j *Job) holdBack() (err error) {
+	all := j.Train.Len()
+	n := max(1, int(math.Round(j.Settings.Valid*float64(all))))
+	if n >= all {
+		return fmt.Errorf("--valid %v leaves none of the %d training samples of %s, want less, or 0", j.Settings.Valid, all, j.Name)
+	}
+	j.Train, j.Valid, err = j.Train.Split(n, j.Settings.Seed)
+	return err
+}
+
+// standardize standardizes all sets by the training set's mean and deviation.
+func (j *Job) standardize() (err error) {
+	if j.by, err = j.Train.MeanStd(); err != nil {
+		return err
+	}
+	for _, set := range []**dataset.Set{&j.Train, &j.Valid, &j.Test} {
+		if *set == nil {
+			continue
+		}
+		if *set, err = (*set).Standardize(j.by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Regression reports whether the run predicts numbers, not classes.
+func (j *Job) Regression() bool { return j.Train.Labels == nil }
+
+// Build compiles the model and makes the run. dir is its folder, "" for none.
+func (j *Job) Build(dir string, workers int) error {
+	s := j.Settings
+	row, err := zoo.Lookup(s.Model)
+	if err != nil {
+		return err
+	}
+	if j.Model, err = row.Compile(j.Train.Shape, j.Train.Classes); err != nil {
+		return err
+	}
+	augment, err := Augment(s.Augment)
+	if err != nil {
+		return err
+	}
+	j.Run = &train.Run{
+		Model: j.Model, Seed: s.Seed, Epochs: s.Epochs,
+		Train: dataset.Loader{Set: j.Train, Batch: s.Batch, Augment: augment},
+		Valid: j.Valid, Dir: dir,
+	}
+	if j.Valid != nil {
+		j.Run.Metrics = []train.Metric{&train.Accuracy{}}
+	}
+	if s.Patience > 0 {
+		j.Run.Hooks = append(j.Run.Hooks, train.EarlyStopping{Patience: s.Patience})
+	}
+	if j.Run.Monitor, err = j.monitor(); err != nil {
+		return err
+	}
+	// Loader looks at the shards, and decides on DropLast and with it on the number of batches.
+	if j.Run.Optimizer, err = s.config(1, workers); err != nil {
+		return err
+	}
+	loader := j.Run.Loader()
+	if err := loader.Validate(); err != nil {
+		return err
+	}
+	if j.Run.Optimizer, err = s.config(loader.Batches(), workers); err != nil {
+		return err
+	}
+	j.Run.Meta, err = j.Meta()
+	return err
+}
+
+// monitor returns the metric's name to train.Run.
+func (j *Job) monitor() (string, error) {
+	if j.Valid == nil {
+		return "", nil
+	}
+	names := []string{"valid_loss"}
+	for _, m := range j.Run.Metrics {
+		names = append(names, "valid_"+strings.ReplaceAll(m.Name(), " ", "_"))
+	}
+	i := slices.Index(names, j.Settings.Monitor)
+	if i < 0 {
+		return "", fmt.Errorf("--monitor is %q, want one of %s", j.Settings.Monitor, strings.Join(names, ", "))
+	}
+	if i == 0 {
+		return "", nil
+	}
+	return j.Run.Metrics[i-1].Name(), nil
+}
+
+// Meta returns what the model's files say of it.
+func (j *Job) Meta() (checkpoint.Meta, error) {
+	source, err := json.Marshal(j.Settings.Source)
+	if err != nil {
+		return checkpoint.Meta{}, err
+	}
+	meta := checkpoint.Meta{
+		Model: j.Settings.Model, Input: j.Train.Shape, Classes: j.Train.Classes, Data: j.Name,
+		More: map[string]string{sourceKey: string(source)},
+	}
+	if j.Settings.Standardize {
+		meta.Standardize = j.by.String()
+	}
+	return meta, nil
+}
+
+// Last and Best are the files of train.Run in a folder.
+func Last(dir string) string { return filepath.Join(dir, "last.safetensors") }
+func Best(dir string) string { return filepath.Join(dir, "best.safetensors") }

@@ -1,0 +1,229 @@
+package runs
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/steppe-ml/steppe/internal/lookup"
+	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// Settings are all that decides the result of a run. The key of each field in JSON is the name of
+// the flag that sets it, and errors call it by that flag.
+type Settings struct {
+	Source
+	Valid       float64  `json:"valid"` // fraction of the training set to hold back
+	Standardize bool     `json:"standardize"`
+	LabelNoise  float64  `json:"label-noise"` // fraction of relabeled training samples
+	Augment     []string `json:"augment,omitempty"`
+
+	Model  string `json:"model"`
+	Epochs int    `json:"epochs"`
+	Batch  int    `json:"batch"`
+	Seed   uint64 `json:"seed"`
+
+	Method         string  `json:"method"`
+	Rho            float64 `json:"rho"`
+	RhoSchedule    string  `json:"rho-schedule"`
+	Shards         int     `json:"shards"`
+	Eta            float64 `json:"eta,omitempty"`
+	AscentFraction float64 `json:"ascent-fraction,omitempty"`
+	AscentEvery    int     `json:"ascent-every,omitempty"`
+
+	Optimizer   string  `json:"optimizer"`
+	LR          float64 `json:"lr"`
+	Schedule    string  `json:"schedule"`
+	Warmup      float64 `json:"warmup"` // epochs
+	Momentum    float64 `json:"momentum"`
+	Beta1       float64 `json:"beta1"`
+	Beta2       float64 `json:"beta2"`
+	Epsilon     float64 `json:"epsilon"`
+	WeightDecay float64 `json:"weight-decay"`
+	Clip        float64 `json:"clip"`
+
+	Monitor   string `json:"monitor"`    // metric that finds the best epoch
+	Patience  int    `json:"patience"`   // epochs without a better one that end the run; 0 for no end
+	SaveEvery int    `json:"save-every"` // steps
+	LogEvery  int    `json:"log-every"`  // steps
+}
+
+// Defaults returns settings that train a small network on the embedded digits with mSAM.
+// [Settings.Complete] fills in what depends on other settings.
+func Defaults() Settings {
+	return Settings{
+		Source: Source{Data: "digits", Task: "auto", Color: "auto", Test: 0.2},
+		Valid:  0.1, Model: "mlp", Epochs: 20, Batch: 64, Seed: 1,
+		Method: "msam", RhoSchedule: "constant",
+		Optimizer: "sgd", Schedule: "cosine", Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
+		Monitor: "valid_loss",
+	}
+}
+
+// Complete fills in the settings that weren't given and whose defaults depend on others: those of
+// the method and of the optimizer. A given setting that doesn't go with the others is an error.
+func (s *Settings) Complete(given func(flag string) bool) error {
+	method, err := sam.Lookup(s.Method)
+	if err != nil {
+		return err
+	}
+	optimizer, err := s.optimizer()
+	if err != nil {
+		return err
+	}
+	preset := method.Preset
+	if !given("rho") {
+		s.Rho = preset.Rho
+	} else if !method.Perturbs() && s.Rho != 0 {
+		return fmt.Errorf("--rho %v with --method %s, which perturbs nothing", s.Rho, s.Method)
+	}
+	if !given("shards") {
+		s.Shards = min(preset.Shards, max(1, s.Batch))
+	} else if !method.Sharded() && s.Shards != 1 {
+		return fmt.Errorf("--shards %d with --method %s, which has 1 shard", s.Shards, s.Method)
+	}
+	if !given("ascent-fraction") {
+		s.AscentFraction = cmp.Or(preset.Ascent.Fraction, 1)
+	}
+	if !given("ascent-every") {
+		s.AscentEvery = cmp.Or(preset.Ascent.Every, 1)
+	}
+	if !given("eta") {
+		s.Eta = cmp.Or(preset.Ascent.Eta, 0.01)
+	}
+	if !given("lr") {
+		s.LR = optimizer.LR
+	}
+	if !given("weight-decay") {
+		s.WeightDecay = optimizer.WeightDecay
+	}
+	for _, other := range Optimizers {
+		for _, flag := range other.Own {
+			if given(flag) && !slices.Contains(optimizer.Own, flag) {
+				return fmt.Errorf("--%s with --optimizer %s, which has none", flag, s.Optimizer)
+			}
+		}
+	}
+	if s.Valid == 0 && !given("monitor") {
+		s.Monitor = trainLoss
+	}
+	return s.Validate()
+}
+
+// trainLoss is the Monitor of a run without a validation set.
+const trainLoss = "train_loss"
+
+func (s *Settings) optimizer() (Optimizer, error) {
+	return lookup.Row("optimizer", Optimizers, func(o Optimizer) string { return o.Name }, s.Optimizer)
+}
+
+// number is a setting with the numbers that it may be.
+type number struct {
+	flag  string
+	value float64
+	fits  bool // besides being finite
+	want  string
+}
+
+// Validate returns an error if a setting makes no sense, as far as that shows without the data.
+func (s *Settings) Validate() error {
+	if _, err := sam.Lookup(s.Method); err != nil {
+		return err
+	}
+	if _, err := zoo.Lookup(s.Model); err != nil {
+		return err
+	}
+	if _, err := s.optimizer(); err != nil {
+		return err
+	}
+	if _, err := Augment(s.Augment); err != nil {
+		return err
+	}
+	if _, err := FindSchedule("schedule", LRSchedules, s.Schedule); err != nil {
+		return err
+	}
+	if _, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule); err != nil {
+		return err
+	}
+	for _, n := range s.numbers() {
+		if !n.fits || math.IsNaN(n.value) || math.IsInf(n.value, 0) {
+			return fmt.Errorf("--%s is %v, want %s", n.flag, n.value, n.want)
+		}
+	}
+	if s.Shards > s.Batch {
+		return fmt.Errorf("--shards %d are more than --batch %d has samples", s.Shards, s.Batch)
+	}
+	if s.Valid == 0 && s.Monitor != trainLoss {
+		return fmt.Errorf("--monitor %s with --valid 0: without validation samples only %s is measured", s.Monitor, trainLoss)
+	}
+	if s.Valid != 0 && s.Monitor == trainLoss {
+		return fmt.Errorf("--monitor %s with --valid %v, want a metric of the validation samples such as valid_loss, or --valid 0", trainLoss, s.Valid)
+	}
+	return s.Source.validate()
+}
+
+func (s *Settings) numbers() []number {
+	whole := func(flag string, value, least int) number {
+		return number{flag, float64(value), value >= least, fmt.Sprintf("%d or more", least)}
+	}
+	notNegative := func(flag string, value float64) number { return number{flag, value, value >= 0, "0 or more"} }
+	positive := func(flag string, value float64) number { return number{flag, value, value > 0, "a positive number"} }
+	below1 := func(flag string, value float64) number {
+		return number{flag, value, value >= 0 && value < 1, "0 or more, and less than 1"}
+	}
+	return []number{
+		whole("epochs", s.Epochs, 1), whole("batch", s.Batch, 1), whole("shards", s.Shards, 1),
+		whole("patience", s.Patience, 0), whole("save-every", s.SaveEvery, 0), whole("log-every", s.LogEvery, 0),
+		whole("ascent-every", s.AscentEvery, 1),
+		below1("valid", s.Valid), {"label-noise", s.LabelNoise, s.LabelNoise >= 0 && s.LabelNoise <= 1, "0 to 1"},
+		notNegative("rho", s.Rho), positive("eta", s.Eta),
+		{"ascent-fraction", s.AscentFraction, s.AscentFraction > 0 && s.AscentFraction <= 1, "more than 0, and 1 at the most"},
+		positive("lr", s.LR), below1("momentum", s.Momentum), notNegative("weight-decay", s.WeightDecay), notNegative("clip", s.Clip),
+		{"beta1", s.Beta1, s.Beta1 > 0 && s.Beta1 < 1, "more than 0, and less than 1"},
+		{"beta2", s.Beta2, s.Beta2 > 0 && s.Beta2 < 1, "more than 0, and less than 1"},
+		positive("epsilon", s.Epsilon),
+		{"warmup", s.Warmup, s.Warmup >= 0 && s.Warmup < float64(s.Epochs), fmt.Sprintf("0 or more, and less than the %d epochs", s.Epochs)},
+	}
+}
+
+// config returns the step's configuration of a run of that many steps an epoch.
+func (s *Settings) config(batches, workers int) (sam.Config, error) {
+	method, err := sam.Lookup(s.Method)
+	if err != nil {
+		return sam.Config{}, err
+	}
+	optimizer, err := s.optimizer()
+	if err != nil {
+		return sam.Config{}, err
+	}
+	c := method.Preset
+	c.Rho, c.Shards, c.Clip, c.Workers = s.Rho, s.Shards, s.Clip, workers
+	c.Ascent.Eta, c.Ascent.Fraction, c.Ascent.Every = s.Eta, s.AscentFraction, s.AscentEvery
+	c.Base = optimizer.Rule(s)
+	rho, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule)
+	if err != nil {
+		return sam.Config{}, err
+	}
+	c.RhoSchedule = rho.Of(s.Epochs * batches)
+	c.LRSchedule, err = LRSchedule(s.Schedule, s.Warmup, s.Epochs, batches)
+	return c, err
+}
+
+// LRSchedule returns the learning-rate schedule of a name, after warmup epochs of linear warm-up,
+// for a run of epochs with so many batches each.
+func LRSchedule(name string, warmup float64, epochs, batches int) (optim.Schedule, error) {
+	row, err := FindSchedule("schedule", LRSchedules, name)
+	if err != nil {
+		return nil, err
+	}
+	steps := epochs * batches
+	first := min(int(math.Round(warmup*float64(batches))), steps-1)
+	schedule := row.Of(steps - first)
+	if first > 0 {
+		schedule = optim.Warmup{Steps: first, Then: schedule}
+	}
+	return schedule, nil
+}

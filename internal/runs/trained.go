@@ -1,0 +1,109 @@
+package runs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+)
+
+// Trained is a trained model for use.
+type Trained struct {
+	Path   string // of the model file
+	Meta   checkpoint.Meta
+	Model  *net.Model
+	Params *net.Params
+
+	by dataset.MeanStd // that samples are standardized by; none without Meta.Standardize
+}
+
+// Open opens the model of a run's folder, or a model file. Of a folder it takes the best epoch's
+// parameters, or with last those of the last step.
+func Open(path string, last bool) (*Trained, error) {
+	file, err := modelFile(path, last)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trained{Path: file}
+	if t.Meta, err = checkpoint.ReadMeta(file); err != nil {
+		return nil, err
+	}
+	if t.Meta.Model == "" || t.Meta.Input == nil || t.Meta.Classes == 0 {
+		return nil, fmt.Errorf("%s doesn't name its model, want metadata \"model\", \"input\" and \"classes\" as steppe train writes them", file)
+	}
+	row, err := zoo.Lookup(t.Meta.Model)
+	if err == nil {
+		t.Model, err = row.Compile(t.Meta.Input, t.Meta.Classes)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if t.Meta.Standardize != "" {
+		if t.by, err = dataset.ParseMeanStd(t.Meta.Standardize); err != nil {
+			return nil, fmt.Errorf("%s: metadata \"standardize\": %w", file, err)
+		}
+	}
+	t.Params, err = checkpoint.Load(file, t.Model)
+	return t, err
+}
+
+// modelFile returns the file of a model: path itself, or the file of a run in a folder.
+func modelFile(path string, last bool) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return path, nil // which ReadMeta complains about
+	}
+	file := Best(path)
+	if last {
+		file = Last(path)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		return file, nil
+	}
+	if _, err := os.Stat(Last(path)); err == nil {
+		return "", fmt.Errorf("%s has no best.safetensors, since no epoch is finished; --last takes the last step's parameters", path)
+	}
+	return "", fmt.Errorf("%s is not the folder of a run: it has neither best.safetensors nor last.safetensors", path)
+}
+
+// Source returns where the training data was, and false if the file doesn't say.
+func (t *Trained) Source() (Source, bool, error) {
+	source, ok, err := sourceOf(t.Meta.More)
+	if err != nil {
+		return Source{}, false, fmt.Errorf("%s: %w", t.Path, err)
+	}
+	if !ok && t.Meta.Data != "" { // a file from before there was a source
+		source, ok = Source{Data: t.Meta.Data}, true
+	}
+	return source, ok, nil
+}
+
+// Test returns the test samples of a source, as the model takes them.
+func (t *Trained) Test(source Source) (*dataset.Set, error) {
+	_, test, err := source.Open()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Equal(test.Shape, t.Meta.Input) || test.Classes != t.Meta.Classes {
+		return nil, fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", t.Path,
+			t.Meta.Input, inClasses(t.Meta.Classes), strings.TrimSuffix(test.Name, "/test"), test.Shape, inClasses(test.Classes))
+	}
+	if t.Meta.Standardize == "" {
+		return test, nil
+	}
+	return test.Standardize(t.by)
+}
+
+func inClasses(n int) string {
+	if n == 1 {
+		return "in 1 class"
+	}
+	return fmt.Sprintf("in %d classes", n)
+}
