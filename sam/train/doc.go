@@ -1,5 +1,5 @@
 // Package train is the training loop: epochs over a data set, a validation set, metrics, hooks,
-// a folder with the last and the best parameters, and going on where a run has stopped.
+// a folder with the last and the best parameters and a log, and going on where a run has stopped.
 //
 // Start with [Run]: fill in a model, a loader, a number of epochs and an optimizer, and call
 // Start or Resume. The [History] that comes back has the losses and scores of every epoch and

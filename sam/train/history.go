@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-	"strconv"
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/sam"
@@ -44,40 +42,29 @@ type Scores map[string]float64
 
 // MarshalJSON implements json.Marshaler.
 func (s Scores) MarshalJSON() ([]byte, error) {
-	all := make(map[string]any, len(s))
+	all := make(map[string]number, len(s))
 	for name, v := range s {
-		all[name] = v
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			all[name] = strconv.FormatFloat(v, 'g', -1, 64)
-		}
+		all[name] = number(v)
 	}
 	return json.Marshal(all)
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (s *Scores) UnmarshalJSON(data []byte) error {
-	var all map[string]any
+	var all map[string]json.RawMessage
 	if err := json.Unmarshal(data, &all); err != nil {
 		return err
 	}
-	if all == nil {
-		*s = nil
-		return nil
+	*s = nil
+	if all != nil {
+		*s = make(Scores, len(all))
 	}
-	*s = make(Scores, len(all))
-	for name, v := range all {
-		switch v := v.(type) {
-		case float64:
-			(*s)[name] = v
-		case string:
-			x, err := strconv.ParseFloat(v, 64)
-			if err != nil {
-				return fmt.Errorf("score %q is %q, want a number", name, v)
-			}
-			(*s)[name] = x
-		default:
-			return fmt.Errorf("score %q is %v, want a number", name, v)
+	for name, text := range all {
+		var v number
+		if err := json.Unmarshal(text, &v); err != nil {
+			return fmt.Errorf("score %q is %w", name, err)
 		}
+		(*s)[name] = float64(v)
 	}
 	return nil
 }
@@ -98,12 +85,15 @@ func (h *History) clone() *History {
 	return &c
 }
 
-// sums are over the batches of an epoch under way.
+// sums are over some steps: those of an epoch under way, or of a row under way.
 type sums struct {
 	Steps     int     `json:"steps"`
 	Samples   int     `json:"samples"`
 	Loss      float64 `json:"loss"`      // sum of losses times samples
 	Sharpness float64 `json:"sharpness"` // the same
+	GradNorm  float64 `json:"grad_norm"` // sum over the steps
+	LR        float64 `json:"lr"`        // of the last step
+	Rho       float64 `json:"rho"`       // of the last step that perturbed
 	Seconds   float64 `json:"seconds"`
 }
 
@@ -112,6 +102,11 @@ func (s *sums) add(n int, stats sam.Stats, seconds float64) {
 	s.Samples += n
 	s.Loss += stats.Loss * float64(n)
 	s.Sharpness += stats.Sharpness * float64(n)
+	s.GradNorm += stats.GradNorm
+	s.LR = stats.LearningRate
+	if stats.Rho > 0 {
+		s.Rho = stats.Rho
+	}
 	s.Seconds += seconds
 }
 
@@ -124,4 +119,16 @@ func (s *sums) epoch(number int) Epoch {
 		Epoch: number, Steps: s.Steps, Samples: s.Samples, Seconds: s.Seconds,
 		Loss: s.loss(), Sharpness: s.Sharpness / float64(max(1, s.Samples)),
 	}
+}
+
+// row returns the sums as a row of the log, for the last of the run's steps so far.
+func (s *sums) row(kind string, epoch int, step uint64) *Row {
+	r := &Row{
+		Kind: kind, Epoch: epoch, Step: step, TrainLoss: s.loss(), LR: s.LR, Rho: s.Rho,
+		GradNorm: s.GradNorm / float64(max(1, s.Steps)), Sharpness: s.Sharpness / float64(max(1, s.Samples)), Seconds: s.Seconds,
+	}
+	if s.Seconds > 0 {
+		r.ExamplesPerSecond = float64(s.Samples) / s.Seconds
+	}
+	return r
 }

@@ -46,6 +46,10 @@ type Status struct {
 	Samples int     // samples of it that are done
 	Loss    float64 // their mean training loss
 
+	// Row is the row that the log has got at this moment: at AfterEpoch, and at AfterStep each
+	// Run.LogEvery steps. It is nil where there is none. It doesn't depend on Run.Dir.
+	Row *Row
+
 	Step        sam.Stats     // of the last step
 	StepSamples int           // in its batch
 	StepTime    time.Duration // that it took
@@ -62,16 +66,21 @@ func (s *Status) Series(metric string) (values []float64, better func(a, b float
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, e := range s.History.Epochs {
-		if s.Run.Valid == nil {
-			values = append(values, e.Loss)
-		} else if v, ok := e.Valid[m.Name()]; ok {
-			values = append(values, v)
-		} else {
-			values = append(values, math.NaN())
-		}
+	for i := range s.History.Epochs {
+		values = append(values, s.Run.score(m, &s.History.Epochs[i]))
 	}
 	return values, m.Better, nil
+}
+
+// score returns a finished epoch's score by a metric of Valid; see Status.Series.
+func (r *Run) score(m Metric, e *Epoch) float64 {
+	if r.Valid == nil {
+		return e.Loss
+	}
+	if v, ok := e.Valid[m.Name()]; ok {
+		return v
+	}
+	return math.NaN()
 }
 
 // Stop returns the error by which a hook ends a run well: a hook that returns Stop(reason), or

@@ -25,11 +25,13 @@ type loop struct {
 	batch int    // batches of the next that are done
 	sums  sums   // over them
 	steps uint64 // of opt that are counted in them
+	since sums   // over the steps since the last row of RowStep; only with LogEvery
 
 	status    Status
-	mark      time.Time // up to which sums.Seconds counts
-	saved     bool      // the state is in Dir
-	bestSaved bool      // and the best parameters
+	rows      *logWriter // of Dir; nil without
+	mark      time.Time  // up to which sums.Seconds counts
+	saved     bool       // the state is in Dir
+	bestSaved bool       // and the best parameters
 }
 
 // StepError is a step that was refused, or that failed otherwise. The parameters and the state
@@ -95,12 +97,14 @@ func (l *loop) setParams(p *net.Params) {
 
 // run calls the hooks at the start and at the end, trains in between, and sees to it that the
 // state is saved however the training ends.
-func (l *loop) run(ctx context.Context) (*History, error) {
+// another says that files in Dir are of another run.
+func (l *loop) run(ctx context.Context, another bool) (*History, error) {
 	l.history.Stopped, l.history.Unfinished = "", nil
 	if l.epoch > 0 && l.batch == 0 {
 		l.keepBest() // Monitor may be another than before, and rank the last epoch first
 	}
-	if err := l.save(); err != nil { // the work would be for nothing
+	defer l.closeDir()
+	if err := l.beginDir(another); err != nil {
 		return nil, err
 	}
 	ended := false
@@ -117,6 +121,7 @@ func (l *loop) run(ctx context.Context) (*History, error) {
 		l.history.Stopped, l.saved, err = s.reason, false, nil
 	}
 	l.addUnfinished()
+	l.status.Row = nil
 	for _, last := range []error{l.save(), l.call(AtEnd)} {
 		if err == nil && asStop(last) == nil {
 			err = last
@@ -158,7 +163,9 @@ func (l *loop) train(ctx context.Context) error {
 			if err != nil {
 				return &StepError{l.epoch + 1, l.batch + 1, err}
 			}
-			l.count(batch.N, stats, time.Since(start))
+			if err := l.endStep(batch.N, stats, time.Since(start)); err != nil {
+				return err
+			}
 			if err := l.call(AfterStep); err != nil {
 				return err
 			}
@@ -182,21 +189,45 @@ func (l *loop) interrupted(ctx context.Context) error {
 	return fmt.Errorf("train: ended in epoch %d: %w: %w", l.epoch+1, err, cause)
 }
 
-// count adds a step on n samples to the sums.
-func (l *loop) count(n int, stats sam.Stats, took time.Duration) {
+// endStep adds a step on n samples to the sums, and logs and saves if it is time to.
+func (l *loop) endStep(n int, stats sam.Stats, took time.Duration) error {
 	l.batch++
 	l.steps, l.saved = l.opt.Steps(), false
 	now := time.Now()
-	l.sums.add(n, stats, now.Sub(l.mark).Seconds())
+	seconds := now.Sub(l.mark).Seconds()
 	l.mark = now
+	l.sums.add(n, stats, seconds)
 	l.status.Step, l.status.StepSamples, l.status.StepTime = stats, n, took
 	l.show()
+	if l.LogEvery > 0 {
+		l.since.add(n, stats, seconds)
+		if l.steps%uint64(l.LogEvery) == 0 {
+			row := l.since.row(RowStep, l.epoch+1, l.steps)
+			l.since = sums{}
+			if err := l.addRow(row); err != nil {
+				return err
+			}
+		}
+	}
+	if l.SaveEvery > 0 && l.steps%uint64(l.SaveEvery) == 0 {
+		return l.save()
+	}
+	return nil
+}
+
+// addRow logs a row, and shows it to the hooks.
+func (l *loop) addRow(row *Row) error {
+	l.status.Row = row
+	if l.rows == nil {
+		return nil
+	}
+	return l.rows.add(row)
 }
 
 // show updates the status to where the run is.
 func (l *loop) show() {
 	s := &l.status
-	s.Epoch, s.Batch, s.Samples, s.Loss = l.epoch+1, l.batch, l.sums.Samples, l.sums.loss()
+	s.Epoch, s.Batch, s.Samples, s.Loss, s.Row = l.epoch+1, l.batch, l.sums.Samples, l.sums.loss(), nil
 }
 
 // endEpoch measures the validation set, adds the epoch to the history, keeps the parameters if
@@ -212,24 +243,35 @@ func (l *loop) endEpoch(ctx context.Context) error {
 			return fmt.Errorf("train: epoch %d: %w", l.epoch+1, err)
 		}
 	}
+	row := l.sums.row(RowEpoch, l.epoch+1, l.steps)
+	for name, score := range e.Valid {
+		if row.Valid == nil {
+			row.Valid = Scores{}
+		}
+		row.Valid[logName(name)] = score
+	}
 	l.history.Epochs = append(l.history.Epochs, e)
 	l.epoch, l.batch, l.sums, l.saved = l.epoch+1, 0, sums{}, false
 	l.keepBest()
+	if err := l.addRow(row); err != nil {
+		return err
+	}
 	return l.save()
 }
 
 // keepBest copies the parameters if the last epoch is better, by Monitor, than BestEpoch. The
 // parameters must be those at the end of the last epoch.
 func (l *loop) keepBest() {
-	values, better, err := l.status.Series("")
+	m, err := find(l.metric, l.Monitor)
 	if err != nil {
 		return // Validate has found the monitor
 	}
-	h, last := l.history, len(values)-1
-	if h.BestEpoch > 0 && !improves(values[last], values[h.BestEpoch-1], better) {
+	h, last := l.history, len(l.history.Epochs)
+	score := func(epoch int) float64 { return l.score(m, &h.Epochs[epoch-1]) }
+	if h.BestEpoch > 0 && !improves(score(last), score(h.BestEpoch), m.Better) {
 		return
 	}
-	h.BestEpoch, l.bestSaved = last+1, false
+	h.BestEpoch, l.bestSaved = last, false
 	if h.Best == nil {
 		h.Best = l.params.Clone()
 	}

@@ -61,17 +61,21 @@ func (*Loss) Better(a, b float64) bool { return a < b }
 
 // validate returns an error if metrics can't be told apart.
 func validate(metrics []Metric) error {
-	seen := map[string]bool{}
+	seen := map[string]string{} // names by those in the log
 	for i, m := range metrics {
-		switch {
-		case m == nil:
+		if m == nil {
 			return fmt.Errorf("train: metric %d is nil", i)
-		case m.Name() == "":
-			return fmt.Errorf("train: metric %d, a %T, has no name", i, m)
-		case seen[m.Name()]:
-			return fmt.Errorf("train: two metrics are called %q", m.Name())
 		}
-		seen[m.Name()] = true
+		name := m.Name()
+		switch other, ok := seen[logName(name)]; {
+		case name == "":
+			return fmt.Errorf("train: metric %d, a %T, has no name", i, m)
+		case ok && other == name:
+			return fmt.Errorf("train: two metrics are called %q", name)
+		case ok:
+			return fmt.Errorf("train: metrics %q and %q are both %q in the log", other, name, validPrefix+logName(name))
+		}
+		seen[logName(name)] = name
 	}
 	return nil
 }

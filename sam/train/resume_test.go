@@ -60,7 +60,7 @@ type outcome struct {
 
 func timeless(r *Run) outcome {
 	s := r.State()
-	s.sums.Seconds = 0
+	s.sums.Seconds, s.since.Seconds = 0, 0
 	for i := range s.History.Epochs {
 		s.History.Epochs[i].Seconds = 0
 	}
@@ -352,7 +352,7 @@ func TestResumeInSecondProcess(t *testing.T) {
 	_, err = again.Resume(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, timeless(&r), timeless(&again))
-	assert.Equal(t, []string{"best.safetensors", "last.safetensors"}, names(t, dir), "nothing else remains")
+	assert.Equal(t, []string{"best.safetensors", "last.safetensors", "metrics.jsonl"}, names(t, dir), "nothing else remains")
 }
 
 func names(t *testing.T, dir string) (list []string) {

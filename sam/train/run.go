@@ -30,9 +30,16 @@ type Run struct {
 	Metrics   []Metric        // of Valid, besides its loss
 	Monitor   string          // metric that finds the best epoch; "" is "loss": of Valid, or without it of the training set
 	Hooks     []Hook          // called in this order
-	Dir       string          // folder for last.safetensors and best.safetensors; "" keeps no files
+	Dir       string          // folder for last.safetensors, best.safetensors and metrics.jsonl; "" keeps no files
 	Overwrite bool            // lets Start replace the files of another run in Dir
+	SaveEvery int             // steps after which the state is saved to Dir, besides after each epoch; 0 for none
+	LogEvery  int             // steps after which a Row is logged, besides after each epoch; 0 for none
 	Meta      checkpoint.Meta // goes into the files; Input, Classes and Data are filled in if they are zero
+
+	// PrepareDir, if there is one, puts files of the caller's own in Dir. It is called when no other
+	// run can be there and its files may be replaced, and before the run writes any. Its error ends
+	// the run.
+	PrepareDir func() error
 
 	loop *loop // of the last Start or Resume
 }
@@ -96,6 +103,9 @@ func (r *Run) Validate() error {
 	if batch := r.config().Batch; batch < r.Train.Batch {
 		return fmt.Errorf("train: Train.Batch is %d, and Optimizer.Batch %d, want no less", r.Train.Batch, batch)
 	}
+	if r.SaveEvery < 0 || r.LogEvery < 0 {
+		return fmt.Errorf("train: SaveEvery is %d and LogEvery %d, want steps, or 0 for none", r.SaveEvery, r.LogEvery)
+	}
 	for i, hook := range r.Hooks {
 		if hook == nil {
 			return fmt.Errorf("train: Hooks[%d] is nil", i)
@@ -154,6 +164,11 @@ func (r *Run) metrics() []Metric {
 // that is refused ends it with a *StepError, and parameters are as that step found them. A hook
 // may end it, too. At every end the run's state is complete, and with Dir it is saved.
 //
+// With Dir, the run keeps three files there. last.safetensors is its state, for Resume and
+// LoadState, and best.safetensors the parameters of the best epoch. Both appear whole or not at
+// all. metrics.jsonl is the log, for ReadLog. If one of them can't be written, as on a full disk,
+// the run ends with that error, and Dir has the last state that was saved whole.
+//
 // If a hook, a layer, a metric or an augmentation panics, Start saves the state of the last whole
 // step and lets the panic pass. If an optim.Rule of the user's own panics in the middle of an
 // update, the parameters are no longer those of a step, and the files stay as they were.
@@ -172,17 +187,16 @@ func (r *Run) Resume(ctx context.Context) (*History, error) {
 	if r.Dir == "" {
 		return nil, errors.New("train: Resume without Dir: ResumeFrom takes a State")
 	}
-	if err := r.prepare(); err != nil {
-		return nil, err
-	}
-	state, err := LoadState(r.last(), r.Model)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r.Start(ctx)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return r.resume(ctx, state)
+	return r.open(func() (*History, error) {
+		state, err := LoadState(r.last(), r.Model)
+		if errors.Is(err, fs.ErrNotExist) {
+			return r.begin(ctx, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.run(ctx, state, false)
+	})
 }
 
 // ResumeFrom goes on from a state, as Resume does. The run copies it. Files of another run in
@@ -196,23 +210,45 @@ func (r *Run) ResumeFrom(ctx context.Context, state *State) (*History, error) {
 
 // start begins a run in a folder of its own, if it has one.
 func (r *Run) start(ctx context.Context, state *State) (*History, error) {
+	return r.open(func() (*History, error) { return r.begin(ctx, state) })
+}
+
+// open calls f for a valid run, while no other run can be in Dir. A folder that it has made and
+// that is still empty doesn't stay.
+func (r *Run) open(f func() (*History, error)) (*History, error) {
 	if err := r.prepare(); err != nil {
 		return nil, err
 	}
-	if err := r.prepareDir(); err != nil {
+	unlock, created, err := r.openDir()
+	if err != nil {
 		return nil, err
 	}
-	return r.resume(ctx, state)
+	defer unlock()
+	history, err := f()
+	if err != nil && created {
+		_ = os.Remove(r.Dir) // fails if it isn't empty
+	}
+	return history, err
 }
 
-// resume runs the loop from a state; nil is the beginning.
-func (r *Run) resume(ctx context.Context, state *State) (*History, error) {
+// begin runs the loop from a state, or from the beginning, in an open Dir with nothing of another
+// run that may not be replaced.
+func (r *Run) begin(ctx context.Context, state *State) (*History, error) {
+	if err := r.validateDir(); err != nil {
+		return nil, err
+	}
+	return r.run(ctx, state, true)
+}
+
+// run runs the loop from a state; nil is the beginning. another says that files in Dir are of
+// another run.
+func (r *Run) run(ctx context.Context, state *State, another bool) (*History, error) {
 	l, err := newLoop(r, state)
 	if err != nil {
 		return nil, err
 	}
 	r.loop = l
-	return l.run(ctx)
+	return l.run(ctx, another)
 }
 
 // State returns a copy of the run's state as the last Start or Resume has left it, or in a hook
@@ -244,20 +280,4 @@ func (r *Run) meta() checkpoint.Meta {
 	m.Classes = cmp.Or(m.Classes, r.Train.Set.Classes)
 	m.Data = cmp.Or(m.Data, strings.TrimSuffix(r.Train.Set.Name, "/train"))
 	return m
-}
-
-// prepareDir makes Dir, and returns an error if it has files that aren't to be replaced.
-func (r *Run) prepareDir() error {
-	if r.Dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	for _, path := range []string{r.last(), r.best()} {
-		if _, err := os.Lstat(path); err == nil && !r.Overwrite {
-			return fmt.Errorf("train: %s is of another run: Resume it, use another Dir, or set Overwrite", path)
-		}
-	}
-	return nil
 }

@@ -235,7 +235,7 @@ func TestDir(t *testing.T) {
 	run.Dir, run.Meta.Model = dir, "tiny"
 	history, err := run.Start(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"best.safetensors", "last.safetensors"}, names(t, dir))
+	assert.Equal(t, []string{"best.safetensors", "last.safetensors", "metrics.jsonl"}, names(t, dir))
 	for name, want := range map[string]*net.Params{"best": history.Best, "last": history.Params} {
 		got, err := checkpoint.Load(filepath.Join(dir, name+".safetensors"), run.Model)
 		require.NoError(t, err)
@@ -255,6 +255,10 @@ func TestDir(t *testing.T) {
 	require.NoError(t, os.Remove(run.last()))
 	_, err = other.Start(t.Context())
 	assert.ErrorContains(t, err, "best.safetensors is of another run")
+	require.NoError(t, os.Remove(run.best()))
+	_, err = other.Start(t.Context())
+	assert.ErrorContains(t, err, "metrics.jsonl is of another run")
+	require.NoError(t, os.WriteFile(run.best(), []byte(before["best.safetensors"]), 0o644))
 	require.NoError(t, os.WriteFile(run.last(), []byte(before["last.safetensors"]), 0o644))
 	assert.Equal(t, before, contents(t, dir))
 
@@ -262,7 +266,8 @@ func TestDir(t *testing.T) {
 	other.Hooks = []Hook{stopAfter(2)}
 	_, err = other.Start(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, []string{"last.safetensors"}, names(t, dir), "the other run's best parameters are gone")
+	assert.Equal(t, []string{"last.safetensors", "metrics.jsonl"}, names(t, dir), "the other run's best parameters are gone")
+	assert.Empty(t, contents(t, dir)["metrics.jsonl"], "and its rows")
 }
 
 func contents(t *testing.T, dir string) map[string]string {
@@ -327,9 +332,14 @@ func TestRunErrors(t *testing.T) {
 			r.Metrics = []Metric{&lossless{}, &Accuracy{}}
 		},
 		"train: Train.Batch is 8, and Optimizer.Batch 4, want no less": func(r *Run) { r.Optimizer.Batch = 4 },
-		"train: Hooks[1] is nil":                                                        func(r *Run) { r.Hooks = []Hook{Progress(nil), nil} },
-		"train: 1 Metrics and no Valid set to measure":                                  func(r *Run) { r.Valid = nil },
-		"train: metric 1 is nil":                                                        func(r *Run) { r.Metrics = []Metric{nil} },
+		"train: Hooks[1] is nil":                       func(r *Run) { r.Hooks = []Hook{Progress(nil), nil} },
+		"train: 1 Metrics and no Valid set to measure": func(r *Run) { r.Valid = nil },
+		"train: metric 1 is nil":                       func(r *Run) { r.Metrics = []Metric{nil} },
+		`train: metrics "a b" and "a-b" are both "valid_a_b" in the log`: func(r *Run) {
+			r.Metrics = []Metric{&ranked{name: "a b"}, &ranked{name: "a-b"}}
+		},
+		"train: SaveEvery is -1 and LogEvery 0, want steps, or 0 for none":              func(r *Run) { r.SaveEvery = -1 },
+		"train: SaveEvery is 0 and LogEvery -3, want steps, or 0 for none":              func(r *Run) { r.LogEvery = -3 },
 		`train: two metrics are called "accuracy"`:                                      func(r *Run) { r.Metrics = []Metric{&Accuracy{}, &Accuracy{}} },
 		`train: Monitor: unknown metric "acuracy", want one of loss, accuracy`:          func(r *Run) { r.Monitor = "acuracy" },
 		"train: Valid: top-4 accuracy of synthetic:6x6x2: TopK.K is 4, want 1 to 3":     func(r *Run) { r.Metrics = []Metric{&TopK{K: 4}} },

@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
-	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -23,8 +20,9 @@ type State struct {
 	Batch     int // batches of the next epoch that are done
 	History   *History
 
-	sums sums // over the batches of the next epoch that are done
-	id   identity
+	sums  sums // over the batches of the next epoch that are done
+	since sums // over the steps since the log's last row of RowStep
+	id    identity
 }
 
 // identity is what can't change when a run goes on: it decides which samples a batch has.
@@ -38,7 +36,7 @@ type identity struct {
 // Save writes the state to a file, which appears whole or not at all. model is the run's, and
 // meta says how to build it. checkpoint.Load reads the parameters of such a file.
 func (s *State) Save(path string, model *net.Model, meta checkpoint.Meta) error {
-	text, err := json.Marshal(kept{s.id, s.History, s.sums})
+	text, err := json.Marshal(kept{s.id, s.History, s.sums, s.since})
 	if err != nil {
 		return fmt.Errorf("train: history: %w", err)
 	}
@@ -62,7 +60,7 @@ func LoadState(path string, model *net.Model) (*State, error) {
 	}
 	return &State{
 		Params: params, Best: saved.Best, Optimizer: &optim.State{Rule: saved.Rule, Steps: saved.Step, Vectors: saved.Vectors},
-		Epoch: saved.Epoch, Batch: saved.Batch, sums: k.Sums, History: k.History, id: k.Run,
+		Epoch: saved.Epoch, Batch: saved.Batch, sums: k.Sums, since: k.Since, History: k.History, id: k.Run,
 	}, nil
 }
 
@@ -71,6 +69,7 @@ type kept struct {
 	Run     identity `json:"run"`
 	History *History `json:"history"`
 	Sums    sums     `json:"sums"`
+	Since   sums     `json:"since"`
 }
 
 func (l *loop) identity() identity {
@@ -82,7 +81,7 @@ func (l *loop) shared() *State {
 	optimizer := l.opt.State()
 	return &State{
 		Params: l.params, Best: l.history.Best, Optimizer: &optimizer,
-		Epoch: l.epoch, Batch: l.batch, sums: l.sums, History: l.history, id: l.identity(),
+		Epoch: l.epoch, Batch: l.batch, sums: l.sums, since: l.since, History: l.history, id: l.identity(),
 	}
 }
 
@@ -138,37 +137,6 @@ func (l *loop) restore(s *State) error {
 	}
 	l.history = s.History.clone()
 	l.history.Best = cloneBest(s.Best)
-	l.epoch, l.batch, l.sums = s.Epoch, s.Batch, s.sums
-	return nil
-}
-
-func (r *Run) last() string { return filepath.Join(r.Dir, "last.safetensors") }
-func (r *Run) best() string { return filepath.Join(r.Dir, "best.safetensors") }
-
-// save brings the files in Dir up to date, the best parameters first: a state that knows of them
-// isn't there without them.
-func (l *loop) save() error {
-	if l.Dir == "" || l.saved {
-		return nil
-	}
-	for _, path := range []string{l.last(), l.best()} {
-		if err := atomicfile.RemoveTemporary(path); err != nil {
-			return fmt.Errorf("train: %w", err)
-		}
-	}
-	if best := l.history.Best; best == nil {
-		if err := os.Remove(l.best()); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("train: %w", err)
-		}
-	} else if !l.bestSaved {
-		if err := checkpoint.Save(l.best(), l.Model, best, l.meta()); err != nil {
-			return err
-		}
-		l.bestSaved = true
-	}
-	if err := l.shared().Save(l.last(), l.Model, l.meta()); err != nil {
-		return err
-	}
-	l.saved = true
+	l.epoch, l.batch, l.sums, l.since = s.Epoch, s.Batch, s.sums, s.since
 	return nil
 }
