@@ -30,7 +30,7 @@ const Same = -1
 // Build implements Layer.
 func (l Conv2D) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	g, err := l.geometry(s)
+	g, err := l.Geometry(s)
 	if err != nil {
 		return 0, err
 	}
@@ -39,8 +39,9 @@ func (l Conv2D) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(o, o.out, in)
 }
 
-// geometry returns the geometry for one image of shape s.
-func (l Conv2D) geometry(s Shape) (conv.Geometry, error) {
+// Geometry returns the geometry for one image of shape s, with the defaults and the padding in
+// numbers. A field or a shape that doesn't fit is an error.
+func (l Conv2D) Geometry(s Shape) (conv.Geometry, error) {
 	if err := l.validate(s); err != nil {
 		return conv.Geometry{}, err
 	}

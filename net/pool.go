@@ -18,11 +18,17 @@ type MaxPool struct {
 
 // Build implements Layer.
 func (l MaxPool) Build(b op.Builder, in op.Value) (op.Value, error) {
-	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
+	w, err := l.Window(b.Shape(in))
 	if err != nil {
 		return 0, err
 	}
 	return b.Add(maxPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+}
+
+// Window returns the window for one image of shape s, with the padding in numbers. A field or a
+// shape that doesn't fit is an error.
+func (l MaxPool) Window(s Shape) (conv.Window, error) {
+	return window(s, l.Size, l.Stride, l.Padding)
 }
 
 // AvgPool takes the mean of every Size x Size window of images [H, W, C], channel by channel, to
@@ -35,11 +41,17 @@ type AvgPool struct {
 
 // Build implements Layer.
 func (l AvgPool) Build(b op.Builder, in op.Value) (op.Value, error) {
-	w, err := window(b.Shape(in), l.Size, l.Stride, l.Padding)
+	w, err := l.Window(b.Shape(in))
 	if err != nil {
 		return 0, err
 	}
 	return b.Add(avgPool{window: w}, Shape{w.OutH(), w.OutW(), w.C}, in)
+}
+
+// Window returns the window for one image of shape s, with the padding in numbers. A field or a
+// shape that doesn't fit is an error.
+func (l AvgPool) Window(s Shape) (conv.Window, error) {
+	return window(s, l.Size, l.Stride, l.Padding)
 }
 
 // GlobalAvgPool takes the mean of each channel of images [H, W, C], to flat samples [C]. It has no

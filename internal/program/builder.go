@@ -16,7 +16,8 @@ type Builder struct {
 	base   []op.Value // by value: the value that it is a reshape of, or itself
 	nodes  []node
 	loss   op.Loss
-	layer  string // name of the layer being built
+	layer  string  // name of the layer being built
+	layers []Layer // built so far, by the layer being built
 }
 
 // NewBuilder returns a Builder for samples of shape input, and the input's value.
@@ -155,17 +156,21 @@ func (b *Builder) Chain(in op.Value, layers ...op.Layer) (v op.Value, err error)
 
 // Inner implements op.Builder.
 func (b *Builder) Inner(name string, layer op.Layer, in op.Value) (op.Value, error) {
-	outer := b.layer
+	outer, before := b.layer, b.layers
 	defer func() { b.layer = outer }()
 	if outer != "" {
 		name = outer + "." + name
 	}
-	b.layer = name
+	b.layer, b.layers = name, nil
 	out, err := layer.Build(b, in)
 	if err == nil && !b.exists(out) {
 		return 0, fmt.Errorf("returned value %d of %d", out, len(b.shapes))
 	}
-	return out, err
+	if err != nil {
+		return 0, err
+	}
+	b.layers = append(before, Layer{Name: name, Layer: layer, In: b.shapes[in], Out: b.shapes[out], Inner: b.layers})
+	return out, nil
 }
 
 // layerName returns the type of a layer, without its package.

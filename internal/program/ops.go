@@ -15,6 +15,14 @@ type OpInfo struct {
 	FirstInput bool          // reads the model's input alone, which has no gradient and is the same in every pass
 }
 
+// Layer is a layer in its place in a program.
+type Layer struct {
+	Name    string // as in "3.Residual.body.0.Conv2D"; the names of its tensors begin with it
+	Layer   op.Layer
+	In, Out op.Shape // of a sample
+	Inner   []Layer  // that it built inside itself, in that order
+}
+
 // Ops describes the program, op by op.
 func (p *Program) Ops() []OpInfo {
 	infos := make([]OpInfo, len(p.nodes))

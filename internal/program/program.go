@@ -16,6 +16,7 @@ type Program struct {
 	shapes  []op.Shape // of values; 0 is the input
 	nodes   []node
 	written []OpInfo // the ops before fusion
+	layers  []Layer  // as they were given
 	loss    op.Loss
 
 	params, state       []op.View
@@ -66,7 +67,7 @@ func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Prog
 			return nil, fmt.Errorf("%w (the loss where no other is given)", err)
 		}
 	}
-	p := &Program{shapes: b.shapes, base: b.base, nodes: b.nodes, loss: b.loss}
+	p := &Program{shapes: b.shapes, base: b.base, nodes: b.nodes, layers: b.layers, loss: b.loss}
 	if int(v) != len(p.shapes)-1 {
 		return nil, errors.New("the layers' output must be the last value they compute")
 	}
@@ -144,6 +145,9 @@ func (p *Program) Params() []op.View { return p.params }
 
 // State returns where each tensor of running state lies in the flat state, in the program's order.
 func (p *Program) State() []op.View { return p.state }
+
+// Layers returns the layers as they were given, and the loss.
+func (p *Program) Layers() []Layer { return p.layers }
 
 // NumParams returns the length of the flat parameters.
 func (p *Program) NumParams() int { return p.numParams }
