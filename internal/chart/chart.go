@@ -4,7 +4,6 @@
 package chart
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -20,18 +19,23 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Chart is Lines or Intervals.
+// Chart is one of this package's charts: Lines, Panels, Intervals, Points, Histogram or Matrix.
 type Chart interface {
 	figure() (*figure, error)
 }
 
-// figure is a chart with its layout: the title above the plot, the legend beside it, where it hides
+// figure is a chart with its layout: the title above the body, the legend beside it, where it hides
 // no point, and the note below.
 type figure struct {
 	title, note   string
-	plot          *plot.Plot
+	body          body
 	legend        plot.Legend
 	width, height vg.Length
+}
+
+// body is what a figure frames: a *plot.Plot, or several of them, or a matrix.
+type body interface {
+	Draw(draw.Canvas)
 }
 
 // formats lists the formats of files by extension.
@@ -104,30 +108,36 @@ func writePNG(f *figure, w io.Writer) error {
 // writeSVG keeps text as text. It adds fonts with the widths of Liberation Sans, for readers who
 // don't have that one.
 func writeSVG(f *figure, w io.Writer) error {
-	c := vgsvg.New(f.width, f.height)
-	f.draw(draw.New(c))
-	var b bytes.Buffer
-	if _, err := c.WriteTo(&b); err != nil {
+	svg, err := f.svg()
+	if err != nil {
 		return err
 	}
-	_, err := w.Write(bytes.ReplaceAll(b.Bytes(),
-		[]byte("font-family:Liberation Sans;"), []byte("font-family:Liberation Sans,Arimo,Helvetica,Arial,sans-serif;")))
+	_, err = io.WriteString(w, strings.ReplaceAll(svg,
+		"font-family:Liberation Sans;", "font-family:Liberation Sans,Arimo,Helvetica,Arial,sans-serif;"))
 	return err
 }
 
+func (f *figure) svg() (string, error) {
+	c := vgsvg.New(f.width, f.height)
+	f.draw(draw.New(c))
+	var b strings.Builder
+	_, err := c.WriteTo(&b)
+	return b.String(), err
+}
+
 func (f *figure) draw(c draw.Canvas) {
-	c.SetColor(f.plot.BackgroundColor)
+	c.SetColor(paper)
 	c.Fill(c.Rectangle.Path())
 	c = draw.Crop(c, margin, -margin, margin, -margin)
 	if f.title != "" {
 		style := textStyle(titleSize)
-		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, f.title)
+		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, clean(f.title))
 		c.Max.Y -= style.Height(f.title) + margin
 	}
 	if f.note != "" {
 		style := textStyle(noteSize)
 		style.Color, style.YAlign = faint, text.YBottom
-		c.FillText(style, c.Min, f.note)
+		c.FillText(style, c.Min, clean(f.note))
 		c.Min.Y += style.Height(f.note) + margin/2
 	}
 	if size := f.legend.Rectangle(c).Size(); size.X > 0 {
@@ -136,5 +146,17 @@ func (f *figure) draw(c draw.Canvas) {
 		f.legend.Draw(beside)
 		c.Max.X -= size.X + margin
 	}
-	f.plot.Draw(c)
+	f.body.Draw(c)
+}
+
+// around returns the height of a figure whose body takes up that much.
+func (f *figure) around(body vg.Length) vg.Length {
+	height := body + 2*margin
+	if f.title != "" {
+		height += textStyle(titleSize).Height(f.title) + margin
+	}
+	if f.note != "" {
+		height += textStyle(noteSize).Height(f.note) + margin/2
+	}
+	return height
 }

@@ -218,6 +218,20 @@ func TestErrors(t *testing.T) {
 		{Lines{Series: []Series{{Name: "a", X: []float64{nan}, Y: one}}}, `chart: series "a" has a point at X = NaN`},
 		{Lines{LogX: true, Series: []Series{{Name: "a", X: []float64{0}, Y: one}}}, `chart: series "a" has a point at X = 0`},
 
+		{Lines{LogY: true, Series: []Series{{Name: "a", X: one, Y: []float64{0}}}}, `chart: series "a" has the value 0 on a logarithmic axis, want more than 0`},
+		{Lines{LogY: true, Series: []Series{{Name: "a", X: one, Y: one, Low: []float64{-1}, High: one}}}, `chart: series "a" has the value -1 on a logarithmic axis, want more than 0`},
+
+		{Panels{}, "chart: no panels"},
+		{Panels{Lines: []Lines{cost(), {Y: "loss"}}}, "chart: no series, in panel 2, of loss"},
+		{Points{}, "chart: no points"},
+		{Points{At: []Point{{1, 1}, {1, nan}}}, "chart: point 1 is at 1, NaN"},
+		{Histogram{}, "chart: no values"},
+		{Histogram{Values: []float64{inf}}, "chart: value 0 is +Inf"},
+		{Matrix{}, "chart: 0 names for a matrix of 0 rows, want equal numbers, and at least 1"},
+		{Matrix{Names: []string{"a", "b"}, Counts: [][]int{{1, 2}}}, "chart: 2 names for a matrix of 1 rows, want equal numbers, and at least 1"},
+		{Matrix{Names: []string{"a", "b"}, Counts: [][]int{{1, 2}, {1}}}, "chart: row 1 of a matrix has 1 columns, want 2"},
+		{Matrix{Names: []string{"a"}, Counts: [][]int{{-1}}}, "chart: row 0 of a matrix has the count -1"},
+
 		{Intervals{}, "chart: 0 series of 0 categories, want at least 1 of each"},
 		{Intervals{Categories: []string{"A", "B"}, Series: []Estimates{{"a", one, one, one}}}, `chart: series "a" has 1 values, 1 lower and 1 upper ends for 2 categories`},
 		{Intervals{Categories: []string{"A"}, Series: []Estimates{{"a", []float64{nan}, []float64{nan}, []float64{nan}}}}, `chart: series "a" has no value`},
@@ -247,6 +261,11 @@ func TestDecimal(t *testing.T) {
 		{-20, 230, "-50 0 50 100 150 200 250"},
 		{0.0012, 0.0031, "0.0010 0.0015 0.0020 0.0025 0.0030 0.0035"},
 		{7, 7, "6.0 6.5 7.0 7.5 8.0"},
+		{0, 0, "-1.0 -0.5 0.0 0.5 1.0"},
+		{0.05, 0.05, "0.02 0.03 0.04 0.05 0.06 0.07 0.08"},
+		{1e30, 1e30, "4e+29 6e+29 8e+29 1e+30 1.2e+30 1.4e+30 1.6e+30"},
+		{0, 3e-9, "0 5e-10 1e-09 1.5e-09 2e-09 2.5e-09 3e-09"},
+		{0, 2e7, "0 5e+06 1e+07 1.5e+07 2e+07"},
 	} {
 		var axis plot.Axis
 		decimal(&axis, c.least, c.most)
@@ -266,9 +285,10 @@ func TestTickPoints(t *testing.T) {
 		l.Series = []Series{{X: c.x, Y: make([]float64, len(c.x))}, {X: c.x[:1], Y: []float64{1}}}
 		f, err := l.figure()
 		require.NoError(t, err)
-		ticks := f.plot.X.Tick.Marker.Ticks(f.plot.X.Min, f.plot.X.Max)
+		axis := &f.body.(*plot.Plot).X
+		ticks := axis.Tick.Marker.Ticks(axis.Min, axis.Max)
 		require.Len(t, ticks, len(c.want))
-		for i, label := range labels(&f.plot.X) {
+		for i, label := range labels(axis) {
 			if c.want[i] == 0 {
 				assert.Empty(t, label)
 			} else {
@@ -276,6 +296,6 @@ func TestTickPoints(t *testing.T) {
 				assert.NotEmpty(t, label)
 			}
 		}
-		assert.Less(t, f.plot.X.Min, f.plot.X.Max)
+		assert.Less(t, axis.Min, axis.Max)
 	}
 }

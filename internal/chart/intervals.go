@@ -63,13 +63,13 @@ func (v Intervals) figure() (*figure, error) {
 		}
 		p.Add(bars, dots)
 		if s.Name != "" {
-			legend.Add(s.Name, &plotter.Line{LineStyle: line(i)}, dots)
+			legend.Add(clean(s.Name), &plotter.Line{LineStyle: line(i)}, dots)
 		}
 	}
 	decimal(&p.X, p.X.Min, p.X.Max)
 	var ticks plot.ConstantTicks
 	for row, name := range v.Categories {
-		ticks = append(ticks, plot.Tick{Value: -float64(row), Label: name})
+		ticks = append(ticks, plot.Tick{Value: -float64(row), Label: clean(name)})
 	}
 	p.Y.Tick.Marker = ticks
 	p.Y.Min, p.Y.Max = 0.5-float64(len(v.Categories)), 0.5

@@ -12,16 +12,25 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Lines is a chart with a line for each series and a mark for each point.
+// Lines is a chart with a line for each series, and a mark for each point of a series that has no
+// more than can be told apart.
 type Lines struct {
-	Title     string
-	Note      string  // in small type below the chart, such as how the values were measured
-	X, Y      string  // labels of the axes
-	LogX      bool    // makes the X axis logarithmic, with a tick at each point
-	FromZero  bool    // makes the Y axis include 0
-	Reference float64 // Y of a dashed horizontal line; 0 for none
-	Series    []Series
+	Title      string
+	Note       string  // in small type below the chart, such as how the values were measured
+	X, Y       string  // labels of the axes
+	LogX       bool    // makes the X axis logarithmic, with a tick at each point if they are few
+	LogY       bool    // makes the Y axis logarithmic
+	WholeX     bool    // ticks of a linear X axis are at whole numbers only
+	FromZero   bool    // makes the Y axis include 0, if it is linear
+	Reference  float64 // Y of a dashed horizontal line; 0 for none
+	ReferenceX float64 // X of a dashed vertical line; 0 for none
+	Series     []Series
 }
+
+const (
+	mostMarks  = 50 // points of a series that have marks
+	mostPoints = 16 // points that have ticks on a logarithmic axis
+)
 
 // Series is one line.
 type Series struct {
@@ -42,11 +51,12 @@ func (l Lines) figure() (*figure, error) {
 		return nil, err
 	}
 	p, legend := newPlot(l.X, l.Y)
-	grid := plotter.NewGrid()
-	grid.Vertical.Color, grid.Horizontal.Color, grid.Horizontal.Width = nil, rule, 0.75
-	p.Add(grid)
+	p.Add(lightGrid())
 	if l.Reference != 0 {
 		p.Add(level(l.Reference))
+	}
+	if l.ReferenceX != 0 {
+		p.Add(upright(l.ReferenceX))
 	}
 	// Bars lie below all lines, and lines below all marks.
 	var bars, lines, points []plot.Plotter
@@ -66,24 +76,48 @@ func (l Lines) figure() (*figure, error) {
 			curve.Dashes = []vg.Length{5, 3}
 			marks.Shape = open{marks.Shape}
 		}
-		lines, points = append(lines, curve), append(points, marks)
-		legend.Add(s.Name, curve, marks)
+		lines = append(lines, curve)
+		if len(s.X) > mostMarks {
+			legend.Add(clean(s.Name), curve)
+			continue
+		}
+		points = append(points, marks)
+		legend.Add(clean(s.Name), curve, marks)
 	}
 	p.Add(slices.Concat(bars, lines, points)...)
 
 	least, most := p.Y.Min, p.Y.Max
-	if l.FromZero {
-		least, most = min(0, least), max(0, most)
+	switch {
+	case l.LogY:
+		logarithmic(&p.Y, least, most)
+	case l.FromZero:
+		decimal(&p.Y, min(0, least), max(0, most))
+	default:
+		decimal(&p.Y, least, most)
 	}
-	decimal(&p.Y, least, most)
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
-	if l.LogX {
-		p.X.Scale = plot.LogScale{}
-		l.tickPoints(&p.X)
-	} else {
-		decimal(&p.X, p.X.Min, p.X.Max)
-	}
+	l.axisX(&p.X, p.X.Min, p.X.Max)
 	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
+}
+
+// axisX sets the ticks of the X axis, for points from least to most.
+func (l Lines) axisX(axis *plot.Axis, least, most float64) {
+	switch {
+	case l.LogX:
+		axis.Scale = plot.LogScale{}
+		l.tickPoints(axis, least, most)
+	case l.WholeX:
+		whole(axis, least, most)
+	default:
+		decimal(axis, least, most)
+	}
+}
+
+// lightGrid returns thin horizontal lines at the ticks.
+func lightGrid() *plotter.Grid {
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color, grid.Horizontal.Width = nil, rule, 0.75
+	return grid
 }
 
 func (s Series) xys() plotter.XYs {
@@ -103,14 +137,19 @@ func reach(values, low, high []float64) plotter.Errors {
 	return e
 }
 
-// tickPoints sets a tick at each point. A tick has no label if it is too near to one that has.
-func (l Lines) tickPoints(axis *plot.Axis) {
+// tickPoints sets a tick at each point, or at round numbers if there are many points. A tick has no
+// label if it is too near to one that has.
+func (l Lines) tickPoints(axis *plot.Axis, least, most float64) {
 	var xs []float64
 	for _, s := range l.Series {
 		xs = append(xs, s.X...)
 	}
 	slices.Sort(xs)
 	xs = slices.Compact(xs)
+	if len(xs) > mostPoints {
+		logarithmic(axis, least, most)
+		return
+	}
 	if len(xs) == 1 {
 		axis.Min, axis.Max = xs[0]/2, xs[0]*2
 	}
@@ -154,13 +193,24 @@ func (l Lines) validate() error {
 		if err := validateIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
 			return err
 		}
-		for _, x := range s.X {
-			if math.IsNaN(x) || math.IsInf(x, 0) || l.LogX && x <= 0 {
+		for i, x := range s.X {
+			if notFinite(x) || l.LogX && x <= 0 {
 				return fmt.Errorf("chart: series %q has a point at X = %v", s.Name, x)
+			}
+			if least := low(s, i); l.LogY && least <= 0 {
+				return fmt.Errorf("chart: series %q has the value %v on a logarithmic axis, want more than 0", s.Name, least)
 			}
 		}
 	}
 	return nil
+}
+
+// low returns the lower end of a point's interval, or its value if it has none.
+func low(s Series, point int) float64 {
+	if s.Low != nil {
+		return s.Low[point]
+	}
+	return s.Y[point]
 }
 
 // validateIntervals returns an error if intervals are missing, infinite, or without their values.

@@ -2,8 +2,8 @@ package chart
 
 import (
 	"image/color"
-	"math"
-	"strconv"
+	"strings"
+	"unicode"
 
 	xfont "golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -37,7 +37,9 @@ var colors = []color.Color{
 // marks has one mark fewer than there are colors, so that 30 series look different.
 var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
 
+// paper, ink, faint, rule and stripe are the colors that Inline leaves to the page.
 var (
+	paper  = color.Gray{0xff}
 	ink    = color.Gray{0x33}
 	rule   = color.Gray{0xdd}
 	faint  = color.Gray{0x77}
@@ -113,7 +115,7 @@ func textStyle(size vg.Length) text.Style {
 // newPlot returns an empty plot with labels for its axes, and an empty legend.
 func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = x, y
+	p.X.Label.Text, p.Y.Label.Text = clean(x), clean(y)
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font = textStyle(labelSize).Font
 		axis.Label.TextStyle.Color = ink
@@ -132,32 +134,14 @@ func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	return p, legend
 }
 
-// decimal sets ticks at round numbers. The axis begins and ends with a tick, and includes least and
-// most.
-func decimal(axis *plot.Axis, least, most float64) {
-	if least == most {
-		least, most = least-1, most+1
-	}
-	const about = 6
-	step := roundStep((most - least) / about)
-	places := max(0, -int(math.Floor(math.Log10(step)+1e-9)))
-	axis.Min = math.Floor(least/step+1e-9) * step
-	axis.Max = math.Ceil(most/step-1e-9) * step
-	var ticks plot.ConstantTicks
-	for i := range int(math.Round((axis.Max-axis.Min)/step)) + 1 {
-		v := axis.Min + float64(i)*step
-		ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', places, 64)})
-	}
-	axis.Tick.Marker = ticks
-}
-
-// roundStep returns the smallest number of at least step that is 1, 2 or 5 times a power of ten.
-func roundStep(step float64) float64 {
-	power := math.Pow(10, math.Floor(math.Log10(step)))
-	for _, factor := range []float64{1, 2, 5} {
-		if factor*power >= step*(1-1e-9) {
-			return factor * power
+// clean returns text as one line that every format can hold. A control character becomes a space, as
+// does a line break, and so that a string of bytes can't break an SVG, what isn't UTF-8 becomes the
+// replacement character.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
 		}
-	}
-	return 10 * power
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }

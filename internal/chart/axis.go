@@ -1,0 +1,97 @@
+package chart
+
+import (
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+)
+
+// decimal sets ticks at round numbers. The axis begins and ends with a tick, and includes least and
+// most.
+func decimal(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 0) }
+
+// whole is decimal with ticks at whole numbers only.
+func whole(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 1) }
+
+// decimalBy is decimal with ticks at least smallest apart.
+func decimalBy(axis *plot.Axis, least, most, smallest float64) {
+	if least == most {
+		// Around a small number, such as a learning rate, one more and one less would be far away.
+		room := 1.0
+		if size := math.Abs(least); size > 0 && size < 1 || size > 1e6 {
+			room = size / 2
+		}
+		least, most = least-room, most+room
+	}
+	const about = 6
+	step := max(smallest, roundStep((most-least)/about))
+	axis.Min = math.Floor(least/step+1e-9) * step
+	axis.Max = math.Ceil(most/step-1e-9) * step
+	var ticks plot.ConstantTicks
+	for i := range int(math.Round((axis.Max-axis.Min)/step)) + 1 {
+		v := axis.Min + float64(i)*step
+		ticks = append(ticks, plot.Tick{Value: v, Label: tickLabel(v, step, max(math.Abs(axis.Min), math.Abs(axis.Max)))})
+	}
+	axis.Tick.Marker = ticks
+}
+
+// tickLabel returns the text of a tick at v, of an axis whose ticks are step apart and reach most.
+func tickLabel(v, step, most float64) string {
+	places := -int(math.Floor(math.Log10(step) + 1e-9))
+	if places <= 6 && most < 1e7 {
+		places = max(0, places)
+		return strconv.FormatFloat(v, 'f', places, 64)
+	}
+	if math.Abs(v) < step/2 {
+		return "0"
+	}
+	digits := max(1, int(math.Floor(math.Log10(math.Abs(v))+1e-9))+1+places)
+	return strconv.FormatFloat(v, 'g', min(digits, 15), 64)
+}
+
+// roundStep returns the smallest number of at least step that is 1, 2 or 5 times a power of ten.
+func roundStep(step float64) float64 {
+	power := math.Pow(10, math.Floor(math.Log10(step)))
+	for _, factor := range []float64{1, 2, 5} {
+		if factor*power >= step*(1-1e-9) {
+			return factor * power
+		}
+	}
+	return 10 * power
+}
+
+// logarithmic makes an axis logarithmic, with ticks at powers of ten. A range of less than two
+// decades has ticks at 2 and 5 times them, too. The axis begins and ends with a tick, and includes
+// least and most, which are positive.
+func logarithmic(axis *plot.Axis, least, most float64) {
+	const most10 = 7 // ticks at powers of ten
+	axis.Scale = plot.LogScale{}
+	low, high := math.Log10(least), math.Log10(most)
+	factors, stride := []float64{1}, 1
+	if high-low < 2 {
+		factors = []float64{1, 2, 5}
+	} else {
+		stride = int(math.Ceil((high - low) / most10))
+	}
+	var ticks plot.ConstantTicks
+	last := int(math.Ceil(high)) + stride
+	for power := int(math.Floor(low + 1e-9)); power <= last; power += stride {
+		for _, factor := range factors {
+			v, err := strconv.ParseFloat(strconv.FormatFloat(factor, 'f', 0, 64)+"e"+strconv.Itoa(power), 64)
+			if err != nil || v == 0 {
+				continue // beyond float64
+			}
+			ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', -1, 64)})
+		}
+	}
+	// Ticks that the range doesn't reach are left out, except for the nearest on each side.
+	for len(ticks) > 2 && ticks[1].Value <= least*(1+1e-9) {
+		ticks = ticks[1:]
+	}
+	for len(ticks) > 2 && ticks[len(ticks)-2].Value >= most*(1-1e-9) {
+		ticks = ticks[:len(ticks)-1]
+	}
+	axis.Min, axis.Max = min(least, ticks[0].Value), max(most, ticks[len(ticks)-1].Value)
+	axis.Tick.Marker = ticks
+}
