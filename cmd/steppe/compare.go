@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/internal/chart"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/simd"
@@ -185,7 +186,7 @@ func (c *compare) makeStudy() (err error) {
 			return err
 		}
 	}
-	augment, err := c.augmentations()
+	augment, err := runs.Augment(c.augment)
 	if err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (c *compare) makeStudy() (err error) {
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
 		Schedule: func(batches int) optim.Schedule {
-			schedule, _ := c.lrSchedule(c.epochs, batches) // validate has tried
+			schedule, _ := runs.LRSchedule(c.schedule, c.warmup, c.epochs, batches) // validate has tried
 			return schedule
 		},
 	}

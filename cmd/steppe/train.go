@@ -1,294 +1,309 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/atomicfile"
-	"github.com/steppe-ml/steppe/internal/study"
-	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/checkpoint"
-	"github.com/steppe-ml/steppe/net/dataset"
-	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/sam/train"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // trainCommand is one run of train.
 type trainCommand struct {
-	workload
-	recipe
-	optimizer
-	ascent
-	methodName string
-	rho        float64
-	shards     int
-	epochs     int
-	save       string
+	settings runs.Settings
+	out      string // folder to begin a run in; "" keeps no run
+	resume   string // folder of a run to go on with
+	force    bool
+	save     string
+	workers  int
+	json     bool
 
-	method   sam.Method
-	cfg      sam.Config
-	training *train.Run
-	correct  train.Accuracy // on the test set, after each epoch
+	config  *runs.Config
+	job     *runs.Job
+	history *train.History
+	review  *runs.Review // of the test set, or if the run isn't finished of the validation set
 
-	out  io.Writer
-	live *progress
-	done epoch // the last finished one
-
-	file *atomicfile.File // of --save; nil without
-	kept *net.Params      // parameters to save: those after done
-}
-
-// epoch has the results of one pass over the data.
-type epoch struct {
-	train.Epoch
-	correct int // test samples
+	stdout, stderr io.Writer
+	tables         io.Writer // where people read
+	live           *progress
 }
 
 func newTrain() *cobra.Command {
-	t := &trainCommand{}
+	t := &trainCommand{settings: runs.Defaults()}
 	cmd := &cobra.Command{
 		Use:   "train",
-		Short: "Train a model and test it after each epoch",
-		Long: `Train a model, and print the training loss and the test accuracy after each epoch.
-Ctrl-C ends the run after the step under way.
+		Short: "Train a model on data of your own or a known set",
+		Long: `Train a model, and print its losses after each epoch. A part of the training samples
+(--valid) is held back, and finds the best epoch (--monitor). The test samples are used
+once, at the end, on the parameters of the best epoch.
 
---save writes the model to a file at the end, for steppe eval. After Ctrl-C, the file
-has the model of the last whole epoch; before the first epoch has ended, there is no
-file. The file appears whole or not at all.
+--out DIR keeps the run in a folder: its settings (config.json), a log (metrics.jsonl),
+the last state and the best parameters (last.safetensors, best.safetensors), curves.png,
+and report.html, a page to look at. The state is saved after each epoch, and with
+--save-every more often. However the run ends, by Ctrl-C, kill, a full disk or a power
+failure, --resume DIR goes on from the last state, with the same bits as if it had
+never stopped. With --resume, other flags that decide the result can't change, but for
+--epochs and --patience. A longer run stretches the schedules from there on.
 
-` + sections(aboutMethods(), aboutModels(), aboutData(), aboutOptimizers(), aboutRecipe(),
-			aboutSchedules("Schedules of rho", rhoSchedules)),
+Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
+
+` + aboutSettings(),
 		Example: `  steppe train
+  steppe train --out runs/first --epochs 50 --patience 5
+  steppe train --resume runs/first
+  steppe train --data photos --image-size 64 --model lenet --augment flip --out runs/photos
+  steppe train --data wine.csv --label quality --out runs/wine
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
-  steppe train --method asam --rho 1 --rho-schedule linear
   steppe train --optimizer adamw --warmup 0.5 --clip 1
   steppe train --standardize --label-noise 0.2 --shards 4
   steppe train --save digits.safetensors`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := t.choose(cmd.Flags().Changed)
-			if err != nil {
-				return err
-			}
-			t.out = cmd.OutOrStdout()
-			return t.run(cmd.Context(), cmd.ErrOrStderr())
+			t.stdout, t.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return t.run(cmd.Context(), cmd.Flags())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&t.methodName, "method", "msam", "`name` of the method")
-	flags.Float64Var(&t.rho, "rho", 0, "perturbation radius (default "+
-		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
-	flags.IntVar(&t.shards, "shards", 0, "shards per batch (default "+
-		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+")")
-	t.ascent.addFlags(flags)
-	t.workload.addFlags(flags, 64)
-	t.addSeed(flags)
-	flags.IntVar(&t.epochs, "epochs", 20, "passes over the training set")
-	t.optimizer.addFlags(flags)
-	t.recipe.addFlags(flags)
-	flags.Float64Var(&t.noise, "label-noise", 0, "fraction of the training samples to relabel at random")
-	flags.StringVar(&t.save, "save", "", "write the trained model to `FILE`, in the safetensors format")
+	addSettingsFlags(flags, &t.settings)
+	flags.StringVar(&t.out, "out", "", "keep the run in the folder `DIR`")
+	flags.StringVar(&t.resume, "resume", "", "go on with the run in the folder `DIR`")
+	flags.StringVar(&t.save, "save", "", "write the best parameters to `FILE`, in the safetensors format")
+	flags.BoolVar(&t.force, "force", false, "let --out replace another run, and --save another file")
+	flags.IntVar(&t.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
+	flags.BoolVar(&t.json, "json", false, "print JSON: a line for each row of the log, and the result")
 	return cmd
 }
 
-// choose makes the configuration: the method's preset, changed by the flags that were given.
-func (t *trainCommand) choose(changed func(flag string) bool) (err error) {
-	if t.epochs < 1 {
-		return fmt.Errorf("--epochs is %d, want at least 1", t.epochs)
+func (t *trainCommand) run(ctx context.Context, flags *pflag.FlagSet) error {
+	t.tables = t.stdout
+	if t.json || isQuiet(t.stderr) {
+		t.tables = io.Discard
 	}
-	if t.method, err = sam.Lookup(t.methodName); err != nil {
+	if err := t.validate(flags); err != nil {
 		return err
 	}
-	t.cfg = t.method.Preset
-	if changed("rho") {
-		if !t.method.Perturbs() && t.rho != 0 {
-			return fmt.Errorf("--rho %v with --method %s, which perturbs nothing", t.rho, t.method.Name)
-		}
-		t.cfg.Rho = t.rho
-	}
-	if changed("shards") {
-		if !t.method.Sharded() && t.shards != 1 {
-			return fmt.Errorf("--shards %d with --method %s, which has 1 shard", t.shards, t.method.Name)
-		}
-		t.cfg.Shards = t.shards
-	}
-	if err := t.ascent.choose(&t.cfg, changed); err != nil {
+	if err := t.prepare(flags); err != nil {
 		return err
 	}
-	t.cfg.Clip = t.clip
-	t.cfg.Base, err = t.optimizer.choose(changed)
-	return err
-}
-
-func (t *trainCommand) run(ctx context.Context, stderr io.Writer) error {
-	if err := cmp.Or(t.workload.validate(), t.recipe.validate(t.epochs)); err != nil {
-		return err
-	}
-	if err := t.validateShards(t.cfg.Shards); err != nil {
-		return err
-	}
-	if err := t.open(); err != nil {
-		return err
-	}
-	if err := t.prepareRun(); err != nil {
-		return err
-	}
-	if t.save != "" { // created before the training, so that a bad path costs no work
-		var err error
-		if t.file, err = atomicfile.Create(t.save); err != nil {
-			return err
-		}
-		defer t.file.Discard()
-	}
-	t.live = newProgress(stderr, t.epochs*t.training.Loader().Samples())
+	t.live = newProgress(t.stderr, t.job.Run.Epochs*t.job.Run.Loader().Samples())
 	defer t.live.clear()
-	history, err := t.training.Start(ctx)
+	err := t.start(ctx)
 	t.live.clear()
-	switch {
-	case errors.Is(err, context.Canceled):
-		t.printInterrupted(len(history.Epochs) + 1)
-		return cmp.Or(t.write(), err)
-	case err != nil:
+	if t.history == nil {
 		return err
 	}
-	t.printResult()
-	return t.write()
+	return t.finish(ctx, err)
 }
 
-// prepareRun prepares the data and the run.
-func (t *trainCommand) prepareRun() (err error) {
-	if t.train, t.test, err = t.prepare(t.train, t.test, t.seed); err != nil {
-		return err
+// validate returns an error if the flags make no sense, as far as that shows without the data.
+func (t *trainCommand) validate(flags *pflag.FlagSet) error {
+	if t.workers < 1 {
+		return fmt.Errorf("--workers is %d, want at least 1", t.workers)
 	}
-	augment, err := t.augmentations()
-	if err != nil {
-		return err
+	for flag, path := range map[string]string{"out": t.out, "resume": t.resume, "save": t.save} {
+		if flags.Changed(flag) && path == "" {
+			return fmt.Errorf("--%s is empty, want a path", flag)
+		}
 	}
-	t.cfg.Workers = t.workers
-	t.training = &train.Run{
-		Model: t.model, Seed: t.seed, Epochs: t.epochs,
-		Train:     dataset.Loader{Set: t.train, Batch: t.batch, Augment: augment},
-		Valid:     t.test,
-		Optimizer: t.cfg,
-		Metrics:   []train.Metric{&t.correct},
-		Hooks:     []train.Hook{train.HookFunc(t.show)},
+	if t.resume == "" {
+		return t.settings.Complete(flags.Changed)
 	}
-	loader := t.training.Loader()
-	if err := loader.Validate(); err != nil {
-		return err
-	}
-	if t.training.Optimizer.LRSchedule, err = t.lrSchedule(t.epochs, loader.Batches()); err != nil {
-		return err
-	}
-	t.training.Optimizer.RhoSchedule, err = t.ascent.schedule(t.training.Steps())
-	return err
-}
-
-// show is the hook of the run. It prints the progress and keeps the parameters to save.
-func (t *trainCommand) show(at train.Moment, s *train.Status) error {
-	switch at {
-	case train.AtStart:
-		t.printHeader(s.Plan.Ascent.String())
-	case train.AfterStep:
-		t.live.set((s.Epoch-1)*t.training.Loader().Samples()+s.Samples, func() string {
-			return fmt.Sprintf("epoch %d, loss %.4f", s.Epoch, s.Loss)
-		})
-	case train.AfterEpoch:
-		t.live.clear()
-		t.done = epoch{s.History.Epochs[len(s.History.Epochs)-1], t.correct.Correct}
-		t.keep(s.Params)
-		t.printEpoch(t.done)
+	if t.out != "" {
+		return fmt.Errorf("--out %s with --resume %s: a run goes on in its own folder", t.out, t.resume)
 	}
 	return nil
 }
 
-// keep copies the parameters with --save. An epoch that is interrupted later changes them, and the
-// result is never tested.
-func (t *trainCommand) keep(params *net.Params) {
-	if t.file != nil {
-		t.kept = &net.Params{Values: slices.Clone(params.Values), State: slices.Clone(params.State)}
+// mayChange are the settings that a run may go on with another value of.
+var mayChange = []string{"data", "epochs", "patience", "monitor", "save-every", "log-every"}
+
+// goOn takes the settings from the run's folder, and those from the flags that may change.
+func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
+	if t.config, err = runs.LoadConfig(t.resume); err != nil {
+		return fmt.Errorf("--resume: %w", err)
 	}
+	var own pflag.FlagSet
+	addSettingsFlags(&own, new(runs.Settings))
+	var wrong []string
+	flags.Visit(func(f *pflag.Flag) {
+		if own.Lookup(f.Name) != nil && !slices.Contains(mayChange, f.Name) {
+			wrong = append(wrong, "--"+f.Name)
+		}
+	})
+	if len(wrong) > 0 {
+		return fmt.Errorf("%s with --resume: a run that goes on keeps its settings, but for --%s",
+			strings.Join(wrong, ", "), strings.Join(mayChange, ", --"))
+	}
+	given, kept := t.settings, t.config.Settings
+	for _, change := range []struct {
+		flag  string
+		apply func()
+	}{
+		{"data", func() { kept.Data, kept.Path = given.Data, "" }},
+		{"epochs", func() { kept.Epochs = given.Epochs }},
+		{"patience", func() { kept.Patience = given.Patience }},
+		{"monitor", func() { kept.Monitor = given.Monitor }},
+		{"save-every", func() { kept.SaveEvery = given.SaveEvery }},
+		{"log-every", func() { kept.LogEvery = given.LogEvery }},
+	} {
+		if flags.Changed(change.flag) {
+			change.apply()
+		}
+	}
+	t.settings = kept
+	return t.settings.Validate()
 }
 
-// write saves the kept parameters, with --save.
-func (t *trainCommand) write() error {
-	if t.file == nil {
+// prepare reads the data, and makes the run.
+func (t *trainCommand) prepare(flags *pflag.FlagSet) (err error) {
+	if t.resume != "" {
+		if err := t.goOn(flags); err != nil {
+			return err
+		}
+	}
+	if err := t.checkSave(); err != nil {
+		return err
+	}
+	err = waiting(t.stderr, "reading "+t.settings.Data, func() error {
+		t.job, err = t.settings.Read()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := t.checkConfig(); err != nil {
+		return err
+	}
+	err = waiting(t.stderr, "compiling "+t.settings.Model, func() error { return t.job.Build(t.dir(), t.workers) })
+	if err != nil {
+		return err
+	}
+	run := t.job.Run
+	run.Overwrite, run.PrepareDir = t.force, t.prepareDir
+	run.Hooks = append(run.Hooks, train.HookFunc(t.show))
+	return nil
+}
+
+// dir returns the run's folder; "" for none.
+func (t *trainCommand) dir() string {
+	if t.resume != "" {
+		return t.resume
+	}
+	return t.out
+}
+
+// checkSave finds out before the training whether --save can be written.
+func (t *trainCommand) checkSave() error {
+	if t.save == "" {
 		return nil
 	}
-	if t.kept == nil {
-		fmt.Fprintf(t.out, "Nothing was saved to %s, since no epoch was finished.\n", t.save)
-		return nil
+	if _, err := os.Stat(t.save); err == nil && !t.force && t.resume == "" {
+		return fmt.Errorf("--save %s: the file exists; --force replaces it", t.save)
 	}
-	meta := checkpoint.Meta{Model: t.modelName, Input: t.train.Shape, Classes: t.train.Classes, Data: t.dataName()}
-	if t.standardize {
-		meta.Standardize = t.by.String()
-	}
-	err := checkpoint.Write(t.file, t.model, t.kept, meta)
+	file, err := atomicfile.Create(t.save)
 	if err == nil {
-		err = t.file.Commit()
-	}
-	if err == nil {
-		fmt.Fprintf(t.out, "Saved to %s.\n", t.save)
+		file.Discard()
 	}
 	return err
 }
 
-// printHeader prints the model, the data, the settings and the machine. ascent is the plan's, in
-// words.
-func (t *trainCommand) printHeader(ascent string) {
-	method := t.optimizer.title()
-	if t.method.Perturbs() {
-		method = fmt.Sprintf("%s, rho %v", t.method.With(t.cfg.Shards), t.cfg.Rho)
-		if t.training.Optimizer.RhoSchedule != nil {
-			method += " " + t.rhoSchedule
+// checkConfig fills in the configuration of a new run, and checks that a run that goes on has the
+// data that it began with.
+func (t *trainCommand) checkConfig() error {
+	if t.config == nil {
+		t.config = &runs.Config{
+			Version: version(), ISA: simd.Active().Arithmetic().String(), Machine: machine(t.workers), DataSum: t.job.Sum,
 		}
-		if ascent != "" {
-			method += ", " + ascent
+	} else if before, now := t.config.DataSum, t.job.Sum; before != "" && now != "" && before != now {
+		return fmt.Errorf("--resume %s: %s isn't the data that the run began with: its checksum is %s, was %s",
+			t.resume, t.settings.Data, now, before)
+	}
+	t.config.Settings = t.settings
+	return nil
+}
+
+// start trains.
+func (t *trainCommand) start(ctx context.Context) (err error) {
+	if t.resume != "" {
+		if isa := simd.Active().Arithmetic().String(); isa != t.config.ISA {
+			fmt.Fprintf(t.stderr, "steppe: the run began on %s and goes on on %s, which rounds differently\n", t.config.ISA, isa)
 		}
-		if t.optimizer.name != "sgd" {
-			method += ", " + t.optimizer.title()
+		t.history, err = t.job.Run.Resume(ctx)
+		return err
+	}
+	t.history, err = t.job.Run.Start(ctx)
+	return err
+}
+
+// finish reviews the model, writes what the flags ask for, and prints the result. It returns the
+// error that ended the run, with how to go on.
+func (t *trainCommand) finish(ctx context.Context, ended error) error {
+	if ended != nil {
+		ended = t.hint(ended)
+		t.printStopped(ended)
+	} else if err := t.test(ctx); err != nil {
+		return err
+	}
+	if errors.Is(ended, errClosedPipe) { // nobody reads what would follow
+		return ended
+	}
+	return firstOf(ended, t.write(ctx, ended == nil), t.printResult(ended))
+}
+
+// test reviews the best epoch's parameters on the test set.
+func (t *trainCommand) test(ctx context.Context) (err error) {
+	live := newProgress(t.stderr, t.job.Test.Len())
+	defer live.clear()
+	t.review, err = runs.NewReview(ctx, t.job.Model, t.history.Best, t.job.Test, func(done int) {
+		live.set(done, func() string { return "testing" })
+	})
+	return err
+}
+
+// saveModel writes the best parameters to --save.
+func (t *trainCommand) saveModel() error {
+	switch {
+	case t.save == "":
+		return nil
+	case t.history.Best == nil:
+		fmt.Fprintf(t.tables, "Nothing was saved to %s, since no epoch was finished.\n", t.save)
+		return nil
+	case t.review != nil && t.collapsed():
+		if _, err := os.Stat(t.save); err == nil {
+			fmt.Fprintf(t.tables, "%s stays as it was.\n", t.save)
+			return nil
 		}
 	}
-	fmt.Fprintf(t.out, "%s on %s: %s training and %s of %v\n", t.modelName, t.dataName(),
-		count(t.train.Len()), plural(t.test.Len(), "test sample"), t.train.Shape)
-	if changes := t.recipe.String(); changes != "" {
-		fmt.Fprintln(t.out, changes)
+	meta, err := t.job.Meta()
+	if err == nil {
+		err = checkpoint.Save(t.save, t.job.Model, t.history.Best, meta)
 	}
-	fmt.Fprintf(t.out, "%s, batch %d, %s\n", method, t.batch, t.optimizer.describe(t.recipe.ofLR()))
-	fmt.Fprintf(t.out, "%s, seed %d\n\n", t.machine(), t.seed)
-	fmt.Fprintln(t.out, "epoch   train loss   test accuracy   seconds   images/s")
-}
-
-func (t *trainCommand) printEpoch(e epoch) {
-	fmt.Fprintf(t.out, "%5d   %10.4f   %12.2f%%   %7.3f   %8s\n",
-		e.Epoch.Epoch, e.Loss, 100*t.accuracy(e), e.Seconds, rate(float64(e.Samples)/e.Seconds))
-}
-
-// printResult prints the test accuracy, and a warning if the model is no better than guessing.
-func (t *trainCommand) printResult() {
-	accuracy := t.accuracy(t.done)
-	fmt.Fprintf(t.out, "\nTest accuracy %.2f%% (%s of %s) after %s.\n",
-		100*accuracy, count(t.done.correct), count(t.test.Len()), plural(t.done.Epoch.Epoch, "epoch"))
-	if accuracy <= study.Chance(t.test) {
-		fmt.Fprintln(t.out, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
-			"A smaller --lr or --rho, or fewer --shards, may help.")
+	if err == nil {
+		fmt.Fprintf(t.tables, "Saved to %s.\n", t.save)
 	}
+	return err
 }
 
-func (t *trainCommand) printInterrupted(number int) {
-	fmt.Fprintf(t.out, "\nInterrupted in epoch %d.", number)
-	if t.done.Epoch.Epoch > 0 {
-		fmt.Fprintf(t.out, " Test accuracy %.2f%% after %s.", 100*t.accuracy(t.done), plural(t.done.Epoch.Epoch, "epoch"))
+// firstOf returns the first error that isn't nil.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(t.out)
+	return nil
 }
-
-func (t *trainCommand) accuracy(e epoch) float64 { return float64(e.correct) / float64(t.test.Len()) }

@@ -92,7 +92,14 @@ func (s *Settings) Complete(given func(flag string) bool) error {
 		s.AscentEvery = cmp.Or(preset.Ascent.Every, 1)
 	}
 	if !given("eta") {
-		s.Eta = cmp.Or(preset.Ascent.Eta, 0.01)
+		s.Eta = 0
+		if preset.Ascent.Adaptive {
+			s.Eta = cmp.Or(preset.Ascent.Eta, 0.01)
+		}
+	} else if !preset.Ascent.Adaptive {
+		return fmt.Errorf("--eta %v with --method %s, which doesn't scale its perturbation", s.Eta, s.Method)
+	} else if s.Eta == 0 { // which would be the default
+		return fmt.Errorf("--eta is 0, want a positive number")
 	}
 	if !given("lr") {
 		s.LR = optimizer.LR
@@ -179,7 +186,7 @@ func (s *Settings) numbers() []number {
 		whole("patience", s.Patience, 0), whole("save-every", s.SaveEvery, 0), whole("log-every", s.LogEvery, 0),
 		whole("ascent-every", s.AscentEvery, 1),
 		below1("valid", s.Valid), {"label-noise", s.LabelNoise, s.LabelNoise >= 0 && s.LabelNoise <= 1, "0 to 1"},
-		notNegative("rho", s.Rho), positive("eta", s.Eta),
+		notNegative("rho", s.Rho), notNegative("eta", s.Eta),
 		{"ascent-fraction", s.AscentFraction, s.AscentFraction > 0 && s.AscentFraction <= 1, "more than 0, and 1 at the most"},
 		positive("lr", s.LR), below1("momentum", s.Momentum), notNegative("weight-decay", s.WeightDecay), notNegative("clip", s.Clip),
 		{"beta1", s.Beta1, s.Beta1 > 0 && s.Beta1 < 1, "more than 0, and less than 1"},

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// addSettingsFlags adds a flag for each setting of a run, with the value in s for its default.
+// After parsing, Settings.Complete fills in the settings whose defaults depend on others.
+func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
+	flags.StringVar(&s.Method, "method", s.Method, "`name` of the method")
+	flags.Float64Var(&s.Rho, "rho", 0, "perturbation radius (default "+
+		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
+	flags.IntVar(&s.Shards, "shards", 0, "shards per batch (default "+
+		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+", no more than --batch)")
+	flags.StringVar(&s.RhoSchedule, "rho-schedule", s.RhoSchedule, "`name` of the rho schedule")
+	flags.Float64Var(&s.Eta, "eta", 0, "added to the magnitudes of weights by asam and masam (default 0.01)")
+	flags.Float64Var(&s.AscentFraction, "ascent-fraction", 0, "fraction of each shard to ascend on (default 1; sam-quarter 0.25)")
+	flags.IntVar(&s.AscentEvery, "ascent-every", 0, "perturb only every `n`-th step (default 1; sam-5 5)")
+
+	flags.StringVar(&s.Model, "model", s.Model, "`name` of the model")
+	flags.IntVar(&s.Batch, "batch", s.Batch, "samples per batch")
+	flags.IntVar(&s.Epochs, "epochs", s.Epochs, "passes over the training set")
+	flags.Var((*seed)(&s.Seed), "seed", "seed of the initial weights, the order of samples and their split")
+
+	addSourceFlags(flags, &s.Source)
+	flags.Float64Var(&s.Valid, "valid", s.Valid, "fraction of the training samples to validate on; 0 for none")
+	flags.BoolVar(&s.Standardize, "standardize", false, "normalize each channel by the training set's mean and deviation")
+	flags.StringSliceVar(&s.Augment, "augment", nil, "`names` of augmentations of training images, in this order")
+	flags.Float64Var(&s.LabelNoise, "label-noise", 0, "fraction of the training samples to relabel at random")
+
+	flags.StringVar(&s.Optimizer, "optimizer", s.Optimizer, "`name` of the base optimizer")
+	flags.Float64Var(&s.LR, "lr", 0, "learning rate (default the optimizer's)")
+	flags.StringVar(&s.Schedule, "schedule", s.Schedule, "`name` of the learning-rate schedule")
+	flags.Float64Var(&s.Warmup, "warmup", 0, "`epochs` of linear learning-rate warm-up before the schedule")
+	flags.Float64Var(&s.Momentum, "momentum", s.Momentum, "sgd: momentum")
+	flags.Float64Var(&s.Beta1, "beta1", s.Beta1, "adamw: decay rate of the mean gradient")
+	flags.Float64Var(&s.Beta2, "beta2", s.Beta2, "adamw: decay rate of the mean squared gradient")
+	flags.Float64Var(&s.Epsilon, "epsilon", s.Epsilon, "adamw: added to the root of the mean square")
+	flags.Float64Var(&s.WeightDecay, "weight-decay", 0, "weight decay, not in the ascent (default the optimizer's)")
+	flags.Float64Var(&s.Clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
+
+	flags.StringVar(&s.Monitor, "monitor", s.Monitor, "`metric` that finds the best epoch, such as valid_accuracy")
+	flags.IntVar(&s.Patience, "patience", 0, "stop after so many `epochs` without a better one; 0 for never")
+	flags.IntVar(&s.SaveEvery, "save-every", 0, "save to --out every so many `steps`, besides after each epoch")
+	flags.IntVar(&s.LogEvery, "log-every", 0, "log every so many `steps`, besides each epoch")
+}
+
+// addSourceFlags adds the flags that say where data is and how to read it.
+func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {
+	flags.StringVar(&s.Data, "data", s.Data, "`name`, file or folder of the data")
+	flags.StringVar(&s.Label, "label", s.Label, "`column` of a table to predict")
+	flags.StringVar(&s.Task, "task", s.Task, "of a table: `auto|classify|regress`")
+	flags.IntVar(&s.ImageSize, "image-size", s.ImageSize, "side of pictures in `pixels` (default their own)")
+	flags.StringVar(&s.Color, "color", s.Color, "of pictures: `auto|gray|color`")
+	flags.Float64Var(&s.Test, "test", s.Test, "fraction of the samples to test on, where the data has no test samples")
+}
+
+// aboutSettings lists what the flags of a run can name, for a help text.
+func aboutSettings() string {
+	return sections(aboutMethods(), aboutModels(), aboutData(), aboutOptimizers(), aboutRecipe(),
+		aboutSchedules("Schedules of rho", runs.RhoSchedules))
+}
+
+// describeMethod describes the method with its perturbation, and the base optimizer if it isn't
+// SGD. ascent is the plan's, in words.
+func describeMethod(s *runs.Settings, ascent string) string {
+	optimizer := titleOfOptimizer(s.Optimizer)
+	method, err := sam.Lookup(s.Method)
+	if err != nil || !method.Perturbs() {
+		return optimizer
+	}
+	words := fmt.Sprintf("%s, rho %v", method.With(s.Shards), s.Rho)
+	if s.RhoSchedule != "constant" {
+		words += " " + s.RhoSchedule
+	}
+	if ascent != "" {
+		words += ", " + ascent
+	}
+	if s.Optimizer != "sgd" {
+		words += ", " + optimizer
+	}
+	return words
+}
+
+func titleOfOptimizer(name string) string {
+	for _, o := range runs.Optimizers {
+		if o.Name == name {
+			return o.Title
+		}
+	}
+	return name
+}
+
+// describeOptimizer lists the settings of the base optimizer in a few words.
+func describeOptimizer(s *runs.Settings) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "lr %v", s.LR)
+	if s.Schedule != "constant" {
+		b.WriteString(" " + s.Schedule)
+	}
+	if s.Warmup != 0 {
+		fmt.Fprintf(&b, " after %v epochs of warm-up", s.Warmup)
+	}
+	ordinary := s.Beta1 == 0.9 && s.Beta2 == 0.999 && s.Epsilon == 1e-8
+	switch {
+	case s.Optimizer == "sgd":
+		fmt.Fprintf(&b, ", momentum %v", s.Momentum)
+	case !ordinary:
+		fmt.Fprintf(&b, ", betas %v and %v, epsilon %v", s.Beta1, s.Beta2, s.Epsilon)
+	}
+	fmt.Fprintf(&b, ", decay %v", s.WeightDecay)
+	if s.Clip != 0 {
+		fmt.Fprintf(&b, ", clipped to %v", s.Clip)
+	}
+	return b.String()
+}
+
+// describeChanges describes what is done to the training samples; "" for nothing.
+func describeChanges(s *runs.Settings) string {
+	words := (&recipe{augment: s.Augment, standardize: s.Standardize}).String()
+	if s.LabelNoise > 0 {
+		if words != "" {
+			words += "; "
+		}
+		words += relabeled(s.LabelNoise)
+	}
+	return words
+}

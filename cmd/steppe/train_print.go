@@ -1,0 +1,216 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/sam/train"
+)
+
+// show is the hook of the run that prints.
+func (t *trainCommand) show(at train.Moment, s *train.Status) error {
+	switch at {
+	case train.AtStart:
+		t.printHeader(s)
+	case train.AfterStep:
+		t.live.set((s.Epoch-1)*t.job.Run.Loader().Samples()+s.Samples, func() string {
+			return fmt.Sprintf("epoch %d, loss %.4f", s.Epoch, s.Loss)
+		})
+	case train.AfterEpoch:
+		t.live.clear()
+		t.printEpoch(s)
+	}
+	if t.json && s.Row != nil {
+		return t.printJSON(s.Row)
+	}
+	return nil
+}
+
+// printJSON prints a value as a line of JSON.
+func (t *trainCommand) printJSON(value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = t.stdout.Write(append(text, '\n'))
+	return err
+}
+
+// printHeader prints the model, the data, the settings and the machine.
+func (t *trainCommand) printHeader(s *train.Status) {
+	j := t.job
+	fmt.Fprintf(t.tables, "%s on %s: %s training", t.settings.Model, j.Name, count(j.Train.Len()))
+	if j.Valid != nil {
+		fmt.Fprintf(t.tables, ", %s validation", count(j.Valid.Len()))
+	}
+	fmt.Fprintf(t.tables, " and %s of %v", plural(j.Test.Len(), "test sample"), j.Train.Shape)
+	if !j.Regression() {
+		fmt.Fprintf(t.tables, " in %s", plural(j.Train.Classes, "class"))
+	}
+	fmt.Fprintln(t.tables)
+	if changes := describeChanges(&t.settings); changes != "" {
+		fmt.Fprintln(t.tables, changes)
+	}
+	if loader := j.Run.Loader(); loader.Samples() < j.Train.Len() {
+		fmt.Fprintf(t.tables, "%s left out of each epoch, others each time: the last batch is too short for a normalization\n",
+			plural(j.Train.Len()-loader.Samples(), "sample"))
+	}
+	fmt.Fprintf(t.tables, "%s, batch %d, %s\n", describeMethod(&t.settings, s.Plan.Ascent.String()), t.settings.Batch, describeOptimizer(&t.settings))
+	fmt.Fprintf(t.tables, "%s, seed %d\n", machine(t.workers), t.settings.Seed)
+	if t.dir() != "" {
+		fmt.Fprintf(t.tables, "in %s\n", t.dir())
+	}
+	if done := len(s.History.Epochs); done > 0 || s.Batch > 0 {
+		fmt.Fprintf(t.tables, "going on after %s", plural(done, "epoch"))
+		if s.Batch > 0 {
+			fmt.Fprintf(t.tables, " and %s", plural(s.Batch, "step"))
+		}
+		fmt.Fprintln(t.tables)
+	}
+	head := "\nepoch   train loss"
+	if j.Valid != nil {
+		head += fmt.Sprintf("   valid loss   valid %-8s", t.score())
+	}
+	fmt.Fprintln(t.tables, head+"   seconds   samples/s")
+}
+
+// score returns the metric that people look at.
+func (t *trainCommand) score() string {
+	if t.job.Regression() {
+		return "r2"
+	}
+	return "accuracy"
+}
+
+// formatScore formats an accuracy as a percentage, and another score as a number.
+func (t *trainCommand) formatScore(x float64) string {
+	if t.job.Regression() {
+		return fmt.Sprintf("%.4f", x)
+	}
+	return fmt.Sprintf("%.2f%%", 100*x)
+}
+
+// printEpoch prints the row of the epoch that has just ended. The best one so far has a star.
+func (t *trainCommand) printEpoch(s *train.Status) {
+	h := s.History
+	e := h.Epochs[len(h.Epochs)-1]
+	line := fmt.Sprintf("%5d   %10.4f", e.Epoch, e.Loss)
+	if t.job.Valid != nil {
+		star := ""
+		if h.BestEpoch == e.Epoch {
+			star = " *"
+		}
+		line += fmt.Sprintf("   %10.4f   %-14s", e.Valid["loss"], fmt.Sprintf("%8s%s", t.formatScore(e.Valid[t.score()]), star))
+	}
+	fmt.Fprintf(t.tables, "%s   %7.3f   %9s\n", line, e.Seconds, rate(float64(e.Samples)/e.Seconds))
+}
+
+// printResult prints how the tested model does, and a warning if it is no better than guessing.
+// ended is the error that ended the run, if it hasn't come to its end.
+func (t *trainCommand) printResult(ended error) error {
+	if ended != nil {
+		return nil
+	}
+	if t.json {
+		return t.printJSON(t.result())
+	}
+	h, r := t.history, t.review
+	if h.Stopped != "" {
+		fmt.Fprintf(t.tables, "\nStopped early: %s.\n", h.Stopped)
+	}
+	fmt.Fprintln(t.tables)
+	if t.job.Regression() {
+		fmt.Fprintf(t.stdout, "Test R2 %.4f, loss %.4f (%s)", r.Scores["r2"], r.Scores["loss"], plural(r.Samples, "sample"))
+	} else {
+		fmt.Fprintf(t.stdout, "Test accuracy %s (%s of %s), loss %.4f", t.formatScore(r.Scores["accuracy"]),
+			count(trace(r.Confusion)), count(r.Samples), r.Scores["loss"])
+	}
+	fmt.Fprintf(t.stdout, ", with epoch %d of %d, the best by %s.\n", h.BestEpoch, len(h.Epochs), t.settings.Monitor)
+	if t.collapsed() {
+		fmt.Fprintln(t.stdout, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
+			"A smaller --lr or --rho, or fewer --shards, may help.")
+	}
+	if dir := t.dir(); dir != "" {
+		fmt.Fprintf(t.tables, "Look at %s/report.html. `steppe eval %s` and `steppe predict %s ...` use the model.\n", dir, quoted(dir), quoted(dir))
+	}
+	return nil
+}
+
+// trace returns the sum of a matrix's diagonal.
+func trace(confusion [][]int) (n int) {
+	for class, row := range confusion {
+		n += row[class]
+	}
+	return n
+}
+
+// collapsed reports whether the tested model is no better than guessing.
+func (t *trainCommand) collapsed() bool {
+	if t.job.Regression() {
+		return !(t.review.Scores["r2"] > 0)
+	}
+	return t.review.Scores["accuracy"] <= study.Chance(t.job.Test)
+}
+
+// printStopped says where the run has stopped, for readers of the table.
+func (t *trainCommand) printStopped(ended error) {
+	if errors.Is(ended, errClosedPipe) {
+		return
+	}
+	h := t.history
+	fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
+	if h.BestEpoch > 0 {
+		best := h.Epochs[h.BestEpoch-1]
+		if score, ok := best.Valid[t.score()]; ok {
+			fmt.Fprintf(t.tables, " The best epoch by %s so far is %d, with a validation %s of %s.",
+				t.settings.Monitor, h.BestEpoch, t.score(), t.formatScore(score))
+		}
+	}
+	fmt.Fprintln(t.tables)
+}
+
+// hint adds to the error that ended a run how to go on, or what may help.
+func (t *trainCommand) hint(ended error) error {
+	var hints []string
+	var refused *train.StepError
+	if errors.As(ended, &refused) {
+		hints = append(hints, hintOfRefusal(refused.Err, &t.settings))
+	}
+	switch {
+	case t.dir() != "" && refused == nil:
+		hints = append(hints, fmt.Sprintf("`steppe train --resume %s` goes on from here", quoted(t.dir())))
+	case t.dir() != "":
+		hints = append(hints, fmt.Sprintf("%s has the state before this step", t.dir()))
+	case t.save == "" && refused == nil:
+		hints = append(hints, "nothing was kept: --out DIR keeps a run that can go on")
+	}
+	return &hintedError{ended, strings.Join(hints, "; ")}
+}
+
+// hintedError is an error with advice.
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Error() string {
+	if e.hint == "" {
+		return e.error.Error()
+	}
+	return e.error.Error() + "\n" + e.hint
+}
+
+func (e *hintedError) Unwrap() error { return e.error }
+
+// quoted quotes a path for a shell, if it needs quotes.
+func quoted(path string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./+:,@%"
+	special := func(c rune) bool { return !strings.ContainsRune(plain, c) }
+	if path != "" && !strings.ContainsFunc(path, special) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
