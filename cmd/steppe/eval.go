@@ -5,164 +5,135 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/net"
-	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/internal/report"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/dataset"
-	"github.com/steppe-ml/steppe/net/zoo"
-	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // eval is one run of the command.
 type eval struct {
-	load     string
-	dataSpec string
+	path      string // of a run's folder or a model file
+	last      bool
+	source    runs.Source
+	confusion string // file of --confusion
+	json      bool
 
-	meta   checkpoint.Meta
-	model  *net.Model
-	params *net.Params
-	test   *dataset.Set
+	trained *runs.Trained
+	test    *dataset.Set
+	review  *runs.Review
 }
 
 func newEval() *cobra.Command {
-	e := &eval{}
+	e := &eval{source: runs.Defaults().Source}
+	e.source.Data = ""
 	cmd := &cobra.Command{
-		Use:   "eval",
-		Short: "Test a model that steppe train has saved",
-		Long: `Test a model that steppe train --save has written, on the test samples of the data
-that it was trained on, or of other data with the same shape and number of classes.
-If the model was trained on standardized samples, eval standardizes the test samples
-in the same way.
+		Use:   "eval DIR|FILE",
+		Short: "Test a trained model",
+		Long: `Test the model of a run's folder, or of a file that steppe train --save has written: on
+the test samples of the data that it was trained on, or of other data with the same
+shape and classes (--data). Samples are treated as the training samples were.
 
 ` + aboutData(),
-		Example: `  steppe eval --load digits.safetensors
-  steppe eval --load digits.safetensors --data digits`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Example: `  steppe eval runs/first
+  steppe eval digits.safetensors
+  steppe eval runs/first --confusion confusion.png
+  steppe eval runs/first --data more-photos --json`,
+		Args: oneModel,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			e.path = args[0]
 			return e.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&e.load, "load", "", "model `FILE` of steppe train --save")
-	flags.StringVar(&e.dataSpec, "data", "", "`name` or folder of the data (default: the data of the training)")
+	addSourceFlags(flags, &e.source)
+	flags.Lookup("data").Usage = "`name`, file or folder of the data (default: the data of the training)"
+	flags.BoolVar(&e.last, "last", false, "of a folder, take the last step's parameters, not the best epoch's")
+	flags.StringVar(&e.confusion, "confusion", "", "draw the confusion matrix into `FILE`, a .png or .svg")
+	flags.BoolVar(&e.json, "json", false, "print the result as JSON")
 	return cmd
 }
 
-func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if e.load == "" {
-		return errors.New("--load is missing, want a file that steppe train --save has written")
+// oneModel is the Args of commands that take the folder of a run or a model file.
+func oneModel(cmd *cobra.Command, args []string) error {
+	switch len(args) {
+	case 0:
+		return fmt.Errorf("%s: want the folder of a run or a model file, as in `%s runs/first`", cmd.CommandPath(), cmd.CommandPath())
+	case 1:
+		return nil
 	}
-	if err := e.openModel(); err != nil {
+	return fmt.Errorf("%s takes one folder or file, got %q, too", cmd.CommandPath(), args[1])
+}
+
+func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	if e.trained, err = runs.Open(e.path, e.last); err != nil {
 		return err
 	}
-	if err := e.openData(); err != nil {
+	if err = waiting(stderr, "reading data", e.openData); err != nil {
 		return err
 	}
-	e.printHeader(stdout)
+	tables := stdout
+	if e.json || isQuiet(stderr) {
+		tables = io.Discard
+	}
+	e.printHeader(tables)
 	live := newProgress(stderr, e.test.Len())
 	start := time.Now()
-	correct, loss, err := e.evaluate(ctx, live)
+	e.review, err = runs.NewReview(ctx, e.trained.Model, e.trained.Params, e.test, func(done int) {
+		live.set(done, func() string { return "testing" })
+	})
 	live.clear()
 	if err != nil {
 		return err
 	}
-	n, seconds := float64(e.test.Len()), time.Since(start).Seconds()
-	fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f.\n",
-		100*float64(correct)/n, count(correct), count(e.test.Len()), loss)
-	fmt.Fprintf(stdout, "%s samples/s, %.3f seconds.\n", rate(n/seconds), seconds)
-	return nil
+	if e.json {
+		if err := writeJSON(stdout, e.review); err != nil {
+			return err
+		}
+	} else {
+		e.printReview(stdout, tables, time.Since(start).Seconds())
+	}
+	return e.drawConfusion(tables)
 }
 
-// openModel reads the file and compiles the model that it names.
-func (e *eval) openModel() (err error) {
-	if e.meta, err = checkpoint.ReadMeta(e.load); err != nil {
-		return err
+// openData reads the test samples: those of --data, or of the data that the model was trained on.
+func (e *eval) openData() (err error) {
+	source := e.source
+	if source.Data == "" {
+		trainedOn, ok, err := e.trained.Source()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errors.New("--data is missing, and the model doesn't say what it was trained on")
+		}
+		source = trainedOn
 	}
-	if e.meta.Model == "" || e.meta.Input == nil || e.meta.Classes == 0 {
-		return fmt.Errorf("%s doesn't name its model, want metadata \"model\", \"input\" and \"classes\" as steppe train --save writes them", e.load)
+	e.test, err = e.trained.Test(source)
+	if err != nil && e.source.Data == "" {
+		err = fmt.Errorf("the data that the model was trained on can't be opened, --data names others: %w", err)
 	}
-	row, err := zoo.Lookup(e.meta.Model)
-	if err == nil {
-		e.model, err = row.Compile(e.meta.Input, e.meta.Classes)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", e.load, err)
-	}
-	e.params, err = checkpoint.Load(e.load, e.model)
 	return err
 }
 
-// openData reads the test samples, and standardizes them as the training samples were.
-func (e *eval) openData() (err error) {
-	if e.dataSpec != "" {
-		_, e.test, err = dataset.Open(e.dataSpec)
-	} else if _, e.test, err = dataset.Open(e.meta.Data); err != nil {
-		err = fmt.Errorf("--data is missing, and the data that %s was trained on can't be opened: %w", e.load, err)
-	}
-	if err != nil {
-		return err
-	}
-	if !slices.Equal(e.test.Shape, e.meta.Input) || e.test.Classes != e.meta.Classes {
-		return fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", e.load,
-			e.meta.Input, inClasses(e.meta.Classes), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
-	}
-	if e.meta.Standardize == "" {
-		return nil
-	}
-	by, err := dataset.ParseMeanStd(e.meta.Standardize)
-	if err == nil {
-		e.test, err = e.test.Standardize(by)
-	}
-	if err != nil {
-		return fmt.Errorf("%s: metadata \"standardize\": %w", e.load, err)
-	}
-	return nil
-}
-
-// evaluate returns the number of test samples that the model classifies correctly, and the mean
-// loss.
-func (e *eval) evaluate(ctx context.Context, live *progress) (correct int, loss float64, err error) {
-	accuracy, mean := &train.Accuracy{}, &train.Loss{}
-	_, err = train.EvaluateContext(ctx, e.model, e.params, e.test, accuracy, mean, &liveLoss{Loss: mean, live: live})
-	if err != nil {
-		return 0, 0, err
-	}
-	return accuracy.Correct, mean.Value(), nil
-}
-
-// liveLoss is a metric that shows the loss of another one while that is measured.
-type liveLoss struct {
-	*train.Loss
-	live *progress
-	done int // samples
-}
-
-// Name implements train.Metric.
-func (*liveLoss) Name() string { return "live loss" }
-
-// Reset implements train.Metric.
-func (*liveLoss) Reset(*net.Model, *dataset.Set) error { return nil }
-
-// Update implements train.Metric. The loss itself is an earlier metric, so it has this batch.
-func (l *liveLoss) Update(_ []float32, batch net.Batch) {
-	l.done += batch.N
-	l.live.set(l.done, func() string { return fmt.Sprintf("loss %.4f", l.Value()) })
-}
-
 func (e *eval) printHeader(out io.Writer) {
-	fmt.Fprintf(out, "%s of %s", e.meta.Model, e.load)
-	if e.meta.Data != "" {
-		fmt.Fprintf(out, ", trained on %s", e.meta.Data)
+	meta := e.trained.Meta
+	fmt.Fprintf(out, "%s of %s", meta.Model, e.trained.Path)
+	if meta.Data != "" {
+		fmt.Fprintf(out, ", trained on %s", meta.Data)
 	}
-	fmt.Fprintf(out, "\n%s of %s, %v %s", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape, inClasses(e.test.Classes))
-	if e.meta.Standardize != "" {
+	fmt.Fprintf(out, "\n%s of %s, %v", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape)
+	if e.test.Labels != nil {
+		fmt.Fprintf(out, " in %s", classes(e.test.Classes))
+	}
+	if meta.Standardize != "" {
 		fmt.Fprint(out, ", standardized")
 	}
 	fmt.Fprintf(out, "\n%s\n\n", machine(blas.DefaultWorkers()))
@@ -171,9 +142,72 @@ func (e *eval) printHeader(out io.Writer) {
 // dataName returns the name of the data set without "/test".
 func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test") }
 
-func inClasses(n int) string {
+func classes(n int) string {
 	if n == 1 {
-		return "in 1 class"
+		return "1 class"
 	}
-	return fmt.Sprintf("in %s classes", count(n))
+	return count(n) + " classes"
+}
+
+// printReview prints the scores, and for a classifier those of each class.
+func (e *eval) printReview(stdout, tables io.Writer, seconds float64) {
+	r := e.review
+	if e.test.Labels == nil {
+		fmt.Fprintf(stdout, "Test R2 %.4f, loss %.4f.\n", r.Scores["r2"], r.Scores["loss"])
+	} else {
+		fmt.Fprintln(tables, render(e.classTable(), false))
+		fmt.Fprintln(tables)
+		fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f", 100*r.Scores["accuracy"],
+			count(trace(r.Confusion)), count(r.Samples), r.Scores["loss"])
+		if top, ok := r.Scores["top-5 accuracy"]; ok {
+			fmt.Fprintf(stdout, ", top-5 accuracy %.2f%%", 100*top)
+		}
+		fmt.Fprintln(stdout, ".")
+	}
+	fmt.Fprintf(tables, "%s samples/s, %.3f seconds.\n", rate(float64(r.Samples)/seconds), seconds)
+}
+
+// classTable has a row for each class, in their order.
+func (e *eval) classTable() []column {
+	names := e.trained.ClassNames()
+	var name, samples, precision, recall []string
+	for class, row := range e.review.Confusion {
+		all, predicted := 0, 0
+		for other, n := range row {
+			all += n
+			predicted += e.review.Confusion[other][class]
+		}
+		name = append(name, names[class])
+		samples = append(samples, count(all))
+		precision = append(precision, share(row[class], predicted))
+		recall = append(recall, share(row[class], all))
+	}
+	return []column{
+		{"class", text.AlignLeft, name}, {"samples", text.AlignRight, samples},
+		{"precision", text.AlignRight, precision}, {"recall", text.AlignRight, recall},
+	}
+}
+
+// share formats a part of a total as a percentage; - of nothing.
+func share(part, total int) string {
+	if total == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f%%", 100*float64(part)/float64(total))
+}
+
+// drawConfusion draws the confusion matrix, with --confusion.
+func (e *eval) drawConfusion(out io.Writer) error {
+	if e.confusion == "" {
+		return nil
+	}
+	if e.review.Confusion == nil {
+		return fmt.Errorf("--confusion %s: the model predicts numbers, not classes", e.confusion)
+	}
+	c := report.Confusion{Title: e.dataName(), Names: e.trained.ClassNames(), Counts: e.review.Confusion}
+	if err := c.Save(e.confusion); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "The confusion matrix is in %s.\n", e.confusion)
+	return nil
 }

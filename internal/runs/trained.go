@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/steppe-ml/steppe/net"
@@ -106,4 +107,20 @@ func inClasses(n int) string {
 		return "in 1 class"
 	}
 	return fmt.Sprintf("in %d classes", n)
+}
+
+// ClassNames returns what the classes are called: their numbers, if the file has no names.
+func (t *Trained) ClassNames() []string {
+	return namesOr(t.Meta.ClassNames, t.Meta.Classes)
+}
+
+// namesOr returns names, or the numbers of that many classes.
+func namesOr(names []string, classes int) []string {
+	if names != nil {
+		return names
+	}
+	for class := range classes {
+		names = append(names, strconv.Itoa(class))
+	}
+	return names
 }
