@@ -62,7 +62,7 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := e.openModel(); err != nil {
 		return err
 	}
-	if err := e.openData(); err != nil {
+	if err := waiting(stderr, "reading data", e.openData); err != nil {
 		return err
 	}
 	e.printHeader(stdout)
