@@ -36,6 +36,7 @@ type bench struct {
 	ceiling float64 // FLOP/s of a core
 	trials  []*trial
 	report  *Report
+	stderr  io.Writer
 	live    *progress
 }
 
@@ -124,7 +125,8 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := b.validate(); err != nil {
 		return err
 	}
-	if err := b.prepare(); err != nil {
+	b.stderr = stderr
+	if err := waiting(stderr, "reading data, compiling models", b.prepare); err != nil {
 		return err
 	}
 	defer b.outputs.discard()
@@ -151,15 +153,21 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 func (b *bench) measure(ctx context.Context, i int, out io.Writer) error {
 	t := b.trials[i]
 	b.printTitle(out, t)
-	if err := t.makeOptimizers(); err != nil {
+	err := waiting(b.stderr, fmt.Sprintf("planning the steps of %s, batch %d", t.modelName, t.batch), t.makeOptimizers)
+	if err != nil {
 		return err
 	}
 	defer t.dropOptimizers()
 	if b.explain {
 		b.printPlans(out, t)
 	}
-	err := t.time(ctx, b.rounds, func(done float64, round int) {
-		b.live.set(int((float64(i)+done)*liveParts), func() string { return fmt.Sprintf("%s, batch %d, round %d", t.modelName, t.batch, round) })
+	err = t.time(ctx, b.rounds, func(done float64, round int) {
+		b.live.set(int((float64(i)+done)*liveParts), func() string {
+			if round < 0 {
+				return fmt.Sprintf("%s, batch %d, warming up", t.modelName, t.batch)
+			}
+			return fmt.Sprintf("%s, batch %d, round %d", t.modelName, t.batch, round+1)
+		})
 	})
 	b.live.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {

@@ -107,7 +107,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if err := c.validate(); err != nil {
 		return err
 	}
-	if err := c.makeStudy(); err != nil {
+	if err := waiting(stderr, "reading "+c.dataSpec, c.makeStudy); err != nil {
 		return err
 	}
 	store := study.NewStore()

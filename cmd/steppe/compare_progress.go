@@ -14,16 +14,15 @@ import (
 // line for each finished run.
 type runProgress struct {
 	*progress
-	w     io.Writer
 	start time.Time
 }
 
 func newRunProgress(w io.Writer) *runProgress {
-	return &runProgress{newProgress(w, liveParts), w, time.Now()}
+	return &runProgress{newProgress(w, liveParts), time.Now()}
 }
 
 func (p *runProgress) report(at study.Progress) {
-	if p.bar != nil {
+	if p.kind != plainScreen {
 		p.set(int(at.Part*liveParts), func() string { return fmt.Sprintf("%d of %s", at.Done, plural(at.Runs, "run")) })
 		return
 	}
@@ -49,8 +48,12 @@ func (p *runProgress) report(at study.Progress) {
 	}
 	elapsed := time.Since(p.start)
 	left := time.Duration(float64(elapsed) * (1 - at.Part) / at.Part)
-	fmt.Fprintf(p.w, "%*d/%d  %s: %s accuracy %.2f%%%s, %.1f s; %v left\n", len(fmt.Sprint(at.Runs)), at.Done, at.Runs,
-		strings.Join(settings, ", "), kind, 100*r.Accuracy(), note, r.Seconds, left.Round(time.Second))
+	line := fmt.Sprintf("%*d/%d  %s: %s accuracy %.2f%%%s, %.1f s", len(fmt.Sprint(at.Runs)), at.Done, at.Runs,
+		strings.Join(settings, ", "), kind, 100*r.Accuracy(), note, r.Seconds)
+	if left > 0 {
+		line += "; " + duration(left) + " left"
+	}
+	p.print(line)
 }
 
 // methodTitle returns a method with its shards in words.

@@ -37,12 +37,13 @@ func (c *contender) step(batch net.Batch) (float64, error) {
 const warmups = 2
 
 // timeInTurn times a step of each contender on each batch until enough returns 1. It calls show
-// after each other round. A round that ctx or an error cuts short counts for no contender, so every
+// after each contender's steps: with the part of the work that is done, and the number of rounds,
+// which is not positive while rounds don't count. A round that ctx or an error cuts short counts for no contender, so every
 // contender has a time for each round.
 func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
 	seconds := make([]float64, len(contenders))
 	var start time.Time
-	round := -warmups
+	done, round := 0.0, -warmups
 	for batch := range batches {
 		if round == 0 {
 			start = time.Now()
@@ -60,6 +61,7 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 			if seconds[i], err = c.step(batch); err != nil {
 				return err
 			}
+			show(done, round)
 		}
 		if round++; round <= 0 {
 			continue
@@ -67,11 +69,9 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 		for i, c := range contenders {
 			c.seconds = append(c.seconds, seconds[i])
 		}
-		done := enough(round, time.Since(start))
-		if done >= 1 {
+		if done = enough(round, time.Since(start)); done >= 1 {
 			return nil
 		}
-		show(done, round)
 	}
 	return nil
 }

@@ -18,13 +18,15 @@ more time than SAM, whatever the number of shards.`,
 		Example: `  steppe bench          # measure the cost of SAM and mSAM on this CPU
   steppe train          # train on handwritten digits
   steppe info           # show this CPU`,
-		Version:       version(),
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return simd.Err()
-		},
+		Version:           version(),
+		SilenceUsage:      true,
+		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	quiet := addQuiet(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		quiet(cmd)
+		return simd.Err()
 	}
 	root.SetVersionTemplate("steppe {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

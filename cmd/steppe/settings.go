@@ -58,7 +58,8 @@ func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {
 	flags.StringVar(&s.Task, "task", s.Task, "of a table: `auto|classify|regress`")
 	flags.IntVar(&s.ImageSize, "image-size", s.ImageSize, "side of pictures in `pixels` (default their own)")
 	flags.StringVar(&s.Color, "color", s.Color, "of pictures: `auto|gray|color`")
-	flags.Float64Var(&s.Test, "test", s.Test, "fraction of the samples to test on, where the data has no test samples")
+	flags.Float64Var(&s.Test, "test", s.Test, "fraction of pictures or rows to test on, where none are for it (default 0.2)")
+	flags.StringVar(&s.Stream, "stream", s.Stream, "read samples from disk when they are needed: `auto|always|never`")
 }
 
 // aboutSettings lists what the flags of a run can name, for a help text.

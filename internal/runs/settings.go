@@ -55,7 +55,7 @@ type Settings struct {
 // [Settings.Complete] fills in what depends on other settings.
 func Defaults() Settings {
 	return Settings{
-		Source: Source{Data: "digits", Task: "auto", Color: "auto", Test: 0.2},
+		Source: Source{Data: "digits", Task: "auto", Color: "auto", Stream: "auto"},
 		Valid:  0.1, Model: "mlp", Epochs: 20, Batch: 64, Seed: 1,
 		Method: "msam", RhoSchedule: "constant",
 		Optimizer: "sgd", Schedule: "cosine", Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,

@@ -21,7 +21,8 @@ type Source struct {
 	Task      string  `json:"task,omitempty"`       // of a table: auto, classify or regress
 	ImageSize int     `json:"image-size,omitempty"` // side of pictures in pixels; 0 for their own
 	Color     string  `json:"color,omitempty"`      // of pictures: auto, gray or color
-	Test      float64 `json:"test,omitempty"`       // fraction of the samples to test on, where the data doesn't say
+	Test      float64 `json:"test,omitempty"`       // fraction of pictures or rows to test on, where none are for it; 0 for a fifth
+	Stream    string  `json:"stream,omitempty"`     // auto, always or never: read samples when they are needed
 }
 
 func (s *Source) validate() error {
@@ -34,6 +35,7 @@ func (s *Source) validate() error {
 	}{
 		{"task", s.Task, []string{"auto", "classify", "regress"}},
 		{"color", s.Color, []string{"auto", "gray", "color"}},
+		{"stream", s.Stream, []string{"auto", "always", "never"}},
 	} {
 		if !slices.Contains(choice.of, choice.value) {
 			return fmt.Errorf("--%s is %q, want one of %s", choice.flag, choice.value, strings.Join(choice.of, ", "))
@@ -42,8 +44,8 @@ func (s *Source) validate() error {
 	if s.ImageSize < 0 {
 		return fmt.Errorf("--image-size is %d, want at least 1", s.ImageSize)
 	}
-	if !(s.Test > 0 && s.Test < 1) {
-		return fmt.Errorf("--test is %v, want more than 0, and less than 1", s.Test)
+	if !(s.Test >= 0 && s.Test < 1) {
+		return fmt.Errorf("--test is %v, want more than 0 and less than 1, or 0 for a fifth", s.Test)
 	}
 	return nil
 }
