@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAtomicFile(t *testing.T) {
+func TestAtomicFile(t *testing.T) { everyKind(t, testAtomicFile) }
+
+func testAtomicFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "figures.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
@@ -41,7 +43,9 @@ func TestAtomicFile(t *testing.T) {
 	}
 }
 
-func TestAtomicFileThroughLink(t *testing.T) {
+func TestAtomicFileThroughLink(t *testing.T) { everyKind(t, testThroughLink) }
+
+func testThroughLink(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "figures.json"), filepath.Join(dir, "latest.json")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
@@ -58,7 +62,9 @@ func TestAtomicFileThroughLink(t *testing.T) {
 }
 
 // Create refuses to replace folders and devices, even for root.
-func TestAtomicFileRefuses(t *testing.T) {
+func TestAtomicFileRefuses(t *testing.T) { everyKind(t, testRefuses) }
+
+func testRefuses(t *testing.T) {
 	dir := t.TempDir()
 	_, err := Create(dir)
 	assert.ErrorContains(t, err, dir+" is not a regular file")
@@ -73,7 +79,9 @@ func TestAtomicFileRefuses(t *testing.T) {
 }
 
 // Errors name the file that the caller asked for, not the temporary one.
-func TestAtomicFileErrors(t *testing.T) {
+func TestAtomicFileErrors(t *testing.T) { everyKind(t, testErrors) }
+
+func testErrors(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "figures.json")
 	file, err := Create(path)
@@ -113,9 +121,9 @@ func names(t *testing.T, dir string) (names []string) {
 func TestRemoveTemporary(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "figures.json")
-	file, err := Create(path) // as if its process had been killed
-	require.NoError(t, err)
-	require.NoError(t, file.temporary.Close())
+	file := &File{path: path}
+	require.NoError(t, file.createNamed())
+	require.NoError(t, file.temporary.Close()) // as if its process had been killed
 	others := []string{".figures.json", ".figures.json.12a", ".figures.jsonl.12", ".other.json.12", "figures.json", "figures.json.12"}
 	for _, name := range others {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))

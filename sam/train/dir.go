@@ -27,12 +27,16 @@ func (r *Run) openDir() (unlock func(), created bool, err error) {
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return nil, false, fmt.Errorf("train: %w", err)
 	}
+	if unlock, err = lockDir(r.Dir); err != nil {
+		return nil, false, fmt.Errorf("train: %w", err)
+	}
 	for _, path := range []string{r.last(), r.best()} {
 		if err := atomicfile.RemoveTemporary(path); err != nil {
+			unlock()
 			return nil, false, fmt.Errorf("train: %w", err)
 		}
 	}
-	return func() {}, created, nil
+	return unlock, created, nil
 }
 
 // validateDir returns an error if Dir has files that aren't to be replaced.

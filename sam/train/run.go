@@ -36,9 +36,9 @@ type Run struct {
 	LogEvery  int             // steps after which a Row is logged, besides after each epoch; 0 for none
 	Meta      checkpoint.Meta // goes into the files; Input, Classes and Data are filled in if they are zero
 
-	// PrepareDir, if there is one, puts files of the caller's own in Dir. It is called when no other
-	// run can be there and its files may be replaced, and before the run writes any. Its error ends
-	// the run.
+	// PrepareDir, if there is one, puts files of the caller's own in Dir, at Start and at Resume. It is
+	// called when no other run can be there and its files may be replaced, and before the run writes
+	// any. Its error ends the run.
 	PrepareDir func() error
 
 	loop *loop // of the last Start or Resume
@@ -168,6 +168,8 @@ func (r *Run) metrics() []Metric {
 // LoadState, and best.safetensors the parameters of the best epoch. Both appear whole or not at
 // all. metrics.jsonl is the log, for ReadLog. If one of them can't be written, as on a full disk,
 // the run ends with that error, and Dir has the last state that was saved whole.
+// Two runs at once can't have the same Dir, on systems that can lock a folder, of which Windows is
+// none.
 //
 // If a hook, a layer, a metric or an augmentation panics, Start saves the state of the last whole
 // step and lets the panic pass. If an optim.Rule of the user's own panics in the middle of an
