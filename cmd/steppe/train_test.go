@@ -25,12 +25,12 @@ func TestTrainDigits(t *testing.T) {
 	assert.Empty(t, stderr, "no live line without a terminal")
 	assert.NotContains(t, stdout, "\r")
 	lines := strings.Split(stdout, "\n")
-	assert.Equal(t, "tiny on digits: 1,438 training and 359 test samples of 8x8x1", lines[0])
+	assert.Equal(t, "tiny on digits: 1,294 training, 144 validation and 359 test samples of 8x8x1 in 10 classes", lines[0])
 	assert.Equal(t, "mSAM with 8 shards, rho 0.05, batch 64, lr 0.05 cosine, momentum 0.9, decay 0.0001", lines[1])
 	assert.Regexp(t, ` on \d+ cores?, seed 1$`, lines[2])
-	assert.Equal(t, "epoch   train loss   test accuracy   seconds   images/s", lines[4])
-	assert.Regexp(t, `^    1 +\d\.\d{4} +\d\d\.\d\d% +\d+\.\d{3} +[\d.]+[kM]?$`, lines[5])
-	assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\) after 1 epoch\.$`, lines[7])
+	assert.Equal(t, "epoch   train loss   valid loss   valid accuracy   seconds   samples/s", lines[4])
+	assert.Regexp(t, `^    1 +\d\.\d{4} +\d\.\d{4} +\d\d\.\d\d% \* +\d+\.\d{3} +[\d.]+[kM]?$`, lines[5])
+	assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\), loss \d\.\d{4}, with epoch 1 of 1, the best by valid_loss\.$`, lines[7])
 	assert.NotContains(t, stdout, "guessing")
 }
 
@@ -75,7 +75,7 @@ func TestTrainMethods(t *testing.T) {
 			require.Zero(t, code, stderr)
 			assert.Contains(t, stdout, test.want)
 			assert.Contains(t, stdout, "\n   10 ")
-			assert.Contains(t, stdout, "Test accuracy 100.00% (32 of 32) after 10 epochs.")
+			assert.Contains(t, stdout, "Test accuracy 100.00% (32 of 32), loss ")
 		})
 	}
 }
@@ -87,7 +87,7 @@ func TestTrainRecipe(t *testing.T) {
 		line := append([]string{"train", "--model", "tiny", "--epochs", "2"}, flags...)
 		code, stdout, stderr := steppe(t, line...)
 		require.Zero(t, code, stderr)
-		header, rows, found := strings.Cut(stdout, "images/s\n")
+		header, rows, found := strings.Cut(stdout, "samples/s\n")
 		require.True(t, found, stdout)
 		return header, strings.Fields(strings.Split(rows, "\n")[1])[1]
 	}
@@ -140,7 +140,7 @@ func TestTrainSeed(t *testing.T) {
 	data := halves(t, false)
 	loss := func(flags ...string) string {
 		_, stdout, _ := steppe(t, append([]string{"train", "--model", "tiny", "--data", data, "--batch", "24", "--epochs", "1"}, flags...)...)
-		_, row, found := strings.Cut(stdout, "images/s\n")
+		_, row, found := strings.Cut(stdout, "samples/s\n")
 		require.True(t, found, stdout)
 		return strings.Fields(row)[1]
 	}
@@ -159,7 +159,7 @@ func TestTrainRefusedStep(t *testing.T) {
 func TestTrainAtChance(t *testing.T) {
 	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--data", halves(t, true), "--epochs", "2")
 	assert.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "Test accuracy 50.00% (16 of 32) after 2 epochs.\nThat is no better than guessing: ")
+	assert.Contains(t, stdout, "Test accuracy 50.00% (16 of 32), loss 0.6931, with epoch 2 of 2, the best by valid_loss.\nThat is no better than guessing: ")
 }
 
 func TestTrainInterrupted(t *testing.T) {
