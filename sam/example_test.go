@@ -34,7 +34,10 @@ func fit(cfg sam.Config, epochs uint64) float64 {
 		panic(err)
 	}
 	for epoch := range epochs {
-		for batch := range data.Batches(cfg.Batch, 1, epoch) {
+		for batch, err := range data.Batches(cfg.Batch, 1, epoch) {
+			if err != nil {
+				panic(err)
+			}
 			if _, err := opt.Step(batch); err != nil {
 				panic(err)
 			}
@@ -109,7 +112,10 @@ func ExampleOptimizer_Restore() {
 	cfg := sam.Config{Rho: 0.05, Shards: 4, Base: optim.AdamW{LR: 0.001}, Batch: 64}
 	steps := func(opt *sam.Optimizer, from, to int) {
 		number := 0
-		for batch := range data.Batches(64, 1, 0) {
+		for batch, err := range data.Batches(64, 1, 0) {
+			if err != nil {
+				panic(err)
+			}
 			if number >= from && number < to {
 				if _, err := opt.Step(batch); err != nil {
 					panic(err)

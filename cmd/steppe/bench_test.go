@@ -399,7 +399,8 @@ func TestFullBatches(t *testing.T) {
 	w := workload{modelName: "tiny", dataSpec: halves(t, false)}
 	require.NoError(t, w.open())
 	var firsts []string
-	for batch := range fullBatches(w.train, 24, 1) {
+	for batch, err := range fullBatches(w.train, 24, 1) {
+		require.NoError(t, err)
 		assert.Equal(t, 24, batch.N)
 		firsts = append(firsts, fmt.Sprint(batch.Labels))
 		if len(firsts) == 4 {

@@ -190,10 +190,14 @@ func (c *compare) makeStudy() (err error) {
 	if err != nil {
 		return err
 	}
+	sum, err := study.Sum(c.train, c.test)
+	if err != nil {
+		return err
+	}
 	c.grid.Rhos, c.grid.LRs, c.grid.Noise = c.rhos, c.lrs, c.noise
 	c.study = &study.Study{
 		Recipe: study.Recipe{
-			Model: c.modelName, Data: c.dataName(), DataSum: study.Sum(c.train, c.test),
+			Model: c.modelName, Data: c.dataName(), DataSum: sum,
 			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
 			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
 			Augment: append([]string{}, c.augment...), Standardize: c.standardize,

@@ -40,11 +40,14 @@ const warmups = 2
 // after each contender's steps: with the part of the work that is done, and the number of rounds,
 // which is not positive while rounds don't count. A round that ctx or an error cuts short counts for no contender, so every
 // contender has a time for each round.
-func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[net.Batch], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
+func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq2[net.Batch, error], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
 	seconds := make([]float64, len(contenders))
 	var start time.Time
 	done, round := 0.0, -warmups
-	for batch := range batches {
+	for batch, err := range batches {
+		if err != nil {
+			return err
+		}
 		if round == 0 {
 			start = time.Now()
 		}
@@ -76,12 +79,17 @@ func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq[n
 	return nil
 }
 
-// fullBatches yields batches of exactly the given size, epoch after epoch, without end.
-func fullBatches(set *dataset.Set, size int, seed uint64) iter.Seq[net.Batch] {
-	return func(yield func(net.Batch) bool) {
+// fullBatches yields batches of exactly the given size, epoch after epoch, without end but for a
+// sample that can't be read.
+func fullBatches(set *dataset.Set, size int, seed uint64) iter.Seq2[net.Batch, error] {
+	return func(yield func(net.Batch, error) bool) {
 		for epoch := uint64(0); ; epoch++ {
-			for batch := range set.Batches(size, seed, epoch) {
-				if batch.N == size && !yield(batch) {
+			for batch, err := range set.Batches(size, seed, epoch) {
+				if err != nil {
+					yield(batch, err)
+					return
+				}
+				if batch.N == size && !yield(batch, nil) {
 					return
 				}
 			}

@@ -180,12 +180,18 @@ func lastLoss(h *train.History) float64 {
 	return h.Epochs[len(h.Epochs)-1].Loss
 }
 
-// Sum returns a checksum of the values and labels of sets: CRC-32 in hexadecimal.
-func Sum(sets ...*dataset.Set) string {
+// Sum returns a checksum of the values and labels of sets: CRC-32 in hexadecimal. The error is that
+// of a sample that can't be read.
+func Sum(sets ...*dataset.Set) (string, error) {
 	sum := crc32.NewIEEE()
 	for _, s := range sets {
 		binary.Write(sum, binary.LittleEndian, s.Labels)
-		binary.Write(sum, binary.LittleEndian, s.X)
+		for batch, err := range s.InOrder(1024) {
+			if err != nil {
+				return "", err
+			}
+			binary.Write(sum, binary.LittleEndian, batch.X)
+		}
 	}
-	return fmt.Sprintf("%08x", sum.Sum32())
+	return fmt.Sprintf("%08x", sum.Sum32()), nil
 }

@@ -27,9 +27,11 @@ func small(t testing.TB) *Study {
 	require.NoError(t, err)
 	model, err := net.Compile(train.Shape, net.Flatten{}, net.Dense{Out: train.Classes})
 	require.NoError(t, err)
+	sum, err := Sum(train, test)
+	require.NoError(t, err)
 	s := &Study{
 		Recipe: Recipe{
-			Model: "linear", Data: "digits", DataSum: Sum(train, test), Samples: train.Len(), Validation: 60,
+			Model: "linear", Data: "digits", DataSum: sum, Samples: train.Len(), Validation: 60,
 			Epochs: 2, Batch: 32, Schedule: "constant", Augment: []string{}, Momentum: 0.9, ISA: "any",
 		},
 		Grid: Grid{

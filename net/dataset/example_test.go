@@ -17,7 +17,11 @@ func ExampleSet_Batches() {
 	const seed = 1
 	for epoch := range uint64(2) {
 		samples, batches := 0, 0
-		for batch := range train.Batches(128, seed, epoch) {
+		for batch, err := range train.Batches(128, seed, epoch) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
 			if batches == 0 {
 				fmt.Println("epoch", epoch, "begins with", batch.Labels[:8])
 			}
@@ -64,7 +68,11 @@ func ExampleLoader() {
 	}
 	fmt.Println(loader.Batches(), "batches an epoch")
 	for epoch := range uint64(2) {
-		for batch := range loader.Epoch(epoch) {
+		for batch, err := range loader.Epoch(epoch) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
 			fmt.Println("epoch", epoch, "begins with", batch.Labels[:8])
 			break // the goroutine that makes batches ends here
 		}

@@ -3,13 +3,13 @@ package dataset
 import (
 	"fmt"
 	"iter"
-	"runtime/debug"
 
 	"github.com/steppe-ml/steppe/net"
 )
 
 // Loader makes the batches of a training set while the model computes: during each step, one
-// goroutine gathers and augments the next batch.
+// goroutine gathers and augments the next batch. If the set streams, several read its samples. The
+// batches have the same bits either way.
 //
 // The contents of a batch depend only on the fields, the epoch and the number of the batch in it.
 // They don't depend on time, on workers or on earlier batches. So training can go on where it
@@ -73,91 +73,33 @@ func (l Loader) Samples() int {
 }
 
 // Epoch returns all batches of an epoch. It is From with first 0.
-func (l Loader) Epoch(epoch uint64) iter.Seq[net.Batch] { return l.From(epoch, 0) }
+func (l Loader) Epoch(epoch uint64) iter.Seq2[net.Batch, error] { return l.From(epoch, 0) }
 
 // From returns the batches of an epoch from batch number first on, as they are in the whole epoch;
-// none if first is Batches or more.
+// none if first is Batches or more. A sample that can't be read, which only a set that streams can
+// have, ends the loop with its error, and an empty batch.
 //
 // A batch is valid until the next iteration, which reuses its memory. The caller may write to it.
-// The goroutine ends with the loop, also if the loop ends early. From allocates memory for two
-// batches at the start; a batch allocates nothing.
+// The goroutines end with the loop, also if the loop ends early. From allocates memory for two
+// batches at the start; a batch of a set in memory allocates nothing.
 //
 // From panics with the error of Validate if there is one, and if first is negative. If an
-// augmentation panics, the loop panics with the same value where it asks for that batch.
-func (l Loader) From(epoch uint64, first int) iter.Seq[net.Batch] {
+// augmentation or the Samples panic, the loop panics with the same value where it asks for that
+// batch.
+func (l Loader) From(epoch uint64, first int) iter.Seq2[net.Batch, error] {
 	if err := l.Validate(); err != nil {
 		panic(err)
 	}
 	if first < 0 {
 		panic(fmt.Sprintf("dataset: batch number %d is negative", first))
 	}
-	return func(yield func(net.Batch) bool) {
-		const buffers = 2 // the consumer has one while fill works on the other
-		empty, full := make(chan net.Batch, buffers), make(chan net.Batch, buffers)
-		for range buffers {
-			empty <- l.Set.batch(min(l.Batch, l.Set.Len()))
-		}
-		var failed failure // read it only after full is closed
-		go l.fill(epoch, first, empty, full, &failed)
-		defer func() {
-			close(empty)
-			for range full { // until fill has returned and no longer reads Set
-			}
-		}()
-		for batch := range full {
-			if !yield(batch) {
-				return
-			}
-			empty <- batch
-		}
-		failed.panic()
-	}
-}
-
-// failure is how fill has ended if it hasn't made all batches that it was asked for. The zero
-// value is no failure.
-type failure struct {
-	value any
-	stack []byte // of the panic
-}
-
-// panic panics with f's value, if there is one. A program that ends by it prints both panics, so
-// the first one has the stack for it; recover returns the second.
-func (f *failure) panic() {
-	if f.value == nil {
-		return
-	}
-	defer panic(f.value)
-	panic(fmt.Sprintf("dataset: the goroutine that makes the batches panicked:\n%s", f.stack))
-}
-
-// fill makes batches in the memory that it takes from empty, until the epoch or empty ends.
-// It waits for memory only: the channels have room for all batches. A panic goes to failed before
-// full is closed.
-func (l Loader) fill(epoch uint64, first int, empty <-chan net.Batch, full chan<- net.Batch, failed *failure) {
-	finished := false
-	defer func() {
-		if value := recover(); value != nil {
-			*failed = failure{value, debug.Stack()}
-		} else if !finished {
-			*failed = failure{"dataset: an augmentation ended its goroutine by runtime.Goexit", debug.Stack()}
-		}
-		close(full)
-	}()
-	order := permutation(l.Set.Len(), l.Seed, epoch)
-	var random Random
-	for number := first; number < l.Batches(); number++ {
-		memory, ok := <-empty
-		if !ok {
-			break
-		}
-		indices := order[number*l.Batch:]
-		indices = indices[:min(l.Batch, len(indices))]
-		batch := l.Set.gather(memory, indices)
-		l.augment(batch, indices, epoch, &random)
-		full <- batch
-	}
-	finished = true
+	return ahead{
+		set: l.Set, size: l.Batch, first: first, batches: l.Batches(),
+		order: func() []int { return permutation(l.Set.Len(), l.Seed, epoch) },
+		change: func(batch net.Batch, indices []int, random *Random) {
+			l.augment(batch, indices, epoch, random)
+		},
+	}.seq()
 }
 
 // augment augments the samples of a batch, which are copies of those at indices in Set.

@@ -18,9 +18,12 @@ import (
 )
 
 // collect returns copies of all batches.
-func collect(batches iter.Seq[net.Batch]) (all []net.Batch) {
-	for batch := range batches {
-		batch.X, batch.Labels = slices.Clone(batch.X), slices.Clone(batch.Labels)
+func collect(batches iter.Seq2[net.Batch, error]) (all []net.Batch) {
+	for batch, err := range batches {
+		if err != nil {
+			panic(err)
+		}
+		batch.X, batch.Labels, batch.Targets = slices.Clone(batch.X), slices.Clone(batch.Labels), slices.Clone(batch.Targets)
 		all = append(all, batch)
 	}
 	return all
@@ -142,7 +145,7 @@ func TestLoaderEndsWithLoop(t *testing.T) {
 		}},
 		{"before it begins", func() { loader.Epoch(0) }},
 		{"by iter.Pull", func() {
-			next, stop := iter.Pull(loader.Epoch(0))
+			next, stop := iter.Pull2(loader.Epoch(0))
 			next()
 			stop()
 		}},

@@ -17,19 +17,26 @@ type MeanStd struct {
 
 // MeanStd measures s, which is usually the training set: test samples, and those predicted later,
 // have to be standardized by the same numbers. Sums are in float64 and in a fixed order, so the
-// result is the same on every platform. It returns the error of [Set.Validate] for a set that
-// Validate refuses, except that it doesn't look at labels.
+// result is the same on every platform, and whether s is in memory or streams; it reads a set that
+// streams twice. It returns the error of [Set.Validate] for a set that Validate refuses, except that
+// it doesn't look at labels, and that of a sample that can't be read.
 func (s *Set) MeanStd() (MeanStd, error) {
 	if err := s.validateSizes(); err != nil {
 		return MeanStd{}, err
 	}
-	mean, _ := s.means(make([]float64, s.channels()))
+	mean, _, err := s.means(make([]float64, s.channels()))
+	if err != nil {
+		return MeanStd{}, err
+	}
 	if slices.ContainsFunc(mean, notFinite) {
 		return MeanStd{}, s.Validate()
 	}
 	// Squares are taken around the mean. Around zero they would lose the digits that a mean far
 	// larger than the deviation takes.
-	_, std := s.means(mean)
+	_, std, err := s.means(mean)
+	if err != nil {
+		return MeanStd{}, err
+	}
 	for c, variance := range std {
 		std[c] = math.Sqrt(variance)
 	}
@@ -38,31 +45,37 @@ func (s *Set) MeanStd() (MeanStd, error) {
 
 // means returns, for each channel, the means of x-center and of its square. Each sample has sums of
 // its own, which keeps sums over millions of values exact to some digits more.
-func (s *Set) means(center []float64) (first, second []float64) {
+func (s *Set) means(center []float64) (first, second []float64, err error) {
 	channels := len(center)
 	first, second = make([]float64, channels), make([]float64, channels)
 	one, two := make([]float64, channels), make([]float64, channels) // of a sample
-	for i := range s.Len() {
-		clear(one)
-		clear(two)
-		for pixel := range slices.Chunk(s.Range(i, 1).X, channels) {
-			for c, x := range pixel {
-				d := float64(x) - center[c]
-				one[c] += d
-				two[c] += float64(d * d) // rounded, so that no compiler fuses it
+	const together = 256
+	for batch, err := range s.InOrder(together) {
+		if err != nil {
+			return nil, nil, err
+		}
+		for sample := range slices.Chunk(batch.X, s.Shape.Size()) {
+			clear(one)
+			clear(two)
+			for pixel := range slices.Chunk(sample, channels) {
+				for c, x := range pixel {
+					d := float64(x) - center[c]
+					one[c] += d
+					two[c] += float64(d * d) // rounded, so that no compiler fuses it
+				}
+			}
+			for c := range first {
+				first[c] += one[c]
+				second[c] += two[c]
 			}
 		}
-		for c := range first {
-			first[c] += one[c]
-			second[c] += two[c]
-		}
 	}
-	n := float64(len(s.X) / channels)
+	n := float64(s.Len() * s.Shape.Size() / channels)
 	for c := range first {
 		first[c] /= n
 		second[c] /= n
 	}
-	return first, second
+	return first, second, nil
 }
 
 func (s *Set) channels() int { return s.Shape[len(s.Shape)-1] }
@@ -74,7 +87,8 @@ func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 // measured has no deviation: Standardize subtracts its mean and doesn't divide it.
 //
 // It returns an error if m has other channels than s, if m isn't finite or has a negative
-// deviation, and if Validate refuses the result.
+// deviation, and if Validate refuses the result. The samples of a set that streams are standardized
+// as they are read.
 func (s *Set) Standardize(m MeanStd) (*Set, error) {
 	if err := s.validateSizes(); err != nil {
 		return nil, err
@@ -86,25 +100,44 @@ func (s *Set) Standardize(m MeanStd) (*Set, error) {
 	if len(m.Mean) != channels {
 		return nil, fmt.Errorf("dataset: %s has %d channels, but mean and deviation are given for %d", s.Name, channels, len(m.Mean))
 	}
-	scale := make([]float64, channels)
+	by := m.standardizer()
+	standard := *s
+	if s.Streams() {
+		standard.Samples = standardized{s, by}
+		return &standard, nil
+	}
+	standard.X = make([]float32, len(s.X))
+	by.apply(standard.X, s.X)
+	if err := standard.Validate(); err != nil {
+		return nil, fmt.Errorf("%w, after standardization by %v", err, m)
+	}
+	return &standard, nil
+}
+
+// standardizer is a mean and one over a deviation for each channel.
+type standardizer struct{ mean, scale []float64 }
+
+// standardizer returns a valid m as a factor.
+func (m MeanStd) standardizer() standardizer {
+	scale := make([]float64, len(m.Std))
 	for c, std := range m.Std {
 		scale[c] = 1
 		if std > 0 {
 			scale[c] = 1 / std
 		}
 	}
-	standard := *s
-	standard.X = make([]float32, len(s.X))
-	for i := 0; i < len(s.X); i += channels {
-		from, to := s.X[i:][:channels], standard.X[i:][:channels]
+	return standardizer{m.Mean, scale}
+}
+
+// apply writes the values of from, which may be those of to, standardized to to.
+func (s standardizer) apply(to, from []float32) {
+	channels := len(s.mean)
+	for i := 0; i < len(from); i += channels {
+		from, to := from[i:][:channels], to[i:][:channels]
 		for c, x := range from {
-			to[c] = float32((float64(x) - m.Mean[c]) * scale[c])
+			to[c] = float32((float64(x) - s.mean[c]) * s.scale[c])
 		}
 	}
-	if err := standard.Validate(); err != nil {
-		return nil, fmt.Errorf("%w, after standardization by %v", err, m)
-	}
-	return &standard, nil
 }
 
 func (m MeanStd) validate() error {

@@ -1,6 +1,3 @@
-// Package dataset holds samples in memory with their labels or targets, and reads them from files.
-// Start with [Open], which takes the names that [Sources] lists. [Set.Standardize] and [Set.Split]
-// prepare the sets that it returns, and a [Loader] makes batches of them.
 package dataset
 
 import (
@@ -8,25 +5,38 @@ import (
 	"iter"
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 )
 
-// Set is samples in memory: with Labels to classify, with Targets to regress.
+// Set is samples: with Labels to classify, with Targets to regress. They are in memory in X, or are
+// read from Samples when they are needed; labels and targets are in memory always.
 type Set struct {
-	Name    string    // where it came from, as in "digits/train"
-	Shape   net.Shape // of one sample
-	Classes int       // labels are in [0, Classes); 0 without labels
-	X       []float32 // [Len, Shape...]
-	Labels  []int32   // [Len], or nil
-	Targets []float32 // [Len, ...]: the same number for each sample, or nil
+	Name       string    // where it came from, as in "digits/train"
+	Shape      net.Shape // of one sample
+	Classes    int       // labels are in [0, Classes); 0 without labels
+	ClassNames []string  // [Classes]; nil if they are unknown
+	X          []float32 // [Len, Shape...], or nil if the set streams from Samples
+	Samples    Samples   // of a set that streams; unused if there is X
+	Labels     []int32   // [Len], or nil
+	Targets    []float32 // [Len, ...]: the same number for each sample, or nil
+	Input      *Input    // how data became samples, to treat new data alike; nil if unknown
 }
+
+// Streams reports whether the samples are read from Samples when they are needed.
+func (s *Set) Streams() bool { return s.X == nil && s.Samples != nil }
 
 // Len returns the number of samples.
 func (s *Set) Len() int {
-	if s.Labels == nil && s.Shape.Validate() == nil {
+	switch {
+	case s.Labels != nil:
+		return len(s.Labels)
+	case s.Streams():
+		return s.Samples.Len()
+	case s.Shape.Validate() == nil:
 		return len(s.X) / s.Shape.Size()
 	}
-	return len(s.Labels)
+	return 0
 }
 
 // targets returns the number of targets of a sample.
@@ -35,14 +45,22 @@ func (s *Set) targets() int { return len(s.Targets) / max(1, s.Len()) }
 // Head returns the first n samples, or all of them if there are fewer. They share the memory of s.
 func (s *Set) Head(n int) *Set {
 	head := *s
-	batch := s.Range(0, min(n, s.Len()))
-	head.X, head.Labels, head.Targets = batch.X, batch.Labels, batch.Targets
+	n = min(n, s.Len())
+	head.Labels, head.Targets = part(s.Labels, 0, n, s.Len(), 1), part(s.Targets, 0, n, s.Len(), s.targets())
+	if s.Streams() {
+		head.Samples = first{s, n}
+	} else {
+		head.X = part(s.X, 0, n, s.Len(), s.Shape.Size())
+	}
 	return &head
 }
 
 // Range returns n consecutive samples from first on, sharing the memory of s. It panics like a
-// slice expression if they are not all there.
+// slice expression if they are not all there, and if s streams: InOrder reads any set.
 func (s *Set) Range(first, n int) net.Batch {
+	if s.Streams() {
+		panic(fmt.Sprintf("dataset: %s streams, so Range has no memory to share, want InOrder", s.Name))
+	}
 	return net.Batch{
 		N: n, X: part(s.X, first, n, s.Len(), s.Shape.Size()),
 		Labels: part(s.Labels, first, n, s.Len(), 1), Targets: part(s.Targets, first, n, s.Len(), s.targets()),
@@ -61,21 +79,47 @@ func part[T any](values []T, first, n, length, size int) []T {
 	return slices.Clip(values[first*size : (first+n)*size])
 }
 
-// Batches returns one epoch: every sample once, size at a time. The last batch is short if size
-// does not divide Len. The order depends on seed, epoch and Len alone, and is the same on every
-// platform.
+// InOrder returns all samples in their order, size at a time; the last batch may be short. The
+// batches of a set in memory share its memory. Those of a set that streams are read by several
+// goroutines while the loop works on the batch before, and are valid until the next iteration. A
+// sample that can't be read ends the loop with its error, and an empty batch.
 //
-// A batch is valid until the next iteration, which reuses its memory. All allocation is at the
-// start of the epoch. Batches panics if size is not positive.
-func (s *Set) Batches(size int, seed, epoch uint64) iter.Seq[net.Batch] {
+// InOrder panics if size is not positive.
+func (s *Set) InOrder(size int) iter.Seq2[net.Batch, error] {
 	if size <= 0 {
 		panic(fmt.Sprintf("dataset: batch size %d is not positive", size))
 	}
-	return func(yield func(net.Batch) bool) {
+	if s.Streams() {
+		return ahead{set: s, size: size, batches: num.CeilDiv(s.Len(), size)}.seq()
+	}
+	return func(yield func(net.Batch, error) bool) {
+		for first := 0; first < s.Len(); first += size {
+			if !yield(s.Range(first, min(size, s.Len()-first)), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Batches returns one epoch: every sample once, size at a time. The last batch is short if size
+// does not divide Len. The order depends on seed, epoch and Len alone, and is the same on every
+// platform. A sample that can't be read ends the loop with its error, and an empty batch; samples
+// in memory can always be read.
+//
+// A batch is valid until the next iteration, which reuses its memory. For a set in memory all
+// allocation is at the start of the epoch. Batches panics if size is not positive. A [Loader] makes
+// the same batches while the loop works.
+func (s *Set) Batches(size int, seed, epoch uint64) iter.Seq2[net.Batch, error] {
+	if size <= 0 {
+		panic(fmt.Sprintf("dataset: batch size %d is not positive", size))
+	}
+	return func(yield func(net.Batch, error) bool) {
 		order := permutation(s.Len(), seed, epoch)
 		memory := s.batch(min(size, s.Len()))
+		r := newReader(s)
 		for part := range slices.Chunk(order, size) {
-			if !yield(s.gather(memory, part)) {
+			batch, err := r.read(memory, part)
+			if !yield(batch, err) || err != nil {
 				return
 			}
 		}
@@ -94,23 +138,20 @@ func (s *Set) batch(n int) net.Batch {
 	return batch
 }
 
-// gather copies the samples at indices to the memory of a batch, which has room for at least as
-// many, and returns the batch of them.
+// gather copies the labels and targets of the samples at indices to the memory of a batch, which
+// has room for at least as many, and returns the batch of them. Its X isn't filled in yet.
 func (s *Set) gather(memory net.Batch, indices []int) net.Batch {
-	n, size, targets := len(indices), s.Shape.Size(), s.targets()
-	batch := net.Batch{N: n, X: memory.X[:n*size]}
+	n, targets := len(indices), s.targets()
+	batch := net.Batch{N: n, X: memory.X[:n*s.Shape.Size()]}
 	if s.Labels != nil {
 		batch.Labels = memory.Labels[:n]
+		for i, from := range indices {
+			batch.Labels[i] = s.Labels[from]
+		}
 	}
 	if s.Targets != nil {
 		batch.Targets = memory.Targets[:n*targets]
-	}
-	for i, from := range indices {
-		copy(batch.X[i*size:][:size], s.X[from*size:])
-		if s.Labels != nil {
-			batch.Labels[i] = s.Labels[from]
-		}
-		if s.Targets != nil {
+		for i, from := range indices {
 			copy(batch.Targets[i*targets:][:targets], s.Targets[from*targets:])
 		}
 	}

@@ -23,7 +23,8 @@ func numbered(n int) *Set {
 
 // epoch returns the labels of one epoch in order, and the batches' sizes.
 func epoch(t *testing.T, s *Set, size int, seed, epoch uint64) (labels []int32, sizes []int) {
-	for batch := range s.Batches(size, seed, epoch) {
+	for batch, err := range s.Batches(size, seed, epoch) {
+		require.NoError(t, err)
 		require.Len(t, batch.Labels, batch.N)
 		require.Len(t, batch.X, batch.N*s.Shape.Size())
 		require.Nil(t, batch.Targets)

@@ -8,7 +8,8 @@ import (
 )
 
 // Split divides s in two at random: held gets n samples, for validation, and rest the others. Both
-// keep the order of s and are copies. The choice depends on seed, n and Len alone, and is the same
+// keep the order of s and are copies, but for
+// samples of a set that streams, which are read from the same place. The choice depends on seed, n and Len alone, and is the same
 // on every platform.
 //
 // If s is called "name/train", so is rest, and held is called "name/validation". An n that leaves
@@ -77,10 +78,28 @@ func (s *Set) shares(n int) []int {
 	return shares
 }
 
-// pick returns a copy of the samples at indices.
+// pick returns the samples at indices: a copy of those in memory, and otherwise one that reads from
+// the same place.
 func (s *Set) pick(indices []int, name string) *Set {
-	picked := *s
-	batch := s.gather(s.batch(len(indices)), indices)
-	picked.Name, picked.X, picked.Labels, picked.Targets = name, batch.X, batch.Labels, batch.Targets
-	return &picked
+	chosen := *s
+	chosen.Name = name
+	chosen.Labels, chosen.Targets = at(s.Labels, indices, 1), at(s.Targets, indices, s.targets())
+	if s.Streams() {
+		chosen.Samples = picked{s, indices}
+	} else {
+		chosen.X = at(s.X, indices, s.Shape.Size())
+	}
+	return &chosen
+}
+
+// at returns copies of the values of samples, each with size of them; nil for nil.
+func at[T any](values []T, indices []int, size int) []T {
+	if values == nil {
+		return nil
+	}
+	chosen := make([]T, 0, len(indices)*size)
+	for _, i := range indices {
+		chosen = append(chosen, values[i*size:][:size]...)
+	}
+	return chosen
 }

@@ -36,7 +36,8 @@ func TestTargets(t *testing.T) {
 		}
 	}
 	samples := 0
-	for batch := range s.Batches(4, 1, 0) {
+	for batch, err := range s.Batches(4, 1, 0) {
+		require.NoError(t, err)
 		belong(batch)
 		samples += batch.N
 	}

@@ -11,7 +11,8 @@ import (
 // value of X or Targets that is NaN or infinite, with its sample and its place there. One such
 // value is enough to spoil a model, and nobody can tell afterwards where it came from.
 //
-// Validate reads all of X: 0.1 s for 50,000 images of 32x32x3.
+// Validate reads all of X: 0.1 s for 50,000 images of 32x32x3. It reads no samples of a set that
+// streams; their values are looked at whenever they are read.
 func (s *Set) Validate() error {
 	if err := s.validateSizes(); err != nil {
 		return err
@@ -21,14 +22,19 @@ func (s *Set) Validate() error {
 	}
 	if i := firstNotFinite(s.X); i >= 0 {
 		size := s.Shape.Size()
-		return fmt.Errorf("dataset: %s: sample %d has %v at %v of %v, want a finite value",
-			s.Name, i/size, s.X[i], s.place(i%size), s.Shape)
+		return s.notFinite(i/size, i%size, s.X[i])
 	}
 	if i := firstNotFinite(s.Targets); i >= 0 {
 		return fmt.Errorf("dataset: %s: target %d of sample %d is %v, want a finite value",
 			s.Name, i%s.targets(), i/s.targets(), s.Targets[i])
 	}
 	return nil
+}
+
+// notFinite is the error of a value at a place of a sample.
+func (s *Set) notFinite(sample, at int, value float32) error {
+	return fmt.Errorf("dataset: %s: sample %d has %v at %v of %v, want a finite value",
+		s.Name, sample, value, s.place(at), s.Shape)
 }
 
 // firstNotFinite returns the index of the first NaN or infinity, or -1.
@@ -60,13 +66,17 @@ func (s *Set) validateSizes() error {
 	switch {
 	case s.Len() == 0:
 		return fmt.Errorf("dataset: %s has no samples", s.Name)
-	case len(s.X) != s.Len()*s.Shape.Size():
+	case s.Streams() && s.Samples.Len() != s.Len():
+		return fmt.Errorf("dataset: %s has %d samples to read, but %d labels", s.Name, s.Samples.Len(), s.Len())
+	case !s.Streams() && len(s.X) != s.Len()*s.Shape.Size():
 		return fmt.Errorf("dataset: %s has %d values, want %d for %d samples of %v",
 			s.Name, len(s.X), s.Len()*s.Shape.Size(), s.Len(), s.Shape)
 	case s.Labels == nil && s.Targets == nil:
 		return fmt.Errorf("dataset: %s has neither labels nor targets", s.Name)
 	case s.Labels != nil && s.Classes <= 0:
 		return fmt.Errorf("dataset: %s has %d classes, want at least 1", s.Name, s.Classes)
+	case s.ClassNames != nil && len(s.ClassNames) != s.Classes:
+		return fmt.Errorf("dataset: %s has %d names for %d classes, want one a class or none", s.Name, len(s.ClassNames), s.Classes)
 	case s.Targets != nil && (len(s.Targets) == 0 || len(s.Targets)%s.Len() != 0):
 		return fmt.Errorf("dataset: %s has %d targets, want a multiple of its %d samples", s.Name, len(s.Targets), s.Len())
 	}

@@ -9,8 +9,16 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// evaluated is how many samples Evaluate predicts at a time.
-const evaluated = 1024
+// Evaluate predicts that many samples at a time, and fewer if they are large.
+const (
+	evaluated       = 1024
+	evaluatedFloats = 1 << 24
+)
+
+// together returns how many samples of a set Evaluate predicts at a time.
+func together(set *dataset.Set) int {
+	return max(1, min(evaluated, evaluatedFloats/set.Shape.Size()))
+}
 
 // Evaluate measures a model on a set. It predicts with a copy of the parameters.
 func Evaluate(model *net.Model, params *net.Params, set *dataset.Set, metrics ...Metric) (Scores, error) {
@@ -34,7 +42,8 @@ func EvaluateContext(ctx context.Context, model *net.Model, params *net.Params, 
 	return evaluate(ctx, model, params, set, metrics)
 }
 
-// evaluate looks at ctx between parts of the set.
+// evaluate looks at ctx between parts of the set. The samples of a set that streams are read while the
+// model predicts those before.
 func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *dataset.Set, metrics []Metric) (Scores, error) {
 	for _, m := range metrics {
 		if err := m.Reset(model, set); err != nil {
@@ -46,11 +55,13 @@ func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *da
 		return nil, err
 	}
 	var outputs []float32
-	for first := 0; first < set.Len(); first += evaluated {
-		if first > 0 && ctx.Err() != nil {
+	for batch, err := range set.InOrder(together(set)) {
+		if outputs != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		batch := set.Range(first, min(evaluated, set.Len()-first))
+		if err != nil {
+			return nil, err
+		}
 		if outputs, err = predictor.Outputs(outputs, batch.X); err != nil {
 			return nil, err
 		}

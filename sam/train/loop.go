@@ -154,9 +154,12 @@ func (l *loop) rescue() {
 func (l *loop) train(ctx context.Context) error {
 	for l.epoch < l.Epochs {
 		l.mark = time.Now()
-		for batch := range l.loader.From(uint64(l.epoch), l.batch) {
+		for batch, err := range l.loader.From(uint64(l.epoch), l.batch) {
 			if ctx.Err() != nil {
 				return l.interrupted(ctx)
+			}
+			if err != nil {
+				return fmt.Errorf("train: epoch %d, batch %d: %w", l.epoch+1, l.batch+1, err)
 			}
 			start := time.Now()
 			stats, err := l.opt.Step(batch)

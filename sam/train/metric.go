@@ -43,7 +43,7 @@ func (*Loss) Name() string { return lossName }
 // Reset implements Metric.
 func (l *Loss) Reset(model *net.Model, set *dataset.Set) error {
 	*l = Loss{model: model}
-	return model.ValidateBatch(set.Range(0, set.Len()))
+	return model.Loss().Validate(model.OutputShape(), net.Batch{N: set.Len(), Labels: set.Labels, Targets: set.Targets})
 }
 
 // Update implements Metric.

@@ -40,7 +40,8 @@ func TestRunIsTheLoop(t *testing.T) {
 		require.NoError(t, err)
 		for epoch := range 3 {
 			loss, samples := 0.0, 0
-			for batch := range run.Train.Set.Batches(8, 5, uint64(epoch)) {
+			for batch, err := range run.Train.Set.Batches(8, 5, uint64(epoch)) {
+				require.NoError(t, err)
 				stats, err := opt.Step(batch)
 				require.NoError(t, err)
 				loss += stats.Loss * float64(batch.N)

@@ -1,0 +1,4 @@
+package dataset
+
+// Input says how outside data became the samples of a set.
+type Input struct{}
