@@ -17,7 +17,7 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.Float64Var(&s.Rho, "rho", 0, "perturbation radius (default "+
 		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	flags.IntVar(&s.Shards, "shards", 0, "shards per batch (default "+
-		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+", no more than --batch)")
+		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+"; at most --batch)")
 	flags.StringVar(&s.RhoSchedule, "rho-schedule", s.RhoSchedule, "`name` of the rho schedule")
 	flags.Float64Var(&s.Eta, "eta", 0, "added to the magnitudes of weights by asam and masam (default 0.01)")
 	flags.Float64Var(&s.AscentFraction, "ascent-fraction", 0, "fraction of each shard to ascend on (default 1; sam-quarter 0.25)")
@@ -26,10 +26,10 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.StringVar(&s.Model, "model", s.Model, "`name` of the model")
 	flags.IntVar(&s.Batch, "batch", s.Batch, "samples per batch")
 	flags.IntVar(&s.Epochs, "epochs", s.Epochs, "passes over the training set")
-	flags.Var((*seed)(&s.Seed), "seed", "seed of the initial weights, the order of samples and their split")
+	flags.Var((*seed)(&s.Seed), "seed", "seed of weights, order and validation split")
 
 	addSourceFlags(flags, &s.Source)
-	flags.Float64Var(&s.Valid, "valid", s.Valid, "fraction of the training samples to validate on; 0 for none")
+	flags.Float64Var(&s.Valid, "valid", s.Valid, "fraction of the training samples to validate on")
 	flags.BoolVar(&s.Standardize, "standardize", false, "normalize each channel by the training set's mean and deviation")
 	flags.StringSliceVar(&s.Augment, "augment", nil, "`names` of augmentations of training images, in this order")
 	flags.Float64Var(&s.LabelNoise, "label-noise", 0, "fraction of the training samples to relabel at random")
@@ -45,10 +45,10 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.Float64Var(&s.WeightDecay, "weight-decay", 0, "weight decay, not in the ascent (default the optimizer's)")
 	flags.Float64Var(&s.Clip, "clip", 0, "clip the gradient to this `norm`; 0 for no limit")
 
-	flags.StringVar(&s.Monitor, "monitor", s.Monitor, "`metric` that finds the best epoch, such as valid_accuracy")
-	flags.IntVar(&s.Patience, "patience", 0, "stop after so many `epochs` without a better one; 0 for never")
-	flags.IntVar(&s.SaveEvery, "save-every", 0, "save to --out every so many `steps`, besides after each epoch")
-	flags.IntVar(&s.LogEvery, "log-every", 0, "log every so many `steps`, besides each epoch")
+	flags.StringVar(&s.Monitor, "monitor", s.Monitor, "`metric` that finds the best epoch")
+	flags.IntVar(&s.Patience, "patience", 0, "stop after so many `epochs` without a better one")
+	flags.IntVar(&s.SaveEvery, "save-every", 0, "save every so many `steps`, too, not only each epoch")
+	flags.IntVar(&s.LogEvery, "log-every", 0, "log every so many `steps`, too")
 }
 
 // addSourceFlags adds the flags that say where data is and how to read it.
@@ -58,8 +58,8 @@ func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {
 	flags.StringVar(&s.Task, "task", s.Task, "of a table: `auto|classify|regress`")
 	flags.IntVar(&s.ImageSize, "image-size", s.ImageSize, "side of pictures in `pixels` (default their own)")
 	flags.StringVar(&s.Color, "color", s.Color, "of pictures: `auto|gray|color`")
-	flags.Float64Var(&s.Test, "test", s.Test, "fraction of pictures or rows to test on, where none are for it (default 0.2)")
-	flags.StringVar(&s.Stream, "stream", s.Stream, "read samples from disk when they are needed: `auto|always|never`")
+	flags.Float64Var(&s.Test, "test", s.Test, "`fraction` of pictures or rows to test on (default 0.2)")
+	flags.StringVar(&s.Stream, "stream", s.Stream, "read samples when needed: `auto|always|never`")
 }
 
 // aboutSettings lists what the flags of a run can name, for a help text.

@@ -9,5 +9,5 @@ import (
 
 var errClosedPipe = errors.New("closed pipe")
 
-func hintOfRefusal(err error, s *runs.Settings) string               { return "a smaller --lr or --rho may help" }
+func hintOfRefusal(err error, s *runs.Settings) string                                   { return "a smaller --lr or --rho may help" }
 func (t *trainCommand) writeReport(ctx context.Context, dir string, finished bool) error { return nil }

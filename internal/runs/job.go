@@ -47,8 +47,10 @@ func (s *Settings) read() (*Job, error) {
 		return nil, err
 	}
 	j := &Job{Settings: s, Name: strings.TrimSuffix(all.Name, "/train"), Train: all, Test: test}
-	if all.X != nil {
-		j.Sum = study.Sum(all)
+	if !all.Streams() {
+		if j.Sum, err = study.Sum(all); err != nil {
+			return nil, err
+		}
 	}
 	if j.Train.Labels != nil {
 		if j.Train, err = j.Train.NoisyLabels(s.LabelNoise, s.Seed); err != nil {

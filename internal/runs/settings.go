@@ -156,7 +156,7 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	for _, n := range s.numbers() {
-		if !n.fits || math.IsNaN(n.value) || math.IsInf(n.value, 0) {
+		if x := float32(n.value); !n.fits || x-x != 0 { // steps compute in float32
 			return fmt.Errorf("--%s is %v, want %s", n.flag, n.value, n.want)
 		}
 	}
@@ -174,12 +174,16 @@ func (s *Settings) Validate() error {
 
 func (s *Settings) numbers() []number {
 	whole := func(flag string, value, least int) number {
-		return number{flag, float64(value), value >= least, fmt.Sprintf("%d or more", least)}
+		return number{flag, float64(value), value >= least, fmt.Sprintf("at least %d", least)}
 	}
-	notNegative := func(flag string, value float64) number { return number{flag, value, value >= 0, "0 or more"} }
-	positive := func(flag string, value float64) number { return number{flag, value, value > 0, "a positive number"} }
+	notNegative := func(flag string, value float64) number {
+		return number{flag, value, value >= 0, "a finite number that isn't negative"}
+	}
+	positive := func(flag string, value float64) number {
+		return number{flag, value, float32(value) > 0, "a positive number"}
+	}
 	below1 := func(flag string, value float64) number {
-		return number{flag, value, value >= 0 && value < 1, "0 or more, and less than 1"}
+		return number{flag, value, value >= 0 && float32(value) < 1, "0 or more, and less than 1"}
 	}
 	return []number{
 		whole("epochs", s.Epochs, 1), whole("batch", s.Batch, 1), whole("shards", s.Shards, 1),
@@ -189,10 +193,10 @@ func (s *Settings) numbers() []number {
 		notNegative("rho", s.Rho), notNegative("eta", s.Eta),
 		{"ascent-fraction", s.AscentFraction, s.AscentFraction > 0 && s.AscentFraction <= 1, "more than 0, and 1 at the most"},
 		positive("lr", s.LR), below1("momentum", s.Momentum), notNegative("weight-decay", s.WeightDecay), notNegative("clip", s.Clip),
-		{"beta1", s.Beta1, s.Beta1 > 0 && s.Beta1 < 1, "more than 0, and less than 1"},
-		{"beta2", s.Beta2, s.Beta2 > 0 && s.Beta2 < 1, "more than 0, and less than 1"},
+		{"beta1", s.Beta1, s.Beta1 > 0 && float32(s.Beta1) < 1, "more than 0, and less than 1"},
+		{"beta2", s.Beta2, s.Beta2 > 0 && float32(s.Beta2) < 1, "more than 0, and less than 1"},
 		positive("epsilon", s.Epsilon),
-		{"warmup", s.Warmup, s.Warmup >= 0 && s.Warmup < float64(s.Epochs), fmt.Sprintf("0 or more, and less than the %d epochs", s.Epochs)},
+		{"warmup", s.Warmup, s.Warmup >= 0 && s.Warmup < float64(s.Epochs), fmt.Sprintf("0 or more and less than the %d epochs", s.Epochs)},
 	}
 }
 

@@ -53,8 +53,11 @@ func (s *Source) validate() error {
 // locate fills in Path if Data is a file or a folder.
 func (s *Source) locate() error {
 	s.Path = ""
+	if isName(s.Data) {
+		return nil
+	}
 	if _, err := os.Stat(s.Data); err != nil {
-		return nil // a name, or missing, which opening it finds out
+		return nil // which opening it complains about
 	}
 	path, err := filepath.Abs(s.Data)
 	if err != nil {
@@ -62,6 +65,14 @@ func (s *Source) locate() error {
 	}
 	s.Path = path
 	return nil
+}
+
+// isName reports whether data is a known set: a folder of that name doesn't count.
+func isName(data string) bool {
+	return slices.ContainsFunc(dataset.Sources, func(source dataset.Source) bool {
+		name, _, takesArgument := strings.Cut(source.Name, ":")
+		return data == name || takesArgument && strings.HasPrefix(data, name+":")
+	})
 }
 
 // Open reads the data: from where it was, or else from where Data means here.
