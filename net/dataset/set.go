@@ -13,12 +13,13 @@ import (
 
 // Set is samples in memory: with Labels to classify, with Targets to regress.
 type Set struct {
-	Name    string    // where it came from, as in "digits/train"
-	Shape   net.Shape // of one sample
-	Classes int       // labels are in [0, Classes); 0 without labels
-	X       []float32 // [Len, Shape...]
-	Labels  []int32   // [Len], or nil
-	Targets []float32 // [Len, ...]: the same number for each sample, or nil
+	Name       string    // where it came from, as in "digits/train"
+	Shape      net.Shape // of one sample
+	Classes    int       // labels are in [0, Classes); 0 without labels
+	ClassNames []string  // [Classes]; nil if they are unknown
+	X          []float32 // [Len, Shape...]
+	Labels     []int32   // [Len], or nil
+	Targets    []float32 // [Len, ...]: the same number for each sample, or nil
 }
 
 // Len returns the number of samples.

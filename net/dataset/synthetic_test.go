@@ -51,7 +51,7 @@ func TestSyntheticSeed(t *testing.T) {
 	other := Synthetic(net.Shape{3}, 10, 4, 2)
 	assert.NotEqual(t, s.X, other.X)
 	longer := Synthetic(net.Shape{3}, 10, 6, 1)
-	assert.Equal(t, s, &Set{s.Name, s.Shape, 10, longer.X[:12], longer.Labels[:4], nil}, "more samples begin with the same")
+	assert.Equal(t, s, &Set{Name: s.Name, Shape: s.Shape, Classes: 10, X: longer.X[:12], Labels: longer.Labels[:4]}, "more samples begin with the same")
 
 	// Recorded draws: they must hold on every platform and with every Go release.
 	assert.Equal(t, []int32{1, 2, 2, 8}, s.Labels)
