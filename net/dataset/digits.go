@@ -53,8 +53,8 @@ func parseDigits(file []byte) (train, test *Set, err error) {
 		return nil, nil, err
 	}
 
-	train = &Set{Name: "digits/train", Shape: net.Shape{8, 8, 1}, Classes: 10}
-	test = &Set{Name: "digits/test", Shape: net.Shape{8, 8, 1}, Classes: 10}
+	train = &Set{Name: "digits/train", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames}
+	test = &Set{Name: "digits/test", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames}
 	splits := map[string]*Set{"train": train, "test": test}
 	for {
 		row, err := rows.Read()

@@ -28,6 +28,26 @@ var Sources = []Source{
 		Open:  func(string) (train, test *Set, err error) { return Digits() },
 	},
 	{
+		Name:  "mnist",
+		About: "70,000 handwritten digits of 28x28 gray pixels, from the cache (steppe data get mnist)",
+		Open:  fromCache("mnist", digitNames, IDXFolder),
+	},
+	{
+		Name:  "fashion-mnist",
+		About: "70,000 pictures of clothes in 10 classes, 28x28 gray pixels, from the cache",
+		Open:  fromCache("fashion-mnist", fashionNames, IDXFolder),
+	},
+	{
+		Name:  "cifar10",
+		About: "60,000 photographs in 10 classes, 32x32 color pixels, from the cache",
+		Open:  fromCache("cifar10", cifar10Names, CIFAR10.Folder),
+	},
+	{
+		Name:  "cifar100",
+		About: "60,000 photographs in 100 classes, 32x32 color pixels, from the cache",
+		Open:  fromCache("cifar100", cifar100Names, CIFAR100.Folder),
+	},
+	{
 		Name:  "synthetic:HxWxC",
 		About: "4,096 training and 1,024 test samples of noise in 10 classes, of that shape (or synthetic:N), for timing",
 		Open:  openSynthetic,
@@ -42,8 +62,11 @@ var Sources = []Source{
 const folder = "FOLDER"
 
 // Open reads the data set that spec names: the name of a row of Sources with its argument filled
-// in, as in "digits", "synthetic:32x32x3" or "data/mnist". A folder that is named like another
-// source can be written with "./" before it.
+// in, as in "digits", "synthetic:32x32x3" or "data/mnist".
+//
+// A name goes before a folder of that name, which can be written with "./" before it. But "mnist"
+// and the other names of data sets in [CacheDir] mean a folder of the working directory if they
+// aren't in the cache.
 func Open(spec string) (train, test *Set, err error) {
 	var names []string
 	for _, source := range Sources {

@@ -1,0 +1,80 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// CacheEnv is the environment variable that names the folder of [CacheDir].
+const CacheEnv = "STEPPE_DATA"
+
+// CacheDir returns the folder that keeps the data sets which have names: $STEPPE_DATA as an absolute
+// path, or else the folder steppe in the user's cache ([os.UserCacheDir]). It is "" if the system
+// says of neither where it is. The folder may not exist yet.
+func CacheDir() string {
+	if dir := os.Getenv(CacheEnv); dir != "" {
+		if absolute, err := filepath.Abs(dir); err == nil {
+			return absolute
+		}
+		return dir
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "steppe")
+}
+
+// fromCache returns the Open of a Source that lies in CacheDir()/name, once package
+// net/dataset/catalog has put it there. If it isn't there, a folder of that name in the working
+// directory is opened.
+func fromCache(name string, classNames []string, read func(dir string) (train, test *Set, err error)) func(string) (train, test *Set, err error) {
+	return func(string) (train, test *Set, err error) {
+		dir, err := cached(name)
+		if errors.Is(err, fs.ErrNotExist) && isDir(name) {
+			return Folder(name)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if train, test, err = read(dir); err == nil && train.Classes != len(classNames) {
+			err = fmt.Errorf("dataset: %s has %d classes, want %d", name, train.Classes, len(classNames))
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("%w (steppe data check %s says what is damaged, steppe data get %s mends it)", err, name, name)
+		}
+		train.ClassNames, test.ClassNames = classNames, classNames
+		return train, test, nil
+	}
+}
+
+// cached returns the folder of a named data set. The error says how to get it.
+func cached(name string) (dir string, err error) {
+	cache := CacheDir()
+	if cache == "" {
+		return "", fmt.Errorf("dataset: no folder to keep %s in: %s isn't set, and the system names no cache folder: %w",
+			name, CacheEnv, fs.ErrNotExist)
+	}
+	if dir = filepath.Join(cache, name); !isDir(dir) {
+		return "", notCached{name, cache}
+	}
+	return dir, nil
+}
+
+// notCached is the error for a data set that nobody has put into the cache yet.
+type notCached struct{ name, cache string }
+
+func (e notCached) Error() string {
+	return fmt.Sprintf("dataset: %s isn't in %s: steppe data get %s fetches it", e.name, e.cache, e.name)
+}
+
+// Unwrap makes it a kind of fs.ErrNotExist.
+func (notCached) Unwrap() error { return fs.ErrNotExist }
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
