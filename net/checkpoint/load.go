@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -49,23 +48,12 @@ func ReadMeta(path string) (Meta, error) {
 
 // open calls f with an open file. Errors get the path.
 func open(path string, f func(*file) error) error {
-	info, err := os.Stat(path)
+	t, err := OpenTensors(path)
 	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
+		return err
 	}
-	if !info.Mode().IsRegular() { // which may wait for ever to be read
-		return fmt.Errorf("checkpoint: %s is not a regular file", path)
-	}
-	opened, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("checkpoint: %w", err)
-	}
-	defer opened.Close()
-	contents, err := parse(opened, info.Size())
-	if err == nil {
-		err = f(contents)
-	}
-	if err != nil {
+	defer t.Close()
+	if err := f(t.file); err != nil {
 		return fmt.Errorf("checkpoint: %s: %w", path, err)
 	}
 	return nil

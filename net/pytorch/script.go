@@ -1,0 +1,262 @@
+package pytorch
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/template"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
+)
+
+//go:embed script/*.py
+var scripts embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"add": func(a, b int) int { return a + b },
+}).ParseFS(scripts, "script/*.py"))
+
+// scriptText is what the templates read.
+type scriptText struct {
+	Title, File, Script string
+	ShapeText           string // of a sample, as in "3, 32, 32"
+	Values              string // what x holds
+	Channels            int    // of an image
+	Height, Width       int
+	Pictures            bool   // a sample is a picture that the script can read
+	Mode                string // of a picture, as PIL calls it
+	Names               string // of classes, a list in Python; "" if they aren't known
+	Mean, Std           string // lists in Python; "" if samples aren't standardized
+	View                string // turns MEAN into a shape that fits x
+	Classifies          bool
+	Functional          bool // Definition uses torch.nn.functional as F
+	Definition          string
+
+	Stages                  []stage
+	Large                   bool
+	Stem, Features, Outputs int             // channels behind the first convolution, before the last layer, and outputs
+	Lines                   string          // of nn.Sequential
+	Uses                    map[string]bool // classes that Lines uses
+}
+
+// WriteScript writes a Python program that runs the model in PyTorch, with the tensors of the file
+// that Write has written, which it looks for under the base name of path beside itself. script is
+// the name of the program in its instructions. It needs PyTorch and, for pictures, Pillow. A model
+// with padding that PyTorch hasn't is an error: with net.Same, that of an even kernel or of a
+// stride above 1 may differ between the sides.
+func WriteScript(w io.Writer, model *net.Model, meta checkpoint.Meta, path, script string) error {
+	l, err := newLayout(model)
+	if err != nil {
+		return err
+	}
+	t := scriptText{
+		Title: cmp.Or(meta.Model, "A model of Steppe"), File: filepath.Base(path), Script: filepath.Base(script),
+		Stages: l.names.stages, Large: l.names.large, Outputs: model.OutputShape().Size(), Functional: l.names.family != "",
+	}
+	_, t.Classifies = model.Loss().(net.SoftmaxCrossEntropy)
+	for _, name := range []string{t.Title, t.File, t.Script} {
+		if strings.ContainsAny(name, "\\\"\n") {
+			return fmt.Errorf("pytorch: the name %q can't stand in a Python program", name)
+		}
+	}
+	t.describeInput(model.InputShape(), meta)
+	if err := t.standardize(model.InputShape(), meta); err != nil {
+		return err
+	}
+	if t.Classifies && len(meta.ClassNames) == t.Outputs {
+		t.Names = pythonList(meta.ClassNames)
+	}
+	if err := t.define(model.Tree(), l.names); err != nil {
+		return err
+	}
+	return templates.ExecuteTemplate(w, "frame.py", t)
+}
+
+// describeInput sets what the script says of samples.
+func (t *scriptText) describeInput(shape net.Shape, meta checkpoint.Meta) {
+	sizes := shape
+	if len(shape) == 3 {
+		sizes = net.Shape{shape[2], shape[0], shape[1]}
+		t.Height, t.Width, t.Channels = shape[0], shape[1], shape[2]
+		t.Mode = map[int]string{1: "L", 3: "RGB"}[t.Channels]
+		t.Pictures = t.Mode != "" && t.Classifies
+	}
+	var texts []string
+	for _, d := range sizes {
+		texts = append(texts, strconv.Itoa(d))
+	}
+	t.ShapeText = strings.Join(texts, ", ")
+	switch {
+	case len(shape) == 3:
+		t.Values = "pixels divided by 255"
+	case meta.Preprocess != nil:
+		t.Values = "columns prepared as the metadata \"preprocess\" of the file says"
+	default:
+		t.Values = "float32"
+	}
+}
+
+// standardize sets the numbers by which the script standardizes.
+func (t *scriptText) standardize(shape net.Shape, meta checkpoint.Meta) error {
+	if meta.Standardize == "" {
+		return nil
+	}
+	by, err := dataset.ParseMeanStd(meta.Standardize)
+	if err != nil {
+		return fmt.Errorf("pytorch: metadata \"standardize\": %w", err)
+	}
+	if want := channels(shape); len(by.Mean) != want {
+		return fmt.Errorf("pytorch: metadata \"standardize\" is of %d channels, and the model's samples of %v have %d", len(by.Mean), shape, want)
+	}
+	std := make([]float64, len(by.Std))
+	for i, s := range by.Std {
+		std[i] = cmp.Or(s, 1) // a constant channel isn't divided
+	}
+	t.Mean, t.Std = pythonList(by.Mean), pythonList(std)
+	if len(shape) == 3 {
+		t.View = "[:, None, None]"
+	}
+	return nil
+}
+
+// define sets the definition of the model.
+func (t *scriptText) define(tree []net.Node, names naming) error {
+	if names.family == "" {
+		s := sequential{uses: map[string]bool{}}
+		if err := s.chain(tree, 3); err != nil {
+			return fmt.Errorf("pytorch: %w", err)
+		}
+		t.Lines, t.Uses = strings.Join(s.lines, "\n"), s.uses
+	} else {
+		t.Stem, t.Features = t.Stages[0].In, t.Stages[len(t.Stages)-1].Out
+	}
+	var b bytes.Buffer
+	err := templates.ExecuteTemplate(&b, cmp.Or(names.family, "sequential.py"), t)
+	t.Definition = b.String()
+	return err
+}
+
+// pythonList formats a list as Python reads it.
+func pythonList(values any) string {
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic(err) // finite numbers and strings have a form in JSON
+	}
+	return strings.ReplaceAll(string(text), ",", ", ")
+}
+
+// sequential writes layers as nn.Sequential takes them, a layer a line.
+type sequential struct {
+	lines []string
+	uses  map[string]bool
+}
+
+// chain writes layers one behind the other.
+func (s *sequential) chain(nodes []net.Node, indent int) error {
+	for _, n := range nodes {
+		if err := s.layer(n, indent); err != nil {
+			return fmt.Errorf("layer %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *sequential) line(indent int, format string, args ...any) {
+	s.lines = append(s.lines, strings.Repeat("    ", indent)+fmt.Sprintf(format, args...))
+}
+
+// layer writes a layer, whose names newLayout has accepted.
+func (s *sequential) layer(n net.Node, indent int) error {
+	switch l := n.Layer.(type) {
+	case net.Loss: // the user of PyTorch has a loss of their own
+	case net.Flatten:
+		s.line(indent, "nn.Flatten(),")
+	case net.Dense:
+		s.line(indent, "nn.Linear(%d, %d),", n.In[0], l.Out)
+	case net.ReLU:
+		s.line(indent, "nn.ReLU(),")
+	case net.Tanh:
+		s.line(indent, "nn.Tanh(),")
+	case net.Sigmoid:
+		s.line(indent, "nn.Sigmoid(),")
+	case net.GELU:
+		s.line(indent, "nn.GELU(),")
+	case net.Dropout:
+		s.line(indent, "nn.Dropout(%v),", l.Rate)
+	case net.BatchNorm:
+		s.line(indent, "nn.BatchNorm%dd(%d, eps=%v, momentum=%v),", max(1, len(n.In)-1), channels(n.In),
+			cmp.Or(l.Epsilon, defaultEpsilon), cmp.Or(l.Momentum, defaultMomentum))
+	case net.LayerNorm:
+		s.uses["LayerNorm"] = true
+		s.line(indent, "LayerNorm(%d, eps=%v),", channels(n.In), cmp.Or(l.Epsilon, defaultEpsilon))
+	case net.GlobalAvgPool:
+		s.line(indent, "nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),")
+	case net.Subsample:
+		s.uses["Subsample"] = true
+		s.line(indent, "Subsample(%d, %d),", l.Stride, n.Out[2]-n.In[2])
+	case net.Conv2D:
+		return s.convolution(l, n, indent)
+	case net.MaxPool:
+		w, err := l.Window(n.In)
+		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
+			err = errUneven
+		}
+		s.line(indent, "nn.MaxPool2d(%d, stride=%d, padding=(%d, %d)),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		return err
+	case net.AvgPool:
+		w, err := l.Window(n.In)
+		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
+			err = errUneven
+		}
+		s.line(indent, "nn.AvgPool2d(%d, stride=%d, padding=(%d, %d), count_include_pad=False),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		return err
+	case net.Sequential:
+		s.line(indent, "nn.Sequential(")
+		err := s.chain(n.Inner, indent+1)
+		s.line(indent, "),")
+		return err
+	case net.Residual:
+		s.uses["Residual"] = true
+		s.line(indent, "Residual(")
+		for i, side := range []string{"shortcut", "body"} {
+			s.line(indent+1, "%s=nn.Sequential(", side)
+			if err := s.chain(n.Inner[i].Inner, indent+2); err != nil {
+				return err
+			}
+			s.line(indent+1, "),")
+		}
+		s.line(indent, "),")
+	}
+	return nil
+}
+
+// convolution writes a convolution.
+func (s *sequential) convolution(l net.Conv2D, n net.Node, indent int) error {
+	g, err := l.Geometry(n.In)
+	if err != nil {
+		return err
+	}
+	if g.PadTop != g.PadBottom || g.PadLeft != g.PadRight {
+		return errUneven
+	}
+	more := ""
+	if d := max(1, l.Dilation); d > 1 {
+		more += fmt.Sprintf(", dilation=%d", d)
+	}
+	if l.NoBias {
+		more += ", bias=False"
+	}
+	s.line(indent, "nn.Conv2d(%d, %d, %d, stride=%d, padding=(%d, %d)%s),", n.In[2], l.Out, l.Kernel, max(1, l.Stride), g.PadTop, g.PadLeft, more)
+	return nil
+}
+
+var errUneven = errors.New("its padding differs between the sides, which PyTorch's layers can't have; the tensors can be exported without the script")
