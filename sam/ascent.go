@@ -40,17 +40,17 @@ type Ascent struct {
 func (a Ascent) validate(c Config, model *net.Model) error {
 	switch {
 	case a.Eta != 0 && !num.Positive(a.Eta):
-		return fmt.Errorf("sam: Ascent.Eta is %v, want a positive float32", a.Eta)
+		return badField("Ascent.Eta", "is %v, want a positive float32", a.Eta)
 	case a.Eta != 0 && !a.Adaptive:
-		return fmt.Errorf("sam: Ascent.Eta is %v without Ascent.Adaptive", a.Eta)
+		return badField("Ascent.Eta", "is %v without Ascent.Adaptive", a.Eta)
 	case !(a.Fraction >= 0 && a.Fraction <= 1):
-		return fmt.Errorf("sam: Ascent.Fraction is %v, want 0 < Fraction <= 1, or 0 for all", a.Fraction)
+		return badField("Ascent.Fraction", "is %v, want 0 < Fraction <= 1, or 0 for all", a.Fraction)
 	case a.Every < 0:
-		return fmt.Errorf("sam: Ascent.Every is %d, want at least 1", a.Every)
+		return badField("Ascent.Every", "is %d, want at least 1", a.Every)
 	case a.Adaptive && a.NormOnly:
 		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, want one of them: Adaptive doesn't scale the parameters of normalizations")
 	case a.NormOnly && !slices.ContainsFunc(model.Program().Ops(), normalizes):
-		return errors.New("sam: Ascent.NormOnly is true, and the model has no normalization")
+		return badField("Ascent.NormOnly", "is true, and the model has no normalization")
 	}
 	set := a.set()
 	if c.RhoSchedule != nil {

@@ -89,8 +89,9 @@ const (
 	byUnits                   // shard by shard within units, units by a fixed tree
 )
 
-// Validate returns an error unless c fits the model, as New would. Only New finds out
-// whether MaxMemory is enough.
+// Validate returns an error unless c fits the model, as New would. If it is one field's
+// fault, the error wraps an *optim.FieldError. Only New and NewPlan find out whether
+// MaxMemory is enough.
 func (c Config) Validate(model *net.Model) error {
 	if model == nil {
 		return errors.New("sam: Model is missing")
@@ -112,7 +113,7 @@ func (c Config) Validate(model *net.Model) error {
 // validateRegions returns an error if nothing is perturbed, but something should be.
 func (c Config) validateRegions(regions []region) error {
 	if c.Rho > 0 && len(regions) > 0 && !perturbs(regions) {
-		return fmt.Errorf("sam: Rho is %v, and the groups leave no parameter to perturb", c.Rho)
+		return badField("Rho", "is %v, and the groups leave no parameter to perturb", c.Rho)
 	}
 	return nil
 }
@@ -127,17 +128,21 @@ func (c Config) base() optim.Config {
 // Validate have package optim check the groups.
 func (c Config) resolved(model *net.Model) (Config, error) {
 	if !(c.Rho >= 0) || math.IsInf(c.Rho, 1) {
-		return c, fmt.Errorf("sam: Rho is %v, want a finite number that isn't negative", c.Rho)
+		return c, badField("Rho", "is %v, want a finite number that isn't negative", c.Rho)
 	}
 	if most := mostSamples(model); c.Batch < 1 || c.Batch > most {
-		return c, fmt.Errorf("sam: Batch is %d, want at least 1 and at most %d", c.Batch, most)
+		return c, badField("Batch", "is %d, want at least 1 and at most %d", c.Batch, most)
 	}
 	var err error
 	if c.Shards, err = c.shards(); err != nil {
 		return c, err
 	}
 	if smallest := c.Batch / c.Shards; smallest < model.MinShard() {
-		return c, fmt.Errorf("sam: %d shards of a batch of %d samples leave %d to a shard, and the model's normalization needs %d", c.Shards, c.Batch, smallest, model.MinShard())
+		field, value := "Shards", c.Shards
+		if c.ShardSize > 0 {
+			field, value = "ShardSize", c.ShardSize
+		}
+		return c, badField(field, "is %d, which leaves %d of a batch's %d samples to a shard, and the model's normalization needs %d", value, smallest, c.Batch, model.MinShard())
 	}
 	if err := optim.ValidateSchedule(c.RhoSchedule); err != nil {
 		return c, fmt.Errorf("sam: RhoSchedule: %w", err)
@@ -147,7 +152,7 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	}
 	c.Ascent = c.Ascent.resolved()
 	if smallest := c.Batch / c.Shards; c.Ascent.Samples(smallest) < model.MinShard() {
-		return c, fmt.Errorf("sam: Ascent.Fraction is %v, which leaves %d of a shard's %d samples, and the model's normalization needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
+		return c, badField("Ascent.Fraction", "is %v, which leaves %d of a shard's %d samples, and the model's normalization needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
 	}
 	if c.Base == nil {
 		return c, errors.New("sam: Base is missing, such as optim.SGD{LR: 0.1}")
@@ -159,16 +164,16 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, fmt.Errorf("sam: LRSchedule: %w", err)
 	}
 	if !(c.Clip >= 0) || math.IsInf(c.Clip, 1) {
-		return c, fmt.Errorf("sam: Clip is %v, want a finite number that isn't negative, 0 for no limit", c.Clip)
+		return c, badField("Clip", "is %v, want a finite number that isn't negative, 0 for no limit", c.Clip)
 	}
 	if c.Workers < 0 {
-		return c, fmt.Errorf("sam: Workers is %d, want at least 1, or 0 for the default", c.Workers)
+		return c, badField("Workers", "is %d, want at least 1, or 0 for the default", c.Workers)
 	}
 	if c.Workers == 0 {
 		c.Workers = blas.DefaultWorkers()
 	}
 	if c.MaxMemory < 0 {
-		return c, fmt.Errorf("sam: MaxMemory is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)
+		return c, badField("MaxMemory", "is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)
 	}
 	return c, nil
 }
@@ -178,9 +183,9 @@ func (c Config) shards() (int, error) {
 	shards := max(1, c.Shards)
 	switch {
 	case c.Shards < 0:
-		return 0, fmt.Errorf("sam: Shards is %d, want at least 1", c.Shards)
+		return 0, badField("Shards", "is %d, want at least 1", c.Shards)
 	case c.ShardSize < 0:
-		return 0, fmt.Errorf("sam: ShardSize is %d, want at least 1", c.ShardSize)
+		return 0, badField("ShardSize", "is %d, want at least 1", c.ShardSize)
 	case c.Shards > 0 && c.ShardSize > 0:
 		return 0, fmt.Errorf("sam: both Shards (%d) and ShardSize (%d) are given, want one of them", c.Shards, c.ShardSize)
 	case c.ShardSize > 0:
@@ -190,6 +195,11 @@ func (c Config) shards() (int, error) {
 		return 0, fmt.Errorf("sam: %d shards of a batch of %d samples, want at least a sample each", shards, c.Batch)
 	}
 	return shards, nil
+}
+
+// badField returns the error of a field.
+func badField(field, problem string, args ...any) error {
+	return fmt.Errorf("sam: %w", &optim.FieldError{Field: field, Problem: fmt.Sprintf(problem, args...)})
 }
 
 // mostSamples returns the largest batch whose memory can be counted: the values and

@@ -104,12 +104,16 @@ func (o *Optimizer) lossStats() (stats Stats) {
 	return stats
 }
 
-// refusal returns the error for a value that a part has met.
-func (o *Optimizer) refusal(part int, what string) error {
+// refusal returns the error for a value that a part has met: why wraps ErrRefused, or a kind of it.
+func (o *Optimizer) refusal(part int, why error, what string) error {
 	r := &o.run
 	at := r.plan.shardOf(part)
 	shard := r.plan.shards[at]
-	return fmt.Errorf("sam: %w: shard %d (samples %d to %d): %s%s", ErrRefused, at, shard.First, shard.First+shard.N-1, what, o.spoiled(shard))
+	spoiled := o.spoiled(shard)
+	if spoiled != "" {
+		why = ErrBatch
+	}
+	return fmt.Errorf("sam: %w: shard %d (samples %d to %d): %s%s", why, at, shard.First, shard.First+shard.N-1, what, spoiled)
 }
 
 // spoiled says where the batch itself isn't finite, "" if it is.

@@ -47,7 +47,21 @@ func (o *Optimizer) fit() error {
 			}
 		}
 	}
-	return fmt.Errorf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d", o.cfg.MaxMemory, o.cfg.Batch, english.Plural(len(o.plan.shards), "shard", ""), least)
+	return &MemoryError{o.cfg.MaxMemory, least, o.cfg.Batch, len(o.plan.shards)}
+}
+
+// MemoryError is a step that doesn't fit Config.MaxMemory.
+type MemoryError struct {
+	MaxMemory int // bytes
+	Least     int // bytes that the step takes with the smallest tiles
+	Batch     int // samples
+	Shards    int // of the batch
+}
+
+// Error implements error.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("sam: MaxMemory is %d bytes, and a step of %d samples in %s needs at least %d",
+		e.MaxMemory, e.Batch, english.Plural(e.Shards, "shard", ""), e.Least)
 }
 
 // lay lays out the memory that the plan's schedule needs.

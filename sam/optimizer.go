@@ -19,6 +19,22 @@ import (
 // a step leaves everything as it was.
 var ErrRefused = optim.ErrRefused
 
+// Kinds of refused steps. Their errors are ErrRefused, too.
+var (
+	// ErrPerturbed is wrapped if all was finite at w, and w + eps isn't, or leads to a loss
+	// that isn't: a smaller Rho may help.
+	ErrPerturbed error = &refusedKind{}
+	// ErrBatch is wrapped if the batch itself has a value that isn't finite.
+	ErrBatch error = &refusedKind{}
+)
+
+// refusedKind is a kind of ErrRefused, in the same words.
+type refusedKind struct{ _ byte } // of a size, so that pointers differ
+
+func (*refusedKind) Error() string { return ErrRefused.Error() }
+
+func (*refusedKind) Unwrap() error { return ErrRefused }
+
 // Optimizer trains a model's parameters, a batch a step. It serves one goroutine at a
 // time: a call from a second one panics. It holds all the memory that a step needs, so
 // in steady state a step allocates nothing.
@@ -72,18 +88,12 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	if err := model.ValidateParams(params); err != nil {
 		return nil, err
 	}
-	cfg, err := cfg.resolved(model)
+	o, err := planned(model, cfg)
 	if err != nil {
 		return nil, err
 	}
-	o := &Optimizer{
-		model: model, program: model.Program(), params: params, cfg: cfg,
-		plans:  map[int]*plan{},
-		team:   blas.NewTeam(cfg.Workers),
-		vector: newVectors(model.NumParams()),
-	}
-	o.job.o = o
-	base := cfg.base()
+	o.params = params
+	base := o.cfg.base()
 	base.Team = o.team
 	if o.base, err = optim.New(model.Params(), params.Values, base); err != nil {
 		return nil, err
@@ -91,7 +101,42 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	if i := num.FirstNonFinite(params.State); i >= 0 {
 		return nil, fmt.Errorf("sam: the running state of %s has the value %v, want a finite number", o.program.StateAt(i), params.State[i])
 	}
-	ops, groups := o.program.Ops(), o.base.Ranges()
+	o.allocate()
+	return o, nil
+}
+
+// NewPlan returns the plan that New would make, without taking the memory that the plan is
+// about. The model's parameters aren't needed.
+func NewPlan(model *net.Model, cfg Config) (Plan, error) {
+	if model == nil {
+		return Plan{}, errors.New("sam: Model is missing")
+	}
+	o, err := planned(model, cfg)
+	if err != nil {
+		return Plan{}, err
+	}
+	return o.Plan(), nil
+}
+
+// planned returns an optimizer with its plan, but without parameters, the base optimizer and
+// the plan's memory.
+func planned(model *net.Model, cfg Config) (*Optimizer, error) {
+	cfg, err := cfg.resolved(model)
+	if err != nil {
+		return nil, err
+	}
+	groups, err := optim.Resolve(model.Params(), cfg.Base, cfg.Groups)
+	if err != nil {
+		return nil, err
+	}
+	o := &Optimizer{
+		model: model, program: model.Program(), cfg: cfg,
+		plans:  map[int]*plan{},
+		team:   blas.NewTeam(cfg.Workers),
+		vector: newVectors(model.NumParams()),
+	}
+	o.job.o = o
+	ops := o.program.Ops()
 	o.regions = cfg.Ascent.regions(ops, groups)
 	for _, op := range ops {
 		o.regionOf = append(o.regionOf, within(o.regions, num.Range(op.Offset, op.Offset+op.Params)))
@@ -105,11 +150,7 @@ func New(model *net.Model, params *net.Params, cfg Config) (*Optimizer, error) {
 	o.plan.backward, o.plan.cleanBackward = o.program.BackwardOps(trainNeeds), o.program.BackwardOps(perturbNeeds)
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
-	if err := o.fit(); err != nil {
-		return nil, err
-	}
-	o.allocate()
-	return o, nil
+	return o, o.fit()
 }
 
 // trained returns which ops have parameters that aren't frozen.

@@ -114,12 +114,12 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 	normSq := w.vector.squares(team, o.regions, w.eta(), w.formed, o.params.Values)
 	if !finite(normSq) {
 		name := o.program.ParamAt(firstNonFiniteIn(o.regions, w.formed))
-		r.refused[parts.From] = o.refusal(parts.From, fmt.Sprintf("its gradient of %s is not finite", name))
+		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
 	c, err := o.climb(normSq)
 	if err != nil {
-		r.refused[parts.From] = o.refusal(parts.From, err.Error())
+		r.refused[parts.From] = o.refusal(parts.From, ErrPerturbed, err.Error())
 		return false
 	}
 	w.vector.climb(team, o.regions, w.formed, c, w.eta(), w.formed, o.params.Values)

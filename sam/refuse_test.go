@@ -18,37 +18,37 @@ func TestConfigErrors(t *testing.T) {
 	plain, normed := subjects(t)[1].model, subjects(t)[2].model
 	good := Config{Rho: 0.05, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 32}
 	for want, change := range map[string]func(*Config){
-		"sam: Rho is -1, want a finite number that isn't negative":                    func(c *Config) { c.Rho = -1 },
-		"sam: Rho is NaN, want a finite number that isn't negative":                   func(c *Config) { c.Rho = math.NaN() },
-		"sam: Rho is +Inf, want a finite number that isn't negative":                  func(c *Config) { c.Rho = math.Inf(1) },
-		"sam: Batch is 0, want at least 1 and at most ":                               func(c *Config) { c.Batch = 0 },
-		"sam: Shards is -2, want at least 1":                                          func(c *Config) { c.Shards = -2 },
-		"sam: ShardSize is -1, want at least 1":                                       func(c *Config) { c.Shards, c.ShardSize = 0, -1 },
-		"sam: both Shards (4) and ShardSize (8) are given, want one of them":          func(c *Config) { c.ShardSize = 8 },
-		"sam: 33 shards of a batch of 32 samples, want at least a sample each":        func(c *Config) { c.Shards = 33 },
-		"sam: Base is missing, such as optim.SGD{LR: 0.1}":                            func(c *Config) { c.Base = nil },
-		"sam: SGD.LR is 0, want a positive float32":                                   func(c *Config) { c.Base = optim.SGD{} },
-		"sam: SGD.LR is NaN, want a positive float32":                                 func(c *Config) { c.Base = optim.SGD{LR: math.NaN()} },
-		"sam: SGD.Momentum is 1,":                                                     func(c *Config) { c.Base = optim.SGD{LR: 1, Momentum: 1} },
-		"sam: SGD.WeightDecay is -1, want 0 or a positive float32":                    func(c *Config) { c.Base = optim.SGD{LR: 1, WeightDecay: -1} },
-		"sam: SGD.Nesterov is true and SGD.Momentum is 0, want Momentum > 0":          func(c *Config) { c.Base = optim.SGD{LR: 1, Nesterov: true} },
-		"sam: SGD.LR is 1e+39, want a positive float32":                               func(c *Config) { c.Base = optim.SGD{LR: 1e39} },
-		"sam: SGD.Momentum is NaN, want 0 <= Momentum < 1":                            func(c *Config) { c.Base = optim.SGD{LR: 1, Momentum: math.NaN()} },
-		"sam: SGD.WeightDecay is NaN, want 0 or a positive float32":                   func(c *Config) { c.Base = optim.SGD{LR: 1, WeightDecay: math.NaN()} },
-		"sam: AdamW.LR is 0, want a positive float32":                                 func(c *Config) { c.Base = optim.AdamW{} },
-		"sam: AdamW.LR is NaN, want a positive float32":                               func(c *Config) { c.Base = optim.AdamW{LR: math.NaN()} },
-		"sam: AdamW.LR is -1, want a positive float32":                                func(c *Config) { c.Base = optim.AdamW{LR: -1} },
-		"sam: AdamW.Beta1 is 1, want 0 < Beta1 < 1":                                   func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta1: 1} },
-		"sam: AdamW.Beta1 is NaN, want 0 < Beta1 < 1":                                 func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta1: math.NaN()} },
-		"sam: AdamW.Beta2 is -0.5, want 0 < Beta2 < 1":                                func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta2: -0.5} },
-		"sam: AdamW.Beta2 is 0.99999999, which is 1 as a float32, want 0 < Beta2 < 1": func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta2: 0.99999999} },
-		"sam: AdamW.Epsilon is -1e-08, want a positive float32":                       func(c *Config) { c.Base = optim.AdamW{LR: 1, Epsilon: -1e-8} },
-		"sam: AdamW.Epsilon is 1e-50, want a positive float32":                        func(c *Config) { c.Base = optim.AdamW{LR: 1, Epsilon: 1e-50} },
-		"sam: AdamW.WeightDecay is +Inf, want 0 or a positive float32":                func(c *Config) { c.Base = optim.AdamW{LR: 1, WeightDecay: math.Inf(1)} },
-		"sam: Clip is -1, want a finite number that isn't negative, 0 for no limit":   func(c *Config) { c.Clip = -1 },
-		"sam: Clip is NaN, want a finite number that isn't negative, 0 for no limit":  func(c *Config) { c.Clip = math.NaN() },
-		"sam: Clip is +Inf, want a finite number that isn't negative, 0 for no limit": func(c *Config) { c.Clip = math.Inf(1) },
-		"sam: Workers is -1, want at least 1, or 0 for the default":                   func(c *Config) { c.Workers = -1 },
+		"sam: Rho is -1, want a finite number that isn't negative":                                  func(c *Config) { c.Rho = -1 },
+		"sam: Rho is NaN, want a finite number that isn't negative":                                 func(c *Config) { c.Rho = math.NaN() },
+		"sam: Rho is +Inf, want a finite number that isn't negative":                                func(c *Config) { c.Rho = math.Inf(1) },
+		"sam: Batch is 0, want at least 1 and at most ":                                             func(c *Config) { c.Batch = 0 },
+		"sam: Shards is -2, want at least 1":                                                        func(c *Config) { c.Shards = -2 },
+		"sam: ShardSize is -1, want at least 1":                                                     func(c *Config) { c.Shards, c.ShardSize = 0, -1 },
+		"sam: both Shards (4) and ShardSize (8) are given, want one of them":                        func(c *Config) { c.ShardSize = 8 },
+		"sam: 33 shards of a batch of 32 samples, want at least a sample each":                      func(c *Config) { c.Shards = 33 },
+		"sam: Base is missing, such as optim.SGD{LR: 0.1}":                                          func(c *Config) { c.Base = nil },
+		"sam: SGD.LR is 0, want a positive float32":                                                 func(c *Config) { c.Base = optim.SGD{} },
+		"sam: SGD.LR is NaN, want a positive float32":                                               func(c *Config) { c.Base = optim.SGD{LR: math.NaN()} },
+		"sam: SGD.Momentum is 1,":                                                                   func(c *Config) { c.Base = optim.SGD{LR: 1, Momentum: 1} },
+		"sam: SGD.WeightDecay is -1, want 0 or a positive float32":                                  func(c *Config) { c.Base = optim.SGD{LR: 1, WeightDecay: -1} },
+		"sam: SGD.Nesterov is true and SGD.Momentum is 0, want Momentum > 0":                        func(c *Config) { c.Base = optim.SGD{LR: 1, Nesterov: true} },
+		"sam: SGD.LR is 1e+39, want a positive float32":                                             func(c *Config) { c.Base = optim.SGD{LR: 1e39} },
+		"sam: SGD.Momentum is NaN, want at least 0 and less than 1":                                 func(c *Config) { c.Base = optim.SGD{LR: 1, Momentum: math.NaN()} },
+		"sam: SGD.WeightDecay is NaN, want 0 or a positive float32":                                 func(c *Config) { c.Base = optim.SGD{LR: 1, WeightDecay: math.NaN()} },
+		"sam: AdamW.LR is 0, want a positive float32":                                               func(c *Config) { c.Base = optim.AdamW{} },
+		"sam: AdamW.LR is NaN, want a positive float32":                                             func(c *Config) { c.Base = optim.AdamW{LR: math.NaN()} },
+		"sam: AdamW.LR is -1, want a positive float32":                                              func(c *Config) { c.Base = optim.AdamW{LR: -1} },
+		"sam: AdamW.Beta1 is 1, want more than 0 and less than 1":                                   func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta1: 1} },
+		"sam: AdamW.Beta1 is NaN, want more than 0 and less than 1":                                 func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta1: math.NaN()} },
+		"sam: AdamW.Beta2 is -0.5, want more than 0 and less than 1":                                func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta2: -0.5} },
+		"sam: AdamW.Beta2 is 0.99999999, which is 1 as a float32, want more than 0 and less than 1": func(c *Config) { c.Base = optim.AdamW{LR: 1, Beta2: 0.99999999} },
+		"sam: AdamW.Epsilon is -1e-08, want a positive float32":                                     func(c *Config) { c.Base = optim.AdamW{LR: 1, Epsilon: -1e-8} },
+		"sam: AdamW.Epsilon is 1e-50, want a positive float32":                                      func(c *Config) { c.Base = optim.AdamW{LR: 1, Epsilon: 1e-50} },
+		"sam: AdamW.WeightDecay is +Inf, want 0 or a positive float32":                              func(c *Config) { c.Base = optim.AdamW{LR: 1, WeightDecay: math.Inf(1)} },
+		"sam: Clip is -1, want a finite number that isn't negative, 0 for no limit":                 func(c *Config) { c.Clip = -1 },
+		"sam: Clip is NaN, want a finite number that isn't negative, 0 for no limit":                func(c *Config) { c.Clip = math.NaN() },
+		"sam: Clip is +Inf, want a finite number that isn't negative, 0 for no limit":               func(c *Config) { c.Clip = math.Inf(1) },
+		"sam: Workers is -1, want at least 1, or 0 for the default":                                 func(c *Config) { c.Workers = -1 },
 	} {
 		c := good
 		change(&c)
@@ -59,7 +59,7 @@ func TestConfigErrors(t *testing.T) {
 	c := good
 	c.Shards = 20
 	_, err := New(normed, normed.Init(1), c)
-	assert.EqualError(t, err, "sam: 20 shards of a batch of 32 samples leave 1 to a shard, and the model's normalization needs 2")
+	assert.EqualError(t, err, "sam: Shards is 20, which leaves 1 of a batch's 32 samples to a shard, and the model's normalization needs 2")
 
 	_, err = New(plain, &net.Params{Values: make([]float32, 3)}, good)
 	assert.ErrorContains(t, err, "3 parameters, the model has")

@@ -155,15 +155,15 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb, team *blas.Team) bool {
 	r := &w.o.run
 	w.leg, w.pass = p, w.describe(&p, perturb, team)
-	losses, what := r.before, "loss"
+	losses, what, why := r.before, "loss", ErrRefused
 	if p.kind == descent {
-		losses, what = r.after, "loss at the perturbed parameters"
+		losses, what, why = r.after, "loss at the perturbed parameters", ErrPerturbed
 	}
 	work.Forward(&w.pass)
 	for s, loss := range w.pass.Losses {
 		losses[w.parts.From+s] = loss
 		if !finite(loss) {
-			w.refuse(s, fmt.Sprintf("its %s is %v", what, loss))
+			w.refuse(s, why, fmt.Sprintf("its %s is %v", what, loss))
 			return false
 		}
 	}
@@ -197,9 +197,9 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 	return d
 }
 
-// refuse records why part s of the tile makes the step fail.
-func (w *worker) refuse(s int, why string) {
-	w.o.run.refused[w.parts.From+s] = w.o.refusal(w.parts.From+s, why)
+// refuse records what part s of the tile has met that makes the step fail.
+func (w *worker) refuse(s int, why error, what string) {
+	w.o.run.refused[w.parts.From+s] = w.o.refusal(w.parts.From+s, why, what)
 }
 
 // ascend turns the clean pass's gradients into each shard's perturbation. It reports
@@ -216,14 +216,14 @@ func (w *worker) ascend() bool {
 		normSq := 0.0
 		for i := range plan.ops {
 			if !finite(w.squares[i][s]) {
-				w.refuse(s, fmt.Sprintf("its gradient of %s is not finite", w.nonFinite(i, s)))
+				w.refuse(s, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", w.nonFinite(i, s)))
 				return false
 			}
 			normSq += w.squares[i][s]
 		}
 		c, err := w.o.climb(normSq)
 		if err != nil {
-			w.refuse(s, err.Error())
+			w.refuse(s, ErrPerturbed, err.Error())
 			return false
 		}
 		for i := range plan.ops {

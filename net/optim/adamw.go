@@ -36,15 +36,15 @@ func (a AdamW) Validate() error {
 	a = a.withDefaults()
 	switch {
 	case !num.Positive(a.LR):
-		return fmt.Errorf("AdamW.LR is %v, want a positive float32", a.LR)
+		return badField("AdamW.LR", "is %v, want a positive float32", a.LR)
 	case !fraction(a.Beta1):
-		return fmt.Errorf("AdamW.Beta1 is %s, want 0 < Beta1 < 1", single(a.Beta1))
+		return badField("AdamW.Beta1", "is %s, want more than 0 and less than 1", single(a.Beta1))
 	case !fraction(a.Beta2):
-		return fmt.Errorf("AdamW.Beta2 is %s, want 0 < Beta2 < 1", single(a.Beta2))
+		return badField("AdamW.Beta2", "is %s, want more than 0 and less than 1", single(a.Beta2))
 	case !num.Positive(a.Epsilon):
-		return fmt.Errorf("AdamW.Epsilon is %v, want a positive float32", a.Epsilon)
+		return badField("AdamW.Epsilon", "is %v, want a positive float32", a.Epsilon)
 	case a.WeightDecay != 0 && !num.Positive(a.WeightDecay):
-		return fmt.Errorf("AdamW.WeightDecay is %v, want 0 or a positive float32", a.WeightDecay)
+		return badField("AdamW.WeightDecay", "is %v, want 0 or a positive float32", a.WeightDecay)
 	}
 	return nil
 }

@@ -103,9 +103,9 @@ func (c Config) resolve(views []net.View) ([]Range, error) {
 	}
 	switch {
 	case !(c.Clip >= 0) || math.IsInf(c.Clip, 1):
-		return nil, fmt.Errorf("optim: Clip is %v, want a finite number that isn't negative, 0 for no limit", c.Clip)
+		return nil, fmt.Errorf("optim: %w", badField("Clip", "is %v, want a finite number that isn't negative, 0 for no limit", c.Clip))
 	case c.Workers < 0:
-		return nil, fmt.Errorf("optim: Workers is %d, want at least 1, or 0 for the default", c.Workers)
+		return nil, fmt.Errorf("optim: %w", badField("Workers", "is %d, want at least 1, or 0 for the default", c.Workers))
 	case c.Workers > 0 && c.Team != nil:
 		return nil, fmt.Errorf("optim: both Workers (%d) and Team (of %d) are given, want one of them", c.Workers, c.Team.Workers())
 	}

@@ -1,9 +1,6 @@
 package optim
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -27,13 +24,13 @@ type SGD struct {
 func (s SGD) Validate() error {
 	switch {
 	case !num.Positive(s.LR):
-		return fmt.Errorf("SGD.LR is %v, want a positive float32", s.LR)
+		return badField("SGD.LR", "is %v, want a positive float32", s.LR)
 	case s.Momentum != 0 && !fraction(s.Momentum):
-		return fmt.Errorf("SGD.Momentum is %s, want 0 <= Momentum < 1", single(s.Momentum))
+		return badField("SGD.Momentum", "is %s, want at least 0 and less than 1", single(s.Momentum))
 	case s.WeightDecay != 0 && !num.Positive(s.WeightDecay):
-		return fmt.Errorf("SGD.WeightDecay is %v, want 0 or a positive float32", s.WeightDecay)
+		return badField("SGD.WeightDecay", "is %v, want 0 or a positive float32", s.WeightDecay)
 	case s.Nesterov && s.Momentum == 0:
-		return errors.New("SGD.Nesterov is true and SGD.Momentum is 0, want Momentum > 0")
+		return badField("SGD.Nesterov", "is true and SGD.Momentum is 0, want Momentum > 0")
 	}
 	return nil
 }
