@@ -180,11 +180,16 @@ func (j *Job) Meta() (checkpoint.Meta, error) {
 		return checkpoint.Meta{}, err
 	}
 	meta := checkpoint.Meta{
-		Model: j.Settings.Model, Input: j.Train.Shape, Classes: j.Train.Classes, Data: j.Name,
+		Model: j.Settings.Model, Input: j.Train.Shape, Classes: j.Train.Classes, ClassNames: j.Train.ClassNames, Data: j.Name,
 		More: map[string]string{sourceKey: string(source)},
 	}
 	if j.Settings.Standardize {
 		meta.Standardize = j.by.String()
+	}
+	if j.Train.Input != nil {
+		if meta.Preprocess, err = json.Marshal(j.Train.Input); err != nil {
+			return checkpoint.Meta{}, err
+		}
 	}
 	return meta, nil
 }

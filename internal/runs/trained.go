@@ -1,6 +1,7 @@
 package runs
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,7 +23,8 @@ type Trained struct {
 	Model  *net.Model
 	Params *net.Params
 
-	by dataset.MeanStd // that samples are standardized by; none without Meta.Standardize
+	by    dataset.MeanStd // that samples are standardized by; none without Meta.Standardize
+	input *dataset.Input  // how pictures or rows become samples; nil if the file doesn't say
 }
 
 // Open opens the model of a run's folder, or a model file. Of a folder it takes the best epoch's
@@ -49,6 +51,12 @@ func Open(path string, last bool) (*Trained, error) {
 	if t.Meta.Standardize != "" {
 		if t.by, err = dataset.ParseMeanStd(t.Meta.Standardize); err != nil {
 			return nil, fmt.Errorf("%s: metadata \"standardize\": %w", file, err)
+		}
+	}
+	if t.Meta.Preprocess != nil {
+		t.input = &dataset.Input{}
+		if err := json.Unmarshal(t.Meta.Preprocess, t.input); err != nil {
+			return nil, fmt.Errorf("%s: metadata \"preprocess\": %w", file, err)
 		}
 	}
 	t.Params, err = checkpoint.Load(file, t.Model)
