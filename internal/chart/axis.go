@@ -2,6 +2,7 @@ package chart
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -62,8 +63,7 @@ func roundStep(step float64) float64 {
 }
 
 // logarithmic makes an axis logarithmic, with ticks at powers of ten. A range of less than two
-// decades has ticks at 2 and 5 times them, too. The axis begins and ends with a tick, and includes
-// least and most, which are positive.
+// decades has ticks at 2 and 5 times them, too. The axis includes least and most, which are positive.
 func logarithmic(axis *plot.Axis, least, most float64) {
 	const most10 = 7 // ticks at powers of ten
 	axis.Scale = plot.LogScale{}
@@ -85,13 +85,18 @@ func logarithmic(axis *plot.Axis, least, most float64) {
 			ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', -1, 64)})
 		}
 	}
-	// Ticks that the range doesn't reach are left out, except for the nearest on each side.
-	for len(ticks) > 2 && ticks[1].Value <= least*(1+1e-9) {
-		ticks = ticks[1:]
+	// The axis ends at the nearest numbers that are 1, 2 or 5 times a power of ten, tick or not.
+	axis.Min, axis.Max = least, most
+	if v := roundStep(least); v > least*(1+1e-9) {
+		axis.Min = roundStep(v / 2.5 * (1 - 1e-9))
 	}
-	for len(ticks) > 2 && ticks[len(ticks)-2].Value >= most*(1-1e-9) {
-		ticks = ticks[:len(ticks)-1]
+	if v := roundStep(most); v <= math.MaxFloat64 {
+		axis.Max = v
 	}
-	axis.Min, axis.Max = min(least, ticks[0].Value), max(most, ticks[len(ticks)-1].Value)
-	axis.Tick.Marker = ticks
+	if axis.Min >= axis.Max {
+		axis.Min, axis.Max = roundStep(least/2.5*(1-1e-9)), most*2
+	}
+	axis.Min, axis.Max = min(axis.Min, least), max(axis.Max, most) // but for rounding
+	outside := func(t plot.Tick) bool { return t.Value < axis.Min*(1-1e-9) || t.Value > axis.Max*(1+1e-9) }
+	axis.Tick.Marker = slices.DeleteFunc(ticks, outside)
 }

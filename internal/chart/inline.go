@@ -7,10 +7,12 @@ import (
 	"strings"
 )
 
-// Inline returns the chart as an SVG element for the body of an HTML page. It scales with the page
-// and has the page's font. Its grays are CSS variables of the page, so that a page with a dark mode
-// can set --chart-paper, --chart-ink, --chart-faint, --chart-rule and --chart-stripe; without them
-// they are those of a file. label says what the chart shows, for readers who hear the page.
+// Inline returns the chart as an SVG element for the body of an HTML page. It is as large as in a
+// file, or as wide as the page lets it be. It has the page's font, for which there is room if that is
+// as wide as Liberation Sans or Arial. Its colors are CSS variables of the page, so that a page with a
+// dark mode can set --chart-paper, --chart-ink, --chart-faint, --chart-rule, --chart-stripe, and
+// --chart-1 to --chart-6 of the series; without them they are those of a file. label says what the
+// chart shows, for readers who hear the page.
 func Inline(c Chart, label string) (string, error) {
 	f, err := c.figure()
 	if err != nil {
@@ -25,7 +27,7 @@ func Inline(c Chart, label string) (string, error) {
 	if !ok || !open {
 		return "", fmt.Errorf("chart: no svg element in %d bytes of SVG", len(svg))
 	}
-	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" style="max-width:%.5gpt">`,
+	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" style="width:%.5gpt;max-width:100%%;height:auto">`,
 		html.EscapeString(clean(label)), f.width.Points(), f.height.Points(), f.width.Points())
 	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themes.Replace)), nil
 }
@@ -33,7 +35,7 @@ func Inline(c Chart, label string) (string, error) {
 // styles matches the styles of an SVG, and no text in it, where a double quote is an entity.
 var styles = regexp.MustCompile(`style="[^"]*"`)
 
-// themes replaces what a style says of fonts and grays.
+// themes replaces what a style says of fonts and colors.
 var themes = strings.NewReplacer(
 	"font-family:Liberation Sans;font-variant:normal;font-weight:normal;font-style:normal;", "",
 	"font-family:Liberation Sans;font-variant:normal;font-weight:bold;font-style:normal;", "font-weight:bold;",
@@ -42,4 +44,10 @@ var themes = strings.NewReplacer(
 	":#777777", ":var(--chart-faint,#777)",
 	":#DDDDDD", ":var(--chart-rule,#ddd)",
 	":#F6F6F6", ":var(--chart-stripe,#f6f6f6)",
+	":#0072B2", ":var(--chart-1,#0072b2)",
+	":#D55E00", ":var(--chart-2,#d55e00)",
+	":#009E73", ":var(--chart-3,#009e73)",
+	":#CC79A7", ":var(--chart-4,#cc79a7)",
+	":#E69F00", ":var(--chart-5,#e69f00)",
+	":#56B4E9", ":var(--chart-6,#56b4e9)",
 )

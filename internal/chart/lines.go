@@ -28,15 +28,18 @@ type Lines struct {
 }
 
 const (
-	mostMarks  = 50 // points of a series that have marks
+	mostMarks  = 32 // points of a series that have marks
 	mostPoints = 16 // points that have ticks on a logarithmic axis
 )
 
 // Series is one line.
 type Series struct {
-	Name      string
+	Name      string // in the legend; "" to leave it out there
 	X, Y      []float64
 	Low, High []float64 // ends of the points' intervals; both nil for none
+	// Look is the number of the color and shape, from 1 on, so that a series looks the same in several
+	// charts. 0 is the number after that of the series before it.
+	Look int
 	// Beside draws the series in the color and shape of the one before it, but dashed and with open
 	// marks, for another source of the same measurement.
 	Beside bool
@@ -62,7 +65,10 @@ func (l Lines) figure() (*figure, error) {
 	var bars, lines, points []plot.Plotter
 	look := -1
 	for _, s := range l.Series {
-		if !s.Beside {
+		switch {
+		case s.Look > 0:
+			look = s.Look - 1
+		case !s.Beside:
 			look++
 		}
 		if s.Low != nil {
@@ -77,12 +83,13 @@ func (l Lines) figure() (*figure, error) {
 			marks.Shape = open{marks.Shape}
 		}
 		lines = append(lines, curve)
-		if len(s.X) > mostMarks {
-			legend.Add(clean(s.Name), curve)
-			continue
+		thumbnails := []plot.Thumbnailer{curve}
+		if len(s.X) <= mostMarks {
+			points, thumbnails = append(points, marks), append(thumbnails, marks)
 		}
-		points = append(points, marks)
-		legend.Add(clean(s.Name), curve, marks)
+		if s.Name != "" {
+			legend.Add(clean(s.Name), thumbnails...)
+		}
 	}
 	p.Add(slices.Concat(bars, lines, points)...)
 
@@ -192,6 +199,9 @@ func (l Lines) validate() error {
 		}
 		if err := validateIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
 			return err
+		}
+		if s.Look < 0 {
+			return fmt.Errorf("chart: series %q has the look %d, want at least 0", s.Name, s.Look)
 		}
 		for i, x := range s.X {
 			if notFinite(x) || l.LogX && x <= 0 {

@@ -14,8 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// Matrix is a chart of counts by two categories, such as the confusion of classes. A cell's color is
-// the deeper the larger its share of the row is: blue on the diagonal, vermilion elsewhere. Cells
+// Matrix is a chart of counts by two categories, such as the confusion of classes. The deeper the
+// color of a cell, the larger its share of the row: blue on the diagonal, vermilion elsewhere. Cells
 // with room for it show their count and that share.
 type Matrix struct {
 	Title  string
@@ -83,7 +83,7 @@ func (m Matrix) validate() error {
 }
 
 // shownNames returns names as a matrix shows them. If the font lacks a character of one of them, all
-// have their number in front, for no name tells anything if all that is left of it are boxes.
+// get their number in front: a name of which only boxes are left tells nothing.
 func shownNames(names []string) []string {
 	shown, numbered := make([]string, len(names)), false
 	style := textStyle(tickSize)
@@ -228,8 +228,8 @@ func (g *grid) drawCell(c draw.Canvas, corner vg.Point, count, total int, right 
 	c.FillText(g.shareStyle(style), middle.Add(vg.Point{Y: -half}), percent(count, total))
 }
 
-// light is the color of text on a deep color, whatever the color of the page. It differs from paper,
-// which Inline replaces.
+// light is the color of text on a deep color, also on a dark page. It isn't quite paper, which Inline
+// replaces.
 var light = color.Gray{0xfe}
 
 // drawNames draws the names of rows and columns, and the labels of both.

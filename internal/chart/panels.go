@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -16,6 +17,7 @@ type Panels struct {
 	X          string  // label of the axis
 	WholeX     bool    // ticks of the X axis are at whole numbers only
 	ReferenceX float64 // X of a dashed vertical line; 0 for none
+	Width      float64 // of the picture, in points; 0 for the width of other charts
 	Lines      []Lines // from top to bottom; Title, Note and what they say of X isn't used
 }
 
@@ -25,7 +27,6 @@ func (p Panels) Save(path string) error { return save(path, p) }
 const (
 	firstPanel = 200 // points of height
 	otherPanel = 130
-	panelWidth = 520
 )
 
 func (p Panels) figure() (*figure, error) {
@@ -55,7 +56,7 @@ func (p Panels) figure() (*figure, error) {
 		}
 		stack.plots, stack.legends, stack.heights = append(stack.plots, body), append(stack.legends, f.legend), append(stack.heights, height)
 	}
-	f := &figure{title: p.Title, note: p.Note, body: stack, legend: plot.NewLegend(), width: panelWidth}
+	f := &figure{title: p.Title, note: p.Note, body: stack, legend: plot.NewLegend(), width: vg.Length(cmp.Or(p.Width, 520))}
 	f.height = f.around(stack.height())
 	return f, nil
 }

@@ -37,7 +37,7 @@ var colors = []color.Color{
 // marks has one mark fewer than there are colors, so that 30 series look different.
 var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
 
-// paper, ink, faint, rule and stripe are the colors that Inline leaves to the page.
+// paper, ink, faint, rule and stripe are the grays. Inline knows these and colors by their values.
 var (
 	paper  = color.Gray{0xff}
 	ink    = color.Gray{0x33}
@@ -134,9 +134,8 @@ func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	return p, legend
 }
 
-// clean returns text as one line that every format can hold. A control character becomes a space, as
-// does a line break, and so that a string of bytes can't break an SVG, what isn't UTF-8 becomes the
-// replacement character.
+// clean returns text as one line that every format can hold: control characters, which an SVG can't
+// have, are spaces, and bytes that aren't UTF-8 are the replacement character.
 func clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
