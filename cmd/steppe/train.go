@@ -195,6 +195,9 @@ func (t *trainCommand) prepare(flags *pflag.FlagSet) (err error) {
 	run := t.job.Run
 	run.Overwrite, run.PrepareDir = t.force, t.prepareDir
 	run.Hooks = append(run.Hooks, train.HookFunc(t.show))
+	if t.dir() != "" {
+		run.Hooks = append(run.Hooks, &curves{dir: t.dir()})
+	}
 	return nil
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 
 	"github.com/steppe-ml/steppe/internal/runs"
@@ -9,5 +8,4 @@ import (
 
 var errClosedPipe = errors.New("closed pipe")
 
-func hintOfRefusal(err error, s *runs.Settings) string                                   { return "a smaller --lr or --rho may help" }
-func (t *trainCommand) writeReport(ctx context.Context, dir string, finished bool) error { return nil }
+func hintOfRefusal(err error, s *runs.Settings) string { return "a smaller --lr or --rho may help" }
