@@ -54,7 +54,7 @@ shape and classes (--data). Samples are treated as the training samples were.
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	addSourceFlags(flags, &e.source)
-	flags.Lookup("data").Usage = "`name`, file or folder of the data (default: the data of the training)"
+	flags.Lookup("data").Usage = "`name`, file or folder of the data (default that of the training)"
 	flags.BoolVar(&e.last, "last", false, "of a folder, take the last step's parameters, not the best epoch's")
 	flags.StringVar(&e.confusion, "confusion", "", "draw the confusion matrix into `FILE`, a .png or .svg")
 	flags.BoolVar(&e.json, "json", false, "print the result as JSON")

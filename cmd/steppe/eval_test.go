@@ -50,7 +50,7 @@ func TestEval(t *testing.T) {
 		assert.Equal(t, "359 test samples of digits, 8x8x1 in 10 classes", lines[1])
 		assert.Regexp(t, ` on \d+ cores?$`, lines[2])
 		assert.Empty(t, lines[3])
-		assert.Equal(t, "class  samples  precision   recall", lines[4])
+		assert.Equal(t, "class  samples  precision  recall", lines[4])
 		assert.Regexp(t, `^9 +36 +\S+ +\d+\.\d\d%$`, lines[15])
 		assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\), loss \d\.\d{4}, top-5 accuracy \d+\.\d\d%\.$`, lines[17])
 		assert.Regexp(t, `^[\d.]+[kM]? samples/s, \d+\.\d{3} seconds\.$`, lines[18])
@@ -108,7 +108,7 @@ func TestEvalErrors(t *testing.T) {
 		{digits, "synthetic:8x8", " takes samples of 8x8x1 in 10 classes, but synthetic:8x8 has 8x8 in 10 classes"},
 		{digits, halves(t, false), " takes samples of 8x8x1 in 10 classes, but halves has 4x4x1 in 2 classes"},
 		{with(func(m *checkpoint.Meta) { m.Standardize = "frob" }), "", `: metadata "standardize": dataset: expected mean and deviation such as `},
-		{with(func(m *checkpoint.Meta) { m.Standardize = "mean 1,2 deviation 1,2" }), "", `: metadata "standardize": dataset: digits/test has 1 channels, but mean and deviation are given for 2`},
+		{with(func(m *checkpoint.Meta) { m.Standardize = "mean 1,2 deviation 1,2" }), "", "dataset: digits/test has 1 channels, but mean and deviation are given for 2"},
 	} {
 		code, stdout, stderr := steppe(t, "eval", test.load, "--data", test.data)
 		assert.Equal(t, 1, code)

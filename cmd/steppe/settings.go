@@ -55,11 +55,11 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {
 	flags.StringVar(&s.Data, "data", s.Data, "`name`, file or folder of the data")
 	flags.StringVar(&s.Label, "label", s.Label, "`column` of a table to predict")
-	flags.StringVar(&s.Task, "task", s.Task, "of a table: `auto|classify|regress`")
+	flags.StringVar(&s.Task, "task", s.Task, "`what` to do with a table: auto, classify or regress")
 	flags.IntVar(&s.ImageSize, "image-size", s.ImageSize, "side of pictures in `pixels` (default their own)")
-	flags.StringVar(&s.Color, "color", s.Color, "of pictures: `auto|gray|color`")
+	flags.StringVar(&s.Color, "color", s.Color, "`color` of pictures: auto, gray or color")
 	flags.Float64Var(&s.Test, "test", s.Test, "`fraction` of pictures or rows to test on (default 0.2)")
-	flags.StringVar(&s.Stream, "stream", s.Stream, "read samples when needed: `auto|always|never`")
+	flags.StringVar(&s.Stream, "stream", s.Stream, "`when` to read samples as needed: auto, always or never")
 }
 
 // aboutSettings lists what the flags of a run can name, for a help text.
