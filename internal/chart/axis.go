@@ -63,7 +63,8 @@ func roundStep(step float64) float64 {
 }
 
 // logarithmic makes an axis logarithmic, with ticks at powers of ten. A range of less than two
-// decades has ticks at 2 and 5 times them, too. The axis includes least and most, which are positive.
+// decades has ticks at 2 and 5 times them, too. The axis includes least and most, which are
+// positive.
 func logarithmic(axis *plot.Axis, least, most float64) {
 	const most10 = 7 // ticks at powers of ten
 	axis.Scale = plot.LogScale{}

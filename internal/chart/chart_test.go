@@ -51,6 +51,7 @@ var charts = []struct {
 	texts []string // in it
 }{
 	{"lines", cost(), cost().Save, []string{"A step's cost", "on a CPU", "shards", "x SAM", "mlp", "a<b & c", "1", "2", "7", "32", "0.0", "0.5", "1.0", "1.5"}},
+	{"panels", curves(3), curves(3).Save, []string{"A run", "best at 2", "epoch", "loss", "accuracy, %", "train", "a longer name", "valid", "1", "2", "3"}},
 	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
 }
 

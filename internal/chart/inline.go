@@ -8,11 +8,11 @@ import (
 )
 
 // Inline returns the chart as an SVG element for the body of an HTML page. It is as large as in a
-// file, or as wide as the page lets it be. It has the page's font, for which there is room if that is
-// as wide as Liberation Sans or Arial. Its colors are CSS variables of the page, so that a page with a
-// dark mode can set --chart-paper, --chart-ink, --chart-faint, --chart-rule, --chart-stripe, and
-// --chart-1 to --chart-6 of the series; without them they are those of a file. label says what the
-// chart shows, for readers who hear the page.
+// file, or as wide as the page lets it be. It has the page's font, for which there is room if that
+// is as wide as Liberation Sans or Arial. Its colors are CSS variables of the page, so that a page
+// with a dark mode can set --chart-paper, --chart-ink, --chart-faint, --chart-rule, --chart-stripe,
+// and --chart-1 to --chart-6 of the series; without them they are those of a file. label says what
+// the chart shows, for readers who hear the page.
 func Inline(c Chart, label string) (string, error) {
 	f, err := c.figure()
 	if err != nil {
@@ -27,7 +27,7 @@ func Inline(c Chart, label string) (string, error) {
 	if !ok || !open {
 		return "", fmt.Errorf("chart: no svg element in %d bytes of SVG", len(svg))
 	}
-	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" style="width:%.5gpt;max-width:100%%;height:auto">`,
+	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt;max-width:100%%;height:auto">`,
 		html.EscapeString(clean(label)), f.width.Points(), f.height.Points(), f.width.Points())
 	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themes.Replace)), nil
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // Matrix is a chart of counts by two categories, such as the confusion of classes. The deeper the
-// color of a cell, the larger its share of the row: blue on the diagonal, vermilion elsewhere. Cells
-// with room for it show their count and that share.
+// color of a cell, the larger its share of the row: blue on the diagonal, vermilion elsewhere.
+// Cells with room for it show their count and that share.
 type Matrix struct {
 	Title  string
 	Note   string
@@ -82,8 +82,8 @@ func (m Matrix) validate() error {
 	return nil
 }
 
-// shownNames returns names as a matrix shows them. If the font lacks a character of one of them, all
-// get their number in front: a name of which only boxes are left tells nothing.
+// shownNames returns names as a matrix shows them. If the font lacks a character of one of them,
+// all get their number in front: a name of which only boxes are left tells nothing.
 func shownNames(names []string) []string {
 	shown, numbered := make([]string, len(names)), false
 	style := textStyle(tickSize)
@@ -228,8 +228,8 @@ func (g *grid) drawCell(c draw.Canvas, corner vg.Point, count, total int, right 
 	c.FillText(g.shareStyle(style), middle.Add(vg.Point{Y: -half}), percent(count, total))
 }
 
-// light is the color of text on a deep color, also on a dark page. It isn't quite paper, which Inline
-// replaces.
+// light is the color of text on a deep color, also on a dark page. It isn't quite paper, which
+// Inline replaces.
 var light = color.Gray{0xfe}
 
 // drawNames draws the names of rows and columns, and the labels of both.

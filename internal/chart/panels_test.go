@@ -1,7 +1,6 @@
 package chart
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -144,19 +143,18 @@ func TestPoints(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// Each chart can be saved in each format.
+// Each chart can be saved, at any size.
 func TestSaveAll(t *testing.T) {
-	dir := t.TempDir()
-	for i, c := range []interface{ Save(string) error }{
+	path := filepath.Join(t.TempDir(), "chart.svg")
+	for _, c := range []interface{ Save(string) error }{
 		curves(1), curves(3), curves(1000), Points{At: []Point{{1, 1}}}, Histogram{Values: []float64{1}},
-		matrix(2), matrix(10), matrix(101),
+		matrix(1), matrix(10), matrix(101), matrix(300),
 	} {
-		for _, extension := range []string{".png", ".svg"} {
-			path := filepath.Join(dir, fmt.Sprint(i, extension))
-			require.NoError(t, c.Save(path))
-			info, err := os.Stat(path)
-			require.NoError(t, err)
-			assert.Greater(t, info.Size(), int64(2000), "%T", c)
-		}
+		require.NoError(t, c.Save(path))
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.NotEmpty(t, texts(t, string(content)), "%T", c)
+		assert.NotContains(t, string(content), "NaN", "%T", c)
+		assert.NotContains(t, string(content), "Inf", "%T", c)
 	}
 }

@@ -28,8 +28,8 @@ func (c Confusion) Chart() chart.Matrix {
 	return m
 }
 
-// Save draws the confusion into a file, which appears whole or not at all. The extension of the path
-// chooses the format: .png or .svg.
+// Save draws the confusion into a file, which appears whole or not at all. The extension of the
+// path chooses the format: .png or .svg.
 func (c Confusion) Save(path string) error {
 	if err := c.validate(); err != nil {
 		return err

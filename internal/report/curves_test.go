@@ -108,7 +108,7 @@ func TestCurvesBySteps(t *testing.T) {
 // Runs of any length can be drawn.
 func TestCurvesSave(t *testing.T) {
 	for _, epochs := range []int{1, 3, 1000} {
-		require.NoError(t, Curves(rows(epochs), 0).Save(filepath.Join(t.TempDir(), "curves.png")))
+		require.NoError(t, Curves(rows(epochs), 0).Save(filepath.Join(t.TempDir(), "curves.svg")))
 	}
 	assert.EqualError(t, Curves(nil, 0).Save(filepath.Join(t.TempDir(), "curves.png")), "chart: no panels")
 }

@@ -142,7 +142,7 @@ func (v *view) addResult(r *Result) error {
 		v.Scores = append(v.Scores, Setting{words(s.Name), s.text(r.Samples)})
 	}
 	if r.Confusion != nil {
-		if err := v.addConfusion(*r.Confusion); err != nil {
+		if err := v.addConfusion(*r.Confusion, r.Samples); err != nil {
 			return err
 		}
 	}
@@ -169,15 +169,16 @@ func (v *view) addResult(r *Result) error {
 	return nil
 }
 
-func (v *view) addConfusion(c Confusion) error {
+// addConfusion adds the confusion of so many samples.
+func (v *view) addConfusion(c Confusion, samples int) error {
 	if err := c.validate(); err != nil {
 		return err
 	}
 	if len(c.Counts) == 0 {
 		return nil
 	}
-	right, total := c.right()
-	v.Mistakes = count(total-right, "mistake")
+	right, _ := c.right()
+	v.Mistakes = count(samples-right, "mistake") // those with NaN, which c doesn't have, among them
 	if cells := c.cells(); cells > mostCells {
 		v.ConfusionNote = fmt.Sprintf("The confusion of %d classes has %s entries, more than a page can show.", len(c.Counts), number(cells))
 	} else {

@@ -21,7 +21,8 @@ type document struct {
 	texts      map[string]string // of all elements of a name, joined by |
 }
 
-// write writes a page and reads it. The page must be well-formed: every element ends where it should.
+// write writes a page and reads it. The page must be well-formed: every element ends where it
+// should.
 func write(t *testing.T, p Page) (string, document) {
 	t.Helper()
 	var page strings.Builder
@@ -203,11 +204,11 @@ func TestPageOfManyClasses(t *testing.T) {
 
 func TestPageExamples(t *testing.T) {
 	p := classified()
-	p.Result.Examples = slices.Repeat(p.Result.Examples[:1], 30)
+	p.Result.Examples, p.Result.Samples = slices.Repeat(p.Result.Examples[:1], 30), 100
 	p.Settings = append(p.Settings, Setting{"long", strings.Repeat("é", 5000)})
 	_, d := write(t, p)
 	assert.Equal(t, MostExamples, d.elements["img"])
-	assert.Contains(t, d.texts["p"], "24 of 6 mistakes.|")
+	assert.Contains(t, d.texts["p"], "24 of 91 mistakes.|")
 	assert.Contains(t, d.texts["td"], strings.Repeat("é", mostSetting/2)+"…|")
 
 	p.Result.Examples[0].Picture = &Picture{Shape: net.Shape{100, 10, 1}, Values: make([]float32, 1000)}

@@ -24,8 +24,8 @@ type Picture struct {
 }
 
 // Image returns the picture as pixels. One channel is gray, three are red, green and blue, and of
-// any other number the mean is gray. Values are from 0, black, to 1; if one is outside, the least of
-// the picture is black and the largest is white. A value that isn't finite is black.
+// any other number the mean is gray. Values are from 0, black, to 1; if one is outside, the least
+// of the picture is black and the largest is white. A value that isn't finite is black.
 //
 // It returns an error if Shape isn't that of a picture, or if Values or Standard don't fit it.
 func (p Picture) Image() (image.Image, error) {
