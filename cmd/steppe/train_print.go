@@ -184,7 +184,7 @@ func (t *trainCommand) hint(ended error) error {
 		hints = append(hints, fmt.Sprintf("`steppe train --resume %s` goes on from here", quoted(t.dir())))
 	case t.dir() != "":
 		hints = append(hints, fmt.Sprintf("%s has the state before this step", t.dir()))
-	case t.save == "" && refused == nil:
+	case t.save == "" && refused == nil && !errors.Is(ended, errClosedPipe):
 		hints = append(hints, "nothing was kept: --out DIR keeps a run that can go on")
 	}
 	return &hintedError{ended, strings.Join(hints, "; ")}

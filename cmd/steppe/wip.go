@@ -1,11 +1,5 @@
 package main
 
-import (
-	"errors"
-
-	"github.com/steppe-ml/steppe/internal/runs"
-)
-
-var errClosedPipe = errors.New("closed pipe")
+import "github.com/steppe-ml/steppe/internal/runs"
 
 func hintOfRefusal(err error, s *runs.Settings) string { return "a smaller --lr or --rho may help" }

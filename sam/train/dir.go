@@ -84,6 +84,24 @@ func (l *loop) closeDir() {
 	}
 }
 
+// SaveError is why the log or the state of a run couldn't be written to its folder. The folder has
+// the last state that was saved whole, if there is one.
+type SaveError struct {
+	Dir string
+	Err error
+}
+
+// Error implements error.
+func (e *SaveError) Error() string {
+	if _, err := os.Stat(e.Dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("train: the run's folder %s is gone: %v", e.Dir, e.Err)
+	}
+	return e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *SaveError) Unwrap() error { return e.Err }
+
 // save brings the files in Dir up to date: the log and the best parameters first, so that a state
 // isn't there without the rows and the parameters that it knows of.
 func (l *loop) save() error {
@@ -91,10 +109,7 @@ func (l *loop) save() error {
 		return nil
 	}
 	if err := l.saveFiles(); err != nil {
-		if _, gone := os.Stat(l.Dir); errors.Is(gone, fs.ErrNotExist) {
-			return fmt.Errorf("train: the run's folder %s is gone: %w", l.Dir, err)
-		}
-		return err
+		return &SaveError{l.Dir, err}
 	}
 	l.saved = true
 	return nil

@@ -122,13 +122,24 @@ func (l *loop) run(ctx context.Context, another bool) (*History, error) {
 	}
 	l.addUnfinished()
 	l.status.Row = nil
-	for _, last := range []error{l.save(), l.call(AtEnd)} {
-		if err == nil && asStop(last) == nil {
-			err = last
-		}
+	err = unsaved(err, l.save())
+	if last := l.call(AtEnd); err == nil && asStop(last) == nil {
+		err = last
 	}
 	ended = true
 	return l.history, err
+}
+
+// unsaved adds to the error that ended a run, if there is one, that its state couldn't be saved:
+// who goes on from Dir must know that it has an earlier one.
+func unsaved(ended, saving error) error {
+	if saving == nil || errors.As(ended, new(*SaveError)) {
+		return ended
+	}
+	if ended == nil {
+		return saving
+	}
+	return fmt.Errorf("%w; then the state couldn't be saved: %w", ended, saving)
 }
 
 // addUnfinished adds the epoch under way to the history.
@@ -224,7 +235,10 @@ func (l *loop) addRow(row *Row) error {
 	if l.rows == nil {
 		return nil
 	}
-	return l.rows.add(row)
+	if err := l.rows.add(row); err != nil {
+		return &SaveError{l.Dir, err}
+	}
+	return nil
 }
 
 // show updates the status to where the run is.

@@ -20,7 +20,15 @@ import (
 	"github.com/steppe-ml/steppe/sam"
 )
 
-func TestMain(m *testing.M) { simdtest.Main(m) }
+// TestMain lets the tests, which save thousands of times, do that in memory where that is easy: no
+// test waits for a disk.
+func TestMain(m *testing.M) {
+	const memory = "/dev/shm"
+	if info, err := os.Stat(memory); err == nil && info.IsDir() && os.Getenv("TMPDIR") == "" {
+		os.Setenv("TMPDIR", memory)
+	}
+	simdtest.Main(m)
+}
 
 func compile(t testing.TB, input net.Shape, layers ...net.Layer) *net.Model {
 	t.Helper()

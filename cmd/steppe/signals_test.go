@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// asStubborn is an environment variable that turns the test binary into a program that handles
+// signals as the command does, but doesn't end by the first.
+const asStubborn = "STEPPE_TEST_STUBBORN"
+
+func stubborn() {
+	ctx := withSignals(context.Background())
+	fmt.Println("begins")
+	<-ctx.Done()
+	fmt.Println(context.Cause(ctx))
+	select {}
+}
+
+// watched is a process of the test's with its output.
+type watched struct {
+	*exec.Cmd
+	lines  *bufio.Scanner
+	pipe   io.Closer
+	stderr bytes.Buffer
+}
+
+// watch starts a process and reads its first line.
+func watch(t *testing.T, cmd *exec.Cmd) (w *watched, first string) {
+	t.Helper()
+	if runtime.GOOS == "windows" {
+		t.Skip("a process can't send another one a signal")
+	}
+	w = &watched{Cmd: cmd}
+	cmd.Stderr = &w.stderr
+	pipe, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	w.lines, w.pipe = bufio.NewScanner(pipe), pipe
+	require.True(t, w.lines.Scan(), "the first line: %v", &w.stderr)
+	return w, w.lines.Text()
+}
+
+// end reads the rest of the output, and waits for the process. It returns the exit code; -1 if a
+// signal has ended the process.
+func (w *watched) end(t *testing.T) (code int, rest []string) {
+	t.Helper()
+	for w.lines.Scan() {
+		rest = append(rest, w.lines.Text())
+	}
+	_ = w.Wait() // which also returns the exit code
+	return w.ProcessState.ExitCode(), rest
+}
+
+// endless is a run that doesn't end by itself.
+func endless(t *testing.T, flags ...string) []string {
+	line := []string{"train", "--model", "tiny", "--data", halves(t, false), "--batch", "16", "--epochs", "1000000"}
+	return append(line, flags...)
+}
+
+// Each signal ends a run after the step under way. The exit code says which it was, and the message
+// how to go on; that works.
+func TestSignals(t *testing.T) {
+	for signal, want := range map[syscall.Signal]struct {
+		code int
+		says string
+	}{
+		syscall.SIGINT:  {130, "steppe: interrupted\n"},
+		syscall.SIGTERM: {143, "steppe: terminated\n"},
+		syscall.SIGHUP:  {129, "steppe: the terminal has closed\n"},
+	} {
+		t.Run(signal.String(), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			w, _ := watch(t, child(t, endless(t, "--out", dir)...))
+			for !strings.HasPrefix(w.lines.Text(), "    1 ") {
+				require.True(t, w.lines.Scan(), "the first epoch")
+			}
+			require.NoError(t, w.Process.Signal(signal))
+			code, _ := w.end(t)
+			assert.Equal(t, want.code, code)
+			assert.Equal(t, want.says+"`steppe train --resume "+dir+"` goes on from here\n", w.stderr.String())
+			assertWhole(t, dir)
+			code, stdout, stderr := steppeIn(t, interruptedAfter(5), "train", "--resume", dir)
+			assert.Equal(t, 130, code, stderr)
+			assert.Contains(t, stdout, "\ngoing on after ")
+		})
+	}
+}
+
+// assertWhole asserts that a run's folder has the files of one, and nothing else.
+func assertWhole(t *testing.T, dir string) {
+	t.Helper()
+	left := names(t, dir)
+	for _, name := range []string{"config.json", "last.safetensors", "metrics.jsonl"} {
+		assert.Contains(t, left, name)
+	}
+	for _, name := range left {
+		assert.NotEqual(t, byte('.'), name[0], name)
+	}
+}
+
+// A second signal ends the process at once, and each of the three does. Those right after the first
+// belong to it: whoever closes a terminal sends two.
+func TestSecondSignal(t *testing.T) {
+	for _, second := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		cmd := child(t)
+		cmd.Env = append(cmd.Env, asStubborn+"=1")
+		w, _ := watch(t, cmd)
+		require.NoError(t, w.Process.Signal(syscall.SIGTERM))
+		require.NoError(t, w.Process.Signal(second))
+		require.True(t, w.lines.Scan(), "it ended with the first signals")
+		first := w.lines.Text()
+		assert.Contains(t, []string{signaled{syscall.SIGTERM}.Error(), signaled{second}.Error()}, first)
+		for begin := time.Now(); w.Process.Signal(second) == nil; time.Sleep(oneEnd / 5) {
+			var status syscall.WaitStatus
+			if pid, err := syscall.Wait4(w.Process.Pid, &status, syscall.WNOHANG, nil); err != nil || pid == w.Process.Pid {
+				assert.Equal(t, second, status.Signal())
+				break
+			}
+			require.Less(t, time.Since(begin), time.Minute)
+		}
+	}
+}
+
+// Under nohup, a closed terminal ends nothing.
+func TestNohup(t *testing.T) {
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	cmd := child(t)
+	cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$@"`, "sh", cmd.Path}, endless(t)...)
+	cmd.Path, _ = exec.LookPath("sh")
+	w, _ := watch(t, cmd)
+	require.NoError(t, w.Process.Signal(syscall.SIGHUP))
+	require.NoError(t, w.Process.Signal(syscall.SIGTERM))
+	code, _ := w.end(t)
+	assert.Equal(t, 143, code)
+	assert.True(t, strings.HasPrefix(w.stderr.String(), "steppe: terminated\n"), w.stderr.String())
+}
+
+// A closed pipe, as of `| head -1`, ends a run as a signal does. Without a folder it says nothing.
+func TestClosedPipe(t *testing.T) {
+	for _, json := range []bool{false, true} {
+		t.Run(fmt.Sprintf("json %v", json), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			var flags []string
+			if json {
+				flags = append(flags, "--json")
+			}
+			w, _ := watch(t, child(t, endless(t, append(flags, "--out", dir)...)...))
+			require.NoError(t, w.pipe.Close())
+			code, _ := w.end(t)
+			assert.Equal(t, 141, code)
+			assert.Equal(t, "steppe: the output was closed\n`steppe train --resume "+dir+"` goes on from here\n", w.stderr.String())
+			assertWhole(t, dir)
+
+			w, _ = watch(t, child(t, endless(t, flags...)...))
+			require.NoError(t, w.pipe.Close())
+			code, _ = w.end(t)
+			assert.Equal(t, 141, code)
+			assert.Empty(t, w.stderr.String())
+		})
+	}
+	code, _, stderr := steppe(t, "info")
+	require.Zero(t, code, stderr)
+	read, write := io.Pipe()
+	require.NoError(t, read.Close())
+	var errs bytes.Buffer
+	assert.Equal(t, 141, run(t.Context(), []string{"info"}, write, &errs))
+	assert.Empty(t, errs.String())
+}
+
+// A run whose output can't be written for another reason ends, too, and says why.
+func TestOutputFailsInRun(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	var stderr bytes.Buffer
+	code := run(t.Context(), endless(t, "--out", dir), fullDisk{}, &stderr)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: no space left\n`steppe train --resume "+dir+"` goes on from here\n", stderr.String())
+	assertWhole(t, dir)
+}
+
+// The folder of an interrupted run can't be written to: that is the error, not the signal.
+func TestEndUnsaved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	w, _ := watch(t, child(t, endless(t, "--out", dir, "--epochs", "1000000")...))
+	require.NoError(t, os.RemoveAll(dir))
+	_ = w.Process.Signal(syscall.SIGTERM)
+	code, _ := w.end(t)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, w.stderr.String(), "the run's folder "+dir+" is gone")
+}
