@@ -186,7 +186,7 @@ func (b *layoutBuilder) node(n net.Node, in, want order) (out order, err error) 
 	case net.ReLU, net.Tanh, net.Sigmoid, net.GELU, net.Dropout, net.MaxPool, net.AvgPool, net.GlobalAvgPool, net.Loss:
 		return in, nil
 	}
-	return nil, fmt.Errorf("layer %s is a %T, want layers of package net", n.Name, n.Layer)
+	return nil, fmt.Errorf("layer %s: its type is %T, want layers of package net", n.Name, n.Layer)
 }
 
 // residual adds the tensors of a block. Both sides end in one order, that of the shortcut, which

@@ -218,7 +218,7 @@ func TestReadErrors(t *testing.T) {
 	own, err := net.Compile(net.Shape{4}, doubling{}, net.Dense{Out: 2})
 	require.NoError(t, err)
 	_, err = file.Params(own)
-	assert.EqualError(t, err, "pytorch: layer 0.doubling is a pytorch.doubling, want layers of package net")
+	assert.EqualError(t, err, "pytorch: layer 0.doubling: its type is pytorch.doubling, want layers of package net")
 }
 
 // doubling is a layer that the package doesn't know.
@@ -302,7 +302,7 @@ func TestWriteErrors(t *testing.T) {
 		{m, nil, checkpoint.Meta{}, "pytorch: net: no parameters"},
 		{m, nan, checkpoint.Meta{}, "pytorch: 0.Conv2D.weight: element 3 of 288 is NaN, want finite values"},
 		{m, m.Init(1), checkpoint.Meta{Classes: -1}, "pytorch: checkpoint: Meta.Classes is -1"},
-		{own, own.Init(1), checkpoint.Meta{}, "pytorch: layer 0.doubling is a pytorch.doubling, want layers of package net"},
+		{own, own.Init(1), checkpoint.Meta{}, "pytorch: layer 0.doubling: its type is pytorch.doubling, want layers of package net"},
 		{images, images.Init(1), checkpoint.Meta{}, "pytorch: PyTorch would have the outputs in another order: end the model in a Dense"},
 	} {
 		var b bytes.Buffer
