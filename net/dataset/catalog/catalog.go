@@ -29,18 +29,18 @@ type Set struct {
 
 // File is a file of a data set, unpacked.
 type File struct {
-	Name   string
-	Size   int64  // in bytes
-	SHA256 string // in hexadecimal
+	Name   string `json:"name"`
+	Size   int64  `json:"size"`   // in bytes
+	SHA256 string `json:"sha256"` // in hexadecimal
 }
 
 // Package is a file as it is published: one file that is gzipped, or an archive.
 type Package struct {
-	Name   string
-	Size   int64  // in bytes
-	SHA256 string // of the package itself, for those who fetch it by hand
-	URLs   []string
-	Holds  []string // names of files
+	Name   string   `json:"name"`
+	Size   int64    `json:"size"`   // in bytes
+	SHA256 string   `json:"sha256"` // of the package itself, for those who fetch it by hand
+	URLs   []string `json:"urls"`
+	Holds  []string `json:"holds"` // names of files
 }
 
 // Lookup returns the row of Sets with that name. The error lists the names.

@@ -47,8 +47,8 @@ func (s Set) Check(ctx context.Context, cache string) ([]Damage, error) {
 		return nil, fmt.Errorf("catalog: %w", err)
 	}
 	if !s.Here(cache) {
-		return nil, fmt.Errorf("catalog: %s isn't in %s: steppe data get %s fetches it: %w",
-			s.Name, filepath.Dir(dir), s.Name, fs.ErrNotExist)
+		return nil, &missingError{fmt.Sprintf("catalog: %s isn't in %s: steppe data get %s fetches it",
+			s.Name, filepath.Dir(dir), s.Name)}
 	}
 	var damages []Damage
 	for _, f := range s.Files {

@@ -32,8 +32,9 @@ type Options struct {
 
 // Progress is how far Get has come.
 type Progress struct {
-	What        string // a package or a file, or what Get waits for
-	Done, Total int64  // bytes of all packages; 0 while waiting
+	What        string // a package, what is unpacked, or what Get waits for
+	Done, Total int64  // bytes of all packages; 0 if there is no download
+	Waiting     bool   // for another process
 }
 
 const (
@@ -149,7 +150,7 @@ func (g *getter) take(ctx context.Context) error {
 	return &missingError{text}
 }
 
-// missingError says what the caller's files lack.
+// missingError says what isn't there.
 type missingError struct{ text string }
 
 func (e *missingError) Error() string { return e.text }
@@ -291,7 +292,7 @@ func (g *getter) lock(ctx context.Context) (unlock func(), err error) {
 		if locked || err != nil { // the file was removed meanwhile
 			continue
 		}
-		g.Progress(Progress{What: "waiting for another process that gets " + g.set.Name})
+		g.Progress(Progress{What: "waiting for another process that gets " + g.set.Name, Waiting: true})
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()

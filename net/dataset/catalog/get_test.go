@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -53,7 +52,7 @@ func TestGet(t *testing.T) {
 	s := pair(server.url())
 	require.NoError(t, get(t, s, cache, o))
 	assert.Equal(t, wholePair, tree(t, cache))
-	assert.Equal(t, Progress{"b-idx1-ubyte.gz", s.PackageSize(), s.PackageSize()}, last)
+	assert.Equal(t, Progress{What: "b-idx1-ubyte.gz", Done: s.PackageSize(), Total: s.PackageSize()}, last)
 
 	require.NoError(t, get(t, archived(server.url()), cache, Options{}))
 	assert.Equal(t, append(append([]string(nil), wholeArchived...), wholePair...), tree(t, cache))
@@ -322,7 +321,7 @@ func TestGetAtOnce(t *testing.T) {
 	for range others {
 		var first sync.Once
 		go run(Options{Progress: func(p Progress) {
-			if strings.HasPrefix(p.What, "waiting for another process") {
+			if p.Waiting {
 				first.Do(waiting.Done)
 			}
 		}})

@@ -8,7 +8,7 @@ package catalog
 var Sets = []Set{
 	{
 		Name:     "digits",
-		About:    "1,797 handwritten digits of 8x8 gray pixels, built in",
+		About:    "1,797 handwritten digits of 8x8 gray pixels",
 		License:  "CC BY 4.0",
 		Citation: "E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998",
 		Homepage: "https://doi.org/10.24432/C50P49",

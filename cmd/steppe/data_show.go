@@ -1,0 +1,280 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/steppe-ml/steppe/internal/atomicfile"
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+)
+
+// dataShow is one run of the command.
+type dataShow struct {
+	out    string
+	asJSON bool
+}
+
+func newDataShow() *cobra.Command {
+	d := &dataShow{}
+	cmd := &cobra.Command{
+		Use:   "show DATA",
+		Short: "Show the classes and some samples of a data set",
+		Long: `Show what a data set has: the shape of its samples, its classes with their names
+and numbers of samples, and some samples of the training set. --out draws more
+of them, class by class, into a PNG file.
+
+` + aboutData(),
+		Example: `  steppe data show digits
+  steppe data show digits --out digits.png`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return fmt.Errorf("%s wants the name or folder of one data set, got %d", cmd.CommandPath(), len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return d.run(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&d.out, "out", "", "draw samples of each class into `FILE`.png")
+	addDataJSON(cmd, &d.asJSON)
+	return cmd
+}
+
+func (d *dataShow) run(spec string, stdout, stderr io.Writer) error {
+	if d.out != "" && !strings.EqualFold(filepath.Ext(d.out), ".png") {
+		return fmt.Errorf("--out is %q, want a name that ends in .png", d.out)
+	}
+	var train, test *dataset.Set
+	err := waiting(stderr, "reading data", func() (err error) {
+		train, test, err = dataset.Open(spec)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if d.out != "" {
+		if err := drawSheet(d.out, train); err != nil {
+			return err
+		}
+	}
+	facts := factsOf(spec, train, test)
+	if d.asJSON {
+		return writeJSON(stdout, facts)
+	}
+	facts.print(stdout)
+	if isQuiet(stderr) {
+		return nil
+	}
+	fmt.Fprintln(stdout)
+	if isPicture(train.Shape) {
+		fmt.Fprint(stdout, textSamples(train))
+	} else {
+		fmt.Fprint(stdout, textRows(train))
+	}
+	if d.out != "" {
+		fmt.Fprintf(stdout, "\nMore samples are in %s.\n", d.out)
+	}
+	return nil
+}
+
+// drawSheet draws samples of a set into a PNG file.
+func drawSheet(path string, s *dataset.Set) error {
+	if !isPicture(s.Shape) {
+		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
+	}
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Discard()
+	if err := writeSheet(file, s); err != nil {
+		return err
+	}
+	return file.Commit()
+}
+
+// dataFacts is what a data set has, for --json, too.
+type dataFacts struct {
+	Data    string       `json:"data"`
+	Shape   []int        `json:"shape"` // of a sample
+	Train   int          `json:"train"` // samples
+	Test    int          `json:"test"`
+	Classes []classFacts `json:"classes,omitempty"`
+	Targets []spread     `json:"targets,omitempty"` // of the training set, one for each target
+}
+
+type classFacts struct {
+	Label int    `json:"label"`
+	Name  string `json:"name,omitempty"`
+	Train int    `json:"train"`
+	Test  int    `json:"test"`
+}
+
+// spread describes the values of a target.
+type spread struct {
+	Mean float64 `json:"mean"`
+	Std  float64 `json:"std"`
+	Min  float64 `json:"min"`
+	Max  float64 `json:"max"`
+}
+
+func factsOf(spec string, train, test *dataset.Set) dataFacts {
+	facts := dataFacts{Data: spec, Shape: train.Shape, Train: train.Len(), Test: test.Len()}
+	if train.Labels != nil {
+		facts.Classes = make([]classFacts, train.Classes)
+		for label := range facts.Classes {
+			c := &facts.Classes[label]
+			c.Label = label
+			if train.ClassNames != nil {
+				c.Name = train.ClassNames[label]
+			}
+		}
+		for _, label := range train.Labels {
+			facts.Classes[label].Train++
+		}
+		for _, label := range test.Labels {
+			facts.Classes[label].Test++
+		}
+	}
+	if n := len(train.Targets) / max(1, train.Len()); n > 0 {
+		for target := range n {
+			facts.Targets = append(facts.Targets, spreadOf(train.Targets, target, n))
+		}
+	}
+	return facts
+}
+
+// spreadOf describes every n-th value from the given one on.
+func spreadOf(values []float32, first, n int) spread {
+	s := spread{Min: math.Inf(1), Max: math.Inf(-1)}
+	count := float64(len(values) / n)
+	for i := first; i < len(values); i += n {
+		v := float64(values[i])
+		s.Mean += v / count
+		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
+	}
+	for i := first; i < len(values); i += n {
+		d := float64(values[i]) - s.Mean
+		s.Std += d * d / count
+	}
+	s.Std = math.Sqrt(s.Std)
+	return s
+}
+
+func (f dataFacts) print(out io.Writer) {
+	fmt.Fprintf(out, "%s: %s training and %s of %v", f.Data,
+		count(f.Train), plural(f.Test, "test sample"), net.Shape(f.Shape))
+	if f.Classes != nil {
+		fmt.Fprintf(out, " in %s", plural(len(f.Classes), "class"))
+	}
+	fmt.Fprintln(out)
+	if f.Classes != nil {
+		columns := []column{{"class", text.AlignRight, cells(f.Classes, func(c classFacts) string { return strconv.Itoa(c.Label) })}}
+		if slices.ContainsFunc(f.Classes, func(c classFacts) bool { return c.Name != "" }) {
+			columns = append(columns, column{"name", text.AlignLeft, cells(f.Classes, func(c classFacts) string { return c.Name })})
+		}
+		columns = append(columns,
+			column{"training", text.AlignRight, cells(f.Classes, func(c classFacts) string { return count(c.Train) })},
+			column{"test", text.AlignRight, cells(f.Classes, func(c classFacts) string { return count(c.Test) })})
+		fmt.Fprintf(out, "\n%s\n", render(columns, false))
+	}
+	if f.Targets != nil {
+		cell := func(value func(spread) float64) []string {
+			return cells(f.Targets, func(s spread) string { return strconv.FormatFloat(value(s), 'g', 4, 64) })
+		}
+		fmt.Fprintf(out, "\n%s\n", render([]column{
+			{"target: mean", text.AlignRight, cell(func(s spread) float64 { return s.Mean })},
+			{"deviation", text.AlignRight, cell(func(s spread) float64 { return s.Std })},
+			{"least", text.AlignRight, cell(func(s spread) float64 { return s.Min })},
+			{"most", text.AlignRight, cell(func(s spread) float64 { return s.Max })},
+		}, false))
+	}
+}
+
+// screenWidth is the columns that samples take as text.
+const screenWidth = 79
+
+// textRows returns the first samples of a set that has no pictures, as numbers.
+func textRows(s *dataset.Set) string {
+	var b strings.Builder
+	for i := range min(5, s.Len()) {
+		x, err := sampleOf(s, i)
+		if err != nil {
+			fmt.Fprintf(&b, "sample %d can't be read: %v\n", i, err)
+			continue
+		}
+		line := fmt.Sprintf("sample %d, %s:", i, meaning(s, i))
+		for j, v := range x {
+			value := " " + strconv.FormatFloat(float64(v), 'g', 3, 32)
+			if more := fmt.Sprintf(" ... %s more", count(len(x)-j)); utf8.RuneCountInString(line+value) > screenWidth-len(more) {
+				line += more
+				break
+			}
+			line += value
+		}
+		fmt.Fprintln(&b, line)
+	}
+	return b.String()
+}
+
+// meaning returns the class or the targets of a sample.
+func meaning(s *dataset.Set, i int) string {
+	if s.Labels != nil {
+		return className(s, int(s.Labels[i]))
+	}
+	n := len(s.Targets) / max(1, s.Len())
+	var values []string
+	for _, v := range s.Targets[i*n : (i+1)*n] {
+		values = append(values, strconv.FormatFloat(float64(v), 'g', 4, 32))
+	}
+	return "target " + strings.Join(values, " ")
+}
+
+// className returns the name of a class, or its number if it has no name.
+func className(s *dataset.Set, label int) string {
+	if s.ClassNames != nil && s.ClassNames[label] != strconv.Itoa(label) {
+		return s.ClassNames[label]
+	}
+	return "class " + strconv.Itoa(label)
+}
+
+// sampleOf returns the numbers of one sample.
+func sampleOf(s *dataset.Set, i int) ([]float32, error) {
+	if s.X == nil {
+		return nil, errors.New("the set has no samples in memory")
+	}
+	return s.Range(i, 1).X, nil
+}
+
+// byClass returns the indices of up to n samples of each class, the first ones; of a set without
+// classes, up to n samples as if they were one class.
+func byClass(s *dataset.Set, n int) [][]int {
+	if s.Labels == nil {
+		only := make([]int, min(n, s.Len()))
+		for i := range only {
+			only[i] = i
+		}
+		return [][]int{only}
+	}
+	classes := make([][]int, s.Classes)
+	for i, label := range s.Labels {
+		if len(classes[label]) < n {
+			classes[label] = append(classes[label], i)
+		}
+	}
+	return classes
+}
