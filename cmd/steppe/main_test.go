@@ -157,8 +157,8 @@ func TestErrors(t *testing.T) {
 		{"bench --model frob", `unknown model "frob", want one of mlp, `},
 		{"train --model frob", `unknown model "frob", want one of mlp, `},
 		{"train --method frob", `unknown method "frob", want one of sgd, sam, msam`},
-		{"bench --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
-		{"train --data frob", `"frob" is neither a known data set nor a folder, expected one of digits, synthetic:HxWxC, FOLDER`},
+		{"bench --data frob", `"frob" is neither a known data set nor a folder or file, expected one of digits, mnist, `},
+		{"train --data frob", `"frob" is neither a known data set nor a folder or file, expected one of digits, mnist, `},
 
 		{"bench --batch 0", "--batch is 0, want at least 1"},
 		{"bench --batch 1439", "--batch 1439 is more than the 1,438 training samples of digits"},
