@@ -31,16 +31,19 @@ func CacheDir() string {
 // fromCache returns the Open of a Source that lies in CacheDir()/name, once package
 // net/dataset/catalog has put it there. If it isn't there, a folder of that name in the working
 // directory is opened.
-func fromCache(name string, classNames []string, read func(dir string) (train, test *Set, err error)) func(string) (train, test *Set, err error) {
-	return func(string) (train, test *Set, err error) {
+func fromCache(name string, classNames []string, read func(o Options, dir string) (train, test *Set, err error)) func(string, Options) (train, test *Set, err error) {
+	return func(_ string, o Options) (train, test *Set, err error) {
 		dir, err := cached(name)
 		if errors.Is(err, fs.ErrNotExist) && isDir(name) {
-			return Folder(name)
+			return o.Folder(name)
+		}
+		if err == nil {
+			err = o.only(name, "Stream")
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		if train, test, err = read(dir); err == nil && train.Classes != len(classNames) {
+		if train, test, err = read(o, dir); err == nil && train.Classes != len(classNames) {
 			err = fmt.Errorf("dataset: %s has %d classes, want %d", name, train.Classes, len(classNames))
 		}
 		if err != nil {

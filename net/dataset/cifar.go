@@ -66,7 +66,9 @@ func (c CIFAR) String() string { return cifars[c].name }
 // data_batch_5.bin and test_batch.bin, or cifar-100-binary with train.bin and test.bin, each file
 // gzipped or not, with .gz or without. All of them must be there. Shapes and errors are those of
 // Read.
-func (c CIFAR) Folder(dir string) (train, test *Set, err error) {
+func (c CIFAR) Folder(dir string) (train, test *Set, err error) { return c.folder(Options{}, dir) }
+
+func (c CIFAR) folder(o Options, dir string) (train, test *Set, err error) {
 	if train, err = c.part(dir, cifars[c].train); err != nil {
 		return nil, nil, err
 	}

@@ -14,18 +14,18 @@ type layout struct {
 	files []string                   // in the folder
 	names func(file string) []string // possible names of a file
 	homes []string                   // the folder's names in archives and other programs
-	read  func(dir string) (train, test *Set, err error)
+	read  func(o Options, dir string) (train, test *Set, err error)
 }
 
 var layouts = []layout{
-	{"MNIST", idxFiles[:], idxNames, []string{"MNIST/raw", "FashionMNIST/raw"}, IDXFolder},
+	{"MNIST", idxFiles[:], idxNames, []string{"MNIST/raw", "FashionMNIST/raw"}, Options.idxFolder},
 	cifarLayout(CIFAR10, "cifar-10-batches-bin"),
 	cifarLayout(CIFAR100, "cifar-100-binary"),
 }
 
 func cifarLayout(c CIFAR, home string) layout {
 	files := slices.Concat(cifars[c].train, cifars[c].test)
-	return layout{c.String(), files, cifarNames, []string{home}, c.Folder}
+	return layout{c.String(), files, cifarNames, []string{home}, c.folder}
 }
 
 // in reports whether dir has any of the files. One is enough, since read names those that are
@@ -37,13 +37,19 @@ func (l layout) in(dir string) bool {
 	})
 }
 
+// Folder reads a folder as Options{}.Folder does.
+func Folder(dir string) (train, test *Set, err error) { return Options{}.Folder(dir) }
+
 // Folder reads a folder by the files that are there: those of [IDXFolder], of CIFAR10 or of
-// CIFAR100. If there are none it looks in the sub-folders that archives unpack to
-// (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps (MNIST/raw,
-// FashionMNIST/raw).
+// CIFAR100, or train.csv and test.csv (or .tsv). If there are none it looks in the sub-folders that
+// archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps (MNIST/raw,
+// FashionMNIST/raw). If there are none either, it is a folder of pictures, as PictureFolder reads it.
 //
 // Files of no data set, and of more than one, are errors that list them.
-func Folder(dir string) (train, test *Set, err error) {
+func (o Options) Folder(dir string) (train, test *Set, err error) {
+	if err := o.Validate(); err != nil {
+		return nil, nil, err
+	}
 	var found []layout
 	for _, l := range layouts {
 		if l.in(dir) {
@@ -51,24 +57,30 @@ func Folder(dir string) (train, test *Set, err error) {
 		}
 	}
 	if len(found) == 1 {
-		return found[0].read(dir)
+		if err := o.only(fmt.Sprintf("%s, a folder with the files of %s,", dir, found[0].name), "Stream"); err != nil {
+			return nil, nil, err
+		}
+		return found[0].read(o, dir)
 	}
 	if len(found) > 1 {
 		return nil, nil, fmt.Errorf("dataset: folder %s has files of both %s and %s, want those of one data set",
 			dir, found[0].name, found[1].name)
 	}
-	return subfolder(dir)
+	if train, test, ok := tablePair(dir); ok {
+		return o.tables(dir, train, test)
+	}
+	return o.subfolder(dir)
 }
 
-func subfolder(dir string) (train, test *Set, err error) {
+func (o Options) subfolder(dir string) (train, test *Set, err error) {
 	var homes, looked, wanted []string
-	var read func(dir string) (train, test *Set, err error)
+	var home layout
 	for _, l := range layouts {
-		for _, home := range l.homes {
-			looked = append(looked, home)
-			if l.in(filepath.Join(dir, home)) {
-				homes = append(homes, home)
-				read = l.read
+		for _, name := range l.homes {
+			looked = append(looked, name)
+			if l.in(filepath.Join(dir, name)) {
+				homes = append(homes, name)
+				home = l
 			}
 		}
 		var files []string
@@ -79,10 +91,16 @@ func subfolder(dir string) (train, test *Set, err error) {
 	}
 	switch len(homes) {
 	case 0:
-		return nil, nil, fmt.Errorf("dataset: folder %s has no data set, looked for the files of %s, each gzipped or not, and for folders %s: %w",
+		if hasPictures(dir) {
+			return o.PictureFolder(dir)
+		}
+		return nil, nil, fmt.Errorf("dataset: folder %s has no data set, looked for the files of %s, each gzipped or not, for folders %s, for train.csv and test.csv, and for folders of pictures, one a class: %w",
 			dir, strings.Join(wanted, ", "), strings.Join(looked, ", "), fs.ErrNotExist)
 	case 1:
-		if train, test, err = read(filepath.Join(dir, homes[0])); err != nil {
+		if err := o.only(fmt.Sprintf("%s, a folder with the files of %s,", dir, home.name), "Stream"); err != nil {
+			return nil, nil, err
+		}
+		if train, test, err = home.read(o, filepath.Join(dir, homes[0])); err != nil {
 			return nil, nil, err
 		}
 		train.Name, test.Name = homes[0]+"/train", homes[0]+"/test"

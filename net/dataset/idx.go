@@ -26,7 +26,9 @@ var idxFiles = [...]string{"train-images", "train-labels", "t10k-images", "t10k-
 //
 // The classes are those of the training labels, as ReadIDX finds them. A test label outside them is
 // an error.
-func IDXFolder(dir string) (train, test *Set, err error) {
+func IDXFolder(dir string) (train, test *Set, err error) { return Options{}.idxFolder(dir) }
+
+func (o Options) idxFolder(dir string) (train, test *Set, err error) {
 	var paths [4]string
 	for i, name := range idxFiles {
 		if paths[i], err = findFile(dir, name, idxNames(name)); err != nil {

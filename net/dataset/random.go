@@ -25,6 +25,7 @@ const (
 	forSplit
 	forAugment
 	forSubset = 1 << 32
+	forTest   = 1<<32 + 1
 )
 
 // start begins the stream of a purpose, for a sample or for a whole epoch.
