@@ -36,12 +36,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
-	return report(err, out.err, context.Cause(ctx), stderr)
+	return reportError(err, out.err, context.Cause(ctx), stderr)
 }
 
-// report prints the error that ended a command, if there is one, and returns the exit code. output
+// reportError prints the error that ended a command, if there is one, and returns the exit code. output
 // is the error of stdout, and cause why the command's context has ended.
-func report(err, output, cause error, stderr io.Writer) int {
+func reportError(err, output, cause error, stderr io.Writer) int {
 	var hint string
 	if hinted := new(hintedError); errors.As(err, &hinted) && hinted.hint != "" {
 		hint = hinted.hint + "\n"

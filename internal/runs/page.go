@@ -145,7 +145,7 @@ func (j *Job) fit(review *Review) *report.Fit {
 		if j.Train.Input == nil {
 			return y
 		}
-		return y // TARGET
+		return j.Train.Input.Target(float32(y))
 	}
 	for _, pair := range review.Pairs {
 		f.True, f.Predicted = append(f.True, value(pair.Target)), append(f.Predicted, value(pair.Predicted))

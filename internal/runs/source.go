@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,11 +52,8 @@ func (s *Source) validate() error {
 // locate fills in Path if Data is a file or a folder.
 func (s *Source) locate() error {
 	s.Path = ""
-	if isName(s.Data) {
+	if !dataset.IsPath(s.Data) {
 		return nil
-	}
-	if _, err := os.Stat(s.Data); err != nil {
-		return nil // which opening it complains about
 	}
 	path, err := filepath.Abs(s.Data)
 	if err != nil {
@@ -65,14 +61,6 @@ func (s *Source) locate() error {
 	}
 	s.Path = path
 	return nil
-}
-
-// isName reports whether data is a known set: a folder of that name doesn't count.
-func isName(data string) bool {
-	return slices.ContainsFunc(dataset.Sources, func(source dataset.Source) bool {
-		name, _, takesArgument := strings.Cut(source.Name, ":")
-		return data == name || takesArgument && strings.HasPrefix(data, name+":")
-	})
 }
 
 // Open reads the data: from where it was, or else from where Data means here.
@@ -89,8 +77,11 @@ func (s *Source) Open() (train, test *dataset.Set, err error) {
 	return train, test, err
 }
 
+// open reads the data that a spec of dataset.Open names.
 func (s *Source) open(spec string) (train, test *dataset.Set, err error) {
-	return dataset.Open(spec)
+	return dataset.Options{
+		Label: s.Label, Task: dataset.Task(s.Task), ImageSize: s.ImageSize, Color: dataset.Color(s.Color), Test: s.Test, Stream: dataset.Stream(s.Stream),
+	}.Open(spec)
 }
 
 // sourceKey is the metadata of a model file that has the Source in JSON.
@@ -107,6 +98,3 @@ func sourceOf(more map[string]string) (s Source, ok bool, err error) {
 	}
 	return s, true, nil
 }
-
-// missing reports whether err says that there is no such data.
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

@@ -39,7 +39,7 @@ func hasPictures(dir string) bool {
 			continue
 		}
 		for _, name := range folders {
-			if paths, err := pictureFiles(filepath.Join(in, name)); err == nil && len(paths) > 0 {
+			if paths, err := PictureFiles(filepath.Join(in, name)); err == nil && len(paths) > 0 {
 				return true
 			}
 		}
@@ -143,7 +143,7 @@ func readClasses(dir string) ([]class, error) {
 	var classes []class
 	for _, name := range folders {
 		within := filepath.Join(dir, name)
-		paths, err := pictureFiles(within)
+		paths, err := PictureFiles(within)
 		if err != nil {
 			return nil, fmt.Errorf("dataset: %w", err)
 		}
@@ -225,8 +225,9 @@ func subfolders(dir string) (names []string, err error) {
 	return names, nil
 }
 
-// pictureFiles returns the paths of the pictures in a folder and in those below, in order.
-func pictureFiles(dir string) (paths []string, err error) {
+// PictureFiles returns the paths of the pictures in a folder and in those below, in order. Hidden
+// files and folders, and files with other endings than those of pictures, are left out.
+func PictureFiles(dir string) (paths []string, err error) {
 	// A link to a folder, which WalkDir wouldn't enter, is entered by the slash behind it.
 	err = filepath.WalkDir(dir+string(filepath.Separator), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -13,8 +15,9 @@ import (
 type Source struct {
 	// Name is the spec that Open takes. The part behind a colon stands for an argument, and so
 	// do FOLDER and FILE.
-	Name  string
-	About string // one line for a list of sources
+	Name   string
+	About  string // one line for a list of sources
+	Cached bool   // lies in CacheDir, once it has been fetched
 	// Open reads the data. arg is the argument in the spec, "" if the source has none. Options
 	// are valid; those that the source has no use for are an error.
 	Open func(arg string, o Options) (train, test *Set, err error)
@@ -34,24 +37,28 @@ var Sources = []Source{
 		},
 	},
 	{
-		Name:  "mnist",
-		About: "70,000 handwritten digits of 28x28 gray pixels, from the cache (steppe data get mnist)",
-		Open:  fromCache("mnist", digitNames, Options.idxFolder),
+		Name:   "mnist",
+		About:  "70,000 handwritten digits of 28x28 gray pixels, from the cache (steppe data get mnist)",
+		Cached: true,
+		Open:   fromCache("mnist", digitNames, Options.idxFolder),
 	},
 	{
-		Name:  "fashion-mnist",
-		About: "70,000 pictures of clothes in 10 classes, 28x28 gray pixels, from the cache",
-		Open:  fromCache("fashion-mnist", fashionNames, Options.idxFolder),
+		Name:   "fashion-mnist",
+		About:  "70,000 pictures of clothes in 10 classes, 28x28 gray pixels, from the cache",
+		Cached: true,
+		Open:   fromCache("fashion-mnist", fashionNames, Options.idxFolder),
 	},
 	{
-		Name:  "cifar10",
-		About: "60,000 photographs in 10 classes, 32x32 color pixels, from the cache",
-		Open:  fromCache("cifar10", cifar10Names, CIFAR10.folder),
+		Name:   "cifar10",
+		About:  "60,000 photographs in 10 classes, 32x32 color pixels, from the cache",
+		Cached: true,
+		Open:   fromCache("cifar10", cifar10Names, CIFAR10.folder),
 	},
 	{
-		Name:  "cifar100",
-		About: "60,000 photographs in 100 classes, 32x32 color pixels, from the cache",
-		Open:  fromCache("cifar100", cifar100Names, CIFAR100.folder),
+		Name:   "cifar100",
+		About:  "60,000 photographs in 100 classes, 32x32 color pixels, from the cache",
+		Cached: true,
+		Open:   fromCache("cifar100", cifar100Names, CIFAR100.folder),
 	},
 	{
 		Name:  "synthetic:HxWxC",
@@ -68,6 +75,21 @@ var Sources = []Source{
 		About: "a table in a file that ends in .csv or .tsv, gzipped or not, with the columns' names in the first line",
 		Open:  func(path string, o Options) (train, test *Set, err error) { return o.TableFile(path) },
 	},
+}
+
+// IsPath reports whether Open reads the file or the folder of that path, and not a data set of that
+// name.
+func IsPath(spec string) bool {
+	for _, source := range Sources {
+		if _, ok := source.claims(spec); ok {
+			if source.Cached {
+				_, err := cached(spec)
+				return errors.Is(err, fs.ErrNotExist) && isDir(spec)
+			}
+			return source.Name == folder || source.Name == file
+		}
+	}
+	return false
 }
 
 const (

@@ -100,3 +100,18 @@ func TestParseShape(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, net.Shape{224, 224, 3}, shape)
 }
+
+func TestIsPath(t *testing.T) {
+	t.Chdir(write(t, map[string][]byte{"a.csv": nil}))
+	t.Setenv(CacheEnv, t.TempDir())
+	for _, dir := range []string{"digits", "cifar10", "mnist", "own"} {
+		require.NoError(t, os.Mkdir(dir, 0o777))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(CacheDir(), "mnist"), 0o777))
+	for spec, want := range map[string]bool{
+		"digits": false, "./digits": true, "own": true, "none": false, "a.csv": true, "synthetic:3": false,
+		"mnist": false, "./mnist": true, "fashion-mnist": false, "cifar10": true, // which isn't in the cache
+	} {
+		assert.Equal(t, want, IsPath(spec), spec)
+	}
+}
