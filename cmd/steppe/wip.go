@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"errors"
-
-	"github.com/steppe-ml/steppe/internal/runs"
 )
 
 var errClosedPipe = errors.New("closed pipe")
 
-func hintOfRefusal(err error, s *runs.Settings) string                                   { return "a smaller --lr or --rho may help" }
 func (t *trainCommand) writeReport(ctx context.Context, dir string, finished bool) error { return nil }
