@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -406,7 +407,7 @@ func TestPictureOrientation(t *testing.T) {
 			withOrientation(file, binary.LittleEndian, "II*\x00", orientation),
 			withOrientation(file, binary.BigEndian, "MM\x00*", orientation),
 		} {
-			h, err := parseHeader(bytes.NewReader(exif))
+			h, err := parseHeader(bytes.NewReader(exif), bufio.NewReader(nil))
 			require.NoError(t, err)
 			assert.Equal(t, []int{width, height, int(orientation)}, []int{h.width, h.height, h.orientation})
 			for _, p := range []Pictures{{height, width, 1}, {height, width, 3}, {4, 4, 1}} {
