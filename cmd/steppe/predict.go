@@ -47,10 +47,10 @@ CSV and TSV files, with the model of a run's folder or of a file. Inputs are tre
 the training samples were: pictures are resized and turned gray if those were, and a
 table's columns are found by their names. A model that was trained on numbers predicts
 numbers.`,
-		Example: `  steppe predict runs/photos cat.jpg
+		Example: `  steppe predict runs/photos cat.png
   steppe predict runs/photos holiday-pictures --top 3
   steppe predict runs/wine new-wines.csv
-  steppe predict runs/photos *.png --json`,
+  steppe predict runs/photos photos/cat/1.png photos/dog/1.png --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return fmt.Errorf("%s: want the folder of a run or a model file, and inputs, as in `%s runs/first picture.png`",

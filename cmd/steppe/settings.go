@@ -59,7 +59,7 @@ func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {
 	flags.IntVar(&s.ImageSize, "image-size", s.ImageSize, "side of pictures in `pixels` (default their own)")
 	flags.StringVar(&s.Color, "color", s.Color, "`color` of pictures: auto, gray or color")
 	flags.Float64Var(&s.Test, "test", s.Test, "`fraction` of pictures or rows to test on (default 0.2)")
-	flags.StringVar(&s.Stream, "stream", s.Stream, "`when` to read samples as needed: auto, always or never")
+	flags.StringVar(&s.Stream, "stream", s.Stream, "`when` to read samples as needed: auto, always, never")
 }
 
 // aboutSettings lists what the flags of a run can name, for a help text.
