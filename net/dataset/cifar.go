@@ -69,10 +69,10 @@ func (c CIFAR) String() string { return cifars[c].name }
 func (c CIFAR) Folder(dir string) (train, test *Set, err error) { return c.folder(Options{}, dir) }
 
 func (c CIFAR) folder(o Options, dir string) (train, test *Set, err error) {
-	if train, err = c.part(dir, cifars[c].train); err != nil {
+	if train, err = c.part(o, dir, cifars[c].train); err != nil {
 		return nil, nil, err
 	}
-	if test, err = c.part(dir, cifars[c].test); err != nil {
+	if test, err = c.part(o, dir, cifars[c].test); err != nil {
 		return nil, nil, err
 	}
 	name := filepath.Base(filepath.Clean(dir))
@@ -80,7 +80,7 @@ func (c CIFAR) folder(o Options, dir string) (train, test *Set, err error) {
 	return train, test, nil
 }
 
-func (c CIFAR) part(dir string, names []string) (*Set, error) {
+func (c CIFAR) part(o Options, dir string, names []string) (*Set, error) {
 	paths := make([]string, len(names))
 	for i, name := range names {
 		var err error
@@ -88,7 +88,7 @@ func (c CIFAR) part(dir string, names []string) (*Set, error) {
 			return nil, err
 		}
 	}
-	return c.Read(paths...)
+	return c.read(o, paths...)
 }
 
 // cifarNames returns how the file of that name may be called.
@@ -102,12 +102,33 @@ func cifarNames(name string) []string { return []string{name, name + ".gz"} }
 // gzipped, was cut off between two records. A size that is no multiple of a record's, and a label
 // out of range, are errors that name the file and the place.
 func (c CIFAR) Read(paths ...string) (*Set, error) {
+	return c.read(Options{Stream: StreamNever}, paths...)
+}
+
+func (c CIFAR) read(o Options, paths ...string) (*Set, error) {
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("dataset: no files of %v to read", c)
 	}
 	layout := &cifars[c]
 	const planes = 3 * cifarSide * cifarSide
 	record := len(layout.labels) + planes
+	s := &Set{
+		Name:    filepath.Base(paths[0]),
+		Shape:   net.Shape{cifarSide, cifarSide, 3},
+		Classes: layout.labels[layout.label].classes,
+		Input:   &Input{Pictures: &Pictures{Height: cifarSide, Width: cifarSide, Channels: 3}},
+	}
+	streams, err := o.streamsFiles(paths...)
+	if err != nil {
+		return nil, err
+	}
+	if streams {
+		s.Labels, s.Samples, err = c.records(paths, record)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
 
 	// Bytes first, all of them, so that the floats need no second place to grow.
 	var total int
@@ -117,7 +138,7 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 			if contents[i], err = io.ReadAll(content); err != nil {
 				return err
 			}
-			return c.validate(contents[i], record)
+			return c.validate(contents[i], record, 0, int64(len(contents[i])))
 		})
 		if err != nil {
 			return nil, err
@@ -125,11 +146,6 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 		total += len(contents[i]) / record
 	}
 
-	s := &Set{
-		Name:    filepath.Base(paths[0]),
-		Shape:   net.Shape{cifarSide, cifarSide, 3},
-		Classes: layout.labels[layout.label].classes,
-	}
 	s.X, s.Labels = make([]float32, total*planes), make([]int32, total)
 	image := 0
 	for _, content := range contents {
@@ -142,10 +158,41 @@ func (c CIFAR) Read(paths ...string) (*Set, error) {
 	return s, nil
 }
 
-// validate returns an error unless content is whole records of size bytes with labels in range.
-func (c CIFAR) validate(content []byte, size int) error {
+// records returns the images of files that aren't gzipped, to be read where they lie, and their
+// labels.
+func (c CIFAR) records(paths []string, record int) (labels []int32, samples Samples, err error) {
 	layout := &cifars[c]
-	if n := len(content); n == 0 || n%size != 0 {
+	r := newRecords(record-len(layout.labels), interleave)
+	for _, path := range paths {
+		err := r.add(path, 0, record, func(content io.Reader, size int64) error {
+			chunk := make([]byte, 256*record)
+			for at := int64(0); at == 0 || at < size; {
+				n, err := io.ReadFull(content, chunk[:min(int64(len(chunk)), size-at)])
+				if err != nil && size > 0 {
+					return err
+				}
+				if err := c.validate(chunk[:n], record, at, size); err != nil {
+					return err
+				}
+				for i := 0; i < n; i += record {
+					labels = append(labels, byteLabels[chunk[i+layout.label]])
+				}
+				at += int64(n)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return labels, r, nil
+}
+
+// validate returns an error unless content, which begins at a byte of a file of that many bytes, is
+// whole records of size bytes with labels in range.
+func (c CIFAR) validate(content []byte, size int, at, all int64) error {
+	layout := &cifars[c]
+	if n, size := all, int64(size); n == 0 || n%size != 0 {
 		return fmt.Errorf("expected records of %v, %d bytes each, got %d bytes: %d records and %d bytes",
 			c, size, n, n/size, n%size)
 	}
@@ -153,7 +200,7 @@ func (c CIFAR) validate(content []byte, size int) error {
 		for j, label := range layout.labels {
 			if got := int(content[i+j]); got >= label.classes {
 				return fmt.Errorf("record %d, byte %d: expected a %s of %v in 0..%d, got %d",
-					i/size, i+j, label.name, c, label.classes-1, got)
+					(at+int64(i))/int64(size), at+int64(i+j), label.name, c, label.classes-1, got)
 			}
 		}
 	}

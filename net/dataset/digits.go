@@ -41,6 +41,9 @@ var digits = sync.OnceValues(func() ([2]*Set, error) {
 	return [2]*Set{train, test}, nil
 })
 
+// digitsInput treats pictures as the digits are: white ink on black.
+var digitsInput = &Input{Pictures: &Pictures{Height: 8, Width: 8, Channels: 1}}
+
 func parseDigits(file []byte) (train, test *Set, err error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(file))
 	if err != nil {
@@ -53,8 +56,8 @@ func parseDigits(file []byte) (train, test *Set, err error) {
 		return nil, nil, err
 	}
 
-	train = &Set{Name: "digits/train", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames}
-	test = &Set{Name: "digits/test", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames}
+	train = &Set{Name: "digits/train", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames, Input: digitsInput}
+	test = &Set{Name: "digits/test", Shape: net.Shape{8, 8, 1}, Classes: 10, ClassNames: digitNames, Input: digitsInput}
 	splits := map[string]*Set{"train": train, "test": test}
 	for {
 		row, err := rows.Read()

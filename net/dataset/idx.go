@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,10 +36,10 @@ func (o Options) idxFolder(dir string) (train, test *Set, err error) {
 			return nil, nil, err
 		}
 	}
-	if train, err = ReadIDX(paths[0], paths[1], 0); err != nil {
+	if train, err = o.readIDX(paths[0], paths[1], 0); err != nil {
 		return nil, nil, err
 	}
-	if test, err = ReadIDX(paths[2], paths[3], train.Classes); err != nil {
+	if test, err = o.readIDX(paths[2], paths[3], train.Classes); err != nil {
 		return nil, nil, err
 	}
 	if !slices.Equal(train.Shape, test.Shape) {
@@ -67,6 +68,10 @@ func idxNames(name string) []string {
 // class out from 0, or from 1, to the highest: otherwise one wrong byte would make up to 256
 // classes, most of them without a sample.
 func ReadIDX(images, labels string, classes int) (*Set, error) {
+	return Options{Stream: StreamNever}.readIDX(images, labels, classes)
+}
+
+func (o Options) readIDX(images, labels string, classes int) (*Set, error) {
 	if classes < 0 {
 		return nil, fmt.Errorf("dataset: %d classes, want at least 1, or 0 for those of the labels", classes)
 	}
@@ -77,20 +82,64 @@ func ReadIDX(images, labels string, classes int) (*Set, error) {
 	if classes, err = classesOf(y, classes); err != nil {
 		return nil, fmt.Errorf("dataset: %s: %w", labels, err)
 	}
-	dims, x, err := readIDX(images, 3, &bytePixels)
+	streams, err := o.streamsFiles(images)
+	if err != nil {
+		return nil, err
+	}
+	var dims net.Shape
+	s := &Set{Name: filepath.Base(images), Classes: classes, Labels: y}
+	if streams {
+		dims, s.Samples, err = idxRecords(images)
+	} else {
+		dims, s.X, err = readIDX(images, 3, &bytePixels)
+	}
 	if err != nil {
 		return nil, err
 	}
 	if dims[0] != len(y) {
 		return nil, fmt.Errorf("dataset: %s has %d images, but %s has %d labels", images, dims[0], labels, len(y))
 	}
-	return &Set{
-		Name:    filepath.Base(images),
-		Shape:   net.Shape{dims[1], dims[2], 1},
-		Classes: classes,
-		X:       x,
-		Labels:  y,
-	}, nil
+	s.Shape = net.Shape{dims[1], dims[2], 1}
+	s.Input = &Input{Pictures: &Pictures{Height: dims[1], Width: dims[2], Channels: 1}}
+	return s, nil
+}
+
+// idxRecords returns the images of a file that isn't gzipped, to be read where they lie.
+func idxRecords(path string) (dims net.Shape, samples Samples, err error) {
+	const rank = 3
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("dataset: %w", err)
+	}
+	defer file.Close()
+	if dims, err = readHeader(file, rank); err != nil {
+		return nil, nil, fmt.Errorf("dataset: %s: %w", path, err)
+	}
+	size := dims[1] * dims[2]
+	r := newRecords(size, func(x []float32, pixels []byte) {
+		for i, b := range pixels {
+			x[i] = bytePixels[b]
+		}
+	})
+	err = r.add(path, int64(headerSize(rank)), size, func(_ io.Reader, got int64) error {
+		return validateSize(dims, got)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return dims, r, nil
+}
+
+// validateSize returns an error unless a file has as many bytes as its dimensions announce.
+func validateSize(dims net.Shape, size int64) error {
+	want := int64(headerSize(len(dims)) + dims.Size())
+	switch {
+	case size < want:
+		return fmt.Errorf("truncated: expected %d bytes for %v values, got %d", want, dims, size)
+	case size > want:
+		return fmt.Errorf("trailing bytes: expected %d bytes for %v values, got more", want, dims)
+	}
+	return nil
 }
 
 // classesOf returns the number of classes of labels that are bytes: the given one, or if it is 0
@@ -178,10 +227,8 @@ func readValues[T any](r io.Reader, dims net.Shape, convert *[256]T) ([]T, error
 	switch {
 	case err != nil:
 		return nil, err
-	case len(content) < total:
-		return nil, fmt.Errorf("truncated: expected %d bytes for %v values, got %d", header+total, dims, header+len(content))
-	case len(content) > total:
-		return nil, fmt.Errorf("trailing bytes: expected %d bytes for %v values, got more", header+total, dims)
+	case len(content) != total:
+		return nil, validateSize(dims, int64(header+len(content)))
 	}
 	values := make([]T, total)
 	for i, b := range content {

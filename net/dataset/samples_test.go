@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -216,4 +218,93 @@ func TestStreamPanics(t *testing.T) {
 		for range (Loader{Set: s, Batch: 8}).Epoch(0) {
 		}
 	})
+}
+
+// The files of MNIST and CIFAR give the same samples whether they are read at once or where they
+// lie.
+func TestStreamFiles(t *testing.T) {
+	for name, files := range map[string]map[string][]byte{
+		"MNIST": mnist("-", "", plain), "CIFAR-10": cifar10("", plain), "CIFAR-100": cifar100("", plain),
+	} {
+		dir := write(t, files)
+		train, test, err := Options{Stream: StreamNever}.Open(dir)
+		require.NoError(t, err)
+		trainStream, testStream, err := Options{Stream: StreamAlways}.Open(dir)
+		require.NoError(t, err)
+		for _, pair := range [][2]*Set{{train, trainStream}, {test, testStream}} {
+			assert.False(t, pair[0].Streams())
+			require.True(t, pair[1].Streams())
+			require.NoError(t, pair[1].Validate())
+			loaded, err := pair[1].Load()
+			require.NoError(t, err)
+			loaded.Samples = nil
+			assert.Equal(t, pair[0], loaded, name)
+		}
+		_, _, err = Options{Stream: StreamAlways, Label: "x"}.Open(dir)
+		assert.ErrorContains(t, err, "with the files of "+name+", has no use for Label (--label)")
+	}
+	_, _, err := Options{Stream: StreamAlways}.Open(write(t, mnist("-", ".gz", zipped)))
+	assert.ErrorContains(t, err, "train-images-idx3-ubyte.gz is gzipped, so that its samples can't be read one by one")
+}
+
+// Damaged files are found when they are opened, or with their name when they are read.
+func TestStreamDamagedFiles(t *testing.T) {
+	o := Options{Stream: StreamAlways}
+	for want, damage := range map[string]func(files map[string][]byte){
+		"train-images-idx3-ubyte: truncated: expected ": func(f map[string][]byte) {
+			f["train-images-idx3-ubyte"] = f["train-images-idx3-ubyte"][:20]
+		},
+		"train-images-idx3-ubyte: trailing bytes: expected ": func(f map[string][]byte) {
+			f["train-images-idx3-ubyte"] = append(f["train-images-idx3-ubyte"], 0)
+		},
+		"t10k-images-idx3-ubyte: expected magic number": func(f map[string][]byte) {
+			f["t10k-images-idx3-ubyte"] = []byte("a text file")
+		},
+	} {
+		files := mnist("-", "", plain)
+		damage(files)
+		_, _, err := o.Open(write(t, files))
+		assert.ErrorContains(t, err, want)
+	}
+	files := cifar10("", plain)
+	for want, content := range map[string][]byte{
+		"test_batch.bin: expected records of CIFAR-10, 3073 bytes each, got 0 bytes": nil,
+		"got 3074 bytes: 1 records and 1 bytes":                                      append(cifarRecords(0, []byte{1}), 0),
+		"record 300, byte 921900: expected a label of CIFAR-10 in 0..9, got 77":      cifarRecords(0, append(slices.Repeat([][]byte{{1}}, 300), []byte{77})...),
+	} {
+		files["test_batch.bin"] = content
+		_, _, err := o.Open(write(t, files))
+		assert.ErrorContains(t, err, want)
+	}
+
+	dir := write(t, cifar10("", plain))
+	train, _, err := o.Open(dir)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(filepath.Join(dir, "data_batch_2.bin"), 1000))
+	_, err = train.Load()
+	assert.ErrorContains(t, err, filepath.Join(dir, "data_batch_2.bin")+": truncated: expected 3072 bytes from byte 1 on, got 999")
+}
+
+// What would take more than a quarter of the memory streams, unless that is switched off.
+func TestStreamAuto(t *testing.T) {
+	defer func(before func() int64) { availableMemory = before }(availableMemory)
+	dir := t.TempDir()
+	pictureFolder(t, dir, 5, 4, 3, "a", "b")
+	const size = 10 * 3 * 4 * 3 * 4 // bytes of the samples
+	for _, test := range []struct {
+		available int64
+		stream    Stream
+		want      bool
+	}{{0, "", false}, {4 * size, "", false}, {4*size - 4, "", true}, {4*size - 4, StreamAuto, true}, {1, StreamNever, false}, {1 << 50, StreamAlways, true}} {
+		availableMemory = func() int64 { return test.available }
+		train, _, err := Options{Stream: test.stream}.Open(dir)
+		require.NoError(t, err)
+		assert.Equal(t, test.want, train.Streams(), "%+v", test)
+	}
+	availableMemory = func() int64 { return 1 }
+	train, _, err := Open(write(t, mnist("-", ".gz", zipped)))
+	require.NoError(t, err)
+	assert.False(t, train.Streams(), "gzipped files can't")
+	_, _, err = Options{Stream: "maybe"}.Open(dir)
+	assert.ErrorContains(t, err, `Stream is "maybe", want one of auto, always, never`)
 }
