@@ -21,7 +21,7 @@ import (
 type eval struct {
 	path      string // of a run's folder or a model file
 	last      bool
-	source    runs.Source
+	data      string // of --data; "" for that of the training
 	confusion string // file of --confusion
 	json      bool
 
@@ -31,20 +31,20 @@ type eval struct {
 }
 
 func newEval() *cobra.Command {
-	e := &eval{source: runs.Defaults().Source}
-	e.source.Data = ""
+	e := &eval{}
 	cmd := &cobra.Command{
 		Use:   "eval DIR|FILE",
 		Short: "Test a trained model",
 		Long: `Test the model of a run's folder, or of a file that steppe train --save has written: on
-the test samples of the data that it was trained on, or of other data with the same
-shape and classes (--data). Samples are treated as the training samples were.
+the test samples of the data that it was trained on, or on other data (--data). Pictures
+and tables of your own are treated as the training samples were; all of them are for the
+test, unless a folder has a part for it.
 
 ` + aboutData(),
 		Example: `  steppe eval runs/first
   steppe eval digits.safetensors
   steppe eval runs/first --confusion confusion.png
-  steppe eval runs/first --data more-photos --json`,
+  steppe eval runs/photos --data more-photos --json`,
 		Args: oneModel,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			e.path = args[0]
@@ -53,8 +53,7 @@ shape and classes (--data). Samples are treated as the training samples were.
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	addSourceFlags(flags, &e.source)
-	flags.Lookup("data").Usage = "`name`, file or folder of the data (default that of the training)"
+	flags.StringVar(&e.data, "data", "", "`name`, file or folder of the data (default that of the training)")
 	flags.BoolVar(&e.last, "last", false, "of a folder, take the last step's parameters, not the best epoch's")
 	flags.StringVar(&e.confusion, "confusion", "", "draw the confusion matrix into `FILE`, a .png or .svg")
 	flags.BoolVar(&e.json, "json", false, "print the result as JSON")
@@ -105,19 +104,18 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 
 // openData reads the test samples: those of --data, or of the data that the model was trained on.
 func (e *eval) openData() (err error) {
-	source := e.source
-	if source.Data == "" {
-		trainedOn, ok, err := e.trained.Source()
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errors.New("--data is missing, and the model doesn't say what it was trained on")
-		}
-		source = trainedOn
+	if e.data != "" {
+		e.test, err = e.trained.TestOn(e.data)
+		return err
 	}
-	e.test, err = e.trained.Test(source)
-	if err != nil && e.source.Data == "" {
+	source, ok, err := e.trained.Source()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errors.New("--data is missing, and the model doesn't say what it was trained on")
+	}
+	if e.test, err = e.trained.Test(source); err != nil {
 		err = fmt.Errorf("the data that the model was trained on can't be opened, --data names others: %w", err)
 	}
 	return err

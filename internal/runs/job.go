@@ -64,7 +64,17 @@ func (s *Settings) read() (*Job, error) {
 			return nil, err
 		}
 	}
-	if n := j.Train.Len(); s.Batch > n {
+	n := j.Train.Len()
+	if s.ownBatch {
+		s.Batch = min(s.Batch, n)
+	}
+	if s.ownShards {
+		s.Shards = min(s.Shards, s.Batch)
+	}
+	if s.Shards > s.Batch {
+		return nil, fmt.Errorf("--shards %d are more than a batch of %d has samples", s.Shards, s.Batch)
+	}
+	if s.Batch > n {
 		return nil, fmt.Errorf("--batch %d is more than the %d training samples of %s%s", s.Batch, n, j.Name, j.held())
 	}
 	if s.Standardize {

@@ -49,6 +49,8 @@ type Settings struct {
 	Patience  int    `json:"patience"`   // epochs without a better one that end the run; 0 for no end
 	SaveEvery int    `json:"save-every"` // steps
 	LogEvery  int    `json:"log-every"`  // steps
+
+	ownBatch, ownShards bool // nobody gave them, so they shrink for a small training set
 }
 
 // Defaults returns settings that train a small network on the embedded digits with mSAM.
@@ -74,6 +76,7 @@ func (s *Settings) Complete(given func(flag string) bool) error {
 	if err != nil {
 		return err
 	}
+	s.ownBatch, s.ownShards = !given("batch"), !given("shards")
 	preset := method.Preset
 	if !given("rho") {
 		s.Rho = preset.Rho

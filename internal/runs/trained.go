@@ -100,6 +100,37 @@ func (t *Trained) Test(source Source) (*dataset.Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.fit(test)
+}
+
+// TestOn returns the samples of other data than the model was trained on, as the model takes them:
+// the test samples of a known set. Own pictures and rows are treated as the training samples were,
+// and all of them are for the test, unless they have a part for it.
+func (t *Trained) TestOn(data string) (*dataset.Set, error) {
+	if t.input == nil || !dataset.IsPath(data) {
+		return t.Test(Source{Data: data})
+	}
+	if t.input.Pictures != nil {
+		test, err := t.input.LabeledPictures(data, t.ClassNames())
+		if err != nil {
+			return nil, err
+		}
+		return t.fit(test)
+	}
+	file, err := os.Open(data)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	test, err := t.input.LabeledRows(file, data)
+	if err != nil {
+		return nil, err
+	}
+	return t.fit(test)
+}
+
+// fit returns a set standardized for the model, or an error if the model takes other samples.
+func (t *Trained) fit(test *dataset.Set) (*dataset.Set, error) {
 	if !slices.Equal(test.Shape, t.Meta.Input) || test.Classes != t.Meta.Classes {
 		return nil, fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", t.Path,
 			t.Meta.Input, inClasses(t.Meta.Classes), strings.TrimSuffix(test.Name, "/test"), test.Shape, inClasses(test.Classes))
