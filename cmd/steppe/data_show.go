@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,20 +12,23 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
 // dataShow is one run of the command.
 type dataShow struct {
+	source runs.Source
 	out    string
 	asJSON bool
 }
 
 func newDataShow() *cobra.Command {
-	d := &dataShow{}
+	d := &dataShow{source: runs.Defaults().Source}
 	cmd := &cobra.Command{
 		Use:   "show DATA",
 		Short: "Show the classes and some samples of a data set",
@@ -36,31 +38,45 @@ of them, class by class, into a PNG file.
 
 ` + aboutData(),
 		Example: `  steppe data show digits
-  steppe data show digits --out digits.png`,
+  steppe data show digits --out digits.png
+  steppe data show photos --image-size 64 --out photos.png
+  steppe data show wine.csv --label quality`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return fmt.Errorf("%s wants the name or folder of one data set, got %d", cmd.CommandPath(), len(args))
+				return fmt.Errorf("%s wants the name, file or folder of one data set, got %d", cmd.CommandPath(), len(args))
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return d.run(args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+			d.source.Data = args[0]
+			return d.run(cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	source := pflag.NewFlagSet("", pflag.ContinueOnError)
+	source.SortFlags = false
+	addSourceFlags(source, &d.source)
+	source.VisitAll(func(f *pflag.Flag) {
+		if f.Name != "data" { // that is the argument
+			flags.AddFlag(f)
+		}
+	})
 	flags.StringVar(&d.out, "out", "", "draw samples of each class into `FILE`.png")
 	addDataJSON(cmd, &d.asJSON)
 	return cmd
 }
 
-func (d *dataShow) run(spec string, stdout, stderr io.Writer) error {
+func (d *dataShow) run(stdout, stderr io.Writer) error {
+	if err := d.source.Validate(); err != nil {
+		return err
+	}
 	if d.out != "" && !strings.EqualFold(filepath.Ext(d.out), ".png") {
 		return fmt.Errorf("--out is %q, want a name that ends in .png", d.out)
 	}
 	var train, test *dataset.Set
 	err := waiting(stderr, "reading data", func() (err error) {
-		train, test, err = dataset.Open(spec)
+		train, test, err = d.source.Open()
 		return err
 	})
 	if err != nil {
@@ -71,7 +87,7 @@ func (d *dataShow) run(spec string, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	facts := factsOf(spec, train, test)
+	facts := factsOf(d.source.Data, train, test)
 	if d.asJSON {
 		return writeJSON(stdout, facts)
 	}
@@ -83,7 +99,7 @@ func (d *dataShow) run(spec string, stdout, stderr io.Writer) error {
 	if isPicture(train.Shape) {
 		fmt.Fprint(stdout, textSamples(train))
 	} else {
-		fmt.Fprint(stdout, textRows(train))
+		fmt.Fprint(stdout, textColumns(train)+textRows(train))
 	}
 	if d.out != "" {
 		fmt.Fprintf(stdout, "\nMore samples are in %s.\n", d.out)
@@ -150,29 +166,39 @@ func factsOf(spec string, train, test *dataset.Set) dataFacts {
 			facts.Classes[label].Test++
 		}
 	}
-	if n := len(train.Targets) / max(1, train.Len()); n > 0 {
-		for target := range n {
-			facts.Targets = append(facts.Targets, spreadOf(train.Targets, target, n))
-		}
+	for target := range targetsOf(train) {
+		facts.Targets = append(facts.Targets, spreadOf(train, target))
 	}
 	return facts
 }
 
-// spreadOf describes every n-th value from the given one on.
-func spreadOf(values []float32, first, n int) spread {
-	s := spread{Min: math.Inf(1), Max: math.Inf(-1)}
-	count := float64(len(values) / n)
-	for i := first; i < len(values); i += n {
-		v := float64(values[i])
-		s.Mean += v / count
-		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
+// targetsOf returns the number of targets of a sample.
+func targetsOf(s *dataset.Set) int { return len(s.Targets) / max(1, s.Len()) }
+
+// targetOf returns a target in the units of the data, though a table's are standardized.
+func targetOf(s *dataset.Set, i, target int) float64 {
+	v := s.Targets[i*targetsOf(s)+target]
+	if s.Input != nil && s.Input.Table != nil {
+		return s.Input.Target(v)
 	}
-	for i := first; i < len(values); i += n {
-		d := float64(values[i]) - s.Mean
-		s.Std += d * d / count
+	return float64(v)
+}
+
+// spreadOf describes a target.
+func spreadOf(s *dataset.Set, target int) spread {
+	d := spread{Min: math.Inf(1), Max: math.Inf(-1)}
+	n := float64(s.Len())
+	for i := range s.Len() {
+		v := targetOf(s, i, target)
+		d.Mean += v / n
+		d.Min, d.Max = min(d.Min, v), max(d.Max, v)
 	}
-	s.Std = math.Sqrt(s.Std)
-	return s
+	for i := range s.Len() {
+		from := targetOf(s, i, target) - d.Mean
+		d.Std += from * from / n
+	}
+	d.Std = math.Sqrt(d.Std)
+	return d
 }
 
 func (f dataFacts) print(out io.Writer) {
@@ -194,7 +220,7 @@ func (f dataFacts) print(out io.Writer) {
 	}
 	if f.Targets != nil {
 		cell := func(value func(spread) float64) []string {
-			return cells(f.Targets, func(s spread) string { return strconv.FormatFloat(value(s), 'g', 4, 64) })
+			return cells(f.Targets, func(s spread) string { return strconv.FormatFloat(value(s), 'g', 6, 64) })
 		}
 		fmt.Fprintf(out, "\n%s\n", render([]column{
 			{"target: mean", text.AlignRight, cell(func(s spread) float64 { return s.Mean })},
@@ -207,6 +233,23 @@ func (f dataFacts) print(out io.Writer) {
 
 // screenWidth is the columns that samples take as text.
 const screenWidth = 79
+
+// textColumns says which columns of a table the numbers of a sample come from, "" if it is none.
+func textColumns(s *dataset.Set) string {
+	if s.Input == nil || s.Input.Table == nil {
+		return ""
+	}
+	var names []string
+	for _, c := range s.Input.Table.Columns {
+		name := c.Name
+		if c.Words != nil {
+			name += fmt.Sprintf(" (%s)", plural(len(c.Words), "word"))
+		}
+		names = append(names, name)
+	}
+	return wrap(fmt.Sprintf("Samples come from %s: %s. Numbers are standardized, and words are 0 or 1 for each word that there is.",
+		plural(len(names), "column"), strings.Join(names, ", ")), screenWidth) + "\n\n"
+}
 
 // textRows returns the first samples of a set that has no pictures, as numbers.
 func textRows(s *dataset.Set) string {
@@ -236,10 +279,9 @@ func meaning(s *dataset.Set, i int) string {
 	if s.Labels != nil {
 		return className(s, int(s.Labels[i]))
 	}
-	n := len(s.Targets) / max(1, s.Len())
 	var values []string
-	for _, v := range s.Targets[i*n : (i+1)*n] {
-		values = append(values, strconv.FormatFloat(float64(v), 'g', 4, 32))
+	for target := range targetsOf(s) {
+		values = append(values, strconv.FormatFloat(targetOf(s, i, target), 'g', 6, 64))
 	}
 	return "target " + strings.Join(values, " ")
 }
@@ -254,10 +296,8 @@ func className(s *dataset.Set, label int) string {
 
 // sampleOf returns the numbers of one sample.
 func sampleOf(s *dataset.Set, i int) ([]float32, error) {
-	if s.X == nil {
-		return nil, errors.New("the set has no samples in memory")
-	}
-	return s.Range(i, 1).X, nil
+	x := make([]float32, s.Shape.Size())
+	return x, s.Read(i, x)
 }
 
 // byClass returns the indices of up to n samples of each class, the first ones; of a set without

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -72,7 +73,9 @@ func TestDataHelp(t *testing.T) {
 		assert.Empty(t, stderr)
 		assert.Contains(t, stdout, "Examples:\n  steppe "+name)
 		for line := range strings.SplitSeq(stdout, "\n") {
-			assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, line)
+			if !strings.HasPrefix(line, "      --") { // flags of all commands
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, line)
+			}
 		}
 	}
 	_, help, _ := steppe(t, "data", "--help")
@@ -211,9 +214,11 @@ func TestDataErrors(t *testing.T) {
 		"data get mnist --from=":            `--from is "", want a folder, an archive or a file`,
 		"data get mnist --from none":        "catalog: none: no such file or directory",
 		"data check frob":                   `unknown data set "frob", want one of digits, mnist`,
-		"data show":                         "steppe data show wants the name or folder of one data set, got 0",
-		"data show digits mnist":            "steppe data show wants the name or folder of one data set, got 2",
+		"data show":                         "steppe data show wants the name, file or folder of one data set, got 0",
+		"data show digits mnist":            "steppe data show wants the name, file or folder of one data set, got 2",
 		"data show mnist":                   "dataset: mnist isn't in " + cache + ": steppe data get mnist fetches it",
+		"data show digits --color frob":     `--color is "frob", want one of auto, gray, color`,
+		"data show digits --label frob":     "dataset: digits has no use for Label (--label)",
 		"data show frob":                    `dataset: "frob" is neither a known data set nor a folder`,
 		"data show digits --out digits.jpg": `--out is "digits.jpg", want a name that ends in .png`,
 		"data show synthetic:9 --out 9.png": "--out draws pictures, but the samples of synthetic:9/train are 9 numbers",
@@ -283,6 +288,50 @@ func TestDataShowTable(t *testing.T) {
 	for line := range strings.SplitSeq(stdout, "\n") {
 		assert.LessOrEqual(t, len([]rune(line)), 80, line)
 	}
+}
+
+func TestDataShowPictures(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for class, level := range map[string]uint8{"cats": 255, "dogs": 51} {
+		require.NoError(t, os.MkdirAll(filepath.Join("photos", class), 0o777))
+		for i := range 10 {
+			img := image.NewGray(image.Rect(0, 0, 12, 12))
+			for p := range img.Pix {
+				img.Pix[p] = level
+			}
+			var b bytes.Buffer
+			require.NoError(t, png.Encode(&b, img))
+			require.NoError(t, os.WriteFile(filepath.Join("photos", class, strconv.Itoa(i)+".png"), b.Bytes(), 0o666))
+		}
+	}
+	for _, stream := range []string{"always", "never"} {
+		code, stdout, stderr := steppe(t, "data", "show", "photos", "--image-size", "8", "--stream", stream, "--out", "photos.png")
+		assert.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "photos: 16 training and 4 test samples of 8x8x1 in 2 classes\n")
+		assert.Regexp(t, `(?m)^ +1  dogs +8 +2$`, stdout)
+		assert.Contains(t, stdout, "\n@@@@@@@@@@@@@@@@  ................\ncats              dogs\n")
+		sheet := readPNG(t, "photos.png")
+		for row, want := range []uint32{255, 51} {
+			gray, _, _, _ := sheet.At(2*sheetGap+sheetName+3, sheetGap+row*68+3).RGBA()
+			assert.Equal(t, want, gray>>8)
+		}
+	}
+}
+
+// Targets are in the units of the file.
+func TestDataShowTableOfFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	text := "size,kind,price\n"
+	for i := range 50 {
+		text += strconv.Itoa(i) + "," + []string{"old", "new"}[i%2] + "," + strconv.Itoa(1000+2*i) + ".5\n"
+	}
+	require.NoError(t, os.WriteFile("houses.csv", []byte(text), 0o666))
+	code, stdout, stderr := steppe(t, "data", "show", "houses.csv", "--label", "price")
+	assert.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "houses.csv: 40 training and 10 test samples of 3\n")
+	assert.Regexp(t, `(?m)^ +10\d\d(\.\d+)? +\d\d\.\d+ +10\d\d\.5 +10\d\d\.5$`, stdout)
+	assert.Contains(t, stdout, "Samples come from 2 columns: size, kind (2 words). Numbers are standardized,\nand words")
+	assert.Regexp(t, `(?m)^sample 0, target 1\d{3}(\.5)?: -?\d`, stdout)
 }
 
 // A set of a regression has the spread of its targets.

@@ -172,7 +172,7 @@ func (s *Settings) Validate() error {
 	if s.Valid != 0 && s.Monitor == trainLoss {
 		return fmt.Errorf("--monitor %s with --valid %v, want a metric of the validation samples such as valid_loss, or --valid 0", trainLoss, s.Valid)
 	}
-	return s.Source.validate()
+	return s.Source.Validate()
 }
 
 func (s *Settings) numbers() []number {

@@ -24,7 +24,8 @@ type Source struct {
 	Stream    string  `json:"stream,omitempty"`     // auto, always or never: read samples when they are needed
 }
 
-func (s *Source) validate() error {
+// Validate returns an error in the words of the flags if a field has a value that no data takes.
+func (s *Source) Validate() error {
 	if s.Data == "" {
 		return errors.New("--data is empty, want the name of a data set, a file or a folder")
 	}
