@@ -264,7 +264,7 @@ func (t *trainCommand) finish(ctx context.Context, ended error) error {
 	if errors.Is(ended, errClosedPipe) { // nobody reads what would follow
 		return ended
 	}
-	return firstOf(ended, t.write(ctx, ended == nil), t.printResult(ended))
+	return firstOf(ended, t.writeFolder(ctx, ended == nil), t.printResult(ended), t.saveModel())
 }
 
 // test reviews the best epoch's parameters on the test set.

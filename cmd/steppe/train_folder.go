@@ -40,18 +40,17 @@ func (t *trainCommand) prepareDir() error {
 	return t.config.Save(dir)
 }
 
-// write writes the files of a run that has ended, for whatever reason: curves and report, the
-// result if it is finished, and the model of --save.
-func (t *trainCommand) write(ctx context.Context, finished bool) error {
-	if dir := t.dir(); dir != "" {
-		if finished {
-			if err := runs.SaveJSON(filepath.Join(dir, runs.ResultFile), t.result()); err != nil {
-				return err
-			}
-		}
-		if err := t.writeReport(ctx, dir, finished); err != nil {
+// writeFolder writes the files of a run that has ended, for whatever reason: curves and report,
+// and the result if it is finished.
+func (t *trainCommand) writeFolder(ctx context.Context, finished bool) error {
+	dir := t.dir()
+	if dir == "" {
+		return nil
+	}
+	if finished {
+		if err := runs.SaveJSON(filepath.Join(dir, runs.ResultFile), t.result()); err != nil {
 			return err
 		}
 	}
-	return t.saveModel()
+	return t.writeReport(ctx, dir, finished)
 }

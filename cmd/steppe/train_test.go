@@ -166,14 +166,14 @@ func TestTrainInterrupted(t *testing.T) {
 	line := []string{"train", "--model", "tiny", "--data", halves(t, false), "--batch", "16", "--epochs", "9"} // 4 steps an epoch
 	code, stdout, stderr := steppeIn(t, interruptedAfter(9), line...)
 	assert.Equal(t, 130, code)
-	assert.Equal(t, "steppe: interrupted\n", stderr)
+	assert.Equal(t, "steppe: interrupted\nnothing was kept: --out DIR keeps a run that can go on\n", stderr)
 	assert.Contains(t, stdout, "\n    2 ")
 	assert.NotContains(t, stdout, "\n    3 ")
-	assert.Regexp(t, `\n\nInterrupted in epoch 3\. Test accuracy [\d.]+% after 2 epochs\.\n$`, stdout)
+	assert.Regexp(t, `\n\nStopped in epoch 3\. The best epoch by valid_loss so far is 2, with a validation accuracy of [\d.]+%\.\n$`, stdout)
 
 	code, stdout, _ = steppeIn(t, interruptedAfter(0), line...)
 	assert.Equal(t, 130, code)
-	assert.True(t, strings.HasSuffix(stdout, "\n\nInterrupted in epoch 1.\n"), stdout)
+	assert.True(t, strings.HasSuffix(stdout, "\n\nStopped in epoch 1.\n"), stdout)
 }
 
 // saved trains on halves and saves; it returns the file's path.
@@ -185,11 +185,14 @@ func saved(t *testing.T, ctx context.Context, data string, flags ...string) (pat
 }
 
 func TestTrainSave(t *testing.T) {
-	path, stdout := saved(t, t.Context(), halves(t, false), "--epochs", "2")
-	assert.Regexp(t, `\nTest accuracy .* after 2 epochs\.\nSaved to `+regexp.QuoteMeta(path)+`\.\n$`, stdout)
+	data := halves(t, false)
+	path, stdout := saved(t, t.Context(), data, "--epochs", "2")
+	assert.Regexp(t, `\nTest accuracy .* with epoch 2 of 2, the best by valid_loss\.\nSaved to `+regexp.QuoteMeta(path)+`\.\n$`, stdout)
 	assert.Equal(t, []string{"halves.safetensors"}, names(t, filepath.Dir(path)))
 	meta, err := checkpoint.ReadMeta(path)
 	require.NoError(t, err)
+	assert.Contains(t, meta.More["source"], `"data-path":"`+data)
+	meta.More, meta.Preprocess = nil, nil
 	assert.Equal(t, checkpoint.Meta{Model: "tiny", Input: net.Shape{4, 4, 1}, Classes: 2, Data: "halves"}, meta)
 }
 
@@ -199,12 +202,12 @@ func TestTrainSaveInterrupted(t *testing.T) {
 	data := halves(t, false) // 4 steps an epoch
 	want, _ := saved(t, t.Context(), data, "--epochs", "2")
 	got, stdout := saved(t, interruptedAfter(11), data, "--epochs", "9")
-	assert.Contains(t, stdout, "Interrupted in epoch 3. Test accuracy ")
-	assert.Contains(t, stdout, "after 2 epochs.\nSaved to "+got+".\n")
+	assert.Contains(t, stdout, "Stopped in epoch 3. The best epoch by valid_loss so far is 2")
+	assert.Contains(t, stdout, "\nSaved to "+got+".\n")
 	assert.Equal(t, read(t, want), read(t, got))
 
 	path, stdout := saved(t, interruptedAfter(3), data)
-	assert.True(t, strings.HasSuffix(stdout, "Interrupted in epoch 1.\nNothing was saved to "+path+", since no epoch was finished.\n"), stdout)
+	assert.True(t, strings.HasSuffix(stdout, "Stopped in epoch 1.\nNothing was saved to "+path+", since no epoch was finished.\n"), stdout)
 	assert.Empty(t, names(t, filepath.Dir(path)))
 }
 
@@ -220,7 +223,10 @@ func TestTrainSaveErrors(t *testing.T) {
 
 	path := filepath.Join(dir, "halves.safetensors")
 	require.NoError(t, os.WriteFile(path, []byte("old"), 0o666))
-	code, _, stderr = steppe(t, "train", "--model", "tiny", "--data", data, "--rho", "1e38", "--save", path)
+	code, _, stderr = steppe(t, "train", "--model", "tiny", "--data", data, "--save", path)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, path+": the file exists; --force replaces it")
+	code, _, stderr = steppe(t, "train", "--model", "tiny", "--data", data, "--rho", "1e38", "--save", path, "--force")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "sam: step refused")
 	assert.Equal(t, "old", read(t, path))

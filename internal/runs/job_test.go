@@ -12,11 +12,11 @@ import (
 )
 
 // ready returns completed settings for a short run on the embedded digits.
-func ready(t *testing.T, change func(*Settings)) *Settings {
+func ready(t *testing.T, change func(*Settings), given ...string) *Settings {
 	s := Defaults()
 	s.Epochs = 2
 	change(&s)
-	require.NoError(t, s.Complete(only()))
+	require.NoError(t, s.Complete(only(given...)))
 	return &s
 }
 
@@ -61,6 +61,18 @@ func TestJobStandardizes(t *testing.T) {
 	assert.Equal(t, by.String(), j.Run.Meta.Standardize)
 }
 
+// A batch that nobody gave shrinks to a small set, and its shards with it.
+func TestSmallSets(t *testing.T) {
+	dir := t.TempDir()
+	writeIDX(t, dir)
+	s := ready(t, func(s *Settings) { s.Data, s.Valid = dir, 0.9 })
+	j, err := s.Read()
+	require.NoError(t, err)
+	assert.Equal(t, []int{4, 4, 4}, []int{j.Train.Len(), s.Batch, s.Shards})
+	_, err = ready(t, func(s *Settings) { s.Data, s.Valid, s.Shards = dir, 0.9, 8 }, "shards").Read()
+	assert.EqualError(t, err, "--shards 8 are more than a batch of 4 has samples")
+}
+
 func TestJobErrors(t *testing.T) {
 	for want, change := range map[string]func(*Settings){
 		"--valid 0.9999 leaves none of the 1438 training samples of digits, want less, or 0":         func(s *Settings) { s.Valid = 0.9999 },
@@ -69,7 +81,7 @@ func TestJobErrors(t *testing.T) {
 		`dataset: "frob" is neither a known data set nor a folder`:                                   func(s *Settings) { s.Data = "frob" },
 		"net: layer 0, Conv2D{Out:32 Kernel:3 Padding:-1}: input 16: ":                               func(s *Settings) { s.Data, s.Model = "synthetic:16", "lenet" },
 	} {
-		j, err := ready(t, change).Read()
+		j, err := ready(t, change, "batch").Read()
 		if err == nil {
 			err = j.Build("", 1)
 		}
