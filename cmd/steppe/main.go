@@ -39,8 +39,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return reportError(err, out.err, context.Cause(ctx), stderr)
 }
 
-// reportError prints the error that ended a command, if there is one, and returns the exit code. output
-// is the error of stdout, and cause why the command's context has ended.
+// reportError prints the error that ended a command, if there is one, and returns the exit code.
+// output is the error of stdout, and cause why the command's context has ended.
 func reportError(err, output, cause error, stderr io.Writer) int {
 	var hint string
 	if hinted := new(hintedError); errors.As(err, &hinted) && hinted.hint != "" {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // asStubborn is an environment variable that turns the test binary into a program that handles
@@ -194,13 +197,18 @@ func TestOutputFailsInRun(t *testing.T) {
 	assertWhole(t, dir)
 }
 
-// The folder of an interrupted run can't be written to: that is the error, not the signal.
-func TestEndUnsaved(t *testing.T) {
+// A run whose folder vanishes ends with that error. It is also what counts for a run that a signal
+// has ended: the state isn't saved.
+func TestUnsaved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
-	w, _ := watch(t, child(t, endless(t, "--out", dir, "--epochs", "1000000")...))
+	w, _ := watch(t, child(t, endless(t, "--out", dir)...))
 	require.NoError(t, os.RemoveAll(dir))
-	_ = w.Process.Signal(syscall.SIGTERM)
 	code, _ := w.end(t)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, w.stderr.String(), "the run's folder "+dir+" is gone")
+
+	var stderr bytes.Buffer
+	ended := fmt.Errorf("%w: %w; then: %w", context.Canceled, signaled{syscall.SIGTERM}, &train.SaveError{Dir: t.TempDir(), Err: errors.New("no space left")})
+	assert.Equal(t, 1, reportError(ended, nil, signaled{syscall.SIGTERM}, &stderr))
+	assert.Equal(t, "steppe: context canceled: terminated; then: no space left\n", stderr.String())
 }

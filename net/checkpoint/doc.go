@@ -32,7 +32,7 @@
 // # Training state
 //
 // SaveState writes a [State] to the same file: the optimizer's vectors as optimizer.0, optimizer.1
-// and so on, the parameters of the best epoch as best.0.Conv2D.weight and so on, and the rest as
-// JSON under the metadata key "training". Load reads the model of such a file and passes over the
-// rest.
+// and so on, the parameters of the best epoch as best.0.Conv2D.weight and so on, the history as the
+// bytes (U8) of a tensor of that name, and the rest as JSON under the metadata key "training". Load
+// reads the model of such a file and passes over the rest.
 package checkpoint

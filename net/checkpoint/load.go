@@ -20,6 +20,7 @@ import (
 const (
 	optimizerPrefix = "optimizer."
 	bestPrefix      = "best."
+	historyName     = "history" // of the tensor that has State.History
 )
 
 // Load reads the parameters and the running state of model from a file. The file must have each of
@@ -100,7 +101,7 @@ func (f *file) validate(prefix string, model *net.Model) error {
 		delete(others, name)
 	}
 	maps.DeleteFunc(others, func(name string, _ *safetensors.TensorInfo) bool {
-		return strings.HasPrefix(name, optimizerPrefix) || strings.HasPrefix(name, bestPrefix)
+		return strings.HasPrefix(name, optimizerPrefix) || strings.HasPrefix(name, bestPrefix) || name == historyName
 	})
 	var wrong []string
 	if len(missing) > 0 {
@@ -118,6 +119,22 @@ func (f *file) validate(prefix string, model *net.Model) error {
 		}
 	}
 	return nil
+}
+
+// bytes reads a tensor of bytes.
+func (f *file) bytes(name string) ([]byte, error) {
+	info, ok := f.tensors[name]
+	if !ok {
+		return nil, fmt.Errorf("tensors missing: %q", name)
+	}
+	if info.DType != safetensors.U8 || len(info.Shape) != 1 {
+		return nil, fmt.Errorf("%s is %v %v, want U8 in one dimension", name, info.DType, info.Shape)
+	}
+	data := make([]byte, info.Shape[0])
+	if _, err := f.ReadAt(data, f.data+int64(info.DataOffsets[0])); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
 }
 
 // validateShape returns an error unless a tensor that the file has is F32 and of that shape.

@@ -80,7 +80,7 @@ func (s section) model(prefix string, model *net.Model, params *net.Params) erro
 
 // add adds a tensor if its values are finite.
 func (s section) add(name string, shape net.Shape, values []float32) error {
-	s[name] = tensor{shape, values}
+	s[name] = tensor{shape: shape, values: values}
 	return validateFinite(name, values)
 }
 
@@ -110,14 +110,20 @@ func validateFinite(name string, values []float32) error {
 	return nil
 }
 
-// tensor is floats as a safetensors.View. They are turned into bytes when they are written, one
-// tensor at a time.
+// tensor is floats as a safetensors.View, or bytes if they aren't nil. Floats are turned into bytes
+// when they are written, one tensor at a time.
 type tensor struct {
 	shape  net.Shape
 	values []float32
+	bytes  []byte
 }
 
-func (t tensor) DType() safetensors.DType { return safetensors.F32 }
+func (t tensor) DType() safetensors.DType {
+	if t.bytes != nil {
+		return safetensors.U8
+	}
+	return safetensors.F32
+}
 
 func (t tensor) Shape() []uint64 {
 	shape := make([]uint64, len(t.shape))
@@ -127,9 +133,12 @@ func (t tensor) Shape() []uint64 {
 	return shape
 }
 
-func (t tensor) DataLen() uint64 { return 4 * uint64(len(t.values)) }
+func (t tensor) DataLen() uint64 { return 4*uint64(len(t.values)) + uint64(len(t.bytes)) }
 
 func (t tensor) Data() []byte {
+	if t.bytes != nil {
+		return t.bytes
+	}
 	data := make([]byte, 0, t.DataLen())
 	for _, v := range t.values {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))

@@ -20,7 +20,8 @@ type State struct {
 	Step     uint64          // steps that the optimizer has made
 	Epoch    int             // epochs that are finished
 	Batch    int             // batches of the next epoch that are done
-	Progress json.RawMessage // whatever else the training loop keeps, such as its history; nil for nothing
+	Progress json.RawMessage // whatever else the training loop keeps; nil for nothing
+	History  []byte          // what it keeps of all epochs so far, in a form of its own; nil for nothing
 }
 
 // stateText is the part of a State that goes to the metadata.
@@ -32,6 +33,7 @@ type stateText struct {
 	Epoch    int             `json:"epoch"`
 	Batch    int             `json:"batch"`
 	Progress json.RawMessage `json:"progress,omitempty"`
+	History  bool            `json:"history,omitempty"`
 }
 
 // SaveState writes what Save does and state, to one file. Load and ReadMeta read the model's part
@@ -79,7 +81,10 @@ func (s *State) addTo(file section, meta map[string]string, model *net.Model) er
 			return err
 		}
 	}
-	text, err := json.Marshal(stateText{s.Rule, len(s.Vectors), s.Best != nil, s.Step, s.Epoch, s.Batch, s.Progress})
+	if s.History != nil { // which grows: as bytes it costs nothing to encode
+		file[historyName] = tensor{shape: net.Shape{len(s.History)}, bytes: s.History}
+	}
+	text, err := json.Marshal(stateText{s.Rule, len(s.Vectors), s.Best != nil, s.Step, s.Epoch, s.Batch, s.Progress, s.History != nil})
 	if err != nil {
 		return fmt.Errorf("State.Progress: %w", err)
 	}
@@ -112,6 +117,11 @@ func (f *file) state(model *net.Model) (*net.Params, *State, error) {
 	}
 	if t.Best {
 		if s.Best, err = f.params(bestPrefix, model); err != nil {
+			return nil, nil, err
+		}
+	}
+	if t.History {
+		if s.History, err = f.bytes(historyName); err != nil {
 			return nil, nil, err
 		}
 	}

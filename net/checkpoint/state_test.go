@@ -17,7 +17,7 @@ import (
 
 // someState is a state of a model with n vectors.
 func someState(m *net.Model, n int) *State {
-	s := &State{Rule: "optim.AdamW", Best: anyParams(m, 7), Step: math.MaxUint64, Epoch: 3, Batch: 12, Progress: json.RawMessage(`{"loss":0.1,"names":["a\"b"]}`)}
+	s := &State{Rule: "optim.AdamW", Best: anyParams(m, 7), Step: math.MaxUint64, Epoch: 3, Batch: 12, Progress: json.RawMessage(`{"loss":0.1,"names":["a\"b"]}`), History: []byte("any\x00bytes\xff")}
 	for i := range n {
 		s.Vectors = append(s.Vectors, anyParams(m, uint64(20+i)).Values)
 	}
@@ -32,6 +32,7 @@ func TestStateRoundTrip(t *testing.T) {
 		"nothing":         {},
 		"other lengths":   {Vectors: [][]float32{{1, 2, 3}, {}, {4}}, Step: 1},
 		"no best":         {Epoch: 1, Progress: json.RawMessage(`[]`)},
+		"empty history":   {History: []byte{}},
 		"best, no vector": {Best: anyParams(m, 8)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -49,8 +50,8 @@ func TestStateRoundTrip(t *testing.T) {
 			if state.Best != nil {
 				equal(t, state.Best, gotState.Best)
 			}
-			assert.Equal(t, []any{state.Rule, state.Step, state.Epoch, state.Batch, string(state.Progress)},
-				[]any{gotState.Rule, gotState.Step, gotState.Epoch, gotState.Batch, string(gotState.Progress)})
+			assert.Equal(t, []any{state.Rule, state.Step, state.Epoch, state.Batch, string(state.Progress), state.History},
+				[]any{gotState.Rule, gotState.Step, gotState.Epoch, gotState.Batch, string(gotState.Progress), gotState.History})
 
 			model, err := Load(path, m)
 			require.NoError(t, err)
@@ -117,6 +118,9 @@ func TestLoadStateErrors(t *testing.T) {
 		{training(`{"vectors":1}`) + vector("optimizer.0", "[1,2]"), values, `optimizer.0 is [1 2], want one dimension`},
 		{training(`{"vectors":1}`) + strings.Replace(vector("optimizer.0", "[2]"), "F32", "I32", 1), values, `optimizer.0 is I32, want F32`},
 		{training(`{"vectors":1}`) + vector("optimizer.0", "[2]"), append(values[:10:10], float32(math.Inf(1))), `optimizer.0: element 1 of 2 is +Inf, want finite values`},
+		{training(`{"history":true}`) + `}`, values[:9], `tensors missing: "history"`},
+		{training(`{"history":true}`) + vector("history", "[2]"), values, `history is F32 [2], want U8 in one dimension`},
+		{training(`{"history":true}`) + strings.Replace(vector("history", "[4,2]"), "F32", "U8", 1), values, `history is U8 [4 2], want U8 in one dimension`},
 		{training(`{"best":true}`) + `}`, values[:9], `tensors missing: "best.0.Dense.weight", "best.0.Dense.bias"`},
 	} {
 		path := write(t, test.header, test.values...)

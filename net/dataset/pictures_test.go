@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -407,7 +406,7 @@ func TestPictureOrientation(t *testing.T) {
 			withOrientation(file, binary.LittleEndian, "II*\x00", orientation),
 			withOrientation(file, binary.BigEndian, "MM\x00*", orientation),
 		} {
-			h, err := parseHeader(bytes.NewReader(exif), bufio.NewReader(nil))
+			h, err := parseHeader(bytes.NewReader(exif))
 			require.NoError(t, err)
 			assert.Equal(t, []int{width, height, int(orientation)}, []int{h.width, h.height, h.orientation})
 			for _, p := range []Pictures{{height, width, 1}, {height, width, 3}, {4, 4, 1}} {

@@ -128,7 +128,12 @@ func (l *loop) saveFiles() error {
 		}
 		l.bestSaved = true
 	}
-	if err := l.shared().Save(l.last(), l.Model, l.meta()); err != nil {
+	var err error
+	if l.epochs, err = appendEpochs(l.epochs, l.history.Epochs[l.encoded:]); err != nil {
+		return err
+	}
+	l.encoded = len(l.history.Epochs)
+	if err := l.shared().save(l.last(), l.Model, l.meta(), l.epochs); err != nil {
 		return err
 	}
 	if best != nil {

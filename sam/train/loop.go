@@ -32,6 +32,8 @@ type loop struct {
 	mark      time.Time  // up to which sums.Seconds counts
 	saved     bool       // the state is in Dir
 	bestSaved bool       // and the best parameters
+	epochs    []byte     // the first encoded epochs of the history, as a State is saved with them
+	encoded   int
 }
 
 // StepError is a step that was refused, or that failed otherwise. The parameters and the state

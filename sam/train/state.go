@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,13 +37,38 @@ type identity struct {
 // Save writes the state to a file, which appears whole or not at all. model is the run's, and
 // meta says how to build it. checkpoint.Load reads the parameters of such a file.
 func (s *State) Save(path string, model *net.Model, meta checkpoint.Meta) error {
-	text, err := json.Marshal(kept{s.id, s.History, s.sums, s.since})
+	epochs, err := appendEpochs(nil, s.History.Epochs)
+	if err != nil {
+		return err
+	}
+	return s.save(path, model, meta, epochs)
+}
+
+// save is Save with the epochs of the history as appendEpochs makes them.
+func (s *State) save(path string, model *net.Model, meta checkpoint.Meta, epochs []byte) error {
+	rest := *s.History
+	rest.Epochs = nil
+	text, err := json.Marshal(kept{s.id, &rest, s.sums, s.since})
 	if err != nil {
 		return fmt.Errorf("train: history: %w", err)
 	}
 	return checkpoint.SaveState(path, model, s.Params, meta, &checkpoint.State{
-		Rule: s.Optimizer.Rule, Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch, Progress: text,
+		Rule: s.Optimizer.Rule, Vectors: s.Optimizer.Vectors, Best: s.Best, Step: s.Optimizer.Steps, Epoch: s.Epoch, Batch: s.Batch,
+		Progress: text, History: epochs,
 	})
+}
+
+// appendEpochs appends epochs to text, each in JSON on a line of its own. So a run encodes each of
+// its epochs once, and not all of them whenever it saves.
+func appendEpochs(text []byte, epochs []Epoch) ([]byte, error) {
+	for _, e := range epochs {
+		line, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("train: history: %w", err)
+		}
+		text = append(append(text, line...), '\n')
+	}
+	return text, nil
 }
 
 // LoadState reads a file that Save, or a run with a Dir, has written for model.
@@ -58,13 +84,21 @@ func LoadState(path string, model *net.Model) (*State, error) {
 	if k.History == nil {
 		return nil, fmt.Errorf("train: %s has no history of a run", path)
 	}
+	for line := range bytes.Lines(saved.History) {
+		var e Epoch
+		if err := json.Unmarshal(line, &e); err != nil {
+			return nil, fmt.Errorf("train: %s: history: line %d: %w", path, len(k.History.Epochs)+1, err)
+		}
+		k.History.Epochs = append(k.History.Epochs, e)
+	}
 	return &State{
 		Params: params, Best: saved.Best, Optimizer: &optim.State{Rule: saved.Rule, Steps: saved.Step, Vectors: saved.Vectors},
 		Epoch: saved.Epoch, Batch: saved.Batch, sums: k.Sums, since: k.Since, History: k.History, id: k.Run,
 	}, nil
 }
 
-// kept is the part of a State that checkpoint doesn't know.
+// kept is the part of a State that checkpoint doesn't know. The epochs of its history are apart;
+// they are in it only in files of v0.1.
 type kept struct {
 	Run     identity `json:"run"`
 	History *History `json:"history"`
