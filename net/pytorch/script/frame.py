@@ -77,8 +77,10 @@ def save(model, path):
 {{if .Pictures}}
 def picture(path):
     """A picture as a sample [{{.ShapeText}}] of pixels from 0 to 1."""
-    from PIL import Image
-    image = Image.open(path).convert("{{.Mode}}").resize(({{.Width}}, {{.Height}}), Image.BILINEAR)
+    from PIL import Image, ImageOps
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("{{.Mode}}")
+    image = image.resize(({{.Width}}, {{.Height}}), Image.BICUBIC)
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return pixels.reshape({{.Height}}, {{.Width}}, {{.Channels}}).permute(2, 0, 1) / 255
 
