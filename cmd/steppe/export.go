@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,11 +35,12 @@ func newExport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export DIR|FILE --format FORMAT OUT",
 		Short: "Write a trained model for PyTorch or ONNX",
-		Long: `Write the model of a run's folder, or of a model file, to OUT, for other programs.
+		Long: `Write the model of a run's folder, or of a model file, to OUT for other
+programs.
 
 ` + section("Formats", formats, func(f format) (string, string) { return f.name, f.about }),
-		Example: `  steppe export digits.safetensors --format pytorch torch.safetensors --script torch.py
-  steppe export runs/first --format pytorch first-torch.safetensors > first_torch.py
+		Example: `  steppe export runs/first --format pytorch first.safetensors --script first.py
+  steppe export digits.safetensors --format pytorch digits-torch.safetensors
   steppe export runs/first --format onnx first.onnx`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -53,9 +55,9 @@ func newExport() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&e.format, "format", "", "`pytorch|onnx`")
-	flags.StringVar(&e.script, "script", "", "for pytorch, write the Python program to `FILE`, not to stdout")
-	flags.BoolVar(&e.last, "last", false, "of a folder, take the last step's parameters, not the best epoch's")
+	flags.StringVar(&e.format, "format", "", "form of the file: `pytorch|onnx`")
+	flags.StringVar(&e.script, "script", "", "write the Python program for pytorch to `FILE`")
+	flags.BoolVar(&e.last, "last", false, "the last step's parameters, not the best epoch's")
 	flags.BoolVar(&e.force, "force", false, "replace files that exist")
 	return cmd
 }
@@ -64,8 +66,8 @@ func newExport() *cobra.Command {
 type format struct{ name, about string }
 
 var formats = []format{
-	{"pytorch", "the tensors as PyTorch has them (a state_dict) in a safetensors file, and a Python program that runs the model: " +
-		"it holds the model's definition, reads the file without further packages, and classifies pictures. " +
+	{"pytorch", "the tensors as PyTorch has them (a state_dict) in a safetensors file, and a Python program that runs the model, " +
+		"which is printed unless --script names a file for it: it holds the model's definition, reads the file without further packages, and classifies pictures. " +
 		"The names are torchvision's for resnet18, akamaster's (pytorch_resnet_cifar10) for resnet20, 32 and 56, " +
 		"xternalz's (WideResNet-pytorch) for wrn16-4, and those of nn.Sequential for the others"},
 	{"onnx", "a graph of opset 13 for ONNX Runtime and others. Its input is float [N, C, H, W], for images with pixels from 0 to 1: " +
@@ -92,6 +94,9 @@ func (e *export) run(stdout, stderr io.Writer) (err error) {
 	return e.writePyTorch(stdout, notes)
 }
 
+// imported are the files that a program must not be called: it imports packages of these names.
+var imported = []string{"torch.py", "PIL.py", "json.py", "os.py", "sys.py"}
+
 func (e *export) validate() error {
 	switch {
 	case e.format == "":
@@ -100,6 +105,8 @@ func (e *export) validate() error {
 		return fmt.Errorf("--format is %q, want pytorch or onnx", e.format)
 	case e.script != "" && e.format != "pytorch":
 		return fmt.Errorf("--script goes with --format pytorch, not %s", e.format)
+	case slices.Contains(imported, filepath.Base(e.script)):
+		return fmt.Errorf("--script is %s: a program of that name would hide the package that it imports, want another name", e.script)
 	}
 	return nil
 }
@@ -145,7 +152,8 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 	t := e.trained
 	name, prefix := e.script, ""
 	if name == "" {
-		name, prefix = strings.TrimSuffix(filepath.Base(e.out), filepath.Ext(e.out))+".py", "# "
+		// With more than the model's name, since torch.py would hide PyTorch.
+		name, prefix = strings.TrimSuffix(filepath.Base(e.out), filepath.Ext(e.out))+"_model.py", "# "
 	}
 	program := &strings.Builder{} // first, since some models have none
 	if err := pytorch.WriteScript(program, t.Model, t.Meta, e.out, name); err != nil {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -26,14 +28,15 @@ type importCommand struct {
 	input   string
 	classes int
 	data    string
-	mean    []float64
-	std     []float64
+	mean    string
+	std     string
 	out     string
 	force   bool
 
 	file    *pytorch.File
 	row     zoo.Model
 	meta    checkpoint.Meta // of the new file
+	foreign bool            // the file isn't Steppe's
 	guessed bool            // the size of images is the usual one
 }
 
@@ -42,15 +45,15 @@ func newImport() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE --model MODEL --out OUT",
 		Short: "Read a model that was trained in PyTorch",
-		Long: `Read a model of PyTorch, a state_dict in a safetensors file, and write a model file
-for eval and predict. The tensors must be those of the model, by name and shape: with
-the names that steppe export --format pytorch writes, or those of kuangliu's
-pytorch-cifar for resnet18. They may be F32, F64, F16 or BF16.
+		Long: `Read a model of PyTorch, a state_dict in a safetensors file, and write a model
+file for eval and predict. The tensors must be those of the model, by name and
+shape: with the names that steppe export --format pytorch writes, or those of
+kuangliu's pytorch-cifar for resnet18. They may be F32, F64, F16 or BF16.
 
-A file that steppe export or its Python program has written says all that is needed.
-Of other files, the tensors tell the classes and the channels. The size of images is
---input, or that of the samples of --data, or else the usual one. If samples were
-normalized in PyTorch, say by what (--mean, --std).
+A file that steppe export or its Python program has written says all that is
+needed. Of other files, the tensors tell the classes and the channels. The size
+of images is --input, or that of the samples of --data, or else the usual one.
+If samples were normalized in PyTorch, say by what (--mean, --std).
 
 A file of torch.save is converted in Python first:
 
@@ -58,9 +61,9 @@ A file of torch.save is converted in Python first:
   save_file(model.state_dict(), "model.safetensors")
 
 ` + aboutModels(),
-		Example: `  steppe import torch.safetensors --out imported.safetensors
-  steppe import resnet.safetensors --model resnet18 --out resnet18.safetensors \
-    --data cifar10 --mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616`,
+		Example: `  steppe import first.safetensors --out imported.safetensors
+  steppe import first.safetensors --model lenet --data digits --out own.safetensors
+  steppe import first.safetensors --mean 0.1307 --std 0.3081 --out other.safetensors`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("%s: want one file, got %s", cmd.CommandPath(), plural(len(args), "argument"))
@@ -74,13 +77,13 @@ A file of torch.save is converted in Python first:
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&c.format, "format", "pytorch", "`pytorch`, the only one so far")
-	flags.StringVar(&c.model, "model", "", "`name` of the model (default: what the file says)")
-	flags.StringVar(&c.input, "input", "", "`HxWxC` of a sample, as in 28x28x1")
-	flags.IntVar(&c.classes, "classes", 0, "`number` of classes (default: that of the last layer's outputs)")
-	flags.StringVar(&c.data, "data", "", "`name`, file or folder of the data that the model is for")
-	flags.Float64SliceVar(&c.mean, "mean", nil, "`numbers` that were subtracted from samples, one a channel")
-	flags.Float64SliceVar(&c.std, "std", nil, "`numbers` that samples were divided by then")
+	flags.StringVar(&c.format, "format", "pytorch", "form of the file: `pytorch`")
+	flags.StringVar(&c.model, "model", "", "`name` of the model (default: as the file says)")
+	flags.StringVar(&c.input, "input", "", "shape `HxWxC` of a sample, as in 28x28x1")
+	flags.IntVar(&c.classes, "classes", 0, "`number` of classes (default: as the tensors say)")
+	flags.StringVar(&c.data, "data", "", "`name`, file or folder of data that it is for")
+	flags.StringVar(&c.mean, "mean", "", "`numbers` subtracted from samples, one a channel")
+	flags.StringVar(&c.std, "std", "", "`numbers` that samples were divided by then")
 	flags.StringVar(&c.out, "out", "", "model `FILE` to write")
 	flags.BoolVar(&c.force, "force", false, "replace a file that exists")
 	return cmd
@@ -127,13 +130,8 @@ func (c *importCommand) validate() error {
 	if c.classes < 0 {
 		return fmt.Errorf("--classes is %d, want at least 2", c.classes)
 	}
-	if len(c.mean) != len(c.std) {
-		return fmt.Errorf("--mean has %s and --std %d, want the same number of both", plural(len(c.mean), "number"), len(c.std))
-	}
-	for i, std := range c.std {
-		if std <= 0 {
-			return fmt.Errorf("--std has %v, want positive numbers", c.std[i])
-		}
+	if (c.mean == "") != (c.std == "") {
+		return errors.New("--mean and --std go together, want both or none")
 	}
 	out, err := os.Stat(c.out)
 	if err != nil {
@@ -150,6 +148,7 @@ func (c *importCommand) validate() error {
 
 // describe completes what the file says of the model: by flags, by the data, and by the tensors.
 func (c *importCommand) describe() (err error) {
+	c.foreign = c.meta.Model == ""
 	if c.model != "" {
 		c.meta.Model = c.model
 	}
@@ -172,8 +171,13 @@ func (c *importCommand) describe() (err error) {
 	if c.classes > 0 && c.classes != c.meta.Classes {
 		c.meta.Classes, c.meta.ClassNames = c.classes, nil
 	}
-	if c.meta.Input == nil || c.meta.Classes == 0 {
+	if c.meta.Input == nil {
 		if err := c.infer(); err != nil {
+			return err
+		}
+	}
+	if c.meta.Classes == 0 {
+		if c.meta.Classes, err = c.file.Classes(c.row.Compile, c.meta.Input); err != nil {
 			return err
 		}
 	}
@@ -193,39 +197,53 @@ func (c *importCommand) describeData() error {
 	return nil
 }
 
-// infer fills in from the tensors what is missing.
+// infer takes the shape of samples from the tensors, as far as they have it.
 func (c *importCommand) infer() error {
-	usual := c.row.Input
-	if c.meta.Input != nil {
-		usual = c.meta.Input
-	}
-	shape, classes, err := c.file.Infer(c.row.Compile, usual)
+	shape, classes, err := c.file.Infer(c.row.Compile, c.row.Input)
 	if err != nil {
-		if c.meta.Input == nil {
-			err = fmt.Errorf("%w; --input says the shape of a sample", err)
-		}
-		return err
+		return fmt.Errorf("%w; --input says the shape of a sample", err)
 	}
-	if c.meta.Input == nil {
-		c.meta.Input, c.guessed = shape, true
-	}
-	if c.meta.Classes == 0 {
-		c.meta.Classes = classes
-	}
+	c.meta.Input, c.guessed = shape, true
+	c.meta.Classes = cmp.Or(c.meta.Classes, classes)
 	return nil
 }
 
 // standardize sets what samples are standardized by.
 func (c *importCommand) standardize() error {
-	if c.mean == nil {
+	if c.mean == "" {
 		return nil
 	}
-	if want := c.meta.Input[len(c.meta.Input)-1]; len(c.mean) != want {
-		return fmt.Errorf("--mean and --std have %s, want one for each of %s", plural(len(c.mean), "number"), plural(want, "channel"))
+	mean, err := parseNumbers("--mean", c.mean)
+	if err != nil {
+		return err
 	}
-	c.meta.Standardize = dataset.MeanStd{Mean: c.mean, Std: c.std}.String()
-	_, err := dataset.ParseMeanStd(c.meta.Standardize)
-	return err
+	std, err := parseNumbers("--std", c.std)
+	if err != nil {
+		return err
+	}
+	channels := c.meta.Input[len(c.meta.Input)-1]
+	if len(mean) != channels || len(std) != channels {
+		return fmt.Errorf("--mean has %s and --std %d, want one for each of %s", plural(len(mean), "number"), len(std), plural(channels, "channel"))
+	}
+	for _, s := range std {
+		if s <= 0 {
+			return fmt.Errorf("--std has %v, want positive numbers", s)
+		}
+	}
+	c.meta.Standardize = dataset.MeanStd{Mean: mean, Std: std}.String()
+	return nil
+}
+
+// parseNumbers reads the finite numbers of a flag.
+func parseNumbers(flag, text string) (numbers []float64, err error) {
+	for field := range strings.SplitSeq(text, ",") {
+		v, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%s has %q, want numbers such as 0.49,0.48,0.45", flag, field)
+		}
+		numbers = append(numbers, v)
+	}
+	return numbers, nil
 }
 
 // parseInput reads the shape of --input.
@@ -250,9 +268,10 @@ func (c *importCommand) print(out io.Writer, model *net.Model) {
 	if c.guessed {
 		fmt.Fprintf(out, "Samples of %v fit the tensors; others may, too. --input and --data say which they are.\n", c.meta.Input)
 	}
-	if c.meta.Standardize != "" {
+	switch {
+	case c.meta.Standardize != "":
 		fmt.Fprintf(out, "Samples are standardized, by %s.\n", c.meta.Standardize)
-	} else {
+	case c.foreign:
 		fmt.Fprintln(out, "Samples go in as they are. --mean and --std say how they were normalized in PyTorch.")
 	}
 	if c.meta.Data != "" {

@@ -276,6 +276,9 @@ func TestInfer(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, shape, c.model)
 		assert.Equal(t, c.classes, classes, c.model)
+		classes, err = f.Classes(row.Compile, c.input)
+		require.NoError(t, err)
+		assert.Equal(t, c.classes, classes, c.model)
 	}
 	m := compile(t, "mlp")
 	f := open(t, write(t, m, zeros(m), checkpoint.Meta{}))

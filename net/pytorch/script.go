@@ -210,14 +210,14 @@ func (s *sequential) layer(n net.Node, indent int) error {
 		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
 			err = errUneven
 		}
-		s.line(indent, "nn.MaxPool2d(%d, stride=%d, padding=(%d, %d)),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		s.line(indent, "nn.MaxPool2d(%d%s%s),", l.Size, stride(cmp.Or(l.Stride, l.Size), l.Size), padding(w.PadTop, w.PadLeft))
 		return err
 	case net.AvgPool:
 		w, err := l.Window(n.In)
 		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
 			err = errUneven
 		}
-		s.line(indent, "nn.AvgPool2d(%d, stride=%d, padding=(%d, %d), count_include_pad=False),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		s.line(indent, "nn.AvgPool2d(%d%s%s, count_include_pad=False),", l.Size, stride(cmp.Or(l.Stride, l.Size), l.Size), padding(w.PadTop, w.PadLeft))
 		return err
 	case net.Sequential:
 		s.line(indent, "nn.Sequential(")
@@ -255,8 +255,27 @@ func (s *sequential) convolution(l net.Conv2D, n net.Node, indent int) error {
 	if l.NoBias {
 		more += ", bias=False"
 	}
-	s.line(indent, "nn.Conv2d(%d, %d, %d, stride=%d, padding=(%d, %d)%s),", n.In[2], l.Out, l.Kernel, max(1, l.Stride), g.PadTop, g.PadLeft, more)
+	s.line(indent, "nn.Conv2d(%d, %d, %d%s%s%s),", n.In[2], l.Out, l.Kernel, stride(max(1, l.Stride), 1), padding(g.PadTop, g.PadLeft), more)
 	return nil
+}
+
+// stride writes an argument, unless it is PyTorch's default.
+func stride(n, usual int) string {
+	if n == usual {
+		return ""
+	}
+	return fmt.Sprintf(", stride=%d", n)
+}
+
+// padding writes an argument, unless it is 0.
+func padding(rows, columns int) string {
+	switch {
+	case rows == 0 && columns == 0:
+		return ""
+	case rows == columns:
+		return fmt.Sprintf(", padding=%d", rows)
+	}
+	return fmt.Sprintf(", padding=(%d, %d)", rows, columns)
 }
 
 var errUneven = errors.New("its padding differs between the sides, which PyTorch's layers can't have; the tensors can be exported without the script")

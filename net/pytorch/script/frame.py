@@ -1,12 +1,8 @@
 """{{.Title}} in PyTorch, with the weights of {{.File}}.
 
-{{if .Pictures -}}
-    python3 {{.Script}} PICTURE...
+    python3 {{.Script}}{{if .Pictures}} PICTURE...{{end}}
 
-prints the class of each picture.{{else -}}
-    python3 {{.Script}}
-
-runs it on a sample of zeros.{{end}} In your own code:
+{{if .Pictures}}prints the class of each picture.{{else}}runs it on a sample of zeros.{{end}} In your own code:
 
     model = load("{{.File}}").eval()
     outputs = model(prepare(x))
