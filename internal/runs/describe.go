@@ -11,7 +11,7 @@ import (
 // on it: the shape of samples, the classes, how outside data becomes samples, and where the data
 // is. It reads the data.
 func (s Source) Describe() (checkpoint.Meta, error) {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return checkpoint.Meta{}, err
 	}
 	if err := s.locate(); err != nil {
