@@ -314,6 +314,13 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
+func TestPythonList(t *testing.T) {
+	assert.Equal(t, `["a", "b, c", "d\"e", "ä"]`, pythonList([]string{"a", "b, c", `d"e`, "ä"}))
+	assert.Equal(t, "[0.5, 1e-300]", pythonList([]float64{0.5, 1e-300}))
+	name := strings.Repeat("x", 50)
+	assert.Equal(t, "[\n    \""+name+"\",\n    \""+name+"\"]", pythonList([]string{name, name}))
+}
+
 func TestWriteScriptErrors(t *testing.T) {
 	lenet := compile(t, "lenet")
 	uneven, err := net.Compile(net.Shape{4, 4, 1}, net.Conv2D{Out: 2, Kernel: 2, Padding: net.Same}, net.Flatten{}, net.Dense{Out: 2})

@@ -145,13 +145,29 @@ func (t *scriptText) define(tree []net.Node, names naming) error {
 	return err
 }
 
-// pythonList formats a list as Python reads it.
-func pythonList(values any) string {
-	text, err := json.Marshal(values)
-	if err != nil {
-		panic(err) // finite numbers and strings have a form in JSON
+// pythonList formats numbers or strings as a list of Python, on as many lines as it needs.
+func pythonList[T float64 | string](values []T) string {
+	const columns = 90
+	var lines []string
+	line := ""
+	for _, v := range values {
+		text, err := json.Marshal(v) // which is Python, too
+		if err != nil {
+			panic(err) // finite numbers and strings have a form in JSON
+		}
+		switch {
+		case line == "":
+			line = string(text)
+		case len(line)+2+len(text) <= columns:
+			line += ", " + string(text)
+		default:
+			lines, line = append(lines, line+","), string(text)
+		}
 	}
-	return strings.ReplaceAll(string(text), ",", ", ")
+	if len(lines) == 0 {
+		return "[" + line + "]"
+	}
+	return "[\n    " + strings.Join(append(lines, line), "\n    ") + "]"
 }
 
 // sequential writes layers as nn.Sequential takes them, a layer a line.
