@@ -17,7 +17,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "info"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "export", "import", "info"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)

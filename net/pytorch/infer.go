@@ -61,6 +61,16 @@ func (f *File) Infer(compile func(input net.Shape, classes int) (*net.Model, err
 	return nil, 0, fmt.Errorf("pytorch: %s: no usual size of images fits the tensors; %w", f.path, mismatch)
 }
 
+// Classes returns the number of classes of a model that compile makes for samples of shape input:
+// that of the outputs of the last layer. Params says whether the rest fits, too.
+func (f *File) Classes(compile func(input net.Shape, classes int) (*net.Model, error), input net.Shape) (int, error) {
+	_, last, err := f.ends(compile, input)
+	if err != nil {
+		return 0, err
+	}
+	return last[0], nil
+}
+
 // ends returns the shapes of the first and of the last weight.
 func (f *File) ends(compile func(net.Shape, int) (*net.Model, error), usual net.Shape) (first, last net.Shape, err error) {
 	model, err := compile(usual, 10)

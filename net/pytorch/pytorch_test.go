@@ -276,6 +276,9 @@ func TestInfer(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, shape, c.model)
 		assert.Equal(t, c.classes, classes, c.model)
+		classes, err = f.Classes(row.Compile, c.input)
+		require.NoError(t, err)
+		assert.Equal(t, c.classes, classes, c.model)
 	}
 	m := compile(t, "mlp")
 	f := open(t, write(t, m, zeros(m), checkpoint.Meta{}))
@@ -309,6 +312,13 @@ func TestWriteErrors(t *testing.T) {
 		assert.ErrorContains(t, Write(&b, c.model, c.params, c.meta), c.want)
 		assert.Zero(t, b.Len())
 	}
+}
+
+func TestPythonList(t *testing.T) {
+	assert.Equal(t, `["a", "b, c", "d\"e", "ä"]`, pythonList([]string{"a", "b, c", `d"e`, "ä"}))
+	assert.Equal(t, "[0.5, 1e-300]", pythonList([]float64{0.5, 1e-300}))
+	name := strings.Repeat("x", 50)
+	assert.Equal(t, "[\n    \""+name+"\",\n    \""+name+"\"]", pythonList([]string{name, name}))
 }
 
 func TestWriteScriptErrors(t *testing.T) {

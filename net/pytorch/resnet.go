@@ -90,7 +90,7 @@ func (m *matcher) block(sides func(n net.Node, name string, s stage) bool, forma
 		return false
 	}
 	m.nodes = m.nodes[1:]
-	s := stage{In: n.In[2], Out: n.Out[2], Blocks: 1, Stride: stride(n)}
+	s := stage{In: n.In[2], Out: n.Out[2], Blocks: 1, Stride: strideOf(n)}
 	last := len(m.stages) - 1
 	if last < 0 || s.In != s.Out || s.Stride != 1 {
 		m.stages = append(m.stages, s)
@@ -101,8 +101,8 @@ func (m *matcher) block(sides func(n net.Node, name string, s stage) bool, forma
 	return sides(n, fmt.Sprintf(format, last+1, m.stages[last].Blocks-1), s)
 }
 
-// stride returns the stride of a block's first convolution, 1 if there is none.
-func stride(n net.Node) int {
+// strideOf returns the stride of a block's first convolution, 1 if there is none.
+func strideOf(n net.Node) int {
 	for _, inner := range n.Inner[1].Inner {
 		if l, ok := inner.Layer.(net.Conv2D); ok {
 			return max(1, l.Stride)

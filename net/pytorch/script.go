@@ -145,13 +145,29 @@ func (t *scriptText) define(tree []net.Node, names naming) error {
 	return err
 }
 
-// pythonList formats a list as Python reads it.
-func pythonList(values any) string {
-	text, err := json.Marshal(values)
-	if err != nil {
-		panic(err) // finite numbers and strings have a form in JSON
+// pythonList formats numbers or strings as a list of Python, on as many lines as it needs.
+func pythonList[T float64 | string](values []T) string {
+	const columns = 90
+	var lines []string
+	line := ""
+	for _, v := range values {
+		text, err := json.Marshal(v) // which is Python, too
+		if err != nil {
+			panic(err) // finite numbers and strings have a form in JSON
+		}
+		switch {
+		case line == "":
+			line = string(text)
+		case len(line)+2+len(text) <= columns:
+			line += ", " + string(text)
+		default:
+			lines, line = append(lines, line+","), string(text)
+		}
 	}
-	return strings.ReplaceAll(string(text), ",", ", ")
+	if len(lines) == 0 {
+		return "[" + line + "]"
+	}
+	return "[\n    " + strings.Join(append(lines, line), "\n    ") + "]"
 }
 
 // sequential writes layers as nn.Sequential takes them, a layer a line.
@@ -210,14 +226,14 @@ func (s *sequential) layer(n net.Node, indent int) error {
 		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
 			err = errUneven
 		}
-		s.line(indent, "nn.MaxPool2d(%d, stride=%d, padding=(%d, %d)),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		s.line(indent, "nn.MaxPool2d(%d%s%s),", l.Size, stride(cmp.Or(l.Stride, l.Size), l.Size), padding(w.PadTop, w.PadLeft))
 		return err
 	case net.AvgPool:
 		w, err := l.Window(n.In)
 		if err == nil && (w.PadTop != w.PadBottom || w.PadLeft != w.PadRight) {
 			err = errUneven
 		}
-		s.line(indent, "nn.AvgPool2d(%d, stride=%d, padding=(%d, %d), count_include_pad=False),", l.Size, cmp.Or(l.Stride, l.Size), w.PadTop, w.PadLeft)
+		s.line(indent, "nn.AvgPool2d(%d%s%s, count_include_pad=False),", l.Size, stride(cmp.Or(l.Stride, l.Size), l.Size), padding(w.PadTop, w.PadLeft))
 		return err
 	case net.Sequential:
 		s.line(indent, "nn.Sequential(")
@@ -255,8 +271,27 @@ func (s *sequential) convolution(l net.Conv2D, n net.Node, indent int) error {
 	if l.NoBias {
 		more += ", bias=False"
 	}
-	s.line(indent, "nn.Conv2d(%d, %d, %d, stride=%d, padding=(%d, %d)%s),", n.In[2], l.Out, l.Kernel, max(1, l.Stride), g.PadTop, g.PadLeft, more)
+	s.line(indent, "nn.Conv2d(%d, %d, %d%s%s%s),", n.In[2], l.Out, l.Kernel, stride(max(1, l.Stride), 1), padding(g.PadTop, g.PadLeft), more)
 	return nil
+}
+
+// stride writes an argument, unless it is PyTorch's default.
+func stride(n, usual int) string {
+	if n == usual {
+		return ""
+	}
+	return fmt.Sprintf(", stride=%d", n)
+}
+
+// padding writes an argument, unless it is 0.
+func padding(rows, columns int) string {
+	switch {
+	case rows == 0 && columns == 0:
+		return ""
+	case rows == columns:
+		return fmt.Sprintf(", padding=%d", rows)
+	}
+	return fmt.Sprintf(", padding=(%d, %d)", rows, columns)
 }
 
 var errUneven = errors.New("its padding differs between the sides, which PyTorch's layers can't have; the tensors can be exported without the script")

@@ -1,12 +1,8 @@
 """{{.Title}} in PyTorch, with the weights of {{.File}}.
 
-{{if .Pictures -}}
-    python3 {{.Script}} PICTURE...
+    python3 {{.Script}}{{if .Pictures}} PICTURE...{{end}}
 
-prints the class of each picture.{{else -}}
-    python3 {{.Script}}
-
-runs it on a sample of zeros.{{end}} In your own code:
+{{if .Pictures}}prints the class of each picture.{{else}}runs it on a sample of zeros.{{end}} In your own code:
 
     model = load("{{.File}}").eval()
     outputs = model(prepare(x))
@@ -77,8 +73,10 @@ def save(model, path):
 {{if .Pictures}}
 def picture(path):
     """A picture as a sample [{{.ShapeText}}] of pixels from 0 to 1."""
-    from PIL import Image
-    image = Image.open(path).convert("{{.Mode}}").resize(({{.Width}}, {{.Height}}), Image.BILINEAR)
+    from PIL import Image, ImageOps
+    image = ImageOps.exif_transpose(Image.open(path)).convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("{{.Mode}}")
+    image = image.resize(({{.Width}}, {{.Height}}), Image.BICUBIC)
     pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8)
     return pixels.reshape({{.Height}}, {{.Width}}, {{.Channels}}).permute(2, 0, 1) / 255
 
