@@ -107,7 +107,7 @@ and writes no files.
 	flags.StringVar(&b.dataSpec, "data", "", "`name` or folder of the data (default: see above)")
 	flags.IntSliceVar(&b.batches, "batch", nil, "samples per batch, or several sizes (default: see above)")
 	flags.IntSliceVar(&b.shards, "shards", nil, "shards per batch to try with sharded methods (default: see above)")
-	flags.Float64Var(&b.rho, "rho", 0, "radius of the perturbation (default "+
+	flags.Float64Var(&b.rho, "rho", 0, "perturbation radius (default "+
 		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	b.addSeed(flags)
 	b.addWorkers(flags)

@@ -12,6 +12,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -209,5 +210,22 @@ func (c *compare) makeStudy() (err error) {
 			return schedule
 		},
 	}
-	return c.study.Validate()
+	if err := c.study.Validate(); err != nil {
+		return err
+	}
+	return c.checkMemory()
+}
+
+// checkMemory returns an error if there isn't the memory for the largest runs at once, each with
+// its own copy of the data where it changes.
+func (c *compare) checkMemory() error {
+	largest, err := c.study.MostBytes(c.workers / c.jobs)
+	if err != nil {
+		return err
+	}
+	data := dataBytes([]*dataset.Set{c.train, c.test})
+	jobs := uint64(c.jobs)
+	return c.most.check(
+		memoryPart{"steps", jobs * uint64(largest), false}, memoryPart{"data", data, true},
+		memoryPart{"its copies", jobs * data, false}, memoryPart{"parameters", jobs * paramBytes(c.model, c.base), false})
 }

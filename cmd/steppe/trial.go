@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
@@ -145,6 +146,13 @@ func (t *trial) find(name string) *contender {
 
 // makeOptimizers makes the optimizer of each contender.
 func (t *trial) makeOptimizers() error {
+	var steps []sam.Config
+	for _, c := range t.contenders {
+		steps = append(steps, c.cfg)
+	}
+	if err := t.most.checkStep(t.model, []*dataset.Set{t.train, t.test}, steps...); err != nil {
+		return fmt.Errorf("%s: %w", t.modelName, err)
+	}
 	for _, c := range t.contenders {
 		opt, err := sam.New(t.model, t.model.Init(t.seed), c.cfg)
 		if err != nil {

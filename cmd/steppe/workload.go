@@ -20,6 +20,7 @@ type workload struct {
 	batch     int
 	seed      uint64
 	workers   int
+	most      memoryLimit
 
 	model       *net.Model
 	train, test *dataset.Set
@@ -39,6 +40,7 @@ func (w *workload) addSeed(flags *pflag.FlagSet) {
 
 func (w *workload) addWorkers(flags *pflag.FlagSet) {
 	flags.IntVar(&w.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines")
+	w.most.addFlag(flags)
 }
 
 // validate returns an error if the flags make no sense.

@@ -144,6 +144,25 @@ func (s *Study) Validate() error {
 	return nil
 }
 
+// MostBytes returns the memory of the largest step of a valid study's runs, each with the given
+// number of workers.
+func (s *Study) MostBytes(workers int) (most int, err error) {
+	for _, e := range s.entries {
+		run := Run{Method: e.Method.Name, Shards: e.Shards, Rho: s.rhos(e)[0], LR: s.Grid.LRs[0]}
+		plan, err := sam.NewPlan(s.Model, s.config(run, e.Method, 1, workers))
+		if err != nil {
+			return 0, fmt.Errorf("%v: %w", e, err)
+		}
+		most = max(most, plan.Bytes)
+	}
+	return most, nil
+}
+
+// badField returns the error of a field of Recipe or Grid.
+func badField(field, problem string, args ...any) error {
+	return fmt.Errorf("study: %w", &optim.FieldError{Field: field, Problem: fmt.Sprintf(problem, args...)})
+}
+
 func (s *Study) validateGrid() error {
 	g := s.Grid
 	for _, list := range []struct {

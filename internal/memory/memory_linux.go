@@ -1,0 +1,5 @@
+package memory
+
+import "os"
+
+func available() uint64 { return availableIn(os.DirFS("/")) }
