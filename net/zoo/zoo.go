@@ -2,8 +2,8 @@
 // its Compile makes the model for samples of any shape that fits. [MLP], [LeNet], [CIFARResNet],
 // [ResNet18] and [WideResNet] do the same without a name.
 //
-// All models end in outputs for classes, and in net.SoftmaxCrossEntropy. Those of [Models] can end in
-// numbers to predict and net.MSE, too, by Model.Regressor.
+// All models end in outputs for classes, and in net.SoftmaxCrossEntropy. Those of [Models] can end
+// in numbers to predict and net.MSE, too, by Model.Regressor.
 package zoo
 
 import (
@@ -28,8 +28,8 @@ func (m Model) Compile(input net.Shape, classes int) (*net.Model, error) {
 }
 
 // Regressor makes the model for samples of shape input that have targets instead of a class: that
-// many numbers, predicted with the least mean squared error. A shape that is too small for it, or no
-// targets, are an error.
+// many numbers, predicted with the least mean squared error. A shape that is too small for it, or
+// no targets, are an error.
 func (m Model) Regressor(input net.Shape, targets int) (*net.Model, error) {
 	return compiled(func(input net.Shape, targets int) ([]net.Layer, error) {
 		layers, err := m.Layers(input, targets)

@@ -9,10 +9,10 @@ import (
 )
 
 // R2 is the coefficient of determination of a model with targets: the share of their variance that
-// the outputs explain, 1 - (sum of squared errors) / (sum of squares around the mean). 1 is perfect,
-// 0 is no better than the targets' mean, and less is worse. With several targets a sample it is the
-// mean over them. Where all samples have the same target, it is 1 if the outputs are right, and 0
-// otherwise.
+// the outputs explain, 1 - (sum of squared errors) / (sum of squares around the mean). 1 is
+// perfect, 0 is no better than the targets' mean, and less is worse. With several targets a sample
+// it is the mean over them. Where all samples have the same target, it is 1 if the outputs are
+// right, and 0 otherwise.
 type R2 struct {
 	errors []float64 // by target: sum of squared errors
 	spread []float64 // by target: sum of squares around the mean

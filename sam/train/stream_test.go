@@ -49,8 +49,8 @@ func TestRunOfStream(t *testing.T) {
 	assert.Equal(t, timeless(&memory), timeless(&stream))
 }
 
-// A sample that can't be read ends the run with its error. Once it can be read again, the run goes on
-// with the same bits.
+// A sample that can't be read ends the run with its error. Once it can be read again, the run goes
+// on with the same bits.
 func TestRunOfDamagedSample(t *testing.T) {
 	memory := small(t, normed(t))
 	_, err := memory.Start(t.Context())
