@@ -11,9 +11,9 @@ import (
 // CacheEnv is the environment variable that names the folder of [CacheDir].
 const CacheEnv = "STEPPE_DATA"
 
-// CacheDir returns the folder that keeps the data sets which have names: $STEPPE_DATA as an absolute
-// path, or else the folder steppe in the user's cache ([os.UserCacheDir]). It is "" if the system
-// says of neither where it is. The folder may not exist yet.
+// CacheDir returns the folder that keeps the data sets which have names: $STEPPE_DATA as an
+// absolute path, or else the folder steppe in the user's cache ([os.UserCacheDir]). It is "" if the
+// system says of neither where it is. The folder may not exist yet.
 func CacheDir() string {
 	if dir := os.Getenv(CacheEnv); dir != "" {
 		if absolute, err := filepath.Abs(dir); err == nil {

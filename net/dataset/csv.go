@@ -62,8 +62,8 @@ func readRows(path string) (t *rows, err error) {
 }
 
 // parseRows reads a table: the columns' names, and then rows with as many cells. Fields are
-// separated by tabs if name says so, and otherwise by commas, or by semicolons if the first line has
-// no comma. They may be quoted as RFC 4180 says. Lines end in either way, empty ones count for
+// separated by tabs if name says so, and otherwise by commas, or by semicolons if the first line
+// has no comma. They may be quoted as RFC 4180 says. Lines end in either way, empty ones count for
 // nothing, and a byte order mark of UTF-8 may come first. The whole may be gzipped.
 func parseRows(r io.Reader, name string) (*rows, error) {
 	content, err := uncompressed(r)

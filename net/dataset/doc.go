@@ -3,7 +3,7 @@
 // Start with [Open], which takes the names that [Sources] lists: built-in data, a folder with the
 // files of MNIST or CIFAR, a folder of pictures with a sub-folder a class, a CSV or TSV file.
 // [Options] says what a file or folder doesn't: which column is the label, what size pictures get.
-// [Set.Standardize] and [Set.Split] prepare the sets that Open returns, and a [Loader] makes batches
-// of them. A set whose samples would take much of the memory streams them from disk, with the same
-// bits. [Input] treats new data as the set's were.
+// [Set.Standardize] and [Set.Split] prepare the sets that Open returns, and a [Loader] makes
+// batches of them. A set whose samples would take much of the memory streams them from disk, with
+// the same bits. [Input] treats new data as the set's were.
 package dataset

@@ -42,8 +42,9 @@ func Folder(dir string) (train, test *Set, err error) { return Options{}.Folder(
 
 // Folder reads a folder by the files that are there: those of [IDXFolder], of CIFAR10 or of
 // CIFAR100, or train.csv and test.csv (or .tsv). If there are none it looks in the sub-folders that
-// archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps (MNIST/raw,
-// FashionMNIST/raw). If there are none either, it is a folder of pictures, as PictureFolder reads it.
+// archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps
+// (MNIST/raw, FashionMNIST/raw). If there are none either, it is a folder of pictures, as
+// PictureFolder reads it.
 //
 // Files of no data set, and of more than one, are errors that list them.
 func (o Options) Folder(dir string) (train, test *Set, err error) {

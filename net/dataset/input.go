@@ -46,7 +46,7 @@ func (in *Input) Picture(path string) ([]float32, error) {
 	}
 	p := *in.Pictures
 	x := make([]float32, p.Height*p.Width*p.Channels)
-	if err := p.read(path, x); err != nil {
+	if _, err := p.read(path, x); err != nil {
 		return nil, err
 	}
 	return x, nil

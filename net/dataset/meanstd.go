@@ -18,8 +18,8 @@ type MeanStd struct {
 // MeanStd measures s, which is usually the training set: test samples, and those predicted later,
 // have to be standardized by the same numbers. Sums are in float64 and in a fixed order, so the
 // result is the same on every platform, and whether s is in memory or streams; it reads a set that
-// streams twice. It returns the error of [Set.Validate] for a set that Validate refuses, except that
-// it doesn't look at labels, and that of a sample that can't be read.
+// streams twice. It returns the error of [Set.Validate] for a set that Validate refuses, except
+// that it doesn't look at labels, and that of a sample that can't be read.
 func (s *Set) MeanStd() (MeanStd, error) {
 	if err := s.validateSizes(); err != nil {
 		return MeanStd{}, err

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// EXIF ("Exchangeable image file format for digital still cameras", JEITA CP-3451) is a TIFF file in
-// the segment APP1 of a JPEG file. Its tag 274 says where the first row and column of the stored
+// EXIF ("Exchangeable image file format for digital still cameras", JEITA CP-3451) is a TIFF file
+// in the segment APP1 of a JPEG file. Its tag 274 says where the first row and column of the stored
 // pixels belong.
 
 const (
@@ -81,8 +81,8 @@ func tiffOrientation(tiff []byte) int {
 }
 
 // steps returns where the upper left pixel of a picture of that height and width, as it is shown,
-// is stored, and how far the next one to the right and the next one below are from it. Pixels are stored
-// step bytes apart, rows stride.
+// is stored, and how far the next one to the right and the next one below are from it. Pixels are
+// stored step bytes apart, rows stride.
 func steps(orientation, height, width, stride, step int) (corner, right, down int) {
 	switch orientation {
 	case 2:

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -23,12 +24,13 @@ import (
 )
 
 // Pictures says how picture files become samples of shape {Height, Width, Channels} with values in
-// [0, 1]. The files are PNG, JPEG, GIF, BMP or WebP, as their contents say and whatever their names.
+// [0, 1]. The files are PNG, JPEG, GIF, BMP or WebP, as their contents say and whatever their
+// names.
 //
 // A picture is turned as its EXIF orientation says (of JPEG files), laid on white where it is
 // transparent, stretched to Height and Width by Catmull and Rom's cubic if it has another size, and
-// reduced to 8 bits a channel. Of an animation it is the first frame. Stretching is the same in each
-// run on a machine; CPUs of different kinds may round a value in 255 differently.
+// reduced to 8 bits a channel. Of an animation it is the first frame. Stretching is the same in
+// each run on a machine; CPUs of different kinds may round a value in 255 differently.
 type Pictures struct {
 	Height   int `json:"height"`
 	Width    int `json:"width"`
@@ -48,7 +50,8 @@ type header struct {
 	orientation   int // of EXIF, 1 to 8
 }
 
-// readPictureHeader reads the header of a picture file, and refuses one that would take too much memory.
+// readPictureHeader reads the header of a picture file, and refuses one that would take too much
+// memory.
 func readPictureHeader(path string) (h header, err error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -61,8 +64,9 @@ func readPictureHeader(path string) (h header, err error) {
 		return header{}, fmt.Errorf("dataset: %w", err)
 	}
 	// Most headers are in the first bytes.
-	if h, err = parseHeader(bytes.NewReader(start[:n])); err != nil || h.orientation == 0 {
-		h, err = parseHeader(file)
+	buffered := bufio.NewReader(nil)
+	if h, err = parseHeader(bytes.NewReader(start[:n]), buffered); err != nil || h.orientation == 0 {
+		h, err = parseHeader(file, buffered)
 	}
 	if err != nil {
 		return header{}, fmt.Errorf("dataset: %s: %w", path, err)
@@ -72,12 +76,13 @@ func readPictureHeader(path string) (h header, err error) {
 
 // parseHeader reads the header of a picture from its start. The orientation is 0 if it may be
 // further back than content reaches.
-func parseHeader(content io.ReadSeeker) (h header, err error) {
+func parseHeader(content io.ReadSeeker, buffered *bufio.Reader) (h header, err error) {
 	defer recoverDecoder(&err)
 	if _, err := content.Seek(0, io.SeekStart); err != nil {
 		return header{}, err
 	}
-	config, format, err := image.DecodeConfig(content)
+	buffered.Reset(content)
+	config, format, err := image.DecodeConfig(buffered)
 	if err != nil {
 		return header{}, broken(err)
 	}
@@ -168,18 +173,19 @@ func recoverDecoder(err *error) {
 
 // memory is what reading a picture takes, for the next one.
 type memory struct {
-	file   bytes.Buffer
-	canvas image.RGBA // the picture
-	scaled image.RGBA
+	file     bytes.Buffer
+	buffered *bufio.Reader
+	canvas   image.RGBA // the picture
+	scaled   image.RGBA
 }
 
-var memories = sync.Pool{New: func() any { return new(memory) }}
+var memories = sync.Pool{New: func() any { return &memory{buffered: bufio.NewReader(nil)} }}
 
 // keptMemory bounds the memory that is kept between pictures.
 const keptMemory = 1 << 24
 
 // read reads a picture file as a sample.
-func (p Pictures) read(path string, x []float32) error {
+func (p Pictures) read(path string, x []float32) (header, error) {
 	m := memories.Get().(*memory)
 	defer func() {
 		if m.file.Cap()+len(m.canvas.Pix)+len(m.scaled.Pix) <= keptMemory {
@@ -187,12 +193,13 @@ func (p Pictures) read(path string, x []float32) error {
 		}
 	}()
 	if err := m.readFile(path); err != nil {
-		return fmt.Errorf("dataset: %w", err)
+		return header{}, fmt.Errorf("dataset: %w", err)
 	}
-	if err := p.decode(m, bytes.NewReader(m.file.Bytes()), x); err != nil {
-		return fmt.Errorf("dataset: %s: %w", path, err)
+	h, err := p.decode(m, m.file.Bytes(), x)
+	if err != nil {
+		return h, fmt.Errorf("dataset: %s: %w", path, err)
 	}
-	return nil
+	return h, nil
 }
 
 func (m *memory) readFile(path string) error {
@@ -212,18 +219,15 @@ func (m *memory) readFile(path string) error {
 }
 
 // decode decodes a picture to a sample.
-func (p Pictures) decode(m *memory, content io.ReadSeeker, x []float32) (err error) {
+func (p Pictures) decode(m *memory, file []byte, x []float32) (h header, err error) {
 	defer recoverDecoder(&err)
-	h, err := parseHeader(content)
-	if err != nil {
-		return err
+	if h, err = parseHeader(bytes.NewReader(file), m.buffered); err != nil {
+		return h, err
 	}
-	if _, err := content.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	picture, _, err := image.Decode(content)
+	m.buffered.Reset(bytes.NewReader(file))
+	picture, _, err := image.Decode(m.buffered)
 	if err != nil {
-		return broken(err)
+		return h, broken(err)
 	}
 	stored, target := image.Rect(0, 0, h.width, h.height), image.Rect(0, 0, p.Width, p.Height)
 	if h.orientation >= 5 { // it lies on its side
@@ -231,7 +235,7 @@ func (p Pictures) decode(m *memory, content io.ReadSeeker, x []float32) (err err
 	}
 	if gray, ok := picture.(*image.Gray); ok && p.Channels == 1 && gray.Rect == target {
 		p.write(x, gray.Pix, gray.Stride, 1, h.orientation)
-		return nil
+		return h, nil
 	}
 	pixels := m.lay(picture, stored)
 	if stored != target {
@@ -240,18 +244,23 @@ func (p Pictures) decode(m *memory, content io.ReadSeeker, x []float32) (err err
 		pixels = &m.scaled
 	}
 	p.write(x, pixels.Pix, pixels.Stride, 4, h.orientation)
-	return nil
+	return h, nil
 }
 
 // lay draws a picture on white. A frame may be smaller than the picture that it belongs to.
 func (m *memory) lay(picture image.Image, bounds image.Rectangle) *image.RGBA {
-	blank(&m.canvas, bounds)
-	if o, ok := picture.(interface{ Opaque() bool }); !ok || picture.Bounds() != bounds || !o.Opaque() {
+	o, ok := picture.(interface{ Opaque() bool })
+	if !ok || picture.Bounds() != bounds || !o.Opaque() {
+		blank(&m.canvas, bounds)
 		draw.Draw(&m.canvas, bounds, image.White, image.Point{}, draw.Src)
 		draw.Draw(&m.canvas, picture.Bounds(), picture, picture.Bounds().Min, draw.Over)
-	} else {
-		draw.Draw(&m.canvas, bounds, picture, bounds.Min, draw.Src)
+		return &m.canvas
 	}
+	if already, ok := picture.(*image.RGBA); ok {
+		return already
+	}
+	blank(&m.canvas, bounds)
+	draw.Draw(&m.canvas, bounds, picture, bounds.Min, draw.Src)
 	return &m.canvas
 }
 
@@ -267,20 +276,26 @@ func blank(m *image.RGBA, bounds image.Rectangle) {
 // write writes opaque pixels, step bytes apart and stored in an orientation of EXIF, as a sample.
 func (p Pictures) write(x []float32, pixels []uint8, stride, step, orientation int) {
 	corner, right, down := steps(orientation, p.Height, p.Width, stride, step)
-	i := 0
 	for row := range p.Height {
 		at := corner + row*down
-		for range p.Width {
-			switch {
-			case p.Channels == 3:
-				x[i], x[i+1], x[i+2] = bytePixels[pixels[at]], bytePixels[pixels[at+1]], bytePixels[pixels[at+2]]
-			case step == 1:
-				x[i] = bytePixels[pixels[at]]
-			default:
-				x[i] = bytePixels[luma(pixels[at], pixels[at+1], pixels[at+2])]
+		to := x[row*p.Width*p.Channels:][:p.Width*p.Channels]
+		switch {
+		case p.Channels == 3:
+			for i := 0; i < len(to); i += 3 {
+				pixel, color := to[i:][:3], pixels[at:][:3]
+				pixel[0], pixel[1], pixel[2] = bytePixels[color[0]], bytePixels[color[1]], bytePixels[color[2]]
+				at += right
 			}
-			i += p.Channels
-			at += right
+		case step == 1:
+			for i := range to {
+				to[i] = bytePixels[pixels[at]]
+				at += right
+			}
+		default:
+			for i := range to {
+				to[i] = bytePixels[luma(pixels[at], pixels[at+1], pixels[at+2])]
+				at += right
+			}
 		}
 	}
 }

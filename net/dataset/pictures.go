@@ -1,18 +1,13 @@
 package dataset
 
 import (
-	"cmp"
 	"fmt"
 	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-
-	"github.com/steppe-ml/steppe/internal/parallel"
-	"github.com/steppe-ml/steppe/net"
 )
 
 // pictureEndings are the endings of names, in any case, by which files count as pictures.
@@ -66,22 +61,7 @@ func (o Options) PictureFolder(dir string) (train, test *Set, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	input, err := o.pictures(dir, append(slices.Clone(classes), tests...))
-	if err != nil {
-		return nil, nil, err
-	}
-	name := filepath.Base(filepath.Clean(dir))
-	train, test = pictureSet(name+"/train", classes, input), pictureSet(name+"/test", tests, input)
-	if o.streams((train.Len() + test.Len()) * train.Shape.Size()) {
-		return train, test, nil
-	}
-	if train, err = train.Load(); err == nil {
-		test, err = test.Load()
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return train, test, nil
+	return o.pictureSets(dir, classes, tests)
 }
 
 // pictureClasses finds the files. Both parts have the same classes, in the same order; a class of
@@ -248,97 +228,3 @@ func PictureFiles(dir string) (paths []string, err error) {
 	slices.Sort(paths)
 	return paths, err
 }
-
-// pictures reads the headers of all files and returns what samples to make of them.
-func (o Options) pictures(dir string, classes []class) (Pictures, error) {
-	var paths []string
-	for _, c := range classes {
-		paths = append(paths, c.paths...)
-	}
-	headers := make([]header, len(paths))
-	err := each(len(paths), func(i int) (err error) {
-		headers[i], err = readPictureHeader(paths[i])
-		return err
-	})
-	if err != nil {
-		return Pictures{}, err
-	}
-	first := headers[0]
-	p := Pictures{Height: cmp.Or(o.ImageSize, first.height), Width: cmp.Or(o.ImageSize, first.width), Channels: 1}
-	side := min(first.height, first.width)
-	for i, h := range headers {
-		if o.ImageSize == 0 && (h.width != first.width || h.height != first.height) {
-			side = min(side, h.width, h.height)
-			return Pictures{}, fmt.Errorf("dataset: the pictures of %s have several sizes, such as %dx%d (%s) and %dx%d (%s): choose one with ImageSize, such as --image-size %d",
-				dir, first.width, first.height, paths[0], h.width, h.height, paths[i], min(side, maxImageSize))
-		}
-		if !h.gray {
-			p.Channels = 3
-		}
-	}
-	switch o.Color {
-	case Gray:
-		p.Channels = 1
-	case RGB:
-		p.Channels = 3
-	}
-	if p.Height > maxImageSize || p.Width > maxImageSize {
-		return Pictures{}, fmt.Errorf("dataset: the pictures of %s are %dx%d, more than %d on a side: choose a size with ImageSize, such as --image-size 224",
-			dir, p.Width, p.Height, maxImageSize)
-	}
-	return p, nil
-}
-
-// pictureSet returns the set of some files, which streams.
-func pictureSet(name string, classes []class, p Pictures) *Set {
-	s := &Set{
-		Name: name, Shape: net.Shape{p.Height, p.Width, p.Channels}, Classes: len(classes),
-		Labels: []int32{}, Input: &Input{Pictures: &p},
-	}
-	var files pictureSamples
-	files.as = p
-	for label, c := range classes {
-		s.ClassNames = append(s.ClassNames, c.name)
-		files.paths = append(files.paths, c.paths...)
-		for range c.paths {
-			s.Labels = append(s.Labels, int32(label))
-		}
-	}
-	s.Samples = files
-	return s
-}
-
-// pictureSamples are the samples of picture files.
-type pictureSamples struct {
-	paths []string
-	as    Pictures
-}
-
-func (p pictureSamples) Len() int                      { return len(p.paths) }
-func (p pictureSamples) Read(i int, x []float32) error { return p.as.read(p.paths[i], x) }
-
-// each calls do for 0 to n-1 on several goroutines, and returns the error of the first number that
-// has one. It doesn't go on for long after an error.
-func each(n int, do func(i int) error) error {
-	const block = 1 << 12
-	team := parallel.NewTeam(runtime.GOMAXPROCS(0))
-	for first := 0; first < n; first += block {
-		job := &calls{first, do, make([]error, min(block, n-first))}
-		team.Run(len(job.errors), job)
-		for _, err := range job.errors {
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// calls is a parallel.Job that calls a function.
-type calls struct {
-	first  int
-	do     func(i int) error
-	errors []error
-}
-
-func (c *calls) Do(task, _ int) { c.errors[task] = c.do(c.first + task) }

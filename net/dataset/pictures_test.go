@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"fmt"
@@ -370,8 +371,8 @@ func withOrientation(file []byte, order binary.AppendByteOrder, magic string, or
 	return append(append(out, segment...), file[2:]...)
 }
 
-// Whatever way a camera was held, the picture is upright. The eight pictures are one, turned so that
-// its orientation brings it back.
+// Whatever way a camera was held, the picture is upright. The eight pictures are one, turned so
+// that its orientation brings it back.
 func TestPictureOrientation(t *testing.T) {
 	const width, height = 16, 8 // of JPEG's blocks, each of one gray
 	upright := func(x, y int) uint8 {
@@ -406,7 +407,7 @@ func TestPictureOrientation(t *testing.T) {
 			withOrientation(file, binary.LittleEndian, "II*\x00", orientation),
 			withOrientation(file, binary.BigEndian, "MM\x00*", orientation),
 		} {
-			h, err := parseHeader(bytes.NewReader(exif))
+			h, err := parseHeader(bytes.NewReader(exif), bufio.NewReader(nil))
 			require.NoError(t, err)
 			assert.Equal(t, []int{width, height, int(orientation)}, []int{h.width, h.height, h.orientation})
 			for _, p := range []Pictures{{height, width, 1}, {height, width, 3}, {4, 4, 1}} {

@@ -8,9 +8,8 @@ import (
 )
 
 // Split divides s in two at random: held gets n samples, for validation, and rest the others. Both
-// keep the order of s and are copies, but for
-// samples of a set that streams, which are read from the same place. The choice depends on seed, n and Len alone, and is the same
-// on every platform.
+// keep the order of s and are copies, but for samples of a set that streams, which are read from
+// the same place. The choice depends on seed, n and Len alone, and is the same on every platform.
 //
 // If s is called "name/train", so is rest, and held is called "name/validation". An n that leaves
 // no sample to either is an error.

@@ -165,8 +165,8 @@ type encoder struct {
 	words  []map[string]int // by column: where each word is in Words
 }
 
-// newEncoder finds a table's columns by name in a file that may have them in another order, and more
-// of them.
+// newEncoder finds a table's columns by name in a file that may have them in another order, and
+// more of them.
 func (t *Table) newEncoder(r *rows) (*encoder, error) {
 	e := &encoder{table: t, rows: r}
 	var absent []string
@@ -260,7 +260,8 @@ func (e *encoder) encodeAll() ([]float32, error) {
 // Rows reads rows of a table as the set's were read: x is [n, Set.Shape]. The text has the names of
 // the columns in its first line, in any order; columns that aren't the set's, and the label, may be
 // there and don't count. name stands for the text in errors, which say the line and the column; one
-// that ends in .tsv means fields separated by tabs. It is an error, too, if the samples weren't rows.
+// that ends in .tsv means fields separated by tabs. It is an error, too, if the samples weren't
+// rows.
 func (in *Input) Rows(r io.Reader, name string) (x []float32, n int, err error) {
 	e, err := in.encoder(r, name)
 	if err != nil {

@@ -13,15 +13,15 @@ import (
 // says. Fields may be quoted and lines end in either way. Fields of a .csv file are separated by
 // commas, or by semicolons if the first line has no comma.
 //
-// A column whose cells are numbers is one of numbers, standardized by the training part. A column of
-// words may have 256 different ones. Cells that are empty, or NA, N/A, NaN, null or ?, have no
+// A column whose cells are numbers is one of numbers, standardized by the training part. A column
+// of words may have 256 different ones. Cells that are empty, or NA, N/A, NaN, null or ?, have no
 // value: among words, that is a word of its own; among numbers, and in the label column, it is an
-// error. So is a cell that isn't a number in a column where most are. Errors name the file, the line
-// and the column.
+// error. So is a cell that isn't a number in a column where most are. Errors name the file, the
+// line and the column.
 //
 // Options.Test of the rows is held back as the test part, of each class if there are classes. The
-// choice depends on the number of rows, and on their classes, alone. Samples of tables are in memory
-// always.
+// choice depends on the number of rows, and on their classes, alone. Samples of tables are in
+// memory always.
 //
 // To classify, Set.ClassNames are the words of the label column in alphabetic order, or its numbers
 // by size. To regress, Set.Targets are standardized, too, and Input.Target brings them back to the
@@ -129,7 +129,8 @@ func (o Options) labelColumn(t *rows) (int, error) {
 	return column, nil
 }
 
-// autoClasses returns the most different whole numbers that TaskAuto takes for the classes of n rows.
+// autoClasses returns the most different whole numbers that TaskAuto takes for the classes of n
+// rows.
 func autoClasses(n int) int { return max(2, min(20, n/3)) }
 
 // fitLabel returns the label column: with the classes, or without any to regress.

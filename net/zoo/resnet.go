@@ -35,7 +35,11 @@ func basicBlock(channels, stride int, shortcut ...net.Layer) []net.Layer {
 // pixel and appends channels of zeros, without parameters (option A). Another number of layers is
 // an error of the function.
 func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, error) {
-	return func(input net.Shape, classes int) (*net.Model, error) {
+	return compiled(cifarResNet(layers))
+}
+
+func cifarResNet(layers int) func(_ net.Shape, outputs int) ([]net.Layer, error) {
+	return func(_ net.Shape, outputs int) ([]net.Layer, error) {
 		if layers < 8 || (layers-2)%6 != 0 {
 			return nil, fmt.Errorf("zoo: a ResNet of %d layers for small images, want 6n+2 such as 20", layers)
 		}
@@ -49,7 +53,7 @@ func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, err
 				}
 			}
 		}
-		return net.Compile(input, append(program, net.GlobalAvgPool{}, net.Dense{Out: classes})...)
+		return append(program, net.GlobalAvgPool{}, net.Dense{Out: outputs}), nil
 	}
 }
 
@@ -58,6 +62,10 @@ func CIFARResNet(layers int) func(input net.Shape, classes int) (*net.Model, err
 // pixels and more begin with the paper's 7x7 convolution and pooling, smaller ones with a 3x3
 // convolution.
 func ResNet18(input net.Shape, classes int) (*net.Model, error) {
+	return compiled(resNet18)(input, classes)
+}
+
+func resNet18(input net.Shape, outputs int) ([]net.Layer, error) {
 	program := []net.Layer{conv3x3(64, 1), net.BatchNorm{}, net.ReLU{}}
 	if len(input) == 3 && min(input[0], input[1]) >= 64 {
 		program = []net.Layer{
@@ -71,7 +79,7 @@ func ResNet18(input net.Shape, classes int) (*net.Model, error) {
 		program = append(program, basicBlock(channels, 2, conv1x1(channels, 2), net.BatchNorm{})...)
 		program = append(program, basicBlock(channels, 1)...)
 	}
-	return net.Compile(input, append(program, net.GlobalAvgPool{}, net.Dense{Out: classes})...)
+	return append(program, net.GlobalAvgPool{}, net.Dense{Out: outputs}), nil
 }
 
 // WideResNet returns a function that compiles a wide residual network (Zagoruyko and Komodakis,
@@ -80,7 +88,11 @@ func ResNet18(input net.Shape, classes int) (*net.Model, error) {
 // Its blocks normalize before they convolve. Where the shape changes, the shortcut's projection
 // comes after the normalization, too.
 func WideResNet(layers, width int) func(input net.Shape, classes int) (*net.Model, error) {
-	return func(input net.Shape, classes int) (*net.Model, error) {
+	return compiled(wideResNet(layers, width))
+}
+
+func wideResNet(layers, width int) func(_ net.Shape, outputs int) ([]net.Layer, error) {
+	return func(_ net.Shape, outputs int) ([]net.Layer, error) {
 		if layers < 10 || (layers-4)%6 != 0 || width < 1 {
 			return nil, fmt.Errorf("zoo: a wide ResNet of %d layers and width %d, want 6n+4 such as 16, and at least 1", layers, width)
 		}
@@ -103,7 +115,7 @@ func WideResNet(layers, width int) func(input net.Shape, classes int) (*net.Mode
 				}
 			}
 		}
-		program = append(program, net.BatchNorm{}, net.ReLU{}, net.GlobalAvgPool{}, net.Dense{Out: classes})
-		return net.Compile(input, program...)
+		program = append(program, net.BatchNorm{}, net.ReLU{}, net.GlobalAvgPool{}, net.Dense{Out: outputs})
+		return program, nil
 	}
 }

@@ -1,6 +1,7 @@
 package zoo
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -93,4 +94,28 @@ func TestLookupOfUnknown(t *testing.T) {
 	for _, row := range Models {
 		assert.ErrorContains(t, err, row.Name)
 	}
+}
+
+// Every row makes a model for targets, too, with the same layers before its outputs.
+func TestRegressors(t *testing.T) {
+	for _, row := range Models {
+		input := net.Shape{16, 16, 3}
+		classifier, err := row.Compile(input, 3)
+		require.NoError(t, err, row.Name)
+		m, err := row.Regressor(input, 3)
+		require.NoError(t, err, row.Name)
+		assert.Equal(t, net.MSE{}, m.Loss(), row.Name)
+		assert.True(t, slices.Equal(classifier.Init(1).Values, m.Init(1).Values), row.Name)
+		require.NoError(t, m.ValidateBatch(net.Batch{N: 2, X: make([]float32, 2*768), Targets: make([]float32, 6)}))
+
+		one, err := row.Regressor(input, 1)
+		require.NoError(t, err, "a single number will do for %s", row.Name)
+		assert.Equal(t, net.Shape{1}, one.OutputShape())
+		_, err = row.Regressor(input, 0)
+		assert.Error(t, err, row.Name)
+	}
+	row, err := Lookup("mlp")
+	require.NoError(t, err)
+	_, err = row.Regressor(net.Shape{}, 1)
+	assert.Error(t, err)
 }

@@ -42,8 +42,8 @@ func EvaluateContext(ctx context.Context, model *net.Model, params *net.Params, 
 	return evaluate(ctx, model, params, set, metrics)
 }
 
-// evaluate looks at ctx between parts of the set. The samples of a set that streams are read while the
-// model predicts those before.
+// evaluate looks at ctx between parts of the set. The samples of a set that streams are read while
+// the model predicts those before.
 func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *dataset.Set, metrics []Metric) (Scores, error) {
 	for _, m := range metrics {
 		if err := m.Reset(model, set); err != nil {
