@@ -32,7 +32,7 @@ more time than SAM, whatever the number of shards.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newBench(), newTrain(), newEval(), newPredict(), newCompare(), newData(), newInfo())
+	root.AddCommand(newBench(), newTrain(), newFind(), newSweep(), newEval(), newPredict(), newCompare(), newData(), newInfo())
 	return root
 }
 

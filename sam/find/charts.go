@@ -13,20 +13,21 @@ func (r *LRResult) Plot(path, title string) error { return r.Chart(title).Save(p
 // Chart returns what Plot draws, for this module's command. A dashed line marks the suggestion.
 func (r *LRResult) Chart(title string) chart.Lines {
 	raw, smooth := chart.Series{Name: "of the batch"}, chart.Series{Name: "smoothed"}
-	// A loss that diverges would flatten all the others.
-	limit := 0.0
+	// A loss that diverges would flatten all the others: it is drawn at the edge.
+	edge := 0.0
 	for _, p := range r.Points {
-		limit = max(limit, p.Smoothed)
+		edge = max(edge, p.Smoothed)
+	}
+	for _, p := range r.Points[:r.lowest(smoothed)] {
+		edge = max(edge, p.Loss)
 	}
 	for _, p := range r.Points {
-		if p.Loss <= limit {
-			raw.X, raw.Y = append(raw.X, p.LR), append(raw.Y, p.Loss)
-		}
+		raw.X, raw.Y = append(raw.X, p.LR), append(raw.Y, min(p.Loss, edge))
 		smooth.X, smooth.Y = append(smooth.X, p.LR), append(smooth.Y, p.Smoothed)
 	}
 	c := chart.Lines{
 		Title: title, X: "learning rate", Y: "training loss", LogX: true,
-		ReferenceX: r.Suggestion, Series: []chart.Series{smooth, raw},
+		ReferenceX: r.Suggestion, Series: []chart.Series{raw, smooth},
 	}
 	if r.Suggestion > 0 {
 		c.Note = fmt.Sprintf("Suggested: %v, where the loss has made %v%% of its fall.", r.Suggestion, 100*fallen)

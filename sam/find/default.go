@@ -44,11 +44,22 @@ func defaultRho(ascent sam.Ascent, samples int) float64 {
 	return rho
 }
 
-// defaultRhos returns the values of rho that Rho tries unless it is told others.
-func defaultRhos(ascent sam.Ascent, samples int) (rhos []float64) {
-	middle := defaultRho(ascent, samples)
-	for _, factor := range []float64{0.25, 0.5, 1, 2, 4} {
-		rhos = append(rhos, round(factor*middle))
+// defaultRhos returns the values of rho that Rho tries unless it is told others: five of 1, 2 and 5
+// times the powers of ten, so that numbers of shards share some. The middle one is the nearest to
+// the default.
+func defaultRhos(ascent sam.Ascent, samples int) []float64 {
+	const some = -9 // the power of ten that the series begins with, far below any default
+	var series []float64
+	for power := some; power <= 3; power++ {
+		for _, factor := range []float64{1, 2, 5} {
+			series = append(series, round(factor*math.Pow(10, float64(power))))
+		}
 	}
-	return rhos
+	middle, rho := 0, defaultRho(ascent, samples)
+	for i, x := range series {
+		if math.Abs(math.Log(x/rho)) < math.Abs(math.Log(series[middle]/rho)) {
+			middle = i
+		}
+	}
+	return series[middle-2 : middle+3]
 }

@@ -15,7 +15,7 @@ import (
 // RhoOptions are the settings of Rho. The zero value takes the defaults.
 type RhoOptions struct {
 	Shards []int     // numbers of shards to try; nil is the run's own
-	Rhos   []float64 // to try with each number of shards; nil is a quarter to four times DefaultRho, and ten times that for Ascent.Adaptive and NormOnly
+	Rhos   []float64 // to try with each number of shards; nil is five around what suits the samples of a shard
 	Seeds  int       // how many, from the run's Seed on; 0 is 3
 	// Jobs is how many runs are trained at a time, each with the run's Optimizer.Workers; 0 is 1. It
 	// changes no result.

@@ -233,6 +233,7 @@ func TestDefaultRho(t *testing.T) {
 	}
 	assert.Equal(t, 0.05, DefaultRho(128))
 	assert.InEpsilon(t, 10*DefaultRho(8), defaultRho(sam.Ascent{Adaptive: true}, 8), 1e-9)
-	rhos := defaultRhos(sam.Ascent{}, 128)
-	assert.Equal(t, []float64{0.013, 0.025, 0.05, 0.1, 0.2}, rhos)
+	assert.Equal(t, []float64{0.01, 0.02, 0.05, 0.1, 0.2}, defaultRhos(sam.Ascent{}, 128))
+	assert.Equal(t, []float64{0.005, 0.01, 0.02, 0.05, 0.1}, defaultRhos(sam.Ascent{}, 8))
+	assert.Equal(t, []float64{0.1, 0.2, 0.5, 1, 2}, defaultRhos(sam.Ascent{NormOnly: true}, 128))
 }

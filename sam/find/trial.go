@@ -110,7 +110,7 @@ func (s *search) execute(ctx context.Context) error {
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(s.o.Jobs)
 	for _, key := range missing {
-		if inner.Err() != nil {
+		if inner.Err() != nil || ctx.Err() != nil {
 			break
 		}
 		group.Go(func() error { return e.train(inner, key) })
