@@ -32,7 +32,8 @@ more time than SAM, whatever the number of shards.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newBench(), newTrain(), newEval(), newPredict(), newCompare(), newData(), newExport(), newImport(), newInfo())
+	root.AddCommand(newTrain(), newEval(), newPredict(), newFind(), newSweep(), newData(), newExport(), newImport(),
+		newBench(), newCompare(), newInfo())
 	return root
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
@@ -152,7 +151,7 @@ func (t *trainCommand) collapsed() bool {
 	if t.job.Regression() {
 		return !(t.review.Scores["r2"] > 0)
 	}
-	return t.review.Scores["accuracy"] <= study.Chance(t.job.Test)
+	return t.review.Scores["accuracy"] <= train.Chance(t.job.Test)
 }
 
 // printStopped says where the run has stopped, for readers of the table.

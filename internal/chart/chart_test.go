@@ -288,6 +288,7 @@ func TestTickPoints(t *testing.T) {
 		{[]float64{13, 3, 1, 7}, []float64{1, 3, 7, 13}},
 		{[]float64{1, 30, 31, 32}, []float64{1, 30, 0, 0}},
 		{[]float64{8}, []float64{8}},
+		{[]float64{0.0063, 0.0075, 0.01, 0.2}, []float64{0.0063, 0, 0.01, 0.2}},
 	} {
 		l := cost()
 		l.Series = []Series{{X: c.x, Y: make([]float64, len(c.x))}, {X: c.x[:1], Y: []float64{1}}}

@@ -160,13 +160,14 @@ func (l Lines) tickPoints(axis *plot.Axis, least, most float64) {
 	if len(xs) == 1 {
 		axis.Min, axis.Max = xs[0]/2, xs[0]*2
 	}
-	const room = 0.05 // fraction of the axis that a label takes
+	const character = 0.02 // fraction of the axis that one of a label takes
 	var ticks plot.ConstantTicks
-	last := math.Inf(-1)
+	end := math.Inf(-1) // of the last label
 	for _, x := range xs {
-		tick := plot.Tick{Value: x}
-		if at := axis.Norm(x); at-last >= room {
-			tick.Label, last = strconv.FormatFloat(x, 'g', -1, 64), at
+		tick, label := plot.Tick{Value: x}, strconv.FormatFloat(x, 'g', -1, 64)
+		half := character / 2 * float64(len(label)+1)
+		if at := axis.Norm(x); at-half >= end {
+			tick.Label, end = label, at+half
 		}
 		ticks = append(ticks, tick)
 	}

@@ -164,7 +164,7 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 		return r, err
 	}
 	r.Correct, r.Of = accuracy.Correct, accuracy.Total
-	r.Collapsed = r.Accuracy() <= Chance(test)
+	r.Collapsed = r.Accuracy() <= train.Chance(test)
 	r.Seconds = time.Since(begin).Seconds()
 	return r, nil
 }

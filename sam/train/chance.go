@@ -1,4 +1,4 @@
-package study
+package train
 
 import (
 	"math"
@@ -8,7 +8,7 @@ import (
 )
 
 // Chance returns an accuracy that a classifier rarely exceeds if it has learned nothing: the share
-// of the most frequent class, plus two standard errors.
+// of the set's most frequent class, plus two standard errors.
 func Chance(set *dataset.Set) float64 {
 	counts := make([]int, set.Classes)
 	for _, label := range set.Labels {

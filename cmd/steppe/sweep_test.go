@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// sweepLine returns a line of sweep on a small data set: six epochs of a few steps.
+func sweepLine(t *testing.T, out string, more ...string) []string {
+	return append([]string{"sweep", "--out", out, "--model", "tiny", "--data", halves(t, false), "--batch", "16", "--epochs", "3"}, more...)
+}
+
+func TestSweep(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "sweeps", "a")
+	line := sweepLine(t, out, "--vary", "lr=1e-4,0.1", "--vary", "rho=0.02,1e38")
+	code, stdout, stderr := steppe(t, line...)
+	require.Zero(t, code, stderr)
+	assert.Empty(t, stderr)
+	assert.Contains(t, stdout, "4 runs in "+out+"\n")
+	assert.Contains(t, stdout, "\n2/4  lr=1e-4,rho=1e38: refused in epoch 1, batch 1: ")
+	rows := strings.Split(stdout[strings.Index(stdout, "\nlr "):], "\n")
+	assert.Regexp(t, `^lr +rho  valid_loss  best epoch  test accuracy +folder$`, rows[1])
+	assert.Regexp(t, `^0\.1 +0\.02 +\d\.\d{4} +\d of 3 +100\.00% +lr=0\.1,rho=0\.02$`, rows[3], "the best")
+	assert.Regexp(t, `^1e-4 +0\.02 +\d\.\d{4} +`, rows[4])
+	assert.Regexp(t, `^1e-4 +1e38 +refused +lr=1e-4,rho=1e38$`, rows[5])
+	assert.Equal(t, []string{"lr=0.1,rho=0.02", "lr=0.1,rho=1e38", "lr=1e-4,rho=0.02", "lr=1e-4,rho=1e38"}, names(t, out))
+
+	// Each run is that of train.
+	alone := filepath.Join(t.TempDir(), "alone")
+	code, _, stderr = steppe(t, append([]string{"train", "--lr", "0.1", "--rho", "0.02", "--out", alone}, line[3:9]...)...)
+	require.Zero(t, code, stderr)
+	for _, name := range []string{"best.safetensors"} {
+		assert.Len(t, read(t, filepath.Join(out, "lr=0.1,rho=0.02", name)), len(read(t, filepath.Join(alone, name))))
+	}
+
+	// Finished runs are kept, and more values add runs.
+	before := read(t, filepath.Join(out, "lr=0.1,rho=0.02", "report.html"))
+	line[len(line)-1] = "rho=0.02,0.05"
+	code, stdout, stderr = steppe(t, append(line, "--json")...)
+	require.Zero(t, code, stderr)
+	var report sweepReport
+	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+	assert.Equal(t, "valid_loss", report.Monitor)
+	require.Len(t, report.Runs, 4)
+	for i, r := range report.Runs {
+		assert.Equal(t, finished, r.State)
+		assert.Equal(t, 3, r.Epochs)
+		require.NotNil(t, r.Score)
+		if i > 0 {
+			assert.GreaterOrEqual(t, *r.Score, *report.Runs[i-1].Score)
+		}
+	}
+	assert.Equal(t, map[string]string{"lr": "0.1"}, map[string]string{"lr": report.Runs[0].Values["lr"]})
+	assert.Equal(t, before, read(t, filepath.Join(out, "lr=0.1,rho=0.02", "report.html")))
+
+	// Other settings need another folder.
+	code, stdout, stderr = steppe(t, append(line, "--seed", "2")...)
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Regexp(t, "is a run with --seed 1, and not 2; take another folder, or the same flags", stderr)
+}
+
+// A sweep that is interrupted goes on with the same bits.
+func TestSweepInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	line := sweepLine(t, filepath.Join(dir, "a"), "--vary", "lr=0.05,0.1,0.2")
+	code, _, stderr := steppe(t, line...)
+	require.Zero(t, code, stderr)
+
+	line[2] = filepath.Join(dir, "b")
+	code, stdout, stderr := steppeIn(t, interruptedAfter(25), line...)
+	assert.Equal(t, exitInterrupted, code)
+	assert.Contains(t, stderr, "the same command goes on from here")
+	assert.NotContains(t, stderr, "--resume", "the run's own advice isn't the sweep's")
+	assert.Regexp(t, `\n0\.05 +\d\.\d{4} +`, stdout)
+	assert.Regexp(t, `\n0\.2 +not begun +`, stdout)
+	assert.Regexp(t, regexp.MustCompile(`\n0\.1 +stopped +`), stdout)
+
+	code, stdout, stderr = steppe(t, line...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "3 runs in "+line[2]+", 1 of them finished before\n")
+	for _, name := range names(t, line[2]) {
+		assert.Equal(t, read(t, filepath.Join(dir, "a", name, "best.safetensors")), read(t, filepath.Join(dir, "b", name, "best.safetensors")), name)
+		assert.Contains(t, names(t, filepath.Join(dir, "b", name)), "report.html")
+	}
+}
+
+func TestSweepErrors(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                  "--out is needed",
+		"--out=a":                           "--vary is needed: a flag with its values, such as lr=0.01,0.1",
+		"--out=a --vary lr":                 "--vary lr: want a flag with its values, such as lr=0.01,0.1",
+		"--out=a --vary x=1":                "--vary x=1: --x is no flag that decides the result of steppe train",
+		"--out=a --vary out=1":              "--vary out=1: --out is no flag that decides the result of steppe train",
+		"--out=a --vary lr=1,x":             `--vary lr=x: "x" is no value of --lr`,
+		"--out=a --vary lr=1,1":             "--vary lr=1,1 has 1 twice",
+		`--out=a --vary lr=1,"`:             `--vary lr=1,": want values separated by commas`,
+		"--out=a --vary lr=1 --lr 2":        "--vary lr=1, and --lr too: want one of them",
+		"--out=a --vary lr=1 --vary --lr=2": "--vary has lr twice",
+		"--out=a --vary model=mlp,x":        `the run model=x: unknown model "x"`,
+		"--out=a --vary lr=1,-1":            "the run lr=-1: --lr is -1, want a positive number",
+		"--out=a --vary data=a/b,a:b":       "two runs would have the folder a/data=a_b",
+		"--out=a --vary lr=1 --workers 0":   "--workers is 0, want at least 1",
+		"--out=a x":                         `steppe sweep takes flags only, got "x"`,
+	} {
+		code, stdout, stderr := steppe(t, append([]string{"sweep"}, strings.Fields(line)...)...)
+		assert.Equal(t, 1, code, line)
+		assert.Empty(t, stdout, line)
+		assert.Contains(t, stderr, want, line)
+	}
+	out := t.TempDir()
+	code, _, stderr := steppe(t, "sweep", "--out", out, "--vary", "batch=5000")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "the run batch=5000: --batch 5000 is more than the 1294 training samples")
+	assert.Empty(t, names(t, out))
+}
+
+func TestParseAxis(t *testing.T) {
+	a, err := parseAxis(` --augment = "flip,crop", flip,`)
+	require.NoError(t, err)
+	assert.Equal(t, axis{"augment", []string{"flip,crop", "flip", ""}}, a)
+	assert.Equal(t, [][]string{{"1", "3"}, {"1", "4"}, {"2", "3"}, {"2", "4"}},
+		combinations([]axis{{"a", []string{"1", "2"}}, {"b", []string{"3", "4"}}}))
+}
