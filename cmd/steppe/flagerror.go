@@ -26,8 +26,8 @@ var flagsOf = map[string][]string{
 	"Grid.Seeds": {"seeds"}, "Grid.SelectionSeeds": {"selection-seeds"},
 }
 
-// problemOf has other words for what is wrong with a field, where the library's speak of fields that
-// no flag has.
+// problemOf has other words for what is wrong with a field, where the library's speak of fields
+// that no flag has.
 var problemOf = map[string]string{
 	"Ascent.NormOnly": "perturbs normalizations only, and the model has none",
 }

@@ -38,8 +38,8 @@ const warmups = 2
 
 // timeInTurn times a step of each contender on each batch until enough returns 1. It calls show
 // after each contender's steps: with the part of the work that is done, and the number of rounds,
-// which is not positive while rounds don't count. A round that ctx or an error cuts short counts for no contender, so every
-// contender has a time for each round.
+// which is not positive while rounds don't count. A round that ctx or an error cuts short counts
+// for no contender, so every contender has a time for each round.
 func timeInTurn(ctx context.Context, contenders []*contender, batches iter.Seq2[net.Batch, error], enough func(rounds int, elapsed time.Duration) float64, show func(done float64, round int)) error {
 	seconds := make([]float64, len(contenders))
 	var start time.Time
