@@ -137,7 +137,9 @@ func (b *bench) run(ctx context.Context, stdout, stderr io.Writer) error {
 	b.ceiling = simd.FMACeiling()
 	b.report = newReport(b.ceiling)
 	out := b.outputs.tables(stdout, stderr)
-	b.printMachine(out)
+	if !isQuiet(stderr) {
+		b.printMachine(out)
+	}
 	b.live = newProgress(stderr, liveParts*len(b.trials))
 	for i := range b.trials {
 		if err := b.measure(ctx, i, out); err != nil {

@@ -123,7 +123,9 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 		return err
 	}
 	out := c.outputs.tables(stdout, stderr)
-	c.printHeader(out)
+	if !isQuiet(stderr) {
+		c.printHeader(out)
+	}
 	live := newRunProgress(stderr)
 	err = c.study.Execute(ctx, store, c.jobs, c.workers/c.jobs, live.report)
 	live.clear()

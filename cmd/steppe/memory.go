@@ -86,8 +86,8 @@ func (m memoryLimit) check(parts ...memoryPart) error {
 	return fmt.Errorf("this run needs %s (%s), and %s", size(needs), strings.Join(list, ", "), has)
 }
 
-// checkStep is check for the steps of configurations that are there at the same time, with data that
-// has been read. It plans the steps, and allocates nothing.
+// checkStep is check for the steps of configurations that are there at the same time, with data
+// that has been read. It plans the steps, and allocates nothing.
 func (m memoryLimit) checkStep(model *net.Model, data []*dataset.Set, steps ...sam.Config) error {
 	var step, params uint64
 	for _, cfg := range steps {

@@ -63,12 +63,16 @@ func (o *outputs) discard() {
 	}
 }
 
-// tables returns the writer of the tables: with --json -, stdout has the JSON alone.
+// tables returns the writer of the tables: with --json -, stdout has the JSON alone, and with --quiet
+// besides nobody reads them.
 func (o *outputs) tables(stdout, stderr io.Writer) io.Writer {
-	if o.jsonPath == "-" {
-		return stderr
+	switch {
+	case o.jsonPath != "-":
+		return stdout
+	case isQuiet(stderr):
+		return io.Discard
 	}
-	return stdout
+	return stderr
 }
 
 // write writes the results as JSON, and the charts, where flags ask for them.

@@ -38,9 +38,9 @@ func newProgress(stderr io.Writer, total int) *progress {
 	return &progress{screen: screenOf(stderr), total: total, begin: time.Now()}
 }
 
-// set shows the number of parts that are done, and a text. Most calls return at once: a live line is
-// drawn ten times a second at most. The first call says how much was done before: the time left is
-// judged by the work since then.
+// set shows the number of parts that are done, and a text. Most calls return at once: a live line
+// is drawn ten times a second at most. The first call says how much was done before: the time left
+// is judged by the work since then.
 func (p *progress) set(done int, text func() string) {
 	if p.kind == noScreen {
 		return

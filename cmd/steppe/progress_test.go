@@ -245,3 +245,23 @@ func TestLocale(t *testing.T) {
 		assert.Equal(t, c.want, utf8Locale(), "%+v", c)
 	}
 }
+
+// With --quiet, bench and compare print their tables, and with --json - nothing but the JSON.
+func TestQuiet(t *testing.T) {
+	for _, line := range []string{
+		"bench --model tiny --rounds 1 --quiet",
+		"compare --model tiny --data " + halves(t, false) + " --epochs 1 --seeds 1 --methods sgd -q",
+	} {
+		code, stdout, stderr := steppe(t, strings.Fields(line)...)
+		assert.Zero(t, code)
+		assert.Empty(t, stderr)
+		assert.Contains(t, stdout, "SGD")
+		for _, header := range []string{"workers on", "worker on", "Medians of", "at once\n\n"} {
+			assert.NotContains(t, stdout, header, line)
+		}
+		code, stdout, stderr = steppe(t, strings.Fields(line+" --json -")...)
+		assert.Zero(t, code)
+		assert.Empty(t, stderr)
+		assert.True(t, strings.HasPrefix(stdout, "{"), stdout)
+	}
+}

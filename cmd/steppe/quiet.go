@@ -10,8 +10,8 @@ import (
 // progress on it.
 type quietWriter struct{ io.Writer }
 
-// isQuiet reports whether a command's stderr is that of --quiet. Then the command prints its results
-// and warnings, and no progress, headers or notes.
+// isQuiet reports whether a command's stderr is that of --quiet. Then the command prints its
+// results and warnings, and no progress, headers or notes.
 func isQuiet(stderr io.Writer) bool {
 	_, quiet := stderr.(quietWriter)
 	return quiet

@@ -96,14 +96,14 @@ const (
 	wrapOn      = "\x1b[?7h"
 )
 
-// draw shows a line in place of the one before. It leaves the cursor at the beginning of the line. A
-// terminal that has become narrower breaks a long line into several, and the cursor is then at
-// the beginning of the first: all of them are below it, and erased. Without wrapping, a line stays one
-// if the terminal becomes narrower between the question for its width and the answer's use.
+// draw shows a line in place of the one before. It leaves the cursor at the beginning of the line.
+// A terminal that has become narrower breaks a long line into several, and the cursor is then at
+// the beginning of the first: all of them are below it, and erased. Without wrapping, a line stays
+// one if the terminal becomes narrower between the question for its width and the answer's use.
 //
-// The lines below are erased last, with the cursor behind the line: tmux takes erasing a window from
-// its very first place on for the end of a page, and keeps that in its history. eraseLine makes it
-// forget that a line went on in the next one.
+// The lines below are erased last, with the cursor behind the line: tmux takes erasing a window
+// from its very first place on for the end of a page, and keeps that in its history. eraseLine
+// makes it forget that a line went on in the next one.
 func (s *screen) draw(line string) {
 	line = cut(line, s.width()-1)
 	io.WriteString(s.w, toLineStart+wrapOff+eraseLine+line+eraseBelow+wrapOn+toLineStart)
@@ -121,8 +121,8 @@ func (s *screen) clear() {
 // print prints a plain line.
 func (s *screen) print(line string) { io.WriteString(s.w, printable(line)+"\n") }
 
-// cut returns as much of a line as fits into some columns. A line that reached the last column would
-// move the cursor to the next line.
+// cut returns as much of a line as fits into some columns. A line that reached the last column
+// would move the cursor to the next line.
 func cut(line string, columns int) string { return text.Trim(printable(line), max(0, columns)) }
 
 // printable replaces control characters: the name of a file can have any.

@@ -70,6 +70,9 @@ func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 		})},
 		column{"memory", text.AlignRight, cells(rows, func(r Row) string { return memory(r.WorkspaceBytes) })})
 	fmt.Fprintln(w, render(columns, b.markdown))
+	if isQuiet(b.stderr) {
+		return
+	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, wrap(conclusion(t, rows), textWidth))
 	fmt.Fprint(w, omission(t))
