@@ -97,7 +97,7 @@ and writes no files.
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.given = cmd.Flags().Changed
-			return b.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return flagError(cmd.Flags(), b.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	flags := cmd.Flags()

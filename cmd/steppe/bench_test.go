@@ -175,7 +175,7 @@ func TestBenchSmallestShard(t *testing.T) {
 	}
 	assert.Equal(t, []int{2, 4, 8, 12}, shards)
 	assert.Equal(t, []int{16, 32}, trial.leftOut)
-	assert.Equal(t, "Left out: 16 and 32 shards, which a batch of 24 can't have with at least 2 samples a shard.\n", omission(trial))
+	assert.Equal(t, "Left out: 16 and 32 shards, which a batch of 24 can't have with at least 2 samples a shard.\n", trial.omission(trial.leftOut))
 }
 
 // Several batches leave out the shards that don't fit, each for itself, and end in a matrix.

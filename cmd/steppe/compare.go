@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -34,6 +36,8 @@ type compare struct {
 	dir        string // of --out; "" keeps the runs in memory
 	markdown   bool
 
+	given   func(flag string) bool
+	leftOut []int // numbers of shards that the batch can't have
 	study   *study.Study
 	samples int // of the training set before --subset
 	summary *study.Summary
@@ -73,7 +77,8 @@ used the same --jobs and --workers on a machine that did nothing else.
 			if !cmd.Flags().Changed("jobs") {
 				c.jobs = max(1, c.workers)
 			}
-			return c.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			c.given = cmd.Flags().Changed
+			return flagError(cmd.Flags(), c.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	flags := cmd.Flags()
@@ -167,11 +172,38 @@ func (c *compare) validate() error {
 	default:
 		return fmt.Errorf("--tune-lr is %q, want sgd or all", c.tuneLR)
 	}
+	c.grid.Methods = distinct(c.grid.Methods)
 	for _, n := range c.grid.Shards {
-		if err := c.validateShards(n); err != nil {
+		if err := c.validateShards(n); c.given("shards") && err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// fitShards leaves out the default numbers of shards that the batch can't have. If it has room for
+// none of them, it takes the most that it can have, or leaves out the methods of --methods'
+// default that need several.
+func (c *compare) fitShards() error {
+	if c.given("shards") {
+		return nil
+	}
+	most := c.mostShards()
+	fits := func(n int) bool { return n <= most }
+	c.leftOut = slices.DeleteFunc(slices.Clone(c.grid.Shards), fits)
+	c.grid.Shards = slices.DeleteFunc(c.grid.Shards, func(n int) bool { return !fits(n) })
+	if len(c.grid.Shards) > 0 {
+		return nil
+	}
+	if most > 1 {
+		c.grid.Shards = []int{most}
+		return nil
+	}
+	sharded := func(name string) bool { m, err := sam.Lookup(name); return err == nil && m.Sharded() }
+	if i := slices.IndexFunc(c.grid.Methods, sharded); i >= 0 && c.given("methods") {
+		return fmt.Errorf("--methods has %s, and --batch %d has room for one shard only", c.grid.Methods[i], c.batch)
+	}
+	c.grid.Methods = slices.DeleteFunc(c.grid.Methods, sharded)
 	return nil
 }
 
@@ -183,7 +215,13 @@ func (c *compare) makeStudy() (err error) {
 	if err := c.open(); err != nil {
 		return err
 	}
+	if err := c.fitShards(); err != nil {
+		return err
+	}
 	c.samples = c.train.Len()
+	if c.subset > c.samples {
+		return fmt.Errorf("--subset %d is more than the %s training samples of %s", c.subset, count(c.samples), c.dataName())
+	}
 	if c.subset > 0 {
 		if c.train, err = c.train.Subset(c.subset, subsetSeed); err != nil {
 			return err

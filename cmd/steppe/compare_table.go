@@ -24,6 +24,11 @@ func (c *compare) printHeader(w io.Writer) {
 	if changes := c.recipe.String(); changes != "" {
 		fmt.Fprintln(w, changes)
 	}
+	if dropped := c.train.Len() % c.batch; dropped > 0 && c.model.MinShard() > 1 {
+		fmt.Fprintf(w, "%s left out of each epoch, others each time: the model's normalization needs whole batches\n",
+			plural(dropped, "training sample"))
+	}
+	fmt.Fprint(w, c.omission(c.leftOut))
 	fmt.Fprintf(w, "%s, batch %d, lr %s, momentum %v, decay %v\n", plural(c.epochs, "epoch"),
 		c.batch, c.schedule, c.base.Momentum, c.base.WeightDecay)
 	fmt.Fprintf(w, "%s, %s at once\n\n", c.machine(), plural(c.jobs, "run"))

@@ -36,8 +36,17 @@ var tiny = zoo.Model{
 	},
 }
 
+// tinyNorm is tiny with a normalization over the batch.
+var tinyNorm = zoo.Model{
+	Name: "tiny-norm", About: "16 hidden features, normalized, for tests",
+	Input: net.Shape{4, 4, 1}, Batch: 32,
+	Layers: func(_ net.Shape, outputs int) ([]net.Layer, error) {
+		return []net.Layer{net.Flatten{}, net.Dense{Out: 16}, net.BatchNorm{}, net.ReLU{}, net.Dense{Out: outputs}}, nil
+	},
+}
+
 func TestMain(m *testing.M) {
-	zoo.Models = append(zoo.Models, tiny)
+	zoo.Models = append(zoo.Models, tiny, tinyNorm)
 	if os.Getenv(asStubborn) != "" {
 		stubborn()
 	}
@@ -185,7 +194,6 @@ func TestErrors(t *testing.T) {
 		{"train --method sam --shards 2", "--shards 2 with --method sam, which has 1 shard"},
 		{"train --method sgd --rho 0.1", "--rho 0.1 with --method sgd, which perturbs nothing"},
 		{"train --rho -1", "--rho is -1, want a finite number that isn't negative"},
-		{"train --method sam-on", "sam: Ascent.NormOnly is true, and the model has no normalization"},
 		{"train --eta 0.1", "--eta 0.1 with --method msam, which doesn't scale its perturbation"},
 		{"train --method asam --eta 0", "--eta is 0, want a positive number"},
 		{"train --ascent-fraction 0", "--ascent-fraction is 0, want more than 0, and 1 at the most"},
@@ -216,23 +224,25 @@ func TestErrors(t *testing.T) {
 		{"compare frob", `steppe compare takes flags only, got "frob"`},
 		{"compare --model frob", `unknown model "frob", want one of mlp, `},
 		{"compare --methods frob", `unknown method "frob", want one of sgd, sam, msam`},
-		{"compare --methods=", "study: 0 methods, want at least 1"},
-		{"compare --methods sam-on", "SAM-ON: sam: Ascent.NormOnly is true, and the model has no normalization"},
+		{"compare --methods=", "--methods has no value, want at least 1"},
+		{"compare --methods sam-on", "--methods has one that perturbs normalizations only, and the model has none"},
 		{"compare --shards 65", "65 shards are more than --batch 64 has samples"},
-		{"compare --rhos 0.1,0", "study: rho 0, want a positive number"},
-		{"compare --rhos nan", "study: rho NaN, want a positive number"},
+		{"compare --rhos 0.1,0", "--rhos has 0, want positive numbers"},
+		{"compare --rhos nan", "--rhos has NaN, want positive numbers"},
 		{"compare --rhos=", `invalid argument "" for "--rhos" flag: "" is not a number`},
-		{"compare --lrs 0.1,0", "sam: SGD.LR is 0, want a positive float32"},
+		{"compare --lrs 0.1,0", "--lrs has 0, want positive numbers"},
+		{"compare --lrs 0.1,inf", "--lrs has +Inf, want positive numbers"},
+		{"compare --lrs 0.1,0.2 --methods sam", "--methods lacks sgd, which chooses the learning rate for all methods"},
 		{"compare --tune-lr frob", `--tune-lr is "frob", want sgd or all`},
-		{"compare --label-noise 0,1.5", "study: label noise 1.5, want a fraction from 0 to 1"},
+		{"compare --label-noise 0,1.5", "--label-noise has 1.5, want fractions from 0 to 1"},
 		{"train --seed -1", `invalid argument "-1" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
 		{"train --seed 1.5", `invalid argument "1.5" for "--seed" flag: want a whole number from 0 to 18446744073709551615`},
-		{"compare --seeds 0", "study: 0 seeds, want at least 1"},
-		{"compare --selection-seeds 0", "study: 0 seeds to select by, want at least 1"},
+		{"compare --seeds 0", "--seeds is 0, want at least 1"},
+		{"compare --selection-seeds 0", "--selection-seeds is 0, want at least 1"},
 		{"compare --validation nan", "--validation is NaN, want more than 0 and less than 1"},
 		{"compare --subset -1", "--subset is -1, want at least 1, or 0 for all samples"},
-		{"compare --subset 1439", "can't choose 1439 of the 1438 samples of digits/train"},
-		{"compare --batch 1300", "study: batches of 1300, want at most the 1150 samples that are left without the validation samples"},
+		{"compare --subset 1439", "--subset 1439 is more than the 1,438 training samples of digits"},
+		{"compare --batch 1300", "--batch is 1300, want at most the 1150 samples that are left without the validation samples"},
 		{"compare --epochs 0", "--epochs is 0, want at least 1"},
 		{"compare --warmup 20", "--warmup is 20, want 0 or more and less than the 20 epochs"},
 		{"compare --momentum 1", "--momentum is 1, want at least 0 and less than 1"},

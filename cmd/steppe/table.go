@@ -75,7 +75,7 @@ func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 	}
 	fmt.Fprintln(w)
 	fmt.Fprintln(w, wrap(conclusion(t, rows), textWidth))
-	fmt.Fprint(w, omission(t))
+	fmt.Fprint(w, t.omission(t.leftOut))
 	fmt.Fprint(w, judgment(t, control))
 }
 
@@ -165,15 +165,6 @@ func plusMinus(x float64, in *stats.Interval) string {
 // conclusion says how many rounds the rows are of, and what the sharded methods cost.
 func conclusion(t *trial, rows []Row) string {
 	return strings.Join(append([]string{fmt.Sprintf("Medians of %s.", plural(t.rounds(), "round"))}, claims(rows)...), " ")
-}
-
-// omission says which numbers of shards don't fit the batch, "" if all do.
-func omission(t *trial) string {
-	if len(t.leftOut) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Left out: %s, which a batch of %d can't have with at least %s a shard.\n",
-		shardsInWords(t.leftOut), t.batch, plural(max(1, t.model.MinShard()), "sample"))
 }
 
 // judgment says how far the control lets the rows be trusted. It returns "" if there were too few

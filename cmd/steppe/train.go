@@ -73,7 +73,7 @@ Without --out, nothing is kept, but --save FILE writes the best parameters to a 
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t.stdout, t.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			return t.run(cmd.Context(), cmd.Flags())
+			return flagError(cmd.Flags(), t.run(cmd.Context(), cmd.Flags()))
 		},
 	}
 	flags := cmd.Flags()

@@ -95,9 +95,6 @@ func (b *bench) shardsOf(t *trial, several bool) ([]int, error) {
 	return shards, nil
 }
 
-// mostShards returns how many shards the batch can have.
-func (t *trial) mostShards() int { return max(1, t.batch/max(1, t.model.MinShard())) }
-
 // add adds a contender for each number of shards, or one if the method has no shards to choose. It
 // leaves out mSAM with one shard, which is SAM.
 func (b *bench) add(t *trial, name string, shards []int) error {
@@ -179,7 +176,7 @@ func (t *trial) time(ctx context.Context, rounds int, show func(done float64, ro
 		return enough(round, rounds, len(all), elapsed)
 	}, show)
 	if err != nil && !errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%s, %w", t.modelName, err)
+		err = rhoHint(fmt.Errorf("%s, %w", t.modelName, err))
 	}
 	return err
 }

@@ -86,6 +86,18 @@ func (w *workload) validateShards(shards int) error {
 	return nil
 }
 
+// mostShards returns how many shards the batch can have.
+func (w *workload) mostShards() int { return max(1, w.batch/max(1, w.model.MinShard())) }
+
+// omission says which numbers of shards don't fit the batch, "" if all do.
+func (w *workload) omission(leftOut []int) string {
+	if len(leftOut) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Left out: %s, which a batch of %d can't have with at least %s a shard.\n",
+		shardsInWords(leftOut), w.batch, plural(max(1, w.model.MinShard()), "sample"))
+}
+
 // machine describes the CPU and the workers.
 func (w *workload) machine() string { return machine(w.workers) }
 

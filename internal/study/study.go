@@ -8,11 +8,11 @@
 package study
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -120,7 +120,7 @@ func (s *Study) Validate() error {
 		return err
 	}
 	if s.Recipe.Epochs < 1 {
-		return fmt.Errorf("study: %d epochs, want at least 1", s.Recipe.Epochs)
+		return badField("Recipe.Epochs", "is %d, want at least 1", s.Recipe.Epochs)
 	}
 	loader := s.loader(s.Train, 0)
 	if err := loader.Validate(); err != nil {
@@ -132,12 +132,12 @@ func (s *Study) Validate() error {
 			return err
 		}
 		if s.Recipe.Batch > rest.Len() {
-			return fmt.Errorf("study: batches of %d, want at most the %d samples that are left without the validation samples", s.Recipe.Batch, rest.Len())
+			return badField("Recipe.Batch", "is %d, want at most the %d samples that are left without the validation samples", s.Recipe.Batch, rest.Len())
 		}
 	}
 	for _, e := range s.entries {
 		rho, lr := s.rhos(e)[0], s.Grid.LRs[0]
-		if _, err := sam.New(s.Model, s.Model.Init(0), s.config(Run{Method: e.Method.Name, Shards: e.Shards, Rho: rho, LR: lr}, e.Method, 1, 1)); err != nil {
+		if _, err := sam.NewPlan(s.Model, s.config(Run{Method: e.Method.Name, Shards: e.Shards, Rho: rho, LR: lr}, e.Method, 1, 1)); err != nil {
 			return fmt.Errorf("%v: %w", e, err)
 		}
 	}
@@ -166,38 +166,48 @@ func badField(field, problem string, args ...any) error {
 func (s *Study) validateGrid() error {
 	g := s.Grid
 	for _, list := range []struct {
-		name string
-		n    int
-	}{{"methods", len(g.Methods)}, {"learning rates", len(g.LRs)}, {"levels of label noise", len(g.Noise)}, {"seeds", g.Seeds}, {"seeds to select by", g.SelectionSeeds}} {
+		field string
+		n     int
+	}{{"Methods", len(g.Methods)}, {"LRs", len(g.LRs)}, {"Noise", len(g.Noise)}} {
 		if list.n < 1 {
-			return fmt.Errorf("study: %d %s, want at least 1", list.n, list.name)
+			return badField("Grid."+list.field, "has no value, want at least 1")
 		}
 	}
-	if g.Seeds >= selectionSeeds || g.SelectionSeeds >= selectionSeeds {
-		return fmt.Errorf("study: %d and %d seeds, want fewer than %d", g.Seeds, g.SelectionSeeds, selectionSeeds)
+	for _, seeds := range []struct {
+		field string
+		n     int
+	}{{"Seeds", g.Seeds}, {"SelectionSeeds", g.SelectionSeeds}} {
+		if seeds.n < 1 || seeds.n >= selectionSeeds {
+			return badField("Grid."+seeds.field, "is %d, want at least 1, and less than %d", seeds.n, selectionSeeds)
+		}
 	}
 	for i, e := range s.entries {
 		if e.Method.Perturbs() && len(g.Rhos) == 0 {
-			return fmt.Errorf("study: %v perturbs, want at least one rho", e)
+			return badField("Grid.Rhos", "has no value, and %v perturbs, want at least 1", e)
 		}
 		for _, other := range s.entries[:i] {
 			if other.Method.Name == e.Method.Name && other.Shards == e.Shards {
-				return fmt.Errorf("study: %v is listed twice", e)
+				return badField("Grid.Methods", "has %v twice", e)
 			}
 		}
 	}
 	for _, rho := range g.Rhos {
 		if !(rho > 0) || math.IsInf(rho, 1) {
-			return fmt.Errorf("study: rho %v, want a positive number", rho)
+			return badField("Grid.Rhos", "has %v, want positive numbers", rho)
+		}
+	}
+	for _, lr := range g.LRs {
+		if !num.Positive(lr) {
+			return badField("Grid.LRs", "has %v, want positive numbers that a float32 can be", lr)
 		}
 	}
 	for _, noise := range g.Noise {
 		if !(noise >= 0 && noise <= 1) {
-			return fmt.Errorf("study: label noise %v, want a fraction from 0 to 1", noise)
+			return badField("Grid.Noise", "has %v, want fractions from 0 to 1", noise)
 		}
 	}
 	if len(g.LRs) > 1 && !g.TuneLR && !slices.Contains(g.Methods, sgd) {
-		return errors.New("study: methods lack sgd, which chooses the learning rate for all methods unless TuneLR is set")
+		return badField("Grid.Methods", "lacks sgd, which chooses the learning rate for all methods unless each chooses its own")
 	}
 	return nil
 }

@@ -241,14 +241,15 @@ func TestChoiceAndDifferences(t *testing.T) {
 
 func TestStudyErrors(t *testing.T) {
 	for want, change := range map[string]func(*Study){
-		"study: 0 methods, want at least 1":                   func(s *Study) { s.Grid.Methods = nil },
-		"study: 0 seeds, want at least 1":                     func(s *Study) { s.Grid.Seeds = 0 },
-		"study: SAM perturbs, want at least one rho":          func(s *Study) { s.Grid.Rhos = nil },
-		"study: rho -1, want a positive number":               func(s *Study) { s.Grid.Rhos = []float64{-1} },
-		"study: label noise 1.5, want a fraction from 0 to 1": func(s *Study) { s.Grid.Noise = []float64{1.5} },
-		"study: SGD is listed twice":                          func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
-		"study: batches of 250, want at most the 240 samples that are left without the validation samples": func(s *Study) { s.Recipe.Batch = 250 },
-		"study: methods lack sgd, which chooses the learning rate for all methods unless TuneLR is set": func(s *Study) {
+		"study: Grid.Methods has no value, want at least 1":                                                     func(s *Study) { s.Grid.Methods = nil },
+		"study: Grid.Seeds is 0, want at least 1, and less than 1048576":                                        func(s *Study) { s.Grid.Seeds = 0 },
+		"study: Grid.Rhos has no value, and SAM perturbs, want at least 1":                                      func(s *Study) { s.Grid.Rhos = nil },
+		"study: Grid.LRs has 1e+39, want positive numbers that a float32 can be":                                func(s *Study) { s.Grid.LRs = []float64{0.1, 1e39} },
+		"study: Grid.Rhos has -1, want positive numbers":                                                        func(s *Study) { s.Grid.Rhos = []float64{-1} },
+		"study: Grid.Noise has 1.5, want fractions from 0 to 1":                                                 func(s *Study) { s.Grid.Noise = []float64{1.5} },
+		"study: Grid.Methods has SGD twice":                                                                     func(s *Study) { s.Grid.Methods = []string{"sgd", "sgd"} },
+		"study: Recipe.Batch is 250, want at most the 240 samples that are left without the validation samples": func(s *Study) { s.Recipe.Batch = 250 },
+		"study: Grid.Methods lacks sgd, which chooses the learning rate for all methods unless each chooses its own": func(s *Study) {
 			s.Grid.Methods, s.Grid.LRs = []string{"sam"}, []float64{0.1, 0.2}
 		},
 		"mSAM with 33 shards: sam: 33 shards of a batch of 32 samples, want at least a sample each": func(s *Study) { s.Grid.Shards = []int{33} },
