@@ -16,6 +16,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/sam/train"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -28,6 +29,7 @@ type trainCommand struct {
 	force    bool
 	save     string
 	workers  int
+	most     memoryLimit
 	json     bool
 
 	config  *runs.Config
@@ -84,6 +86,7 @@ Without --out, nothing is kept, but --save FILE writes the best parameters to a 
 	flags.StringVar(&t.save, "save", "", "write the best parameters to `FILE`, in the safetensors format")
 	flags.BoolVar(&t.force, "force", false, "let --out replace another run, and --save another file")
 	flags.IntVar(&t.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
+	t.most.addFlag(flags)
 	flags.BoolVar(&t.json, "json", false, "print JSON: a line for each row of the log, and the result")
 	return cmd
 }
@@ -193,6 +196,11 @@ func (t *trainCommand) prepare(flags *pflag.FlagSet) (err error) {
 		return err
 	}
 	run := t.job.Run
+	step := run.Optimizer
+	step.Batch = run.Train.Batch
+	if err := t.most.checkStep(t.job.Model, []*dataset.Set{t.job.Train, t.job.Valid, t.job.Test}, step); err != nil {
+		return err
+	}
 	run.Overwrite, run.PrepareDir = t.force, t.prepareDir
 	run.Hooks = append(run.Hooks, train.HookFunc(t.show))
 	if t.dir() != "" {

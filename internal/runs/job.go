@@ -121,14 +121,28 @@ func (j *Job) standardize() (err error) {
 // Regression reports whether the run predicts numbers, not classes.
 func (j *Job) Regression() bool { return j.Train.Labels == nil }
 
-// Build compiles the model and makes the run. dir is its folder, "" for none.
-func (j *Job) Build(dir string, workers int) error {
-	s := j.Settings
-	row, err := zoo.Lookup(s.Model)
+// compile compiles the model for the data.
+func (j *Job) compile() error {
+	row, err := zoo.Lookup(j.Settings.Model)
 	if err != nil {
 		return err
 	}
-	if j.Model, err = row.Compile(j.Train.Shape, j.Train.Classes); err != nil {
+	j.Model, err = compile(row, j.Train.Shape, j.Train.Classes)
+	return err
+}
+
+// compile returns a classifier, or for no classes a model that predicts one number.
+func compile(row zoo.Model, input net.Shape, classes int) (*net.Model, error) {
+	if classes == 0 {
+		return row.Regressor(input, 1)
+	}
+	return row.Compile(input, classes)
+}
+
+// Build compiles the model and makes the run. dir is its folder, "" for none.
+func (j *Job) Build(dir string, workers int) error {
+	s := j.Settings
+	if err := j.compile(); err != nil {
 		return err
 	}
 	augment, err := Augment(s.Augment)
@@ -138,10 +152,13 @@ func (j *Job) Build(dir string, workers int) error {
 	j.Run = &train.Run{
 		Model: j.Model, Seed: s.Seed, Epochs: s.Epochs,
 		Train: dataset.Loader{Set: j.Train, Batch: s.Batch, Augment: augment},
-		Valid: j.Valid, Dir: dir,
+		Valid: j.Valid, Dir: dir, SaveEvery: s.SaveEvery, LogEvery: s.LogEvery,
 	}
 	if j.Valid != nil {
 		j.Run.Metrics = []train.Metric{&train.Accuracy{}}
+		if j.Regression() {
+			j.Run.Metrics = []train.Metric{&train.R2{}}
+		}
 	}
 	if s.Patience > 0 {
 		j.Run.Hooks = append(j.Run.Hooks, train.EarlyStopping{Patience: s.Patience})

@@ -49,6 +49,8 @@ func NewReview(ctx context.Context, model *net.Model, params *net.Params, set *d
 		if set.Classes > 5 {
 			metrics = append(metrics, &train.TopK{K: 5})
 		}
+	} else {
+		metrics = append(metrics, &train.R2{})
 	}
 	scores, err := train.EvaluateContext(ctx, model, params, set, metrics...)
 	if err != nil {

@@ -38,12 +38,19 @@ func Open(path string, last bool) (*Trained, error) {
 	if t.Meta, err = checkpoint.ReadMeta(file); err != nil {
 		return nil, err
 	}
-	if t.Meta.Model == "" || t.Meta.Input == nil || t.Meta.Classes == 0 {
+	if t.Meta.Preprocess != nil {
+		t.input = &dataset.Input{}
+		if err := json.Unmarshal(t.Meta.Preprocess, t.input); err != nil {
+			return nil, fmt.Errorf("%s: metadata \"preprocess\": %w", file, err)
+		}
+	}
+	regression := t.input != nil && t.input.Table != nil && t.input.Table.Label.Words == nil
+	if t.Meta.Model == "" || t.Meta.Input == nil || t.Meta.Classes == 0 && !regression {
 		return nil, fmt.Errorf("%s doesn't name its model, want metadata \"model\", \"input\" and \"classes\" as steppe train writes them", file)
 	}
 	row, err := zoo.Lookup(t.Meta.Model)
 	if err == nil {
-		t.Model, err = row.Compile(t.Meta.Input, t.Meta.Classes)
+		t.Model, err = compile(row, t.Meta.Input, t.Meta.Classes)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
@@ -51,12 +58,6 @@ func Open(path string, last bool) (*Trained, error) {
 	if t.Meta.Standardize != "" {
 		if t.by, err = dataset.ParseMeanStd(t.Meta.Standardize); err != nil {
 			return nil, fmt.Errorf("%s: metadata \"standardize\": %w", file, err)
-		}
-	}
-	if t.Meta.Preprocess != nil {
-		t.input = &dataset.Input{}
-		if err := json.Unmarshal(t.Meta.Preprocess, t.input); err != nil {
-			return nil, fmt.Errorf("%s: metadata \"preprocess\": %w", file, err)
 		}
 	}
 	t.Params, err = checkpoint.Load(file, t.Model)
