@@ -51,7 +51,7 @@ func TestTerminate(t *testing.T) {
 		require.NoError(t, err)
 		params, state, err := checkpoint.LoadState(filepath.Join(dir, "last.safetensors"), model)
 		require.NoError(t, err)
-		state.Progress = nil // it has times
+		state.Progress, state.History = nil, nil // which have times
 		return params, state
 	}
 	rows := func(dir string) []train.Row {
