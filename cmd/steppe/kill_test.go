@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -51,7 +53,7 @@ func TestTerminate(t *testing.T) {
 		require.NoError(t, err)
 		params, state, err := checkpoint.LoadState(filepath.Join(dir, "last.safetensors"), model)
 		require.NoError(t, err)
-		state.Progress, state.History = nil, nil // which have times
+		state.Progress, state.History = nil, nil // they have times
 		return params, state
 	}
 	rows := func(dir string) []train.Row {
@@ -69,6 +71,12 @@ func TestTerminate(t *testing.T) {
 	require.Zero(t, code, stderr)
 	whole := filepath.Join(parent, "whole")
 	code, _, stderr = steppe(t, settings(whole, epochs)...)
+	require.Zero(t, code, stderr)
+
+	for _, name := range []string{".config.json.12", ".report.html.34"} { // as of a process that was killed
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	code, _, stderr = steppe(t, "train", "--resume", dir)
 	require.Zero(t, code, stderr)
 
 	params, last := state(dir)

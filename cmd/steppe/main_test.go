@@ -26,6 +26,18 @@ import (
 // asCommand is an environment variable that turns the test binary into the command.
 const asCommand = "STEPPE_TEST_AS_COMMAND"
 
+// asStubborn is an environment variable that turns the test binary into a program that handles
+// signals as the command does, but doesn't end by the first.
+const asStubborn = "STEPPE_TEST_STUBBORN"
+
+func stubborn() {
+	ctx := withSignals(context.Background())
+	fmt.Println("begins")
+	<-ctx.Done()
+	fmt.Println(context.Cause(ctx))
+	select {}
+}
+
 // tiny is a model that trains in no time, even in plain Go and under the race detector.
 var tiny = zoo.Model{
 	Name:  "tiny",

@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -10,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,18 +22,6 @@ import (
 
 	"github.com/steppe-ml/steppe/sam/train"
 )
-
-// asStubborn is an environment variable that turns the test binary into a program that handles
-// signals as the command does, but doesn't end by the first.
-const asStubborn = "STEPPE_TEST_STUBBORN"
-
-func stubborn() {
-	ctx := withSignals(context.Background())
-	fmt.Println("begins")
-	<-ctx.Done()
-	fmt.Println(context.Cause(ctx))
-	select {}
-}
 
 // watched is a process of the test's with its output.
 type watched struct {
@@ -45,9 +34,6 @@ type watched struct {
 // watch starts a process and reads its first line.
 func watch(t *testing.T, cmd *exec.Cmd) (w *watched, first string) {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("a process can't send another one a signal")
-	}
 	w = &watched{Cmd: cmd}
 	cmd.Stderr = &w.stderr
 	pipe, err := cmd.StdoutPipe()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/sam/train"
 )
@@ -27,9 +28,15 @@ func (t *trainCommand) result() result {
 }
 
 // prepareDir puts config.json into the run's folder, before anything else. What a run before has
-// left besides goes away: it isn't of this one.
+// left besides goes away: it isn't of this one. So does what is left of files that a killed process
+// was writing.
 func (t *trainCommand) prepareDir() error {
 	dir := t.dir()
+	for _, name := range []string{runs.ConfigFile, runs.ResultFile, runs.CurvesFile, runs.ReportFile} {
+		if err := atomicfile.RemoveTemporary(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
 	if t.resume == "" {
 		for _, name := range []string{runs.ResultFile, runs.CurvesFile, runs.ReportFile} {
 			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {

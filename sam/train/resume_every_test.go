@@ -69,7 +69,7 @@ func everySetting(t *testing.T) (list []setting) {
 
 // Every run that is stopped at random points, once or twice, in the middle of epochs and between
 // them, ends as one that was never stopped: parameters, optimizer, best parameters, history and log,
-// bit for bit, also on other numbers of workers.
+// bit for bit, also on other numbers of workers, and with data that streams.
 func TestResumeEverySetting(t *testing.T) {
 	stops := 1
 	if text := os.Getenv(envStops); text != "" {
@@ -91,6 +91,9 @@ func TestResumeEverySetting(t *testing.T) {
 				for done, parts := 0, 1+random.IntN(2); parts > 0; parts-- {
 					first := setting.run(dir)
 					first.Optimizer.Workers = 1 + random.IntN(4)
+					if random.IntN(2) == 0 {
+						stream(first)
+					}
 					at := done + random.IntN(whole.Steps()+1-done)
 					var err error
 					if random.IntN(2) == 0 {
@@ -105,6 +108,9 @@ func TestResumeEverySetting(t *testing.T) {
 				}
 				again := setting.run(dir)
 				again.Optimizer.Workers = 1 + random.IntN(4)
+				if random.IntN(2) == 0 {
+					stream(again)
+				}
 				_, err = again.Resume(t.Context())
 				require.NoError(t, err)
 				require.Equal(t, want, timeless(again))
@@ -135,4 +141,11 @@ func cancelAfter(t *testing.T, r *Run, steps int) error {
 		assert.ErrorIs(t, err, context.Canceled)
 	}
 	return nil
+}
+
+// stream has a run read its training samples when it needs them.
+func stream(r *Run) {
+	streamed := *r.Train.Set
+	streamed.X, streamed.Samples = nil, r.Train.Set
+	r.Train.Set = &streamed
 }

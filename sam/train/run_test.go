@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -415,4 +416,41 @@ func TestRegression(t *testing.T) {
 	run.Metrics = []Metric{&Accuracy{}}
 	_, err = run.Start(t.Context())
 	assert.EqualError(t, err, "train: Valid: accuracy of line: the set has no labels")
+}
+
+// brokenSamples can't read some sample.
+type brokenSamples struct {
+	*dataset.Set
+	broken int
+}
+
+func (b brokenSamples) Read(i int, x []float32) error {
+	if i == b.broken {
+		return fs.ErrPermission
+	}
+	return b.Set.Read(i, x)
+}
+
+// A sample that can't be read ends a run, which goes on when the sample can be read again.
+func TestUnreadableSample(t *testing.T) {
+	whole := small(t, linear(t))
+	_, err := whole.Start(t.Context())
+	require.NoError(t, err)
+
+	run := small(t, linear(t))
+	run.Dir = t.TempDir()
+	set := run.Train.Set
+	broken := *set
+	broken.X, broken.Samples = nil, brokenSamples{set, 17}
+	run.Train.Set = &broken
+	history, err := run.Start(t.Context())
+	assert.ErrorIs(t, err, fs.ErrPermission)
+	assert.Regexp(t, `^train: epoch 1, batch \d: `, err)
+	assert.Empty(t, history.Epochs)
+
+	again := small(t, run.Model)
+	again.Dir = run.Dir
+	_, err = again.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, timeless(&whole), timeless(&again))
 }
