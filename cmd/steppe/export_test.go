@@ -42,6 +42,9 @@ func TestExportImport(t *testing.T) {
 	assert.Equal(t, read(t, model), read(t, "again.safetensors"))
 	assert.ElementsMatch(t, []string{"torch.safetensors", "tiny.py", "again.safetensors"}, names(t, "."))
 
+	_, _, stderr = steppe(t, "eval", "torch.safetensors")
+	assert.Equal(t, "steppe: torch.safetensors has a model as PyTorch has it, want one of Steppe's: steppe import torch.safetensors --out FILE makes it\n", stderr)
+
 	// Without --script, stdout is the program.
 	code, stdout, stderr = steppe(t, "export", model, "--format", "pytorch", "other.safetensors")
 	require.Zero(t, code, stderr)

@@ -16,7 +16,7 @@
 // load_state_dict as it is:
 //
 //	mlp, lenet        nn.Sequential, whose names are places: 1.weight
-//	resnet20, 32, 56  github.com/akamaster/pytorch_resnet_cifar10: layer1.0.conv1.weight, linear.weight
+//	resnet20, 32, 56  github.com/akamaster/pytorch_resnet_cifar10: layer1.0.conv1.weight, linear.bias
 //	resnet18          torchvision: layer2.0.downsample.0.weight, fc.weight
 //	wrn16-4           github.com/xternalz/WideResNet-pytorch: block1.layer.0.convShortcut.weight
 //
