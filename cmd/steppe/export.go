@@ -67,7 +67,7 @@ type format struct{ name, about string }
 
 var formats = []format{
 	{"pytorch", "the tensors as PyTorch has them (a state_dict) in a safetensors file, and a Python program that runs the model, " +
-		"which is printed unless --script names a file for it: it holds the model's definition, reads the file without further packages, and classifies pictures. " +
+		"which is printed unless --script names a file for it: it holds the model's definition, reads the file without further packages, and predicts for pictures or the rows of a table. " +
 		"The names are torchvision's for resnet18, akamaster's (pytorch_resnet_cifar10) for resnet20, 32 and 56, " +
 		"xternalz's (WideResNet-pytorch) for wrn16-4, and those of nn.Sequential for the others"},
 	{"onnx", "a graph of opset 13 for ONNX Runtime and others. Its input is float [N, C, H, W], for images with pixels from 0 to 1: " +
@@ -95,7 +95,7 @@ func (e *export) run(stdout, stderr io.Writer) (err error) {
 }
 
 // imported are the files that a program must not be called: it imports packages of these names.
-var imported = []string{"torch.py", "PIL.py", "json.py", "os.py", "sys.py"}
+var imported = []string{"torch.py", "PIL.py", "csv.py", "json.py", "os.py", "sys.py"}
 
 func (e *export) validate() error {
 	switch {
@@ -173,8 +173,11 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 		return err
 	}
 	arguments := ""
-	if strings.Contains(program.String(), "def picture(") {
+	switch { // as the program says in its first lines
+	case strings.Contains(program.String(), "\ndef picture("):
 		arguments = " PICTURE..."
+	case strings.Contains(program.String(), "\ndef table("):
+		arguments = " TABLE.csv..."
 	}
 	fmt.Fprintf(notes, "To run it: python3 %s%s\n", e.script, arguments)
 	if filepath.Dir(e.script) != filepath.Dir(e.out) {

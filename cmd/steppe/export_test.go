@@ -12,6 +12,7 @@ import (
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
+	"github.com/steppe-ml/steppe/net/pytorch"
 )
 
 // A model that is exported and imported again is the same file, bit for bit. The program that comes
@@ -40,6 +41,9 @@ func TestExportImport(t *testing.T) {
 		"Samples are standardized, by mean 0.5 deviation 2.\nTo test it: steppe eval again.safetensors\n", stdout)
 	assert.Equal(t, read(t, model), read(t, "again.safetensors"))
 	assert.ElementsMatch(t, []string{"torch.safetensors", "tiny.py", "again.safetensors"}, names(t, "."))
+
+	_, _, stderr = steppe(t, "eval", "torch.safetensors")
+	assert.Equal(t, "steppe: torch.safetensors has a model as PyTorch has it, want one of Steppe's: steppe import torch.safetensors --out FILE makes it\n", stderr)
 
 	// Without --script, stdout is the program.
 	code, stdout, stderr = steppe(t, "export", model, "--format", "pytorch", "other.safetensors")
@@ -171,6 +175,25 @@ func TestImportForeign(t *testing.T) {
 	code, stdout, stderr := steppe(t, "import", path, "--model", "tiny", "--out", "guessed")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, ": 4x4x1 in 7 classes, 391 parameters.\nSamples of 4x4x1 fit the tensors; others may, too. --input and --data say which they are.\n")
+}
+
+// A model that predicts numbers has no classes.
+func TestImportRegressor(t *testing.T) {
+	m, err := tiny.Regressor(net.Shape{5}, 2)
+	require.NoError(t, err)
+	meta := checkpoint.Meta{Model: "tiny", Input: net.Shape{5}}
+	t.Chdir(t.TempDir())
+	require.NoError(t, checkpoint.Save("model", m, m.Init(1), meta))
+	file, err := os.Create("torch")
+	require.NoError(t, err)
+	require.NoError(t, pytorch.Write(file, m, m.Init(1), meta))
+	require.NoError(t, file.Close())
+	code, stdout, stderr := steppe(t, "import", "torch", "--out", "again")
+	require.Zero(t, code, stderr)
+	assert.Equal(t, "again has tiny of torch: 5 to 2 numbers, 130 parameters.\nTo test it: steppe eval again --data NAME\n", stdout)
+	assert.Equal(t, read(t, "model"), read(t, "again"))
+	_, _, stderr = steppe(t, "import", "torch", "--out", "third", "--classes", "2")
+	assert.Contains(t, stderr, "--classes is 2, but the model predicts numbers")
 }
 
 func TestImportErrors(t *testing.T) {

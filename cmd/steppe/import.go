@@ -33,11 +33,13 @@ type importCommand struct {
 	out     string
 	force   bool
 
-	file    *pytorch.File
-	row     zoo.Model
-	meta    checkpoint.Meta // of the new file
-	foreign bool            // the file isn't Steppe's
-	guessed bool            // the size of images is the usual one
+	file *pytorch.File
+	row  zoo.Model
+	meta checkpoint.Meta // of the new file
+
+	foreign   bool // the file isn't Steppe's
+	guessed   bool // the size of images is the usual one
+	regresses bool // the model predicts numbers, and has no classes
 }
 
 func newImport() *cobra.Command {
@@ -103,7 +105,13 @@ func (c *importCommand) run(stdout, stderr io.Writer) (err error) {
 	if err := c.describe(); err != nil {
 		return err
 	}
-	model, err := c.row.Compile(c.meta.Input, c.meta.Classes)
+	outputs := c.meta.Classes
+	if c.regresses {
+		if outputs, err = c.file.Classes(c.compile, c.meta.Input); err != nil {
+			return err
+		}
+	}
+	model, err := c.compile(c.meta.Input, outputs)
 	if err != nil {
 		return err
 	}
@@ -149,6 +157,7 @@ func (c *importCommand) validate() error {
 // describe completes what the file says of the model: by flags, by the data, and by the tensors.
 func (c *importCommand) describe() (err error) {
 	c.foreign = c.meta.Model == ""
+	c.regresses = !c.foreign && c.meta.Input != nil && c.meta.Classes == 0
 	if c.model != "" {
 		c.meta.Model = c.model
 	}
@@ -168,6 +177,9 @@ func (c *importCommand) describe() (err error) {
 			return err
 		}
 	}
+	if c.regresses && c.classes > 0 {
+		return fmt.Errorf("--classes is %d, but the model predicts numbers", c.classes)
+	}
 	if c.classes > 0 && c.classes != c.meta.Classes {
 		c.meta.Classes, c.meta.ClassNames = c.classes, nil
 	}
@@ -176,8 +188,8 @@ func (c *importCommand) describe() (err error) {
 			return err
 		}
 	}
-	if c.meta.Classes == 0 {
-		if c.meta.Classes, err = c.file.Classes(c.row.Compile, c.meta.Input); err != nil {
+	if c.meta.Classes == 0 && !c.regresses {
+		if c.meta.Classes, err = c.file.Classes(c.compile, c.meta.Input); err != nil {
 			return err
 		}
 	}
@@ -193,13 +205,21 @@ func (c *importCommand) describeData() error {
 		return err
 	}
 	data.Model, data.Standardize = c.meta.Model, c.meta.Standardize
-	c.meta = data
+	c.meta, c.regresses = data, data.Classes == 0
 	return nil
+}
+
+// compile makes the model, with outputs for classes or for numbers.
+func (c *importCommand) compile(input net.Shape, outputs int) (*net.Model, error) {
+	if c.regresses {
+		return c.row.Regressor(input, outputs)
+	}
+	return c.row.Compile(input, outputs)
 }
 
 // infer takes the shape of samples from the tensors, as far as they have it.
 func (c *importCommand) infer() error {
-	shape, classes, err := c.file.Infer(c.row.Compile, c.row.Input)
+	shape, classes, err := c.file.Infer(c.compile, c.row.Input)
 	if err != nil {
 		return fmt.Errorf("%w; --input says the shape of a sample", err)
 	}
@@ -264,7 +284,11 @@ func parseInput(text string) (net.Shape, error) {
 
 // print says what the model is, and what isn't sure about it.
 func (c *importCommand) print(out io.Writer, model *net.Model) {
-	fmt.Fprintf(out, "%s has %s of %s: %v in %s, %s.\n", c.out, c.meta.Model, c.path, c.meta.Input, classes(c.meta.Classes), plural(model.NumParams(), "parameter"))
+	kind := "in " + classes(c.meta.Classes)
+	if c.regresses {
+		kind = "to " + plural(model.OutputShape().Size(), "number")
+	}
+	fmt.Fprintf(out, "%s has %s of %s: %v %s, %s.\n", c.out, c.meta.Model, c.path, c.meta.Input, kind, plural(model.NumParams(), "parameter"))
 	if c.guessed {
 		fmt.Fprintf(out, "Samples of %v fit the tensors; others may, too. --input and --data say which they are.\n", c.meta.Input)
 	}

@@ -25,7 +25,7 @@
 // A Dense layer behind a Flatten of images reads them by rows, then columns, then channels (HWC).
 // PyTorch keeps the same numbers in another order: the weight of a Conv2d is [OutC, InC, KernelH,
 // KernelW], that of a Linear [Out, In], and it reads images as CHW. Its BatchNorm2d calls ours
-// weight, bias, running_mean and running_var.
+// weight, bias, running_mean and running_var. Package net/pytorch turns one into the other.
 //
 // The header's __metadata__ is [Meta], in strings.
 //

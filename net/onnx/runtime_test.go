@@ -228,7 +228,8 @@ func onnxRuntime(t *testing.T) string {
 	return ""
 }
 
-// pythonWithONNX returns a Python that has the package onnx, and skips the test where there is none.
+// pythonWithONNX returns a Python that has the package onnx, and skips the test where there is
+// none.
 func pythonWithONNX(t *testing.T) string {
 	if testing.Short() {
 		t.Skip("takes long")

@@ -15,10 +15,10 @@
 // Names and arithmetic are those of the code that is used most, so that its users load a file with
 // load_state_dict as it is:
 //
-//	mlp, lenet      nn.Sequential: "1.weight", where 1 is the place of the layer
-//	resnet20 and so on  github.com/akamaster/pytorch_resnet_cifar10: "layer1.0.conv1.weight", "linear.weight"
-//	resnet18        torchvision: "layer2.0.downsample.0.weight", "fc.weight"
-//	wrn16-4         github.com/xternalz/WideResNet-pytorch: "block1.layer.0.convShortcut.weight"
+//	mlp, lenet        nn.Sequential, whose names are places: 1.weight
+//	resnet20, 32, 56  github.com/akamaster/pytorch_resnet_cifar10: layer1.0.conv1.weight, linear.bias
+//	resnet18          torchvision: layer2.0.downsample.0.weight, fc.weight
+//	wrn16-4           github.com/xternalz/WideResNet-pytorch: block1.layer.0.convShortcut.weight
 //
 // Any other model of layers of package net is a nested nn.Sequential, in which a Residual has the
 // sides body and shortcut: "3.body.0.weight".

@@ -61,8 +61,8 @@ func (f *File) Infer(compile func(input net.Shape, classes int) (*net.Model, err
 	return nil, 0, fmt.Errorf("pytorch: %s: no usual size of images fits the tensors; %w", f.path, mismatch)
 }
 
-// Classes returns the number of classes of a model that compile makes for samples of shape input:
-// that of the outputs of the last layer. Params says whether the rest fits, too.
+// Classes returns the number of classes, or of targets, of a model that compile makes for samples
+// of shape input: that of the outputs of the last layer. Params says whether the rest fits, too.
 func (f *File) Classes(compile func(input net.Shape, classes int) (*net.Model, error), input net.Shape) (int, error) {
 	_, last, err := f.ends(compile, input)
 	if err != nil {

@@ -35,6 +35,8 @@ type scriptText struct {
 	Pictures            bool   // a sample is a picture that the script can read
 	Mode                string // of a picture, as PIL calls it
 	Names               string // of classes, a list in Python; "" if they aren't known
+	Columns             string // of a table, a list in Python; "" if samples are no rows that the script can read
+	Target              string // mean and deviation of what a table's model predicts, a tuple in Python; "" for classes
 	Mean, Std           string // lists in Python; "" if samples aren't standardized
 	View                string // turns MEAN into a shape that fits x
 	Classifies          bool
@@ -68,7 +70,9 @@ func WriteScript(w io.Writer, model *net.Model, meta checkpoint.Meta, path, scri
 			return fmt.Errorf("pytorch: the name %q can't stand in a Python program", name)
 		}
 	}
-	t.describeInput(model.InputShape(), meta)
+	if err := t.describeInput(model.InputShape(), meta); err != nil {
+		return err
+	}
 	if err := t.standardize(model.InputShape(), meta); err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func WriteScript(w io.Writer, model *net.Model, meta checkpoint.Meta, path, scri
 }
 
 // describeInput sets what the script says of samples.
-func (t *scriptText) describeInput(shape net.Shape, meta checkpoint.Meta) {
+func (t *scriptText) describeInput(shape net.Shape, meta checkpoint.Meta) error {
 	sizes := shape
 	if len(shape) == 3 {
 		sizes = net.Shape{shape[2], shape[0], shape[1]}
@@ -95,14 +99,41 @@ func (t *scriptText) describeInput(shape net.Shape, meta checkpoint.Meta) {
 		texts = append(texts, strconv.Itoa(d))
 	}
 	t.ShapeText = strings.Join(texts, ", ")
-	switch {
-	case len(shape) == 3:
+	t.Values = "float32"
+	if len(shape) == 3 {
 		t.Values = "pixels divided by 255"
-	case meta.Preprocess != nil:
-		t.Values = "columns prepared as the metadata \"preprocess\" of the file says"
-	default:
-		t.Values = "float32"
 	}
+	if meta.Preprocess == nil {
+		return nil
+	}
+	var in dataset.Input
+	err := json.Unmarshal(meta.Preprocess, &in)
+	if err == nil {
+		err = in.Validate()
+	}
+	if err != nil {
+		return fmt.Errorf("pytorch: metadata \"preprocess\": %w", err)
+	}
+	if in.Table == nil {
+		return nil
+	}
+	if len(shape) != 1 || in.Table.Size() != shape[0] {
+		return fmt.Errorf("pytorch: metadata \"preprocess\" makes samples of %d values, and the model takes %v", in.Table.Size(), shape)
+	}
+	t.Values = "rows of a table as row() makes them"
+	var columns []string
+	for _, c := range in.Table.Columns {
+		if c.Words != nil {
+			columns = append(columns, fmt.Sprintf("    (%s, %s),\n", python(c.Name), pythonList(c.Words)))
+		} else {
+			columns = append(columns, fmt.Sprintf("    (%s, %v, %v),\n", python(c.Name), c.Mean, c.Std))
+		}
+	}
+	t.Columns = "[\n" + strings.Join(columns, "") + "]"
+	if label := in.Table.Label; label.Words == nil {
+		t.Target = fmt.Sprintf("%v, %v", label.Mean, cmp.Or(label.Std, 1))
+	}
+	return nil
 }
 
 // standardize sets the numbers by which the script standardizes.
@@ -151,23 +182,29 @@ func pythonList[T float64 | string](values []T) string {
 	var lines []string
 	line := ""
 	for _, v := range values {
-		text, err := json.Marshal(v) // which is Python, too
-		if err != nil {
-			panic(err) // finite numbers and strings have a form in JSON
-		}
+		text := python(v)
 		switch {
 		case line == "":
-			line = string(text)
+			line = text
 		case len(line)+2+len(text) <= columns:
-			line += ", " + string(text)
+			line += ", " + text
 		default:
-			lines, line = append(lines, line+","), string(text)
+			lines, line = append(lines, line+","), text
 		}
 	}
 	if len(lines) == 0 {
 		return "[" + line + "]"
 	}
 	return "[\n    " + strings.Join(append(lines, line), "\n    ") + "]"
+}
+
+// python formats a finite number or a string as Python reads it, which reads JSON's.
+func python[T float64 | string](v T) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
 }
 
 // sequential writes layers as nn.Sequential takes them, a layer a line.

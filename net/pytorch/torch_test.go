@@ -248,10 +248,16 @@ func pythonWithPyTorch(t *testing.T) string {
 		t.Skip("takes long")
 	}
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(python, "-c", "import torch").Run() == nil {
+		if hasPackage(python, "torch") {
 			return python
 		}
 	}
 	t.Skip("no python3 with PyTorch is on this machine")
 	return ""
+}
+
+// hasPackage reports whether a Python finds a package. It doesn't load it, which takes seconds.
+func hasPackage(python, name string) bool {
+	const find = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+	return exec.Command(python, "-c", find, name).Run() == nil
 }
