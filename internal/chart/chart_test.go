@@ -308,3 +308,15 @@ func TestTickPoints(t *testing.T) {
 		assert.Less(t, axis.Min, axis.Max)
 	}
 }
+
+// Apart moves each series by a hundredth of the axis, and the middle of them not at all.
+func TestApart(t *testing.T) {
+	l := Lines{Apart: true, Series: []Series{{X: []float64{1, 100}, Y: []float64{5, 6}}, {X: []float64{10}, Y: []float64{7}}}}
+	assert.InDelta(t, 1-99*0.005, l.points(0)[0].X, 1e-12)
+	assert.InDelta(t, 10+99*0.005, l.points(1)[0].X, 1e-12)
+	l.LogX = true
+	assert.InDelta(t, 100/math.Pow(10, 0.01), l.points(0)[1].X, 1e-12)
+	assert.Equal(t, 6.0, l.points(0)[1].Y)
+	l.Apart = false
+	assert.Equal(t, 100.0, l.points(0)[1].X)
+}
