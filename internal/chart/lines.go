@@ -105,6 +105,9 @@ func (l Lines) figure() (*figure, error) {
 		decimal(&p.Y, least, most)
 	}
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
+	for _, s := range l.Series { // Apart may have drawn the outermost points elsewhere
+		p.X.Min, p.X.Max = min(p.X.Min, slices.Min(s.X)), max(p.X.Max, slices.Max(s.X))
+	}
 	l.axisX(&p.X, p.X.Min, p.X.Max)
 	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
 }
