@@ -108,6 +108,9 @@ func TestSweepErrors(t *testing.T) {
 	code, _, stderr := steppe(t, "sweep", "--out", out, "--vary", "batch=5000")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "the run batch=5000: --batch 5000 is more than the 1294 training samples")
+	code, _, stderr = steppe(t, "sweep", "--out", out, "--vary", "batch=50", "--max-memory", "1kB")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "the run batch=50: this run needs ")
 	assert.Empty(t, names(t, out))
 }
 
