@@ -12,6 +12,8 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam"
 )
 
 func newFind() *cobra.Command {
@@ -38,6 +40,7 @@ Both commands take train's flags, and keep no model.`,
 type finder struct {
 	settings runs.Settings
 	workers  int
+	most     memoryLimit
 	json     bool
 	plot     string
 
@@ -60,6 +63,7 @@ func (f *finder) addFlags(flags *pflag.FlagSet, others, useless []string) {
 		}
 	})
 	flags.IntVar(&f.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
+	f.most.addFlag(flags)
 	flags.StringVar(&f.plot, "plot", "", "draw the curve into `FILE`, a .png or .svg")
 	flags.BoolVar(&f.json, "json", false, "print the result as JSON")
 }
@@ -94,8 +98,9 @@ func (f *finder) discard() {
 	}
 }
 
-// prepare reads the data and makes the run.
-func (f *finder) prepare() (err error) {
+// prepare reads the data, makes the run, and checks the memory of so many runs at a time with each of
+// the numbers of shards.
+func (f *finder) prepare(jobs int, shards ...int) (err error) {
 	err = waiting(f.stderr, "reading "+f.settings.Data, func() error {
 		f.job, err = f.settings.Read()
 		return err
@@ -103,7 +108,19 @@ func (f *finder) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	return waiting(f.stderr, "compiling "+f.settings.Model, func() error { return f.job.Build("", f.workers) })
+	err = waiting(f.stderr, "compiling "+f.settings.Model, func() error { return f.job.Build("", f.workers) })
+	if err != nil {
+		return err
+	}
+	for _, n := range shards {
+		step := f.job.Run.Optimizer
+		step.Batch, step.Shards, step.Workers = f.settings.Batch, n, f.workers/jobs
+		err := f.most.checkStep(f.job.Model, []*dataset.Set{f.job.Train, f.job.Valid, f.job.Test}, slices.Repeat([]sam.Config{step}, jobs)...)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printHeader prints the model, the data, the settings and the machine. what describes the method

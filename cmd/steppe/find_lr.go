@@ -81,7 +81,7 @@ func (f *findLR) run(ctx context.Context) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	if err := f.prepare(); err != nil {
+	if err := f.prepare(1, f.settings.Shards); err != nil {
 		return err
 	}
 	s := &f.settings

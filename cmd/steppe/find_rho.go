@@ -123,7 +123,7 @@ func (f *findRho) run(ctx context.Context, given func(flag string) bool) error {
 	if err := f.validate(given); err != nil {
 		return err
 	}
-	if err := f.prepare(); err != nil {
+	if err := f.prepare(f.options.Jobs, f.options.Shards...); err != nil {
 		return err
 	}
 	s, run := &f.settings, *f.job.Run

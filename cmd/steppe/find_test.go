@@ -113,7 +113,10 @@ func TestFindErrors(t *testing.T) {
 		"find rho --method sam --shards 4": "--shards 4 with --method sam, which has 1 shard",
 		"find rho --seeds 0":               "--seeds is 0, want at least 1",
 		"find rho --workers 2 --jobs 3":    "--jobs is 3, want 1 to 2, the workers",
-		"find rho --out=":                  "--out is empty, want a path",
+		"find lr --max-memory 1kB":         "and --max-memory is 1000 B: raise it",
+		"find rho --max-memory 1kB":        "and --max-memory is 1000 B: raise it",
+		"sweep --out=/dev/null/x --vary lr=1 --max-memory x": "want a size such as 4GiB",
+		"find rho --out=": "--out is empty, want a path",
 	} {
 		code, stdout, stderr := steppe(t, strings.Fields(line)...)
 		assert.Equal(t, 1, code, line)

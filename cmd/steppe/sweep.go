@@ -24,6 +24,7 @@ type sweep struct {
 	vary     []string
 	out      string
 	workers  int
+	most     memoryLimit
 	json     bool
 
 	axes []axis
@@ -70,6 +71,7 @@ Choose by the validation samples. The best of many test scores promises too much
 	flags.StringArrayVar(&s.vary, "vary", nil, "a flag with its `values`, as in lr=0.01,0.1; it is needed")
 	addSettingsFlags(flags, &s.settings)
 	flags.IntVar(&s.workers, "workers", blas.DefaultWorkers(), "number of worker goroutines; changes no result")
+	s.most.addFlag(flags)
 	flags.BoolVar(&s.json, "json", false, "print the list as JSON")
 	return cmd
 }
@@ -169,6 +171,9 @@ func (s *sweep) goesOn(r *sweepRun, err error) error {
 // trainOne trains a run by the command that a user would type.
 func (s *sweep) trainOne(ctx context.Context, r *sweepRun) error {
 	args := []string{fmt.Sprintf("--workers=%d", s.workers)}
+	if s.most > 0 {
+		args = append(args, fmt.Sprintf("--max-memory=%d", uint64(s.most)))
+	}
 	if r.state == stopped {
 		args = append(args, "--resume="+r.dir)
 	} else {

@@ -27,11 +27,11 @@ func decimalBy(axis *plot.Axis, least, most, smallest float64) {
 	}
 	const about = 6
 	step := max(smallest, roundStep((most-least)/about))
-	axis.Min = math.Floor(least/step+1e-9) * step
-	axis.Max = math.Ceil(most/step-1e-9) * step
+	first, last := math.Floor(least/step+1e-9), math.Ceil(most/step-1e-9)
+	axis.Min, axis.Max = first*step, last*step
 	var ticks plot.ConstantTicks
-	for i := range int(math.Round((axis.Max-axis.Min)/step)) + 1 {
-		v := axis.Min + float64(i)*step
+	for i := range int(last-first) + 1 {
+		v := (first + float64(i)) * step // not Min and so many steps, which may round to more than Max
 		ticks = append(ticks, plot.Tick{Value: v, Label: tickLabel(v, step, max(math.Abs(axis.Min), math.Abs(axis.Max)))})
 	}
 	axis.Tick.Marker = ticks

@@ -20,6 +20,7 @@ type Lines struct {
 	X, Y       string  // labels of the axes
 	LogX       bool    // makes the X axis logarithmic, with a tick at each point if they are few
 	LogY       bool    // makes the Y axis logarithmic
+	Apart      bool    // draws the series a little beside each other, lest intervals at the same X cover each other
 	WholeX     bool    // ticks of a linear X axis are at whole numbers only
 	FromZero   bool    // makes the Y axis include 0, if it is linear
 	Reference  float64 // Y of a dashed horizontal line; 0 for none
@@ -64,7 +65,8 @@ func (l Lines) figure() (*figure, error) {
 	// Bars lie below all lines, and lines below all marks.
 	var bars, lines, points []plot.Plotter
 	look := -1
-	for _, s := range l.Series {
+	for i, s := range l.Series {
+		xys := l.points(i)
 		switch {
 		case s.Look > 0:
 			look = s.Look - 1
@@ -73,11 +75,11 @@ func (l Lines) figure() (*figure, error) {
 		}
 		if s.Low != nil {
 			bars = append(bars, &plotter.YErrorBars{
-				XYs: s.xys(), YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: bar(look), CapWidth: 2 * markRadius,
+				XYs: xys, YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: bar(look), CapWidth: 2 * markRadius,
 			})
 		}
-		curve := &plotter.Line{XYs: s.xys(), LineStyle: line(look)}
-		marks := &plotter.Scatter{XYs: s.xys(), GlyphStyle: mark(look)}
+		curve := &plotter.Line{XYs: xys, LineStyle: line(look)}
+		marks := &plotter.Scatter{XYs: xys, GlyphStyle: mark(look)}
 		if s.Beside {
 			curve.Dashes = []vg.Length{5, 3}
 			marks.Shape = open{marks.Shape}
@@ -103,6 +105,9 @@ func (l Lines) figure() (*figure, error) {
 		decimal(&p.Y, least, most)
 	}
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
+	for _, s := range l.Series { // Apart may have drawn the outermost points elsewhere
+		p.X.Min, p.X.Max = min(p.X.Min, slices.Min(s.X)), max(p.X.Max, slices.Max(s.X))
+	}
 	l.axisX(&p.X, p.X.Min, p.X.Max)
 	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
 }
@@ -127,10 +132,28 @@ func lightGrid() *plotter.Grid {
 	return grid
 }
 
-func (s Series) xys() plotter.XYs {
+// points returns where the points of a series are drawn.
+func (l Lines) points(series int) plotter.XYs {
+	s := l.Series[series]
 	points := make(plotter.XYs, len(s.X))
 	for i := range points {
 		points[i] = plotter.XY{X: s.X[i], Y: s.Y[i]}
+	}
+	if !l.Apart {
+		return points
+	}
+	least, most := math.Inf(1), math.Inf(-1)
+	for _, other := range l.Series {
+		least, most = min(least, slices.Min(other.X)), max(most, slices.Max(other.X))
+	}
+	const step = 0.01 // from series to series, as a part of the axis
+	aside := step * (float64(series) - float64(len(l.Series)-1)/2)
+	for i := range points {
+		if l.LogX {
+			points[i].X *= math.Pow(most/least, aside)
+		} else {
+			points[i].X += (most - least) * aside
+		}
 	}
 	return points
 }

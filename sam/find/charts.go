@@ -45,7 +45,7 @@ func (r *RhoResult) Plot(path, title string) error { return r.Chart(title).Save(
 // what collapsed or was refused, since such losses would flatten the others.
 func (r *RhoResult) Chart(title string) chart.Lines {
 	c := chart.Lines{
-		Title: title, X: "rho", Y: "validation loss over that of rho 0", LogX: true, Reference: 1,
+		Title: title, X: "rho", Y: "validation loss over that of rho 0", LogX: true, Apart: true, Reference: 1,
 		Note: fmt.Sprintf("%d seeds of %d epochs.", len(r.Seeds), r.Epochs),
 	}
 	if len(r.Seeds) > 1 {
