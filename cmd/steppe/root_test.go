@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"image"
 	"image/png"
@@ -43,48 +42,79 @@ func TestHelpListsTables(t *testing.T) {
 	}
 }
 
-// Every example of the help texts runs. The test replaces the model and shortens the run.
+// Every example of the help texts runs, but for those that fetch data. The test replaces models and
+// data that take long, and shortens the runs.
 func TestExamples(t *testing.T) {
 	shorter := map[string][]string{
-		"bench": {"--model", "tiny", "--rounds", "1"},
-		"train": {"--model", "tiny", "--epochs", "1"},
+		"bench":    {"--model", "tiny", "--rounds", "1"},
+		"train":    {"--epochs", "1"},
+		"find lr":  {"--model", "tiny", "--steps", "40"},
+		"find rho": {"--model", "tiny", "--epochs", "1", "--seeds", "2", "--rhos", "0.05,0.1", "--shards", "1,4"},
+		"sweep":    {"--model", "tiny", "--epochs", "1"},
 		"compare": {
 			"--model", "tiny", "--data", "digits", "--subset", "320", "--epochs", "1", "--seeds", "1", "--selection-seeds", "1", "--rhos", "0.05,0.1",
 		},
 	}
+	replaced := map[string]string{"lenet": "tiny", "mnist": "digits", "64": "8"}
+
 	exampleFiles(t)
-	commands := append(newRoot().Commands(), newRoot())
-	slices.SortStableFunc(commands, func(a, b *cobra.Command) int { // others use the runs of train
-		return cmp.Compare(b2i(a.Name() != "train"), b2i(b.Name() != "train"))
-	})
-	for _, cmd := range commands {
-		for _, line := range strings.Split(cmd.Example, "\n") {
-			line, _, _ = strings.Cut(line, "#")
-			if line = strings.TrimSpace(line); line == "" {
-				continue
+	for _, line := range examples(newRoot()) {
+		if strings.HasPrefix(line, "steppe data get") || strings.HasPrefix(line, "steppe data check") {
+			continue
+		}
+		t.Run(line, func(t *testing.T) {
+			words := strings.Fields(line)
+			require.Equal(t, "steppe", words[0])
+			for i, word := range words[:len(words)-1] {
+				words[i+1] = strings.Trim(words[i+1], "'")
+				if other := replaced[words[i+1]]; other != "" && strings.HasPrefix(word, "--") {
+					words[i+1] = other
+				}
+				switch {
+				case word == "--model" && words[1] == "bench":
+					words[i+1] = "tiny"
+				case word == "--model" && words[1] == "import":
+					words[i+1] = "mlp" // which the example of export has exported
+				}
 			}
-			t.Run(line, func(t *testing.T) {
-				words := strings.Fields(line)
-				require.Equal(t, "steppe", words[0])
-				for i, word := range words[1:] {
-					words[i+1] = strings.Trim(word, "'")
-					if word == "--model" { // a second --model would append to the list
-						words[i+2] = "tiny"
-					}
-				}
-				args := append(words[1:], shorter[words[1]]...)
-				if slices.Contains(words, "--resume") {
-					args = words[1:]
-				}
-				code, stdout, stderr := steppe(t, args...)
-				assert.Zero(t, code, stderr)
-				assert.NotEmpty(t, stdout)
-				if words[1] != "compare" { // compare reports its runs on stderr
-					assert.Empty(t, stderr)
-				}
-			})
+			args := words[1:]
+			if !slices.Contains(words, "--resume") {
+				args = append(args, shorter[words[1]]...)
+				args = append(args, shorter[strings.Join(words[1:min(3, len(words))], " ")]...)
+			}
+			code, stdout, stderr := steppe(t, args...)
+			assert.Zero(t, code, stderr)
+			assert.NotEmpty(t, stdout)
+			if words[1] != "compare" { // compare reports its runs on stderr
+				assert.Empty(t, stderr)
+			}
+		})
+	}
+}
+
+// examples returns the examples of a command and of those below it, those of train first: others
+// use its runs.
+func examples(root *cobra.Command) (lines []string) {
+	seen := map[string]bool{}
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		text := strings.ReplaceAll(cmd.Example, "\\\n", "")
+		for line := range strings.SplitSeq(text, "\n") {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.TrimSpace(line); line != "" && !seen[line] {
+				lines, seen[line] = append(lines, line), true
+			}
+		}
+		for _, below := range cmd.Commands() {
+			walk(below)
 		}
 	}
+	train, _, err := root.Find([]string{"train"})
+	if err == nil {
+		walk(train)
+	}
+	walk(root)
+	return lines
 }
 
 // exampleFiles makes a folder with the data that the examples use, and goes there.
@@ -116,11 +146,4 @@ func drawing(t *testing.T, path string, number int) {
 	require.NoError(t, err)
 	require.NoError(t, png.Encode(file, img))
 	require.NoError(t, file.Close())
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

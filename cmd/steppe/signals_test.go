@@ -188,7 +188,7 @@ func TestOutputFailsInRun(t *testing.T) {
 func TestUnsaved(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	w, _ := watch(t, child(t, endless(t, "--out", dir)...))
-	require.NoError(t, os.RemoveAll(dir))
+	require.NoError(t, os.Rename(dir, dir+" elsewhere")) // at once, while the run writes files there
 	code, _ := w.end(t)
 	assert.Equal(t, 1, code)
 	assert.Contains(t, w.stderr.String(), "the run's folder "+dir+" is gone")

@@ -65,14 +65,8 @@ func (s *Settings) read() (*Job, error) {
 		}
 	}
 	n := j.Train.Len()
-	if s.ownBatch {
-		s.Batch = min(s.Batch, n)
-	}
-	if s.ownShards {
-		s.Shards = min(s.Shards, s.Batch)
-	}
-	if s.Shards > s.Batch {
-		return nil, fmt.Errorf("--shards %d are more than a batch of %d has samples", s.Shards, s.Batch)
+	if err := s.adapt(n, j.Regression()); err != nil {
+		return nil, err
 	}
 	if s.Batch > n {
 		return nil, fmt.Errorf("--batch %d is more than the %d training samples of %s%s", s.Batch, n, j.Name, j.held())

@@ -87,7 +87,7 @@ func TestConfigRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	s := Defaults()
 	s.Method, s.Shards, s.Augment, s.Seed, s.LR, s.Label = "masam", 4, []string{"crop", "flip"}, math.MaxUint64, 1.0/3, "<b> & ü"
-	require.NoError(t, s.Complete(only("lr", "batch", "shards")))
+	require.NoError(t, s.Complete(only("lr", "rho", "batch", "shards")))
 	want := &Config{Version: "1", ISA: "avx2", Machine: "m", DataSum: "00ff", Settings: s}
 	require.NoError(t, want.Save(dir))
 	got, err := LoadConfig(dir)
