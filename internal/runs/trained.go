@@ -38,6 +38,9 @@ func Open(path string, last bool) (*Trained, error) {
 	if t.Meta, err = checkpoint.ReadMeta(file); err != nil {
 		return nil, err
 	}
+	if t.Meta.More["format"] == "pt" {
+		return nil, fmt.Errorf("%s has a model as PyTorch has it, want one of Steppe's: steppe import %s --out FILE makes it", file, file)
+	}
 	if t.Meta.Preprocess != nil {
 		t.input = &dataset.Input{}
 		if err := json.Unmarshal(t.Meta.Preprocess, t.input); err != nil {
