@@ -20,8 +20,8 @@ func newFind() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find",
 		Short: "Look for a learning rate or a rho by short runs",
-		Long: `Look for settings of steppe train by runs that are much shorter than the real one.
-Both commands take train's flags, and keep no model.`,
+		Long: `Look for settings of steppe train by runs that are much shorter than the real
+one. Both commands take train's flags, and keep no model.`,
 		Example: `  steppe find lr --model lenet --data mnist
   steppe find rho --model lenet --data mnist --lr 0.05 --shards 1,4,8`,
 		Args: func(cmd *cobra.Command, args []string) error {

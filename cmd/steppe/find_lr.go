@@ -22,18 +22,18 @@ func newFindLR() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lr",
 		Short: "Try learning rates from small to large in one short run",
-		Long: `Make a short run whose learning rate grows by the same factor in each step, from --min
-to --max, and watch the loss: the learning-rate range test (arXiv 1506.01186). It ends
-early when the loss diverges or a step is refused. The steps are those of the run's own
-method, optimizer and augmentation.
+		Long: `Make a short run whose learning rate grows by the same factor in each step,
+from --min to --max, and watch the loss: the learning-rate range test (arXiv
+1506.01186). It ends early when the loss diverges or a step is refused. The
+steps are those of the run's own method, optimizer and augmentation.
 
-The suggestion is the smallest learning rate at which the smoothed loss has made 95% of
-its fall. It is meant for runs with a schedule that ends low, such as train's cosine.
-Where the loss doesn't fall by more than noise does, or falls up to --max, there is no
-suggestion, and the command says so.
+The suggestion is the smallest learning rate at which the smoothed loss has
+made 95% of its fall. It is meant for runs with a schedule that ends low, such
+as train's cosine. Where the loss doesn't fall by more than noise does, or
+falls up to --max, there is no suggestion, and the command says so.
 
-The flags are those of train. --lr, --schedule, --warmup, --epochs and others that don't
-matter here change nothing.
+The flags are those of train. --lr, --schedule, --warmup, --epochs and others
+that don't matter here change nothing.
 
 ` + aboutSettings(),
 		Example: `  steppe find lr

@@ -29,21 +29,22 @@ func newFindRho() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rho",
 		Short: "Compare values of rho by their validation loss, for each number of shards",
-		Long: `Train a short run for each rho, number of shards and seed, and compare the losses on the
-validation samples (--valid) with those of rho 0, which is the base optimizer. The runs
-of a seed have the same initial weights and batches, so differences are taken seed by
-seed. They have 95% intervals by Student's t over the seeds: with 2 or 3 seeds only
-large differences are certain.
+		Long: `Train a short run for each rho, number of shards and seed, and compare the
+losses on the validation samples (--valid) with those of rho 0, which is the
+base optimizer. The runs of a seed have the same initial weights and batches,
+so differences are taken seed by seed. They have 95% intervals by Student's t
+over the seeds: with 2 or 3 seeds only large differences are certain.
 
-For each number of shards the table marks the lowest loss by a star, and those that
-can't be told from it by a tilde. Short runs favor a small rho: what perturbations gain
-shows late, and most of all with wrong labels. Make them as long as you can afford.
+For each number of shards the table marks the lowest loss by a star, and those
+that can't be told from it by a tilde. Short runs favor a small rho: what
+perturbations gain shows late, and most of all with wrong labels. Make them as
+long as you can afford.
 
---out DIR keeps every finished run in the file DIR/rho.jsonl. The same command goes on
-from there: after Ctrl-C, or with more seeds, shards or values of rho.
+--out DIR keeps every finished run in the file DIR/rho.jsonl. The same command
+goes on from there: after Ctrl-C, or with more seeds, shards or values of rho.
 
-The other flags are those of train. --monitor, --patience, --save-every and --log-every
-change nothing.
+The other flags are those of train. --monitor, --patience, --save-every and
+--log-every change nothing.
 
 ` + aboutSettings(),
 		Example: `  steppe find rho --epochs 10
@@ -194,7 +195,12 @@ func (f *findRho) printResult() {
 // table has a row for rho 0, and one for each rho and number of shards.
 func (f *findRho) table(several bool) table.Writer {
 	r := f.result
-	t := newTable(table.Row{"shards", "samples each", "rho", "valid loss", "against rho 0", "valid accuracy", ""})
+	classifies := !f.job.Regression()
+	header := table.Row{"shards", "samples each", "rho", "valid loss", "against rho 0"}
+	if classifies {
+		header = append(header, "valid accuracy")
+	}
+	t := newTable(append(header, ""))
 	number := func(m *find.Mean, format string) string {
 		if m == nil {
 			return ""
@@ -206,11 +212,15 @@ func (f *findRho) table(several bool) table.Writer {
 		return s
 	}
 	add := func(shards, samples any, c find.RhoCell, note string) {
-		accuracy := ""
-		if c.Accuracy != nil {
-			accuracy = fmt.Sprintf("%.2f%%", 100*c.Accuracy.Mean)
+		cells := table.Row{shards, samples, c.Rho, number(c.Loss, "%.4f"), number(c.AgainstSGD, "%+.4f")}
+		if classifies {
+			accuracy := ""
+			if c.Accuracy != nil {
+				accuracy = fmt.Sprintf("%.2f%%", 100*c.Accuracy.Mean)
+			}
+			cells = append(cells, accuracy)
 		}
-		t.AppendRow(table.Row{shards, samples, c.Rho, number(c.Loss, "%.4f"), number(c.AgainstSGD, "%+.4f"), accuracy, note})
+		t.AppendRow(append(cells, note))
 	}
 	add("", "", r.SGD, failures(r.SGD))
 	for _, row := range r.Rows {

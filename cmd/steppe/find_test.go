@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,24 @@ func TestFindRho(t *testing.T) {
 	assert.Contains(t, stdout, "No rho is left: ")
 	assert.Contains(t, stderr, "nothing is left to draw into")
 	assert.Equal(t, []string{"rho.png", "runs"}, names(t, dir))
+}
+
+// A regression has losses, and no accuracies.
+func TestFindRegression(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "line.csv")
+	rows := "x,y\n"
+	for i := range 80 {
+		rows += fmt.Sprintf("%d,%d\n", i*37%80, 3*(i*37%80)+i%2)
+	}
+	require.NoError(t, os.WriteFile(table, []byte(rows), 0o666))
+	line := []string{"--model", "mlp", "--data", table, "--label", "y", "--batch", "16", "--max-memory", "1GB"}
+	code, stdout, stderr := steppe(t, append([]string{"find", "lr"}, line...)...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "\nSuggested: --lr ")
+	code, stdout, stderr = steppe(t, append([]string{"find", "rho", "--lr", "0.001", "--shards", "2", "--seeds", "2", "--rhos", "0.01,0.02"}, line...)...)
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `\nshards  samples each   rho +valid loss +against rho 0 *\n`, stdout)
+	assert.Regexp(t, `\nBest: --shards 2 --rho 0\.0[12]`, stdout)
 }
 
 func TestFindErrors(t *testing.T) {

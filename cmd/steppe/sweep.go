@@ -39,19 +39,22 @@ func newSweep() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sweep",
 		Short: "Train a run for each combination of some flags' values",
-		Long: `Train a run for each combination of values, in a folder of its own below --out, and list
-them by what --monitor says of their best epochs, with the scores on the test samples.
+		Long: `Train a run for each combination of values, in a folder of its own below --out,
+and list them by what --monitor says of their best epochs, with the scores on
+the test samples.
 
---vary FLAG=VALUE,VALUE names a flag of train and its values; several make a grid. The
-other flags are those of train, and go for all runs. A value that has commas of its own
-is written in double quotes.
+--vary FLAG=VALUE,VALUE names a flag of train and its values; several make a
+grid. The other flags are those of train, and go for all runs. A value that has
+commas of its own is written in double quotes.
 
-Each folder is one of steppe train --out, with a report of its own. The same command
-goes on where it was stopped, by Ctrl-C or a kill: finished runs are kept, the one under
-way resumes with the same bits as if it had never stopped. With more values it adds
-runs. A run whose step is refused is listed as refused, and the sweep goes on.
+Each folder is one of steppe train --out, with a report of its own. The same
+command goes on where it was stopped, by Ctrl-C or a kill: finished runs are
+kept, the one under way resumes with the same bits as if it had never stopped.
+With more values it adds runs. A run whose step is refused is listed as
+refused, and the sweep goes on.
 
-Choose by the validation samples. The best of many test scores promises too much.
+Choose by the validation samples. The best of many test scores promises too
+much.
 
 ` + aboutSettings(),
 		Example: `  steppe sweep --out sweeps/lr --vary lr=0.01,0.03,0.1
