@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image/png"
 	"io"
 	"math"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
+	"github.com/steppe-ml/steppe/internal/report"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -24,6 +26,7 @@ import (
 type dataShow struct {
 	source runs.Source
 	out    string
+	sample int // of the test set, to be drawn alone; -1 for a sheet of many
 	asJSON bool
 }
 
@@ -34,11 +37,12 @@ func newDataShow() *cobra.Command {
 		Short: "Show the classes and some samples of a data set",
 		Long: `Show what a data set has: the shape of its samples, its classes with their names
 and numbers of samples, and some samples of the training set. --out draws more
-of them, class by class, into a PNG file.
+of them, class by class, into a PNG file, or with --sample one of the test set.
 
 ` + aboutData(),
 		Example: `  steppe data show digits
   steppe data show digits --out digits.png
+  steppe data show digits --sample 7 --out seven.png
   steppe data show photos --image-size 64 --out photos.png
   steppe data show wine.csv --label quality`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -63,6 +67,7 @@ of them, class by class, into a PNG file.
 		}
 	})
 	flags.StringVar(&d.out, "out", "", "draw samples of each class into `FILE`.png")
+	flags.IntVar(&d.sample, "sample", -1, "draw test sample `N` alone, from 0 on, in its own size")
 	addDataJSON(cmd, &d.asJSON)
 	return cmd
 }
@@ -81,6 +86,9 @@ func (d *dataShow) run(stdout, stderr io.Writer) error {
 	})
 	if err != nil {
 		return err
+	}
+	if d.sample >= 0 {
+		return d.drawSample(stdout, test)
 	}
 	if d.out != "" {
 		if err := drawSheet(d.out, train); err != nil {
@@ -105,6 +113,46 @@ func (d *dataShow) run(stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "\nMore samples are in %s.\n", d.out)
 	}
 	return nil
+}
+
+// drawSample draws one sample of the test set, and says what it is.
+func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
+	switch {
+	case d.out == "":
+		return fmt.Errorf("--sample %d without --out, want a FILE.png to draw it into", d.sample)
+	case d.sample >= s.Len():
+		return fmt.Errorf("--sample is %d, want 0 to %d: %s has %s", d.sample, s.Len()-1, s.Name, plural(s.Len(), "sample"))
+	case !isPicture(s.Shape):
+		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
+	}
+	x := make([]float32, s.Shape.Size())
+	if err := s.Read(d.sample, x); err != nil {
+		return err
+	}
+	img, err := report.Picture{Shape: s.Shape, Values: x}.Image()
+	if err != nil {
+		return err
+	}
+	file, err := atomicfile.Create(d.out)
+	if err != nil {
+		return err
+	}
+	defer file.Discard()
+	if err := png.Encode(file, img); err != nil {
+		return err
+	}
+	if err := file.Commit(); err != nil {
+		return err
+	}
+	what := "a picture"
+	if s.Labels != nil {
+		what = "class " + strconv.Itoa(int(s.Labels[d.sample]))
+		if s.ClassNames != nil {
+			what = s.ClassNames[s.Labels[d.sample]]
+		}
+	}
+	_, err = fmt.Fprintf(stdout, "%s is sample %d of %s: %s.\n", d.out, d.sample, s.Name, what)
+	return err
 }
 
 // drawSheet draws samples of a set into a PNG file.

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/png"
 	"net/http"
@@ -390,4 +391,25 @@ func TestPicture(t *testing.T) {
 	assert.Equal(t, []uint32{0, 0}, gray(7, 7))
 	r, g, b, _ := picture([]float32{1, 0, 0.2}, net.Shape{1, 1, 3}).At(0, 0).RGBA()
 	assert.Equal(t, []uint32{255, 0, 51}, []uint32{r >> 8, g >> 8, b >> 8})
+}
+
+// One test sample is drawn in its own size, and can be classified.
+func TestDataShowSample(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, stdout, stderr := steppe(t, "data", "show", "digits", "--sample", "358", "--out", "one.png")
+	require.Zero(t, code, stderr)
+	_, test, err := dataset.Digits()
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("one.png is sample 358 of digits/test: %d.\n", test.Labels[358]), stdout)
+	x, err := test.Input.Picture("one.png")
+	require.NoError(t, err)
+	assert.InDeltaSlice(t, test.Range(358, 1).X, x, 0.5/255)
+	for flags, want := range map[string]string{
+		"--sample 3":                 "--sample 3 without --out, want a FILE.png to draw it into",
+		"--sample 359 --out one.png": "--sample is 359, want 0 to 358: digits/test has 359 samples",
+	} {
+		code, _, stderr := steppe(t, append([]string{"data", "show", "digits"}, strings.Fields(flags)...)...)
+		assert.Equal(t, 1, code)
+		assert.Contains(t, stderr, want)
+	}
 }
