@@ -62,12 +62,11 @@ func (t *trainCommand) printHeader(s *train.Status) {
 	if t.dir() != "" {
 		fmt.Fprintf(t.tables, "in %s\n", t.dir())
 	}
-	if done := len(s.History.Epochs); done > 0 || s.Batch > 0 {
-		fmt.Fprintf(t.tables, "going on after %s", plural(done, "epoch"))
-		if s.Batch > 0 {
-			fmt.Fprintf(t.tables, " and %s", plural(s.Batch, "step"))
-		}
-		fmt.Fprintln(t.tables)
+	switch done := len(s.History.Epochs); {
+	case s.Batch > 0:
+		fmt.Fprintf(t.tables, "going on in epoch %d, after %s\n", done+1, plural(s.Batch, "step"))
+	case done > 0:
+		fmt.Fprintf(t.tables, "going on after %s\n", plural(done, "epoch"))
 	}
 	head := "\nepoch   train loss"
 	if j.Valid != nil {
