@@ -36,7 +36,7 @@ the cache, and ./NAME means that folder always.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newDataList(), newDataGet(), newDataCheck(), newDataShow())
+	cmd.AddCommand(newDataList(), newDataGet(), newDataCheck(), newDataShow(), newDataUnpack())
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"image/png"
 	"io"
 	"math"
 	"path/filepath"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/report"
@@ -58,14 +56,7 @@ of them, class by class, into a PNG file, or with --sample one of the test set.
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	source := pflag.NewFlagSet("", pflag.ContinueOnError)
-	source.SortFlags = false
-	addSourceFlags(source, &d.source)
-	source.VisitAll(func(f *pflag.Flag) {
-		if f.Name != "data" { // that is the argument
-			flags.AddFlag(f)
-		}
-	})
+	addReadingFlags(flags, &d.source)
 	flags.StringVar(&d.out, "out", "", "draw samples of each class into `FILE`.png")
 	flags.IntVar(&d.sample, "sample", -1, "draw test sample `N` alone, from 0 on, in its own size")
 	addDataJSON(cmd, &d.asJSON)
@@ -129,7 +120,7 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 	if err := s.Read(d.sample, x); err != nil {
 		return err
 	}
-	img, err := report.Picture{Shape: s.Shape, Values: x}.Image()
+	content, err := encodePNG(report.Picture{Shape: s.Shape, Values: x})
 	if err != nil {
 		return err
 	}
@@ -138,7 +129,7 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 		return err
 	}
 	defer file.Discard()
-	if err := png.Encode(file, img); err != nil {
+	if _, err := file.Write(content); err != nil {
 		return err
 	}
 	if err := file.Commit(); err != nil {
@@ -146,10 +137,7 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 	}
 	what := "a picture"
 	if s.Labels != nil {
-		what = "class " + strconv.Itoa(int(s.Labels[d.sample]))
-		if s.ClassNames != nil {
-			what = s.ClassNames[s.Labels[d.sample]]
-		}
+		what = nameOf(s, d.sample)
 	}
 	_, err = fmt.Fprintf(stdout, "%s is sample %d of %s: %s.\n", d.out, d.sample, s.Name, what)
 	return err

@@ -413,3 +413,25 @@ func TestDataShowSample(t *testing.T) {
 		assert.Contains(t, stderr, want)
 	}
 }
+
+// A data set that is unpacked is the same data set.
+func TestDataUnpack(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, stdout, stderr := steppe(t, "data", "unpack", halves(t, false), "pictures")
+	require.Zero(t, code, stderr)
+	assert.Equal(t, "pictures has 96 pictures in 2 classes.\n", stdout)
+	train, test, err := dataset.Open("pictures")
+	require.NoError(t, err)
+	assert.Equal(t, []int{64, 32, 2}, []int{train.Len(), test.Len(), train.Classes})
+	assert.Equal(t, []string{"0", "1"}, train.ClassNames)
+	x := make([]float32, 16)
+	require.NoError(t, train.Read(0, x))
+	assert.Equal(t, []float32{200. / 255, 200. / 255, 0, 0}, x[:4], "the left half is bright")
+
+	code, _, stderr = steppe(t, "data", "unpack", "digits", "pictures")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "pictures is there already, want a folder to make")
+	code, _, stderr = steppe(t, "data", "unpack", "synthetic:8", "others")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "synthetic:8 has no pictures in classes: its samples are 8")
+}

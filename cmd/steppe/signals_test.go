@@ -85,7 +85,7 @@ func TestSignals(t *testing.T) {
 			assertWhole(t, dir)
 			code, stdout, stderr := steppeIn(t, interruptedAfter(5), "train", "--resume", dir)
 			assert.Equal(t, 130, code, stderr)
-			assert.Contains(t, stdout, "\ngoing on after ")
+			assert.Contains(t, stdout, "\ngoing on ")
 		})
 	}
 }
