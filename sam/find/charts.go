@@ -84,8 +84,8 @@ func (r *RhoResult) Chart(title string) chart.Lines {
 	return c
 }
 
-// ratio returns the loss of a cell over that of rho 0, with the interval of the difference; nil if a
-// run of it failed, or if rho 0 has no loss.
+// ratio returns the loss of a cell over that of rho 0, with the interval of the difference; nil if
+// a run of it failed, or if rho 0 has no loss.
 func (r *RhoResult) ratio(cell RhoCell) *Mean {
 	d := cell.AgainstSGD
 	if cell.failed() || d == nil {
