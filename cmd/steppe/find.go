@@ -98,8 +98,8 @@ func (f *finder) discard() {
 	}
 }
 
-// prepare reads the data, makes the run, and checks the memory of so many runs at a time with each of
-// the numbers of shards.
+// prepare reads the data, makes the run, and checks the memory of so many runs at a time with each
+// of the numbers of shards.
 func (f *finder) prepare(jobs int, shards ...int) (err error) {
 	err = waiting(f.stderr, "reading "+f.settings.Data, func() error {
 		f.job, err = f.settings.Read()

@@ -179,9 +179,7 @@ func (f *findRho) printResult() {
 		fmt.Fprint(f.tables, ", with 95% intervals;\ndifferences are taken seed by seed. * is the lowest, ~ can't be told from it")
 	}
 	fmt.Fprintln(f.tables, ".")
-	for _, row := range r.Rows {
-		f.printEdge(row)
-	}
+	f.printEdges()
 	if f.json {
 		return
 	}
@@ -252,19 +250,24 @@ func failures(c find.RhoCell) string {
 	return strings.Join(words, ", ")
 }
 
-// printEdge says if the best rho of a row is the smallest or the largest that was tried.
-func (f *findRho) printEdge(row find.RhoRow) {
-	last := len(row.Cells) - 1
-	if row.Best == 0 || last == 0 {
-		return
-	}
-	for _, edge := range []struct {
-		cell int
-		name string
-	}{{0, "smallest"}, {last, "largest"}} {
-		if row.Cells[edge.cell].Rho == row.Best {
-			fmt.Fprintf(f.tables, "With %s the best is the %s that was tried: more may be beyond.\n", plural(row.Shards, "shard"), edge.name)
+// printEdges says for which numbers of shards the best rho is the smallest or the largest that was
+// tried.
+func (f *findRho) printEdges() {
+	var smallest, largest []int
+	for _, row := range f.result.Rows {
+		switch last := len(row.Cells) - 1; {
+		case last == 0 || row.Best == 0:
+		case row.Best == row.Cells[0].Rho:
+			smallest = append(smallest, row.Shards)
+		case row.Best == row.Cells[last].Rho:
+			largest = append(largest, row.Shards)
 		}
+	}
+	if smallest != nil {
+		fmt.Fprintf(f.tables, "With %s the best is the smallest that was tried: more may be beyond.\n", shardsInWords(smallest))
+	}
+	if largest != nil {
+		fmt.Fprintf(f.tables, "With %s the best is the largest that was tried: more may be beyond.\n", shardsInWords(largest))
 	}
 }
 

@@ -155,8 +155,8 @@ func (s *sweep) train(ctx context.Context) error {
 	return nil
 }
 
-// goesOn returns the error that ended a sweep in a run. The advice of that run, which is on it alone,
-// gives way to what goes for the sweep.
+// goesOn returns the error that ended a sweep in a run. The advice of that run, which is on it
+// alone, gives way to what goes for the sweep.
 func (s *sweep) goesOn(r *sweepRun, err error) error {
 	if hinted := new(hintedError); errors.As(err, &hinted) {
 		err = hinted.error

@@ -146,8 +146,8 @@ func fileName(name string) string {
 	}, name)
 }
 
-// differences says which settings of a run in a folder differ from those that are wanted, "" if none
-// do. Where the data lies is for the run to check.
+// differences says which settings of a run in a folder differ from those that are wanted, "" if
+// none do. Where the data lies is for the run to check.
 func differences(there, wanted runs.Settings) string {
 	wanted.Adopt(there)
 	a, b := fieldsOf(there), fieldsOf(wanted)

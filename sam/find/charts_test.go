@@ -39,7 +39,7 @@ func TestRhoChart(t *testing.T) {
 		return RhoCell{Rho: rho, Losses: []float64{mean, mean}, Loss: &Mean{Mean: mean, Low: mean, High: mean}}
 	}
 	r := &RhoResult{Seeds: []uint64{1, 2}, Epochs: 3, SGD: cell(0, 2), Rows: []RhoRow{
-		{Shards: 1, Samples: 64, Cells: []RhoCell{cell(0.1, 1), cell(0.2, 3)}},
+		{Shards: 1, Samples: 64, Cells: []RhoCell{cell(0.1, 1), cell(0.2, 3), cell(0.5, 4.1)}},
 		{Shards: 4, Samples: 16, Cells: []RhoCell{cell(0.1, 1.5), cell(0.4, 9)}},
 		{Shards: 8, Samples: 8, Cells: []RhoCell{{Rho: 0.1, Refused: 1}}},
 	}}
@@ -54,7 +54,9 @@ func TestRhoChart(t *testing.T) {
 	assert.Equal(t, []float64{0.5, 1.5}, c.Series[0].Y)
 	assert.Equal(t, "4 shards of 16", c.Series[1].Name)
 	assert.Equal(t, []float64{0.75}, c.Series[1].Y)
-	assert.Contains(t, c.Note, "2 points that collapsed aren't drawn.")
+	assert.Contains(t, c.Note, " Not drawn: 3 points that failed or are above 2.")
+	r.Rows[0].Cells, r.Rows[1].Cells = r.Rows[0].Cells[2:], nil
+	assert.Len(t, r.Chart("").Series, 1, "better high points than none")
 	require.NoError(t, r.Plot(filepath.Join(t.TempDir(), "rho.svg"), "a title"))
 	assert.Error(t, r.Plot(filepath.Join(t.TempDir(), "rho.jpg"), ""))
 }

@@ -19,13 +19,13 @@ const (
 //
 // The fewer the samples of a shard, the longer is its gradient, since fewer of its parts that are
 // noise cancel; a perturbation of the same norm then raises the loss by more. Were a shard's
-// gradient all noise, its norm would grow as the square root of its samples falls; in fact the
-// tolerance falls more slowly. Here the rho that raises the validation loss by a given amount was 2.6
-// times as large with shards of 64 samples as with shards of one for an MLP on the digits, and 2.3
-// times for LeNet, after 5 epochs at batch 64 (`steppe find rho`, 3 seeds), which is what a power of
-// 0.23 and of 0.2 makes of 64. On Fashion-MNIST, a rho that costs SAM three points of accuracy on a
-// batch of 128 costs six with shards of 8 samples, and everything with shards of 4
-// (docs/RESULTS.md).
+// gradient all noise, its norm would grow as the square root of its samples falls. Measured, the
+// tolerance falls more slowly. The rho that raises the validation loss by a given amount was 1.2 to
+// 2.5 times as large with shards of 64 samples as with shards of one for an MLP and LeNet on the
+// digits, and 2.1 to 4.3 times for LeNet on MNIST; the larger the amount, the larger was the ratio
+// (docs/results/rho-zen3.md). The fourth root makes 2.8 of it. On Fashion-MNIST, a rho of 0.2 costs
+// SAM three points of accuracy on a batch of 128, six or more with shards of 8 samples, and
+// everything with shards of 4 (docs/results/compare-emerald-rapids.md).
 //
 // The best rho depends on the model and the data, too: Rho finds it. Perturbations that are scaled
 // by the weights (sam.Ascent.Adaptive) or of normalizations alone (NormOnly) want some ten times as

@@ -15,7 +15,7 @@ import (
 // RhoOptions are the settings of Rho. The zero value takes the defaults.
 type RhoOptions struct {
 	Shards []int     // numbers of shards to try; nil is the run's own
-	Rhos   []float64 // to try with each number of shards; nil is five around what suits the samples of a shard
+	Rhos   []float64 // to try with each number of shards; nil is five around what suits a shard
 	Seeds  int       // how many, from the run's Seed on; 0 is 3
 	// Jobs is how many runs are trained at a time, each with the run's Optimizer.Workers; 0 is 1. It
 	// changes no result.
@@ -40,9 +40,9 @@ type RhoProgress struct {
 // a seed share initial parameters, batches and augmentation, so differences are taken seed by seed.
 //
 // Each is run with another Rho and another number of shards: Valid and Epochs are needed, and the
-// schedules are run's. If run has Params, all runs begin with a copy of them, and seeds differ in the
-// order of the data alone. A short last batch is dropped by all runs if the model normalizes over
-// the batch. Metrics, Monitor, Hooks and Dir of run aren't used.
+// schedules are run's. If run has Params, all runs begin with a copy of them, and seeds differ in
+// the order of the data alone. A short last batch is dropped by all runs if the model normalizes
+// over the batch. Metrics, Monitor, Hooks and Dir of run aren't used.
 //
 // A step that is refused ends its run, and the search goes on. If ctx is done, Rho returns what is
 // known from the seeds whose runs are all done, nil if there are none, with the context's error.
