@@ -61,6 +61,9 @@ never stopped. With --resume, other flags that decide the result can't change, b
 
 Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
 
+The default rho falls with the samples of a shard, from 0.05 at 128 and more to 0.025
+at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks for the best.
+
 ` + aboutSettings(),
 		Example: `  steppe train
   steppe train --out runs/first --epochs 50 --patience 5
