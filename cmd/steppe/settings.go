@@ -14,7 +14,7 @@ import (
 // After parsing, Settings.Complete fills in the settings whose defaults depend on others.
 func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.StringVar(&s.Method, "method", s.Method, "`name` of the method")
-	flags.Float64Var(&s.Rho, "rho", 0, "perturbation radius (default at most "+
+	flags.Float64Var(&s.Rho, "rho", 0, "radius (default at most "+
 		presets(sam.Method.Perturbs, func(m sam.Method) any { return m.Preset.Rho })+")")
 	flags.IntVar(&s.Shards, "shards", 0, "shards per batch (default "+
 		presets(sam.Method.Sharded, func(m sam.Method) any { return m.Preset.Shards })+"; at most --batch)")
