@@ -16,7 +16,7 @@ import (
 
 // SaveCurves draws the log of a run into curves.png. Nothing is drawn before there is a row.
 func SaveCurves(dir string, best int) error {
-	rows, err := train.ReadLog(filepath.Join(dir, "metrics.jsonl"))
+	rows, err := train.ReadLog(train.LogFile(dir))
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (j *Job) SaveReport(dir string, config *Config, history *train.History, rev
 }
 
 func (j *Job) page(dir string, config *Config, history *train.History) (*report.Page, error) {
-	rows, err := train.ReadLog(filepath.Join(dir, "metrics.jsonl"))
+	rows, err := train.ReadLog(train.LogFile(dir))
 	if err != nil {
 		return nil, err
 	}
