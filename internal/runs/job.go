@@ -172,6 +172,10 @@ func (j *Job) Build(dir string, workers int) error {
 	return err
 }
 
+// Fits reports whether a batch can be cut into so many shards: each needs a sample, and more than
+// one where the model has a normalization over the batch.
+func (j *Job) Fits(shards int) bool { return j.Settings.fits(shards, j.Model.MinShard()) }
+
 // monitor returns the metric's name to train.Run.
 func (j *Job) monitor() (string, error) {
 	if j.Valid == nil {

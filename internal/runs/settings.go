@@ -141,8 +141,7 @@ func (s *Settings) adapt(n, minShard int, regression bool) error {
 	}
 	if s.ownShards {
 		s.Shards = min(s.Shards, s.Batch)
-		ascent := sam.Ascent{Fraction: s.AscentFraction}
-		for s.Shards > 1 && ascent.Samples(s.Batch/s.Shards) < minShard {
+		for s.Shards > 1 && !s.fits(s.Shards, minShard) {
 			s.Shards--
 		}
 	}
@@ -163,6 +162,11 @@ func (s *Settings) adapt(n, minShard int, regression bool) error {
 		s.LR = optimizer.LR * regressionLR
 	}
 	return nil
+}
+
+// fits reports whether so many shards leave each as many samples as a model needs.
+func (s *Settings) fits(shards, minShard int) bool {
+	return shards <= s.Batch && sam.Ascent{Fraction: s.AscentFraction}.Samples(s.Batch/shards) >= minShard
 }
 
 // Adopt takes over from the settings of a run that adapted to its data those that nobody gave to s,

@@ -122,12 +122,7 @@ func (t *Trained) TestOn(data string) (*dataset.Set, error) {
 		}
 		return t.fit(test)
 	}
-	file, err := os.Open(data)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	test, err := t.input.LabeledRows(file, data)
+	test, err := t.input.LabeledTable(data)
 	if err != nil {
 		return nil, err
 	}
