@@ -98,9 +98,8 @@ func (f *finder) discard() {
 	}
 }
 
-// prepare reads the data, makes the run, and checks the memory of so many runs at a time with each
-// of the numbers of shards.
-func (f *finder) prepare(jobs int, shards ...int) (err error) {
+// prepare reads the data, and makes the run.
+func (f *finder) prepare() (err error) {
 	err = waiting(f.stderr, "reading "+f.settings.Data, func() error {
 		f.job, err = f.settings.Read()
 		return err
@@ -108,10 +107,11 @@ func (f *finder) prepare(jobs int, shards ...int) (err error) {
 	if err != nil {
 		return err
 	}
-	err = waiting(f.stderr, "compiling "+f.settings.Model, func() error { return f.job.Build("", f.workers) })
-	if err != nil {
-		return err
-	}
+	return f.job.Build("", f.workers)
+}
+
+// checkMemory checks the memory of so many runs at a time with each of the numbers of shards.
+func (f *finder) checkMemory(jobs int, shards ...int) error {
 	for _, n := range shards {
 		step := f.job.Run.Optimizer
 		step.Batch, step.Shards, step.Workers = f.settings.Batch, n, f.workers/jobs

@@ -81,10 +81,13 @@ func (f *findLR) run(ctx context.Context) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	if err := f.prepare(1, f.settings.Shards); err != nil {
+	if err := f.prepare(); err != nil {
 		return err
 	}
-	s := &f.settings
+	s := &f.settings // as they suit the data
+	if err := f.checkMemory(1, s.Shards); err != nil {
+		return err
+	}
 	f.printHeader(fmt.Sprintf("%s, batch %d, lr %v to %v in %s",
 		describeMethod(s, ""), s.Batch, f.options.Min, f.options.Max, plural(f.options.Steps, "step")))
 	live := newProgress(f.stderr, f.options.Steps)

@@ -91,15 +91,17 @@ func (f *findRho) validate(given func(flag string) bool) error {
 	if !given("shards") {
 		o.Shards = []int{1}
 		if method.Sharded() {
-			o.Shards = slices.DeleteFunc([]int{1, 4, 8}, func(n int) bool { return n > f.settings.Batch })
+			o.Shards = []int{1, 4, 8}
 		}
 	}
 	for _, n := range o.Shards {
-		switch {
-		case n != 1 && !method.Sharded():
+		if n != 1 && !method.Sharded() {
 			return fmt.Errorf("--shards %d with --method %s, which has 1 shard", n, method.Name)
-		case n < 1 || n > f.settings.Batch:
-			return fmt.Errorf("--shards has %d, want 1 to %d, the samples of --batch", n, f.settings.Batch)
+		}
+	}
+	if given("shards") {
+		if err := f.validateShards(); err != nil { // before the data is read
+			return err
 		}
 	}
 	for _, rho := range f.rhos {
@@ -120,11 +122,30 @@ func (f *findRho) validate(given func(flag string) bool) error {
 	return nil
 }
 
+// validateShards returns an error if a batch has fewer samples than shards.
+func (f *findRho) validateShards() error {
+	for _, n := range f.options.Shards {
+		if n < 1 || n > f.settings.Batch {
+			return fmt.Errorf("--shards has %d, want 1 to %d, the samples of a batch", n, f.settings.Batch)
+		}
+	}
+	return nil
+}
+
 func (f *findRho) run(ctx context.Context, given func(flag string) bool) error {
 	if err := f.validate(given); err != nil {
 		return err
 	}
-	if err := f.prepare(f.options.Jobs, f.options.Shards...); err != nil {
+	if err := f.prepare(); err != nil {
+		return err
+	}
+	if !given("shards") { // a small set has small batches, and a normalization needs some samples
+		f.options.Shards = slices.DeleteFunc(f.options.Shards, func(n int) bool { return n > 1 && !f.job.Fits(n) })
+	}
+	if err := f.validateShards(); err != nil {
+		return err
+	}
+	if err := f.checkMemory(f.options.Jobs, f.options.Shards...); err != nil {
 		return err
 	}
 	s, run := &f.settings, *f.job.Run

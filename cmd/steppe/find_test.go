@@ -109,6 +109,23 @@ func TestFindRegression(t *testing.T) {
 	assert.Regexp(t, `\nBest: --shards 2 --rho 0\.0[12]`, stdout)
 }
 
+// A table with fewer rows than a batch is no reason for advice about shards that nobody asked for.
+func TestFindOnFewRows(t *testing.T) {
+	table := filepath.Join(t.TempDir(), "few.csv")
+	require.NoError(t, os.WriteFile(table, []byte("x,kind\n1,a\n2,b\n3,a\n4,b\n5,a\n6,b\n7,a\n8,b\n"), 0o666))
+	line := []string{"--data", table, "--label", "kind"}
+	code, stdout, stderr := steppe(t, append([]string{"find", "lr"}, line...)...)
+	assert.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "mSAM with 5 shards, rho 0.015, batch 5, ")
+	code, stdout, stderr = steppe(t, append([]string{"find", "rho", "--epochs", "1", "--seeds", "1", "--rhos", "0.01"}, line...)...)
+	assert.Zero(t, code, stderr)
+	assert.Regexp(t, `(?m)^4 +2 +0\.01 `, stdout)
+	assert.NotRegexp(t, `(?m)^8 +`, stdout)
+	code, _, stderr = steppe(t, append([]string{"find", "rho", "--epochs", "1", "--shards", "8"}, line...)...)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: --shards has 8, want 1 to 5, the samples of a batch\n", stderr)
+}
+
 func TestFindErrors(t *testing.T) {
 	for line, want := range map[string]string{
 		"find x":                           `unknown command "x", want steppe find lr or rho`,
@@ -127,7 +144,7 @@ func TestFindErrors(t *testing.T) {
 		"find rho --rho 0.1":               "unknown flag: --rho",
 		"find rho --rhos 0.1,0":            "--rhos has 0, want positive numbers; rho 0 is always tried",
 		"find rho --rhos x":                `"x" is not a number`,
-		"find rho --shards 4,65":           "--shards has 65, want 1 to 64, the samples of --batch",
+		"find rho --shards 4,65":           "--shards has 65, want 1 to 64, the samples of a batch",
 		"find rho --shards 0":              "--shards has 0, want 1 to 64",
 		"find rho --method sam --shards 4": "--shards 4 with --method sam, which has 1 shard",
 		"find rho --seeds 0":               "--seeds is 0, want at least 1",

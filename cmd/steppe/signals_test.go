@@ -164,6 +164,17 @@ func TestClosedPipe(t *testing.T) {
 			assert.Empty(t, w.stderr.String())
 		})
 	}
+	t.Run("save", func(t *testing.T) { // of a run that is longer than what is read of it
+		model := filepath.Join(t.TempDir(), "model.safetensors")
+		w, _ := watch(t, child(t, endless(t, "--save", model)...))
+		for !strings.HasPrefix(w.lines.Text(), "    1 ") {
+			require.True(t, w.lines.Scan(), "the first epoch")
+		}
+		require.NoError(t, w.pipe.Close())
+		code, _ := w.end(t)
+		assert.Equal(t, 141, code)
+		assert.FileExists(t, model)
+	})
 	code, _, stderr := steppe(t, "info")
 	require.Zero(t, code, stderr)
 	read, write := io.Pipe()
@@ -197,4 +208,11 @@ func TestUnsaved(t *testing.T) {
 	ended := fmt.Errorf("%w: %w; then: %w", context.Canceled, signaled{syscall.SIGTERM}, &train.SaveError{Dir: t.TempDir(), Err: errors.New("no space left")})
 	assert.Equal(t, 1, reportError(ended, nil, signaled{syscall.SIGTERM}, &stderr))
 	assert.Equal(t, "steppe: context canceled: terminated; then: no space left\n", stderr.String())
+
+	// The advice speaks of what is there.
+	command := &trainCommand{out: t.TempDir()}
+	assert.Equal(t, ended.Error(), command.hint(ended).Error())
+	require.NoError(t, os.WriteFile(train.LastFile(command.out), nil, 0o644))
+	assert.Equal(t, ended.Error()+"\n"+command.out+" has the last state that was saved whole: `steppe train --resume "+
+		command.out+"` goes on from there", command.hint(ended).Error())
 }

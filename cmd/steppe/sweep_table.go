@@ -49,7 +49,7 @@ func (r *sweepRun) read() error {
 	if err := json.Unmarshal(text, &r.result); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	rows, err := train.ReadLog(filepath.Join(r.dir, "metrics.jsonl"))
+	rows, err := train.ReadLog(train.LogFile(r.dir))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,17 +101,12 @@ func (t *trainCommand) run(ctx context.Context, flags *pflag.FlagSet) error {
 	if err := t.validate(flags); err != nil {
 		return err
 	}
-	if err := t.prepare(flags); err != nil {
+	if err := t.prepare(ctx, flags); err != nil {
 		return err
 	}
 	t.live = newProgress(t.stderr, t.job.Run.Epochs*t.job.Run.Loader().Samples())
 	defer t.live.clear()
-	err := t.start(ctx)
-	t.live.clear()
-	if t.history == nil {
-		return err
-	}
-	return t.finish(ctx, err)
+	return t.start(ctx)
 }
 
 // validate returns an error if the flags make no sense, as far as that shows without the data.
@@ -175,13 +169,16 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 }
 
 // prepare reads the data, and makes the run.
-func (t *trainCommand) prepare(flags *pflag.FlagSet) (err error) {
+func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err error) {
 	if t.resume != "" {
 		if err := t.goOn(flags); err != nil {
 			return err
 		}
 	}
 	if err := t.checkSave(); err != nil {
+		return err
+	}
+	if err := t.checkOut(); err != nil { // before the data is read, which may take long
 		return err
 	}
 	err = waiting(t.stderr, "reading "+t.settings.Data, func() error {
@@ -204,8 +201,14 @@ func (t *trainCommand) prepare(flags *pflag.FlagSet) (err error) {
 	if err := t.most.checkStep(t.job.Model, []*dataset.Set{t.job.Train, t.job.Valid, t.job.Test}, step); err != nil {
 		return err
 	}
-	run.Overwrite, run.PrepareDir = t.force, t.prepareDir
-	run.Hooks = append(run.Hooks, train.HookFunc(t.show))
+	run.Overwrite = t.force && t.resume == ""
+	run.PrepareDir = t.prepareDir
+	run.Finish = func(history *train.History, ended error) error {
+		t.live.clear()
+		t.history = history
+		return t.finish(ctx, ended)
+	}
+	run.Hooks = append(run.Hooks, train.HookFunc(t.dropResult), train.HookFunc(t.show))
 	if t.dir() != "" {
 		run.Hooks = append(run.Hooks, &curves{dir: t.dir()})
 	}
@@ -225,7 +228,7 @@ func (t *trainCommand) checkSave() error {
 	if t.save == "" {
 		return nil
 	}
-	if _, err := os.Stat(t.save); err == nil && !t.force && t.resume == "" {
+	if _, err := os.Stat(t.save); err == nil && !t.force {
 		return fmt.Errorf("--save %s: the file exists; --force replaces it", t.save)
 	}
 	file, err := atomicfile.Create(t.save)
@@ -250,30 +253,29 @@ func (t *trainCommand) checkConfig() error {
 	return nil
 }
 
-// start trains.
+// start trains, and lets finish do the rest before another process can take the folder.
 func (t *trainCommand) start(ctx context.Context) (err error) {
 	if t.resume != "" {
 		if isa := simd.Active().Arithmetic().String(); isa != t.config.ISA {
 			fmt.Fprintf(t.stderr, "steppe: the run began on %s and goes on on %s, which rounds differently\n", t.config.ISA, isa)
 		}
-		t.history, err = t.job.Run.Resume(ctx)
+		_, err = t.job.Run.Resume(ctx)
 		return err
 	}
-	t.history, err = t.job.Run.Start(ctx)
-	return err
+	_, err = t.job.Run.Start(ctx)
+	return t.inFlags(err)
 }
 
 // finish reviews the model, writes what the flags ask for, and prints the result. It returns the
 // error that ended the run, with how to go on.
 func (t *trainCommand) finish(ctx context.Context, ended error) error {
+	trained := ended == nil
+	if trained {
+		ended = t.test(ctx)
+	}
 	if ended != nil {
 		ended = t.hint(ended)
-		t.printStopped(ended)
-	} else if err := t.test(ctx); err != nil {
-		return err
-	}
-	if errors.Is(ended, errClosedPipe) { // nobody reads what would follow
-		return ended
+		t.printStopped(ended, trained)
 	}
 	return firstOf(ended, t.writeFolder(ctx, ended == nil), t.printResult(ended), t.saveModel())
 }

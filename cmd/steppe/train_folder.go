@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,24 +28,77 @@ func (t *trainCommand) result() result {
 	return result{len(h.Epochs), h.BestEpoch, t.settings.Monitor, h.Stopped, t.review.Samples, t.review.Scores}
 }
 
+// ownFiles are the files of a run's folder that train.Run doesn't write.
+var ownFiles = []string{runs.ConfigFile, runs.ResultFile, runs.CurvesFile, runs.ReportFile}
+
+// checkOut returns an error if a new run would replace files of another one, or of anybody else.
+func (t *trainCommand) checkOut() error {
+	if t.out == "" || t.force {
+		return nil
+	}
+	if err := train.Vacant(t.out); err != nil {
+		return t.inFlags(err)
+	}
+	for _, name := range ownFiles {
+		path := filepath.Join(t.out, name)
+		if _, err := os.Lstat(path); err == nil {
+			return t.inFlags(&train.DirError{Path: path})
+		}
+	}
+	return nil
+}
+
+// inFlags says in the words of the flags that a folder has another run.
+func (t *trainCommand) inFlags(err error) error {
+	there := new(train.DirError)
+	if !errors.As(err, &there) {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(t.out, runs.ConfigFile)); err != nil {
+		return fmt.Errorf("--out %s: %s exists; --force replaces it", t.out, there.Path)
+	}
+	return fmt.Errorf("--out %s: %s exists; `steppe train --resume %s` goes on with the run there, --force replaces it",
+		t.out, there.Path, quoted(t.out))
+}
+
 // prepareDir puts config.json into the run's folder, before anything else. What a run before has
 // left besides goes away: it isn't of this one. So does what is left of files that a killed process
 // was writing.
 func (t *trainCommand) prepareDir() error {
+	if err := t.checkOut(); err != nil {
+		return err
+	}
 	dir := t.dir()
-	for _, name := range []string{runs.ConfigFile, runs.ResultFile, runs.CurvesFile, runs.ReportFile} {
+	for _, name := range ownFiles {
 		if err := atomicfile.RemoveTemporary(filepath.Join(dir, name)); err != nil {
 			return err
 		}
 	}
 	if t.resume == "" {
 		for _, name := range []string{runs.ResultFile, runs.CurvesFile, runs.ReportFile} {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := remove(filepath.Join(dir, name)); err != nil {
 				return err
 			}
 		}
 	}
 	return t.config.Save(dir)
+}
+
+// remove removes a file if it is there.
+func remove(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// dropResult removes the result of a finished run that goes on after all, with more epochs: it isn't
+// the result any more, however the run ends.
+func (t *trainCommand) dropResult(at train.Moment, s *train.Status) error {
+	if at != train.AtStart || t.dir() == "" || len(s.History.Epochs) == s.Run.Epochs {
+		return nil
+	}
+	return remove(filepath.Join(t.dir(), runs.ResultFile))
 }
 
 // writeFolder writes the files of a run that has ended, for whatever reason: curves and report,

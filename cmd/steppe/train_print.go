@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/steppe-ml/steppe/sam/train"
@@ -153,13 +154,18 @@ func (t *trainCommand) collapsed() bool {
 	return t.review.Scores["accuracy"] <= train.Chance(t.job.Test)
 }
 
-// printStopped says where the run has stopped, for readers of the table.
-func (t *trainCommand) printStopped(ended error) {
+// printStopped says where the run has stopped, for readers of the table. trained says that it was
+// in the test.
+func (t *trainCommand) printStopped(ended error, trained bool) {
 	if errors.Is(ended, errClosedPipe) {
 		return
 	}
 	h := t.history
-	fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
+	if trained {
+		fmt.Fprintf(t.tables, "\nStopped in the test, after %s.", plural(len(h.Epochs), "epoch"))
+	} else {
+		fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
+	}
 	if h.BestEpoch > 0 {
 		best := h.Epochs[h.BestEpoch-1]
 		if score, ok := best.Valid[t.score()]; ok {
@@ -174,10 +180,16 @@ func (t *trainCommand) printStopped(ended error) {
 func (t *trainCommand) hint(ended error) error {
 	var hints []string
 	var refused *train.StepError
+	var unsaved *train.SaveError
 	if errors.As(ended, &refused) {
 		hints = append(hints, hintOfRefusal(refused.Err, &t.settings))
 	}
 	switch {
+	case errors.As(ended, &unsaved):
+		if _, err := os.Stat(train.LastFile(t.dir())); err == nil {
+			hints = append(hints, fmt.Sprintf("%s has the last state that was saved whole: `steppe train --resume %s` goes on from there",
+				t.dir(), quoted(t.dir())))
+		}
 	case t.dir() != "" && refused == nil:
 		hints = append(hints, fmt.Sprintf("`steppe train --resume %s` goes on from here", quoted(t.dir())))
 	case t.dir() != "":

@@ -232,3 +232,90 @@ func TestTrainSaveErrors(t *testing.T) {
 	assert.Equal(t, "old", read(t, path))
 	assert.Equal(t, []string{"halves.safetensors"}, names(t, dir))
 }
+
+// A run goes on from any working folder: it knows where its data is.
+func TestTrainResumeElsewhere(t *testing.T) {
+	data := halves(t, false)
+	t.Chdir(filepath.Dir(data))
+	dir := filepath.Join(t.TempDir(), "run")
+	code, _, stderr := steppe(t, "train", "--model", "tiny", "--data", "./halves", "--batch", "16", "--epochs", "1", "--out", dir)
+	require.Zero(t, code, stderr)
+	t.Chdir(t.TempDir())
+	code, _, stderr = steppe(t, "train", "--resume", dir, "--epochs", "2")
+	assert.Zero(t, code, stderr)
+	code, _, stderr = steppe(t, "eval", dir)
+	assert.Zero(t, code, stderr)
+}
+
+// Nobody's files are replaced without --force, whoever wrote them, and the message speaks of flags.
+func TestTrainReplacesNothing(t *testing.T) {
+	parent, data := t.TempDir(), halves(t, false)
+	dir := filepath.Join(parent, "run")
+	line := []string{"train", "--model", "tiny", "--data", data, "--batch", "16", "--epochs", "1", "--out", dir}
+	code, _, stderr := steppe(t, line...)
+	require.Zero(t, code, stderr)
+	before := read(t, filepath.Join(dir, "last.safetensors"))
+	code, stdout, stderr := steppe(t, line...)
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Equal(t, fmt.Sprintf("steppe: --out %s: %s/last.safetensors exists; `steppe train --resume %s` goes on with the run there, --force replaces it\n",
+		dir, dir, dir), stderr)
+	assert.Equal(t, before, read(t, filepath.Join(dir, "last.safetensors")))
+	code, _, stderr = steppe(t, append(line, "--force", "--seed", "2")...)
+	assert.Zero(t, code, stderr)
+	assert.NotEqual(t, before, read(t, filepath.Join(dir, "last.safetensors")))
+
+	other := filepath.Join(parent, "website")
+	require.NoError(t, os.Mkdir(other, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(other, "report.html"), []byte("mine"), 0o644))
+	code, _, stderr = steppe(t, append(line[:len(line)-1], other)...)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, fmt.Sprintf("steppe: --out %s: %s/report.html exists; --force replaces it\n", other, other), stderr)
+	assert.Equal(t, []string{"report.html"}, names(t, other))
+
+	model := filepath.Join(parent, "model.safetensors")
+	require.NoError(t, os.WriteFile(model, []byte("mine"), 0o644))
+	code, _, stderr = steppe(t, "train", "--resume", dir, "--epochs", "2", "--save", model)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: --save "+model+": the file exists; --force replaces it\n", stderr)
+	code, _, stderr = steppe(t, "train", "--resume", dir, "--epochs", "2", "--save", model, "--force")
+	assert.Zero(t, code, stderr)
+	assert.NotEqual(t, "mine", read(t, model))
+}
+
+// A run that is stopped in its test has its files and its model, and says how to test again. Its
+// result goes away when it goes on with more epochs.
+func TestTrainInterruptedInTest(t *testing.T) {
+	data := halves(t, false)
+	dir, model := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "model.safetensors")
+	line := []string{"train", "--model", "tiny", "--data", data, "--batch", "16", "--epochs", "1", "--out", dir, "--save", model, "--force"}
+	var code, asked int
+	var stdout, stderr string
+	for asked = 4; ; asked++ { // until all of the training is done
+		require.Less(t, asked, 100)
+		if code, stdout, stderr = steppeIn(t, interruptedAfter(asked), line...); strings.Contains(stdout, "\n    1 ") {
+			break
+		}
+	}
+	require.Equal(t, 130, code)
+	assert.Contains(t, stdout, "\nStopped in the test, after 1 epoch. The best epoch by valid_loss so far is 1,")
+	assert.Equal(t, "steppe: interrupted\n`steppe train --resume "+dir+"` goes on from here\n", stderr)
+	assert.Contains(t, read(t, filepath.Join(dir, "report.html")), "validation samples")
+	assert.NoFileExists(t, filepath.Join(dir, "result.json"))
+	assert.FileExists(t, model)
+
+	code, _, stderr = steppe(t, "train", "--resume", dir)
+	require.Zero(t, code, stderr)
+	assert.FileExists(t, filepath.Join(dir, "result.json"))
+	code, _, stderr = steppeIn(t, interruptedAfter(2), "train", "--resume", dir, "--epochs", "3")
+	require.Equal(t, 130, code, stderr)
+	assert.NoFileExists(t, filepath.Join(dir, "result.json"))
+}
+
+// With --quiet, train prints its result and nothing else.
+func TestTrainQuiet(t *testing.T) {
+	code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--epochs", "1", "--quiet", "--out", filepath.Join(t.TempDir(), "run"))
+	assert.Zero(t, code)
+	assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\), loss \d\.\d{4}, with epoch 1 of 1, the best by valid_loss\.\n$`, stdout)
+	assert.Empty(t, stderr)
+}

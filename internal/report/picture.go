@@ -33,7 +33,7 @@ func (p Picture) Image() (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	values := p.restored(channels)
+	values := p.restored()
 	scale := scaling(values)
 	img := image.NewNRGBA(image.Rect(0, 0, width, height))
 	for i := range height * width {
@@ -77,18 +77,13 @@ func (p Picture) size() (height, width, channels int, err error) {
 }
 
 // restored returns the values as they were before they were standardized.
-func (p Picture) restored(channels int) []float64 {
+func (p Picture) restored() []float64 {
+	if len(p.Standard.Mean) > 0 {
+		return p.Standard.Restore(p.Values)
+	}
 	values := make([]float64, len(p.Values))
 	for i, v := range p.Values {
 		values[i] = float64(v)
-		if len(p.Standard.Mean) == 0 {
-			continue
-		}
-		std := p.Standard.Std[i%channels]
-		if std == 0 { // Set.Standardize doesn't divide by it
-			std = 1
-		}
-		values[i] = values[i]*std + p.Standard.Mean[i%channels]
 	}
 	return values
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,17 +30,15 @@ type Job struct {
 	by dataset.MeanStd // that the samples are standardized by
 }
 
-// Read reads the data that valid settings name, holds back the validation samples, and treats the
-// samples as the settings ask. It fills in Settings.Path.
+// Read reads the data that valid settings name, compiles the model for it, adapts to both the
+// settings that nobody gave, holds back the validation samples, and treats the samples as the settings ask. It fills in Settings.Path, unless a run that goes on has it already:
+// Data may mean nothing in the working folder of today.
 func (s *Settings) Read() (*Job, error) {
-	if err := s.locate(); err != nil {
-		return nil, err
+	if s.Path == "" {
+		if err := s.locate(); err != nil {
+			return nil, err
+		}
 	}
-	return s.read()
-}
-
-// read is Read with Path as it is, for a run that goes on.
-func (s *Settings) read() (*Job, error) {
 	all, test, err := s.Source.Open()
 	if err != nil {
 		return nil, err
@@ -64,8 +61,11 @@ func (s *Settings) read() (*Job, error) {
 			return nil, err
 		}
 	}
+	if err := j.compile(); err != nil {
+		return nil, err
+	}
 	n := j.Train.Len()
-	if err := s.adapt(n, j.Regression()); err != nil {
+	if err := s.adapt(n, j.Model.MinShard(), j.Regression()); err != nil {
 		return nil, err
 	}
 	if s.Batch > n {
@@ -133,12 +133,9 @@ func compile(row zoo.Model, input net.Shape, classes int) (*net.Model, error) {
 	return row.Compile(input, classes)
 }
 
-// Build compiles the model and makes the run. dir is its folder, "" for none.
+// Build makes the run. dir is its folder, "" for none.
 func (j *Job) Build(dir string, workers int) error {
 	s := j.Settings
-	if err := j.compile(); err != nil {
-		return err
-	}
 	augment, err := Augment(s.Augment)
 	if err != nil {
 		return err
@@ -174,6 +171,10 @@ func (j *Job) Build(dir string, workers int) error {
 	j.Run.Meta, err = j.Meta()
 	return err
 }
+
+// Fits reports whether a batch can be cut into so many shards: each needs a sample, and more than
+// one where the model has a normalization over the batch.
+func (j *Job) Fits(shards int) bool { return j.Settings.fits(shards, j.Model.MinShard()) }
 
 // monitor returns the metric's name to train.Run.
 func (j *Job) monitor() (string, error) {
@@ -214,7 +215,3 @@ func (j *Job) Meta() (checkpoint.Meta, error) {
 	}
 	return meta, nil
 }
-
-// Last and Best are the files of train.Run in a folder.
-func Last(dir string) string { return filepath.Join(dir, "last.safetensors") }
-func Best(dir string) string { return filepath.Join(dir, "best.safetensors") }

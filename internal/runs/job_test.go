@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // ready returns completed settings for a short run on the embedded digits.
@@ -73,6 +74,27 @@ func TestSmallSets(t *testing.T) {
 	assert.EqualError(t, err, "--shards 8 are more than a batch of 4 has samples")
 }
 
+// Shards that nobody gave leave each the samples that a batch normalization needs.
+func TestShardsSuitNormalization(t *testing.T) {
+	bn := func(s *Settings) { s.Data, s.Model, s.Batch = "synthetic:4x4x1", "resnet20", 12 }
+	s := ready(t, bn, "batch")
+	j, err := s.Read()
+	require.NoError(t, err)
+	assert.Equal(t, 2, j.Model.MinShard())
+	assert.Equal(t, 6, s.Shards)
+	require.NoError(t, j.Build("", 1))
+
+	s = ready(t, func(s *Settings) { bn(s); s.AscentFraction = 0.25 }, "batch", "ascent-fraction")
+	_, err = s.Read()
+	require.NoError(t, err)
+	assert.Equal(t, 2, s.Shards, "2 of the 6 samples of a shard perturb it")
+
+	s = ready(t, func(s *Settings) { bn(s); s.Shards = 8 }, "batch", "shards")
+	j, err = s.Read()
+	require.NoError(t, err)
+	assert.Equal(t, 8, s.Shards, "as it was given")
+}
+
 func TestJobErrors(t *testing.T) {
 	for want, change := range map[string]func(*Settings){
 		"--valid 0.9999 leaves none of the 1438 training samples of digits, want less, or 0":         func(s *Settings) { s.Valid = 0.9999 },
@@ -104,7 +126,7 @@ func TestOpenFindsData(t *testing.T) {
 	require.NoError(t, err)
 
 	t.Chdir(t.TempDir())
-	for _, path := range []string{dir, Best(dir), Last(dir)} {
+	for _, path := range []string{dir, train.BestFile(dir), train.LastFile(dir)} {
 		trained, err := Open(path, false)
 		require.NoError(t, err)
 		source, ok, err := trained.Source()
@@ -116,7 +138,12 @@ func TestOpenFindsData(t *testing.T) {
 	}
 	last, err := Open(dir, true)
 	require.NoError(t, err)
-	assert.Equal(t, Last(dir), last.Path)
+	assert.Equal(t, train.LastFile(dir), last.Path)
+
+	again := *s // a run that goes on in another working folder
+	j, err = again.Read()
+	require.NoError(t, err)
+	assert.Equal(t, s.Path, again.Path)
 
 	source := s.Source
 	require.NoError(t, os.Rename(s.Path, s.Path+"-gone"))

@@ -16,7 +16,7 @@ import (
 
 // SaveCurves draws the log of a run into curves.png. Nothing is drawn before there is a row.
 func SaveCurves(dir string, best int) error {
-	rows, err := train.ReadLog(filepath.Join(dir, "metrics.jsonl"))
+	rows, err := train.ReadLog(train.LogFile(dir))
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (j *Job) SaveReport(dir string, config *Config, history *train.History, rev
 }
 
 func (j *Job) page(dir string, config *Config, history *train.History) (*report.Page, error) {
-	rows, err := train.ReadLog(filepath.Join(dir, "metrics.jsonl"))
+	rows, err := train.ReadLog(train.LogFile(dir))
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (j *Job) fit(review *Review) *report.Fit {
 	return f
 }
 
-// mostFields is how many values of a table's row are shown.
+// mostFields is how many columns of a table's row, or values of another sample, are shown.
 const mostFields = 12
 
 // example returns a sample of a set as the page shows it.
@@ -171,8 +171,30 @@ func (j *Job) example(set *dataset.Set, index int) (report.Example, error) {
 		e.Picture = picture
 		return e, nil
 	}
-	for i, v := range x[:min(len(x), mostFields)] {
-		e.Fields = append(e.Fields, report.Setting{Name: fmt.Sprint(i), Value: fmt.Sprintf("%.4g", v)})
+	e.Fields = j.fields(x)
+	if more := len(e.Fields) - mostFields; more > 0 {
+		e.Fields = append(e.Fields[:mostFields], report.Setting{Name: fmt.Sprintf("and %d more", more)})
 	}
 	return e, nil
+}
+
+// fields returns the columns of a table's row, or the numbered values of another sample.
+func (j *Job) fields(x []float32) (fields []report.Setting) {
+	values := make([]float64, len(x))
+	for i, v := range x {
+		values[i] = float64(v)
+	}
+	if j.Settings.Standardize {
+		values = j.by.Restore(x)
+	}
+	if input := j.Train.Input; input != nil && input.Table != nil {
+		for i, cell := range input.Table.Cells(values) {
+			fields = append(fields, report.Setting{Name: input.Table.Columns[i].Name, Value: cell})
+		}
+		return fields
+	}
+	for i, v := range values {
+		fields = append(fields, report.Setting{Name: fmt.Sprint(i), Value: fmt.Sprintf("%.4g", v)})
+	}
+	return fields
 }

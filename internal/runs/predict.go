@@ -4,19 +4,14 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// tables are the endings of files whose rows Predict takes.
-var tables = []string{".csv", ".tsv", ".tab"}
-
 // Predict calls yield with the outputs of the model for each input: a picture file, the pictures in
-// a folder and in the folders below, by their names, or the rows of a CSV or TSV file. The input is
+// a folder and in the folders below, by their names, or the rows of a CSV or TSV file, gzipped or not. The input is
 // named by its path, and a row by its number, too, from 1 on below the header. outputs are those
 // before the softmax, and valid until yield returns. An error of yield ends Predict.
 func (t *Trained) Predict(ctx context.Context, inputs []string, yield func(input string, outputs []float32) error) error {
@@ -76,7 +71,7 @@ func (p *predicting) path(path string) error {
 		return err
 	case info.IsDir():
 		return p.folder(path)
-	case slices.Contains(tables, strings.ToLower(filepath.Ext(path))):
+	case dataset.IsTable(path):
 		return p.table(path)
 	}
 	return p.picture(path)

@@ -132,14 +132,18 @@ func (s *Settings) Complete(given func(flag string) bool) error {
 const regressionLR = 0.1
 
 // adapt fits the settings that nobody gave to the data: a batch is no larger than a training set of
-// n samples, and has no more shards than samples; rho suits the samples of a shard; a regression's
+// n samples, and has no more shards than samples, nor more than leave each of them the samples that
+// a normalization of the model needs, minShard; rho suits the samples of a shard; a regression's
 // learning rate is smaller.
-func (s *Settings) adapt(n int, regression bool) error {
+func (s *Settings) adapt(n, minShard int, regression bool) error {
 	if s.ownBatch {
 		s.Batch = min(s.Batch, n)
 	}
 	if s.ownShards {
 		s.Shards = min(s.Shards, s.Batch)
+		for s.Shards > 1 && !s.fits(s.Shards, minShard) {
+			s.Shards--
+		}
 	}
 	if s.Shards > s.Batch {
 		return fmt.Errorf("--shards %d are more than a batch of %d has samples", s.Shards, s.Batch)
@@ -158,6 +162,11 @@ func (s *Settings) adapt(n int, regression bool) error {
 		s.LR = optimizer.LR * regressionLR
 	}
 	return nil
+}
+
+// fits reports whether so many shards leave each as many samples as a model needs.
+func (s *Settings) fits(shards, minShard int) bool {
+	return shards <= s.Batch && sam.Ascent{Fraction: s.AscentFraction}.Samples(s.Batch/shards) >= minShard
 }
 
 // Adopt takes over from the settings of a run that adapted to its data those that nobody gave to s,

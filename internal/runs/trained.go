@@ -14,6 +14,7 @@ import (
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/zoo"
+	"github.com/steppe-ml/steppe/sam/train"
 )
 
 // Trained is a trained model for use.
@@ -73,14 +74,14 @@ func modelFile(path string, last bool) (string, error) {
 	if err != nil || !info.IsDir() {
 		return path, nil // which ReadMeta complains about
 	}
-	file := Best(path)
+	file := train.BestFile(path)
 	if last {
-		file = Last(path)
+		file = train.LastFile(path)
 	}
 	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
 		return file, nil
 	}
-	if _, err := os.Stat(Last(path)); err == nil {
+	if _, err := os.Stat(train.LastFile(path)); err == nil {
 		return "", fmt.Errorf("%s has no best.safetensors, since no epoch is finished; --last takes the last step's parameters", path)
 	}
 	return "", fmt.Errorf("%s is not the folder of a run: it has neither best.safetensors nor last.safetensors", path)
@@ -121,12 +122,7 @@ func (t *Trained) TestOn(data string) (*dataset.Set, error) {
 		}
 		return t.fit(test)
 	}
-	file, err := os.Open(data)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	test, err := t.input.LabeledRows(file, data)
+	test, err := t.input.LabeledTable(data)
 	if err != nil {
 		return nil, err
 	}

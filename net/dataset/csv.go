@@ -17,7 +17,8 @@ import (
 // tableEndings are the endings of names, in any case, by which files count as tables.
 var tableEndings = []string{".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz"}
 
-func isTable(name string) bool {
+// IsTable reports whether a file counts as a table, by the ending of its name.
+func IsTable(name string) bool {
 	return slices.ContainsFunc(tableEndings, func(ending string) bool {
 		return strings.HasSuffix(strings.ToLower(name), ending)
 	})

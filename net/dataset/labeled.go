@@ -8,6 +8,25 @@ import (
 	"strings"
 )
 
+// LabeledTable reads the rows of a table with the label's column, to measure a model on: of a file,
+// or of a folder's table for tests, as Options.Open knows it.
+func (in *Input) LabeledTable(path string) (*Set, error) {
+	name := path
+	if isDir(path) {
+		_, test, ok := tablePair(path)
+		if !ok {
+			return nil, fmt.Errorf("dataset: folder %s has no train.csv and test.csv, want a table, since the model was trained on one", path)
+		}
+		name = test
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	defer file.Close()
+	return in.LabeledRows(file, name)
+}
+
 // LabeledPictures reads a folder with a sub-folder of pictures for each class, to measure a model
 // on: its part for tests, as PictureFolder knows it, if it has one, and otherwise all pictures.
 // names are the model's classes in their order. A sub-folder of another name is an error, and a

@@ -114,6 +114,20 @@ func (s *Set) Standardize(m MeanStd) (*Set, error) {
 	return &standard, nil
 }
 
+// Restore returns standardized values of whole samples as they were before.
+func (m MeanStd) Restore(x []float32) []float64 {
+	values := make([]float64, len(x))
+	for i, v := range x {
+		c := i % len(m.Mean)
+		std := m.Std[c]
+		if std == 0 { // Standardize doesn't divide by it
+			std = 1
+		}
+		values[i] = float64(float64(v)*std) + m.Mean[c]
+	}
+	return values
+}
+
 // standardizer is a mean and one over a deviation for each channel.
 type standardizer struct{ mean, scale []float64 }
 

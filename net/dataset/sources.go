@@ -104,7 +104,7 @@ func (s Source) claims(spec string) (arg string, ok bool) {
 		info, err := os.Stat(spec)
 		return spec, err == nil && info.IsDir()
 	case file:
-		return spec, isTable(spec)
+		return spec, IsTable(spec)
 	}
 	if name, _, takesArg := strings.Cut(s.Name, ":"); takesArg {
 		return strings.CutPrefix(spec, name+":")

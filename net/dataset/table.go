@@ -350,17 +350,41 @@ func className(cell string) string {
 	return cell
 }
 
+// Cells returns what a row had in the columns of the table, given its sample x, [Size]: the reverse
+// of Input.Rows, but for the rounding of numbers. A cell without a value is empty.
+func (t *Table) Cells(x []float64) []string {
+	cells := make([]string, 0, len(t.Columns))
+	for _, c := range t.Columns {
+		if c.Words != nil {
+			place := slices.Index(x[:len(c.Words)], slices.Max(x[:len(c.Words)]))
+			cells = append(cells, c.Words[place])
+		} else {
+			v := c.restore(x[0])
+			if math.Abs(v) < 1e-6*max(math.Abs(c.Mean), c.Std) {
+				v = 0 // but for the rounding of x
+			}
+			cells = append(cells, strconv.FormatFloat(v, 'g', 6, 64))
+		}
+		x = x[c.size():]
+	}
+	return cells
+}
+
+// restore is the reverse of standardize.
+func (c Column) restore(y float64) float64 {
+	if c.Std > 0 {
+		y = float64(y * c.Std)
+	}
+	return y + c.Mean
+}
+
 // Target returns a target, or what a model predicts for it, in the units of the label column. It
 // returns y itself if the set has classes, or isn't of a table.
 func (in *Input) Target(y float32) float64 {
 	if in == nil || in.Table == nil || in.Table.Label.Words != nil {
 		return float64(y)
 	}
-	label := in.Table.Label
-	if label.Std > 0 {
-		return float64(float64(y)*label.Std) + label.Mean
-	}
-	return float64(y) + label.Mean
+	return in.Table.Label.restore(float64(y))
 }
 
 // validate returns an error unless a table can make samples.

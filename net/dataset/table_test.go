@@ -258,6 +258,13 @@ func TestInputRows(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 40, n)
 	assert.Len(t, x, 40*7)
+	for row, want := range map[int][]string{0: {"1", "Ulm", "0", "flat"}, 5: {"2", "", "2.5", "house"}, 39: {"4", "Ulm", "19.5", "house"}} {
+		var sample []float64
+		for _, v := range x[row*7:][:7] {
+			sample = append(sample, float64(v))
+		}
+		assert.Equal(t, want, in.Table.Cells(sample))
+	}
 	for _, s := range []*Set{train, test} {
 		for i := range s.Len() {
 			row := int(math.Round((in.Target(s.Targets[i]) - 100) / 10))
@@ -276,6 +283,20 @@ func TestInputRows(t *testing.T) {
 	assert.ErrorContains(t, err, `dataset: new rows: line 2, column "town": expected one of the 3 words that the training data has there, "", "Bonn", "Ulm", got "Wien"`)
 	_, _, err = (&Input{Pictures: &Pictures{2, 2, 1}}).Rows(strings.NewReader("a\n1\n"), "new rows")
 	assert.ErrorContains(t, err, "new rows: expected pictures")
+
+	dir := filepath.Join(t.TempDir(), "houses")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	_, err = in.LabeledTable(dir)
+	assert.EqualError(t, err, "dataset: folder "+dir+" has no train.csv and test.csv, want a table, since the model was trained on one")
+	for name, rows := range map[string]int{"train.csv": 40, "test.csv": 3} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(houses(rows)), 0o644))
+	}
+	held, err := in.LabeledTable(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 3, held.Len())
+	whole, err := in.LabeledTable(path)
+	require.NoError(t, err)
+	assert.Equal(t, x, whole.X)
 
 	s, err := in.LabeledRows(strings.NewReader("kind,age,rooms,town,price\nhouse,0.5,2,Bonn,110\n"), "more")
 	require.NoError(t, err)

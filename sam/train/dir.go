@@ -11,9 +11,39 @@ import (
 	"github.com/steppe-ml/steppe/net/checkpoint"
 )
 
-func (r *Run) last() string { return filepath.Join(r.Dir, "last.safetensors") }
-func (r *Run) best() string { return filepath.Join(r.Dir, "best.safetensors") }
-func (r *Run) log() string  { return filepath.Join(r.Dir, "metrics.jsonl") }
+func (r *Run) last() string { return LastFile(r.Dir) }
+func (r *Run) best() string { return BestFile(r.Dir) }
+func (r *Run) log() string  { return LogFile(r.Dir) }
+
+// LastFile returns the path of a run's state in its folder.
+func LastFile(dir string) string { return filepath.Join(dir, "last.safetensors") }
+
+// BestFile returns the path of the best epoch's parameters in a run's folder.
+func BestFile(dir string) string { return filepath.Join(dir, "best.safetensors") }
+
+// LogFile returns the path of the log in a run's folder.
+func LogFile(dir string) string { return filepath.Join(dir, "metrics.jsonl") }
+
+// files returns the paths of a run's files, the state first.
+func files(dir string) []string { return []string{LastFile(dir), BestFile(dir), LogFile(dir)} }
+
+// DirError is why a run can't begin in a folder: there is a file of another run.
+type DirError struct{ Path string }
+
+// Error implements error.
+func (e *DirError) Error() string {
+	return fmt.Sprintf("train: %s is of another run: Resume it, use another Dir, or set Overwrite", e.Path)
+}
+
+// Vacant returns a *DirError if a folder has files of a run, so that Start would need Overwrite.
+func Vacant(dir string) error {
+	for _, path := range files(dir) {
+		if _, err := os.Lstat(path); err == nil {
+			return &DirError{path}
+		}
+	}
+	return nil
+}
 
 // openDir makes Dir, keeps other runs out of it until unlock is called, and removes what a killed
 // process has left of files that it was writing. created says whether there was no Dir before.
@@ -39,24 +69,22 @@ func (r *Run) openDir() (unlock func(), created bool, err error) {
 	return unlock, created, nil
 }
 
-// validateDir returns an error if Dir has files that aren't to be replaced.
-func (r *Run) validateDir() error {
-	if r.Dir == "" || r.Overwrite {
-		return nil
-	}
-	for _, path := range []string{r.last(), r.best(), r.log()} {
-		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("train: %s is of another run: Resume it, use another Dir, or set Overwrite", path)
-		}
-	}
-	return nil
-}
-
-// beginDir brings Dir to the state that the run begins with: its own files first, and then the log,
-// which loses rows of steps that the state doesn't have. A log of another run loses all.
+// beginDir brings Dir to the state that the run begins with. Files of another run go away first, its
+// state before anything else: a run that is killed now must not go on later with that state and the
+// files of PrepareDir. Then come the run's own files, and then the log, which loses rows of steps
+// that the state doesn't have.
 func (l *loop) beginDir(another bool) error {
 	if l.Dir == "" {
 		return nil
+	}
+	if another {
+		for _, path := range files(l.Dir) {
+			if info, err := os.Lstat(path); err == nil && !info.IsDir() { // which the writers complain about
+				if err := os.Remove(path); err != nil {
+					return fmt.Errorf("train: %w", err)
+				}
+			}
+		}
 	}
 	if l.PrepareDir != nil {
 		if err := l.PrepareDir(); err != nil {
@@ -69,9 +97,9 @@ func (l *loop) beginDir(another bool) error {
 	var err error
 	l.rows, err = newLogWriter(l.log(), func(row *Row) bool {
 		if row.Kind == RowEpoch {
-			return !another && row.Epoch <= l.epoch
+			return row.Epoch <= l.epoch
 		}
-		return !another && row.Step <= l.steps
+		return row.Step <= l.steps
 	})
 	return err
 }

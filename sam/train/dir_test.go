@@ -99,3 +99,61 @@ func TestPrepareDir(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 2, prepared)
 }
+
+// Of another run that may be replaced, nothing is left when the caller's files come: a run that is
+// killed then can't go on later with the other's state.
+func TestOverwriteRemovesFirst(t *testing.T) {
+	run := small(t, linear(t))
+	run.Dir = t.TempDir()
+	_, err := run.Start(t.Context())
+	require.NoError(t, err)
+	assert.ErrorAs(t, Vacant(run.Dir), new(*DirError))
+	run.Overwrite = true
+	run.PrepareDir = func() error {
+		assert.Empty(t, names(t, run.Dir))
+		assert.NoError(t, Vacant(run.Dir))
+		return errors.New("killed")
+	}
+	_, err = run.Start(t.Context())
+	assert.EqualError(t, err, "killed")
+	run.PrepareDir = nil
+	history, err := run.Resume(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, history.Epochs, 3)
+}
+
+// Finish is called when the run's files are written and the folder is still the run's, and it decides
+// on the error. It isn't called for a run that never began.
+func TestFinish(t *testing.T) {
+	run := small(t, linear(t))
+	run.Dir = t.TempDir()
+	refused := errors.New("refused")
+	finished := 0
+	run.Finish = func(h *History, ended error) error {
+		finished++
+		assert.Len(t, h.Epochs, 3)
+		assert.NoError(t, ended)
+		assert.FileExists(t, LastFile(run.Dir))
+		other := small(t, linear(t))
+		other.Dir, other.Overwrite = run.Dir, true
+		_, err := other.Start(t.Context())
+		assert.ErrorContains(t, err, "is in use")
+		return refused
+	}
+	_, err := run.Start(t.Context())
+	assert.Equal(t, refused, err)
+	assert.Equal(t, 1, finished)
+	_, err = run.Start(t.Context())
+	assert.ErrorAs(t, err, new(*DirError))
+	assert.Equal(t, 1, finished)
+
+	run.Finish = func(_ *History, ended error) error { return errors.Join(refused, ended) }
+	run.Overwrite, run.Hooks = true, []Hook{HookFunc(func(at Moment, _ *Status) error {
+		if at == AfterStep {
+			return errors.New("a hook's")
+		}
+		return nil
+	})}
+	_, err = run.Start(t.Context())
+	assert.EqualError(t, err, "refused\na hook's")
+}

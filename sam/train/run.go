@@ -41,6 +41,11 @@ type Run struct {
 	// any. Its error ends the run.
 	PrepareDir func() error
 
+	// Finish, if there is one, is called when a run that began has ended, and no other run can be in
+	// Dir yet, so it may write files there. It gets what Start or Resume would return, and they return
+	// its error instead. The state is saved by then, if that is possible.
+	Finish func(h *History, ended error) error
+
 	loop *loop // of the last Start or Resume
 }
 
@@ -175,7 +180,8 @@ func (r *Run) metrics() []Metric {
 // step and lets the panic pass. If an optim.Rule of the user's own panics in the middle of an
 // update, the parameters are no longer those of a step, and the files stay as they were.
 //
-// If Dir has files of another run, and Overwrite isn't set, Start is an error.
+// If Dir has files of another run, and Overwrite isn't set, Start returns a *DirError. With
+// Overwrite they are removed before the run writes any.
 func (r *Run) Start(ctx context.Context) (*History, error) { return r.start(ctx, nil) }
 
 // Resume goes on from the last state in Dir, or starts if there is none, so that a program that
@@ -227,6 +233,9 @@ func (r *Run) open(f func() (*History, error)) (*History, error) {
 	}
 	defer unlock()
 	history, err := f()
+	if history != nil && r.Finish != nil {
+		err = r.Finish(history, err)
+	}
 	if err != nil && created {
 		_ = os.Remove(r.Dir) // fails if it isn't empty
 	}
@@ -236,8 +245,10 @@ func (r *Run) open(f func() (*History, error)) (*History, error) {
 // begin runs the loop from a state, or from the beginning, in an open Dir with nothing of another
 // run that may not be replaced.
 func (r *Run) begin(ctx context.Context, state *State) (*History, error) {
-	if err := r.validateDir(); err != nil {
-		return nil, err
+	if r.Dir != "" && !r.Overwrite {
+		if err := Vacant(r.Dir); err != nil {
+			return nil, err
+		}
 	}
 	return r.run(ctx, state, true)
 }
