@@ -3,6 +3,6 @@
 // run itself.
 //
 // [Settings] come from flags. [Settings.Read] makes a [Job] of them, which has the data, and
-// [Job.Build] adds model and train.Run. [Config] keeps them in the run's folder, so that the run can go on later. [Open]
-// opens the model of such a folder, or of a file, for use.
+// [Job.Build] adds model and train.Run. [Config] keeps them in the run's folder, so that the run
+// can go on later. [Open] opens the model of such a folder, or of a file, for use.
 package runs
