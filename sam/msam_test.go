@@ -25,8 +25,8 @@ var arithmetics = map[string]force{
 // tolerance is the relative distance from the oracle that a step in float32 may
 // have. These networks are some ten roundings deep and sum at most a hundred
 // terms at a time, so it stays some tens of units of 2^-24; 1e-5 leaves room
-// for that. Normalising over two or three samples leaves little of the gradient
-// (over two, none but for Epsilon): what is left has lost the digits that cancelled.
+// for that. Normalizing over two or three samples leaves little of the gradient
+// (over two, none but for Epsilon): what is left has lost the digits that canceled.
 func tolerance(sub subject, samplesOfShard int) float64 {
 	if sub.name == "batchnorm" && samplesOfShard < 5 {
 		return 5e-4

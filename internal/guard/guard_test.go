@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-func TestNeighboursAreUnreadable(t *testing.T) {
+func TestNeighborsAreUnreadable(t *testing.T) {
 	for _, n := range []int{1, 3, 1023, 1024, 1025} {
 		end, begin := Ending[float32](t, n), Beginning[float32](t, n)
 		assert.Len(t, end, n)

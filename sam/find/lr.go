@@ -27,7 +27,7 @@ const (
 	Finished  = "finished"  // the learning rate has reached Max
 	Diverged  = "diverged"  // the loss rose beyond Diverged times the lowest one
 	Refused   = "refused"   // a step met a value that isn't finite
-	Cancelled = "cancelled" // the context was done
+	Canceled = "canceled" // the context was done
 )
 
 // LRResult is what a range test has seen.
@@ -44,7 +44,7 @@ type LRResult struct {
 	// Suggestion.
 	Steepest float64 `json:"steepest,omitempty"`
 	Lowest   float64 `json:"lowest,omitempty"`
-	End      string  `json:"end"`             // Finished, Diverged, Refused or Cancelled
+	End      string  `json:"end"`             // Finished, Diverged, Refused or Canceled
 	Error    string  `json:"error,omitempty"` // of the step that was refused
 }
 
@@ -97,7 +97,7 @@ func LR(ctx context.Context, run train.Run, o LROptions) (*LRResult, error) {
 	if refused := new(train.StepError); errors.As(err, &refused) && errors.Is(err, sam.ErrRefused) {
 		r.End, r.Error, err = Refused, refused.Err.Error(), nil
 	} else if err != nil {
-		r.End = Cancelled
+		r.End = Canceled
 		if ctx.Err() == nil {
 			return nil, err
 		}

@@ -192,7 +192,7 @@ func TestLRErrors(t *testing.T) {
 	assert.ErrorContains(t, err, "Model is missing")
 }
 
-func TestLRCancelled(t *testing.T) {
+func TestLRCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := LR(ctx, digits(t), LROptions{Report: func(step int) {
 		if step == 60 {
@@ -201,7 +201,7 @@ func TestLRCancelled(t *testing.T) {
 	}})
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Len(t, r.Points, 60)
-	assert.Equal(t, Cancelled, r.End)
+	assert.Equal(t, Canceled, r.End)
 	assert.Zero(t, r.Suggestion)
 	assert.NotZero(t, r.Points[59].Smoothed)
 	assert.Equal(t, "the test was ended from outside", r.None)

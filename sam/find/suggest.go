@@ -55,7 +55,7 @@ const (
 // suggest fills in the suggestion, or None. width is that of smooth, and largest the learning rate
 // that the test would have gone to.
 func (r *LRResult) suggest(width, largest float64) {
-	if r.End == Cancelled {
+	if r.End == Canceled {
 		r.None = "the test was ended from outside"
 		return
 	}
