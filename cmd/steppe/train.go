@@ -225,7 +225,7 @@ func (t *trainCommand) checkSave() error {
 	if t.save == "" {
 		return nil
 	}
-	if _, err := os.Stat(t.save); err == nil && !t.force && t.resume == "" {
+	if _, err := os.Stat(t.save); err == nil && !t.force {
 		return fmt.Errorf("--save %s: the file exists; --force replaces it", t.save)
 	}
 	file, err := atomicfile.Create(t.save)
@@ -266,16 +266,25 @@ func (t *trainCommand) start(ctx context.Context) (err error) {
 // finish reviews the model, writes what the flags ask for, and prints the result. It returns the
 // error that ended the run, with how to go on.
 func (t *trainCommand) finish(ctx context.Context, ended error) error {
-	if ended != nil {
-		ended = t.hint(ended)
-		t.printStopped(ended)
-	} else if err := t.test(ctx); err != nil {
-		return err
+	trained := ended == nil
+	if trained {
+		ended = t.test(ctx)
 	}
-	if errors.Is(ended, errClosedPipe) { // nobody reads what would follow
-		return ended
+	var folder, printed error
+	if !errors.Is(ended, errClosedPipe) { // or else nobody reads what would follow
+		if ended != nil {
+			t.printStopped(trained)
+		}
+		folder, printed = t.writeFolder(ctx, ended == nil), t.printResult(ended)
 	}
-	return firstOf(ended, t.writeFolder(ctx, ended == nil), t.printResult(ended), t.saveModel())
+	saved := t.saveModel()
+	if ended == nil {
+		return firstOf(folder, printed, saved)
+	}
+	if saved != nil {
+		ended = fmt.Errorf("%w; then %w: %w", ended, errUnsaved, saved)
+	}
+	return t.hint(ended)
 }
 
 // test reviews the best epoch's parameters on the test set.
@@ -287,6 +296,9 @@ func (t *trainCommand) test(ctx context.Context) (err error) {
 	})
 	return err
 }
+
+// errUnsaved is what a run ended with, whose model couldn't be written to --save.
+var errUnsaved = errors.New("the model couldn't be saved")
 
 // saveModel writes the best parameters to --save.
 func (t *trainCommand) saveModel() error {

@@ -153,13 +153,15 @@ func (t *trainCommand) collapsed() bool {
 	return t.review.Scores["accuracy"] <= train.Chance(t.job.Test)
 }
 
-// printStopped says where the run has stopped, for readers of the table.
-func (t *trainCommand) printStopped(ended error) {
-	if errors.Is(ended, errClosedPipe) {
-		return
-	}
+// printStopped says where the run has stopped, for readers of the table: in an epoch, or in the test
+// after the training.
+func (t *trainCommand) printStopped(trained bool) {
 	h := t.history
-	fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
+	if trained {
+		fmt.Fprintf(t.tables, "\nStopped in the test, after epoch %d.", len(h.Epochs))
+	} else {
+		fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
+	}
 	if h.BestEpoch > 0 {
 		best := h.Epochs[h.BestEpoch-1]
 		if score, ok := best.Valid[t.score()]; ok {
