@@ -46,11 +46,11 @@ func reportError(err, output, cause error, stderr io.Writer) int {
 	if hinted := new(hintedError); errors.As(err, &hinted) && hinted.hint != "" {
 		hint = hinted.hint + "\n"
 	}
-	unsaved := new(train.SaveError)
-	stopped := err == nil || errors.Is(err, context.Canceled) && !errors.As(err, &unsaved)
+	unsaved := errors.As(err, new(*train.SaveError)) || errors.Is(err, errUnsaved)
+	stopped := err == nil || errors.Is(err, context.Canceled) && !unsaved
 	signal := signaled{syscall.SIGINT}
 	switch {
-	case output != nil && (stopped || errors.Is(err, output)):
+	case output != nil && !unsaved && (stopped || errors.Is(err, output)):
 		if !errors.Is(output, errClosedPipe) {
 			fmt.Fprintf(stderr, "steppe: %v\n%s", output, hint)
 			return 1

@@ -32,6 +32,7 @@ func TestMaxMemoryFlag(t *testing.T) {
 func TestMaxMemory(t *testing.T) {
 	for _, line := range []string{
 		"bench --model tiny --rounds 1 --max-memory 100kB",
+		"train --model tiny --data digits --max-memory 100kB",
 		"compare --model tiny --data digits --max-memory 100kB",
 	} {
 		code, _, stderr := steppe(t, strings.Fields(line)...)

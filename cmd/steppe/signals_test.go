@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
@@ -215,4 +216,51 @@ func TestUnsaved(t *testing.T) {
 	require.NoError(t, os.WriteFile(train.LastFile(command.out), nil, 0o644))
 	assert.Equal(t, ended.Error()+"\n"+command.out+" has the last state that was saved whole: `steppe train --resume "+
 		command.out+"` goes on from there", command.hint(ended).Error())
+}
+
+// A run that keeps no folder, but saves its model, saves the one of its best epoch however it ends. If
+// it can't, that is what it says, and not how it was ended.
+func TestEndedRunSaves(t *testing.T) {
+	terminate := func(t *testing.T, w *watched) { require.NoError(t, w.Process.Signal(syscall.SIGTERM)) }
+	closePipe := func(t *testing.T, w *watched) { require.NoError(t, w.pipe.Close()) }
+	for name, test := range map[string]struct {
+		end  func(t *testing.T, w *watched)
+		code int
+		says string
+		gone string
+	}{
+		"signal":      {terminate, 143, "steppe: terminated\n", "terminated; then the model couldn't be saved: "},
+		"closed pipe": {closePipe, 141, "", "the output was closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, gone := range []bool{false, true} {
+				dir := filepath.Join(t.TempDir(), "models")
+				require.NoError(t, os.Mkdir(dir, 0o755))
+				path := filepath.Join(dir, "tiny.safetensors")
+				w, _ := watch(t, child(t, endless(t, "--save", path)...))
+				for !strings.HasPrefix(w.lines.Text(), "    1 ") {
+					require.True(t, w.lines.Scan(), "the first epoch")
+				}
+				if gone {
+					require.NoError(t, os.Rename(dir, dir+" elsewhere"))
+				}
+				test.end(t, w)
+				code, _ := w.end(t)
+				if gone {
+					assert.Equal(t, 1, code)
+					assert.Contains(t, w.stderr.String(), test.gone)
+					assert.Contains(t, w.stderr.String(), "then the model couldn't be saved: checkpoint: can't write "+path)
+					assert.Equal(t, 1, strings.Count(w.stderr.String(), "\n"), &w.stderr)
+					assert.Empty(t, names(t, dir+" elsewhere"))
+					continue
+				}
+				assert.Equal(t, test.code, code)
+				assert.Equal(t, test.says, w.stderr.String())
+				assert.Equal(t, []string{"tiny.safetensors"}, names(t, dir))
+				meta, err := checkpoint.ReadMeta(path)
+				require.NoError(t, err)
+				assert.Equal(t, "tiny", meta.Model)
+			}
+		})
+	}
 }

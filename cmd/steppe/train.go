@@ -273,11 +273,18 @@ func (t *trainCommand) finish(ctx context.Context, ended error) error {
 	if trained {
 		ended = t.test(ctx)
 	}
-	if ended != nil {
-		ended = t.hint(ended)
-		t.printStopped(ended, trained)
+	if ended != nil && !errors.Is(ended, errClosedPipe) { // nobody reads a closed pipe
+		t.printStopped(trained)
 	}
-	return firstOf(ended, t.writeFolder(ctx, ended == nil), t.printResult(ended), t.saveModel())
+	folder, printed := t.writeFolder(ctx, ended == nil), t.printResult(ended)
+	saved := t.saveModel()
+	if ended == nil {
+		return firstOf(folder, printed, saved)
+	}
+	if saved != nil {
+		ended = fmt.Errorf("%w; then %w: %w", ended, errUnsaved, saved)
+	}
+	return t.hint(ended)
 }
 
 // test reviews the best epoch's parameters on the test set.
@@ -289,6 +296,9 @@ func (t *trainCommand) test(ctx context.Context) (err error) {
 	})
 	return err
 }
+
+// errUnsaved is what a run ended with, whose model couldn't be written to --save.
+var errUnsaved = errors.New("the model couldn't be saved")
 
 // saveModel writes the best parameters to --save.
 func (t *trainCommand) saveModel() error {

@@ -154,15 +154,12 @@ func (t *trainCommand) collapsed() bool {
 	return t.review.Scores["accuracy"] <= train.Chance(t.job.Test)
 }
 
-// printStopped says where the run has stopped, for readers of the table. trained says that it was
-// in the test.
-func (t *trainCommand) printStopped(ended error, trained bool) {
-	if errors.Is(ended, errClosedPipe) {
-		return
-	}
+// printStopped says where the run has stopped, for readers of the table: in an epoch, or in the test
+// after the training.
+func (t *trainCommand) printStopped(trained bool) {
 	h := t.history
 	if trained {
-		fmt.Fprintf(t.tables, "\nStopped in the test, after %s.", plural(len(h.Epochs), "epoch"))
+		fmt.Fprintf(t.tables, "\nStopped in the test, after epoch %d.", len(h.Epochs))
 	} else {
 		fmt.Fprintf(t.tables, "\nStopped in epoch %d.", len(h.Epochs)+1)
 	}

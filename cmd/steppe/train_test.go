@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -209,6 +210,59 @@ func TestTrainSaveInterrupted(t *testing.T) {
 	path, stdout := saved(t, interruptedAfter(3), data)
 	assert.True(t, strings.HasSuffix(stdout, "Stopped in epoch 1.\nNothing was saved to "+path+", since no epoch was finished.\n"), stdout)
 	assert.Empty(t, names(t, filepath.Dir(path)))
+}
+
+// Wherever a run is stopped, in the test at its end, too, it saves the model if an epoch was finished,
+// and its folder goes on.
+func TestTrainStoppedAnywhere(t *testing.T) {
+	data, parent := halves(t, false), t.TempDir()
+	inTest := 0
+	for steps := 0; ; steps++ {
+		require.Less(t, steps, 50)
+		dir := filepath.Join(parent, strconv.Itoa(steps))
+		path := dir + ".safetensors"
+		code, stdout, stderr := steppeIn(t, interruptedAfter(steps), "train", "--model", "tiny", "--data", data, "--batch", "16",
+			"--epochs", "1", "--out", dir, "--save", path)
+		if code == 0 {
+			break
+		}
+		require.Equal(t, 130, code, stderr)
+		require.Contains(t, stderr, "`steppe train --resume "+dir+"` goes on from here\n", "%d steps", steps)
+		epochs := strings.Contains(stdout, "\n    1 ")
+		require.Equal(t, epochs, slices.Contains(names(t, parent), filepath.Base(path)), "%d steps: %s", steps, stdout)
+		if !strings.Contains(stdout, "\nStopped in the test, after epoch 1.") {
+			continue
+		}
+		inTest++
+		code, _, stderr = steppe(t, "train", "--resume", dir, "--save", path)
+		require.Equal(t, 1, code, "the file may be another run's")
+		require.Contains(t, stderr, "the file exists; --force replaces it")
+		code, stdout, stderr = steppe(t, "train", "--resume", dir)
+		require.Zero(t, code, stderr)
+		require.Contains(t, stdout, "\nTest accuracy ")
+	}
+	assert.Positive(t, inTest)
+}
+
+// What a normalization makes a run leave out is said before it begins.
+func TestTrainSaysWhatIsLeftOut(t *testing.T) {
+	line := []string{"train", "--model", "tiny-norm", "--data", halves(t, false), "--epochs", "1", "--batch"}
+	code, stdout, stderr := steppe(t, append(line, "19")...) // 58 samples are 3 batches and 1
+	require.Zero(t, code, stderr)
+	header, _, _ := strings.Cut(stdout, "\nepoch ")
+	assert.Contains(t, header, "\n1 sample left out of each epoch, others each time: the last batch is too short for a normalization\n")
+	code, stdout, stderr = steppe(t, append(line, "29")...)
+	require.Zero(t, code, stderr)
+	assert.NotContains(t, stdout, "left out")
+}
+
+// A batch below the default number of shards has fewer of them.
+func TestTrainFitsShards(t *testing.T) {
+	for batch, want := range map[string]string{"1": "\nmSAM with 1 shard, ", "5": "\nmSAM with 5 shards, "} {
+		code, stdout, stderr := steppe(t, "train", "--model", "tiny", "--data", halves(t, false), "--epochs", "1", "--batch", batch)
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, want)
+	}
 }
 
 // A path that can't be written is an error before the training, and a failed run leaves an existing

@@ -3,30 +3,31 @@
 package guard
 
 import (
-	"syscall"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/sys/unix" // whose Mprotect FreeBSD has, too
 )
 
 // pages returns whole pages of at least n elements between two unreadable
 // ones; they are unmapped when the test ends.
 func pages[T any](t testing.TB, n int) []T {
 	t.Helper()
-	page := syscall.Getpagesize()
+	page := unix.Getpagesize()
 	var zero T
 	size := int(unsafe.Sizeof(zero))
 	inside := max(1, (n*size+page-1)/page) * page
-	mem, err := syscall.Mmap(-1, 0, inside+2*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	mem, err := unix.Mmap(-1, 0, inside+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 	if err != nil {
 		t.Fatalf("guard: mmap of %d bytes: %v", inside+2*page, err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Munmap(mem); err != nil {
+		if err := unix.Munmap(mem); err != nil {
 			t.Errorf("guard: munmap: %v", err)
 		}
 	})
 	for _, edge := range [][]byte{mem[:page], mem[page+inside:]} {
-		if err := syscall.Mprotect(edge, syscall.PROT_NONE); err != nil {
+		if err := unix.Mprotect(edge, unix.PROT_NONE); err != nil {
 			t.Fatalf("guard: mprotect: %v", err)
 		}
 	}
