@@ -24,7 +24,7 @@ type predict struct {
 
 // Prediction is what --json prints of an input, on a line of its own.
 type Prediction struct {
-	Input   string       `json:"input"` // path of a picture, or FILE:LINE of a row
+	Input   string       `json:"input"` // path of a picture, or "FILE row N"
 	Class   string       `json:"class,omitempty"`
 	P       *float64     `json:"probability,omitempty"`
 	Value   *float64     `json:"value,omitempty"` // of a regression, in the units of the label

@@ -32,6 +32,7 @@ type trainCommand struct {
 	json     bool
 
 	config  *runs.Config
+	began   *runs.Config // of a run that goes on: config.json as it was found
 	job     *runs.Job
 	history *train.History
 	review  *runs.Review // of the test set, or if the run isn't finished of the validation set
@@ -136,6 +137,8 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 	if t.config, err = runs.LoadConfig(t.resume); err != nil {
 		return fmt.Errorf("--resume: %w", err)
 	}
+	began := *t.config
+	t.began = &began
 	var own pflag.FlagSet
 	addSettingsFlags(&own, new(runs.Settings))
 	var wrong []string
@@ -165,7 +168,28 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 		}
 	}
 	t.settings = kept
-	return t.settings.Validate()
+	if err := t.settings.Validate(); err != nil {
+		return err
+	}
+	if flags.Changed("epochs") {
+		return t.checkEpochs()
+	}
+	return nil
+}
+
+// checkEpochs returns an error if a run that goes on has done more epochs than --epochs: that would
+// do nothing but make its settings wrong.
+func (t *trainCommand) checkEpochs() error {
+	rows, err := train.ReadLog(train.LogFile(t.resume))
+	if err != nil {
+		return nil // the run begins with an error of its own, or makes the log
+	}
+	for _, row := range slices.Backward(rows) {
+		if row.Kind == train.RowEpoch && row.Epoch > t.settings.Epochs {
+			return fmt.Errorf("--epochs %d with --resume %s: the run has %d epochs done, want no fewer", t.settings.Epochs, t.resume, row.Epoch)
+		}
+	}
+	return nil
 }
 
 // prepare reads the data, and makes the run.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
@@ -69,6 +70,11 @@ func (t *trainCommand) prepareDir() error {
 		return err
 	}
 	dir := t.dir()
+	if t.began != nil { // before the data was read, which may take long, and before the folder was locked
+		if now, err := runs.LoadConfig(dir); err != nil || !reflect.DeepEqual(now, t.began) {
+			return fmt.Errorf("--resume %s: another process has changed the run in the meantime; the same command goes on with what is there now", dir)
+		}
+	}
 	for _, name := range ownFiles {
 		if err := atomicfile.RemoveTemporary(filepath.Join(dir, name)); err != nil {
 			return err

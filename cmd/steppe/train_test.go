@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/checkpoint"
 	"github.com/steppe-ml/steppe/sam"
@@ -372,4 +373,26 @@ func TestTrainQuiet(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Regexp(t, `^Test accuracy \d\d\.\d\d% \(\d+ of 359\), loss \d\.\d{4}, with epoch 1 of 1, the best by valid_loss\.\n$`, stdout)
 	assert.Empty(t, stderr)
+}
+
+// What a run that goes on was found with must be what it goes on with.
+func TestTrainResumeErrors(t *testing.T) {
+	data, dir := halves(t, false), filepath.Join(t.TempDir(), "run")
+	code, _, stderr := steppe(t, "train", "--model", "tiny", "--data", data, "--batch", "16", "--epochs", "3", "--out", dir)
+	require.Zero(t, code, stderr)
+	config := filepath.Join(dir, "config.json")
+	before := read(t, config)
+	code, _, stderr = steppe(t, "train", "--resume", dir, "--epochs", "2")
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: --epochs 2 with --resume "+dir+": the run has 3 epochs done, want no fewer\n", stderr)
+	assert.Equal(t, before, read(t, config))
+
+	found, err := runs.LoadConfig(dir)
+	require.NoError(t, err)
+	command := &trainCommand{resume: dir, began: found, config: found}
+	require.NoError(t, command.prepareDir())
+	changed := strings.Replace(before, `"epochs": 3`, `"epochs": 5`, 1)
+	require.NoError(t, os.WriteFile(config, []byte(changed), 0o644))
+	assert.ErrorContains(t, command.prepareDir(), "--resume "+dir+": another process has changed the run in the meantime")
+	assert.Equal(t, changed, read(t, config))
 }

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
@@ -78,6 +80,20 @@ func LoadConfig(dir string) (*Config, error) {
 	return c, nil
 }
 
+// inJSON says in words of JSON, and not of Go, what is wrong with a value.
+func inJSON(err error) error {
+	wrong := new(json.UnmarshalTypeError)
+	if !errors.As(err, &wrong) {
+		return err
+	}
+	want := map[reflect.Kind]string{
+		reflect.Bool: "true or false", reflect.String: "a string", reflect.Float64: "a number", reflect.Slice: "a list",
+		reflect.Int: "a whole number", reflect.Uint64: "a whole number that isn't negative", reflect.Struct: "an object",
+	}[wrong.Type.Kind()]
+	name := wrong.Field[strings.LastIndexByte(wrong.Field, '.')+1:]
+	return fmt.Errorf("%q is a %s, want %s", name, wrong.Value, want)
+}
+
 // parseConfig reads what Save writes. A setting that isn't known is an error: another version may
 // mean something by it that decides the result.
 func parseConfig(text []byte) (*Config, error) {
@@ -88,7 +104,7 @@ func parseConfig(text []byte) (*Config, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(c); err != nil {
-		return nil, err
+		return nil, inJSON(err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("more than one value")

@@ -31,8 +31,9 @@ type Job struct {
 }
 
 // Read reads the data that valid settings name, compiles the model for it, adapts to both the
-// settings that nobody gave, holds back the validation samples, and treats the samples as the settings ask. It fills in Settings.Path, unless a run that goes on has it already:
-// Data may mean nothing in the working folder of today.
+// settings that nobody gave, holds back the validation samples, and treats the samples as the
+// settings ask. It fills in Settings.Path, unless a run that goes on has it already: Data may mean
+// nothing in the working folder of today.
 func (s *Settings) Read() (*Job, error) {
 	if s.Path == "" {
 		if err := s.locate(); err != nil {

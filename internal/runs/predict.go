@@ -11,9 +11,10 @@ import (
 )
 
 // Predict calls yield with the outputs of the model for each input: a picture file, the pictures in
-// a folder and in the folders below, by their names, or the rows of a CSV or TSV file, gzipped or not. The input is
-// named by its path, and a row by its number, too, from 1 on below the header. outputs are those
-// before the softmax, and valid until yield returns. An error of yield ends Predict.
+// a folder and in the folders below, by their names, or the rows of a CSV or TSV file, gzipped or
+// not. The input is named by its path, and a row by its number, too, from 1 on below the header.
+// outputs are those before the softmax, and valid until yield returns. An error of yield ends
+// Predict.
 func (t *Trained) Predict(ctx context.Context, inputs []string, yield func(input string, outputs []float32) error) error {
 	predictor, err := t.Model.Predictor(t.Params)
 	if err != nil {

@@ -101,11 +101,14 @@ func TestLoadConfigErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                  "EOF",
 		`{"settings":{"frob":1}}`:           `unknown field "frob"`,
-		`{"settings":{"epochs":"x"}}`:       "cannot unmarshal string",
+		`{"settings":{"epochs":"x"}}`:       `"epochs" is a string, want a whole number`,
+		`{"settings":{"epochs":1e9}}`:       `"epochs" is a number 1e9, want a whole number`,
+		`{"settings":{"data":3}}`:           `"data" is a number, want a string`,
+		`{"settings":3}`:                    `"settings" is a number, want an object`,
 		`{"settings":{"epochs":0}}`:         "--epochs is 0, want at least 1",
 		`{"settings":{}} {}`:                "more than one value",
 		`{"settings":{"method":"frob"}}`:    `unknown method "frob"`,
-		`{"settings":{"lr":0.1,"lr":"oh"}}`: "cannot unmarshal string",
+		`{"settings":{"lr":0.1,"lr":"oh"}}`: `"lr" is a string, want a number`,
 	} {
 		_, err := parseConfig([]byte(text))
 		assert.ErrorContains(t, err, want, text)
