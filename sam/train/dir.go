@@ -46,7 +46,7 @@ func (r *Run) validateDir() error {
 	}
 	for _, path := range []string{r.last(), r.best(), r.log()} {
 		if _, err := os.Lstat(path); err == nil {
-			return fmt.Errorf("train: %s is of another run: Resume it, use another Dir, or set Overwrite", path)
+			return fmt.Errorf("train: %s is of another run: go on by Resume (--resume), take another Dir (--out), or Overwrite it (--force)", path)
 		}
 	}
 	return nil
