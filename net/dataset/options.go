@@ -104,8 +104,8 @@ func (o Options) only(data string, taken ...string) error {
 		{"Task (--task)", o.Task != "" && o.Task != TaskAuto},
 		{"ImageSize (--image-size)", o.ImageSize != 0},
 		{"Color (--color)", o.Color != "" && o.Color != ColorAuto},
-		{"Test", o.Test != 0},
-		{"Stream", o.Stream == StreamAlways},
+		{"Test (--test)", o.Test != 0},
+		{"Stream (--stream)", o.Stream == StreamAlways},
 	} {
 		name, _, _ := strings.Cut(option.name, " ")
 		if option.set && !slices.Contains(taken, name) {

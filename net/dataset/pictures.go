@@ -183,7 +183,7 @@ func (o Options) hold(counts []int) (held [][]bool, err error) {
 		}
 	}
 	if total == 0 {
-		return nil, fmt.Errorf("a share of %v leaves no sample for a test, want a larger Test, or more samples", o.test())
+		return nil, fmt.Errorf("a share of %v leaves no sample for a test, want a larger Test (--test), or more samples", o.test())
 	}
 	return held, nil
 }

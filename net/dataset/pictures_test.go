@@ -146,7 +146,7 @@ func TestPictureFolderWithTest(t *testing.T) {
 		assert.Equal(t, []string{"a", "b", "c"}, test.ClassNames)
 
 		_, _, err = Options{Test: 0.5}.Open(dir)
-		assert.ErrorContains(t, err, "has no use for Test")
+		assert.ErrorContains(t, err, "has no use for Test (--test)")
 		pictureFolder(t, filepath.Join(dir, name), 2, 2, 2, "d")
 		_, _, err = Open(dir)
 		assert.ErrorContains(t, err, `has a class "d" that `+filepath.Join(dir, "train")+" doesn't have")
@@ -173,7 +173,7 @@ func TestPictureFolderErrors(t *testing.T) {
 		{"several sizes", Options{}, func(dir string) {
 			pictureFolder(t, dir, 3, 9, 7, "a")
 			pictureFolder(t, dir, 3, 5, 6, "b")
-		}, "several sizes, such as 9x7 (" + filepath.Join("DIR", "a", "0.png") + ") and 5x6 (" + filepath.Join("DIR", "b", "0.png") + "): choose one with ImageSize, such as --image-size 5"},
+		}, "several sizes, such as 9x7 (" + filepath.Join("DIR", "a", "0.png") + ") and 5x6 (" + filepath.Join("DIR", "b", "0.png") + "): choose one by ImageSize (--image-size), such as 5"},
 		{"too few to split", Options{Test: 0.1}, func(dir string) { pictureFolder(t, dir, 2, 2, 2, "a", "b") }, "a share of 0.1 leaves no sample for a test"},
 		{"a file that is no picture", Options{}, func(dir string) {
 			pictureFolder(t, dir, 2, 2, 2, "a", "b")

@@ -99,7 +99,7 @@ func (s *pictureScan) validate(i int) error {
 		return nil
 	}
 	side := min(first.height, first.width, h.width, h.height, maxImageSize)
-	return fmt.Errorf("dataset: the pictures of %s have several sizes, such as %dx%d (%s) and %dx%d (%s): choose one with ImageSize, such as --image-size %d",
+	return fmt.Errorf("dataset: the pictures of %s have several sizes, such as %dx%d (%s) and %dx%d (%s): choose one by ImageSize (--image-size), such as %d",
 		s.dir, first.width, first.height, s.paths[0], h.width, h.height, s.paths[i], side)
 }
 

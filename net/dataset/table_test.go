@@ -183,7 +183,7 @@ func TestTableFolder(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 	_, _, err = Options{Label: "y", Test: 0.5}.Open(dir)
-	assert.ErrorContains(t, err, "has no use for Test")
+	assert.ErrorContains(t, err, "has no use for Test (--test)")
 }
 
 func TestTableErrors(t *testing.T) {
@@ -236,7 +236,7 @@ func TestTableErrors(t *testing.T) {
 	_, _, err = Options{Label: "y", ImageSize: 8}.Open(path)
 	assert.ErrorContains(t, err, "has no use for ImageSize (--image-size)")
 	_, _, err = Options{Label: "y", Stream: StreamAlways}.Open(path)
-	assert.ErrorContains(t, err, "has no use for Stream")
+	assert.ErrorContains(t, err, "has no use for Stream (--stream)")
 }
 
 // Rows that are read later, with an Input that has been JSON, equal those of the set.
