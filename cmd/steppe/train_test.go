@@ -353,7 +353,7 @@ func TestTrainInterruptedInTest(t *testing.T) {
 		}
 	}
 	require.Equal(t, 130, code)
-	assert.Contains(t, stdout, "\nStopped in the test, after 1 epoch. The best epoch by valid_loss so far is 1,")
+	assert.Contains(t, stdout, "\nStopped in the test, after epoch 1. The best epoch by valid_loss so far is 1,")
 	assert.Equal(t, "steppe: interrupted\n`steppe train --resume "+dir+"` goes on from here\n", stderr)
 	assert.Contains(t, read(t, filepath.Join(dir, "report.html")), "validation samples")
 	assert.NoFileExists(t, filepath.Join(dir, "result.json"))

@@ -24,9 +24,9 @@ type LROptions struct {
 
 // Ends of a range test.
 const (
-	Finished  = "finished"  // the learning rate has reached Max
-	Diverged  = "diverged"  // the loss rose beyond Diverged times the lowest one
-	Refused   = "refused"   // a step met a value that isn't finite
+	Finished = "finished" // the learning rate has reached Max
+	Diverged = "diverged" // the loss rose beyond Diverged times the lowest one
+	Refused  = "refused"  // a step met a value that isn't finite
 	Canceled = "canceled" // the context was done
 )
 

@@ -251,7 +251,7 @@ func TestDir(t *testing.T) {
 	other := small(t, linear(t))
 	other.Dir = dir
 	_, err = other.Start(t.Context())
-	assert.ErrorContains(t, err, "last.safetensors is of another run: go on by Resume (--resume), take another Dir (--out), or Overwrite it (--force)")
+	assert.ErrorContains(t, err, "last.safetensors is of another run: Resume it, use another Dir, or set Overwrite")
 	_, err = other.ResumeFrom(t.Context(), run.State())
 	assert.ErrorContains(t, err, "is of another run")
 	require.NoError(t, os.Remove(run.last()))
