@@ -75,6 +75,9 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if e.trained, err = runs.Open(e.path, e.last); err != nil {
 		return err
 	}
+	if e.confusion != "" && e.trained.Meta.Classes == 0 {
+		return fmt.Errorf("--confusion %s: the model predicts numbers, not classes", e.confusion)
+	}
 	if err = waiting(stderr, "reading data", e.openData); err != nil {
 		return err
 	}
@@ -198,9 +201,6 @@ func share(part, total int) string {
 func (e *eval) drawConfusion(out io.Writer) error {
 	if e.confusion == "" {
 		return nil
-	}
-	if e.review.Confusion == nil {
-		return fmt.Errorf("--confusion %s: the model predicts numbers, not classes", e.confusion)
 	}
 	c := report.Confusion{Title: e.dataName(), Names: e.trained.ClassNames(), Counts: e.review.Confusion}
 	if err := c.Save(e.confusion); err != nil {

@@ -168,3 +168,20 @@ func TestEvalOutputs(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, `"c.gif": the name must end in one of .png, .svg`)
 }
+
+// A confusion of numbers is refused before the model is tested on the data.
+func TestEvalConfusionOfNumbers(t *testing.T) {
+	t.Chdir(t.TempDir())
+	rows := "x,y\n"
+	for i := range 40 {
+		rows += fmt.Sprintf("%d,%d.5\n", i, 3*i)
+	}
+	require.NoError(t, os.WriteFile("line.csv", []byte(rows), 0o644))
+	code, _, stderr := steppe(t, "train", "--data", "line.csv", "--label", "y", "--epochs", "1", "--save", "line.safetensors")
+	require.Zero(t, code, stderr)
+	code, stdout, stderr := steppe(t, "eval", "line.safetensors", "--confusion", "c.png")
+	assert.Equal(t, 1, code)
+	assert.Empty(t, stdout)
+	assert.Equal(t, "steppe: --confusion c.png: the model predicts numbers, not classes\n", stderr)
+	assert.NoFileExists(t, "c.png")
+}
