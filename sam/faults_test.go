@@ -1,6 +1,7 @@
 package sam
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"testing"
@@ -60,6 +61,8 @@ func TestPerturbationOfTinyAndHugeGradients(t *testing.T) {
 				if factor := 0.5 / norm; factor > math.MaxFloat32 || factor < 0x1p-126 {
 					require.ErrorIs(t, err, ErrRefused, name)
 					require.ErrorContains(t, err, "rho, 0.5, over it is beyond float32", name)
+					require.Equal(t, factor > math.MaxFloat32, errors.Is(err, ErrVanishing), name)
+					require.Equal(t, factor < 0x1p-126, errors.Is(err, ErrPerturbed), name)
 					continue
 				}
 				moved := w*float64(x) + 0.5*(g[0]*float64(x)+g[1])/norm // the output at w + 0.5*g/||g||

@@ -24,6 +24,9 @@ var (
 	// ErrPerturbed is wrapped if all was finite at w, and w + eps isn't, or leads to a loss
 	// that isn't: a smaller Rho may help.
 	ErrPerturbed error = &refusedKind{}
+	// ErrVanishing is wrapped if a shard's gradient is so short, and isn't 0, that Rho over its
+	// norm is beyond float32: the model fits the shard's samples as well as it can.
+	ErrVanishing error = &refusedKind{}
 	// ErrBatch is wrapped if the batch itself has a value that isn't finite.
 	ErrBatch error = &refusedKind{}
 )

@@ -117,24 +117,30 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
-	c, err := o.climb(normSq)
-	if err != nil {
-		r.refused[parts.From] = o.refusal(parts.From, ErrPerturbed, err.Error())
+	c, kind, why := o.climb(normSq)
+	if kind != nil {
+		r.refused[parts.From] = o.refusal(parts.From, kind, why)
 		return false
 	}
 	w.vector.climb(team, o.regions, w.formed, c, w.eta(), w.formed, o.params.Values)
 	return true
 }
 
-// climb returns the factor that turns a shard's gradient into eps, from ||T g||^2.
-func (o *Optimizer) climb(normSq float64) (float32, error) {
+// climb returns the factor that turns a shard's gradient into eps, from ||T g||^2. If there is none
+// in float32, it returns the kind of the refusal, and says why.
+func (o *Optimizer) climb(normSq float64) (c float32, kind error, why string) {
 	if normSq == 0 {
-		return 0, nil
+		return 0, nil, ""
 	}
 	norm := math.Sqrt(normSq)
-	c := float32(o.run.rho / norm)
-	if math.IsInf(float64(c), 0) || c == 0 {
-		return 0, fmt.Errorf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho)
+	c = float32(o.run.rho / norm)
+	switch {
+	case math.IsInf(float64(c), 0):
+		kind = ErrVanishing
+	case c == 0:
+		kind = ErrPerturbed
+	default:
+		return c, nil, ""
 	}
-	return c, nil
+	return 0, kind, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho)
 }

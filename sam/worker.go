@@ -221,9 +221,9 @@ func (w *worker) ascend() bool {
 			}
 			normSq += w.squares[i][s]
 		}
-		c, err := w.o.climb(normSq)
-		if err != nil {
-			w.refuse(s, ErrPerturbed, err.Error())
+		c, kind, why := w.o.climb(normSq)
+		if kind != nil {
+			w.refuse(s, kind, why)
 			return false
 		}
 		for i := range plan.ops {

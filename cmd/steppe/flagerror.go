@@ -59,6 +59,8 @@ func hintOfRefusal(err error, s *runs.Settings) string {
 	switch {
 	case errors.Is(err, sam.ErrBatch):
 		return "the data has a value that isn't a finite number"
+	case errors.Is(err, sam.ErrVanishing):
+		return "the model fits these samples perfectly, and SAM has no way up from there: fewer --epochs, --patience 1 or fewer --shards end the run before that"
 	case errors.Is(err, sam.ErrPerturbed):
 		return fmt.Sprintf("a smaller --rho (it is %v) or a smaller --lr (it is %v) may help", s.Rho, s.LR)
 	case s.Clip == 0 && s.Warmup == 0:
