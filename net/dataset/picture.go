@@ -13,6 +13,7 @@ import (
 	_ "image/png"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	_ "golang.org/x/image/bmp"
@@ -249,6 +250,14 @@ func (p Pictures) decode(m *memory, file []byte, x []float32) (h header, err err
 
 // lay draws a picture on white. A frame may be smaller than the picture that it belongs to.
 func (m *memory) lay(picture image.Image, bounds image.Rectangle) *image.RGBA {
+	if p, ok := picture.(*image.Paletted); ok && p.Rect == bounds && len(p.Palette) < len(p.Pix) {
+		return m.layPalette(p, bounds)
+	}
+	return m.layAny(picture, bounds)
+}
+
+// layAny is lay pixel by pixel.
+func (m *memory) layAny(picture image.Image, bounds image.Rectangle) *image.RGBA {
 	o, ok := picture.(interface{ Opaque() bool })
 	if !ok || picture.Bounds() != bounds || !o.Opaque() {
 		blank(&m.canvas, bounds)
@@ -256,11 +265,32 @@ func (m *memory) lay(picture image.Image, bounds image.Rectangle) *image.RGBA {
 		draw.Draw(&m.canvas, picture.Bounds(), picture, picture.Bounds().Min, draw.Over)
 		return &m.canvas
 	}
-	if already, ok := picture.(*image.RGBA); ok {
-		return already
+	switch picture := picture.(type) {
+	case *image.RGBA:
+		return picture
+	case *image.NRGBA: // opaque, so that it is the same
+		return &image.RGBA{Pix: picture.Pix, Stride: picture.Stride, Rect: picture.Rect}
 	}
 	blank(&m.canvas, bounds)
 	draw.Draw(&m.canvas, bounds, picture, bounds.Min, draw.Src)
+	return &m.canvas
+}
+
+// layPalette draws a picture that has a palette and fills bounds. It draws each color once, and
+// copies: drawing each pixel takes half as long as decoding a PNG of 64x64.
+func (m *memory) layPalette(picture *image.Paletted, bounds image.Rectangle) *image.RGBA {
+	strip := image.NewPaletted(image.Rect(0, 0, len(picture.Palette), 1), picture.Palette)
+	for i := range strip.Pix {
+		strip.Pix[i] = uint8(i)
+	}
+	colors := slices.Clone(m.layAny(strip, strip.Rect).Pix)
+	blank(&m.canvas, bounds)
+	for y := range bounds.Dy() {
+		to := m.canvas.Pix[y*m.canvas.Stride:][:4*bounds.Dx()]
+		for x, i := range picture.Pix[y*picture.Stride:][:bounds.Dx()] {
+			copy(to[4*x:][:4], colors[4*int(i):][:4]) // panics as draw.Draw does if there is no such color
+		}
+	}
 	return &m.canvas
 }
 
