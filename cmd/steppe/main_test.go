@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -85,13 +86,22 @@ func steppeIn(t *testing.T, ctx context.Context, args ...string) (code int, stdo
 	return code, out.String(), errs.String()
 }
 
+// startsItself returns why the test binary can't be started as another process.
+var startsItself = sync.OnceValue(func() error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	return exec.Command(self, "-test.list=^$").Run()
+})
+
 // child returns a command line that runs in its own process.
 func child(t *testing.T, args ...string) *exec.Cmd {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	var emulated *fs.PathError
-	if err := exec.Command(self, "-test.list=^$").Run(); errors.As(err, &emulated) {
-		t.Skip("under emulation no process can be started: ", err)
+	if errors.As(startsItself(), &emulated) {
+		t.Skip("under emulation no process can be started: ", emulated)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
 	cmd.Env = append(os.Environ(), asCommand+"=1")
