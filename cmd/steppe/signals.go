@@ -30,10 +30,10 @@ func (s signaled) exitCode() int { return 128 + int(s.Signal) }
 // after it.
 const oneEnd = 500 * time.Millisecond
 
-// withSignals returns a context that SIGINT, SIGTERM and SIGHUP end, so that commands stop after the
-// step under way. A later signal ends the process at once. A signal that is ignored when the process
-// starts, as SIGHUP is under nohup, stays ignored. Writing to a closed pipe is an error of the write
-// and no longer ends the process.
+// withSignals returns a context that SIGINT, SIGTERM and SIGHUP end, so that commands stop after
+// the step under way. A later signal ends the process at once. A signal that is ignored when the
+// process starts, as SIGHUP is under nohup, stays ignored. Writing to a closed pipe is an error of
+// the write and no longer ends the process.
 func withSignals(ctx context.Context) context.Context {
 	signal.Ignore(syscall.SIGPIPE)
 	var ends []os.Signal

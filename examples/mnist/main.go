@@ -1,6 +1,6 @@
 // Command mnist is README's program: it trains on MNIST with mSAM, stops early, goes on where it
-// was interrupted, and classifies a picture. It reads MNIST from where steppe data get mnist has put
-// it, or else its four files from the folder mnist, and keeps its state in runs/first.
+// was interrupted, and classifies a picture. It reads MNIST from where steppe data get mnist has
+// put it, or else its four files from the folder mnist, and keeps its state in runs/first.
 package main
 
 import (

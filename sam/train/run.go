@@ -90,8 +90,8 @@ func (r *Run) Steps() int {
 	return r.Epochs * r.Loader().Batches()
 }
 
-// Validate returns an error if the fields don't fit each other, as Start does. It doesn't change the
-// metrics, so it can't ask them whether they suit Valid, as Start does by their Reset.
+// Validate returns an error if the fields don't fit each other, as Start does. It doesn't change
+// the metrics, so it can't ask them whether they suit Valid, as Start does by their Reset.
 func (r *Run) Validate() error {
 	if r.Model == nil {
 		return errors.New("train: Model is missing")

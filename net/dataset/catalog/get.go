@@ -44,9 +44,9 @@ const (
 	lockName        = "lock"
 )
 
-// Get puts the data set into the cache folder, unless it is there and whole, and returns its folder.
-// The folder appears when all files are right; in a folder that has some, Get mends those that are
-// missing or damaged. It returns "" for a set that is built in.
+// Get puts the data set into the cache folder, unless it is there and whole, and returns its
+// folder. The folder appears when all files are right; in a folder that has some, Get mends those
+// that are missing or damaged. It returns "" for a set that is built in.
 //
 // Until then what has arrived lies in a folder beside it that ends in .partial. It stays there if
 // Get fails or ctx is done, and the next Get goes on from it. If another process gets the same set,
