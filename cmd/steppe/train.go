@@ -57,8 +57,9 @@ the last state and the best parameters (last.safetensors, best.safetensors), cur
 and report.html, a page to look at. The state is saved after each epoch, and with
 --save-every more often. However the run ends, by Ctrl-C, kill, a full disk or a power
 failure, --resume DIR goes on from the last state, with the same bits as if it had
-never stopped. With --resume, other flags that decide the result can't change, but for
---epochs and --patience. A longer run stretches the schedules from there on.
+never stopped. Flags that decide the result can't change then, but for --epochs,
+--patience, --monitor, and --data if it has moved. A longer run stretches the schedules
+from there on.
 
 Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
 

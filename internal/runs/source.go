@@ -67,6 +67,9 @@ func (s *Source) locate() error {
 // Open reads the data: from where it was, or else from where Data means here.
 func (s *Source) Open() (train, test *dataset.Set, err error) {
 	if s.Path != "" {
+		if here, err := filepath.Abs(s.Data); err == nil && here == s.Path {
+			return s.open(s.Data) // errors name it as the user did
+		}
 		if _, err := os.Stat(s.Path); err == nil {
 			return s.open(s.Path)
 		}
