@@ -14,6 +14,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/onnx"
 	"github.com/steppe-ml/steppe/net/pytorch"
 )
@@ -205,9 +206,28 @@ func (e *export) writeONNX(notes io.Writer) error {
 		outputs = "probabilities"
 	}
 	fmt.Fprintf(notes, "%-13s  float [N, %s]\n\n", outputs, dimensions(t.Model.OutputShape()))
+	if in, err := t.Input(); err == nil && in.Table != nil {
+		explainColumns(notes, in.Table)
+	}
 	fmt.Fprintf(notes, "To run it in Python:\n\n    session = onnxruntime.InferenceSession(%q)\n    %s, = session.run([%q], {\"input\": x})\n",
 		e.out, outputs, outputs)
 	return nil
+}
+
+// explainColumns says what the values of a row are, which are no part of the graph.
+func explainColumns(notes io.Writer, t *dataset.Table) {
+	fmt.Fprint(notes, "The graph takes a row's values as they were trained on, in this order:\n\n")
+	for _, c := range t.Columns {
+		if c.Words == nil {
+			fmt.Fprintf(notes, "    %s: (x - %v) / %v\n", c.Name, c.Mean, c.Std)
+			continue
+		}
+		fmt.Fprintf(notes, "    %s: a value for each of %q, 1 for the word of the row and 0 for the others\n", c.Name, c.Words)
+	}
+	if c := t.Label; c.Words == nil {
+		fmt.Fprintf(notes, "\nThe output times %v, plus %v, is %s.\n", c.Std, c.Mean, c.Name)
+	}
+	fmt.Fprintln(notes)
 }
 
 // dimensions formats a shape as in "3, 32, 32".

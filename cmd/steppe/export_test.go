@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -232,4 +233,21 @@ func TestImportErrors(t *testing.T) {
 		assert.ElementsMatch(t, []string{"there", "pickle.pt"}, names(t, "."), c.line)
 	}
 	assert.Equal(t, "precious", string(read(t, "there")))
+}
+
+// The graph of a table's model says how a row becomes its input: the scaling isn't part of it.
+func TestExportTableONNX(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var rows strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&rows, "%d,%s,%v\n", i%7, []string{"red", "white"}[i%2], float64(i)/7)
+	}
+	require.NoError(t, os.WriteFile("wine.csv", []byte("acid,color,price\n"+rows.String()), 0o644))
+	code, _, stderr := steppe(t, "train", "--data", "wine.csv", "--label", "price", "--model", "mlp", "--epochs", "1", "--out", "run")
+	require.Zero(t, code, stderr)
+	code, stdout, stderr := steppe(t, "export", "run", "--format", "onnx", "wine.onnx")
+	require.Zero(t, code, stderr)
+	notes := stdout + stderr
+	assert.Regexp(t, `\n    acid: \(x - \d\.\d+\) / \d\.\d+\n    color: a value for each of \["red" "white"\], 1 for the word`, notes)
+	assert.Regexp(t, `\nThe output times \d\.\d+, plus \d\.\d+, is price\.\n`, notes)
 }

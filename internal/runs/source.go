@@ -53,8 +53,8 @@ func (s *Source) Validate() error {
 // locate fills in Path if Data is a file or a folder.
 func (s *Source) locate() error {
 	s.Path = ""
-	if !dataset.IsPath(s.Data) {
-		return nil
+	if _, err := os.Stat(s.Data); err != nil || !dataset.IsPath(s.Data) {
+		return nil // a name, or missing, which opening it says
 	}
 	path, err := filepath.Abs(s.Data)
 	if err != nil {
