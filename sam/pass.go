@@ -117,7 +117,7 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
-	c, kind, why := o.climb(normSq)
+	c, why, kind := o.climb(normSq)
 	if kind != nil {
 		r.refused[parts.From] = o.refusal(parts.From, kind, why)
 		return false
@@ -127,10 +127,10 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 }
 
 // climb returns the factor that turns a shard's gradient into eps, from ||T g||^2. If there is none
-// in float32, it returns the kind of the refusal, and says why.
-func (o *Optimizer) climb(normSq float64) (c float32, kind error, why string) {
+// in float32, it says why, and returns the kind of the refusal.
+func (o *Optimizer) climb(normSq float64) (c float32, why string, kind error) {
 	if normSq == 0 {
-		return 0, nil, ""
+		return 0, "", nil
 	}
 	norm := math.Sqrt(normSq)
 	c = float32(o.run.rho / norm)
@@ -140,7 +140,7 @@ func (o *Optimizer) climb(normSq float64) (c float32, kind error, why string) {
 	case c == 0:
 		kind = ErrPerturbed
 	default:
-		return c, nil, ""
+		return c, "", nil
 	}
-	return 0, kind, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho)
+	return 0, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho), kind
 }

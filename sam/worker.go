@@ -221,7 +221,7 @@ func (w *worker) ascend() bool {
 			}
 			normSq += w.squares[i][s]
 		}
-		c, kind, why := w.o.climb(normSq)
+		c, why, kind := w.o.climb(normSq)
 		if kind != nil {
 			w.refuse(s, kind, why)
 			return false

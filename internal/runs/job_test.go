@@ -90,7 +90,7 @@ func TestShardsSuitNormalization(t *testing.T) {
 	assert.Equal(t, 2, s.Shards, "2 of the 6 samples of a shard perturb it")
 
 	s = ready(t, func(s *Settings) { bn(s); s.Shards = 8 }, "batch", "shards")
-	j, err = s.Read()
+	_, err = s.Read()
 	require.NoError(t, err)
 	assert.Equal(t, 8, s.Shards, "as it was given")
 }
@@ -141,7 +141,7 @@ func TestOpenFindsData(t *testing.T) {
 	assert.Equal(t, train.LastFile(dir), last.Path)
 
 	again := *s // a run that goes on in another working folder
-	j, err = again.Read()
+	_, err = again.Read()
 	require.NoError(t, err)
 	assert.Equal(t, s.Path, again.Path)
 
