@@ -84,8 +84,11 @@ func (s *pictureScan) actual(p Pictures) Pictures {
 	return p
 }
 
-// readHeader reads the header of a file.
+// readHeader reads the header of a file. The first file's is known, and other goroutines read it.
 func (s *pictureScan) readHeader(i int) (err error) {
+	if i == 0 {
+		return nil
+	}
 	if s.headers[i], err = readPictureHeader(s.paths[i]); err != nil {
 		return err
 	}
