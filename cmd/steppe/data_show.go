@@ -116,23 +116,16 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 	case !isPicture(s.Shape):
 		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
 	}
-	x := make([]float32, s.Shape.Size())
-	if err := s.Read(d.sample, x); err != nil {
+	x, err := sampleOf(s, d.sample)
+	if err != nil {
 		return err
 	}
 	content, err := encodePNG(report.Picture{Shape: s.Shape, Values: x})
 	if err != nil {
 		return err
 	}
-	file, err := atomicfile.Create(d.out)
+	err = atomicfile.Write(d.out, func(w io.Writer) error { _, err := w.Write(content); return err })
 	if err != nil {
-		return err
-	}
-	defer file.Discard()
-	if _, err := file.Write(content); err != nil {
-		return err
-	}
-	if err := file.Commit(); err != nil {
 		return err
 	}
 	what := "a picture"
@@ -148,15 +141,7 @@ func drawSheet(path string, s *dataset.Set) error {
 	if !isPicture(s.Shape) {
 		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
 	}
-	file, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Discard()
-	if err := writeSheet(file, s); err != nil {
-		return err
-	}
-	return file.Commit()
+	return atomicfile.Write(path, func(w io.Writer) error { return writeSheet(w, s) })
 }
 
 // dataFacts is what a data set has, for --json, too.

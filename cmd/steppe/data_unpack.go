@@ -109,14 +109,14 @@ func (d *dataUnpack) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := os.Rename(partial, d.dir); err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s has %s in %s.\n", d.dir, plural(done, "picture"), classes(sets[0].Classes))
+	fmt.Fprintf(stdout, "%s has %s in %s.\n", d.dir, plural(done, "picture"), plural(sets[0].Classes, "class"))
 	return nil
 }
 
 // writeSample writes one sample to DIR/CLASS/NUMBER.png.
 func writeSample(dir string, s *dataset.Set, sample int) error {
-	x := make([]float32, s.Shape.Size())
-	if err := s.Read(sample, x); err != nil {
+	x, err := sampleOf(s, sample)
+	if err != nil {
 		return err
 	}
 	dir = filepath.Join(dir, filepath.Base(nameOf(s, sample)))

@@ -81,10 +81,7 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 	if err = waiting(stderr, "reading data", e.openData); err != nil {
 		return err
 	}
-	tables := stdout
-	if e.json || isQuiet(stderr) {
-		tables = io.Discard
-	}
+	tables := tablesOn(stdout, stderr, e.json)
 	e.printHeader(tables)
 	live := newProgress(stderr, e.test.Len())
 	start := time.Now()
@@ -132,7 +129,7 @@ func (e *eval) printHeader(out io.Writer) {
 	}
 	fmt.Fprintf(out, "\n%s of %s, %v", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape)
 	if e.test.Labels != nil {
-		fmt.Fprintf(out, " in %s", classes(e.test.Classes))
+		fmt.Fprintf(out, " in %s", plural(e.test.Classes, "class"))
 	}
 	if meta.Standardize != "" {
 		fmt.Fprint(out, ", standardized")
@@ -142,13 +139,6 @@ func (e *eval) printHeader(out io.Writer) {
 
 // dataName returns the name of the data set without "/test".
 func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test") }
-
-func classes(n int) string {
-	if n == 1 {
-		return "1 class"
-	}
-	return count(n) + " classes"
-}
 
 // printReview prints the scores, and for a classifier those of each class.
 func (e *eval) printReview(stdout, tables io.Writer, seconds float64) {

@@ -85,10 +85,7 @@ func (e *export) run(stdout, stderr io.Writer) (err error) {
 	if err := e.validateOutputs(); err != nil {
 		return err
 	}
-	notes := stdout
-	if isQuiet(stderr) {
-		notes = io.Discard
-	}
+	notes := tablesOn(stdout, stderr, false)
 	if e.format == "onnx" {
 		return e.writeONNX(notes)
 	}
@@ -134,19 +131,6 @@ func (e *export) validateOutputs() error {
 	return nil
 }
 
-// writeFile writes a file that appears whole or not at all.
-func writeFile(path string, write func(io.Writer) error) error {
-	file, err := atomicfile.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Discard()
-	if err := write(file); err != nil {
-		return err
-	}
-	return file.Commit()
-}
-
 // writePyTorch writes the tensors and the program. Without --script, the program goes to stdout,
 // and the notes before it are comments.
 func (e *export) writePyTorch(stdout, notes io.Writer) error {
@@ -160,7 +144,7 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 	if err := pytorch.WriteScript(program, t.Model, t.Meta, e.out, name); err != nil {
 		return err
 	}
-	err := writeFile(e.out, func(w io.Writer) error { return pytorch.Write(w, t.Model, t.Params, t.Meta) })
+	err := atomicfile.Write(e.out, func(w io.Writer) error { return pytorch.Write(w, t.Model, t.Params, t.Meta) })
 	if err != nil {
 		return err
 	}
@@ -170,7 +154,7 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 		fmt.Fprint(stdout, program)
 		return nil
 	}
-	if err := writeFile(e.script, func(w io.Writer) error { _, err := io.WriteString(w, program.String()); return err }); err != nil {
+	if err := atomicfile.Write(e.script, func(w io.Writer) error { _, err := io.WriteString(w, program.String()); return err }); err != nil {
 		return err
 	}
 	arguments := ""
@@ -190,7 +174,7 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 // writeONNX writes the graph, and says what goes in and comes out.
 func (e *export) writeONNX(notes io.Writer) error {
 	t := e.trained
-	err := writeFile(e.out, func(w io.Writer) error { return onnx.Write(w, t.Model, t.Params, t.Meta) })
+	err := atomicfile.Write(e.out, func(w io.Writer) error { return onnx.Write(w, t.Model, t.Params, t.Meta) })
 	if err != nil {
 		return err
 	}

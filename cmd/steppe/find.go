@@ -71,12 +71,9 @@ func (f *finder) addFlags(flags *pflag.FlagSet, others, useless []string) {
 // begin validates the flags, and creates the chart's file before there is anything to draw.
 func (f *finder) begin(cmd *cobra.Command, given func(flag string) bool) (err error) {
 	f.stdout, f.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-	f.tables = f.stdout
-	if f.json || isQuiet(f.stderr) {
-		f.tables = io.Discard
-	}
-	if f.workers < 1 {
-		return fmt.Errorf("--workers is %d, want at least 1", f.workers)
+	f.tables = tablesOn(f.stdout, f.stderr, f.json)
+	if err := validateWorkers(f.workers); err != nil {
+		return err
 	}
 	if err := f.settings.Complete(given); err != nil {
 		return err

@@ -284,7 +284,7 @@ func parseInput(text string) (net.Shape, error) {
 
 // print says what the model is, and what isn't sure about it.
 func (c *importCommand) print(out io.Writer, model *net.Model) {
-	kind := "in " + classes(c.meta.Classes)
+	kind := "in " + plural(c.meta.Classes, "class")
 	if c.regresses {
 		kind = "to " + plural(model.OutputShape().Size(), "number")
 	}

@@ -17,6 +17,15 @@ func isQuiet(stderr io.Writer) bool {
 	return quiet
 }
 
+// tablesOn returns the writer of what people read: stdout, unless that has JSON alone, or results
+// alone.
+func tablesOn(stdout, stderr io.Writer, json bool) io.Writer {
+	if json || isQuiet(stderr) {
+		return io.Discard
+	}
+	return stdout
+}
+
 // addQuiet adds --quiet to all commands. The result, for the root's PersistentPreRunE, makes a
 // command quiet if the flag is set.
 func addQuiet(root *cobra.Command) (apply func(*cobra.Command)) {

@@ -80,12 +80,9 @@ much.
 }
 
 func (s *sweep) run(ctx context.Context, flags *pflag.FlagSet) error {
-	s.tables = s.stdout
-	if s.json || isQuiet(s.stderr) {
-		s.tables = io.Discard
-	}
-	if s.workers < 1 {
-		return fmt.Errorf("--workers is %d, want at least 1", s.workers)
+	s.tables = tablesOn(s.stdout, s.stderr, s.json)
+	if err := validateWorkers(s.workers); err != nil {
+		return err
 	}
 	if s.out == "" {
 		return errors.New("--out is needed: the folder for the folders of the runs")

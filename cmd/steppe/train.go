@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,10 +98,7 @@ at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks for th
 }
 
 func (t *trainCommand) run(ctx context.Context, flags *pflag.FlagSet) error {
-	t.tables = t.stdout
-	if t.json || isQuiet(t.stderr) {
-		t.tables = io.Discard
-	}
+	t.tables = tablesOn(t.stdout, t.stderr, t.json)
 	if err := t.validate(flags); err != nil {
 		return err
 	}
@@ -114,8 +112,8 @@ func (t *trainCommand) run(ctx context.Context, flags *pflag.FlagSet) error {
 
 // validate returns an error if the flags make no sense, as far as that shows without the data.
 func (t *trainCommand) validate(flags *pflag.FlagSet) error {
-	if t.workers < 1 {
-		return fmt.Errorf("--workers is %d, want at least 1", t.workers)
+	if err := validateWorkers(t.workers); err != nil {
+		return err
 	}
 	for flag, path := range map[string]string{"out": t.out, "resume": t.resume, "save": t.save} {
 		if flags.Changed(flag) && path == "" {
@@ -132,7 +130,17 @@ func (t *trainCommand) validate(flags *pflag.FlagSet) error {
 }
 
 // mayChange are the settings that a run may go on with another value of.
-var mayChange = []string{"data", "epochs", "patience", "monitor", "save-every", "log-every"}
+var mayChange = []struct {
+	flag string
+	take func(kept, given *runs.Settings)
+}{
+	{"data", func(kept, given *runs.Settings) { kept.Data, kept.Path = given.Data, "" }},
+	{"epochs", func(kept, given *runs.Settings) { kept.Epochs = given.Epochs }},
+	{"patience", func(kept, given *runs.Settings) { kept.Patience = given.Patience }},
+	{"monitor", func(kept, given *runs.Settings) { kept.Monitor = given.Monitor }},
+	{"save-every", func(kept, given *runs.Settings) { kept.SaveEvery = given.SaveEvery }},
+	{"log-every", func(kept, given *runs.Settings) { kept.LogEvery = given.LogEvery }},
+}
 
 // goOn takes the settings from the run's folder, and those from the flags that may change.
 func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
@@ -141,33 +149,25 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 	}
 	began := *t.config
 	t.began = &began
-	var own pflag.FlagSet
+	var own pflag.FlagSet // the flags of settings
 	addSettingsFlags(&own, new(runs.Settings))
+	kept := t.config.Settings
+	var may []string
+	for _, setting := range mayChange {
+		may = append(may, setting.flag)
+		if flags.Changed(setting.flag) {
+			setting.take(&kept, &t.settings)
+		}
+	}
 	var wrong []string
 	flags.Visit(func(f *pflag.Flag) {
-		if own.Lookup(f.Name) != nil && !slices.Contains(mayChange, f.Name) {
+		if own.Lookup(f.Name) != nil && !slices.Contains(may, f.Name) {
 			wrong = append(wrong, "--"+f.Name)
 		}
 	})
 	if len(wrong) > 0 {
 		return fmt.Errorf("%s with --resume: a run that goes on keeps its settings, but for --%s",
-			strings.Join(wrong, ", "), strings.Join(mayChange, ", --"))
-	}
-	given, kept := t.settings, t.config.Settings
-	for _, change := range []struct {
-		flag  string
-		apply func()
-	}{
-		{"data", func() { kept.Data, kept.Path = given.Data, "" }},
-		{"epochs", func() { kept.Epochs = given.Epochs }},
-		{"patience", func() { kept.Patience = given.Patience }},
-		{"monitor", func() { kept.Monitor = given.Monitor }},
-		{"save-every", func() { kept.SaveEvery = given.SaveEvery }},
-		{"log-every", func() { kept.LogEvery = given.LogEvery }},
-	} {
-		if flags.Changed(change.flag) {
-			change.apply()
-		}
+			strings.Join(wrong, ", "), strings.Join(may, ", --"))
 	}
 	t.settings = kept
 	if err := t.settings.Validate(); err != nil {
@@ -305,7 +305,7 @@ func (t *trainCommand) finish(ctx context.Context, ended error) error {
 	folder, printed := t.writeFolder(ctx, ended == nil), t.printResult(ended)
 	saved := t.saveModel()
 	if ended == nil {
-		return firstOf(folder, printed, saved)
+		return cmp.Or(folder, printed, saved)
 	}
 	if saved != nil {
 		ended = fmt.Errorf("%w; then %w: %w", ended, errUnsaved, saved)
@@ -340,22 +340,9 @@ func (t *trainCommand) saveModel() error {
 			return nil
 		}
 	}
-	meta, err := t.job.Meta()
-	if err == nil {
-		err = checkpoint.Save(t.save, t.job.Model, t.history.Best, meta)
-	}
+	err := checkpoint.Save(t.save, t.job.Model, t.history.Best, t.job.Run.Meta)
 	if err == nil {
 		fmt.Fprintf(t.tables, "Saved to %s.\n", t.save)
 	}
 	return err
-}
-
-// firstOf returns the first error that isn't nil.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -48,8 +48,13 @@ func (w *workload) validate() error {
 	if w.batch < 1 {
 		return fmt.Errorf("--batch is %d, want at least 1", w.batch)
 	}
-	if w.workers < 1 {
-		return fmt.Errorf("--workers is %d, want at least 1", w.workers)
+	return validateWorkers(w.workers)
+}
+
+// validateWorkers returns an error if --workers makes no sense.
+func validateWorkers(workers int) error {
+	if workers < 1 {
+		return fmt.Errorf("--workers is %d, want at least 1", workers)
 	}
 	return nil
 }

@@ -28,6 +28,19 @@ type File struct {
 	path      string
 }
 
+// Write writes a file by calling write. After an error, an existing file of that path is as it was.
+func Write(path string, write func(io.Writer) error) error {
+	file, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Discard()
+	if err := write(file); err != nil {
+		return err
+	}
+	return file.Commit()
+}
+
 // Create creates a file. An existing file of that path stays as it is until Commit. A path that
 // can't be written is an error.
 func Create(path string) (*File, error) {

@@ -134,3 +134,21 @@ func TestRemoveTemporary(t *testing.T) {
 	assert.ElementsMatch(t, append(others, ".figures.json.34"), names(t, dir))
 	assert.ErrorIs(t, RemoveTemporary(filepath.Join(dir, "missing", "figures.json")), fs.ErrNotExist)
 }
+
+func TestWrite(t *testing.T) { everyKind(t, testWrite) }
+
+func testWrite(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "figures.json")
+	require.NoError(t, Write(path, func(w io.Writer) error { _, err := io.WriteString(w, "old"); return err }))
+	assert.Equal(t, "old", read(t, path))
+	err := Write(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, "half of the n")
+		require.NoError(t, err)
+		return io.ErrUnexpectedEOF
+	})
+	assert.Equal(t, io.ErrUnexpectedEOF, err)
+	assert.Equal(t, "old", read(t, path))
+	assert.Equal(t, []string{"figures.json"}, names(t, dir))
+	assert.Error(t, Write(filepath.Join(dir, "missing", "a"), func(io.Writer) error { panic("called") }))
+}

@@ -44,15 +44,10 @@ func SaveJSON(path string, value any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	file, err := atomicfile.Create(path)
-	if err != nil {
+	return atomicfile.Write(path, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
 		return err
-	}
-	defer file.Discard()
-	if _, err := file.Write(append(text, '\n')); err != nil {
-		return err
-	}
-	return file.Commit()
+	})
 }
 
 // LoadConfig reads config.json of a folder. Its settings are valid.

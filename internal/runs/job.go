@@ -169,7 +169,7 @@ func (j *Job) Build(dir string, workers int) error {
 	if j.Run.Optimizer, err = s.config(loader.Batches(), workers); err != nil {
 		return err
 	}
-	j.Run.Meta, err = j.Meta()
+	j.Run.Meta, err = j.meta()
 	return err
 }
 
@@ -196,8 +196,8 @@ func (j *Job) monitor() (string, error) {
 	return j.Run.Metrics[i-1].Name(), nil
 }
 
-// Meta returns what the model's files say of it.
-func (j *Job) Meta() (checkpoint.Meta, error) {
+// meta returns what the model's files say of it.
+func (j *Job) meta() (checkpoint.Meta, error) {
 	source, err := json.Marshal(j.Settings.Source)
 	if err != nil {
 		return checkpoint.Meta{}, err

@@ -40,15 +40,7 @@ func (j *Job) SaveReport(dir string, config *Config, history *train.History, rev
 			return err
 		}
 	}
-	file, err := atomicfile.Create(filepath.Join(dir, ReportFile))
-	if err != nil {
-		return err
-	}
-	defer file.Discard()
-	if err := page.Write(file); err != nil {
-		return err
-	}
-	return file.Commit()
+	return atomicfile.Write(filepath.Join(dir, ReportFile), page.Write)
 }
 
 func (j *Job) page(dir string, config *Config, history *train.History) (*report.Page, error) {
