@@ -10,10 +10,10 @@ import (
 
 // channelRows views the samples of a tensor as rows of channels, the last dimension. Workers take
 // them in pieces, whose sums are added up in order. A piece is an image, a part of a large image,
-// or some flat samples. The shape alone decides how the rows are cut.
+// or some flat samples or rows of a sequence. The shape alone decides how the rows are cut.
 type channelRows struct {
 	channels int
-	groups   int // images, or groups of flat samples
+	groups   int // images, or groups of flat samples or rows
 	group    int // rows of a group; the last group may have fewer
 	rows     int // of all groups
 	parts    int // pieces of a group
@@ -21,14 +21,17 @@ type channelRows struct {
 
 const (
 	pieceFloats = 1 << 15 // of a part of an image, about
-	flatSamples = 64      // of a group
+	flatSamples = 64      // of a group, or rows of a sequence
 )
 
 func rowsOfChannels(t op.Tensor) channelRows {
 	channels := t.Shape[len(t.Shape)-1]
 	sample := t.Shape.Size() / channels
 	r := channelRows{channels: channels, groups: t.N, group: sample, rows: t.N * sample, parts: 1}
-	if sample > 1 {
+	if t.Starts != nil {
+		r.rows = t.Rows()
+		r.group, r.groups = flatSamples, num.CeilDiv(r.rows, flatSamples)
+	} else if sample > 1 {
 		r.parts = num.CeilDiv(sample*channels, pieceFloats)
 	} else {
 		r.group, r.groups = flatSamples, num.CeilDiv(t.N, flatSamples)

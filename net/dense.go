@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Dense is a fully connected layer, y = x W + b, from flat samples [In] to flat samples [Out]. Its
-// parameters are the weights W [In, Out] and the bias b [Out], initially 0.
+// Dense is a fully connected layer, y = x W + b, from flat samples [In] to flat samples [Out], or
+// from rows [L, In] of each sample to rows [L, Out]. Its parameters are the weights W [In, Out] and
+// the bias b [Out], initially 0.
 type Dense struct {
 	Out  int         // features of the output, at least 1
 	Init Initializer // of W; nil is KaimingNormal
@@ -20,30 +22,33 @@ type Dense struct {
 // Build implements Layer.
 func (d Dense) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
-	if len(s) != 1 {
+	if len(s) > 2 {
 		return 0, errors.New("samples must be flat: put Flatten{} before it")
 	}
 	if d.Out < 1 {
 		return 0, fmt.Errorf("Out is %d, want at least 1", d.Out)
 	}
-	return b.Add(dense{in: s[0], out: d.Out, init: d.Init.or(KaimingNormal).fans(s[0], d.Out)}, Shape{d.Out}, in)
+	width := s[len(s)-1]
+	out := append(slices.Clone(s[:len(s)-1]), d.Out)
+	return b.Add(dense{rows: s.Size() / width, in: width, out: d.Out, init: d.Init.or(KaimingNormal).fans(width, d.Out)}, out, in)
 }
 
 // dense is the op, possibly fused with the ReLU behind it.
 type dense struct {
+	rows    int // of a sample, at most
 	in, out int
 	relu    bool
 	init    func(*rand.Rand, []float32)
 }
 
 func (d dense) Traits() op.Traits {
-	unit := int64(2 * d.in * d.out)
+	unit := int64(2*d.in*d.out) * int64(d.rows)
 	return op.Traits{
 		Params: []op.Param{
 			{Name: "weight", Shape: Shape{d.in, d.out}, Role: Weight, Init: d.init},
 			{Name: "bias", Shape: Shape{d.out}, Role: Bias},
 		},
-		Deferred: true,
+		Deferred: d.rows == 1,
 		FreesOut: !d.relu, InForGradient: true, OutForPrepare: true,
 		Flops: op.Flops{Forward: unit, Backward: unit, Gradient: unit},
 	}
@@ -54,8 +59,8 @@ func (d dense) split(p []float32) (w blas.Mat[float32], b []float32) {
 	return blas.RowMajor(p[:d.in*d.out], d.in, d.out), p[d.in*d.out:]
 }
 
-// rows views a tensor of flat samples as a matrix, a sample a row.
-func rows(t op.Tensor) blas.Mat[float32] { return blas.RowMajor(t.Data, t.N, t.Shape.Size()) }
+// rows views a tensor as a matrix of its rows: a row a sample if samples are flat.
+func rows(t op.Tensor) blas.Mat[float32] { return blas.RowMajor(t.Data, t.Rows(), t.Width()) }
 
 func (d dense) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	w, b := d.split(p)
@@ -91,7 +96,7 @@ func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float
 	if !c.Accumulate {
 		clear(b)
 	}
-	for i := range dout.N {
+	for i := range dout.Rows() {
 		simd.Axpy(1, dout.Data[i*d.out:][:d.out], b)
 	}
 }
@@ -134,7 +139,12 @@ func (d dense) Pack(team *blas.Team, p []float32, packs []op.Packed) {
 
 // Each call computes the products of all shards at once, as the blocks of a block-diagonal matrix.
 
+// Samples of several rows count as several samples there: ofRows has the shards' rows.
+
 func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor, shards []op.Shard, sq []float64) {
+	r := ofRows(shards, in)
+	defer r.release()
+	in, dout, shards = byRow(in), byRow(dout), r.shards
 	n := blocks(shards)
 	dd, xx := c.Scratch[:n], c.Scratch[n:]
 	if len(c.Kept) > 0 {
@@ -155,6 +165,9 @@ func (d dense) GradNormSq(c *op.Call, in, dout op.Tensor, shards []op.Shard, sq 
 }
 
 func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor, shards []op.Shard) {
+	r := ofRows(shards, in)
+	defer r.release()
+	x, in, dout, out, shards = byRow(x), byRow(in), byRow(dout), byRow(out), r.shards
 	// Where x is in, as for the model's input, which is the same in both passes, GradNormSq's
 	// products serve.
 	n, zx := blocks(shards), c.Kept
@@ -175,6 +188,9 @@ func (d dense) ForwardDelta(c *op.Call, x, in, dout, out op.Tensor, shards []op.
 }
 
 func (d dense) BackwardDelta(c *op.Call, e, in, dout, din op.Tensor, shards []op.Shard) {
+	r := ofRows(shards, in)
+	defer r.release()
+	e, in, dout, din, shards = byRow(e), byRow(in), byRow(dout), byRow(din), r.shards
 	ed := c.Scratch[:blocks(shards)]
 	blas.Grams(c.Team, ed, rows(e), rows(dout), shards, 0)
 	for s, all := 0, ed; s < len(shards); s++ {
@@ -200,18 +216,21 @@ func (d dense) Kept(n int, first bool) int {
 	if !first {
 		return 0
 	}
-	return n * n
+	return d.square(n)
 }
+
+// square is the size of the product of n samples with each other, at most.
+func (d dense) square(n int) int { return n * d.rows * n * d.rows }
 
 func (d dense) Scratch(n int, first bool) int {
 	if first {
-		return n * n
+		return d.square(n)
 	}
-	return 2 * n * n
+	return 2 * d.square(n)
 }
 
 func (d dense) DeltaFlops(n int, first bool) int64 {
-	square := int64(2 * n * n)
+	square := 2 * int64(d.square(n))
 	in, out := int64(d.in), int64(d.out)
 	flops := square * (in + out + out) // XX', DD', and one product with D
 	if !first {

@@ -27,7 +27,7 @@ func scaled(r *rand.Rand, n, features int, size float64) op.Tensor {
 // float32, or so small that these vanish: what the deltas then are, float32 holds.
 func TestDenseDeltasOfExtremesAgainstOracle(t *testing.T) {
 	const n, features, outputs = 5, 60, 33
-	layer, oracle := dense{in: features, out: outputs}, ref.Dense{In: features, Out: outputs}
+	layer, oracle := dense{rows: 1, in: features, out: outputs}, ref.Dense{In: features, Out: outputs}
 	rows := func(t op.Tensor) [][]float64 { return ref.Rows(t.Data, n) }
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, size := range []struct{ in, d, x, e float64 }{ // X, D, Z and E

@@ -34,7 +34,7 @@ func TestDenseDeltasAgainstOracle(t *testing.T) {
 			for _, sizes := range [][]int{{1}, {2}, {7}, {32}, {1, 1, 1, 1, 1}, {3, 2, 2}, {8, 7, 8}, {17, 16, 16}, {1, 40}} {
 				shards, n := consecutive(sizes)
 				r := rand.New(rand.NewPCG(1, uint64(n)))
-				layer, oracle := dense{in: size.in, out: size.out}, ref.Dense{In: size.in, Out: size.out}
+				layer, oracle := dense{rows: 1, in: size.in, out: size.out}, ref.Dense{In: size.in, Out: size.out}
 				in, d := flat(r, n, size.in), flat(r, n, size.out) // that G is made of
 				x, e := flat(r, n, size.in), flat(r, n, size.out)  // that it is used on
 				before := ref.Normal(r, n*size.in)
@@ -69,7 +69,7 @@ func TestDenseDeltasAgainstOracle(t *testing.T) {
 // A shard's results have the same bits in any tile and with any workers.
 func TestDenseDeltasOfAShardAlone(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
-		layer := dense{in: 300, out: 70}
+		layer := dense{rows: 1, in: 300, out: 70}
 		shards, n := consecutive([]int{1, 5, 20, 2, 16, 17, 1, 3})
 		r := rand.New(rand.NewPCG(7, 7))
 		in, d, x, e := flat(r, n, layer.in), flat(r, n, layer.out), flat(r, n, layer.in), flat(r, n, layer.out)
@@ -109,7 +109,7 @@ func consecutive(sizes []int) (shards []op.Shard, n int) {
 func TestDenseKeptProductServes(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(2, 2))
-		layer := dense{in: 300, out: 20}
+		layer := dense{rows: 1, in: 300, out: 20}
 		in, d := flat(r, 7, 300), flat(r, 7, 20)
 		copied := op.Tensor{N: in.N, Shape: in.Shape, Data: append([]float32(nil), in.Data...)}
 		c := &op.Call{Kept: make([]float32, layer.Kept(7, true)), Scratch: make([]float32, layer.Scratch(7, true))}
@@ -127,7 +127,7 @@ func TestDenseKeptProductServes(t *testing.T) {
 
 // DeltaFlops counts the products that are there.
 func TestDenseDeltaFlops(t *testing.T) {
-	layer := dense{in: 100, out: 10}
+	layer := dense{rows: 1, in: 100, out: 10}
 	const n = 8
 	product := func(rows, inner, columns int64) int64 { return 2 * rows * inner * columns }
 	first := product(n, 100, n) + product(n, 10, n) + product(n, n, 10)
@@ -139,7 +139,7 @@ func TestDenseDeltaFlops(t *testing.T) {
 func TestGradNormSqOfWhatCancels(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 5))
-		layer := dense{in: 100, out: 30}
+		layer := dense{rows: 1, in: 100, out: 30}
 		for range 50 {
 			x, d := ref.Normal(r, 100), ref.Normal(r, 30)
 			in := op.Tensor{N: 3, Shape: Shape{100}, Data: append(append(append([]float32(nil), x...), x...), x...)}
@@ -160,7 +160,7 @@ func TestGradNormSqOfWhatCancels(t *testing.T) {
 }
 
 func TestGradNormSqPropagatesNaN(t *testing.T) {
-	layer := dense{in: 4, out: 3}
+	layer := dense{rows: 1, in: 4, out: 3}
 	in, dout := op.Tensor{N: 2, Shape: Shape{4}, Data: make([]float32, 8)}, op.Tensor{N: 2, Shape: Shape{3}, Data: make([]float32, 6)}
 	dout.Data[4] = float32(math.NaN())
 	c := &op.Call{Kept: make([]float32, layer.Kept(2, true)), Scratch: make([]float32, layer.Scratch(2, true))}

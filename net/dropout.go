@@ -50,10 +50,9 @@ func (o dropout) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Ten
 
 // apply sets y to 0 where elements are dropped, and to x times scale elsewhere.
 func (o dropout) apply(c *op.Call, y, x op.Tensor) {
-	size := x.Shape.Size()
 	for i := range x.N {
 		bits := newRandomBits(c, i)
-		from, to := x.Data[i*size:][:size], y.Data[i*size:][:size]
+		from, to := x.Slice(i, 1).Data, y.Slice(i, 1).Data
 		for j, v := range from {
 			if bits.at(j) < o.threshold {
 				to[j] = 0

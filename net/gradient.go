@@ -7,9 +7,12 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 )
 
-// gradientTile is the number of samples that go through the model together: enough for products at
-// full speed.
-const gradientTile = 128
+// The samples, or rows of text, that go through the model together: enough for products at full
+// speed.
+const (
+	gradientTile = 128
+	gradientRows = 512
+)
 
 // Gradient sets g to the gradient of a batch's mean loss by the parameters, and returns the mean
 // loss: the building block of training algorithms of your own. g has NumParams floats, laid out as
@@ -84,6 +87,9 @@ func (d *differentiator) reserve(m *Model, n int) (tile int) {
 		}
 	}
 	tile = min(n, gradientTile)
+	if m.Vocabulary() > 0 {
+		tile = min(n, m.program.Tile(gradientRows))
+	}
 	if d.couples {
 		tile = n
 	}
@@ -96,6 +102,6 @@ func (d *differentiator) reserve(m *Model, n int) (tile int) {
 
 // Of implements program.Gradients. The first tile sets the gradient, and the others add to it.
 func (d *differentiator) Of(i, _ int) (g []float32, add bool) {
-	o := d.ops[i]
+	o := d.ops[i] // the owner of its parameters
 	return d.g[o.Offset:][:o.Params], d.shards[0].First > 0
 }

@@ -10,9 +10,20 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// predictTile is the number of samples that a worker predicts at a time: enough for products at
-// full speed, and few enough for their values to stay in its cache.
-const predictTile = 64
+// The samples that a worker predicts at a time, or rows of text: enough for products at full speed,
+// and few enough for their values to stay in its cache.
+const (
+	predictTile = 64
+	textTile    = 256
+)
+
+// predictTile returns how many samples a worker predicts at a time.
+func (m *Model) predictTile() int {
+	if m.Vocabulary() > 0 {
+		return m.program.Tile(textTile)
+	}
+	return predictTile
+}
 
 // Predict returns the predictions for samples x: with SoftmaxCrossEntropy, the probabilities of the
 // classes; with MSE, the outputs. x is [N, InputShape...], the result [N, OutputShape...].
@@ -40,7 +51,7 @@ func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 		return nil, err
 	}
 	p := &prediction{model: m, params: params}
-	if n > predictTile {
+	if n > m.predictTile() {
 		p.packs = m.forwardPacks(params)
 	}
 	y := make([]float32, n*m.OutputShape().Size())
@@ -50,6 +61,9 @@ func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 
 // samples returns the number of samples that x holds.
 func (m *Model) samples(x []float32) (int, error) {
+	if m.Vocabulary() > 0 {
+		return 0, errors.New("net: the model reads text, not floats: Predictor.OutputsOf takes a batch")
+	}
 	size := m.InputShape().Size()
 	if len(x) == 0 {
 		return 0, errors.New("net: no samples to predict")
@@ -63,6 +77,9 @@ func (m *Model) samples(x []float32) (int, error) {
 // predictions turns outputs into predictions, in place.
 func (m *Model) predictions(y []float32) {
 	shape := m.OutputShape()
+	if m.program.OutputSequence() {
+		shape = shape[1:] // of a token
+	}
 	m.Loss().Predict(op.Tensor{N: len(y) / shape.Size(), Shape: shape, Data: y})
 }
 
@@ -83,6 +100,7 @@ type prediction struct {
 	workers []predictor
 	room    []float32 // for the predictions of one sample
 
+	tile  int       // samples of a tile
 	batch op.Batch  // of the call under way
 	y     []float32 // of the call under way: [N, OutputShape...]
 }
@@ -99,7 +117,8 @@ type predictor struct {
 func (p *prediction) run(y []float32, batch op.Batch) {
 	p.y, p.batch = y, batch
 	defer func() { p.y, p.batch = nil, op.Batch{} }()
-	tiles, samples := num.CeilDiv(batch.N, predictTile), min(batch.N, predictTile)
+	p.tile = p.model.predictTile()
+	tiles, samples := num.CeilDiv(batch.N, p.tile), min(batch.N, p.tile)
 	workers := min(parallel.DefaultWorkers(), tiles)
 	if workers > len(p.workers) {
 		p.workers = append(p.workers, make([]predictor, workers-len(p.workers))...)
@@ -116,15 +135,16 @@ func (p *prediction) run(y []float32, batch op.Batch) {
 
 // Do computes the outputs for one tile.
 func (p *prediction) Do(tile, worker int) {
-	first := tile * predictTile
+	first := tile * p.tile
 	w := &p.workers[worker]
-	w.shards[0] = program.Shard{First: first, N: min(predictTile, p.batch.N-first)}
+	w.shards[0] = program.Shard{First: first, N: min(p.tile, p.batch.N-first)}
 	w.pass = program.Pass{
 		Batch: p.batch, Shards: w.shards[:],
 		Params: p.params.Values, State: p.params.State, Packs: p.packs,
 	}
 	w.work.Infer(&w.pass)
-	copy(p.y[first*p.model.OutputShape().Size():], w.work.Output().Data)
+	before, _ := p.model.program.OutputOf(p.batch, first, w.shards[0].N)
+	copy(p.y[before:], w.work.Output().Data)
 	w.pass = program.Pass{}
 	w.work.Release()
 }

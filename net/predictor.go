@@ -59,6 +59,33 @@ func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 	return dst, nil
 }
 
+// OutputsOf returns the outputs for the samples of a batch, whatever its labels or targets: the
+// form of Outputs that takes text, too. If outputs are sequences, the result has a row for each
+// token. The result lies in dst's memory if it fits there. A batch that doesn't fit the model is an
+// error.
+func (p *Predictor) OutputsOf(dst []float32, b Batch) ([]float32, error) {
+	if err := p.model.program.ValidateSamples(b); err != nil {
+		return nil, wrap(err)
+	}
+	_, floats := p.model.program.OutputOf(b, 0, b.N)
+	dst = slices.Grow(dst[:0], floats)[:floats]
+	job := p.idle.Get()
+	p.run(job, dst, b)
+	p.idle.Put(job)
+	return dst, nil
+}
+
+// PredictOf returns the predictions for the samples of a batch. Its arguments, result and errors
+// are those of OutputsOf.
+func (p *Predictor) PredictOf(dst []float32, b Batch) ([]float32, error) {
+	dst, err := p.OutputsOf(dst, b)
+	if err != nil {
+		return nil, err
+	}
+	p.model.predictions(dst)
+	return dst, nil
+}
+
 // Classify returns the class with the largest prediction for one sample, and that prediction: with
 // SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the first
 // counts. It is an error if the model's outputs aren't flat, one for each class, if sample doesn't

@@ -59,7 +59,7 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 	for i, op := range ops {
 		deferred := op.Traits.Deferred && cfg.force.sum != byUnits
 		a.deferred = append(a.deferred, trains[i] && deferred)
-		a.byUnits = append(a.byUnits, trains[i] && !deferred)
+		a.byUnits = append(a.byUnits, trains[i] && !deferred && op.Owner == i)
 	}
 	a.passByPass = a.perturbs() && part < size
 	a.cutParts(part)

@@ -66,7 +66,7 @@ func (p *plan) countFlops() (total int64) {
 // perturbation there is only the second.
 func (p *plan) opFlops(i int) (clean, descent int64) {
 	op := p.ops[i]
-	f := op.Traits.Flops
+	f, perturb := op.Traits.Flops, p.perturb[op.Owner]
 	for _, s := range p.shards {
 		n := int64(s.N)
 		descent += n * f.Forward
@@ -85,9 +85,9 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 			clean += n * f.Backward
 		}
 		switch {
-		case p.perturb[i] == program.Formed && !p.ascent.NormOnly:
+		case perturb == program.Formed && !p.ascent.NormOnly:
 			clean += n * f.Gradient
-		case p.perturb[i] == program.Factored:
+		case perturb == program.Factored:
 			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
 		}
 	}
@@ -145,7 +145,7 @@ func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
 		own := (clean+descent)*samples/int64(p.samples()) + params*costs.flopsPerByte
 		if workers > 1 {
 			busy := costs.busy
-			if p.perturb[i] == program.Formed {
+			if p.perturb[op.Owner] == program.Formed {
 				busy = costs.busyFormed
 			}
 			own = min(own, own*100/(busy*int64(workers))+2*passes*int64(tiles)*costs.handOver)

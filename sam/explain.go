@@ -41,7 +41,7 @@ func (p *plan) explain() string {
 
 // perturbation says how op i's perturbed parameters come about.
 func (p *plan) perturbation(i int) string {
-	switch p.perturb[i] {
+	switch p.perturb[p.ops[i].Owner] {
 	case program.Formed:
 		return "formed"
 	case program.Factored:
@@ -55,7 +55,7 @@ func (p *plan) summation(i int) string {
 	switch {
 	case p.deferred[i]:
 		return "deferred"
-	case p.byUnits[i]:
+	case p.byUnits[p.ops[i].Owner]:
 		return english.Plural(len(p.units), "unit", "")
 	}
 	return "-"

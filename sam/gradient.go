@@ -118,6 +118,9 @@ func (o *Optimizer) refusal(part int, why error, what string) error {
 
 // spoiled says where the batch itself isn't finite, "" if it is.
 func (o *Optimizer) spoiled(shard program.Shard) string {
+	if o.model.Vocabulary() > 0 {
+		return "" // token ids are finite
+	}
 	size := o.model.InputShape().Size()
 	x := o.run.batch.X[shard.First*size:][:shard.N*size]
 	if i := num.FirstNonFinite(x); i >= 0 {

@@ -159,8 +159,9 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 // trained returns which ops have parameters that aren't frozen.
 func trained(ops []program.OpInfo, groups []optim.Range) (trains []bool) {
 	for _, op := range ops {
+		owner := ops[op.Owner]
 		trains = append(trains, slices.ContainsFunc(groups, func(g optim.Range) bool {
-			return !g.Frozen && max(g.From, op.Offset) < min(g.To, op.Offset+op.Params)
+			return !g.Frozen && max(g.From, owner.Offset) < min(g.To, owner.Offset+owner.Params)
 		}))
 	}
 	return trains

@@ -211,10 +211,12 @@ func tileParts(prog *program.Program, a *arithmetic) int {
 // worthwhile returns the samples of a tile whose products take costs.reuse times as
 // long as reading the parameters.
 func worthwhile(prog *program.Program) int {
-	flops := int64(0)
+	flops, bytes := int64(0), int64(0)
 	for _, op := range prog.Ops() {
-		flops += op.Traits.Flops.Forward
+		if op.Traits.Flops.Forward > 0 { // otherwise it reads little, such as a few rows of a table
+			flops += op.Traits.Flops.Forward
+			bytes += 4 * int64(op.Params)
+		}
 	}
-	bytes := 4 * int64(prog.NumParams())
 	return int(bytes * costs.flopsPerByte * costs.reuse / max(1, flops))
 }

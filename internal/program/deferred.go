@@ -109,10 +109,14 @@ func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted 
 // tensor returns a run of the batch's samples of a value, or of its gradient.
 func (d *Deferred) tensor(memory [][]float32, storage []op.Value, v op.Value, batch op.Batch, run Shard) op.Tensor {
 	t := op.Tensor{N: batch.N, Shape: d.program.shapes[v]}
+	if d.program.sequence[v] {
+		t.Starts = batch.Starts
+	}
 	if d.program.isInput(v) {
-		t.Data = batch.X
+		d.program.bindInput(&t, batch)
 	} else if data := memory[storage[v]]; data != nil {
-		t.Data = data[:batch.N*t.Shape.Size()]
+		_, size := d.program.sizeOf(v, batch, 0, batch.N)
+		t.Data = data[:size]
 	}
 	return t.Slice(run.First, run.N)
 }

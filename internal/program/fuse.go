@@ -26,7 +26,7 @@ func (p *Program) fuse() error {
 func (p *Program) fuseOnce() (bool, error) {
 	only := p.onlyReaders()
 	for i := len(p.nodes) - 1; i >= 0; i-- {
-		if only[i] < 0 {
+		if only[i] < 0 || p.isTied(i) || p.isTied(only[i]) {
 			continue
 		}
 		a, b := &p.nodes[i], &p.nodes[only[i]]
@@ -43,16 +43,25 @@ func (p *Program) fuseOnce() (bool, error) {
 			in:     append(append([]op.Value{}, a.in...), b.in[1:]...),
 			name:   a.name + "+" + b.name[strings.LastIndexByte(b.name, '.')+1:],
 			params: join(a.params, b.params), state: join(a.state, b.state),
+			owner: only[i],
 		}
 		if err := n.validateFused(a, b, p.shapes); err != nil {
 			return false, fmt.Errorf("layer %s: %T absorbs %T: %w", n.name, a.op, b.op, err)
 		}
 		*b = n
 		p.nodes = append(p.nodes[:i], p.nodes[i+1:]...)
+		for j := range p.nodes {
+			if p.nodes[j].owner > i {
+				p.nodes[j].owner--
+			}
+		}
 		return true, nil
 	}
 	return false, nil
 }
+
+// isTied reports whether op i has the parameters of another, or another has its own.
+func (p *Program) isTied(i int) bool { return p.nodes[i].owner != i || p.nodes[i].shares }
 
 // validateFused returns an error unless n can stand for a and for b, the op behind it: its
 // parameters and its state must be those of both, one behind the other.

@@ -9,6 +9,7 @@ type OpInfo struct {
 	Factorable op.Factorable // nil if the op isn't
 	Params     int           // floats of its parameters
 	Offset     int           // of its first parameter in the flat ones
+	Owner      int           // index of the op whose parameters it uses: its own, unless it is tied
 	In         int           // floats of a sample's inputs
 	Out        int           // floats of a sample's output
 	Shape      op.Shape      // of a sample's output
@@ -30,8 +31,11 @@ func (p *Program) Ops() []OpInfo {
 		factorable, _ := n.op.(op.Factorable)
 		infos[i] = OpInfo{
 			Name: n.name, Traits: n.traits, Factorable: factorable,
-			Params: n.params.Len(), Offset: n.params.From, FirstInput: true,
+			Params: n.params.Len(), Offset: n.params.From, Owner: n.owner, FirstInput: true,
 			Out: p.shapes[n.out].Size(), Shape: p.shapes[n.out],
+		}
+		if n.owner != i {
+			infos[i].Params = 0
 		}
 		for _, v := range n.in {
 			infos[i].In += p.shapes[v].Size()

@@ -64,11 +64,12 @@ type Perturb struct {
 	Kept []float32 // Call.Kept as GradNormSq left it
 }
 
-func (p *Pass) kind(i int) Perturbation {
+// kind returns how the parameters are perturbed that n uses.
+func (p *Pass) kind(n *node) Perturbation {
 	if p.Perturb == nil {
 		return Unperturbed
 	}
-	return p.Perturb[i].Kind
+	return p.Perturb[n.owner].Kind
 }
 
 func (p *Pass) packs(i int) []op.Packed {
@@ -78,10 +79,10 @@ func (p *Pass) packs(i int) []op.Packed {
 	return p.Packs[i]
 }
 
-// params returns the parameters of op i for shard s.
-func (p *Pass) params(n *node, i, s int) []float32 {
-	if p.kind(i) == Formed {
-		return p.Perturb[i].Params[s]
+// params returns the parameters that n uses for shard s.
+func (p *Pass) params(n *node, s int) []float32 {
+	if p.kind(n) == Formed {
+		return p.Perturb[n.owner].Params[s]
 	}
 	return n.params.Of(p.Params)
 }

@@ -28,7 +28,7 @@ func (w *Workspace) Infer(pass *Pass) {
 	w.bind(pass)
 	for i := range w.program.nodes {
 		n := &w.program.nodes[i]
-		switch kind := pass.kind(i); {
+		switch kind := pass.kind(n); {
 		case kind == Factored:
 			delta := &pass.Perturb[i]
 			c, in, out := w.whole(pass, i)
@@ -38,7 +38,7 @@ func (w *Workspace) Infer(pass *Pass) {
 		case kind == Formed || n.traits.Couples && pass.Train:
 			for s := range pass.Shards {
 				c, in, out := w.shard(pass, i, s)
-				n.op.Forward(c, pass.params(n, i, s), in, out)
+				n.op.Forward(c, pass.params(n, s), in, out)
 			}
 		default:
 			c, in, out := w.whole(pass, i)
@@ -83,10 +83,10 @@ func (w *Workspace) prepareGradients(pass *Pass, i int) {
 	preparer, ok := n.op.(op.Preparer)
 	switch {
 	case !ok:
-	case pass.kind(i) == Formed || n.traits.Couples:
+	case pass.kind(n) == Formed || n.traits.Couples:
 		for s := range pass.Shards {
 			c, in, out := w.shard(pass, i, s)
-			preparer.Prepare(c, pass.params(n, i, s), in, out, w.part(w.grads[n.out], s))
+			preparer.Prepare(c, pass.params(n, s), in, out, w.part(w.grads[n.out], s))
 		}
 	default:
 		c, in, out := w.whole(pass, i)
@@ -101,9 +101,9 @@ func (w *Workspace) gradients(pass *Pass, i int) {
 		return
 	}
 	for s := range pass.Shards {
-		if g, add := pass.Gradients.Of(i, s); g != nil {
+		if g, add := pass.Gradients.Of(n.owner, s); g != nil {
 			c, in, out := w.shard(pass, i, s)
-			c.Accumulate, c.Only = add, pass.Only
+			c.Accumulate, c.Only = add || n.shares, pass.Only
 			n.op.Gradient(c, in, out, w.part(w.grads[n.out], s), g)
 		}
 	}
@@ -112,7 +112,7 @@ func (w *Workspace) gradients(pass *Pass, i int) {
 // inputGradients computes the gradients of op i's inputs.
 func (w *Workspace) inputGradients(pass *Pass, i int) {
 	n := &w.program.nodes[i]
-	switch kind := pass.kind(i); {
+	switch kind := pass.kind(n); {
 	case kind == Factored:
 		c, in, out := w.whole(pass, i)
 		w.backward(c, n, n.params.Of(pass.Params), in, out, 0)
@@ -125,7 +125,7 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 	case kind == Formed || n.traits.Couples:
 		for s := range pass.Shards {
 			c, in, out := w.shard(pass, i, s)
-			w.backward(c, n, pass.params(n, i, s), in, out, w.rows[s].First)
+			w.backward(c, n, pass.params(n, s), in, out, w.rows[s].First)
 		}
 	default:
 		c, in, out := w.whole(pass, i)
@@ -171,7 +171,7 @@ func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op
 	n := &w.program.nodes[i]
 	c = w.prepare(pass, i, Shard{N: w.values[0].N})
 	c.Packs = pass.packs(i)
-	if pass.kind(i) == Factored {
+	if pass.kind(n) == Factored {
 		c.Kept = pass.Perturb[i].Kept
 	}
 	if b := w.memory.aux[i]; b != nil {
@@ -187,7 +187,7 @@ func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op
 func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out op.Tensor) {
 	n := &w.program.nodes[i]
 	c = w.prepare(pass, i, w.rows[s])
-	if pass.kind(i) == Unperturbed {
+	if pass.kind(n) == Unperturbed {
 		c.Packs = pass.packs(i)
 	}
 	if b := w.memory.aux[i]; b != nil {

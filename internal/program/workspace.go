@@ -104,7 +104,7 @@ type Needs struct {
 func (p *Program) Needs(trains []bool) *Needs {
 	needs := &Needs{wanted: make([]bool, len(p.shapes)), idle: make([]bool, len(p.nodes))}
 	for i, n := range p.nodes {
-		works := trains == nil || trains[i] || needs.passes(p, n)
+		works := trains == nil || trains[n.owner] || needs.passes(p, n)
 		needs.wanted[n.out], needs.idle[i] = works, !works
 	}
 	if needs.first = slices.Index(needs.idle, false); needs.first < 0 {
@@ -171,33 +171,46 @@ func (w *Workspace) bind(pass *Pass) {
 		w.needs = pass.Needs
 	}
 	first, n := run(pass.Shards)
-	place := func(own []*buffer, deferred [][]float32, s op.Value, size int) []float32 {
+	place := func(own []*buffer, deferred [][]float32, s op.Value, before, size int) []float32 {
 		if deferred != nil && deferred[s] != nil {
-			return deferred[s][first*size:][:n*size]
+			return deferred[s][before:][:size]
 		}
 		if own[s] == nil {
 			return nil
 		}
-		return own[s].data[:n*size]
+		return own[s].data[:size]
 	}
 	var deferredValues, deferredGrads [][]float32
 	if w.deferred != nil {
 		deferredValues, deferredGrads = w.deferred.values, w.deferred.grads
 	}
 	for v, s := range p.storage {
-		size := p.shapes[v].Size()
 		value, grad := &w.values[v], &w.grads[v]
 		value.N, grad.N = n, n
 		if s == 0 {
-			value.Data = op.Samples(pass.Batch.X, pass.Batch.N, first, n)
+			p.bindInput(value, pass.Batch)
+			*value = value.Slice(first, n)
 			continue
 		}
-		value.Data = place(w.memory.values, deferredValues, s, size)
-		grad.Data = place(w.memory.grads, deferredGrads, p.gradStorage[v], size)
+		if p.sequence[v] {
+			value.Starts = pass.Batch.Starts[first:][:n+1]
+			grad.Starts = value.Starts
+		}
+		before, size := p.sizeOf(op.Value(v), pass.Batch, first, n)
+		value.Data = place(w.memory.values, deferredValues, s, before, size)
+		grad.Data = place(w.memory.grads, deferredGrads, p.gradStorage[v], before, size)
 	}
 	w.rows = w.rows[:0]
 	for _, s := range pass.Shards {
 		w.rows = append(w.rows, Shard{First: s.First - first, N: s.N})
+	}
+}
+
+// bindInput points t, the input in whatever shape, to a batch.
+func (p *Program) bindInput(t *op.Tensor, b op.Batch) {
+	t.N, t.Data = b.N, b.X
+	if p.vocabulary > 0 {
+		t.Starts, t.Tokens, t.Segments = b.Starts, b.Tokens, b.Segments
 	}
 }
 
@@ -226,10 +239,12 @@ func (w *Workspace) OutputGrad() op.Tensor { return w.grads[len(w.grads)-1] }
 // Release drops w's references to memory that isn't its own, such as the batch. The next pass
 // makes new ones.
 func (w *Workspace) Release() {
-	for v, s := range w.program.storage {
-		if s == 0 {
-			w.values[v].Data = nil
+	for v := range w.values {
+		value, grad := &w.values[v], &w.grads[v]
+		if w.program.storage[v] == 0 {
+			value.Data = nil
 		}
+		value.Starts, value.Tokens, value.Segments, grad.Starts = nil, nil, nil, nil
 	}
 	clear(w.in)
 	w.call = op.Call{}

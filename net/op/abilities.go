@@ -14,6 +14,16 @@ type Absorber interface {
 	Absorb(next Op) Op
 }
 
+// Tied is an op that uses the parameters of another op before it. It has none of its own; the
+// methods get the other's, and its gradient is added to the other's. Neither op is Factorable or
+// Deferred.
+type Tied interface {
+	Op
+	// TiedTo reports whether the op uses the parameters of o. The last op for which it does
+	// counts. There must be one.
+	TiedTo(o Op) bool
+}
+
 // Packer is an op that multiplies by its parameters, and is faster if they are packed once a step
 // for all of its calls.
 type Packer interface {

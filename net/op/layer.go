@@ -13,15 +13,19 @@ type Value int
 
 // Builder appends ops to a program. Ops and parameters are named after the layer being built.
 type Builder interface {
-	// Shape returns the shape of a sample of v.
+	// Shape returns the shape of a sample of v, of the longest one if v is a sequence.
 	Shape(v Value) Shape
+
+	// Sequence reports whether v is a sequence, whose samples have a row for each token.
+	Sequence(v Value) bool
 
 	// Add appends an op with at least one input, and returns its output, whose samples have
 	// shape out. Traits that contradict each other, or the interfaces that the op implements,
 	// are an error.
 	Add(op Op, out Shape, in ...Value) (Value, error)
 
-	// Reshape returns in with samples of another shape of the same size. It costs nothing.
+	// Reshape returns in with samples of another shape of the same size. It costs nothing. A
+	// sequence can't be reshaped.
 	Reshape(in Value, shape Shape) (Value, error)
 
 	// Chain builds layers one behind the other, and returns the last one's output. They are

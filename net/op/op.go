@@ -48,6 +48,13 @@ type Traits struct {
 	// gradient is summed shard by shard.
 	Deferred bool
 
+	// Vocabulary: the op reads token ids, from 0 to Vocabulary-1, rather than floats: in[0] is
+	// the model's input, which is text, and has no Data. The output is a sequence.
+	Vocabulary int
+	// Pools: the op makes one row of each sample of a sequence. Other ops that read a sequence
+	// make one.
+	Pools bool
+
 	// Function names the function that the op computes, so that an Absorber recognizes it.
 	Function Function
 

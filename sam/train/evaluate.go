@@ -62,7 +62,7 @@ func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *da
 		if err != nil {
 			return nil, err
 		}
-		if outputs, err = predictor.Outputs(outputs, batch.X); err != nil {
+		if outputs, err = predictor.OutputsOf(outputs, batch); err != nil {
 			return nil, err
 		}
 		for _, m := range metrics {
