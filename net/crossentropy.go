@@ -25,6 +25,8 @@ func (l SoftmaxCrossEntropy) Build(b op.Builder, in op.Value) (op.Value, error) 
 		return 0, fmt.Errorf("Smoothing is %v, want 0 or more and less than 1", l.Smoothing)
 	}
 	switch s := b.Shape(in); {
+	case b.Sequence(in):
+		return 0, errSequence
 	case len(s) != 1:
 		return 0, errors.New("outputs must be flat, one for each class: put Flatten{} before it")
 	case s[0] < 2:
@@ -32,6 +34,8 @@ func (l SoftmaxCrossEntropy) Build(b op.Builder, in op.Value) (op.Value, error) 
 	}
 	return b.SetLoss(l, in)
 }
+
+var errSequence = errors.New("outputs are a sequence, with a row for each token: put Pooling{} before it")
 
 // Validate implements Loss.
 func (SoftmaxCrossEntropy) Validate(out Shape, b Batch) error {

@@ -12,7 +12,12 @@ import (
 type MSE struct{}
 
 // Build implements Layer.
-func (l MSE) Build(b op.Builder, in op.Value) (op.Value, error) { return b.SetLoss(l, in) }
+func (l MSE) Build(b op.Builder, in op.Value) (op.Value, error) {
+	if b.Sequence(in) {
+		return 0, errSequence
+	}
+	return b.SetLoss(l, in)
+}
 
 // Validate implements Loss.
 func (MSE) Validate(out Shape, b Batch) error {

@@ -56,3 +56,49 @@ func TestTensorSlice(t *testing.T) {
 	assert.False(t, unwanted.Wanted())
 	assert.Equal(t, 2, unwanted.N)
 }
+
+// A batch of text is cut by samples, each with its tokens. A slice's Starts go on counting from the
+// batch's first token.
+func TestBatchSliceOfText(t *testing.T) {
+	b := Batch{
+		N: 3, Labels: []int32{7, 8, 9},
+		Tokens: []int32{1, 2, 3, 4, 5, 6}, Segments: []uint8{0, 0, 1, 0, 1, 1}, Starts: []int{10, 11, 14, 16},
+	}
+	assert.Equal(t, Batch{
+		N: 2, Labels: []int32{8, 9},
+		Tokens: []int32{2, 3, 4, 5, 6}, Segments: []uint8{0, 1, 0, 1, 1}, Starts: []int{11, 14, 16},
+	}, b.Slice(1, 2))
+	assert.Equal(t, b, b.Slice(0, 3))
+	assert.Equal(t, b.Slice(2, 1), b.Slice(1, 2).Slice(1, 1))
+	assert.Empty(t, b.Slice(3, 0).Tokens)
+	assert.Nil(t, Batch{N: 1, Tokens: []int32{1}, Starts: []int{0, 1}}.Slice(0, 1).Segments)
+}
+
+func TestTensorOfSequences(t *testing.T) {
+	x := Tensor{
+		N: 3, Shape: Shape{4, 2}, Starts: []int{5, 6, 9, 10},
+		Data: []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9},
+	}
+	assert.Equal(t, 2, x.Width())
+	assert.Equal(t, 5, x.Rows())
+	assert.Equal(t, Shard{First: 1, N: 3}, x.Run(1))
+	assert.Equal(t, Shard{First: 1, N: 4}, x.RowsOf(Shard{First: 1, N: 2}))
+	part := x.Slice(1, 2)
+	assert.Equal(t, Tensor{N: 2, Shape: Shape{4, 2}, Starts: []int{6, 9, 10}, Data: []float32{2, 3, 4, 5, 6, 7, 8, 9}}, part)
+	assert.Equal(t, Shard{First: 3, N: 1}, part.Run(1))
+	assert.Equal(t, []float32{8, 9}, part.Slice(1, 1).Data)
+
+	unwanted := Tensor{N: 3, Shape: Shape{4, 2}, Starts: x.Starts}.Slice(1, 1)
+	assert.False(t, unwanted.Wanted())
+	assert.Equal(t, 3, unwanted.Rows(), "lengths are known without data")
+
+	tokens := Tensor{N: 3, Shape: Shape{4}, Starts: x.Starts, Tokens: []int32{0, 1, 2, 3, 4}, Segments: []uint8{0, 0, 1, 1, 0}}
+	assert.Equal(t, Tensor{N: 1, Shape: Shape{4}, Starts: []int{6, 9}, Tokens: []int32{1, 2, 3}, Segments: []uint8{0, 1, 1}}, tokens.Slice(1, 1))
+
+	fixed := Tensor{N: 2, Shape: Shape{3, 2}, Data: make([]float32, 12)}
+	assert.Equal(t, 6, fixed.Rows())
+	assert.Equal(t, Shard{First: 3, N: 3}, fixed.Run(1))
+	flat := Tensor{N: 2, Shape: Shape{5}, Data: make([]float32, 10)}
+	assert.Equal(t, 2, flat.Rows())
+	assert.Equal(t, Shard{First: 1, N: 1}, flat.Run(1))
+}
