@@ -13,11 +13,12 @@ import (
 var costs = struct {
 	flopsPerByte int64 // operations in the time that a byte takes to or from memory
 	formedBytes  int64 // moved for each formed parameter: its gradient written, its sum read and written, packed twice
+	formedByUnit int64 // the same where the gradient is summed by units, and so written in any case
 	reuse        int64 // how many times longer a tile's products should take than reading the parameters
 	handOver     int64 // operations in the time that workers take to share a call of an op
 	busy         int64 // percent of a shared call's time in which all workers have something to do
 	busyFormed   int64 // the same of an op whose parameters are formed: it is called shard by shard
-}{flopsPerByte: 4, formedBytes: 32, reuse: 10, handOver: 1 << 18, busy: 88, busyFormed: 75}
+}{flopsPerByte: 4, formedBytes: 32, formedByUnit: 12, reuse: 10, handOver: 1 << 18, busy: 88, busyFormed: 75}
 
 // perturbations chooses how shards of n samples perturb each op, whose parameters' regions
 // are given: factored where that takes less. But the factors are of a whole shard, which
@@ -35,7 +36,11 @@ func perturbations(prog *program.Program, cfg Config, regions [][]region, n, par
 		case cfg.force.perturb == factored:
 			kind = program.Factored
 		default:
-			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*costs.formedBytes*costs.flopsPerByte
+			bytes := costs.formedByUnit
+			if op.Traits.Deferred {
+				bytes = costs.formedBytes
+			}
+			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*bytes*costs.flopsPerByte
 			if saves := formed - op.Factorable.DeltaFlops(n, op.FirstInput); saves > 0 {
 				kind = program.Factored
 				saved += saves
