@@ -63,7 +63,10 @@ func (b *Builder) Add(o op.Op, out op.Shape, in ...op.Value) (op.Value, error) {
 	if err := validateTraits(o, traits, len(in)); err != nil {
 		return 0, err
 	}
-	if err := b.addSequence(o, traits, out, in); err != nil {
+	if err := b.validateText(o, traits, in); err != nil {
+		return 0, err
+	}
+	if err := b.validateSequence(o, traits, out, in); err != nil {
 		return 0, err
 	}
 	owner, err := b.owner(o, traits)
@@ -71,62 +74,12 @@ func (b *Builder) Add(o op.Op, out op.Shape, in ...op.Value) (op.Value, error) {
 		return 0, err
 	}
 	v := b.value(out)
-	b.sequence[v] = traits.Vocabulary > 0 || b.sequence[in[0]] && !traits.Pools
+	if traits.Vocabulary > 0 {
+		b.vocabulary, b.sequence[0] = traits.Vocabulary, true
+	}
+	b.sequence[v] = b.sequence[in[0]] && !traits.Pools
 	b.nodes = append(b.nodes, node{op: o, traits: traits, in: slices.Clone(in), out: v, name: b.layer, owner: owner})
 	return v, nil
-}
-
-// addSequence returns an error unless an op with those inputs and that output can read the
-// sequences among them. The first op that reads the input decides whether that is text.
-func (b *Builder) addSequence(o op.Op, traits op.Traits, out op.Shape, in []op.Value) error {
-	text := slices.ContainsFunc(in, func(v op.Value) bool { return b.base[v] == 0 })
-	read := slices.ContainsFunc(b.nodes, func(n node) bool { return n.reads0(b.base) })
-	switch {
-	case traits.Vocabulary > 0 && (in[0] != 0 || len(in) > 1 || read && b.vocabulary == 0):
-		return fmt.Errorf("op %T reads token ids, and only the model's input can be some", o)
-	case traits.Vocabulary > 0 && read && b.vocabulary != traits.Vocabulary:
-		return fmt.Errorf("op %T has a vocabulary of %d, and another op that reads the input one of %d", o, traits.Vocabulary, b.vocabulary)
-	case traits.Vocabulary > 0 && len(b.shapes[0]) != 1:
-		return fmt.Errorf("op %T reads token ids of shape %v, want one dimension, the most tokens of a sample", o, b.shapes[0])
-	case traits.Vocabulary > 0:
-		b.vocabulary, b.sequence[0] = traits.Vocabulary, true
-	case text && b.vocabulary > 0:
-		return fmt.Errorf("op %T reads the input, which is token ids: put an Embedding before it", o)
-	case !slices.ContainsFunc(in, b.Sequence):
-		return nil
-	}
-	if traits.Couples {
-		return fmt.Errorf("op %T couples samples, and can't read a sequence, whose samples have different lengths", o)
-	}
-	if rows := b.shapes[in[0]][0]; !traits.Pools && (len(out) != 2 || out[0] != rows) {
-		return fmt.Errorf("op %T makes %v of a sequence of at most %d rows, want as many", o, out, rows)
-	}
-	for _, v := range in {
-		if !b.sequence[v] || b.shapes[v][0] != b.shapes[in[0]][0] {
-			return fmt.Errorf("op %T reads a sequence of at most %d rows beside %v", o, b.shapes[in[0]][0], b.shapes[v])
-		}
-	}
-	return nil
-}
-
-// owner returns the index of the op whose parameters o uses: its own, unless it is tied to another.
-func (b *Builder) owner(o op.Op, traits op.Traits) (int, error) {
-	tied, ok := o.(op.Tied)
-	if !ok {
-		return len(b.nodes), nil
-	}
-	for i := len(b.nodes) - 1; i >= 0; i-- {
-		n := &b.nodes[i]
-		_, factorable := n.op.(op.Factorable)
-		switch {
-		case !tied.TiedTo(n.op):
-		case len(traits.Params) > 0 || traits.Deferred || factorable || n.traits.Deferred:
-			return 0, fmt.Errorf("op %T is tied to the parameters of %T: it can have none of its own, and neither op may be Deferred or Factorable", o, n.op)
-		default:
-			return i, nil
-		}
-	}
-	return 0, fmt.Errorf("op %T is tied to an op before it, and there is none that fits", o)
 }
 
 // validateTraits returns an error if traits contradict each other, or the interfaces that the op

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/op"
@@ -216,75 +215,13 @@ func (p *Program) ValidateSamples(b op.Batch) error {
 		return fmt.Errorf("batch of %d samples, want at least 1", b.N)
 	}
 	if p.vocabulary > 0 {
-		return p.validateText(b)
+		return p.validateTokens(b)
 	}
 	size := p.InputShape().Size()
 	if b.N > len(b.X)/size || len(b.X) != b.N*size {
 		return fmt.Errorf("batch of %d samples has %d floats, want %d a sample of %v", b.N, len(b.X), size, p.InputShape())
 	}
 	return nil
-}
-
-// validateText returns an error unless b is text that fits the program.
-func (p *Program) validateText(b op.Batch) error {
-	switch {
-	case len(b.X) > 0:
-		return fmt.Errorf("batch of %d samples has %d floats, and the model reads token ids", b.N, len(b.X))
-	case len(b.Starts) != b.N+1:
-		return fmt.Errorf("batch of %d samples has %d Starts, want %d", b.N, len(b.Starts), b.N+1)
-	case len(b.Tokens) != b.Starts[b.N]-b.Starts[0]:
-		return fmt.Errorf("batch has %d tokens, want those from %d to %d", len(b.Tokens), b.Starts[0], b.Starts[b.N])
-	case b.Segments != nil && len(b.Segments) != len(b.Tokens):
-		return fmt.Errorf("batch has %d Segments for %d tokens", len(b.Segments), len(b.Tokens))
-	}
-	most := p.shapes[0][0]
-	for i := range b.N {
-		if n := b.Starts[i+1] - b.Starts[i]; n < 1 || n > most {
-			return fmt.Errorf("sample %d has %d tokens, want 1 to %d", i, n, most)
-		}
-		for j, id := range b.Tokens[b.Starts[i]-b.Starts[0] : b.Starts[i+1]-b.Starts[0]] {
-			if id < 0 || int(id) >= p.vocabulary {
-				return fmt.Errorf("token %d of sample %d is %d, want 0 to %d", j, i, id, p.vocabulary-1)
-			}
-		}
-	}
-	return nil
-}
-
-// Vocabulary returns the number of token ids that the program knows; 0 if its input isn't text.
-func (p *Program) Vocabulary() int { return p.vocabulary }
-
-// OutputOf returns the floats of the outputs of the n samples from index first on, and of those before
-// them.
-func (p *Program) OutputOf(b op.Batch, first, n int) (before, size int) {
-	return p.sizeOf(op.Value(len(p.shapes)-1), b, first, n)
-}
-
-// OutputSequence reports whether outputs are sequences, with a row for each token.
-func (p *Program) OutputSequence() bool { return p.sequence[len(p.sequence)-1] }
-
-// Tile returns how many samples have about that many rows: as many samples if they have one row
-// each, which images count as, and fewer if they are text.
-func (p *Program) Tile(rows int) int {
-	if p.vocabulary == 0 {
-		return rows
-	}
-	return max(1, rows/p.shapes[0][0])
-}
-
-// sizeOf returns the floats of the n samples of v from index first on, and of those before them.
-func (p *Program) sizeOf(v op.Value, b op.Batch, first, n int) (before, size int) {
-	if !p.sequence[v] {
-		size := p.shapes[v].Size()
-		return first * size, n * size
-	}
-	width := p.shapes[v].Size() / p.shapes[v][0]
-	return (b.Starts[first] - b.Starts[0]) * width, (b.Starts[first+n] - b.Starts[first]) * width
-}
-
-// reads0 reports whether n reads the model's input, in whatever shape.
-func (n node) reads0(base []op.Value) bool {
-	return slices.ContainsFunc(n.in, func(v op.Value) bool { return base[v] == 0 })
 }
 
 // Commit updates the running state after a step, from its statistics, which have the state's

@@ -206,14 +206,6 @@ func (w *Workspace) bind(pass *Pass) {
 	}
 }
 
-// bindInput points t, the input in whatever shape, to a batch.
-func (p *Program) bindInput(t *op.Tensor, b op.Batch) {
-	t.N, t.Data = b.N, b.X
-	if p.vocabulary > 0 {
-		t.Starts, t.Tokens, t.Segments = b.Starts, b.Tokens, b.Segments
-	}
-}
-
 // Operands returns the tile's input and output gradient of op i, which has one input, after
 // Backward.
 func (w *Workspace) Operands(i int) (in, d op.Tensor) {
