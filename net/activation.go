@@ -34,7 +34,7 @@ func (Sigmoid) Build(b op.Builder, in op.Value) (op.Value, error) {
 
 // Build implements Layer.
 func (GELU) Build(b op.Builder, in op.Value) (op.Value, error) {
-	return b.Add(activation{forward: elementwise(simd.GELU), backward: simd.GELUBackward, ofInput: true}, b.Shape(in), in)
+	return b.Add(gelu{size: b.Shape(in).Size()}, b.Shape(in), in)
 }
 
 // relu is the op of a ReLU that isn't fused with another op.
@@ -64,30 +64,51 @@ func (relu) Absorb(next op.Op) op.Op {
 
 func reluTo(dst, x, _ []float32) { simd.ReLU(dst, x) }
 
-// activation is the op of the other functions. Each computes its derivative from its input or from
-// its output.
+// gelu is the op of GELU. Its derivative has most of its work in common with it, so Aux keeps the
+// derivative from Forward on.
+type gelu struct {
+	noParams
+	size int // of a sample
+}
+
+func (o gelu) Traits() op.Traits {
+	return op.Traits{Aux: op.Aux{Sample: o.size}, InPlace: true, FreesIn: true, FreesOut: true}
+}
+
+func (o gelu) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
+	if !c.Train {
+		op.Elementwise(c.Team, geluTo, out.Data, in[0].Data, nil)
+		return
+	}
+	op.Elementwise(c.Team, geluAndSlope, out.Data, in[0].Data, c.Aux)
+}
+
+func (o gelu) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
+	if din[0].Wanted() {
+		op.Elementwise(c.Team, simd.Mul, din[0].Data, dout.Data, c.Aux)
+	}
+}
+
+func geluTo(dst, x, _ []float32) { simd.GELU(dst, x) }
+
+func geluAndSlope(dst, x, slope []float32) { simd.GELUAndSlope(dst, slope, x) }
+
+// activation is the op of the other functions, which compute their derivatives from their outputs.
 type activation struct {
 	noParams
 	forward  func(dst, x, _ []float32)
-	backward func(dst, dy, of []float32)
-	ofInput  bool // backward reads the input, otherwise the output
+	backward func(dst, dy, y []float32)
 }
 
-func (o activation) Traits() op.Traits {
-	return op.Traits{InPlace: !o.ofInput, FreesIn: !o.ofInput, FreesOut: o.ofInput}
-}
+func (o activation) Traits() op.Traits { return op.Traits{InPlace: true, FreesIn: true} }
 
 func (o activation) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	op.Elementwise(c.Team, o.forward, out.Data, in[0].Data, nil)
 }
 
-func (o activation) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
-	of := out
-	if o.ofInput {
-		of = in[0]
-	}
+func (o activation) Backward(c *op.Call, _ []float32, _ []op.Tensor, out, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
-		op.Elementwise(c.Team, o.backward, din[0].Data, dout.Data, of.Data)
+		op.Elementwise(c.Team, o.backward, din[0].Data, dout.Data, out.Data)
 	}
 }
 

@@ -113,6 +113,7 @@ var generic = table{
 	sigmoid:               eachOf(sigmoid),
 	gelu:                  eachOf(gelu),
 	geluBackward:          slopes(geluSlope),
+	geluAndSlope:          geluAndSlope,
 	tanhBackward:          slopes(func(y float64) float64 { return 1 - float64(y*y) }),
 	sigmoidBackward:       slopes(func(y float64) float64 { return y - float64(y*y) }),
 	softmaxRows:           softmaxRows,

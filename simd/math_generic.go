@@ -42,6 +42,13 @@ func slopes(f func(float64) float64) func(dst, dy, x []float32) {
 	}
 }
 
+// geluAndSlope sets dst to gelu and slope to its slope.
+func geluAndSlope(dst, slope, x []float32) {
+	for i, v := range x {
+		dst[i], slope[i] = float32(gelu(float64(v))), float32(geluSlope(float64(v)))
+	}
+}
+
 func horner(coefficients []float64, x float64) (p float64) {
 	for i := len(coefficients) - 1; i >= 0; i-- {
 		p = float64(p*x) + coefficients[i]

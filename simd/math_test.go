@@ -251,6 +251,33 @@ func TestBackward(t *testing.T) {
 	})
 }
 
+// GELUAndSlope has the bits of GELU and of GELUBackward, of any numbers and of specials.
+func TestGELUAndSlope(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(15, 15))
+		for n := 0; n <= 5000; n = n + 1 + n/71*300 {
+			x, ones := make([]float32, n), slices.Repeat([]float32{1}, n)
+			for i := range x {
+				x[i] = float32(8 * r.NormFloat64())
+				if i%5 == 0 {
+					x[i] = math.Float32frombits(r.Uint32())
+				}
+			}
+			want, wantSlope := make([]float32, n), make([]float32, n)
+			simd.GELU(want, x)
+			simd.GELUBackward(wantSlope, ones, x)
+			got, slope := make([]float32, n), make([]float32, n)
+			simd.GELUAndSlope(got, slope, x)
+			requireSameBits(t, want, got, "n = %d", n)
+			requireSameBits(t, wantSlope, slope, "n = %d, slope", n)
+			over := slices.Clone(x)
+			simd.GELUAndSlope(over, slope, over)
+			requireSameBits(t, want, over, "n = %d, in place", n)
+			requireSameBits(t, wantSlope, slope, "n = %d, slope, in place", n)
+		}
+	})
+}
+
 // softmax is what SoftmaxRows makes of a row, in float64.
 func softmax(x []float32) (dst []float64, largest, total float64) {
 	largest = math.Inf(-1)
@@ -373,6 +400,7 @@ func TestMathStaysInside(t *testing.T) {
 							}
 						}, "%s, n = %d", f.name, n)
 					}
+					require.NotPanics(t, func() { simd.GELUAndSlope(dst, dy, x) }, "GELUAndSlope, n = %d", n)
 					require.NotPanics(t, func() {
 						simd.SoftmaxRows(atSide(side, pages[0], rows*n), atSide(side, pages[1], rows*n), n, short[0][:rows*min(n, 1)], short[1][:rows*min(n, 1)])
 					}, "SoftmaxRows, width %d", n)
@@ -400,6 +428,8 @@ func TestMathWritesNothingElse(t *testing.T) {
 			for _, f := range functions {
 				check(f.name, func(dst []float32) { f.call(dst, x) })
 			}
+			check("GELUAndSlope", func(dst []float32) { simd.GELUAndSlope(dst, make([]float32, n), x) })
+			check("GELUAndSlope's slope", func(slope []float32) { simd.GELUAndSlope(make([]float32, n), slope, x) })
 			check("SoftmaxRows", func(dst []float32) { simd.SoftmaxRows(dst, x, n, nil, nil) })
 		}
 	})
@@ -431,7 +461,7 @@ func TestMathRefuses(t *testing.T) {
 
 // The tests know every function that math.go exports.
 func TestEveryFunctionIsTested(t *testing.T) {
-	tested := []string{"SoftmaxRows"}
+	tested := []string{"SoftmaxRows", "GELUAndSlope"}
 	for _, f := range functions {
 		tested = append(tested, f.name)
 	}

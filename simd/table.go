@@ -35,6 +35,7 @@ type table struct {
 	sigmoid         func(dst, x []float32)
 	gelu            func(dst, x []float32)
 	geluBackward    func(dst, dy, x []float32)
+	geluAndSlope    func(dst, slope, x []float32)
 	tanhBackward    func(dst, dy, y []float32)
 	sigmoidBackward func(dst, dy, y []float32)
 

@@ -88,6 +88,9 @@ func geluAVX2(dst []float32, x []float32)
 // geluBackwardAVX2 sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.
 func geluBackwardAVX2(dst []float32, dy []float32, x []float32)
 
+// geluAndSlopeAVX2 sets dst to x*Phi(x) and slope to its derivative, Phi(x) + x*phi(x).
+func geluAndSlopeAVX2(dst []float32, slope []float32, x []float32)
+
 // tanhBackwardAVX2 sets dst to dy * (1 - y*y).
 func tanhBackwardAVX2(dst []float32, dy []float32, y []float32)
 

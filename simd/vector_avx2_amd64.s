@@ -2849,9 +2849,9 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number41960000<>+0(SB), Y8
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
-	VMOVUPS number3f000000<>+0(SB), Y11
-	VMOVUPS number3ef00000<>+0(SB), Y12
-	VMOVUPS number3ecc422a<>+0(SB), Y13
+	VMOVUPS number3ecc422a<>+0(SB), Y11
+	VMOVUPS number3f000000<>+0(SB), Y12
+	VMOVUPS number3ef00000<>+0(SB), Y13
 	VMOVUPS number4b400000<>+0(SB), Y14
 
 single:
@@ -2860,7 +2860,7 @@ single:
 	VMOVUPS      (DX), Y0
 	VANDNPS      Y0, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMULPS       Y11, Y1, Y5
+	VMULPS       Y12, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
@@ -2884,7 +2884,7 @@ single:
 	VFNMADD213PS Y9, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y12, Y5, Y6
+	VSUBPS       Y13, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -2927,7 +2927,7 @@ tail:
 	VMASKMOVPS   (DX), Y15, Y0
 	VANDNPS      Y0, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMULPS       Y11, Y1, Y5
+	VMULPS       Y12, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
@@ -2951,7 +2951,7 @@ tail:
 	VFNMADD213PS Y9, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y12, Y5, Y6
+	VSUBPS       Y13, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3004,6 +3004,16 @@ DATA numberbfb8aa3b<>+24(SB)/4, $0xbfb8aa3b
 DATA numberbfb8aa3b<>+28(SB)/4, $0xbfb8aa3b
 GLOBL numberbfb8aa3b<>(SB), RODATA|NOPTR, $32
 
+DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
+GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $32
+
 DATA number3f000000<>+0(SB)/4, $0x3f000000
 DATA number3f000000<>+4(SB)/4, $0x3f000000
 DATA number3f000000<>+8(SB)/4, $0x3f000000
@@ -3023,16 +3033,6 @@ DATA number3ef00000<>+20(SB)/4, $0x3ef00000
 DATA number3ef00000<>+24(SB)/4, $0x3ef00000
 DATA number3ef00000<>+28(SB)/4, $0x3ef00000
 GLOBL number3ef00000<>(SB), RODATA|NOPTR, $32
-
-DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
-GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $32
 
 DATA number3ea6dd75<>+0(SB)/4, $0x3ea6dd75
 DATA number3ea6dd75<>+4(SB)/4, $0x3ea6dd75
@@ -3165,9 +3165,9 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
 	VMOVUPS number41960000<>+0(SB), Y8
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
-	VMOVUPS number3f000000<>+0(SB), Y11
-	VMOVUPS number3ef00000<>+0(SB), Y12
-	VMOVUPS number3ecc422a<>+0(SB), Y13
+	VMOVUPS number3ecc422a<>+0(SB), Y11
+	VMOVUPS number3f000000<>+0(SB), Y12
+	VMOVUPS number3ef00000<>+0(SB), Y13
 	VMOVUPS number4b400000<>+0(SB), Y14
 
 single:
@@ -3176,7 +3176,7 @@ single:
 	VMOVUPS      (BX), Y0
 	VANDNPS      Y0, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMULPS       Y11, Y1, Y5
+	VMULPS       Y12, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
@@ -3200,7 +3200,7 @@ single:
 	VFNMADD213PS Y9, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y12, Y5, Y6
+	VSUBPS       Y13, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3213,8 +3213,8 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y11, Y1, Y6
+	VFMSUB213PS  Y6, Y11, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
@@ -3248,7 +3248,7 @@ tail:
 	VMASKMOVPS   (BX), Y15, Y0
 	VANDNPS      Y0, Y7, Y1
 	VMINPS       Y1, Y8, Y1
-	VMULPS       Y11, Y1, Y5
+	VMULPS       Y12, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
@@ -3272,7 +3272,7 @@ tail:
 	VFNMADD213PS Y9, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y12, Y5, Y6
+	VSUBPS       Y13, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3285,8 +3285,8 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y11, Y1, Y6
+	VFMSUB213PS  Y6, Y11, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
@@ -3304,6 +3304,187 @@ tail:
 	VMASKMOVPS   (DX), Y15, Y0
 	VMULPS       Y0, Y4, Y4
 	VMASKMOVPS   Y4, Y15, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAndSlopeAVX2(dst []float32, slope []float32, x []float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluAndSlopeAVX2(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    slope_base+24(FP), DX
+	MOVQ    x_base+48(FP), BX
+	VMOVUPS number80000000<>+0(SB), Y9
+	VMOVUPS number41960000<>+0(SB), Y10
+	VMOVUPS number3f800000<>+0(SB), Y11
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y12
+	VMOVUPS number3ecc422a<>+0(SB), Y13
+	VMOVUPS number3f000000<>+0(SB), Y14
+
+single:
+	CMPQ         AX, $0x00000008
+	JL           tail
+	VMOVUPS      (BX), Y0
+	VANDNPS      Y0, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMULPS       Y14, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
+	VSUBPS       number4b400000<>+0(SB), Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y11, Y6, Y3
+	VMULPS       Y6, Y3, Y3
+	VADDPS       Y11, Y5, Y6
+	VSUBPS       Y11, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y11, Y5
+	VFNMADD213PS Y11, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMOVAPS      Y2, Y8
+	VMULPS       Y1, Y5, Y7
+	VMULPS       Y7, Y4, Y7
+	VFMADD231PS  Y3, Y7, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y6
+	VPSUBD       Y6, Y8, Y8
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y11, Y6, Y6
+	VPADDD       Y11, Y8, Y8
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VMAXPS       Y0, Y9, Y8
+	VSUBPS       Y7, Y8, Y8
+	VMOVUPS      Y8, (CX)
+	VMULPS       Y13, Y1, Y6
+	VFMSUB213PS  Y6, Y13, Y1
+	VFMSUB213PS  Y6, Y5, Y4
+	VSUBPS       Y1, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y11, Y5, Y5
+	VPADDD       Y11, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VSUBPS       Y4, Y11, Y5
+	VBLENDVPS    Y0, Y4, Y5, Y4
+	VMOVUPS      Y4, (DX)
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	LEAQ         mask<>+0(SB), SI
+	MOVQ         $0x00000010, DI
+	SUBQ         AX, DI
+	VMOVUPS      (SI)(DI*4), Y15
+	VMASKMOVPS   (BX), Y15, Y0
+	VANDNPS      Y0, Y9, Y1
+	VMINPS       Y1, Y10, Y1
+	VMULPS       Y14, Y1, Y5
+	VMULPS       Y5, Y1, Y6
+	VMOVAPS      Y6, Y4
+	VFNMADD231PS Y5, Y1, Y4
+	VMOVAPS      Y6, Y2
+	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
+	VSUBPS       number4b400000<>+0(SB), Y2, Y2
+	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VADDPS       Y4, Y6, Y6
+	VMOVUPS      number3ab5595e<>+0(SB), Y3
+	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
+	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
+	VFMADD213PS  Y11, Y6, Y3
+	VMULPS       Y6, Y3, Y3
+	VADDPS       Y11, Y5, Y6
+	VSUBPS       Y11, Y6, Y4
+	VSUBPS       Y4, Y5, Y4
+	VDIVPS       Y6, Y11, Y5
+	VFNMADD213PS Y11, Y5, Y6
+	VFNMADD231PS Y4, Y5, Y6
+	VFMADD213PS  Y5, Y6, Y5
+	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
+	VMOVUPS      number3d8a9848<>+0(SB), Y4
+	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3de78dd8<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbda468cb<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbd44606d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3df20b1f<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbcafaae0<>+0(SB), Y6, Y4
+	VFMADD213PS  numberbe14ce84<>+0(SB), Y6, Y4
+	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
+	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
+	VMOVAPS      Y2, Y8
+	VMULPS       Y1, Y5, Y7
+	VMULPS       Y7, Y4, Y7
+	VFMADD231PS  Y3, Y7, Y7
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y6
+	VPSUBD       Y6, Y8, Y8
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y11, Y6, Y6
+	VPADDD       Y11, Y8, Y8
+	VMULPS       Y6, Y7, Y7
+	VMULPS       Y8, Y7, Y7
+	VMAXPS       Y0, Y9, Y8
+	VSUBPS       Y7, Y8, Y8
+	VMASKMOVPS   Y8, Y15, (CX)
+	VMULPS       Y13, Y1, Y6
+	VFMSUB213PS  Y6, Y13, Y1
+	VFMSUB213PS  Y6, Y5, Y4
+	VSUBPS       Y1, Y4, Y4
+	VFMADD231PS  Y3, Y4, Y4
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y5
+	VPSUBD       Y5, Y2, Y2
+	VPSLLD       $0x17, Y5, Y5
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y11, Y5, Y5
+	VPADDD       Y11, Y2, Y2
+	VMULPS       Y5, Y4, Y4
+	VMULPS       Y2, Y4, Y4
+	VSUBPS       Y4, Y11, Y5
+	VBLENDVPS    Y0, Y4, Y5, Y4
+	VMASKMOVPS   Y4, Y15, (DX)
 
 done:
 	VZEROUPPER

@@ -88,6 +88,9 @@ func geluAVX512(dst []float32, x []float32)
 // geluBackwardAVX512 sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.
 func geluBackwardAVX512(dst []float32, dy []float32, x []float32)
 
+// geluAndSlopeAVX512 sets dst to x*Phi(x) and slope to its derivative, Phi(x) + x*phi(x).
+func geluAndSlopeAVX512(dst []float32, slope []float32, x []float32)
+
 // tanhBackwardAVX512 sets dst to dy * (1 - y*y).
 func tanhBackwardAVX512(dst []float32, dy []float32, y []float32)
 

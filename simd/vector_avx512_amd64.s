@@ -2875,9 +2875,9 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number41960000<>+0(SB), Z8
 	VMOVUPS number3f800000<>+0(SB), Z9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Z10
-	VMOVUPS number3f000000<>+0(SB), Z11
-	VMOVUPS number3ef00000<>+0(SB), Z12
-	VMOVUPS number3ecc422a<>+0(SB), Z13
+	VMOVUPS number3ecc422a<>+0(SB), Z11
+	VMOVUPS number3f000000<>+0(SB), Z12
+	VMOVUPS number3ef00000<>+0(SB), Z13
 	VMOVUPS number4b400000<>+0(SB), Z14
 	VMOVUPS number3f317200<>+0(SB), Z15
 	VMOVUPS number35bfbe8e<>+0(SB), Z16
@@ -2903,7 +2903,7 @@ single:
 	VMOVUPS      (DX), Z0
 	VANDNPS      Z0, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMULPS       Z11, Z1, Z5
+	VMULPS       Z12, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
@@ -2927,7 +2927,7 @@ single:
 	VFNMADD213PS Z9, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z12, Z5, Z6
+	VSUBPS       Z13, Z5, Z6
 	VMOVUPS      Z28, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
@@ -2961,7 +2961,7 @@ tail:
 	VMOVUPS.Z    (DX), K1, Z0
 	VANDNPS      Z0, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMULPS       Z11, Z1, Z5
+	VMULPS       Z12, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
@@ -2985,7 +2985,7 @@ tail:
 	VFNMADD213PS Z9, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z12, Z5, Z6
+	VSUBPS       Z13, Z5, Z6
 	VMOVUPS      Z28, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
@@ -3046,6 +3046,24 @@ DATA numberbfb8aa3b<>+56(SB)/4, $0xbfb8aa3b
 DATA numberbfb8aa3b<>+60(SB)/4, $0xbfb8aa3b
 GLOBL numberbfb8aa3b<>(SB), RODATA|NOPTR, $64
 
+DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+32(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+36(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+40(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+44(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+48(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+52(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+56(SB)/4, $0x3ecc422a
+DATA number3ecc422a<>+60(SB)/4, $0x3ecc422a
+GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $64
+
 DATA number3f000000<>+0(SB)/4, $0x3f000000
 DATA number3f000000<>+4(SB)/4, $0x3f000000
 DATA number3f000000<>+8(SB)/4, $0x3f000000
@@ -3081,24 +3099,6 @@ DATA number3ef00000<>+52(SB)/4, $0x3ef00000
 DATA number3ef00000<>+56(SB)/4, $0x3ef00000
 DATA number3ef00000<>+60(SB)/4, $0x3ef00000
 GLOBL number3ef00000<>(SB), RODATA|NOPTR, $64
-
-DATA number3ecc422a<>+0(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+4(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+8(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+12(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+16(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+20(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+24(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+28(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+32(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+36(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+40(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+44(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+48(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+52(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+56(SB)/4, $0x3ecc422a
-DATA number3ecc422a<>+60(SB)/4, $0x3ecc422a
-GLOBL number3ecc422a<>(SB), RODATA|NOPTR, $64
 
 DATA number3ea6dd75<>+0(SB)/4, $0x3ea6dd75
 DATA number3ea6dd75<>+4(SB)/4, $0x3ea6dd75
@@ -3327,9 +3327,9 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-72
 	VMOVUPS number41960000<>+0(SB), Z8
 	VMOVUPS number3f800000<>+0(SB), Z9
 	VMOVUPS numberbfb8aa3b<>+0(SB), Z10
-	VMOVUPS number3f000000<>+0(SB), Z11
-	VMOVUPS number3ef00000<>+0(SB), Z12
-	VMOVUPS number3ecc422a<>+0(SB), Z13
+	VMOVUPS number3ecc422a<>+0(SB), Z11
+	VMOVUPS number3f000000<>+0(SB), Z12
+	VMOVUPS number3ef00000<>+0(SB), Z13
 	VMOVUPS number4b400000<>+0(SB), Z14
 	VMOVUPS number3f317200<>+0(SB), Z15
 	VMOVUPS number35bfbe8e<>+0(SB), Z16
@@ -3355,7 +3355,7 @@ single:
 	VMOVUPS      (BX), Z0
 	VANDNPS      Z0, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMULPS       Z11, Z1, Z5
+	VMULPS       Z12, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
@@ -3379,7 +3379,7 @@ single:
 	VFNMADD213PS Z9, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z12, Z5, Z6
+	VSUBPS       Z13, Z5, Z6
 	VMOVUPS      Z28, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
@@ -3392,8 +3392,8 @@ single:
 	VFMADD213PS  Z19, Z6, Z4
 	VFMADD213PS  Z18, Z6, Z4
 	VFMADD213PS  Z17, Z6, Z4
-	VMULPS       Z13, Z1, Z6
-	VFMSUB213PS  Z6, Z13, Z1
+	VMULPS       Z11, Z1, Z6
+	VFMSUB213PS  Z6, Z11, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
@@ -3419,7 +3419,7 @@ tail:
 	VMOVUPS.Z    (BX), K1, Z0
 	VANDNPS      Z0, Z7, Z1
 	VMINPS       Z1, Z8, Z1
-	VMULPS       Z11, Z1, Z5
+	VMULPS       Z12, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
@@ -3443,7 +3443,7 @@ tail:
 	VFNMADD213PS Z9, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z12, Z5, Z6
+	VSUBPS       Z13, Z5, Z6
 	VMOVUPS      Z28, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
@@ -3456,8 +3456,8 @@ tail:
 	VFMADD213PS  Z19, Z6, Z4
 	VFMADD213PS  Z18, Z6, Z4
 	VFMADD213PS  Z17, Z6, Z4
-	VMULPS       Z13, Z1, Z6
-	VFMSUB213PS  Z6, Z13, Z1
+	VMULPS       Z11, Z1, Z6
+	VFMSUB213PS  Z6, Z11, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
@@ -3468,6 +3468,173 @@ tail:
 	VMOVUPS.Z    (DX), K1, Z0
 	VMULPS       Z0, Z4, Z4
 	VMOVUPS      Z4, K1, (CX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func geluAndSlopeAVX512(dst []float32, slope []float32, x []float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·geluAndSlopeAVX512(SB), NOSPLIT, $0-72
+	MOVQ    dst_len+8(FP), AX
+	MOVQ    dst_base+0(FP), CX
+	MOVQ    slope_base+24(FP), DX
+	MOVQ    x_base+48(FP), BX
+	VMOVUPS number80000000<>+0(SB), Z9
+	VMOVUPS number41960000<>+0(SB), Z10
+	VMOVUPS number3f800000<>+0(SB), Z11
+	VMOVUPS numberbfb8aa3b<>+0(SB), Z12
+	VMOVUPS number3ecc422a<>+0(SB), Z13
+	VMOVUPS number3f000000<>+0(SB), Z14
+	VMOVUPS number3ef00000<>+0(SB), Z15
+	VMOVUPS number4b400000<>+0(SB), Z16
+	VMOVUPS number3f317200<>+0(SB), Z17
+	VMOVUPS number35bfbe8e<>+0(SB), Z18
+	VMOVUPS number3ea6dd75<>+0(SB), Z19
+	VMOVUPS number3ea79dc2<>+0(SB), Z20
+	VMOVUPS number3d920a4d<>+0(SB), Z21
+	VMOVUPS numberbe14ce84<>+0(SB), Z22
+	VMOVUPS numberbcafaae0<>+0(SB), Z23
+	VMOVUPS number3df20b1f<>+0(SB), Z24
+	VMOVUPS numberbd44606d<>+0(SB), Z25
+	VMOVUPS numberbda468cb<>+0(SB), Z26
+	VMOVUPS number3de78dd8<>+0(SB), Z27
+	VMOVUPS numberbbe5a4d2<>+0(SB), Z28
+	VMOVUPS numberbdcbdc47<>+0(SB), Z29
+	VMOVUPS number3d8a9848<>+0(SB), Z30
+	VMOVUPS number3effffff<>+0(SB), Z31
+
+single:
+	CMPQ         AX, $0x00000010
+	JL           tail
+	VMOVUPS      (BX), Z0
+	VANDNPS      Z0, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMULPS       Z14, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z16, Z12, Z2
+	VSUBPS       Z16, Z2, Z2
+	VFNMSUB231PS Z17, Z2, Z6
+	VFNMADD231PS Z18, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z11, Z6, Z3
+	VMULPS       Z6, Z3, Z3
+	VADDPS       Z11, Z5, Z6
+	VSUBPS       Z11, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z11, Z5
+	VFNMADD213PS Z11, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z15, Z5, Z6
+	VMOVUPS      Z30, Z4
+	VFMADD213PS  Z29, Z6, Z4
+	VFMADD213PS  Z28, Z6, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VMOVAPS      Z2, Z8
+	VMULPS       Z1, Z5, Z7
+	VMULPS       Z7, Z4, Z7
+	VFMADD231PS  Z3, Z7, Z7
+	VSCALEFPS    Z8, Z7, Z7
+	VMAXPS       Z0, Z9, Z8
+	VSUBPS       Z7, Z8, Z8
+	VMOVUPS      Z8, (CX)
+	VMULPS       Z13, Z1, Z6
+	VFMSUB213PS  Z6, Z13, Z1
+	VFMSUB213PS  Z6, Z5, Z4
+	VSUBPS       Z1, Z4, Z4
+	VFMADD231PS  Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VSUBPS       Z4, Z11, Z5
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVUPS      Z4, (DX)
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x00000010, AX
+	JMP          single
+
+tail:
+	TESTQ        AX, AX
+	JZ           done
+	MOVQ         $-1, SI
+	BZHIQ        AX, SI, SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (BX), K1, Z0
+	VANDNPS      Z0, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMULPS       Z14, Z1, Z5
+	VMULPS       Z5, Z1, Z6
+	VMOVAPS      Z6, Z4
+	VFNMADD231PS Z5, Z1, Z4
+	VMOVAPS      Z6, Z2
+	VFMADD213PS  Z16, Z12, Z2
+	VSUBPS       Z16, Z2, Z2
+	VFNMSUB231PS Z17, Z2, Z6
+	VFNMADD231PS Z18, Z2, Z4
+	VADDPS       Z4, Z6, Z6
+	VMOVUPS      number3ab5595e<>+0(SB), Z3
+	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
+	VFMADD213PS  number3e2aaa55<>+0(SB), Z6, Z3
+	VFMADD213PS  Z31, Z6, Z3
+	VFMADD213PS  Z11, Z6, Z3
+	VMULPS       Z6, Z3, Z3
+	VADDPS       Z11, Z5, Z6
+	VSUBPS       Z11, Z6, Z4
+	VSUBPS       Z4, Z5, Z4
+	VDIVPS       Z6, Z11, Z5
+	VFNMADD213PS Z11, Z5, Z6
+	VFNMADD231PS Z4, Z5, Z6
+	VFMADD213PS  Z5, Z6, Z5
+	VSUBPS       Z15, Z5, Z6
+	VMOVUPS      Z30, Z4
+	VFMADD213PS  Z29, Z6, Z4
+	VFMADD213PS  Z28, Z6, Z4
+	VFMADD213PS  Z27, Z6, Z4
+	VFMADD213PS  Z26, Z6, Z4
+	VFMADD213PS  Z25, Z6, Z4
+	VFMADD213PS  Z24, Z6, Z4
+	VFMADD213PS  Z23, Z6, Z4
+	VFMADD213PS  Z22, Z6, Z4
+	VFMADD213PS  Z21, Z6, Z4
+	VFMADD213PS  Z20, Z6, Z4
+	VFMADD213PS  Z19, Z6, Z4
+	VMOVAPS      Z2, Z8
+	VMULPS       Z1, Z5, Z7
+	VMULPS       Z7, Z4, Z7
+	VFMADD231PS  Z3, Z7, Z7
+	VSCALEFPS    Z8, Z7, Z7
+	VMAXPS       Z0, Z9, Z8
+	VSUBPS       Z7, Z8, Z8
+	VMOVUPS      Z8, K1, (CX)
+	VMULPS       Z13, Z1, Z6
+	VFMSUB213PS  Z6, Z13, Z1
+	VFMSUB213PS  Z6, Z5, Z4
+	VSUBPS       Z1, Z4, Z4
+	VFMADD231PS  Z3, Z4, Z4
+	VSCALEFPS    Z2, Z4, Z4
+	VSUBPS       Z4, Z11, Z5
+	VPMOVD2M     Z0, K2
+	VBLENDMPS    Z4, Z5, K2, Z4
+	VMOVUPS      Z4, K1, (DX)
 
 done:
 	VZEROUPPER

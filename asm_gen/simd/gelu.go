@@ -17,7 +17,7 @@ const (
 	density = 1 / (math.Sqrt2 * math.SqrtPi)
 )
 
-var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, 0.5, tailCenter, density, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
+var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, density, 0.5, tailCenter, rounder, ln2High, ln2Low}, tailSeries...), expSeries...)
 
 // tail is a normal tail in vector registers: Phi(-a) = g*t*(1+p)*2^n, where a is the
 // magnitude of x, but no more than geluMost. Each product is rounded, so the kernels
@@ -74,6 +74,41 @@ func gelu(s avx.Set) {
 	avx.End()
 }
 
+// geluAndSlope is gelu, and the factor of geluBackward, with the same bits.
+func geluAndSlope(s avx.Set) {
+	n, p := begin(s, "geluAndSlope", "func(dst, slope, x []float32)", "sets dst to x*Phi(x) and slope to its derivative, Phi(x) + x*phi(x).", "dst", "dst", "slope", "x")
+	c := hold(s, 9, geluNumbers...)
+	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+		x, q := s.V(0), tailIn(s, 1)
+		y, z := s.V(7), s.V(8)
+		v.Load(p[2], x)
+		c.normalTail(x, q)
+		VMOVAPS(q.n, z)
+		VMULPS(q.a, q.t, y)
+		VMULPS(y, q.g, y)
+		VFMADD231PS(q.p, y, y)
+		c.scale(y, z, q.r)
+		VMAXPS(x, c.in(signBit), z) // as in gelu
+		VSUBPS(y, z, z)
+		v.Store(z, p[0])
+		c.geluSlope(x, q)
+		v.Store(q.g, p[1])
+	})
+	avx.End()
+}
+
+// geluSlope sets q.g to Phi(x) + x*phi(x).
+func (c numbers) geluSlope(x reg.Register, q tail) {
+	VMULPS(c.of(density), q.a, q.r)
+	VFMSUB213PS(q.r, c.in(density), q.a)
+	VFMSUB213PS(q.r, q.t, q.g)
+	VSUBPS(q.a, q.g, q.g)
+	VFMADD231PS(q.p, q.g, q.g)
+	c.scale(q.g, q.n, q.t)
+	VSUBPS(q.g, c.in(1), q.t)
+	c.bySign(x, q.g, q.t, q.g)
+}
+
 // geluBackward is dy times Phi(-a) - a*phi(a) for x < 0, and times 1 less that for
 // others. Near the zero of the difference, it matters that both terms' products aren't
 // rounded: one's rounding error is taken off again.
@@ -84,14 +119,7 @@ func geluBackward(s avx.Set) {
 		x, q := s.V(0), tailIn(s, 1)
 		v.Load(p[2], x)
 		c.normalTail(x, q)
-		VMULPS(c.of(density), q.a, q.r)
-		VFMSUB213PS(q.r, c.in(density), q.a)
-		VFMSUB213PS(q.r, q.t, q.g)
-		VSUBPS(q.a, q.g, q.g)
-		VFMADD231PS(q.p, q.g, q.g)
-		c.scale(q.g, q.n, q.t)
-		VSUBPS(q.g, c.in(1), q.t)
-		c.bySign(x, q.g, q.t, q.g)
+		c.geluSlope(x, q)
 		v.Load(p[1], x)
 		VMULPS(x, q.g, q.g)
 		v.Store(q.g, p[0])

@@ -20,6 +20,7 @@ func mathKernels(s avx.Set) {
 	sigmoid(s)
 	gelu(s)
 	geluBackward(s)
+	geluAndSlope(s)
 	squareBackward(s, "tanhBackward", "sets dst to dy * (1 - y*y).", true)
 	squareBackward(s, "sigmoidBackward", "sets dst to dy * (y - y*y).", false)
 	softmaxRows(s)

@@ -174,11 +174,11 @@ func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op
 	if pass.kind(n) == Factored {
 		c.Kept = pass.Perturb[i].Kept
 	}
-	if b := w.memory.aux[i]; b != nil {
-		c.Aux = b.data[:n.traits.Aux.Floats(w.values[0].N)]
-	}
 	for j, v := range n.in {
 		w.in[j] = w.values[v]
+	}
+	if b := w.memory.aux[i]; b != nil {
+		c.Aux = b.data[:n.traits.Aux.Of(w.in[0])]
 	}
 	return c, w.in[:len(n.in)], w.values[n.out]
 }
@@ -190,18 +190,18 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 	if pass.kind(n) == Unperturbed {
 		c.Packs = pass.packs(i)
 	}
-	if b := w.memory.aux[i]; b != nil {
-		from := 0
-		for _, before := range pass.Shards[:s] {
-			from += n.traits.Aux.Floats(before.N)
-		}
-		c.Aux = b.data[from:][:n.traits.Aux.Floats(pass.Shards[s].N)]
-	}
 	if pass.Stats != nil {
 		c.Stats = n.state.Of(pass.Stats[s])
 	}
 	for j, v := range n.in {
 		w.in[j] = w.part(w.values[v], s)
+	}
+	if b := w.memory.aux[i]; b != nil {
+		from := 0
+		for before := range s {
+			from += n.traits.Aux.Of(w.part(w.values[n.in[0]], before))
+		}
+		c.Aux = b.data[from:][:n.traits.Aux.Of(w.in[0])]
 	}
 	return c, w.in[:len(n.in)], w.part(w.values[n.out], s)
 }

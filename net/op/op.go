@@ -83,13 +83,24 @@ type Traits struct {
 
 // Aux is the number of floats that an op keeps from the forward to the backward pass. The floats of
 // samples lie sample behind sample. Only ops that couple samples may keep floats for a call.
+//
+// Of an op that reads a sequence, each row has as many floats, and those of the rows lie row behind
+// row.
 type Aux struct {
-	Sample int // for each sample
+	Sample int // for each sample; of a sequence, for the longest sample
 	Call   int // for each call, behind those of the samples
 }
 
 // Floats returns the number of floats of a call with n samples.
 func (a Aux) Floats(n int) int { return n*a.Sample + a.Call }
+
+// Of returns the number of floats of a call whose input is t.
+func (a Aux) Of(t Tensor) int {
+	if t.Starts == nil {
+		return a.Floats(t.N)
+	}
+	return t.Rows() * (a.Sample / t.Shape[0])
+}
 
 // Flops is the number of floating-point operations in the products of one sample.
 type Flops struct {
