@@ -98,6 +98,9 @@ func (b *Builder) addSequence(o op.Op, traits op.Traits, out op.Shape, in []op.V
 	if traits.Couples {
 		return fmt.Errorf("op %T couples samples, and can't read a sequence, whose samples have different lengths", o)
 	}
+	if rows := b.shapes[in[0]][0]; !traits.Pools && traits.Aux.Sample%rows != 0 {
+		return fmt.Errorf("op %T keeps %d floats of Aux for a sample of at most %d rows, want as many for each row", o, traits.Aux.Sample, rows)
+	}
 	if rows := b.shapes[in[0]][0]; !traits.Pools && (len(out) != 2 || out[0] != rows) {
 		return fmt.Errorf("op %T makes %v of a sequence of at most %d rows, want as many", o, out, rows)
 	}

@@ -195,6 +195,9 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 		for _, before := range pass.Shards[:s] {
 			from += n.traits.Aux.Floats(before.N)
 		}
+		if out := w.values[n.out]; out.Starts != nil { // rows' floats lie row behind row, without padding
+			from = out.Run(w.rows[s].First).First * (n.traits.Aux.Sample / out.Shape[0])
+		}
 		c.Aux = b.data[from:][:n.traits.Aux.Floats(pass.Shards[s].N)]
 	}
 	if pass.Stats != nil {

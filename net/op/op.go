@@ -82,7 +82,9 @@ type Traits struct {
 }
 
 // Aux is the number of floats that an op keeps from the forward to the backward pass. The floats of
-// samples lie sample behind sample. Only ops that couple samples may keep floats for a call.
+// samples lie sample behind sample. If the output is a sequence, they are those of rows: a sample
+// has as many times Sample/L as it has rows, L being the most rows of a sample. Only ops that couple
+// samples may keep floats for a call.
 type Aux struct {
 	Sample int // for each sample
 	Call   int // for each call, behind those of the samples
