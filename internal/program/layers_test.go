@@ -29,7 +29,9 @@ func reference(in op.Shape, layers ...op.Layer) (oracle ref.Net, out op.Shape) {
 		channels := in[len(in)-1]
 		switch l := l.(type) {
 		case net.Dense:
-			oracle = append(oracle, ref.Dense{In: channels, Out: l.Out})
+			oracle = append(oracle, ref.ByRow{Layer: ref.Dense{In: channels, Out: l.Out}, Width: channels})
+		case net.MultiHeadAttention:
+			oracle = append(oracle, ref.MultiHeadAttention(l.Heads, channels, l.Causal, l.Rotary)...)
 		case net.Conv2D:
 			g := geometry(in, l.Kernel, l.Stride, l.Padding, l.Dilation)
 			g.OutC = l.Out

@@ -39,6 +39,8 @@ func (b *Builder) validateSequence(o op.Op, traits op.Traits, out op.Shape, in [
 	switch {
 	case traits.Couples:
 		return fmt.Errorf("op %T couples samples, and can't read a sequence, whose samples have different lengths", o)
+	case traits.Aux.Sample%rows != 0:
+		return fmt.Errorf("op %T keeps %d floats of Aux for a sample of at most %d rows, want as many for each row", o, traits.Aux.Sample, rows)
 	case !traits.Pools && (len(out) != 2 || out[0] != rows):
 		return fmt.Errorf("op %T makes %v of a sequence of at most %d rows, want as many", o, out, rows)
 	case traits.Vocabulary > 0:

@@ -81,6 +81,9 @@ func TestSequenceErrors(t *testing.T) {
 		"net: layer 1, BatchNorm{}: input 7x4: op net.batchNorm couples samples, and can't read a sequence, whose samples have different lengths":                       {op.Shape{7}, []op.Layer{words, net.BatchNorm{}}},
 		"net: layer 1, SoftmaxCrossEntropy{}: input 7x4: outputs are a sequence, with a row for each token: put Pooling{} before it (the loss where no other is given)": {op.Shape{7}, []op.Layer{words}},
 		"net: layer 1, MSE{}: input 7x4: outputs are a sequence, with a row for each token: put Pooling{} before it":                                                    {op.Shape{7}, []op.Layer{words, net.MSE{}}},
+		"net: layer 1, build: input 7x4: op program_test.strange keeps 6 floats of Aux for a sample of at most 7 rows, want as many for each row": {op.Shape{7}, []op.Layer{words, build(func(b op.Builder, in op.Value) (op.Value, error) {
+			return b.Add(strange{traits: op.Traits{Aux: op.Aux{Sample: 6}}}, b.Shape(in), in)
+		})}},
 	} {
 		_, err := net.Compile(test.input, test.layers...)
 		assert.EqualError(t, err, want)

@@ -29,6 +29,10 @@ var uncoupled = map[string][]op.Layer{
 		net.Residual{Body: []op.Layer{net.Conv2D{Out: 5, Kernel: 3, Padding: 1}, net.Dropout{Rate: 0.5}}}, net.AvgPool{Size: 2},
 		net.Conv2D{Out: 9, Kernel: 1}, net.ReLU{}, net.GlobalAvgPool{}, net.Dense{Out: 10},
 	},
+	"attention": {
+		net.Dense{Out: 12}, net.MultiHeadAttention{Heads: 3, Causal: true, Rotary: true}, net.LayerNorm{},
+		net.Residual{Body: []op.Layer{net.MultiHeadAttention{Heads: 1}, net.Dropout{Rate: 0.5}}}, net.Flatten{}, net.Dense{Out: 10},
+	},
 	"residual": {net.Flatten{}, net.Dense{Out: 20}, net.ReLU{}, build(func(b op.Builder, in op.Value) (op.Value, error) {
 		x, err := chain(b, in, net.Dense{Out: 20}, net.ReLU{}, net.Dense{Out: 20})
 		if err != nil {
@@ -226,7 +230,10 @@ func TestPassAllocatesNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	residual, err := compile(op.Shape{2, 3}, programs["residual"])
 	require.NoError(t, err)
+	attention, err := compile(op.Shape{20, 16}, net.MultiHeadAttention{Heads: 2, Rotary: true}, net.Flatten{}, net.Dense{Out: 10})
+	require.NoError(t, err)
 	for name, m := range map[string]twin{
+		"attention":  {Program: attention},
 		"mlp":        mlp(t, false, 100, 120, 10),
 		"normalized": mlp(t, true, 100, 120, 10),
 		"residual":   {Program: residual},

@@ -26,6 +26,7 @@ func TestGradientIsTheDerivative(t *testing.T) {
 			MaxPool{window}, Dense{10, 3},
 		},
 		{Conv2D{first, true}, Conv2D{half, true}, AvgPool{window}, Dense{10, 3}},
+		append(append(MultiHeadAttention(2, 4, false, true), MultiHeadAttention(1, 4, true, false)...), Dense{16, 3}),
 	} {
 		checkDerivative(t, n)
 	}
