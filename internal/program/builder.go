@@ -28,10 +28,10 @@ func NewBuilder(input op.Shape) (*Builder, op.Value) {
 	return b, b.value(input)
 }
 
-// Ops returns the number of ops so far.
+// Ops implements op.Builder.
 func (b *Builder) Ops() int { return len(b.nodes) }
 
-// Op returns the op of index i.
+// Op implements op.Builder.
 func (b *Builder) Op(i int) op.Op { return b.nodes[i].op }
 
 // Shape implements op.Builder.

@@ -71,9 +71,15 @@ func (p *Program) validateTokens(b op.Batch) error {
 		if n := b.Starts[i+1] - b.Starts[i]; n < 1 || n > most {
 			return fmt.Errorf("sample %d has %d tokens, want 1 to %d", i, n, most)
 		}
-		for j, id := range b.Tokens[b.Starts[i]-b.Starts[0] : b.Starts[i+1]-b.Starts[0]] {
+	}
+	for i := range b.N {
+		first := b.Starts[i] - b.Starts[0]
+		for j, id := range b.Tokens[first : b.Starts[i+1]-b.Starts[0]] {
 			if id < 0 || int(id) >= p.vocabulary {
 				return fmt.Errorf("token %d of sample %d is %d, want 0 to %d", j, i, id, p.vocabulary-1)
+			}
+			if b.Segments != nil && b.Segments[first+j] > 1 {
+				return fmt.Errorf("token %d of sample %d is in segment %d, want 0 or 1", j, i, b.Segments[first+j])
 			}
 		}
 	}

@@ -103,8 +103,10 @@ func TestValidateText(t *testing.T) {
 		"net: batch has 1 Segments for 3 tokens":                              func(b *op.Batch) { b.Segments = make([]uint8, 1) },
 		"net: sample 1 has 0 tokens, want 1 to 3":                             func(b *op.Batch) { b.Starts = []int{0, 3, 3} },
 		"net: sample 0 has -1 tokens, want 1 to 3":                            func(b *op.Batch) { b.Starts = []int{0, -1, 3} },
+		"net: sample 1 has -1 tokens, want 1 to 3":                            func(b *op.Batch) { b.Tokens, b.Starts = b.Tokens[:2:2], []int{0, 3, 2} },
 		"net: token 1 of sample 1 is 10, want 0 to 9":                         func(b *op.Batch) { b.Tokens = []int32{0, 9, 10} },
 		"net: token 0 of sample 0 is -1, want 0 to 9":                         func(b *op.Batch) { b.Tokens = []int32{-1, 9, 3} },
+		"net: token 0 of sample 1 is in segment 2, want 0 or 1":               func(b *op.Batch) { b.Segments = []uint8{0, 2, 1} },
 		"net: 1 labels for 2 samples":                                         func(b *op.Batch) { b.Labels = b.Labels[:1] },
 	} {
 		b := good

@@ -1,7 +1,5 @@
 package ref
 
-import "math"
-
 // Ascent says how SAM and its kin perturb a shard's parameters before they take its gradient:
 //
 //	eps = Rho * T^2 g / ||T g||
@@ -39,22 +37,5 @@ func (a Ascent) perturbed(p, g []float64) []float64 {
 // MSAM returns the gradient of an mSAM step (arXiv 2212.04343) whose shards end at the given sample
 // numbers, and the mean loss before it over the samples that perturb.
 func (n Net) MSAM(p []float64, x [][]float64, labels []int32, ends []int, a Ascent) (loss float64, ghat []float64) {
-	ghat = make([]float64, len(p))
-	begin, seen := 0, 0.0
-	for _, end := range ends {
-		xs, ls, share := x[begin:end], labels[begin:end], float64(end-begin)/float64(len(x))
-		first := len(xs)
-		if a.Fraction > 0 && a.Rho > 0 {
-			first = int(math.Ceil(a.Fraction*float64(len(xs)) - 1e-9))
-		}
-		shardLoss, g := n.Gradient(p, xs[:first], ls[:first])
-		loss += float64(first) * shardLoss
-		seen += float64(first)
-		_, g = n.Gradient(a.perturbed(p, g), xs, ls)
-		for i := range ghat {
-			ghat[i] += share * g[i]
-		}
-		begin = end
-	}
-	return loss / seen, ghat
+	return n.MSAMBy(p, x, ends, a, SoftmaxLoss(labels))
 }

@@ -41,28 +41,7 @@ func (n Net) forward(p []float64, x [][]float64) (ys [][][]float64) {
 
 // Gradient returns the mean loss over the samples, and its gradient.
 func (n Net) Gradient(p []float64, x [][]float64, labels []int32) (loss float64, g []float64) {
-	ys := n.forward(p, x)
-	logits := ys[len(ys)-1]
-	d := make([][]float64, len(x))
-	for i, row := range logits {
-		largest, total := math.Inf(-1), 0.0
-		for _, v := range row {
-			largest = math.Max(largest, v)
-		}
-		for _, v := range row {
-			total += math.Exp(v - largest)
-		}
-		loss += (math.Log(total) - row[labels[i]] + largest) / float64(len(x))
-		for j, v := range row {
-			q := math.Exp(v-largest) / total
-			if j == int(labels[i]) {
-				q--
-			}
-			d[i] = append(d[i], q/float64(len(x)))
-		}
-	}
-	g = make([]float64, n.Params())
-	n.backward(p, ys, d, g)
+	loss, _, g = n.GradientBy(p, x, 0, SoftmaxLoss(labels))
 	return loss, g
 }
 

@@ -19,6 +19,11 @@ type Builder interface {
 	// Sequence reports whether v is a sequence, whose samples have a row for each token.
 	Sequence(v Value) bool
 
+	// Ops returns the number of ops so far, and Op the one of an index, for layers that use the
+	// parameters of another.
+	Ops() int
+	Op(i int) Op
+
 	// Add appends an op with at least one input, and returns its output, whose samples have
 	// shape out. Traits that contradict each other, or the interfaces that the op implements,
 	// are an error.

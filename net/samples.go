@@ -1,0 +1,54 @@
+package net
+
+import (
+	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/net/op"
+)
+
+// sampleJob is a team's job on the samples of a call, which may have different numbers of rows. A
+// task is some samples.
+type sampleJob struct {
+	do func(j *sampleJob, i int) // works on sample i; not a closure, which would be allocated
+
+	x, y       op.Tensor // read, and set
+	params     []float32
+	tables     tables
+	accumulate bool // add to y
+	first      bool // of Pooling
+
+	group int // samples of a task
+}
+
+var sampleJobs parallel.Pool[sampleJob]
+
+func newSampleJob(do func(j *sampleJob, i int)) *sampleJob {
+	j := sampleJobs.Get()
+	j.do = do
+	return j
+}
+
+// taskRows is about how many rows a task has: they take longer than handing them to a worker.
+const taskRows = 64
+
+// run works on all samples of t, the tensor with the most rows, and gives the job back.
+func (j *sampleJob) run(team *blas.Team, t op.Tensor) {
+	j.group = max(1, taskRows*t.N/max(1, t.Rows()))
+	team.Run(num.CeilDiv(t.N, j.group), j)
+	*j = sampleJob{}
+	sampleJobs.Put(j)
+}
+
+// Do works on the samples of one task.
+func (j *sampleJob) Do(task, _ int) {
+	for i := task * j.group; i < min(j.x.N, (task+1)*j.group); i++ {
+		j.do(j, i)
+	}
+}
+
+// rowsOfSample returns the rows of sample i, one behind the other.
+func rowsOfSample(t op.Tensor, i int) []float32 {
+	run, width := t.Run(i), t.Width()
+	return t.Data[run.First*width:][:run.N*width]
+}
