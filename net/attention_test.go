@@ -31,8 +31,8 @@ func eachAttention(visit func(o attention)) {
 	}
 }
 
-// sequence is a sequence of random samples of those lengths. Its first row isn't the batch's.
-func sequence(r *rand.Rand, most, width int, lengths ...int) op.Tensor {
+// rowsOfLengths is a sequence of random samples of those lengths. Its first row isn't the batch's.
+func rowsOfLengths(r *rand.Rand, most, width int, lengths ...int) op.Tensor {
 	starts := []int{7}
 	for _, n := range lengths {
 		starts = append(starts, starts[len(starts)-1]+n)
@@ -41,8 +41,8 @@ func sequence(r *rand.Rand, most, width int, lengths ...int) op.Tensor {
 	return op.Tensor{N: len(lengths), Shape: Shape{most, width}, Data: ref.Normal(r, rows*width), Starts: starts}
 }
 
-// like is a tensor with rows for those of t, full of NaN.
-func like(t op.Tensor, width int) op.Tensor {
+// likeRows is a tensor with rows for those of t, full of NaN.
+func likeRows(t op.Tensor, width int) op.Tensor {
 	t.Shape = Shape{t.Shape[0], width}
 	t.Data = ref.NaNs(make([]float32, t.Rows()*width))
 	return t
@@ -52,7 +52,7 @@ func like(t op.Tensor, width int) op.Tensor {
 type passes struct{ out, din op.Tensor }
 
 func attend(o attention, team *blas.Team, x, d op.Tensor) passes {
-	p := passes{like(x, o.width), like(x, 3*o.width)}
+	p := passes{likeRows(x, o.width), likeRows(x, 3*o.width)}
 	c := &op.Call{Team: team, Train: true, Aux: ref.NaNs(make([]float32, o.Traits().Aux.Floats(x.N)))}
 	in, din := []op.Tensor{x}, []op.Tensor{p.din}
 	o.Forward(c, nil, in, p.out)
@@ -74,7 +74,7 @@ func TestAttentionAgainstOracle(t *testing.T) {
 			oracle := ref.Attention{Heads: o.heads, Width: o.width, Causal: o.causal}
 			for _, lengths := range [][]int{{1}, {1, 2, 7, 5}, {33, 1, 64, 65, 17}, {200}, {97, 128}} {
 				r := rand.New(rand.NewPCG(1, uint64(o.width)))
-				x, d := sequence(r, o.rows, 3*o.width, lengths...), sequence(r, o.rows, o.width, lengths...)
+				x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
 				got := attend(o, nil, x, d)
 				out := oracle.Forward(nil, samples(x))
 				din := oracle.Backward(nil, samples(x), out, samples(d), nil)
@@ -106,7 +106,7 @@ func TestAttentionOfLongSamples(t *testing.T) {
 		o := attention{rows: 1500, width: 6, heads: 2, causal: causal}
 		oracle := ref.Attention{Heads: 2, Width: 6, Causal: causal}
 		r := rand.New(rand.NewPCG(2, 2))
-		x, d := sequence(r, o.rows, 18, 1100, 3, 700), sequence(r, o.rows, 6, 1100, 3, 700)
+		x, d := rowsOfLengths(r, o.rows, 18, 1100, 3, 700), rowsOfLengths(r, o.rows, 6, 1100, 3, 700)
 		got := attend(o, nil, x, d)
 		out := oracle.Forward(nil, samples(x))
 		ref.RequireNear(t, join(out), got.out.Data, ref.Bound(2, 1100), "forward, causal %v", causal)
@@ -122,7 +122,7 @@ func TestAttentionOfASampleAlone(t *testing.T) {
 			o.rows = 130
 			lengths := []int{1, 130, 64, 1, 3, 97, 50, 130, 128}
 			r := rand.New(rand.NewPCG(3, 3))
-			x, d := sequence(r, o.rows, 3*o.width, lengths...), sequence(r, o.rows, o.width, lengths...)
+			x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
 			for _, workers := range []int{1, 2, 3, 5} {
 				together := attend(o, blas.NewTeam(workers), x, d)
 				for i, n := range lengths {
@@ -149,7 +149,7 @@ func TestAttentionKeepsNaN(t *testing.T) {
 			o := attention{rows: 100, width: 32, heads: 2, causal: causal}
 			lengths := []int{20, 100, 1, 30}
 			r := rand.New(rand.NewPCG(4, 4))
-			x, d := sequence(r, o.rows, 3*o.width, lengths...), sequence(r, o.rows, o.width, lengths...)
+			x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
 			const row = 60
 			for i, q := range x.Slice(1, 1).Data[row*3*o.width:][:o.width] {
 				x.Slice(1, 1).Data[row*3*o.width+i] = max(q, -q) // so that a key of Inf has a score of Inf
@@ -190,7 +190,7 @@ func TestAttentionIsCausal(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		o := attention{rows: 150, width: 32, heads: 2, causal: true}
 		r := rand.New(rand.NewPCG(5, 5))
-		x, d := sequence(r, o.rows, 3*o.width, 150), sequence(r, o.rows, o.width, 150)
+		x, d := rowsOfLengths(r, o.rows, 3*o.width, 150), rowsOfLengths(r, o.rows, o.width, 150)
 		want := attend(o, nil, x, d)
 		for _, n := range []int{1, 31, 96, 149} {
 			x := x
@@ -209,7 +209,7 @@ func TestAttentionOfLargeScores(t *testing.T) {
 		for _, size := range []float32{30, 1e4, 1e15} {
 			o := attention{rows: 40, width: 16, heads: 1}
 			r := rand.New(rand.NewPCG(6, 6))
-			x, d := sequence(r, o.rows, 48, 40), sequence(r, o.rows, 16, 40)
+			x, d := rowsOfLengths(r, o.rows, 48, 40), rowsOfLengths(r, o.rows, 16, 40)
 			for i := range x.Rows() {
 				for j := range 2 * o.width {
 					x.Data[i*48+j] *= size
@@ -248,10 +248,10 @@ func TestRotationAgainstOracle(t *testing.T) {
 			o := newRotation(t, 50, width, size.heads)
 			oracle := ref.Rotation{Heads: size.heads, Width: width}
 			r := rand.New(rand.NewPCG(7, 7))
-			x := sequence(r, 50, 3*width, 1, 50, 3, 49, 20)
+			x := rowsOfLengths(r, 50, 3*width, 1, 50, 3, 49, 20)
 			for _, workers := range []int{1, 2, 3, 5} {
 				c := &op.Call{Team: blas.NewTeam(workers)}
-				out, din := like(x, 3*width), like(x, 3*width)
+				out, din := likeRows(x, 3*width), likeRows(x, 3*width)
 				o.Forward(c, nil, []op.Tensor{x}, out)
 				o.Backward(c, nil, nil, out, x, []op.Tensor{din})
 				ref.RequireNear(t, join(oracle.Forward(nil, samples(x))), out.Data, ref.Bound(1, 2), "forward, %v", size)
@@ -359,8 +359,8 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	o := attention{rows: 300, width: 128, heads: 2}
 	c := &op.Call{Team: blas.NewTeam(2), Aux: make([]float32, o.Traits().Aux.Floats(3))}
 	for _, lengths := range [][]int{{20, 100, 1}, {300, 299, 128}} { // no length is new after the first call
-		x, d := sequence(r, o.rows, 3*o.width, lengths...), sequence(r, o.rows, o.width, lengths...)
-		in, out, din := []op.Tensor{x}, like(x, o.width), []op.Tensor{like(x, 3*o.width)}
+		x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
+		in, out, din := []op.Tensor{x}, likeRows(x, o.width), []op.Tensor{likeRows(x, 3*o.width)}
 		step := func() {
 			o.Forward(c, nil, in, out)
 			o.Backward(c, nil, in, out, d, din)

@@ -2,50 +2,13 @@ package ref
 
 import "math"
 
-// ByRow is a layer on each row of Width features of the samples, which may have different numbers
-// of rows.
-type ByRow struct {
-	Layer
-	Width int
-}
-
-func (l ByRow) Forward(p []float64, x [][]float64) (y [][]float64) {
-	for _, sample := range x {
-		y = append(y, joined(l.Layer.Forward(p, cut(sample, len(sample)/l.Width))))
-	}
-	return y
-}
-
-func (l ByRow) Backward(p []float64, x, y, dy [][]float64, g []float64) (dx [][]float64) {
-	for s, sample := range x {
-		n := len(sample) / l.Width
-		dx = append(dx, joined(l.Layer.Backward(p, cut(sample, n), cut(y[s], n), cut(dy[s], n), g)))
-	}
-	return dx
-}
-
-// cut cuts x into n rows.
-func cut(x []float64, n int) (rows [][]float64) {
-	for i := range n {
-		rows = append(rows, x[i*len(x)/n:(i+1)*len(x)/n])
-	}
-	return rows
-}
-
-func joined(rows [][]float64) (x []float64) {
-	for _, row := range rows {
-		x = append(x, row...)
-	}
-	return x
-}
-
 // MultiHeadAttention is the layer of that name, for rows of width features.
 func MultiHeadAttention(heads, width int, causal, rotary bool) Net {
-	layers := Net{ByRow{Dense{width, 3 * width}, width}}
+	layers := Net{ByRow{width, Dense{width, 3 * width}}}
 	if rotary {
 		layers = append(layers, Rotation{heads, width})
 	}
-	return append(layers, Attention{heads, width, causal}, ByRow{Dense{width, width}, width})
+	return append(layers, Attention{heads, width, causal}, ByRow{width, Dense{width, width}})
 }
 
 // Attention is what lies between the two Dense layers of MultiHeadAttention: from rows of queries,
@@ -83,7 +46,7 @@ func (l Attention) probabilities(rows [][]float64, h int) (p [][]float64) {
 func (l Attention) Forward(_ []float64, x [][]float64) (y [][]float64) {
 	n := l.Width / l.Heads
 	for _, sample := range x {
-		rows := cut(sample, len(sample)/(3*l.Width))
+		rows := cut(sample, 3*l.Width)
 		out := make([]float64, len(rows)*l.Width)
 		for h := range l.Heads {
 			for i, p := range l.probabilities(rows, h) {
@@ -102,9 +65,9 @@ func (l Attention) Forward(_ []float64, x [][]float64) (y [][]float64) {
 func (l Attention) Backward(_ []float64, x, _, dy [][]float64, _ []float64) (dx [][]float64) {
 	n := l.Width / l.Heads
 	for s, sample := range x {
-		rows, dys := cut(sample, len(sample)/(3*l.Width)), cut(dy[s], len(sample)/(3*l.Width))
+		rows, dys := cut(sample, 3*l.Width), cut(dy[s], l.Width)
 		din := make([]float64, len(sample))
-		dins := cut(din, len(rows))
+		dins := cut(din, 3*l.Width)
 		for h := range l.Heads {
 			q, k, v := h*n, l.Width+h*n, 2*l.Width+h*n
 			for i, p := range l.probabilities(rows, h) {
@@ -146,7 +109,7 @@ func (l Rotation) rotate(x [][]float64, sign float64) (y [][]float64) {
 	n := l.Width / l.Heads
 	for _, sample := range x {
 		out := append([]float64(nil), sample...)
-		for i, row := range cut(out, len(out)/(3*l.Width)) {
+		for i, row := range cut(out, 3*l.Width) {
 			for at := 0; at < 2*l.Width; at += n {
 				for j := range n / 2 {
 					sin, cos := math.Sincos(sign * float64(i) * math.Pow(10000, -2*float64(j)/float64(n)))
