@@ -1,8 +1,10 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/steppe-ml/steppe/net"
 )
@@ -13,7 +15,7 @@ import (
 //
 // The contents of a batch depend only on the fields, the epoch and the number of the batch in it.
 // They don't depend on time, on workers or on earlier batches. So training can go on where it
-// stopped, and without augmentation the batches equal those of Set.Batches. The random bits that
+// stopped, and without augmentation and buckets the batches equal those of Set.Batches. The random bits that
 // augment a sample come from the seed, the epoch, the sample's index in Set and the augmentation's
 // index in Augment. They stay the same if the batch size changes, or if other augmentations are
 // appended.
@@ -26,6 +28,12 @@ type Loader struct {
 	// its statistics from the batch, and those of a few samples are poor ones. Each epoch
 	// leaves out other samples.
 	DropLast bool
+	// Bucket, if not 0, puts texts of similar length into one batch: the samples of each Bucket
+	// batches, which are chosen at random, are sorted by length, and all batches of the epoch
+	// are shuffled. A short last batch is left as it is, behind the others. Samples have no
+	// padding, so this saves no work in itself; it makes the batches' sizes differ, and the
+	// samples of a batch alike.
+	Bucket int
 }
 
 // Validate returns an error if the fields don't fit each other. It doesn't read the set's values,
@@ -43,6 +51,15 @@ func (l Loader) Validate() error {
 	if l.DropLast && l.Batch > l.Set.Len() {
 		return fmt.Errorf("dataset: Batch is %d, but %s has %d samples, so that DropLast leaves no batch",
 			l.Batch, l.Set.Name, l.Set.Len())
+	}
+	if l.Bucket < 0 {
+		return fmt.Errorf("dataset: Bucket is %d, want batches to sort by length, or 0 for none", l.Bucket)
+	}
+	if l.Bucket > 0 && !l.Set.IsText() {
+		return fmt.Errorf("dataset: Bucket is %d, but the samples of %s are no texts, and have one size", l.Bucket, l.Set.Name)
+	}
+	if len(l.Augment) > 0 && l.Set.IsText() {
+		return fmt.Errorf("dataset: Augment has %d augmentations, but %s is text, and they change pictures", len(l.Augment), l.Set.Name)
 	}
 	for i, augmentation := range l.Augment {
 		if augmentation == nil {
@@ -95,15 +112,38 @@ func (l Loader) From(epoch uint64, first int) iter.Seq2[net.Batch, error] {
 	}
 	return ahead{
 		set: l.Set, size: l.Batch, first: first, batches: l.Batches(),
-		order: func() []int { return permutation(l.Set.Len(), l.Seed, epoch) },
+		order: func() []int { return l.order(epoch) },
 		change: func(batch net.Batch, indices []int, random *Random) {
 			l.augment(batch, indices, epoch, random)
 		},
 	}.seq()
 }
 
+// order returns the samples of an epoch in their order.
+func (l Loader) order(epoch uint64) []int {
+	order := permutation(l.Set.Len(), l.Seed, epoch)
+	if l.Bucket == 0 {
+		return order
+	}
+	full := l.Set.Len() / l.Batch
+	window := min(l.Bucket, full) * l.Batch // without overflow
+	for samples := range slices.Chunk(order[:full*l.Batch], max(1, window)) {
+		slices.SortStableFunc(samples, func(a, b int) int { return cmp.Compare(l.Set.length(a), l.Set.length(b)) })
+	}
+	var shuffle Random
+	shuffle.start(l.Seed, epoch, 0, forBuckets)
+	shuffled := make([]int, 0, len(order))
+	for _, batch := range shuffle.permutation(full) {
+		shuffled = append(shuffled, order[batch*l.Batch:][:l.Batch]...)
+	}
+	return append(shuffled, order[full*l.Batch:]...)
+}
+
 // augment augments the samples of a batch, which are copies of those at indices in Set.
 func (l Loader) augment(batch net.Batch, indices []int, epoch uint64, random *Random) {
+	if len(l.Augment) == 0 {
+		return
+	}
 	shape := l.Set.Shape
 	size := shape.Size()
 	for i, index := range indices {

@@ -21,7 +21,7 @@ type MeanStd struct {
 // streams twice. It returns the error of [Set.Validate] for a set that Validate refuses, except
 // that it doesn't look at labels, and that of a sample that can't be read.
 func (s *Set) MeanStd() (MeanStd, error) {
-	if err := s.validateSizes(); err != nil {
+	if err := s.validateValues(); err != nil {
 		return MeanStd{}, err
 	}
 	mean, _, err := s.means(make([]float64, s.channels()))
@@ -78,6 +78,14 @@ func (s *Set) means(center []float64) (first, second []float64, err error) {
 	return first, second, nil
 }
 
+// validateValues returns an error unless s has values to measure.
+func (s *Set) validateValues() error {
+	if s.IsText() {
+		return fmt.Errorf("dataset: %s is text, which has no mean and deviation to standardize by", s.Name)
+	}
+	return s.validateSizes()
+}
+
 func (s *Set) channels() int { return s.Shape[len(s.Shape)-1] }
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
@@ -86,11 +94,11 @@ func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 // shares labels and targets with s, which stays as it is. A channel that was constant where m was
 // measured has no deviation: Standardize subtracts its mean and doesn't divide it.
 //
-// It returns an error if m has other channels than s, if m isn't finite or has a negative
-// deviation, and if Validate refuses the result. The samples of a set that streams are standardized
+// It returns an error if s is text, if m has other channels than s, if m isn't finite or has a
+// negative deviation, and if Validate refuses the result. The samples of a set that streams are standardized
 // as they are read.
 func (s *Set) Standardize(m MeanStd) (*Set, error) {
-	if err := s.validateSizes(); err != nil {
+	if err := s.validateValues(); err != nil {
 		return nil, err
 	}
 	if err := m.validate(); err != nil {

@@ -24,8 +24,9 @@ const (
 	forNoise            // their new classes
 	forSplit
 	forAugment
-	forSubset = 1 << 32
-	forTest   = 1<<32 + 1
+	forSubset  = 1 << 32
+	forTest    = 1<<32 + 1
+	forBuckets = 1<<32 + 2
 )
 
 // start begins the stream of a purpose, for a sample or for a whole epoch.

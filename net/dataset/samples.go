@@ -21,11 +21,14 @@ type Samples interface {
 
 // Read copies sample i to x, which has room for one sample at least. It works on every set, so that
 // a Set can be the Samples of another. It returns an error if i is no sample of s, if the sample
-// can't be read, and if one that was read has a value that isn't finite.
+// can't be read, if one that was read has a value that isn't finite, and if the samples are texts.
 func (s *Set) Read(i int, x []float32) error {
 	size := s.Shape.Size()
 	if i < 0 || i >= s.Len() {
 		return fmt.Errorf("dataset: %s has no sample %d, want 0 to %d", s.Name, i, s.Len()-1)
+	}
+	if s.IsText() {
+		return fmt.Errorf("dataset: samples of %s are texts, which have tokens and no values: they are in Tokens", s.Name)
 	}
 	if len(x) < size {
 		return fmt.Errorf("dataset: a sample of %s has %d values, and there is room for %d", s.Name, size, len(x))
@@ -100,6 +103,9 @@ func (r *reader) read(memory net.Batch, indices []int) (net.Batch, error) {
 
 // readAll reads the samples at r.indices to x.
 func (r *reader) readAll(x []float32) error {
+	if r.set.IsText() {
+		return nil // gather has copied the tokens
+	}
 	size := r.set.Shape.Size()
 	if !r.set.Streams() {
 		for i, from := range r.indices {

@@ -11,9 +11,12 @@ import (
 
 // Set is samples: with Labels to classify, with Targets to regress. They are in memory in X, or are
 // read from Samples when they are needed; labels and targets are in memory always.
+//
+// Samples of text are in memory in Tokens, in place of X. Such a set may have neither labels nor
+// targets: a language model learns to predict the tokens themselves.
 type Set struct {
 	Name       string    // where it came from, as in "digits/train"
-	Shape      net.Shape // of one sample
+	Shape      net.Shape // of one sample; of text {the most tokens that a sample may have}
 	Classes    int       // labels are in [0, Classes); 0 without labels
 	ClassNames []string  // [Classes]; nil if they are unknown
 	X          []float32 // [Len, Shape...], or nil if the set streams from Samples
@@ -21,10 +24,26 @@ type Set struct {
 	Labels     []int32   // [Len], or nil
 	Targets    []float32 // [Len, ...]: the same number for each sample, or nil
 	Input      *Input    // how data became samples, to treat new data alike; nil if unknown
+
+	Tokens     []int32 // of text: token ids, sample behind sample, without padding
+	Starts     []int   // of text [Len+1]: where the tokens of each sample begin, from 0 on, and the end
+	Segments   []uint8 // of text: for each token 0, or 1 in a second text; nil if all are 0
+	Vocabulary int     // of text: token ids are in [0, Vocabulary)
+	Cut        Cut     // of text: what was longer than Shape allows
+	Documents  []int32 // of text [Len]: samples of one number come from one document; nil if each has its own
 }
 
+// Cut counts what was left out of texts that had more tokens than a sample may have.
+type Cut struct {
+	Samples int // that were too long
+	Tokens  int // that they lost
+}
+
+// IsText reports whether the samples are texts.
+func (s *Set) IsText() bool { return s.Starts != nil }
+
 // Streams reports whether the samples are read from Samples when they are needed.
-func (s *Set) Streams() bool { return s.X == nil && s.Samples != nil }
+func (s *Set) Streams() bool { return s.X == nil && s.Samples != nil && !s.IsText() }
 
 // Len returns the number of samples.
 func (s *Set) Len() int {
@@ -33,6 +52,8 @@ func (s *Set) Len() int {
 		return len(s.Labels)
 	case s.Streams():
 		return s.Samples.Len()
+	case s.IsText():
+		return len(s.Starts) - 1
 	case s.Shape.Validate() == nil:
 		return len(s.X) / s.Shape.Size()
 	}
@@ -47,9 +68,13 @@ func (s *Set) Head(n int) *Set {
 	head := *s
 	n = min(n, s.Len())
 	head.Labels, head.Targets = part(s.Labels, 0, n, s.Len(), 1), part(s.Targets, 0, n, s.Len(), s.targets())
-	if s.Streams() {
+	switch {
+	case s.Streams():
 		head.Samples = first{s, n}
-	} else {
+	case s.IsText():
+		head.Tokens, head.Segments, head.Starts = s.texts(0, n)
+		head.Documents = part(s.Documents, 0, n, s.Len(), 1)
+	default:
 		head.X = part(s.X, 0, n, s.Len(), s.Shape.Size())
 	}
 	return &head
@@ -61,10 +86,15 @@ func (s *Set) Range(first, n int) net.Batch {
 	if s.Streams() {
 		panic(fmt.Sprintf("dataset: %s streams, so Range has no memory to share, want InOrder", s.Name))
 	}
-	return net.Batch{
-		N: n, X: part(s.X, first, n, s.Len(), s.Shape.Size()),
-		Labels: part(s.Labels, first, n, s.Len(), 1), Targets: part(s.Targets, first, n, s.Len(), s.targets()),
+	batch := net.Batch{
+		N: n, Labels: part(s.Labels, first, n, s.Len(), 1), Targets: part(s.Targets, first, n, s.Len(), s.targets()),
 	}
+	if s.IsText() {
+		batch.Tokens, batch.Segments, batch.Starts = s.texts(first, n)
+	} else {
+		batch.X = part(s.X, first, n, s.Len(), s.Shape.Size())
+	}
+	return batch
 }
 
 // part returns the values of n samples from first on, of a set of length samples, each with size
@@ -73,10 +103,15 @@ func part[T any](values []T, first, n, length, size int) []T {
 	if values == nil {
 		return nil
 	}
+	checkRange(first, n, length)
+	return slices.Clip(values[first*size : (first+n)*size])
+}
+
+// checkRange panics unless n samples from first on are among length samples.
+func checkRange(first, n, length int) {
 	if first < 0 || n < 0 || first > length || n > length-first {
 		panic(fmt.Sprintf("dataset: samples %d to %d+%d are out of range of %d samples", first, first, n, length))
 	}
-	return slices.Clip(values[first*size : (first+n)*size])
 }
 
 // InOrder returns all samples in their order, size at a time; the last batch may be short. The
@@ -128,7 +163,12 @@ func (s *Set) Batches(size int, seed, epoch uint64) iter.Seq2[net.Batch, error] 
 
 // batch returns memory for n samples of s.
 func (s *Set) batch(n int) net.Batch {
-	batch := net.Batch{N: n, X: make([]float32, n*s.Shape.Size())}
+	batch := net.Batch{N: n}
+	if s.IsText() {
+		s.textMemory(&batch)
+	} else {
+		batch.X = make([]float32, n*s.Shape.Size())
+	}
 	if s.Labels != nil {
 		batch.Labels = make([]int32, n)
 	}
@@ -139,10 +179,16 @@ func (s *Set) batch(n int) net.Batch {
 }
 
 // gather copies the labels and targets of the samples at indices to the memory of a batch, which
-// has room for at least as many, and returns the batch of them. Its X isn't filled in yet.
+// has room for at least as many, and returns the batch of them, with their tokens if they are
+// texts. Its X isn't filled in yet.
 func (s *Set) gather(memory net.Batch, indices []int) net.Batch {
 	n, targets := len(indices), s.targets()
-	batch := net.Batch{N: n, X: memory.X[:n*s.Shape.Size()]}
+	batch := net.Batch{N: n}
+	if s.IsText() {
+		s.gatherTexts(&batch, memory, indices)
+	} else {
+		batch.X = memory.X[:n*s.Shape.Size()]
+	}
 	if s.Labels != nil {
 		batch.Labels = memory.Labels[:n]
 		for i, from := range indices {

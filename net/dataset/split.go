@@ -11,6 +11,9 @@ import (
 // keep the order of s and are copies, but for samples of a set that streams, which are read from
 // the same place. The choice depends on seed, n and Len alone, and is the same on every platform.
 //
+// The samples of a document (Set.Documents) stay together, since a model would know half of a
+// document from the other. held then gets whole documents, and about n samples.
+//
 // If s is called "name/train", so is rest, and held is called "name/validation". An n that leaves
 // no sample to either is an error.
 func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
@@ -19,10 +22,45 @@ func (s *Set) Split(n int, seed uint64) (rest, held *Set, err error) {
 	}
 	var choice Random
 	choice.start(seed, 0, 0, forSplit)
-	order := choice.permutation(s.Len())
+	var order []int
+	if s.Documents == nil {
+		order = choice.permutation(s.Len())
+	} else if order, n, err = s.byDocuments(n, &choice); err != nil {
+		return nil, nil, err
+	}
 	slices.Sort(order[:n])
 	slices.Sort(order[n:])
 	return s.pick(order[n:], s.Name), s.pick(order[:n], strings.TrimSuffix(s.Name, "/train")+"/validation"), nil
+}
+
+// byDocuments returns the samples document by document, in a random order of the documents, and how
+// many of them the first documents have, which is as near to n as whole documents allow.
+func (s *Set) byDocuments(n int, choice *Random) (order []int, held int, err error) {
+	var documents [][]int // samples of each, in the order of their first
+	places := map[int32]int{}
+	for i, document := range s.Documents {
+		place, ok := places[document]
+		if !ok {
+			place = len(documents)
+			places[document], documents = place, append(documents, nil)
+		}
+		documents[place] = append(documents[place], i)
+	}
+	if len(documents) < 2 {
+		return nil, 0, fmt.Errorf("dataset: can't hold %d samples of %s, which are all of one document, want at least 2 documents", n, s.Name)
+	}
+	holding := true
+	for i, place := range choice.permutation(len(documents)) {
+		samples := documents[place]
+		if i > 0 && (i == len(documents)-1 || 2*(n-held) < len(samples)) {
+			holding = false
+		}
+		if holding {
+			held += len(samples)
+		}
+		order = append(order, samples...)
+	}
+	return order, held, nil
 }
 
 // Subset returns n samples of s chosen at random, to train on less. The classes keep their shares.
@@ -83,9 +121,12 @@ func (s *Set) pick(indices []int, name string) *Set {
 	chosen := *s
 	chosen.Name = name
 	chosen.Labels, chosen.Targets = at(s.Labels, indices, 1), at(s.Targets, indices, s.targets())
-	if s.Streams() {
+	switch {
+	case s.Streams():
 		chosen.Samples = picked{s, indices}
-	} else {
+	case s.IsText():
+		s.pickTexts(&chosen, indices)
+	default:
 		chosen.X = at(s.X, indices, s.Shape.Size())
 	}
 	return &chosen

@@ -7,9 +7,10 @@ import (
 
 // Validate returns an error unless a model can train on s. Call it for sets that don't come from
 // this package's readers. The error names sizes of the shape, the samples, the classes, the labels
-// and the targets that don't fit each other; the first label out of [0, Classes); or the first
-// value of X or Targets that is NaN or infinite, with its sample and its place there. One such
-// value is enough to spoil a model, and nobody can tell afterwards where it came from.
+// and the targets that don't fit each other; the first label out of [0, Classes); the first text
+// that is empty or too long; the first token id out of [0, Vocabulary); or the first value of X or
+// Targets that is NaN or infinite, with its sample and its place there. One such value is enough to
+// spoil a model, and nobody can tell afterwards where it came from.
 //
 // Validate reads all of X: 0.1 s for 50,000 images of 32x32x3. It reads no samples of a set that
 // streams; their values are looked at whenever they are read.
@@ -18,6 +19,9 @@ func (s *Set) Validate() error {
 		return err
 	}
 	if err := s.validateLabels(); err != nil {
+		return err
+	}
+	if err := s.validateTokens(); err != nil {
 		return err
 	}
 	if i := firstNotFinite(s.X); i >= 0 {
@@ -68,10 +72,10 @@ func (s *Set) validateSizes() error {
 		return fmt.Errorf("dataset: %s has no samples", s.Name)
 	case s.Streams() && s.Samples.Len() != s.Len():
 		return fmt.Errorf("dataset: %s has %d samples to read, but %d labels", s.Name, s.Samples.Len(), s.Len())
-	case !s.Streams() && len(s.X) != s.Len()*s.Shape.Size():
+	case !s.Streams() && !s.IsText() && len(s.X) != s.Len()*s.Shape.Size():
 		return fmt.Errorf("dataset: %s has %d values, want %d for %d samples of %v",
 			s.Name, len(s.X), s.Len()*s.Shape.Size(), s.Len(), s.Shape)
-	case s.Labels == nil && s.Targets == nil:
+	case s.Labels == nil && s.Targets == nil && !s.IsText():
 		return fmt.Errorf("dataset: %s has neither labels nor targets", s.Name)
 	case s.Labels != nil && s.Classes <= 0:
 		return fmt.Errorf("dataset: %s has %d classes, want at least 1", s.Name, s.Classes)
@@ -80,7 +84,7 @@ func (s *Set) validateSizes() error {
 	case s.Targets != nil && (len(s.Targets) == 0 || len(s.Targets)%s.Len() != 0):
 		return fmt.Errorf("dataset: %s has %d targets, want a multiple of its %d samples", s.Name, len(s.Targets), s.Len())
 	}
-	return nil
+	return s.validateTexts()
 }
 
 // place returns the indices of element i of a sample, as in [row column channel].
