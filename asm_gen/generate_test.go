@@ -50,6 +50,8 @@ var programs = []struct {
 var (
 	requires = regexp.MustCompile(`(?m)^// Requires: (.*)$`)
 	bareRET  = regexp.MustCompile(`(?m)^\t(\w+).*\n\tRET$`)
+
+	generates = regexp.MustCompile(`(?m)^//go:generate go run -C \S*asm_gen (.*) -out`)
 )
 
 func TestGenerators(t *testing.T) {
@@ -76,6 +78,26 @@ func TestGenerators(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGenerators tests every generator that go generate runs.
+func TestEveryGeneratorIsTested(t *testing.T) {
+	docs, err := filepath.Glob("../*/doc.go")
+	require.NoError(t, err)
+	internal, err := filepath.Glob("../internal/*/doc.go")
+	require.NoError(t, err)
+	var run, tested []string
+	for _, doc := range append(docs, internal...) {
+		text, err := os.ReadFile(doc)
+		require.NoError(t, err)
+		for _, line := range generates.FindAllStringSubmatch(string(text), -1) {
+			run = append(run, line[1])
+		}
+	}
+	for _, p := range programs {
+		tested = append(tested, p.args)
+	}
+	assert.ElementsMatch(t, run, tested)
 }
 
 // generate returns the assembly that a program writes to dir.

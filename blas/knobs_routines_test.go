@@ -134,8 +134,8 @@ func gerOf[T Float](n int, rested bool) tuning.Work {
 		})}
 }
 
-// triangularOperands are an identity, of which the routines know only that it is triangular, and what
-// it multiplies: the values stay as they are, however often they are multiplied.
+// triangularOperands are an identity, of which the routines know only that it is triangular, and
+// what it multiplies: the values stay as they are, however often they are multiplied.
 type triangularOperands[T Float] struct{ a, b []T }
 
 func triangularOperandsOf[T Float](order, size int) func() triangularOperands[T] {

@@ -7,34 +7,19 @@ type Algorithm uint8
 
 const (
 	// Auto lets Geometry.Algorithm choose.
-	Auto Algorithm = iota
+	Auto Algorithm = iota // auto
 	// Direct multiplies and adds where input and filter lie: a tile of output
 	// pixels times output channels is computed in registers, tap by tap, by the
 	// kernel that computes a tile of a matrix product, with strides that step from
 	// pixel to pixel. Taps in the padding are left out.
-	Direct
+	Direct // direct
 	// Pointwise is one matrix product: a 1x1 kernel, no padding, no stride.
-	Pointwise
+	Pointwise // pointwise
 	// Patches gathers the inputs of some output pixels into a matrix, as Im2col does, and
 	// multiplies it by the filter, block by block in the cache. It is the simplest algorithm, and
 	// fits any geometry.
-	Patches
+	Patches // patches
 )
-
-// String returns the name of a.
-func (a Algorithm) String() string {
-	switch a {
-	case Auto:
-		return "auto"
-	case Direct:
-		return "direct"
-	case Pointwise:
-		return "pointwise"
-	case Patches:
-		return "patches"
-	}
-	return fmt.Sprintf("Algorithm(%d)", uint8(a))
-}
 
 // Algorithm returns the algorithm that suits g, by the geometry alone.
 func (g Geometry) Algorithm() Algorithm {

@@ -15,17 +15,6 @@ const (
 	ForBackwardData                // for BackwardData
 )
 
-// String returns the name of p in words.
-func (p Purpose) String() string {
-	switch p {
-	case ForForward:
-		return "for Forward"
-	case ForBackwardData:
-		return "for BackwardData"
-	}
-	return fmt.Sprintf("Purpose(%d)", uint8(p))
-}
-
 // PackedFilter is a filter in the form that the kernels of Forward, or of BackwardData, read
 // fastest, for a geometry of any Batch. It is bound to the instruction set that was active when it
 // was made. Any number of passes may read it at once.

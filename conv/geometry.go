@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+
+	"github.com/steppe-ml/steppe/internal/num"
 )
 
 // Geometry is the shape of a convolution. Images are channels-last: the input x is
@@ -155,7 +157,7 @@ func (g Geometry) String() string {
 // Same returns the padding before and after a dimension that makes the output
 // ceil(in / stride) long, as TensorFlow's "SAME": the odd one comes after.
 func Same(in, kernel, stride, dilation int) (before, after int) {
-	out := (in + stride - 1) / stride
+	out := num.CeilDiv(in, stride)
 	total := max(0, (out-1)*stride+reach(kernel, dilation)-in)
 	return total / 2, total - total/2
 }

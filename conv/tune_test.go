@@ -125,8 +125,8 @@ var (
 	}}
 )
 
-// works returns a pass on each geometry, which takes three sets of operands in turn. Plain Go has no
-// patience for large ones.
+// works returns a pass on each geometry, which takes three sets of operands in turn. Plain Go has
+// no patience for large ones.
 func works(list []Geometry, team *blas.Team, p pass, x func(g Geometry) int) (all []tuning.Work) {
 	const sets, patience = 3, 1 << 26
 	for _, g := range list {
@@ -176,8 +176,9 @@ func TestKnobs(t *testing.T) {
 	assert.NoError(t, tuning.Validate(knobs))
 }
 
-// Whatever a knob is, results stay right, and one that claims to change no bits of filters' gradients
-// changes none of any pass. With small integers every sum is exact; a tenth makes roundings show.
+// Whatever a knob is, results stay right, and one that claims to change no bits of filters'
+// gradients changes none of any pass. With small integers every sum is exact; a tenth makes
+// roundings show.
 func TestKnobsChangeOnlyWhatTheySay(t *testing.T) {
 	for _, k := range tuneKnobs(2) {
 		value, unit := *k.Field, float32(1)

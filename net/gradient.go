@@ -22,8 +22,9 @@ const (
 // same elements. BatchNorm normalizes by the whole batch; the running state in params is neither
 // read nor written.
 //
-// g must not overlap the parameters or the batch. Parameters, a batch or a g that don't fit the model are an error, and so are fewer samples than
-// MinShard. Then g is as it was. Losses and gradients may overflow: check that they are finite.
+// g must not overlap the parameters or the batch. Parameters, a batch or a g that don't fit the
+// model are an error, and so are fewer samples than MinShard. Then g is as it was. Losses and
+// gradients may overflow: check that they are finite.
 //
 // The result doesn't depend on the number of workers. Any number of goroutines may call Gradient at
 // the same time. Once batches of the largest size have been through, a call allocates nothing.

@@ -33,8 +33,8 @@ func (p *Predictor) Model() *Model { return p.model }
 
 // Predict returns the predictions for samples x, bit for bit those of Model.Predict: with
 // SoftmaxCrossEntropy, probabilities. x is [N, InputShape...], the result [N, OutputShape...]. The
-// result lies in dst's memory if it fits there; dst may be nil, and must not overlap x. A length of x that isn't a positive
-// multiple of the input's size is an error.
+// result lies in dst's memory if it fits there; dst may be nil, and must not overlap x. A length of
+// x that isn't a positive multiple of the input's size is an error.
 func (p *Predictor) Predict(dst, x []float32) ([]float32, error) {
 	dst, err := p.Outputs(dst, x)
 	if err != nil {

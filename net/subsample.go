@@ -3,6 +3,7 @@ package net
 import (
 	"fmt"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/op"
 )
 
@@ -29,7 +30,7 @@ func (l Subsample) Build(b op.Builder, in op.Value) (op.Value, error) {
 	case l.Out < s[2]:
 		return 0, fmt.Errorf("Out is %d, want at least the %d channels of the input", l.Out, s[2])
 	}
-	out := Shape{(s[0] + l.Stride - 1) / l.Stride, (s[1] + l.Stride - 1) / l.Stride, l.Out}
+	out := Shape{num.CeilDiv(s[0], l.Stride), num.CeilDiv(s[1], l.Stride), l.Out}
 	return b.Add(subsample{in: s, out: out, stride: l.Stride}, out, in)
 }
 

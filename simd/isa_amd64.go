@@ -24,10 +24,10 @@ func detect() (sets []ISA) {
 	return sets
 }
 
-// halves reports whether a CPU with AVX-512 computes 512 bits in two halves: AMD's Zen 4 (family 25,
-// whose Zen 3 has no AVX-512), and those of Zen 5 (family 26) that have Zen 4's width, Strix Point
-// and Krackan Point. Zen 5's other models and Intel's CPUs have units of 512 bits. (An Intel CPU with
-// only one of them does as many FMAs a second by 512 bits as by 256.)
+// halves reports whether a CPU with AVX-512 computes 512 bits in two halves: AMD's Zen 4 (family
+// 25, whose Zen 3 has no AVX-512), and those of Zen 5 (family 26) that have Zen 4's width, Strix
+// Point and Krackan Point. Zen 5's other models and Intel's CPUs have units of 512 bits. (An Intel
+// CPU with only one of them does as many FMAs a second by 512 bits as by 256.)
 func halves(vendor cpuid.Vendor, family, model int) bool {
 	const zen4, zen5 = 25, 26
 	switch {

@@ -18,8 +18,8 @@ import (
 // module is what the packages with measurements are in.
 const module = "github.com/steppe-ml/steppe/"
 
-// measure runs a job, each package's part in a process of its own, on the active instruction set, and
-// hands over the points as they come.
+// measure runs a job, each package's part in a process of its own, on the active instruction set,
+// and hands over the points as they come.
 func measure(ctx context.Context, job tuning.Job, take func(tuning.Point) error) error {
 	dir, err := os.MkdirTemp("", "tune")
 	if err != nil {

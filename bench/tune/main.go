@@ -1,5 +1,5 @@
-// Command tune measures the sizes and thresholds of matrix products, of the BLAS's levels 2 and 3, of
-// convolutions and of the cost model of training steps, on the machine that it runs on:
+// Command tune measures the sizes and thresholds of matrix products, of the BLAS's levels 2 and 3,
+// of convolutions and of the cost model of training steps, on the machine that it runs on:
 //
 //	go run ./bench/tune                            # all of them: a quarter of an hour
 //	go run ./bench/tune --group conv,sam
@@ -7,16 +7,16 @@
 //	go run ./bench/tune --isa avx2 --dtype f64 --knob CopyA --rounds 30
 //
 // Each knob has series of work for which it matters. To measure a threshold, the command does each
-// piece of work in both of the ways that the threshold chooses between, whatever is in use. To measure
-// a size, it does each piece under several values. The candidates take turns in one process, round by
-// round. The constants of the cost model in package sam stand for something that can be measured
-// itself; the command prints that, and beside it the constant.
+// piece of work in both of the ways that the threshold chooses between, whatever is in use. To
+// measure a size, it does each piece under several values. The candidates take turns in one
+// process, round by round. The constants of the cost model in package sam stand for something that
+// can be measured itself; the command prints that, and beside it the constant.
 //
 // The command changes nothing: a better value is written by hand into the table, in
 // internal/gemm/kernels_GOARCH.go, or into the variable in blas, conv or sam. Where a value decides
-// bits of results, the command says so: then changing it changes golden hashes, which is a decision.
-// The measurements are tests of those packages (TestTune), which can change the values, so the
-// command needs the source.
+// bits of results, the command says so: then changing it changes golden hashes, which is a
+// decision. The measurements are tests of those packages (TestTune), which can change the values,
+// so the command needs the source.
 package main
 
 import (

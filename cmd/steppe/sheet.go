@@ -17,6 +17,7 @@ import (
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 )
@@ -130,7 +131,7 @@ func writeSheet(w io.Writer, s *dataset.Set) error {
 		return err
 	}
 	defer face.Close()
-	blocks := (max(1, s.Classes) + sheetRows - 1) / sheetRows
+	blocks := num.CeilDiv(max(1, s.Classes), sheetRows)
 	each := max(3, 10/blocks) // samples of a class
 	var names []string
 	rows := byClass(s, each)

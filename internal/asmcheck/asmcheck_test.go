@@ -180,7 +180,8 @@ func misplacedIn(panels []ast.Expr, prefix string, widths map[string]int) (mispl
 	return misplaced
 }
 
-// panel returns what {8, []TileKernel[float32]{...}} has. The columns may be a constant of the file.
+// panel returns what {8, []TileKernel[float32]{...}} has. The columns may be a constant of the
+// file.
 func panel(e ast.Expr, widths map[string]int) (columns int, kernels []ast.Expr) {
 	p, ok := e.(*ast.CompositeLit)
 	if !ok || len(p.Elts) != 2 {

@@ -1,5 +1,5 @@
-// Package floattest has what tests of kernels share: a run for each element type, numbers, exact sums
-// and error bounds.
+// Package floattest has what tests of kernels share: a run for each element type, numbers, exact
+// sums and error bounds.
 package floattest
 
 import (

@@ -10,8 +10,8 @@ type Run struct{ First, N int }
 // which are small where they are many, so the products below do all runs in one call.
 
 // GramRows is the most rows of a run whose block Grams computes as dot products, which need no
-// operand transposed: there tiles are no faster (docs/TUNING.md). It decides bits, since the sums of
-// larger blocks go as the element rule says.
+// operand transposed: there tiles are no faster (docs/TUNING.md). It decides bits, since the sums
+// of larger blocks go as the element rule says.
 const GramRows = 24
 
 // Grams sets the block of each run to the products of its rows of x with its rows of y, all of k

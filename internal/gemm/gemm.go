@@ -149,11 +149,13 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 	}
 }
 
-// rowsOfBlock returns the rows of a block of A with k columns: with a short K, more rows are as much.
+// rowsOfBlock returns the rows of a block of A with k columns: with a short K, more rows are as
+// much.
 func (o *Operation[T]) rowsOfBlock(k int) int { return o.MC * max(1, o.KC/max(1, k)) }
 
-// columnsOfBlock returns the columns of a block of B for so many rows of A. Where A is one block and
-// read in place, narrow blocks cost nothing, and the cache still has them when they have been packed.
+// columnsOfBlock returns the columns of a block of B for so many rows of A. Where A is one block
+// and read in place, narrow blocks cost nothing, and the cache still has them when they have been
+// packed.
 func (o *Operation[T]) columnsOfBlock(rows, steps int) int {
 	k := num.CeilDiv(o.K, steps)
 	if o.PackBlock == 0 || rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) {

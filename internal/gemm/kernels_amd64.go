@@ -11,8 +11,8 @@ const (
 )
 
 // AVX2's sizes were measured on a Zen 4 core (1 MiB L2, 32 MiB L3 shared); for float32,
-// MC, PackBlock, PackStride, PackAligned and CopyA on a Zen 3 core (512 KiB L2), too. docs/TUNING.md
-// has the figures. kernels_avx512_amd64.go has AVX-512's tables.
+// MC, PackBlock, PackStride, PackAligned and CopyA on a Zen 3 core (512 KiB L2), too.
+// docs/TUNING.md has the figures. kernels_avx512_amd64.go has AVX-512's tables.
 var tables32 = [simd.NumISA]Table[float32]{
 	simd.Generic: generic32(),
 	simd.AVX2: {

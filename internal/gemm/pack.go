@@ -19,8 +19,8 @@ type ABlock[T Float] struct {
 // tile is the elements between the beginnings of a tile of so many rows and of the next one.
 func (a *ABlock[T]) tile(rows int) int { return max(rows, a.Tile) * a.Next }
 
-// From returns the rows from i on, of an A that wasn't copied in tiles. Rows are as far apart within
-// a tile as between tiles.
+// From returns the rows from i on, of an A that wasn't copied in tiles. Rows are as far apart
+// within a tile as between tiles.
 func (a ABlock[T]) From(i int) ABlock[T] {
 	if a.P != nil {
 		a.P = At(a.P, i*a.Next)

@@ -7,9 +7,9 @@ import (
 )
 
 // blockOfA returns rows rows of A from ic, and columns l0 to l1, to be multiplied with cols columns
-// of B, as Panel alone reads them: as RowsOfA does, or, of a transposed A that is read often enough,
-// tile by tile. The lines of a transposed A that a tile meets have elements of other tiles, too, so
-// in place the cache has to deliver more than twice as much.
+// of B, as Panel alone reads them: as RowsOfA does, or, of a transposed A that is read often
+// enough, tile by tile. The lines of a transposed A that a tile meets have elements of other tiles,
+// too, so in place the cache has to deliver more than twice as much.
 func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABlock[T] {
 	if o.copyTiles == nil || o.A.Row != 1 || o.A.Col == 1 || cols < o.CopyA || l1 == l0 {
 		return o.RowsOfA(ic, rows, l0, l1, cols, buf)

@@ -25,8 +25,8 @@ type Job interface {
 //
 // Waking a sleeping core takes longer than many a job, so nobody waits for a worker to arrive. The
 // caller begins at once, workers that arrive take tasks that are left, and a job is done when its
-// tasks are, even if a worker is still on its way. A worker that arrives late joins the next job, if
-// there is one.
+// tasks are, even if a worker is still on its way. A worker that arrives late joins the next job,
+// if there is one.
 //
 // If a task panics, Run panics on the caller's goroutine, whichever worker the task ran on, and the
 // team can be used again. Run says which other tasks are done.
@@ -88,8 +88,8 @@ func (t *Team) Awake() bool {
 //
 // If tasks panic, Run panics with the value of the first of them, by number. A job that is shared
 // among several workers has all its other tasks done before. On a team of one worker, or a nil one,
-// the tasks behind the one that panics aren't begun. If nothing recovers the panic, its traceback has
-// the stack of the task, too.
+// the tasks behind the one that panics aren't begun. If nothing recovers the panic, its traceback
+// has the stack of the task, too.
 func (t *Team) Run(tasks int, job Job) {
 	if t.Workers() == 1 {
 		for task := range tasks {

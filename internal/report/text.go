@@ -1,24 +1,18 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
-	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // number returns a count with commas.
 func number(n int) string { return humanize.Comma(int64(n)) }
 
 // count returns a number of things, of which there may be one.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return number(n) + " " + thing + "s"
-}
+func count(n int, thing string) string { return english.Plural(n, thing, "") }
 
 // share returns a part of a total in percent; a dash of nothing.
 func share(part, total int) string {
@@ -77,13 +71,7 @@ func wilson(successes, trials int) (low, high float64) {
 }
 
 // list joins texts with commas, and the last one with "and".
-func list(texts []string) string {
-	if len(texts) < 2 {
-		return strings.Join(texts, "")
-	}
-	last := len(texts) - 1
-	return fmt.Sprintf("%s and %s", strings.Join(texts[:last], ", "), texts[last])
-}
+func list(texts []string) string { return english.WordSeries(texts, "and") }
 
 // label returns a name as short as the axis of a chart needs it.
 func label(name string) string {

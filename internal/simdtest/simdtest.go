@@ -29,8 +29,8 @@ func EachISA(t *testing.T, test func(t *testing.T)) {
 const EnvEveryISA = "STEPPE_TEST_EVERY_ISA"
 
 // SlowEachISA is EachISA for a test that takes seconds: it runs test for the active instruction set
-// alone, unless STEPPE_TEST_EVERY_ISA is set. The checks in .ci/run leave no set out: they repeat all
-// tests with STEPPE_SIMD set to each other one, and set STEPPE_TEST_EVERY_ISA where they don't.
+// alone, unless STEPPE_TEST_EVERY_ISA is set. The checks in .ci/run leave no set out: they repeat
+// all tests with STEPPE_SIMD set to each other one, and set STEPPE_TEST_EVERY_ISA where they don't.
 func SlowEachISA(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	if os.Getenv(EnvEveryISA) != "" {

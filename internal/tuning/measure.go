@@ -6,8 +6,8 @@ import (
 )
 
 // Measure returns the speeds of several candidates for a piece of work, round by round: amounts a
-// nanosecond, such as GFLOP/s. run does the work as a candidate, the given number of times beginning
-// with that of number first, and returns the time.
+// nanosecond, such as GFLOP/s. run does the work as a candidate, the given number of times
+// beginning with that of number first, and returns the time.
 //
 // In a round each candidate has its turn, beginning with another one than in the round before. A
 // turn is windows, of whose times the lower quartile counts: those in which another process had the

@@ -116,7 +116,8 @@ func validateUnique(header []byte) error {
 // objects reads JSON token by token.
 type objects struct{ *json.Decoder }
 
-// validate reads one value, which belongs to the name of, and returns an error if it has duplicates.
+// validate reads one value, which belongs to the name of, and returns an error if it has
+// duplicates.
 func (o objects) validate(of string) error {
 	token, err := o.Token()
 	if err != nil {

@@ -26,8 +26,8 @@ type Group struct {
 // these are biases and the parameters of normalizations: NoDecay(net.Bias, net.Norm).
 func NoDecay(roles ...net.Role) Group { return Group{Match: Roles(roles...), WeightDecay: new(0.0)} }
 
-// Range is a run of parameters that are trained alike. Resolve and Optimizer.Ranges return ranges to
-// packages that compute gradients, such as package sam; who only trains needs none.
+// Range is a run of parameters that are trained alike. Resolve and Optimizer.Ranges return ranges
+// to packages that compute gradients, such as package sam; who only trains needs none.
 type Range struct {
 	From, To    int     // the parameters From to To-1 of the flat vector
 	LRFactor    float64 // factor on the rule's learning rate

@@ -15,8 +15,8 @@ type Schedule interface {
 }
 
 // ValidateSchedule returns the error of s's method Validate, if s has one. A nil s is valid.
-// It is for packages that have schedules of their own settings, as package sam has of rho. New calls
-// it for the learning rate.
+// It is for packages that have schedules of their own settings, as package sam has of rho. New
+// calls it for the learning rate.
 func ValidateSchedule(s Schedule) error {
 	if v, ok := s.(interface{ Validate() error }); ok {
 		return v.Validate()
@@ -25,7 +25,8 @@ func ValidateSchedule(s Schedule) error {
 }
 
 // Factor returns s's factor in a step, 1 for a nil s. A factor that is negative or not finite is
-// an error. It is for packages that have schedules of their own settings, as package sam has of rho.
+// an error. It is for packages that have schedules of their own settings, as package sam has of
+// rho.
 func Factor(s Schedule, step uint64) (float64, error) {
 	f := factor(s, step)
 	if !isFactor(f) {
