@@ -1,9 +1,8 @@
 package net
 
 import (
-	"math"
-
 	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // LayerNorm normalizes every pixel of every sample over its channels, the last dimension, then
@@ -26,8 +25,7 @@ func (l LayerNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(op, s, in)
 }
 
-// layerNorm is the op. Aux keeps the mean of each row of channels and the inverse of its deviation,
-// from Forward on.
+// layerNorm is the op. Aux keeps what [simd.LayerNorm] keeps of each row of channels, from Forward on.
 type layerNorm struct {
 	channels int
 	rows     int // of a sample
@@ -41,105 +39,64 @@ func (o layerNorm) Traits() op.Traits {
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		Aux:      op.Aux{Sample: 2 * o.rows},
+		Aux:      op.Aux{Sample: simd.LayerNormKept * o.rows},
 		FreesOut: true,
 	}
 }
 
+// job returns a job on the rows of t and what c keeps of them.
+func (o layerNorm) job(c *op.Call, t op.Tensor, do func(j *channelJob, u int)) *channelJob {
+	j := newChannelJob(t, do)
+	j.q = c.Aux
+	return j
+}
+
+// kept returns what is kept of the rows of piece u.
+func (j *channelJob) kept(u int) []float32 {
+	rows := len(j.of(j.x, u)) / j.channels
+	return j.q[simd.LayerNormKept*j.row(u):][:simd.LayerNormKept*rows]
+}
+
 func (o layerNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
-	j := newChannelJob(out, layerNormPiece)
-	j.dst, j.x, j.scale, j.shift = out.Data, in[0].Data, p[:o.channels], p[o.channels:]
-	j.q, j.epsilon = c.Aux, o.epsilon
+	j := o.job(c, out, layerNormPiece)
+	j.dst, j.x, j.scale, j.shift, j.epsilon = out.Data, in[0].Data, p[:o.channels], p[o.channels:], o.epsilon
 	c.Team.Run(j.pieces(), j)
 	j.release()
 }
 
-// normalRow returns the kept mean and inverse deviation of the row at element i of piece u.
-func (j *channelJob) normalRow(u, i int) (mean, inverse float64) {
-	kept := j.q[2*(j.row(u)+i/j.channels):]
-	return float64(kept[0]), float64(kept[1])
-}
-
 func layerNormPiece(j *channelJob, u int) {
-	n := j.channels
-	x, y := j.of(j.x, u), j.of(j.dst, u)
-	for i := 0; i < len(x); i += n {
-		row, to := x[i:][:n], y[i:][:n]
-		sum := 0.0
-		for _, v := range row {
-			sum += float64(v)
-		}
-		mean := sum / float64(n)
-		squares := 0.0
-		for _, v := range row {
-			d := float64(v) - mean
-			squares += float64(d * d)
-		}
-		inverse := 1 / math.Sqrt(squares/float64(n)+j.epsilon)
-		kept := j.q[2*(j.row(u)+i/n):]
-		kept[0], kept[1] = float32(mean), float32(inverse)
-		for k, v := range row {
-			to[k] = float32(float64(j.scale[k])*float64((float64(v)-mean)*inverse)) + j.shift[k]
-		}
-	}
+	simd.LayerNorm(j.of(j.dst, u), j.of(j.x, u), j.scale, j.shift, j.kept(u), j.epsilon)
 }
 
 func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if !din[0].Wanted() {
 		return
 	}
-	j := newChannelJob(dout, layerNormBackwardPiece)
-	j.dst, j.d, j.x, j.scale, j.q = din[0].Data, dout.Data, in[0].Data, p[:o.channels], c.Aux
+	j := o.job(c, dout, layerNormBackwardPiece)
+	j.dst, j.d, j.x, j.scale = din[0].Data, dout.Data, in[0].Data, p[:o.channels]
 	c.Team.Run(j.pieces(), j)
 	j.release()
 }
 
-// layerNormBackwardPiece computes inverse * (e - mean(e) - z*mean(e*z)) row by row, with e =
-// scale*d and the normalized input z.
 func layerNormBackwardPiece(j *channelJob, u int) {
-	n := j.channels
-	d, x, dx := j.of(j.d, u), j.of(j.x, u), j.of(j.dst, u)
-	for i := 0; i < len(d); i += n {
-		from, xs, to := d[i:][:n], x[i:][:n], dx[i:][:n]
-		mean, inverse := j.normalRow(u, i)
-		var sum, weighted float64
-		for k, v := range from {
-			e := float64(j.scale[k]) * float64(v)
-			sum += e
-			weighted += float64(e * float64((float64(xs[k])-mean)*inverse))
-		}
-		sum, weighted = sum/float64(n), weighted/float64(n)
-		for k, v := range from {
-			e := float64(j.scale[k]) * float64(v)
-			normal := (float64(xs[k]) - mean) * inverse
-			to[k] = float32(inverse * (e - sum - float64(normal*weighted)))
-		}
-	}
+	simd.LayerNormBackward(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.scale, j.kept(u))
 }
 
 func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	if !c.Accumulate {
 		clear(g)
 	}
-	j := newChannelJob(dout, layerNormGradientPiece)
-	j.d, j.x, j.q = dout.Data, in[0].Data, c.Aux
-	sumD, sumDX := j.sum(c.Team)
+	j := o.job(c, dout, layerNormGradientPiece)
+	j.d, j.x = dout.Data, in[0].Data
+	sumD, sumDZ := j.sum(c.Team)
 	for i := range o.channels {
-		g[i] += float32(sumDX[i])
+		g[i] += float32(sumDZ[i])
 		g[o.channels+i] += float32(sumD[i])
 	}
 	j.release()
 }
 
 func layerNormGradientPiece(j *channelJob, u int) {
-	n := j.channels
-	sumD, sumDX := j.pieceSums(u)
-	d, x := j.of(j.d, u), j.of(j.x, u)
-	for i := 0; i < len(d); i += n {
-		mean, inverse := j.normalRow(u, i)
-		for k, v := range d[i:][:n] {
-			sumD[k] += float64(v)
-			sumDX[k] += float64(float64(v) * float64((float64(x[i+k])-mean)*inverse))
-		}
-	}
+	sumD, sumDZ := j.pieceSums(u)
+	simd.LayerNormGradSums(j.of(j.d, u), j.of(j.x, u), j.kept(u), sumD, sumDZ)
 }

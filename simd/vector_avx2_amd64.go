@@ -100,5 +100,14 @@ func sigmoidBackwardAVX2(dst []float32, dy []float32, y []float32)
 // softmaxRowsAVX2 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
 func softmaxRowsAVX2(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 
+// layerNormAVX2 sets dst to the rows of x, normalized, scaled and shifted, and keeps three floats a row. The caches hold block rows.
+func layerNormAVX2(rows int, channels int, block int, dst *float32, x *float32, scale *float32, shift *float32, kept *float32, share float32, epsilon float32)
+
+// layerNormBackwardAVX2 sets dst to the gradient of layerNorm's input, of which d is the output's. The caches hold block rows, at most 32.
+func layerNormBackwardAVX2(rows int, channels int, block int, dst *float32, d *float32, x *float32, scale *float32, kept *float32, share float32)
+
+// layerNormSumsAVX2 adds the sums of d, and of d*z, z being the normalized x, to those of each channel.
+func layerNormSumsAVX2(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
+
 // peakAVX2 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX2(iterations int)

@@ -100,5 +100,14 @@ func sigmoidBackwardAVX512(dst []float32, dy []float32, y []float32)
 // softmaxRowsAVX512 sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.
 func softmaxRowsAVX512(rows int, channels int, dst *float32, x *float32, largest *float32, total *float32)
 
+// layerNormAVX512 sets dst to the rows of x, normalized, scaled and shifted, and keeps three floats a row. The caches hold block rows.
+func layerNormAVX512(rows int, channels int, block int, dst *float32, x *float32, scale *float32, shift *float32, kept *float32, share float32, epsilon float32)
+
+// layerNormBackwardAVX512 sets dst to the gradient of layerNorm's input, of which d is the output's. The caches hold block rows, at most 32.
+func layerNormBackwardAVX512(rows int, channels int, block int, dst *float32, d *float32, x *float32, scale *float32, kept *float32, share float32)
+
+// layerNormSumsAVX512 adds the sums of d, and of d*z, z being the normalized x, to those of each channel.
+func layerNormSumsAVX512(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
+
 // peakAVX512 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX512(iterations int)

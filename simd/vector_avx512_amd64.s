@@ -3992,6 +3992,1374 @@ DATA number7fc00000<>+56(SB)/4, $0x7fc00000
 DATA number7fc00000<>+60(SB)/4, $0x7fc00000
 GLOBL number7fc00000<>(SB), RODATA|NOPTR, $64
 
+// func layerNormAVX512(rows int, channels int, block int, dst *float32, x *float32, scale *float32, shift *float32, kept *float32, share float32, epsilon float32)
+// Requires: AVX, AVX512F, BMI2, CMOV, FMA3
+TEXT ·layerNormAVX512(SB), NOSPLIT, $8-72
+	MOVQ  channels+8(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0000000f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	MOVQ  AX, DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	SHRQ  $0x04, AX
+
+block:
+	MOVQ    block+16(FP), DX
+	CMPQ    rows+0(FP), DX
+	CMOVQLT rows+0(FP), DX
+	MOVQ    DX, (SP)
+	MOVQ    kept+56(FP), SI
+	MOVQ    x+32(FP), R11
+	MOVQ    (SP), BX
+
+centerFour:
+	CMPQ   BX, $0x00000004
+	JL     centerOne
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	MOVQ   R11, R12
+	MOVQ   AX, DX
+	SUBQ   $0x00000002, DX
+	JL     sum4Left
+
+sum4Unrolled:
+	VADDPS (R12), Z0, Z0
+	VADDPS (R12)(DI*1), Z1, Z1
+	VADDPS (R12)(DI*2), Z2, Z2
+	VADDPS (R12)(R8*1), Z3, Z3
+	VADDPS 64(R12), Z4, Z4
+	VADDPS 64(R12)(DI*1), Z5, Z5
+	VADDPS 64(R12)(DI*2), Z6, Z6
+	VADDPS 64(R12)(R8*1), Z7, Z7
+	ADDQ   $0x00000080, R12
+	SUBQ   $0x00000002, DX
+	JGE    sum4Unrolled
+
+sum4Left:
+	ADDQ $0x00000002, DX
+	JMP  sum4Next
+
+sum4Vector:
+	VADDPS (R12), Z0, Z0
+	VADDPS (R12)(DI*1), Z1, Z1
+	VADDPS (R12)(DI*2), Z2, Z2
+	VADDPS (R12)(R8*1), Z3, Z3
+	ADDQ   $0x00000040, R12
+	DECQ   DX
+
+sum4Next:
+	TESTQ     DX, DX
+	JNZ       sum4Vector
+	TESTQ     CX, CX
+	JZ        sum4Done
+	VMOVUPS.Z (R12), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	VMOVUPS.Z (R12)(DI*1), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	VMOVUPS.Z (R12)(DI*2), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	VMOVUPS.Z (R12)(R8*1), K1, Z12
+	VADDPS    Z12, Z3, Z3
+
+sum4Done:
+	VADDPS        Z4, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VADDPS        Z7, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPS        Y14, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y14
+	VADDPS        Y14, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y14
+	VADDPS        Y14, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y14
+	VADDPS        Y14, Y3, Y3
+	VUNPCKLPS     Y1, Y0, Y14
+	VUNPCKHPS     Y1, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VUNPCKLPS     Y3, Y2, Y14
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y14, Y2
+	VUNPCKLPD     Y2, Y0, Y14
+	VUNPCKHPD     Y2, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VEXTRACTF128  $0x01, Y0, X14
+	VADDPS        X14, X0, X0
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X0, X0
+	VMOVSS        X0, (SI)
+	VEXTRACTPS    $0x01, X0, 12(SI)
+	VEXTRACTPS    $0x02, X0, 24(SI)
+	VEXTRACTPS    $0x03, X0, 36(SI)
+	ADDQ          R8, R11
+	ADDQ          DI, R11
+	ADDQ          $0x00000030, SI
+	SUBQ          $0x00000004, BX
+	JMP           centerFour
+
+centerOne:
+	CMPQ   BX, $0x00000001
+	JL     centerEnd
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	MOVQ   R11, R12
+	MOVQ   AX, DX
+	SUBQ   $0x00000002, DX
+	JL     sum1Left
+
+sum1Unrolled:
+	VADDPS (R12), Z0, Z0
+	VADDPS 64(R12), Z4, Z4
+	ADDQ   $0x00000080, R12
+	SUBQ   $0x00000002, DX
+	JGE    sum1Unrolled
+
+sum1Left:
+	ADDQ $0x00000002, DX
+	JMP  sum1Next
+
+sum1Vector:
+	VADDPS (R12), Z0, Z0
+	ADDQ   $0x00000040, R12
+	DECQ   DX
+
+sum1Next:
+	TESTQ     DX, DX
+	JNZ       sum1Vector
+	TESTQ     CX, CX
+	JZ        sum1Done
+	VMOVUPS.Z (R12), K1, Z12
+	VADDPS    Z12, Z0, Z0
+
+sum1Done:
+	VADDPS        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPS        Y14, Y0, Y0
+	VUNPCKLPS     Y0, Y0, Y14
+	VUNPCKHPS     Y0, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VUNPCKLPD     Y0, Y0, Y14
+	VUNPCKHPD     Y0, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VEXTRACTF128  $0x01, Y0, X14
+	VADDPS        X14, X0, X0
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X0, X0
+	VMOVSS        X0, (SI)
+	ADDQ          DI, R11
+	ADDQ          $0x0000000c, SI
+	SUBQ          $0x00000001, BX
+	JMP           centerOne
+
+centerEnd:
+	MOVQ kept+56(FP), SI
+	MOVQ x+32(FP), R11
+	MOVQ (SP), BX
+
+deviateFour:
+	CMPQ         BX, $0x00000004
+	JL           deviateOne
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 12(SI), Z1
+	VBROADCASTSS 24(SI), Z2
+	VBROADCASTSS 36(SI), Z3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	MOVQ         R11, R12
+	MOVQ         AX, DX
+	JMP          square4Next
+
+square4Vector:
+	VSUBPS      (R12), Z0, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z8
+	VSUBPS      (R12)(DI*1), Z1, Z13
+	VADDPS      Z13, Z5, Z5
+	VFMADD231PS Z13, Z13, Z9
+	VSUBPS      (R12)(DI*2), Z2, Z12
+	VADDPS      Z12, Z6, Z6
+	VFMADD231PS Z12, Z12, Z10
+	VSUBPS      (R12)(R8*1), Z3, Z13
+	VADDPS      Z13, Z7, Z7
+	VFMADD231PS Z13, Z13, Z11
+	ADDQ        $0x00000040, R12
+	DECQ        DX
+
+square4Next:
+	TESTQ       DX, DX
+	JNZ         square4Vector
+	TESTQ       CX, CX
+	JZ          square4Done
+	VMOVUPS.Z   (R12), K1, Z12
+	VSUBPS      Z12, Z0, Z12
+	VMOVAPS.Z   Z12, K1, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z8
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VSUBPS      Z13, Z1, Z13
+	VMOVAPS.Z   Z13, K1, Z13
+	VADDPS      Z13, Z5, Z5
+	VFMADD231PS Z13, Z13, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z12
+	VSUBPS      Z12, Z2, Z12
+	VMOVAPS.Z   Z12, K1, Z12
+	VADDPS      Z12, Z6, Z6
+	VFMADD231PS Z12, Z12, Z10
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VSUBPS      Z13, Z3, Z13
+	VMOVAPS.Z   Z13, K1, Z13
+	VADDPS      Z13, Z7, Z7
+	VFMADD231PS Z13, Z13, Z11
+
+square4Done:
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPS        Y14, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y14
+	VADDPS        Y14, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y14
+	VADDPS        Y14, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y14
+	VADDPS        Y14, Y7, Y7
+	VUNPCKLPS     Y5, Y4, Y14
+	VUNPCKHPS     Y5, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VUNPCKLPS     Y7, Y6, Y14
+	VUNPCKHPS     Y7, Y6, Y6
+	VADDPS        Y6, Y14, Y6
+	VUNPCKLPD     Y6, Y4, Y14
+	VUNPCKHPD     Y6, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VEXTRACTF128  $0x01, Y4, X14
+	VADDPS        X14, X4, X4
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPS        Y14, Y8, Y8
+	VEXTRACTF64X4 $0x01, Z9, Y14
+	VADDPS        Y14, Y9, Y9
+	VEXTRACTF64X4 $0x01, Z10, Y14
+	VADDPS        Y14, Y10, Y10
+	VEXTRACTF64X4 $0x01, Z11, Y14
+	VADDPS        Y14, Y11, Y11
+	VUNPCKLPS     Y9, Y8, Y14
+	VUNPCKHPS     Y9, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VUNPCKLPS     Y11, Y10, Y14
+	VUNPCKHPS     Y11, Y10, Y10
+	VADDPS        Y10, Y14, Y10
+	VUNPCKLPD     Y10, Y8, Y14
+	VUNPCKHPD     Y10, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VEXTRACTF128  $0x01, Y8, X14
+	VADDPS        X14, X8, X8
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X4, X4
+	VMULPS        X12, X8, X8
+	VFNMADD231PS  X4, X4, X8
+	VXORPS        X13, X13, X13
+	VMAXPS        X8, X13, X8
+	VBROADCASTSS  epsilon+68(FP), X12
+	VADDPS        X12, X8, X8
+	VSQRTPS       X8, X14
+	VDIVPS        X8, X14, X14
+	VMULPS        X14, X4, X4
+	VMOVSS        X14, 4(SI)
+	VMOVSS        X4, 8(SI)
+	VEXTRACTPS    $0x01, X14, 16(SI)
+	VEXTRACTPS    $0x01, X4, 20(SI)
+	VEXTRACTPS    $0x02, X14, 28(SI)
+	VEXTRACTPS    $0x02, X4, 32(SI)
+	VEXTRACTPS    $0x03, X14, 40(SI)
+	VEXTRACTPS    $0x03, X4, 44(SI)
+	ADDQ          R8, R11
+	ADDQ          DI, R11
+	ADDQ          $0x00000030, SI
+	SUBQ          $0x00000004, BX
+	JMP           deviateFour
+
+deviateOne:
+	CMPQ         BX, $0x00000001
+	JL           deviateEnd
+	VBROADCASTSS (SI), Z0
+	VXORPS       X4, X4, X4
+	VXORPS       X8, X8, X8
+	MOVQ         R11, R12
+	MOVQ         AX, DX
+	JMP          square1Next
+
+square1Vector:
+	VSUBPS      (R12), Z0, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z8
+	ADDQ        $0x00000040, R12
+	DECQ        DX
+
+square1Next:
+	TESTQ       DX, DX
+	JNZ         square1Vector
+	TESTQ       CX, CX
+	JZ          square1Done
+	VMOVUPS.Z   (R12), K1, Z12
+	VSUBPS      Z12, Z0, Z12
+	VMOVAPS.Z   Z12, K1, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z8
+
+square1Done:
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPS        Y14, Y4, Y4
+	VUNPCKLPS     Y4, Y4, Y14
+	VUNPCKHPS     Y4, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VUNPCKLPD     Y4, Y4, Y14
+	VUNPCKHPD     Y4, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VEXTRACTF128  $0x01, Y4, X14
+	VADDPS        X14, X4, X4
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPS        Y14, Y8, Y8
+	VUNPCKLPS     Y8, Y8, Y14
+	VUNPCKHPS     Y8, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VUNPCKLPD     Y8, Y8, Y14
+	VUNPCKHPD     Y8, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VEXTRACTF128  $0x01, Y8, X14
+	VADDPS        X14, X8, X8
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X4, X4
+	VMULPS        X12, X8, X8
+	VFNMADD231PS  X4, X4, X8
+	VXORPS        X13, X13, X13
+	VMAXPS        X8, X13, X8
+	VBROADCASTSS  epsilon+68(FP), X12
+	VADDPS        X12, X8, X8
+	VSQRTPS       X8, X14
+	VDIVPS        X8, X14, X14
+	VMULPS        X14, X4, X4
+	VMOVSS        X14, 4(SI)
+	VMOVSS        X4, 8(SI)
+	ADDQ          DI, R11
+	ADDQ          $0x0000000c, SI
+	SUBQ          $0x00000001, BX
+	JMP           deviateOne
+
+deviateEnd:
+	MOVQ kept+56(FP), SI
+	MOVQ dst+24(FP), R9
+	MOVQ x+32(FP), R11
+	MOVQ (SP), BX
+
+normalizeFour:
+	CMPQ         BX, $0x00000004
+	JL           normalizeOne
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 12(SI), Z1
+	VBROADCASTSS 24(SI), Z2
+	VBROADCASTSS 36(SI), Z3
+	VBROADCASTSS 4(SI), Z4
+	VBROADCASTSS 16(SI), Z5
+	VBROADCASTSS 28(SI), Z6
+	VBROADCASTSS 40(SI), Z7
+	VBROADCASTSS 8(SI), Z8
+	VBROADCASTSS 20(SI), Z9
+	VBROADCASTSS 32(SI), Z10
+	VBROADCASTSS 44(SI), Z11
+	MOVQ         R11, R12
+	MOVQ         R9, R10
+	MOVQ         scale+40(FP), R13
+	MOVQ         shift+48(FP), R14
+	MOVQ         AX, DX
+	SUBQ         $0x00000002, DX
+	JL           affine4Left
+
+affine4Unrolled:
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	VSUBPS       (R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)
+	VSUBPS       64(R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  64(R14), Z13, Z14
+	VMOVUPS      Z14, 64(R10)
+	VSUBPS       (R12)(DI*1), Z1, Z14
+	VFNMADD213PS Z9, Z5, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(DI*1)
+	VSUBPS       64(R12)(DI*1), Z1, Z14
+	VFNMADD213PS Z9, Z5, Z14
+	VFMADD213PS  64(R14), Z13, Z14
+	VMOVUPS      Z14, 64(R10)(DI*1)
+	VSUBPS       (R12)(DI*2), Z2, Z14
+	VFNMADD213PS Z10, Z6, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(DI*2)
+	VSUBPS       64(R12)(DI*2), Z2, Z14
+	VFNMADD213PS Z10, Z6, Z14
+	VFMADD213PS  64(R14), Z13, Z14
+	VMOVUPS      Z14, 64(R10)(DI*2)
+	VSUBPS       (R12)(R8*1), Z3, Z14
+	VFNMADD213PS Z11, Z7, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(R8*1)
+	VSUBPS       64(R12)(R8*1), Z3, Z14
+	VFNMADD213PS Z11, Z7, Z14
+	VFMADD213PS  64(R14), Z13, Z14
+	VMOVUPS      Z14, 64(R10)(R8*1)
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R13
+	ADDQ         $0x00000080, R14
+	SUBQ         $0x00000002, DX
+	JGE          affine4Unrolled
+
+affine4Left:
+	ADDQ $0x00000002, DX
+	JMP  affine4Next
+
+affine4Vector:
+	VMOVUPS      (R13), Z12
+	VSUBPS       (R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)
+	VSUBPS       (R12)(DI*1), Z1, Z14
+	VFNMADD213PS Z9, Z5, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(DI*1)
+	VSUBPS       (R12)(DI*2), Z2, Z14
+	VFNMADD213PS Z10, Z6, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(DI*2)
+	VSUBPS       (R12)(R8*1), Z3, Z14
+	VFNMADD213PS Z11, Z7, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)(R8*1)
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R13
+	ADDQ         $0x00000040, R14
+	DECQ         DX
+
+affine4Next:
+	TESTQ        DX, DX
+	JNZ          affine4Vector
+	TESTQ        CX, CX
+	JZ           affine4Done
+	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (R12), K1, Z14
+	VSUBPS       Z14, Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VMOVUPS.Z    (R14), K1, Z13
+	VFMADD213PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R10)
+	VMOVUPS.Z    (R12)(DI*1), K1, Z14
+	VSUBPS       Z14, Z1, Z14
+	VFNMADD213PS Z9, Z5, Z14
+	VMOVUPS.Z    (R14), K1, Z13
+	VFMADD213PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R10)(DI*1)
+	VMOVUPS.Z    (R12)(DI*2), K1, Z14
+	VSUBPS       Z14, Z2, Z14
+	VFNMADD213PS Z10, Z6, Z14
+	VMOVUPS.Z    (R14), K1, Z13
+	VFMADD213PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R10)(DI*2)
+	VMOVUPS.Z    (R12)(R8*1), K1, Z14
+	VSUBPS       Z14, Z3, Z14
+	VFNMADD213PS Z11, Z7, Z14
+	VMOVUPS.Z    (R14), K1, Z13
+	VFMADD213PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R10)(R8*1)
+
+affine4Done:
+	ADDQ R8, R9
+	ADDQ DI, R9
+	ADDQ R8, R11
+	ADDQ DI, R11
+	ADDQ $0x00000030, SI
+	SUBQ $0x00000004, BX
+	JMP  normalizeFour
+
+normalizeOne:
+	CMPQ         BX, $0x00000001
+	JL           normalizeEnd
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z4
+	VBROADCASTSS 8(SI), Z8
+	MOVQ         R11, R12
+	MOVQ         R9, R10
+	MOVQ         scale+40(FP), R13
+	MOVQ         shift+48(FP), R14
+	MOVQ         AX, DX
+	SUBQ         $0x00000002, DX
+	JL           affine1Left
+
+affine1Unrolled:
+	VMOVUPS      (R13), Z12
+	VMOVUPS      64(R13), Z13
+	VSUBPS       (R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)
+	VSUBPS       64(R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  64(R14), Z13, Z14
+	VMOVUPS      Z14, 64(R10)
+	ADDQ         $0x00000080, R12
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x00000080, R13
+	ADDQ         $0x00000080, R14
+	SUBQ         $0x00000002, DX
+	JGE          affine1Unrolled
+
+affine1Left:
+	ADDQ $0x00000002, DX
+	JMP  affine1Next
+
+affine1Vector:
+	VMOVUPS      (R13), Z12
+	VSUBPS       (R12), Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VFMADD213PS  (R14), Z12, Z14
+	VMOVUPS      Z14, (R10)
+	ADDQ         $0x00000040, R12
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R13
+	ADDQ         $0x00000040, R14
+	DECQ         DX
+
+affine1Next:
+	TESTQ        DX, DX
+	JNZ          affine1Vector
+	TESTQ        CX, CX
+	JZ           affine1Done
+	VMOVUPS.Z    (R13), K1, Z12
+	VMOVUPS.Z    (R12), K1, Z14
+	VSUBPS       Z14, Z0, Z14
+	VFNMADD213PS Z8, Z4, Z14
+	VMOVUPS.Z    (R14), K1, Z13
+	VFMADD213PS  Z13, Z12, Z14
+	VMOVUPS      Z14, K1, (R10)
+
+affine1Done:
+	ADDQ DI, R9
+	ADDQ DI, R11
+	ADDQ $0x0000000c, SI
+	SUBQ $0x00000001, BX
+	JMP  normalizeOne
+
+normalizeEnd:
+	MOVQ  DI, DX
+	IMULQ (SP), DX
+	ADDQ  DX, dst+24(FP)
+	MOVQ  $0x0000000c, DX
+	IMULQ (SP), DX
+	ADDQ  DX, kept+56(FP)
+	MOVQ  DI, DX
+	IMULQ (SP), DX
+	ADDQ  DX, x+32(FP)
+	MOVQ  (SP), BX
+	SUBQ  BX, rows+0(FP)
+	JNZ   block
+	VZEROUPPER
+	RET
+
+// func layerNormBackwardAVX512(rows int, channels int, block int, dst *float32, d *float32, x *float32, scale *float32, kept *float32, share float32)
+// Requires: AVX, AVX512F, BMI2, CMOV, FMA3
+TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $264-68
+	MOVQ  channels+8(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0000000f, CX
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	MOVQ  AX, DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	SHRQ  $0x04, AX
+
+block:
+	MOVQ    block+16(FP), DX
+	CMPQ    rows+0(FP), DX
+	CMOVQLT rows+0(FP), DX
+	MOVQ    DX, 256(SP)
+	LEAQ    (SP), R9
+	MOVQ    kept+56(FP), SI
+	MOVQ    d+32(FP), R11
+	MOVQ    x+40(FP), R13
+	MOVQ    256(SP), BX
+
+weighFour:
+	CMPQ         BX, $0x00000004
+	JL           weighOne
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 12(SI), Z1
+	VBROADCASTSS 24(SI), Z2
+	VBROADCASTSS 36(SI), Z3
+	VXORPS       X4, X4, X4
+	VXORPS       X5, X5, X5
+	VXORPS       X6, X6, X6
+	VXORPS       X7, X7, X7
+	VXORPS       X8, X8, X8
+	VXORPS       X9, X9, X9
+	VXORPS       X10, X10, X10
+	VXORPS       X11, X11, X11
+	MOVQ         R11, R12
+	MOVQ         R13, R14
+	MOVQ         scale+48(FP), R15
+	MOVQ         AX, DX
+	JMP          sum4Next
+
+sum4Vector:
+	VMOVUPS     (R15), Z12
+	VMULPS      (R12), Z12, Z13
+	VSUBPS      (R14), Z0, Z14
+	VADDPS      Z13, Z4, Z4
+	VFMADD231PS Z13, Z14, Z8
+	VMULPS      (R12)(DI*1), Z12, Z13
+	VSUBPS      (R14)(DI*1), Z1, Z14
+	VADDPS      Z13, Z5, Z5
+	VFMADD231PS Z13, Z14, Z9
+	VMULPS      (R12)(DI*2), Z12, Z13
+	VSUBPS      (R14)(DI*2), Z2, Z14
+	VADDPS      Z13, Z6, Z6
+	VFMADD231PS Z13, Z14, Z10
+	VMULPS      (R12)(R8*1), Z12, Z13
+	VSUBPS      (R14)(R8*1), Z3, Z14
+	VADDPS      Z13, Z7, Z7
+	VFMADD231PS Z13, Z14, Z11
+	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, R14
+	ADDQ        $0x00000040, R15
+	DECQ        DX
+
+sum4Next:
+	TESTQ       DX, DX
+	JNZ         sum4Vector
+	TESTQ       CX, CX
+	JZ          sum4Done
+	VMOVUPS.Z   (R15), K1, Z12
+	VMOVUPS.Z   (R12), K1, Z13
+	VMULPS      Z13, Z12, Z13
+	VMOVUPS.Z   (R14), K1, Z14
+	VSUBPS      Z14, Z0, Z14
+	VADDPS      Z13, Z4, Z4
+	VFMADD231PS Z13, Z14, Z8
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VMULPS      Z13, Z12, Z13
+	VMOVUPS.Z   (R14)(DI*1), K1, Z14
+	VSUBPS      Z14, Z1, Z14
+	VADDPS      Z13, Z5, Z5
+	VFMADD231PS Z13, Z14, Z9
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VMULPS      Z13, Z12, Z13
+	VMOVUPS.Z   (R14)(DI*2), K1, Z14
+	VSUBPS      Z14, Z2, Z14
+	VADDPS      Z13, Z6, Z6
+	VFMADD231PS Z13, Z14, Z10
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VMULPS      Z13, Z12, Z13
+	VMOVUPS.Z   (R14)(R8*1), K1, Z14
+	VSUBPS      Z14, Z3, Z14
+	VADDPS      Z13, Z7, Z7
+	VFMADD231PS Z13, Z14, Z11
+
+sum4Done:
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPS        Y14, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z5, Y14
+	VADDPS        Y14, Y5, Y5
+	VEXTRACTF64X4 $0x01, Z6, Y14
+	VADDPS        Y14, Y6, Y6
+	VEXTRACTF64X4 $0x01, Z7, Y14
+	VADDPS        Y14, Y7, Y7
+	VUNPCKLPS     Y5, Y4, Y14
+	VUNPCKHPS     Y5, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VUNPCKLPS     Y7, Y6, Y14
+	VUNPCKHPS     Y7, Y6, Y6
+	VADDPS        Y6, Y14, Y6
+	VUNPCKLPD     Y6, Y4, Y14
+	VUNPCKHPD     Y6, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VEXTRACTF128  $0x01, Y4, X14
+	VADDPS        X14, X4, X4
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPS        Y14, Y8, Y8
+	VEXTRACTF64X4 $0x01, Z9, Y14
+	VADDPS        Y14, Y9, Y9
+	VEXTRACTF64X4 $0x01, Z10, Y14
+	VADDPS        Y14, Y10, Y10
+	VEXTRACTF64X4 $0x01, Z11, Y14
+	VADDPS        Y14, Y11, Y11
+	VUNPCKLPS     Y9, Y8, Y14
+	VUNPCKHPS     Y9, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VUNPCKLPS     Y11, Y10, Y14
+	VUNPCKHPS     Y11, Y10, Y10
+	VADDPS        Y10, Y14, Y10
+	VUNPCKLPD     Y10, Y8, Y14
+	VUNPCKHPD     Y10, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VEXTRACTF128  $0x01, Y8, X14
+	VADDPS        X14, X8, X8
+	VMOVSS        4(SI), X0
+	VINSERTPS     $0x10, 16(SI), X0, X0
+	VINSERTPS     $0x20, 28(SI), X0, X0
+	VINSERTPS     $0x30, 40(SI), X0, X0
+	VMOVSS        8(SI), X1
+	VINSERTPS     $0x10, 20(SI), X1, X1
+	VINSERTPS     $0x20, 32(SI), X1, X1
+	VINSERTPS     $0x30, 44(SI), X1, X1
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X4, X4
+	VMULPS        X12, X8, X8
+	VMULPS        X1, X4, X2
+	VFNMADD231PS  X0, X8, X2
+	VMULPS        X0, X2, X2
+	VMULPS        X0, X2, X3
+	VMULPS        X0, X4, X12
+	VFMADD231PS   X2, X1, X12
+	VMOVSS        X3, (R9)
+	VMOVSS        X12, 16(R9)
+	VEXTRACTPS    $0x01, X3, 4(R9)
+	VEXTRACTPS    $0x01, X12, 20(R9)
+	VEXTRACTPS    $0x02, X3, 8(R9)
+	VEXTRACTPS    $0x02, X12, 24(R9)
+	VEXTRACTPS    $0x03, X3, 12(R9)
+	VEXTRACTPS    $0x03, X12, 28(R9)
+	ADDQ          $0x00000020, R9
+	ADDQ          R8, R11
+	ADDQ          DI, R11
+	ADDQ          R8, R13
+	ADDQ          DI, R13
+	ADDQ          $0x00000030, SI
+	SUBQ          $0x00000004, BX
+	JMP           weighFour
+
+weighOne:
+	CMPQ         BX, $0x00000001
+	JL           weighEnd
+	VBROADCASTSS (SI), Z0
+	VXORPS       X4, X4, X4
+	VXORPS       X8, X8, X8
+	MOVQ         R11, R12
+	MOVQ         R13, R14
+	MOVQ         scale+48(FP), R15
+	MOVQ         AX, DX
+	JMP          sum1Next
+
+sum1Vector:
+	VMOVUPS     (R15), Z12
+	VMULPS      (R12), Z12, Z13
+	VSUBPS      (R14), Z0, Z14
+	VADDPS      Z13, Z4, Z4
+	VFMADD231PS Z13, Z14, Z8
+	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, R14
+	ADDQ        $0x00000040, R15
+	DECQ        DX
+
+sum1Next:
+	TESTQ       DX, DX
+	JNZ         sum1Vector
+	TESTQ       CX, CX
+	JZ          sum1Done
+	VMOVUPS.Z   (R15), K1, Z12
+	VMOVUPS.Z   (R12), K1, Z13
+	VMULPS      Z13, Z12, Z13
+	VMOVUPS.Z   (R14), K1, Z14
+	VSUBPS      Z14, Z0, Z14
+	VADDPS      Z13, Z4, Z4
+	VFMADD231PS Z13, Z14, Z8
+
+sum1Done:
+	VEXTRACTF64X4 $0x01, Z4, Y14
+	VADDPS        Y14, Y4, Y4
+	VUNPCKLPS     Y4, Y4, Y14
+	VUNPCKHPS     Y4, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VUNPCKLPD     Y4, Y4, Y14
+	VUNPCKHPD     Y4, Y4, Y4
+	VADDPS        Y4, Y14, Y4
+	VEXTRACTF128  $0x01, Y4, X14
+	VADDPS        X14, X4, X4
+	VEXTRACTF64X4 $0x01, Z8, Y14
+	VADDPS        Y14, Y8, Y8
+	VUNPCKLPS     Y8, Y8, Y14
+	VUNPCKHPS     Y8, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VUNPCKLPD     Y8, Y8, Y14
+	VUNPCKHPD     Y8, Y8, Y8
+	VADDPS        Y8, Y14, Y8
+	VEXTRACTF128  $0x01, Y8, X14
+	VADDPS        X14, X8, X8
+	VMOVSS        4(SI), X0
+	VMOVSS        8(SI), X1
+	VBROADCASTSS  share+64(FP), X12
+	VMULPS        X12, X4, X4
+	VMULPS        X12, X8, X8
+	VMULPS        X1, X4, X2
+	VFNMADD231PS  X0, X8, X2
+	VMULPS        X0, X2, X2
+	VMULPS        X0, X2, X3
+	VMULPS        X0, X4, X12
+	VFMADD231PS   X2, X1, X12
+	VMOVSS        X3, (R9)
+	VMOVSS        X12, 4(R9)
+	ADDQ          $0x00000008, R9
+	ADDQ          DI, R11
+	ADDQ          DI, R13
+	ADDQ          $0x0000000c, SI
+	SUBQ          $0x00000001, BX
+	JMP           weighOne
+
+weighEnd:
+	LEAQ (SP), BP
+	MOVQ kept+56(FP), SI
+	MOVQ dst+24(FP), R9
+	MOVQ d+32(FP), R11
+	MOVQ x+40(FP), R13
+	MOVQ 256(SP), BX
+
+gradientFour:
+	CMPQ         BX, $0x00000004
+	JL           gradientOne
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 12(SI), Z1
+	VBROADCASTSS 4(SI), Z2
+	VBROADCASTSS 16(SI), Z3
+	VBROADCASTSS (BP), Z4
+	VBROADCASTSS 16(BP), Z6
+	VBROADCASTSS 4(BP), Z5
+	VBROADCASTSS 20(BP), Z7
+	MOVQ         R9, R10
+	MOVQ         R11, R12
+	MOVQ         R13, R14
+	MOVQ         scale+48(FP), R15
+	MOVQ         AX, DX
+	SUBQ         $0x00000002, DX
+	JL           gradientOf04Left
+
+gradientOf04Unrolled:
+	VMOVUPS     (R15), Z10
+	VMOVUPS     64(R15), Z11
+	VMULPS      (R12), Z10, Z13
+	VSUBPS      (R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)
+	VMULPS      64(R12), Z11, Z13
+	VSUBPS      64(R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, 64(R10)
+	VMULPS      (R12)(DI*1), Z10, Z13
+	VSUBPS      (R14)(DI*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, (R10)(DI*1)
+	VMULPS      64(R12)(DI*1), Z11, Z13
+	VSUBPS      64(R14)(DI*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, 64(R10)(DI*1)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000080, R15
+	SUBQ        $0x00000002, DX
+	JGE         gradientOf04Unrolled
+
+gradientOf04Left:
+	ADDQ $0x00000002, DX
+	JMP  gradientOf04Next
+
+gradientOf04Vector:
+	VMOVUPS     (R15), Z10
+	VMULPS      (R12), Z10, Z13
+	VSUBPS      (R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)
+	VMULPS      (R12)(DI*1), Z10, Z13
+	VSUBPS      (R14)(DI*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, (R10)(DI*1)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, R14
+	ADDQ        $0x00000040, R15
+	DECQ        DX
+
+gradientOf04Next:
+	TESTQ       DX, DX
+	JNZ         gradientOf04Vector
+	TESTQ       CX, CX
+	JZ          gradientOf04Done
+	VMOVUPS.Z   (R15), K1, Z10
+	VMOVUPS.Z   (R12), K1, Z13
+	VMULPS      Z13, Z10, Z13
+	VMOVUPS.Z   (R14), K1, Z14
+	VSUBPS      Z14, Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, K1, (R10)
+	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VMULPS      Z13, Z10, Z13
+	VMOVUPS.Z   (R14)(DI*1), K1, Z14
+	VSUBPS      Z14, Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, K1, (R10)(DI*1)
+
+gradientOf04Done:
+	VBROADCASTSS 24(SI), Z0
+	VBROADCASTSS 36(SI), Z1
+	VBROADCASTSS 28(SI), Z2
+	VBROADCASTSS 40(SI), Z3
+	VBROADCASTSS 8(BP), Z4
+	VBROADCASTSS 24(BP), Z6
+	VBROADCASTSS 12(BP), Z5
+	VBROADCASTSS 28(BP), Z7
+	MOVQ         R9, R10
+	MOVQ         R11, R12
+	MOVQ         R13, R14
+	MOVQ         scale+48(FP), R15
+	MOVQ         AX, DX
+	SUBQ         $0x00000002, DX
+	JL           gradientOf24Left
+
+gradientOf24Unrolled:
+	VMOVUPS     (R15), Z10
+	VMOVUPS     64(R15), Z11
+	VMULPS      (R12)(DI*2), Z10, Z13
+	VSUBPS      (R14)(DI*2), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)(DI*2)
+	VMULPS      64(R12)(DI*2), Z11, Z13
+	VSUBPS      64(R14)(DI*2), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, 64(R10)(DI*2)
+	VMULPS      (R12)(R8*1), Z10, Z13
+	VSUBPS      (R14)(R8*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, (R10)(R8*1)
+	VMULPS      64(R12)(R8*1), Z11, Z13
+	VSUBPS      64(R14)(R8*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, 64(R10)(R8*1)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000080, R15
+	SUBQ        $0x00000002, DX
+	JGE         gradientOf24Unrolled
+
+gradientOf24Left:
+	ADDQ $0x00000002, DX
+	JMP  gradientOf24Next
+
+gradientOf24Vector:
+	VMOVUPS     (R15), Z10
+	VMULPS      (R12)(DI*2), Z10, Z13
+	VSUBPS      (R14)(DI*2), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)(DI*2)
+	VMULPS      (R12)(R8*1), Z10, Z13
+	VSUBPS      (R14)(R8*1), Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, (R10)(R8*1)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, R14
+	ADDQ        $0x00000040, R15
+	DECQ        DX
+
+gradientOf24Next:
+	TESTQ       DX, DX
+	JNZ         gradientOf24Vector
+	TESTQ       CX, CX
+	JZ          gradientOf24Done
+	VMOVUPS.Z   (R15), K1, Z10
+	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VMULPS      Z13, Z10, Z13
+	VMOVUPS.Z   (R14)(DI*2), K1, Z14
+	VSUBPS      Z14, Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, K1, (R10)(DI*2)
+	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VMULPS      Z13, Z10, Z13
+	VMOVUPS.Z   (R14)(R8*1), K1, Z14
+	VSUBPS      Z14, Z1, Z14
+	VFMSUB213PS Z7, Z5, Z14
+	VFMADD231PS Z13, Z3, Z14
+	VMOVUPS     Z14, K1, (R10)(R8*1)
+
+gradientOf24Done:
+	ADDQ $0x00000020, BP
+	ADDQ R8, R9
+	ADDQ DI, R9
+	ADDQ R8, R11
+	ADDQ DI, R11
+	ADDQ R8, R13
+	ADDQ DI, R13
+	ADDQ $0x00000030, SI
+	SUBQ $0x00000004, BX
+	JMP  gradientFour
+
+gradientOne:
+	CMPQ         BX, $0x00000001
+	JL           gradientEnd
+	VBROADCASTSS (SI), Z0
+	VBROADCASTSS 4(SI), Z2
+	VBROADCASTSS (BP), Z4
+	VBROADCASTSS 4(BP), Z6
+	MOVQ         R9, R10
+	MOVQ         R11, R12
+	MOVQ         R13, R14
+	MOVQ         scale+48(FP), R15
+	MOVQ         AX, DX
+	SUBQ         $0x00000002, DX
+	JL           gradientOf01Left
+
+gradientOf01Unrolled:
+	VMOVUPS     (R15), Z10
+	VMOVUPS     64(R15), Z11
+	VMULPS      (R12), Z10, Z13
+	VSUBPS      (R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)
+	VMULPS      64(R12), Z11, Z13
+	VSUBPS      64(R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, 64(R10)
+	ADDQ        $0x00000080, R10
+	ADDQ        $0x00000080, R12
+	ADDQ        $0x00000080, R14
+	ADDQ        $0x00000080, R15
+	SUBQ        $0x00000002, DX
+	JGE         gradientOf01Unrolled
+
+gradientOf01Left:
+	ADDQ $0x00000002, DX
+	JMP  gradientOf01Next
+
+gradientOf01Vector:
+	VMOVUPS     (R15), Z10
+	VMULPS      (R12), Z10, Z13
+	VSUBPS      (R14), Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, (R10)
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R12
+	ADDQ        $0x00000040, R14
+	ADDQ        $0x00000040, R15
+	DECQ        DX
+
+gradientOf01Next:
+	TESTQ       DX, DX
+	JNZ         gradientOf01Vector
+	TESTQ       CX, CX
+	JZ          gradientOf01Done
+	VMOVUPS.Z   (R15), K1, Z10
+	VMOVUPS.Z   (R12), K1, Z13
+	VMULPS      Z13, Z10, Z13
+	VMOVUPS.Z   (R14), K1, Z14
+	VSUBPS      Z14, Z0, Z14
+	VFMSUB213PS Z6, Z4, Z14
+	VFMADD231PS Z13, Z2, Z14
+	VMOVUPS     Z14, K1, (R10)
+
+gradientOf01Done:
+	ADDQ $0x00000008, BP
+	ADDQ DI, R9
+	ADDQ DI, R11
+	ADDQ DI, R13
+	ADDQ $0x0000000c, SI
+	SUBQ $0x00000001, BX
+	JMP  gradientOne
+
+gradientEnd:
+	MOVQ  DI, DX
+	IMULQ 256(SP), DX
+	ADDQ  DX, d+32(FP)
+	MOVQ  DI, DX
+	IMULQ 256(SP), DX
+	ADDQ  DX, dst+24(FP)
+	MOVQ  $0x0000000c, DX
+	IMULQ 256(SP), DX
+	ADDQ  DX, kept+56(FP)
+	MOVQ  DI, DX
+	IMULQ 256(SP), DX
+	ADDQ  DX, x+40(FP)
+	MOVQ  256(SP), BX
+	SUBQ  BX, rows+0(FP)
+	JNZ   block
+	VZEROUPPER
+	RET
+
+// func layerNormSumsAVX512(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
+// Requires: AVX, AVX512F, BMI2, CMOV
+TEXT ·layerNormSumsAVX512(SB), NOSPLIT, $0-56
+	MOVQ channels+8(FP), DX
+	SHLQ $0x02, DX
+
+block:
+	MOVQ    $0x00000010, AX
+	CMPQ    rows+0(FP), AX
+	CMOVQLT rows+0(FP), AX
+	XORQ    SI, SI
+	MOVQ    channels+8(FP), CX
+
+four:
+	CMPQ   CX, $0x00000040
+	JL     single
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	VXORPS X1, X1, X1
+	VXORPS X5, X5, X5
+	VXORPS X2, X2, X2
+	VXORPS X6, X6, X6
+	VXORPS X3, X3, X3
+	VXORPS X7, X7, X7
+	MOVQ   d+16(FP), DI
+	MOVQ   x+24(FP), R8
+	MOVQ   kept+32(FP), R9
+	ADDQ   SI, DI
+	ADDQ   SI, R8
+	MOVQ   AX, BX
+
+fourRow:
+	VBROADCASTSS  (R9), Z8
+	VBROADCASTSS  4(R9), Z9
+	VBROADCASTSS  8(R9), Z10
+	VMOVUPS       (DI), Z11
+	VSUBPS        (R8), Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z0, Z0
+	VFMADD231PS   Z11, Z12, Z4
+	VMOVUPS       64(DI), Z11
+	VSUBPS        64(R8), Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z1, Z1
+	VFMADD231PS   Z11, Z12, Z5
+	VMOVUPS       128(DI), Z11
+	VSUBPS        128(R8), Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z2, Z2
+	VFMADD231PS   Z11, Z12, Z6
+	VMOVUPS       192(DI), Z11
+	VSUBPS        192(R8), Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z3, Z3
+	VFMADD231PS   Z11, Z12, Z7
+	ADDQ          DX, DI
+	ADDQ          DX, R8
+	ADDQ          $0x0000000c, R9
+	DECQ          BX
+	JNZ           fourRow
+	MOVQ          sumD+40(FP), DI
+	VCVTPS2PD     Y0, Z11
+	VADDPD        (DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z0, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        64(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 64(DI)(SI*2)
+	VCVTPS2PD     Y1, Z11
+	VADDPD        128(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 128(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z1, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        192(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 192(DI)(SI*2)
+	VCVTPS2PD     Y2, Z11
+	VADDPD        256(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 256(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z2, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        320(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 320(DI)(SI*2)
+	VCVTPS2PD     Y3, Z11
+	VADDPD        384(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 384(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z3, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        448(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 448(DI)(SI*2)
+	MOVQ          sumDZ+48(FP), DI
+	VCVTPS2PD     Y4, Z11
+	VADDPD        (DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z4, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        64(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 64(DI)(SI*2)
+	VCVTPS2PD     Y5, Z11
+	VADDPD        128(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 128(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z5, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        192(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 192(DI)(SI*2)
+	VCVTPS2PD     Y6, Z11
+	VADDPD        256(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 256(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z6, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        320(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 320(DI)(SI*2)
+	VCVTPS2PD     Y7, Z11
+	VADDPD        384(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 384(DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z7, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        448(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 448(DI)(SI*2)
+	ADDQ          $0x00000100, SI
+	SUBQ          $0x00000040, CX
+	JMP           four
+
+single:
+	CMPQ   CX, $0x00000010
+	JL     tail
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	MOVQ   d+16(FP), DI
+	MOVQ   x+24(FP), R8
+	MOVQ   kept+32(FP), R9
+	ADDQ   SI, DI
+	ADDQ   SI, R8
+	MOVQ   AX, BX
+
+singleRow:
+	VBROADCASTSS  (R9), Z8
+	VBROADCASTSS  4(R9), Z9
+	VBROADCASTSS  8(R9), Z10
+	VMOVUPS       (DI), Z11
+	VSUBPS        (R8), Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z0, Z0
+	VFMADD231PS   Z11, Z12, Z4
+	ADDQ          DX, DI
+	ADDQ          DX, R8
+	ADDQ          $0x0000000c, R9
+	DECQ          BX
+	JNZ           singleRow
+	MOVQ          sumD+40(FP), DI
+	VCVTPS2PD     Y0, Z11
+	VADDPD        (DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z0, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        64(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 64(DI)(SI*2)
+	MOVQ          sumDZ+48(FP), DI
+	VCVTPS2PD     Y4, Z11
+	VADDPD        (DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z4, Y11
+	VCVTPS2PD     Y11, Z11
+	VADDPD        64(DI)(SI*2), Z11, Z11
+	VMOVUPD       Z11, 64(DI)(SI*2)
+	ADDQ          $0x00000040, SI
+	SUBQ          $0x00000010, CX
+	JMP           single
+
+tail:
+	TESTQ  CX, CX
+	JZ     next
+	MOVQ   $-1, BX
+	BZHIQ  CX, BX, BX
+	KMOVW  BX, K1
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	MOVQ   d+16(FP), DI
+	MOVQ   x+24(FP), R8
+	MOVQ   kept+32(FP), R9
+	ADDQ   SI, DI
+	ADDQ   SI, R8
+	MOVQ   AX, BX
+
+tailRow:
+	VBROADCASTSS  (R9), Z8
+	VBROADCASTSS  4(R9), Z9
+	VBROADCASTSS  8(R9), Z10
+	VMOVUPS.Z     (DI), K1, Z11
+	VMOVUPS.Z     (R8), K1, Z12
+	VSUBPS        Z12, Z8, Z12
+	VFNMADD213PS  Z10, Z9, Z12
+	VADDPS        Z11, Z0, Z0
+	VFMADD231PS   Z11, Z12, Z4
+	ADDQ          DX, DI
+	ADDQ          DX, R8
+	ADDQ          $0x0000000c, R9
+	DECQ          BX
+	JNZ           tailRow
+	MOVQ          sumD+40(FP), DI
+	VCVTPS2PD     Y0, Z11
+	VMOVUPD.Z     (DI)(SI*2), K1, Z12
+	VADDPD        Z12, Z11, Z11
+	VMOVUPD       Z11, K1, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z0, Y11
+	VCVTPS2PD     Y11, Z11
+	KSHIFTRW      $0x08, K1, K2
+	VMOVUPD.Z     64(DI)(SI*2), K2, Z12
+	VADDPD        Z12, Z11, Z11
+	VMOVUPD       Z11, K2, 64(DI)(SI*2)
+	MOVQ          sumDZ+48(FP), DI
+	VCVTPS2PD     Y4, Z11
+	VMOVUPD.Z     (DI)(SI*2), K1, Z12
+	VADDPD        Z12, Z11, Z11
+	VMOVUPD       Z11, K1, (DI)(SI*2)
+	VEXTRACTF64X4 $0x01, Z4, Y11
+	VCVTPS2PD     Y11, Z11
+	KSHIFTRW      $0x08, K1, K2
+	VMOVUPD.Z     64(DI)(SI*2), K2, Z12
+	VADDPD        Z12, Z11, Z11
+	VMOVUPD       Z11, K2, 64(DI)(SI*2)
+
+next:
+	MOVQ  AX, BX
+	IMULQ DX, BX
+	ADDQ  BX, d+16(FP)
+	ADDQ  BX, x+24(FP)
+	LEAQ  (AX)(AX*2), BX
+	SHLQ  $0x02, BX
+	ADDQ  BX, kept+32(FP)
+	SUBQ  AX, rows+0(FP)
+	JNZ   block
+	VZEROUPPER
+	RET
+
 // func peakAVX512(iterations int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8

@@ -28,6 +28,7 @@ func main() {
 		maximum(s)
 		channelKernels(s)
 		mathKernels(s)
+		layerNormKernels(s)
 		peak(s)
 	})
 }
