@@ -25,7 +25,7 @@ func (l LayerNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(op, s, in)
 }
 
-// layerNorm is the op. Aux keeps what [simd.LayerNorm] keeps of each row of channels, from Forward on.
+// layerNorm is the op. Aux keeps what [simd.NormalizeRows] keeps of each row of channels, from Forward on.
 type layerNorm struct {
 	channels int
 	rows     int // of a sample
@@ -39,7 +39,7 @@ func (o layerNorm) Traits() op.Traits {
 			{Name: "scale", Shape: shape, Role: Norm, Init: ones},
 			{Name: "shift", Shape: shape, Role: Norm},
 		},
-		Aux:      op.Aux{Sample: simd.LayerNormKept * o.rows},
+		Aux:      op.Aux{Sample: simd.NormalizeRowsKept * o.rows},
 		FreesOut: true,
 	}
 }
@@ -54,7 +54,7 @@ func (o layerNorm) job(c *op.Call, t op.Tensor, do func(j *channelJob, u int)) *
 // kept returns what is kept of the rows of piece u.
 func (j *channelJob) kept(u int) []float32 {
 	rows := len(j.of(j.x, u)) / j.channels
-	return j.q[simd.LayerNormKept*j.row(u):][:simd.LayerNormKept*rows]
+	return j.q[simd.NormalizeRowsKept*j.row(u):][:simd.NormalizeRowsKept*rows]
 }
 
 func (o layerNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
@@ -65,7 +65,7 @@ func (o layerNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tenso
 }
 
 func layerNormPiece(j *channelJob, u int) {
-	simd.LayerNorm(j.of(j.dst, u), j.of(j.x, u), j.scale, j.shift, j.kept(u), j.epsilon)
+	simd.NormalizeRows(j.of(j.dst, u), j.of(j.x, u), j.scale, j.shift, j.kept(u), j.epsilon)
 }
 
 func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
@@ -79,7 +79,7 @@ func (o layerNorm) Backward(c *op.Call, p []float32, in []op.Tensor, _, dout op.
 }
 
 func layerNormBackwardPiece(j *channelJob, u int) {
-	simd.LayerNormBackward(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.scale, j.kept(u))
+	simd.NormalizeRowsBackward(j.of(j.dst, u), j.of(j.d, u), j.of(j.x, u), j.scale, j.kept(u))
 }
 
 func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
@@ -98,5 +98,5 @@ func (o layerNorm) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []f
 
 func layerNormGradientPiece(j *channelJob, u int) {
 	sumD, sumDZ := j.pieceSums(u)
-	simd.LayerNormGradSums(j.of(j.d, u), j.of(j.x, u), j.kept(u), sumD, sumDZ)
+	simd.NormalizeRowsGradSums(j.of(j.d, u), j.of(j.x, u), j.kept(u), sumD, sumDZ)
 }

@@ -10,52 +10,52 @@ package simd
 // its gradient. A row with a NaN in d gets a gradient of NaN, one with an Inf a gradient that isn't
 // finite.
 
-// LayerNormKept is the number of floats that [LayerNorm] keeps of a row: a center near the mean, c;
+// NormalizeRowsKept is the number of floats that [NormalizeRows] keeps of a row: a center near the mean, c;
 // the inverse deviation, i = 1/sqrt(variance + epsilon); and an offset, o = (c - mean)*i. The
 // normalized element is z = (x-c)*i + o. The three are as good as a mean in twice float32's
 // precision, so a row whose mean is far larger than its deviation loses no digits.
-const LayerNormKept = 3
+const NormalizeRowsKept = 3
 
-// LayerNorm sets the rows of dst to those of x, normalized, scaled and shifted. scale and shift have
-// an element a channel; kept gets [LayerNormKept] floats a row. dst may be x.
+// NormalizeRows sets the rows of dst to those of x, normalized, scaled and shifted. scale and shift have
+// an element a channel; kept gets [NormalizeRowsKept] floats a row. dst may be x.
 //
 // With n channels, an element of z is within (n/8 + 20)*(|z|+1) * 2^-24, and half an ULP of scale*z
 // and of the sum are added to that. It is so as long as the deviation is above the distance of
 // float32 numbers around the largest |x|. A row becomes NaN if squares of its deviations from the
 // mean overflow: from 1e18 on.
-func LayerNorm(dst, x, scale, shift, kept []float32, epsilon float64) {
+func NormalizeRows(dst, x, scale, shift, kept []float32, epsilon float64) {
 	channels := len(scale)
-	rows := rowsOf("LayerNorm", channels, len(dst), len(x))
-	sameLength("LayerNorm", channels, len(shift))
-	sameLength("LayerNorm", LayerNormKept*rows, len(kept))
+	rows := rowsOf("NormalizeRows", channels, len(dst), len(x))
+	sameLength("NormalizeRows", channels, len(shift))
+	sameLength("NormalizeRows", NormalizeRowsKept*rows, len(kept))
 	for row := range pieces(rows, channels, rowBytes) {
 		kernels().layerNorm(row.n, channels, normBlock(channels, 16<<10), &dst[row.at], &x[row.at], &scale[0], &shift[0], &kept[row.keeps(channels)], share(channels), float32(epsilon))
 	}
 }
 
-// LayerNormBackward sets dst to the gradient of LayerNorm's input x, d being that of its output and
-// kept what LayerNorm kept:
+// NormalizeRowsBackward sets dst to the gradient of NormalizeRows's input x, d being that of its output and
+// kept what NormalizeRows kept:
 //
 //	dst = i * (e - mean(e) - z*mean(e*z)),  e = scale*d
 //
 // with means over the row. dst may be d or x.
-func LayerNormBackward(dst, d, x, scale, kept []float32) {
+func NormalizeRowsBackward(dst, d, x, scale, kept []float32) {
 	channels := len(scale)
-	rows := rowsOf("LayerNormBackward", channels, len(dst), len(d), len(x))
-	sameLength("LayerNormBackward", LayerNormKept*rows, len(kept))
+	rows := rowsOf("NormalizeRowsBackward", channels, len(dst), len(d), len(x))
+	sameLength("NormalizeRowsBackward", NormalizeRowsKept*rows, len(kept))
 	for row := range pieces(rows, channels, rowBytes) {
 		kernels().layerNormBackward(row.n, channels, normBlock(channels, 8<<10), &dst[row.at], &d[row.at], &x[row.at], &scale[0], &kept[row.keeps(channels)], share(channels))
 	}
 }
 
-// LayerNormGradSums adds each channel's sum of d to sumD, and that of d*z to sumDZ: the gradients of
-// LayerNorm's shift and scale. kept is what LayerNorm kept. Rows are summed in float32 by 16, and
+// NormalizeRowsGradSums adds each channel's sum of d to sumD, and that of d*z to sumDZ: the gradients of
+// NormalizeRows's shift and scale. kept is what NormalizeRows kept. Rows are summed in float32 by 16, and
 // in float64 beyond that.
-func LayerNormGradSums(d, x, kept []float32, sumD, sumDZ []float64) {
+func NormalizeRowsGradSums(d, x, kept []float32, sumD, sumDZ []float64) {
 	channels := len(sumD)
-	rows := rowsOf("LayerNormGradSums", channels, len(d), len(x))
-	sameLength("LayerNormGradSums", channels, len(sumDZ))
-	sameLength("LayerNormGradSums", LayerNormKept*rows, len(kept))
+	rows := rowsOf("NormalizeRowsGradSums", channels, len(d), len(x))
+	sameLength("NormalizeRowsGradSums", channels, len(sumDZ))
+	sameLength("NormalizeRowsGradSums", NormalizeRowsKept*rows, len(kept))
 	for row := range pieces(rows, channels, rowBytes) {
 		kernels().layerNormSums(row.n, channels, &d[row.at], &x[row.at], &kept[row.keeps(channels)], &sumD[0], &sumDZ[0])
 	}
@@ -66,7 +66,7 @@ func LayerNormGradSums(d, x, kept []float32, sumD, sumDZ []float64) {
 func normBlock(channels, bytes int) int { return min(max(4, bytes/4/channels&^3), 32) }
 
 // keeps is the index of the first kept float of the piece's rows.
-func (p piece) keeps(channels int) int { return LayerNormKept * (p.at / channels) }
+func (p piece) keeps(channels int) int { return NormalizeRowsKept * (p.at / channels) }
 
 // share is what a sum over n channels is multiplied by for their mean.
 func share(n int) float32 { return float32(1 / float64(n)) }

@@ -8,9 +8,9 @@ import "math"
 type keptRow struct{ center, inverse, offset float64 }
 
 func keptRows(rows int, kept *float32) func(row int) keptRow {
-	all := floats(LayerNormKept*rows, kept)
+	all := floats(NormalizeRowsKept*rows, kept)
 	return func(row int) keptRow {
-		k := all[LayerNormKept*row:]
+		k := all[NormalizeRowsKept*row:]
 		return keptRow{float64(k[0]), float64(k[1]), float64(k[2])}
 	}
 }
@@ -22,7 +22,7 @@ func (k keptRow) normal(x float32) float64 {
 
 func layerNorm(rows, channels, _ int, dst, x, scale, shift, kept *float32, _, epsilon float32) {
 	m, n := matrix{rows, channels}, float64(channels)
-	to, xs, as, bs, all := m.of(dst), m.of(x), floats(channels, scale), floats(channels, shift), floats(LayerNormKept*rows, kept)
+	to, xs, as, bs, all := m.of(dst), m.of(x), floats(channels, scale), floats(channels, shift), floats(NormalizeRowsKept*rows, kept)
 	for row := range rows {
 		v, y := xs[row*channels:][:channels], to[row*channels:][:channels]
 		sum, squares := 0.0, 0.0
@@ -36,7 +36,7 @@ func layerNorm(rows, channels, _ int, dst, x, scale, shift, kept *float32, _, ep
 		}
 		inverse := 1 / math.Sqrt(squares/n+float64(epsilon))
 		center := float32(mean)
-		copy(all[LayerNormKept*row:], []float32{center, float32(inverse), float32((float64(center) - mean) * inverse)})
+		copy(all[NormalizeRowsKept*row:], []float32{center, float32(inverse), float32((float64(center) - mean) * inverse)})
 		for i, e := range v {
 			y[i] = float32(float64(as[i])*float64((float64(e)-mean)*inverse)) + bs[i]
 		}

@@ -41,16 +41,16 @@ func newNormOperands(r *rand.Rand, rows, channels int, mean, deviation float64) 
 		x: fill(n, mean, deviation), d: fill(n, 0.1, 1),
 		scale: fill(channels, 1, 0.5), shift: fill(channels, 0, 1),
 		y: slices.Repeat([]float32{nan}, n), dx: slices.Repeat([]float32{nan}, n),
-		kept: slices.Repeat([]float32{nan}, rows*simd.LayerNormKept),
+		kept: slices.Repeat([]float32{nan}, rows*simd.NormalizeRowsKept),
 		sumD: make([]float64, channels), sumDZ: make([]float64, channels),
 	}
 }
 
 // run calls all kernels.
 func (o *normOperands) run() {
-	simd.LayerNorm(o.y, o.x, o.scale, o.shift, o.kept, normEpsilon)
-	simd.LayerNormBackward(o.dx, o.d, o.x, o.scale, o.kept)
-	simd.LayerNormGradSums(o.d, o.x, o.kept, o.sumD, o.sumDZ)
+	simd.NormalizeRows(o.y, o.x, o.scale, o.shift, o.kept, normEpsilon)
+	simd.NormalizeRowsBackward(o.dx, o.d, o.x, o.scale, o.kept)
+	simd.NormalizeRowsGradSums(o.d, o.x, o.kept, o.sumD, o.sumDZ)
 }
 
 // row returns the elements of a row.
@@ -142,7 +142,7 @@ func requireNear[T float32 | float64](t *testing.T, want float64, got T, bound f
 	}
 }
 
-func TestLayerNormAgainstOracle(t *testing.T) {
+func TestNormalizeRowsAgainstOracle(t *testing.T) {
 	var shapes [][2]int
 	for channels := 1; channels <= 70; channels++ {
 		shapes = append(shapes, [2]int{9, channels})
@@ -171,7 +171,7 @@ func TestLayerNormAgainstOracle(t *testing.T) {
 }
 
 // What the documentation promises of rows far from 0.
-func TestLayerNormFarFromZero(t *testing.T) {
+func TestNormalizeRowsFarFromZero(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(22, 22))
 		for _, channels := range []int{64, 128, 256, 1000} {
@@ -193,7 +193,7 @@ func TestLayerNormFarFromZero(t *testing.T) {
 }
 
 // A row has the same bits alone, in the place of its input, and anywhere in memory.
-func TestLayerNormRowsAreIndependent(t *testing.T) {
+func TestNormalizeRowsRowsAreIndependent(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(23, 23))
 		for _, channels := range []int{1, 7, 8, 16, 19, 31, 32, 100, 128} {
@@ -202,22 +202,22 @@ func TestLayerNormRowsAreIndependent(t *testing.T) {
 			o.run()
 			for row := range rows {
 				x, d := append([]float32{9}, o.row(o.x, row)...)[1:], slices.Clone(o.row(o.d, row))
-				kept := make([]float32, simd.LayerNormKept)
+				kept := make([]float32, simd.NormalizeRowsKept)
 				alone := make([]float32, channels)
-				simd.LayerNorm(alone, x, o.scale, o.shift, kept, normEpsilon)
+				simd.NormalizeRows(alone, x, o.scale, o.shift, kept, normEpsilon)
 				requireSameBits(t, o.row(o.y, row), alone, "y of row %d alone, %d channels", row, channels)
-				requireSameBits(t, o.kept[row*simd.LayerNormKept:][:simd.LayerNormKept], kept, "kept of row %d alone, %d channels", row, channels)
-				simd.LayerNormBackward(alone, d, x, o.scale, kept)
+				requireSameBits(t, o.kept[row*simd.NormalizeRowsKept:][:simd.NormalizeRowsKept], kept, "kept of row %d alone, %d channels", row, channels)
+				simd.NormalizeRowsBackward(alone, d, x, o.scale, kept)
 				requireSameBits(t, o.row(o.dx, row), alone, "dx of row %d alone, %d channels", row, channels)
 			}
 			over := slices.Clone(o.x)
-			simd.LayerNorm(over, over, o.scale, o.shift, o.kept, normEpsilon)
+			simd.NormalizeRows(over, over, o.scale, o.shift, o.kept, normEpsilon)
 			requireSameBits(t, o.y, over, "y in place, %d channels", channels)
 			over = slices.Clone(o.d)
-			simd.LayerNormBackward(over, over, o.x, o.scale, o.kept)
+			simd.NormalizeRowsBackward(over, over, o.x, o.scale, o.kept)
 			requireSameBits(t, o.dx, over, "dx in the place of d, %d channels", channels)
 			over = slices.Clone(o.x)
-			simd.LayerNormBackward(over, o.d, over, o.scale, o.kept)
+			simd.NormalizeRowsBackward(over, o.d, over, o.scale, o.kept)
 			requireSameBits(t, o.dx, over, "dx in the place of x, %d channels", channels)
 		}
 	})
@@ -225,7 +225,7 @@ func TestLayerNormRowsAreIndependent(t *testing.T) {
 
 // What isn't finite in x makes its row NaN, and in d its row's gradient not finite. Other rows
 // stay as they are.
-func TestLayerNormPropagates(t *testing.T) {
+func TestNormalizeRowsPropagates(t *testing.T) {
 	const rows, channels, at = 6, 19, 2
 	isNaN := func(v float32) bool { return v != v }
 	isFinite := func(v float32) bool { return v-v == 0 }
@@ -268,7 +268,7 @@ func TestLayerNormPropagates(t *testing.T) {
 }
 
 // Where squares overflow, a row is right or NaN, and never finite and wrong.
-func TestLayerNormOverflow(t *testing.T) {
+func TestNormalizeRowsOverflow(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, channels := range []int{1, 5, 8, 19, 64, 200} {
 			for exponent := 15.0; exponent <= 38; exponent += 0.25 {
@@ -289,7 +289,7 @@ func TestLayerNormOverflow(t *testing.T) {
 	})
 }
 
-func TestLayerNormStaysInside(t *testing.T) {
+func TestNormalizeRowsStaysInside(t *testing.T) {
 	const rows, most = 6, 70
 	for side, memory := range guard.Sides[float32]() {
 		t.Run(side, func(t *testing.T) {
@@ -298,7 +298,7 @@ func TestLayerNormStaysInside(t *testing.T) {
 			for i := range matrices {
 				matrices[i] = memory(t, rows*most)
 			}
-			vectors, keeps := [2][]float32{memory(t, most), memory(t, most)}, memory(t, rows*simd.LayerNormKept)
+			vectors, keeps := [2][]float32{memory(t, most), memory(t, most)}, memory(t, rows*simd.NormalizeRowsKept)
 			sums := [2][]float64{wide(t, most), wide(t, most)}
 			simdtest.EachISA(t, func(t *testing.T) {
 				defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -309,7 +309,7 @@ func TestLayerNormStaysInside(t *testing.T) {
 							*s = atSide(side, matrices[i], n*channels)
 						}
 						o.scale, o.shift = atSide(side, vectors[0], channels), atSide(side, vectors[1], channels)
-						o.kept = atSide(side, keeps, n*simd.LayerNormKept)
+						o.kept = atSide(side, keeps, n*simd.NormalizeRowsKept)
 						o.sumD, o.sumDZ = atSide(side, sums[0], channels), atSide(side, sums[1], channels)
 						require.NotPanics(t, o.run, "%d rows of %d channels", n, channels)
 					}
@@ -320,7 +320,7 @@ func TestLayerNormStaysInside(t *testing.T) {
 }
 
 // The elements beside the slices stay as they are.
-func TestLayerNormWritesNothingElse(t *testing.T) {
+func TestNormalizeRowsWritesNothingElse(t *testing.T) {
 	const canary, margin = 12345, 40
 	simdtest.EachISA(t, func(t *testing.T) {
 		for channels := 1; channels <= 37; channels++ {
@@ -352,37 +352,37 @@ func TestLayerNormWritesNothingElse(t *testing.T) {
 	})
 }
 
-func TestLayerNormRefuses(t *testing.T) {
+func TestNormalizeRowsRefuses(t *testing.T) {
 	f := func(n int) []float32 { return make([]float32, n) }
 	d := func(n int) []float64 { return make([]float64, n) }
 	for _, c := range []struct {
 		want string
 		call func()
 	}{
-		{"simd: LayerNorm: 7 elements are no rows of 3 channels", func() { simd.LayerNorm(f(7), f(7), f(3), f(3), f(6), 0) }},
-		{"simd: LayerNorm: slices of 6 and 9 elements", func() { simd.LayerNorm(f(6), f(9), f(3), f(3), f(6), 0) }},
-		{"simd: LayerNorm: slices of 3 and 2 elements", func() { simd.LayerNorm(f(6), f(6), f(3), f(2), f(6), 0) }},
-		{"simd: LayerNorm: slices of 6 and 4 elements", func() { simd.LayerNorm(f(6), f(6), f(3), f(3), f(4), 0) }},
-		{"simd: LayerNormBackward: slices of 6 and 3 elements", func() { simd.LayerNormBackward(f(6), f(6), f(3), f(3), f(6)) }},
-		{"simd: LayerNormBackward: slices of 6 and 2 elements", func() { simd.LayerNormBackward(f(6), f(6), f(6), f(3), f(2)) }},
-		{"simd: LayerNormGradSums: slices of 6 and 3 elements", func() { simd.LayerNormGradSums(f(6), f(3), f(6), d(3), d(3)) }},
-		{"simd: LayerNormGradSums: slices of 3 and 2 elements", func() { simd.LayerNormGradSums(f(6), f(6), f(6), d(3), d(2)) }},
-		{"simd: LayerNormGradSums: slices of 6 and 7 elements", func() { simd.LayerNormGradSums(f(6), f(6), f(7), d(3), d(3)) }},
+		{"simd: NormalizeRows: 7 elements are no rows of 3 channels", func() { simd.NormalizeRows(f(7), f(7), f(3), f(3), f(6), 0) }},
+		{"simd: NormalizeRows: slices of 6 and 9 elements", func() { simd.NormalizeRows(f(6), f(9), f(3), f(3), f(6), 0) }},
+		{"simd: NormalizeRows: slices of 3 and 2 elements", func() { simd.NormalizeRows(f(6), f(6), f(3), f(2), f(6), 0) }},
+		{"simd: NormalizeRows: slices of 6 and 4 elements", func() { simd.NormalizeRows(f(6), f(6), f(3), f(3), f(4), 0) }},
+		{"simd: NormalizeRowsBackward: slices of 6 and 3 elements", func() { simd.NormalizeRowsBackward(f(6), f(6), f(3), f(3), f(6)) }},
+		{"simd: NormalizeRowsBackward: slices of 6 and 2 elements", func() { simd.NormalizeRowsBackward(f(6), f(6), f(6), f(3), f(2)) }},
+		{"simd: NormalizeRowsGradSums: slices of 6 and 3 elements", func() { simd.NormalizeRowsGradSums(f(6), f(3), f(6), d(3), d(3)) }},
+		{"simd: NormalizeRowsGradSums: slices of 3 and 2 elements", func() { simd.NormalizeRowsGradSums(f(6), f(6), f(6), d(3), d(2)) }},
+		{"simd: NormalizeRowsGradSums: slices of 6 and 7 elements", func() { simd.NormalizeRowsGradSums(f(6), f(6), f(7), d(3), d(3)) }},
 	} {
 		assert.PanicsWithValue(t, c.want, c.call)
 	}
 }
 
-func TestLayerNormAllocatesNothing(t *testing.T) {
+func TestNormalizeRowsAllocatesNothing(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		o := newNormOperands(rand.New(rand.NewPCG(28, 28)), 1000, 100, 0, 1)
 		assert.Zero(t, testing.AllocsPerRun(5, o.run))
 	})
 }
 
-// BenchmarkLayerNorm is beside kernels that move as many bytes: forward beside ReLU, backward beside
+// BenchmarkNormalizeRows is beside kernels that move as many bytes: forward beside ReLU, backward beside
 // Add, and the sums beside Dot.
-func BenchmarkLayerNorm(b *testing.B) {
+func BenchmarkNormalizeRows(b *testing.B) {
 	for _, shape := range [][2]int{{16, 128}, {8, 256}, {256, 128}, {128, 256}, {4096, 128}, {2048, 256}} {
 		o := newNormOperands(rand.New(rand.NewPCG(29, 29)), shape[0], shape[1], 0, 1)
 		bench := func(name string, matrices int, call func()) {
@@ -393,13 +393,13 @@ func BenchmarkLayerNorm(b *testing.B) {
 				}
 			})
 		}
-		bench("Forward", 2, func() { simd.LayerNorm(o.y, o.x, o.scale, o.shift, o.kept, normEpsilon) })
+		bench("Forward", 2, func() { simd.NormalizeRows(o.y, o.x, o.scale, o.shift, o.kept, normEpsilon) })
 		bench("ReLU", 2, func() { simd.ReLU(o.y, o.x) })
 		bench("ScaleShift", 2, func() { simd.ScaleShift(o.y, o.x, o.scale, o.scale, o.shift, false) })
-		bench("Backward", 3, func() { simd.LayerNormBackward(o.dx, o.d, o.x, o.scale, o.kept) })
+		bench("Backward", 3, func() { simd.NormalizeRowsBackward(o.dx, o.d, o.x, o.scale, o.kept) })
 		bench("Add", 3, func() { simd.Add(o.dx, o.d, o.x) })
 		bench("ScaleAddShift", 3, func() { simd.ScaleAddShift(o.dx, o.d, o.x, o.scale, o.scale, o.shift, o.shift) })
-		bench("GradSums", 2, func() { simd.LayerNormGradSums(o.d, o.x, o.kept, o.sumD, o.sumDZ) })
+		bench("GradSums", 2, func() { simd.NormalizeRowsGradSums(o.d, o.x, o.kept, o.sumD, o.sumDZ) })
 		bench("ChannelGradSums", 2, func() { simd.ChannelGradSums(o.d, o.x, o.sumD, o.sumDZ) })
 		bench("Dot", 2, func() { benchSink = simd.Dot(o.d, o.x) })
 	}

@@ -29,7 +29,7 @@ type table struct {
 	scaleAddShift         func(rows, channels int, dst, d, x, center, scale, q, r *float32)
 	scaleAddShiftAffine   func(rows, channels int, dst, d, x, center, scale, shift, q, r *float32)
 
-	// Layer normalization of rows of channels; rows, channels >= 1. kept has LayerNormKept floats a
+	// Layer normalization of rows of channels; rows, channels >= 1. kept has NormalizeRowsKept floats a
 	// row, and share is 1/channels. The sums are added to.
 	layerNorm         func(rows, channels, block int, dst, x, scale, shift, kept *float32, share, epsilon float32)
 	layerNormBackward func(rows, channels, block int, dst, d, x, scale, kept *float32, share float32)
