@@ -84,6 +84,7 @@ func TestNamesAreKeysAndValues(t *testing.T) {
 		"SgemmPacked": names(packedProducts()),
 		"Pack":        names(packs()),
 		"Vector":      names(vectors()),
+		"Attention":   names(attentions()),
 		"Step":        names(steps()),
 	} {
 		seen := map[string]bool{}

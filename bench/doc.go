@@ -15,6 +15,9 @@
 //	count    products of a batch
 //	trans    which of A and B is stored transposed, if any
 //	workers  1, or as many as pay on this machine
+//	pass     forward or backward, of attention with 2 heads of 64 features, on 8 samples
+//	length   rows of a sample
+//	mask     causal if a row sees only itself and those before it, or none
 //	kernel   function of package simd
 //	n        of a vector kernel: elements of each slice
 //
@@ -23,7 +26,8 @@
 //	GFLOP/s  billions of floating-point operations a second, two to a multiply-add
 //	ceiling  GFLOP/s as a fraction of what as many cores do with the best
 //	         instruction set on registers alone (simd.FMACeiling, half of it
-//	         for float64), measured once in the same process
+//	         for float64), measured once in the same process. Of causal
+//	         attention, only operations on keys that a query sees count
 //	GB/s     billions of bytes read and written a second, by what the operation
 //	         needs; that a cache reads a line before it is written is not counted
 //

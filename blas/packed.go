@@ -16,13 +16,32 @@ type PackedB[T Float] struct{ matrix gemm.Packed[T] }
 // the first product: it takes its memory then.
 func NewPackedB[T Float](k, n int) *PackedB[T] {
 	p := &PackedB[T]{}
+	p.Reset(k, n)
+	return p
+}
+
+// Reset makes p the form of matrices of k rows and n columns, to be filled by Pack again. It keeps
+// p's memory for them, and binds p to the instruction set that is active now.
+func (p *PackedB[T]) Reset(k, n int) {
 	if k < 0 || n < 0 {
 		panic(fmt.Sprintf("blas: the packed form of %d x %d", k, n))
 	}
+	memory := p.matrix.Data
 	if !p.matrix.Init(k, n) {
 		panic(fmt.Sprintf("blas: the packed form of %d x %d is larger than memory can be", k, n))
 	}
-	return p
+	p.matrix.Data = memory[:0]
+}
+
+// First returns the packed form of the first k rows and n columns of the matrix that p is filled
+// with. It shares p's memory, and can't be filled itself. Where rows are summed in several blocks
+// there is none of fewer rows, and ok is false.
+func (p *PackedB[T]) First(k, n int) (first PackedB[T], ok bool) {
+	if rows, cols := p.matrix.Rows(), p.matrix.Columns(); k < 0 || n < 0 || k > rows || n > cols {
+		panic(fmt.Sprintf("blas: the first %d x %d of a packed form of %d x %d", k, n, rows, cols))
+	}
+	first.matrix, ok = p.matrix.First(k, n)
+	return first, ok
 }
 
 // Bytes returns the size of the packed data.
@@ -31,6 +50,9 @@ func (p *PackedB[T]) Bytes() int { return p.matrix.Bytes() }
 // Pack fills p from b, whose size must be p's, on a team of workers.
 func (p *PackedB[T]) Pack(team *parallel.Team, b Mat[T]) {
 	b.check("B", 0)
+	if !p.matrix.Whole() {
+		panic("blas: B is packed into a form that is the beginning of another")
+	}
 	if k, n := p.matrix.Rows(), p.matrix.Columns(); b.Rows != k || b.Cols != n {
 		panic(fmt.Sprintf("blas: B is %d x %d, packed into the form of %d x %d", b.Rows, b.Cols, k, n))
 	}

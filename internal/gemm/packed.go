@@ -11,9 +11,10 @@ import (
 // is bound to the NR and KC of the table that was active when it was made. Any number of operations
 // may read it at once.
 type Packed[T Float] struct {
-	Table *Table[T]
-	k, n  int
-	Size  int // of Data
+	Table      *Table[T]
+	k, n       int // of the matrix that is packed
+	rows, cols int // of those that count: the first ones
+	Size       int // of Data
 	// Data has blocks of K; in each, panels of NR columns; in each, rows. It is nil before the
 	// first Pack.
 	Data []T
@@ -24,13 +25,24 @@ type Packed[T Float] struct {
 // that is larger than memory can be.
 func (p *Packed[T]) Init(k, n int) bool {
 	t := Active[T]()
-	*p = Packed[T]{Table: t, k: k, n: n, Size: num.Times(k, PanelCount(t, n)*t.NR)}
+	*p = Packed[T]{Table: t, k: k, n: n, rows: k, cols: n, Size: num.Times(k, PanelCount(t, n)*t.NR)}
 	return num.Times(p.Size, Size[T]()) < math.MaxInt
 }
 
 // Rows and columns are those of the matrices that p is the form of.
-func (p *Packed[T]) Rows() int    { return p.k }
-func (p *Packed[T]) Columns() int { return p.n }
+func (p *Packed[T]) Rows() int    { return p.rows }
+func (p *Packed[T]) Columns() int { return p.cols }
+
+// First returns the form of the first rows and columns of the matrix that p is the form of, in p's
+// memory. There is none, and ok is false, if these are fewer rows of several blocks of K.
+func (p *Packed[T]) First(rows, cols int) (first Packed[T], ok bool) {
+	first = *p
+	first.rows, first.cols = rows, cols
+	return first, rows == p.k || p.k <= p.Table.KC
+}
+
+// Whole reports whether p is more than the first rows and columns of another form.
+func (p *Packed[T]) Whole() bool { return p.rows == p.k && p.cols == p.n }
 
 // Bytes returns the size of the packed data.
 func (p *Packed[T]) Bytes() int { return Size[T]() * p.Size }
@@ -50,7 +62,7 @@ func (p *Packed[T]) Pack(team *parallel.Team, b View[T]) {
 	if p.Size == 0 {
 		return
 	}
-	p.Data = Grow(p.Data, p.Size)
+	p.Data = Grow(p.Data[:cap(p.Data)], p.Size)
 	p.src = b
 	team.Run(num.CeilDiv(PanelCount(p.Table, p.n), panelsPerTask), p)
 	p.src = View[T]{}
@@ -77,5 +89,8 @@ func (p *Packed[T]) Do(task, _ int) {
 // that of column j.
 func (p *Packed[T]) panels(l0, k, j int) View[T] {
 	nr := p.Table.NR
+	if p.rows < p.k { // the first rows of the one block
+		k = p.k
+	}
 	return View[T]{&p.Data[l0*PanelCount(p.Table, p.n)*nr+j/nr*k*nr], k * nr, 1}
 }
