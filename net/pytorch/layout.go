@@ -90,6 +90,9 @@ func (o order) normal() order {
 // newLayout returns the layout of a model.
 func newLayout(model *net.Model) (*layout, error) {
 	tree := model.Tree()
+	if l := newBERT(tree, views(model.Params())); l != nil {
+		return l, nil
+	}
 	b := &layoutBuilder{params: views(model.Params()), state: views(model.State())}
 	b.names = nameModules(tree)
 	last, err := b.chain(tree, nil, nil)
