@@ -56,11 +56,11 @@ func main() {
 func parse(args []string, usage io.Writer) (opt options, err error) {
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	suiteName := flags.String("suite", "all", "work to measure: square, skinny, all (both) or ragged are matrix products; conv is convolutions; step, sam and small (batches) are training steps; level1, level2 and level3 are BLAS routines; gonum is its mat with our BLAS")
+	suiteName := flags.String("suite", "all", "work to measure: square, skinny, all (both) or ragged are matrix products; conv is convolutions; step, sam, small (batches) and text are training steps; level1, level2 and level3 are BLAS routines; gonum is its mat with our BLAS")
 	shapes := flags.String("shapes", "", `work to measure instead of a suite, separated by commas and all of one kind:
 products "784x512x256" (m x n x k), then tA or tB or both;
 convolutions "32x32x32x16->32 3x3 stride 2 pad 1", with one pass in front, or none for all passes;
-training steps "lenet batch 256", then sam or msam 8;
+training steps "lenet batch 256" or "text-tiny batch 64 ragged", then sam or msam 8;
 BLAS routines "gemv 1024, trsm 512";
 decompositions "LU 1000, Eigen 500"`)
 	names := flags.String("peers", "", "peers to measure beside ours, separated by commas; by default all that are installed: "+everyPeer())
@@ -68,7 +68,7 @@ decompositions "LU 1000, Eigen 500"`)
 	flags.StringVar(&opt.dtype, "dtype", protocol.Float32, "element type, "+protocol.Float32+" or "+protocol.Float64+"; decompositions are in "+protocol.Float64)
 	flags.StringVar(&opt.entry, "entry", protocol.EntryMatMul, "function of ours to call for products: matmul is MatMul, blas is Sgemm or Dgemm")
 	flags.IntVar(&opt.rounds, "rounds", 10, "rounds; each round measures each peer once")
-	limit := flags.Int("limit", 0, "seconds for a row of steps or decompositions; once they are over and the row has three rounds, it ends; 0 is the suite's own limit, which is 15 for sam, small and gonum, and none for others")
+	limit := flags.Int("limit", 0, "seconds for a row of steps or decompositions; once they are over and the row has three rounds, it ends; 0 is the suite's own limit, which is 15 for sam, small and gonum, 40 for text, and none for others")
 	budget := flags.Int("budget", 100, "milliseconds for one measurement")
 	flags.BoolVar(&opt.markdown, "markdown", false, "print the table as Markdown")
 	flags.StringVar(&opt.json, "json", "", "file to write all figures to")

@@ -73,28 +73,33 @@ var peersOf = map[protocol.Kind][]peer{
 	protocol.KindSteps: {
 		{name: oursOne, program: "steppe", own: true, workers: 1},
 		{name: oursTwo, program: "steppe", own: true, workers: 2},
-		pytorch("torch-1", "contiguous", 1),
-		pytorch("torch-2", "contiguous", 2),
-		pytorch("torch-last-1", "channels_last", 1),
-		pytorch("torch-last-2", "channels_last", 2),
-		batched("torch-batched-1", 1),
-		batched("torch-batched-2", 2),
+		pytorch("torch-1", "contiguous", 1, ofImages),
+		pytorch("torch-2", "contiguous", 2, ofImages),
+		pytorch("torch-last-1", "channels_last", 1, ofImages),
+		pytorch("torch-last-2", "channels_last", 2, ofImages),
+		pytorch("torch-batched-1", "batched", 1, msamOfMLP),
+		pytorch("torch-batched-2", "batched", 2, msamOfMLP),
+		pytorch("torch-layers-1", "layers", 1, ofText),
+		pytorch("torch-layers-2", "layers", 2, ofText),
+		pytorch("torch-written-1", "written", 1, ofText),
+		pytorch("torch-written-2", "written", 2, ofText),
+		pytorch("torch-packed-1", "packed", 1, ofRaggedText),
+		pytorch("torch-packed-2", "packed", 2, ofRaggedText),
 	},
 }
 
-// pytorch returns the peer that runs a variant of pytorch/child.py.
-func pytorch(name, variant string, workers int) peer {
-	return peer{name: name, python: []string{"pytorch/child.py", variant}, library: anyLibrary, workers: workers}
+// pytorch returns the peer that runs a variant of pytorch/child.py, if there is such a step.
+func pytorch(name, variant string, workers int, of func(protocol.Step) bool) peer {
+	return peer{
+		name: name, python: []string{"pytorch/child.py", variant}, library: anyLibrary, workers: workers,
+		when: func(o options) bool { return o.any(func(w protocol.Work) bool { return of(*w.Step) }) },
+	}
 }
 
-// batched returns the peer that computes all shards of the perceptron's mSAM at once.
-func batched(name string, workers int) peer {
-	p := pytorch(name, "batched", workers)
-	p.when = func(o options) bool {
-		return o.any(func(w protocol.Work) bool { return w.Step.Model == "mlp" && w.Step.Method == protocol.MSAM })
-	}
-	return p
-}
+func ofImages(s protocol.Step) bool     { return s.Text == (protocol.Text{}) }
+func ofText(s protocol.Step) bool       { return !ofImages(s) }
+func ofRaggedText(s protocol.Step) bool { return s.Text.Ragged() }
+func msamOfMLP(s protocol.Step) bool    { return s.Model == "mlp" && s.Method == protocol.MSAM }
 
 // mustBe returns the names of the peers without which there is no table.
 func mustBe(kind protocol.Kind) []string {

@@ -239,8 +239,11 @@ func TestSuites(t *testing.T) {
 	assert.Len(t, suiteOf(t, "step").work, 3)
 	steps := suiteOf(t, "sam").work
 	require.Len(t, steps, 3*7+2*4)
+	texts := suiteOf(t, "text").work
+	require.Len(t, texts, 2*(2+4)+2*(2+2))
+	require.Len(t, together(texts), 4)
 	for what := range mostTime {
-		assert.True(t, slices.ContainsFunc(steps, func(w protocol.Work) bool { return w.String() == what }), what)
+		assert.True(t, slices.ContainsFunc(slices.Concat(steps, texts), func(w protocol.Work) bool { return w.String() == what }), what)
 	}
 
 	small := suiteOf(t, "small").work
@@ -327,6 +330,14 @@ func TestFlags(t *testing.T) {
 	opt, err = parse(strings.Fields("--suite sam"), io.Discard)
 	require.NoError(t, err)
 	assert.Contains(t, peerNames(opt.peers), "torch-batched-1")
+	assert.NotContains(t, peerNames(opt.peers), "torch-layers-1", "there is no text")
+
+	opt, err = parse([]string{"--shapes", "text-tiny batch 8"}, io.Discard)
+	require.NoError(t, err)
+	assert.Equal(t, []string{oursOne, oursTwo, "torch-layers-1", "torch-layers-2", "torch-written-1", "torch-written-2"}, peerNames(opt.peers))
+	opt, err = parse([]string{"--shapes", "text-tiny batch 8 ragged"}, io.Discard)
+	require.NoError(t, err)
+	assert.Contains(t, peerNames(opt.peers), "torch-packed-2")
 
 	for args, want := range map[string]string{
 		"--suite round": "round",

@@ -47,7 +47,7 @@ func (r *Report) costs() chart.Lines {
 // lines returns the lines of all models and batches, including those of a single point.
 func (r *Report) lines() (lines []*line) {
 	for _, row := range r.Rows {
-		if row.Step.Method == protocol.SGD {
+		if !perturbs(row.Work) {
 			continue
 		}
 		sam := samOf(*row.Step)

@@ -49,6 +49,7 @@ type Participant struct {
 	Name string `json:"name"`
 	protocol.Hello
 	own, aside bool
+	workers    int // of a peer that fixes their number
 }
 
 // Row is the figures of one piece of work.
@@ -108,7 +109,7 @@ func newReport(opt options, processes []*process) *Report {
 		r.Revision = strings.TrimSpace(string(said))
 	}
 	for _, p := range processes {
-		r.Peers = append(r.Peers, Participant{p.name, p.Hello, p.own, p.aside})
+		r.Peers = append(r.Peers, Participant{p.name, p.Hello, p.own, p.aside, p.workers})
 	}
 	for _, s := range opt.suites {
 		r.aims[s.name] = s.mean

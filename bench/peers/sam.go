@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -11,7 +12,7 @@ import (
 )
 
 // perturbs says whether work is a step by SAM or mSAM.
-func perturbs(w protocol.Work) bool { return w.Step != nil && w.Step.Method != protocol.SGD }
+func perturbs(w protocol.Work) bool { return w.Step != nil && w.Step.Method != w.Step.Plain() }
 
 // together cuts work into groups that share their rounds. Steps by several methods on one model and
 // batch form a group, because their times are compared. Other work forms groups of one.
@@ -31,6 +32,9 @@ func sameSAM(a, b protocol.Work) bool {
 	return a.Step != nil && b.Step != nil && samOf(*a.Step) == samOf(*b.Step)
 }
 
+// plainNames are the optimizers as the table calls them.
+var plainNames = map[string]string{protocol.SGD: "SGD", protocol.AdamW: "AdamW"}
+
 // samOf returns the step by SAM on a step's model and batch.
 func samOf(s protocol.Step) protocol.Step {
 	s.Method, s.Shards = protocol.SAM, 0
@@ -40,13 +44,13 @@ func samOf(s protocol.Step) protocol.Step {
 // compareWithSAM sets each step's time relative to the step by SAM on its model and batch, and names
 // the limits of these ratios that are exceeded.
 func (r *Report) compareWithSAM() {
-	sams, sgds := map[protocol.Step]*Row{}, map[protocol.Step]*Row{} // by the step by SAM
+	sams, plain := map[protocol.Step]*Row{}, map[protocol.Step]*Row{} // by the step by SAM
 	for _, row := range r.Rows {
 		switch row.Step.Method {
 		case protocol.SAM:
 			sams[*row.Step] = row
-		case protocol.SGD:
-			sgds[samOf(*row.Step)] = row
+		case row.Step.Plain():
+			plain[samOf(*row.Step)] = row
 		}
 	}
 	for _, row := range r.Rows {
@@ -59,8 +63,8 @@ func (r *Report) compareWithSAM() {
 				row.Misses = append(row.Misses, fmt.Sprintf("%.2f of SAM", most))
 			}
 		}
-		if sgd, ok := sgds[*row.Step]; ok && surelyAbove(ratios(row, row.Training.Own, sgd, sgd.Training.Own), mostOfSGD) {
-			row.Misses = append(row.Misses, fmt.Sprintf("%.2f of SGD", float64(mostOfSGD)))
+		if without, ok := plain[*row.Step]; ok && surelyAbove(ratios(row, row.Training.Own, without, without.Training.Own), mostOfPlain) {
+			row.Misses = append(row.Misses, fmt.Sprintf("%.2f of %s", float64(mostOfPlain), plainNames[row.Step.Plain()]))
 		}
 	}
 }
@@ -94,7 +98,11 @@ const samLegend = `Columns of times are milliseconds a step, medians of the roun
 time/best is our fastest time over best's, below 1 where we are faster, with the quartiles of the rounds.
 ours/SAM is our time over our time for SAM in the same round; best/SAM is the same for PyTorch's best.
 "at most" and "goal" are limits for time/best, on any machine and on one whose 512-bit units are whole. "above" names
-the one that is exceeded, and the limits of our time over ours for SAM or SGD, where the whole 95% interval is above.`
+the one that is exceeded, and the limits of our time over ours for SAM or without it, where the whole 95% interval is above.`
+
+const samLegendOfText = `
+"ceiling" is the speed of our fastest as a fraction of the FMA ceiling of its workers; the products of two gradients
+count for SAM and mSAM, and those of one for a step without.`
 
 // samTable returns a table with a row for each step, and a rule between models and batches.
 func (r *Report) samTable() table.Writer {
@@ -104,9 +112,13 @@ func (r *Report) samTable() table.Writer {
 			header = append(header, p.Name)
 		}
 	}
-	t := newTable(append(header, "PyTorch", "best", "time/best", "ours/SAM", "best/SAM", "at most", "goal", "above"))
+	header = append(header, "PyTorch", "best", "time/best", "ours/SAM", "best/SAM")
+	if r.counted() {
+		header = append(header, "ceiling")
+	}
+	t := newTable(append(header, "at most", "goal", "above"))
 	for i, row := range r.Rows {
-		if i > 0 && (row.Step.Model != r.Rows[i-1].Step.Model || row.Step.Batch != r.Rows[i-1].Step.Batch) {
+		if i > 0 && (row.Step.Model != r.Rows[i-1].Step.Model || row.Step.Batch != r.Rows[i-1].Step.Batch || row.Step.Text != r.Rows[i-1].Step.Text) {
 			t.AppendSeparator()
 		}
 		t.AppendRow(r.samCells(row))
@@ -122,6 +134,14 @@ func (r *Report) samCells(row *Row) table.Row {
 		}
 	}
 	t, most := row.Training, mostTime[row.Work.String()]
-	return append(cells, row.milliseconds(t.Best), t.Best, withQuartiles(t.OfTime), number("%.2f", t.OwnOfSAM), number("%.2f", t.BestOfSAM),
-		number("%.2f", most.bar), number("%.2f", most.goal), strings.Join(row.Misses, ", "))
+	cells = append(cells, row.milliseconds(t.Best), t.Best, withQuartiles(t.OfTime), number("%.2f", t.OwnOfSAM), number("%.2f", t.BestOfSAM))
+	if r.counted() {
+		cells = append(cells, number("%.2f", row.OfCeiling))
+	}
+	return append(cells, number("%.2f", most.bar), number("%.2f", most.goal), strings.Join(row.Misses, ", "))
+}
+
+// counted reports whether the operations of some steps are known.
+func (r *Report) counted() bool {
+	return slices.ContainsFunc(r.Rows, func(row *Row) bool { return row.OfCeiling > 0 })
 }

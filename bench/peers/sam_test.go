@@ -62,6 +62,24 @@ func TestTableOfSAM(t *testing.T) {
 	assert.InDelta(t, 1.2, again.Rows[3].Training.OwnOfSAM, 1e-12)
 }
 
+// Steps on text have a column of the FMA ceiling, that of the workers of our fastest.
+func TestTableOfText(t *testing.T) {
+	var times []map[string][]float64
+	rows := []string{"text-tiny batch 64", "text-tiny batch 64 sam", "text-tiny batch 64 msam 64", "text-tiny batch 64 ragged sam"}
+	for range rows {
+		times = append(times, map[string][]float64{oursOne: {20}, oursTwo: {10}, "torch-written-2": {40}})
+	}
+	r := knownMethods(rows, times)
+	text := r.render(false)
+	assert.Contains(t, text, "each ending in AdamW")
+	assert.Regexp(t, `ms a step .* best/SAM +ceiling +at most`, text)
+	flops := r.Rows[0].Flops()
+	assert.InDelta(t, flops/10e-3/1e9/2, r.Rows[0].OfCeiling, 1e-9, "at a ceiling of 1 GFLOP/s a core")
+	assert.InDelta(t, 2*r.Rows[0].OfCeiling, r.Rows[1].OfCeiling, 1e-9, "of two gradients")
+	assert.Contains(t, text, `"ceiling" is the speed of our fastest`)
+	assert.Equal(t, 3, strings.Count(text, "───\n")+1, "below the header and before ragged samples")
+}
+
 // A limit leaves rows with fewer rounds than were asked for, and the header says so.
 func TestRoundsThatThereWere(t *testing.T) {
 	r, row := knownSteps("mlp batch 256 sam", map[string][]float64{oursOne: {6, 6, 6}})

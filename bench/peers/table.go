@@ -46,6 +46,9 @@ func (r *Report) tableAndLegend() (table.Writer, string) {
 	case r.Kind != protocol.KindSteps:
 		return r.table(), speedLegend
 	case slices.ContainsFunc(r.Rows, func(row *Row) bool { return perturbs(row.Work) }):
+		if r.counted() {
+			return r.samTable(), samLegend + samLegendOfText
+		}
 		return r.samTable(), samLegend
 	default:
 		return r.trainingTable(), trainingLegend
@@ -116,9 +119,23 @@ func (r *Report) measured() string {
 	case protocol.KindDecompositions:
 		return fmt.Sprintf("gonum's mat on matrices of n x n, %s, ours with blas.Use(), %s", r.Dtype, english.Plural(r.Workers, "worker", ""))
 	case protocol.KindSteps:
-		return fmt.Sprintf("training steps, %s, each ending in SGD with momentum", r.Dtype)
+		return fmt.Sprintf("training steps, %s, each ending in %s", r.Dtype, r.optimizers())
 	default:
 		return fmt.Sprintf("C = A*B, %s, ours by %s, %s", r.Dtype, r.entryName(), english.Plural(r.Workers, "worker", ""))
+	}
+}
+
+// optimizers names the optimizers that steps end in.
+func (r *Report) optimizers() string {
+	text := slices.ContainsFunc(r.Rows, func(row *Row) bool { return row.Step.Plain() == protocol.AdamW })
+	images := slices.ContainsFunc(r.Rows, func(row *Row) bool { return row.Step.Plain() == protocol.SGD })
+	switch {
+	case text && images:
+		return "SGD with momentum for images, AdamW for text"
+	case text:
+		return "AdamW"
+	default:
+		return "SGD with momentum"
 	}
 }
 

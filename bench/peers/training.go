@@ -80,6 +80,7 @@ func (row *Row) summarizeTraining(peers []Participant) {
 	}
 	own := row.Cells[t.Own]
 	t.OwnBytes = own.reply.Bytes
+	row.OfCeiling = row.trainingOfCeiling(own, peers)
 	if t.Best == "" {
 		return
 	}
@@ -90,6 +91,17 @@ func (row *Row) summarizeTraining(peers []Participant) {
 	case most.goal > 0 && t.OfTime.Median > most.goal:
 		row.Misses = append(row.Misses, fmt.Sprintf("the goal, %.2f", most.goal))
 	}
+}
+
+// trainingOfCeiling returns the speed of our fastest as a fraction of the ceiling of its workers, 0 if
+// the operations of the step aren't counted.
+func (row *Row) trainingOfCeiling(own *Cell, peers []Participant) float64 {
+	i := slices.IndexFunc(peers, func(p Participant) bool { return p.Name == row.Training.Own })
+	var fractions []float64
+	for round := range min(len(own.Seconds), len(row.Ceiling)) {
+		fractions = append(fractions, row.Flops()/own.Seconds[round]/1e9/(row.Ceiling[round]*float64(max(1, peers[i].workers))))
+	}
+	return medianOrZero(fractions)
 }
 
 func (row *Row) median(peer string) float64 { return stats.Median(row.Cells[peer].Seconds) }
@@ -154,10 +166,10 @@ func (t *TrainingFigures) String() string {
 
 const trainingLegend = `A peer's column has milliseconds a step, the median of its rounds. "best" is the fastest peer that isn't ours.
 time/best is our fastest time over best's, below 1 where we are faster, with the quartiles of the rounds.
-MiB is the memory of a step beside parameters, momentum and batch: ours is the plan's, best's is the growth of its
+MiB is the memory of a step beside parameters, what the optimizer keeps, and batch: ours is the plan's, best's is the growth of its
 process. "above" names the limits that a step exceeds.`
 
-// trainingTable returns a table with a row for each step by SGD.
+// trainingTable returns a table with a row for each step without SAM.
 func (r *Report) trainingTable() table.Writer {
 	header := r.columns("ms a step")
 	header = append(header, "best", "time/best", "our MiB", "best's MiB", "MiB/best", "above")

@@ -30,7 +30,7 @@ func knownSteps(text string, times map[string][]float64) (*Report, *Row) {
 	row := &Row{Suite: "step", Work: step(text), Cells: map[string]*Cell{}, Ceiling: []float64{1}}
 	for _, p := range peersOf[protocol.KindSteps] {
 		if t, ok := times[p.name]; ok {
-			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own})
+			r.Peers = append(r.Peers, Participant{Name: p.name, own: p.own, workers: p.workers})
 			cell := &Cell{reply: protocol.Reply{Parameters: 7, Loss: 2, Bytes: 3 << 20}}
 			for _, ms := range t {
 				cell.Seconds = append(cell.Seconds, ms/1e3)
@@ -101,7 +101,7 @@ func TestSlowRivalsAreDropped(t *testing.T) {
 func knownParticipants(row *Row) (all []Participant) {
 	for _, p := range peersOf[protocol.KindSteps] {
 		if row.Cells[p.name] != nil {
-			all = append(all, Participant{Name: p.name, own: p.own})
+			all = append(all, Participant{Name: p.name, own: p.own, workers: p.workers})
 		}
 	}
 	return all
@@ -147,13 +147,16 @@ func TestPyTorchTrainsTheSameModels(t *testing.T) {
 	if _, err := interpreter(ctx); err != nil {
 		t.Skip("no PyTorch here: ", err)
 	}
-	opt, err := parse([]string{"--shapes", "mlp batch 9 msam 4, lenet batch 6 sam, resnet20 batch 4, resnet20 batch 8 msam 3",
-		"--peers", "torch-1,torch-last-1,torch-batched-1", "--rounds", "1", "--budget", "1"}, io.Discard)
+	opt, err := parse([]string{"--shapes", "mlp batch 9 msam 4, lenet batch 6 sam, resnet20 batch 4, resnet20 batch 8 msam 3, " +
+		"text-tiny batch 8, text-tiny batch 6 ragged msam 4",
+		"--peers", "torch-1,torch-last-1,torch-batched-1,torch-layers-1,torch-written-1,torch-packed-1", "--rounds", "1", "--budget", "1"}, io.Discard)
 	require.NoError(t, err)
 	var table, progress bytes.Buffer
 	require.NoError(t, run(ctx, opt, &table, &progress), progress.String())
 	assert.Regexp(t, `mlp batch 9 msam 4 ( +\d+\.\d+){3} +torch`, table.String())
 	assert.Regexp(t, `resnet20 batch 8 msam 3 ( +\d+\.\d+){3} +torch`, table.String())
+	assert.Regexp(t, `text-tiny batch 8 adamw ( +\d+\.\d+){3} +torch`, table.String())
+	assert.Regexp(t, `text-tiny batch 6 ragged msam 4 ( +\d+\.\d+){3} +torch`, table.String())
 }
 
 // PyTorch's forms of a step are what a plain one is, in float64.

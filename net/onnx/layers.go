@@ -31,6 +31,9 @@ func (g *graph) layer(n net.Node, x string) (string, error) {
 	case net.Conv2D:
 		return g.convolution(l, n, x)
 	case net.Dense:
+		if len(n.In) > 1 {
+			return "", fmt.Errorf("a Dense layer on rows %v can't be exported, want flat samples", n.In)
+		}
 		return g.dense(n, x), nil
 	case net.BatchNorm:
 		return g.batchNorm(l, n, x), nil
@@ -66,7 +69,7 @@ func (g *graph) layer(n net.Node, x string) (string, error) {
 	case net.Dropout, net.Loss: // nothing in prediction
 		return x, nil
 	}
-	return "", fmt.Errorf("its type is %T, want layers of package net", n.Layer)
+	return "", fmt.Errorf("a layer of type %T can't be exported", n.Layer)
 }
 
 // convolution adds a Conv, whose filters are [OutC, InC, KernelH, KernelW].

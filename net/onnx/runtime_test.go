@@ -36,6 +36,9 @@ type onnxCase struct {
 func cases(t *testing.T) (list []*onnxCase) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, row := range zoo.Models {
+		if row.Text != nil || row.Name == "vit-tiny" {
+			continue // transformers can't be exported
+		}
 		list = append(list, newCase(t, r, row.Name, row.Input, row.Compile))
 	}
 	resnet, err := zoo.Lookup("resnet18")

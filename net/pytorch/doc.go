@@ -20,6 +20,13 @@
 //	resnet18          torchvision: layer2.0.downsample.0.weight, fc.weight
 //	wrn16-4           github.com/xternalz/WideResNet-pytorch: block1.layer.0.convShortcut.weight
 //
+//	text-tiny, text-mini, text-small, bert-base
+//	                  Hugging Face's BertForSequenceClassification: bert.encoder.layer.0.output.dense.weight
+//
+// [File.LoadBERT] takes the encoder of a published BERT alone, with the names of other models around
+// it, and leaves a classifier as it is. There is no script for these models, whose code is that of
+// transformers. Other transformers can't be exported.
+//
 // Any other model of layers of package net is a nested nn.Sequential, in which a Residual has the
 // sides body and shortcut: "3.body.0.weight".
 //

@@ -90,6 +90,9 @@ func (o order) normal() order {
 // newLayout returns the layout of a model.
 func newLayout(model *net.Model) (*layout, error) {
 	tree := model.Tree()
+	if l := newBERT(tree, views(model.Params())); l != nil {
+		return l, nil
+	}
 	b := &layoutBuilder{params: views(model.Params()), state: views(model.State())}
 	b.names = nameModules(tree)
 	last, err := b.chain(tree, nil, nil)
@@ -163,6 +166,9 @@ func (b *layoutBuilder) node(n net.Node, in, want order) (out order, err error) 
 		}
 		return want, nil
 	case net.Dense:
+		if len(n.In) > 1 {
+			return nil, fmt.Errorf("layer %s: a Dense layer on rows %v can't be exported, want flat samples", n.Name, n.In)
+		}
 		b.add(n, "weight", "weight", want.axis(l.Out, 1), in.axis(n.In[0], l.Out))
 		b.add(n, "bias", "bias", want.axis(l.Out, 1))
 		return want, nil
@@ -186,7 +192,7 @@ func (b *layoutBuilder) node(n net.Node, in, want order) (out order, err error) 
 	case net.ReLU, net.Tanh, net.Sigmoid, net.GELU, net.Dropout, net.MaxPool, net.AvgPool, net.GlobalAvgPool, net.Loss:
 		return in, nil
 	}
-	return nil, fmt.Errorf("layer %s: its type is %T, want layers of package net", n.Name, n.Layer)
+	return nil, fmt.Errorf("layer %s: a layer of type %T can't be exported", n.Name, n.Layer)
 }
 
 // residual adds the tensors of a block. Both sides end in one order, that of the shortcut, which

@@ -60,6 +60,9 @@ func WriteScript(w io.Writer, model *net.Model, meta checkpoint.Meta, path, scri
 	if err != nil {
 		return err
 	}
+	if l.names.family == bert {
+		return errors.New("pytorch: there is no script for transformers: the tensors are those of BertForSequenceClassification of Hugging Face's transformers")
+	}
 	t := scriptText{
 		Title: cmp.Or(meta.Model, "A model of Steppe"), File: filepath.Base(path), Script: filepath.Base(script),
 		Stages: l.names.stages, Large: l.names.large, Outputs: model.OutputShape().Size(), Functional: l.names.family != "",

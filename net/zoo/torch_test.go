@@ -20,7 +20,7 @@ import (
 
 // The same model with the same weights has PyTorch's loss and gradient.
 func TestPyTorchAgrees(t *testing.T) {
-	torch := startPyTorch(t)
+	torch := startPyTorch(t, "gradient.py")
 	for _, c := range []struct {
 		model string
 		input net.Shape
@@ -99,10 +99,10 @@ type torch struct {
 	wait func() error
 }
 
-// startPyTorch starts testdata/gradient.py, and ends it with the test.
-func startPyTorch(t *testing.T) *torch {
+// startPyTorch starts a script of testdata, and ends it with the test.
+func startPyTorch(t *testing.T, script string) *torch {
 	t.Helper()
-	cmd := exec.Command(pytorch(t), "-B", "testdata/gradient.py")
+	cmd := exec.Command(pytorch(t), "-B", "testdata/"+script)
 	p := &torch{wait: cmd.Wait}
 	cmd.Stderr = &p.errs
 	in, err := cmd.StdinPipe()
@@ -125,14 +125,21 @@ func startPyTorch(t *testing.T) *torch {
 	return p
 }
 
-// ask returns PyTorch's answer.
+// ask returns PyTorch's answer for a model of images.
 func (p *torch) ask(t *testing.T, dtype, model string, m *net.Model, params *net.Params, b net.Batch) (loss float64, g []float64) {
 	t.Helper()
-	var in bytes.Buffer
 	s := m.InputShape()
-	fmt.Fprintf(&in, `{"model": %q, "size": [%d, %d, %d], "classes": 10, "batch": %d, "dtype": %q}`+"\n", model, s[0], s[1], s[2], b.N, dtype)
-	for _, data := range []any{params.Values, b.X, b.Labels} {
-		require.NoError(t, binary.Write(&in, binary.NativeEndian, data))
+	header := fmt.Sprintf(`{"model": %q, "size": [%d, %d, %d], "classes": 10, "batch": %d, "dtype": %q}`, model, s[0], s[1], s[2], b.N, dtype)
+	return p.answer(t, model+" in "+dtype, header, params.Values, b.X, b.Labels)
+}
+
+// answer returns PyTorch's answer to a question of a line of JSON and data. Errors call it by what it
+// is about.
+func (p *torch) answer(t *testing.T, about, header string, data ...any) (loss float64, g []float64) {
+	t.Helper()
+	in := bytes.NewBufferString(header + "\n")
+	for _, d := range data {
+		require.NoError(t, binary.Write(in, binary.NativeEndian, d))
 	}
 	var n int64
 	var answer []float64
@@ -147,7 +154,7 @@ func (p *torch) ask(t *testing.T, dtype, model string, m *net.Model, params *net
 	}
 	if err != nil {
 		ended := p.wait() // then its error output is complete
-		require.NoError(t, err, "%s in %s: PyTorch ended with %v: %s", model, dtype, ended, strings.TrimSpace(p.errs.String()))
+		require.NoError(t, err, "%s: PyTorch ended with %v: %s", about, ended, strings.TrimSpace(p.errs.String()))
 	}
 	return answer[0], answer[1:]
 }

@@ -7,12 +7,14 @@ import (
 	"github.com/steppe-ml/steppe/bench/peers/protocol"
 )
 
-// Settings of SGD and SAM. They don't change the time of a step, and are small enough for training
-// on noise.
+// Settings of SGD, AdamW and SAM. They don't change the time of a step, and are small enough for
+// training on noise.
 const (
-	LR       = 1e-3 // learning rate
-	Momentum = 0.9
-	Rho      = 0.05 // radius of SAM's perturbation
+	LR          = 1e-3 // learning rate of SGD
+	Momentum    = 0.9
+	LRAdamW     = 1e-4 // learning rate of AdamW
+	WeightDecay = 0.01
+	Rho         = 0.05 // radius of SAM's perturbation
 )
 
 // Training is a model, and Sets batches to train it on.

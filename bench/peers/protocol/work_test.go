@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -58,10 +59,14 @@ func TestParseConvolution(t *testing.T) {
 
 func TestParseStep(t *testing.T) {
 	for text, want := range map[string]Step{
-		"mlp batch 256":            {"mlp", [3]int{28, 28, 1}, 10, 256, SGD, 0},
-		" lenet  batch 64 sgd ":    {"lenet", [3]int{28, 28, 1}, 10, 64, SGD, 0},
-		"resnet20 batch 128 sam":   {"resnet20", [3]int{32, 32, 3}, 10, 128, SAM, 0},
-		"resnet20 batch 16 msam 4": {"resnet20", [3]int{32, 32, 3}, 10, 16, MSAM, 4},
+		"mlp batch 256":                {Model: "mlp", Input: [3]int{28, 28, 1}, Classes: 10, Batch: 256, Method: SGD},
+		" lenet  batch 64 sgd ":        {Model: "lenet", Input: [3]int{28, 28, 1}, Classes: 10, Batch: 64, Method: SGD},
+		"resnet20 batch 128 sam":       {Model: "resnet20", Input: [3]int{32, 32, 3}, Classes: 10, Batch: 128, Method: SAM},
+		"resnet20 batch 16 msam 4":     {Model: "resnet20", Input: [3]int{32, 32, 3}, Classes: 10, Batch: 16, Method: MSAM, Shards: 4},
+		"text-tiny batch 64":           {Model: "text-tiny", Text: Text{8000, 64, 64}, Classes: 15, Batch: 64, Method: AdamW},
+		"text-mini batch 8 ragged sam": {Model: "text-mini", Text: Text{8000, 64, 16}, Classes: 15, Batch: 8, Method: SAM},
+		"text-tiny batch 64 msam 32":   {Model: "text-tiny", Text: Text{8000, 64, 64}, Classes: 15, Batch: 64, Method: MSAM, Shards: 32},
+		"text-tiny batch 64 ragged":    {Model: "text-tiny", Text: Text{8000, 64, 16}, Classes: 15, Batch: 64, Method: AdamW},
 	} {
 		s, err := ParseStep(text)
 		require.NoError(t, err)
@@ -71,24 +76,66 @@ func TestParseStep(t *testing.T) {
 		assert.Equal(t, s, again)
 	}
 	for text, want := range map[string]string{
-		"mlp batch":            "want a model",
-		"mlp batch 256 adam":   "want a model",
-		"mlp batch 256 sam 4":  "want a model",
-		"mlp batch 0":          "0 samples",
-		"vgg batch 1":          "mlp, lenet, resnet20",
-		"mlp batch 4 msam 5":   "5 shards",
-		"mlp batch 4 msam 0":   "0 shards",
-		"mlp batch 1234567890": "want a model",
+		"mlp batch":             "want a model",
+		"mlp batch 256 adam":    "want a model",
+		"mlp batch 256 sam 4":   "want a model",
+		"mlp batch 0":           "0 samples",
+		"vgg batch 1":           "mlp, lenet, resnet20",
+		"mlp batch 4 msam 5":    "5 shards",
+		"mlp batch 4 msam 0":    "0 shards",
+		"mlp batch 1234567890":  "want a model",
+		"mlp batch 4 ragged":    "only samples of text",
+		"mlp batch 4 adamw":     `mlp by "adamw", want sgd, sam or msam`,
+		"text-tiny batch 4 sgd": `text-tiny by "sgd", want adamw, sam or msam`,
 	} {
 		_, err := ParseStep(text)
 		assert.ErrorContains(t, err, want, text)
 	}
-	bad := Step{"mlp", [3]int{28, 0, 1}, 10, 256, SGD, 0}
+	bad := Step{Model: "mlp", Input: [3]int{28, 0, 1}, Classes: 10, Batch: 256, Method: SGD}
 	assert.ErrorContains(t, bad.Validate(), "[28 0 1]")
-	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, "adam", 0}
+	bad = Step{Model: "mlp", Input: [3]int{28, 28, 1}, Classes: 10, Batch: 256, Method: "adam"}
 	assert.ErrorContains(t, bad.Validate(), "adam")
-	bad = Step{"mlp", [3]int{28, 28, 1}, 10, 256, SGD, 2}
+	bad = Step{Model: "mlp", Input: [3]int{28, 28, 1}, Classes: 10, Batch: 256, Method: SGD, Shards: 2}
 	assert.ErrorContains(t, bad.Validate(), "2 shards")
+}
+
+// Lengths are uniform between two ends, and the same whenever they are asked for.
+func TestLengths(t *testing.T) {
+	s, err := ParseStep("text-tiny batch 2000 ragged")
+	require.NoError(t, err)
+	lengths := s.Lengths(1)
+	assert.Equal(t, lengths, s.Lengths(1))
+	assert.NotEqual(t, lengths, s.Lengths(2))
+	sum := 0
+	for _, n := range lengths {
+		sum += n
+	}
+	assert.Equal(t, 16, slices.Min(lengths))
+	assert.Equal(t, 64, slices.Max(lengths))
+	assert.InDelta(t, 40, float64(sum)/2000, 1)
+
+	for _, bad := range []Text{{Vocabulary: 0, Length: 2, Shortest: 1}, {Vocabulary: 1, Length: 2, Shortest: 3}, {Vocabulary: 1, Length: 2}} {
+		s.Text = bad
+		assert.ErrorContains(t, s.Validate(), "want at least 1", "%+v", bad)
+	}
+}
+
+// The operations of one layer of width 2 on three tokens, by hand: the products by the weights of
+// the queries, keys and values, by those of the output and of the hidden layer, the scores, and the
+// weighted sums; then the pooler and the classifier on one row.
+func TestFlopsOfText(t *testing.T) {
+	forward := 3*2*6 + 3*2*2 + 3*2*8 + 3*8*2 + 3*3*2 + 3*3*2 + 2*2 + 2*5
+	assert.EqualValues(t, 2*3*forward, encoder{layers: 1, width: 2, heads: 1}.gradientFlops([]int{3}, 5))
+
+	plain, err := ParseStep("text-tiny batch 64")
+	require.NoError(t, err)
+	perturbed, err := ParseStep("text-tiny batch 64 msam 8")
+	require.NoError(t, err)
+	assert.Positive(t, plain.Flops())
+	assert.Equal(t, 2*plain.Flops(), perturbed.Flops())
+	images, err := ParseStep("lenet batch 64")
+	require.NoError(t, err)
+	assert.Zero(t, images.Flops())
 }
 
 func TestListsAreOfOneKind(t *testing.T) {

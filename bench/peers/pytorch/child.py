@@ -1,6 +1,6 @@
 """The peer PyTorch: trains the models of net/zoo, speaking the protocol of
-package protocol. Its argument is one of VARIANTS: the memory format of images,
-or batched.
+package protocol. Its argument is one of VARIANTS: how images are laid out, how
+mSAM of a perceptron is computed, or how an encoder over text is written.
 
 The number of threads is what the environment says (OMP_NUM_THREADS and
 OPENBLAS_NUM_THREADS), for the whole of the process: torch.set_num_threads is
@@ -13,18 +13,12 @@ import sys
 
 import torch
 
+import images
 import measure
-import models
-import noise
-from batched import Batched
-from steps import Steps
+import text
+from steps import SETS
 
-SETS = 3
-VARIANTS = {
-    "contiguous": (torch.contiguous_format, Steps),
-    "channels_last": (torch.channels_last, Steps),
-    "batched": (torch.contiguous_format, Batched),
-}
+VARIANTS = images.FORMS | {form: text.Text(form) for form in text.FORMS}
 
 
 def loaded():
@@ -41,27 +35,18 @@ def loaded():
 
 def version(files):
     """What the report says of PyTorch, and of the kernels that its OpenBLAS uses."""
-    text = f"PyTorch {torch.__version__}, oneDNN inside"
+    said = f"PyTorch {torch.__version__}, oneDNN inside"
     for file in files:
         if "openblas" in os.path.basename(file):
             name = ctypes.CDLL(file).openblas_get_corename
             name.restype = ctypes.c_char_p
-            text += f", OpenBLAS ({name().decode()} kernels)"
-    return text
-
-
-def batches(step, layout):
-    """The batches of child/steppe, images channels first."""
-    height, width, channels = step["input"]
-    for i in range(SETS):
-        x = noise.noise((step["batch"], height, width, channels), 1000 + i, 3**0.5)
-        x = x.permute(0, 3, 1, 2).contiguous(memory_format=layout)
-        yield x, noise.labels(step["batch"], 2000 + i, step["classes"])
+            said += f", OpenBLAS ({name().decode()} kernels)"
+    return said
 
 
 class Child:
     def __init__(self, variant):
-        self.layout, self.form = VARIANTS[variant]
+        self.variant = VARIANTS[variant]
         self.fresh = True  # nothing has been computed yet
         self.subject = None  # the model and batch that were asked for last
         self.trainings = {}  # of it, by method and shards: takes a step, and facts
@@ -70,15 +55,13 @@ class Child:
         step = job.get("step")
         if step is None:
             return {"cannot": "training alone"}
-        if step["model"] == "mlp" and self.layout != torch.contiguous_format:
-            return {"cannot": "no images in it"}
-        if self.form is Batched and (step["model"], step["method"]) != ("mlp", "msam"):
-            return {"cannot": "all shards at once are of mSAM, and of the perceptron"}
+        if cannot := self.variant.cannot(step):
+            return {"cannot": cannot}
         if job["workers"] != torch.get_num_threads():
             return {"error": f"{torch.get_num_threads()} threads, want {job['workers']}"}
         subject = step | {"method": "", "shards": 0}
         if self.subject != subject:
-            self.subject, self.trainings, self.data = subject, {}, list(batches(step, self.layout))
+            self.subject, self.trainings, self.data = subject, {}, list(self.variant.batches(step))
         method = step["method"], step.get("shards", 0)
         if method not in self.trainings:
             self.trainings[method] = self.begin(step)
@@ -99,8 +82,7 @@ class Child:
         return take, facts | {"loss": float(loss), "parameters": sum(p.numel() for p in steps.params)}
 
     def make(self, step):
-        model = models.make(step["model"], step["input"], step["classes"]).to(memory_format=self.layout)
-        steps = self.form(model)
+        steps = self.variant.steps(step)
         return steps, steps.step(step["method"], step.get("shards", 0))
 
     def growth(self, step, data):

@@ -24,3 +24,9 @@ def noise(shape, stream, bound):
 
 def labels(count, stream, classes):
     return mix(stream, count) % classes
+
+
+def lengths(count, batch, shortest, longest):
+    """Lengths of the samples of a batch, uniform from shortest to longest: those of
+    protocol/text.go."""
+    return shortest + labels(count, 3000 + batch, longest - shortest + 1)

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 LR, MOMENTUM, RHO = 1e-3, 0.9, 0.05
+SETS = 3  # batches that take turns
 
 
 def cut(batch, shards):
@@ -20,9 +21,12 @@ class Steps:
         self.model = model
         self.params = list(model.parameters())
         self.norms = [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
-        self.opt = torch.optim.SGD(self.params, lr=LR, momentum=MOMENTUM, foreach=True)
+        self.opt = self.optimizer()
 
-    def sgd(self, x, y):
+    def optimizer(self):
+        return torch.optim.SGD(self.params, lr=LR, momentum=MOMENTUM, foreach=True)
+
+    def plain(self, x, y):
         self.opt.zero_grad(set_to_none=True)
         loss = cross_entropy(self.model(x), y)
         loss.backward()
@@ -57,6 +61,6 @@ class Steps:
 
     def step(self, method, shards):
         """The function that takes a step by a method of the protocol."""
-        if method == "sgd":
-            return self.sgd
+        if method in ("sgd", "adamw"):
+            return self.plain
         return lambda x, y: self.msam(x, y, max(1, shards))

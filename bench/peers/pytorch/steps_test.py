@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 
 import models
 import noise
+import text
 from batched import Batched
 from steps import LR, MOMENTUM, RHO, Steps
 
@@ -26,8 +27,9 @@ def gradient(model, x, y):
     return loss.item(), [p.grad.clone() for p in model.parameters()]
 
 
-def plain(model, x, y, shards, momentum):
-    """A step of mSAM, and of SGD with no shards; returns the loss before it."""
+def plain(model, x, y, shards):
+    """The loss, and the gradient that mSAM gives the optimizer; with no shards, the
+    gradient of the loss."""
     mean, total = 0, [torch.zeros_like(p) for p in model.parameters()]
     count = max(1, shards)
     for i in range(count):
@@ -43,10 +45,13 @@ def plain(model, x, y, shards, momentum):
         mean += loss * n / BATCH
         for t, part in zip(total, g):
             t += part * n / BATCH
+    return mean, total
+
+
+def sgd(model, momentum, total):
     for p, m, t in zip(model.parameters(), momentum, total):
         m.mul_(MOMENTUM).add_(t)
         p.data -= LR * m
-    return mean
 
 
 class StepsTest(unittest.TestCase):
@@ -60,7 +65,8 @@ class StepsTest(unittest.TestCase):
             height, width, channels = SIZES[name]
             x = noise.noise((BATCH, channels, height, width), i, 3**0.5).double().contiguous(memory_format=layout)
             y = noise.labels(BATCH, 100 + i, CLASSES)
-            loss = plain(want, x, y, max(shards, method == "sam"), momentum)
+            loss, total = plain(want, x, y, max(shards, method == "sam"))
+            sgd(want, momentum, total)
             self.assertAlmostEqual(float(take(x, y)), loss, delta=1e-12 * loss)
         # Both sides round in other orders, some thousand times at most.
         for p, q, old in zip(made.parameters(), want.parameters(), before):
@@ -85,6 +91,32 @@ class StepsTest(unittest.TestCase):
         for shards in (1, 2, 4, 5, 7, 12):
             with self.subTest(shards=shards):
                 self.check(Batched, "mlp", "msam", shards)
+
+    def check_text(self, form, method, shards, shortest):
+        """The rule is Adam's own, and not by lists; the model is PyTorch's own layers."""
+        made, want = (text.make(f, "text-tiny", 50, 9, CLASSES).double() for f in (form, "layers"))
+        made.ragged = want.ragged = shortest < 9
+        adam = torch.optim.AdamW(want.parameters(), lr=text.LR, weight_decay=text.DECAY, foreach=False)
+        take = text.TextSteps(made).step(method, shards)
+        for i in range(STEPS):
+            step = {"batch": BATCH, "classes": CLASSES, "text": {"vocabulary": 50, "length": 9, "shortest": shortest}}
+            x, y = list(text.Text(form).batches(step))[i]
+            loss, total = plain(want, x, y, max(shards, method == "sam"))
+            for p, g in zip(want.parameters(), total):
+                p.grad = g
+            adam.step()
+            self.assertAlmostEqual(float(take(x, y)), loss, delta=1e-10 * loss)
+        # Adam divides by the size of gradients, which are nothing but roundings where the loss
+        # doesn't depend on a parameter; its rate bounds what comes of that.
+        for (name, p), q in zip(made.named_parameters(), want.parameters()):
+            bias_of_keys = name.endswith("in_proj_bias")
+            self.assertLess((p - q).abs().max().item(), 2 * STEPS * text.LR if bias_of_keys else 1e-9, name)
+
+    def test_text(self):
+        for form, shortest in (("layers", 9), ("written", 9), ("layers", 2), ("written", 2), ("packed", 2)):
+            for method, shards in (("adamw", 0), ("sam", 0), ("msam", 5), ("msam", 12)):
+                with self.subTest(form=form, shortest=shortest, method=method, shards=shards):
+                    self.check_text(form, method, shards, shortest)
 
 
 if __name__ == "__main__":

@@ -19,17 +19,24 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 	if err != nil {
 		return t, err
 	}
-	model, err := row.Compile(net.Shape(s.Input[:]), s.Classes)
+	var model *net.Model
+	var base optim.Rule = optim.SGD{LR: child.LR, Momentum: child.Momentum}
+	if s.Text == (protocol.Text{}) {
+		model, err = row.Compile(net.Shape(s.Input[:]), s.Classes)
+	} else {
+		model, err = row.CompileText(s.Text.Vocabulary, s.Text.Length, s.Classes)
+		base = optim.AdamW{LR: child.LRAdamW, WeightDecay: child.WeightDecay}
+	}
 	if err != nil {
 		return t, err
 	}
 	cfg := sam.Config{
-		Base:    optim.SGD{LR: child.LR, Momentum: child.Momentum},
+		Base:    base,
 		Batch:   s.Batch,
 		Shards:  max(1, s.Shards),
 		Workers: workers,
 	}
-	if s.Method != protocol.SGD {
+	if s.Method != s.Plain() {
 		cfg.Rho = child.Rho
 	}
 	opt, err := sam.New(model, parameters(model), cfg)
@@ -52,7 +59,7 @@ func train(s protocol.Step, workers int) (t child.Training, err error) {
 }
 
 // parameters returns initial parameters that the Python child computes, too: weights are uniform
-// with variance 2/fanIn, biases are 0, and scales are 1.
+// with variance 2/fanIn, biases are 0, and scales are 1. Tables of embeddings are weights, too.
 func parameters(model *net.Model) *net.Params {
 	p := model.Init(1)
 	for _, view := range model.Params() {
@@ -64,14 +71,28 @@ func parameters(model *net.Model) *net.Params {
 	return p
 }
 
-// batch returns batch i: noise with variance 1 and random labels.
+// batch returns batch i: noise with variance 1, or random tokens, and random labels.
 func batch(s protocol.Step, i int) net.Batch {
-	b := net.Batch{
-		N:      s.Batch,
-		X:      make([]float32, s.Batch*s.Input[0]*s.Input[1]*s.Input[2]),
-		Labels: make([]int32, s.Batch),
-	}
-	child.Noise(b.X, uint32(1000+i), math.Sqrt(3))
+	b := net.Batch{N: s.Batch, Labels: make([]int32, s.Batch)}
 	child.NoiseLabels(b.Labels, uint32(2000+i), s.Classes)
+	if s.Text != (protocol.Text{}) {
+		b.Tokens, b.Starts = tokens(s, i)
+		return b
+	}
+	b.X = make([]float32, s.Batch*s.Input[0]*s.Input[1]*s.Input[2])
+	child.Noise(b.X, uint32(1000+i), math.Sqrt(3))
 	return b
+}
+
+// tokens returns the tokens of batch i, sample behind sample, and where the samples begin. Those of a
+// short sample begin as those of a long one would.
+func tokens(s protocol.Step, i int) (packed []int32, starts []int) {
+	all := make([]int32, s.Batch*s.Text.Length)
+	child.NoiseLabels(all, uint32(1000+i), s.Text.Vocabulary)
+	starts = []int{0}
+	for j, length := range s.Lengths(i) {
+		packed = append(packed, all[j*s.Text.Length:][:length]...)
+		starts = append(starts, len(packed))
+	}
+	return packed, starts
 }
