@@ -26,9 +26,16 @@ func TestFrozenOpsChangeNoGradient(t *testing.T) {
 	for name, layers := range sharingModels {
 		models[name] = layers
 	}
+	for name, layers := range textModels {
+		models["text: "+name] = layers
+	}
 	simdtest.EachISA(t, func(t *testing.T) {
 		for name, layers := range models {
-			m, err := compile(op.Shape{8, 8, 2}, layers...)
+			input := op.Shape{8, 8, 2}
+			if _, text := layers[0].(net.Embedding); text {
+				input = op.Shape{textLength}
+			}
+			m, err := compile(input, layers...)
 			require.NoError(t, err)
 			r := rand.New(rand.NewPCG(1, 1))
 			params, b := randomParams(r, m), randomBatch(r, m, 12)

@@ -32,6 +32,15 @@ func reference(in op.Shape, layers ...op.Layer) (oracle ref.Net, out op.Shape) {
 			oracle = append(oracle, ref.ByRow{Layer: ref.Dense{In: channels, Out: l.Out}, Width: channels})
 		case net.MultiHeadAttention:
 			oracle = append(oracle, ref.MultiHeadAttention(l.Heads, channels, l.Causal, l.Rotary)...)
+		case net.Embedding:
+			oracle = append(oracle, ref.Embedding{
+				Vocabulary: l.Vocabulary, Length: in[0], Width: l.Width, Segments: l.Segments,
+				Learned: l.Positions == net.LearnedPositions, Sinusoidal: l.Positions == net.SinusoidalPositions,
+			})
+		case net.AddPositions:
+			oracle = append(oracle, ref.Embedding{Length: in[0], Width: channels, Learned: !l.Sinusoidal, Sinusoidal: l.Sinusoidal})
+		case net.Pooling:
+			oracle = append(oracle, ref.Pooling{Width: channels, First: l.First})
 		case net.Conv2D:
 			g := geometry(in, l.Kernel, l.Stride, l.Padding, l.Dilation)
 			g.OutC = l.Out

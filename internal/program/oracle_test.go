@@ -83,7 +83,12 @@ func randomParams(r *rand.Rand, m *program.Program) *net.Params {
 
 // randomBatch is n samples with labels.
 func randomBatch(r *rand.Rand, m *program.Program, n int) op.Batch {
-	b := op.Batch{N: n, X: ref.Normal(r, n*m.InputShape().Size()), Labels: make([]int32, n)}
+	b := op.Batch{N: n, Labels: make([]int32, n)}
+	if m.Vocabulary() > 0 {
+		b.Tokens, b.Segments, b.Starts = randomText(r, m, n)
+	} else {
+		b.X = ref.Normal(r, n*m.InputShape().Size())
+	}
 	for i := range b.Labels {
 		b.Labels[i] = int32(r.IntN(m.OutputShape().Size()))
 	}
@@ -102,7 +107,21 @@ func shardsFrom(first int, sizes ...int) (shards []program.Shard) {
 // gradient is the oracle's mean loss over a shard, and its gradient.
 func (m twin) gradient(p []float64, b op.Batch, s program.Shard) (loss float64, g []float64) {
 	b = b.Slice(s.First, s.N)
-	return m.ref.Gradient(p, ref.Rows(b.X, b.N), b.Labels)
+	if m.Vocabulary() == 0 {
+		return m.ref.Gradient(p, ref.Rows(b.X, b.N), b.Labels)
+	}
+	x := ref.Text(b.Tokens, b.Starts, b.Segments, m.Vocabulary())
+	compared := ref.SoftmaxLoss(b.Labels)
+	if m.OutputSequence() {
+		compared = ref.NextTokenLoss(x, m.Vocabulary())
+	}
+	loss, _, g = m.ref.GradientBy(p, x, 0, compared)
+	return loss, g
+}
+
+// terms is the number of the loss's terms of a shard.
+func (m twin) terms(b op.Batch, s program.Shard) float64 {
+	return float64(m.Loss().Terms(b.Slice(s.First, s.N)))
 }
 
 // sink keeps the gradients of each shard, flat. Those of ops that it skips aren't wanted.
@@ -167,7 +186,15 @@ func (m twin) bound(samples int) float64 {
 // products returns how many products a network is a chain of, at most, and the most terms of one.
 func products(n ref.Net) (count, k int) {
 	for _, l := range n {
+		if rows, ok := l.(ref.ByRow); ok {
+			l = rows.Layer
+		}
 		switch l := l.(type) {
+		case ref.Tied:
+			inner, terms := products(l.Body)
+			count, k = count+inner+1, max(k, terms, l.Embedding.Width, l.Embedding.Vocabulary)
+		case ref.Attention:
+			count, k = count+2, max(k, l.Width)
 		case ref.Dense:
 			count++
 			k = max(k, l.In, l.Out)

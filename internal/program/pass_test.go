@@ -63,7 +63,7 @@ func checkPass(t *testing.T, m twin, params *net.Params, b op.Batch, shards []pr
 	var want [][]float64
 	for _, s := range shards {
 		loss, g := m.gradient(ref.Float64s(params.Values), b, s)
-		losses, want = append(losses, loss*float64(s.N)), append(want, g)
+		losses, want = append(losses, loss*m.terms(b, s)), append(want, g)
 	}
 	size := backwardSize(shards)
 	size.Samples, size.Shard, size.Shards = size.Samples+3, size.Shard+2, size.Shards+1 // may be larger
@@ -83,10 +83,10 @@ func checkPass(t *testing.T, m twin, params *net.Params, b op.Batch, shards []pr
 				for s, shard := range shards {
 					scale := 1.0
 					if !means {
-						scale = 0.25 * float64(shard.N)
+						scale = 0.25 * m.terms(b, shard)
 					}
-					assert.InEpsilon(t, losses[s], p.Losses[s], m.bound(shard.N), "loss of shard %d", s)
-					ref.RequireNear(t, ref.Scaled(scale, want[s]), grads.shards[s], m.bound(shard.N),
+					assert.InEpsilon(t, losses[s], p.Losses[s], m.bound(rowsOf(b, shard)), "loss of shard %d", s)
+					ref.RequireNear(t, ref.Scaled(scale, want[s]), grads.shards[s], m.bound(rowsOf(b, shard)),
 						"gradient of shard %d, workers %d, packed %v, means %v", s, team.Workers(), packs != nil, means)
 				}
 			}
@@ -174,7 +174,7 @@ func checkDeferred(t *testing.T, m twin, params *net.Params, b op.Batch, tiles [
 	}
 	for i := len(tiles) - 1; i >= 0; i-- {
 		p := &program.Pass{
-			Batch: b, Shards: tiles[i], Scale: 1 / float64(b.N), Train: true,
+			Batch: b, Shards: tiles[i], Scale: 1 / m.terms(b, program.Shard{N: b.N}), Train: true,
 			Team: team, Params: params.Values, Gradients: grads, Losses: make([]float64, len(tiles[i])),
 		}
 		w.Forward(p)
@@ -192,7 +192,7 @@ func checkDeferred(t *testing.T, m twin, params *net.Params, b op.Batch, tiles [
 		}
 	}
 	deferred.Gradients(team, b, program.Shard{N: b.N}, nil, got)
-	ref.RequireNear(t, want, got, m.bound(b.N), "gradient of the batch")
+	ref.RequireNear(t, want, got, m.bound(rowsOf(b, program.Shard{N: b.N})), "gradient of the batch")
 }
 
 // A deferred gradient's bits don't depend on how the batch was cut into tiles, nor on the team.

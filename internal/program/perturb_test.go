@@ -78,7 +78,8 @@ func (a *ascent) factored(c []float64) []program.Perturb {
 			continue
 		}
 		in, d := a.work.Operands(i)
-		own := op.Tensor{N: d.N, Shape: d.Shape, Data: append([]float32(nil), d.Data...)}
+		own := d
+		own.Data = append([]float32(nil), d.Data...)
 		for s, at := range a.work.Rows() {
 			for j := range own.Slice(at.First, at.N).Data {
 				own.Slice(at.First, at.N).Data[j] *= float32(c[s])
@@ -116,7 +117,8 @@ func (a *ascent) descend(perturb []program.Perturb) (d descent) {
 		clear(values[i])
 		clear(gradients[i])
 	}
-	p.Gradients, p.Means, p.Scale = nil, false, 1/float64(w.Values()[0].N)
+	first, n := program.Run(shards)
+	p.Gradients, p.Means, p.Scale = nil, false, 1/a.terms(p.Batch, program.Shard{First: first, N: n})
 	w.Forward(&p)
 	w.Backward(&p)
 	d.deferred = make([]float32, a.NumParams())
@@ -149,51 +151,56 @@ var perturbed = []struct {
 }
 
 func TestPerturbedPassAgainstOracle(t *testing.T) {
-	const rho = 0.1
 	simdtest.EachISA(t, func(t *testing.T) {
 		for _, test := range perturbed {
 			t.Run(fmt.Sprintf("norm=%v/from %d %v", test.norm, test.first, test.sizes), func(t *testing.T) {
 				r := rand.New(rand.NewPCG(1, 1))
 				m := mlp(t, test.norm, 30, 41, 24, 10)
-				shards := shardsFrom(test.first, test.sizes...)
 				b, params := randomBatch(r, m.Program, 64), randomParams(r, m.Program)
-				p := ref.Float64s(params.Values)
-
-				// In the oracle w + c*G is formed, in float64.
-				var c, losses []float64
-				var want [][]float64
-				total, sum := backwardSize(shards).Samples, make([]float64, len(p))
-				for _, s := range shards {
-					_, g := m.gradient(p, b, s)
-					c = append(c, rho/ref.Norm(g))
-					loss, g := m.gradient(ref.Axpy(rho/ref.Norm(g), g, p), b, s)
-					losses, want = append(losses, float64(s.N)*loss), append(want, g)
-					sum = ref.Axpy(float64(s.N)/float64(total), g, sum)
-				}
-				// Two passes, each with products for the perturbation beside those
-				// with the parameters.
-				tolerance := 3 * m.bound(32)
-
-				for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
-					for _, packs := range []program.Packs{nil, packed(m.Program, team, params.Values)} {
-						a := newAscent(m, params, b, shards, team, packs)
-						for kind, perturb := range map[string][]program.Perturb{"formed": a.formed(c), "factored": a.factored(c)} {
-							got := a.descend(perturb)
-							for s := range shards {
-								assert.InEpsilon(t, losses[s], got.losses[s], tolerance, "%s: loss of shard %d", kind, s)
-								ref.RequireNear(t, want[s], got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
-							}
-							for _, n := range m.Nodes() {
-								if n.Traits.Deferred {
-									ref.RequireNear(t, sum[n.Params.From:n.Params.To], n.Params.Of(got.deferred), tolerance, "%s: deferred gradient of %s", kind, n.Name)
-								}
-							}
-						}
-					}
-				}
+				checkPerturbed(t, m, params, b, shardsFrom(test.first, test.sizes...))
 			})
 		}
 	})
+}
+
+// checkPerturbed compares perturbed passes with the oracle, formed and factored, by every kind of
+// team, packed and not.
+func checkPerturbed(t *testing.T, m twin, params *net.Params, b op.Batch, shards []program.Shard) {
+	const rho = 0.1
+	p := ref.Float64s(params.Values)
+
+	// In the oracle w + c*G is formed, in float64.
+	var c, losses []float64
+	var want [][]float64
+	total, sum := 0.0, make([]float64, len(p))
+	for _, s := range shards {
+		_, g := m.gradient(p, b, s)
+		c = append(c, rho/ref.Norm(g))
+		loss, g := m.gradient(ref.Axpy(rho/ref.Norm(g), g, p), b, s)
+		losses, want = append(losses, m.terms(b, s)*loss), append(want, g)
+		sum, total = ref.Axpy(m.terms(b, s), g, sum), total+m.terms(b, s)
+	}
+	sum = ref.Scaled(1/total, sum)
+	// Two passes, each with products for the perturbation beside those with the parameters.
+	tolerance := 3 * m.bound(32)
+
+	for _, team := range []*blas.Team{nil, blas.NewTeam(3)} {
+		for _, packs := range []program.Packs{nil, packed(m.Program, team, params.Values)} {
+			a := newAscent(m, params, b, shards, team, packs)
+			for kind, perturb := range map[string][]program.Perturb{"formed": a.formed(c), "factored": a.factored(c)} {
+				got := a.descend(perturb)
+				for s := range shards {
+					assert.InEpsilon(t, losses[s], got.losses[s], tolerance, "%s: loss of shard %d", kind, s)
+					ref.RequireNear(t, want[s], got.shards[s], tolerance, "%s: gradient of shard %d", kind, s)
+				}
+				for _, n := range m.Nodes() {
+					if n.Traits.Deferred {
+						ref.RequireNear(t, sum[n.Params.From:n.Params.To], n.Params.Of(got.deferred), tolerance, "%s: deferred gradient of %s", kind, n.Name)
+					}
+				}
+			}
+		}
+	}
 }
 
 // Factored and formed perturbations are the same function, so that all they compute agrees, input
