@@ -132,7 +132,7 @@ func TestTransformerBlockErrors(t *testing.T) {
 
 // Rows takes an image's pixels as they lie.
 func TestRows(t *testing.T) {
-	m, err := net.Compile(net.Shape{3, 2, 4}, net.Rows{}, net.MSE{})
+	m, err := net.Compile(net.Shape{3, 2, 4}, net.PixelRows{}, net.MSE{})
 	require.NoError(t, err)
 	assert.Equal(t, net.Shape{6, 4}, m.OutputShape())
 	x := make([]float32, 48)
@@ -143,6 +143,6 @@ func TestRows(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, x, y)
 
-	_, err = net.Compile(net.Shape{6, 4}, net.Rows{}, net.MSE{})
-	assert.EqualError(t, err, "net: layer 0, Rows{}: input 6x4: samples must be images, height x width x channels")
+	_, err = net.Compile(net.Shape{6, 4}, net.PixelRows{}, net.MSE{})
+	assert.EqualError(t, err, "net: layer 0, PixelRows{}: input 6x4: samples must be images, height x width x channels")
 }

@@ -157,7 +157,7 @@ func TestWriteErrors(t *testing.T) {
 		{m, m.Init(1), checkpoint.Meta{Standardize: "mean 1 deviation 1e-300"}, `onnx: metadata "standardize" has numbers beyond float32`},
 		{own, own.Init(1), checkpoint.Meta{}, "onnx: layer 0.Residual: layer 0.Residual.body.0.doubling: a layer of type onnx.doubling can't be exported"},
 		{rows, rows.Init(1), checkpoint.Meta{}, "onnx: layer 0.Dense: a Dense layer on rows 5x4 can't be exported, want flat samples"},
-		{vit, vit.Init(1), checkpoint.Meta{}, "onnx: layer 1.Rows: a layer of type net.Rows can't be exported"},
+		{vit, vit.Init(1), checkpoint.Meta{}, "onnx: layer 1.PixelRows: a layer of type net.PixelRows can't be exported"},
 		{text, text.Init(1), checkpoint.Meta{}, "onnx: layer 0.Embedding: a layer of type net.Embedding can't be exported"},
 	} {
 		var b bytes.Buffer

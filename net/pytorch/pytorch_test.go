@@ -313,7 +313,7 @@ func TestWriteErrors(t *testing.T) {
 		{m, m.Init(1), checkpoint.Meta{Classes: -1}, "pytorch: checkpoint: Meta.Classes is -1"},
 		{own, own.Init(1), checkpoint.Meta{}, "pytorch: layer 0.doubling: a layer of type pytorch.doubling can't be exported"},
 		{rows, rows.Init(1), checkpoint.Meta{}, "pytorch: layer 0.Dense: a Dense layer on rows 5x4 can't be exported, want flat samples"},
-		{vit, vit.Init(1), checkpoint.Meta{}, "pytorch: layer 1.Rows: a layer of type net.Rows can't be exported"},
+		{vit, vit.Init(1), checkpoint.Meta{}, "pytorch: layer 1.PixelRows: a layer of type net.PixelRows can't be exported"},
 		{images, images.Init(1), checkpoint.Meta{}, "pytorch: PyTorch would have the outputs in another order: end the model in a Dense"},
 	} {
 		var b bytes.Buffer

@@ -43,7 +43,7 @@ func (s size) vit(input net.Shape, outputs int) ([]net.Layer, error) {
 		patch = 16
 	}
 	layers := []net.Layer{
-		net.Conv2D{Out: s.width, Kernel: patch, Stride: patch, Init: net.XavierUniform}, net.Rows{}, net.AddPositions{},
+		net.Conv2D{Out: s.width, Kernel: patch, Stride: patch, Init: net.XavierUniform}, net.PixelRows{}, net.AddPositions{},
 	}
 	for range s.blocks {
 		layers = append(layers, net.TransformerBlock{Heads: s.heads, PreNorm: true})

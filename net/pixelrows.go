@@ -2,12 +2,13 @@ package net
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// Rows makes the pixels of an image rows, as attention reads them: [H, W, C] becomes [H*W, C]. It has
+// PixelRows makes the pixels of an image rows, as attention reads them: [H, W, C] becomes [H*W, C].
+// It has
 // no parameters and costs nothing.
-type Rows struct{}
+type PixelRows struct{}
 
 // Build implements Layer.
-func (Rows) Build(b op.Builder, in op.Value) (op.Value, error) {
+func (PixelRows) Build(b op.Builder, in op.Value) (op.Value, error) {
 	s := b.Shape(in)
 	if err := validateImages(s); err != nil {
 		return 0, err
