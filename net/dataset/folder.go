@@ -44,7 +44,11 @@ func Folder(dir string) (train, test *Set, err error) { return Options{}.Folder(
 // CIFAR100, or train.csv and test.csv (or .tsv). If there are none it looks in the sub-folders that
 // archives unpack to (cifar-10-batches-bin, cifar-100-binary) and that torchvision keeps
 // (MNIST/raw, FashionMNIST/raw). If there are none either, it is a folder of pictures, as
-// PictureFolder reads it.
+// PictureFolder reads it, or of text files, each a document for a language model.
+//
+// Tables of texts (see [Options.TextFile]) have the names train and test, too, or dev, valid,
+// validation or val for the latter. The first of these whose file has labels is the test part, so
+// that of GLUE's folders it is dev. The others are left aside.
 //
 // Files of no data set, and of more than one, are errors that list them.
 func (o Options) Folder(dir string) (train, test *Set, err error) {
@@ -66,6 +70,9 @@ func (o Options) Folder(dir string) (train, test *Set, err error) {
 	if len(found) > 1 {
 		return nil, nil, fmt.Errorf("dataset: folder %s has files of both %s and %s, want those of one data set",
 			dir, found[0].name, found[1].name)
+	}
+	if train, tests, ok := textPair(dir); ok && (o.texts() || IsText(train)) {
+		return o.textFolder(dir, train, tests)
 	}
 	if train, test, ok := tablePair(dir); ok {
 		return o.tables(dir, train, test)
@@ -95,7 +102,13 @@ func (o Options) subfolder(dir string) (train, test *Set, err error) {
 		if hasPictures(dir) {
 			return o.PictureFolder(dir)
 		}
-		return nil, nil, fmt.Errorf("dataset: folder %s has no data set, looked for the files of %s, each gzipped or not, for folders %s, for train.csv and test.csv, and for folders of pictures, one a class: %w",
+		if paths, err := plainFiles(dir); err == nil && len(paths) > 0 {
+			if err := o.onlyPlain(dir); err != nil {
+				return nil, nil, err
+			}
+			return o.plainSets(filepath.Base(filepath.Clean(dir)), paths, nil)
+		}
+		return nil, nil, fmt.Errorf("dataset: folder %s has no data set, looked for the files of %s, each gzipped or not, for folders %s, for train.csv and test.csv (or .tsv, .jsonl, .txt), for folders of pictures, one a class, and for text files: %w",
 			dir, strings.Join(wanted, ", "), strings.Join(looked, ", "), fs.ErrNotExist)
 	case 1:
 		if err := o.only(fmt.Sprintf("%s, a folder with the files of %s,", dir, home.name), "Stream"); err != nil {

@@ -5,23 +5,34 @@ import (
 	"fmt"
 )
 
-// Input says how outside data became the samples of a set, so that new pictures and rows can be
-// treated alike. It has one of the two fields. As JSON it can be kept beside a model.
+// Input says how outside data became the samples of a set, so that new pictures, rows and texts can
+// be treated alike. It has one of the three fields. As JSON it can be kept beside a model.
 //
 // It doesn't know of Set.Standardize, which changes samples once more.
 type Input struct {
 	Pictures *Pictures `json:"pictures,omitempty"`
 	Table    *Table    `json:"table,omitempty"`
+	Text     *Text     `json:"text,omitempty"`
 }
 
 // Validate returns an error unless the fields make sense, as they may not after they were read from
 // a file.
 func (in *Input) Validate() error {
+	kinds := 0
+	if in != nil {
+		for _, has := range []bool{in.Pictures != nil, in.Table != nil, in.Text != nil} {
+			if has {
+				kinds++
+			}
+		}
+	}
 	switch {
-	case in == nil || (in.Pictures == nil) == (in.Table == nil):
-		return errors.New("dataset: an Input has pictures or a table, want one of them")
+	case kinds != 1:
+		return errors.New("dataset: an Input has pictures, a table or texts, want one of them")
 	case in.Pictures != nil:
 		return in.Pictures.validate()
+	case in.Text != nil:
+		return in.Text.validate()
 	}
 	return in.Table.validate()
 }
@@ -42,7 +53,7 @@ func (in *Input) Picture(path string) ([]float32, error) {
 		return nil, err
 	}
 	if in.Pictures == nil {
-		return nil, fmt.Errorf("dataset: %s: expected rows of a table, since the model was trained on one, got a picture", path)
+		return nil, fmt.Errorf("dataset: %s: expected %s, got a picture", path, in.wants())
 	}
 	p := *in.Pictures
 	x := make([]float32, p.Height*p.Width*p.Channels)
@@ -50,4 +61,15 @@ func (in *Input) Picture(path string) ([]float32, error) {
 		return nil, err
 	}
 	return x, nil
+}
+
+// wants says what the samples were made of.
+func (in *Input) wants() string {
+	switch {
+	case in.Pictures != nil:
+		return "pictures, since the model was trained on some"
+	case in.Text != nil:
+		return "texts, since the model was trained on some"
+	}
+	return "rows of a table, since the model was trained on one"
 }

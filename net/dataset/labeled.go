@@ -36,7 +36,7 @@ func (in *Input) LabeledPictures(dir string, names []string) (*Set, error) {
 		return nil, err
 	}
 	if in.Pictures == nil {
-		return nil, fmt.Errorf("dataset: %s: expected a table, since the model was trained on one, got a folder of pictures", dir)
+		return nil, fmt.Errorf("dataset: %s: expected %s, got a folder of pictures", dir, in.wants())
 	}
 	within := dir
 	if isDir(filepath.Join(dir, trainFolder)) {

@@ -8,15 +8,35 @@ import (
 )
 
 // Options says what a data set doesn't say of itself. The zero value is a good one for all data but
-// tables, which need Label. An option that the data has no use for is an error.
+// tables, which need Label, and Text if the samples are texts. An option that the data has no use
+// for is an error.
 type Options struct {
-	Label     string  `json:"label,omitempty"`      // tables: name of the column to predict
+	Label     string  `json:"label,omitempty"`      // tables: name of the column to predict, or "#3" for the third of a file without names
 	Task      Task    `json:"task,omitempty"`       // tables: classify or regress
 	ImageSize int     `json:"image_size,omitempty"` // folders of pictures: rows and columns that each gets; 0 keeps the size that all have
 	Color     Color   `json:"color,omitempty"`      // folders of pictures: gray or color
-	Test      float64 `json:"test,omitempty"`       // tables and pictures without a test part: share held back for it; 0 is 0.2
+	Test      float64 `json:"test,omitempty"`       // tables, pictures and texts without a test part: share held back for it; 0 is 0.2
 	Stream    Stream  `json:"stream,omitempty"`     // whether samples are read when they are needed
+
+	Text           string        `json:"text,omitempty"`            // tables: name of the column with the text, or "#4"; "" for samples of numbers
+	Text2          string        `json:"text2,omitempty"`           // tables: of the column with a second text, "" for none
+	Tokenizer      string        `json:"tokenizer,omitempty"`       // texts: a file that text.Open reads; "" trains one on the training part
+	TokenizerKind  TokenizerKind `json:"tokenizer_kind,omitempty"`  // texts: of a tokenizer that is trained
+	VocabularySize int           `json:"vocabulary_size,omitempty"` // texts: most tokens of a tokenizer that is trained; 0 for up to 8000, by the size of the data
+	Length         int           `json:"length,omitempty"`          // texts: most tokens of a sample; 0 is 128
+	Language       bool          `json:"language,omitempty"`        // texts: samples for a language model, which have no labels
 }
+
+// TokenizerKind is a way to cut text into tokens, as package text describes them.
+type TokenizerKind string
+
+// The kinds of tokenizers. TokenizerAuto, and "", train byte-pair encoding.
+const (
+	TokenizerAuto      TokenizerKind = "auto"
+	TokenizerBPE       TokenizerKind = "bpe"
+	TokenizerWordPiece TokenizerKind = "wordpiece" // in lower case, as BERT's
+	TokenizerBytes     TokenizerKind = "bytes"     // a token for each byte, and no training
+)
 
 // Task is what a table's label column is for.
 type Task string
@@ -68,6 +88,7 @@ func (o Options) Validate() error {
 		{"Task", string(o.Task), []string{string(TaskAuto), string(Classify), string(Regress)}},
 		{"Color", string(o.Color), []string{string(ColorAuto), string(Gray), string(RGB)}},
 		{"Stream", string(o.Stream), []string{string(StreamAuto), string(StreamAlways), string(StreamNever)}},
+		{"TokenizerKind", string(o.TokenizerKind), []string{string(TokenizerAuto), string(TokenizerBPE), string(TokenizerWordPiece), string(TokenizerBytes)}},
 	} {
 		if choice.value != "" && !slices.Contains(choice.want, choice.value) {
 			return fmt.Errorf("dataset: %s is %q, want one of %s", choice.name, choice.value, strings.Join(choice.want, ", "))
@@ -79,7 +100,7 @@ func (o Options) Validate() error {
 	if !(o.Test >= 0 && o.Test < 1) {
 		return fmt.Errorf("dataset: Test is %v, want a share above 0 and below 1, or 0 for %v", o.Test, defaultTest)
 	}
-	return nil
+	return o.validateTexts()
 }
 
 // test returns the share of the test part.
@@ -106,6 +127,13 @@ func (o Options) only(data string, taken ...string) error {
 		{"Color (--color)", o.Color != "" && o.Color != ColorAuto},
 		{"Test (--test)", o.Test != 0},
 		{"Stream (--stream)", o.Stream == StreamAlways},
+		{"Text (--text)", o.Text != ""},
+		{"Text2 (--text2)", o.Text2 != ""},
+		{"Tokenizer (--tokenizer)", o.Tokenizer != ""},
+		{"TokenizerKind (--tokenizer-kind)", o.TokenizerKind != "" && o.TokenizerKind != TokenizerAuto},
+		{"VocabularySize (--vocabulary)", o.VocabularySize != 0},
+		{"Length (--length)", o.Length != 0},
+		{"Language (--language)", o.Language},
 	} {
 		name, _, _ := strings.Cut(option.name, " ")
 		if option.set && !slices.Contains(taken, name) {
@@ -145,8 +173,8 @@ func (o Options) Open(spec string) (train, test *Set, err error) {
 		names = append(names, source.Name)
 	}
 	if _, err := os.Stat(spec); err == nil {
-		return nil, nil, fmt.Errorf("dataset: %s is a file, but not of a table, want a name that ends in one of %s",
-			spec, strings.Join(tableEndings, ", "))
+		return nil, nil, fmt.Errorf("dataset: %s is a file, but neither a table nor text, want a name that ends in one of %s",
+			spec, strings.Join(slices.Concat(tableEndings, textEndings), ", "))
 	}
 	return nil, nil, fmt.Errorf("dataset: %q is neither a known data set nor a folder or file, expected one of %s",
 		spec, strings.Join(names, ", "))

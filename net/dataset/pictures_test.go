@@ -451,15 +451,15 @@ func TestInputPictureErrors(t *testing.T) {
 	_, err := in.Picture(filepath.Join(t.TempDir(), "absent.png"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	for want, bad := range map[string]*Input{
-		"an Input has pictures or a table, want one of them":    {},
-		"an Input of pictures of 0x2x3, want sides of 1 to 409": {Pictures: &Pictures{0, 2, 3}},
-		"an Input of pictures of 2x2x2":                         {Pictures: &Pictures{2, 2, 2}},
-		"expected rows of a table":                              {Table: &Table{Columns: []Column{{Name: "a"}}, Label: Column{Name: "b"}}},
+		"an Input has pictures, a table or texts, want one of them": {},
+		"an Input of pictures of 0x2x3, want sides of 1 to 409":     {Pictures: &Pictures{0, 2, 3}},
+		"an Input of pictures of 2x2x2":                             {Pictures: &Pictures{2, 2, 2}},
+		"expected rows of a table":                                  {Table: &Table{Columns: []Column{{Name: "a"}}, Label: Column{Name: "b"}}},
 	} {
 		_, err := bad.Picture("x.png")
 		assert.ErrorContains(t, err, want)
 	}
 	var none *Input
 	_, err = none.Picture("x.png")
-	assert.ErrorContains(t, err, "an Input has pictures or a table")
+	assert.ErrorContains(t, err, "an Input has pictures, a table or texts")
 }

@@ -29,14 +29,18 @@ type Set struct {
 	Starts     []int   // of text [Len+1]: where the tokens of each sample begin, from 0 on, and the end
 	Segments   []uint8 // of text: for each token 0, or 1 in a second text; nil if all are 0
 	Vocabulary int     // of text: token ids are in [0, Vocabulary)
-	Cut        Cut     // of text: what was longer than Shape allows
+	Lost       []int32 // of text [Len]: how many tokens a text was too long by, which were left out; nil if none was
 	Documents  []int32 // of text [Len]: samples of one number come from one document; nil if each has its own
 }
 
-// Cut counts what was left out of texts that had more tokens than a sample may have.
-type Cut struct {
-	Samples int // that were too long
-	Tokens  int // that they lost
+// Cut returns how many texts were too long, and how many tokens they lost together.
+func (s *Set) Cut() (texts, tokens int) {
+	for _, lost := range s.Lost {
+		if lost > 0 {
+			texts, tokens = texts+1, tokens+int(lost)
+		}
+	}
+	return texts, tokens
 }
 
 // IsText reports whether the samples are texts.
@@ -73,7 +77,7 @@ func (s *Set) Head(n int) *Set {
 		head.Samples = first{s, n}
 	case s.IsText():
 		head.Tokens, head.Segments, head.Starts = s.texts(0, n)
-		head.Documents = part(s.Documents, 0, n, s.Len(), 1)
+		head.Lost, head.Documents = part(s.Lost, 0, n, s.Len(), 1), part(s.Documents, 0, n, s.Len(), 1)
 	default:
 		head.X = part(s.X, 0, n, s.Len(), s.Shape.Size())
 	}

@@ -67,13 +67,18 @@ var Sources = []Source{
 	},
 	{
 		Name:  folder,
-		About: "a folder with the files of MNIST, CIFAR-10 or CIFAR-100, or of a data set laid out alike, gzipped or not; with a sub-folder of pictures for each class, perhaps in folders train and test; or with train.csv and test.csv",
+		About: "a folder with the files of MNIST, CIFAR-10 or CIFAR-100, or of a data set laid out alike, gzipped or not; with a sub-folder of pictures for each class, perhaps in folders train and test; with train.csv and test.csv; with train.tsv and dev.tsv of texts, as GLUE's; or with text files for a language model",
 		Open:  func(dir string, o Options) (train, test *Set, err error) { return o.Folder(dir) },
 	},
 	{
 		Name:  file,
-		About: "a table in a file that ends in .csv or .tsv, gzipped or not, with the columns' names in the first line",
-		Open:  func(path string, o Options) (train, test *Set, err error) { return o.TableFile(path) },
+		About: "a table in a file that ends in .csv or .tsv, with the columns' names in the first line; lines of JSON (.jsonl) with texts; or a text (.txt) for a language model; gzipped or not",
+		Open: func(path string, o Options) (train, test *Set, err error) {
+			if IsText(path) {
+				return o.TextFile(path)
+			}
+			return o.TableFile(path)
+		},
 	},
 }
 
@@ -104,7 +109,7 @@ func (s Source) claims(spec string) (arg string, ok bool) {
 		info, err := os.Stat(spec)
 		return spec, err == nil && info.IsDir()
 	case file:
-		return spec, IsTable(spec)
+		return spec, IsTable(spec) || IsText(spec)
 	}
 	if name, _, takesArg := strings.Cut(s.Name, ":"); takesArg {
 		return strings.CutPrefix(spec, name+":")

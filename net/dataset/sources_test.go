@@ -60,7 +60,7 @@ func TestOpenErrors(t *testing.T) {
 	for _, test := range []struct{ spec, want string }{
 		{"cifar", `"cifar"` + known},
 		{"", `""` + known},
-		{"file", "file is a file, but not of a table, want a name that ends in one of .csv, .tsv, "},
+		{"file", "file is a file, but neither a table nor text, want a name that ends in one of .csv, .tsv, "},
 		{"absent.csv", "open absent.csv: "},
 		{"FOLDER", `"FOLDER"` + known},
 		{"synthetic", `"synthetic"` + known},

@@ -145,7 +145,7 @@ func (t *rows) distinct(column, limit int, of func(cell string) string) ([]strin
 	for row, cells := range t.cells {
 		if w := of(cells[column]); !seen[w] {
 			if seen[w] = true; len(seen) > limit {
-				return nil, fmt.Errorf("%s: %q is the column's different word number %d, want at most %d: leave the column out, or group its words", t.at(row, column), w, len(seen), limit)
+				return nil, fmt.Errorf("%s: %q is the column's different word number %d, want at most %d: leave the column out, group its words, or name it by Text (--text) if it is text", t.at(row, column), w, len(seen), limit)
 			}
 		}
 	}
@@ -279,7 +279,7 @@ func (in *Input) encoder(r io.Reader, name string) (*encoder, error) {
 		return nil, err
 	}
 	if in.Table == nil {
-		return nil, fmt.Errorf("dataset: %s: expected pictures, since the model was trained on some, got rows of a table", name)
+		return nil, fmt.Errorf("dataset: %s: expected %s, got rows of a table", name, in.wants())
 	}
 	rows, err := parseRows(r, name)
 	if err != nil {
@@ -317,28 +317,36 @@ func (e *encoder) set(name string) (s *Set, err error) {
 	if s.X, err = e.encodeAll(); err != nil {
 		return nil, err
 	}
-	places := label.places()
-	for row, cells := range e.rows.cells {
-		if label.Words == nil {
-			v, err := e.rows.number(row, column)
+	if s.Labels, s.Targets, err = label.read(e.rows, column); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// read returns the labels in a column of some rows, or the targets if the column has no classes.
+func (c Column) read(r *rows, column int) (labels []int32, targets []float32, err error) {
+	places := c.places()
+	for row, cells := range r.cells {
+		if c.Words == nil {
+			v, err := r.number(row, column)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			y, err := label.standardize(v)
+			y, err := c.standardize(v)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.rows.at(row, column), err)
+				return nil, nil, fmt.Errorf("%s: %w", r.at(row, column), err)
 			}
-			s.Targets = append(s.Targets, y)
+			targets = append(targets, y)
 			continue
 		}
 		place, ok := places[className(cells[column])]
 		if !ok {
-			return nil, fmt.Errorf("%s: expected one of the %d classes of the training data, %s, got %q",
-				e.rows.at(row, column), len(label.Words), quoted(label.Words), cells[column])
+			return nil, nil, fmt.Errorf("%s: expected one of the %d classes of the training data, %s, got %q",
+				r.at(row, column), len(c.Words), quoted(c.Words), cells[column])
 		}
-		s.Labels = append(s.Labels, int32(place))
+		labels = append(labels, int32(place))
 	}
-	return s, nil
+	return labels, targets, nil
 }
 
 // className returns the class in a cell: numbers that are the same are the same class, however they
@@ -379,12 +387,27 @@ func (c Column) restore(y float64) float64 {
 }
 
 // Target returns a target, or what a model predicts for it, in the units of the label column. It
-// returns y itself if the set has classes, or isn't of a table.
+// returns y itself if the set has classes, or isn't of a table or of texts.
 func (in *Input) Target(y float32) float64 {
-	if in == nil || in.Table == nil || in.Table.Label.Words != nil {
+	switch label := in.label(); {
+	case label == nil || label.Words != nil:
 		return float64(y)
+	default:
+		return label.restore(float64(y))
 	}
-	return in.Table.Label.restore(float64(y))
+}
+
+// label returns the label column; nil if there is none.
+func (in *Input) label() *Column {
+	switch {
+	case in == nil:
+		return nil
+	case in.Table != nil:
+		return &in.Table.Label
+	case in.Text != nil:
+		return in.Text.Label
+	}
+	return nil
 }
 
 // validate returns an error unless a table can make samples.
@@ -394,15 +417,23 @@ func (t *Table) validate() error {
 	}
 	seen := map[string]bool{}
 	for _, c := range append(slices.Clone(t.Columns), t.Label) {
-		switch {
-		case c.Name == "" || seen[c.Name]:
+		if c.Name == "" || seen[c.Name] {
 			return fmt.Errorf("dataset: an Input of a table has a column %q, want names, each once", c.Name)
-		case notFinite(c.Mean) || notFinite(c.Std) || c.Std < 0:
-			return fmt.Errorf("dataset: column %q of an Input has mean %v and deviation %v, want finite numbers and no negative deviation", c.Name, c.Mean, c.Std)
-		case c.Words != nil && (len(c.Words) == 0 || len(c.Words) > maxClasses || len(c.places()) < len(c.Words)):
-			return fmt.Errorf("dataset: column %q of an Input has %d words, want 1 to %d, each once", c.Name, len(c.Words), maxClasses)
+		}
+		if err := c.validate(); err != nil {
+			return err
 		}
 		seen[c.Name] = true
+	}
+	return nil
+}
+
+func (c Column) validate() error {
+	switch {
+	case notFinite(c.Mean) || notFinite(c.Std) || c.Std < 0:
+		return fmt.Errorf("dataset: column %q of an Input has mean %v and deviation %v, want finite numbers and no negative deviation", c.Name, c.Mean, c.Std)
+	case c.Words != nil && (len(c.Words) == 0 || len(c.Words) > maxClasses || len(c.places()) < len(c.Words)):
+		return fmt.Errorf("dataset: column %q of an Input has %d words, want 1 to %d, each once", c.Name, len(c.Words), maxClasses)
 	}
 	return nil
 }

@@ -194,7 +194,7 @@ func TestTableErrors(t *testing.T) {
 	for _, test := range []struct{ name, text, want string }{
 		{"empty", "", "the file is empty, want a line with the columns' names"},
 		{"a header only", "x,y\n", "has no rows below the columns' names"},
-		{"a short row", "x,y\n1,2\n3\n", "line 3 has 1 fields, want 2 as the header has"},
+		{"a short row", "x,y\n1,2\n3\n", "line 3 has 1 fields, want 2 as the first line has"},
 		{"a long row", "x,y\n1,2,3\n", "line 2 has 3 fields, want 2"},
 		{"no label column", "x,z\n1,2\n", `has no column "y" for the Label (--label), it has "x", "z"`},
 		{"nothing but the label", "y\n1\n2\n", `has the column "y" only`},

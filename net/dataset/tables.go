@@ -27,6 +27,9 @@ import (
 // by size. To regress, Set.Targets are standardized, too, and Input.Target brings them back to the
 // column's units.
 func (o Options) TableFile(path string) (train, test *Set, err error) {
+	if o.texts() {
+		return o.TextFile(path)
+	}
 	if err := cmp.Or(o.Validate(), o.only(path, "Label", "Task", "Test")); err != nil {
 		return nil, nil, err
 	}

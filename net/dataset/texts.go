@@ -69,7 +69,7 @@ func (s *Set) pickTexts(chosen *Set, indices []int) {
 	var batch net.Batch
 	s.gatherTexts(&batch, memory, indices)
 	chosen.Tokens, chosen.Segments, chosen.Starts = batch.Tokens, batch.Segments, batch.Starts
-	chosen.Documents = at(s.Documents, indices, 1)
+	chosen.Lost, chosen.Documents = at(s.Lost, indices, 1), at(s.Documents, indices, 1)
 }
 
 // validateTexts is the part of validateSizes about texts.
@@ -91,6 +91,8 @@ func (s *Set) validateTexts() error {
 		return fmt.Errorf("dataset: Starts of %s go from %d to %d, want 0 to its %d tokens", s.Name, s.Starts[0], s.Starts[n], len(s.Tokens))
 	case s.Segments != nil && len(s.Segments) != len(s.Tokens):
 		return fmt.Errorf("dataset: %s has %d Segments, want one for each of its %d tokens, or none", s.Name, len(s.Segments), len(s.Tokens))
+	case s.Lost != nil && len(s.Lost) != n:
+		return fmt.Errorf("dataset: %s has %d numbers in Lost, want one for each of its %d samples, or none", s.Name, len(s.Lost), n)
 	case s.Documents != nil && len(s.Documents) != n:
 		return fmt.Errorf("dataset: %s has %d Documents, want one for each of its %d samples, or none", s.Name, len(s.Documents), n)
 	}
