@@ -98,6 +98,9 @@ func (o *Optimizer) lossStats() (stats Stats) {
 		after += r.after[part]
 	}
 	stats.Loss, stats.Rho = before/seen, r.rho
+	if seen == 0 { // no sample that perturbs has a term, so nothing was perturbed
+		stats.Loss = after / terms
+	}
 	if r.rho != 0 && !r.plan.ascent.part() {
 		stats.Sharpness = (after - before) / terms
 	}

@@ -94,7 +94,7 @@ func (o *Optimizer) packing(op int) (passes op.Directions) {
 	plan := o.plan
 	for _, r := range plan.rounds {
 		uses := r.numTiles()
-		if plan.perturbs() && !plan.passByPass && plan.perturb[op] != program.Formed {
+		if plan.perturbs() && !plan.passByPass && plan.perturb[plan.ops[op].Owner] != program.Formed {
 			uses *= 2 // both passes are at w
 		}
 		passes.Forward = passes.Forward || r.tilesFor(o.cfg.Workers) > 2
