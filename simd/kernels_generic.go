@@ -45,6 +45,12 @@ var generic = table{
 		}
 		return sum
 	},
+	squares: func(x []float32) (sum float64) {
+		for _, v := range x {
+			sum += float64(v) * float64(v) // exact
+		}
+		return sum
+	},
 	scaledSquares: func(eta float32, x, y []float32) (sum float64) {
 		for i := range x {
 			scaled := (math.Abs(float64(y[i])) + float64(eta)) * float64(x[i])

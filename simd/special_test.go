@@ -179,6 +179,20 @@ func TestSumsPropagate(t *testing.T) {
 	})
 }
 
+// SumSquares has the bits of Dot64 of a vector with itself.
+func TestSumSquaresIsDot64(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(21, 21))
+		for n := range 150 {
+			x := make([]float32, n)
+			for i := range x {
+				x[i] = float32(r.NormFloat64())
+			}
+			require.Equal(t, simd.Dot64(x, x), simd.SumSquares(x), "n = %d", n)
+		}
+	})
+}
+
 // SumSquares has neither float32's overflow nor its underflow.
 func TestSumSquaresRange(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {

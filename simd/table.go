@@ -10,6 +10,7 @@ type table struct {
 	mul           func(dst, x, y []float32)
 	dot           func(x, y []float32) float32
 	dot64         func(x, y []float32) float64
+	squares       func(x []float32) float64
 	max           func(x []float32) float32
 	scaledSquares func(eta float32, x, y []float32) float64
 	scaledAxpyTo  func(dst []float32, alpha, eta float32, x, y []float32)

@@ -48,7 +48,7 @@ func Dot64(x, y []float32) float64 {
 
 // SumSquares returns the sum of the squares of x, in float64. It is finite
 // exactly if all of x is.
-func SumSquares(x []float32) float64 { return kernels().dot64(x, x) }
+func SumSquares(x []float32) float64 { return kernels().squares(x) }
 
 // ScaledSquares returns the sum of the squares of (|y| + eta)*x, in float64. It is
 // finite exactly if all of x, y and eta is.

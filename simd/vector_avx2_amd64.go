@@ -40,6 +40,9 @@ func dotAVX2(x []float32, y []float32) float32
 // dot64AVX2 returns the sum of x*y, in float64.
 func dot64AVX2(x []float32, y []float32) float64
 
+// squaresAVX2 returns the sum of the squares of x, in float64.
+func squaresAVX2(x []float32) float64
+
 // scaledSquaresAVX2 returns the sum of the squares of (|y|+eta)*x, in float64.
 func scaledSquaresAVX2(eta float32, x []float32, y []float32) float64
 

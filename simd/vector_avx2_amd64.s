@@ -879,6 +879,69 @@ done:
 	VZEROUPPER
 	RET
 
+// func squaresAVX2(x []float32) float64
+// Requires: AVX, FMA3
+TEXT ·squaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x_len+8(FP), AX
+	MOVQ   x_base+0(FP), CX
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	CMPQ   AX, $0x00000010
+	JL     single
+
+unrolled:
+	VMOVUPS     (CX), X4
+	VCVTPS2PD   X4, Y4
+	VFMADD231PD Y4, Y4, Y0
+	VMOVUPS     16(CX), X5
+	VCVTPS2PD   X5, Y5
+	VFMADD231PD Y5, Y5, Y1
+	VMOVUPS     32(CX), X6
+	VCVTPS2PD   X6, Y6
+	VFMADD231PD Y6, Y6, Y2
+	VMOVUPS     48(CX), X7
+	VCVTPS2PD   X7, Y7
+	VFMADD231PD Y7, Y7, Y3
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, AX
+	CMPQ        AX, $0x00000010
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000004
+	JL          tail
+	VMOVUPS     (CX), X4
+	VCVTPS2PD   X4, Y4
+	VFMADD231PD Y4, Y4, Y0
+	ADDQ        $0x00000010, CX
+	SUBQ        $0x00000004, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	LEAQ        mask<>+0(SB), DX
+	MOVQ        $0x00000010, BX
+	SUBQ        AX, BX
+	VMOVUPS     (DX)(BX*4), Y15
+	VMASKMOVPS  (CX), X15, X4
+	VCVTPS2PD   X4, Y4
+	VFMADD231PD Y4, Y4, Y0
+
+done:
+	VADDPD       Y1, Y0, Y0
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y2, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func scaledSquaresAVX2(eta float32, x []float32, y []float32) float64
 // Requires: AVX, FMA3
 TEXT ·scaledSquaresAVX2(SB), NOSPLIT, $0-64

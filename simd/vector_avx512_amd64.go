@@ -40,6 +40,9 @@ func dotAVX512(x []float32, y []float32) float32
 // dot64AVX512 returns the sum of x*y, in float64.
 func dot64AVX512(x []float32, y []float32) float64
 
+// squaresAVX512 returns the sum of the squares of x, in float64.
+func squaresAVX512(x []float32) float64
+
 // scaledSquaresAVX512 returns the sum of the squares of (|y|+eta)*x, in float64.
 func scaledSquaresAVX512(eta float32, x []float32, y []float32) float64
 

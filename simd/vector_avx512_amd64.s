@@ -845,6 +845,70 @@ done:
 	VZEROUPPER
 	RET
 
+// func squaresAVX512(x []float32) float64
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·squaresAVX512(SB), NOSPLIT, $0-32
+	MOVQ   x_len+8(FP), AX
+	MOVQ   x_base+0(FP), CX
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	CMPQ   AX, $0x00000020
+	JL     single
+
+unrolled:
+	VMOVUPS     (CX), Y4
+	VCVTPS2PD   Y4, Z4
+	VFMADD231PD Z4, Z4, Z0
+	VMOVUPS     32(CX), Y5
+	VCVTPS2PD   Y5, Z5
+	VFMADD231PD Z5, Z5, Z1
+	VMOVUPS     64(CX), Y6
+	VCVTPS2PD   Y6, Z6
+	VFMADD231PD Z6, Z6, Z2
+	VMOVUPS     96(CX), Y7
+	VCVTPS2PD   Y7, Z7
+	VFMADD231PD Z7, Z7, Z3
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x00000020, AX
+	CMPQ        AX, $0x00000020
+	JGE         unrolled
+
+single:
+	CMPQ        AX, $0x00000008
+	JL          tail
+	VMOVUPS     (CX), Y4
+	VCVTPS2PD   Y4, Z4
+	VFMADD231PD Z4, Z4, Z0
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000008, AX
+	JMP         single
+
+tail:
+	TESTQ       AX, AX
+	JZ          done
+	MOVQ        $-1, DX
+	BZHIQ       AX, DX, DX
+	KMOVW       DX, K1
+	VMOVUPS.Z   (CX), K1, Y4
+	VCVTPS2PD   Y4, Z4
+	VFMADD231PD Z4, Z4, Z0
+
+done:
+	VADDPD        Z1, Z0, Z0
+	VADDPD        Z3, Z2, Z2
+	VADDPD        Z2, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDPD        X1, X0, X0
+	VMOVSD        X0, ret+24(FP)
+	VZEROUPPER
+	RET
+
 // func scaledSquaresAVX512(eta float32, x []float32, y []float32) float64
 // Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·scaledSquaresAVX512(SB), NOSPLIT, $0-64

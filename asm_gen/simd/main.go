@@ -24,6 +24,7 @@ func main() {
 		scaledAxpyTo(s)
 		dot(s)
 		dot64(s)
+		squares(s)
 		scaledSquares(s)
 		maximum(s)
 		channelKernels(s)

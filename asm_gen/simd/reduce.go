@@ -45,6 +45,22 @@ func dot64(s avx.Set) {
 	avx.End()
 }
 
+// squares has the bits of dot64 of x with itself, for half of the loads and conversions.
+func squares(s avx.Set) {
+	n, p := begin(s, "squares", "func(x []float32) float64", "returns the sum of the squares of x, in float64.", "x", "x")
+	clear(s)
+	s.Loop(n, p, 4, s.Lanes()/2, func(v avx.Vec) {
+		x := 4 + v.Index
+		v.Load(p[0], s.Half(x))
+		VCVTPS2PD(s.Half(x), s.V(x))
+		VFMADD231PD(s.V(x), s.V(x), s.V(v.Index))
+	})
+	fold(s, VADDPD)
+	avx.FoldDoubles(VADDPD, 0, 1)
+	VMOVSD(avx.X(0), returned())
+	avx.End()
+}
+
 // scaledSquares multiplies in float64, where neither the product nor its square can
 // overflow.
 func scaledSquares(s avx.Set) {
