@@ -60,12 +60,13 @@ func newBPE(v vocabulary, added []addedToken, n normalizer, t template, m bpeMod
 // prepareWords finds the words that are one token, so that most words of a text take one look-up.
 func (b *BPE) prepareWords(tokens []string) {
 	s := new(scratch)
+	var ids []int32
 	for id, token := range tokens {
 		word, ok := toBytes(token)
 		if !ok || word == "" {
 			continue
 		}
-		ids := b.merge(nil, []byte(word), s)
+		ids = b.merge(ids[:0], []byte(word), s)
 		if b.model.WholeWords || len(ids) == 1 && ids[0] == int32(id) {
 			b.whole[word] = int32(id)
 			b.longest = max(b.longest, len(word))

@@ -16,9 +16,9 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Open reads a tokenizer from a tokenizer.json (see [Parse]) or a vocab.txt (see [ReadVocab]), which
-// it tells apart by what is in them, or from a folder that has one of these files. Errors name the
-// file.
+// Open reads a tokenizer from a tokenizer.json (see [Parse]) or a vocab.txt (see [ReadVocab]),
+// which it tells apart by what is in them, or from a folder that has one of these files. Errors
+// name the file.
 func Open(path string) (Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return openFolder(path)

@@ -61,8 +61,8 @@ func (t *pairTable) place(pair uint64) *pairPlace {
 // shortWord is the number of symbols up to which looking at all pairs is faster than a heap.
 const shortWord = 32
 
-// mergeShort merges the symbols of a word in place, and returns those that are left: the pair of the
-// lowest rank first, of equal ones the leftmost.
+// mergeShort merges the symbols of a word in place, and returns those that are left: the pair of
+// the lowest rank first, of equal ones the leftmost.
 func (t *pairTable) mergeShort(ids []int32) []int32 {
 	var ranks, tokens [shortWord]int32 // of the pair that begins at a symbol
 	look := func(i int) {

@@ -28,8 +28,15 @@ func (n normalizer) apply(text []byte, s *scratch) []byte {
 // normalForm is one of Unicode's normal forms.
 type normalForm norm.Form
 
-func (f normalForm) apply(dst, text []byte, _ *scratch) []byte {
-	return norm.Form(f).Append(dst, text...)
+func (f normalForm) apply(dst, text []byte, s *scratch) []byte {
+	n := norm.Form(f).QuickSpan(text)
+	dst, text = append(dst, text[:n]...), text[n:]
+	if len(text) > 0 {
+		for s.form.Init(norm.Form(f), text); !s.form.Done(); {
+			dst = append(dst, s.form.Next()...)
+		}
+	}
+	return dst
 }
 
 // lowercase turns letters into small ones, each by itself.
@@ -115,8 +122,8 @@ func (b *bertNormalizer) apply(dst, text []byte, s *scratch) []byte {
 		return dst
 	}
 	// Accents go in a second sweep, since what was dropped may have stood before one.
-	s.form = append(s.form[:0], dst[begin:]...)
-	return b.fold(dst[:begin], s.form, s)
+	s.clean = append(s.clean[:0], dst[begin:]...)
+	return b.fold(dst[:begin], s.clean, s)
 }
 
 // fold appends cleaned text without accents and in small letters, as the settings say.
@@ -134,17 +141,24 @@ func (b *bertNormalizer) fold(dst, text []byte, s *scratch) []byte {
 		for at < len(text) && text[at] >= utf8.RuneSelf {
 			at++
 		}
-		s.run = norm.NFD.Append(s.run[:0], text[run:at]...)
-		for i := 0; i < len(s.run); {
-			r, n := utf8.DecodeRune(s.run[i:])
-			i += n
-			switch {
-			case isMark(r):
-			case b.lowercase:
-				dst = appendLower(dst, r)
-			default:
-				dst = utf8.AppendRune(dst, r)
-			}
+		for s.form.Init(norm.NFD, text[run:at]); !s.form.Done(); {
+			dst = b.foldDecomposed(dst, s.form.Next())
+		}
+	}
+	return dst
+}
+
+// foldDecomposed does the same for decomposed characters.
+func (b *bertNormalizer) foldDecomposed(dst, text []byte) []byte {
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		text = text[n:]
+		switch {
+		case isMark(r):
+		case b.lowercase:
+			dst = appendLower(dst, r)
+		default:
+			dst = utf8.AppendRune(dst, r)
 		}
 	}
 	return dst

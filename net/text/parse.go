@@ -42,7 +42,7 @@ func modelType(model json.RawMessage) (string, error) {
 		return "", fmt.Errorf("there is none, want WordPiece or BPE")
 	}
 	if err := json.Unmarshal(model, &m); err != nil {
-		return "", fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+		return "", plainError(err)
 	}
 	switch {
 	case m.Type == "WordPiece", m.Type == "" && m.Longest != nil:

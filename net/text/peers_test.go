@@ -54,6 +54,7 @@ func sameIDs(t *testing.T, tok Tokenizer, texts []string, want answer) {
 func TestBrown(t *testing.T) {
 	sentences := brown(t)
 	some := everyNth(sentences, 40)
+	sentences = everyNth(sentences, 8) // to learn from
 	dir := t.TempDir()
 	bpe, err := TrainBPE(slices.Values(sentences), 8000, nil)
 	require.NoError(t, err)
@@ -83,6 +84,13 @@ func TestBrown(t *testing.T) {
 			tok, err := Open(file)
 			require.NoError(t, err)
 			sameIDs(t, tok, some, want[1])
+			if theirs, ok := tok.(*BPE); ok {
+				ours, err := TrainBPE(slices.Values(some), 30000, []string{})
+				require.NoError(t, err)
+				require.Greater(t, len(ours.model.Merges), 1000)
+				same := theirs.model.Merges[:len(ours.model.Merges)] // it goes on with pairs that occur once
+				assert.True(t, slices.Equal(same, ours.model.Merges), "what is learned is the same")
+			}
 		})
 	}
 }
@@ -145,8 +153,8 @@ func TestSampleAgrees(t *testing.T) {
 	}
 }
 
-// What is rare in a corpus agrees, too: strange texts, and every setting of a tokenizer.json that we
-// read.
+// What is rare in a corpus agrees, too: strange texts, and every setting of a tokenizer.json that
+// we read.
 func TestStrangeTexts(t *testing.T) {
 	npm(t, "@anush008/tokenizers")
 	texts := strangeTexts(600)

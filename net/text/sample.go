@@ -85,9 +85,9 @@ func Overhead(tok Tokenizer, pair bool) int {
 }
 
 // Sample appends the ids of a sample to dst and the segments of its tokens, 0 or 1, to segments,
-// and returns both. The sample is [CLS] a [SEP], or with a second text b, which isn't empty,
-// [CLS] a [SEP] b [SEP] with the segment 1 for what follows the first [SEP]. A tokenizer.json that
-// says it otherwise, as RoBERTa's does, is followed; one that puts nothing around texts, as GPT-2's,
+// and returns both. The sample is [CLS] a [SEP], or with a second text b, which isn't empty, [CLS]
+// a [SEP] b [SEP] with the segment 1 for what follows the first [SEP]. A tokenizer.json that says
+// it otherwise, as RoBERTa's does, is followed; one that puts nothing around texts, as GPT-2's,
 // gets its Begin and End around them.
 //
 // Texts are cut at their ends so that the sample has at most most tokens; cut is the number of
@@ -128,8 +128,8 @@ func Sample(tok Tokenizer, dst []int32, segments []uint8, a, b string, most int)
 	return dst, segments, len(s.a) - first + len(s.b) - second, nil
 }
 
-// share returns how many tokens of two texts of lengths a and b fit into room. With an odd room, the
-// text that was longer has one more, or the second if both were equally long.
+// share returns how many tokens of two texts of lengths a and b fit into room. With an odd room,
+// the text that was longer has one more, or the second if both were equally long.
 func share(a, b, room int) (first, second int) {
 	if a+b <= room {
 		return a, b

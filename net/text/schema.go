@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -155,13 +157,37 @@ func strict(content []byte, v any) error {
 	err := d.Decode(v)
 	if err == nil {
 		if _, more := d.Token(); more != io.EOF {
-			err = fmt.Errorf("something follows at byte %d", d.InputOffset())
+			err = errors.New("something follows its end")
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("%s", strings.TrimPrefix(err.Error(), "json: "))
+	return plainError(err)
+}
+
+// plainError returns an error of the JSON decoder in the words of the file.
+func plainError(err error) error {
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.EOF):
+		return errors.New("it is empty")
+	case errors.As(err, &wrong):
+		kinds := map[reflect.Kind]string{
+			reflect.String: "a string", reflect.Bool: "true or false", reflect.Slice: "an array", reflect.Array: "an array",
+			reflect.Map: "an object", reflect.Struct: "an object", reflect.Int: "a whole number", reflect.Int32: "a whole number",
+			reflect.Float64: "a number",
+		}
+		field := wrong.Field
+		if field == "" {
+			field = "it"
+		}
+		article := "a"
+		if strings.HasPrefix(wrong.Value, "array") || strings.HasPrefix(wrong.Value, "object") {
+			article = "an"
+		}
+		return fmt.Errorf("%s is %s %s, want %s", field, article, wrong.Value, kinds[wrong.Type.Kind()])
 	}
-	return nil
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
 
 // marshal writes a value without escaping <, > and &, which tokens are full of.

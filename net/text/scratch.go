@@ -1,14 +1,18 @@
 package text
 
-import "sync"
+import (
+	"sync"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // scratch is the memory of one call of Encode or Sample.
 type scratch struct {
 	raw      []byte // the text
 	text     []byte // a piece of it, normalized
 	other    []byte // the same before the last step
-	form     []byte // cleaned, but with its accents
-	run      []byte // some characters of that, decomposed
+	clean    []byte // the same, cleaned but with its accents
+	form     norm.Iter
 	prefixed []byte // a piece with a space before it
 	symbols  []int32
 	list     []link   // of a long word, as a linked list

@@ -2,9 +2,9 @@ package text
 
 import "unicode"
 
-// Hugging Face's tokenizers tell marks, punctuation and controls apart by tables of Unicode 8, which
-// are older than Go's. These tables have the characters on which the two differ, up to Unicode 15.
-// TestCharacters compares all.
+// Hugging Face's tokenizers tell marks, punctuation and controls apart by tables of Unicode 8,
+// which are older than Go's. These tables have the characters on which the two differ, up to
+// Unicode 15. TestCharacters compares all.
 
 // otherControls are controls for one of the two.
 var otherControls = &unicode.RangeTable{

@@ -77,6 +77,12 @@ func newCommon(v vocabulary, added []addedToken, n normalizer, unknown string, t
 	if err != nil {
 		return common{}, err
 	}
+	if len(added) == 0 {
+		added = nil
+	}
+	if t.empty() {
+		t = template{}
+	}
 	c := common{tokens: v.tokens, ids: v.ids, added: added, outside: outside, normalizer: n, template: t}
 	if c.raw, err = newMatcher(added, false, nil); err != nil {
 		return common{}, err

@@ -61,8 +61,8 @@ func TrainBPE(texts iter.Seq[string], vocabulary int, special []string) (*BPE, e
 // mostCharacters bounds the alphabet of WordPiece. The rarest characters beyond are left out.
 const mostCharacters = 1000
 
-// TrainWordPiece learns a vocabulary for [WordPiece] from texts, as BERT's were made: with merges as
-// [TrainBPE], of characters. It has [PAD], [UNK], [CLS], [SEP] and [MASK] as ids 0 to 4, then
+// TrainWordPiece learns a vocabulary for [WordPiece] from texts, as BERT's were made: with merges
+// as [TrainBPE], of characters. It has [PAD], [UNK], [CLS], [SEP] and [MASK] as ids 0 to 4, then
 // the characters of the texts (the 1000 most frequent), then those within words, with ## before
 // them, then one token a merge.
 func TrainWordPiece(texts iter.Seq[string], vocabulary int, options WordPieceOptions) (*WordPiece, error) {
@@ -115,8 +115,8 @@ func TrainWordPiece(texts iter.Seq[string], vocabulary int, options WordPieceOpt
 	return NewWordPiece(l.tokens, options)
 }
 
-// frequentCharacters returns the characters that words are made of, the most frequent first if there
-// are too many, and of equally frequent ones those of small code points.
+// frequentCharacters returns the characters that words are made of, the most frequent first if
+// there are too many, and of equally frequent ones those of small code points.
 func frequentCharacters(words map[string]int) map[rune]bool {
 	counts := map[rune]int{}
 	for word, count := range words {

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,6 +34,9 @@ func newVocabulary(tokens []string) (vocabulary, error) {
 
 // vocabularyOf makes a vocabulary of ids by token. Ids may have gaps.
 func vocabularyOf(ids map[string]int32) (vocabulary, error) {
+	if len(ids) == 0 {
+		return vocabulary{}, errors.New("the vocabulary is empty")
+	}
 	v := vocabulary{ids: make(map[string]int32, len(ids))}
 	for _, token := range slices.Sorted(maps.Keys(ids)) {
 		if err := v.put(token, ids[token]); err != nil {

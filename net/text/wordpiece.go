@@ -153,7 +153,7 @@ func (w *WordPiece) word(dst []int32, word []byte, chars int) []int32 {
 // without a space before punctuation; the case and the spaces of the original are lost.
 func (w *WordPiece) Decode(ids []int32) string {
 	for i, id := range ids {
-		if id >= 0 && int(id) < len(w.tokens) {
+		if id >= 0 && int(id) < len(w.tokens) && w.tokens[id] != "" {
 			return w.opening[id] + decode(w.further, ids[i+1:])
 		}
 	}

@@ -1,5 +1,6 @@
 // Runs requests of the tests through Hugging Face's tokenizers:
-// node tokenizers.js MODULE < REQUESTS. They are a JSON array of objects, whose field "do" says what to do; the answers go to stdout.
+// node tokenizers.js MODULE < REQUESTS. They are a JSON array of objects, whose field "do" says what
+// to do. The answers go to stdout.
 const hf = require(process.argv[2]);
 const fs = require("fs");
 
