@@ -33,9 +33,9 @@ type brownDocument struct {
 // text returns the whole document, a paragraph a line.
 func (d brownDocument) text() string { return strings.Join(d.sentences, "") }
 
-// brown makes sets of the Brown corpus. Documents are held back for the test whole, of each genre. A
-// sample is a passage: consecutive sentences of a document, as many as fit. With Options.Language,
-// it is a piece of a document.
+// brown makes sets of the Brown corpus. Documents are held back for the test whole, of each genre.
+// A sample is a passage: consecutive sentences of a document, as many as fit. With
+// Options.Language, it is a piece of a document.
 func (o Options) brown(documents []brownDocument) (train, test *Set, err error) {
 	counts, of := map[string]int{}, make([]int, len(documents))
 	for i, d := range documents {
@@ -101,8 +101,8 @@ func (in *Input) brownSet(name string, tok text.Tokenizer, documents []brownDocu
 	return s, nil
 }
 
-// passages makes samples of documents: each has as many consecutive sentences as fit. A sentence that
-// fits into no sample is cut between words.
+// passages makes samples of documents: each has as many consecutive sentences as fit. A sentence
+// that fits into no sample is cut between words.
 type passages struct {
 	tok       text.Tokenizer
 	length    int

@@ -105,8 +105,8 @@ func textParts(header map[string]string, content []byte, depth int) (plain, mark
 	return "", "" // a picture, say
 }
 
-// transferred undoes the encoding in which a text was sent. Of one that breaks off it returns what is
-// there.
+// transferred undoes the encoding in which a text was sent. Of one that breaks off it returns what
+// is there.
 func transferred(content []byte, encoding string) []byte {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "quoted-printable":

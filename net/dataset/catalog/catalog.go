@@ -67,8 +67,9 @@ func (s Set) Size() (size int64) {
 	return size
 }
 
-// packed returns the file of s that is a package itself, and stays packed, if something of that name
-// or size is to be it. The size alone is enough, since others call the same package by other names.
+// packed returns the file of s that is a package itself, and stays packed, if something of that
+// name or size is to be it. The size alone is enough, since others call the same package by other
+// names.
 func (s Set) packed(name string, size int64) (File, bool) {
 	for _, f := range s.Files {
 		stays := slices.ContainsFunc(s.Packages, func(p Package) bool { return p.Name == f.Name })

@@ -4,8 +4,8 @@ package catalog
 //
 // The sums of the files of MNIST and Fashion-MNIST were taken from the files, and agree with those
 // that others have published. The sums of the files of CIFAR are those of torchvision-ruby, and the
-// sums of all packages are those of TensorFlow Datasets. Those of npm's packages were taken from the
-// packages that its registry has.
+// sums of all packages are those of TensorFlow Datasets. Those of npm's packages were taken from
+// the packages that its registry has.
 var Sets = []Set{
 	{
 		Name:     "digits",

@@ -38,8 +38,9 @@ func (u *unpacker) missing() (files []File) {
 }
 
 // take takes what it can from a file at path: a package that stays packed, a file of the data set,
-// gzipped or not, or a zip or tar archive with some of them, the latter gzipped or not. name is what to call the file. The
-// error is about the disk or the context: what the file lacks is told by missing and wrong.
+// gzipped or not, or a zip or tar archive with some of them, the latter gzipped or not. name is
+// what to call the file. The error is about the disk or the context: what the file lacks is told by
+// missing and wrong.
 func (u *unpacker) take(ctx context.Context, path, name string) error {
 	file, err := os.Open(path)
 	if err != nil {
