@@ -63,8 +63,8 @@ func readRows(path string) (t *rows, err error) {
 	return t, nil
 }
 
-// parseRows reads a table: the columns' names, and then rows with as many cells, as eachRecord reads
-// them.
+// parseRows reads a table: the columns' names, and then rows with as many cells, as eachRecord
+// reads them.
 func parseRows(r io.Reader, name string) (*rows, error) {
 	t := &rows{name: name}
 	err := eachRecord(r, name, func(record []string, line int) error {
@@ -106,8 +106,8 @@ func (t *rows) validateFilled() error {
 // eachRecord calls add for each line of a table with its fields, without spaces around them, and
 // its number, from 1 on. Fields are separated by tabs if name says so, and otherwise by commas, or
 // by semicolons if the first line has no comma. They may be quoted as RFC 4180 says. Lines end in
-// either way, empty ones count for nothing, and a byte order mark of UTF-8 may come first. The whole
-// may be gzipped.
+// either way, empty ones count for nothing, and a byte order mark of UTF-8 may come first. The
+// whole may be gzipped.
 func eachRecord(r io.Reader, name string, add func(record []string, line int) error) error {
 	text, err := decoded(r, name)
 	if err != nil {

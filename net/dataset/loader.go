@@ -15,10 +15,10 @@ import (
 //
 // The contents of a batch depend only on the fields, the epoch and the number of the batch in it.
 // They don't depend on time, on workers or on earlier batches. So training can go on where it
-// stopped, and without augmentation and buckets the batches equal those of Set.Batches. The random bits that
-// augment a sample come from the seed, the epoch, the sample's index in Set and the augmentation's
-// index in Augment. They stay the same if the batch size changes, or if other augmentations are
-// appended.
+// stopped, and without augmentation and buckets the batches equal those of Set.Batches. The random
+// bits that augment a sample come from the seed, the epoch, the sample's index in Set and the
+// augmentation's index in Augment. They stay the same if the batch size changes, or if other
+// augmentations are appended.
 type Loader struct {
 	Set     *Set           // nobody may write to it while batches are made
 	Batch   int            // samples of a batch

@@ -95,8 +95,8 @@ func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 // measured has no deviation: Standardize subtracts its mean and doesn't divide it.
 //
 // It returns an error if s is text, if m has other channels than s, if m isn't finite or has a
-// negative deviation, and if Validate refuses the result. The samples of a set that streams are standardized
-// as they are read.
+// negative deviation, and if Validate refuses the result. The samples of a set that streams are
+// standardized as they are read.
 func (s *Set) Standardize(m MeanStd) (*Set, error) {
 	if err := s.validateValues(); err != nil {
 		return nil, err

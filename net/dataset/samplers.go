@@ -153,6 +153,20 @@ func (c *chunks) add(i int, to *textSamples) error {
 	return nil
 }
 
+// beginnings makes a sample of each text as chunks does, but of its first piece alone.
+type beginnings struct{ chunks }
+
+func (b *beginnings) add(i int, to *textSamples) error {
+	var whole textSamples
+	if err := b.chunks.add(i, &whole); err != nil {
+		return err
+	}
+	first := whole.starts[0]
+	to.tokens = append(to.tokens, whole.tokens[:first]...)
+	to.end(i, len(whole.tokens)-first-(len(whole.starts)-1)) // pieces have a token in common
+	return nil
+}
+
 // encodeDocument appends the tokens of a text with Begin before it and End behind it.
 func encodeDocument(tok text.Tokenizer, ids []int32, s string) []int32 {
 	special := tok.Special()

@@ -61,6 +61,18 @@ var Sources = []Source{
 		Open:   fromCache("cifar100", cifar100Names, CIFAR100.folder),
 	},
 	{
+		Name:   "brown",
+		About:  "the Brown corpus: passages of 500 documents in 15 genres, or their text for a language model, from the cache (steppe data get brown)",
+		Cached: true,
+		Open:   textsFromCache("brown", brownArchive, readBrown, Options.brown),
+	},
+	{
+		Name:   "spam",
+		About:  "SpamAssassin's mails, subject and text, to tell spam from ham, from the cache",
+		Cached: true,
+		Open:   textsFromCache("spam", spamArchive, readSpam, Options.spam),
+	},
+	{
 		Name:  "synthetic:HxWxC",
 		About: "4,096 training and 1,024 test samples of noise in 10 classes, of that shape (or synthetic:N), for timing",
 		Open:  openSynthetic,

@@ -54,7 +54,7 @@ func TestOpenErrors(t *testing.T) {
 	t.Chdir(write(t, map[string][]byte{"file": nil}))
 	require.NoError(t, os.Mkdir("empty", 0o777))
 
-	const known = " is neither a known data set nor a folder or file, expected one of digits, mnist, fashion-mnist, cifar10, cifar100, synthetic:HxWxC, FOLDER, FILE"
+	const known = " is neither a known data set nor a folder or file, expected one of digits, mnist, fashion-mnist, cifar10, cifar100, brown, spam, synthetic:HxWxC, FOLDER, FILE"
 	const malformed = ": expected positive dimensions such as 32x32x3 or 64, got "
 	const large = ": expected at most 209715 floats a sample, got "
 	for _, test := range []struct{ spec, want string }{

@@ -85,9 +85,9 @@ func (in *Input) textInput(what string) (*Text, text.Tokenizer, error) {
 }
 
 // Texts turns new texts into samples as the set's were: a[i] alone, or a[i] and b[i] if the set has
-// samples of two texts; b is nil otherwise. cut counts the tokens that texts were too long by, which
-// are left out. name stands for the texts in errors. For a language model, each text gives its
-// first piece. It is an error, too, if the samples weren't texts.
+// samples of two texts; b is nil otherwise. cut counts the tokens that texts were too long by,
+// which are left out. name stands for the texts in errors. A language model gets the beginning of
+// each text, with the end cut off likewise. It is an error, too, if the samples weren't texts.
 func (in *Input) Texts(name string, a, b []string) (batch net.Batch, cut int, err error) {
 	t, tok, err := in.textInput(name)
 	if err != nil {
@@ -107,7 +107,11 @@ func (in *Input) Texts(name string, a, b []string) (batch net.Batch, cut int, er
 			return net.Batch{}, 0, fmt.Errorf("dataset: %s is empty, want a text", what(i))
 		}
 	}
-	samples, err := sample(len(a), &pairs{tok: tok, length: t.Length, a: a, b: b, name: what})
+	var by sampler = &pairs{tok: tok, length: t.Length, a: a, b: b, name: what}
+	if t.Language {
+		by = &beginnings{chunks{tok: tok, length: t.Length, texts: a, name: what}}
+	}
+	samples, err := sample(len(a), by)
 	if err != nil {
 		return net.Batch{}, 0, fmt.Errorf("dataset: %w", err)
 	}

@@ -437,6 +437,11 @@ func TestLanguageModelOfTable(t *testing.T) {
 	batch, _, err := train.Input.Texts("a text", []string{"one", "two"}, nil)
 	require.NoError(t, err)
 	assert.Equal(t, 2, batch.N)
+	long, cut, err := train.Input.Texts("a text", []string{"one", strings.Repeat("y", 300)}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 302-128, cut, "of 300 letters, a begin and an end")
+	assert.Equal(t, batch.Tokens[:5], long.Tokens[:5])
+	assert.Equal(t, strings.Repeat("y", 127), mustOpen(t, train.Input.Text).Decode(long.Tokens[6:]))
 }
 
 func TestTextInputs(t *testing.T) {

@@ -40,7 +40,7 @@ type Package struct {
 	Size   int64    `json:"size"`   // in bytes
 	SHA256 string   `json:"sha256"` // of the package itself, for those who fetch it by hand
 	URLs   []string `json:"urls"`
-	Holds  []string `json:"holds"` // names of files
+	Holds  []string `json:"holds"` // names of files; its own name if it stays packed
 }
 
 // Lookup returns the row of Sets with that name. The error lists the names.
@@ -67,12 +67,25 @@ func (s Set) Size() (size int64) {
 	return size
 }
 
+// packed returns the file of s that is a package itself, and stays packed, if something of that
+// name or size is to be it. The size alone is enough, since others call the same package by other
+// names.
+func (s Set) packed(name string, size int64) (File, bool) {
+	for _, f := range s.Files {
+		stays := slices.ContainsFunc(s.Packages, func(p Package) bool { return p.Name == f.Name })
+		if stays && (f.Size == size || f.Name == filepath.Base(filepath.ToSlash(name))) {
+			return f, true
+		}
+	}
+	return File{}, false
+}
+
 // file returns the file that something called name is, by its name: in any folder, gzipped or not,
 // and with a dot or a hyphen before "idx", since both are in use for MNIST's files.
 func (s Set) file(name string) (File, bool) {
-	name = strings.TrimSuffix(filepath.Base(filepath.ToSlash(name)), ".gz")
-	name = strings.Replace(name, ".idx", "-idx", 1)
-	i := slices.IndexFunc(s.Files, func(f File) bool { return f.Name == name })
+	base := filepath.Base(filepath.ToSlash(name))
+	other := strings.Replace(strings.TrimSuffix(base, ".gz"), ".idx", "-idx", 1)
+	i := slices.IndexFunc(s.Files, func(f File) bool { return f.Name == base || f.Name == other })
 	if i < 0 {
 		return File{}, false
 	}

