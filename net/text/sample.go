@@ -85,21 +85,29 @@ func Overhead(tok Tokenizer, pair bool) int {
 }
 
 // Sample appends the ids of a sample to dst and the segments of its tokens, 0 or 1, to segments,
-// and returns both. The sample is [CLS] a [SEP], or with a second text b, which isn't empty, [CLS]
-// a [SEP] b [SEP] with the segment 1 for what follows the first [SEP]. A tokenizer.json that says
-// it otherwise, as RoBERTa's does, is followed; one that puts nothing around texts, as GPT-2's,
-// gets its Begin and End around them.
+// and returns both. The sample is [CLS] a [SEP], or with a second text b, which isn't empty, that
+// of [SamplePair]. A tokenizer.json that says it otherwise, as RoBERTa's does, is followed; one
+// that puts nothing around texts, as GPT-2's, gets its Begin and End around them.
 //
 // Texts are cut at their ends so that the sample has at most most tokens; cut is the number of
-// tokens that were left out. Of two texts the longer one is cut until both are of one length, and
-// then both are: "longest_first" of Hugging Face's tokenizers. A sample of at most fewer tokens
-// than [Overhead] is an error, which leaves dst and segments as they were.
+// tokens that were left out. A sample of at most fewer tokens than [Overhead] is an error, which
+// leaves dst and segments as they were.
 func Sample(tok Tokenizer, dst []int32, segments []uint8, a, b string, most int) (ids []int32, segs []uint8, cut int, err error) {
-	t := templateOf(tok)
-	parts, texts := t.single, "a text"
 	if b != "" {
-		parts, texts = t.pair, "two texts"
+		return SamplePair(tok, dst, segments, a, b, most)
 	}
+	return sample(tok, dst, segments, templateOf(tok).single, "a text", a, "", most)
+}
+
+// SamplePair does the same for two texts, each of which may be empty: [CLS] a [SEP] b [SEP], with
+// the segment 1 for what follows the first [SEP]. The longer text is cut until both have one
+// length, and then both are: "longest_first" of Hugging Face's tokenizers.
+func SamplePair(tok Tokenizer, dst []int32, segments []uint8, a, b string, most int) (ids []int32, segs []uint8, cut int, err error) {
+	return sample(tok, dst, segments, templateOf(tok).pair, "two texts", a, b, most)
+}
+
+// sample makes a sample by a template.
+func sample(tok Tokenizer, dst []int32, segments []uint8, parts []part, texts, a, b string, most int) ([]int32, []uint8, int, error) {
 	room := most - overhead(parts)
 	if room < 0 {
 		return dst, segments, 0, fmt.Errorf("a sample of at most %d tokens has no room for the %d special tokens around %s",
@@ -107,10 +115,7 @@ func Sample(tok Tokenizer, dst []int32, segments []uint8, a, b string, most int)
 	}
 	s := newScratch("")
 	defer s.release()
-	s.a, s.b = tok.Encode(s.a[:0], a), s.b[:0]
-	if b != "" {
-		s.b = tok.Encode(s.b, b)
-	}
+	s.a, s.b = tok.Encode(s.a[:0], a), tok.Encode(s.b[:0], b)
 	first, second := share(len(s.a), len(s.b), room)
 	for _, p := range parts {
 		ids := p.ids

@@ -39,7 +39,13 @@ func TestSample(t *testing.T) {
 	assert.Equal(t, 2, Overhead(tok, false))
 	assert.Equal(t, 3, Overhead(tok, true))
 
-	ids, segments, cut, err := Sample(tok, []int32{9}, nil, "a", "", 1)
+	ids, segments, cut, err := SamplePair(tok, nil, nil, "ab", "", 9)
+	require.NoError(t, err)
+	assert.Equal(t, []int32{256, 'a', 'b', 257, 257}, ids, "an empty second text")
+	assert.Equal(t, []uint8{0, 0, 0, 0, 1}, segments)
+	assert.Zero(t, cut)
+
+	ids, segments, cut, err = Sample(tok, []int32{9}, nil, "a", "", 1)
 	assert.EqualError(t, err, "a sample of at most 1 tokens has no room for the 2 special tokens around a text")
 	assert.Equal(t, []int32{9}, ids)
 	assert.Empty(t, segments)

@@ -99,56 +99,7 @@ type (
 		Prefix  string `json:"prefix"`
 		Cleanup bool   `json:"cleanup"`
 	}
-	bertProcessing struct {
-		Type string     `json:"type"`
-		Sep  namedToken `json:"sep"`
-		Cls  namedToken `json:"cls"`
-	}
-	robertaProcessing struct {
-		Type           string     `json:"type"`
-		Sep            namedToken `json:"sep"`
-		Cls            namedToken `json:"cls"`
-		TrimOffsets    bool       `json:"trim_offsets"`
-		AddPrefixSpace bool       `json:"add_prefix_space"`
-	}
-	templateProcessing struct {
-		Type    string                   `json:"type"`
-		Single  []templatePart           `json:"single"`
-		Pair    []templatePart           `json:"pair"`
-		Special map[string]templateToken `json:"special_tokens"`
-	}
-	templatePart struct {
-		Special  *templateRef `json:"SpecialToken,omitempty"`
-		Sequence *templateRef `json:"Sequence,omitempty"`
-	}
-	templateRef struct {
-		ID   string `json:"id"`
-		Type int    `json:"type_id"`
-	}
-	templateToken struct {
-		ID     string   `json:"id"`
-		IDs    []int32  `json:"ids"`
-		Tokens []string `json:"tokens"`
-	}
 )
-
-// namedToken is ["[SEP]", 102].
-type namedToken struct {
-	token string
-	id    int32
-}
-
-// UnmarshalJSON reads the two elements.
-func (n *namedToken) UnmarshalJSON(content []byte) error {
-	var both []json.RawMessage
-	if err := json.Unmarshal(content, &both); err != nil {
-		return err
-	}
-	if len(both) != 2 || json.Unmarshal(both[0], &n.token) != nil || json.Unmarshal(both[1], &n.id) != nil {
-		return fmt.Errorf("%s is not a token and its id", content)
-	}
-	return nil
-}
 
 // strict reads a JSON value, and nothing that v has no field for.
 func strict(content []byte, v any) error {
@@ -284,27 +235,3 @@ func (b *bertNormalizer) file() any {
 
 // formNames are the names of Unicode's normal forms.
 var formNames = map[norm.Form]string{norm.NFC: "NFC", norm.NFD: "NFD", norm.NFKC: "NFKC", norm.NFKD: "NFKD"}
-
-// file returns the template as a TemplateProcessing.
-func (t template) file(tokens []string) templateProcessing {
-	f := templateProcessing{Type: "TemplateProcessing", Special: map[string]templateToken{}}
-	write := func(parts []part) []templatePart {
-		written := []templatePart{}
-		for _, p := range parts {
-			switch p.text {
-			case 1:
-				written = append(written, templatePart{Sequence: &templateRef{"A", int(p.segment)}})
-			case 2:
-				written = append(written, templatePart{Sequence: &templateRef{"B", int(p.segment)}})
-			}
-			for _, id := range p.ids {
-				name := tokens[id]
-				f.Special[name] = templateToken{name, []int32{id}, []string{name}}
-				written = append(written, templatePart{Special: &templateRef{name, int(p.segment)}})
-			}
-		}
-		return written
-	}
-	f.Single, f.Pair = write(t.single), write(t.pair)
-	return f
-}
