@@ -2206,7 +2206,7 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y4
 	VMOVUPS numberc3300000<>+0(SB), Y5
 	VMOVUPS number42b20000<>+0(SB), Y6
-	VMOVUPS number4b400000<>+0(SB), Y7
+	VMOVUPS number4b4000fe<>+0(SB), Y7
 	VMOVUPS number3f317200<>+0(SB), Y8
 	VMOVUPS number35bfbe8e<>+0(SB), Y9
 	VMOVUPS number3effffff<>+0(SB), Y10
@@ -2223,9 +2223,9 @@ single:
 	VMAXPS       Y0, Y5, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y7, Y3, Y1
-	VSUBPS       Y7, Y1, Y1
-	VFNMADD231PS Y8, Y1, Y0
-	VFNMADD231PS Y9, Y1, Y0
+	VSUBPS       Y7, Y1, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VFNMADD231PS Y9, Y2, Y0
 	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
@@ -2233,13 +2233,10 @@ single:
 	VFMADD213PS  Y10, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y4, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMOVUPS      Y2, (CX)
@@ -2260,9 +2257,9 @@ tail:
 	VMAXPS       Y0, Y5, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y7, Y3, Y1
-	VSUBPS       Y7, Y1, Y1
-	VFNMADD231PS Y8, Y1, Y0
-	VFNMADD231PS Y9, Y1, Y0
+	VSUBPS       Y7, Y1, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VFNMADD231PS Y9, Y2, Y0
 	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
@@ -2270,13 +2267,10 @@ tail:
 	VFMADD213PS  Y10, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y4, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y15, (CX)
@@ -2325,15 +2319,15 @@ DATA number42b20000<>+24(SB)/4, $0x42b20000
 DATA number42b20000<>+28(SB)/4, $0x42b20000
 GLOBL number42b20000<>(SB), RODATA|NOPTR, $32
 
-DATA number4b400000<>+0(SB)/4, $0x4b400000
-DATA number4b400000<>+4(SB)/4, $0x4b400000
-DATA number4b400000<>+8(SB)/4, $0x4b400000
-DATA number4b400000<>+12(SB)/4, $0x4b400000
-DATA number4b400000<>+16(SB)/4, $0x4b400000
-DATA number4b400000<>+20(SB)/4, $0x4b400000
-DATA number4b400000<>+24(SB)/4, $0x4b400000
-DATA number4b400000<>+28(SB)/4, $0x4b400000
-GLOBL number4b400000<>(SB), RODATA|NOPTR, $32
+DATA number4b4000fe<>+0(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+4(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+8(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+12(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+16(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+20(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+24(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+28(SB)/4, $0x4b4000fe
+GLOBL number4b4000fe<>(SB), RODATA|NOPTR, $32
 
 DATA number3f317200<>+0(SB)/4, $0x3f317200
 DATA number3f317200<>+4(SB)/4, $0x3f317200
@@ -2680,7 +2674,7 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y10
 	VMOVUPS numberc3300000<>+0(SB), Y11
 	VMOVUPS number42b20000<>+0(SB), Y12
-	VMOVUPS number4b400000<>+0(SB), Y13
+	VMOVUPS number4b4000fe<>+0(SB), Y13
 	VMOVUPS number3f317200<>+0(SB), Y14
 
 single:
@@ -2692,9 +2686,9 @@ single:
 	VADDPS       Y1, Y1, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y13, Y9, Y2
-	VSUBPS       Y13, Y2, Y2
-	VFNMADD231PS Y14, Y2, Y1
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VSUBPS       Y13, Y2, Y3
+	VFNMADD231PS Y14, Y3, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2702,9 +2696,8 @@ single:
 	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
 	VMULPS       Y1, Y1, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y10, Y2, Y5
+	VPSUBD       Y10, Y2, Y5
 	VSUBPS       Y10, Y5, Y4
 	VFMADD213PS  Y4, Y5, Y3
 	VADDPS       Y8, Y3, Y1
@@ -2736,9 +2729,9 @@ tail:
 	VADDPS       Y1, Y1, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y13, Y9, Y2
-	VSUBPS       Y13, Y2, Y2
-	VFNMADD231PS Y14, Y2, Y1
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VSUBPS       Y13, Y2, Y3
+	VFNMADD231PS Y14, Y3, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2746,9 +2739,8 @@ tail:
 	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
 	VMULPS       Y1, Y1, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y10, Y2, Y5
+	VPSUBD       Y10, Y2, Y5
 	VSUBPS       Y10, Y5, Y4
 	VFMADD213PS  Y4, Y5, Y3
 	VADDPS       Y8, Y3, Y1
@@ -2808,7 +2800,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y7
 	VMOVUPS numberc3300000<>+0(SB), Y8
 	VMOVUPS number42b20000<>+0(SB), Y9
-	VMOVUPS number4b400000<>+0(SB), Y10
+	VMOVUPS number4b4000fe<>+0(SB), Y10
 	VMOVUPS number3f317200<>+0(SB), Y11
 	VMOVUPS number35bfbe8e<>+0(SB), Y12
 	VMOVUPS number3effffff<>+0(SB), Y13
@@ -2822,9 +2814,9 @@ single:
 	VMAXPS       Y1, Y8, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y10, Y6, Y2
-	VSUBPS       Y10, Y2, Y2
-	VFNMADD231PS Y11, Y2, Y1
-	VFNMADD231PS Y12, Y2, Y1
+	VSUBPS       Y10, Y2, Y3
+	VFNMADD231PS Y11, Y3, Y1
+	VFNMADD231PS Y12, Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2832,13 +2824,10 @@ single:
 	VFMADD213PS  Y13, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y1
 	VPSUBD       Y1, Y2, Y2
 	VPSLLD       $0x17, Y1, Y1
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y7, Y1, Y1
-	VPADDD       Y7, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMULPS       Y2, Y3, Y3
 	VBLENDVPS    Y0, Y3, Y7, Y4
@@ -2868,9 +2857,9 @@ tail:
 	VMAXPS       Y1, Y8, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y10, Y6, Y2
-	VSUBPS       Y10, Y2, Y2
-	VFNMADD231PS Y11, Y2, Y1
-	VFNMADD231PS Y12, Y2, Y1
+	VSUBPS       Y10, Y2, Y3
+	VFNMADD231PS Y11, Y3, Y1
+	VFNMADD231PS Y12, Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2878,13 +2867,10 @@ tail:
 	VFMADD213PS  Y13, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y1
 	VPSUBD       Y1, Y2, Y2
 	VPSLLD       $0x17, Y1, Y1
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y7, Y1, Y1
-	VPADDD       Y7, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMULPS       Y2, Y3, Y3
 	VBLENDVPS    Y0, Y3, Y7, Y4
@@ -2915,7 +2901,7 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3ecc422a<>+0(SB), Y11
 	VMOVUPS number3f000000<>+0(SB), Y12
 	VMOVUPS number3ef00000<>+0(SB), Y13
-	VMOVUPS number4b400000<>+0(SB), Y14
+	VMOVUPS number4b4000fe<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
@@ -2929,9 +2915,9 @@ single:
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
 	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VSUBPS       Y14, Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
@@ -2963,13 +2949,10 @@ single:
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
 	VPSLLD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
 	VMULPS       Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VMAXPS       Y0, Y7, Y0
@@ -2996,9 +2979,9 @@ tail:
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
 	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VSUBPS       Y14, Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
@@ -3030,13 +3013,10 @@ tail:
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
 	VPSLLD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
 	VMULPS       Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VMAXPS       Y0, Y7, Y0
@@ -3224,46 +3204,45 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Y7
-	VMOVUPS number41960000<>+0(SB), Y8
-	VMOVUPS number3f800000<>+0(SB), Y9
-	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
-	VMOVUPS number3ecc422a<>+0(SB), Y11
-	VMOVUPS number3f000000<>+0(SB), Y12
-	VMOVUPS number3ef00000<>+0(SB), Y13
-	VMOVUPS number4b400000<>+0(SB), Y14
+	VMOVUPS number80000000<>+0(SB), Y8
+	VMOVUPS number41960000<>+0(SB), Y9
+	VMOVUPS number3f800000<>+0(SB), Y10
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y11
+	VMOVUPS number3ecc422a<>+0(SB), Y12
+	VMOVUPS number3f000000<>+0(SB), Y13
+	VMOVUPS number3ef00000<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
 	JL           tail
 	VMOVUPS      (BX), Y0
-	VANDNPS      Y0, Y7, Y1
-	VMINPS       Y1, Y8, Y1
-	VMULPS       Y12, Y1, Y5
+	VANDNPS      Y0, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMULPS       Y13, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y11, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y10, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y9, Y5, Y6
-	VSUBPS       Y9, Y6, Y4
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y10, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y9, Y5
-	VFNMADD213PS Y9, Y5, Y6
+	VDIVPS       Y6, Y10, Y5
+	VFNMADD213PS Y10, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y13, Y5, Y6
+	VSUBPS       Y14, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3276,21 +3255,18 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y11, Y1, Y6
-	VFMSUB213PS  Y6, Y11, Y1
+	VPSRAD       $0x01, Y2, Y7
+	VPSUBD       Y7, Y2, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y12, Y1, Y6
+	VFMSUB213PS  Y6, Y12, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y7, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y9, Y5
+	VSUBPS       Y4, Y10, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMOVUPS      (DX), Y0
 	VMULPS       Y0, Y4, Y4
@@ -3309,33 +3285,33 @@ tail:
 	SUBQ         AX, DI
 	VMOVUPS      (SI)(DI*4), Y15
 	VMASKMOVPS   (BX), Y15, Y0
-	VANDNPS      Y0, Y7, Y1
-	VMINPS       Y1, Y8, Y1
-	VMULPS       Y12, Y1, Y5
+	VANDNPS      Y0, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMULPS       Y13, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y11, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y10, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y9, Y5, Y6
-	VSUBPS       Y9, Y6, Y4
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y10, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y9, Y5
-	VFNMADD213PS Y9, Y5, Y6
+	VDIVPS       Y6, Y10, Y5
+	VFNMADD213PS Y10, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y13, Y5, Y6
+	VSUBPS       Y14, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3348,21 +3324,18 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y11, Y1, Y6
-	VFMSUB213PS  Y6, Y11, Y1
+	VPSRAD       $0x01, Y2, Y7
+	VPSUBD       Y7, Y2, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y12, Y1, Y6
+	VFMSUB213PS  Y6, Y12, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y7, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y9, Y5
+	VSUBPS       Y4, Y10, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMASKMOVPS   (DX), Y15, Y0
 	VMULPS       Y0, Y4, Y4
@@ -3379,41 +3352,40 @@ TEXT ·geluAndSlopeAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    slope_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Y9
-	VMOVUPS number41960000<>+0(SB), Y10
-	VMOVUPS number3f800000<>+0(SB), Y11
-	VMOVUPS numberbfb8aa3b<>+0(SB), Y12
-	VMOVUPS number3ecc422a<>+0(SB), Y13
-	VMOVUPS number3f000000<>+0(SB), Y14
+	VMOVUPS number80000000<>+0(SB), Y10
+	VMOVUPS number41960000<>+0(SB), Y11
+	VMOVUPS number3f800000<>+0(SB), Y12
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y13
+	VMOVUPS number3ecc422a<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
 	JL           tail
 	VMOVUPS      (BX), Y0
-	VANDNPS      Y0, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMULPS       Y14, Y1, Y5
+	VANDNPS      Y0, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMULPS       number3f000000<>+0(SB), Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
-	VSUBPS       number4b400000<>+0(SB), Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y13, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y11, Y6, Y3
+	VFMADD213PS  Y12, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y11, Y5, Y6
-	VSUBPS       Y11, Y6, Y4
+	VADDPS       Y12, Y5, Y6
+	VSUBPS       Y12, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y11, Y5
-	VFNMADD213PS Y11, Y5, Y6
+	VDIVPS       Y6, Y12, Y5
+	VFNMADD213PS Y12, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
 	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
@@ -3429,37 +3401,26 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMOVAPS      Y2, Y8
+	VPSRAD       $0x01, Y2, Y9
+	VPSUBD       Y9, Y2, Y2
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y1, Y5, Y7
 	VMULPS       Y7, Y4, Y7
 	VFMADD231PS  Y3, Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y11, Y6, Y6
-	VPADDD       Y11, Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMAXPS       Y0, Y9, Y8
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMAXPS       Y0, Y10, Y8
 	VSUBPS       Y7, Y8, Y8
 	VMOVUPS      Y8, (CX)
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y14, Y1, Y6
+	VFMSUB213PS  Y6, Y14, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y11, Y5, Y5
-	VPADDD       Y11, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y9, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y11, Y5
+	VSUBPS       Y4, Y12, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMOVUPS      Y4, (DX)
 	ADDQ         $0x00000020, CX
@@ -3476,30 +3437,30 @@ tail:
 	SUBQ         AX, DI
 	VMOVUPS      (SI)(DI*4), Y15
 	VMASKMOVPS   (BX), Y15, Y0
-	VANDNPS      Y0, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMULPS       Y14, Y1, Y5
+	VANDNPS      Y0, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMULPS       number3f000000<>+0(SB), Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
-	VSUBPS       number4b400000<>+0(SB), Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y13, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y11, Y6, Y3
+	VFMADD213PS  Y12, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y11, Y5, Y6
-	VSUBPS       Y11, Y6, Y4
+	VADDPS       Y12, Y5, Y6
+	VSUBPS       Y12, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y11, Y5
-	VFNMADD213PS Y11, Y5, Y6
+	VDIVPS       Y6, Y12, Y5
+	VFNMADD213PS Y12, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
 	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
@@ -3515,37 +3476,26 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMOVAPS      Y2, Y8
+	VPSRAD       $0x01, Y2, Y9
+	VPSUBD       Y9, Y2, Y2
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y1, Y5, Y7
 	VMULPS       Y7, Y4, Y7
 	VFMADD231PS  Y3, Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y11, Y6, Y6
-	VPADDD       Y11, Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMAXPS       Y0, Y9, Y8
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMAXPS       Y0, Y10, Y8
 	VSUBPS       Y7, Y8, Y8
 	VMASKMOVPS   Y8, Y15, (CX)
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y14, Y1, Y6
+	VFMSUB213PS  Y6, Y14, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y11, Y5, Y5
-	VPADDD       Y11, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y9, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y11, Y5
+	VSUBPS       Y4, Y12, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMASKMOVPS   Y4, Y15, (DX)
 
@@ -3717,7 +3667,7 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberc3300000<>+0(SB), Y10
 	VMOVUPS number42b20000<>+0(SB), Y11
-	VMOVUPS number4b400000<>+0(SB), Y12
+	VMOVUPS number4b4000fe<>+0(SB), Y12
 	VMOVUPS number3f317200<>+0(SB), Y13
 	VMOVUPS number35bfbe8e<>+0(SB), Y14
 	MOVQ    channels+8(FP), R9
@@ -3779,9 +3729,9 @@ exponentials:
 	VMAXPS       Y0, Y10, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y12, Y8, Y1
-	VSUBPS       Y12, Y1, Y1
-	VFNMADD231PS Y13, Y1, Y0
-	VFNMADD231PS Y14, Y1, Y0
+	VSUBPS       Y12, Y1, Y2
+	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y14, Y2, Y0
 	VMOVUPS      number3ab5595e<>+0(SB), Y2
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y2
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y2
@@ -3789,13 +3739,10 @@ exponentials:
 	VFMADD213PS  number3effffff<>+0(SB), Y0, Y2
 	VFMADD213PS  Y9, Y0, Y2
 	VFMADD213PS  Y9, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y9, Y0, Y0
-	VPADDD       Y9, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VADDPS       Y2, Y5, Y5
@@ -3812,9 +3759,9 @@ exponentialsNext:
 	VMAXPS       Y0, Y10, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y12, Y8, Y1
-	VSUBPS       Y12, Y1, Y1
-	VFNMADD231PS Y13, Y1, Y0
-	VFNMADD231PS Y14, Y1, Y0
+	VSUBPS       Y12, Y1, Y3
+	VFNMADD231PS Y13, Y3, Y0
+	VFNMADD231PS Y14, Y3, Y0
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y3
@@ -3822,13 +3769,10 @@ exponentialsNext:
 	VFMADD213PS  number3effffff<>+0(SB), Y0, Y3
 	VFMADD213PS  Y9, Y0, Y3
 	VFMADD213PS  Y9, Y0, Y3
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y9, Y0, Y0
-	VPADDD       Y9, Y1, Y1
 	VMULPS       Y0, Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VADDPS       Y3, Y5, Y5

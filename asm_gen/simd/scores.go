@@ -15,9 +15,10 @@ import (
 var powerSeries = []float32{1, 0x1.62e42ap-1, 0x1.ebf9c2p-3, 0x1.c6b6dcp-5, 0x1.3ce8bep-7, 0x1.5bd892p-10}
 
 const (
-	// biasedRounder is rounder, and 127: with the nearest integer n, the last bits of what it is
-	// added to are those of n+127, which is the exponent's field of 2^n.
-	biasedRounder = rounder + 127
+	// biasedRounder rounds as rounder does, with the exponent's bias once: with the nearest integer
+	// n, the last bits of what it is added to are those of n+127, which is the exponent's field of
+	// 2^n.
+	biasedRounder = 0x1.8p23 + 127
 	// powerLeast is where 2^x becomes 0. It does so from -126.5 on, without underflowing gradually
 	// as exp does: less than 2^-126 of a row's probability is none.
 	powerLeast = -127
