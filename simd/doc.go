@@ -13,7 +13,9 @@
 //     Max
 //   - functions and their gradients: ReLU, GELU, Sigmoid, Tanh, Exp, Log, SoftmaxRows
 //   - matrices of rows of channels, as normalizations need them: ChannelSums, ChannelGradSums,
-//     ScaleShift, ScaleAddShift and their variants
+//     ScaleShift, ScaleAddShift and their variants; for layer normalization NormalizeRows,
+//     NormalizeRowsBackward and NormalizeRowsGradSums; RowDots
+//   - blocks of attention's scores: Scores, with Softmax, SoftmaxAgain and SoftmaxBackward
 //   - updates of weights in one pass: Momentum, AdamW
 //
 // Kernels read and write nothing outside their slices, assume no alignment, and let NaN and Inf

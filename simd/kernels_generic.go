@@ -126,6 +126,10 @@ var generic = table{
 	tanhBackward:          slopes(func(y float64) float64 { return 1 - float64(y*y) }),
 	sigmoidBackward:       slopes(func(y float64) float64 { return y - float64(y*y) }),
 	softmaxRows:           softmaxRows,
+	softmaxScores:         softmaxScores,
+	softmaxScoresAgain:    softmaxScoresAgain,
+	softmaxScoresBackward: softmaxScoresBackward,
+	rowDots:               rowDots,
 	peak: func(iterations int) {
 		var a, b, c, d float32
 		for range iterations {

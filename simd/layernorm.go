@@ -6,23 +6,23 @@ package simd
 //	z = (x - mean) / sqrt(variance + epsilon)    y = scale*z + shift
 //
 // A row's bits depend on its elements and the instruction set alone, not on the rows around it.
-// What isn't finite stays in its row: a row of x with a NaN or an Inf in it becomes NaN, and so does
-// its gradient. A row with a NaN in d gets a gradient of NaN, one with an Inf a gradient that isn't
-// finite.
+// What isn't finite stays in its row: a row of x with a NaN or an Inf in it becomes NaN, and so
+// does its gradient. A row with a NaN in d gets a gradient of NaN, one with an Inf a gradient that
+// isn't finite.
 
-// NormalizeRowsKept is the number of floats that [NormalizeRows] keeps of a row: a center near the mean, c;
-// the inverse deviation, i = 1/sqrt(variance + epsilon); and an offset, o = (c - mean)*i. The
-// normalized element is z = (x-c)*i + o. The three are as good as a mean in twice float32's
+// NormalizeRowsKept is the number of floats that [NormalizeRows] keeps of a row: a center near the
+// mean, c; the inverse deviation, i = 1/sqrt(variance + epsilon); and an offset, o = (c - mean)*i.
+// The normalized element is z = (x-c)*i + o. The three are as good as a mean in twice float32's
 // precision, so a row whose mean is far larger than its deviation loses no digits.
 const NormalizeRowsKept = 3
 
-// NormalizeRows sets the rows of dst to those of x, normalized, scaled and shifted. scale and shift have
-// an element a channel; kept gets [NormalizeRowsKept] floats a row. dst may be x.
+// NormalizeRows sets the rows of dst to those of x, normalized, scaled and shifted. scale and
+// shift have an element a channel; kept gets [NormalizeRowsKept] floats a row. dst may be x.
 //
-// With n channels, an element of z is within (n/8 + 20)*(|z|+1) * 2^-24, and half an ULP of scale*z
-// and of the sum are added to that. It is so as long as the deviation is above the distance of
-// float32 numbers around the largest |x|. A row becomes NaN if squares of its deviations from the
-// mean overflow: from 1e18 on.
+// With n channels, an element of z is within (n/8 + 20)*(|z|+1) * 2^-24, and half an ULP of
+// scale*z and of the sum are added to that. It is so as long as the deviation is above the
+// distance of float32 numbers around the largest |x|. A row may become NaN, and never wrong, where
+// squares of its deviations from the mean overflow: from 1e18 on.
 func NormalizeRows(dst, x, scale, shift, kept []float32, epsilon float64) {
 	channels := len(scale)
 	rows := rowsOf("NormalizeRows", channels, len(dst), len(x))
@@ -33,8 +33,8 @@ func NormalizeRows(dst, x, scale, shift, kept []float32, epsilon float64) {
 	}
 }
 
-// NormalizeRowsBackward sets dst to the gradient of NormalizeRows's input x, d being that of its output and
-// kept what NormalizeRows kept:
+// NormalizeRowsBackward sets dst to the gradient of NormalizeRows's input x, d being that of its
+// output and kept what NormalizeRows kept:
 //
 //	dst = i * (e - mean(e) - z*mean(e*z)),  e = scale*d
 //
@@ -48,9 +48,9 @@ func NormalizeRowsBackward(dst, d, x, scale, kept []float32) {
 	}
 }
 
-// NormalizeRowsGradSums adds each channel's sum of d to sumD, and that of d*z to sumDZ: the gradients of
-// NormalizeRows's shift and scale. kept is what NormalizeRows kept. Rows are summed in float32 by 16, and
-// in float64 beyond that.
+// NormalizeRowsGradSums adds each channel's sum of d to sumD, and that of d*z to sumDZ: the
+// gradients of NormalizeRows's shift and scale. kept is what NormalizeRows kept. Rows are summed
+// in float32 by 16, and in float64 beyond that.
 func NormalizeRowsGradSums(d, x, kept []float32, sumD, sumDZ []float64) {
 	channels := len(sumD)
 	rows := rowsOf("NormalizeRowsGradSums", channels, len(d), len(x))

@@ -278,14 +278,14 @@ func TestGELUAndSlope(t *testing.T) {
 	})
 }
 
-// softmax is what SoftmaxRows makes of a row, in float64.
-func softmax(x []float32) (dst []float64, largest, total float64) {
+// softmax is what SoftmaxRows makes of a row, and with a scale Scores.Softmax, in float64.
+func softmax(x []float32, scale float64) (dst []float64, largest, total float64) {
 	largest = math.Inf(-1)
 	for _, v := range x {
 		largest = max(largest, float64(v))
 	}
 	for _, v := range x {
-		dst = append(dst, math.Exp(float64(v)-largest))
+		dst = append(dst, math.Exp(scale*(float64(v)-largest)))
 		total += dst[len(dst)-1]
 	}
 	for i := range dst {
@@ -316,7 +316,7 @@ func TestSoftmaxRowsAgainstOracle(t *testing.T) {
 			dst, largest, total := make([]float32, rows*width), make([]float32, rows), make([]float32, rows)
 			simd.SoftmaxRows(dst, x, width, largest, total)
 			for row := range rows {
-				want, wantLargest, wantTotal := softmax(x[row*width:][:width])
+				want, wantLargest, wantTotal := softmax(x[row*width:][:width], 1)
 				require.Equal(t, float32(wantLargest), largest[row], "width %d, row %d", width, row)
 				// An exponential has one ULP from its difference, times up to its exponent of
 				// about 100, and one of its own; a sum has those of its terms.
@@ -371,7 +371,7 @@ func checkSpecialRow(t *testing.T, width, at int, special float32) {
 	x[width+at] = special
 	simd.SoftmaxRows(dst, x, width, largest, total)
 	for row := range 3 {
-		want, wantLargest, wantTotal := softmax(x[row*width:][:width])
+		want, wantLargest, wantTotal := softmax(x[row*width:][:width], 1)
 		requireSameValue(t, wantLargest, float64(largest[row]), "largest of row %d, %v at %d of %d", row, special, at, width)
 		requireSameValue(t, wantTotal, float64(total[row]), "total of row %d, %v at %d of %d", row, special, at, width)
 		for i, v := range dst[row*width:][:width] {

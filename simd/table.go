@@ -50,6 +50,15 @@ type table struct {
 	// element a row, or are nil.
 	softmaxRows func(rows, channels int, dst, x, largest, total *float32)
 
+	// Blocks of scores: rows, columns, stride >= 1. Row r has columns + r*growth elements, and what is
+	// behind them up to width is cleared. factor is negative.
+	softmaxScores         func(rows, columns, growth, width, stride int, x, largest, total *float32, factor float32)
+	softmaxScoresAgain    func(rows, columns, growth, width, stride int, x, largest, total *float32, factor float32)
+	softmaxScoresBackward func(rows, columns, growth, width, stride int, d, p, delta *float32, scale float32)
+
+	// Rows of columns elements; rows, columns >= 1.
+	rowDots func(rows, columns, strideA, strideB int, dst, a, b *float32)
+
 	peak      func(iterations int) // FMAs in registers alone
 	peakFlops float64              // of one iteration of peak
 }

@@ -112,5 +112,17 @@ func layerNormBackwardAVX2(rows int, channels int, block int, dst *float32, d *f
 // layerNormSumsAVX2 adds the sums of d, and of d*z, z being the normalized x, to those of each channel.
 func layerNormSumsAVX2(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
 
+// softmaxScoresAVX2 sets each row of x to its softmax, the exponent's factor being -factor*ln(2), and largest and total to what exponents are reduced by and what exponentials are divided by.
+func softmaxScoresAVX2(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+
+// softmaxScoresAgainAVX2 sets each row of x to what softmaxScores made of the same x, from largest and total.
+func softmaxScoresAgainAVX2(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+
+// softmaxScoresBackwardAVX2 sets d to scale*p*(d-delta).
+func softmaxScoresBackwardAVX2(rows int, columns int, growth int, width int, stride int, d *float32, p *float32, delta *float32, scale float32)
+
+// rowDotsAVX2 sets dst to the sums of a*b, row by row.
+func rowDotsAVX2(rows int, columns int, strideA int, strideB int, dst *float32, a *float32, b *float32)
+
 // peakAVX2 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX2(iterations int)

@@ -2206,7 +2206,7 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y4
 	VMOVUPS numberc3300000<>+0(SB), Y5
 	VMOVUPS number42b20000<>+0(SB), Y6
-	VMOVUPS number4b400000<>+0(SB), Y7
+	VMOVUPS number4b4000fe<>+0(SB), Y7
 	VMOVUPS number3f317200<>+0(SB), Y8
 	VMOVUPS number35bfbe8e<>+0(SB), Y9
 	VMOVUPS number3effffff<>+0(SB), Y10
@@ -2223,9 +2223,9 @@ single:
 	VMAXPS       Y0, Y5, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y7, Y3, Y1
-	VSUBPS       Y7, Y1, Y1
-	VFNMADD231PS Y8, Y1, Y0
-	VFNMADD231PS Y9, Y1, Y0
+	VSUBPS       Y7, Y1, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VFNMADD231PS Y9, Y2, Y0
 	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
@@ -2233,13 +2233,10 @@ single:
 	VFMADD213PS  Y10, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y4, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMOVUPS      Y2, (CX)
@@ -2260,9 +2257,9 @@ tail:
 	VMAXPS       Y0, Y5, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y7, Y3, Y1
-	VSUBPS       Y7, Y1, Y1
-	VFNMADD231PS Y8, Y1, Y0
-	VFNMADD231PS Y9, Y1, Y0
+	VSUBPS       Y7, Y1, Y2
+	VFNMADD231PS Y8, Y2, Y0
+	VFNMADD231PS Y9, Y2, Y0
 	VMOVUPS      Y14, Y2
 	VFMADD213PS  Y13, Y0, Y2
 	VFMADD213PS  Y12, Y0, Y2
@@ -2270,13 +2267,10 @@ tail:
 	VFMADD213PS  Y10, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
 	VFMADD213PS  Y4, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y4, Y0, Y0
-	VPADDD       Y4, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VMASKMOVPS   Y2, Y15, (CX)
@@ -2325,15 +2319,15 @@ DATA number42b20000<>+24(SB)/4, $0x42b20000
 DATA number42b20000<>+28(SB)/4, $0x42b20000
 GLOBL number42b20000<>(SB), RODATA|NOPTR, $32
 
-DATA number4b400000<>+0(SB)/4, $0x4b400000
-DATA number4b400000<>+4(SB)/4, $0x4b400000
-DATA number4b400000<>+8(SB)/4, $0x4b400000
-DATA number4b400000<>+12(SB)/4, $0x4b400000
-DATA number4b400000<>+16(SB)/4, $0x4b400000
-DATA number4b400000<>+20(SB)/4, $0x4b400000
-DATA number4b400000<>+24(SB)/4, $0x4b400000
-DATA number4b400000<>+28(SB)/4, $0x4b400000
-GLOBL number4b400000<>(SB), RODATA|NOPTR, $32
+DATA number4b4000fe<>+0(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+4(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+8(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+12(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+16(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+20(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+24(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+28(SB)/4, $0x4b4000fe
+GLOBL number4b4000fe<>(SB), RODATA|NOPTR, $32
 
 DATA number3f317200<>+0(SB)/4, $0x3f317200
 DATA number3f317200<>+4(SB)/4, $0x3f317200
@@ -2680,7 +2674,7 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y10
 	VMOVUPS numberc3300000<>+0(SB), Y11
 	VMOVUPS number42b20000<>+0(SB), Y12
-	VMOVUPS number4b400000<>+0(SB), Y13
+	VMOVUPS number4b4000fe<>+0(SB), Y13
 	VMOVUPS number3f317200<>+0(SB), Y14
 
 single:
@@ -2692,9 +2686,9 @@ single:
 	VADDPS       Y1, Y1, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y13, Y9, Y2
-	VSUBPS       Y13, Y2, Y2
-	VFNMADD231PS Y14, Y2, Y1
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VSUBPS       Y13, Y2, Y3
+	VFNMADD231PS Y14, Y3, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2702,9 +2696,8 @@ single:
 	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
 	VMULPS       Y1, Y1, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y10, Y2, Y5
+	VPSUBD       Y10, Y2, Y5
 	VSUBPS       Y10, Y5, Y4
 	VFMADD213PS  Y4, Y5, Y3
 	VADDPS       Y8, Y3, Y1
@@ -2736,9 +2729,9 @@ tail:
 	VADDPS       Y1, Y1, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y13, Y9, Y2
-	VSUBPS       Y13, Y2, Y2
-	VFNMADD231PS Y14, Y2, Y1
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y1
+	VSUBPS       Y13, Y2, Y3
+	VFNMADD231PS Y14, Y3, Y1
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2746,9 +2739,8 @@ tail:
 	VFMADD213PS  number3effffff<>+0(SB), Y1, Y3
 	VMULPS       Y1, Y1, Y4
 	VFMADD213PS  Y1, Y4, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y10, Y2, Y5
+	VPSUBD       Y10, Y2, Y5
 	VSUBPS       Y10, Y5, Y4
 	VFMADD213PS  Y4, Y5, Y3
 	VADDPS       Y8, Y3, Y1
@@ -2808,7 +2800,7 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y7
 	VMOVUPS numberc3300000<>+0(SB), Y8
 	VMOVUPS number42b20000<>+0(SB), Y9
-	VMOVUPS number4b400000<>+0(SB), Y10
+	VMOVUPS number4b4000fe<>+0(SB), Y10
 	VMOVUPS number3f317200<>+0(SB), Y11
 	VMOVUPS number35bfbe8e<>+0(SB), Y12
 	VMOVUPS number3effffff<>+0(SB), Y13
@@ -2822,9 +2814,9 @@ single:
 	VMAXPS       Y1, Y8, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y10, Y6, Y2
-	VSUBPS       Y10, Y2, Y2
-	VFNMADD231PS Y11, Y2, Y1
-	VFNMADD231PS Y12, Y2, Y1
+	VSUBPS       Y10, Y2, Y3
+	VFNMADD231PS Y11, Y3, Y1
+	VFNMADD231PS Y12, Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2832,13 +2824,10 @@ single:
 	VFMADD213PS  Y13, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y1
 	VPSUBD       Y1, Y2, Y2
 	VPSLLD       $0x17, Y1, Y1
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y7, Y1, Y1
-	VPADDD       Y7, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMULPS       Y2, Y3, Y3
 	VBLENDVPS    Y0, Y3, Y7, Y4
@@ -2868,9 +2857,9 @@ tail:
 	VMAXPS       Y1, Y8, Y1
 	VMOVAPS      Y1, Y2
 	VFMADD213PS  Y10, Y6, Y2
-	VSUBPS       Y10, Y2, Y2
-	VFNMADD231PS Y11, Y2, Y1
-	VFNMADD231PS Y12, Y2, Y1
+	VSUBPS       Y10, Y2, Y3
+	VFNMADD231PS Y11, Y3, Y1
+	VFNMADD231PS Y12, Y3, Y1
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y1, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y1, Y3
@@ -2878,13 +2867,10 @@ tail:
 	VFMADD213PS  Y13, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
 	VFMADD213PS  Y7, Y1, Y3
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y1
 	VPSUBD       Y1, Y2, Y2
 	VPSLLD       $0x17, Y1, Y1
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y7, Y1, Y1
-	VPADDD       Y7, Y2, Y2
 	VMULPS       Y1, Y3, Y3
 	VMULPS       Y2, Y3, Y3
 	VBLENDVPS    Y0, Y3, Y7, Y4
@@ -2915,7 +2901,7 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3ecc422a<>+0(SB), Y11
 	VMOVUPS number3f000000<>+0(SB), Y12
 	VMOVUPS number3ef00000<>+0(SB), Y13
-	VMOVUPS number4b400000<>+0(SB), Y14
+	VMOVUPS number4b4000fe<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
@@ -2929,9 +2915,9 @@ single:
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
 	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VSUBPS       Y14, Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
@@ -2963,13 +2949,10 @@ single:
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
 	VPSLLD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
 	VMULPS       Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VMAXPS       Y0, Y7, Y0
@@ -2996,9 +2979,9 @@ tail:
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
 	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VSUBPS       Y14, Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
@@ -3030,13 +3013,10 @@ tail:
 	VMULPS       Y1, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
 	VPSRAD       $0x01, Y2, Y5
 	VPSUBD       Y5, Y2, Y2
 	VPSLLD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
 	VMULPS       Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y4
 	VMAXPS       Y0, Y7, Y0
@@ -3224,46 +3204,45 @@ TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Y7
-	VMOVUPS number41960000<>+0(SB), Y8
-	VMOVUPS number3f800000<>+0(SB), Y9
-	VMOVUPS numberbfb8aa3b<>+0(SB), Y10
-	VMOVUPS number3ecc422a<>+0(SB), Y11
-	VMOVUPS number3f000000<>+0(SB), Y12
-	VMOVUPS number3ef00000<>+0(SB), Y13
-	VMOVUPS number4b400000<>+0(SB), Y14
+	VMOVUPS number80000000<>+0(SB), Y8
+	VMOVUPS number41960000<>+0(SB), Y9
+	VMOVUPS number3f800000<>+0(SB), Y10
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y11
+	VMOVUPS number3ecc422a<>+0(SB), Y12
+	VMOVUPS number3f000000<>+0(SB), Y13
+	VMOVUPS number3ef00000<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
 	JL           tail
 	VMOVUPS      (BX), Y0
-	VANDNPS      Y0, Y7, Y1
-	VMINPS       Y1, Y8, Y1
-	VMULPS       Y12, Y1, Y5
+	VANDNPS      Y0, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMULPS       Y13, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y11, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y10, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y9, Y5, Y6
-	VSUBPS       Y9, Y6, Y4
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y10, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y9, Y5
-	VFNMADD213PS Y9, Y5, Y6
+	VDIVPS       Y6, Y10, Y5
+	VFNMADD213PS Y10, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y13, Y5, Y6
+	VSUBPS       Y14, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3276,21 +3255,18 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y11, Y1, Y6
-	VFMSUB213PS  Y6, Y11, Y1
+	VPSRAD       $0x01, Y2, Y7
+	VPSUBD       Y7, Y2, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y12, Y1, Y6
+	VFMSUB213PS  Y6, Y12, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y7, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y9, Y5
+	VSUBPS       Y4, Y10, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMOVUPS      (DX), Y0
 	VMULPS       Y0, Y4, Y4
@@ -3309,33 +3285,33 @@ tail:
 	SUBQ         AX, DI
 	VMOVUPS      (SI)(DI*4), Y15
 	VMASKMOVPS   (BX), Y15, Y0
-	VANDNPS      Y0, Y7, Y1
-	VMINPS       Y1, Y8, Y1
-	VMULPS       Y12, Y1, Y5
+	VANDNPS      Y0, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMULPS       Y13, Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  Y14, Y10, Y2
-	VSUBPS       Y14, Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y11, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y9, Y6, Y3
+	VFMADD213PS  Y10, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y9, Y5, Y6
-	VSUBPS       Y9, Y6, Y4
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y10, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y9, Y5
-	VFNMADD213PS Y9, Y5, Y6
+	VDIVPS       Y6, Y10, Y5
+	VFNMADD213PS Y10, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
-	VSUBPS       Y13, Y5, Y6
+	VSUBPS       Y14, Y5, Y6
 	VMOVUPS      number3d8a9848<>+0(SB), Y4
 	VFMADD213PS  numberbdcbdc47<>+0(SB), Y6, Y4
 	VFMADD213PS  numberbbe5a4d2<>+0(SB), Y6, Y4
@@ -3348,21 +3324,18 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMULPS       Y11, Y1, Y6
-	VFMSUB213PS  Y6, Y11, Y1
+	VPSRAD       $0x01, Y2, Y7
+	VPSUBD       Y7, Y2, Y2
+	VPSLLD       $0x17, Y7, Y7
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y12, Y1, Y6
+	VFMSUB213PS  Y6, Y12, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y9, Y5, Y5
-	VPADDD       Y9, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y7, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y9, Y5
+	VSUBPS       Y4, Y10, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMASKMOVPS   (DX), Y15, Y0
 	VMULPS       Y0, Y4, Y4
@@ -3379,41 +3352,40 @@ TEXT ·geluAndSlopeAVX2(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    slope_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Y9
-	VMOVUPS number41960000<>+0(SB), Y10
-	VMOVUPS number3f800000<>+0(SB), Y11
-	VMOVUPS numberbfb8aa3b<>+0(SB), Y12
-	VMOVUPS number3ecc422a<>+0(SB), Y13
-	VMOVUPS number3f000000<>+0(SB), Y14
+	VMOVUPS number80000000<>+0(SB), Y10
+	VMOVUPS number41960000<>+0(SB), Y11
+	VMOVUPS number3f800000<>+0(SB), Y12
+	VMOVUPS numberbfb8aa3b<>+0(SB), Y13
+	VMOVUPS number3ecc422a<>+0(SB), Y14
 
 single:
 	CMPQ         AX, $0x00000008
 	JL           tail
 	VMOVUPS      (BX), Y0
-	VANDNPS      Y0, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMULPS       Y14, Y1, Y5
+	VANDNPS      Y0, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMULPS       number3f000000<>+0(SB), Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
-	VSUBPS       number4b400000<>+0(SB), Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y13, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y11, Y6, Y3
+	VFMADD213PS  Y12, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y11, Y5, Y6
-	VSUBPS       Y11, Y6, Y4
+	VADDPS       Y12, Y5, Y6
+	VSUBPS       Y12, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y11, Y5
-	VFNMADD213PS Y11, Y5, Y6
+	VDIVPS       Y6, Y12, Y5
+	VFNMADD213PS Y12, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
 	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
@@ -3429,37 +3401,26 @@ single:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMOVAPS      Y2, Y8
+	VPSRAD       $0x01, Y2, Y9
+	VPSUBD       Y9, Y2, Y2
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y1, Y5, Y7
 	VMULPS       Y7, Y4, Y7
 	VFMADD231PS  Y3, Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y11, Y6, Y6
-	VPADDD       Y11, Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMAXPS       Y0, Y9, Y8
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMAXPS       Y0, Y10, Y8
 	VSUBPS       Y7, Y8, Y8
 	VMOVUPS      Y8, (CX)
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y14, Y1, Y6
+	VFMSUB213PS  Y6, Y14, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y11, Y5, Y5
-	VPADDD       Y11, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y9, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y11, Y5
+	VSUBPS       Y4, Y12, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMOVUPS      Y4, (DX)
 	ADDQ         $0x00000020, CX
@@ -3476,30 +3437,30 @@ tail:
 	SUBQ         AX, DI
 	VMOVUPS      (SI)(DI*4), Y15
 	VMASKMOVPS   (BX), Y15, Y0
-	VANDNPS      Y0, Y9, Y1
-	VMINPS       Y1, Y10, Y1
-	VMULPS       Y14, Y1, Y5
+	VANDNPS      Y0, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMULPS       number3f000000<>+0(SB), Y1, Y5
 	VMULPS       Y5, Y1, Y6
 	VMOVAPS      Y6, Y4
 	VFNMADD231PS Y5, Y1, Y4
 	VMOVAPS      Y6, Y2
-	VFMADD213PS  number4b400000<>+0(SB), Y12, Y2
-	VSUBPS       number4b400000<>+0(SB), Y2, Y2
-	VFNMSUB231PS number3f317200<>+0(SB), Y2, Y6
-	VFNMADD231PS number35bfbe8e<>+0(SB), Y2, Y4
+	VFMADD213PS  number4b4000fe<>+0(SB), Y13, Y2
+	VSUBPS       number4b4000fe<>+0(SB), Y2, Y3
+	VFNMSUB231PS number3f317200<>+0(SB), Y3, Y6
+	VFNMADD231PS number35bfbe8e<>+0(SB), Y3, Y4
 	VADDPS       Y4, Y6, Y6
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y6, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y6, Y3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Y6, Y3
 	VFMADD213PS  number3effffff<>+0(SB), Y6, Y3
-	VFMADD213PS  Y11, Y6, Y3
+	VFMADD213PS  Y12, Y6, Y3
 	VMULPS       Y6, Y3, Y3
-	VADDPS       Y11, Y5, Y6
-	VSUBPS       Y11, Y6, Y4
+	VADDPS       Y12, Y5, Y6
+	VSUBPS       Y12, Y6, Y4
 	VSUBPS       Y4, Y5, Y4
-	VDIVPS       Y6, Y11, Y5
-	VFNMADD213PS Y11, Y5, Y6
+	VDIVPS       Y6, Y12, Y5
+	VFNMADD213PS Y12, Y5, Y6
 	VFNMADD231PS Y4, Y5, Y6
 	VFMADD213PS  Y5, Y6, Y5
 	VSUBPS       number3ef00000<>+0(SB), Y5, Y6
@@ -3515,37 +3476,26 @@ tail:
 	VFMADD213PS  number3d920a4d<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea79dc2<>+0(SB), Y6, Y4
 	VFMADD213PS  number3ea6dd75<>+0(SB), Y6, Y4
-	VMOVAPS      Y2, Y8
+	VPSRAD       $0x01, Y2, Y9
+	VPSUBD       Y9, Y2, Y2
+	VPSLLD       $0x17, Y9, Y9
+	VPSLLD       $0x17, Y2, Y2
 	VMULPS       Y1, Y5, Y7
 	VMULPS       Y7, Y4, Y7
 	VFMADD231PS  Y3, Y7, Y7
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y6
-	VPSUBD       Y6, Y8, Y8
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y11, Y6, Y6
-	VPADDD       Y11, Y8, Y8
-	VMULPS       Y6, Y7, Y7
-	VMULPS       Y8, Y7, Y7
-	VMAXPS       Y0, Y9, Y8
+	VMULPS       Y9, Y7, Y7
+	VMULPS       Y2, Y7, Y7
+	VMAXPS       Y0, Y10, Y8
 	VSUBPS       Y7, Y8, Y8
 	VMASKMOVPS   Y8, Y15, (CX)
-	VMULPS       Y13, Y1, Y6
-	VFMSUB213PS  Y6, Y13, Y1
+	VMULPS       Y14, Y1, Y6
+	VFMSUB213PS  Y6, Y14, Y1
 	VFMSUB213PS  Y6, Y5, Y4
 	VSUBPS       Y1, Y4, Y4
 	VFMADD231PS  Y3, Y4, Y4
-	VCVTPS2DQ    Y2, Y2
-	VPSRAD       $0x01, Y2, Y5
-	VPSUBD       Y5, Y2, Y2
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPADDD       Y11, Y5, Y5
-	VPADDD       Y11, Y2, Y2
-	VMULPS       Y5, Y4, Y4
+	VMULPS       Y9, Y4, Y4
 	VMULPS       Y2, Y4, Y4
-	VSUBPS       Y4, Y11, Y5
+	VSUBPS       Y4, Y12, Y5
 	VBLENDVPS    Y0, Y4, Y5, Y4
 	VMASKMOVPS   Y4, Y15, (DX)
 
@@ -3717,7 +3667,7 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Y9
 	VMOVUPS numberc3300000<>+0(SB), Y10
 	VMOVUPS number42b20000<>+0(SB), Y11
-	VMOVUPS number4b400000<>+0(SB), Y12
+	VMOVUPS number4b4000fe<>+0(SB), Y12
 	VMOVUPS number3f317200<>+0(SB), Y13
 	VMOVUPS number35bfbe8e<>+0(SB), Y14
 	MOVQ    channels+8(FP), R9
@@ -3779,9 +3729,9 @@ exponentials:
 	VMAXPS       Y0, Y10, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y12, Y8, Y1
-	VSUBPS       Y12, Y1, Y1
-	VFNMADD231PS Y13, Y1, Y0
-	VFNMADD231PS Y14, Y1, Y0
+	VSUBPS       Y12, Y1, Y2
+	VFNMADD231PS Y13, Y2, Y0
+	VFNMADD231PS Y14, Y2, Y0
 	VMOVUPS      number3ab5595e<>+0(SB), Y2
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y2
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y2
@@ -3789,13 +3739,10 @@ exponentials:
 	VFMADD213PS  number3effffff<>+0(SB), Y0, Y2
 	VFMADD213PS  Y9, Y0, Y2
 	VFMADD213PS  Y9, Y0, Y2
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y9, Y0, Y0
-	VPADDD       Y9, Y1, Y1
 	VMULPS       Y0, Y2, Y2
 	VMULPS       Y1, Y2, Y2
 	VADDPS       Y2, Y5, Y5
@@ -3812,9 +3759,9 @@ exponentialsNext:
 	VMAXPS       Y0, Y10, Y0
 	VMOVAPS      Y0, Y1
 	VFMADD213PS  Y12, Y8, Y1
-	VSUBPS       Y12, Y1, Y1
-	VFNMADD231PS Y13, Y1, Y0
-	VFNMADD231PS Y14, Y1, Y0
+	VSUBPS       Y12, Y1, Y3
+	VFNMADD231PS Y13, Y3, Y0
+	VFNMADD231PS Y14, Y3, Y0
 	VMOVUPS      number3ab5595e<>+0(SB), Y3
 	VFMADD213PS  number3c09163d<>+0(SB), Y0, Y3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Y0, Y3
@@ -3822,13 +3769,10 @@ exponentialsNext:
 	VFMADD213PS  number3effffff<>+0(SB), Y0, Y3
 	VFMADD213PS  Y9, Y0, Y3
 	VFMADD213PS  Y9, Y0, Y3
-	VCVTPS2DQ    Y1, Y1
 	VPSRAD       $0x01, Y1, Y0
 	VPSUBD       Y0, Y1, Y1
 	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y1, Y1
-	VPADDD       Y9, Y0, Y0
-	VPADDD       Y9, Y1, Y1
 	VMULPS       Y0, Y3, Y3
 	VMULPS       Y1, Y3, Y3
 	VADDPS       Y3, Y5, Y5
@@ -3889,31 +3833,36 @@ DATA number7fc00000<>+28(SB)/4, $0x7fc00000
 GLOBL number7fc00000<>(SB), RODATA|NOPTR, $32
 
 // func layerNormAVX2(rows int, channels int, block int, dst *float32, x *float32, scale *float32, shift *float32, kept *float32, share float32, epsilon float32)
-// Requires: AVX, CMOV, FMA3
-TEXT ·layerNormAVX2(SB), NOSPLIT, $8-72
+// Requires: AVX, FMA3
+TEXT ·layerNormAVX2(SB), NOSPLIT, $24-72
 	MOVQ    channels+8(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x00000007, CX
+	MOVQ    CX, (SP)
 	LEAQ    mask<>+0(SB), DX
 	MOVQ    $0x00000010, BX
 	SUBQ    CX, BX
 	VMOVUPS (DX)(BX*4), Y15
-	MOVQ    AX, DI
-	SHLQ    $0x02, DI
-	LEAQ    (DI)(DI*2), R8
+	MOVQ    AX, BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
 	SHRQ    $0x03, AX
 
 block:
-	MOVQ    block+16(FP), DX
-	CMPQ    rows+0(FP), DX
-	CMOVQLT rows+0(FP), DX
-	MOVQ    DX, (SP)
-	MOVQ    kept+56(FP), SI
-	MOVQ    x+32(FP), R11
-	MOVQ    (SP), BX
+	MOVQ block+16(FP), CX
+	CMPQ CX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), CX
+
+rowsAtMost:
+	MOVQ CX, 8(SP)
+	MOVQ kept+56(FP), DX
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 centerFour:
-	CMPQ   BX, $0x00000004
+	CMPQ   16(SP), $0x00000004
 	JL     centerOne
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
@@ -3923,48 +3872,48 @@ centerFour:
 	VXORPS X5, X5, X5
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
-	MOVQ   R11, R12
-	MOVQ   AX, DX
-	SUBQ   $0x00000002, DX
+	MOVQ   R9, R10
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
 	JL     sum4Left
 
 sum4Unrolled:
-	VADDPS (R12), Y0, Y0
-	VADDPS (R12)(DI*1), Y1, Y1
-	VADDPS (R12)(DI*2), Y2, Y2
-	VADDPS (R12)(R8*1), Y3, Y3
-	VADDPS 32(R12), Y4, Y4
-	VADDPS 32(R12)(DI*1), Y5, Y5
-	VADDPS 32(R12)(DI*2), Y6, Y6
-	VADDPS 32(R12)(R8*1), Y7, Y7
-	ADDQ   $0x00000040, R12
-	SUBQ   $0x00000002, DX
+	VADDPS (R10), Y0, Y0
+	VADDPS (R10)(BX*1), Y1, Y1
+	VADDPS (R10)(BX*2), Y2, Y2
+	VADDPS (R10)(SI*1), Y3, Y3
+	VADDPS 32(R10), Y4, Y4
+	VADDPS 32(R10)(BX*1), Y5, Y5
+	VADDPS 32(R10)(BX*2), Y6, Y6
+	VADDPS 32(R10)(SI*1), Y7, Y7
+	ADDQ   $0x00000040, R10
+	SUBQ   $0x00000002, CX
 	JGE    sum4Unrolled
 
 sum4Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  sum4Next
 
 sum4Vector:
-	VADDPS (R12), Y0, Y0
-	VADDPS (R12)(DI*1), Y1, Y1
-	VADDPS (R12)(DI*2), Y2, Y2
-	VADDPS (R12)(R8*1), Y3, Y3
-	ADDQ   $0x00000020, R12
-	DECQ   DX
+	VADDPS (R10), Y0, Y0
+	VADDPS (R10)(BX*1), Y1, Y1
+	VADDPS (R10)(BX*2), Y2, Y2
+	VADDPS (R10)(SI*1), Y3, Y3
+	ADDQ   $0x00000020, R10
+	DECQ   CX
 
 sum4Next:
-	TESTQ      DX, DX
-	JNZ        sum4Vector
 	TESTQ      CX, CX
-	JZ         sum4Done
-	VMASKMOVPS (R12), Y15, Y12
+	JNZ        sum4Vector
+	CMPQ       (SP), $0x00000000
+	JEQ        sum4Done
+	VMASKMOVPS (R10), Y15, Y12
 	VADDPS     Y12, Y0, Y0
-	VMASKMOVPS (R12)(DI*1), Y15, Y12
+	VMASKMOVPS (R10)(BX*1), Y15, Y12
 	VADDPS     Y12, Y1, Y1
-	VMASKMOVPS (R12)(DI*2), Y15, Y12
+	VMASKMOVPS (R10)(BX*2), Y15, Y12
 	VADDPS     Y12, Y2, Y2
-	VMASKMOVPS (R12)(R8*1), Y15, Y12
+	VMASKMOVPS (R10)(SI*1), Y15, Y12
 	VADDPS     Y12, Y3, Y3
 
 sum4Done:
@@ -3985,48 +3934,48 @@ sum4Done:
 	VADDPS       X14, X0, X0
 	VBROADCASTSS share+64(FP), X12
 	VMULPS       X12, X0, X0
-	VMOVSS       X0, (SI)
-	VEXTRACTPS   $0x01, X0, 12(SI)
-	VEXTRACTPS   $0x02, X0, 24(SI)
-	VEXTRACTPS   $0x03, X0, 36(SI)
-	ADDQ         R8, R11
-	ADDQ         DI, R11
-	ADDQ         $0x00000030, SI
-	SUBQ         $0x00000004, BX
+	VMOVSS       X0, (DX)
+	VEXTRACTPS   $0x01, X0, 12(DX)
+	VEXTRACTPS   $0x02, X0, 24(DX)
+	VEXTRACTPS   $0x03, X0, 36(DX)
+	ADDQ         SI, R9
+	ADDQ         BX, R9
+	ADDQ         $0x00000030, DX
+	SUBQ         $0x00000004, 16(SP)
 	JMP          centerFour
 
 centerOne:
-	CMPQ   BX, $0x00000001
+	CMPQ   16(SP), $0x00000001
 	JL     centerEnd
 	VXORPS X0, X0, X0
 	VXORPS X4, X4, X4
-	MOVQ   R11, R12
-	MOVQ   AX, DX
-	SUBQ   $0x00000002, DX
+	MOVQ   R9, R10
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
 	JL     sum1Left
 
 sum1Unrolled:
-	VADDPS (R12), Y0, Y0
-	VADDPS 32(R12), Y4, Y4
-	ADDQ   $0x00000040, R12
-	SUBQ   $0x00000002, DX
+	VADDPS (R10), Y0, Y0
+	VADDPS 32(R10), Y4, Y4
+	ADDQ   $0x00000040, R10
+	SUBQ   $0x00000002, CX
 	JGE    sum1Unrolled
 
 sum1Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  sum1Next
 
 sum1Vector:
-	VADDPS (R12), Y0, Y0
-	ADDQ   $0x00000020, R12
-	DECQ   DX
+	VADDPS (R10), Y0, Y0
+	ADDQ   $0x00000020, R10
+	DECQ   CX
 
 sum1Next:
-	TESTQ      DX, DX
-	JNZ        sum1Vector
 	TESTQ      CX, CX
-	JZ         sum1Done
-	VMASKMOVPS (R12), Y15, Y12
+	JNZ        sum1Vector
+	CMPQ       (SP), $0x00000000
+	JEQ        sum1Done
+	VMASKMOVPS (R10), Y15, Y12
 	VADDPS     Y12, Y0, Y0
 
 sum1Done:
@@ -4041,24 +3990,25 @@ sum1Done:
 	VADDPS       X14, X0, X0
 	VBROADCASTSS share+64(FP), X12
 	VMULPS       X12, X0, X0
-	VMOVSS       X0, (SI)
-	ADDQ         DI, R11
-	ADDQ         $0x0000000c, SI
-	SUBQ         $0x00000001, BX
+	VMOVSS       X0, (DX)
+	ADDQ         BX, R9
+	ADDQ         $0x0000000c, DX
+	SUBQ         $0x00000001, 16(SP)
 	JMP          centerOne
 
 centerEnd:
-	MOVQ kept+56(FP), SI
-	MOVQ x+32(FP), R11
-	MOVQ (SP), BX
+	MOVQ kept+56(FP), DX
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 deviateFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         16(SP), $0x00000004
 	JL           deviateOne
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 12(SI), Y1
-	VBROADCASTSS 24(SI), Y2
-	VBROADCASTSS 36(SI), Y3
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 12(DX), Y1
+	VBROADCASTSS 24(DX), Y2
+	VBROADCASTSS 36(DX), Y3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -4067,47 +4017,47 @@ deviateFour:
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
-	MOVQ         R11, R12
-	MOVQ         AX, DX
+	MOVQ         R9, R10
+	MOVQ         AX, CX
 	JMP          square4Next
 
 square4Vector:
-	VSUBPS      (R12), Y0, Y12
+	VSUBPS      (R10), Y0, Y12
 	VADDPS      Y12, Y4, Y4
 	VFMADD231PS Y12, Y12, Y8
-	VSUBPS      (R12)(DI*1), Y1, Y13
+	VSUBPS      (R10)(BX*1), Y1, Y13
 	VADDPS      Y13, Y5, Y5
 	VFMADD231PS Y13, Y13, Y9
-	VSUBPS      (R12)(DI*2), Y2, Y12
+	VSUBPS      (R10)(BX*2), Y2, Y12
 	VADDPS      Y12, Y6, Y6
 	VFMADD231PS Y12, Y12, Y10
-	VSUBPS      (R12)(R8*1), Y3, Y13
+	VSUBPS      (R10)(SI*1), Y3, Y13
 	VADDPS      Y13, Y7, Y7
 	VFMADD231PS Y13, Y13, Y11
-	ADDQ        $0x00000020, R12
-	DECQ        DX
+	ADDQ        $0x00000020, R10
+	DECQ        CX
 
 square4Next:
-	TESTQ       DX, DX
-	JNZ         square4Vector
 	TESTQ       CX, CX
-	JZ          square4Done
-	VMASKMOVPS  (R12), Y15, Y12
+	JNZ         square4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         square4Done
+	VMASKMOVPS  (R10), Y15, Y12
 	VSUBPS      Y12, Y0, Y12
 	VANDPS      Y15, Y12, Y12
 	VADDPS      Y12, Y4, Y4
 	VFMADD231PS Y12, Y12, Y8
-	VMASKMOVPS  (R12)(DI*1), Y15, Y13
+	VMASKMOVPS  (R10)(BX*1), Y15, Y13
 	VSUBPS      Y13, Y1, Y13
 	VANDPS      Y15, Y13, Y13
 	VADDPS      Y13, Y5, Y5
 	VFMADD231PS Y13, Y13, Y9
-	VMASKMOVPS  (R12)(DI*2), Y15, Y12
+	VMASKMOVPS  (R10)(BX*2), Y15, Y12
 	VSUBPS      Y12, Y2, Y12
 	VANDPS      Y15, Y12, Y12
 	VADDPS      Y12, Y6, Y6
 	VFMADD231PS Y12, Y12, Y10
-	VMASKMOVPS  (R12)(R8*1), Y15, Y13
+	VMASKMOVPS  (R10)(SI*1), Y15, Y13
 	VSUBPS      Y13, Y3, Y13
 	VANDPS      Y15, Y13, Y13
 	VADDPS      Y13, Y7, Y7
@@ -4147,43 +4097,43 @@ square4Done:
 	VSQRTPS      X8, X14
 	VDIVPS       X8, X14, X14
 	VMULPS       X14, X4, X4
-	VMOVSS       X14, 4(SI)
-	VMOVSS       X4, 8(SI)
-	VEXTRACTPS   $0x01, X14, 16(SI)
-	VEXTRACTPS   $0x01, X4, 20(SI)
-	VEXTRACTPS   $0x02, X14, 28(SI)
-	VEXTRACTPS   $0x02, X4, 32(SI)
-	VEXTRACTPS   $0x03, X14, 40(SI)
-	VEXTRACTPS   $0x03, X4, 44(SI)
-	ADDQ         R8, R11
-	ADDQ         DI, R11
-	ADDQ         $0x00000030, SI
-	SUBQ         $0x00000004, BX
+	VMOVSS       X14, 4(DX)
+	VMOVSS       X4, 8(DX)
+	VEXTRACTPS   $0x01, X14, 16(DX)
+	VEXTRACTPS   $0x01, X4, 20(DX)
+	VEXTRACTPS   $0x02, X14, 28(DX)
+	VEXTRACTPS   $0x02, X4, 32(DX)
+	VEXTRACTPS   $0x03, X14, 40(DX)
+	VEXTRACTPS   $0x03, X4, 44(DX)
+	ADDQ         SI, R9
+	ADDQ         BX, R9
+	ADDQ         $0x00000030, DX
+	SUBQ         $0x00000004, 16(SP)
 	JMP          deviateFour
 
 deviateOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         16(SP), $0x00000001
 	JL           deviateEnd
-	VBROADCASTSS (SI), Y0
+	VBROADCASTSS (DX), Y0
 	VXORPS       X4, X4, X4
 	VXORPS       X8, X8, X8
-	MOVQ         R11, R12
-	MOVQ         AX, DX
+	MOVQ         R9, R10
+	MOVQ         AX, CX
 	JMP          square1Next
 
 square1Vector:
-	VSUBPS      (R12), Y0, Y12
+	VSUBPS      (R10), Y0, Y12
 	VADDPS      Y12, Y4, Y4
 	VFMADD231PS Y12, Y12, Y8
-	ADDQ        $0x00000020, R12
-	DECQ        DX
+	ADDQ        $0x00000020, R10
+	DECQ        CX
 
 square1Next:
-	TESTQ       DX, DX
-	JNZ         square1Vector
 	TESTQ       CX, CX
-	JZ          square1Done
-	VMASKMOVPS  (R12), Y15, Y12
+	JNZ         square1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         square1Done
+	VMASKMOVPS  (R10), Y15, Y12
 	VSUBPS      Y12, Y0, Y12
 	VANDPS      Y15, Y12, Y12
 	VADDPS      Y12, Y4, Y4
@@ -4217,269 +4167,275 @@ square1Done:
 	VSQRTPS      X8, X14
 	VDIVPS       X8, X14, X14
 	VMULPS       X14, X4, X4
-	VMOVSS       X14, 4(SI)
-	VMOVSS       X4, 8(SI)
-	ADDQ         DI, R11
-	ADDQ         $0x0000000c, SI
-	SUBQ         $0x00000001, BX
+	VMOVSS       X14, 4(DX)
+	VMOVSS       X4, 8(DX)
+	ADDQ         BX, R9
+	ADDQ         $0x0000000c, DX
+	SUBQ         $0x00000001, 16(SP)
 	JMP          deviateOne
 
 deviateEnd:
-	MOVQ kept+56(FP), SI
-	MOVQ dst+24(FP), R9
-	MOVQ x+32(FP), R11
-	MOVQ (SP), BX
+	MOVQ kept+56(FP), DX
+	MOVQ dst+24(FP), DI
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 normalizeFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         16(SP), $0x00000004
 	JL           normalizeOne
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 12(SI), Y1
-	VBROADCASTSS 24(SI), Y2
-	VBROADCASTSS 36(SI), Y3
-	VBROADCASTSS 4(SI), Y4
-	VBROADCASTSS 16(SI), Y5
-	VBROADCASTSS 28(SI), Y6
-	VBROADCASTSS 40(SI), Y7
-	VBROADCASTSS 8(SI), Y8
-	VBROADCASTSS 20(SI), Y9
-	VBROADCASTSS 32(SI), Y10
-	VBROADCASTSS 44(SI), Y11
-	MOVQ         R11, R12
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 12(DX), Y1
+	VBROADCASTSS 24(DX), Y2
+	VBROADCASTSS 36(DX), Y3
+	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS 16(DX), Y5
+	VBROADCASTSS 28(DX), Y6
+	VBROADCASTSS 40(DX), Y7
+	VBROADCASTSS 8(DX), Y8
+	VBROADCASTSS 20(DX), Y9
+	VBROADCASTSS 32(DX), Y10
+	VBROADCASTSS 44(DX), Y11
 	MOVQ         R9, R10
-	MOVQ         scale+40(FP), R13
-	MOVQ         shift+48(FP), R14
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         DI, R8
+	MOVQ         scale+40(FP), R11
+	MOVQ         shift+48(FP), R12
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           affine4Left
 
 affine4Unrolled:
-	VMOVUPS      (R13), Y12
-	VMOVUPS      32(R13), Y13
-	VSUBPS       (R12), Y0, Y14
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VSUBPS       (R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)
-	VSUBPS       32(R12), Y0, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)
+	VSUBPS       32(R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  32(R14), Y13, Y14
-	VMOVUPS      Y14, 32(R10)
-	VSUBPS       (R12)(DI*1), Y1, Y14
+	VFMADD213PS  32(R12), Y13, Y14
+	VMOVUPS      Y14, 32(R8)
+	VSUBPS       (R10)(BX*1), Y1, Y14
 	VFNMADD213PS Y9, Y5, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(DI*1)
-	VSUBPS       32(R12)(DI*1), Y1, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(BX*1)
+	VSUBPS       32(R10)(BX*1), Y1, Y14
 	VFNMADD213PS Y9, Y5, Y14
-	VFMADD213PS  32(R14), Y13, Y14
-	VMOVUPS      Y14, 32(R10)(DI*1)
-	VSUBPS       (R12)(DI*2), Y2, Y14
+	VFMADD213PS  32(R12), Y13, Y14
+	VMOVUPS      Y14, 32(R8)(BX*1)
+	VSUBPS       (R10)(BX*2), Y2, Y14
 	VFNMADD213PS Y10, Y6, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(DI*2)
-	VSUBPS       32(R12)(DI*2), Y2, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(BX*2)
+	VSUBPS       32(R10)(BX*2), Y2, Y14
 	VFNMADD213PS Y10, Y6, Y14
-	VFMADD213PS  32(R14), Y13, Y14
-	VMOVUPS      Y14, 32(R10)(DI*2)
-	VSUBPS       (R12)(R8*1), Y3, Y14
+	VFMADD213PS  32(R12), Y13, Y14
+	VMOVUPS      Y14, 32(R8)(BX*2)
+	VSUBPS       (R10)(SI*1), Y3, Y14
 	VFNMADD213PS Y11, Y7, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(R8*1)
-	VSUBPS       32(R12)(R8*1), Y3, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(SI*1)
+	VSUBPS       32(R10)(SI*1), Y3, Y14
 	VFNMADD213PS Y11, Y7, Y14
-	VFMADD213PS  32(R14), Y13, Y14
-	VMOVUPS      Y14, 32(R10)(R8*1)
-	ADDQ         $0x00000040, R12
+	VFMADD213PS  32(R12), Y13, Y14
+	VMOVUPS      Y14, 32(R8)(SI*1)
 	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R13
-	ADDQ         $0x00000040, R14
-	SUBQ         $0x00000002, DX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x00000002, CX
 	JGE          affine4Unrolled
 
 affine4Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  affine4Next
 
 affine4Vector:
-	VMOVUPS      (R13), Y12
-	VSUBPS       (R12), Y0, Y14
+	VMOVUPS      (R11), Y12
+	VSUBPS       (R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)
-	VSUBPS       (R12)(DI*1), Y1, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)
+	VSUBPS       (R10)(BX*1), Y1, Y14
 	VFNMADD213PS Y9, Y5, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(DI*1)
-	VSUBPS       (R12)(DI*2), Y2, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(BX*1)
+	VSUBPS       (R10)(BX*2), Y2, Y14
 	VFNMADD213PS Y10, Y6, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(DI*2)
-	VSUBPS       (R12)(R8*1), Y3, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(BX*2)
+	VSUBPS       (R10)(SI*1), Y3, Y14
 	VFNMADD213PS Y11, Y7, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)(R8*1)
-	ADDQ         $0x00000020, R12
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)(SI*1)
 	ADDQ         $0x00000020, R10
-	ADDQ         $0x00000020, R13
-	ADDQ         $0x00000020, R14
-	DECQ         DX
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	DECQ         CX
 
 affine4Next:
-	TESTQ        DX, DX
-	JNZ          affine4Vector
 	TESTQ        CX, CX
-	JZ           affine4Done
-	VMASKMOVPS   (R13), Y15, Y12
-	VMASKMOVPS   (R12), Y15, Y14
+	JNZ          affine4Vector
+	CMPQ         (SP), $0x00000000
+	JEQ          affine4Done
+	VMASKMOVPS   (R11), Y15, Y12
+	VMASKMOVPS   (R10), Y15, Y14
 	VSUBPS       Y14, Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VMASKMOVPS   (R14), Y15, Y13
+	VMASKMOVPS   (R12), Y15, Y13
 	VFMADD213PS  Y13, Y12, Y14
-	VMASKMOVPS   Y14, Y15, (R10)
-	VMASKMOVPS   (R12)(DI*1), Y15, Y14
+	VMASKMOVPS   Y14, Y15, (R8)
+	VMASKMOVPS   (R10)(BX*1), Y15, Y14
 	VSUBPS       Y14, Y1, Y14
 	VFNMADD213PS Y9, Y5, Y14
-	VMASKMOVPS   (R14), Y15, Y13
+	VMASKMOVPS   (R12), Y15, Y13
 	VFMADD213PS  Y13, Y12, Y14
-	VMASKMOVPS   Y14, Y15, (R10)(DI*1)
-	VMASKMOVPS   (R12)(DI*2), Y15, Y14
+	VMASKMOVPS   Y14, Y15, (R8)(BX*1)
+	VMASKMOVPS   (R10)(BX*2), Y15, Y14
 	VSUBPS       Y14, Y2, Y14
 	VFNMADD213PS Y10, Y6, Y14
-	VMASKMOVPS   (R14), Y15, Y13
+	VMASKMOVPS   (R12), Y15, Y13
 	VFMADD213PS  Y13, Y12, Y14
-	VMASKMOVPS   Y14, Y15, (R10)(DI*2)
-	VMASKMOVPS   (R12)(R8*1), Y15, Y14
+	VMASKMOVPS   Y14, Y15, (R8)(BX*2)
+	VMASKMOVPS   (R10)(SI*1), Y15, Y14
 	VSUBPS       Y14, Y3, Y14
 	VFNMADD213PS Y11, Y7, Y14
-	VMASKMOVPS   (R14), Y15, Y13
+	VMASKMOVPS   (R12), Y15, Y13
 	VFMADD213PS  Y13, Y12, Y14
-	VMASKMOVPS   Y14, Y15, (R10)(R8*1)
+	VMASKMOVPS   Y14, Y15, (R8)(SI*1)
 
 affine4Done:
-	ADDQ R8, R9
-	ADDQ DI, R9
-	ADDQ R8, R11
-	ADDQ DI, R11
-	ADDQ $0x00000030, SI
-	SUBQ $0x00000004, BX
+	ADDQ SI, DI
+	ADDQ BX, DI
+	ADDQ SI, R9
+	ADDQ BX, R9
+	ADDQ $0x00000030, DX
+	SUBQ $0x00000004, 16(SP)
 	JMP  normalizeFour
 
 normalizeOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         16(SP), $0x00000001
 	JL           normalizeEnd
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 4(SI), Y4
-	VBROADCASTSS 8(SI), Y8
-	MOVQ         R11, R12
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y4
+	VBROADCASTSS 8(DX), Y8
 	MOVQ         R9, R10
-	MOVQ         scale+40(FP), R13
-	MOVQ         shift+48(FP), R14
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         DI, R8
+	MOVQ         scale+40(FP), R11
+	MOVQ         shift+48(FP), R12
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           affine1Left
 
 affine1Unrolled:
-	VMOVUPS      (R13), Y12
-	VMOVUPS      32(R13), Y13
-	VSUBPS       (R12), Y0, Y14
+	VMOVUPS      (R11), Y12
+	VMOVUPS      32(R11), Y13
+	VSUBPS       (R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)
-	VSUBPS       32(R12), Y0, Y14
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)
+	VSUBPS       32(R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  32(R14), Y13, Y14
-	VMOVUPS      Y14, 32(R10)
-	ADDQ         $0x00000040, R12
+	VFMADD213PS  32(R12), Y13, Y14
+	VMOVUPS      Y14, 32(R8)
 	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R13
-	ADDQ         $0x00000040, R14
-	SUBQ         $0x00000002, DX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x00000002, CX
 	JGE          affine1Unrolled
 
 affine1Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  affine1Next
 
 affine1Vector:
-	VMOVUPS      (R13), Y12
-	VSUBPS       (R12), Y0, Y14
+	VMOVUPS      (R11), Y12
+	VSUBPS       (R10), Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VFMADD213PS  (R14), Y12, Y14
-	VMOVUPS      Y14, (R10)
-	ADDQ         $0x00000020, R12
+	VFMADD213PS  (R12), Y12, Y14
+	VMOVUPS      Y14, (R8)
 	ADDQ         $0x00000020, R10
-	ADDQ         $0x00000020, R13
-	ADDQ         $0x00000020, R14
-	DECQ         DX
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	DECQ         CX
 
 affine1Next:
-	TESTQ        DX, DX
-	JNZ          affine1Vector
 	TESTQ        CX, CX
-	JZ           affine1Done
-	VMASKMOVPS   (R13), Y15, Y12
-	VMASKMOVPS   (R12), Y15, Y14
+	JNZ          affine1Vector
+	CMPQ         (SP), $0x00000000
+	JEQ          affine1Done
+	VMASKMOVPS   (R11), Y15, Y12
+	VMASKMOVPS   (R10), Y15, Y14
 	VSUBPS       Y14, Y0, Y14
 	VFNMADD213PS Y8, Y4, Y14
-	VMASKMOVPS   (R14), Y15, Y13
+	VMASKMOVPS   (R12), Y15, Y13
 	VFMADD213PS  Y13, Y12, Y14
-	VMASKMOVPS   Y14, Y15, (R10)
+	VMASKMOVPS   Y14, Y15, (R8)
 
 affine1Done:
-	ADDQ DI, R9
-	ADDQ DI, R11
-	ADDQ $0x0000000c, SI
-	SUBQ $0x00000001, BX
+	ADDQ BX, DI
+	ADDQ BX, R9
+	ADDQ $0x0000000c, DX
+	SUBQ $0x00000001, 16(SP)
 	JMP  normalizeOne
 
 normalizeEnd:
-	MOVQ  DI, DX
-	IMULQ (SP), DX
-	ADDQ  DX, dst+24(FP)
-	MOVQ  $0x0000000c, DX
-	IMULQ (SP), DX
-	ADDQ  DX, kept+56(FP)
-	MOVQ  DI, DX
-	IMULQ (SP), DX
-	ADDQ  DX, x+32(FP)
-	MOVQ  (SP), BX
-	SUBQ  BX, rows+0(FP)
+	MOVQ  BX, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, dst+24(FP)
+	MOVQ  $0x0000000c, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, kept+56(FP)
+	MOVQ  BX, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, x+32(FP)
+	MOVQ  8(SP), CX
+	SUBQ  CX, rows+0(FP)
 	JNZ   block
 	VZEROUPPER
 	RET
 
 // func layerNormBackwardAVX2(rows int, channels int, block int, dst *float32, d *float32, x *float32, scale *float32, kept *float32, share float32)
-// Requires: AVX, CMOV, FMA3
-TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $264-68
+// Requires: AVX, FMA3
+TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $280-68
 	MOVQ    channels+8(FP), AX
 	MOVQ    AX, CX
 	ANDQ    $0x00000007, CX
+	MOVQ    CX, (SP)
 	LEAQ    mask<>+0(SB), DX
 	MOVQ    $0x00000010, BX
 	SUBQ    CX, BX
 	VMOVUPS (DX)(BX*4), Y15
-	MOVQ    AX, DI
-	SHLQ    $0x02, DI
-	LEAQ    (DI)(DI*2), R8
+	MOVQ    AX, BX
+	SHLQ    $0x02, BX
+	LEAQ    (BX)(BX*2), SI
 	SHRQ    $0x03, AX
 
 block:
-	MOVQ    block+16(FP), DX
-	CMPQ    rows+0(FP), DX
-	CMOVQLT rows+0(FP), DX
-	MOVQ    DX, 256(SP)
-	LEAQ    (SP), R9
-	MOVQ    kept+56(FP), SI
-	MOVQ    d+32(FP), R11
-	MOVQ    x+40(FP), R13
-	MOVQ    256(SP), BX
+	MOVQ block+16(FP), CX
+	CMPQ CX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), CX
+
+rowsAtMost:
+	MOVQ CX, 264(SP)
+	LEAQ 8(SP), R14
+	MOVQ kept+56(FP), DX
+	MOVQ d+32(FP), R9
+	MOVQ x+40(FP), R11
+	MOVQ 264(SP), CX
+	MOVQ CX, 272(SP)
 
 weighFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         272(SP), $0x00000004
 	JL           weighOne
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 12(SI), Y1
-	VBROADCASTSS 24(SI), Y2
-	VBROADCASTSS 36(SI), Y3
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 12(DX), Y1
+	VBROADCASTSS 24(DX), Y2
+	VBROADCASTSS 36(DX), Y3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -4488,62 +4444,62 @@ weighFour:
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
+	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
 	JMP          sum4Next
 
 sum4Vector:
-	VMOVUPS     (R15), Y12
-	VMULPS      (R12), Y12, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y12
+	VMULPS      (R10), Y12, Y13
+	VSUBPS      (R12), Y0, Y14
 	VADDPS      Y13, Y4, Y4
 	VFMADD231PS Y13, Y14, Y8
-	VMULPS      (R12)(DI*1), Y12, Y13
-	VSUBPS      (R14)(DI*1), Y1, Y14
+	VMULPS      (R10)(BX*1), Y12, Y13
+	VSUBPS      (R12)(BX*1), Y1, Y14
 	VADDPS      Y13, Y5, Y5
 	VFMADD231PS Y13, Y14, Y9
-	VMULPS      (R12)(DI*2), Y12, Y13
-	VSUBPS      (R14)(DI*2), Y2, Y14
+	VMULPS      (R10)(BX*2), Y12, Y13
+	VSUBPS      (R12)(BX*2), Y2, Y14
 	VADDPS      Y13, Y6, Y6
 	VFMADD231PS Y13, Y14, Y10
-	VMULPS      (R12)(R8*1), Y12, Y13
-	VSUBPS      (R14)(R8*1), Y3, Y14
+	VMULPS      (R10)(SI*1), Y12, Y13
+	VSUBPS      (R12)(SI*1), Y3, Y14
 	VADDPS      Y13, Y7, Y7
 	VFMADD231PS Y13, Y14, Y11
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R14
-	ADDQ        $0x00000020, R15
-	DECQ        DX
+	ADDQ        $0x00000020, R13
+	DECQ        CX
 
 sum4Next:
-	TESTQ       DX, DX
-	JNZ         sum4Vector
 	TESTQ       CX, CX
-	JZ          sum4Done
-	VMASKMOVPS  (R15), Y15, Y12
-	VMASKMOVPS  (R12), Y15, Y13
+	JNZ         sum4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum4Done
+	VMASKMOVPS  (R13), Y15, Y12
+	VMASKMOVPS  (R10), Y15, Y13
 	VMULPS      Y13, Y12, Y13
-	VMASKMOVPS  (R14), Y15, Y14
+	VMASKMOVPS  (R12), Y15, Y14
 	VSUBPS      Y14, Y0, Y14
 	VADDPS      Y13, Y4, Y4
 	VFMADD231PS Y13, Y14, Y8
-	VMASKMOVPS  (R12)(DI*1), Y15, Y13
+	VMASKMOVPS  (R10)(BX*1), Y15, Y13
 	VMULPS      Y13, Y12, Y13
-	VMASKMOVPS  (R14)(DI*1), Y15, Y14
+	VMASKMOVPS  (R12)(BX*1), Y15, Y14
 	VSUBPS      Y14, Y1, Y14
 	VADDPS      Y13, Y5, Y5
 	VFMADD231PS Y13, Y14, Y9
-	VMASKMOVPS  (R12)(DI*2), Y15, Y13
+	VMASKMOVPS  (R10)(BX*2), Y15, Y13
 	VMULPS      Y13, Y12, Y13
-	VMASKMOVPS  (R14)(DI*2), Y15, Y14
+	VMASKMOVPS  (R12)(BX*2), Y15, Y14
 	VSUBPS      Y14, Y2, Y14
 	VADDPS      Y13, Y6, Y6
 	VFMADD231PS Y13, Y14, Y10
-	VMASKMOVPS  (R12)(R8*1), Y15, Y13
+	VMASKMOVPS  (R10)(SI*1), Y15, Y13
 	VMULPS      Y13, Y12, Y13
-	VMASKMOVPS  (R14)(R8*1), Y15, Y14
+	VMASKMOVPS  (R12)(SI*1), Y15, Y14
 	VSUBPS      Y14, Y3, Y14
 	VADDPS      Y13, Y7, Y7
 	VFMADD231PS Y13, Y14, Y11
@@ -4571,14 +4527,14 @@ sum4Done:
 	VADDPS       Y8, Y14, Y8
 	VEXTRACTF128 $0x01, Y8, X14
 	VADDPS       X14, X8, X8
-	VMOVSS       4(SI), X0
-	VINSERTPS    $0x10, 16(SI), X0, X0
-	VINSERTPS    $0x20, 28(SI), X0, X0
-	VINSERTPS    $0x30, 40(SI), X0, X0
-	VMOVSS       8(SI), X1
-	VINSERTPS    $0x10, 20(SI), X1, X1
-	VINSERTPS    $0x20, 32(SI), X1, X1
-	VINSERTPS    $0x30, 44(SI), X1, X1
+	VMOVSS       4(DX), X0
+	VINSERTPS    $0x10, 16(DX), X0, X0
+	VINSERTPS    $0x20, 28(DX), X0, X0
+	VINSERTPS    $0x30, 40(DX), X0, X0
+	VMOVSS       8(DX), X1
+	VINSERTPS    $0x10, 20(DX), X1, X1
+	VINSERTPS    $0x20, 32(DX), X1, X1
+	VINSERTPS    $0x30, 44(DX), X1, X1
 	VBROADCASTSS share+64(FP), X12
 	VMULPS       X12, X4, X4
 	VMULPS       X12, X8, X8
@@ -4588,55 +4544,55 @@ sum4Done:
 	VMULPS       X0, X2, X3
 	VMULPS       X0, X4, X12
 	VFMADD231PS  X2, X1, X12
-	VMOVSS       X3, (R9)
-	VMOVSS       X12, 16(R9)
-	VEXTRACTPS   $0x01, X3, 4(R9)
-	VEXTRACTPS   $0x01, X12, 20(R9)
-	VEXTRACTPS   $0x02, X3, 8(R9)
-	VEXTRACTPS   $0x02, X12, 24(R9)
-	VEXTRACTPS   $0x03, X3, 12(R9)
-	VEXTRACTPS   $0x03, X12, 28(R9)
-	ADDQ         $0x00000020, R9
-	ADDQ         R8, R11
-	ADDQ         DI, R11
-	ADDQ         R8, R13
-	ADDQ         DI, R13
-	ADDQ         $0x00000030, SI
-	SUBQ         $0x00000004, BX
+	VMOVSS       X3, (R14)
+	VMOVSS       X12, 16(R14)
+	VEXTRACTPS   $0x01, X3, 4(R14)
+	VEXTRACTPS   $0x01, X12, 20(R14)
+	VEXTRACTPS   $0x02, X3, 8(R14)
+	VEXTRACTPS   $0x02, X12, 24(R14)
+	VEXTRACTPS   $0x03, X3, 12(R14)
+	VEXTRACTPS   $0x03, X12, 28(R14)
+	ADDQ         $0x00000020, R14
+	ADDQ         SI, R9
+	ADDQ         BX, R9
+	ADDQ         SI, R11
+	ADDQ         BX, R11
+	ADDQ         $0x00000030, DX
+	SUBQ         $0x00000004, 272(SP)
 	JMP          weighFour
 
 weighOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         272(SP), $0x00000001
 	JL           weighEnd
-	VBROADCASTSS (SI), Y0
+	VBROADCASTSS (DX), Y0
 	VXORPS       X4, X4, X4
 	VXORPS       X8, X8, X8
+	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
 	JMP          sum1Next
 
 sum1Vector:
-	VMOVUPS     (R15), Y12
-	VMULPS      (R12), Y12, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y12
+	VMULPS      (R10), Y12, Y13
+	VSUBPS      (R12), Y0, Y14
 	VADDPS      Y13, Y4, Y4
 	VFMADD231PS Y13, Y14, Y8
+	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R14
-	ADDQ        $0x00000020, R15
-	DECQ        DX
+	ADDQ        $0x00000020, R13
+	DECQ        CX
 
 sum1Next:
-	TESTQ       DX, DX
-	JNZ         sum1Vector
 	TESTQ       CX, CX
-	JZ          sum1Done
-	VMASKMOVPS  (R15), Y15, Y12
-	VMASKMOVPS  (R12), Y15, Y13
+	JNZ         sum1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum1Done
+	VMASKMOVPS  (R13), Y15, Y12
+	VMASKMOVPS  (R10), Y15, Y13
 	VMULPS      Y13, Y12, Y13
-	VMASKMOVPS  (R14), Y15, Y14
+	VMASKMOVPS  (R12), Y15, Y14
 	VSUBPS      Y14, Y0, Y14
 	VADDPS      Y13, Y4, Y4
 	VFMADD231PS Y13, Y14, Y8
@@ -4658,8 +4614,8 @@ sum1Done:
 	VADDPS       Y8, Y14, Y8
 	VEXTRACTF128 $0x01, Y8, X14
 	VADDPS       X14, X8, X8
-	VMOVSS       4(SI), X0
-	VMOVSS       8(SI), X1
+	VMOVSS       4(DX), X0
+	VMOVSS       8(DX), X1
 	VBROADCASTSS share+64(FP), X12
 	VMULPS       X12, X4, X4
 	VMULPS       X12, X8, X8
@@ -4669,323 +4625,327 @@ sum1Done:
 	VMULPS       X0, X2, X3
 	VMULPS       X0, X4, X12
 	VFMADD231PS  X2, X1, X12
-	VMOVSS       X3, (R9)
-	VMOVSS       X12, 4(R9)
-	ADDQ         $0x00000008, R9
-	ADDQ         DI, R11
-	ADDQ         DI, R13
-	ADDQ         $0x0000000c, SI
-	SUBQ         $0x00000001, BX
+	VMOVSS       X3, (R14)
+	VMOVSS       X12, 4(R14)
+	ADDQ         $0x00000008, R14
+	ADDQ         BX, R9
+	ADDQ         BX, R11
+	ADDQ         $0x0000000c, DX
+	SUBQ         $0x00000001, 272(SP)
 	JMP          weighOne
 
 weighEnd:
-	LEAQ (SP), BP
-	MOVQ kept+56(FP), SI
-	MOVQ dst+24(FP), R9
-	MOVQ d+32(FP), R11
-	MOVQ x+40(FP), R13
-	MOVQ 256(SP), BX
+	LEAQ 8(SP), R14
+	MOVQ kept+56(FP), DX
+	MOVQ dst+24(FP), DI
+	MOVQ d+32(FP), R9
+	MOVQ x+40(FP), R11
+	MOVQ 264(SP), CX
+	MOVQ CX, 272(SP)
 
 gradientFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         272(SP), $0x00000004
 	JL           gradientOne
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 12(SI), Y1
-	VBROADCASTSS 4(SI), Y2
-	VBROADCASTSS 16(SI), Y3
-	VBROADCASTSS (BP), Y4
-	VBROADCASTSS 16(BP), Y6
-	VBROADCASTSS 4(BP), Y5
-	VBROADCASTSS 20(BP), Y7
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 12(DX), Y1
+	VBROADCASTSS 4(DX), Y2
+	VBROADCASTSS 16(DX), Y3
+	VBROADCASTSS (R14), Y4
+	VBROADCASTSS 16(R14), Y6
+	VBROADCASTSS 4(R14), Y5
+	VBROADCASTSS 20(R14), Y7
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf04Left
 
 gradientOf04Unrolled:
-	VMOVUPS     (R15), Y10
-	VMOVUPS     32(R15), Y11
-	VMULPS      (R12), Y10, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMOVUPS     32(R13), Y11
+	VMULPS      (R10), Y10, Y13
+	VSUBPS      (R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)
-	VMULPS      32(R12), Y11, Y13
-	VSUBPS      32(R14), Y0, Y14
+	VMOVUPS     Y14, (R8)
+	VMULPS      32(R10), Y11, Y13
+	VSUBPS      32(R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, 32(R10)
-	VMULPS      (R12)(DI*1), Y10, Y13
-	VSUBPS      (R14)(DI*1), Y1, Y14
+	VMOVUPS     Y14, 32(R8)
+	VMULPS      (R10)(BX*1), Y10, Y13
+	VSUBPS      (R12)(BX*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, (R10)(DI*1)
-	VMULPS      32(R12)(DI*1), Y11, Y13
-	VSUBPS      32(R14)(DI*1), Y1, Y14
+	VMOVUPS     Y14, (R8)(BX*1)
+	VMULPS      32(R10)(BX*1), Y11, Y13
+	VSUBPS      32(R12)(BX*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, 32(R10)(DI*1)
+	VMOVUPS     Y14, 32(R8)(BX*1)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf04Unrolled
 
 gradientOf04Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf04Next
 
 gradientOf04Vector:
-	VMOVUPS     (R15), Y10
-	VMULPS      (R12), Y10, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMULPS      (R10), Y10, Y13
+	VSUBPS      (R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)
-	VMULPS      (R12)(DI*1), Y10, Y13
-	VSUBPS      (R14)(DI*1), Y1, Y14
+	VMOVUPS     Y14, (R8)
+	VMULPS      (R10)(BX*1), Y10, Y13
+	VSUBPS      (R12)(BX*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, (R10)(DI*1)
+	VMOVUPS     Y14, (R8)(BX*1)
+	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R14
-	ADDQ        $0x00000020, R15
-	DECQ        DX
+	ADDQ        $0x00000020, R13
+	DECQ        CX
 
 gradientOf04Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf04Vector
 	TESTQ       CX, CX
-	JZ          gradientOf04Done
-	VMASKMOVPS  (R15), Y15, Y10
-	VMASKMOVPS  (R12), Y15, Y13
+	JNZ         gradientOf04Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf04Done
+	VMASKMOVPS  (R13), Y15, Y10
+	VMASKMOVPS  (R10), Y15, Y13
 	VMULPS      Y13, Y10, Y13
-	VMASKMOVPS  (R14), Y15, Y14
+	VMASKMOVPS  (R12), Y15, Y14
 	VSUBPS      Y14, Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMASKMOVPS  Y14, Y15, (R10)
-	VMASKMOVPS  (R12)(DI*1), Y15, Y13
+	VMASKMOVPS  Y14, Y15, (R8)
+	VMASKMOVPS  (R10)(BX*1), Y15, Y13
 	VMULPS      Y13, Y10, Y13
-	VMASKMOVPS  (R14)(DI*1), Y15, Y14
+	VMASKMOVPS  (R12)(BX*1), Y15, Y14
 	VSUBPS      Y14, Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMASKMOVPS  Y14, Y15, (R10)(DI*1)
+	VMASKMOVPS  Y14, Y15, (R8)(BX*1)
 
 gradientOf04Done:
-	VBROADCASTSS 24(SI), Y0
-	VBROADCASTSS 36(SI), Y1
-	VBROADCASTSS 28(SI), Y2
-	VBROADCASTSS 40(SI), Y3
-	VBROADCASTSS 8(BP), Y4
-	VBROADCASTSS 24(BP), Y6
-	VBROADCASTSS 12(BP), Y5
-	VBROADCASTSS 28(BP), Y7
+	VBROADCASTSS 24(DX), Y0
+	VBROADCASTSS 36(DX), Y1
+	VBROADCASTSS 28(DX), Y2
+	VBROADCASTSS 40(DX), Y3
+	VBROADCASTSS 8(R14), Y4
+	VBROADCASTSS 24(R14), Y6
+	VBROADCASTSS 12(R14), Y5
+	VBROADCASTSS 28(R14), Y7
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf24Left
 
 gradientOf24Unrolled:
-	VMOVUPS     (R15), Y10
-	VMOVUPS     32(R15), Y11
-	VMULPS      (R12)(DI*2), Y10, Y13
-	VSUBPS      (R14)(DI*2), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMOVUPS     32(R13), Y11
+	VMULPS      (R10)(BX*2), Y10, Y13
+	VSUBPS      (R12)(BX*2), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)(DI*2)
-	VMULPS      32(R12)(DI*2), Y11, Y13
-	VSUBPS      32(R14)(DI*2), Y0, Y14
+	VMOVUPS     Y14, (R8)(BX*2)
+	VMULPS      32(R10)(BX*2), Y11, Y13
+	VSUBPS      32(R12)(BX*2), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, 32(R10)(DI*2)
-	VMULPS      (R12)(R8*1), Y10, Y13
-	VSUBPS      (R14)(R8*1), Y1, Y14
+	VMOVUPS     Y14, 32(R8)(BX*2)
+	VMULPS      (R10)(SI*1), Y10, Y13
+	VSUBPS      (R12)(SI*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, (R10)(R8*1)
-	VMULPS      32(R12)(R8*1), Y11, Y13
-	VSUBPS      32(R14)(R8*1), Y1, Y14
+	VMOVUPS     Y14, (R8)(SI*1)
+	VMULPS      32(R10)(SI*1), Y11, Y13
+	VSUBPS      32(R12)(SI*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, 32(R10)(R8*1)
+	VMOVUPS     Y14, 32(R8)(SI*1)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf24Unrolled
 
 gradientOf24Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf24Next
 
 gradientOf24Vector:
-	VMOVUPS     (R15), Y10
-	VMULPS      (R12)(DI*2), Y10, Y13
-	VSUBPS      (R14)(DI*2), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMULPS      (R10)(BX*2), Y10, Y13
+	VSUBPS      (R12)(BX*2), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)(DI*2)
-	VMULPS      (R12)(R8*1), Y10, Y13
-	VSUBPS      (R14)(R8*1), Y1, Y14
+	VMOVUPS     Y14, (R8)(BX*2)
+	VMULPS      (R10)(SI*1), Y10, Y13
+	VSUBPS      (R12)(SI*1), Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMOVUPS     Y14, (R10)(R8*1)
+	VMOVUPS     Y14, (R8)(SI*1)
+	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R14
-	ADDQ        $0x00000020, R15
-	DECQ        DX
+	ADDQ        $0x00000020, R13
+	DECQ        CX
 
 gradientOf24Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf24Vector
 	TESTQ       CX, CX
-	JZ          gradientOf24Done
-	VMASKMOVPS  (R15), Y15, Y10
-	VMASKMOVPS  (R12)(DI*2), Y15, Y13
+	JNZ         gradientOf24Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf24Done
+	VMASKMOVPS  (R13), Y15, Y10
+	VMASKMOVPS  (R10)(BX*2), Y15, Y13
 	VMULPS      Y13, Y10, Y13
-	VMASKMOVPS  (R14)(DI*2), Y15, Y14
+	VMASKMOVPS  (R12)(BX*2), Y15, Y14
 	VSUBPS      Y14, Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMASKMOVPS  Y14, Y15, (R10)(DI*2)
-	VMASKMOVPS  (R12)(R8*1), Y15, Y13
+	VMASKMOVPS  Y14, Y15, (R8)(BX*2)
+	VMASKMOVPS  (R10)(SI*1), Y15, Y13
 	VMULPS      Y13, Y10, Y13
-	VMASKMOVPS  (R14)(R8*1), Y15, Y14
+	VMASKMOVPS  (R12)(SI*1), Y15, Y14
 	VSUBPS      Y14, Y1, Y14
 	VFMSUB213PS Y7, Y5, Y14
 	VFMADD231PS Y13, Y3, Y14
-	VMASKMOVPS  Y14, Y15, (R10)(R8*1)
+	VMASKMOVPS  Y14, Y15, (R8)(SI*1)
 
 gradientOf24Done:
-	ADDQ $0x00000020, BP
-	ADDQ R8, R9
-	ADDQ DI, R9
-	ADDQ R8, R11
-	ADDQ DI, R11
-	ADDQ R8, R13
-	ADDQ DI, R13
-	ADDQ $0x00000030, SI
-	SUBQ $0x00000004, BX
+	ADDQ $0x00000020, R14
+	ADDQ SI, DI
+	ADDQ BX, DI
+	ADDQ SI, R9
+	ADDQ BX, R9
+	ADDQ SI, R11
+	ADDQ BX, R11
+	ADDQ $0x00000030, DX
+	SUBQ $0x00000004, 272(SP)
 	JMP  gradientFour
 
 gradientOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         272(SP), $0x00000001
 	JL           gradientEnd
-	VBROADCASTSS (SI), Y0
-	VBROADCASTSS 4(SI), Y2
-	VBROADCASTSS (BP), Y4
-	VBROADCASTSS 4(BP), Y6
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y2
+	VBROADCASTSS (R14), Y4
+	VBROADCASTSS 4(R14), Y6
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf01Left
 
 gradientOf01Unrolled:
-	VMOVUPS     (R15), Y10
-	VMOVUPS     32(R15), Y11
-	VMULPS      (R12), Y10, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMOVUPS     32(R13), Y11
+	VMULPS      (R10), Y10, Y13
+	VSUBPS      (R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)
-	VMULPS      32(R12), Y11, Y13
-	VSUBPS      32(R14), Y0, Y14
+	VMOVUPS     Y14, (R8)
+	VMULPS      32(R10), Y11, Y13
+	VSUBPS      32(R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, 32(R10)
+	VMOVUPS     Y14, 32(R8)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000040, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf01Unrolled
 
 gradientOf01Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf01Next
 
 gradientOf01Vector:
-	VMOVUPS     (R15), Y10
-	VMULPS      (R12), Y10, Y13
-	VSUBPS      (R14), Y0, Y14
+	VMOVUPS     (R13), Y10
+	VMULPS      (R10), Y10, Y13
+	VSUBPS      (R12), Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMOVUPS     Y14, (R10)
+	VMOVUPS     Y14, (R8)
+	ADDQ        $0x00000020, R8
 	ADDQ        $0x00000020, R10
 	ADDQ        $0x00000020, R12
-	ADDQ        $0x00000020, R14
-	ADDQ        $0x00000020, R15
-	DECQ        DX
+	ADDQ        $0x00000020, R13
+	DECQ        CX
 
 gradientOf01Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf01Vector
 	TESTQ       CX, CX
-	JZ          gradientOf01Done
-	VMASKMOVPS  (R15), Y15, Y10
-	VMASKMOVPS  (R12), Y15, Y13
+	JNZ         gradientOf01Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf01Done
+	VMASKMOVPS  (R13), Y15, Y10
+	VMASKMOVPS  (R10), Y15, Y13
 	VMULPS      Y13, Y10, Y13
-	VMASKMOVPS  (R14), Y15, Y14
+	VMASKMOVPS  (R12), Y15, Y14
 	VSUBPS      Y14, Y0, Y14
 	VFMSUB213PS Y6, Y4, Y14
 	VFMADD231PS Y13, Y2, Y14
-	VMASKMOVPS  Y14, Y15, (R10)
+	VMASKMOVPS  Y14, Y15, (R8)
 
 gradientOf01Done:
-	ADDQ $0x00000008, BP
-	ADDQ DI, R9
-	ADDQ DI, R11
-	ADDQ DI, R13
-	ADDQ $0x0000000c, SI
-	SUBQ $0x00000001, BX
+	ADDQ $0x00000008, R14
+	ADDQ BX, DI
+	ADDQ BX, R9
+	ADDQ BX, R11
+	ADDQ $0x0000000c, DX
+	SUBQ $0x00000001, 272(SP)
 	JMP  gradientOne
 
 gradientEnd:
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, d+32(FP)
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, dst+24(FP)
-	MOVQ  $0x0000000c, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, kept+56(FP)
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, x+40(FP)
-	MOVQ  256(SP), BX
-	SUBQ  BX, rows+0(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, d+32(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, dst+24(FP)
+	MOVQ  $0x0000000c, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, kept+56(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, x+40(FP)
+	MOVQ  264(SP), CX
+	SUBQ  CX, rows+0(FP)
 	JNZ   block
 	VZEROUPPER
 	RET
 
 // func layerNormSumsAVX2(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
-// Requires: AVX, AVX2, CMOV, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·layerNormSumsAVX2(SB), NOSPLIT, $0-56
 	MOVQ channels+8(FP), DX
 	SHLQ $0x02, DX
 
 block:
-	MOVQ    $0x00000010, AX
-	CMPQ    rows+0(FP), AX
-	CMOVQLT rows+0(FP), AX
-	XORQ    SI, SI
-	MOVQ    channels+8(FP), CX
+	MOVQ $0x00000010, AX
+	CMPQ AX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), AX
+
+rowsAtMost:
+	XORQ SI, SI
+	MOVQ channels+8(FP), CX
 
 four:
 	CMPQ   CX, $0x00000020
@@ -5210,6 +5170,704 @@ next:
 	ADDQ  BX, kept+32(FP)
 	SUBQ  AX, rows+0(FP)
 	JNZ   block
+	VZEROUPPER
+	RET
+
+// func softmaxScoresAVX2(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxScoresAVX2(SB), NOSPLIT, $0-68
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VMOVUPS      number3f800000<>+0(SB), Y7
+	VMOVUPS      number4b40007f<>+0(SB), Y8
+	VMOVUPS      number3f317215<>+0(SB), Y9
+	VMOVUPS      number3e75fce1<>+0(SB), Y10
+	VMOVUPS      number3d635b6e<>+0(SB), Y11
+	VMOVUPS      number3c1e745f<>+0(SB), Y12
+	VMOVUPS      number3aadec49<>+0(SB), Y13
+	VBROADCASTSS factor+64(FP), Y5
+	VMOVUPS      numberc2fe0000<>+0(SB), Y6
+	VDIVPS       Y5, Y6, Y6
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+exponentialsRow:
+	MOVQ    DI, R9
+	ANDQ    $0x00000007, R9
+	MOVQ    DI, R8
+	SUBQ    R9, R8
+	SHLQ    $0x02, R8
+	LEAQ    mask<>+0(SB), AX
+	MOVQ    $0x00000010, R11
+	SUBQ    R9, R11
+	VMOVUPS (AX)(R11*4), Y15
+	VMOVUPS numberff800000<>+0(SB), Y3
+	VMOVUPS numberff800000<>+0(SB), Y2
+	VMOVUPS numberff800000<>+0(SB), Y4
+	XORQ    AX, AX
+	MOVQ    R8, R11
+	SUBQ    $0x00000060, R11
+	JL      exponentialsLargestNext
+
+exponentialsLargestTurns:
+	VMAXPS (CX)(AX*1), Y3, Y3
+	VMAXPS 32(CX)(AX*1), Y2, Y2
+	VMAXPS 64(CX)(AX*1), Y4, Y4
+	ADDQ   $0x00000060, AX
+	CMPQ   AX, R11
+	JLE    exponentialsLargestTurns
+	JMP    exponentialsLargestNext
+
+exponentialsLargest:
+	VMAXPS (CX)(AX*1), Y3, Y3
+	ADDQ   $0x00000020, AX
+
+exponentialsLargestNext:
+	CMPQ       AX, R8
+	JL         exponentialsLargest
+	TESTQ      R9, R9
+	JZ         exponentialsLargestDone
+	VMASKMOVPS (CX)(AX*1), Y15, Y0
+	VPANDN     numberff800000<>+0(SB), Y15, Y1
+	VORPS      Y1, Y0, Y0
+	VMAXPS     Y0, Y3, Y3
+
+exponentialsLargestDone:
+	VMAXPS       Y2, Y3, Y3
+	VMAXPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X0
+	VMAXPS       X0, X3, X3
+	VPERMILPS    $0x4e, X3, X0
+	VMAXPS       X0, X3, X3
+	VPERMILPS    $0xb1, X3, X0
+	VMAXPS       X0, X3, X3
+	VBROADCASTSS X3, Y3
+	VXORPS       X4, X4, X4
+	XORQ         AX, AX
+	JMP          exponentialsSumNext
+
+exponentialsSum:
+	VMOVUPS     (CX)(AX*1), Y0
+	VSUBPS      Y0, Y3, Y0
+	VMINPS      Y0, Y6, Y0
+	VMOVUPS     Y8, Y1
+	VFMADD231PS Y0, Y5, Y1
+	VSUBPS      Y8, Y1, Y2
+	VFMSUB213PS Y2, Y5, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VMOVUPS     Y13, Y2
+	VFMADD213PS Y12, Y0, Y2
+	VFMADD213PS Y11, Y0, Y2
+	VFMADD213PS Y10, Y0, Y2
+	VFMADD213PS Y9, Y0, Y2
+	VFMADD213PS Y7, Y0, Y2
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y2, Y4, Y4
+	VMOVUPS     Y2, (CX)(AX*1)
+	ADDQ        $0x00000020, AX
+
+exponentialsSumNext:
+	CMPQ        AX, R8
+	JL          exponentialsSum
+	TESTQ       R9, R9
+	JZ          exponentialsSumDone
+	VMASKMOVPS  (CX)(AX*1), Y15, Y0
+	VPANDN      numberff800000<>+0(SB), Y15, Y1
+	VORPS       Y1, Y0, Y0
+	VSUBPS      Y0, Y3, Y0
+	VMINPS      Y0, Y6, Y0
+	VMOVUPS     Y8, Y1
+	VFMADD231PS Y0, Y5, Y1
+	VSUBPS      Y8, Y1, Y2
+	VFMSUB213PS Y2, Y5, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VMOVUPS     Y13, Y2
+	VFMADD213PS Y12, Y0, Y2
+	VFMADD213PS Y11, Y0, Y2
+	VFMADD213PS Y10, Y0, Y2
+	VFMADD213PS Y9, Y0, Y2
+	VFMADD213PS Y7, Y0, Y2
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y2, Y4, Y4
+	VMASKMOVPS  Y2, Y15, (CX)(AX*1)
+
+exponentialsSumDone:
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x4e, X4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0xb1, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSS       X3, (DX)
+	VMOVSS       X4, (BX)
+	ADDQ         R10, CX
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, BX
+	ADDQ         growth+16(FP), DI
+	DECQ         SI
+	JNZ          exponentialsRow
+	MOVQ         x+40(FP), CX
+	MOVQ         total+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+quotientsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x00000007, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, DX
+	SUBQ         R9, DX
+	VMOVUPS      (AX)(DX*4), Y15
+	VBROADCASTSS (BX), Y4
+	VDIVPS       Y4, Y7, Y4
+	XORQ         AX, AX
+	MOVQ         R8, DX
+	SUBQ         $0x00000040, DX
+	JL           quotientsNext
+
+quotientsTurns:
+	VMOVUPS (CX)(AX*1), Y0
+	VMULPS  Y0, Y4, Y0
+	VMOVUPS Y0, (CX)(AX*1)
+	VMOVUPS 32(CX)(AX*1), Y1
+	VMULPS  Y1, Y4, Y1
+	VMOVUPS Y1, 32(CX)(AX*1)
+	ADDQ    $0x00000040, AX
+	CMPQ    AX, DX
+	JLE     quotientsTurns
+	JMP     quotientsNext
+
+quotients:
+	VMOVUPS (CX)(AX*1), Y0
+	VMULPS  Y0, Y4, Y0
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+
+quotientsNext:
+	CMPQ       AX, R8
+	JL         quotients
+	TESTQ      R9, R9
+	JZ         quotientsDone
+	VMASKMOVPS (CX)(AX*1), Y15, Y0
+	VMULPS     Y0, Y4, Y0
+	VMASKMOVPS Y0, Y15, (CX)(AX*1)
+
+quotientsDone:
+	MOVQ   width+24(FP), DX
+	SUBQ   DI, DX
+	JLE    quotientsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    quotientsClearnext
+
+quotientsClear:
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000008, DX
+
+quotientsClearnext:
+	CMPQ       DX, $0x00000008
+	JGE        quotientsClear
+	TESTQ      DX, DX
+	JZ         quotientsCleared
+	LEAQ       mask<>+0(SB), R8
+	MOVQ       $0x00000010, R9
+	SUBQ       DX, R9
+	VMOVUPS    (R8)(R9*4), Y15
+	VMASKMOVPS Y0, Y15, (CX)(AX*1)
+
+quotientsCleared:
+	ADDQ R10, CX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  quotientsRow
+	VZEROUPPER
+	RET
+
+DATA number4b40007f<>+0(SB)/4, $0x4b40007f
+DATA number4b40007f<>+4(SB)/4, $0x4b40007f
+DATA number4b40007f<>+8(SB)/4, $0x4b40007f
+DATA number4b40007f<>+12(SB)/4, $0x4b40007f
+DATA number4b40007f<>+16(SB)/4, $0x4b40007f
+DATA number4b40007f<>+20(SB)/4, $0x4b40007f
+DATA number4b40007f<>+24(SB)/4, $0x4b40007f
+DATA number4b40007f<>+28(SB)/4, $0x4b40007f
+GLOBL number4b40007f<>(SB), RODATA|NOPTR, $32
+
+DATA number3f317215<>+0(SB)/4, $0x3f317215
+DATA number3f317215<>+4(SB)/4, $0x3f317215
+DATA number3f317215<>+8(SB)/4, $0x3f317215
+DATA number3f317215<>+12(SB)/4, $0x3f317215
+DATA number3f317215<>+16(SB)/4, $0x3f317215
+DATA number3f317215<>+20(SB)/4, $0x3f317215
+DATA number3f317215<>+24(SB)/4, $0x3f317215
+DATA number3f317215<>+28(SB)/4, $0x3f317215
+GLOBL number3f317215<>(SB), RODATA|NOPTR, $32
+
+DATA number3e75fce1<>+0(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+4(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+8(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+12(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+16(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+20(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+24(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+28(SB)/4, $0x3e75fce1
+GLOBL number3e75fce1<>(SB), RODATA|NOPTR, $32
+
+DATA number3d635b6e<>+0(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+4(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+8(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+12(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+16(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+20(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+24(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+28(SB)/4, $0x3d635b6e
+GLOBL number3d635b6e<>(SB), RODATA|NOPTR, $32
+
+DATA number3c1e745f<>+0(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+4(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+8(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+12(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+16(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+20(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+24(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+28(SB)/4, $0x3c1e745f
+GLOBL number3c1e745f<>(SB), RODATA|NOPTR, $32
+
+DATA number3aadec49<>+0(SB)/4, $0x3aadec49
+DATA number3aadec49<>+4(SB)/4, $0x3aadec49
+DATA number3aadec49<>+8(SB)/4, $0x3aadec49
+DATA number3aadec49<>+12(SB)/4, $0x3aadec49
+DATA number3aadec49<>+16(SB)/4, $0x3aadec49
+DATA number3aadec49<>+20(SB)/4, $0x3aadec49
+DATA number3aadec49<>+24(SB)/4, $0x3aadec49
+DATA number3aadec49<>+28(SB)/4, $0x3aadec49
+GLOBL number3aadec49<>(SB), RODATA|NOPTR, $32
+
+DATA numberc2fe0000<>+0(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+4(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+8(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+12(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+16(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+20(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+24(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+28(SB)/4, $0xc2fe0000
+GLOBL numberc2fe0000<>(SB), RODATA|NOPTR, $32
+
+// func softmaxScoresAgainAVX2(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxScoresAgainAVX2(SB), NOSPLIT, $0-68
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VMOVUPS      number3f800000<>+0(SB), Y7
+	VMOVUPS      number4b40007f<>+0(SB), Y8
+	VMOVUPS      number3f317215<>+0(SB), Y9
+	VMOVUPS      number3e75fce1<>+0(SB), Y10
+	VMOVUPS      number3d635b6e<>+0(SB), Y11
+	VMOVUPS      number3c1e745f<>+0(SB), Y12
+	VMOVUPS      number3aadec49<>+0(SB), Y13
+	VBROADCASTSS factor+64(FP), Y5
+	VMOVUPS      numberc2fe0000<>+0(SB), Y6
+	VDIVPS       Y5, Y6, Y6
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+quotientsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x00000007, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R11
+	SUBQ         R9, R11
+	VMOVUPS      (AX)(R11*4), Y15
+	VBROADCASTSS (DX), Y3
+	VBROADCASTSS (BX), Y4
+	VDIVPS       Y4, Y7, Y4
+	XORQ         AX, AX
+	JMP          quotientsNext
+
+quotients:
+	VMOVUPS     (CX)(AX*1), Y0
+	VSUBPS      Y0, Y3, Y0
+	VMINPS      Y0, Y6, Y0
+	VMOVUPS     Y8, Y1
+	VFMADD231PS Y0, Y5, Y1
+	VSUBPS      Y8, Y1, Y2
+	VFMSUB213PS Y2, Y5, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VMOVUPS     Y13, Y2
+	VFMADD213PS Y12, Y0, Y2
+	VFMADD213PS Y11, Y0, Y2
+	VFMADD213PS Y10, Y0, Y2
+	VFMADD213PS Y9, Y0, Y2
+	VFMADD213PS Y7, Y0, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y2, Y4, Y2
+	VMOVUPS     Y2, (CX)(AX*1)
+	ADDQ        $0x00000020, AX
+
+quotientsNext:
+	CMPQ        AX, R8
+	JL          quotients
+	TESTQ       R9, R9
+	JZ          quotientsDone
+	VMASKMOVPS  (CX)(AX*1), Y15, Y0
+	VSUBPS      Y0, Y3, Y0
+	VMINPS      Y0, Y6, Y0
+	VMOVUPS     Y8, Y1
+	VFMADD231PS Y0, Y5, Y1
+	VSUBPS      Y8, Y1, Y2
+	VFMSUB213PS Y2, Y5, Y0
+	VPSLLD      $0x17, Y1, Y1
+	VMOVUPS     Y13, Y2
+	VFMADD213PS Y12, Y0, Y2
+	VFMADD213PS Y11, Y0, Y2
+	VFMADD213PS Y10, Y0, Y2
+	VFMADD213PS Y9, Y0, Y2
+	VFMADD213PS Y7, Y0, Y2
+	VMULPS      Y1, Y2, Y2
+	VMULPS      Y2, Y4, Y2
+	VMASKMOVPS  Y2, Y15, (CX)(AX*1)
+
+quotientsDone:
+	MOVQ   width+24(FP), R8
+	SUBQ   DI, R8
+	JLE    quotientsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    quotientsClearnext
+
+quotientsClear:
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000008, R8
+
+quotientsClearnext:
+	CMPQ       R8, $0x00000008
+	JGE        quotientsClear
+	TESTQ      R8, R8
+	JZ         quotientsCleared
+	LEAQ       mask<>+0(SB), R9
+	MOVQ       $0x00000010, R11
+	SUBQ       R8, R11
+	VMOVUPS    (R9)(R11*4), Y15
+	VMASKMOVPS Y0, Y15, (CX)(AX*1)
+
+quotientsCleared:
+	ADDQ R10, CX
+	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  quotientsRow
+	VZEROUPPER
+	RET
+
+// func softmaxScoresBackwardAVX2(rows int, columns int, growth int, width int, stride int, d *float32, p *float32, delta *float32, scale float32)
+// Requires: AVX
+TEXT ·softmaxScoresBackwardAVX2(SB), NOSPLIT, $0-68
+	MOVQ         d+40(FP), CX
+	MOVQ         p+48(FP), DX
+	MOVQ         delta+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VBROADCASTSS scale+64(FP), Y8
+	MOVQ         d+40(FP), CX
+	MOVQ         p+48(FP), DX
+	MOVQ         delta+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+productsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x00000007, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R11
+	SUBQ         R9, R11
+	VMOVUPS      (AX)(R11*4), Y15
+	VBROADCASTSS (BX), Y9
+	XORQ         AX, AX
+	MOVQ         R8, R11
+	SUBQ         $0x00000040, R11
+	JL           productsNext
+
+productsTurns:
+	VMOVUPS (CX)(AX*1), Y0
+	VMOVUPS (DX)(AX*1), Y2
+	VSUBPS  Y9, Y0, Y0
+	VMULPS  Y2, Y8, Y2
+	VMULPS  Y2, Y0, Y0
+	VMOVUPS Y0, (CX)(AX*1)
+	VMOVUPS 32(CX)(AX*1), Y1
+	VMOVUPS 32(DX)(AX*1), Y3
+	VSUBPS  Y9, Y1, Y1
+	VMULPS  Y3, Y8, Y3
+	VMULPS  Y3, Y1, Y1
+	VMOVUPS Y1, 32(CX)(AX*1)
+	ADDQ    $0x00000040, AX
+	CMPQ    AX, R11
+	JLE     productsTurns
+	JMP     productsNext
+
+products:
+	VMOVUPS (CX)(AX*1), Y0
+	VMOVUPS (DX)(AX*1), Y2
+	VSUBPS  Y9, Y0, Y0
+	VMULPS  Y2, Y8, Y2
+	VMULPS  Y2, Y0, Y0
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+
+productsNext:
+	CMPQ       AX, R8
+	JL         products
+	TESTQ      R9, R9
+	JZ         productsDone
+	VMASKMOVPS (CX)(AX*1), Y15, Y0
+	VMASKMOVPS (DX)(AX*1), Y15, Y2
+	VSUBPS     Y9, Y0, Y0
+	VMULPS     Y2, Y8, Y2
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (CX)(AX*1)
+
+productsDone:
+	MOVQ   width+24(FP), R8
+	SUBQ   DI, R8
+	JLE    productsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    productsClearnext
+
+productsClear:
+	VMOVUPS Y0, (CX)(AX*1)
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000008, R8
+
+productsClearnext:
+	CMPQ       R8, $0x00000008
+	JGE        productsClear
+	TESTQ      R8, R8
+	JZ         productsCleared
+	LEAQ       mask<>+0(SB), R9
+	MOVQ       $0x00000010, R11
+	SUBQ       R8, R11
+	VMOVUPS    (R9)(R11*4), Y15
+	VMASKMOVPS Y0, Y15, (CX)(AX*1)
+
+productsCleared:
+	ADDQ R10, CX
+	ADDQ R10, DX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  productsRow
+	VZEROUPPER
+	RET
+
+// func rowDotsAVX2(rows int, columns int, strideA int, strideB int, dst *float32, a *float32, b *float32)
+// Requires: AVX, FMA3
+TEXT ·rowDotsAVX2(SB), NOSPLIT, $8-56
+	MOVQ    columns+8(FP), AX
+	MOVQ    AX, CX
+	ANDQ    $0x00000007, CX
+	MOVQ    CX, (SP)
+	LEAQ    mask<>+0(SB), DX
+	MOVQ    $0x00000010, BX
+	SUBQ    CX, BX
+	VMOVUPS (DX)(BX*4), Y15
+	SHRQ    $0x03, AX
+	MOVQ    a+40(FP), DX
+	MOVQ    strideA+16(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    b+48(FP), R8
+	MOVQ    strideB+24(FP), R10
+	SHLQ    $0x02, R10
+	LEAQ    (R10)(R10*2), R11
+	MOVQ    dst+32(FP), R12
+
+Four:
+	CMPQ   rows+0(FP), $0x00000004
+	JL     One
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	VXORPS X1, X1, X1
+	VXORPS X5, X5, X5
+	VXORPS X2, X2, X2
+	VXORPS X6, X6, X6
+	VXORPS X3, X3, X3
+	VXORPS X7, X7, X7
+	MOVQ   DX, BX
+	MOVQ   R8, R9
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
+	JL     sum4Left
+
+sum4Unrolled:
+	VMOVUPS     (BX), Y12
+	VFMADD231PS (R9), Y12, Y0
+	VMOVUPS     (BX)(SI*1), Y12
+	VFMADD231PS (R9)(R10*1), Y12, Y1
+	VMOVUPS     (BX)(SI*2), Y12
+	VFMADD231PS (R9)(R10*2), Y12, Y2
+	VMOVUPS     (BX)(DI*1), Y12
+	VFMADD231PS (R9)(R11*1), Y12, Y3
+	VMOVUPS     32(BX), Y12
+	VFMADD231PS 32(R9), Y12, Y4
+	VMOVUPS     32(BX)(SI*1), Y12
+	VFMADD231PS 32(R9)(R10*1), Y12, Y5
+	VMOVUPS     32(BX)(SI*2), Y12
+	VFMADD231PS 32(R9)(R10*2), Y12, Y6
+	VMOVUPS     32(BX)(DI*1), Y12
+	VFMADD231PS 32(R9)(R11*1), Y12, Y7
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000002, CX
+	JGE         sum4Unrolled
+
+sum4Left:
+	ADDQ $0x00000002, CX
+	JMP  sum4Next
+
+sum4Vector:
+	VMOVUPS     (BX), Y12
+	VFMADD231PS (R9), Y12, Y0
+	VMOVUPS     (BX)(SI*1), Y12
+	VFMADD231PS (R9)(R10*1), Y12, Y1
+	VMOVUPS     (BX)(SI*2), Y12
+	VFMADD231PS (R9)(R10*2), Y12, Y2
+	VMOVUPS     (BX)(DI*1), Y12
+	VFMADD231PS (R9)(R11*1), Y12, Y3
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x00000020, R9
+	DECQ        CX
+
+sum4Next:
+	TESTQ       CX, CX
+	JNZ         sum4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum4Done
+	VMASKMOVPS  (BX), Y15, Y12
+	VMASKMOVPS  (R9), Y15, Y13
+	VFMADD231PS Y13, Y12, Y0
+	VMASKMOVPS  (BX)(SI*1), Y15, Y12
+	VMASKMOVPS  (R9)(R10*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y1
+	VMASKMOVPS  (BX)(SI*2), Y15, Y12
+	VMASKMOVPS  (R9)(R10*2), Y15, Y13
+	VFMADD231PS Y13, Y12, Y2
+	VMASKMOVPS  (BX)(DI*1), Y15, Y12
+	VMASKMOVPS  (R9)(R11*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y3
+
+sum4Done:
+	VADDPS       Y4, Y0, Y0
+	VADDPS       Y5, Y1, Y1
+	VADDPS       Y6, Y2, Y2
+	VADDPS       Y7, Y3, Y3
+	VUNPCKLPS    Y1, Y0, Y14
+	VUNPCKHPS    Y1, Y0, Y0
+	VADDPS       Y0, Y14, Y0
+	VUNPCKLPS    Y3, Y2, Y14
+	VUNPCKHPS    Y3, Y2, Y2
+	VADDPS       Y2, Y14, Y2
+	VUNPCKLPD    Y2, Y0, Y14
+	VUNPCKHPD    Y2, Y0, Y0
+	VADDPS       Y0, Y14, Y0
+	VEXTRACTF128 $0x01, Y0, X14
+	VADDPS       X14, X0, X0
+	VMOVUPS      X0, (R12)
+	ADDQ         DI, DX
+	ADDQ         SI, DX
+	ADDQ         R11, R8
+	ADDQ         R10, R8
+	ADDQ         $0x00000010, R12
+	SUBQ         $0x00000004, rows+0(FP)
+	JMP          Four
+
+One:
+	CMPQ   rows+0(FP), $0x00000001
+	JL     End
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	MOVQ   DX, BX
+	MOVQ   R8, R9
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
+	JL     sum1Left
+
+sum1Unrolled:
+	VMOVUPS     (BX), Y12
+	VFMADD231PS (R9), Y12, Y0
+	VMOVUPS     32(BX), Y12
+	VFMADD231PS 32(R9), Y12, Y4
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000002, CX
+	JGE         sum1Unrolled
+
+sum1Left:
+	ADDQ $0x00000002, CX
+	JMP  sum1Next
+
+sum1Vector:
+	VMOVUPS     (BX), Y12
+	VFMADD231PS (R9), Y12, Y0
+	ADDQ        $0x00000020, BX
+	ADDQ        $0x00000020, R9
+	DECQ        CX
+
+sum1Next:
+	TESTQ       CX, CX
+	JNZ         sum1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum1Done
+	VMASKMOVPS  (BX), Y15, Y12
+	VMASKMOVPS  (R9), Y15, Y13
+	VFMADD231PS Y13, Y12, Y0
+
+sum1Done:
+	VADDPS       Y4, Y0, Y0
+	VUNPCKLPS    Y0, Y0, Y14
+	VUNPCKHPS    Y0, Y0, Y0
+	VADDPS       Y0, Y14, Y0
+	VUNPCKLPD    Y0, Y0, Y14
+	VUNPCKHPD    Y0, Y0, Y0
+	VADDPS       Y0, Y14, Y0
+	VEXTRACTF128 $0x01, Y0, X14
+	VADDPS       X14, X0, X0
+	VMOVSS       X0, (R12)
+	ADDQ         SI, DX
+	ADDQ         R10, R8
+	ADDQ         $0x00000004, R12
+	SUBQ         $0x00000001, rows+0(FP)
+	JMP          One
+
+End:
 	VZEROUPPER
 	RET
 

@@ -2161,7 +2161,7 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Z4
 	VMOVUPS numberc3300000<>+0(SB), Z5
 	VMOVUPS number42b20000<>+0(SB), Z6
-	VMOVUPS number4b400000<>+0(SB), Z7
+	VMOVUPS number4b4000fe<>+0(SB), Z7
 	VMOVUPS number3f317200<>+0(SB), Z8
 	VMOVUPS number35bfbe8e<>+0(SB), Z9
 	VMOVUPS number3effffff<>+0(SB), Z10
@@ -2295,23 +2295,23 @@ DATA number42b20000<>+56(SB)/4, $0x42b20000
 DATA number42b20000<>+60(SB)/4, $0x42b20000
 GLOBL number42b20000<>(SB), RODATA|NOPTR, $64
 
-DATA number4b400000<>+0(SB)/4, $0x4b400000
-DATA number4b400000<>+4(SB)/4, $0x4b400000
-DATA number4b400000<>+8(SB)/4, $0x4b400000
-DATA number4b400000<>+12(SB)/4, $0x4b400000
-DATA number4b400000<>+16(SB)/4, $0x4b400000
-DATA number4b400000<>+20(SB)/4, $0x4b400000
-DATA number4b400000<>+24(SB)/4, $0x4b400000
-DATA number4b400000<>+28(SB)/4, $0x4b400000
-DATA number4b400000<>+32(SB)/4, $0x4b400000
-DATA number4b400000<>+36(SB)/4, $0x4b400000
-DATA number4b400000<>+40(SB)/4, $0x4b400000
-DATA number4b400000<>+44(SB)/4, $0x4b400000
-DATA number4b400000<>+48(SB)/4, $0x4b400000
-DATA number4b400000<>+52(SB)/4, $0x4b400000
-DATA number4b400000<>+56(SB)/4, $0x4b400000
-DATA number4b400000<>+60(SB)/4, $0x4b400000
-GLOBL number4b400000<>(SB), RODATA|NOPTR, $64
+DATA number4b4000fe<>+0(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+4(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+8(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+12(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+16(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+20(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+24(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+28(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+32(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+36(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+40(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+44(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+48(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+52(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+56(SB)/4, $0x4b4000fe
+DATA number4b4000fe<>+60(SB)/4, $0x4b4000fe
+GLOBL number4b4000fe<>(SB), RODATA|NOPTR, $64
 
 DATA number3f317200<>+0(SB)/4, $0x3f317200
 DATA number3f317200<>+4(SB)/4, $0x3f317200
@@ -2694,7 +2694,7 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Z10
 	VMOVUPS numberc3300000<>+0(SB), Z11
 	VMOVUPS number42b20000<>+0(SB), Z12
-	VMOVUPS number4b400000<>+0(SB), Z13
+	VMOVUPS number4b4000fe<>+0(SB), Z13
 	VMOVUPS number3f317200<>+0(SB), Z14
 	VMOVUPS number35bfbe8e<>+0(SB), Z15
 	VMOVUPS number3effffff<>+0(SB), Z16
@@ -2847,7 +2847,7 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Z7
 	VMOVUPS numberc3300000<>+0(SB), Z8
 	VMOVUPS number42b20000<>+0(SB), Z9
-	VMOVUPS number4b400000<>+0(SB), Z10
+	VMOVUPS number4b4000fe<>+0(SB), Z10
 	VMOVUPS number3f317200<>+0(SB), Z11
 	VMOVUPS number35bfbe8e<>+0(SB), Z12
 	VMOVUPS number3effffff<>+0(SB), Z13
@@ -2942,7 +2942,7 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number3ecc422a<>+0(SB), Z11
 	VMOVUPS number3f000000<>+0(SB), Z12
 	VMOVUPS number3ef00000<>+0(SB), Z13
-	VMOVUPS number4b400000<>+0(SB), Z14
+	VMOVUPS number4b4000fe<>+0(SB), Z14
 	VMOVUPS number3f317200<>+0(SB), Z15
 	VMOVUPS number35bfbe8e<>+0(SB), Z16
 	VMOVUPS number3ea6dd75<>+0(SB), Z17
@@ -3387,64 +3387,64 @@ TEXT ·geluBackwardAVX512(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    dy_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Z7
-	VMOVUPS number41960000<>+0(SB), Z8
-	VMOVUPS number3f800000<>+0(SB), Z9
-	VMOVUPS numberbfb8aa3b<>+0(SB), Z10
-	VMOVUPS number3ecc422a<>+0(SB), Z11
-	VMOVUPS number3f000000<>+0(SB), Z12
-	VMOVUPS number3ef00000<>+0(SB), Z13
-	VMOVUPS number4b400000<>+0(SB), Z14
-	VMOVUPS number3f317200<>+0(SB), Z15
-	VMOVUPS number35bfbe8e<>+0(SB), Z16
-	VMOVUPS number3ea6dd75<>+0(SB), Z17
-	VMOVUPS number3ea79dc2<>+0(SB), Z18
-	VMOVUPS number3d920a4d<>+0(SB), Z19
-	VMOVUPS numberbe14ce84<>+0(SB), Z20
-	VMOVUPS numberbcafaae0<>+0(SB), Z21
-	VMOVUPS number3df20b1f<>+0(SB), Z22
-	VMOVUPS numberbd44606d<>+0(SB), Z23
-	VMOVUPS numberbda468cb<>+0(SB), Z24
-	VMOVUPS number3de78dd8<>+0(SB), Z25
-	VMOVUPS numberbbe5a4d2<>+0(SB), Z26
-	VMOVUPS numberbdcbdc47<>+0(SB), Z27
-	VMOVUPS number3d8a9848<>+0(SB), Z28
-	VMOVUPS number3effffff<>+0(SB), Z29
-	VMOVUPS number3e2aaa55<>+0(SB), Z30
-	VMOVUPS number3d2aabcf<>+0(SB), Z31
+	VMOVUPS number80000000<>+0(SB), Z8
+	VMOVUPS number41960000<>+0(SB), Z9
+	VMOVUPS number3f800000<>+0(SB), Z10
+	VMOVUPS numberbfb8aa3b<>+0(SB), Z11
+	VMOVUPS number3ecc422a<>+0(SB), Z12
+	VMOVUPS number3f000000<>+0(SB), Z13
+	VMOVUPS number3ef00000<>+0(SB), Z14
+	VMOVUPS number4b4000fe<>+0(SB), Z15
+	VMOVUPS number3f317200<>+0(SB), Z16
+	VMOVUPS number35bfbe8e<>+0(SB), Z17
+	VMOVUPS number3ea6dd75<>+0(SB), Z18
+	VMOVUPS number3ea79dc2<>+0(SB), Z19
+	VMOVUPS number3d920a4d<>+0(SB), Z20
+	VMOVUPS numberbe14ce84<>+0(SB), Z21
+	VMOVUPS numberbcafaae0<>+0(SB), Z22
+	VMOVUPS number3df20b1f<>+0(SB), Z23
+	VMOVUPS numberbd44606d<>+0(SB), Z24
+	VMOVUPS numberbda468cb<>+0(SB), Z25
+	VMOVUPS number3de78dd8<>+0(SB), Z26
+	VMOVUPS numberbbe5a4d2<>+0(SB), Z27
+	VMOVUPS numberbdcbdc47<>+0(SB), Z28
+	VMOVUPS number3d8a9848<>+0(SB), Z29
+	VMOVUPS number3effffff<>+0(SB), Z30
+	VMOVUPS number3e2aaa55<>+0(SB), Z31
 
 single:
 	CMPQ         AX, $0x00000010
 	JL           tail
 	VMOVUPS      (BX), Z0
-	VANDNPS      Z0, Z7, Z1
-	VMINPS       Z1, Z8, Z1
-	VMULPS       Z12, Z1, Z5
+	VANDNPS      Z0, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMULPS       Z13, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
 	VMOVAPS      Z6, Z2
-	VFMADD213PS  Z14, Z10, Z2
-	VSUBPS       Z14, Z2, Z2
-	VFNMSUB231PS Z15, Z2, Z6
-	VFNMADD231PS Z16, Z2, Z4
+	VFMADD213PS  Z15, Z11, Z2
+	VSUBPS       Z15, Z2, Z2
+	VFNMSUB231PS Z16, Z2, Z6
+	VFNMADD231PS Z17, Z2, Z4
 	VADDPS       Z4, Z6, Z6
 	VMOVUPS      number3ab5595e<>+0(SB), Z3
 	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
 	VFMADD213PS  Z31, Z6, Z3
 	VFMADD213PS  Z30, Z6, Z3
-	VFMADD213PS  Z29, Z6, Z3
-	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z10, Z6, Z3
 	VMULPS       Z6, Z3, Z3
-	VADDPS       Z9, Z5, Z6
-	VSUBPS       Z9, Z6, Z4
+	VADDPS       Z10, Z5, Z6
+	VSUBPS       Z10, Z6, Z4
 	VSUBPS       Z4, Z5, Z4
-	VDIVPS       Z6, Z9, Z5
-	VFNMADD213PS Z9, Z5, Z6
+	VDIVPS       Z6, Z10, Z5
+	VFNMADD213PS Z10, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z13, Z5, Z6
-	VMOVUPS      Z28, Z4
+	VSUBPS       Z14, Z5, Z6
+	VMOVUPS      Z29, Z4
+	VFMADD213PS  Z28, Z6, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
 	VFMADD213PS  Z25, Z6, Z4
@@ -3455,14 +3455,13 @@ single:
 	VFMADD213PS  Z20, Z6, Z4
 	VFMADD213PS  Z19, Z6, Z4
 	VFMADD213PS  Z18, Z6, Z4
-	VFMADD213PS  Z17, Z6, Z4
-	VMULPS       Z11, Z1, Z6
-	VFMSUB213PS  Z6, Z11, Z1
+	VMULPS       Z12, Z1, Z6
+	VFMSUB213PS  Z6, Z12, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
 	VSCALEFPS    Z2, Z4, Z4
-	VSUBPS       Z4, Z9, Z5
+	VSUBPS       Z4, Z10, Z5
 	VPMOVD2M     Z0, K2
 	VBLENDMPS    Z4, Z5, K2, Z4
 	VMOVUPS      (DX), Z0
@@ -3481,34 +3480,35 @@ tail:
 	BZHIQ        AX, SI, SI
 	KMOVW        SI, K1
 	VMOVUPS.Z    (BX), K1, Z0
-	VANDNPS      Z0, Z7, Z1
-	VMINPS       Z1, Z8, Z1
-	VMULPS       Z12, Z1, Z5
+	VANDNPS      Z0, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMULPS       Z13, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
 	VMOVAPS      Z6, Z2
-	VFMADD213PS  Z14, Z10, Z2
-	VSUBPS       Z14, Z2, Z2
-	VFNMSUB231PS Z15, Z2, Z6
-	VFNMADD231PS Z16, Z2, Z4
+	VFMADD213PS  Z15, Z11, Z2
+	VSUBPS       Z15, Z2, Z2
+	VFNMSUB231PS Z16, Z2, Z6
+	VFNMADD231PS Z17, Z2, Z4
 	VADDPS       Z4, Z6, Z6
 	VMOVUPS      number3ab5595e<>+0(SB), Z3
 	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
+	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
 	VFMADD213PS  Z31, Z6, Z3
 	VFMADD213PS  Z30, Z6, Z3
-	VFMADD213PS  Z29, Z6, Z3
-	VFMADD213PS  Z9, Z6, Z3
+	VFMADD213PS  Z10, Z6, Z3
 	VMULPS       Z6, Z3, Z3
-	VADDPS       Z9, Z5, Z6
-	VSUBPS       Z9, Z6, Z4
+	VADDPS       Z10, Z5, Z6
+	VSUBPS       Z10, Z6, Z4
 	VSUBPS       Z4, Z5, Z4
-	VDIVPS       Z6, Z9, Z5
-	VFNMADD213PS Z9, Z5, Z6
+	VDIVPS       Z6, Z10, Z5
+	VFNMADD213PS Z10, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z13, Z5, Z6
-	VMOVUPS      Z28, Z4
+	VSUBPS       Z14, Z5, Z6
+	VMOVUPS      Z29, Z4
+	VFMADD213PS  Z28, Z6, Z4
 	VFMADD213PS  Z27, Z6, Z4
 	VFMADD213PS  Z26, Z6, Z4
 	VFMADD213PS  Z25, Z6, Z4
@@ -3519,14 +3519,13 @@ tail:
 	VFMADD213PS  Z20, Z6, Z4
 	VFMADD213PS  Z19, Z6, Z4
 	VFMADD213PS  Z18, Z6, Z4
-	VFMADD213PS  Z17, Z6, Z4
-	VMULPS       Z11, Z1, Z6
-	VFMSUB213PS  Z6, Z11, Z1
+	VMULPS       Z12, Z1, Z6
+	VFMSUB213PS  Z6, Z12, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
 	VSCALEFPS    Z2, Z4, Z4
-	VSUBPS       Z4, Z9, Z5
+	VSUBPS       Z4, Z10, Z5
 	VPMOVD2M     Z0, K2
 	VBLENDMPS    Z4, Z5, K2, Z4
 	VMOVUPS.Z    (DX), K1, Z0
@@ -3544,62 +3543,62 @@ TEXT ·geluAndSlopeAVX512(SB), NOSPLIT, $0-72
 	MOVQ    dst_base+0(FP), CX
 	MOVQ    slope_base+24(FP), DX
 	MOVQ    x_base+48(FP), BX
-	VMOVUPS number80000000<>+0(SB), Z9
-	VMOVUPS number41960000<>+0(SB), Z10
-	VMOVUPS number3f800000<>+0(SB), Z11
-	VMOVUPS numberbfb8aa3b<>+0(SB), Z12
-	VMOVUPS number3ecc422a<>+0(SB), Z13
-	VMOVUPS number3f000000<>+0(SB), Z14
-	VMOVUPS number3ef00000<>+0(SB), Z15
-	VMOVUPS number4b400000<>+0(SB), Z16
-	VMOVUPS number3f317200<>+0(SB), Z17
-	VMOVUPS number35bfbe8e<>+0(SB), Z18
-	VMOVUPS number3ea6dd75<>+0(SB), Z19
-	VMOVUPS number3ea79dc2<>+0(SB), Z20
-	VMOVUPS number3d920a4d<>+0(SB), Z21
-	VMOVUPS numberbe14ce84<>+0(SB), Z22
-	VMOVUPS numberbcafaae0<>+0(SB), Z23
-	VMOVUPS number3df20b1f<>+0(SB), Z24
-	VMOVUPS numberbd44606d<>+0(SB), Z25
-	VMOVUPS numberbda468cb<>+0(SB), Z26
-	VMOVUPS number3de78dd8<>+0(SB), Z27
-	VMOVUPS numberbbe5a4d2<>+0(SB), Z28
-	VMOVUPS numberbdcbdc47<>+0(SB), Z29
-	VMOVUPS number3d8a9848<>+0(SB), Z30
-	VMOVUPS number3effffff<>+0(SB), Z31
+	VMOVUPS number80000000<>+0(SB), Z10
+	VMOVUPS number41960000<>+0(SB), Z11
+	VMOVUPS number3f800000<>+0(SB), Z12
+	VMOVUPS numberbfb8aa3b<>+0(SB), Z13
+	VMOVUPS number3ecc422a<>+0(SB), Z14
+	VMOVUPS number3f000000<>+0(SB), Z15
+	VMOVUPS number3ef00000<>+0(SB), Z16
+	VMOVUPS number4b4000fe<>+0(SB), Z17
+	VMOVUPS number3f317200<>+0(SB), Z18
+	VMOVUPS number35bfbe8e<>+0(SB), Z19
+	VMOVUPS number3ea6dd75<>+0(SB), Z20
+	VMOVUPS number3ea79dc2<>+0(SB), Z21
+	VMOVUPS number3d920a4d<>+0(SB), Z22
+	VMOVUPS numberbe14ce84<>+0(SB), Z23
+	VMOVUPS numberbcafaae0<>+0(SB), Z24
+	VMOVUPS number3df20b1f<>+0(SB), Z25
+	VMOVUPS numberbd44606d<>+0(SB), Z26
+	VMOVUPS numberbda468cb<>+0(SB), Z27
+	VMOVUPS number3de78dd8<>+0(SB), Z28
+	VMOVUPS numberbbe5a4d2<>+0(SB), Z29
+	VMOVUPS numberbdcbdc47<>+0(SB), Z30
+	VMOVUPS number3d8a9848<>+0(SB), Z31
 
 single:
 	CMPQ         AX, $0x00000010
 	JL           tail
 	VMOVUPS      (BX), Z0
-	VANDNPS      Z0, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMULPS       Z14, Z1, Z5
+	VANDNPS      Z0, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMULPS       Z15, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
 	VMOVAPS      Z6, Z2
-	VFMADD213PS  Z16, Z12, Z2
-	VSUBPS       Z16, Z2, Z2
-	VFNMSUB231PS Z17, Z2, Z6
-	VFNMADD231PS Z18, Z2, Z4
+	VFMADD213PS  Z17, Z13, Z2
+	VSUBPS       Z17, Z2, Z2
+	VFNMSUB231PS Z18, Z2, Z6
+	VFNMADD231PS Z19, Z2, Z4
 	VADDPS       Z4, Z6, Z6
 	VMOVUPS      number3ab5595e<>+0(SB), Z3
 	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Z6, Z3
-	VFMADD213PS  Z31, Z6, Z3
-	VFMADD213PS  Z11, Z6, Z3
+	VFMADD213PS  number3effffff<>+0(SB), Z6, Z3
+	VFMADD213PS  Z12, Z6, Z3
 	VMULPS       Z6, Z3, Z3
-	VADDPS       Z11, Z5, Z6
-	VSUBPS       Z11, Z6, Z4
+	VADDPS       Z12, Z5, Z6
+	VSUBPS       Z12, Z6, Z4
 	VSUBPS       Z4, Z5, Z4
-	VDIVPS       Z6, Z11, Z5
-	VFNMADD213PS Z11, Z5, Z6
+	VDIVPS       Z6, Z12, Z5
+	VFNMADD213PS Z12, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z15, Z5, Z6
-	VMOVUPS      Z30, Z4
+	VSUBPS       Z16, Z5, Z6
+	VMOVUPS      Z31, Z4
+	VFMADD213PS  Z30, Z6, Z4
 	VFMADD213PS  Z29, Z6, Z4
 	VFMADD213PS  Z28, Z6, Z4
 	VFMADD213PS  Z27, Z6, Z4
@@ -3610,22 +3609,20 @@ single:
 	VFMADD213PS  Z22, Z6, Z4
 	VFMADD213PS  Z21, Z6, Z4
 	VFMADD213PS  Z20, Z6, Z4
-	VFMADD213PS  Z19, Z6, Z4
-	VMOVAPS      Z2, Z8
 	VMULPS       Z1, Z5, Z7
 	VMULPS       Z7, Z4, Z7
 	VFMADD231PS  Z3, Z7, Z7
-	VSCALEFPS    Z8, Z7, Z7
-	VMAXPS       Z0, Z9, Z8
+	VSCALEFPS    Z2, Z7, Z7
+	VMAXPS       Z0, Z10, Z8
 	VSUBPS       Z7, Z8, Z8
 	VMOVUPS      Z8, (CX)
-	VMULPS       Z13, Z1, Z6
-	VFMSUB213PS  Z6, Z13, Z1
+	VMULPS       Z14, Z1, Z6
+	VFMSUB213PS  Z6, Z14, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
 	VSCALEFPS    Z2, Z4, Z4
-	VSUBPS       Z4, Z11, Z5
+	VSUBPS       Z4, Z12, Z5
 	VPMOVD2M     Z0, K2
 	VBLENDMPS    Z4, Z5, K2, Z4
 	VMOVUPS      Z4, (DX)
@@ -3642,34 +3639,35 @@ tail:
 	BZHIQ        AX, SI, SI
 	KMOVW        SI, K1
 	VMOVUPS.Z    (BX), K1, Z0
-	VANDNPS      Z0, Z9, Z1
-	VMINPS       Z1, Z10, Z1
-	VMULPS       Z14, Z1, Z5
+	VANDNPS      Z0, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMULPS       Z15, Z1, Z5
 	VMULPS       Z5, Z1, Z6
 	VMOVAPS      Z6, Z4
 	VFNMADD231PS Z5, Z1, Z4
 	VMOVAPS      Z6, Z2
-	VFMADD213PS  Z16, Z12, Z2
-	VSUBPS       Z16, Z2, Z2
-	VFNMSUB231PS Z17, Z2, Z6
-	VFNMADD231PS Z18, Z2, Z4
+	VFMADD213PS  Z17, Z13, Z2
+	VSUBPS       Z17, Z2, Z2
+	VFNMSUB231PS Z18, Z2, Z6
+	VFNMADD231PS Z19, Z2, Z4
 	VADDPS       Z4, Z6, Z6
 	VMOVUPS      number3ab5595e<>+0(SB), Z3
 	VFMADD213PS  number3c09163d<>+0(SB), Z6, Z3
 	VFMADD213PS  number3d2aabcf<>+0(SB), Z6, Z3
 	VFMADD213PS  number3e2aaa55<>+0(SB), Z6, Z3
-	VFMADD213PS  Z31, Z6, Z3
-	VFMADD213PS  Z11, Z6, Z3
+	VFMADD213PS  number3effffff<>+0(SB), Z6, Z3
+	VFMADD213PS  Z12, Z6, Z3
 	VMULPS       Z6, Z3, Z3
-	VADDPS       Z11, Z5, Z6
-	VSUBPS       Z11, Z6, Z4
+	VADDPS       Z12, Z5, Z6
+	VSUBPS       Z12, Z6, Z4
 	VSUBPS       Z4, Z5, Z4
-	VDIVPS       Z6, Z11, Z5
-	VFNMADD213PS Z11, Z5, Z6
+	VDIVPS       Z6, Z12, Z5
+	VFNMADD213PS Z12, Z5, Z6
 	VFNMADD231PS Z4, Z5, Z6
 	VFMADD213PS  Z5, Z6, Z5
-	VSUBPS       Z15, Z5, Z6
-	VMOVUPS      Z30, Z4
+	VSUBPS       Z16, Z5, Z6
+	VMOVUPS      Z31, Z4
+	VFMADD213PS  Z30, Z6, Z4
 	VFMADD213PS  Z29, Z6, Z4
 	VFMADD213PS  Z28, Z6, Z4
 	VFMADD213PS  Z27, Z6, Z4
@@ -3680,22 +3678,20 @@ tail:
 	VFMADD213PS  Z22, Z6, Z4
 	VFMADD213PS  Z21, Z6, Z4
 	VFMADD213PS  Z20, Z6, Z4
-	VFMADD213PS  Z19, Z6, Z4
-	VMOVAPS      Z2, Z8
 	VMULPS       Z1, Z5, Z7
 	VMULPS       Z7, Z4, Z7
 	VFMADD231PS  Z3, Z7, Z7
-	VSCALEFPS    Z8, Z7, Z7
-	VMAXPS       Z0, Z9, Z8
+	VSCALEFPS    Z2, Z7, Z7
+	VMAXPS       Z0, Z10, Z8
 	VSUBPS       Z7, Z8, Z8
 	VMOVUPS      Z8, K1, (CX)
-	VMULPS       Z13, Z1, Z6
-	VFMSUB213PS  Z6, Z13, Z1
+	VMULPS       Z14, Z1, Z6
+	VFMSUB213PS  Z6, Z14, Z1
 	VFMSUB213PS  Z6, Z5, Z4
 	VSUBPS       Z1, Z4, Z4
 	VFMADD231PS  Z3, Z4, Z4
 	VSCALEFPS    Z2, Z4, Z4
-	VSUBPS       Z4, Z11, Z5
+	VSUBPS       Z4, Z12, Z5
 	VPMOVD2M     Z0, K2
 	VBLENDMPS    Z4, Z5, K2, Z4
 	VMOVUPS      Z4, K1, (DX)
@@ -3866,7 +3862,7 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-48
 	VMOVUPS number3f800000<>+0(SB), Z9
 	VMOVUPS numberc3300000<>+0(SB), Z10
 	VMOVUPS number42b20000<>+0(SB), Z11
-	VMOVUPS number4b400000<>+0(SB), Z12
+	VMOVUPS number4b4000fe<>+0(SB), Z12
 	VMOVUPS number3f317200<>+0(SB), Z13
 	VMOVUPS number35bfbe8e<>+0(SB), Z14
 	VMOVUPS number3effffff<>+0(SB), Z15
@@ -4057,30 +4053,35 @@ DATA number7fc00000<>+60(SB)/4, $0x7fc00000
 GLOBL number7fc00000<>(SB), RODATA|NOPTR, $64
 
 // func layerNormAVX512(rows int, channels int, block int, dst *float32, x *float32, scale *float32, shift *float32, kept *float32, share float32, epsilon float32)
-// Requires: AVX, AVX512F, BMI2, CMOV, FMA3
-TEXT ·layerNormAVX512(SB), NOSPLIT, $8-72
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·layerNormAVX512(SB), NOSPLIT, $24-72
 	MOVQ  channels+8(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0000000f, CX
+	MOVQ  CX, (SP)
 	MOVQ  $-1, DX
 	BZHIQ CX, DX, DX
 	KMOVW DX, K1
-	MOVQ  AX, DI
-	SHLQ  $0x02, DI
-	LEAQ  (DI)(DI*2), R8
+	MOVQ  AX, BX
+	SHLQ  $0x02, BX
+	LEAQ  (BX)(BX*2), SI
 	SHRQ  $0x04, AX
 
 block:
-	MOVQ    block+16(FP), DX
-	CMPQ    rows+0(FP), DX
-	CMOVQLT rows+0(FP), DX
-	MOVQ    DX, (SP)
-	MOVQ    kept+56(FP), SI
-	MOVQ    x+32(FP), R11
-	MOVQ    (SP), BX
+	MOVQ block+16(FP), CX
+	CMPQ CX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), CX
+
+rowsAtMost:
+	MOVQ CX, 8(SP)
+	MOVQ kept+56(FP), DX
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 centerFour:
-	CMPQ   BX, $0x00000004
+	CMPQ   16(SP), $0x00000004
 	JL     centerOne
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
@@ -4090,48 +4091,48 @@ centerFour:
 	VXORPS X5, X5, X5
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
-	MOVQ   R11, R12
-	MOVQ   AX, DX
-	SUBQ   $0x00000002, DX
+	MOVQ   R9, R10
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
 	JL     sum4Left
 
 sum4Unrolled:
-	VADDPS (R12), Z0, Z0
-	VADDPS (R12)(DI*1), Z1, Z1
-	VADDPS (R12)(DI*2), Z2, Z2
-	VADDPS (R12)(R8*1), Z3, Z3
-	VADDPS 64(R12), Z4, Z4
-	VADDPS 64(R12)(DI*1), Z5, Z5
-	VADDPS 64(R12)(DI*2), Z6, Z6
-	VADDPS 64(R12)(R8*1), Z7, Z7
-	ADDQ   $0x00000080, R12
-	SUBQ   $0x00000002, DX
+	VADDPS (R10), Z0, Z0
+	VADDPS (R10)(BX*1), Z1, Z1
+	VADDPS (R10)(BX*2), Z2, Z2
+	VADDPS (R10)(SI*1), Z3, Z3
+	VADDPS 64(R10), Z4, Z4
+	VADDPS 64(R10)(BX*1), Z5, Z5
+	VADDPS 64(R10)(BX*2), Z6, Z6
+	VADDPS 64(R10)(SI*1), Z7, Z7
+	ADDQ   $0x00000080, R10
+	SUBQ   $0x00000002, CX
 	JGE    sum4Unrolled
 
 sum4Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  sum4Next
 
 sum4Vector:
-	VADDPS (R12), Z0, Z0
-	VADDPS (R12)(DI*1), Z1, Z1
-	VADDPS (R12)(DI*2), Z2, Z2
-	VADDPS (R12)(R8*1), Z3, Z3
-	ADDQ   $0x00000040, R12
-	DECQ   DX
+	VADDPS (R10), Z0, Z0
+	VADDPS (R10)(BX*1), Z1, Z1
+	VADDPS (R10)(BX*2), Z2, Z2
+	VADDPS (R10)(SI*1), Z3, Z3
+	ADDQ   $0x00000040, R10
+	DECQ   CX
 
 sum4Next:
-	TESTQ     DX, DX
-	JNZ       sum4Vector
 	TESTQ     CX, CX
-	JZ        sum4Done
-	VMOVUPS.Z (R12), K1, Z12
+	JNZ       sum4Vector
+	CMPQ      (SP), $0x00000000
+	JEQ       sum4Done
+	VMOVUPS.Z (R10), K1, Z12
 	VADDPS    Z12, Z0, Z0
-	VMOVUPS.Z (R12)(DI*1), K1, Z12
+	VMOVUPS.Z (R10)(BX*1), K1, Z12
 	VADDPS    Z12, Z1, Z1
-	VMOVUPS.Z (R12)(DI*2), K1, Z12
+	VMOVUPS.Z (R10)(BX*2), K1, Z12
 	VADDPS    Z12, Z2, Z2
-	VMOVUPS.Z (R12)(R8*1), K1, Z12
+	VMOVUPS.Z (R10)(SI*1), K1, Z12
 	VADDPS    Z12, Z3, Z3
 
 sum4Done:
@@ -4160,48 +4161,48 @@ sum4Done:
 	VADDPS        X14, X0, X0
 	VBROADCASTSS  share+64(FP), X12
 	VMULPS        X12, X0, X0
-	VMOVSS        X0, (SI)
-	VEXTRACTPS    $0x01, X0, 12(SI)
-	VEXTRACTPS    $0x02, X0, 24(SI)
-	VEXTRACTPS    $0x03, X0, 36(SI)
-	ADDQ          R8, R11
-	ADDQ          DI, R11
-	ADDQ          $0x00000030, SI
-	SUBQ          $0x00000004, BX
+	VMOVSS        X0, (DX)
+	VEXTRACTPS    $0x01, X0, 12(DX)
+	VEXTRACTPS    $0x02, X0, 24(DX)
+	VEXTRACTPS    $0x03, X0, 36(DX)
+	ADDQ          SI, R9
+	ADDQ          BX, R9
+	ADDQ          $0x00000030, DX
+	SUBQ          $0x00000004, 16(SP)
 	JMP           centerFour
 
 centerOne:
-	CMPQ   BX, $0x00000001
+	CMPQ   16(SP), $0x00000001
 	JL     centerEnd
 	VXORPS X0, X0, X0
 	VXORPS X4, X4, X4
-	MOVQ   R11, R12
-	MOVQ   AX, DX
-	SUBQ   $0x00000002, DX
+	MOVQ   R9, R10
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
 	JL     sum1Left
 
 sum1Unrolled:
-	VADDPS (R12), Z0, Z0
-	VADDPS 64(R12), Z4, Z4
-	ADDQ   $0x00000080, R12
-	SUBQ   $0x00000002, DX
+	VADDPS (R10), Z0, Z0
+	VADDPS 64(R10), Z4, Z4
+	ADDQ   $0x00000080, R10
+	SUBQ   $0x00000002, CX
 	JGE    sum1Unrolled
 
 sum1Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  sum1Next
 
 sum1Vector:
-	VADDPS (R12), Z0, Z0
-	ADDQ   $0x00000040, R12
-	DECQ   DX
+	VADDPS (R10), Z0, Z0
+	ADDQ   $0x00000040, R10
+	DECQ   CX
 
 sum1Next:
-	TESTQ     DX, DX
-	JNZ       sum1Vector
 	TESTQ     CX, CX
-	JZ        sum1Done
-	VMOVUPS.Z (R12), K1, Z12
+	JNZ       sum1Vector
+	CMPQ      (SP), $0x00000000
+	JEQ       sum1Done
+	VMOVUPS.Z (R10), K1, Z12
 	VADDPS    Z12, Z0, Z0
 
 sum1Done:
@@ -4218,24 +4219,25 @@ sum1Done:
 	VADDPS        X14, X0, X0
 	VBROADCASTSS  share+64(FP), X12
 	VMULPS        X12, X0, X0
-	VMOVSS        X0, (SI)
-	ADDQ          DI, R11
-	ADDQ          $0x0000000c, SI
-	SUBQ          $0x00000001, BX
+	VMOVSS        X0, (DX)
+	ADDQ          BX, R9
+	ADDQ          $0x0000000c, DX
+	SUBQ          $0x00000001, 16(SP)
 	JMP           centerOne
 
 centerEnd:
-	MOVQ kept+56(FP), SI
-	MOVQ x+32(FP), R11
-	MOVQ (SP), BX
+	MOVQ kept+56(FP), DX
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 deviateFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         16(SP), $0x00000004
 	JL           deviateOne
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 12(SI), Z1
-	VBROADCASTSS 24(SI), Z2
-	VBROADCASTSS 36(SI), Z3
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 12(DX), Z1
+	VBROADCASTSS 24(DX), Z2
+	VBROADCASTSS 36(DX), Z3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -4244,47 +4246,47 @@ deviateFour:
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
-	MOVQ         R11, R12
-	MOVQ         AX, DX
+	MOVQ         R9, R10
+	MOVQ         AX, CX
 	JMP          square4Next
 
 square4Vector:
-	VSUBPS      (R12), Z0, Z12
+	VSUBPS      (R10), Z0, Z12
 	VADDPS      Z12, Z4, Z4
 	VFMADD231PS Z12, Z12, Z8
-	VSUBPS      (R12)(DI*1), Z1, Z13
+	VSUBPS      (R10)(BX*1), Z1, Z13
 	VADDPS      Z13, Z5, Z5
 	VFMADD231PS Z13, Z13, Z9
-	VSUBPS      (R12)(DI*2), Z2, Z12
+	VSUBPS      (R10)(BX*2), Z2, Z12
 	VADDPS      Z12, Z6, Z6
 	VFMADD231PS Z12, Z12, Z10
-	VSUBPS      (R12)(R8*1), Z3, Z13
+	VSUBPS      (R10)(SI*1), Z3, Z13
 	VADDPS      Z13, Z7, Z7
 	VFMADD231PS Z13, Z13, Z11
-	ADDQ        $0x00000040, R12
-	DECQ        DX
+	ADDQ        $0x00000040, R10
+	DECQ        CX
 
 square4Next:
-	TESTQ       DX, DX
-	JNZ         square4Vector
 	TESTQ       CX, CX
-	JZ          square4Done
-	VMOVUPS.Z   (R12), K1, Z12
+	JNZ         square4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         square4Done
+	VMOVUPS.Z   (R10), K1, Z12
 	VSUBPS      Z12, Z0, Z12
 	VMOVAPS.Z   Z12, K1, Z12
 	VADDPS      Z12, Z4, Z4
 	VFMADD231PS Z12, Z12, Z8
-	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VMOVUPS.Z   (R10)(BX*1), K1, Z13
 	VSUBPS      Z13, Z1, Z13
 	VMOVAPS.Z   Z13, K1, Z13
 	VADDPS      Z13, Z5, Z5
 	VFMADD231PS Z13, Z13, Z9
-	VMOVUPS.Z   (R12)(DI*2), K1, Z12
+	VMOVUPS.Z   (R10)(BX*2), K1, Z12
 	VSUBPS      Z12, Z2, Z12
 	VMOVAPS.Z   Z12, K1, Z12
 	VADDPS      Z12, Z6, Z6
 	VFMADD231PS Z12, Z12, Z10
-	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VMOVUPS.Z   (R10)(SI*1), K1, Z13
 	VSUBPS      Z13, Z3, Z13
 	VMOVAPS.Z   Z13, K1, Z13
 	VADDPS      Z13, Z7, Z7
@@ -4340,43 +4342,43 @@ square4Done:
 	VSQRTPS       X8, X14
 	VDIVPS        X8, X14, X14
 	VMULPS        X14, X4, X4
-	VMOVSS        X14, 4(SI)
-	VMOVSS        X4, 8(SI)
-	VEXTRACTPS    $0x01, X14, 16(SI)
-	VEXTRACTPS    $0x01, X4, 20(SI)
-	VEXTRACTPS    $0x02, X14, 28(SI)
-	VEXTRACTPS    $0x02, X4, 32(SI)
-	VEXTRACTPS    $0x03, X14, 40(SI)
-	VEXTRACTPS    $0x03, X4, 44(SI)
-	ADDQ          R8, R11
-	ADDQ          DI, R11
-	ADDQ          $0x00000030, SI
-	SUBQ          $0x00000004, BX
+	VMOVSS        X14, 4(DX)
+	VMOVSS        X4, 8(DX)
+	VEXTRACTPS    $0x01, X14, 16(DX)
+	VEXTRACTPS    $0x01, X4, 20(DX)
+	VEXTRACTPS    $0x02, X14, 28(DX)
+	VEXTRACTPS    $0x02, X4, 32(DX)
+	VEXTRACTPS    $0x03, X14, 40(DX)
+	VEXTRACTPS    $0x03, X4, 44(DX)
+	ADDQ          SI, R9
+	ADDQ          BX, R9
+	ADDQ          $0x00000030, DX
+	SUBQ          $0x00000004, 16(SP)
 	JMP           deviateFour
 
 deviateOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         16(SP), $0x00000001
 	JL           deviateEnd
-	VBROADCASTSS (SI), Z0
+	VBROADCASTSS (DX), Z0
 	VXORPS       X4, X4, X4
 	VXORPS       X8, X8, X8
-	MOVQ         R11, R12
-	MOVQ         AX, DX
+	MOVQ         R9, R10
+	MOVQ         AX, CX
 	JMP          square1Next
 
 square1Vector:
-	VSUBPS      (R12), Z0, Z12
+	VSUBPS      (R10), Z0, Z12
 	VADDPS      Z12, Z4, Z4
 	VFMADD231PS Z12, Z12, Z8
-	ADDQ        $0x00000040, R12
-	DECQ        DX
+	ADDQ        $0x00000040, R10
+	DECQ        CX
 
 square1Next:
-	TESTQ       DX, DX
-	JNZ         square1Vector
 	TESTQ       CX, CX
-	JZ          square1Done
-	VMOVUPS.Z   (R12), K1, Z12
+	JNZ         square1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         square1Done
+	VMOVUPS.Z   (R10), K1, Z12
 	VSUBPS      Z12, Z0, Z12
 	VMOVAPS.Z   Z12, K1, Z12
 	VADDPS      Z12, Z4, Z4
@@ -4414,268 +4416,274 @@ square1Done:
 	VSQRTPS       X8, X14
 	VDIVPS        X8, X14, X14
 	VMULPS        X14, X4, X4
-	VMOVSS        X14, 4(SI)
-	VMOVSS        X4, 8(SI)
-	ADDQ          DI, R11
-	ADDQ          $0x0000000c, SI
-	SUBQ          $0x00000001, BX
+	VMOVSS        X14, 4(DX)
+	VMOVSS        X4, 8(DX)
+	ADDQ          BX, R9
+	ADDQ          $0x0000000c, DX
+	SUBQ          $0x00000001, 16(SP)
 	JMP           deviateOne
 
 deviateEnd:
-	MOVQ kept+56(FP), SI
-	MOVQ dst+24(FP), R9
-	MOVQ x+32(FP), R11
-	MOVQ (SP), BX
+	MOVQ kept+56(FP), DX
+	MOVQ dst+24(FP), DI
+	MOVQ x+32(FP), R9
+	MOVQ 8(SP), CX
+	MOVQ CX, 16(SP)
 
 normalizeFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         16(SP), $0x00000004
 	JL           normalizeOne
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 12(SI), Z1
-	VBROADCASTSS 24(SI), Z2
-	VBROADCASTSS 36(SI), Z3
-	VBROADCASTSS 4(SI), Z4
-	VBROADCASTSS 16(SI), Z5
-	VBROADCASTSS 28(SI), Z6
-	VBROADCASTSS 40(SI), Z7
-	VBROADCASTSS 8(SI), Z8
-	VBROADCASTSS 20(SI), Z9
-	VBROADCASTSS 32(SI), Z10
-	VBROADCASTSS 44(SI), Z11
-	MOVQ         R11, R12
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 12(DX), Z1
+	VBROADCASTSS 24(DX), Z2
+	VBROADCASTSS 36(DX), Z3
+	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS 16(DX), Z5
+	VBROADCASTSS 28(DX), Z6
+	VBROADCASTSS 40(DX), Z7
+	VBROADCASTSS 8(DX), Z8
+	VBROADCASTSS 20(DX), Z9
+	VBROADCASTSS 32(DX), Z10
+	VBROADCASTSS 44(DX), Z11
 	MOVQ         R9, R10
-	MOVQ         scale+40(FP), R13
-	MOVQ         shift+48(FP), R14
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         DI, R8
+	MOVQ         scale+40(FP), R11
+	MOVQ         shift+48(FP), R12
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           affine4Left
 
 affine4Unrolled:
-	VMOVUPS      (R13), Z12
-	VMOVUPS      64(R13), Z13
-	VSUBPS       (R12), Z0, Z14
+	VMOVUPS      (R11), Z12
+	VMOVUPS      64(R11), Z13
+	VSUBPS       (R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)
-	VSUBPS       64(R12), Z0, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)
+	VSUBPS       64(R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  64(R14), Z13, Z14
-	VMOVUPS      Z14, 64(R10)
-	VSUBPS       (R12)(DI*1), Z1, Z14
+	VFMADD213PS  64(R12), Z13, Z14
+	VMOVUPS      Z14, 64(R8)
+	VSUBPS       (R10)(BX*1), Z1, Z14
 	VFNMADD213PS Z9, Z5, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(DI*1)
-	VSUBPS       64(R12)(DI*1), Z1, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(BX*1)
+	VSUBPS       64(R10)(BX*1), Z1, Z14
 	VFNMADD213PS Z9, Z5, Z14
-	VFMADD213PS  64(R14), Z13, Z14
-	VMOVUPS      Z14, 64(R10)(DI*1)
-	VSUBPS       (R12)(DI*2), Z2, Z14
+	VFMADD213PS  64(R12), Z13, Z14
+	VMOVUPS      Z14, 64(R8)(BX*1)
+	VSUBPS       (R10)(BX*2), Z2, Z14
 	VFNMADD213PS Z10, Z6, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(DI*2)
-	VSUBPS       64(R12)(DI*2), Z2, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(BX*2)
+	VSUBPS       64(R10)(BX*2), Z2, Z14
 	VFNMADD213PS Z10, Z6, Z14
-	VFMADD213PS  64(R14), Z13, Z14
-	VMOVUPS      Z14, 64(R10)(DI*2)
-	VSUBPS       (R12)(R8*1), Z3, Z14
+	VFMADD213PS  64(R12), Z13, Z14
+	VMOVUPS      Z14, 64(R8)(BX*2)
+	VSUBPS       (R10)(SI*1), Z3, Z14
 	VFNMADD213PS Z11, Z7, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(R8*1)
-	VSUBPS       64(R12)(R8*1), Z3, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(SI*1)
+	VSUBPS       64(R10)(SI*1), Z3, Z14
 	VFNMADD213PS Z11, Z7, Z14
-	VFMADD213PS  64(R14), Z13, Z14
-	VMOVUPS      Z14, 64(R10)(R8*1)
-	ADDQ         $0x00000080, R12
+	VFMADD213PS  64(R12), Z13, Z14
+	VMOVUPS      Z14, 64(R8)(SI*1)
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000080, R14
-	SUBQ         $0x00000002, DX
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000080, R12
+	SUBQ         $0x00000002, CX
 	JGE          affine4Unrolled
 
 affine4Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  affine4Next
 
 affine4Vector:
-	VMOVUPS      (R13), Z12
-	VSUBPS       (R12), Z0, Z14
+	VMOVUPS      (R11), Z12
+	VSUBPS       (R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)
-	VSUBPS       (R12)(DI*1), Z1, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)
+	VSUBPS       (R10)(BX*1), Z1, Z14
 	VFNMADD213PS Z9, Z5, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(DI*1)
-	VSUBPS       (R12)(DI*2), Z2, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(BX*1)
+	VSUBPS       (R10)(BX*2), Z2, Z14
 	VFNMADD213PS Z10, Z6, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(DI*2)
-	VSUBPS       (R12)(R8*1), Z3, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(BX*2)
+	VSUBPS       (R10)(SI*1), Z3, Z14
 	VFNMADD213PS Z11, Z7, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)(R8*1)
-	ADDQ         $0x00000040, R12
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)(SI*1)
 	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R13
-	ADDQ         $0x00000040, R14
-	DECQ         DX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	DECQ         CX
 
 affine4Next:
-	TESTQ        DX, DX
-	JNZ          affine4Vector
 	TESTQ        CX, CX
-	JZ           affine4Done
-	VMOVUPS.Z    (R13), K1, Z12
-	VMOVUPS.Z    (R12), K1, Z14
+	JNZ          affine4Vector
+	CMPQ         (SP), $0x00000000
+	JEQ          affine4Done
+	VMOVUPS.Z    (R11), K1, Z12
+	VMOVUPS.Z    (R10), K1, Z14
 	VSUBPS       Z14, Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VMOVUPS.Z    (R14), K1, Z13
+	VMOVUPS.Z    (R12), K1, Z13
 	VFMADD213PS  Z13, Z12, Z14
-	VMOVUPS      Z14, K1, (R10)
-	VMOVUPS.Z    (R12)(DI*1), K1, Z14
+	VMOVUPS      Z14, K1, (R8)
+	VMOVUPS.Z    (R10)(BX*1), K1, Z14
 	VSUBPS       Z14, Z1, Z14
 	VFNMADD213PS Z9, Z5, Z14
-	VMOVUPS.Z    (R14), K1, Z13
+	VMOVUPS.Z    (R12), K1, Z13
 	VFMADD213PS  Z13, Z12, Z14
-	VMOVUPS      Z14, K1, (R10)(DI*1)
-	VMOVUPS.Z    (R12)(DI*2), K1, Z14
+	VMOVUPS      Z14, K1, (R8)(BX*1)
+	VMOVUPS.Z    (R10)(BX*2), K1, Z14
 	VSUBPS       Z14, Z2, Z14
 	VFNMADD213PS Z10, Z6, Z14
-	VMOVUPS.Z    (R14), K1, Z13
+	VMOVUPS.Z    (R12), K1, Z13
 	VFMADD213PS  Z13, Z12, Z14
-	VMOVUPS      Z14, K1, (R10)(DI*2)
-	VMOVUPS.Z    (R12)(R8*1), K1, Z14
+	VMOVUPS      Z14, K1, (R8)(BX*2)
+	VMOVUPS.Z    (R10)(SI*1), K1, Z14
 	VSUBPS       Z14, Z3, Z14
 	VFNMADD213PS Z11, Z7, Z14
-	VMOVUPS.Z    (R14), K1, Z13
+	VMOVUPS.Z    (R12), K1, Z13
 	VFMADD213PS  Z13, Z12, Z14
-	VMOVUPS      Z14, K1, (R10)(R8*1)
+	VMOVUPS      Z14, K1, (R8)(SI*1)
 
 affine4Done:
-	ADDQ R8, R9
-	ADDQ DI, R9
-	ADDQ R8, R11
-	ADDQ DI, R11
-	ADDQ $0x00000030, SI
-	SUBQ $0x00000004, BX
+	ADDQ SI, DI
+	ADDQ BX, DI
+	ADDQ SI, R9
+	ADDQ BX, R9
+	ADDQ $0x00000030, DX
+	SUBQ $0x00000004, 16(SP)
 	JMP  normalizeFour
 
 normalizeOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         16(SP), $0x00000001
 	JL           normalizeEnd
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 4(SI), Z4
-	VBROADCASTSS 8(SI), Z8
-	MOVQ         R11, R12
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z4
+	VBROADCASTSS 8(DX), Z8
 	MOVQ         R9, R10
-	MOVQ         scale+40(FP), R13
-	MOVQ         shift+48(FP), R14
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         DI, R8
+	MOVQ         scale+40(FP), R11
+	MOVQ         shift+48(FP), R12
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           affine1Left
 
 affine1Unrolled:
-	VMOVUPS      (R13), Z12
-	VMOVUPS      64(R13), Z13
-	VSUBPS       (R12), Z0, Z14
+	VMOVUPS      (R11), Z12
+	VMOVUPS      64(R11), Z13
+	VSUBPS       (R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)
-	VSUBPS       64(R12), Z0, Z14
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)
+	VSUBPS       64(R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  64(R14), Z13, Z14
-	VMOVUPS      Z14, 64(R10)
-	ADDQ         $0x00000080, R12
+	VFMADD213PS  64(R12), Z13, Z14
+	VMOVUPS      Z14, 64(R8)
 	ADDQ         $0x00000080, R10
-	ADDQ         $0x00000080, R13
-	ADDQ         $0x00000080, R14
-	SUBQ         $0x00000002, DX
+	ADDQ         $0x00000080, R8
+	ADDQ         $0x00000080, R11
+	ADDQ         $0x00000080, R12
+	SUBQ         $0x00000002, CX
 	JGE          affine1Unrolled
 
 affine1Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  affine1Next
 
 affine1Vector:
-	VMOVUPS      (R13), Z12
-	VSUBPS       (R12), Z0, Z14
+	VMOVUPS      (R11), Z12
+	VSUBPS       (R10), Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VFMADD213PS  (R14), Z12, Z14
-	VMOVUPS      Z14, (R10)
-	ADDQ         $0x00000040, R12
+	VFMADD213PS  (R12), Z12, Z14
+	VMOVUPS      Z14, (R8)
 	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R13
-	ADDQ         $0x00000040, R14
-	DECQ         DX
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	DECQ         CX
 
 affine1Next:
-	TESTQ        DX, DX
-	JNZ          affine1Vector
 	TESTQ        CX, CX
-	JZ           affine1Done
-	VMOVUPS.Z    (R13), K1, Z12
-	VMOVUPS.Z    (R12), K1, Z14
+	JNZ          affine1Vector
+	CMPQ         (SP), $0x00000000
+	JEQ          affine1Done
+	VMOVUPS.Z    (R11), K1, Z12
+	VMOVUPS.Z    (R10), K1, Z14
 	VSUBPS       Z14, Z0, Z14
 	VFNMADD213PS Z8, Z4, Z14
-	VMOVUPS.Z    (R14), K1, Z13
+	VMOVUPS.Z    (R12), K1, Z13
 	VFMADD213PS  Z13, Z12, Z14
-	VMOVUPS      Z14, K1, (R10)
+	VMOVUPS      Z14, K1, (R8)
 
 affine1Done:
-	ADDQ DI, R9
-	ADDQ DI, R11
-	ADDQ $0x0000000c, SI
-	SUBQ $0x00000001, BX
+	ADDQ BX, DI
+	ADDQ BX, R9
+	ADDQ $0x0000000c, DX
+	SUBQ $0x00000001, 16(SP)
 	JMP  normalizeOne
 
 normalizeEnd:
-	MOVQ  DI, DX
-	IMULQ (SP), DX
-	ADDQ  DX, dst+24(FP)
-	MOVQ  $0x0000000c, DX
-	IMULQ (SP), DX
-	ADDQ  DX, kept+56(FP)
-	MOVQ  DI, DX
-	IMULQ (SP), DX
-	ADDQ  DX, x+32(FP)
-	MOVQ  (SP), BX
-	SUBQ  BX, rows+0(FP)
+	MOVQ  BX, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, dst+24(FP)
+	MOVQ  $0x0000000c, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, kept+56(FP)
+	MOVQ  BX, CX
+	IMULQ 8(SP), CX
+	ADDQ  CX, x+32(FP)
+	MOVQ  8(SP), CX
+	SUBQ  CX, rows+0(FP)
 	JNZ   block
 	VZEROUPPER
 	RET
 
 // func layerNormBackwardAVX512(rows int, channels int, block int, dst *float32, d *float32, x *float32, scale *float32, kept *float32, share float32)
-// Requires: AVX, AVX512F, BMI2, CMOV, FMA3
-TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $264-68
+// Requires: AVX, AVX512F, BMI2, FMA3
+TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $280-68
 	MOVQ  channels+8(FP), AX
 	MOVQ  AX, CX
 	ANDQ  $0x0000000f, CX
+	MOVQ  CX, (SP)
 	MOVQ  $-1, DX
 	BZHIQ CX, DX, DX
 	KMOVW DX, K1
-	MOVQ  AX, DI
-	SHLQ  $0x02, DI
-	LEAQ  (DI)(DI*2), R8
+	MOVQ  AX, BX
+	SHLQ  $0x02, BX
+	LEAQ  (BX)(BX*2), SI
 	SHRQ  $0x04, AX
 
 block:
-	MOVQ    block+16(FP), DX
-	CMPQ    rows+0(FP), DX
-	CMOVQLT rows+0(FP), DX
-	MOVQ    DX, 256(SP)
-	LEAQ    (SP), R9
-	MOVQ    kept+56(FP), SI
-	MOVQ    d+32(FP), R11
-	MOVQ    x+40(FP), R13
-	MOVQ    256(SP), BX
+	MOVQ block+16(FP), CX
+	CMPQ CX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), CX
+
+rowsAtMost:
+	MOVQ CX, 264(SP)
+	LEAQ 8(SP), R14
+	MOVQ kept+56(FP), DX
+	MOVQ d+32(FP), R9
+	MOVQ x+40(FP), R11
+	MOVQ 264(SP), CX
+	MOVQ CX, 272(SP)
 
 weighFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         272(SP), $0x00000004
 	JL           weighOne
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 12(SI), Z1
-	VBROADCASTSS 24(SI), Z2
-	VBROADCASTSS 36(SI), Z3
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 12(DX), Z1
+	VBROADCASTSS 24(DX), Z2
+	VBROADCASTSS 36(DX), Z3
 	VXORPS       X4, X4, X4
 	VXORPS       X5, X5, X5
 	VXORPS       X6, X6, X6
@@ -4684,62 +4692,62 @@ weighFour:
 	VXORPS       X9, X9, X9
 	VXORPS       X10, X10, X10
 	VXORPS       X11, X11, X11
+	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
 	JMP          sum4Next
 
 sum4Vector:
-	VMOVUPS     (R15), Z12
-	VMULPS      (R12), Z12, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z12
+	VMULPS      (R10), Z12, Z13
+	VSUBPS      (R12), Z0, Z14
 	VADDPS      Z13, Z4, Z4
 	VFMADD231PS Z13, Z14, Z8
-	VMULPS      (R12)(DI*1), Z12, Z13
-	VSUBPS      (R14)(DI*1), Z1, Z14
+	VMULPS      (R10)(BX*1), Z12, Z13
+	VSUBPS      (R12)(BX*1), Z1, Z14
 	VADDPS      Z13, Z5, Z5
 	VFMADD231PS Z13, Z14, Z9
-	VMULPS      (R12)(DI*2), Z12, Z13
-	VSUBPS      (R14)(DI*2), Z2, Z14
+	VMULPS      (R10)(BX*2), Z12, Z13
+	VSUBPS      (R12)(BX*2), Z2, Z14
 	VADDPS      Z13, Z6, Z6
 	VFMADD231PS Z13, Z14, Z10
-	VMULPS      (R12)(R8*1), Z12, Z13
-	VSUBPS      (R14)(R8*1), Z3, Z14
+	VMULPS      (R10)(SI*1), Z12, Z13
+	VSUBPS      (R12)(SI*1), Z3, Z14
 	VADDPS      Z13, Z7, Z7
 	VFMADD231PS Z13, Z14, Z11
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	DECQ        DX
+	ADDQ        $0x00000040, R13
+	DECQ        CX
 
 sum4Next:
-	TESTQ       DX, DX
-	JNZ         sum4Vector
 	TESTQ       CX, CX
-	JZ          sum4Done
-	VMOVUPS.Z   (R15), K1, Z12
-	VMOVUPS.Z   (R12), K1, Z13
+	JNZ         sum4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum4Done
+	VMOVUPS.Z   (R13), K1, Z12
+	VMOVUPS.Z   (R10), K1, Z13
 	VMULPS      Z13, Z12, Z13
-	VMOVUPS.Z   (R14), K1, Z14
+	VMOVUPS.Z   (R12), K1, Z14
 	VSUBPS      Z14, Z0, Z14
 	VADDPS      Z13, Z4, Z4
 	VFMADD231PS Z13, Z14, Z8
-	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VMOVUPS.Z   (R10)(BX*1), K1, Z13
 	VMULPS      Z13, Z12, Z13
-	VMOVUPS.Z   (R14)(DI*1), K1, Z14
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
 	VSUBPS      Z14, Z1, Z14
 	VADDPS      Z13, Z5, Z5
 	VFMADD231PS Z13, Z14, Z9
-	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	VMOVUPS.Z   (R10)(BX*2), K1, Z13
 	VMULPS      Z13, Z12, Z13
-	VMOVUPS.Z   (R14)(DI*2), K1, Z14
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
 	VSUBPS      Z14, Z2, Z14
 	VADDPS      Z13, Z6, Z6
 	VFMADD231PS Z13, Z14, Z10
-	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VMOVUPS.Z   (R10)(SI*1), K1, Z13
 	VMULPS      Z13, Z12, Z13
-	VMOVUPS.Z   (R14)(R8*1), K1, Z14
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
 	VSUBPS      Z14, Z3, Z14
 	VADDPS      Z13, Z7, Z7
 	VFMADD231PS Z13, Z14, Z11
@@ -4783,14 +4791,14 @@ sum4Done:
 	VADDPS        Y8, Y14, Y8
 	VEXTRACTF128  $0x01, Y8, X14
 	VADDPS        X14, X8, X8
-	VMOVSS        4(SI), X0
-	VINSERTPS     $0x10, 16(SI), X0, X0
-	VINSERTPS     $0x20, 28(SI), X0, X0
-	VINSERTPS     $0x30, 40(SI), X0, X0
-	VMOVSS        8(SI), X1
-	VINSERTPS     $0x10, 20(SI), X1, X1
-	VINSERTPS     $0x20, 32(SI), X1, X1
-	VINSERTPS     $0x30, 44(SI), X1, X1
+	VMOVSS        4(DX), X0
+	VINSERTPS     $0x10, 16(DX), X0, X0
+	VINSERTPS     $0x20, 28(DX), X0, X0
+	VINSERTPS     $0x30, 40(DX), X0, X0
+	VMOVSS        8(DX), X1
+	VINSERTPS     $0x10, 20(DX), X1, X1
+	VINSERTPS     $0x20, 32(DX), X1, X1
+	VINSERTPS     $0x30, 44(DX), X1, X1
 	VBROADCASTSS  share+64(FP), X12
 	VMULPS        X12, X4, X4
 	VMULPS        X12, X8, X8
@@ -4800,55 +4808,55 @@ sum4Done:
 	VMULPS        X0, X2, X3
 	VMULPS        X0, X4, X12
 	VFMADD231PS   X2, X1, X12
-	VMOVSS        X3, (R9)
-	VMOVSS        X12, 16(R9)
-	VEXTRACTPS    $0x01, X3, 4(R9)
-	VEXTRACTPS    $0x01, X12, 20(R9)
-	VEXTRACTPS    $0x02, X3, 8(R9)
-	VEXTRACTPS    $0x02, X12, 24(R9)
-	VEXTRACTPS    $0x03, X3, 12(R9)
-	VEXTRACTPS    $0x03, X12, 28(R9)
-	ADDQ          $0x00000020, R9
-	ADDQ          R8, R11
-	ADDQ          DI, R11
-	ADDQ          R8, R13
-	ADDQ          DI, R13
-	ADDQ          $0x00000030, SI
-	SUBQ          $0x00000004, BX
+	VMOVSS        X3, (R14)
+	VMOVSS        X12, 16(R14)
+	VEXTRACTPS    $0x01, X3, 4(R14)
+	VEXTRACTPS    $0x01, X12, 20(R14)
+	VEXTRACTPS    $0x02, X3, 8(R14)
+	VEXTRACTPS    $0x02, X12, 24(R14)
+	VEXTRACTPS    $0x03, X3, 12(R14)
+	VEXTRACTPS    $0x03, X12, 28(R14)
+	ADDQ          $0x00000020, R14
+	ADDQ          SI, R9
+	ADDQ          BX, R9
+	ADDQ          SI, R11
+	ADDQ          BX, R11
+	ADDQ          $0x00000030, DX
+	SUBQ          $0x00000004, 272(SP)
 	JMP           weighFour
 
 weighOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         272(SP), $0x00000001
 	JL           weighEnd
-	VBROADCASTSS (SI), Z0
+	VBROADCASTSS (DX), Z0
 	VXORPS       X4, X4, X4
 	VXORPS       X8, X8, X8
+	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
 	JMP          sum1Next
 
 sum1Vector:
-	VMOVUPS     (R15), Z12
-	VMULPS      (R12), Z12, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z12
+	VMULPS      (R10), Z12, Z13
+	VSUBPS      (R12), Z0, Z14
 	VADDPS      Z13, Z4, Z4
 	VFMADD231PS Z13, Z14, Z8
+	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	DECQ        DX
+	ADDQ        $0x00000040, R13
+	DECQ        CX
 
 sum1Next:
-	TESTQ       DX, DX
-	JNZ         sum1Vector
 	TESTQ       CX, CX
-	JZ          sum1Done
-	VMOVUPS.Z   (R15), K1, Z12
-	VMOVUPS.Z   (R12), K1, Z13
+	JNZ         sum1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum1Done
+	VMOVUPS.Z   (R13), K1, Z12
+	VMOVUPS.Z   (R10), K1, Z13
 	VMULPS      Z13, Z12, Z13
-	VMOVUPS.Z   (R14), K1, Z14
+	VMOVUPS.Z   (R12), K1, Z14
 	VSUBPS      Z14, Z0, Z14
 	VADDPS      Z13, Z4, Z4
 	VFMADD231PS Z13, Z14, Z8
@@ -4874,8 +4882,8 @@ sum1Done:
 	VADDPS        Y8, Y14, Y8
 	VEXTRACTF128  $0x01, Y8, X14
 	VADDPS        X14, X8, X8
-	VMOVSS        4(SI), X0
-	VMOVSS        8(SI), X1
+	VMOVSS        4(DX), X0
+	VMOVSS        8(DX), X1
 	VBROADCASTSS  share+64(FP), X12
 	VMULPS        X12, X4, X4
 	VMULPS        X12, X8, X8
@@ -4885,323 +4893,327 @@ sum1Done:
 	VMULPS        X0, X2, X3
 	VMULPS        X0, X4, X12
 	VFMADD231PS   X2, X1, X12
-	VMOVSS        X3, (R9)
-	VMOVSS        X12, 4(R9)
-	ADDQ          $0x00000008, R9
-	ADDQ          DI, R11
-	ADDQ          DI, R13
-	ADDQ          $0x0000000c, SI
-	SUBQ          $0x00000001, BX
+	VMOVSS        X3, (R14)
+	VMOVSS        X12, 4(R14)
+	ADDQ          $0x00000008, R14
+	ADDQ          BX, R9
+	ADDQ          BX, R11
+	ADDQ          $0x0000000c, DX
+	SUBQ          $0x00000001, 272(SP)
 	JMP           weighOne
 
 weighEnd:
-	LEAQ (SP), BP
-	MOVQ kept+56(FP), SI
-	MOVQ dst+24(FP), R9
-	MOVQ d+32(FP), R11
-	MOVQ x+40(FP), R13
-	MOVQ 256(SP), BX
+	LEAQ 8(SP), R14
+	MOVQ kept+56(FP), DX
+	MOVQ dst+24(FP), DI
+	MOVQ d+32(FP), R9
+	MOVQ x+40(FP), R11
+	MOVQ 264(SP), CX
+	MOVQ CX, 272(SP)
 
 gradientFour:
-	CMPQ         BX, $0x00000004
+	CMPQ         272(SP), $0x00000004
 	JL           gradientOne
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 12(SI), Z1
-	VBROADCASTSS 4(SI), Z2
-	VBROADCASTSS 16(SI), Z3
-	VBROADCASTSS (BP), Z4
-	VBROADCASTSS 16(BP), Z6
-	VBROADCASTSS 4(BP), Z5
-	VBROADCASTSS 20(BP), Z7
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 12(DX), Z1
+	VBROADCASTSS 4(DX), Z2
+	VBROADCASTSS 16(DX), Z3
+	VBROADCASTSS (R14), Z4
+	VBROADCASTSS 16(R14), Z6
+	VBROADCASTSS 4(R14), Z5
+	VBROADCASTSS 20(R14), Z7
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf04Left
 
 gradientOf04Unrolled:
-	VMOVUPS     (R15), Z10
-	VMOVUPS     64(R15), Z11
-	VMULPS      (R12), Z10, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMOVUPS     64(R13), Z11
+	VMULPS      (R10), Z10, Z13
+	VSUBPS      (R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)
-	VMULPS      64(R12), Z11, Z13
-	VSUBPS      64(R14), Z0, Z14
+	VMOVUPS     Z14, (R8)
+	VMULPS      64(R10), Z11, Z13
+	VSUBPS      64(R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, 64(R10)
-	VMULPS      (R12)(DI*1), Z10, Z13
-	VSUBPS      (R14)(DI*1), Z1, Z14
+	VMOVUPS     Z14, 64(R8)
+	VMULPS      (R10)(BX*1), Z10, Z13
+	VSUBPS      (R12)(BX*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, (R10)(DI*1)
-	VMULPS      64(R12)(DI*1), Z11, Z13
-	VSUBPS      64(R14)(DI*1), Z1, Z14
+	VMOVUPS     Z14, (R8)(BX*1)
+	VMULPS      64(R10)(BX*1), Z11, Z13
+	VSUBPS      64(R12)(BX*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, 64(R10)(DI*1)
+	VMOVUPS     Z14, 64(R8)(BX*1)
+	ADDQ        $0x00000080, R8
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R12
-	ADDQ        $0x00000080, R14
-	ADDQ        $0x00000080, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000080, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf04Unrolled
 
 gradientOf04Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf04Next
 
 gradientOf04Vector:
-	VMOVUPS     (R15), Z10
-	VMULPS      (R12), Z10, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMULPS      (R10), Z10, Z13
+	VSUBPS      (R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)
-	VMULPS      (R12)(DI*1), Z10, Z13
-	VSUBPS      (R14)(DI*1), Z1, Z14
+	VMOVUPS     Z14, (R8)
+	VMULPS      (R10)(BX*1), Z10, Z13
+	VSUBPS      (R12)(BX*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, (R10)(DI*1)
+	VMOVUPS     Z14, (R8)(BX*1)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	DECQ        DX
+	ADDQ        $0x00000040, R13
+	DECQ        CX
 
 gradientOf04Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf04Vector
 	TESTQ       CX, CX
-	JZ          gradientOf04Done
-	VMOVUPS.Z   (R15), K1, Z10
-	VMOVUPS.Z   (R12), K1, Z13
+	JNZ         gradientOf04Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf04Done
+	VMOVUPS.Z   (R13), K1, Z10
+	VMOVUPS.Z   (R10), K1, Z13
 	VMULPS      Z13, Z10, Z13
-	VMOVUPS.Z   (R14), K1, Z14
+	VMOVUPS.Z   (R12), K1, Z14
 	VSUBPS      Z14, Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, K1, (R10)
-	VMOVUPS.Z   (R12)(DI*1), K1, Z13
+	VMOVUPS     Z14, K1, (R8)
+	VMOVUPS.Z   (R10)(BX*1), K1, Z13
 	VMULPS      Z13, Z10, Z13
-	VMOVUPS.Z   (R14)(DI*1), K1, Z14
+	VMOVUPS.Z   (R12)(BX*1), K1, Z14
 	VSUBPS      Z14, Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, K1, (R10)(DI*1)
+	VMOVUPS     Z14, K1, (R8)(BX*1)
 
 gradientOf04Done:
-	VBROADCASTSS 24(SI), Z0
-	VBROADCASTSS 36(SI), Z1
-	VBROADCASTSS 28(SI), Z2
-	VBROADCASTSS 40(SI), Z3
-	VBROADCASTSS 8(BP), Z4
-	VBROADCASTSS 24(BP), Z6
-	VBROADCASTSS 12(BP), Z5
-	VBROADCASTSS 28(BP), Z7
+	VBROADCASTSS 24(DX), Z0
+	VBROADCASTSS 36(DX), Z1
+	VBROADCASTSS 28(DX), Z2
+	VBROADCASTSS 40(DX), Z3
+	VBROADCASTSS 8(R14), Z4
+	VBROADCASTSS 24(R14), Z6
+	VBROADCASTSS 12(R14), Z5
+	VBROADCASTSS 28(R14), Z7
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf24Left
 
 gradientOf24Unrolled:
-	VMOVUPS     (R15), Z10
-	VMOVUPS     64(R15), Z11
-	VMULPS      (R12)(DI*2), Z10, Z13
-	VSUBPS      (R14)(DI*2), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMOVUPS     64(R13), Z11
+	VMULPS      (R10)(BX*2), Z10, Z13
+	VSUBPS      (R12)(BX*2), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)(DI*2)
-	VMULPS      64(R12)(DI*2), Z11, Z13
-	VSUBPS      64(R14)(DI*2), Z0, Z14
+	VMOVUPS     Z14, (R8)(BX*2)
+	VMULPS      64(R10)(BX*2), Z11, Z13
+	VSUBPS      64(R12)(BX*2), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, 64(R10)(DI*2)
-	VMULPS      (R12)(R8*1), Z10, Z13
-	VSUBPS      (R14)(R8*1), Z1, Z14
+	VMOVUPS     Z14, 64(R8)(BX*2)
+	VMULPS      (R10)(SI*1), Z10, Z13
+	VSUBPS      (R12)(SI*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, (R10)(R8*1)
-	VMULPS      64(R12)(R8*1), Z11, Z13
-	VSUBPS      64(R14)(R8*1), Z1, Z14
+	VMOVUPS     Z14, (R8)(SI*1)
+	VMULPS      64(R10)(SI*1), Z11, Z13
+	VSUBPS      64(R12)(SI*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, 64(R10)(R8*1)
+	VMOVUPS     Z14, 64(R8)(SI*1)
+	ADDQ        $0x00000080, R8
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R12
-	ADDQ        $0x00000080, R14
-	ADDQ        $0x00000080, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000080, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf24Unrolled
 
 gradientOf24Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf24Next
 
 gradientOf24Vector:
-	VMOVUPS     (R15), Z10
-	VMULPS      (R12)(DI*2), Z10, Z13
-	VSUBPS      (R14)(DI*2), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMULPS      (R10)(BX*2), Z10, Z13
+	VSUBPS      (R12)(BX*2), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)(DI*2)
-	VMULPS      (R12)(R8*1), Z10, Z13
-	VSUBPS      (R14)(R8*1), Z1, Z14
+	VMOVUPS     Z14, (R8)(BX*2)
+	VMULPS      (R10)(SI*1), Z10, Z13
+	VSUBPS      (R12)(SI*1), Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, (R10)(R8*1)
+	VMOVUPS     Z14, (R8)(SI*1)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	DECQ        DX
+	ADDQ        $0x00000040, R13
+	DECQ        CX
 
 gradientOf24Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf24Vector
 	TESTQ       CX, CX
-	JZ          gradientOf24Done
-	VMOVUPS.Z   (R15), K1, Z10
-	VMOVUPS.Z   (R12)(DI*2), K1, Z13
+	JNZ         gradientOf24Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf24Done
+	VMOVUPS.Z   (R13), K1, Z10
+	VMOVUPS.Z   (R10)(BX*2), K1, Z13
 	VMULPS      Z13, Z10, Z13
-	VMOVUPS.Z   (R14)(DI*2), K1, Z14
+	VMOVUPS.Z   (R12)(BX*2), K1, Z14
 	VSUBPS      Z14, Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, K1, (R10)(DI*2)
-	VMOVUPS.Z   (R12)(R8*1), K1, Z13
+	VMOVUPS     Z14, K1, (R8)(BX*2)
+	VMOVUPS.Z   (R10)(SI*1), K1, Z13
 	VMULPS      Z13, Z10, Z13
-	VMOVUPS.Z   (R14)(R8*1), K1, Z14
+	VMOVUPS.Z   (R12)(SI*1), K1, Z14
 	VSUBPS      Z14, Z1, Z14
 	VFMSUB213PS Z7, Z5, Z14
 	VFMADD231PS Z13, Z3, Z14
-	VMOVUPS     Z14, K1, (R10)(R8*1)
+	VMOVUPS     Z14, K1, (R8)(SI*1)
 
 gradientOf24Done:
-	ADDQ $0x00000020, BP
-	ADDQ R8, R9
-	ADDQ DI, R9
-	ADDQ R8, R11
-	ADDQ DI, R11
-	ADDQ R8, R13
-	ADDQ DI, R13
-	ADDQ $0x00000030, SI
-	SUBQ $0x00000004, BX
+	ADDQ $0x00000020, R14
+	ADDQ SI, DI
+	ADDQ BX, DI
+	ADDQ SI, R9
+	ADDQ BX, R9
+	ADDQ SI, R11
+	ADDQ BX, R11
+	ADDQ $0x00000030, DX
+	SUBQ $0x00000004, 272(SP)
 	JMP  gradientFour
 
 gradientOne:
-	CMPQ         BX, $0x00000001
+	CMPQ         272(SP), $0x00000001
 	JL           gradientEnd
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 4(SI), Z2
-	VBROADCASTSS (BP), Z4
-	VBROADCASTSS 4(BP), Z6
+	VBROADCASTSS (DX), Z0
+	VBROADCASTSS 4(DX), Z2
+	VBROADCASTSS (R14), Z4
+	VBROADCASTSS 4(R14), Z6
+	MOVQ         DI, R8
 	MOVQ         R9, R10
 	MOVQ         R11, R12
-	MOVQ         R13, R14
-	MOVQ         scale+48(FP), R15
-	MOVQ         AX, DX
-	SUBQ         $0x00000002, DX
+	MOVQ         scale+48(FP), R13
+	MOVQ         AX, CX
+	SUBQ         $0x00000002, CX
 	JL           gradientOf01Left
 
 gradientOf01Unrolled:
-	VMOVUPS     (R15), Z10
-	VMOVUPS     64(R15), Z11
-	VMULPS      (R12), Z10, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMOVUPS     64(R13), Z11
+	VMULPS      (R10), Z10, Z13
+	VSUBPS      (R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)
-	VMULPS      64(R12), Z11, Z13
-	VSUBPS      64(R14), Z0, Z14
+	VMOVUPS     Z14, (R8)
+	VMULPS      64(R10), Z11, Z13
+	VSUBPS      64(R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, 64(R10)
+	VMOVUPS     Z14, 64(R8)
+	ADDQ        $0x00000080, R8
 	ADDQ        $0x00000080, R10
 	ADDQ        $0x00000080, R12
-	ADDQ        $0x00000080, R14
-	ADDQ        $0x00000080, R15
-	SUBQ        $0x00000002, DX
+	ADDQ        $0x00000080, R13
+	SUBQ        $0x00000002, CX
 	JGE         gradientOf01Unrolled
 
 gradientOf01Left:
-	ADDQ $0x00000002, DX
+	ADDQ $0x00000002, CX
 	JMP  gradientOf01Next
 
 gradientOf01Vector:
-	VMOVUPS     (R15), Z10
-	VMULPS      (R12), Z10, Z13
-	VSUBPS      (R14), Z0, Z14
+	VMOVUPS     (R13), Z10
+	VMULPS      (R10), Z10, Z13
+	VSUBPS      (R12), Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, (R10)
+	VMOVUPS     Z14, (R8)
+	ADDQ        $0x00000040, R8
 	ADDQ        $0x00000040, R10
 	ADDQ        $0x00000040, R12
-	ADDQ        $0x00000040, R14
-	ADDQ        $0x00000040, R15
-	DECQ        DX
+	ADDQ        $0x00000040, R13
+	DECQ        CX
 
 gradientOf01Next:
-	TESTQ       DX, DX
-	JNZ         gradientOf01Vector
 	TESTQ       CX, CX
-	JZ          gradientOf01Done
-	VMOVUPS.Z   (R15), K1, Z10
-	VMOVUPS.Z   (R12), K1, Z13
+	JNZ         gradientOf01Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         gradientOf01Done
+	VMOVUPS.Z   (R13), K1, Z10
+	VMOVUPS.Z   (R10), K1, Z13
 	VMULPS      Z13, Z10, Z13
-	VMOVUPS.Z   (R14), K1, Z14
+	VMOVUPS.Z   (R12), K1, Z14
 	VSUBPS      Z14, Z0, Z14
 	VFMSUB213PS Z6, Z4, Z14
 	VFMADD231PS Z13, Z2, Z14
-	VMOVUPS     Z14, K1, (R10)
+	VMOVUPS     Z14, K1, (R8)
 
 gradientOf01Done:
-	ADDQ $0x00000008, BP
-	ADDQ DI, R9
-	ADDQ DI, R11
-	ADDQ DI, R13
-	ADDQ $0x0000000c, SI
-	SUBQ $0x00000001, BX
+	ADDQ $0x00000008, R14
+	ADDQ BX, DI
+	ADDQ BX, R9
+	ADDQ BX, R11
+	ADDQ $0x0000000c, DX
+	SUBQ $0x00000001, 272(SP)
 	JMP  gradientOne
 
 gradientEnd:
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, d+32(FP)
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, dst+24(FP)
-	MOVQ  $0x0000000c, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, kept+56(FP)
-	MOVQ  DI, DX
-	IMULQ 256(SP), DX
-	ADDQ  DX, x+40(FP)
-	MOVQ  256(SP), BX
-	SUBQ  BX, rows+0(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, d+32(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, dst+24(FP)
+	MOVQ  $0x0000000c, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, kept+56(FP)
+	MOVQ  BX, CX
+	IMULQ 264(SP), CX
+	ADDQ  CX, x+40(FP)
+	MOVQ  264(SP), CX
+	SUBQ  CX, rows+0(FP)
 	JNZ   block
 	VZEROUPPER
 	RET
 
 // func layerNormSumsAVX512(rows int, channels int, d *float32, x *float32, kept *float32, sumD *float64, sumDZ *float64)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2
 TEXT ·layerNormSumsAVX512(SB), NOSPLIT, $0-56
 	MOVQ channels+8(FP), DX
 	SHLQ $0x02, DX
 
 block:
-	MOVQ    $0x00000010, AX
-	CMPQ    rows+0(FP), AX
-	CMOVQLT rows+0(FP), AX
-	XORQ    SI, SI
-	MOVQ    channels+8(FP), CX
+	MOVQ $0x00000010, AX
+	CMPQ AX, rows+0(FP)
+	JLE  rowsAtMost
+	MOVQ rows+0(FP), AX
+
+rowsAtMost:
+	XORQ SI, SI
+	MOVQ channels+8(FP), CX
 
 four:
 	CMPQ   CX, $0x00000040
@@ -5421,6 +5433,764 @@ next:
 	ADDQ  BX, kept+32(FP)
 	SUBQ  AX, rows+0(FP)
 	JNZ   block
+	VZEROUPPER
+	RET
+
+// func softmaxScoresAVX512(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxScoresAVX512(SB), NOSPLIT, $0-68
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VMOVUPS      number3f800000<>+0(SB), Z7
+	VMOVUPS      number4b40007f<>+0(SB), Z8
+	VMOVUPS      number3f317215<>+0(SB), Z9
+	VMOVUPS      number3e75fce1<>+0(SB), Z10
+	VMOVUPS      number3d635b6e<>+0(SB), Z11
+	VMOVUPS      number3c1e745f<>+0(SB), Z12
+	VMOVUPS      number3aadec49<>+0(SB), Z13
+	VBROADCASTSS factor+64(FP), Z5
+	VMOVUPS      numberc2fe0000<>+0(SB), Z6
+	VDIVPS       Z5, Z6, Z6
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+exponentialsRow:
+	MOVQ    DI, R9
+	ANDQ    $0x0000000f, R9
+	MOVQ    DI, R8
+	SUBQ    R9, R8
+	SHLQ    $0x02, R8
+	MOVQ    $-1, AX
+	BZHIQ   R9, AX, AX
+	KMOVW   AX, K1
+	VMOVUPS numberff800000<>+0(SB), Z3
+	VMOVUPS numberff800000<>+0(SB), Z2
+	VMOVUPS numberff800000<>+0(SB), Z4
+	XORQ    AX, AX
+	MOVQ    R8, R11
+	SUBQ    $0x000000c0, R11
+	JL      exponentialsLargestNext
+
+exponentialsLargestTurns:
+	VMAXPS (CX)(AX*1), Z3, Z3
+	VMAXPS 64(CX)(AX*1), Z2, Z2
+	VMAXPS 128(CX)(AX*1), Z4, Z4
+	ADDQ   $0x000000c0, AX
+	CMPQ   AX, R11
+	JLE    exponentialsLargestTurns
+	JMP    exponentialsLargestNext
+
+exponentialsLargest:
+	VMAXPS (CX)(AX*1), Z3, Z3
+	ADDQ   $0x00000040, AX
+
+exponentialsLargestNext:
+	CMPQ    AX, R8
+	JL      exponentialsLargest
+	TESTQ   R9, R9
+	JZ      exponentialsLargestDone
+	VMOVUPS numberff800000<>+0(SB), Z0
+	VMOVUPS (CX)(AX*1), K1, Z0
+	VMAXPS  Z0, Z3, Z3
+
+exponentialsLargestDone:
+	VMAXPS        Z2, Z3, Z3
+	VMAXPS        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VMAXPS        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VMAXPS        X0, X3, X3
+	VPERMILPS     $0x4e, X3, X0
+	VMAXPS        X0, X3, X3
+	VPERMILPS     $0xb1, X3, X0
+	VMAXPS        X0, X3, X3
+	VBROADCASTSS  X3, Z3
+	VXORPS        X4, X4, X4
+	XORQ          AX, AX
+	JMP           exponentialsSumNext
+
+exponentialsSum:
+	VMOVUPS     (CX)(AX*1), Z0
+	VSUBPS      Z0, Z3, Z0
+	VMINPS      Z0, Z6, Z0
+	VMOVUPS     Z8, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z8, Z1, Z2
+	VFMSUB213PS Z2, Z5, Z0
+	VPSLLD      $0x17, Z1, Z1
+	VMOVUPS     Z13, Z2
+	VFMADD213PS Z12, Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z10, Z0, Z2
+	VFMADD213PS Z9, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VMULPS      Z1, Z2, Z2
+	VADDPS      Z2, Z4, Z4
+	VMOVUPS     Z2, (CX)(AX*1)
+	ADDQ        $0x00000040, AX
+
+exponentialsSumNext:
+	CMPQ        AX, R8
+	JL          exponentialsSum
+	TESTQ       R9, R9
+	JZ          exponentialsSumDone
+	VMOVUPS     numberff800000<>+0(SB), Z0
+	VMOVUPS     (CX)(AX*1), K1, Z0
+	VSUBPS      Z0, Z3, Z0
+	VMINPS      Z0, Z6, Z0
+	VMOVUPS     Z8, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z8, Z1, Z2
+	VFMSUB213PS Z2, Z5, Z0
+	VPSLLD      $0x17, Z1, Z1
+	VMOVUPS     Z13, Z2
+	VFMADD213PS Z12, Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z10, Z0, Z2
+	VFMADD213PS Z9, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VMULPS      Z1, Z2, Z2
+	VADDPS      Z2, Z4, Z4
+	VMOVUPS     Z2, K1, (CX)(AX*1)
+
+exponentialsSumDone:
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0x4e, X4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPS     $0xb1, X4, X0
+	VADDPS        X0, X4, X4
+	VMOVSS        X3, (DX)
+	VMOVSS        X4, (BX)
+	ADDQ          R10, CX
+	ADDQ          $0x00000004, DX
+	ADDQ          $0x00000004, BX
+	ADDQ          growth+16(FP), DI
+	DECQ          SI
+	JNZ           exponentialsRow
+	MOVQ          x+40(FP), CX
+	MOVQ          total+56(FP), BX
+	MOVQ          rows+0(FP), SI
+	MOVQ          columns+8(FP), DI
+
+quotientsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x0000000f, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	MOVQ         $-1, AX
+	BZHIQ        R9, AX, AX
+	KMOVW        AX, K1
+	VBROADCASTSS (BX), Z4
+	VDIVPS       Z4, Z7, Z4
+	XORQ         AX, AX
+	MOVQ         R8, DX
+	SUBQ         $0x00000080, DX
+	JL           quotientsNext
+
+quotientsTurns:
+	VMOVUPS (CX)(AX*1), Z0
+	VMULPS  Z0, Z4, Z0
+	VMOVUPS Z0, (CX)(AX*1)
+	VMOVUPS 64(CX)(AX*1), Z1
+	VMULPS  Z1, Z4, Z1
+	VMOVUPS Z1, 64(CX)(AX*1)
+	ADDQ    $0x00000080, AX
+	CMPQ    AX, DX
+	JLE     quotientsTurns
+	JMP     quotientsNext
+
+quotients:
+	VMOVUPS (CX)(AX*1), Z0
+	VMULPS  Z0, Z4, Z0
+	VMOVUPS Z0, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+
+quotientsNext:
+	CMPQ      AX, R8
+	JL        quotients
+	TESTQ     R9, R9
+	JZ        quotientsDone
+	VMOVUPS.Z (CX)(AX*1), K1, Z0
+	VMULPS    Z0, Z4, Z0
+	VMOVUPS   Z0, K1, (CX)(AX*1)
+
+quotientsDone:
+	MOVQ   width+24(FP), DX
+	SUBQ   DI, DX
+	JLE    quotientsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    quotientsClearnext
+
+quotientsClear:
+	VMOVUPS Z0, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000010, DX
+
+quotientsClearnext:
+	CMPQ    DX, $0x00000010
+	JGE     quotientsClear
+	TESTQ   DX, DX
+	JZ      quotientsCleared
+	MOVQ    $-1, R8
+	BZHIQ   DX, R8, R8
+	KMOVW   R8, K1
+	VMOVUPS Z0, K1, (CX)(AX*1)
+
+quotientsCleared:
+	ADDQ R10, CX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  quotientsRow
+	VZEROUPPER
+	RET
+
+DATA number4b40007f<>+0(SB)/4, $0x4b40007f
+DATA number4b40007f<>+4(SB)/4, $0x4b40007f
+DATA number4b40007f<>+8(SB)/4, $0x4b40007f
+DATA number4b40007f<>+12(SB)/4, $0x4b40007f
+DATA number4b40007f<>+16(SB)/4, $0x4b40007f
+DATA number4b40007f<>+20(SB)/4, $0x4b40007f
+DATA number4b40007f<>+24(SB)/4, $0x4b40007f
+DATA number4b40007f<>+28(SB)/4, $0x4b40007f
+DATA number4b40007f<>+32(SB)/4, $0x4b40007f
+DATA number4b40007f<>+36(SB)/4, $0x4b40007f
+DATA number4b40007f<>+40(SB)/4, $0x4b40007f
+DATA number4b40007f<>+44(SB)/4, $0x4b40007f
+DATA number4b40007f<>+48(SB)/4, $0x4b40007f
+DATA number4b40007f<>+52(SB)/4, $0x4b40007f
+DATA number4b40007f<>+56(SB)/4, $0x4b40007f
+DATA number4b40007f<>+60(SB)/4, $0x4b40007f
+GLOBL number4b40007f<>(SB), RODATA|NOPTR, $64
+
+DATA number3f317215<>+0(SB)/4, $0x3f317215
+DATA number3f317215<>+4(SB)/4, $0x3f317215
+DATA number3f317215<>+8(SB)/4, $0x3f317215
+DATA number3f317215<>+12(SB)/4, $0x3f317215
+DATA number3f317215<>+16(SB)/4, $0x3f317215
+DATA number3f317215<>+20(SB)/4, $0x3f317215
+DATA number3f317215<>+24(SB)/4, $0x3f317215
+DATA number3f317215<>+28(SB)/4, $0x3f317215
+DATA number3f317215<>+32(SB)/4, $0x3f317215
+DATA number3f317215<>+36(SB)/4, $0x3f317215
+DATA number3f317215<>+40(SB)/4, $0x3f317215
+DATA number3f317215<>+44(SB)/4, $0x3f317215
+DATA number3f317215<>+48(SB)/4, $0x3f317215
+DATA number3f317215<>+52(SB)/4, $0x3f317215
+DATA number3f317215<>+56(SB)/4, $0x3f317215
+DATA number3f317215<>+60(SB)/4, $0x3f317215
+GLOBL number3f317215<>(SB), RODATA|NOPTR, $64
+
+DATA number3e75fce1<>+0(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+4(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+8(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+12(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+16(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+20(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+24(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+28(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+32(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+36(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+40(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+44(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+48(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+52(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+56(SB)/4, $0x3e75fce1
+DATA number3e75fce1<>+60(SB)/4, $0x3e75fce1
+GLOBL number3e75fce1<>(SB), RODATA|NOPTR, $64
+
+DATA number3d635b6e<>+0(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+4(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+8(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+12(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+16(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+20(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+24(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+28(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+32(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+36(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+40(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+44(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+48(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+52(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+56(SB)/4, $0x3d635b6e
+DATA number3d635b6e<>+60(SB)/4, $0x3d635b6e
+GLOBL number3d635b6e<>(SB), RODATA|NOPTR, $64
+
+DATA number3c1e745f<>+0(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+4(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+8(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+12(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+16(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+20(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+24(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+28(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+32(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+36(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+40(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+44(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+48(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+52(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+56(SB)/4, $0x3c1e745f
+DATA number3c1e745f<>+60(SB)/4, $0x3c1e745f
+GLOBL number3c1e745f<>(SB), RODATA|NOPTR, $64
+
+DATA number3aadec49<>+0(SB)/4, $0x3aadec49
+DATA number3aadec49<>+4(SB)/4, $0x3aadec49
+DATA number3aadec49<>+8(SB)/4, $0x3aadec49
+DATA number3aadec49<>+12(SB)/4, $0x3aadec49
+DATA number3aadec49<>+16(SB)/4, $0x3aadec49
+DATA number3aadec49<>+20(SB)/4, $0x3aadec49
+DATA number3aadec49<>+24(SB)/4, $0x3aadec49
+DATA number3aadec49<>+28(SB)/4, $0x3aadec49
+DATA number3aadec49<>+32(SB)/4, $0x3aadec49
+DATA number3aadec49<>+36(SB)/4, $0x3aadec49
+DATA number3aadec49<>+40(SB)/4, $0x3aadec49
+DATA number3aadec49<>+44(SB)/4, $0x3aadec49
+DATA number3aadec49<>+48(SB)/4, $0x3aadec49
+DATA number3aadec49<>+52(SB)/4, $0x3aadec49
+DATA number3aadec49<>+56(SB)/4, $0x3aadec49
+DATA number3aadec49<>+60(SB)/4, $0x3aadec49
+GLOBL number3aadec49<>(SB), RODATA|NOPTR, $64
+
+DATA numberc2fe0000<>+0(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+4(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+8(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+12(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+16(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+20(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+24(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+28(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+32(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+36(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+40(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+44(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+48(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+52(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+56(SB)/4, $0xc2fe0000
+DATA numberc2fe0000<>+60(SB)/4, $0xc2fe0000
+GLOBL numberc2fe0000<>(SB), RODATA|NOPTR, $64
+
+// func softmaxScoresAgainAVX512(rows int, columns int, growth int, width int, stride int, x *float32, largest *float32, total *float32, factor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxScoresAgainAVX512(SB), NOSPLIT, $0-68
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VMOVUPS      number3f800000<>+0(SB), Z7
+	VMOVUPS      number4b40007f<>+0(SB), Z8
+	VMOVUPS      number3f317215<>+0(SB), Z9
+	VMOVUPS      number3e75fce1<>+0(SB), Z10
+	VMOVUPS      number3d635b6e<>+0(SB), Z11
+	VMOVUPS      number3c1e745f<>+0(SB), Z12
+	VMOVUPS      number3aadec49<>+0(SB), Z13
+	VBROADCASTSS factor+64(FP), Z5
+	VMOVUPS      numberc2fe0000<>+0(SB), Z6
+	VDIVPS       Z5, Z6, Z6
+	MOVQ         x+40(FP), CX
+	MOVQ         largest+48(FP), DX
+	MOVQ         total+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+quotientsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x0000000f, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	MOVQ         $-1, AX
+	BZHIQ        R9, AX, AX
+	KMOVW        AX, K1
+	VBROADCASTSS (DX), Z3
+	VBROADCASTSS (BX), Z4
+	VDIVPS       Z4, Z7, Z4
+	XORQ         AX, AX
+	JMP          quotientsNext
+
+quotients:
+	VMOVUPS     (CX)(AX*1), Z0
+	VSUBPS      Z0, Z3, Z0
+	VMINPS      Z0, Z6, Z0
+	VMOVUPS     Z8, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z8, Z1, Z2
+	VFMSUB213PS Z2, Z5, Z0
+	VPSLLD      $0x17, Z1, Z1
+	VMOVUPS     Z13, Z2
+	VFMADD213PS Z12, Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z10, Z0, Z2
+	VFMADD213PS Z9, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VMULPS      Z1, Z2, Z2
+	VMULPS      Z2, Z4, Z2
+	VMOVUPS     Z2, (CX)(AX*1)
+	ADDQ        $0x00000040, AX
+
+quotientsNext:
+	CMPQ        AX, R8
+	JL          quotients
+	TESTQ       R9, R9
+	JZ          quotientsDone
+	VMOVUPS.Z   (CX)(AX*1), K1, Z0
+	VSUBPS      Z0, Z3, Z0
+	VMINPS      Z0, Z6, Z0
+	VMOVUPS     Z8, Z1
+	VFMADD231PS Z0, Z5, Z1
+	VSUBPS      Z8, Z1, Z2
+	VFMSUB213PS Z2, Z5, Z0
+	VPSLLD      $0x17, Z1, Z1
+	VMOVUPS     Z13, Z2
+	VFMADD213PS Z12, Z0, Z2
+	VFMADD213PS Z11, Z0, Z2
+	VFMADD213PS Z10, Z0, Z2
+	VFMADD213PS Z9, Z0, Z2
+	VFMADD213PS Z7, Z0, Z2
+	VMULPS      Z1, Z2, Z2
+	VMULPS      Z2, Z4, Z2
+	VMOVUPS     Z2, K1, (CX)(AX*1)
+
+quotientsDone:
+	MOVQ   width+24(FP), R8
+	SUBQ   DI, R8
+	JLE    quotientsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    quotientsClearnext
+
+quotientsClear:
+	VMOVUPS Z0, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000010, R8
+
+quotientsClearnext:
+	CMPQ    R8, $0x00000010
+	JGE     quotientsClear
+	TESTQ   R8, R8
+	JZ      quotientsCleared
+	MOVQ    $-1, R9
+	BZHIQ   R8, R9, R9
+	KMOVW   R9, K1
+	VMOVUPS Z0, K1, (CX)(AX*1)
+
+quotientsCleared:
+	ADDQ R10, CX
+	ADDQ $0x00000004, DX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  quotientsRow
+	VZEROUPPER
+	RET
+
+// func softmaxScoresBackwardAVX512(rows int, columns int, growth int, width int, stride int, d *float32, p *float32, delta *float32, scale float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softmaxScoresBackwardAVX512(SB), NOSPLIT, $0-68
+	MOVQ         d+40(FP), CX
+	MOVQ         p+48(FP), DX
+	MOVQ         delta+56(FP), BX
+	MOVQ         stride+32(FP), R10
+	SHLQ         $0x02, R10
+	VBROADCASTSS scale+64(FP), Z8
+	MOVQ         d+40(FP), CX
+	MOVQ         p+48(FP), DX
+	MOVQ         delta+56(FP), BX
+	MOVQ         rows+0(FP), SI
+	MOVQ         columns+8(FP), DI
+
+productsRow:
+	MOVQ         DI, R9
+	ANDQ         $0x0000000f, R9
+	MOVQ         DI, R8
+	SUBQ         R9, R8
+	SHLQ         $0x02, R8
+	MOVQ         $-1, AX
+	BZHIQ        R9, AX, AX
+	KMOVW        AX, K1
+	VBROADCASTSS (BX), Z9
+	XORQ         AX, AX
+	MOVQ         R8, R11
+	SUBQ         $0x00000080, R11
+	JL           productsNext
+
+productsTurns:
+	VMOVUPS (CX)(AX*1), Z0
+	VMOVUPS (DX)(AX*1), Z2
+	VSUBPS  Z9, Z0, Z0
+	VMULPS  Z2, Z8, Z2
+	VMULPS  Z2, Z0, Z0
+	VMOVUPS Z0, (CX)(AX*1)
+	VMOVUPS 64(CX)(AX*1), Z1
+	VMOVUPS 64(DX)(AX*1), Z3
+	VSUBPS  Z9, Z1, Z1
+	VMULPS  Z3, Z8, Z3
+	VMULPS  Z3, Z1, Z1
+	VMOVUPS Z1, 64(CX)(AX*1)
+	ADDQ    $0x00000080, AX
+	CMPQ    AX, R11
+	JLE     productsTurns
+	JMP     productsNext
+
+products:
+	VMOVUPS (CX)(AX*1), Z0
+	VMOVUPS (DX)(AX*1), Z2
+	VSUBPS  Z9, Z0, Z0
+	VMULPS  Z2, Z8, Z2
+	VMULPS  Z2, Z0, Z0
+	VMOVUPS Z0, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+
+productsNext:
+	CMPQ      AX, R8
+	JL        products
+	TESTQ     R9, R9
+	JZ        productsDone
+	VMOVUPS.Z (CX)(AX*1), K1, Z0
+	VMOVUPS.Z (DX)(AX*1), K1, Z2
+	VSUBPS    Z9, Z0, Z0
+	VMULPS    Z2, Z8, Z2
+	VMULPS    Z2, Z0, Z0
+	VMOVUPS   Z0, K1, (CX)(AX*1)
+
+productsDone:
+	MOVQ   width+24(FP), R8
+	SUBQ   DI, R8
+	JLE    productsCleared
+	MOVQ   DI, AX
+	SHLQ   $0x02, AX
+	VXORPS X0, X0, X0
+	JMP    productsClearnext
+
+productsClear:
+	VMOVUPS Z0, (CX)(AX*1)
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000010, R8
+
+productsClearnext:
+	CMPQ    R8, $0x00000010
+	JGE     productsClear
+	TESTQ   R8, R8
+	JZ      productsCleared
+	MOVQ    $-1, R9
+	BZHIQ   R8, R9, R9
+	KMOVW   R9, K1
+	VMOVUPS Z0, K1, (CX)(AX*1)
+
+productsCleared:
+	ADDQ R10, CX
+	ADDQ R10, DX
+	ADDQ $0x00000004, BX
+	ADDQ growth+16(FP), DI
+	DECQ SI
+	JNZ  productsRow
+	VZEROUPPER
+	RET
+
+// func rowDotsAVX512(rows int, columns int, strideA int, strideB int, dst *float32, a *float32, b *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rowDotsAVX512(SB), NOSPLIT, $8-56
+	MOVQ  columns+8(FP), AX
+	MOVQ  AX, CX
+	ANDQ  $0x0000000f, CX
+	MOVQ  CX, (SP)
+	MOVQ  $-1, DX
+	BZHIQ CX, DX, DX
+	KMOVW DX, K1
+	SHRQ  $0x04, AX
+	MOVQ  a+40(FP), DX
+	MOVQ  strideA+16(FP), SI
+	SHLQ  $0x02, SI
+	LEAQ  (SI)(SI*2), DI
+	MOVQ  b+48(FP), R8
+	MOVQ  strideB+24(FP), R10
+	SHLQ  $0x02, R10
+	LEAQ  (R10)(R10*2), R11
+	MOVQ  dst+32(FP), R12
+
+Four:
+	CMPQ   rows+0(FP), $0x00000004
+	JL     One
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	VXORPS X1, X1, X1
+	VXORPS X5, X5, X5
+	VXORPS X2, X2, X2
+	VXORPS X6, X6, X6
+	VXORPS X3, X3, X3
+	VXORPS X7, X7, X7
+	MOVQ   DX, BX
+	MOVQ   R8, R9
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
+	JL     sum4Left
+
+sum4Unrolled:
+	VMOVUPS     (BX), Z12
+	VFMADD231PS (R9), Z12, Z0
+	VMOVUPS     (BX)(SI*1), Z12
+	VFMADD231PS (R9)(R10*1), Z12, Z1
+	VMOVUPS     (BX)(SI*2), Z12
+	VFMADD231PS (R9)(R10*2), Z12, Z2
+	VMOVUPS     (BX)(DI*1), Z12
+	VFMADD231PS (R9)(R11*1), Z12, Z3
+	VMOVUPS     64(BX), Z12
+	VFMADD231PS 64(R9), Z12, Z4
+	VMOVUPS     64(BX)(SI*1), Z12
+	VFMADD231PS 64(R9)(R10*1), Z12, Z5
+	VMOVUPS     64(BX)(SI*2), Z12
+	VFMADD231PS 64(R9)(R10*2), Z12, Z6
+	VMOVUPS     64(BX)(DI*1), Z12
+	VFMADD231PS 64(R9)(R11*1), Z12, Z7
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000002, CX
+	JGE         sum4Unrolled
+
+sum4Left:
+	ADDQ $0x00000002, CX
+	JMP  sum4Next
+
+sum4Vector:
+	VMOVUPS     (BX), Z12
+	VFMADD231PS (R9), Z12, Z0
+	VMOVUPS     (BX)(SI*1), Z12
+	VFMADD231PS (R9)(R10*1), Z12, Z1
+	VMOVUPS     (BX)(SI*2), Z12
+	VFMADD231PS (R9)(R10*2), Z12, Z2
+	VMOVUPS     (BX)(DI*1), Z12
+	VFMADD231PS (R9)(R11*1), Z12, Z3
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, R9
+	DECQ        CX
+
+sum4Next:
+	TESTQ       CX, CX
+	JNZ         sum4Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum4Done
+	VMOVUPS.Z   (BX), K1, Z12
+	VMOVUPS.Z   (R9), K1, Z13
+	VFMADD231PS Z13, Z12, Z0
+	VMOVUPS.Z   (BX)(SI*1), K1, Z12
+	VMOVUPS.Z   (R9)(R10*1), K1, Z13
+	VFMADD231PS Z13, Z12, Z1
+	VMOVUPS.Z   (BX)(SI*2), K1, Z12
+	VMOVUPS.Z   (R9)(R10*2), K1, Z13
+	VFMADD231PS Z13, Z12, Z2
+	VMOVUPS.Z   (BX)(DI*1), K1, Z12
+	VMOVUPS.Z   (R9)(R11*1), K1, Z13
+	VFMADD231PS Z13, Z12, Z3
+
+sum4Done:
+	VADDPS        Z4, Z0, Z0
+	VADDPS        Z5, Z1, Z1
+	VADDPS        Z6, Z2, Z2
+	VADDPS        Z7, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPS        Y14, Y0, Y0
+	VEXTRACTF64X4 $0x01, Z1, Y14
+	VADDPS        Y14, Y1, Y1
+	VEXTRACTF64X4 $0x01, Z2, Y14
+	VADDPS        Y14, Y2, Y2
+	VEXTRACTF64X4 $0x01, Z3, Y14
+	VADDPS        Y14, Y3, Y3
+	VUNPCKLPS     Y1, Y0, Y14
+	VUNPCKHPS     Y1, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VUNPCKLPS     Y3, Y2, Y14
+	VUNPCKHPS     Y3, Y2, Y2
+	VADDPS        Y2, Y14, Y2
+	VUNPCKLPD     Y2, Y0, Y14
+	VUNPCKHPD     Y2, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VEXTRACTF128  $0x01, Y0, X14
+	VADDPS        X14, X0, X0
+	VMOVUPS       X0, (R12)
+	ADDQ          DI, DX
+	ADDQ          SI, DX
+	ADDQ          R11, R8
+	ADDQ          R10, R8
+	ADDQ          $0x00000010, R12
+	SUBQ          $0x00000004, rows+0(FP)
+	JMP           Four
+
+One:
+	CMPQ   rows+0(FP), $0x00000001
+	JL     End
+	VXORPS X0, X0, X0
+	VXORPS X4, X4, X4
+	MOVQ   DX, BX
+	MOVQ   R8, R9
+	MOVQ   AX, CX
+	SUBQ   $0x00000002, CX
+	JL     sum1Left
+
+sum1Unrolled:
+	VMOVUPS     (BX), Z12
+	VFMADD231PS (R9), Z12, Z0
+	VMOVUPS     64(BX), Z12
+	VFMADD231PS 64(R9), Z12, Z4
+	ADDQ        $0x00000080, BX
+	ADDQ        $0x00000080, R9
+	SUBQ        $0x00000002, CX
+	JGE         sum1Unrolled
+
+sum1Left:
+	ADDQ $0x00000002, CX
+	JMP  sum1Next
+
+sum1Vector:
+	VMOVUPS     (BX), Z12
+	VFMADD231PS (R9), Z12, Z0
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, R9
+	DECQ        CX
+
+sum1Next:
+	TESTQ       CX, CX
+	JNZ         sum1Vector
+	CMPQ        (SP), $0x00000000
+	JEQ         sum1Done
+	VMOVUPS.Z   (BX), K1, Z12
+	VMOVUPS.Z   (R9), K1, Z13
+	VFMADD231PS Z13, Z12, Z0
+
+sum1Done:
+	VADDPS        Z4, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y14
+	VADDPS        Y14, Y0, Y0
+	VUNPCKLPS     Y0, Y0, Y14
+	VUNPCKHPS     Y0, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VUNPCKLPD     Y0, Y0, Y14
+	VUNPCKHPD     Y0, Y0, Y0
+	VADDPS        Y0, Y14, Y0
+	VEXTRACTF128  $0x01, Y0, X14
+	VADDPS        X14, X0, X0
+	VMOVSS        X0, (R12)
+	ADDQ          SI, DX
+	ADDQ          R10, R8
+	ADDQ          $0x00000004, R12
+	SUBQ          $0x00000001, rows+0(FP)
+	JMP           One
+
+End:
 	VZEROUPPER
 	RET
 

@@ -16,6 +16,7 @@ type channels struct {
 	p     map[string]reg.GPVirtual
 	at    reg.Register // bytes from a pointer to the elements at hand
 	mask  reg.Register // of the last elements of a row; nil for all
+	disp  int          // bytes further on
 	label string
 	half  bool // of vectors: elements are widened to float64
 }
@@ -36,7 +37,12 @@ func channelKernels(s avx.Set) {
 
 // beginChannels opens a kernel, and loads the pointers named.
 func beginChannels(s avx.Set, name, doc, operands string, pointers ...string) *channels {
-	TEXT(name+s.Name, attr.NOSPLIT, "func(rows, channels int, "+operands+")")
+	return beginMatrices(s, name, doc, "rows, channels int, "+operands, pointers...)
+}
+
+// beginMatrices opens a kernel that takes operands, and loads the pointers named.
+func beginMatrices(s avx.Set, name, doc, operands string, pointers ...string) *channels {
+	TEXT(name+s.Name, attr.NOSPLIT, "func("+operands+")")
 	Doc(name + s.Name + " " + doc)
 	c := &channels{Set: s, p: map[string]reg.GPVirtual{}, at: GP64()}
 	for _, name := range pointers {
@@ -47,7 +53,7 @@ func beginChannels(s avx.Set, name, doc, operands string, pointers ...string) *c
 }
 
 func (c *channels) mem(name string) operand.Mem {
-	return operand.Mem{Base: c.p[name], Index: c.at, Scale: 1}
+	return operand.Mem{Base: c.p[name], Index: c.at, Scale: 1, Disp: c.disp}
 }
 
 func (c *channels) load(name string, r reg.Register) {

@@ -41,9 +41,9 @@ func (c numbers) normalTail(x reg.Register, q tail) {
 	// As in exponent, of low - square:
 	VMOVAPS(square, q.n)
 	VFMADD213PS(c.of(rounder), c.in(-log2e), q.n)
-	VSUBPS(c.of(rounder), q.n, q.n)
-	VFNMSUB231PS(c.of(ln2High), q.n, square)
-	VFNMADD231PS(c.of(ln2Low), q.n, low)
+	k := c.integer(q.n, q.p)
+	VFNMSUB231PS(c.of(ln2High), k, square)
+	VFNMADD231PS(c.of(ln2Low), k, low)
 	VADDPS(low, square, square)
 	c.horner(expSeries, square, q.p)
 	VFMADD213PS(c.of(1), square, q.p)
@@ -77,34 +77,34 @@ func gelu(s avx.Set) {
 // geluAndSlope is gelu, and the factor of geluBackward, with the same bits.
 func geluAndSlope(s avx.Set) {
 	n, p := begin(s, "geluAndSlope", "func(dst, slope, x []float32)", "sets dst to x*Phi(x) and slope to its derivative, Phi(x) + x*phi(x).", "dst", "dst", "slope", "x")
-	c := hold(s, 9, geluNumbers...)
+	c := hold(s, 10, geluNumbers...)
 	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
 		x, q := s.V(0), tailIn(s, 1)
-		y, z := s.V(7), s.V(8)
+		y, z, half := s.V(7), s.V(8), s.V(9)
 		v.Load(p[2], x)
 		c.normalTail(x, q)
-		VMOVAPS(q.n, z)
+		c.powers(q.n, half)
 		VMULPS(q.a, q.t, y)
 		VMULPS(y, q.g, y)
 		VFMADD231PS(q.p, y, y)
-		c.scale(y, z, q.r)
+		c.scaleBy(y, q.n, half)
 		VMAXPS(x, c.in(signBit), z) // as in gelu
 		VSUBPS(y, z, z)
 		v.Store(z, p[0])
-		c.geluSlope(x, q)
+		c.geluSlope(x, half, q)
 		v.Store(q.g, p[1])
 	})
 	avx.End()
 }
 
-// geluSlope sets q.g to Phi(x) + x*phi(x).
-func (c numbers) geluSlope(x reg.Register, q tail) {
+// geluSlope sets q.g to Phi(x) + x*phi(x), q.n and half being powers'.
+func (c numbers) geluSlope(x, half reg.Register, q tail) {
 	VMULPS(c.of(density), q.a, q.r)
 	VFMSUB213PS(q.r, c.in(density), q.a)
 	VFMSUB213PS(q.r, q.t, q.g)
 	VSUBPS(q.a, q.g, q.g)
 	VFMADD231PS(q.p, q.g, q.g)
-	c.scale(q.g, q.n, q.t)
+	c.scaleBy(q.g, q.n, half)
 	VSUBPS(q.g, c.in(1), q.t)
 	c.bySign(x, q.g, q.t, q.g)
 }
@@ -114,12 +114,13 @@ func (c numbers) geluSlope(x reg.Register, q tail) {
 // rounded: one's rounding error is taken off again.
 func geluBackward(s avx.Set) {
 	n, p := begin(s, "geluBackward", "func(dst, dy, x []float32)", "sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.", "dst", "dst", "dy", "x")
-	c := hold(s, 7, geluNumbers...)
+	c := hold(s, 8, geluNumbers...)
 	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
-		x, q := s.V(0), tailIn(s, 1)
+		x, q, half := s.V(0), tailIn(s, 1), s.V(7)
 		v.Load(p[2], x)
 		c.normalTail(x, q)
-		c.geluSlope(x, q)
+		c.powers(q.n, half)
+		c.geluSlope(x, half, q)
 		v.Load(p[1], x)
 		VMULPS(x, q.g, q.g)
 		v.Store(q.g, p[0])

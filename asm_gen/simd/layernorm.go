@@ -219,10 +219,12 @@ func layerNormBackward(s avx.Set) {
 	k := beginNorm(s, "layerNormBackward", "func(rows, channels, block int, dst, d, x, scale, kept *float32, share float32)",
 		"sets dst to the gradient of layerNorm's input, of which d is the output's. The caches hold block rows, at most 32.")
 	dst, d, x := k.matrix("dst"), k.matrix("d"), k.matrix("x")
-	scaleAt, qr := GP64(), AllocLocal(8*mostRows) // q and r of the block's rows
+	scaleAt, at, qr := GP64(), GP64(), AllocLocal(8*mostRows) // q and r of the block's rows
 	k.eachNorm([]matrix{dst, d, x}, func() {
-		k.weigh(d, x, scaleAt, qr)
-		k.gradient(dst, d, x, scaleAt, qr)
+		LEAQ(qr, at)
+		k.weigh(d, x, scaleAt, at)
+		LEAQ(qr, at)
+		k.gradient(dst, d, x, scaleAt, at)
 	})
 }
 
@@ -234,10 +236,9 @@ func (k norm) terms(d, x matrix, i, turn int, center, scale reg.Register) (e, t 
 	return e, t
 }
 
-func (k norm) weigh(d, x matrix, scaleAt reg.Register, qr operand.Mem) {
+func (k norm) weigh(d, x matrix, scaleAt, to reg.Register) {
 	const centers, sums, weighted = 0, 4, 8
-	scale, to := k.V(12), GP64()
-	LEAQ(qr, to)
+	scale := k.V(12)
 	k.phase("weigh", []matrix{d, x}, func() {
 		k.broadcast(keptCenter, 0, k.n, centers)
 		k.clear(sums)
@@ -260,10 +261,8 @@ func (k norm) weigh(d, x matrix, scaleAt reg.Register, qr operand.Mem) {
 	})
 }
 
-func (k norm) gradient(dst, d, x matrix, scaleAt reg.Register, qr operand.Mem) {
+func (k norm) gradient(dst, d, x matrix, scaleAt, from reg.Register) {
 	const centers, inverses, qs, rs, scale = 0, 2, 4, 6, 10
-	from := GP64()
-	LEAQ(qr, from)
 	k.phase("gradient", []matrix{dst, d, x}, func() {
 		for first := 0; first < k.n; first += 2 {
 			n := min(2, k.n)
@@ -381,8 +380,7 @@ func layerNormSums(s avx.Set) {
 
 	Label("block")
 	MOVQ(operand.U32(blockRows), block)
-	CMPQ(avx.Parameter("rows"), block)
-	CMOVQLT(avx.Parameter("rows"), block)
+	atMost(block, "rows")
 	XORQ(columns, columns)
 	Load(Param("channels"), left)
 	for _, vectors := range []int{4, 1} {

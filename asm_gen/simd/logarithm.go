@@ -58,7 +58,6 @@ func (c numbers) splitAny(x, k, m reg.Register) {
 // splitPositive makes k and m of x, if it is positive and finite, by taking 3/4 off
 // its bits: then the exponent is k. Subnormal numbers are raised to normal ones first.
 func (c numbers) splitPositive(x, k, m, power, subnormal reg.Register) {
-	const mantissa = operand.U8(23)
 	VCMPPS(less, c.of(0x1p-126), x, subnormal)
 	VMULPS(c.of(0x1p23), x, m)
 	VBLENDVPS(subnormal, m, x, m)

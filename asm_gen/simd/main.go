@@ -30,6 +30,7 @@ func main() {
 		channelKernels(s)
 		mathKernels(s)
 		layerNormKernels(s)
+		scoresKernels(s)
 		peak(s)
 	})
 }

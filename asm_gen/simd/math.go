@@ -58,9 +58,10 @@ const (
 	// multiples by less than 2^8 are exact even where they are rounded.
 	ln2High = 0x1.62e4p-1
 	ln2Low  = 0x1.7f7d1cp-20
-	// rounder added to a number below 2^22 and taken off again leaves the nearest
-	// integer.
-	rounder = 0x1.8p23
+	// rounder added to a number below 2^21 and taken off again leaves the nearest
+	// integer. In between, the last bits are those of the integer and 254: twice the
+	// exponent's bias, which powers takes for that of two powers of 2.
+	rounder = 0x1.8p23 + 254
 	// Where e^x is certain to have overflowed, or to be 0 when rounded. It is so below
 	// -104, but at -176 scale multiplies by 0, which is exact: rounding to 0 costs Zen 4
 	// some 15 ns a vector, and -Inf is common in softmax.
@@ -72,14 +73,25 @@ var signBit = math.Float32frombits(1 << 31)
 // expNumbers is what exponent and scale need, those first that must be in registers.
 var expNumbers = append([]float32{log2e, 1, expLeast, expMost, rounder, ln2High, ln2Low}, expSeries...)
 
-// exponent splits x, which it leaves as r, into n*ln(2) + r, with an integer n and
-// |r| <= ln(2)/2: Cody and Waite, Software Manual for the Elementary Functions, 1980.
-func (c numbers) exponent(x, n reg.Register) {
+// exponent splits x, which it leaves as r, into k*ln(2) + r, with an integer k and
+// |r| <= ln(2)/2: Cody and Waite, Software Manual for the Elementary Functions, 1980. It
+// leaves k for powers in n.
+func (c numbers) exponent(x, n, spare reg.Register) {
 	VMOVAPS(x, n)
 	VFMADD213PS(c.of(rounder), c.in(log2e), n)
-	VSUBPS(c.of(rounder), n, n)
-	VFNMADD231PS(c.of(ln2High), n, x)
-	VFNMADD231PS(c.of(ln2Low), n, x)
+	k := c.integer(n, spare)
+	VFNMADD231PS(c.of(ln2High), k, x)
+	VFNMADD231PS(c.of(ln2Low), k, x)
+}
+
+// integer returns where it leaves the integer that has been added to rounder in n: with
+// VSCALEFPS, n itself, as powers wants it.
+func (c numbers) integer(n, spare reg.Register) reg.Register {
+	if c.Wide() {
+		spare = n
+	}
+	VSUBPS(c.of(rounder), n, spare)
+	return spare
 }
 
 // horner sets p to a polynomial of x, whose coefficients come from the lowest on.
@@ -91,28 +103,40 @@ func (c numbers) horner(coefficients []float32, x, p reg.Register) {
 	}
 }
 
-// scale multiplies y by 2^n, for an integer n of -252 to 254, and rounds once: what
-// is below the normal numbers underflows gradually. For -254 it makes 0. It uses up n.
-func (c numbers) scale(y, n, half reg.Register) {
+const mantissa = operand.U8(23)
+
+// powers makes two factors of exponent's n whose product is 2^k, for k from -252 to 254:
+// in half and n. For -254 they are 0. With VSCALEFPS there is nothing to do.
+func (c numbers) powers(n, half reg.Register) {
 	if c.Wide() {
-		VSCALEFPS(n, y, y)
 		return
 	}
-	const mantissa = operand.U8(23)
-	VCVTPS2DQ(n, n)
 	VPSRAD(operand.U8(1), n, half)
 	VPSUBD(half, n, n)
 	VPSLLD(mantissa, half, half)
 	VPSLLD(mantissa, n, n)
-	VPADDD(c.of(1), half, half) // the bits of 1 are those of the exponent's bias
-	VPADDD(c.of(1), n, n)
+}
+
+// scaleBy multiplies y by the two factors of powers, and rounds once: what is below the
+// normal numbers underflows gradually.
+func (c numbers) scaleBy(y, n, half reg.Register) {
+	if c.Wide() {
+		VSCALEFPS(n, y, y)
+		return
+	}
 	VMULPS(half, y, y) // exact
 	VMULPS(n, y, y)
 }
 
+// scale multiplies y by 2^k, for exponent's n, which it uses up.
+func (c numbers) scale(y, n, half reg.Register) {
+	c.powers(n, half)
+	c.scaleBy(y, n, half)
+}
+
 // exp sets p to e^x for x within expLeast and expMost, or NaN. It uses up x and n.
 func (c numbers) exp(x, n, p reg.Register) {
-	c.exponent(x, n)
+	c.exponent(x, n, p)
 	c.horner(expSeries, x, p)
 	VFMADD213PS(c.of(1), x, p)
 	VFMADD213PS(c.of(1), x, p)
@@ -160,15 +184,14 @@ func (c numbers) sum(a, b, sum, low reg.Register) {
 	VSUBPS(low, b, low)
 }
 
-// powerOfTwo sets power to 2^n, for an integer n of -126 to 127. It uses up n.
+// powerOfTwo sets power to 2^k, for exponent's n and k from -126 to 127. It uses up n.
 func (c numbers) powerOfTwo(n, power reg.Register) {
 	if c.Wide() {
 		VSCALEFPS(n, c.in(1), power)
 		return
 	}
-	VCVTPS2DQ(n, n)
-	VPSLLD(operand.U8(23), n, n)
-	VPADDD(c.of(1), n, power)
+	VPSLLD(mantissa, n, n)
+	VPSUBD(c.of(1), n, power) // the bits of 1 are those of the exponent's bias
 }
 
 func exponential(s avx.Set) {
@@ -195,7 +218,7 @@ func tanh(s avx.Set) {
 		c.magnitude(x, r)
 		VMINPS(r, c.in(most), r) // NaN wins: the operand named first does
 		VADDPS(r, r, r)
-		c.exponent(r, n)
+		c.exponent(r, n, y)
 		c.horner(expSeries, r, y)
 		VMULPS(r, r, square)
 		VFMADD213PS(r, square, y) // e^r - 1

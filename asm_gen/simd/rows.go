@@ -23,13 +23,14 @@ import (
 // the last elements, on AVX-512 K1.
 type rows struct {
 	avx.Set
-	n           int // rows at a time
-	whole, tail reg.Register
-	count       reg.Register // vectors left in a pass
-	left        reg.Register // rows left in a phase
-	inBlock     operand.Mem  // rows of the block
-	mask        reg.Register
-	masked      bool // a pass is at the last elements
+	n       int          // rows at a time
+	whole   reg.Register // vectors of a row
+	tail    operand.Mem  // elements of its last one
+	count   reg.Register // vectors left in a pass
+	left    operand.Mem  // rows left in a phase
+	inBlock operand.Mem  // rows of the block
+	mask    reg.Register
+	masked  bool // a pass is at the last elements
 }
 
 // matrix is a matrix's pointer to the rows at hand, with a cursor, and the bytes from one row to
@@ -43,15 +44,17 @@ type matrix struct {
 func beginRows(s avx.Set, name, signature, doc, columns string) *rows {
 	TEXT(name+s.Name, attr.NOSPLIT, signature)
 	Doc(name + s.Name + " " + doc)
-	k := &rows{Set: s, whole: GP64(), tail: GP64(), count: GP64(), left: GP64(), mask: reg.K1}
+	k := &rows{Set: s, whole: GP64(), count: GP64(), tail: AllocLocal(8), mask: reg.K1}
 	Load(Param(columns), k.whole)
-	MOVQ(k.whole, k.tail)
-	ANDQ(operand.U32(s.Lanes()-1), k.tail)
+	tail := GP64()
+	MOVQ(k.whole, tail)
+	ANDQ(operand.U32(s.Lanes()-1), tail)
+	MOVQ(tail, k.tail)
 	if s.Opmasks {
-		s.SetOpmasks(k.tail, k.mask)
+		s.SetOpmasks(tail, k.mask)
 	} else {
 		k.mask = s.V(15)
-		s.Masks(k.tail, k.mask)
+		s.Masks(tail, k.mask)
 	}
 	return k
 }
@@ -155,8 +158,8 @@ func (k *rows) alongTurns(pass string, unroll int, cursors []reg.Register, body 
 	Label(label("Next"))
 	TESTQ(k.count, k.count)
 	JNZ(operand.LabelRef(label("Vector")))
-	TESTQ(k.tail, k.tail)
-	JZ(operand.LabelRef(label("Done")))
+	CMPQ(k.tail, operand.U32(0))
+	JEQ(operand.LabelRef(label("Done")))
 	k.masked = true
 	body(1)
 	k.masked = false
@@ -168,11 +171,10 @@ func (k *rows) alongTurns(pass string, unroll int, cursors []reg.Register, body 
 // read. move are the bytes of a row by the name of the pointer that goes from row to row.
 func (k *rows) eachBlock(move map[string]operand.Op, phases func()) {
 	block := GP64()
-	k.inBlock = AllocLocal(8)
+	k.inBlock, k.left = AllocLocal(8), AllocLocal(8)
 	Label("block")
 	MOVQ(avx.Parameter("block"), block)
-	CMPQ(avx.Parameter("rows"), block)
-	CMOVQLT(avx.Parameter("rows"), block)
+	atMost(block, "rows")
 	MOVQ(block, k.inBlock)
 	phases()
 	for _, name := range slices.Sorted(maps.Keys(move)) {
@@ -181,8 +183,8 @@ func (k *rows) eachBlock(move map[string]operand.Op, phases func()) {
 		IMULQ(k.inBlock, bytes)
 		ADDQ(bytes, avx.Parameter(name))
 	}
-	MOVQ(k.inBlock, k.left)
-	SUBQ(k.left, avx.Parameter("rows"))
+	MOVQ(k.inBlock, block)
+	SUBQ(block, avx.Parameter("rows"))
 	JNZ(operand.LabelRef("block"))
 	avx.End()
 }
@@ -190,7 +192,14 @@ func (k *rows) eachBlock(move map[string]operand.Op, phases func()) {
 // phase emits body for four rows and for one, until all of a block are done. next moves pointers
 // on by some rows.
 func (k *rows) phase(name string, body func(), next func(rows int)) {
-	MOVQ(k.inBlock, k.left)
+	left := GP64()
+	MOVQ(k.inBlock, left)
+	MOVQ(left, k.left)
+	k.groups(name, body, next)
+}
+
+// groups is a phase over the rows left.
+func (k *rows) groups(name string, body func(), next func(rows int)) {
 	group := func(n int, label, other string) {
 		Label(name + label)
 		CMPQ(k.left, operand.U32(n))
@@ -248,4 +257,12 @@ func lane(i int, x reg.Register, m operand.Mem) {
 	} else {
 		VEXTRACTPS(operand.U8(i), x, m)
 	}
+}
+
+// atMost makes r no more than a parameter.
+func atMost(r reg.Register, parameter string) {
+	CMPQ(r, avx.Parameter(parameter))
+	JLE(operand.LabelRef(parameter + "AtMost"))
+	MOVQ(avx.Parameter(parameter), r)
+	Label(parameter + "AtMost")
 }
