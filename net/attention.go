@@ -60,9 +60,9 @@ func (l MultiHeadAttention) Build(b op.Builder, in op.Value) (op.Value, error) {
 // attention is the op between the two Dense layers, from q, k and v [L, 3*width] to what the heads
 // make [L, width].
 //
-// Forward keeps no probabilities, only the logarithm of each row's sum of exponentials, and Backward
-// computes them again (Dao et al., arXiv 2205.14135). So memory doesn't grow with the square of L.
-// attention_heads.go has the arithmetic.
+// Forward keeps no probabilities, only the largest score of each row and the sum of exponentials, and
+// Backward computes the same probabilities again (Dao et al., arXiv 2205.14135). So memory doesn't
+// grow with the square of L. attention_heads.go has the arithmetic.
 type attention struct {
 	noParams
 	rows   int // of a sample, at most
@@ -78,14 +78,14 @@ func (o attention) Traits() op.Traits {
 	}
 	product := 2 * pairs * int64(o.width)
 	return op.Traits{
-		Aux:   op.Aux{Sample: o.heads * o.rows},
+		Aux:   op.Aux{Sample: 2 * o.heads * o.rows},
 		Flops: op.Flops{Forward: 2 * product, Backward: 5 * product},
 	}
 }
 
 func (o attention) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
 	j := newAttentionJob(o, (*attentionJob).forward)
-	j.qkv, j.out, j.lse = in[0], out, c.Aux
+	j.qkv, j.out, j.kept = in[0], out, c.Aux
 	j.run(c.Team)
 }
 
@@ -94,6 +94,6 @@ func (o attention) Backward(c *op.Call, _ []float32, in []op.Tensor, out, dout o
 		return
 	}
 	j := newAttentionJob(o, (*attentionJob).backward)
-	j.qkv, j.out, j.dout, j.din, j.lse = in[0], out, dout, din[0], c.Aux
+	j.qkv, j.out, j.dout, j.din, j.kept = in[0], out, dout, din[0], c.Aux
 	j.run(c.Team)
 }

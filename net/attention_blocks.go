@@ -4,14 +4,14 @@ import (
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/simd"
 )
 
-// block is some queries of a head, and the keys that they see. Scores are computed block by block.
+// block is the scores of some queries of a head. They are computed block by block. Its width is the
+// number of keys that any of them sees, the sample's first ones.
 type block struct {
-	first, rows int // queries
-	keys        int // that any of them sees: the sample's first ones
-	seen        int // by the first query; each further one sees growth more
-	growth      int
+	simd.Scores
+	first int // query
 }
 
 const (
@@ -39,22 +39,23 @@ func (o attention) blocks(rows int) int {
 // block returns block i of n of a head with so many rows.
 func (o attention) block(rows, i, n int) block {
 	from, to := parallel.Cut(rows, 1, n, i)
+	s := simd.Scores{Rows: to - from, Columns: rows, Stride: scoreStride(rows)}
 	if o.causal {
-		return block{first: from, rows: to - from, keys: to, seen: from + 1, growth: 1}
+		s.Columns, s.Growth, s.Stride = from+1, 1, scoreStride(to)
 	}
-	return block{first: from, rows: to - from, keys: rows, seen: rows}
+	return block{s, from}
 }
 
-// scoreStride is the floats between the rows of a block's scores: whole cache lines, and no power
-// of two, since rows would fight for the same places of the cache.
+// scoreStride is the floats between the rows of a block of so many keys: whole cache lines, and no
+// power of two, since rows would fight for the same places of the cache.
 func scoreStride(keys int) int {
 	const line = 16
 	return num.CeilDiv(keys, line)*line + line
 }
 
-// scores returns b's scores in memory.
-func (b block) scores(memory []float32) blas.Mat[float32] {
-	return blas.Mat[float32]{Data: memory, Rows: b.rows, Cols: b.keys, RowStride: scoreStride(b.keys), ColStride: 1}
+// in returns b's scores in memory.
+func (b block) in(memory []float32) blas.Mat[float32] {
+	return blas.Mat[float32]{Data: memory, Rows: b.Rows, Cols: b.Width(), RowStride: b.Stride, ColStride: 1}
 }
 
 // headScratch is a worker's memory for a head. It suffices for the longest sample of an op, so that
@@ -76,7 +77,7 @@ func (s *headScratch) grow(o attention) {
 	}
 	s.rows, s.features = max(s.rows, o.rows), max(s.features, o.features())
 	stride := scoreStride(s.rows)
-	floats := min(min(s.rows, mostQueries)*stride, max(scoreFloats+mostQueries*scoreStride(0)*2, fewestQueries*stride))
+	floats := min(min(s.rows, mostQueries)*stride, max(scoreFloats+mostQueries*2*scoreStride(0), fewestQueries*stride))
 	s.p, s.d, s.delta = make([]float32, floats), make([]float32, floats), make([]float32, mostQueries)
 	largest := blas.RowMajor(make([]float32, s.rows*s.features), s.rows, s.features)
 	s.keys.pack(largest)

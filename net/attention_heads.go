@@ -17,7 +17,7 @@ type attentionJob struct {
 	do func(j *attentionJob, h head, s *headScratch) // not a closure, which would be allocated
 
 	qkv, out, dout, din op.Tensor
-	lse                 []float32 // by sample, head and row: log of the sum of exponentials
+	kept                []float32 // Aux: a head's largest and total, by sample and head
 
 	perTask int           // heads of a task
 	scratch []headScratch // a worker's, kept for the next job
@@ -44,6 +44,9 @@ func (j *attentionJob) run(team *blas.Team) {
 		for len(j.scratch) < min(tasks, team.Workers()) {
 			j.scratch = append(j.scratch, headScratch{})
 		}
+		for i := range min(tasks, team.Workers()) {
+			j.scratch[i].grow(j.attention)
+		}
 		team.Run(tasks, j)
 	}
 	*j = attentionJob{scratch: j.scratch}
@@ -52,24 +55,24 @@ func (j *attentionJob) run(team *blas.Team) {
 
 // Do computes some heads.
 func (j *attentionJob) Do(task, worker int) {
-	s := &j.scratch[worker]
-	s.grow(j.attention)
 	for i := task * j.perTask; i < min((task+1)*j.perTask, j.qkv.N*j.heads); i++ {
 		run, number := j.qkv.Run(i/j.heads), i%j.heads
 		if run.N > 0 {
+			kept := j.kept[2*(run.First*j.heads+number*run.N):]
 			j.do(j, head{
 				first: run.First, rows: run.N, column: number * j.features(),
-				lse: j.lse[run.First*j.heads+number*run.N:][:run.N],
-			}, s)
+				largest: kept[:run.N], total: kept[run.N:][:run.N],
+			}, &j.scratch[worker])
 		}
 	}
 }
 
 // head is one head of one sample.
 type head struct {
-	first, rows int       // rows of the sample, counted from the call's first one
-	column      int       // of its first feature, in q
-	lse         []float32 // by row
+	first, rows int // rows of the sample, counted from the call's first one
+	column      int // of its first feature, in q
+
+	largest, total []float32 // by row: what Softmax makes of its scores, besides the probabilities
 }
 
 // of returns the features of a head in its rows of t, from its column in q, k or v on, which begins
@@ -103,17 +106,17 @@ func (j *attentionJob) forward(h head, s *headScratch) {
 	n := j.blocks(h.rows)
 	for i := range n {
 		b := j.block(h.rows, i, n)
-		p := b.scores(s.p)
-		blas.MatMul(nil, p, rowsOf(q, b.first, b.rows), rowsOf(k, 0, b.keys).T(), s.keysT.options(f, b.keys))
-		softmaxScores(p.Data, p.RowStride, b.rows, b.seen, b.growth, j.scale(), h.lse[b.first:][:b.rows], s.delta)
-		blas.MatMul(nil, rowsOf(out, b.first, b.rows), p, rowsOf(v, 0, b.keys), s.values.options(b.keys, f))
+		p := b.in(s.p)
+		blas.MatMul(nil, p, rowsOf(q, b.first, b.Rows), rowsOf(k, 0, b.Width()).T(), s.keysT.options(f, b.Width()))
+		b.Softmax(p.Data, j.scale(), h.largest[b.first:][:b.Rows], h.total[b.first:][:b.Rows])
+		blas.MatMul(nil, rowsOf(out, b.first, b.Rows), p, rowsOf(v, 0, b.Width()), s.values.options(b.Width(), f))
 	}
 }
 
 // backward computes the gradients of queries, keys and values. With S for the scores of a block,
 // P for their softmax, and ' for the transpose:
 //
-//	P  = exp(scale QK' - lse)        dV = P'dO
+//	P  = softmax(scale QK')          dV = P'dO
 //	dS = scale P o (dO V' - delta)   dQ = dS K,  dK = dS'Q,  delta = the sums of rows of dO o O
 //
 // It goes from the last block to the first, since only the last one sees all keys if attention is
@@ -129,20 +132,18 @@ func (j *attentionJob) backward(h head, s *headScratch) {
 	n := j.blocks(h.rows)
 	for i := n - 1; i >= 0; i-- {
 		b := j.block(h.rows, i, n)
-		p, d := b.scores(s.p), b.scores(s.d)
-		q, dq, out, dout := rowsOf(q, b.first, b.rows), rowsOf(dq, b.first, b.rows), rowsOf(out, b.first, b.rows), rowsOf(dout, b.first, b.rows)
-		k, v, dk, dv := rowsOf(k, 0, b.keys), rowsOf(v, 0, b.keys), rowsOf(dk, 0, b.keys), rowsOf(dv, 0, b.keys)
+		p, d := b.in(s.p), b.in(s.d)
+		q, dq, out, dout := rowsOf(q, b.first, b.Rows), rowsOf(dq, b.first, b.Rows), rowsOf(out, b.first, b.Rows), rowsOf(dout, b.first, b.Rows)
+		k, v, dk, dv := rowsOf(k, 0, b.Width()), rowsOf(v, 0, b.Width()), rowsOf(dk, 0, b.Width()), rowsOf(dv, 0, b.Width())
 		others := blas.Options[float32]{Accumulate: i < n-1}
 
-		blas.MatMul(nil, p, q, k.T(), s.keysT.options(f, b.keys))
-		softmaxScoresAgain(p.Data, p.RowStride, b.rows, b.seen, b.growth, j.scale(), h.lse[b.first:][:b.rows])
+		blas.MatMul(nil, p, q, k.T(), s.keysT.options(f, b.Width()))
+		b.SoftmaxAgain(p.Data, j.scale(), h.largest[b.first:][:b.Rows], h.total[b.first:][:b.Rows])
 		blas.MatMul(nil, dv, p.T(), dout, others)
-		blas.MatMul(nil, d, dout, v.T(), s.valuesT.options(f, b.keys))
-		for r := range b.rows {
-			s.delta[r] = simd.Dot(dout.Data[r*dout.RowStride:][:f], out.Data[r*out.RowStride:][:f])
-		}
-		softmaxScoresBackward(d.Data, p.Data, d.RowStride, b.rows, b.seen, b.growth, j.scale(), s.delta)
-		blas.MatMul(nil, dq, d, k, s.keys.options(b.keys, f))
+		blas.MatMul(nil, d, dout, v.T(), s.valuesT.options(f, b.Width()))
+		simd.RowDots(s.delta[:b.Rows], dout.Data, out.Data, f, dout.RowStride, out.RowStride)
+		b.SoftmaxBackward(d.Data, p.Data, j.scale(), s.delta[:b.Rows])
+		blas.MatMul(nil, dq, d, k, s.keys.options(b.Width(), f))
 		blas.MatMul(nil, dk, d.T(), q, others)
 	}
 }

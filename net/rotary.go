@@ -7,6 +7,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // rotation is the op that rotates the queries and keys of rows [L, 3*width] (Su et al., arXiv
@@ -43,19 +44,19 @@ func addRotation(b op.Builder, in op.Value, heads int) (op.Value, error) {
 func (rotation) Traits() op.Traits { return op.Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
 func (o rotation) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
-	o.rotate(c, out, in[0], 1)
+	o.rotate(c, out, in[0], false)
 }
 
 func (o rotation) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
 	if din[0].Wanted() {
-		o.rotate(c, din[0], dout, -1)
+		o.rotate(c, din[0], dout, true)
 	}
 }
 
-// rotate sets y to x rotated, forward with a sign of 1 and back with -1. y may be x.
-func (o rotation) rotate(c *op.Call, y, x op.Tensor, sign float32) {
+// rotate sets y to x rotated, or rotated back. y may be x.
+func (o rotation) rotate(c *op.Call, y, x op.Tensor, back bool) {
 	j := rotationJobs.Get()
-	j.rotation, j.y, j.x, j.sign = o, y, x, sign
+	j.rotation, j.y, j.x, j.back = o, y, x, back
 	j.perTask = max(1, rotationFloats*x.N/max(1, len(x.Data)))
 	c.Team.Run(num.CeilDiv(x.N, j.perTask), j)
 	*j = rotationJob{}
@@ -66,7 +67,7 @@ func (o rotation) rotate(c *op.Call, y, x op.Tensor, sign float32) {
 type rotationJob struct {
 	rotation
 	y, x    op.Tensor
-	sign    float32
+	back    bool
 	perTask int // samples of a task
 }
 
@@ -77,26 +78,17 @@ const rotationFloats = 1 << 15
 
 // Do rotates some samples.
 func (j *rotationJob) Do(task, _ int) {
+	half, stride := j.width/j.heads/2, 3*j.width
+	pairs := simd.Rotation{Blocks: 2 * j.heads, Half: half, Stride: stride}
 	for i := task * j.perTask; i < min((task+1)*j.perTask, j.x.N); i++ {
-		run, stride := j.x.Run(i), 3*j.width
-		for r := range run.N {
-			at := (run.First + r) * stride
-			j.row(j.y.Data[at:][:stride], j.x.Data[at:][:stride], r)
+		y, x := j.y.Slice(i, 1).Data, j.x.Slice(i, 1).Data
+		n := len(x) / stride
+		pairs.Rotate(y, x, j.cos[:n*half], j.sin[:n*half], j.back)
+		if n == 0 || &y[0] == &x[0] {
+			continue
+		}
+		for v := 2 * j.width; v < len(x); v += stride {
+			copy(y[v:][:j.width], x[v:])
 		}
 	}
-}
-
-// row rotates row r of a sample.
-func (j *rotationJob) row(y, x []float32, r int) {
-	half := j.width / j.heads / 2
-	cos, sin := j.cos[r*half:][:half], j.sin[r*half:][:half]
-	for at := 0; at < 2*j.width; at += 2 * half {
-		a, b, toA, toB := x[at:][:half], x[at+half:][:half], y[at:][:half], y[at+half:][:half]
-		for i, c := range cos {
-			s, u, v := j.sign*sin[i], a[i], b[i]
-			toA[i] = float32(u*c) - float32(v*s)
-			toB[i] = float32(v*c) + float32(u*s)
-		}
-	}
-	copy(y[2*j.width:], x[2*j.width:])
 }

@@ -130,6 +130,7 @@ var generic = table{
 	softmaxScoresAgain:    softmaxScoresAgain,
 	softmaxScoresBackward: softmaxScoresBackward,
 	rowDots:               rowDots,
+	rotateHalves:          rotateHalves,
 	peak: func(iterations int) {
 		var a, b, c, d float32
 		for range iterations {

@@ -59,6 +59,9 @@ type table struct {
 	// Rows of columns elements; rows, columns >= 1.
 	rowDots func(rows, columns, strideA, strideB int, dst, a, b *float32)
 
+	// Rows of blocks of two halves; rows, blocks, half >= 1. cos and sin have half elements a row.
+	rotateHalves func(rows, blocks, half, stride int, dst, x, cos, sin *float32, sign float32)
+
 	peak      func(iterations int) // FMAs in registers alone
 	peakFlops float64              // of one iteration of peak
 }

@@ -5871,6 +5871,122 @@ End:
 	VZEROUPPER
 	RET
 
+// func rotateHalvesAVX2(rows int, blocks int, half int, stride int, dst *float32, x *float32, cos *float32, sin *float32, sign float32)
+// Requires: AVX, FMA3
+TEXT ·rotateHalvesAVX2(SB), NOSPLIT, $0-68
+	MOVQ         dst+32(FP), CX
+	MOVQ         x+40(FP), DX
+	MOVQ         cos+48(FP), BX
+	MOVQ         sin+56(FP), SI
+	MOVQ         half+16(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x00000007, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	LEAQ         mask<>+0(SB), AX
+	MOVQ         $0x00000010, R10
+	SUBQ         R8, R10
+	VMOVUPS      (AX)(R10*4), Y15
+	SHLQ         $0x02, R9
+	LEAQ         (CX)(R9*1), R10
+	LEAQ         (DX)(R9*1), R11
+	VBROADCASTSS sign+64(FP), Y14
+	MOVQ         blocks+8(FP), R12
+	IMULQ        R9, R12
+	ADDQ         R12, R12
+	NEGQ         R12
+	MOVQ         stride+24(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, R12
+	MOVQ         R12, stride+24(FP)
+
+row:
+	MOVQ blocks+8(FP), R12
+
+block:
+	XORQ AX, AX
+	MOVQ DI, R13
+	SUBQ $0x00000040, R13
+	JL   pairsNext
+
+pairsTurns:
+	VMOVUPS     (SI)(AX*1), Y3
+	VMOVUPS     (R11)(AX*1), Y1
+	VMULPS      Y14, Y3, Y3
+	VMOVUPS     (DX)(AX*1), Y0
+	VMULPS      Y1, Y3, Y4
+	VMOVUPS     (BX)(AX*1), Y2
+	VMULPS      Y0, Y3, Y3
+	VFMSUB213PS Y4, Y2, Y0
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y0, (CX)(AX*1)
+	VMOVUPS     Y3, (R10)(AX*1)
+	VMOVUPS     32(SI)(AX*1), Y8
+	VMOVUPS     32(R11)(AX*1), Y6
+	VMULPS      Y14, Y8, Y8
+	VMOVUPS     32(DX)(AX*1), Y5
+	VMULPS      Y6, Y8, Y9
+	VMOVUPS     32(BX)(AX*1), Y7
+	VMULPS      Y5, Y8, Y8
+	VFMSUB213PS Y9, Y7, Y5
+	VFMADD231PS Y6, Y7, Y8
+	VMOVUPS     Y5, 32(CX)(AX*1)
+	VMOVUPS     Y8, 32(R10)(AX*1)
+	ADDQ        $0x00000040, AX
+	CMPQ        AX, R13
+	JLE         pairsTurns
+	JMP         pairsNext
+
+pairs:
+	VMOVUPS     (SI)(AX*1), Y3
+	VMOVUPS     (R11)(AX*1), Y1
+	VMULPS      Y14, Y3, Y3
+	VMOVUPS     (DX)(AX*1), Y0
+	VMULPS      Y1, Y3, Y4
+	VMOVUPS     (BX)(AX*1), Y2
+	VMULPS      Y0, Y3, Y3
+	VFMSUB213PS Y4, Y2, Y0
+	VFMADD231PS Y1, Y2, Y3
+	VMOVUPS     Y0, (CX)(AX*1)
+	VMOVUPS     Y3, (R10)(AX*1)
+	ADDQ        $0x00000020, AX
+
+pairsNext:
+	CMPQ        AX, DI
+	JL          pairs
+	TESTQ       R8, R8
+	JZ          pairsDone
+	VMASKMOVPS  (SI)(AX*1), Y15, Y3
+	VMASKMOVPS  (R11)(AX*1), Y15, Y1
+	VMULPS      Y14, Y3, Y3
+	VMASKMOVPS  (DX)(AX*1), Y15, Y0
+	VMULPS      Y1, Y3, Y4
+	VMASKMOVPS  (BX)(AX*1), Y15, Y2
+	VMULPS      Y0, Y3, Y3
+	VFMSUB213PS Y4, Y2, Y0
+	VFMADD231PS Y1, Y2, Y3
+	VMASKMOVPS  Y0, Y15, (CX)(AX*1)
+	VMASKMOVPS  Y3, Y15, (R10)(AX*1)
+
+pairsDone:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (R10)(R9*2), R10
+	LEAQ (R11)(R9*2), R11
+	DECQ R12
+	JNZ  block
+	ADDQ stride+24(FP), CX
+	ADDQ stride+24(FP), DX
+	ADDQ stride+24(FP), R10
+	ADDQ stride+24(FP), R11
+	ADDQ R9, BX
+	ADDQ R9, SI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func peakAVX2(iterations int)
 // Requires: AVX, FMA3
 TEXT ·peakAVX2(SB), NOSPLIT, $0-8

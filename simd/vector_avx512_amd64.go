@@ -124,5 +124,8 @@ func softmaxScoresBackwardAVX512(rows int, columns int, growth int, width int, s
 // rowDotsAVX512 sets dst to the sums of a*b, row by row.
 func rowDotsAVX512(rows int, columns int, strideA int, strideB int, dst *float32, a *float32, b *float32)
 
+// rotateHalvesAVX512 sets dst to x, with the halves of each block rotated by the row's angles.
+func rotateHalvesAVX512(rows int, blocks int, half int, stride int, dst *float32, x *float32, cos *float32, sin *float32, sign float32)
+
 // peakAVX512 runs 14 vector FMAs of float32 an iteration, independent of each other.
 func peakAVX512(iterations int)

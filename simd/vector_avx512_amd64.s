@@ -6194,6 +6194,121 @@ End:
 	VZEROUPPER
 	RET
 
+// func rotateHalvesAVX512(rows int, blocks int, half int, stride int, dst *float32, x *float32, cos *float32, sin *float32, sign float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·rotateHalvesAVX512(SB), NOSPLIT, $0-68
+	MOVQ         dst+32(FP), CX
+	MOVQ         x+40(FP), DX
+	MOVQ         cos+48(FP), BX
+	MOVQ         sin+56(FP), SI
+	MOVQ         half+16(FP), R9
+	MOVQ         R9, R8
+	ANDQ         $0x0000000f, R8
+	MOVQ         R9, DI
+	SUBQ         R8, DI
+	SHLQ         $0x02, DI
+	MOVQ         $-1, AX
+	BZHIQ        R8, AX, AX
+	KMOVW        AX, K1
+	SHLQ         $0x02, R9
+	LEAQ         (CX)(R9*1), R10
+	LEAQ         (DX)(R9*1), R11
+	VBROADCASTSS sign+64(FP), Z14
+	MOVQ         blocks+8(FP), R12
+	IMULQ        R9, R12
+	ADDQ         R12, R12
+	NEGQ         R12
+	MOVQ         stride+24(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, R12
+	MOVQ         R12, stride+24(FP)
+
+row:
+	MOVQ blocks+8(FP), R12
+
+block:
+	XORQ AX, AX
+	MOVQ DI, R13
+	SUBQ $0x00000080, R13
+	JL   pairsNext
+
+pairsTurns:
+	VMOVUPS     (SI)(AX*1), Z3
+	VMOVUPS     (R11)(AX*1), Z1
+	VMULPS      Z14, Z3, Z3
+	VMOVUPS     (DX)(AX*1), Z0
+	VMULPS      Z1, Z3, Z4
+	VMOVUPS     (BX)(AX*1), Z2
+	VMULPS      Z0, Z3, Z3
+	VFMSUB213PS Z4, Z2, Z0
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z0, (CX)(AX*1)
+	VMOVUPS     Z3, (R10)(AX*1)
+	VMOVUPS     64(SI)(AX*1), Z8
+	VMOVUPS     64(R11)(AX*1), Z6
+	VMULPS      Z14, Z8, Z8
+	VMOVUPS     64(DX)(AX*1), Z5
+	VMULPS      Z6, Z8, Z9
+	VMOVUPS     64(BX)(AX*1), Z7
+	VMULPS      Z5, Z8, Z8
+	VFMSUB213PS Z9, Z7, Z5
+	VFMADD231PS Z6, Z7, Z8
+	VMOVUPS     Z5, 64(CX)(AX*1)
+	VMOVUPS     Z8, 64(R10)(AX*1)
+	ADDQ        $0x00000080, AX
+	CMPQ        AX, R13
+	JLE         pairsTurns
+	JMP         pairsNext
+
+pairs:
+	VMOVUPS     (SI)(AX*1), Z3
+	VMOVUPS     (R11)(AX*1), Z1
+	VMULPS      Z14, Z3, Z3
+	VMOVUPS     (DX)(AX*1), Z0
+	VMULPS      Z1, Z3, Z4
+	VMOVUPS     (BX)(AX*1), Z2
+	VMULPS      Z0, Z3, Z3
+	VFMSUB213PS Z4, Z2, Z0
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z0, (CX)(AX*1)
+	VMOVUPS     Z3, (R10)(AX*1)
+	ADDQ        $0x00000040, AX
+
+pairsNext:
+	CMPQ        AX, DI
+	JL          pairs
+	TESTQ       R8, R8
+	JZ          pairsDone
+	VMOVUPS.Z   (SI)(AX*1), K1, Z3
+	VMOVUPS.Z   (R11)(AX*1), K1, Z1
+	VMULPS      Z14, Z3, Z3
+	VMOVUPS.Z   (DX)(AX*1), K1, Z0
+	VMULPS      Z1, Z3, Z4
+	VMOVUPS.Z   (BX)(AX*1), K1, Z2
+	VMULPS      Z0, Z3, Z3
+	VFMSUB213PS Z4, Z2, Z0
+	VFMADD231PS Z1, Z2, Z3
+	VMOVUPS     Z0, K1, (CX)(AX*1)
+	VMOVUPS     Z3, K1, (R10)(AX*1)
+
+pairsDone:
+	LEAQ (CX)(R9*2), CX
+	LEAQ (DX)(R9*2), DX
+	LEAQ (R10)(R9*2), R10
+	LEAQ (R11)(R9*2), R11
+	DECQ R12
+	JNZ  block
+	ADDQ stride+24(FP), CX
+	ADDQ stride+24(FP), DX
+	ADDQ stride+24(FP), R10
+	ADDQ stride+24(FP), R11
+	ADDQ R9, BX
+	ADDQ R9, SI
+	DECQ rows+0(FP)
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func peakAVX512(iterations int)
 // Requires: AVX, AVX512F
 TEXT ·peakAVX512(SB), NOSPLIT, $0-8

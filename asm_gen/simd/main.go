@@ -31,6 +31,7 @@ func main() {
 		mathKernels(s)
 		layerNormKernels(s)
 		scoresKernels(s)
+		rotateHalves(s)
 		peak(s)
 	})
 }
