@@ -89,6 +89,15 @@ func randomModels(t *testing.T) (models []*net.Model) {
 			net.Residual{Body: []net.Layer{conv(6, 2, false), net.BatchNorm{}}, Shortcut: []net.Layer{net.Subsample{Stride: 2, Out: 6}}}, net.ReLU{},
 			net.GlobalAvgPool{}, net.Dense{Out: 5},
 		}},
+		{net.Shape{11}, []net.Layer{
+			net.Embedding{Vocabulary: 70, Width: 12, Positions: net.LearnedPositions, Segments: 2}, net.LayerNorm{},
+			net.TransformerBlock{Heads: 2, Hidden: 20}, net.Pooling{}, net.Dense{Out: 5},
+		}},
+		{net.Shape{11}, []net.Layer{
+			net.Embedding{Vocabulary: 40, Width: 12, Tied: true},
+			net.TransformerBlock{Heads: 2, Hidden: 20, PreNorm: true, Causal: true, Rotary: true}, net.LayerNorm{},
+			net.TiedOutput{}, net.NextToken{},
+		}},
 	} {
 		m, err := net.Compile(c.input, c.layers...)
 		require.NoError(t, err)
@@ -133,9 +142,22 @@ func randomConfig(r *rand.Rand, m *net.Model) sam.Config {
 }
 
 func drawBatch(r *rand.Rand, m *net.Model, n int) net.Batch {
-	b := net.Batch{N: n, X: make([]float32, n*m.InputShape().Size()), Labels: make([]int32, n)}
+	b := net.Batch{N: n, Labels: make([]int32, n)}
+	if m.Vocabulary() == 0 {
+		b.X = make([]float32, n*m.InputShape().Size())
+	}
 	for i := range b.X {
 		b.X[i] = float32(r.NormFloat64())
+	}
+	if m.Vocabulary() > 0 {
+		b.Starts = []int{0}
+		for range n {
+			for at := range 2 + r.IntN(m.InputShape()[0]-1) { // a term for each sample
+				b.Tokens = append(b.Tokens, int32(r.IntN(1+r.IntN(m.Vocabulary()))))
+				b.Segments = append(b.Segments, uint8(at/5%2))
+			}
+			b.Starts = append(b.Starts, len(b.Tokens))
+		}
 	}
 	for i := range b.Labels {
 		b.Labels[i] = int32(r.IntN(5))
@@ -205,7 +227,7 @@ func defined(t *testing.T, m *net.Model, p *net.Params, b net.Batch, c sam.Confi
 		_, err := m.Gradient(at, shard, 0, g)
 		require.NoError(t, err)
 		for i, v := range g {
-			out[i] -= factor[i] * float64(v) * float64(shard.N) / float64(b.N)
+			out[i] -= factor[i] * float64(v) * float64(m.Loss().Terms(shard)) / float64(m.Loss().Terms(b))
 		}
 	}
 	return out

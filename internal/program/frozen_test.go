@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -32,7 +33,7 @@ func TestFrozenOpsChangeNoGradient(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		for name, layers := range models {
 			input := op.Shape{8, 8, 2}
-			if _, text := layers[0].(net.Embedding); text {
+			if strings.HasPrefix(name, "text: ") {
 				input = op.Shape{textLength}
 			}
 			m, err := compile(input, layers...)
@@ -76,12 +77,7 @@ func frozenGradients(m *program.Program, params *net.Params, b op.Batch, given, 
 		clear(kept0[i])
 		clear(grads0[i])
 	}
-	formed := make([]program.Perturb, len(trains))
-	for i, n := range m.Nodes() {
-		if n.Params.Len() > 0 {
-			formed[i] = program.Perturb{Kind: program.Formed, Params: slices.Repeat([][]float32{n.Params.Of(params.Values)}, len(shards))}
-		}
-	}
+	formed := oneForEach(m, params, len(shards))
 	for _, perturb := range [][]program.Perturb{nil, formed} {
 		grads := newSink(m, len(shards))
 		for s := range grads.shards {

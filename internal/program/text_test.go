@@ -1,7 +1,9 @@
 package program_test
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -51,6 +53,12 @@ var textModels = map[string][]op.Layer{
 		net.Residual{Body: []op.Layer{net.LayerNorm{}, net.MultiHeadAttention{Heads: 2, Causal: true, Rotary: true}}},
 		net.Residual{Body: []op.Layer{net.LayerNorm{}, net.Dense{Out: 20}, net.GELU{}, net.Dense{Out: 8}}}, net.LayerNorm{},
 		net.TiedOutput{}, net.NextToken{},
+	},
+	"two tables": {
+		net.Residual{
+			Shortcut: []op.Layer{net.Embedding{Vocabulary: 13, Width: 6, Positions: net.LearnedPositions}},
+			Body:     []op.Layer{net.Embedding{Vocabulary: 13, Width: 6, Segments: 2}, net.Dense{Out: 6}, net.Tanh{}},
+		}, net.Pooling{}, net.Dense{Out: 4},
 	},
 	"untied language": {
 		net.Embedding{Vocabulary: 13, Width: 12}, net.Dense{Out: 12}, net.ReLU{}, net.Dense{Out: 13}, net.NextToken{},
@@ -146,6 +154,59 @@ func TestPerturbedTextAgainstOracle(t *testing.T) {
 			})
 		}
 	})
+}
+
+// Several ops may be tied to one, and the last embedding counts.
+func TestTiedTwice(t *testing.T) {
+	table := net.Embedding{Vocabulary: 13, Width: 6, Positions: net.LearnedPositions, Tied: true}
+	layers := []op.Layer{
+		net.Residual{Shortcut: []op.Layer{net.Embedding{Vocabulary: 13, Width: 4, Tied: true}, net.Dense{Out: 6}}, Body: []op.Layer{table}},
+		net.Residual{Shortcut: []op.Layer{net.TiedOutput{}}, Body: []op.Layer{net.Dense{Out: 6}, net.Tanh{}, net.TiedOutput{}}},
+		net.NextToken{},
+	}
+	m, err := compile(op.Shape{textLength}, layers...)
+	require.NoError(t, err)
+	r := rand.New(rand.NewPCG(6, 6))
+	params, b := randomParams(r, m), randomBatch(r, m, 14)
+
+	// With zeros for the first table's layer, the oracle is one table and x + body(x) for logits.
+	const layer = 13*4 + 4*6 + 6
+	clear(params.Values[:layer])
+	oracle := twin{m, ref.Net{ref.Tied{
+		Embedding: ref.Embedding{Vocabulary: 13, Length: textLength, Width: 6, Learned: true},
+		Body: ref.Net{ref.Residual{Body: ref.Net{
+			ref.ByRow{Width: 6, Layer: ref.Dense{In: 6, Out: 6}},
+			ref.Pointwise{F: math.Tanh, Derivative: func(x float64) float64 { return 1 - math.Tanh(x)*math.Tanh(x) }},
+		}}},
+	}}}
+	require.Equal(t, oracle.ref.Params(), m.NumParams()-layer)
+	shards := shardsFrom(1, 4, 2, 5)
+	grads := newSink(m, len(shards))
+	p := &program.Pass{Batch: b, Shards: shards, Means: true, Train: true, Params: params.Values, Gradients: grads, Losses: make([]float64, 3)}
+	for _, perturb := range [][]program.Perturb{nil, oneForEach(m, params, len(shards))} {
+		p.Perturb = perturb
+		w := m.NewWorkspace(backwardSize(shards), nil)
+		w.Poison()
+		w.Forward(p)
+		w.Backward(p)
+		for s, shard := range shards {
+			loss, want := oracle.gradient(ref.Float64s(params.Values[layer:]), b, shard)
+			assert.InEpsilon(t, loss*oracle.terms(b, shard), p.Losses[s], 1e-5)
+			ref.RequireNear(t, want, grads.shards[s][layer:], oracle.bound(30), "shard %d", s)
+		}
+	}
+}
+
+// oneForEach gives each shard its own copy of the parameters.
+func oneForEach(m *program.Program, params *net.Params, shards int) (formed []program.Perturb) {
+	for _, n := range m.Nodes() {
+		p := program.Perturb{}
+		if n.Params.Len() > 0 {
+			p = program.Perturb{Kind: program.Formed, Params: slices.Repeat([][]float32{n.Params.Of(params.Values)}, shards)}
+		}
+		formed = append(formed, p)
+	}
+	return formed
 }
 
 // The gradient of a batch that went through in tiles, with what is deferred in one call.

@@ -79,11 +79,25 @@ func TestSamplesDoNotDependOnTheTile(t *testing.T) {
 		{{16}, {21}},
 		slices.Repeat([][]int{{1}}, 37),
 	}
+	models := map[string]*program.Program{}
+	add := func(name string, input op.Shape, layers []op.Layer) {
+		m, err := compile(input, layers...)
+		require.NoError(t, err)
+		models[name] = m
+	}
+	for name, layers := range uncoupled {
+		add(name, op.Shape{20, 31}, layers)
+	}
+	for name, layers := range textModels {
+		add("text: "+name, op.Shape{textLength}, layers)
+	}
+	add("text: dropout", op.Shape{textLength}, []op.Layer{
+		net.Embedding{Vocabulary: 13, Width: 6}, net.Dropout{Rate: 0.5}, net.Residual{Body: []op.Layer{net.Dense{Out: 6}, net.Dropout{Rate: 0.3}}},
+		net.Dense{Out: 13}, net.NextToken{},
+	})
 	simdtest.SlowEachISA(t, func(t *testing.T) {
-		for name, layers := range uncoupled {
+		for name, m := range models {
 			t.Run(name, func(t *testing.T) {
-				m, err := compile(op.Shape{20, 31}, layers...)
-				require.NoError(t, err)
 				r := rand.New(rand.NewPCG(1, 1))
 				params, b := randomParams(r, m), randomBatch(r, m, 37)
 				var want bits
