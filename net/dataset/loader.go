@@ -30,9 +30,10 @@ type Loader struct {
 	DropLast bool
 	// Bucket, if not 0, puts texts of similar length into one batch: the samples of each Bucket
 	// batches, which are chosen at random, are sorted by length, and all batches of the epoch
-	// are shuffled. A short last batch is left as it is, behind the others. Samples have no
-	// padding, so this saves no work in itself; it makes the batches' sizes differ, and the
-	// samples of a batch alike.
+	// are shuffled. A short last batch is left as it is, behind the others. It saves no time,
+	// since there is no padding to save: steps on text-tiny take as long with 4, with 16 and
+	// without, to a percent. It is for those who want samples of a batch, and the shards of
+	// mSAM, to be alike.
 	Bucket int
 }
 

@@ -21,6 +21,7 @@ type Options struct {
 	Text           string        `json:"text,omitempty"`            // tables: name of the column with the text, or "#4"; "" for samples of numbers
 	Text2          string        `json:"text2,omitempty"`           // tables: of the column with a second text, "" for none
 	Tokenizer      string        `json:"tokenizer,omitempty"`       // texts: a file that text.Open reads; "" trains one on the training part
+	TokenizerJSON  []byte        `json:"-"`                         // texts: the content of such a file, as Text.Tokenizer of an Input has it, in place of Tokenizer
 	TokenizerKind  TokenizerKind `json:"tokenizer_kind,omitempty"`  // texts: of a tokenizer that is trained
 	VocabularySize int           `json:"vocabulary_size,omitempty"` // texts: most tokens of a tokenizer that is trained; 0 for up to 8000, by the size of the data
 	Length         int           `json:"length,omitempty"`          // texts: most tokens of a sample; 0 is 128
@@ -129,7 +130,7 @@ func (o Options) only(data string, taken ...string) error {
 		{"Stream (--stream)", o.Stream == StreamAlways},
 		{"Text (--text)", o.Text != ""},
 		{"Text2 (--text2)", o.Text2 != ""},
-		{"Tokenizer (--tokenizer)", o.Tokenizer != ""},
+		{"Tokenizer (--tokenizer)", o.Tokenizer != "" || o.TokenizerJSON != nil},
 		{"TokenizerKind (--tokenizer-kind)", o.TokenizerKind != "" && o.TokenizerKind != TokenizerAuto},
 		{"VocabularySize (--vocabulary)", o.VocabularySize != 0},
 		{"Length (--length)", o.Length != 0},

@@ -21,12 +21,15 @@ func (o Options) length() int { return cmp.Or(o.Length, defaultLength) }
 
 // validateTexts is the part of Validate about texts.
 func (o Options) validateTexts() error {
-	trains := o.TokenizerKind != TokenizerBytes && o.Tokenizer == ""
+	has := o.Tokenizer != "" || o.TokenizerJSON != nil
+	trains := o.TokenizerKind != TokenizerBytes && !has
 	switch {
+	case o.Tokenizer != "" && o.TokenizerJSON != nil:
+		return fmt.Errorf("dataset: Tokenizer (--tokenizer) is %s, and there is TokenizerJSON, too, want one of them", o.Tokenizer)
 	case o.Length < 0 || o.Length > maxLength || o.Length == 1:
 		return fmt.Errorf("dataset: Length (--length) is %d, want 2 to %d tokens, or 0 for %d", o.Length, maxLength, defaultLength)
-	case o.VocabularySize != 0 && !trains && o.Tokenizer != "":
-		return fmt.Errorf("dataset: VocabularySize (--vocabulary) is %d, but the tokenizer of %s (--tokenizer) has the size that it has", o.VocabularySize, o.Tokenizer)
+	case o.VocabularySize != 0 && has:
+		return fmt.Errorf("dataset: VocabularySize (--vocabulary) is %d, but the tokenizer of %s (--tokenizer) has the size that it has", o.VocabularySize, cmp.Or(o.Tokenizer, "TokenizerJSON"))
 	case o.VocabularySize != 0 && !trains:
 		return fmt.Errorf("dataset: VocabularySize (--vocabulary) is %d, but a tokenizer of bytes (--tokenizer-kind) has a size of its own", o.VocabularySize)
 	case o.VocabularySize != 0 && (o.VocabularySize < minVocabulary || o.VocabularySize > maxVocabulary):

@@ -323,6 +323,14 @@ func TestTrainedTokenizer(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, train.Tokens, again.Tokens)
 	}
+	o.TokenizerJSON = train.Input.Text.Tokenizer
+	_, _, err = o.Open(dir)
+	assert.ErrorContains(t, err, "and there is TokenizerJSON, too, want one of them")
+	o.Tokenizer = ""
+	again, _, err = o.Open(dir)
+	require.NoError(t, err)
+	assert.Equal(t, train.Tokens, again.Tokens)
+	o.TokenizerJSON, o.Tokenizer = nil, path
 	o.TokenizerKind = TokenizerWordPiece
 	_, _, err = o.Open(dir)
 	assert.ErrorContains(t, err, "has a tokenizer of kind bpe, but TokenizerKind (--tokenizer-kind) is wordpiece")

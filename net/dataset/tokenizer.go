@@ -19,7 +19,7 @@ const (
 // tokenizer returns the tokenizer of the options: from its file, or trained on the texts of the
 // training part.
 func (o Options) tokenizer(training ...[]string) (text.Tokenizer, error) {
-	if o.Tokenizer != "" {
+	if o.Tokenizer != "" || o.TokenizerJSON != nil {
 		return o.openTokenizer()
 	}
 	if o.TokenizerKind == TokenizerBytes {
@@ -55,13 +55,21 @@ func concat(lists [][]string) iter.Seq[string] {
 // openTokenizer reads the tokenizer of a file, which must be of the kind that the options name, if
 // they do.
 func (o Options) openTokenizer() (text.Tokenizer, error) {
-	tok, err := text.Open(o.Tokenizer)
+	name := o.Tokenizer
+	var tok text.Tokenizer
+	var err error
+	if o.TokenizerJSON != nil {
+		name = "TokenizerJSON"
+		tok, err = text.Parse(o.TokenizerJSON)
+	} else {
+		tok, err = text.Open(o.Tokenizer)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("Tokenizer (--tokenizer): %w", err)
 	}
 	kind := kindOf(tok)
 	if want := cmp.Or(o.TokenizerKind, TokenizerAuto); want != TokenizerAuto && want != kind {
-		return nil, fmt.Errorf("Tokenizer (--tokenizer): %s has a tokenizer of kind %s, but TokenizerKind (--tokenizer-kind) is %s", o.Tokenizer, kind, want)
+		return nil, fmt.Errorf("Tokenizer (--tokenizer): %s has a tokenizer of kind %s, but TokenizerKind (--tokenizer-kind) is %s", name, kind, want)
 	}
 	return tok, nil
 }
