@@ -348,3 +348,26 @@ func TestFractionWithoutTerms(t *testing.T) {
 		assert.InEpsilon(t, mean, stats.Loss, 1e-5)
 	}
 }
+
+// A step on text that overflows is refused, and leaves all as it was. The batch isn't at fault:
+// token ids are finite.
+func TestTextStepIsRefused(t *testing.T) {
+	for _, sub := range textSubjects(t) {
+		for name, force := range arithmetics {
+			params, b := sub.model.Init(3), randomText(5, 24)
+			o, err := New(sub.model, params, Config{Rho: 0.1, Shards: 8, Base: optim.SGD{LR: 0.1}, Batch: 24, Workers: 2, force: force})
+			require.NoError(t, err)
+			_, err = o.Step(b)
+			require.NoError(t, err)
+			for i, v := range params.Values {
+				params.Values[i] = 1e25 * v
+			}
+			before, state := params.Clone(), o.State()
+			_, err = o.Step(b)
+			require.ErrorIs(t, err, ErrRefused, "%s, %s", sub.name, name)
+			require.NotErrorIs(t, err, ErrBatch)
+			require.Equal(t, before, params)
+			require.Equal(t, state, o.State())
+		}
+	}
+}
