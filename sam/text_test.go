@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
@@ -368,6 +369,34 @@ func TestTextStepIsRefused(t *testing.T) {
 			require.NotErrorIs(t, err, ErrBatch)
 			require.Equal(t, before, params)
 			require.Equal(t, state, o.State())
+		}
+	}
+}
+
+// To a plan, an embedding reads a few rows in each tile, and an output that is tied to it the whole
+// table.
+func TestPlansOfText(t *testing.T) {
+	for _, tied := range []bool{false, true} {
+		plan := func(vocabulary int) *plan {
+			output := net.Layer(net.Dense{Out: textVocabulary})
+			if tied {
+				output = net.TiedOutput{}
+			}
+			m, err := net.Compile(net.Shape{textLength}, net.Embedding{Vocabulary: vocabulary, Width: 8, Tied: tied}, output, net.NextToken{})
+			require.NoError(t, err)
+			o, err := New(m, m.Init(1), Config{Rho: 0.1, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 12, Workers: 2})
+			require.NoError(t, err)
+			return o.plan
+		}
+		small, large := plan(50), plan(5000)
+		assert.Zero(t, large.reads(0))
+		all := num.Range(0, 4)
+		if tied {
+			assert.EqualValues(t, 8*5000, large.reads(1))
+		} else {
+			assert.EqualValues(t, 9*textVocabulary, large.reads(1))
+			assert.Equal(t, small.time(all, 4, 1), large.time(all, 4, 1))
+			assert.EqualValues(t, 4*8*4950, large.opBytes(0)-small.opBytes(0), "the gradient is written once")
 		}
 	}
 }
