@@ -8,6 +8,10 @@
 //		net.Flatten{}, net.Dense{Out: 10})
 //	params := model.Init(1)
 //
+// Samples of text are token ids, as many as each sample has, and begin with an [Embedding]. The
+// [TransformerBlock] works on a row for each token. Behind it, a [Pooling] makes one row of a
+// sample's, to classify it; a [TiedOutput] and the loss [NextToken] make a language model.
+//
 // A model has no parameters: [Params] holds them, as flat vectors. [Model.Params] says where each
 // tensor lies in them. Layers have no parameters either; a layer is a struct of settings, and its
 // zero values are the usual defaults.

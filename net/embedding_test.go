@@ -2,6 +2,7 @@ package net
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -276,6 +277,34 @@ func TestPoolingAgainstOracle(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// A NaN reaches the rows with its token, and the gradient of its token, and no others. The squared
+// norm of its shard is NaN.
+func TestEmbeddingOfNaN(t *testing.T) {
+	simdtest.EachISA(t, func(t *testing.T) {
+		o := embedding{embeddingOp{tables{vocabulary: 11, length: 9, width: 70}}}
+		r := rand.New(rand.NewPCG(7, 7))
+		b := Batch{N: 3, Tokens: []int32{1, 2, 3, 4, 2, 5}, Starts: []int{0, 3, 4, 6}}
+		in, d, nan := tokensOf(b, 9), sequence(r, b, 9, 70), float32(math.NaN())
+		isNaN := func(row []float32) bool { return slices.ContainsFunc(row, func(v float32) bool { return v != v }) }
+		p, out := ref.Normal(r, 11*70), like(d)
+		p[2*70+7], p[9*70] = nan, nan // no text has a 9
+		o.Forward(&op.Call{}, p, []op.Tensor{in}, out)
+		for row, token := range b.Tokens {
+			assert.Equal(t, token == 2, isNaN(rowAt(out.Data, row, 70)), "row %d", row)
+		}
+		d.Data[4*70+69] = nan
+		g := make([]float32, 11*70)
+		o.Gradient(&op.Call{}, []op.Tensor{in}, out, d, g)
+		for token := range 11 {
+			assert.Equal(t, token == 2, isNaN(rowAt(g, token, 70)), "token %d", token)
+		}
+		sq := make([]float64, 2)
+		o.GradNormSq(&op.Call{Scratch: make([]float32, 2*70)}, in, d, []op.Shard{{First: 0, N: 2}, {First: 2, N: 1}}, sq)
+		assert.False(t, math.IsNaN(sq[0]))
+		assert.True(t, math.IsNaN(sq[1]))
 	})
 }
 

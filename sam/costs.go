@@ -104,16 +104,16 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 // if they are deferred; and, where they are formed, a shard's own parameters.
 func (p *plan) opBytes(i int) int64 {
 	op := p.ops[i]
-	in, out, params := int64(op.In), int64(op.Out), int64(op.Params)
-	sample, tile := in+2*out, params // forward, and the output's gradient
+	in, out, params, reads := int64(op.In), int64(op.Out), int64(p.ops[op.Owner].Params), p.reads(i)
+	sample, tile := in+2*out, reads // forward, and the output's gradient
 	if p.backward[i] {
-		sample, tile = sample+in, 2*params
+		sample, tile = sample+in, 2*reads
 	}
 	gradients := int64(0)
 	if p.trains[i] {
 		gradients = params
 	}
-	if p.byUnits[i] {
+	if p.byUnits[op.Owner] {
 		gradients = 2 * params * int64(len(p.parts))
 	}
 	if p.trains[i] {
@@ -128,6 +128,15 @@ func (p *plan) opBytes(i int) int64 {
 		floats += gradients + 3*params*int64(len(p.shards))
 	}
 	return 4 * floats
+}
+
+// reads returns how many parameters op i reads in a pass over a tile: those that it uses, its own or
+// another's. Of a table for token ids, it is a few rows, which count as values.
+func (p *plan) reads(i int) int64 {
+	if p.ops[i].Traits.Vocabulary > 0 {
+		return 0
+	}
+	return int64(p.ops[p.ops[i].Owner].Params)
 }
 
 // time estimates, in operations of a core, how long workers take for some parts in a number of
@@ -146,7 +155,7 @@ func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
 		if p.backward[i] {
 			reads = 2
 		}
-		params := 4 * int64(op.Params) * reads * passes * int64(tiles)
+		params := 4 * p.reads(i) * reads * passes * int64(tiles)
 		own := (clean+descent)*samples/int64(p.samples()) + params*costs.flopsPerByte
 		if workers > 1 {
 			busy := costs.busy

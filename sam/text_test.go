@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
@@ -346,5 +347,56 @@ func TestFractionWithoutTerms(t *testing.T) {
 		require.NoError(t, err)
 		requireNear(t, want, o.ghat, 1e-5)
 		assert.InEpsilon(t, mean, stats.Loss, 1e-5)
+	}
+}
+
+// A step on text that overflows is refused, and leaves all as it was. The batch isn't at fault:
+// token ids are finite.
+func TestTextStepIsRefused(t *testing.T) {
+	for _, sub := range textSubjects(t) {
+		for name, force := range arithmetics {
+			params, b := sub.model.Init(3), randomText(5, 24)
+			o, err := New(sub.model, params, Config{Rho: 0.1, Shards: 8, Base: optim.SGD{LR: 0.1}, Batch: 24, Workers: 2, force: force})
+			require.NoError(t, err)
+			_, err = o.Step(b)
+			require.NoError(t, err)
+			for i, v := range params.Values {
+				params.Values[i] = 1e25 * v
+			}
+			before, state := params.Clone(), o.State()
+			_, err = o.Step(b)
+			require.ErrorIs(t, err, ErrRefused, "%s, %s", sub.name, name)
+			require.NotErrorIs(t, err, ErrBatch)
+			require.Equal(t, before, params)
+			require.Equal(t, state, o.State())
+		}
+	}
+}
+
+// To a plan, an embedding reads a few rows in each tile, and an output that is tied to it the whole
+// table.
+func TestPlansOfText(t *testing.T) {
+	for _, tied := range []bool{false, true} {
+		plan := func(vocabulary int) *plan {
+			output := net.Layer(net.Dense{Out: textVocabulary})
+			if tied {
+				output = net.TiedOutput{}
+			}
+			m, err := net.Compile(net.Shape{textLength}, net.Embedding{Vocabulary: vocabulary, Width: 8, Tied: tied}, output, net.NextToken{})
+			require.NoError(t, err)
+			o, err := New(m, m.Init(1), Config{Rho: 0.1, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 12, Workers: 2})
+			require.NoError(t, err)
+			return o.plan
+		}
+		small, large := plan(50), plan(5000)
+		assert.Zero(t, large.reads(0))
+		all := num.Range(0, 4)
+		if tied {
+			assert.EqualValues(t, 8*5000, large.reads(1))
+		} else {
+			assert.EqualValues(t, 9*textVocabulary, large.reads(1))
+			assert.Equal(t, small.time(all, 4, 1), large.time(all, 4, 1))
+			assert.EqualValues(t, 4*8*4950, large.opBytes(0)-small.opBytes(0), "the gradient is written once")
+		}
 	}
 }

@@ -212,10 +212,11 @@ func tileParts(prog *program.Program, a *arithmetic) int {
 // long as reading the parameters.
 func worthwhile(prog *program.Program) int {
 	flops, bytes := int64(0), int64(0)
-	for _, op := range prog.Ops() {
+	ops := prog.Ops()
+	for _, op := range ops {
 		if op.Traits.Flops.Forward > 0 { // otherwise it reads little, such as a few rows of a table
 			flops += op.Traits.Flops.Forward
-			bytes += 4 * int64(op.Params)
+			bytes += 4 * int64(ops[op.Owner].Params)
 		}
 	}
 	return int(bytes * costs.flopsPerByte * costs.reuse / max(1, flops))

@@ -16,6 +16,10 @@
 //   - [Factorable] can be perturbed by its own gradient without forming it. That makes mSAM with many
 //     shards cheap.
 //   - [Absorber] is fused with the op behind it.
+//   - [Tied] uses the parameters of another op.
+//
+// Samples of a model over text have different lengths. Traits.Vocabulary, Traits.Pools and the rows
+// of a [Tensor] say how ops work on them.
 //
 // A [Loss] ends a program.
 //
