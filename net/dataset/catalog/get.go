@@ -272,6 +272,10 @@ func (g *getter) lock(ctx context.Context) (unlock func(), err error) {
 	path := filepath.Join(g.staging, lockName)
 	for {
 		if err := os.MkdirAll(g.staging, 0o755); err != nil {
+			info, there := os.Lstat(g.staging)
+			if errors.Is(err, fs.ErrExist) && (errors.Is(there, fs.ErrNotExist) || there == nil && info.IsDir()) && ctx.Err() == nil {
+				continue // another process, which has just finished, removed it meanwhile
+			}
 			return nil, &writeError{g.staging, err}
 		}
 		lock := flock.New(path)

@@ -114,7 +114,7 @@ var Sets = []Set{
 	{
 		Name:     "spam",
 		About:    "SpamAssassin's public corpus: 6,046 mails, a third of them spam",
-		License:  "ODC PDDL 1.0; the copyright of the messages is their senders'",
+		License:  "ODC PDDL 1.0, its contents CC0 1.0, as its package says",
 		Citation: "SpamAssassin public mail corpus, Apache Software Foundation, 2005",
 		Homepage: "https://spamassassin.apache.org/old/publiccorpus/",
 		Files: []File{
