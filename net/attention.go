@@ -24,7 +24,10 @@ type MultiHeadAttention struct {
 	// Rotary rotates q and k by angles that grow with their row, so that their product depends on
 	// how far apart the rows are (Su et al., arXiv 2104.09864). D/Heads must be even.
 	Rotary bool
-	Init   Initializer // of both layers' weights; nil is XavierUniform
+	// First makes the output of each sample's first row alone, flat samples [D], as a
+	// Pooling{First: true} behind the layer would. It costs less.
+	First bool
+	Init  Initializer // of both layers' weights; nil is XavierUniform
 }
 
 // Build implements Layer.
@@ -40,6 +43,9 @@ func (l MultiHeadAttention) Build(b op.Builder, in op.Value) (op.Value, error) {
 	if width%l.Heads != 0 {
 		return 0, fmt.Errorf("Heads is %d, which doesn't divide the %d features of a row", l.Heads, width)
 	}
+	if l.First && l.Causal {
+		return 0, errors.New("First with Causal: the first row would see nothing but itself")
+	}
 	init := l.Init.or(XavierUniform)
 	v, err := b.Inner("qkv", Dense{Out: 3 * width, Init: init}, in)
 	if err != nil {
@@ -51,7 +57,12 @@ func (l MultiHeadAttention) Build(b op.Builder, in op.Value) (op.Value, error) {
 		}
 	}
 	o := attention{rows: rows, width: width, heads: l.Heads, causal: l.Causal}
-	if v, err = b.Add(o, s, v); err != nil {
+	if l.First {
+		v, err = b.Add(firstAttention{o}, Shape{width}, v)
+	} else {
+		v, err = b.Add(o, s, v)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return b.Inner("out", Dense{Out: width, Init: init}, v)

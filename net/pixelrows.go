@@ -3,8 +3,7 @@ package net
 import "github.com/steppe-ml/steppe/net/op"
 
 // PixelRows makes the pixels of an image rows, as attention reads them: [H, W, C] becomes [H*W, C].
-// It has
-// no parameters and costs nothing.
+// It has no parameters and costs nothing.
 type PixelRows struct{}
 
 // Build implements Layer.

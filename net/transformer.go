@@ -7,18 +7,23 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// TransformerBlock is a block of a transformer, from rows [L, D] of each sample to rows [L, D]: self-
-// attention, then two Dense layers with GELU between them, each beside a shortcut (Vaswani et al.,
-// arXiv 1706.03762). By default each sum is normalized, as in BERT (post-norm):
+// TransformerBlock is a block of a transformer, from rows [L, D] of each sample to rows [L, D]:
+// self-attention, then two Dense layers with GELU between them, each beside a shortcut (Vaswani et
+// al., arXiv 1706.03762). By default each sum is normalized, as in BERT (post-norm):
 //
 //	y = LayerNorm(x + Attention(x))
 //	z = LayerNorm(y + Dense(GELU(Dense(y))))
 //
-// With PreNorm what each branch reads is normalized, as in GPT-2; then a LayerNorm should follow the
-// last block:
+// With PreNorm what each branch reads is normalized, as in GPT-2; then a LayerNorm should follow
+// the last block:
 //
 //	y = x + Attention(LayerNorm(x))
 //	z = y + Dense(GELU(Dense(LayerNorm(y))))
+//
+// With First the output is flat samples [D]: the rows that a Pooling{First: true} behind the block
+// would take. Other rows are keys and values of attention then, and nothing else is computed for
+// them, which saves most of the block's work. It is for the last block of a model that reads the
+// first row alone.
 //
 // Its parameters are those of the layers "attention", a [MultiHeadAttention], "norm1" and "norm2",
 // and "hidden" and "out", the two Dense layers.
@@ -28,6 +33,7 @@ type TransformerBlock struct {
 	PreNorm bool        // normalize before the branches rather than behind the sums
 	Causal  bool        // a row sees itself and the rows before it only
 	Rotary  bool        // attention turns queries and keys by their places
+	First   bool        // make each sample's first row alone, as Pooling does
 	Dropout float64     // rate, from 0 to less than 1, at the end of both branches
 	Epsilon float64     // of both LayerNorms; 0 is 1e-5
 	Init    Initializer // of all weights; nil is XavierUniform
@@ -49,7 +55,7 @@ func (l TransformerBlock) Build(b op.Builder, in op.Value) (op.Value, error) {
 		hidden = 4 * width
 	}
 	v, err := l.branch(b, in, "1",
-		named{"attention", MultiHeadAttention{Heads: l.Heads, Causal: l.Causal, Rotary: l.Rotary, Init: init}})
+		named{"attention", MultiHeadAttention{Heads: l.Heads, Causal: l.Causal, Rotary: l.Rotary, First: l.First, Init: init}})
 	if err != nil {
 		return 0, err
 	}
@@ -63,8 +69,8 @@ type named struct {
 	layer Layer
 }
 
-// branch builds one of the block's two branches, of these layers, with its sum and its normalization.
-// number ends the names of what both branches have.
+// branch builds one of the block's two branches, of these layers, with its sum and its
+// normalization. number ends the names of what both branches have.
 func (l TransformerBlock) branch(b op.Builder, in op.Value, number string, layers ...named) (v op.Value, err error) {
 	norm := named{"norm" + number, LayerNorm{Epsilon: l.Epsilon}}
 	if l.PreNorm {
@@ -75,6 +81,11 @@ func (l TransformerBlock) branch(b op.Builder, in op.Value, number string, layer
 	}
 	if v, err = l.build(b, in, layers...); err != nil {
 		return 0, err
+	}
+	if len(b.Shape(v)) < len(b.Shape(in)) {
+		if in, err = b.Inner("first", Pooling{First: true}, in); err != nil {
+			return 0, err
+		}
 	}
 	if v, err = b.Add(addition{}, b.Shape(in), v, in); err != nil || l.PreNorm {
 		return v, err

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/net"
 )
 
@@ -87,6 +88,66 @@ func TestTransformerBlockIsItsLayers(t *testing.T) {
 	}
 }
 
+// A block that makes the first row alone makes that row, and has its gradient, on any number of
+// workers: of text, where samples may have one row, and of images.
+func TestFirstRowOfTransformerBlock(t *testing.T) {
+	const width = 24
+	for name, block := range map[string]net.TransformerBlock{
+		"post-norm":        {Heads: 3},
+		"pre-norm, rotary": {Heads: 2, Hidden: 30, PreNorm: true, Rotary: true},
+		"one head":         {Heads: 1},
+	} {
+		for _, text := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, text %v", name, text), func(t *testing.T) {
+				r := rand.New(rand.NewPCG(3, 4))
+				compile := func(layers ...net.Layer) *net.Model {
+					in, before := net.Shape{70}, []net.Layer{net.Embedding{Vocabulary: 11, Width: width, Positions: net.LearnedPositions}}
+					if !text {
+						in, before = net.Shape{9, width}, []net.Layer{net.AddPositions{}}
+					}
+					before = append(before, net.TransformerBlock{Heads: 4})
+					m, err := net.Compile(in, append(append(before, layers...), net.Dense{Out: 3})...)
+					require.NoError(t, err)
+					return m
+				}
+				b := net.Batch{N: 6, Labels: []int32{0, 1, 2, 1, 0, 2}}
+				if text {
+					b.Starts = []int{0, 7, 8, 78, 80, 97, 100}
+					for range 100 {
+						b.Tokens = append(b.Tokens, r.Int32N(11))
+					}
+				} else {
+					for range 6 * 9 * width {
+						b.X = append(b.X, float32(r.NormFloat64()))
+					}
+				}
+				first := block
+				first.First = true
+				all, one := compile(block, net.Pooling{First: true}), compile(first)
+				params := one.Init(1)
+				require.Equal(t, all.Init(1).Values, params.Values)
+				want, got := make([]float32, all.NumParams()), make([]float32, one.NumParams())
+				wantLoss, err := all.Gradient(params, b, 9, want)
+				require.NoError(t, err)
+				loss, err := one.Gradient(params, b, 9, got)
+				require.NoError(t, err)
+				assert.InEpsilon(t, wantLoss, loss, 1e-6)
+				assert.Less(t, ref.Distance(got, ref.Float64s(want)), 2e-6)
+
+				p, err := one.Predictor(params)
+				require.NoError(t, err)
+				together, err := p.OutputsOf(nil, b)
+				require.NoError(t, err)
+				for i := range b.N {
+					alone, err := p.OutputsOf(nil, b.Slice(i, 1))
+					require.NoError(t, err)
+					assert.Equal(t, together[3*i:][:3], alone, "sample %d", i)
+				}
+			})
+		}
+	}
+}
+
 // The names of a block's tensors say what they are.
 func TestTransformerBlockNames(t *testing.T) {
 	for preNorm, want := range map[bool][]string{
@@ -121,6 +182,7 @@ func TestTransformerBlockErrors(t *testing.T) {
 		"input 5x8: attention: Heads is 0, want at least 1":                                          {net.Shape{5, 8}, net.TransformerBlock{}},
 		"attention: Heads is 3, which doesn't divide the 8 features of a row":                        {net.Shape{5, 8}, net.TransformerBlock{Heads: 3}},
 		"attention: Rotary rotates pairs, and a head has 1 features: want an even number":            {net.Shape{5, 8}, net.TransformerBlock{Heads: 8, Rotary: true}},
+		"attention: First with Causal: the first row would see nothing but itself":                   {net.Shape{5, 8}, net.TransformerBlock{Heads: 2, Causal: true, First: true}},
 		"Hidden is -1, want at least 1, or 0 for four times the features":                            {net.Shape{5, 8}, net.TransformerBlock{Heads: 2, Hidden: -1}},
 		"Dropout is 1, want 0 or more and less than 1":                                               {net.Shape{5, 8}, net.TransformerBlock{Heads: 2, Dropout: 1}},
 		"norm1: Epsilon is -1": {net.Shape{5, 8}, net.TransformerBlock{Heads: 2, Epsilon: -1}},

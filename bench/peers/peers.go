@@ -83,6 +83,8 @@ var peersOf = map[protocol.Kind][]peer{
 		pytorch("torch-layers-2", "layers", 2, ofText),
 		pytorch("torch-written-1", "written", 1, ofText),
 		pytorch("torch-written-2", "written", 2, ofText),
+		pytorch("torch-first-1", "first", 1, ofText),
+		pytorch("torch-first-2", "first", 2, ofText),
 		pytorch("torch-packed-1", "packed", 1, ofRaggedText),
 		pytorch("torch-packed-2", "packed", 2, ofRaggedText),
 	},

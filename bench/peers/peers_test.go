@@ -334,7 +334,7 @@ func TestFlags(t *testing.T) {
 
 	opt, err = parse([]string{"--shapes", "text-tiny batch 8"}, io.Discard)
 	require.NoError(t, err)
-	assert.Equal(t, []string{oursOne, oursTwo, "torch-layers-1", "torch-layers-2", "torch-written-1", "torch-written-2"}, peerNames(opt.peers))
+	assert.Equal(t, []string{oursOne, oursTwo, "torch-layers-1", "torch-layers-2", "torch-written-1", "torch-written-2", "torch-first-1", "torch-first-2"}, peerNames(opt.peers))
 	opt, err = parse([]string{"--shapes", "text-tiny batch 8 ragged"}, io.Discard)
 	require.NoError(t, err)
 	assert.Contains(t, peerNames(opt.peers), "torch-packed-2")

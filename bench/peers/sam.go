@@ -41,8 +41,8 @@ func samOf(s protocol.Step) protocol.Step {
 	return s
 }
 
-// compareWithSAM sets each step's time relative to the step by SAM on its model and batch, and names
-// the limits of these ratios that are exceeded.
+// compareWithSAM sets each step's time relative to the step by SAM on its model and batch, and
+// names the limits of these ratios that are exceeded.
 func (r *Report) compareWithSAM() {
 	sams, plain := map[protocol.Step]*Row{}, map[protocol.Step]*Row{} // by the step by SAM
 	for _, row := range r.Rows {

@@ -116,8 +116,8 @@ func TestCostsRoundByRound(t *testing.T) {
 	assert.InDelta(t, 3, r.Rows[1].Training.BestOfSAM, 1e-12, "of 3, 4 and 3, where the ratio of medians is 4")
 }
 
-// Our time has limits relative to our own SAM and SGD. A row misses them only if all of its interval
-// is above.
+// Our time has limits relative to our own SAM and SGD. A row misses them only if all of its
+// interval is above.
 func TestLimitsOfOurOwn(t *testing.T) {
 	constant := func(ms float64) []float64 { return []float64{ms, ms, ms, ms, ms, ms} }
 	for _, c := range []struct {

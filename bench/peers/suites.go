@@ -56,8 +56,8 @@ var others = []suite{
 	{name: "gonum", limit: 15 * time.Second, work: decompositionsOf(1000)},
 }
 
-// methods returns steps on a model and batch by the plain method (if plain is set), by SAM, and by mSAM
-// with each number of shards.
+// methods returns steps on a model and batch by the plain method (if plain is set), by SAM, and by
+// mSAM with each number of shards.
 func methods(of string, plain bool, shards ...int) (all []protocol.Work) {
 	if plain {
 		all = list(of)
@@ -161,8 +161,8 @@ func floorsOfProduct(s protocol.Shape, workers int) (f floors) {
 	return f
 }
 
-// mostTime has the most that our time over PyTorch's may be: on any machine (bar), and where a core's
-// 512-bit units are whole, as on Zen 5 (goal).
+// mostTime has the most that our time over PyTorch's may be: on any machine (bar), and where a
+// core's 512-bit units are whole, as on Zen 5 (goal).
 var mostTime = map[string]struct{ bar, goal float64 }{
 	"mlp batch 256 sgd":          {bar: 0.55, goal: 0.42},
 	"lenet batch 256 sgd":        {bar: 0.40, goal: 0.30},
@@ -181,9 +181,9 @@ var mostTime = map[string]struct{ bar, goal float64 }{
 	"text-mini batch 64 msam 32": {bar: 0.40},
 }
 
-// mostOfSAM returns the most that our time for a step may be, relative to our time for SAM; 0 for no
-// limit. mSAM costs no more than SAM in any number of shards, down to one sample a shard; of the larger
-// encoder hardly more.
+// mostOfSAM returns the most that our time for a step may be, relative to our time for SAM; 0 for
+// no limit. mSAM costs no more than SAM in any number of shards, down to one sample a shard; of the
+// larger encoder hardly more.
 func mostOfSAM(s protocol.Step) float64 {
 	switch {
 	case s.Method != protocol.MSAM:

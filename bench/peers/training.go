@@ -93,8 +93,8 @@ func (row *Row) summarizeTraining(peers []Participant) {
 	}
 }
 
-// trainingOfCeiling returns the speed of our fastest as a fraction of the ceiling of its workers, 0 if
-// the operations of the step aren't counted.
+// trainingOfCeiling returns the speed of our fastest as a fraction of the ceiling of its workers, 0
+// if the operations of the step aren't counted.
 func (row *Row) trainingOfCeiling(own *Cell, peers []Participant) float64 {
 	i := slices.IndexFunc(peers, func(p Participant) bool { return p.Name == row.Training.Own })
 	var fractions []float64

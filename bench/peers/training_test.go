@@ -149,7 +149,7 @@ func TestPyTorchTrainsTheSameModels(t *testing.T) {
 	}
 	opt, err := parse([]string{"--shapes", "mlp batch 9 msam 4, lenet batch 6 sam, resnet20 batch 4, resnet20 batch 8 msam 3, " +
 		"text-tiny batch 8, text-tiny batch 6 ragged msam 4",
-		"--peers", "torch-1,torch-last-1,torch-batched-1,torch-layers-1,torch-written-1,torch-packed-1", "--rounds", "1", "--budget", "1"}, io.Discard)
+		"--peers", "torch-1,torch-last-1,torch-batched-1,torch-layers-1,torch-written-1,torch-first-1,torch-packed-1", "--rounds", "1", "--budget", "1"}, io.Discard)
 	require.NoError(t, err)
 	var table, progress bytes.Buffer
 	require.NoError(t, run(ctx, opt, &table, &progress), progress.String())

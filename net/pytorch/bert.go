@@ -26,18 +26,22 @@ const (
 // any other model.
 func newBERT(tree []net.Node, params map[string]net.View) *layout {
 	m := &matcher{nodes: tree, naming: naming{family: bert, modules: map[string]string{}}}
-	blocks := 0
+	blocks, first := 0, false
 	if !take(m, "bert.embeddings", func(l net.Embedding) bool {
 		return l.Positions == net.LearnedPositions && l.Segments == 2 && !l.Tied
 	}) || !take(m, "bert.embeddings.LayerNorm", func(l net.LayerNorm) bool { return l.Epsilon == bertEpsilon }) {
 		return nil
 	}
 	for take(m, "bert.encoder.layer."+strconv.Itoa(blocks), func(l net.TransformerBlock) bool {
-		return !l.PreNorm && !l.Causal && !l.Rotary && l.Epsilon == bertEpsilon
+		if l.PreNorm || l.Causal || l.Rotary || l.Epsilon != bertEpsilon {
+			return false
+		}
+		first = l.First // and then no block can follow, or Compile would have refused the model
+		return true
 	}) {
 		blocks++
 	}
-	if blocks == 0 || !take(m, "", func(l net.Pooling) bool { return l.First }) || !take[net.Dense](m, "bert.pooler.dense", nil) ||
+	if blocks == 0 || !first && !take(m, "", func(l net.Pooling) bool { return l.First }) || !take[net.Dense](m, "bert.pooler.dense", nil) ||
 		!take[net.Tanh](m, "", nil) || !take[net.Dense](m, "classifier", nil) || !take[net.Loss](m, "", nil) || len(m.nodes) > 0 {
 		return nil
 	}
@@ -104,8 +108,8 @@ func (b *layoutBuilder) linear(ours, theirs string, first, n int) {
 		tensor{name: theirs + ".bias", ours: b.params[ours+".bias"], axes: [][]int{outputs}})
 }
 
-// BERT is the size of an encoder shaped as BERT, as its tensors tell it. They don't tell the number of
-// attention's heads, each of which has 64 features in published models.
+// BERT is the size of an encoder shaped as BERT, as its tensors tell it. They don't tell the number
+// of attention's heads, each of which has 64 features in published models.
 type BERT struct {
 	Vocabulary int // token ids
 	Positions  int // the most tokens of a sample
@@ -164,15 +168,15 @@ type Pretrained struct {
 	Unused []string // of the file, by its names
 }
 
-// LoadBERT sets params to the tensors of BERT in the file, by the names of Hugging Face's transformers,
-// whether its encoder is that of a BertModel or a part of another model. model must be an encoder of
-// the zoo, or of the same layers, with the file's vocabulary, blocks and widths. If it takes fewer
-// tokens than the file has positions for, it gets the first ones.
+// LoadBERT sets params to the tensors of BERT in the file, by the names of Hugging Face's
+// transformers, whether its encoder is that of a BertModel or a part of another model. model must
+// be an encoder of the zoo, or of the same layers, with the file's vocabulary, blocks and widths.
+// If it takes fewer tokens than the file has positions for, it gets the first ones.
 //
-// A classifier in the file is taken if it has the model's number of outputs. If not, and if the file
-// has no pooler, those parts of params stay as they are, which Pretrained tells. Anything else that is
-// missing or has another shape is an error, and so are values that aren't finite; then params is as it
-// was.
+// A classifier in the file is taken if it has the model's number of outputs. If not, and if the
+// file has no pooler, those parts of params stay as they are, which Pretrained tells. Anything else
+// that is missing or has another shape is an error, and so are values that aren't finite; then
+// params is as it was.
 func (f *File) LoadBERT(model *net.Model, params *net.Params) (Pretrained, error) {
 	if err := model.ValidateParams(params); err != nil {
 		return Pretrained{}, fmt.Errorf("pytorch: %w", err)

@@ -132,8 +132,8 @@ func TestLoadBERTByName(t *testing.T) {
 	}
 }
 
-// A shorter model takes the first positions. What a file hasn't, or has for another task, stays as it
-// was; what the model hasn't is told.
+// A shorter model takes the first positions. What a file hasn't, or has for another task, stays as
+// it was; what the model hasn't is told.
 func TestLoadPartsOfBERT(t *testing.T) {
 	s := bertState(smallBERT)
 	s["cls.predictions.bias"] = checkpoint.Tensor{Shape: net.Shape{29}, Floats: func() []float32 { return make([]float32, 29) }}
@@ -146,8 +146,8 @@ func TestLoadPartsOfBERT(t *testing.T) {
 	assert.Equal(t, []string{"classifier.bias", "classifier.weight", "cls.predictions.bias"}, report.Unused)
 	byName := views(m.Params())
 	assert.Equal(t, s["bert.embeddings.position_embeddings.weight"].Floats()[:7*128], byName["0.Embedding.positions"].Of(params.Values))
-	assert.Equal(t, byName["7.Dense.weight"].Of(fresh.Values), byName["7.Dense.weight"].Of(params.Values))
-	assert.NotEqual(t, byName["5.Dense.weight"].Of(fresh.Values), byName["5.Dense.weight"].Of(params.Values))
+	assert.Equal(t, byName["6.Dense.weight"].Of(fresh.Values), byName["6.Dense.weight"].Of(params.Values))
+	assert.NotEqual(t, byName["4.Dense.weight"].Of(fresh.Values), byName["4.Dense.weight"].Of(params.Values))
 
 	f := s.file(t, func(name string) string {
 		if strings.Contains(name, "pooler") || strings.HasPrefix(name, "classifier") {
@@ -162,7 +162,7 @@ func TestLoadPartsOfBERT(t *testing.T) {
 	report, err = f.LoadBERT(m, params)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"bert.pooler.dense.weight", "bert.pooler.dense.bias", "classifier.weight", "classifier.bias"}, report.Fresh)
-	assert.Equal(t, byName["5.Dense.weight"].Of(fresh.Values), byName["5.Dense.weight"].Of(params.Values))
+	assert.Equal(t, byName["4.Dense.weight"].Of(fresh.Values), byName["4.Dense.weight"].Of(params.Values))
 }
 
 func TestLoadBERTErrors(t *testing.T) {
@@ -219,6 +219,21 @@ func TestWriteBERT(t *testing.T) {
 
 	err = WriteScript(&bytes.Buffer{}, m, checkpoint.Meta{}, "x", "y")
 	assert.ErrorContains(t, err, "pytorch: there is no script for transformers")
+}
+
+// A model of BERT's layers that pools behind the last block has the same tensors.
+func TestBERTThatPools(t *testing.T) {
+	layers := []net.Layer{net.Embedding{Vocabulary: 29, Width: 128, Positions: net.LearnedPositions, Segments: 2}, net.LayerNorm{Epsilon: 1e-12}}
+	block := net.TransformerBlock{Heads: 2, Epsilon: 1e-12}
+	m, err := net.Compile(net.Shape{20}, append(layers, block, block, net.Pooling{First: true}, net.Dense{Out: 128}, net.Tanh{}, net.Dense{Out: 3})...)
+	require.NoError(t, err)
+	params, want := m.Init(1), textTiny(t, 29, 20, 3).Init(1)
+	f := bertState(smallBERT).file(t, nil)
+	_, err = f.LoadBERT(m, params)
+	require.NoError(t, err)
+	_, err = f.LoadBERT(textTiny(t, 29, 20, 3), want)
+	require.NoError(t, err)
+	assert.Equal(t, want.Values, params.Values)
 }
 
 // Transformers that aren't BERT have no names of PyTorch's.

@@ -23,8 +23,8 @@ func textBatchOf(r *rand.Rand, samples, vocabulary, length int) net.Batch {
 }
 
 // The numbers of parameters are those of the published models, by Devlin et al. and by Turc et al.
-// (arXiv 1908.08962), which Hugging Face counts: bert-base-uncased, and google/bert_uncased_L-2_H-128,
-// L-4_H-256 and L-4_H-512, each without a classifier.
+// (arXiv 1908.08962), which Hugging Face counts: bert-base-uncased, and
+// google/bert_uncased_L-2_H-128, L-4_H-256 and L-4_H-512, each without a classifier.
 func TestParametersOfBERT(t *testing.T) {
 	for name, published := range map[string]int{
 		"text-tiny": 4_385_920, "text-mini": 11_170_560, "text-small": 28_763_648, "bert-base": 109_482_240,

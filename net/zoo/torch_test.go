@@ -133,8 +133,8 @@ func (p *torch) ask(t *testing.T, dtype, model string, m *net.Model, params *net
 	return p.answer(t, model+" in "+dtype, header, params.Values, b.X, b.Labels)
 }
 
-// answer returns PyTorch's answer to a question of a line of JSON and data. Errors call it by what it
-// is about.
+// answer returns PyTorch's answer to a question of a line of JSON and data. Errors call it by what
+// it is about.
 func (p *torch) answer(t *testing.T, about, header string, data ...any) (loss float64, g []float64) {
 	t.Helper()
 	in := bytes.NewBufferString(header + "\n")

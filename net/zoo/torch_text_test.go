@@ -75,8 +75,8 @@ func (c transformerCase) batch(r *rand.Rand) (b net.Batch, data []any) {
 	return b, data
 }
 
-// Transformers have the loss and the gradient of PyTorch's own encoder layers on padded samples, and
-// of a causal model that is written out, in float64.
+// Transformers have the loss and the gradient of PyTorch's own encoder layers on padded samples,
+// and of a causal model that is written out, in float64.
 func TestPyTorchAgreesOnTransformers(t *testing.T) {
 	torch := startPyTorch(t, "text.py")
 	ragged := []int{5, 1, 17, 24, 2, 11, 24, 9}

@@ -1,6 +1,6 @@
 // Package zoo has ready models. Begin with [Lookup], which returns a row of [Models] by its name.
-// Compile makes a model of images for samples of any shape that fits, CompileText one of text for any
-// vocabulary and length. [MLP], [LeNet], [CIFARResNet], [ResNet18] and [WideResNet] do the same
+// Compile makes a model of images for samples of any shape that fits, CompileText one of text for
+// any vocabulary and length. [MLP], [LeNet], [CIFARResNet], [ResNet18] and [WideResNet] do the same
 // without a name.
 //
 // Models end in outputs for classes, and in net.SoftmaxCrossEntropy. They can end in numbers to
@@ -49,9 +49,9 @@ func (m Model) Regressor(input net.Shape, targets int) (*net.Model, error) {
 	return m.compile(input, append(layers, net.MSE{}), err)
 }
 
-// CompileText makes the model for samples of text in classes: of at most length tokens, whose ids are
-// below vocabulary. For a language model classes is 0. Anything less than 1, fewer than two classes,
-// or a model that doesn't read text are an error.
+// CompileText makes the model for samples of text in classes: of at most length tokens, whose ids
+// are below vocabulary. For a language model classes is 0. Anything less than 1, fewer than two
+// classes, or a model that doesn't read text are an error.
 func (m Model) CompileText(vocabulary, length, classes int) (*net.Model, error) {
 	layers, err := m.textLayers(vocabulary, length, classes)
 	if m.Language {

@@ -123,8 +123,8 @@ func modelNames() string {
 var stepFormat = regexp.MustCompile(`^ *([a-z0-9-]+) +batch +(\d{1,6})( +ragged)?(?: +(sgd|adamw|sam|msam +(\d{1,6})))? *$`)
 
 // ParseStep reads a model, a batch and a method, as in "lenet batch 256 sgd", "lenet batch 256 sam"
-// and "text-tiny batch 64 msam 8". The default method is the plain one. Samples of text have as many
-// tokens as the model takes; after "ragged", their lengths differ.
+// and "text-tiny batch 64 msam 8". The default method is the plain one. Samples of text have as
+// many tokens as the model takes; after "ragged", their lengths differ.
 func ParseStep(text string) (s Step, err error) {
 	parts := stepFormat.FindStringSubmatch(text)
 	if parts == nil {

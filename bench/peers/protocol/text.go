@@ -47,15 +47,17 @@ func Mix(stream uint32, place int) uint32 {
 // encoder is the size of a transformer. Its hidden layers have four times its width.
 type encoder struct{ layers, width, heads int }
 
-// gradientFlops returns the operations in the products of a gradient of a classifier over samples of
-// these lengths: the forward pass, and the gradients of the inputs and of the weights.
+// gradientFlops returns the operations in the products of a gradient of a classifier over samples
+// of these lengths: the forward pass, and the gradients of the inputs and of the weights. The last block
+// makes the first row alone.
 func (e encoder) gradientFlops(lengths []int, classes int) (flops float64) {
 	d := float64(e.width)
 	for _, n := range lengths {
 		length := float64(n)
 		block := 12*d*d*length + 2*d*length*length // weights, then the scores and the weighted sums
-		head := d*d + d*float64(classes)           // on one row
-		flops += 3 * 2 * (float64(e.layers)*block + head)
+		last := 3*d*d*length + 9*d*d + 2*d*length  // attention of all rows by one, and the rest of the block on it
+		head := d*d + d*float64(classes)
+		flops += 3 * 2 * (float64(e.layers-1)*block + last + head)
 	}
 	return flops
 }

@@ -120,12 +120,14 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// The operations of one layer of width 2 on three tokens, by hand: the products by the weights of
+// The operations of two layers of width 2 on three tokens, by hand: the products by the weights of
 // the queries, keys and values, by those of the output and of the hidden layer, the scores, and the
-// weighted sums; then the pooler and the classifier on one row.
+// weighted sums. In the last layer, products behind queries, keys and values are on one row, as in
+// the pooler and the classifier.
 func TestFlopsOfText(t *testing.T) {
-	forward := 3*2*6 + 3*2*2 + 3*2*8 + 3*8*2 + 3*3*2 + 3*3*2 + 2*2 + 2*5
-	assert.EqualValues(t, 2*3*forward, encoder{layers: 1, width: 2, heads: 1}.gradientFlops([]int{3}, 5))
+	first := 3*2*6 + 3*2*2 + 3*2*8 + 3*8*2 + 3*3*2 + 3*3*2
+	last := 3*2*6 + 2*2 + 2*8 + 8*2 + 3*2 + 3*2
+	assert.EqualValues(t, 2*3*(first+last+2*2+2*5), encoder{layers: 2, width: 2, heads: 1}.gradientFlops([]int{3}, 5))
 
 	plain, err := ParseStep("text-tiny batch 64")
 	require.NoError(t, err)

@@ -1,9 +1,10 @@
 """Transformer encoders over text as a PyTorch user writes them, and their training
 steps. A sample is a row of token ids, with -1 behind a short one.
 
-The encoder has three forms, of the same parameters. PyTorch's own layers are the
-first. The other two have the layers written out, which leaves out some copies; the
-last one has no rows of padding outside attention."""
+The encoder has four forms, of the same parameters. PyTorch's own layers are the
+first. The others have the layers written out, which leaves out some copies. Packed
+has no rows of padding outside attention. First has none either, and computes in the
+last block only the row that is read, as ours does."""
 import math
 
 import torch
@@ -72,10 +73,14 @@ class Encoder(nn.Module):
         the scores; None for no mask."""
         n, length, width = qkv.shape
         q, k, v = qkv.view(n, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
-        if mask is not None:
-            scores += mask
-        return (scores.softmax(-1) @ v).transpose(1, 2).reshape(n, length, width // 3)
+        return attend(q, k, v, mask).transpose(1, 2).reshape(n, length, width // 3)
+
+
+def attend(q, k, v, mask):
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
+    if mask is not None:
+        scores += mask
+    return scores.softmax(-1) @ v
 
 
 def mask_of(padding, like):
@@ -95,10 +100,16 @@ class Written(Encoder):
     def encode(self, tokens, padding):
         x = self.embed(tokens.clamp(min=0) if self.ragged else tokens, self.positions[:tokens.shape[1]])
         mask = None if padding is None else mask_of(padding, x)
-        for block in self.blocks:
-            qkv = linear(x, block.self_attn.in_proj_weight, block.self_attn.in_proj_bias)
-            x = finish(block, x, self.attention(qkv, mask))
-        return x[:, 0]
+        for block in self.blocks[:-1]:
+            x = self.block(block, x, mask)
+        return self.last(self.blocks[-1], x, mask)
+
+    def block(self, block, x, mask):
+        qkv = linear(x, block.self_attn.in_proj_weight, block.self_attn.in_proj_bias)
+        return finish(block, x, self.attention(qkv, mask))
+
+    def last(self, block, x, mask):
+        return self.block(block, x, mask)[:, 0]
 
 
 class Packed(Encoder):
@@ -108,14 +119,46 @@ class Packed(Encoder):
         n, length = tokens.shape
         real = ~padding
         places = real.flatten().nonzero().squeeze(1)
+        starts = torch.cat((places.new_zeros(1), real.sum(1).cumsum(0)[:-1]))
+        pad = lambda rows: rows.new_zeros(n * length, rows.shape[1]).index_copy(0, places, rows).view(n, length, -1)
         x = self.embed(tokens.flatten()[places], self.positions[places % length])
         mask = mask_of(padding, x)
-        for block in self.blocks:
-            qkv = linear(x, block.self_attn.in_proj_weight, block.self_attn.in_proj_bias)
-            padded = qkv.new_zeros(n * length, qkv.shape[1]).index_copy(0, places, qkv)
-            attended = self.attention(padded.view(n, length, -1), mask).flatten(0, 1)
-            x = finish(block, x, attended.index_select(0, places))
-        return x[torch.cat((places.new_zeros(1), real.sum(1).cumsum(0)[:-1]))]
+        for block in self.blocks[:-1]:
+            x = self.block(block, x, mask, pad, places)
+        return self.last(self.blocks[-1], x, mask, pad, places, starts)
+
+    def block(self, block, x, mask, pad, places):
+        qkv = linear(x, block.self_attn.in_proj_weight, block.self_attn.in_proj_bias)
+        attended = self.attention(pad(qkv), mask).flatten(0, 1)
+        return finish(block, x, attended.index_select(0, places))
+
+    def last(self, block, x, mask, pad, places, starts):
+        return self.block(block, x, mask, pad, places)[starts]
+
+
+def first_row(block, heads, x, keys_values, mask):
+    """A block's output of first rows x [N, width], by padded keys and values [N, L, 2 * width]
+    of all rows."""
+    n, width = x.shape
+    attention = block.self_attn
+    q = linear(x, attention.in_proj_weight[:width], attention.in_proj_bias[:width]).view(n, heads, 1, -1)
+    k, v = keys_values.view(n, -1, 2, heads, width // heads).permute(2, 0, 3, 1, 4)
+    return finish(block, x, attend(q, k, v, mask).reshape(n, width))
+
+
+def keys_and_values(block, x):
+    width, attention = x.shape[-1], block.self_attn
+    return linear(x, attention.in_proj_weight[width:], attention.in_proj_bias[width:])
+
+
+class WrittenFirst(Written):
+    def last(self, block, x, mask):
+        return first_row(block, self.heads, x[:, 0], keys_and_values(block, x), mask)
+
+
+class PackedFirst(Packed):
+    def last(self, block, x, mask, pad, places, starts):
+        return first_row(block, self.heads, x[starts], pad(keys_and_values(block, x)), mask)
 
 
 class TextSteps(Steps):
@@ -155,7 +198,13 @@ class TextSteps(Steps):
         return sum(losses)
 
 
-FORMS = {"layers": Encoder, "written": Written, "packed": Packed}
+# By name, the class for samples of one length, and that for samples of several; None if there is none.
+FORMS = {
+    "layers": (Encoder, Encoder),
+    "written": (Written, Written),
+    "packed": (None, Packed),
+    "first": (WrittenFirst, PackedFirst),
+}
 
 
 class Text:
@@ -165,10 +214,9 @@ class Text:
         self.form = form
 
     def cannot(self, step):
-        text = step.get("text")
-        if text is None:
+        if "text" not in step:
             return "text alone"
-        if self.form == "packed" and text["shortest"] == text["length"]:
+        if FORMS[self.form][ragged(step)] is None:
             return "no padding to leave out"
 
     def batches(self, step):
@@ -181,14 +229,17 @@ class Text:
 
     def steps(self, step):
         text = step["text"]
-        model = make(self.form, step["model"], text["vocabulary"], text["length"], step["classes"])
-        model.ragged = text["shortest"] < text["length"]
-        return TextSteps(model)
+        return TextSteps(make(self.form, ragged(step), step["model"], text["vocabulary"], text["length"], step["classes"]))
 
 
-def make(form, name, vocabulary, length, classes):
+def ragged(step):
+    return step["text"]["shortest"] < step["text"]["length"]
+
+
+def make(form, ragged, name, vocabulary, length, classes):
     """A model with the parameters that child/steppe gives it."""
-    model = FORMS[form](name, vocabulary, length, classes)
+    model = FORMS[form][ragged](name, vocabulary, length, classes)
+    model.ragged = ragged
     at = 0
     for tensor, transposed in model.tensors():
         tensor.data.zero_()

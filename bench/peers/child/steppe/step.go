@@ -84,8 +84,8 @@ func batch(s protocol.Step, i int) net.Batch {
 	return b
 }
 
-// tokens returns the tokens of batch i, sample behind sample, and where the samples begin. Those of a
-// short sample begin as those of a long one would.
+// tokens returns the tokens of batch i, sample behind sample, and where the samples begin. Those of
+// a short sample begin as those of a long one would.
 func tokens(s protocol.Step, i int) (packed []int32, starts []int) {
 	all := make([]int32, s.Batch*s.Text.Length)
 	child.NoiseLabels(all, uint32(1000+i), s.Text.Vocabulary)
