@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/internal/chart"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
@@ -55,7 +56,7 @@ var defaultShards = []int{1, 2, 4, 8, 16, 32}
 const smallBatch = 32
 
 func newBench() *cobra.Command {
-	b := &bench{}
+	b := &bench{workload: workload{command: "bench"}}
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what SAM and mSAM cost on this CPU, against SGD",
@@ -104,7 +105,8 @@ and writes no files.
 	flags.SortFlags = false
 	flags.StringSliceVar(&b.models, "model", []string{"mlp"}, "`names` of the models")
 	flags.StringSliceVar(&b.methods, "methods", defaultMethods, "`names` of the methods")
-	flags.StringVar(&b.dataSpec, "data", "", "`name` or folder of the data (default: see above)")
+	b.source = runs.Defaults().Source
+	flags.StringVar(&b.source.Data, "data", "", "`name` or folder of the data (default: see above)")
 	flags.IntSliceVar(&b.batches, "batch", nil, "samples per batch, or several sizes (default: see above)")
 	flags.IntSliceVar(&b.shards, "shards", nil, "shards per batch to try with sharded methods (default: see above)")
 	flags.Float64Var(&b.rho, "rho", 0, "perturbation radius (default "+

@@ -35,13 +35,13 @@ func (b *bench) newTrial(name string, batch int, several bool) (*trial, error) {
 	t := &trial{workload: b.workload}
 	t.modelName, t.batch = name, batch
 	if !b.given("data") {
-		t.dataSpec = "digits"
+		t.source.Data = "digits"
 		if name != "mlp" || len(b.models) > 1 {
-			t.dataSpec = "synthetic:" + row.Input.String()
+			t.source.Data = "synthetic:" + row.Input.String()
 		}
 	}
 	for _, other := range b.trials {
-		if other.dataSpec == t.dataSpec {
+		if other.source == t.source {
 			t.train, t.test = other.train, other.test
 		}
 	}

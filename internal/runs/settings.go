@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -190,9 +189,7 @@ func (s *Settings) Adopt(adapted Settings) {
 // trainLoss is the Monitor of a run without a validation set.
 const trainLoss = "train_loss"
 
-func (s *Settings) optimizer() (Optimizer, error) {
-	return lookup.Row("optimizer", Optimizers, func(o Optimizer) string { return o.Name }, s.Optimizer)
-}
+func (s *Settings) optimizer() (Optimizer, error) { return LookupOptimizer(s.Optimizer) }
 
 // number is a setting with the numbers that it may be.
 type number struct {

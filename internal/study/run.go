@@ -110,6 +110,9 @@ func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Con
 	cfg := method.Preset
 	cfg.Rho, cfg.Shards = run.Rho, run.Shards
 	cfg.Base = optim.SGD{LR: run.LR, Momentum: s.Recipe.Momentum, WeightDecay: s.Recipe.WeightDecay}
+	if s.Base != nil {
+		cfg.Base = s.Base(run.LR)
+	}
 	cfg.LRSchedule = s.Schedule(batches)
 	cfg.Batch, cfg.Seed, cfg.Workers = s.Recipe.Batch, run.seed(), workers
 	return cfg

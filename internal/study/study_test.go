@@ -239,6 +239,30 @@ func TestChoiceAndDifferences(t *testing.T) {
 	assert.InDelta(t, 0.06, rows[2].VsSAM.Mean, 1e-12)
 }
 
+// A study with another base optimizer trains with that one, and calls the method that perturbs
+// nothing by its name.
+func TestBaseOptimizer(t *testing.T) {
+	usual, other := small(t), small(t)
+	other.Base = func(lr float64) optim.Rule { return optim.AdamW{LR: lr / 10} }
+	other.BaseTitle = "AdamW"
+	losses := map[*Study]float64{}
+	for s, titles := range map[*Study][]string{usual: {"SGD", "SAM"}, other: {"AdamW", "SAM"}} {
+		s.Grid.Methods, s.Grid.Noise, s.Grid.Rhos, s.Grid.Seeds = []string{"sgd", "sam"}, []float64{0}, []float64{0.05}, 1
+		require.NoError(t, s.Validate())
+		store := NewStore()
+		execute(t, s, store, 2, 1)
+		rows := s.Summary(store).Levels[0].Rows
+		assert.Equal(t, titles, []string{rows[0].Title, rows[1].Title})
+		assert.Equal(t, titles, []string{rows[0].Name, rows[1].Name})
+		assert.Equal(t, "sgd", rows[0].Method, "its name in flags and JSON")
+		losses[s] = rows[0].Loss
+	}
+	assert.NotEqual(t, losses[usual], losses[other])
+	plan, err := other.MostBytes(1)
+	require.NoError(t, err)
+	assert.Positive(t, plan)
+}
+
 func TestStudyErrors(t *testing.T) {
 	for want, change := range map[string]func(*Study){
 		"study: Grid.Methods has no value, want at least 1":                                                     func(s *Study) { s.Grid.Methods = nil },
