@@ -286,3 +286,31 @@ func TestStudyErrors(t *testing.T) {
 	s.Grid.Methods = []string{"adam"}
 	assert.ErrorContains(t, s.Validate(), `"adam"`)
 }
+
+// The sum of texts depends on each token, on where samples begin, on segments, labels and targets.
+func TestSumOfText(t *testing.T) {
+	made := func() *dataset.Set {
+		s := dataset.SyntheticText(50, 3, 7, 4, 20, 1)
+		s.Segments, s.Targets = make([]uint8, len(s.Tokens)), make([]float32, s.Len())
+		return s
+	}
+	sums := map[string]string{}
+	for name, change := range map[string]func(s *dataset.Set){
+		"none":     func(s *dataset.Set) {},
+		"token":    func(s *dataset.Set) { s.Tokens[17]++ },
+		"start":    func(s *dataset.Set) { s.Starts[3]++ },
+		"segments": func(s *dataset.Set) { s.Segments[9] = 1 },
+		"label":    func(s *dataset.Set) { s.Labels[5]++ },
+		"target":   func(s *dataset.Set) { s.Targets[5]++ },
+	} {
+		s := made()
+		change(s)
+		sum, err := Sum(s)
+		require.NoError(t, err)
+		assert.NotContains(t, sums, sum, name)
+		sums[sum] = name
+	}
+	again, err := Sum(made())
+	require.NoError(t, err)
+	assert.Equal(t, "none", sums[again])
+}
