@@ -36,7 +36,9 @@ type sampler struct {
 	odds   []float64
 }
 
-func newSampler(s Sampling) *sampler { return &sampler{Sampling: s, random: dataset.NewRandom(s.Seed, 0)} }
+func newSampler(s Sampling) *sampler {
+	return &sampler{Sampling: s, random: dataset.NewRandom(s.Seed, 0)}
+}
 
 // draw returns the token that it draws by the logits of all tokens; never may be nil, or says which
 // tokens aren't drawn. Of equally probable tokens the first counts as the more probable.
