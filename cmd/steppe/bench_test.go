@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -165,7 +166,7 @@ func TestBenchSmallBatch(t *testing.T) {
 
 // A model that normalizes one pixel needs two samples a shard.
 func TestBenchSmallestShard(t *testing.T) {
-	b := &bench{workload: workload{workers: 1, dataSpec: "synthetic:4x4x3"}, methods: defaultMethods, models: []string{"resnet20"},
+	b := &bench{workload: workload{workers: 1, source: sourceOf("synthetic:4x4x3")}, methods: defaultMethods, models: []string{"resnet20"},
 		given: func(flag string) bool { return flag == "data" }}
 	trial, err := b.newTrial("resnet20", 24, true)
 	require.NoError(t, err)
@@ -396,7 +397,7 @@ func TestMedian(t *testing.T) {
 
 // Full batches of an epoch come one after the other, and then those of the next epoch.
 func TestFullBatches(t *testing.T) {
-	w := workload{modelName: "tiny", dataSpec: halves(t, false)}
+	w := workload{modelName: "tiny", source: sourceOf(halves(t, false))}
 	require.NoError(t, w.open())
 	var firsts []string
 	for batch, err := range fullBatches(w.train, 24, 1) {
@@ -409,4 +410,11 @@ func TestFullBatches(t *testing.T) {
 	}
 	assert.NotEqual(t, firsts[0], firsts[1])
 	assert.NotEqual(t, firsts[0], firsts[2], "another epoch, another order")
+}
+
+// sourceOf returns the source of a value of --data.
+func sourceOf(data string) runs.Source {
+	s := runs.Defaults().Source
+	s.Data = data
+	return s
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -31,7 +33,8 @@ type compare struct {
 	validation float64
 	subset     int
 	epochs     int
-	base       optim.SGD
+	base       runs.Settings // of the base optimizer: Optimizer and what goes with it
+	optimizer  runs.Optimizer
 	jobs       int
 	dir        string // of --out; "" keeps the runs in memory
 	markdown   bool
@@ -45,7 +48,8 @@ type compare struct {
 
 func newCompare() *cobra.Command {
 	c := &compare{
-		noise: numbers{0}, rhos: numbers{0.02, 0.05, 0.1, 0.2}, lrs: numbers{0.05},
+		workload: workload{command: "compare"},
+		noise:    numbers{0}, rhos: numbers{0.02, 0.05, 0.1, 0.2}, base: runs.Defaults(),
 	}
 	cmd := &cobra.Command{
 		Use:   "compare",
@@ -54,6 +58,9 @@ func newCompare() *cobra.Command {
 accuracies with 95% intervals over seeds, and the cost of a step. For each seed, all
 methods start from the same weights and see the same batches and the same wrong
 labels.
+
+Transformers take AdamW and a warm-up, unless --optimizer and --warmup say otherwise,
+and models of text are trained with ` + strings.Join(textMethods, ", ") + `, too.
 
 First, compare chooses rho and the learning rate by the accuracy on a part of the
 training set that it holds back (--validation), with seeds of its own. --tune-lr sgd
@@ -71,7 +78,9 @@ used the same --jobs and --workers on a machine that did nothing else.
 		Example: `  steppe compare --epochs 10 --out digits
   steppe compare --label-noise 0,0.2 --shards 4,8,16 --seeds 10 --plot accuracy.png
   steppe compare --data data/fashion-mnist --model lenet --subset 4000 --out fashion
-  steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1`,
+  steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1
+  steppe compare --data brown --model text-tiny --length 64 --out brown
+  steppe compare --data reviews.tsv --text review --label verdict --model text-tiny`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("jobs") {
@@ -88,7 +97,7 @@ used the same --jobs and --workers on a machine that did nothing else.
 	flags.StringSliceVar(&c.grid.Methods, "methods", defaultMethods, "`names` of the methods")
 	flags.IntSliceVar(&c.grid.Shards, "shards", []int{4, 8, 16, 32}, "shards per batch to try with sharded methods")
 	flags.Var(&c.rhos, "rhos", "values of rho to choose from")
-	flags.Var(&c.lrs, "lrs", "learning rates to choose from")
+	flags.Var(&c.lrs, "lrs", "learning rates to choose from (default the optimizer's)")
 	flags.StringVar(&c.tuneLR, "tune-lr", "sgd", "methods that choose their learning rate: `sgd|all`")
 	flags.Var(&c.noise, "label-noise", "fractions of the training samples to relabel at random")
 	flags.IntVar(&c.grid.Seeds, "seeds", 5, "number of seeds of the final runs")
@@ -96,8 +105,9 @@ used the same --jobs and --workers on a machine that did nothing else.
 	flags.Float64Var(&c.validation, "validation", 0.2, "fraction of the training set to hold back for choosing")
 	flags.IntVar(&c.subset, "subset", 0, "training samples to use, in proportion to the classes (default all)")
 	flags.IntVar(&c.epochs, "epochs", 20, "passes over the training set")
-	flags.Float64Var(&c.base.Momentum, "momentum", 0.9, "momentum")
-	flags.Float64Var(&c.base.WeightDecay, "weight-decay", 1e-4, "weight decay, not in the ascent")
+	flags.StringVar(&c.base.Optimizer, "optimizer", c.base.Optimizer, "`name` of the base optimizer")
+	flags.Float64Var(&c.base.Momentum, "momentum", c.base.Momentum, "sgd: momentum")
+	flags.Float64Var(&c.base.WeightDecay, "weight-decay", 0, "weight decay, not in the ascent (default the optimizer's)")
 	c.recipe.addFlags(flags)
 	flags.StringVar(&c.dir, "out", "", "keep the runs in the folder `DIR`, and go on from the runs in it")
 	flags.BoolVar(&c.markdown, "markdown", false, "print the tables as Markdown")
@@ -113,7 +123,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if err := c.validate(); err != nil {
 		return err
 	}
-	if err := waiting(stderr, "reading "+c.dataSpec, c.makeStudy); err != nil {
+	if err := waiting(stderr, "reading "+c.source.Data, c.makeStudy); err != nil {
 		return err
 	}
 	store := study.NewStore()
@@ -131,7 +141,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if !isQuiet(stderr) {
 		c.printHeader(out)
 	}
-	live := newRunProgress(stderr)
+	live := newRunProgress(stderr, c.optimizer.Title)
 	err = c.study.Execute(ctx, store, c.jobs, c.workers/c.jobs, live.report)
 	live.clear()
 	if err != nil && !errors.Is(err, context.Canceled) {
@@ -161,6 +171,9 @@ func (c *compare) validate() error {
 		return fmt.Errorf("--subset is %d, want at least 1, or 0 for all samples", c.subset)
 	case !(c.validation > 0 && c.validation < 1):
 		return fmt.Errorf("--validation is %v, want more than 0 and less than 1", c.validation)
+	}
+	if err := c.complete(); err != nil {
+		return err
 	}
 	if err := c.recipe.validate(c.epochs); err != nil {
 		return err
@@ -242,7 +255,7 @@ func (c *compare) makeStudy() (err error) {
 			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
 			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
 			Augment: append([]string{}, c.augment...), Standardize: c.standardize,
-			Momentum: c.base.Momentum, WeightDecay: c.base.WeightDecay, ISA: simd.Active().Arithmetic().String(),
+			WeightDecay: c.base.WeightDecay, ISA: simd.Active().Arithmetic().String(),
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
 		Schedule: func(batches int) optim.Schedule {
@@ -250,10 +263,64 @@ func (c *compare) makeStudy() (err error) {
 			return schedule
 		},
 	}
+	c.setBase()
 	if err := c.study.Validate(); err != nil {
 		return err
 	}
 	return c.checkMemory()
+}
+
+// complete fills in the settings of the base optimizer that no flag gave.
+func (c *compare) complete() error {
+	row, err := zoo.Lookup(c.modelName)
+	if err != nil {
+		return err
+	}
+	if row.Language {
+		return fmt.Errorf("--model %s is a language model, and steppe compare compares accuracies of classifiers", c.modelName)
+	}
+	if runs.IsTransformer(row) {
+		c.base.Model, c.base.Epochs = c.modelName, c.epochs
+		c.base.CompleteTransformer(c.given)
+		if !c.given("warmup") {
+			c.warmup = c.base.Warmup
+		}
+	}
+	if row.Text != nil && !c.given("methods") {
+		c.grid.Methods = append(slices.Clone(c.grid.Methods), textMethods...)
+	}
+	optimizer, err := runs.LookupOptimizer(c.base.Optimizer)
+	if err != nil {
+		return err
+	}
+	if c.given("momentum") && !slices.Contains(optimizer.Own, "momentum") {
+		return fmt.Errorf("--momentum with --optimizer %s, which has none", c.base.Optimizer)
+	}
+	if !c.given("lrs") {
+		c.lrs = numbers{runs.UsualLR(row, optimizer)}
+	}
+	if !c.given("weight-decay") {
+		c.base.WeightDecay = optimizer.WeightDecay
+	}
+	c.optimizer = optimizer
+	return nil
+}
+
+// rule returns the base optimizer of a learning rate.
+func (c *compare) rule(lr float64) optim.Rule {
+	s := c.base
+	s.LR = lr
+	return c.optimizer.Rule(&s)
+}
+
+// setBase tells the study the base optimizer. Of SGD it says what it said before there was
+// another, so that older folders of --out go on.
+func (c *compare) setBase() {
+	if c.optimizer.Name == "sgd" {
+		c.study.Recipe.Momentum = c.base.Momentum
+		return
+	}
+	c.study.Recipe.Optimizer, c.study.Base, c.study.BaseTitle = c.optimizer.Name, c.rule, c.optimizer.Title
 }
 
 // checkMemory returns an error if there isn't the memory for the largest runs at once, each with
@@ -267,5 +334,5 @@ func (c *compare) checkMemory() error {
 	jobs := uint64(c.jobs)
 	return c.most.check(
 		memoryPart{"steps", jobs * uint64(largest), false}, memoryPart{"data", data, true},
-		memoryPart{"its copies", jobs * data, false}, memoryPart{"parameters", jobs * paramBytes(c.model, c.base), false})
+		memoryPart{"its copies", jobs * data, false}, memoryPart{"parameters", jobs * paramBytes(c.model, c.rule(c.lrs[0])), false})
 }

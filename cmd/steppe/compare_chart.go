@@ -42,7 +42,7 @@ func (c *compare) rhoChart(s *study.Summary) chart.Chart {
 		sgd := 0.0
 		if i := slices.IndexFunc(level.Rows, func(r study.Row) bool { return r.Method == "sgd" && r.Choice.Candidates != nil }); i >= 0 {
 			sgd = best(level.Rows[i].Choice, 0).Accuracy.Mean
-			l.Y = "validation accuracy less SGD's, points"
+			l.Y = fmt.Sprintf("validation accuracy less %s's, points", c.optimizer.Title)
 		}
 		for _, r := range level.Rows {
 			if r.Choice.Rho == 0 || r.Choice.Candidates == nil {

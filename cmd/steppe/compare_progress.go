@@ -14,11 +14,12 @@ import (
 // line for each finished run.
 type runProgress struct {
 	*progress
+	base  string // title of the base optimizer, and so of the method that perturbs nothing
 	start time.Time
 }
 
-func newRunProgress(w io.Writer) *runProgress {
-	return &runProgress{newProgress(w, liveParts), time.Now()}
+func newRunProgress(w io.Writer, base string) *runProgress {
+	return &runProgress{newProgress(w, liveParts), base, time.Now()}
 }
 
 func (p *runProgress) report(at study.Progress) {
@@ -30,7 +31,7 @@ func (p *runProgress) report(at study.Progress) {
 	if r == nil {
 		return
 	}
-	settings := []string{methodTitle(r.Method, r.Shards)}
+	settings := []string{p.titleOf(r.Method, r.Shards)}
 	if r.Rho > 0 {
 		settings = append(settings, fmt.Sprintf("rho %v", r.Rho))
 	}
@@ -56,11 +57,14 @@ func (p *runProgress) report(at study.Progress) {
 	p.print(line)
 }
 
-// methodTitle returns a method with its shards in words.
-func methodTitle(name string, shards int) string {
+// titleOf returns a method with its shards in words.
+func (p *runProgress) titleOf(name string, shards int) string {
 	m, err := sam.Lookup(name)
-	if err != nil {
+	switch {
+	case err != nil:
 		return name
+	case !m.Perturbs():
+		return p.base
 	}
 	return m.With(shards)
 }

@@ -19,8 +19,9 @@ func (c *compare) printHeader(w io.Writer) {
 	if c.train.Len() < c.samples {
 		of = " of " + count(c.samples)
 	}
-	fmt.Fprintf(w, "%s on %s: %s%s training and %s of %v\n", c.modelName, c.dataName(),
-		count(c.train.Len()), of, plural(c.test.Len(), "test sample"), c.train.Shape)
+	fmt.Fprintf(w, "%s on %s: %s%s training and %s of %s\n", c.modelName, c.dataName(),
+		count(c.train.Len()), of, plural(c.test.Len(), "test sample"), samplesOf(c.train))
+	printTexts(w, c.train)
 	if changes := c.recipe.String(); changes != "" {
 		fmt.Fprintln(w, changes)
 	}
@@ -29,9 +30,20 @@ func (c *compare) printHeader(w io.Writer) {
 			plural(dropped, "training sample"))
 	}
 	fmt.Fprint(w, c.omission(c.leftOut))
-	fmt.Fprintf(w, "%s, batch %d, lr %s, momentum %v, decay %v\n", plural(c.epochs, "epoch"),
-		c.batch, c.schedule, c.base.Momentum, c.base.WeightDecay)
+	fmt.Fprintf(w, "%s, batch %d, %s\n", plural(c.epochs, "epoch"), c.batch, c.describeBase())
 	fmt.Fprintf(w, "%s, %s at once\n\n", c.machine(), plural(c.jobs, "run"))
+}
+
+// describeBase describes the base optimizer, but for its learning rate.
+func (c *compare) describeBase() string {
+	words := "lr " + c.schedule
+	if c.warmup != 0 {
+		words += fmt.Sprintf(" after %v epochs of warm-up", c.warmup)
+	}
+	if c.optimizer.Name == "sgd" {
+		return fmt.Sprintf("%s, momentum %v, decay %v", words, c.base.Momentum, c.base.WeightDecay)
+	}
+	return fmt.Sprintf("%s, %s, decay %v", c.optimizer.Title, words, c.base.WeightDecay)
 }
 
 // printSummary prints the tables, and notes on how to read them.
@@ -40,7 +52,7 @@ func (c *compare) printSummary(w io.Writer, s *study.Summary) {
 		if len(c.study.Grid.Noise) > 1 || level.Noise > 0 {
 			c.heading(w, levelTitle(level.Noise))
 		}
-		c.print(w, resultTable(level))
+		c.print(w, c.resultTable(level))
 		fmt.Fprintln(w)
 		if sensitivity := c.rhoTable(level); sensitivity != nil {
 			fmt.Fprintln(w, "Validation accuracy by rho, with the chosen one in brackets:")
@@ -99,8 +111,9 @@ func newTable(header table.Row) table.Writer {
 }
 
 // resultTable has a row for each method.
-func resultTable(level study.Level) table.Writer {
-	t := newTable(table.Row{"method", "shards", "rho", "lr", "test accuracy", "against SGD", "against SAM", "ms a step", "x SGD"})
+func (c *compare) resultTable(level study.Level) table.Writer {
+	base := c.optimizer.Title
+	t := newTable(table.Row{"method", "shards", "rho", "lr", "test accuracy", "against " + base, "against SAM", "ms a step", "x " + base})
 	for _, r := range level.Rows {
 		rho := ""
 		if r.Choice.Rho > 0 {

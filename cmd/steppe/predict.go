@@ -16,15 +16,18 @@ import (
 
 // predict is one run of the command.
 type predict struct {
-	path string
-	last bool
-	top  int
-	json bool
+	path  string
+	last  bool
+	top   int
+	json  bool
+	stdin io.Reader
+
+	done, cut int // inputs, and those of them that were too long
 }
 
 // Prediction is what --json prints of an input, on a line of its own.
 type Prediction struct {
-	Input   string       `json:"input"` // path of a picture, or "FILE row N"
+	Input   string       `json:"input"` // path of a picture, "FILE row N", or a text
 	Class   string       `json:"class,omitempty"`
 	P       *float64     `json:"probability,omitempty"`
 	Value   *float64     `json:"value,omitempty"` // of a regression, in the units of the label
@@ -41,16 +44,25 @@ func newPredict() *cobra.Command {
 	p := &predict{}
 	cmd := &cobra.Command{
 		Use:   "predict DIR|FILE INPUT...",
-		Short: "Classify pictures or rows of a table with a trained model",
-		Long: `Classify pictures (PNG, JPEG, GIF, BMP, WebP), all pictures in folders, or the rows of
-CSV and TSV files, with the model of a run's folder or of a file. Inputs are treated as
-the training samples were: pictures are resized and turned gray if those were, and a
-table's columns are found by their names. A model that was trained on numbers predicts
-numbers.`,
+		Short: "Classify pictures, rows of a table or texts with a trained model",
+		Long: `Classify pictures (PNG, JPEG, GIF, BMP, WebP), all pictures in folders, the rows
+of CSV and TSV files, or texts, with the model of a run's folder or of a file.
+Inputs are treated as the training samples were: pictures are resized and turned
+gray if those were, a table's columns are found by their names, and texts are
+cut to the tokens that the model takes. A model that was trained on numbers
+predicts numbers.
+
+For a model of texts each INPUT is a text, unless it is the name of a table, or
+of a file of lines (.txt, .jsonl). - stands for the lines of the standard input.
+A model that was trained on pairs of texts takes two for each prediction, and of
+the standard input lines with a tab between the two.`,
 		Example: `  steppe predict runs/photos cat.png
   steppe predict runs/photos holiday-pictures --top 3
   steppe predict runs/wine new-wines.csv
-  steppe predict runs/photos photos/cat/1.png photos/dog/1.png --json`,
+  steppe predict runs/photos photos/cat/1.png photos/dog/1.png --json
+  steppe predict runs/reviews "A film to see again and again."
+  steppe predict runs/reviews new-reviews.tsv --top 2
+  steppe predict runs/reviews new-reviews.txt --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return fmt.Errorf("%s: want the folder of a run or a model file, and inputs, as in `%s runs/first picture.png`",
@@ -59,7 +71,7 @@ numbers.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p.path = args[0]
+			p.path, p.stdin = args[0], cmd.InOrStdin()
 			return p.run(cmd.Context(), args[1:], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -85,30 +97,45 @@ func (p *predict) run(ctx context.Context, inputs []string, stdout, stderr io.Wr
 		width = max(width, text.StringWidth(name))
 	}
 	live := newProgress(stderr, 0)
-	defer live.clear()
-	done := 0
-	return trained.Predict(ctx, inputs, func(input string, outputs []float32) error {
+	err = trained.Predict(ctx, inputs, p.stdin, func(predicted runs.Prediction) error {
 		live.clear()
-		defer live.set(done, func() string { return plural(done, "input") })
-		done++
-		prediction := p.predictionOf(trained, names, input, outputs)
+		defer live.set(p.done, func() string { return plural(p.done, "input") })
+		p.done++
+		if predicted.Cut > 0 {
+			p.cut++
+		}
+		prediction := p.predictionOf(trained, names, predicted)
 		if p.json {
 			return json.NewEncoder(stdout).Encode(prediction)
 		}
 		_, err := fmt.Fprintln(stdout, prediction.line(width))
 		return err
 	})
+	live.clear()
+	if err == nil && p.cut > 0 && !isQuiet(stderr) {
+		fmt.Fprintf(stderr, "steppe: %d of %s longer than the %d tokens that the model takes: it hasn't seen their ends\n",
+			p.cut, plural(p.done, "text")+isAre(p.done), trained.Meta.Input[0])
+	}
+	return err
+}
+
+// isAre returns the verb of a part of so many things.
+func isAre(n int) string {
+	if n == 1 {
+		return " is"
+	}
+	return " are"
 }
 
 // predictionOf says what outputs mean.
-func (p *predict) predictionOf(trained *runs.Trained, names []string, input string, outputs []float32) Prediction {
-	prediction := Prediction{Input: input}
+func (p *predict) predictionOf(trained *runs.Trained, names []string, predicted runs.Prediction) Prediction {
+	prediction := Prediction{Input: predicted.Input}
 	if len(names) == 0 {
-		value := trained.Value(outputs)
+		value := trained.Value(predicted.Outputs)
 		prediction.Value = &value
 		return prediction
 	}
-	probabilities := runs.Softmax(outputs)
+	probabilities := runs.Softmax(predicted.Outputs)
 	for class, probability := range probabilities {
 		prediction.Classes = append(prediction.Classes, Likelihood{names[class], probability})
 	}

@@ -7,16 +7,18 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// workload is a model, data and a batch size, which bench, train and compare share.
+// workload is a model, data and a batch size, which bench and compare share.
 type workload struct {
+	command   string // bench or compare, for errors
 	modelName string
-	dataSpec  string
+	source    runs.Source
 	batch     int
 	seed      uint64
 	workers   int
@@ -28,7 +30,8 @@ type workload struct {
 
 func (w *workload) addFlags(flags *pflag.FlagSet, batch int) {
 	flags.StringVar(&w.modelName, "model", "mlp", "`name` of the model")
-	flags.StringVar(&w.dataSpec, "data", "digits", "`name` or folder of the data")
+	w.source = runs.Defaults().Source
+	addSourceFlags(flags, &w.source)
 	flags.IntVar(&w.batch, "batch", batch, "samples per batch")
 	w.addWorkers(flags)
 }
@@ -48,7 +51,10 @@ func (w *workload) validate() error {
 	if w.batch < 1 {
 		return fmt.Errorf("--batch is %d, want at least 1", w.batch)
 	}
-	return validateWorkers(w.workers)
+	if err := validateWorkers(w.workers); err != nil {
+		return err
+	}
+	return w.source.Validate()
 }
 
 // validateWorkers returns an error if --workers makes no sense.
@@ -66,14 +72,20 @@ func (w *workload) open() error {
 		return err
 	}
 	if w.train == nil {
-		if w.train, w.test, err = dataset.Open(w.dataSpec); err != nil {
+		if w.train, w.test, err = w.source.Open(); err != nil {
 			return err
 		}
 	}
 	if n := w.train.Len(); w.batch > n {
 		return fmt.Errorf("--batch %d is more than the %s training samples of %s", w.batch, count(n), w.dataName())
 	}
-	w.model, err = row.Compile(w.train.Shape, w.train.Classes)
+	if err := runs.CheckModel(row, w.source.Data, w.train); err != nil {
+		return err
+	}
+	if w.train.Labels == nil && !row.Language {
+		return fmt.Errorf("--data %s has numbers to predict, and steppe %s needs classes", w.source.Data, w.command)
+	}
+	w.model, err = runs.CompileFor(row, w.train)
 	return err
 }
 

@@ -181,11 +181,14 @@ func mainFirst(a, b string) int {
 
 // words returns the name of a metric, perhaps as a log has it, as words.
 func words(name string) string {
-	if strings.EqualFold(name, "r2") {
-		return "R²"
+	if written, ok := written[strings.ToLower(name)]; ok {
+		return written
 	}
 	return strings.TrimSpace(strings.ReplaceAll(name, "_", " "))
 }
+
+// written is how metrics are written that aren't written small.
+var written = map[string]string{"r2": "R²", "f1": "F1", "matthews": "Matthews", "pearson": "Pearson", "spearman": "Spearman"}
 
 // changing returns the curve of a setting, none if it stays as it is.
 func (l log) changing(look int, value func(*train.Row) float64) []chart.Series {

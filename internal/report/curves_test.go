@@ -40,7 +40,7 @@ func titles(p chart.Panels) (titles []string) {
 
 func TestCurves(t *testing.T) {
 	p := Curves(rows(3), 3)
-	assert.Equal(t, []string{"loss", "accuracy, %", "f1"}, titles(p), "neither the learning rate nor rho changes")
+	assert.Equal(t, []string{"loss", "accuracy, %", "F1"}, titles(p), "neither the learning rate nor rho changes")
 	assert.Equal(t, chart.Series{Name: "training", Look: lookTrain, X: []float64{1, 2, 3}, Y: []float64{1, 0.5, 1.0 / 3}}, p.Lines[0].Series[0])
 	assert.Equal(t, chart.Series{Name: "validation", Look: lookValid, X: []float64{1, 2, 3}, Y: []float64{1.1, 1, 1.1}}, p.Lines[0].Series[1])
 	assert.InDeltaSlice(t, []float64{50, 51, 52}, p.Lines[1].Series[0].Y, 1e-9)
@@ -64,7 +64,7 @@ func TestCurvesOfSettings(t *testing.T) {
 	log := rows(3)
 	log[1].LR, log[2].Rho = 0.01, 0
 	p := Curves(log, 0)
-	assert.Equal(t, []string{"loss", "accuracy, %", "f1", "learning rate", "rho"}, titles(p))
+	assert.Equal(t, []string{"loss", "accuracy, %", "F1", "learning rate", "rho"}, titles(p))
 	assert.Equal(t, []float64{0.1, 0.01, 0.1}, p.Lines[3].Series[0].Y)
 }
 
@@ -131,4 +131,13 @@ func TestThin(t *testing.T) {
 	assert.Equal(t, 0.25, thinY[len(thinY)-1])
 	short, _ := thin(x[:mostPoints], y[:mostPoints])
 	assert.Len(t, short, mostPoints)
+}
+
+// Scores are called as the field calls them.
+func TestWords(t *testing.T) {
+	for name, want := range map[string]string{
+		"r2": "R²", "R2": "R²", "f1": "F1", "matthews": "Matthews", "token_accuracy": "token accuracy", "perplexity": "perplexity",
+	} {
+		assert.Equal(t, want, words(name))
+	}
 }

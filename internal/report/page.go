@@ -44,9 +44,10 @@ type Score struct {
 	Value float64
 }
 
-// Example is a sample with its prediction. It shows its Picture, its Fields, or both.
+// Example is a sample with its prediction. It shows what it has of the first three.
 type Example struct {
 	Picture     *Picture  // nil for none
+	Texts       []string  // of a sample of text, one or two
 	Fields      []Setting // values of a table's row, by column
 	Source      string    // where the sample is from, such as a file or a row; "" for none
 	True        string    // class, or value
@@ -63,6 +64,7 @@ const (
 	mostCells    = 20000 // entries of a confusion that a page can hold
 	curvesWidth  = 420   // points: narrower than a file, for phones
 	mostSetting  = 2000  // bytes of a text that is shown
+	mostText     = 600   // bytes of a sample of text that is shown
 	ellipsis     = "…"
 	unknownTitle = "A run"
 )
@@ -93,6 +95,7 @@ type exampleView struct {
 	Alt                                  string
 	Picture                              template.URL
 	Small                                bool // shows its pixels
+	Texts                                []string
 	Fields                               []Setting
 }
 
@@ -200,6 +203,9 @@ func (e Example) view() (exampleView, error) {
 	if e.Probability >= 0 {
 		v.Probability = percent(e.Probability, 1)
 	}
+	for _, text := range e.Texts {
+		v.Texts = append(v.Texts, cut(text, mostText))
+	}
 	for _, f := range e.Fields {
 		v.Fields = append(v.Fields, Setting{shorten(f.Name), shorten(f.Value)})
 	}
@@ -224,10 +230,13 @@ func (s Score) text(samples int) string {
 }
 
 // shorten cuts a text that nobody would read to its end.
-func shorten(s string) string {
+func shorten(s string) string { return cut(s, mostSetting) }
+
+// cut cuts a text behind so many bytes at most.
+func cut(s string, most int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
-	if len(s) <= mostSetting {
+	if len(s) <= most {
 		return s
 	}
-	return strings.ToValidUTF8(s[:mostSetting], "") + ellipsis
+	return strings.ToValidUTF8(s[:most], "") + ellipsis
 }

@@ -94,6 +94,20 @@ func TestPage(t *testing.T) {
 	assert.Equal(t, page, again)
 }
 
+// Mistakes on texts show the texts, one or two, escaped, and long ones in part.
+func TestPageOfTexts(t *testing.T) {
+	p := classified()
+	p.Result.Examples = []Example{
+		{Texts: []string{"Two <b>owls</b> & a cat.\nThey sat.", "A second text."}, True: "owl", Predicted: "cat", Probability: 0.5},
+		{Texts: []string{strings.Repeat("ä", mostText)}, True: "owl", Predicted: "cat", Probability: 0.5},
+	}
+	page, d := write(t, p)
+	assert.Contains(t, page, `<div class="examples texts">`)
+	assert.Contains(t, d.texts["p"], "Two <b>owls</b> & a cat.\nThey sat.|A second text.|"+strings.Repeat("ä", mostText/2)+"…|")
+	assert.Zero(t, d.elements["b"])
+	assert.NotContains(t, page, strings.Repeat("ä", mostText/2+1))
+}
+
 // A page needs nothing but itself, and what users call things can't do anything on it.
 func TestPageEscapes(t *testing.T) {
 	const evil = `</style></title><script>alert(1)</script>"'><img src=x onerror=alert(2)>{{.}} &amp; javascript:alert(3)`

@@ -37,7 +37,7 @@ func (p *Page) lastScores() string {
 		return "No epoch is finished."
 	}
 	scores := []string{"training loss " + value(row.TrainLoss)}
-	for _, name := range []string{"loss", "accuracy", "R2", "r2"} {
+	for _, name := range []string{"loss", "accuracy", "R2", "r2", "perplexity"} {
 		if v, ok := row.Valid[name]; ok {
 			scores = append(scores, "validation "+words(name)+" "+Score{name, v}.text(0))
 		}

@@ -35,14 +35,17 @@ type Job struct {
 // settings ask. It fills in Settings.Path, unless a run that goes on has it already: Data may mean
 // nothing in the working folder of today.
 func (s *Settings) Read() (*Job, error) {
-	if s.Path == "" {
+	if s.Path == "" && s.TokenizerPath == "" {
+		if s.Tokenizer == "" {
+			s.Tokenizer = s.initTokenizer()
+		}
 		if err := s.locate(); err != nil {
 			return nil, err
 		}
 	}
-	all, test, err := s.Source.Open()
+	all, test, err := s.Source.openBy(s.kept)
 	if err != nil {
-		return nil, err
+		return nil, s.explain(err)
 	}
 	j := &Job{Settings: s, Name: strings.TrimSuffix(all.Name, "/train"), Train: all, Test: test}
 	if !all.Streams() {
@@ -55,7 +58,10 @@ func (s *Settings) Read() (*Job, error) {
 			return nil, err
 		}
 	} else if s.LabelNoise != 0 {
-		return nil, fmt.Errorf("--label-noise %v, but %s has numbers to predict, not classes", s.LabelNoise, j.Name)
+		return nil, fmt.Errorf("--label-noise %v, but %s has %s, not classes", s.LabelNoise, j.Name, j.withoutClasses())
+	}
+	if err := j.checkText(); err != nil {
+		return nil, err
 	}
 	if s.Valid > 0 {
 		if err := j.holdBack(); err != nil {
@@ -76,6 +82,23 @@ func (s *Settings) Read() (*Job, error) {
 		return j, j.standardize()
 	}
 	return j, nil
+}
+
+// explain returns a better error where data can't be opened for a language model, since it is no
+// text: nobody gave the option that the data has no use for.
+func (s *Settings) explain(err error) error {
+	row, unknown := zoo.Lookup(s.Model)
+	if unknown != nil || !s.Language {
+		return err
+	}
+	other := s.Source
+	other.Language = false
+	if set, _, failed := other.Open(); failed == nil {
+		if unfit := CheckModel(row, s.Data, set); unfit != nil {
+			return unfit
+		}
+	}
+	return err
 }
 
 // held says how many samples are held back, for a message.
@@ -113,8 +136,33 @@ func (j *Job) standardize() (err error) {
 	return nil
 }
 
-// Regression reports whether the run predicts numbers, not classes.
-func (j *Job) Regression() bool { return j.Train.Labels == nil }
+// Language reports whether the run trains a language model, which predicts the text itself.
+func (j *Job) Language() bool { return j.Settings.Language }
+
+// Regression reports whether the run predicts numbers.
+func (j *Job) Regression() bool { return j.Train.Labels == nil && !j.Language() }
+
+// withoutClasses says what a set without classes has to predict.
+func (j *Job) withoutClasses() string {
+	if j.Language() {
+		return "text to predict"
+	}
+	return "numbers to predict"
+}
+
+// checkText returns an error for settings that change the values of samples, where those are texts.
+func (j *Job) checkText() error {
+	s := j.Settings
+	switch {
+	case !j.Train.IsText():
+		return nil
+	case s.Standardize:
+		return fmt.Errorf("--standardize, but %s has texts, which have no values to normalize", j.Name)
+	case len(s.Augment) > 0:
+		return fmt.Errorf("--augment %s, but %s has texts, and augmentations change pictures", strings.Join(s.Augment, ","), j.Name)
+	}
+	return nil
+}
 
 // compile compiles the model for the data.
 func (j *Job) compile() error {
@@ -122,16 +170,11 @@ func (j *Job) compile() error {
 	if err != nil {
 		return err
 	}
-	j.Model, err = compile(row, j.Train.Shape, j.Train.Classes)
-	return err
-}
-
-// compile returns a classifier, or for no classes a model that predicts one number.
-func compile(row zoo.Model, input net.Shape, classes int) (*net.Model, error) {
-	if classes == 0 {
-		return row.Regressor(input, 1)
+	if err := CheckModel(row, j.Settings.Data, j.Train); err != nil {
+		return err
 	}
-	return row.Compile(input, classes)
+	j.Model, err = CompileFor(row, j.Train)
+	return err
 }
 
 // Build makes the run. dir is its folder, "" for none.
@@ -147,10 +190,7 @@ func (j *Job) Build(dir string, workers int) error {
 		Valid: j.Valid, Dir: dir, SaveEvery: s.SaveEvery, LogEvery: s.LogEvery,
 	}
 	if j.Valid != nil {
-		j.Run.Metrics = []train.Metric{&train.Accuracy{}}
-		if j.Regression() {
-			j.Run.Metrics = []train.Metric{&train.R2{}}
-		}
+		j.Run.Metrics = metrics(j.Train, j.Language())
 	}
 	if s.Patience > 0 {
 		j.Run.Hooks = append(j.Run.Hooks, train.EarlyStopping{Patience: s.Patience})
@@ -171,6 +211,22 @@ func (j *Job) Build(dir string, workers int) error {
 	}
 	j.Run.Meta, err = j.meta()
 	return err
+}
+
+// metrics returns what is measured on the validation samples, besides the loss: the score that people
+// look at first, and of texts those that GLUE's tasks have.
+func metrics(set *dataset.Set, language bool) []train.Metric {
+	switch {
+	case language:
+		return []train.Metric{&train.Perplexity{}, &train.TokenAccuracy{}}
+	case set.Labels == nil && set.IsText():
+		return []train.Metric{&train.R2{}, &train.Pearson{}, &train.Spearman{}}
+	case set.Labels == nil:
+		return []train.Metric{&train.R2{}}
+	case set.IsText():
+		return []train.Metric{&train.Accuracy{}, &train.F1{}, &train.Matthews{}}
+	}
+	return []train.Metric{&train.Accuracy{}}
 }
 
 // Fits reports whether a batch can be cut into so many shards: each needs a sample, and more than

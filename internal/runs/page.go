@@ -105,13 +105,17 @@ func (j *Job) result(review *Review, on *dataset.Set) (*report.Result, error) {
 	if on == j.Valid {
 		r.Set = "the validation samples of " + j.Name
 	}
-	for _, name := range []string{"accuracy", "top-5 accuracy", "balanced accuracy", "r2", "loss"} {
+	for _, name := range []string{
+		"accuracy", "top-5 accuracy", "balanced accuracy", "f1", "matthews", "r2", "pearson", "spearman", "perplexity", "token accuracy", "loss",
+	} {
 		if score, ok := review.Scores[name]; ok {
 			r.Scores = append(r.Scores, report.Score{Name: name, Value: score})
 		}
 	}
 	if on.Labels == nil {
-		r.Fit = j.fit(review)
+		if !j.Language() {
+			r.Fit = j.fit(review)
+		}
 		return r, nil
 	}
 	names := j.ClassNames()
@@ -150,6 +154,9 @@ const mostFields = 12
 
 // example returns a sample of a set as the page shows it.
 func (j *Job) example(set *dataset.Set, index int) (report.Example, error) {
+	if set.IsText() {
+		return textExample(set, index)
+	}
 	x := make([]float32, set.Shape.Size())
 	if err := set.Read(index, x); err != nil {
 		return report.Example{}, err
@@ -168,6 +175,18 @@ func (j *Job) example(set *dataset.Set, index int) (report.Example, error) {
 		e.Fields = append(e.Fields[:mostFields], report.Setting{Name: fmt.Sprintf("and %d more", more)})
 	}
 	return e, nil
+}
+
+// textExample returns a text, or a pair, as its tokens have it.
+func textExample(set *dataset.Set, index int) (e report.Example, err error) {
+	e.Source = fmt.Sprintf("sample %d", index)
+	a, b, err := set.Text(index)
+	for _, text := range []string{a, b} {
+		if text != "" {
+			e.Texts = append(e.Texts, text)
+		}
+	}
+	return e, err
 }
 
 // fields returns the columns of a table's row, or the numbered values of another sample.

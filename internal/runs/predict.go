@@ -3,6 +3,7 @@ package runs
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -10,12 +11,27 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// Predict calls yield with the outputs of the model for each input: a picture file, the pictures in
-// a folder and in the folders below, by their names, or the rows of a CSV or TSV file, gzipped or
-// not. The input is named by its path, and a row by its number, too, from 1 on below the header.
-// outputs are those before the softmax, and valid until yield returns. An error of yield ends
-// Predict.
-func (t *Trained) Predict(ctx context.Context, inputs []string, yield func(input string, outputs []float32) error) error {
+// Prediction is what a model says of an input.
+type Prediction struct {
+	Input   string    // a path, a row of a table by its path and number, or the text itself
+	Outputs []float32 // before the softmax
+	Cut     int       // tokens that a text was too long by, which the model hasn't seen
+}
+
+// Predict calls yield with the prediction for each input. It is valid until yield returns. An error
+// of yield ends Predict.
+//
+// To a model of pictures or rows, an input is a picture file, a folder, of which it takes the
+// pictures there and in the folders below, by their names, or a CSV or TSV file, gzipped or not, of
+// which it takes the rows. Rows are numbered from 1 on below the header.
+//
+// To a model of texts, an input is a text. One that is the name of a table, or of a file of lines,
+// stands for the texts in it, and "-" for the lines of stdin. A model of two texts takes the next
+// input for the second one, and lines of stdin with a tab between the two.
+func (t *Trained) Predict(ctx context.Context, inputs []string, stdin io.Reader, yield func(Prediction) error) error {
+	if t.Language() {
+		return fmt.Errorf("%s is a language model, which predicts no label: steppe generate goes on with a text", t.Path)
+	}
 	predictor, err := t.Model.Predictor(t.Params)
 	if err != nil {
 		return err
@@ -25,6 +41,9 @@ func (t *Trained) Predict(ctx context.Context, inputs []string, yield func(input
 		return err
 	}
 	p := &predicting{Trained: t, ctx: ctx, input: input, predictor: predictor, yield: yield}
+	if t.IsText() {
+		return p.texts(inputs, stdin)
+	}
 	for _, path := range inputs {
 		if err := p.path(path); err != nil {
 			return err
@@ -61,7 +80,7 @@ type predicting struct {
 	input     *dataset.Input
 	predictor *net.Predictor
 	outputs   []float32
-	yield     func(input string, outputs []float32) error
+	yield     func(Prediction) error
 }
 
 // path predicts what is there.
@@ -137,5 +156,5 @@ func (p *predicting) sample(input string, x []float32) (err error) {
 	if p.outputs, err = p.predictor.Outputs(p.outputs, x); err != nil {
 		return fmt.Errorf("%s: %w", input, err)
 	}
-	return p.yield(input, p.outputs)
+	return p.yield(Prediction{Input: input, Outputs: p.outputs})
 }

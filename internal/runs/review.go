@@ -42,17 +42,17 @@ const (
 // NewReview reviews a model on a set. It calls seen with the number of samples done so far.
 func NewReview(ctx context.Context, model *net.Model, params *net.Params, set *dataset.Set, seen func(samples int)) (*Review, error) {
 	r := &Review{Samples: set.Len()}
-	metrics := []train.Metric{&train.Loss{}, &reviewer{Review: r, seen: seen, stride: max(1, set.Len()/mostPairs)}}
+	measured := []train.Metric{&train.Loss{}, &reviewer{Review: r, seen: seen, stride: max(1, set.Len()/mostPairs)}}
+	_, language := model.Loss().(net.NextToken)
+	measured = append(measured, metrics(set, language)...)
 	confusion := &train.Confusion{}
 	if set.Labels != nil {
-		metrics = append(metrics, &train.Accuracy{}, confusion)
+		measured = append(measured, confusion)
 		if set.Classes > 5 {
-			metrics = append(metrics, &train.TopK{K: 5})
+			measured = append(measured, &train.TopK{K: 5})
 		}
-	} else {
-		metrics = append(metrics, &train.R2{})
 	}
-	scores, err := train.EvaluateContext(ctx, model, params, set, metrics...)
+	scores, err := train.EvaluateContext(ctx, model, params, set, measured...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func (r *reviewer) Update(outputs []float32, batch net.Batch) {
 		out := outputs[i*size:][:size]
 		if batch.Labels != nil {
 			r.classify(r.done+i, int(batch.Labels[i]), out)
-		} else if (r.done+i)%r.stride == 0 {
+		} else if batch.Targets != nil && (r.done+i)%r.stride == 0 {
 			r.Pairs = append(r.Pairs, Pair{r.done + i, float64(batch.Targets[i*size]), float64(out[0])})
 		}
 	}

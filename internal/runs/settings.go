@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/steppe-ml/steppe/internal/lookup"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -24,6 +23,7 @@ type Settings struct {
 	Augment     []string `json:"augment,omitempty"`
 
 	Model  string `json:"model"`
+	Init   string `json:"init,omitempty"` // file or folder with the parameters to begin with
 	Epochs int    `json:"epochs"`
 	Batch  int    `json:"batch"`
 	Seed   uint64 `json:"seed"`
@@ -52,6 +52,8 @@ type Settings struct {
 	SaveEvery int    `json:"save-every"` // steps
 	LogEvery  int    `json:"log-every"`  // steps
 
+	kept []byte // the tokenizer of a run that goes on; nil to take or train another
+
 	// Nobody gave these, so they adapt to the data: see adapt.
 	ownBatch, ownShards, ownRho, ownLR bool
 }
@@ -60,7 +62,7 @@ type Settings struct {
 // [Settings.Complete] fills in what depends on other settings.
 func Defaults() Settings {
 	return Settings{
-		Source: Source{Data: "digits", Task: "auto", Color: "auto", Stream: "auto"},
+		Source: Source{Data: "digits", Task: "auto", Color: "auto", Stream: "auto", TokenizerKind: "auto"},
 		Valid:  0.1, Model: "mlp", Epochs: 20, Batch: 64, Seed: 1,
 		Method: "msam", RhoSchedule: "constant",
 		Optimizer: "sgd", Schedule: "cosine", Momentum: 0.9, Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8,
@@ -73,6 +75,13 @@ func Defaults() Settings {
 func (s *Settings) Complete(given func(flag string) bool) error {
 	method, err := sam.Lookup(s.Method)
 	if err != nil {
+		return err
+	}
+	row, err := zoo.Lookup(s.Model)
+	if err != nil {
+		return err
+	}
+	if err := s.completeModel(row, given); err != nil {
 		return err
 	}
 	optimizer, err := s.optimizer()
@@ -108,7 +117,7 @@ func (s *Settings) Complete(given func(flag string) bool) error {
 		return fmt.Errorf("--eta is 0, want a positive number")
 	}
 	if !given("lr") {
-		s.LR = optimizer.LR
+		s.LR = UsualLR(row, optimizer)
 	}
 	if !given("weight-decay") {
 		s.WeightDecay = optimizer.WeightDecay
@@ -190,9 +199,7 @@ func (s *Settings) Adopt(adapted Settings) {
 // trainLoss is the Monitor of a run without a validation set.
 const trainLoss = "train_loss"
 
-func (s *Settings) optimizer() (Optimizer, error) {
-	return lookup.Row("optimizer", Optimizers, func(o Optimizer) string { return o.Name }, s.Optimizer)
-}
+func (s *Settings) optimizer() (Optimizer, error) { return LookupOptimizer(s.Optimizer) }
 
 // number is a setting with the numbers that it may be.
 type number struct {

@@ -32,6 +32,11 @@ var Optimizers = []Optimizer{
 	},
 }
 
+// LookupOptimizer returns the row of Optimizers with that name.
+func LookupOptimizer(name string) (Optimizer, error) {
+	return lookup.Row("optimizer", Optimizers, func(o Optimizer) string { return o.Name }, name)
+}
+
 // Augmentation is an augmentation that a setting can name.
 type Augmentation struct {
 	Name, About string

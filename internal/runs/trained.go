@@ -42,21 +42,13 @@ func Open(path string, last bool) (*Trained, error) {
 	if t.Meta.More["format"] == "pt" {
 		return nil, fmt.Errorf("%s has a model as PyTorch has it, want one of Steppe's: steppe import %s --out FILE makes it", file, file)
 	}
-	if t.Meta.Preprocess != nil {
-		t.input = &dataset.Input{}
-		if err := json.Unmarshal(t.Meta.Preprocess, t.input); err != nil {
-			return nil, fmt.Errorf("%s: metadata \"preprocess\": %w", file, err)
-		}
+	if t.input, err = parseInput(t.Meta); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	regression := t.input != nil && t.input.Table != nil && t.input.Table.Label.Words == nil
-	if t.Meta.Model == "" || t.Meta.Input == nil || t.Meta.Classes == 0 && !regression {
+	if t.Meta.Model == "" || t.Meta.Input == nil || t.Meta.Classes == 0 && !t.classless() {
 		return nil, fmt.Errorf("%s doesn't name its model, want metadata \"model\", \"input\" and \"classes\" as steppe train writes them", file)
 	}
-	row, err := zoo.Lookup(t.Meta.Model)
-	if err == nil {
-		t.Model, err = compile(row, t.Meta.Input, t.Meta.Classes)
-	}
-	if err != nil {
+	if err := t.compile(); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if t.Meta.Standardize != "" {
@@ -66,6 +58,59 @@ func Open(path string, last bool) (*Trained, error) {
 	}
 	t.Params, err = checkpoint.Load(file, t.Model)
 	return t, err
+}
+
+// parseInput returns how outside data becomes samples; nil if a model's file doesn't say.
+func parseInput(meta checkpoint.Meta) (*dataset.Input, error) {
+	if meta.Preprocess == nil {
+		return nil, nil
+	}
+	input := &dataset.Input{}
+	if err := json.Unmarshal(meta.Preprocess, input); err != nil {
+		return nil, fmt.Errorf("metadata \"preprocess\": %w", err)
+	}
+	return input, nil
+}
+
+// classless reports whether the model's file says that it predicts numbers or text, not classes.
+func (t *Trained) classless() bool {
+	switch {
+	case t.input == nil:
+		return false
+	case t.input.Text != nil:
+		return t.input.Text.Language || t.input.Text.Label != nil && t.input.Text.Label.Words == nil
+	}
+	return t.input.Table != nil && t.input.Table.Label.Words == nil
+}
+
+// IsText reports whether the model takes texts.
+func (t *Trained) IsText() bool { return t.input != nil && t.input.Text != nil }
+
+// Language reports whether the model is a language model.
+func (t *Trained) Language() bool { return t.IsText() && t.input.Text.Language }
+
+// compile compiles the model that the file names.
+func (t *Trained) compile() error {
+	row, err := zoo.Lookup(t.Meta.Model)
+	if err != nil {
+		return err
+	}
+	if row.Text != nil && !t.IsText() {
+		return fmt.Errorf("%s reads text, and metadata \"preprocess\" has no tokenizer", t.Meta.Model)
+	}
+	vocabulary := 0
+	if t.IsText() {
+		if err := t.input.Validate(); err != nil {
+			return fmt.Errorf("metadata \"preprocess\": %w", err)
+		}
+		tokenizer, err := t.input.Text.Open()
+		if err != nil {
+			return err
+		}
+		vocabulary = tokenizer.Vocabulary()
+	}
+	t.Model, err = compile(row, t.Meta.Input, vocabulary, t.Meta.Classes)
+	return err
 }
 
 // modelFile returns the file of a model: path itself, or the file of a run in a folder.
@@ -101,7 +146,11 @@ func (t *Trained) Source() (Source, bool, error) {
 
 // Test returns the test samples of a source, as the model takes them.
 func (t *Trained) Test(source Source) (*dataset.Set, error) {
-	_, test, err := source.Open()
+	var tokenizer []byte
+	if t.IsText() {
+		source.Length, source.Language, tokenizer = t.input.Text.Length, t.input.Text.Language, t.input.Text.Tokenizer
+	}
+	_, test, err := source.openBy(tokenizer)
 	if err != nil {
 		return nil, err
 	}
@@ -109,20 +158,20 @@ func (t *Trained) Test(source Source) (*dataset.Set, error) {
 }
 
 // TestOn returns the samples of other data than the model was trained on, as the model takes them:
-// the test samples of a known set. Own pictures and rows are treated as the training samples were,
+// the test samples of a known set. Own pictures, rows and texts are treated as the training samples were,
 // and all of them are for the test, unless they have a part for it.
 func (t *Trained) TestOn(data string) (*dataset.Set, error) {
 	if t.input == nil || !dataset.IsPath(data) {
 		return t.Test(Source{Data: data})
 	}
-	if t.input.Pictures != nil {
-		test, err := t.input.LabeledPictures(data, t.ClassNames())
-		if err != nil {
-			return nil, err
-		}
-		return t.fit(test)
+	labeled := t.input.LabeledTable
+	switch {
+	case t.input.Pictures != nil:
+		labeled = func(data string) (*dataset.Set, error) { return t.input.LabeledPictures(data, t.ClassNames()) }
+	case t.IsText():
+		labeled = t.input.LabeledTexts
 	}
-	test, err := t.input.LabeledTable(data)
+	test, err := labeled(data)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +180,9 @@ func (t *Trained) TestOn(data string) (*dataset.Set, error) {
 
 // fit returns a set standardized for the model, or an error if the model takes other samples.
 func (t *Trained) fit(test *dataset.Set) (*dataset.Set, error) {
+	if t.IsText() != test.IsText() {
+		return nil, fmt.Errorf("%s takes %s, but %s has %s", t.Path, kindOf(t.IsText(), t.Meta.Input), strings.TrimSuffix(test.Name, "/test"), kindOf(test.IsText(), test.Shape))
+	}
 	if !slices.Equal(test.Shape, t.Meta.Input) || test.Classes != t.Meta.Classes {
 		return nil, fmt.Errorf("%s takes samples of %v %s, but %s has %v %s", t.Path,
 			t.Meta.Input, inClasses(t.Meta.Classes), strings.TrimSuffix(test.Name, "/test"), test.Shape, inClasses(test.Classes))
@@ -139,6 +191,14 @@ func (t *Trained) fit(test *dataset.Set) (*dataset.Set, error) {
 		return test, nil
 	}
 	return test.Standardize(t.by)
+}
+
+// kindOf says what samples are.
+func kindOf(text bool, shape net.Shape) string {
+	if text {
+		return "texts"
+	}
+	return fmt.Sprintf("samples of %v", shape)
 }
 
 func inClasses(n int) string {

@@ -86,8 +86,8 @@ func trained(t *testing.T, s *Settings) (dir string, j *Job, history *train.Hist
 
 // predictAll returns what Predict yields.
 func predictAll(t *testing.T, m *Trained, inputs ...string) (names []string, outputs [][]float32) {
-	err := m.Predict(t.Context(), inputs, func(input string, out []float32) error {
-		names, outputs = append(names, input), append(outputs, slices.Clone(out))
+	err := m.Predict(t.Context(), inputs, strings.NewReader(""), func(p Prediction) error {
+		names, outputs = append(names, p.Input), append(outputs, slices.Clone(p.Outputs))
 		return nil
 	})
 	require.NoError(t, err)
@@ -184,7 +184,7 @@ func TestPredictErrors(t *testing.T) {
 	require.NoError(t, err)
 	empty, path := t.TempDir(), filepath.Join(pictures, "test", "day", "00.png")
 	fails := func(ctx context.Context, input string) error {
-		return m.Predict(ctx, []string{input}, func(string, []float32) error { return errors.New("enough") })
+		return m.Predict(ctx, []string{input}, nil, func(Prediction) error { return errors.New("enough") })
 	}
 	assert.ErrorIs(t, fails(t.Context(), filepath.Join(empty, "none.png")), os.ErrNotExist)
 	assert.EqualError(t, fails(t.Context(), empty), empty+" has no pictures")

@@ -110,6 +110,9 @@ func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Con
 	cfg := method.Preset
 	cfg.Rho, cfg.Shards = run.Rho, run.Shards
 	cfg.Base = optim.SGD{LR: run.LR, Momentum: s.Recipe.Momentum, WeightDecay: s.Recipe.WeightDecay}
+	if s.Base != nil {
+		cfg.Base = s.Base(run.LR)
+	}
 	cfg.LRSchedule = s.Schedule(batches)
 	cfg.Batch, cfg.Seed, cfg.Workers = s.Recipe.Batch, run.seed(), workers
 	return cfg
@@ -180,12 +183,21 @@ func lastLoss(h *train.History) float64 {
 	return h.Epochs[len(h.Epochs)-1].Loss
 }
 
-// Sum returns a checksum of the values and labels of sets: CRC-32 in hexadecimal. The error is that
-// of a sample that can't be read.
+// Sum returns a checksum of the values or tokens and of the labels of sets: CRC-32 in hexadecimal.
+// The error is that of a sample that can't be read.
 func Sum(sets ...*dataset.Set) (string, error) {
 	sum := crc32.NewIEEE()
 	for _, s := range sets {
 		binary.Write(sum, binary.LittleEndian, s.Labels)
+		if s.IsText() {
+			binary.Write(sum, binary.LittleEndian, s.Tokens)
+			binary.Write(sum, binary.LittleEndian, s.Segments)
+			for i := range s.Len() {
+				binary.Write(sum, binary.LittleEndian, int64(s.Starts[i+1]-s.Starts[i]))
+			}
+			binary.Write(sum, binary.LittleEndian, s.Targets)
+			continue
+		}
 		for batch, err := range s.InOrder(1024) {
 			if err != nil {
 				return "", err

@@ -102,15 +102,25 @@ func validateHeader(line []byte, recipe Recipe) error {
 	}
 	there, here := fields(h.Recipe), fields(recipe)
 	var differ []string
-	for _, name := range slices.Sorted(maps.Keys(here)) {
+	names := maps.Clone(there)
+	maps.Copy(names, here)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if string(there[name]) != string(here[name]) {
-			differ = append(differ, fmt.Sprintf("%s is %s there, and %s here", name, there[name], here[name]))
+			differ = append(differ, fmt.Sprintf("%s is %s there, and %s here", name, orUsual(there[name]), orUsual(here[name])))
 		}
 	}
 	if differ != nil {
 		return errors.New("results of another study: " + strings.Join(differ, "; "))
 	}
 	return nil
+}
+
+// orUsual returns a value of a recipe, which leaves out those that it had not always.
+func orUsual(value json.RawMessage) string {
+	if value == nil {
+		return "the usual one"
+	}
+	return string(value)
 }
 
 func fields(r Recipe) (m map[string]json.RawMessage) {

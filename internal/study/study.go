@@ -8,6 +8,7 @@
 package study
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -32,7 +33,8 @@ type Recipe struct {
 	Schedule    string   `json:"schedule"`
 	Warmup      float64  `json:"warmup"` // epochs
 	Augment     []string `json:"augment"`
-	Standardize bool     `json:"standardise"` // the key of stores from before the American spelling
+	Standardize bool     `json:"standardise"`         // the key of stores from before the American spelling
+	Optimizer   string   `json:"optimizer,omitempty"` // the name of Study.Base; "" for SGD, as in stores from before there was another
 	Momentum    float64  `json:"momentum"`
 	WeightDecay float64  `json:"weight_decay"`
 	ISA         string   `json:"isa"` // instruction sets round differently
@@ -66,6 +68,12 @@ type Study struct {
 	Test     *dataset.Set
 	Augment  []dataset.Augmentation
 	Schedule func(batches int) optim.Schedule // of the learning rate, for epochs of so many batches
+
+	// Base returns the base optimizer of a learning rate; nil is SGD with Recipe.Momentum and
+	// Recipe.WeightDecay. BaseTitle is what results call the method "sgd", which perturbs nothing,
+	// with it, such as "AdamW"; "" for SGD.
+	Base      func(lr float64) optim.Rule
+	BaseTitle string
 
 	entries []Entry // of the grid; Validate makes them
 }
@@ -115,6 +123,11 @@ func (s *Study) Validate() error {
 	var err error
 	if s.entries, err = s.Grid.entries(); err != nil {
 		return err
+	}
+	for i := range s.entries {
+		if m := &s.entries[i].Method; m.Name == sgd {
+			m.Title = cmp.Or(s.BaseTitle, m.Title)
+		}
 	}
 	if err := s.validateGrid(); err != nil {
 		return err

@@ -239,6 +239,30 @@ func TestChoiceAndDifferences(t *testing.T) {
 	assert.InDelta(t, 0.06, rows[2].VsSAM.Mean, 1e-12)
 }
 
+// A study with another base optimizer trains with that one, and calls the method that perturbs
+// nothing by its name.
+func TestBaseOptimizer(t *testing.T) {
+	usual, other := small(t), small(t)
+	other.Base = func(lr float64) optim.Rule { return optim.AdamW{LR: lr / 10} }
+	other.BaseTitle = "AdamW"
+	losses := map[*Study]float64{}
+	for s, titles := range map[*Study][]string{usual: {"SGD", "SAM"}, other: {"AdamW", "SAM"}} {
+		s.Grid.Methods, s.Grid.Noise, s.Grid.Rhos, s.Grid.Seeds = []string{"sgd", "sam"}, []float64{0}, []float64{0.05}, 1
+		require.NoError(t, s.Validate())
+		store := NewStore()
+		execute(t, s, store, 2, 1)
+		rows := s.Summary(store).Levels[0].Rows
+		assert.Equal(t, titles, []string{rows[0].Title, rows[1].Title})
+		assert.Equal(t, titles, []string{rows[0].Name, rows[1].Name})
+		assert.Equal(t, "sgd", rows[0].Method, "its name in flags and JSON")
+		losses[s] = rows[0].Loss
+	}
+	assert.NotEqual(t, losses[usual], losses[other])
+	plan, err := other.MostBytes(1)
+	require.NoError(t, err)
+	assert.Positive(t, plan)
+}
+
 func TestStudyErrors(t *testing.T) {
 	for want, change := range map[string]func(*Study){
 		"study: Grid.Methods has no value, want at least 1":                                                     func(s *Study) { s.Grid.Methods = nil },
@@ -261,4 +285,32 @@ func TestStudyErrors(t *testing.T) {
 	s := small(t)
 	s.Grid.Methods = []string{"adam"}
 	assert.ErrorContains(t, s.Validate(), `"adam"`)
+}
+
+// The sum of texts depends on each token, on where samples begin, on segments, labels and targets.
+func TestSumOfText(t *testing.T) {
+	made := func() *dataset.Set {
+		s := dataset.SyntheticText(50, 3, 7, 4, 20, 1)
+		s.Segments, s.Targets = make([]uint8, len(s.Tokens)), make([]float32, s.Len())
+		return s
+	}
+	sums := map[string]string{}
+	for name, change := range map[string]func(s *dataset.Set){
+		"none":     func(s *dataset.Set) {},
+		"token":    func(s *dataset.Set) { s.Tokens[17]++ },
+		"start":    func(s *dataset.Set) { s.Starts[3]++ },
+		"segments": func(s *dataset.Set) { s.Segments[9] = 1 },
+		"label":    func(s *dataset.Set) { s.Labels[5]++ },
+		"target":   func(s *dataset.Set) { s.Targets[5]++ },
+	} {
+		s := made()
+		change(s)
+		sum, err := Sum(s)
+		require.NoError(t, err)
+		assert.NotContains(t, sums, sum, name)
+		sums[sum] = name
+	}
+	again, err := Sum(made())
+	require.NoError(t, err)
+	assert.Equal(t, "none", sums[again])
 }

@@ -65,10 +65,20 @@ func describe(c sam.Config) string {
 		c.Base, c.Base, c.LRSchedule, c.LRSchedule, c.RhoSchedule, c.RhoSchedule, c.Ascent, c.Clip, c.Batch, c.Groups)
 }
 
-// sum returns a checksum of a set: of its size, its labels and targets, and its values if they are
-// in memory.
+// sum returns a checksum of a set: of its size, its labels and targets, its values if they are in
+// memory, and its texts.
 func sum(s *dataset.Set) string {
-	return checksum([]byte(fmt.Sprint(s.Len(), s.Shape, s.Classes)), s.Labels, s.Targets, s.X)
+	return checksum([]byte(fmt.Sprint(s.Len(), s.Shape, s.Classes)), s.Labels, s.Targets, s.X, s.Tokens, s.Segments, lengths(s))
+}
+
+// lengths returns the number of tokens of each text; nil for other samples.
+func lengths(s *dataset.Set) (n []int64) {
+	if s.IsText() {
+		for i := range s.Len() {
+			n = append(n, int64(s.Starts[i+1]-s.Starts[i]))
+		}
+	}
+	return n
 }
 
 // checksum returns the CRC-32 of slices of numbers.

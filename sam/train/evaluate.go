@@ -9,15 +9,17 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// Evaluate predicts that many samples at a time, and fewer if they are large.
+// Evaluate predicts that many samples at a time, and fewer if they or their outputs are large.
 const (
 	evaluated       = 1024
 	evaluatedFloats = 1 << 24
 )
 
-// together returns how many samples of a set Evaluate predicts at a time.
-func together(set *dataset.Set) int {
-	return max(1, min(evaluated, evaluatedFloats/set.Shape.Size()))
+// together returns how many samples of a set Evaluate predicts at a time. The outputs of a language
+// model are the larger part: a number for each token of a sample and each of the vocabulary.
+func together(model *net.Model, set *dataset.Set) int {
+	largest := max(set.Shape.Size(), model.OutputShape().Size())
+	return max(1, min(evaluated, evaluatedFloats/largest))
 }
 
 // Evaluate measures a model on a set. It predicts with a copy of the parameters.
@@ -55,7 +57,7 @@ func evaluate(ctx context.Context, model *net.Model, params *net.Params, set *da
 		return nil, err
 	}
 	var outputs []float32
-	for batch, err := range set.InOrder(together(set)) {
+	for batch, err := range set.InOrder(together(model, set)) {
 		if outputs != nil && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

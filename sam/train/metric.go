@@ -18,8 +18,8 @@ type Metric interface {
 	// set.
 	Reset(model *net.Model, set *dataset.Set) error
 	// Update adds the samples of a batch. outputs is [batch.N, Model.OutputShape...]: what the
-	// model computes before the loss makes predictions of it, such as logits. Update must not
-	// keep either.
+	// model computes before the loss makes predictions of it, such as logits. Those of a
+	// language model have a row for each token of the batch. Update must not keep either.
 	Update(outputs []float32, batch net.Batch)
 	// Value returns the score of all samples since Reset.
 	Value() float64
@@ -43,12 +43,17 @@ func (*Loss) Name() string { return lossName }
 // Reset implements Metric.
 func (l *Loss) Reset(model *net.Model, set *dataset.Set) error {
 	*l = Loss{model: model}
-	return model.Loss().Validate(model.OutputShape(), net.Batch{N: set.Len(), Labels: set.Labels, Targets: set.Targets})
+	return model.Loss().Validate(model.OutputShape(), net.Batch{
+		N: set.Len(), Labels: set.Labels, Targets: set.Targets, Tokens: set.Tokens, Starts: set.Starts, Segments: set.Segments,
+	})
 }
 
 // Update implements Metric.
 func (l *Loss) Update(outputs []float32, batch net.Batch) {
 	out := op.Tensor{N: batch.N, Shape: l.model.OutputShape(), Data: outputs}
+	if l.model.Program().OutputSequence() {
+		out.Starts = batch.Starts
+	}
 	l.Sum += l.model.Loss().Apply(out, batch, 1, op.Tensor{})
 	l.Terms += l.model.Loss().Terms(batch)
 }

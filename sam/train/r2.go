@@ -23,12 +23,9 @@ func (*R2) Name() string { return "r2" }
 
 // Reset implements Metric.
 func (r *R2) Reset(model *net.Model, set *dataset.Set) error {
-	if len(set.Targets) == 0 {
-		return errors.New("the set has no targets")
-	}
-	targets := model.OutputShape().Size()
-	if want := set.Len() * targets; len(set.Targets) != want {
-		return fmt.Errorf("%d targets, want %d for outputs of %v", len(set.Targets), want, model.OutputShape())
+	targets, err := targetsOf(model, set)
+	if err != nil {
+		return err
 	}
 	r.errors, r.spread = make([]float64, targets), make([]float64, targets)
 	mean := make([]float64, targets)
@@ -69,3 +66,16 @@ func (r *R2) Value() float64 {
 
 // Better implements Metric.
 func (*R2) Better(a, b float64) bool { return a > b }
+
+// targetsOf returns the number of targets of a sample, and an error if a set doesn't have those
+// that the model predicts.
+func targetsOf(model *net.Model, set *dataset.Set) (int, error) {
+	if len(set.Targets) == 0 {
+		return 0, errors.New("the set has no targets")
+	}
+	targets := model.OutputShape().Size()
+	if want := set.Len() * targets; len(set.Targets) != want {
+		return 0, fmt.Errorf("%d targets, want %d for outputs of %v", len(set.Targets), want, model.OutputShape())
+	}
+	return targets, nil
+}

@@ -43,6 +43,12 @@ func normed(t testing.TB) *net.Model {
 		net.Dropout{Rate: 0.25}, net.Flatten{}, net.Dense{Out: 3})
 }
 
+// textual is a model over text, with dropout.
+func textual(t testing.TB) *net.Model {
+	return compile(t, net.Shape{9}, net.Embedding{Vocabulary: 20, Width: 8, Positions: net.LearnedPositions},
+		net.TransformerBlock{Heads: 2, Dropout: 0.1}, net.Pooling{First: true}, net.Dense{Out: 3})
+}
+
 func linear(t testing.TB) *net.Model {
 	return compile(t, net.Shape{6, 6, 2}, net.Flatten{}, net.Dense{Out: 3})
 }
@@ -107,11 +113,16 @@ func TestResumeAnywhere(t *testing.T) {
 		"msam":           {normed(t), crop, sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9}, Rho: 0.1, Shards: 4, RhoSchedule: optim.Linear{Steps: 12, To: 1}}},
 		"msam and adamw": {linear(t), nil, sam.Config{Base: optim.AdamW{LR: 0.01}, Rho: 0.1, Shards: 3, Seed: 77}},
 		"asam in 5":      {linear(t), nil, sam.Config{Base: optim.SGD{LR: 0.05, Momentum: 0.9}, Rho: 0.5, Ascent: sam.Ascent{Adaptive: true, Every: 5}}},
+		"text":           {textual(t), nil, sam.Config{Base: optim.AdamW{LR: 0.01}, Rho: 0.05, Shards: 4, LRSchedule: optim.Warmup{Steps: 3, Then: optim.Cosine{Steps: 9}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := func() *Run {
 				r := small(t, test.model)
 				r.Train.Augment, r.Optimizer = test.augment, test.cfg
+				if test.model.Vocabulary() > 0 {
+					r.Train.Set, r.Valid = dataset.SyntheticText(20, 2, 9, 3, 34, 1), dataset.SyntheticText(20, 2, 9, 3, 20, 2)
+					r.Train.Bucket = 2
+				}
 				return &r
 			}
 			whole := run()

@@ -278,8 +278,26 @@ func fits(model *net.Model, set *dataset.Set) error {
 	if set.Len() == 0 {
 		return fmt.Errorf("%s has no samples", set.Name)
 	}
-	if want := model.InputShape(); set.Shape.Size() != want.Size() {
+	switch want := model.InputShape(); {
+	case set.IsText() && model.Vocabulary() == 0:
+		return fmt.Errorf("%s has samples of text, and the model takes %v numbers", set.Name, want)
+	case model.Vocabulary() > 0:
+		return fitsText(model, set)
+	case set.Shape.Size() != want.Size():
 		return fmt.Errorf("%s has samples of %v, and the model takes %v", set.Name, set.Shape, want)
+	}
+	return nil
+}
+
+// fitsText is fits for a model that takes text.
+func fitsText(model *net.Model, set *dataset.Set) error {
+	switch most := model.InputShape()[0]; {
+	case !set.IsText():
+		return fmt.Errorf("%s has samples of %v, and the model takes text", set.Name, set.Shape)
+	case set.Vocabulary > model.Vocabulary():
+		return fmt.Errorf("%s has a vocabulary of %d tokens, and the model one of %d", set.Name, set.Vocabulary, model.Vocabulary())
+	case set.Shape[0] > most:
+		return fmt.Errorf("%s has texts of up to %d tokens, and the model takes %d", set.Name, set.Shape[0], most)
 	}
 	return nil
 }

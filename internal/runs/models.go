@@ -1,0 +1,115 @@
+package runs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/zoo"
+)
+
+// What a run of a transformer has where nobody gave it: transformers hardly learn with plain SGD,
+// and at their usual learning rates the first steps of AdamW want a warm-up.
+const (
+	transformerOptimizer = "adamw"
+	transformerLR        = 5e-4
+	transformerWarmup    = 10 // one epoch of warm-up in so many
+)
+
+// IsTransformer reports whether a model is made of transformer blocks.
+func IsTransformer(row zoo.Model) bool {
+	var layers []net.Layer
+	var err error
+	switch {
+	case row.Text == nil:
+		layers, err = row.Layers(row.Input, 2)
+	case row.Language:
+		layers, err = row.Text(row.Vocabulary, row.Input[0], 0)
+	default:
+		layers, err = row.Text(row.Vocabulary, row.Input[0], 2)
+	}
+	return err == nil && slices.ContainsFunc(layers, func(l net.Layer) bool { _, is := l.(net.TransformerBlock); return is })
+}
+
+// CompleteTransformer fills in what a transformer is trained with, where nobody gave it: the
+// optimizer, and its warm-up.
+func (s *Settings) CompleteTransformer(given func(flag string) bool) {
+	if !given("optimizer") {
+		s.Optimizer = transformerOptimizer
+	}
+	if !given("warmup") {
+		s.Warmup = float64(s.Epochs) / transformerWarmup
+	}
+}
+
+// UsualLR returns the learning rate that a model begins with under an optimizer.
+func UsualLR(row zoo.Model, optimizer Optimizer) float64 {
+	if optimizer.Name == transformerOptimizer && IsTransformer(row) {
+		return transformerLR
+	}
+	return optimizer.LR
+}
+
+// completeModel fills in the settings that weren't given and whose defaults depend on the model:
+// the optimizer, its warm-up, and whether samples are for a language model.
+func (s *Settings) completeModel(row zoo.Model, given func(flag string) bool) error {
+	if given("language") && s.Language != row.Language {
+		return fmt.Errorf("--language=%v with --model %s, want one of %s", s.Language, s.Model,
+			modelNames(func(m zoo.Model) bool { return m.Text != nil && m.Language == s.Language }))
+	}
+	s.Language = row.Language
+	if IsTransformer(row) {
+		s.CompleteTransformer(given)
+	}
+	return nil
+}
+
+func isLanguage(m zoo.Model) bool { return m.Language }
+
+// modelNames lists the models for which is holds.
+func modelNames(is func(zoo.Model) bool) string {
+	var names []string
+	for _, m := range zoo.Models {
+		if is(m) {
+			names = append(names, m.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// CheckModel returns an error, in the words of the flags, if a model reads other samples than those
+// of a set.
+func CheckModel(row zoo.Model, data string, set *dataset.Set) error {
+	switch {
+	case row.Text != nil && !set.IsText() && dataset.IsTable(data):
+		return fmt.Errorf("--model %s reads text, and --data %s has rows of numbers and words: --text names the column with the text", row.Name, data)
+	case row.Text != nil && !set.IsText():
+		return fmt.Errorf("--model %s reads text, and --data %s has samples of %v: want another of the two, or one of the models %s",
+			row.Name, data, set.Shape, modelNames(func(m zoo.Model) bool { return m.Text == nil }))
+	case row.Text == nil && set.IsText():
+		return fmt.Errorf("--model %s reads no text, and --data %s has texts: want another of the two, or one of the models %s",
+			row.Name, data, modelNames(func(m zoo.Model) bool { return m.Text != nil }))
+	}
+	return nil
+}
+
+// CompileFor compiles a model for the samples of a set: a classifier, for a set without classes a
+// model that predicts one number, or a language model.
+func CompileFor(row zoo.Model, set *dataset.Set) (*net.Model, error) {
+	return compile(row, set.Shape, set.Vocabulary, set.Classes)
+}
+
+// compile is CompileFor for samples of a shape; vocabulary is 0 unless they are text.
+func compile(row zoo.Model, input net.Shape, vocabulary, classes int) (*net.Model, error) {
+	switch {
+	case vocabulary > 0 && classes == 0 && !row.Language:
+		return row.RegressorText(vocabulary, input[0], 1)
+	case vocabulary > 0:
+		return row.CompileText(vocabulary, input[0], classes)
+	case classes == 0:
+		return row.Regressor(input, 1)
+	}
+	return row.Compile(input, classes)
+}
