@@ -10,14 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/net/generate"
 )
 
-// generate is one run of the command.
-type generate struct {
+// generating is one run of the command.
+type generating struct {
 	path   string // of a run's folder or a model file
 	last   bool
 	prompt string
-	how    runs.Generation
+	how    generate.Options
 	json   bool
 }
 
@@ -30,7 +31,7 @@ type Continuation struct {
 }
 
 func newGenerate() *cobra.Command {
-	g := &generate{}
+	g := &generating{}
 	cmd := &cobra.Command{
 		Use:   "generate DIR|FILE",
 		Short: "Go on with a text by a trained language model",
@@ -67,8 +68,8 @@ The same --seed draws the same text, on the same instruction set.`,
 	return cmd
 }
 
-func (g *generate) run(ctx context.Context, stdout io.Writer) error {
-	if err := g.how.Validate(); err != nil {
+func (g *generating) run(ctx context.Context, stdout io.Writer) error {
+	if err := runs.ValidateGenerate(g.how); err != nil {
 		return err
 	}
 	trained, err := runs.Open(g.path, g.last)

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/steppe-ml/steppe/net/generate"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam/train"
 )
@@ -209,7 +209,7 @@ func TestGenerate(t *testing.T) {
 	assert.Contains(t, history.Epochs[1].Valid, "token accuracy")
 	m, err := Open(run, false)
 	require.NoError(t, err)
-	generated := func(prompt string, g Generation) (Generated, string) {
+	generated := func(prompt string, g generate.Options) (generate.Result, string) {
 		var parts strings.Builder
 		done, err := m.Generate(t.Context(), prompt, g, func(part string) error {
 			assert.NotEmpty(t, part)
@@ -219,7 +219,7 @@ func TestGenerate(t *testing.T) {
 		require.NoError(t, err)
 		return done, parts.String()
 	}
-	g := Generation{Tokens: 60, Sampling: Sampling{Temperature: 1, Seed: 5}}
+	g := generate.Options{Tokens: 60, Temperature: 1, Seed: 5}
 	done, text := generated("The king", g)
 	assert.Equal(t, text, done.Text)
 	assert.NotEmpty(t, text)
@@ -229,21 +229,21 @@ func TestGenerate(t *testing.T) {
 	g.Seed = 6
 	other, _ := generated("The king", g)
 	assert.NotEqual(t, done.Text, other.Text)
-	_, text = generated("", Generation{Tokens: 5})
+	_, text = generated("", generate.Options{Tokens: 5})
 	assert.NotEmpty(t, text, "without a prompt, it begins a text")
 
 	// Behind more tokens than the model sees, only the last ones count.
-	long, _ := generated(strings.Repeat("x", 50)+"0123456789abcdef", Generation{Tokens: 8})
-	short, _ := generated("0123456789abcdef", Generation{Tokens: 8})
+	long, _ := generated(strings.Repeat("x", 50)+"0123456789abcdef", generate.Options{Tokens: 8})
+	short, _ := generated("0123456789abcdef", generate.Options{Tokens: 8})
 	assert.Equal(t, short.Text, long.Text)
 
-	_, err = m.Generate(t.Context(), "The", Generation{Tokens: 9}, func(string) error { return errors.New("enough") })
+	_, err = m.Generate(t.Context(), "The", generate.Options{Tokens: 9}, func(string) error { return errors.New("enough") })
 	assert.EqualError(t, err, "enough")
-	_, err = m.Generate(t.Context(), "The", Generation{}, nil)
+	_, err = m.Generate(t.Context(), "The", generate.Options{}, nil)
 	assert.EqualError(t, err, "--tokens is 0, want at least 1")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = m.Generate(ctx, "The", Generation{Tokens: 9}, nil)
+	_, err = m.Generate(ctx, "The", generate.Options{Tokens: 9}, nil)
 	assert.ErrorIs(t, err, context.Canceled)
 	err = m.Predict(t.Context(), []string{"The"}, nil, nil)
 	assert.ErrorContains(t, err, " is a language model, which predicts no label: steppe generate goes on with a text")
@@ -261,25 +261,12 @@ func TestGenerate(t *testing.T) {
 	assert.Empty(t, result.Examples)
 }
 
-// Only whole characters are shown before the last token; bytes that can't become one aren't held back.
-func TestWholeRunes(t *testing.T) {
-	const text = "aé€😀"
-	for n := range len(text) + 1 {
-		whole := wholeRunes(text[:n])
-		assert.True(t, utf8.ValidString(text[:whole]))
-		assert.Less(t, n-whole, utf8.UTFMax)
-	}
-	assert.Equal(t, len(text), wholeRunes(text))
-	assert.Equal(t, 3, wholeRunes("a\xff\xff"))
-	assert.Equal(t, 5, wholeRunes("a\x80\x80\x80\x80"))
-}
-
 // A model of pictures has nothing to go on with.
 func TestGenerateNeedsALanguageModel(t *testing.T) {
 	run, _, _ := trained(t, plain(t, func(s *Settings) { s.Epochs = 1 }))
 	m, err := Open(run, false)
 	require.NoError(t, err)
-	_, err = m.Generate(t.Context(), "The", Generation{Tokens: 9}, nil)
+	_, err = m.Generate(t.Context(), "The", generate.Options{Tokens: 9}, nil)
 	assert.EqualError(t, err, m.Path+" is no language model, which generate needs: steppe train --model gpt-tiny or gpt-mini trains one")
 }
 

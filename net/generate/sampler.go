@@ -1,4 +1,4 @@
-package runs
+package generate
 
 import (
 	"cmp"
@@ -10,34 +10,17 @@ import (
 	"github.com/steppe-ml/steppe/net/dataset"
 )
 
-// Sampling says how a language model's next token is drawn.
-type Sampling struct {
-	Temperature float64 // divides the logits: below 1 the probable becomes more so; 0 takes the most probable
-	TopK        int     // how many of the most probable tokens may be drawn; 0 for all
-	Seed        uint64
-}
-
-// Validate returns an error in the words of the flags if a field makes no sense.
-func (s Sampling) Validate() error {
-	switch {
-	case !(s.Temperature >= 0) || math.IsInf(s.Temperature, 1):
-		return fmt.Errorf("--temperature is %v, want a finite number that isn't negative", s.Temperature)
-	case s.TopK < 0:
-		return fmt.Errorf("--top-k is %d, want at least 1, or 0 for all tokens", s.TopK)
-	}
-	return nil
-}
-
 // sampler draws tokens. Equal seeds and logits draw equal tokens.
 type sampler struct {
-	Sampling
-	random *dataset.Random
-	order  []int
-	odds   []float64
+	temperature float64
+	topK        int
+	random      *dataset.Random
+	order       []int
+	odds        []float64
 }
 
-func newSampler(s Sampling) *sampler {
-	return &sampler{Sampling: s, random: dataset.NewRandom(s.Seed, 0)}
+func newSampler(o Options) *sampler {
+	return &sampler{temperature: o.Temperature, topK: o.TopK, random: dataset.NewRandom(o.Seed, 0)}
 }
 
 // draw returns the token that it draws by the logits of all tokens; never may be nil, or says which
@@ -56,18 +39,18 @@ func (s *sampler) draw(logits []float32, never func(token int) bool) (int, error
 		return 0, errors.New("the model has no token to draw")
 	}
 	slices.SortFunc(s.order, func(a, b int) int { return cmp.Or(cmp.Compare(logits[b], logits[a]), cmp.Compare(a, b)) })
-	if s.TopK > 0 {
-		s.order = s.order[:min(s.TopK, len(s.order))]
+	if s.topK > 0 {
+		s.order = s.order[:min(s.topK, len(s.order))]
 	}
 	u := float64(s.random.Uint64()>>11) / (1 << 53) // drawn in any case, so that a token takes one draw
 	most := float64(logits[s.order[0]])
-	if s.Temperature == 0 {
+	if s.temperature == 0 {
 		return s.order[0], nil
 	}
 	sum := 0.0
 	s.odds = s.odds[:0]
 	for _, token := range s.order {
-		sum += math.Exp((float64(logits[token]) - most) / s.Temperature)
+		sum += math.Exp((float64(logits[token]) - most) / s.temperature)
 		s.odds = append(s.odds, sum)
 	}
 	at, _ := slices.BinarySearchFunc(s.odds, float64(u*sum), func(odds, x float64) int {
