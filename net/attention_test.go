@@ -17,7 +17,7 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// heads are ops of several numbers of heads and features of a head, each for up to 200 rows.
+// heads are ops of several numbers of heads and features of a head.
 var heads = []attention{
 	{heads: 1, width: 1}, {heads: 3, width: 21}, {heads: 4, width: 64}, {heads: 2, width: 64}, {heads: 2, width: 128}, {heads: 1, width: 100},
 }
@@ -25,7 +25,7 @@ var heads = []attention{
 func eachAttention(visit func(o attention)) {
 	for _, o := range heads {
 		for _, o.causal = range []bool{false, true} {
-			o.rows = 200
+			o.rows = 130
 			visit(o)
 		}
 	}
@@ -72,7 +72,7 @@ func TestAttentionAgainstOracle(t *testing.T) {
 	simdtest.SlowEachISA(t, func(t *testing.T) {
 		eachAttention(func(o attention) {
 			oracle := ref.Attention{Heads: o.heads, Width: o.width, Causal: o.causal}
-			for _, lengths := range [][]int{{1}, {1, 2, 7, 5}, {33, 1, 64, 65, 17}, {200}, {97, 128}} {
+			for _, lengths := range [][]int{{1}, {1, 2, 7, 5}, {33, 1, 64}, {17, 130}} {
 				r := rand.New(rand.NewPCG(1, uint64(o.width)))
 				x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
 				got := attend(o, nil, x, d)
@@ -103,10 +103,10 @@ func checkOneRow(t *testing.T, o attention, d, din op.Tensor, what string) {
 // A sample longer than a block of queries may be wide, and one of many keys.
 func TestAttentionOfLongSamples(t *testing.T) {
 	for _, causal := range []bool{false, true} {
-		o := attention{rows: 1500, width: 6, heads: 2, causal: causal}
-		oracle := ref.Attention{Heads: 2, Width: 6, Causal: causal}
+		o := attention{rows: 1500, width: 2, heads: 1, causal: causal}
+		oracle := ref.Attention{Heads: 1, Width: 2, Causal: causal}
 		r := rand.New(rand.NewPCG(2, 2))
-		x, d := rowsOfLengths(r, o.rows, 18, 1100, 3, 700), rowsOfLengths(r, o.rows, 6, 1100, 3, 700)
+		x, d := rowsOfLengths(r, o.rows, 6, 1100, 3, 300), rowsOfLengths(r, o.rows, 2, 1100, 3, 300)
 		got := attend(o, nil, x, d)
 		out := oracle.Forward(nil, samples(x))
 		ref.RequireNear(t, join(out), got.out.Data, ref.Bound(2, 1100), "forward, causal %v", causal)
@@ -119,23 +119,26 @@ func TestAttentionOfLongSamples(t *testing.T) {
 func TestAttentionOfASampleAlone(t *testing.T) {
 	simdtest.SlowEachISA(t, func(t *testing.T) {
 		eachAttention(func(o attention) {
-			o.rows = 130
-			lengths := []int{1, 130, 64, 1, 3, 97, 50, 130, 128}
+			lengths := []int{1, o.rows, 3, 64, 1, 97}
 			r := rand.New(rand.NewPCG(3, 3))
 			x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
+			var alone []passes
+			for i, n := range lengths {
+				sample, gradient := x.Slice(i, 1), d.Slice(i, 1)
+				alone = append(alone, attend(o, nil, sample, gradient))
+				if n == o.rows {
+					sample.Starts, gradient.Starts = nil, nil
+					fixed := attend(o, nil, sample, gradient)
+					require.Equal(t, alone[i].out.Data, fixed.out.Data, "%+v: without lengths", o)
+					require.Equal(t, alone[i].din.Data, fixed.din.Data, "%+v: without lengths", o)
+				}
+			}
 			for _, workers := range []int{1, 2, 3, 5} {
 				together := attend(o, blas.NewTeam(workers), x, d)
-				for i, n := range lengths {
+				for i := range lengths {
 					what := fmt.Sprintf("%+v: sample %d, %d workers", o, i, workers)
-					sample, gradient := x.Slice(i, 1), d.Slice(i, 1)
-					alone := attend(o, nil, sample, gradient)
-					require.Equal(t, alone.out.Data, together.out.Slice(i, 1).Data, what)
-					require.Equal(t, alone.din.Data, together.din.Slice(i, 1).Data, what)
-					if n == o.rows {
-						sample.Starts, gradient.Starts = nil, nil
-						require.Equal(t, alone.out.Data, attend(o, nil, sample, gradient).out.Data, what)
-						require.Equal(t, alone.din.Data, attend(o, nil, sample, gradient).din.Data, what)
-					}
+					require.Equal(t, alone[i].out.Data, together.out.Slice(i, 1).Data, what)
+					require.Equal(t, alone[i].din.Data, together.din.Slice(i, 1).Data, what)
 				}
 			}
 		})
@@ -308,7 +311,7 @@ func TestMultiHeadAttentionAgainstOracle(t *testing.T) {
 // Losses' differences are the gradient's, at a step where neither rounding nor curvature counts for
 // much.
 func TestMultiHeadAttentionAgainstDifferences(t *testing.T) {
-	m, err := Compile(Shape{6, 8}, MultiHeadAttention{Heads: 2, Causal: true, Rotary: true}, Flatten{}, Dense{Out: 3})
+	m, err := Compile(Shape{5, 4}, MultiHeadAttention{Heads: 2, Causal: true, Rotary: true}, Flatten{}, Dense{Out: 3})
 	require.NoError(t, err)
 	r := rand.New(rand.NewPCG(10, 10))
 	params, b := randomParams(r, m), randomBatch(r, m, 30)
@@ -351,14 +354,14 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	m, err := Compile(Shape{100, 32}, MultiHeadAttention{Heads: 2, Rotary: true}, Flatten{}, Dense{Out: 3})
 	require.NoError(t, err)
 	params, g := m.Init(1), make([]float32, m.NumParams())
-	b := randomBatch(r, m, 50)
+	b := randomBatch(r, m, 20)
 	step := func() { m.Gradient(params, b, 0, g) }
 	step()
 	assert.Less(t, testing.AllocsPerRun(5, step), 1.0)
 
-	o := attention{rows: 300, width: 128, heads: 2}
+	o := attention{rows: 150, width: 32, heads: 2}
 	c := &op.Call{Team: blas.NewTeam(2), Aux: make([]float32, o.Traits().Aux.Floats(3))}
-	for _, lengths := range [][]int{{20, 100, 1}, {300, 299, 128}} { // no length is new after the first call
+	for _, lengths := range [][]int{{20, 100, 1}, {150, 149, 128}} { // no length is new after the first call
 		x, d := rowsOfLengths(r, o.rows, 3*o.width, lengths...), rowsOfLengths(r, o.rows, o.width, lengths...)
 		in, out, din := []op.Tensor{x}, likeRows(x, o.width), []op.Tensor{likeRows(x, 3*o.width)}
 		step := func() {

@@ -27,8 +27,9 @@ func (l Attention) probabilities(rows [][]float64, h int) (p [][]float64) {
 		scores, largest, total := make([]float64, len(rows)), math.Inf(-1), 0.0
 		for j, key := range rows {
 			for k := range n {
-				scores[j] += row[h*n+k] * key[l.Width+h*n+k] / math.Sqrt(float64(n))
+				scores[j] += row[h*n+k] * key[l.Width+h*n+k]
 			}
+			scores[j] /= math.Sqrt(float64(n))
 			if l.Causal && j > i {
 				scores[j] = math.Inf(-1)
 			}
