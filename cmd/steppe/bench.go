@@ -47,6 +47,10 @@ const liveParts = 1000
 // defaultMethods are the methods of bench and compare without --methods.
 var defaultMethods = []string{"sgd", "sam", "msam"}
 
+// textMethods are those that bench and compare take besides with a model of text: SAM by a quarter of
+// the batch is what mSAM competes with there.
+var textMethods = []string{"sam-quarter"}
+
 // defaultShards are the numbers of shards that bench tries without --shards, and beside them the most
 // that the batch can have. Those that don't fit the batch are left out.
 var defaultShards = []int{1, 2, 4, 8, 16, 32}
@@ -80,7 +84,9 @@ or of another method's ratio to SAM, reaches farther than 5%, the machine was to
 and a line below the table says so.
 
 Without --data, mlp runs on digits if it is the only model. Otherwise each model runs on
-synthetic samples of the shape given below.
+synthetic samples of the shape given below, or on made-up texts of so many tokens.
+Transformers take AdamW in place of SGD, and models of text are measured with
+` + strings.Join(textMethods, ", ") + `, too.
 
 --plot draws the cost relative to SAM against the number of shards, with a line for each
 model. With --json -, only the JSON goes to stdout, and the tables go to stderr. Files
@@ -92,6 +98,7 @@ and writes no files.
   steppe bench --model mlp,lenet,resnet20 --plot cost.png
   steppe bench --model resnet20 --methods sam,msam --shards 8,32
   steppe bench --model mlp --data synthetic:28x28x1 --markdown
+  steppe bench --model text-tiny,text-mini --shards 8,32
   steppe bench --batch 64 --rounds 50 --explain
   steppe bench --batch 16,32,64,128 --shards 2,4,8,16,32,64 --workers 1
   steppe bench --json bench.json`,

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -57,6 +59,9 @@ accuracies with 95% intervals over seeds, and the cost of a step. For each seed,
 methods start from the same weights and see the same batches and the same wrong
 labels.
 
+Transformers take AdamW and a warm-up, unless --optimizer and --warmup say otherwise,
+and models of text are trained with ` + strings.Join(textMethods, ", ") + `, too.
+
 First, compare chooses rho and the learning rate by the accuracy on a part of the
 training set that it holds back (--validation), with seeds of its own. --tune-lr sgd
 chooses the learning rate with SGD and uses it for all methods; --tune-lr all chooses
@@ -73,7 +78,9 @@ used the same --jobs and --workers on a machine that did nothing else.
 		Example: `  steppe compare --epochs 10 --out digits
   steppe compare --label-noise 0,0.2 --shards 4,8,16 --seeds 10 --plot accuracy.png
   steppe compare --data data/fashion-mnist --model lenet --subset 4000 --out fashion
-  steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1`,
+  steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1
+  steppe compare --data brown --model text-tiny --length 64 --out brown
+  steppe compare --data reviews.tsv --text review --label verdict --model text-tiny`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("jobs") {
@@ -265,6 +272,23 @@ func (c *compare) makeStudy() (err error) {
 
 // complete fills in the settings of the base optimizer that no flag gave.
 func (c *compare) complete() error {
+	row, err := zoo.Lookup(c.modelName)
+	if err != nil {
+		return err
+	}
+	if row.Language {
+		return fmt.Errorf("--model %s is a language model, and steppe compare compares accuracies of classifiers", c.modelName)
+	}
+	if runs.IsTransformer(row) {
+		c.base.Model, c.base.Epochs = c.modelName, c.epochs
+		c.base.CompleteTransformer(c.given)
+		if !c.given("warmup") {
+			c.warmup = c.base.Warmup
+		}
+	}
+	if row.Text != nil && !c.given("methods") {
+		c.grid.Methods = append(slices.Clone(c.grid.Methods), textMethods...)
+	}
 	optimizer, err := runs.LookupOptimizer(c.base.Optimizer)
 	if err != nil {
 		return err
@@ -273,7 +297,7 @@ func (c *compare) complete() error {
 		return fmt.Errorf("--momentum with --optimizer %s, which has none", c.base.Optimizer)
 	}
 	if !c.given("lrs") {
-		c.lrs = numbers{optimizer.LR}
+		c.lrs = numbers{runs.UsualLR(row, optimizer)}
 	}
 	if !c.given("weight-decay") {
 		c.base.WeightDecay = optimizer.WeightDecay

@@ -19,8 +19,9 @@ func (c *compare) printHeader(w io.Writer) {
 	if c.train.Len() < c.samples {
 		of = " of " + count(c.samples)
 	}
-	fmt.Fprintf(w, "%s on %s: %s%s training and %s of %v\n", c.modelName, c.dataName(),
-		count(c.train.Len()), of, plural(c.test.Len(), "test sample"), c.train.Shape)
+	fmt.Fprintf(w, "%s on %s: %s%s training and %s of %s\n", c.modelName, c.dataName(),
+		count(c.train.Len()), of, plural(c.test.Len(), "test sample"), samplesOf(c.train))
+	printTexts(w, c.train)
 	if changes := c.recipe.String(); changes != "" {
 		fmt.Fprintln(w, changes)
 	}

@@ -42,7 +42,8 @@ of them, class by class, into a PNG file, or with --sample one of the test set.
   steppe data show digits --out digits.png
   steppe data show digits --sample 7 --out seven.png
   steppe data show photos --image-size 64 --out photos.png
-  steppe data show wine.csv --label quality`,
+  steppe data show wine.csv --label quality
+  steppe data show reviews.tsv --text review --label verdict`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("%s wants the name, file or folder of one data set, got %d", cmd.CommandPath(), len(args))
@@ -95,9 +96,12 @@ func (d *dataShow) run(stdout, stderr io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(stdout)
-	if isPicture(train.Shape) {
+	switch {
+	case train.IsText():
+		fmt.Fprint(stdout, textsOf(train))
+	case isPicture(train.Shape):
 		fmt.Fprint(stdout, textSamples(train))
-	} else {
+	default:
 		fmt.Fprint(stdout, textColumns(train)+textRows(train))
 	}
 	if d.out != "" {
@@ -114,7 +118,7 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 	case d.sample >= s.Len():
 		return fmt.Errorf("--sample is %d, want 0 to %d: %s has %s", d.sample, s.Len()-1, s.Name, plural(s.Len(), "sample"))
 	case !isPicture(s.Shape):
-		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
+		return noPictures(s)
 	}
 	x, err := sampleOf(s, d.sample)
 	if err != nil {
@@ -136,10 +140,18 @@ func (d *dataShow) drawSample(stdout io.Writer, s *dataset.Set) error {
 	return err
 }
 
+// noPictures is the error of --out for a set that has none.
+func noPictures(s *dataset.Set) error {
+	if s.IsText() {
+		return fmt.Errorf("--out draws pictures, but the samples of %s are texts", s.Name)
+	}
+	return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
+}
+
 // drawSheet draws samples of a set into a PNG file.
 func drawSheet(path string, s *dataset.Set) error {
 	if !isPicture(s.Shape) {
-		return fmt.Errorf("--out draws pictures, but the samples of %s are %v numbers", s.Name, s.Shape)
+		return noPictures(s)
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return writeSheet(w, s) })
 }
@@ -152,6 +164,7 @@ type dataFacts struct {
 	Test    int          `json:"test"`
 	Classes []classFacts `json:"classes,omitempty"`
 	Targets []spread     `json:"targets,omitempty"` // of the training set, one for each target
+	Text    *textFacts   `json:"text,omitempty"`
 }
 
 type classFacts struct {
@@ -170,7 +183,7 @@ type spread struct {
 }
 
 func factsOf(spec string, train, test *dataset.Set) dataFacts {
-	facts := dataFacts{Data: spec, Shape: train.Shape, Train: train.Len(), Test: test.Len()}
+	facts := dataFacts{Data: spec, Shape: train.Shape, Train: train.Len(), Test: test.Len(), Text: textFactsOf(train)}
 	if train.Labels != nil {
 		facts.Classes = make([]classFacts, train.Classes)
 		for label := range facts.Classes {
@@ -223,12 +236,22 @@ func spreadOf(s *dataset.Set, target int) spread {
 }
 
 func (f dataFacts) print(out io.Writer) {
-	fmt.Fprintf(out, "%s: %s training and %s of %v", f.Data,
-		count(f.Train), plural(f.Test, "test sample"), net.Shape(f.Shape))
+	shape := net.Shape(f.Shape).String()
+	if f.Text != nil {
+		shape = fmt.Sprintf("up to %s", plural(f.Shape[0], "token"))
+	}
+	fmt.Fprintf(out, "%s: %s training and %s of %s", f.Data, count(f.Train), plural(f.Test, "test sample"), shape)
 	if f.Classes != nil {
 		fmt.Fprintf(out, " in %s", plural(len(f.Classes), "class"))
 	}
 	fmt.Fprintln(out)
+	if t := f.Text; t != nil {
+		fmt.Fprintf(out, "vocabulary of %s, %.1f a training sample on average, %s at the most", plural(t.Vocabulary, "token"), t.MeanTokens, count(t.Longest))
+		if t.Cut > 0 {
+			fmt.Fprintf(out, "\n%s too long, and cut by %s in all", plural(t.Cut, "text")+isAre(t.Cut), plural(t.CutTokens, "token"))
+		}
+		fmt.Fprintln(out)
+	}
 	if f.Classes != nil {
 		columns := []column{{"class", text.AlignRight, cells(f.Classes, func(c classFacts) string { return strconv.Itoa(c.Label) })}}
 		if slices.ContainsFunc(f.Classes, func(c classFacts) bool { return c.Name != "" }) {

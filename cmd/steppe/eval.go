@@ -76,7 +76,11 @@ func (e *eval) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
 		return err
 	}
 	if e.confusion != "" && e.trained.Meta.Classes == 0 {
-		return fmt.Errorf("--confusion %s: the model predicts numbers, not classes", e.confusion)
+		what := "numbers"
+		if e.trained.Language() {
+			what = "text"
+		}
+		return fmt.Errorf("--confusion %s: the model predicts %s, not classes", e.confusion, what)
 	}
 	if err = waiting(stderr, "reading data", e.openData); err != nil {
 		return err
@@ -127,7 +131,7 @@ func (e *eval) printHeader(out io.Writer) {
 	if meta.Data != "" {
 		fmt.Fprintf(out, ", trained on %s", meta.Data)
 	}
-	fmt.Fprintf(out, "\n%s of %s, %v", plural(e.test.Len(), "test sample"), e.dataName(), e.test.Shape)
+	fmt.Fprintf(out, "\n%s of %s, %s", plural(e.test.Len(), "test sample"), e.dataName(), samplesOf(e.test))
 	if e.test.Labels != nil {
 		fmt.Fprintf(out, " in %s", plural(e.test.Classes, "class"))
 	}
@@ -143,18 +147,15 @@ func (e *eval) dataName() string { return strings.TrimSuffix(e.test.Name, "/test
 // printReview prints the scores, and for a classifier those of each class.
 func (e *eval) printReview(stdout, tables io.Writer, seconds float64) {
 	r := e.review
-	if e.test.Labels == nil {
-		fmt.Fprintf(stdout, "Test R2 %.4f, loss %.4f.\n", r.Scores["r2"], r.Scores["loss"])
-	} else {
+	if e.test.Labels != nil {
 		fmt.Fprintln(tables, render(e.classTable(), false))
 		fmt.Fprintln(tables)
-		fmt.Fprintf(stdout, "Test accuracy %.2f%% (%s of %s), loss %.4f", 100*r.Scores["accuracy"],
-			count(trace(r.Confusion)), count(r.Samples), r.Scores["loss"])
-		if top, ok := r.Scores["top-5 accuracy"]; ok {
-			fmt.Fprintf(stdout, ", top-5 accuracy %.2f%%", 100*top)
-		}
-		fmt.Fprintln(stdout, ".")
 	}
+	fmt.Fprint(stdout, testLine(r))
+	if top, ok := r.Scores["top-5 accuracy"]; ok {
+		fmt.Fprintf(stdout, ", top-5 accuracy %.2f%%", 100*top)
+	}
+	fmt.Fprintln(stdout, ".")
 	fmt.Fprintf(tables, "%s samples/s, %.3f seconds.\n", rate(float64(r.Samples)/seconds), seconds)
 }
 

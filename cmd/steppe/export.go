@@ -141,14 +141,19 @@ func (e *export) writePyTorch(stdout, notes io.Writer) error {
 		name, prefix = strings.TrimSuffix(filepath.Base(e.out), filepath.Ext(e.out))+"_model.py", "# "
 	}
 	program := &strings.Builder{} // first, since some models have none
-	if err := pytorch.WriteScript(program, t.Model, t.Meta, e.out, name); err != nil {
-		return err
+	none := pytorch.WriteScript(program, t.Model, t.Meta, e.out, name)
+	if none != nil && !(errors.Is(none, pytorch.ErrNoScript) && e.script == "") {
+		return none
 	}
 	err := atomicfile.Write(e.out, func(w io.Writer) error { return pytorch.Write(w, t.Model, t.Params, t.Meta) })
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(notes, "%s%s has %s of %s as PyTorch has it, %s.\n", prefix, e.out, t.Meta.Model, t.Path, plural(t.Model.NumParams(), "parameter"))
+	if none != nil {
+		_, err := fmt.Fprintln(notes, prefix+"The tensors have the names of BertForSequenceClassification of Hugging Face's transformers.")
+		return err
+	}
 	if e.script == "" {
 		fmt.Fprintf(notes, "%sSave this program as %s beside it.\n", prefix, name)
 		fmt.Fprint(stdout, program)

@@ -104,7 +104,11 @@ func (f *finder) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	return f.job.Build("", f.workers)
+	if err := f.job.Build("", f.workers); err != nil {
+		return err
+	}
+	_, err = f.job.Initialize()
+	return err
 }
 
 // checkMemory checks the memory of so many runs at a time with each of the numbers of shards.
@@ -128,7 +132,8 @@ func (f *finder) printHeader(what string) {
 	if j.Valid != nil {
 		fmt.Fprintf(f.tables, " and %s validation", count(j.Valid.Len()))
 	}
-	fmt.Fprintf(f.tables, " of %v\n", j.Train.Shape)
+	fmt.Fprintf(f.tables, " of %s\n", samplesOf(j.Train))
+	printTexts(f.tables, j.Train)
 	if changes := describeChanges(&f.settings); changes != "" {
 		fmt.Fprintln(f.tables, changes)
 	}

@@ -214,7 +214,7 @@ func (f *findRho) printResult() {
 // table has a row for rho 0, and one for each rho and number of shards.
 func (f *findRho) table(several bool) table.Writer {
 	r := f.result
-	classifies := !f.job.Regression()
+	classifies := f.job.Train.Labels != nil
 	header := table.Row{"shards", "samples each", "rho", "valid loss", "against rho 0"}
 	if classifies {
 		header = append(header, "valid accuracy")

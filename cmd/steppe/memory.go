@@ -112,7 +112,7 @@ func paramBytes(model *net.Model, rule optim.Rule) uint64 {
 func dataBytes(sets []*dataset.Set) (bytes uint64) {
 	for _, s := range sets {
 		if s != nil {
-			bytes += 4 * uint64(len(s.X)+len(s.Labels)+len(s.Targets))
+			bytes += 4*uint64(len(s.X)+len(s.Labels)+len(s.Targets)+len(s.Tokens)) + uint64(len(s.Segments)) + 8*uint64(len(s.Starts))
 		}
 	}
 	return bytes

@@ -20,7 +20,7 @@ type recipe struct {
 
 func (r *recipe) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&r.schedule, "schedule", "cosine", "`name` of the learning-rate schedule")
-	flags.Float64Var(&r.warmup, "warmup", 0, "`epochs` of linear learning-rate warm-up before the schedule")
+	flags.Float64Var(&r.warmup, "warmup", 0, "`epochs` of linear warm-up before (transformers: a tenth)")
 	flags.StringSliceVar(&r.augment, "augment", nil, "`names` of augmentations of training images, in this order")
 	flags.BoolVar(&r.standardize, "standardize", false, "normalize each channel by the training set's mean and deviation")
 }

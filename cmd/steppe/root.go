@@ -32,7 +32,7 @@ more time than SAM, whatever the number of shards.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newTrain(), newEval(), newPredict(), newFind(), newSweep(), newData(), newExport(), newImport(),
+	root.AddCommand(newTrain(), newEval(), newPredict(), newGenerate(), newFind(), newSweep(), newData(), newExport(), newImport(),
 		newBench(), newCompare(), newInfo())
 	return root
 }

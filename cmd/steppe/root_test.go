@@ -16,7 +16,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "export", "import", "info"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
@@ -63,10 +63,10 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		t.Run(line, func(t *testing.T) {
-			words := strings.Fields(line)
+			words := shellWords(line)
 			require.Equal(t, "steppe", words[0])
+			onText := slices.Contains(words, "text-tiny")
 			for i, word := range words[:len(words)-1] {
-				words[i+1] = strings.Trim(words[i+1], "'")
 				if other := replaced[words[i+1]]; other != "" && strings.HasPrefix(word, "--") {
 					words[i+1] = other
 				}
@@ -78,7 +78,15 @@ func TestExamples(t *testing.T) {
 				}
 			}
 			args := words[1:]
-			if !slices.Contains(words, "--resume") {
+			if i := slices.Index(args, "brown"); i >= 0 {
+				args = slices.Replace(args, i, i+1, "reviews.tsv", "--text", "review", "--label", "verdict")
+			}
+			switch {
+			case slices.Contains(words, "--resume"):
+			case words[1] == "compare" && onText:
+				args = append(args, shorter["compare"][4:]...) // without its model and data
+				args = append(args, "--length", "16", "--subset", "64", "--batch", "16", "--shards", "4")
+			default:
 				args = append(args, shorter[words[1]]...)
 				args = append(args, shorter[strings.Join(words[1:min(3, len(words))], " ")]...)
 			}
@@ -117,6 +125,31 @@ func examples(root *cobra.Command) (lines []string) {
 	return lines
 }
 
+// shellWords splits a line as a shell does, with quotes of both kinds.
+func shellWords(line string) (words []string) {
+	var word strings.Builder
+	quote, inWord := rune(0), false
+	for _, c := range line {
+		switch {
+		case quote != 0 && c == quote:
+			quote = 0
+		case quote != 0 || c != ' ' && c != '"' && c != '\'':
+			word.WriteRune(c)
+			inWord = true
+		case c == ' ' && inWord:
+			words = append(words, word.String())
+			word.Reset()
+			inWord = false
+		case c != ' ':
+			quote, inWord = c, true
+		}
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	return words
+}
+
 // exampleFiles makes a folder with the data that the examples use, and goes there.
 func exampleFiles(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -134,6 +167,22 @@ func exampleFiles(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile("wine.csv", []byte(header+rows.String()), 0o644))
 	require.NoError(t, os.WriteFile("new-wines.csv", []byte("color,acid\nred,3\n"), 0o644))
+	reviewFile(t, "reviews.tsv", 100)
+	reviewFile(t, "new-reviews.tsv", 3)
+	require.NoError(t, os.WriteFile("new-reviews.txt", []byte("a fine film\nan awful one\n"), 0o644))
+	for _, name := range []string{"stories.txt", "more.txt"} {
+		require.NoError(t, os.WriteFile(name, []byte(strings.Repeat("Once upon a time a king went to the sea. ", 40)), 0o644))
+	}
+}
+
+// reviewFile writes a table of n short texts, good ones and bad ones.
+func reviewFile(t *testing.T, path string, n int) {
+	var rows strings.Builder
+	rows.WriteString("review\tverdict\n")
+	for i := range n {
+		fmt.Fprintf(&rows, "a %s %s of number %d\t%s\n", []string{"fine", "awful"}[i%2], []string{"film", "book", "song"}[i%3], i/2, []string{"good", "bad"}[i%2])
+	}
+	require.NoError(t, os.WriteFile(path, []byte(rows.String()), 0o644))
 }
 
 // drawing makes a picture of 64x64 pixels.

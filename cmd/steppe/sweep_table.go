@@ -84,7 +84,7 @@ func testScore(scores train.Scores) (name, value string) {
 	if accuracy, ok := scores["accuracy"]; ok {
 		return "accuracy", fmt.Sprintf("%.2f%%", 100*accuracy)
 	}
-	for _, name := range []string{"r2", "loss"} {
+	for _, name := range []string{"r2", "perplexity", "loss"} {
 		if score, ok := scores[name]; ok {
 			return name, fmt.Sprintf("%.4f", score)
 		}
@@ -99,7 +99,7 @@ func (s *sweep) sorted() []*sweepRun {
 		if r.state != finished || math.IsNaN(r.score) {
 			return 1, 0
 		}
-		if strings.HasSuffix(r.settings.Monitor, "loss") {
+		if strings.HasSuffix(r.settings.Monitor, "loss") || strings.HasSuffix(r.settings.Monitor, "perplexity") {
 			return 0, r.score
 		}
 		return 0, -r.score

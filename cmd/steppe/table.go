@@ -58,7 +58,7 @@ func (b *bench) printTable(w io.Writer, t *trial, rows []Row, control Control) {
 		{"ms a step\n[min-max]", text.AlignLeft, spreads(rows)},
 	}
 	if rows[0].VsSGD != nil {
-		columns = append(columns, column{"x SGD", text.AlignRight, cells(rows, func(r Row) string { return fmt.Sprintf("%.2f", *r.VsSGD) })})
+		columns = append(columns, column{"x " + t.baseTitle(), text.AlignRight, cells(rows, func(r Row) string { return fmt.Sprintf("%.2f", *r.VsSGD) })})
 	}
 	if rows[0].VsSAM != nil {
 		columns = append(columns, column{"x SAM, 95%\ninterval", text.AlignLeft, ratios(rows)})
@@ -110,6 +110,14 @@ func render(columns []column, markdown bool) string {
 		return t.RenderMarkdown()
 	}
 	return t.Render()
+}
+
+// baseTitle returns what the steps that perturb nothing are called.
+func (t *trial) baseTitle() string {
+	if c := t.find("sgd"); c != nil {
+		return c.method.Title
+	}
+	return "SGD"
 }
 
 // label returns a contender's name for a table, with its shards if the method has shards to choose.

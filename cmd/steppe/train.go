@@ -62,6 +62,12 @@ never stopped. Flags that decide the result can't change then, but for --epochs,
 --patience, --monitor, and --data if it has moved. A longer run stretches the schedules
 from there on.
 
+Texts come from the column --text of a table, for a language model from plain text, too.
+Their tokenizer is trained on the training samples, unless --tokenizer names one. --init
+begins with the parameters of another run and its tokenizer, or with those of BERT:
+--model bert-base --init model.safetensors --tokenizer vocab.txt. Transformers are
+trained with AdamW at a learning rate of 0.0005 and a warm-up in a tenth of the epochs.
+
 Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
 
 The default rho falls with the samples of a shard, from 0.05 at 128 and more to 0.025
@@ -73,6 +79,11 @@ at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks for th
   steppe train --resume runs/first
   steppe train --data photos --image-size 64 --model lenet --augment flip --out runs/photos
   steppe train --data wine.csv --label quality --out runs/wine
+  steppe train --data brown --model text-tiny --method msam --out runs/brown
+  steppe train --data reviews.tsv --text review --label verdict \
+      --model text-tiny --out runs/reviews
+  steppe train --data stories.txt --model gpt-tiny --out runs/stories
+  steppe train --data more.txt --model gpt-tiny --init runs/stories
   steppe train --method sam --rho 0.1
   steppe train --method msam --shards 16 --epochs 10 --seed 2
   steppe train --optimizer adamw --warmup 0.5 --clip 1
@@ -170,6 +181,7 @@ func (t *trainCommand) goOn(flags *pflag.FlagSet) (err error) {
 			strings.Join(wrong, ", "), strings.Join(may, ", --"))
 	}
 	t.settings = kept
+	t.settings.KeepTokenizer(t.resume)
 	if err := t.settings.Validate(); err != nil {
 		return err
 	}
@@ -221,6 +233,9 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 	if err != nil {
 		return err
 	}
+	if err := t.initialize(); err != nil {
+		return err
+	}
 	run := t.job.Run
 	step := run.Optimizer
 	step.Batch = run.Train.Batch
@@ -239,6 +254,18 @@ func (t *trainCommand) prepare(ctx context.Context, flags *pflag.FlagSet) (err e
 		run.Hooks = append(run.Hooks, &curves{dir: t.dir()})
 	}
 	return nil
+}
+
+// initialize gives a new run the parameters of --init. One that goes on has its own.
+func (t *trainCommand) initialize() error {
+	if t.resume != "" {
+		return nil
+	}
+	fresh, err := t.job.Initialize()
+	if err == nil && fresh != nil && !isQuiet(t.stderr) {
+		fmt.Fprintf(t.tables, "%s has no tensors that fit %s: they begin anew\n", t.settings.Init, strings.Join(fresh, ", "))
+	}
+	return err
 }
 
 // dir returns the run's folder; "" for none.

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
@@ -46,11 +49,12 @@ func (t *trainCommand) printHeader(s *train.Status) {
 	if j.Valid != nil {
 		fmt.Fprintf(t.tables, ", %s validation", count(j.Valid.Len()))
 	}
-	fmt.Fprintf(t.tables, " and %s of %v", plural(j.Test.Len(), "test sample"), j.Train.Shape)
-	if !j.Regression() {
+	fmt.Fprintf(t.tables, " and %s of %v", plural(j.Test.Len(), "test sample"), samplesOf(j.Train))
+	if j.Train.Classes > 0 {
 		fmt.Fprintf(t.tables, " in %s", plural(j.Train.Classes, "class"))
 	}
 	fmt.Fprintln(t.tables)
+	printTexts(t.tables, j.Train)
 	if changes := describeChanges(&t.settings); changes != "" {
 		fmt.Fprintln(t.tables, changes)
 	}
@@ -71,22 +75,53 @@ func (t *trainCommand) printHeader(s *train.Status) {
 	}
 	head := "\nepoch   train loss"
 	if j.Valid != nil {
-		head += fmt.Sprintf("   valid loss   valid %-8s", t.score())
+		head += fmt.Sprintf("   valid loss   %-*s", t.scoreWidth(), "valid "+t.score())
 	}
 	fmt.Fprintln(t.tables, head+"   seconds   samples/s")
 }
 
+// samplesOf says what the samples of a set are.
+func samplesOf(s *dataset.Set) string {
+	if s.IsText() {
+		return fmt.Sprintf("up to %s", plural(s.Shape[0], "token"))
+	}
+	return s.Shape.String()
+}
+
+// printTexts says which tokens the training samples have; nothing if they are no text.
+func printTexts(w io.Writer, s *dataset.Set) {
+	if !s.IsText() {
+		return
+	}
+	fmt.Fprintf(w, "vocabulary of %s, %.1f a sample on average", plural(s.Vocabulary, "token"), float64(len(s.Tokens))/float64(s.Len()))
+	if texts, tokens := s.Cut(); texts > 0 {
+		fmt.Fprintf(w, "; %s too long, and cut by %s in all", plural(texts, "text")+isAre(texts), plural(tokens, "token"))
+	}
+	fmt.Fprintln(w)
+}
+
 // score returns the metric that people look at.
-func (t *trainCommand) score() string {
-	if t.job.Regression() {
+func (t *trainCommand) score() string { return scoreOf(t.job) }
+
+func scoreOf(j *runs.Job) string {
+	switch {
+	case j.Language():
+		return "perplexity"
+	case j.Regression():
 		return "r2"
 	}
 	return "accuracy"
 }
 
+// scoreWidth returns the columns of the table that scores take.
+func (t *trainCommand) scoreWidth() int { return max(14, len("valid "+t.score())) }
+
 // formatScore formats an accuracy as a percentage, and another score as a number.
 func (t *trainCommand) formatScore(x float64) string {
-	if t.job.Regression() {
+	switch t.score() {
+	case "perplexity":
+		return significant(x)
+	case "r2":
 		return fmt.Sprintf("%.4f", x)
 	}
 	return fmt.Sprintf("%.2f%%", 100*x)
@@ -102,7 +137,7 @@ func (t *trainCommand) printEpoch(s *train.Status) {
 		if h.BestEpoch == e.Epoch {
 			star = " *"
 		}
-		line += fmt.Sprintf("   %10.4f   %-14s", e.Valid["loss"], fmt.Sprintf("%8s%s", t.formatScore(e.Valid[t.score()]), star))
+		line += fmt.Sprintf("   %10.4f   %-*s", e.Valid["loss"], t.scoreWidth(), fmt.Sprintf("%8s%s", t.formatScore(e.Valid[t.score()]), star))
 	}
 	fmt.Fprintf(t.tables, "%s   %7.3f   %9s\n", line, e.Seconds, rate(float64(e.Samples)/e.Seconds))
 }
@@ -121,12 +156,7 @@ func (t *trainCommand) printResult(ended error) error {
 		fmt.Fprintf(t.tables, "\nStopped early: %s.\n", h.Stopped)
 	}
 	fmt.Fprintln(t.tables)
-	if t.job.Regression() {
-		fmt.Fprintf(t.stdout, "Test R2 %.4f, loss %.4f (%s)", r.Scores["r2"], r.Scores["loss"], plural(r.Samples, "sample"))
-	} else {
-		fmt.Fprintf(t.stdout, "Test accuracy %s (%s of %s), loss %.4f", t.formatScore(r.Scores["accuracy"]),
-			count(trace(r.Confusion)), count(r.Samples), r.Scores["loss"])
-	}
+	fmt.Fprint(t.stdout, testLine(r))
 	fmt.Fprintf(t.stdout, ", with epoch %d of %d, the best by %s.\n", h.BestEpoch, len(h.Epochs), t.settings.Monitor)
 	if t.collapsed() {
 		fmt.Fprintln(t.stdout, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
@@ -136,6 +166,32 @@ func (t *trainCommand) printResult(ended error) error {
 		fmt.Fprintf(t.tables, "Look at %s/report.html. `steppe eval %s` and `steppe predict %s ...` use the model.\n", dir, quoted(dir), quoted(dir))
 	}
 	return nil
+}
+
+// testLine says how a model does on the test samples, in a sentence without its end.
+func testLine(r *runs.Review) string {
+	score, has := r.Scores, func(name string) bool { _, ok := r.Scores[name]; return ok }
+	var b strings.Builder
+	switch {
+	case has("perplexity"):
+		fmt.Fprintf(&b, "Test perplexity %s, token accuracy %.2f%%, loss %.4f (%s)",
+			significant(score["perplexity"]), 100*score["token accuracy"], score["loss"], plural(r.Samples, "sample"))
+	case has("r2"):
+		fmt.Fprintf(&b, "Test R2 %.4f", score["r2"])
+		for _, name := range []string{"pearson", "spearman"} {
+			if has(name) {
+				fmt.Fprintf(&b, ", %s %.4f", name, score[name])
+			}
+		}
+		fmt.Fprintf(&b, ", loss %.4f (%s)", score["loss"], plural(r.Samples, "sample"))
+	default:
+		fmt.Fprintf(&b, "Test accuracy %.2f%% (%s of %s)", 100*score["accuracy"], count(trace(r.Confusion)), count(r.Samples))
+		if has("f1") {
+			fmt.Fprintf(&b, ", F1 %.4f, Matthews %.4f", score["f1"], score["matthews"])
+		}
+		fmt.Fprintf(&b, ", loss %.4f", score["loss"])
+	}
+	return b.String()
 }
 
 // trace returns the sum of a matrix's diagonal.
@@ -148,7 +204,10 @@ func trace(confusion [][]int) (n int) {
 
 // collapsed reports whether the tested model is no better than guessing.
 func (t *trainCommand) collapsed() bool {
-	if t.job.Regression() {
+	switch {
+	case t.job.Language():
+		return !(t.review.Scores["perplexity"] < float64(t.job.Test.Vocabulary))
+	case t.job.Regression():
 		return !(t.review.Scores["r2"] > 0)
 	}
 	return t.review.Scores["accuracy"] <= train.Chance(t.job.Test)

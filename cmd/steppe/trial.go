@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -21,9 +22,27 @@ type trial struct {
 	again      *contender // the reference once more: its times differ from the first ones by noise alone
 }
 
-// benchBase is the base optimizer of all steps. Its settings change no times, and nobody looks at
-// the trained models. A small learning rate keeps training on noise from diverging.
-var benchBase = optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}
+// benchBase returns the base optimizer of all steps: that which the model is usually trained with.
+// Its settings change no times, and nobody looks at the trained models. A small learning rate keeps
+// training on noise from diverging.
+func benchBase(row zoo.Model) (rule optim.Rule, title string) {
+	if runs.IsTransformer(row) {
+		return optim.AdamW{LR: 1e-4, WeightDecay: 0.01}, titleOfOptimizer("adamw")
+	}
+	return optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, titleOfOptimizer("sgd")
+}
+
+// madeUpTexts is how many texts bench makes up.
+const madeUpTexts = 1024
+
+// madeUpText returns texts for a model, as long as its usual ones.
+func madeUpText(row zoo.Model) *dataset.Set {
+	classes := 2
+	if row.Language {
+		classes = 0
+	}
+	return dataset.SyntheticText(row.Vocabulary, row.Input[0], row.Input[0], classes, madeUpTexts, 1)
+}
 
 // newTrial makes the trial of a model and a batch size as the flags say. If it is one of several
 // batch sizes, shards that don't fit it are left out rather than an error.
@@ -39,9 +58,14 @@ func (b *bench) newTrial(name string, batch int, several bool) (*trial, error) {
 		if name != "mlp" || len(b.models) > 1 {
 			t.source.Data = "synthetic:" + row.Input.String()
 		}
+		if row.Text != nil {
+			t.train = madeUpText(row)
+			t.test, t.source.Data = t.train, t.train.Name
+		}
 	}
+	t.source.Language = row.Language
 	for _, other := range b.trials {
-		if other.source == t.source {
+		if other.source == t.source && row.Text == nil {
 			t.train, t.test = other.train, other.test
 		}
 	}
@@ -55,7 +79,11 @@ func (b *bench) newTrial(name string, batch int, several bool) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range b.methods {
+	methods := b.methods
+	if !b.given("methods") && row.Text != nil {
+		methods = append(slices.Clone(methods), textMethods...)
+	}
+	for _, name := range methods {
 		if err := b.add(t, name, shards); err != nil {
 			return nil, err
 		}
@@ -102,6 +130,14 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 	if err != nil {
 		return err
 	}
+	row, err := zoo.Lookup(t.modelName)
+	if err != nil {
+		return err
+	}
+	base, title := benchBase(row)
+	if !method.Perturbs() {
+		method.Title = title
+	}
 	if !method.Sharded() {
 		shards = []int{method.Preset.Shards}
 	}
@@ -113,7 +149,7 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 		if method.Perturbs() && b.given("rho") {
 			cfg.Rho = b.rho
 		}
-		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, benchBase
+		cfg.Shards, cfg.Batch, cfg.Seed, cfg.Workers, cfg.Base = n, t.batch, b.seed, b.workers, base
 		if err := cfg.Validate(t.model); err != nil {
 			return fmt.Errorf("%s, %s: %w", t.modelName, method.With(n), err)
 		}

@@ -79,10 +79,13 @@ func (w *workload) open() error {
 	if n := w.train.Len(); w.batch > n {
 		return fmt.Errorf("--batch %d is more than the %s training samples of %s", w.batch, count(n), w.dataName())
 	}
-	if w.train.Labels == nil {
+	if err := runs.CheckModel(row, w.source.Data, w.train); err != nil {
+		return err
+	}
+	if w.train.Labels == nil && !row.Language {
 		return fmt.Errorf("--data %s has numbers to predict, and steppe %s needs classes", w.source.Data, w.command)
 	}
-	w.model, err = row.Compile(w.train.Shape, w.train.Classes)
+	w.model, err = runs.CompileFor(row, w.train)
 	return err
 }
 

@@ -50,6 +50,9 @@ type scriptText struct {
 	Uses                    map[string]bool // classes that Lines uses
 }
 
+// ErrNoScript is WriteScript's error for an encoder shaped as BERT.
+var ErrNoScript = errors.New("pytorch: there is no script for transformers: the tensors are those of BertForSequenceClassification of Hugging Face's transformers")
+
 // WriteScript writes a Python program that runs the model in PyTorch, with the tensors of the file
 // that Write has written, which it looks for under the base name of path beside itself. script is
 // the name of the program in its instructions. It needs PyTorch and, for pictures, Pillow. A model
@@ -61,7 +64,7 @@ func WriteScript(w io.Writer, model *net.Model, meta checkpoint.Meta, path, scri
 		return err
 	}
 	if l.names.family == bert {
-		return errors.New("pytorch: there is no script for transformers: the tensors are those of BertForSequenceClassification of Hugging Face's transformers")
+		return ErrNoScript
 	}
 	t := scriptText{
 		Title: cmp.Or(meta.Model, "A model of Steppe"), File: filepath.Base(path), Script: filepath.Base(script),
