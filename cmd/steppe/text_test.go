@@ -148,7 +148,7 @@ func TestGenerate(t *testing.T) {
 	assert.Equal(t, "steppe: run/best.safetensors is a language model, which predicts no label: steppe generate goes on with a text\n", stderr)
 
 	// Another run begins where this one is.
-	code, stdout, stderr = steppe(t, "train", "--data", "stories.txt", "--model", "gpt-tiny", "--length", "16", "--batch", "8", "--epochs", "1", "--init", "run", "--out", "more")
+	code, _, stderr = steppe(t, "train", "--data", "stories.txt", "--model", "gpt-tiny", "--length", "16", "--batch", "8", "--epochs", "1", "--init", "run", "--out", "more")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, read(t, "more/config.json"), `"tokenizer": "run"`)
 }
