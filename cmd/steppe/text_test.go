@@ -106,6 +106,7 @@ func TestGenerate(t *testing.T) {
 	assert.Contains(t, stdout, "\nepoch   train loss   valid loss   valid perplexity   seconds   samples/s\n")
 	assert.Regexp(t, `\nTest perplexity [\d.]+, token accuracy \d+\.\d\d%, loss \d\.\d{4} \(\d+ samples\), with epoch \d of 2, the best by valid_loss\.\n`, stdout)
 	assert.NotContains(t, stdout, "classes")
+	assert.Contains(t, stdout, "\nLook at run/report.html. `steppe eval run` and `steppe generate run --prompt ...` use the model.\n")
 	assert.Contains(t, read(t, "run/config.json"), `"language": true`)
 
 	code, stdout, stderr = steppe(t, "eval", "run")

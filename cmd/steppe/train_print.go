@@ -160,10 +160,14 @@ func (t *trainCommand) printResult(ended error) error {
 	fmt.Fprintf(t.stdout, ", with epoch %d of %d, the best by %s.\n", h.BestEpoch, len(h.Epochs), t.settings.Monitor)
 	if t.collapsed() {
 		fmt.Fprintln(t.stdout, "That is no better than guessing: the run has collapsed, or there is nothing to learn.\n"+
-			"A smaller --lr or --rho, or fewer --shards, may help.")
+			"More --epochs, a smaller --lr or --rho, or fewer --shards may help.")
 	}
 	if dir := t.dir(); dir != "" {
-		fmt.Fprintf(t.tables, "Look at %s/report.html. `steppe eval %s` and `steppe predict %s ...` use the model.\n", dir, quoted(dir), quoted(dir))
+		use := fmt.Sprintf("steppe predict %s ...", quoted(dir))
+		if t.job.Language() {
+			use = fmt.Sprintf("steppe generate %s --prompt ...", quoted(dir))
+		}
+		fmt.Fprintf(t.tables, "Look at %s/report.html. `steppe eval %s` and `%s` use the model.\n", dir, quoted(dir), use)
 	}
 	return nil
 }
