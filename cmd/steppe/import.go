@@ -167,6 +167,9 @@ func (c *importCommand) describe() (err error) {
 	if c.row, err = zoo.Lookup(c.meta.Model); err != nil {
 		return err
 	}
+	if c.row.Text != nil {
+		return fmt.Errorf("%s reads text, and needs the tokenizer of its training besides: steppe train --init %s --tokenizer FILE begins with these tensors", c.meta.Model, c.path)
+	}
 	if c.data != "" {
 		if err := c.describeData(); err != nil {
 			return err

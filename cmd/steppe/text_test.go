@@ -78,6 +78,28 @@ func TestTrainTexts(t *testing.T) {
 	assert.Equal(t, "steppe: run/best.safetensors is no language model, which generate needs: steppe train --model gpt-tiny or gpt-mini trains one\n", stderr)
 }
 
+// The tensors of an encoder go to a file by BERT's names, and --init begins with them.
+func TestExportTexts(t *testing.T) {
+	line := onReviews(t, "--epochs", "1", "--out", "run")
+	code, _, stderr := steppe(t, line...)
+	require.Zero(t, code, stderr)
+	code, stdout, stderr := steppe(t, "export", "run", "--format", "pytorch", "bert.safetensors")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "# The tensors have the names of BertForSequenceClassification of Hugging Face's transformers.\n")
+	code, _, stderr = steppe(t, "export", "run", "--format", "pytorch", "other.safetensors", "--script", "other.py")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "there is no script for transformers")
+	assert.NoFileExists(t, "other.safetensors")
+	code, _, stderr = steppe(t, "import", "bert.safetensors", "--out", "ours.safetensors")
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "steppe: text-tiny reads text, and needs the tokenizer of its training besides: steppe train --init bert.safetensors --tokenizer FILE begins with these tensors\n", stderr)
+
+	line = append(line[:len(line)-2], "--init", "bert.safetensors", "--tokenizer", "run")
+	code, stdout, stderr = steppe(t, line...)
+	require.Zero(t, code, stderr)
+	assert.NotContains(t, stdout, "begin anew")
+}
+
 // A run on texts that stops and goes on ends with the bits of one that doesn't.
 func TestTrainTextsResume(t *testing.T) {
 	line := onReviews(t, "--epochs", "2")
