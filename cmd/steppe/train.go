@@ -66,7 +66,8 @@ Texts come from the column --text of a table, for a language model from plain te
 Their tokenizer is trained on the training samples, unless --tokenizer names one. --init
 begins with the parameters of another run and its tokenizer, or with those of BERT:
 --model bert-base --init model.safetensors --tokenizer vocab.txt. Transformers are
-trained with AdamW at a learning rate of 0.0005 and a warm-up in a tenth of the epochs.
+trained with AdamW and a warm-up in a tenth of the epochs, at a learning rate of 0.0005,
+language models at 0.001.
 
 Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
 

@@ -15,7 +15,8 @@ import (
 const (
 	transformerOptimizer = "adamw"
 	transformerLR        = 5e-4
-	transformerWarmup    = 10 // one epoch of warm-up in so many
+	languageLR           = 1e-3 // of language models, which overfit later
+	transformerWarmup    = 10   // one epoch of warm-up in so many
 )
 
 // IsTransformer reports whether a model is made of transformer blocks.
@@ -46,7 +47,11 @@ func (s *Settings) CompleteTransformer(given func(flag string) bool) {
 
 // UsualLR returns the learning rate that a model begins with under an optimizer.
 func UsualLR(row zoo.Model, optimizer Optimizer) float64 {
-	if optimizer.Name == transformerOptimizer && IsTransformer(row) {
+	switch {
+	case optimizer.Name != transformerOptimizer || !IsTransformer(row):
+	case row.Language:
+		return languageLR
+	default:
 		return transformerLR
 	}
 	return optimizer.LR

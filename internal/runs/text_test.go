@@ -284,7 +284,8 @@ func TestCompleteTransformers(t *testing.T) {
 		assert.Equal(t, transformer, IsTransformer(row), row.Name)
 		assert.Equal(t, row.Language, s.Language, row.Name)
 		if transformer {
-			assert.Equal(t, []any{"adamw", transformerLR, 2.0, 0.01}, []any{s.Optimizer, s.LR, s.Warmup, s.WeightDecay}, row.Name)
+			lr := map[bool]float64{false: transformerLR, true: languageLR}[row.Language]
+			assert.Equal(t, []any{"adamw", lr, 2.0, 0.01}, []any{s.Optimizer, s.LR, s.Warmup, s.WeightDecay}, row.Name)
 		} else {
 			assert.Equal(t, []any{"sgd", 0.05, 0.0, 1e-4}, []any{s.Optimizer, s.LR, s.Warmup, s.WeightDecay}, row.Name)
 		}
