@@ -279,7 +279,7 @@ func (c *compare) complete() error {
 	if row.Language {
 		return fmt.Errorf("--model %s is a language model, and steppe compare compares accuracies of classifiers", c.modelName)
 	}
-	if runs.IsTransformer(row) {
+	if row.HasBlocks() {
 		c.base.Model, c.base.Epochs = c.modelName, c.epochs
 		c.base.CompleteTransformer(c.given)
 		if !c.given("warmup") {

@@ -24,6 +24,7 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.IntVar(&s.AscentEvery, "ascent-every", 0, "perturb only every `n`-th step (default 1; sam-5 5)")
 
 	flags.StringVar(&s.Model, "model", s.Model, "`name` of the model")
+	flags.Float64Var(&s.Dropout, "dropout", 0, "`rate` of dropout in the blocks of transformers")
 	flags.StringVar(&s.Init, "init", s.Init, "begin with the parameters of a run's `DIR`, a model or BERT's file")
 	flags.IntVar(&s.Batch, "batch", s.Batch, "samples per batch")
 	flags.IntVar(&s.Epochs, "epochs", s.Epochs, "passes over the training set")
@@ -132,12 +133,18 @@ func describeOptimizer(s *runs.Settings) string {
 
 // describeChanges describes what is done to the training samples; "" for nothing.
 func describeChanges(s *runs.Settings) string {
-	words := (&recipe{augment: s.Augment, standardize: s.Standardize}).String()
-	if s.LabelNoise > 0 {
-		if words != "" {
-			words += "; "
+	var words []string
+	add := func(what string) {
+		if what != "" {
+			words = append(words, what)
 		}
-		words += relabeled(s.LabelNoise)
 	}
-	return words
+	add((&recipe{augment: s.Augment, standardize: s.Standardize}).String())
+	if s.Dropout > 0 {
+		add(fmt.Sprintf("dropout %v", s.Dropout))
+	}
+	if s.LabelNoise > 0 {
+		add(relabeled(s.LabelNoise))
+	}
+	return strings.Join(words, "; ")
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
@@ -26,7 +25,7 @@ type trial struct {
 // Its settings change no times, and nobody looks at the trained models. A small learning rate keeps
 // training on noise from diverging.
 func benchBase(row zoo.Model) (rule optim.Rule, title string) {
-	if runs.IsTransformer(row) {
+	if row.HasBlocks() {
 		return optim.AdamW{LR: 1e-4, WeightDecay: 0.01}, titleOfOptimizer("adamw")
 	}
 	return optim.SGD{LR: 0.01, Momentum: 0.9, WeightDecay: 5e-4}, titleOfOptimizer("sgd")

@@ -173,6 +173,9 @@ func (j *Job) compile() error {
 	if err := CheckModel(row, j.Settings.Data, j.Train); err != nil {
 		return err
 	}
+	if row, err = row.WithDropout(j.Settings.Dropout); err != nil {
+		return err
+	}
 	j.Model, err = CompileFor(row, j.Train)
 	return err
 }

@@ -2,7 +2,6 @@ package runs
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/steppe-ml/steppe/net"
@@ -19,21 +18,6 @@ const (
 	transformerWarmup    = 10   // one epoch of warm-up in so many
 )
 
-// IsTransformer reports whether a model is made of transformer blocks.
-func IsTransformer(row zoo.Model) bool {
-	var layers []net.Layer
-	var err error
-	switch {
-	case row.Text == nil:
-		layers, err = row.Layers(row.Input, 2)
-	case row.Language:
-		layers, err = row.Text(row.Vocabulary, row.Input[0], 0)
-	default:
-		layers, err = row.Text(row.Vocabulary, row.Input[0], 2)
-	}
-	return err == nil && slices.ContainsFunc(layers, func(l net.Layer) bool { _, is := l.(net.TransformerBlock); return is })
-}
-
 // CompleteTransformer fills in what a transformer is trained with, where nobody gave it: the
 // optimizer, and its warm-up.
 func (s *Settings) CompleteTransformer(given func(flag string) bool) {
@@ -48,7 +32,7 @@ func (s *Settings) CompleteTransformer(given func(flag string) bool) {
 // UsualLR returns the learning rate that a model begins with under an optimizer.
 func UsualLR(row zoo.Model, optimizer Optimizer) float64 {
 	switch {
-	case optimizer.Name != transformerOptimizer || !IsTransformer(row):
+	case optimizer.Name != transformerOptimizer || !row.HasBlocks():
 	case row.Language:
 		return languageLR
 	default:
@@ -64,8 +48,11 @@ func (s *Settings) completeModel(row zoo.Model, given func(flag string) bool) er
 		return fmt.Errorf("--language=%v with --model %s, want one of %s", s.Language, s.Model,
 			modelNames(func(m zoo.Model) bool { return m.Text != nil && m.Language == s.Language }))
 	}
+	if s.Dropout > 0 && !row.HasBlocks() {
+		return fmt.Errorf("--dropout %v with --model %s, which has no transformer blocks: %s have", s.Dropout, s.Model, modelNames(zoo.Model.HasBlocks))
+	}
 	s.Language = row.Language
-	if IsTransformer(row) {
+	if row.HasBlocks() {
 		s.CompleteTransformer(given)
 	}
 	return nil

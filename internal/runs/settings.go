@@ -22,11 +22,12 @@ type Settings struct {
 	LabelNoise  float64  `json:"label-noise"` // fraction of relabeled training samples
 	Augment     []string `json:"augment,omitempty"`
 
-	Model  string `json:"model"`
-	Init   string `json:"init,omitempty"` // file or folder with the parameters to begin with
-	Epochs int    `json:"epochs"`
-	Batch  int    `json:"batch"`
-	Seed   uint64 `json:"seed"`
+	Model   string  `json:"model"`
+	Dropout float64 `json:"dropout,omitempty"` // rate in the blocks of transformers
+	Init    string  `json:"init,omitempty"`    // file or folder with the parameters to begin with
+	Epochs  int     `json:"epochs"`
+	Batch   int     `json:"batch"`
+	Seed    uint64  `json:"seed"`
 
 	Method         string  `json:"method"`
 	Rho            float64 `json:"rho"`
@@ -263,7 +264,7 @@ func (s *Settings) numbers() []number {
 		whole("epochs", s.Epochs, 1), whole("batch", s.Batch, 1), whole("shards", s.Shards, 1),
 		whole("patience", s.Patience, 0), whole("save-every", s.SaveEvery, 0), whole("log-every", s.LogEvery, 0),
 		whole("ascent-every", s.AscentEvery, 1),
-		below1("valid", s.Valid), {"label-noise", s.LabelNoise, s.LabelNoise >= 0 && s.LabelNoise <= 1, "0 to 1"},
+		below1("valid", s.Valid), below1("dropout", s.Dropout), {"label-noise", s.LabelNoise, s.LabelNoise >= 0 && s.LabelNoise <= 1, "0 to 1"},
 		notNegative("rho", s.Rho), notNegative("eta", s.Eta),
 		{"ascent-fraction", s.AscentFraction, s.AscentFraction > 0 && s.AscentFraction <= 1, "more than 0, and 1 at the most"},
 		positive("lr", s.LR), below1("momentum", s.Momentum), notNegative("weight-decay", s.WeightDecay), notNegative("clip", s.Clip),

@@ -281,7 +281,7 @@ func TestCompleteTransformers(t *testing.T) {
 	for _, row := range zoo.Models {
 		s := of(func(s *Settings) { s.Model = row.Name })
 		transformer := row.Text != nil || row.Name == "vit-tiny"
-		assert.Equal(t, transformer, IsTransformer(row), row.Name)
+		assert.Equal(t, transformer, row.HasBlocks(), row.Name)
 		assert.Equal(t, row.Language, s.Language, row.Name)
 		if transformer {
 			lr := map[bool]float64{false: transformerLR, true: languageLR}[row.Language]

@@ -116,3 +116,38 @@ func TestTextErrors(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+// Dropout changes training alone, and leaves a model's parameters as they are called. Only models
+// of transformer blocks have a place for it.
+func TestWithDropout(t *testing.T) {
+	for _, row := range Models {
+		dropping, err := row.WithDropout(0.5)
+		if !row.HasBlocks() {
+			assert.ErrorContains(t, err, "zoo: "+row.Name+" has no transformer blocks to drop elements in: vit-tiny, text-tiny, ")
+			same, err := row.WithDropout(0)
+			require.NoError(t, err)
+			assert.Equal(t, row.Name, same.Name)
+			continue
+		}
+		require.NoError(t, err)
+		_, err = row.WithDropout(1)
+		assert.EqualError(t, err, "zoo: a dropout rate of 1, want 0 or more and less than 1")
+		if row.Name != "text-tiny" {
+			continue
+		}
+		plain, err := row.CompileText(20, 9, 3)
+		require.NoError(t, err)
+		dropped, err := dropping.CompileText(20, 9, 3)
+		require.NoError(t, err)
+		for i, v := range plain.Params() {
+			assert.Equal(t, v.Name, dropped.Params()[i].Name)
+		}
+		params, b := plain.Init(1), textBatchOf(rand.New(rand.NewPCG(9, 9)), 4, 20, 9)
+		b.Labels = []int32{0, 1, 2, 0}
+		without, err := plain.Gradient(params, b, 1, make([]float32, plain.NumParams()))
+		require.NoError(t, err)
+		with, err := dropped.Gradient(params, b, 1, make([]float32, plain.NumParams()))
+		require.NoError(t, err)
+		assert.NotEqual(t, without, with)
+	}
+}

@@ -10,6 +10,7 @@ package zoo
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dustin/go-humanize/english"
 
@@ -68,6 +69,50 @@ func (m Model) RegressorText(vocabulary, length, targets int) (*net.Model, error
 		err = fmt.Errorf("zoo: %s is a language model: it predicts tokens, not %d targets", m.Name, targets)
 	}
 	return m.compile(net.Shape{length}, append(layers, net.MSE{}), err)
+}
+
+// HasBlocks reports whether the model is made of transformer blocks.
+func (m Model) HasBlocks() bool {
+	var layers []net.Layer
+	var err error
+	switch {
+	case m.Text == nil:
+		layers, err = m.Layers(m.Input, 2)
+	case m.Language:
+		layers, err = m.Text(m.Vocabulary, m.Input[0], 0)
+	default:
+		layers, err = m.Text(m.Vocabulary, m.Input[0], 2)
+	}
+	return err == nil && slices.ContainsFunc(layers, func(l net.Layer) bool { _, is := l.(net.TransformerBlock); return is })
+}
+
+// WithDropout returns m with dropout at that rate, from 0 to less than 1, in its transformer blocks.
+// It has the same parameters. A model without such blocks, and another rate, are an error.
+func (m Model) WithDropout(rate float64) (Model, error) {
+	switch {
+	case !(rate >= 0 && rate < 1):
+		return Model{}, fmt.Errorf("zoo: a dropout rate of %v, want 0 or more and less than 1", rate)
+	case rate > 0 && !m.HasBlocks():
+		return Model{}, fmt.Errorf("zoo: %s has no transformer blocks to drop elements in: %s do", m.Name, names(Model.HasBlocks))
+	}
+	drop := func(layers []net.Layer, err error) ([]net.Layer, error) {
+		for i, l := range layers {
+			if block, ok := l.(net.TransformerBlock); ok {
+				block.Dropout = rate
+				layers[i] = block
+			}
+		}
+		return layers, err
+	}
+	if layers := m.Layers; layers != nil {
+		m.Layers = func(input net.Shape, outputs int) ([]net.Layer, error) { return drop(layers(input, outputs)) }
+	}
+	if text := m.Text; text != nil {
+		m.Text = func(vocabulary, length, outputs int) ([]net.Layer, error) {
+			return drop(text(vocabulary, length, outputs))
+		}
+	}
+	return m, nil
 }
 
 func (m Model) layers(input net.Shape, outputs int) ([]net.Layer, error) {
