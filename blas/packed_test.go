@@ -52,7 +52,8 @@ func testFirstOfPackedB[T Float](t *testing.T) {
 	})
 }
 
-// A PackedB that is reset needs filling again, and takes no memory for what is no larger than before.
+// A PackedB that is reset needs filling again, and takes no memory for what is no larger than
+// before.
 func TestResetPackedB(t *testing.T) {
 	packed, b := NewPackedB[float32](100, 70), RowMajor(make([]float32, 7000), 100, 70)
 	packed.Pack(nil, b)

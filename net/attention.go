@@ -16,8 +16,8 @@ import (
 // and the output is a linear function of what all heads make. j goes over the rows of the same
 // sample: there is no padding, and samples don't see each other.
 //
-// Its parameters are those of two Dense layers: "qkv", whose 3D outputs are q, k and v of all heads,
-// q of the first head first, and "out".
+// Its parameters are those of two Dense layers: "qkv", whose 3D outputs are q, k and v of all
+// heads, q of the first head first, and "out".
 type MultiHeadAttention struct {
 	Heads  int  // at least 1; divides D
 	Causal bool // a row sees itself and the rows before it only
@@ -71,9 +71,9 @@ func (l MultiHeadAttention) Build(b op.Builder, in op.Value) (op.Value, error) {
 // attention is the op between the two Dense layers, from q, k and v [L, 3*width] to what the heads
 // make [L, width].
 //
-// Forward keeps no probabilities, only the largest score of each row and the sum of exponentials, and
-// Backward computes the same probabilities again (Dao et al., arXiv 2205.14135). So memory doesn't
-// grow with the square of L. attention_heads.go has the arithmetic.
+// Forward keeps no probabilities, only the largest score of each row and the sum of exponentials,
+// and Backward computes the same probabilities again (Dao et al., arXiv 2205.14135). So memory
+// doesn't grow with the square of L. attention_heads.go has the arithmetic.
 type attention struct {
 	noParams
 	rows   int // of a sample, at most

@@ -86,7 +86,8 @@ func (s *headScratch) grow(o attention) {
 	s.valuesT.pack(largest.T())
 }
 
-// packedHead is a head's keys or values, packed once as an operand B for the products of all blocks.
+// packedHead is a head's keys or values, packed once as an operand B for the products of all
+// blocks.
 type packedHead struct{ whole, first blas.PackedB[float32] }
 
 func (p *packedHead) pack(m blas.Mat[float32]) {

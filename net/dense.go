@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -219,22 +220,27 @@ func (d dense) Kept(n int, first bool) int {
 	return d.square(n)
 }
 
-// square is the size of the product of n samples with each other, at most.
-func (d dense) square(n int) int { return n * d.rows * n * d.rows }
+// square is the size of the product of n samples with each other, at most; the largest int if that
+// is more, as of long texts.
+func (d dense) square(n int) int {
+	rows := num.Times(n, d.rows)
+	return num.Times(rows, rows)
+}
 
 func (d dense) Scratch(n int, first bool) int {
 	if first {
 		return d.square(n)
 	}
-	return 2 * d.square(n)
+	return num.Times(2, d.square(n))
 }
 
 func (d dense) DeltaFlops(n int, first bool) int64 {
-	square := 2 * int64(d.square(n))
-	in, out := int64(d.in), int64(d.out)
-	flops := square * (in + out + out) // XX', DD', and one product with D
+	features := d.in + d.out + d.out // XX', DD', and one product with D
 	if !first {
-		flops += square * (in + out + in) // ZX', ED', and one product with X
+		features += d.in + d.out + d.in // ZX', ED', and one product with X
 	}
-	return flops
+	// Of many rows an int64 hasn't room for the operations, and the sum of several layers' is
+	// taken. Below 2^53, floats are exact.
+	rows := float64(n) * float64(d.rows)
+	return int64(min(2*rows*rows*float64(features), 1<<56))
 }

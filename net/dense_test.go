@@ -135,6 +135,17 @@ func TestDenseDeltaFlops(t *testing.T) {
 	require.Equal(t, first+product(n, 100, n)+product(n, 10, n)+product(n, n, 100), layer.DeltaFlops(n, false))
 }
 
+// Of a shard of very many rows, an int can't count the products of all rows with each other.
+func TestDenseDeltaFlopsOfManyRows(t *testing.T) {
+	d := dense{rows: 1 << 20, in: 64, out: 64}
+	for _, first := range []bool{false, true} {
+		assert.Greater(t, d.DeltaFlops(1<<12, first), 1<<12*d.Traits().Flops.Gradient)
+		assert.Greater(t, d.DeltaFlops(1<<9, first), 1<<9*d.Traits().Flops.Gradient)
+		assert.Equal(t, math.MaxInt, d.Scratch(1<<12, first))
+		assert.Equal(t, math.MaxInt, d.Kept(1<<12, true))
+	}
+}
+
 // Samples whose gradients cancel leave a norm of 0, or next to it, and never a negative square.
 func TestGradNormSqOfWhatCancels(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {

@@ -43,8 +43,8 @@ func (embedding) Kept(int, bool) int { return 0 }
 // Scratch implements op.Factorable. It is a row, in which others are summed.
 func (o embedding) Scratch(int, bool) int { return o.width }
 
-// DeltaFlops implements op.Factorable. For each table, a shard's rows are summed twice, squared once
-// and added to the output.
+// DeltaFlops implements op.Factorable. For each table, a shard's rows are summed twice, squared
+// once and added to the output.
 func (o embedding) DeltaFlops(n int, _ bool) int64 {
 	tables := int64(1)
 	if o.learned() > 0 {

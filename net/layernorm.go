@@ -25,7 +25,8 @@ func (l LayerNorm) Build(b op.Builder, in op.Value) (op.Value, error) {
 	return b.Add(op, s, in)
 }
 
-// layerNorm is the op. Aux keeps what [simd.NormalizeRows] keeps of each row of channels, from Forward on.
+// layerNorm is the op. Aux keeps what [simd.NormalizeRows] keeps of each row of channels, from
+// Forward on.
 type layerNorm struct {
 	channels int
 	rows     int // of a sample

@@ -58,8 +58,8 @@ func (m *Model) Program() *program.Program { return m.program }
 // InputShape returns the shape of a sample.
 func (m *Model) InputShape() Shape { return m.program.InputShape() }
 
-// Vocabulary returns the number of token ids that the model knows, whose samples are then text: runs
-// of tokens, at most InputShape()[0] of them. It is 0 if samples are floats.
+// Vocabulary returns the number of token ids that the model knows, whose samples are then text:
+// runs of tokens, at most InputShape()[0] of them. It is 0 if samples are floats.
 func (m *Model) Vocabulary() int { return m.program.Vocabulary() }
 
 // OutputShape returns the shape of a sample's output.

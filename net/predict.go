@@ -59,10 +59,13 @@ func (m *Model) Outputs(params *Params, x []float32) ([]float32, error) {
 	return y, nil
 }
 
+// errText is the error of methods that take samples of floats.
+var errText = errors.New("net: the model reads text, not floats: Predictor.OutputsOf takes a batch")
+
 // samples returns the number of samples that x holds.
 func (m *Model) samples(x []float32) (int, error) {
 	if m.Vocabulary() > 0 {
-		return 0, errors.New("net: the model reads text, not floats: Predictor.OutputsOf takes a batch")
+		return 0, errText
 	}
 	size := m.InputShape().Size()
 	if len(x) == 0 {

@@ -88,12 +88,15 @@ func (p *Predictor) PredictOf(dst []float32, b Batch) ([]float32, error) {
 
 // Classify returns the class with the largest prediction for one sample, and that prediction: with
 // SoftmaxCrossEntropy, the most probable class and its probability. Of equal predictions, the first
-// counts. It is an error if the model's outputs aren't flat, one for each class, if sample doesn't
-// have the size of the model's input, and if a prediction is NaN.
+// counts. It is an error if the model reads text, if its outputs aren't flat, one for each class,
+// if sample doesn't have the size of the model's input, and if a prediction is NaN.
 func (p *Predictor) Classify(sample []float32) (class int, probability float32, err error) {
 	shape := p.model.OutputShape()
 	if len(shape) != 1 {
 		return 0, 0, fmt.Errorf("net: can't classify by outputs of shape %v, want one for each class", shape)
+	}
+	if p.model.Vocabulary() > 0 {
+		return 0, 0, errText
 	}
 	if want := p.model.InputShape().Size(); len(sample) != want {
 		return 0, 0, fmt.Errorf("net: a sample of %d floats to classify, want %d, the size of a %v sample", len(sample), want, p.model.InputShape())

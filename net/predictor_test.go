@@ -213,3 +213,17 @@ func TestPredictorErrors(t *testing.T) {
 	_, _, err = p.Classify(make([]float32, 32))
 	assert.EqualError(t, err, "net: can't classify by outputs of shape 2x2x3, want one for each class")
 }
+
+// A model of text has nothing to make of floats, whether they are as many as its tokens or not.
+func TestPredictorOfTextWantsTokens(t *testing.T) {
+	m, err := Compile(Shape{3}, Embedding{Vocabulary: 5, Width: 4}, Pooling{}, Dense{Out: 2})
+	require.NoError(t, err)
+	p, err := m.Predictor(m.Init(1))
+	require.NoError(t, err)
+	for _, x := range [][]float32{{0, 1, 2}, {0}, nil} {
+		_, _, err = p.Classify(x)
+		assert.EqualError(t, err, "net: the model reads text, not floats: Predictor.OutputsOf takes a batch")
+		_, err = p.Outputs(nil, x)
+		assert.EqualError(t, err, "net: the model reads text, not floats: Predictor.OutputsOf takes a batch")
+	}
+}

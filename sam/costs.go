@@ -130,8 +130,8 @@ func (p *plan) opBytes(i int) int64 {
 	return 4 * floats
 }
 
-// reads returns how many parameters op i reads in a pass over a tile: those that it uses, its own or
-// another's. Of a table for token ids, it is a few rows, which count as values.
+// reads returns how many parameters op i reads in a pass over a tile: those that it uses, its own
+// or another's. Of a table for token ids, it is a few rows, which count as values.
 func (p *plan) reads(i int) int64 {
 	if p.ops[i].Traits.Vocabulary > 0 {
 		return 0

@@ -380,8 +380,8 @@ func TestNormalizeRowsAllocatesNothing(t *testing.T) {
 	})
 }
 
-// BenchmarkNormalizeRows is beside kernels that move as many bytes: forward beside ReLU, backward beside
-// Add, and the sums beside Dot.
+// BenchmarkNormalizeRows is beside kernels that move as many bytes: forward beside ReLU, backward
+// beside Add, and the sums beside Dot.
 func BenchmarkNormalizeRows(b *testing.B) {
 	for _, shape := range [][2]int{{16, 128}, {8, 256}, {256, 128}, {128, 256}, {4096, 128}, {2048, 256}} {
 		o := newNormOperands(rand.New(rand.NewPCG(29, 29)), shape[0], shape[1], 0, 1)

@@ -7,8 +7,8 @@ import "fmt"
 // read or written.
 type Rotation struct{ Blocks, Half, Stride int }
 
-// Rotate sets the blocks of each row of dst to those of x, rotated by the row's angles: with cos and
-// sin, which have Half elements a row, and for the elements i and i+Half of a block
+// Rotate sets the blocks of each row of dst to those of x, rotated by the row's angles: with cos
+// and sin, which have Half elements a row, and for the elements i and i+Half of a block
 //
 //	dst(i) = cos(i)*x(i) - sin(i)*x(i+Half)    dst(i+Half) = cos(i)*x(i+Half) + sin(i)*x(i)
 //

@@ -38,8 +38,8 @@ func (s Scores) Softmax(x []float32, scale float32, largest, total []float32) {
 }
 
 // SoftmaxAgain turns the scores x into the same probabilities, bit for bit, that Softmax made of
-// them: x must have the same bits, and scale, largest and total must be those of that call. Attention
-// needs them again in its backward pass, and so needn't keep them.
+// them: x must have the same bits, and scale, largest and total must be those of that call.
+// Attention needs them again in its backward pass, and so needn't keep them.
 func (s Scores) SoftmaxAgain(x []float32, scale float32, largest, total []float32) {
 	s.validate("SoftmaxAgain", len(x))
 	validateScale("SoftmaxAgain", scale)
@@ -49,12 +49,13 @@ func (s Scores) SoftmaxAgain(x []float32, scale float32, largest, total []float3
 	}
 }
 
-// SoftmaxBackward turns d, the gradients of the probabilities p, into those of the scores, in place:
+// SoftmaxBackward turns d, the gradients of the probabilities p, into those of the scores, in
+// place:
 //
 //	d = scale * p * (d - delta)
 //
-// delta has an element a row, which is to be the sum of p*d over the row. The result is rounded three
-// times.
+// delta has an element a row, which is to be the sum of p*d over the row. The result is rounded
+// three times.
 func (s Scores) SoftmaxBackward(d, p []float32, scale float32, delta []float32) {
 	s.validate("SoftmaxBackward", len(d))
 	s.validate("SoftmaxBackward", len(p))
@@ -77,7 +78,8 @@ func validateScale(method string, scale float32) {
 	}
 }
 
-// powerFactor is what the kernels multiply the difference from the largest score by, for a power of 2.
+// powerFactor is what the kernels multiply the difference from the largest score by, for a power of
+// 2.
 func powerFactor(scale float32) float32 { return float32(float64(scale) * -math.Log2E) }
 
 // scoresPiece is the rows of a block from row first on.
@@ -89,7 +91,8 @@ type scoresPiece struct {
 // at is where the piece begins.
 func (p scoresPiece) at() int { return p.first * p.Stride }
 
-// scoresBytes is what a kernel takes of a block at a time: it goes over that twice, in the L1 cache.
+// scoresBytes is what a kernel takes of a block at a time: it goes over that twice, in the L1
+// cache.
 const scoresBytes = 16 << 10
 
 // pieces cuts a block into rows of about scoresBytes.
@@ -106,9 +109,9 @@ func (s Scores) pieces() func(yield func(scoresPiece) bool) {
 	}
 }
 
-// RowDots sets element r of dst to the sum of the products of a's and b's rows r, which have columns
-// elements and begin at elements r*strideA and r*strideB. Sums are in float32, in an order that
-// depends on columns and the instruction set alone.
+// RowDots sets element r of dst to the sum of the products of a's and b's rows r, which have
+// columns elements and begin at elements r*strideA and r*strideB. Sums are in float32, in an order
+// that depends on columns and the instruction set alone.
 func RowDots(dst, a, b []float32, columns, strideA, strideB int) {
 	rows := len(dst)
 	for _, m := range []struct{ stride, n int }{{strideA, len(a)}, {strideB, len(b)}} {

@@ -30,8 +30,8 @@ type table struct {
 	scaleAddShift         func(rows, channels int, dst, d, x, center, scale, q, r *float32)
 	scaleAddShiftAffine   func(rows, channels int, dst, d, x, center, scale, shift, q, r *float32)
 
-	// Layer normalization of rows of channels; rows, channels >= 1. kept has NormalizeRowsKept floats a
-	// row, and share is 1/channels. The sums are added to.
+	// Layer normalization of rows of channels; rows, channels >= 1. kept has NormalizeRowsKept
+	// floats a row, and share is 1/channels. The sums are added to.
 	layerNorm         func(rows, channels, block int, dst, x, scale, shift, kept *float32, share, epsilon float32)
 	layerNormBackward func(rows, channels, block int, dst, d, x, scale, kept *float32, share float32)
 	layerNormSums     func(rows, channels int, d, x, kept *float32, sumD, sumDZ *float64)
@@ -50,8 +50,8 @@ type table struct {
 	// element a row, or are nil.
 	softmaxRows func(rows, channels int, dst, x, largest, total *float32)
 
-	// Blocks of scores: rows, columns, stride >= 1. Row r has columns + r*growth elements, and what is
-	// behind them up to width is cleared. factor is negative.
+	// Blocks of scores: rows, columns, stride >= 1. Row r has columns + r*growth elements, and what
+	// is behind them up to width is cleared. factor is negative.
 	softmaxScores         func(rows, columns, growth, width, stride int, x, largest, total *float32, factor float32)
 	softmaxScoresAgain    func(rows, columns, growth, width, stride int, x, largest, total *float32, factor float32)
 	softmaxScoresBackward func(rows, columns, growth, width, stride int, d, p, delta *float32, scale float32)

@@ -19,8 +19,8 @@ import (
 // has the same operations behind it either way.
 //
 // Cursors are pointers to the vector at hand of the first of the rows. A pass along the rows moves
-// them, and a phase is that pass over all rows of a block. On AVX2 vector register 15 is the mask of
-// the last elements, on AVX-512 K1.
+// them, and a phase is that pass over all rows of a block. On AVX2 vector register 15 is the mask
+// of the last elements, on AVX-512 K1.
 type rows struct {
 	avx.Set
 	n       int          // rows at a time
@@ -223,9 +223,9 @@ func (m matrix) advance(n int) {
 	ADDQ(m.stride, m.at)
 }
 
-// fold sums the lanes of each row's register, those from number first on, and uses them up. The sums
-// are the lanes of X(first); if there is one row, they are all the same. Two shuffles and an addition
-// are faster than VHADDPS.
+// fold sums the lanes of each row's register, those from number first on, and uses them up. The
+// sums are the lanes of X(first); if there is one row, they are all the same. Two shuffles and an
+// addition are faster than VHADDPS.
 func (k *rows) fold(first, spare int) {
 	r := func(i int) int { return first + min(i, k.n-1) }
 	if k.Wide() {

@@ -46,8 +46,8 @@ func beginScores(s avx.Set, name, doc, operands string, pointers ...string) *sco
 	return k
 }
 
-// eachRow emits body in a loop over the rows. matrices are pointers that go from row to row, vectors
-// those that go from element to element.
+// eachRow emits body in a loop over the rows. matrices are pointers that go from row to row,
+// vectors those that go from element to element.
 func (k *scores) eachRow(label string, matrices, vectors []string, body func()) {
 	k.label = label
 	for _, name := range append(matrices, vectors...) {
@@ -151,8 +151,8 @@ func scoresKernels(s avx.Set) {
 	rowDots(s)
 }
 
-// exponentials are the registers of a kernel that computes some: 0 to 2 at hand, 3 largest, 4 total,
-// 5 factor, 6 the limit of differences.
+// exponentials are the registers of a kernel that computes some: 0 to 2 at hand, 3 largest, 4
+// total, 5 factor, 6 the limit of differences.
 type exponentials struct {
 	*scores
 	x, n, y                       reg.Register
@@ -168,9 +168,9 @@ func (k *scores) exponentials() exponentials {
 	return e
 }
 
-// power sets y to 2^(factor*(largest-x)), and uses up x: a row's exponential. factor is negative, and
-// has the logarithm of 2. It takes 12 instructions, and the CPU computes some four vectors of them at
-// a time, as it meets them.
+// power sets y to 2^(factor*(largest-x)), and uses up x: a row's exponential. factor is negative,
+// and has the logarithm of 2. It takes 12 instructions, and the CPU computes some four vectors of
+// them at a time, as it meets them.
 func (k exponentials) power() {
 	c, x, n, y, factor := k.constants, k.x, k.n, k.y, k.V(k.factor)
 	VSUBPS(x, k.V(k.largest), x)

@@ -47,8 +47,8 @@ const liveParts = 1000
 // defaultMethods are the methods of bench and compare without --methods.
 var defaultMethods = []string{"sgd", "sam", "msam"}
 
-// textMethods are those that bench and compare take besides with a model of text: SAM by a quarter of
-// the batch is what mSAM competes with there.
+// textMethods are those that bench and compare take besides with a model of text: SAM by a quarter
+// of the batch is what mSAM competes with there.
 var textMethods = []string{"sam-quarter"}
 
 // defaultShards are the numbers of shards that bench tries without --shards, and beside them the most

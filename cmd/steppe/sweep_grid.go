@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -151,17 +152,29 @@ func fileName(name string) string {
 func differences(there, wanted runs.Settings) string {
 	wanted.Adopt(there)
 	a, b := fieldsOf(there), fieldsOf(wanted)
+	names := maps.Clone(a)
+	maps.Copy(names, b)
 	var list []string
-	for _, name := range slices.Sorted(maps.Keys(b)) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if string(a[name]) != string(b[name]) {
-			list = append(list, fmt.Sprintf("--%s %s, and not %s", name, a[name], b[name]))
+			list = append(list, fmt.Sprintf("--%s %s, and not %s", name, orNone(a[name]), orNone(b[name])))
 		}
 	}
 	return strings.Join(list, ", ")
 }
 
+// orNone returns the value of a setting, which has none if nobody gave it.
+func orNone(value json.RawMessage) string {
+	if value == nil {
+		return "none"
+	}
+	return string(value)
+}
+
+// fieldsOf returns the settings by their flags, without where the data and the tokenizer are today.
 func fieldsOf(s runs.Settings) (fields map[string]json.RawMessage) {
-	s.Path = ""
+	s.Path, s.TokenizerPath = "", ""
+	s.TokenizerKind = cmp.Or(s.TokenizerKind, runs.Defaults().TokenizerKind) // "" in runs from before there was text
 	text, err := json.Marshal(s)
 	if err == nil {
 		err = json.Unmarshal(text, &fields)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/runs"
 )
 
 // sweepLine returns a line of sweep on a small data set: three epochs of four steps.
@@ -120,4 +122,30 @@ func TestParseAxis(t *testing.T) {
 	assert.Equal(t, axis{"augment", []string{"flip,crop", "flip", ""}}, a)
 	assert.Equal(t, [][]string{{"1", "3"}, {"1", "4"}, {"2", "3"}, {"2", "4"}},
 		combinations([]axis{{"a", []string{"1", "2"}}, {"b", []string{"3", "4"}}}))
+}
+
+// A sweep goes on with runs of its own settings alone, also where one of the two has none.
+func TestSweepDifferences(t *testing.T) {
+	of := func(change func(*runs.Settings)) runs.Settings {
+		s := runs.Defaults()
+		change(&s)
+		return s
+	}
+	plain := of(func(*runs.Settings) {})
+	assert.Empty(t, differences(plain, plain))
+	begun := of(func(s *runs.Settings) { s.Init = "runs/a" })
+	assert.Equal(t, `--init "runs/a", and not none`, differences(begun, plain))
+	assert.Equal(t, `--init none, and not "runs/a"`, differences(plain, begun))
+	pair := of(func(s *runs.Settings) { s.Text, s.Text2 = "a", "b" })
+	assert.Equal(t, `--text2 "b", and not none`, differences(pair, of(func(s *runs.Settings) { s.Text = "a" })))
+
+	// What a run fills in of itself is no difference.
+	filled := of(func(s *runs.Settings) {
+		s.Init, s.Tokenizer, s.TokenizerPath, s.Path = "runs/a", "runs/a", "/home/runs/a", "/home/a.tsv"
+	})
+	assert.Empty(t, differences(filled, begun))
+	other := of(func(s *runs.Settings) { s.Init, s.Tokenizer = "runs/a", "vocab.txt" })
+	assert.Equal(t, `--tokenizer "runs/a", and not "vocab.txt"`, differences(filled, other))
+	old := of(func(s *runs.Settings) { s.TokenizerKind = "" })
+	assert.Empty(t, differences(old, plain), "from before there was text")
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
-// onReviews makes a folder with reviews.tsv, goes there, and returns the flags of a short run on it.
+// onReviews makes a folder with reviews.tsv, goes there, and returns the flags of a short run on
+// it.
 func onReviews(t *testing.T, flags ...string) []string {
 	t.Chdir(t.TempDir())
 	reviewFile(t, "reviews.tsv", 100)

@@ -110,8 +110,9 @@ func name(s *source) (wrong []string) {
 }
 
 // most is the bytes of the frame that a kernel may have. Convolutions, whose general registers hold
-// A's rows, keep on the stack where they have got to. So do kernels on rows of channels that take four
-// rows at a time, and the backward pass of layer normalization keeps two factors of up to 32 rows.
+// A's rows, keep on the stack where they have got to. So do kernels on rows of channels that take
+// four rows at a time, and the backward pass of layer normalization keeps two factors of up to 32
+// rows.
 func (f function) most() int {
 	switch {
 	case strings.HasPrefix(f.name, "tile"):

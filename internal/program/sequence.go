@@ -89,8 +89,8 @@ func (p *Program) validateTokens(b op.Batch) error {
 // Vocabulary returns the number of token ids that the program knows; 0 if its input isn't text.
 func (p *Program) Vocabulary() int { return p.vocabulary }
 
-// OutputOf returns the floats of the outputs of the n samples from index first on, and of those before
-// them.
+// OutputOf returns the floats of the outputs of the n samples from index first on, and of those
+// before them.
 func (p *Program) OutputOf(b op.Batch, first, n int) (before, size int) {
 	return p.sizeOf(op.Value(len(p.shapes)-1), b, first, n)
 }

@@ -2,8 +2,8 @@ package ref
 
 import "math"
 
-// Loss compares the outputs of the samples from index first on. It returns the sum of its terms, how
-// many they are, and the sum's gradient.
+// Loss compares the outputs of the samples from index first on. It returns the sum of its terms,
+// how many they are, and the sum's gradient.
 type Loss func(out [][]float64, first int) (sum float64, terms int, d [][]float64)
 
 // SoftmaxLoss is the cross-entropy of the outputs' softmax: a term for each sample.

@@ -62,9 +62,10 @@ func flatten(rows [][]float64) (x []float64) {
 	return x
 }
 
-// Embedding is a row of a table for each token, with the rows of its place and of its segment added.
-// Its parameters are the table [Vocabulary, Width], the positions [Length, Width] if they are
-// learned, and the segments [Segments, Width]. Without a vocabulary, positions are added to rows.
+// Embedding is a row of a table for each token, with the rows of its place and of its segment
+// added. Its parameters are the table [Vocabulary, Width], the positions [Length, Width] if they
+// are learned, and the segments [Segments, Width]. Without a vocabulary, positions are added to
+// rows.
 type Embedding struct {
 	Vocabulary, Length, Width int
 	Learned, Sinusoidal       bool

@@ -87,8 +87,8 @@ func (j *Job) fromModel(params *net.Params) (fresh []string, err error) {
 	return fresh, nil
 }
 
-// sameTokenizer reports whether two texts of JSON mean the same tokenizer: there are several ways to
-// write a string.
+// sameTokenizer reports whether two texts of JSON mean the same tokenizer: there are several ways
+// to write a string.
 func sameTokenizer(a, b json.RawMessage) bool {
 	var x, y any
 	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
@@ -159,8 +159,8 @@ func tokenizerOf(path string) ([]byte, error) {
 	return input.Text.Tokenizer, nil
 }
 
-// KeepTokenizer has Read take the tokenizer that the state in a run's folder has, whatever became of
-// the file that it is from.
+// KeepTokenizer has Read take the tokenizer that the state in a run's folder has, whatever became
+// of the file that it is from.
 func (s *Settings) KeepTokenizer(dir string) {
 	if input, err := inputOf(train.LastFile(dir)); err == nil && input != nil && input.Text != nil {
 		s.kept = input.Text.Tokenizer

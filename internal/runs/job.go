@@ -216,8 +216,8 @@ func (j *Job) Build(dir string, workers int) error {
 	return err
 }
 
-// metrics returns what is measured on the validation samples, besides the loss: the score that people
-// look at first, and of texts those that GLUE's tasks have.
+// metrics returns what is measured on the validation samples, besides the loss: the score that
+// people look at first, and of texts those that GLUE's tasks have.
 func metrics(set *dataset.Set, language bool) []train.Metric {
 	switch {
 	case language:

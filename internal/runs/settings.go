@@ -190,6 +190,7 @@ func (s *Settings) Adopt(adapted Settings) {
 		{s.ownShards, func() { s.Shards = adapted.Shards }},
 		{s.ownRho, func() { s.Rho = adapted.Rho }},
 		{s.ownLR, func() { s.LR = adapted.LR }},
+		{s.Init != "" && s.Tokenizer == "" && adapted.Tokenizer == s.Init, func() { s.Tokenizer = s.Init }}, // see initTokenizer
 	} {
 		if own.is {
 			own.adopt()

@@ -158,8 +158,8 @@ func (t *Trained) Test(source Source) (*dataset.Set, error) {
 }
 
 // TestOn returns the samples of other data than the model was trained on, as the model takes them:
-// the test samples of a known set. Own pictures, rows and texts are treated as the training samples were,
-// and all of them are for the test, unless they have a part for it.
+// the test samples of a known set. Own pictures, rows and texts are treated as the training samples
+// were, and all of them are for the test, unless they have a part for it.
 func (t *Trained) TestOn(data string) (*dataset.Set, error) {
 	if t.input == nil || !dataset.IsPath(data) {
 		return t.Test(Source{Data: data})

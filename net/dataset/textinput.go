@@ -87,7 +87,9 @@ func (in *Input) textInput(what string) (*Text, text.Tokenizer, error) {
 // Texts turns new texts into samples as the set's were: a[i] alone, or a[i] and b[i] if the set has
 // samples of two texts; b is nil otherwise. cut counts the tokens that texts were too long by,
 // which are left out. name stands for the texts in errors. A language model gets the beginning of
-// each text, with the end cut off likewise. It is an error, too, if the samples weren't texts.
+// each text, with the end cut off likewise. An empty text is an error, and so is an Input whose
+// samples weren't texts. Bytes that aren't UTF-8 are what the tokenizer makes of them, which
+// package text describes; files with such bytes are errors.
 func (in *Input) Texts(name string, a, b []string) (batch net.Batch, cut int, err error) {
 	t, tok, err := in.textInput(name)
 	if err != nil {

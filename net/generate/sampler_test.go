@@ -116,7 +116,8 @@ func TestTextErrors(t *testing.T) {
 	}
 }
 
-// Only whole characters are shown before the last token; bytes that can't become one aren't held back.
+// Only whole characters are shown before the last token; bytes that can't become one aren't held
+// back.
 func TestWholeRunes(t *testing.T) {
 	const all = "aé€😀"
 	for n := range len(all) + 1 {

@@ -86,8 +86,8 @@ func (m Model) HasBlocks() bool {
 	return err == nil && slices.ContainsFunc(layers, func(l net.Layer) bool { _, is := l.(net.TransformerBlock); return is })
 }
 
-// WithDropout returns m with dropout at that rate, from 0 to less than 1, in its transformer blocks.
-// It has the same parameters. A model without such blocks, and another rate, are an error.
+// WithDropout returns m with dropout at that rate, from 0 to less than 1, in its transformer
+// blocks. It has the same parameters. A model without such blocks, and another rate, are an error.
 func (m Model) WithDropout(rate float64) (Model, error) {
 	switch {
 	case !(rate >= 0 && rate < 1):
