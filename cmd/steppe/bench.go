@@ -64,34 +64,35 @@ func newBench() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure what SAM and mSAM cost on this CPU, against SGD",
-		Long: `Measure the time of a training step with SGD, with SAM, and with mSAM for several
-numbers of shards. A round times one step of each method on the same batch, and the
-next round takes another batch. Models and batch sizes are measured one after the
-other. Times are medians over the rounds, and ratios are medians of the rounds' ratios.
-The number after ± is the distance to the farther end of the 95% interval; it takes at
-least 6 rounds.
+		Long: `Measure the time of a training step with SGD, with SAM, and with mSAM for
+several numbers of shards. A round times one step of each method on the same
+batch, and the next round takes another batch. Models and batch sizes are
+measured one after the other. Times are medians over the rounds, and ratios are
+medians of the rounds' ratios. The number after ± is the distance to the farther
+end of the 95% interval; it takes at least 6 rounds.
 
-The default batch sizes are the model's own, given below, and ` + strconv.Itoa(smallBatch) + `. The default numbers of
-shards are ` + list(defaultShards) + ` and the most that the batch can have: one sample a shard, or two
-where a normalization needs them. With several batch sizes, numbers of --shards that do
-not fit one of them are left out there, and a matrix at the end has the cost by batch and
-shards. A cell is marked if its whole interval is above SAM's cost. Of 40 cells that cost
-exactly as much as SAM, one is marked by chance.
+The default batch sizes are the model's own, given below, and ` + strconv.Itoa(smallBatch) + `. The default
+numbers of shards are ` + list(defaultShards) + ` and the most that the batch can
+have: one sample a shard, or two where a normalization needs them. With several
+batch sizes, numbers of --shards that do not fit one of them are left out there,
+and a matrix at the end has the cost by batch and shards. A cell is marked if
+its whole interval is above SAM's cost. Of 40 cells that cost exactly as much as
+SAM, one is marked by chance.
 
-As a control, each round ends by timing SAM once more (SGD or the first method, if SAM
-isn't measured). The ratio of its two times should be 1. If the interval of this ratio,
-or of another method's ratio to SAM, reaches farther than 5%, the machine was too noisy,
-and a line below the table says so.
+As a control, each round ends by timing SAM once more (SGD or the first method,
+if SAM isn't measured). The ratio of its two times should be 1. If the interval
+of this ratio, or of another method's ratio to SAM, reaches farther than 5%, the
+machine was too noisy, and a line below the table says so.
 
-Without --data, mlp runs on digits if it is the only model. Otherwise each model runs on
-synthetic samples of the shape given below, or on made-up texts of so many tokens.
-Transformers take AdamW in place of SGD, and models of text are measured with
-` + strings.Join(textMethods, ", ") + `, too.
+Without --data, mlp runs on digits if it is the only model. Otherwise each model
+runs on synthetic samples of the shape given below, or on made-up texts of so
+many tokens. Transformers take AdamW in place of SGD, and models of text are
+measured with ` + strings.Join(textMethods, ", ") + `, too.
 
---plot draws the cost relative to SAM against the number of shards, with a line for each
-model. With --json -, only the JSON goes to stdout, and the tables go to stderr. Files
-appear whole or not at all. After Ctrl-C, bench prints the tables of the rounds so far,
-and writes no files.
+--plot draws the cost relative to SAM against the number of shards, with a line
+for each model. With --json -, only the JSON goes to stdout, and the tables go
+to stderr. Files appear whole or not at all. After Ctrl-C, bench prints the
+tables of the rounds so far, and writes no files.
 
 ` + sections(aboutMethods(), aboutUsualModels(), aboutData()),
 		Example: `  steppe bench

@@ -53,34 +53,37 @@ func newCompare() *cobra.Command {
 	}
 	cmd := &cobra.Command{
 		Use:   "compare",
-		Short: "Compare the test accuracy and the cost of methods over several seeds",
+		Short: "Compare the accuracy and the cost of methods over several seeds",
 		Long: `Train a model with each method for the same number of epochs, and print the test
-accuracies with 95% intervals over seeds, and the cost of a step. For each seed, all
-methods start from the same weights and see the same batches and the same wrong
-labels.
+accuracies with 95% intervals over seeds, and the cost of a step. For each seed,
+all methods start from the same weights and see the same batches and the same
+wrong labels.
 
-Transformers take AdamW and a warm-up, unless --optimizer and --warmup say otherwise,
-and models of text are trained with ` + strings.Join(textMethods, ", ") + `, too.
+Transformers take AdamW and a warm-up, unless --optimizer and --warmup say
+otherwise, and models of text are trained with ` + strings.Join(textMethods, ", ") + `, too.
 
-First, compare chooses rho and the learning rate by the accuracy on a part of the
-training set that it holds back (--validation), with seeds of its own. --tune-lr sgd
-chooses the learning rate with SGD and uses it for all methods; --tune-lr all chooses
-one for each method. With --label-noise, the samples held back have wrong labels, too.
-Then each method trains on the whole training set with the values chosen, and is
-tested once, after the last epoch.
+First, compare chooses rho and the learning rate by the accuracy on a part of
+the training set that it holds back (--validation), with seeds of its own.
+--tune-lr sgd chooses the learning rate with SGD and uses it for all methods;
+--tune-lr all chooses one for each method. With --label-noise, the samples held
+back have wrong labels, too. Then each method trains on the whole training set
+with the values chosen, and is tested once, after the last epoch.
 
---out DIR keeps every finished run in DIR. The next comparison with the same DIR goes
-on from there: after Ctrl-C, or with more seeds, methods, rhos or noise. Accuracies
-don't depend on --jobs and --workers, but times do. Compare times only if all runs
-used the same --jobs and --workers on a machine that did nothing else.
+--out DIR keeps every finished run in DIR. The next comparison with the same DIR
+goes on from there: after Ctrl-C, or with more seeds, methods, rhos or noise.
+Accuracies don't depend on --jobs and --workers, but times do. Compare times
+only if all runs used the same --jobs and --workers on a machine that did
+nothing else.
 
 ` + sections(aboutMethods(), aboutModels(), aboutData(), aboutRecipe()),
 		Example: `  steppe compare --epochs 10 --out digits
-  steppe compare --label-noise 0,0.2 --shards 4,8,16 --seeds 10 --plot accuracy.png
-  steppe compare --data data/fashion-mnist --model lenet --subset 4000 --out fashion
+  steppe compare --label-noise 0,0.2 --shards 4,8,16 --seeds 10 --plot noise.png
+  steppe compare --data data/fashion-mnist --model lenet --subset 4000 \
+      --out fashion
   steppe compare --methods sgd,sam --lrs 0.01,0.03,0.1 --rhos 0.05,0.1
   steppe compare --data brown --model text-tiny --length 64 --out brown
-  steppe compare --data reviews.tsv --text review --label verdict --model text-tiny`,
+  steppe compare --data reviews.tsv --text review --label verdict \
+      --model text-tiny`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("jobs") {

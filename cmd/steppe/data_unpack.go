@@ -31,9 +31,9 @@ func newDataUnpack() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unpack DATA DIR",
 		Short: "Write a data set as a folder of pictures",
-		Long: `Write the pictures of a data set into a new folder as PNG files, with a sub-folder for
-each class in train and in test, for other programs, or to change them. steppe train
-reads such a folder.
+		Long: `Write the pictures of a data set into a new folder as PNG files, with a
+sub-folder for each class in train and in test, for other programs, or to change
+them. steppe train reads such a folder.
 
 ` + aboutData(),
 		Example: `  steppe data unpack digits digit-pictures`,
@@ -79,7 +79,10 @@ func (d *dataUnpack) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if s := sets[0]; !isPicture(s.Shape) || s.Labels == nil {
+	switch s := sets[0]; {
+	case s.IsText():
+		return fmt.Errorf("%s has texts, and steppe data unpack writes pictures", d.source.Data)
+	case !isPicture(s.Shape) || s.Labels == nil:
 		return fmt.Errorf("%s has no pictures in classes: its samples are %v", d.source.Data, s.Shape)
 	}
 	if _, err := os.Lstat(d.dir); err == nil {

@@ -35,10 +35,10 @@ func newEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "eval DIR|FILE",
 		Short: "Test a trained model",
-		Long: `Test the model of a run's folder, or of a file that steppe train --save has written: on
-the test samples of the data that it was trained on, or on other data (--data). Pictures
-and tables of your own are treated as the training samples were; all of them are for the
-test, unless a folder has a part for it.
+		Long: `Test the model of a run's folder, or of a file that steppe train --save has
+written: on the test samples of the data that it was trained on, or on other
+data (--data). Pictures and tables of your own are treated as the training
+samples were; all of them are for the test, unless a folder has a part for it.
 
 ` + aboutData(),
 		Example: `  steppe eval runs/first

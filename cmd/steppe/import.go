@@ -64,8 +64,10 @@ A file of torch.save is converted in Python first:
 
 ` + aboutModels(),
 		Example: `  steppe import first.safetensors --out imported.safetensors
-  steppe import first.safetensors --model lenet --data digits --out own.safetensors
-  steppe import first.safetensors --mean 0.1307 --std 0.3081 --out other.safetensors`,
+  steppe import first.safetensors --model lenet --data digits \
+      --out own.safetensors
+  steppe import first.safetensors --mean 0.1307 --std 0.3081 \
+      --out other.safetensors`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("%s: want one file, got %s", cmd.CommandPath(), plural(len(args), "argument"))

@@ -15,8 +15,8 @@ func newInfo() *cobra.Command {
 		Use:   "info",
 		Short: "Show this CPU and the peak speed of a core",
 		Long: `Show the CPU with its instruction sets, caches and cores, the default number of
-workers, and the FMA ceiling. This is the rate of multiply-adds that one core reaches
-on registers alone; GFLOP/s of kernels are compared with it.
+workers, and the FMA ceiling. This is the rate of multiply-adds that one core
+reaches on registers alone; GFLOP/s of kernels are compared with it.
 
 To run any command on another instruction set, set ` + simd.EnvVar + ` to its name.`,
 		Example: `  steppe info`,

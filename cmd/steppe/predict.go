@@ -65,8 +65,8 @@ the standard input lines with a tab between the two.`,
   steppe predict runs/reviews new-reviews.txt --json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 2 {
-				return fmt.Errorf("%s: want the folder of a run or a model file, and inputs, as in `%s runs/first picture.png`",
-					cmd.CommandPath(), cmd.CommandPath())
+				return fmt.Errorf("%s: want the folder of a run or a model file, and inputs, as in `%s runs/first picture.png` or `%s runs/first \"some text\"`",
+					cmd.CommandPath(), cmd.CommandPath(), cmd.CommandPath())
 			}
 			return nil
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,9 +13,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "steppe",
 		Short: "Train neural networks on CPUs with sharpness-aware minimization",
-		Long: `Steppe trains neural networks on CPUs with sharpness-aware minimization (SAM), and with
-mSAM, which perturbs the weights for each shard of a batch on its own. mSAM costs no
-more time than SAM, whatever the number of shards.`,
+		Long: `Steppe trains neural networks on CPUs with sharpness-aware minimization (SAM),
+and with mSAM, which perturbs the weights for each shard of a batch on its own.
+mSAM costs no more time than SAM, whatever the number of shards.`,
 		Example: `  steppe bench          # measure the cost of SAM and mSAM on this CPU
   steppe train          # train on handwritten digits
   steppe info           # show this CPU`,
@@ -28,6 +29,8 @@ more time than SAM, whatever the number of shards.`,
 		quiet(cmd)
 		return simd.Err()
 	}
+	// Flags wrap at 80 columns, as the other help does.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetVersionTemplate("steppe {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())

@@ -16,13 +16,13 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info", "find rho", "find lr", "sweep"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
 		assert.Contains(t, stdout, "Examples:\n  steppe "+name)
 		for _, line := range strings.Split(stdout, "\n") {
-			assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), 80, line)
 		}
 	}
 }

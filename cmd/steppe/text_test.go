@@ -251,7 +251,9 @@ func TestTextErrors(t *testing.T) {
 		"bench --model text-tiny --data digits":                                   "--model text-tiny reads text, and --data digits has samples of 8x8x1",
 		"compare --model text-tiny":                                               "--model text-tiny reads text, and --data digits has samples of 8x8x1",
 		"train --data reviews.tsv --text review --label verdict --model text-tiny --tokenizer none.json": "none.json",
-		"generate":         "steppe generate: want the folder of a run or a model file, as in `steppe generate runs/first`",
+		"generate":           "steppe generate: want the folder of a run or a model file, as in `steppe generate runs/first`",
+		"predict runs/first": "inputs, as in `steppe predict runs/first picture.png` or `steppe predict runs/first \"some text\"`",
+		"data unpack reviews.tsv --text review --label verdict texts": "reviews.tsv has texts, and steppe data unpack writes pictures",
 		"generate nowhere": "nowhere",
 	} {
 		code, stdout, stderr := steppe(t, strings.Fields(line)...)

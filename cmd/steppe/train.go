@@ -49,36 +49,39 @@ func newTrain() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "train",
 		Short: "Train a model on data of your own or a known set",
-		Long: `Train a model, and print its losses after each epoch. A part of the training samples
-(--valid) is held back, and finds the best epoch (--monitor). The test samples are used
-once, at the end, on the parameters of the best epoch.
+		Long: `Train a model, and print its losses after each epoch. A part of the training
+samples (--valid) is held back, and finds the best epoch (--monitor). The test
+samples are used once, at the end, on the parameters of the best epoch.
 
---out DIR keeps the run in a folder: its settings (config.json), a log (metrics.jsonl),
-the last state and the best parameters (last.safetensors, best.safetensors), curves.png,
-and report.html, a page to look at. The state is saved after each epoch, and with
---save-every more often. However the run ends, by Ctrl-C, kill, a full disk or a power
-failure, --resume DIR goes on from the last state, with the same bits as if it had
-never stopped. Flags that decide the result can't change then, but for --epochs,
---patience, --monitor, and --data if it has moved. A longer run stretches the schedules
-from there on.
+--out DIR keeps the run in a folder: its settings (config.json), a log
+(metrics.jsonl), the last state and the best parameters (last.safetensors,
+best.safetensors), curves.png, and report.html, a page to look at. The state is
+saved after each epoch, and with --save-every more often. However the run ends,
+by Ctrl-C, kill, a full disk or a power failure, --resume DIR goes on from the
+last state, with the same bits as if it had never stopped. Flags that decide the
+result can't change then, but for --epochs, --patience, --monitor, and --data if
+it has moved. A longer run stretches the schedules from there on.
 
-Texts come from the column --text of a table, for a language model from plain text, too.
-Their tokenizer is trained on the training samples, unless --tokenizer names one. --init
-begins with the parameters of another run and its tokenizer, or with those of BERT:
---model bert-base --init model.safetensors --tokenizer vocab.txt. Transformers are
-trained with AdamW and a warm-up in a tenth of the epochs, at a learning rate of 0.0005,
-language models at 0.001.
+Texts come from the column --text of a table, for a language model from plain
+text, too. Their tokenizer is trained on the training samples, unless
+--tokenizer names one. --init begins with the parameters of another run and its
+tokenizer, or with those of BERT: --model bert-base --init model.safetensors
+--tokenizer vocab.txt. Transformers are trained with AdamW and a warm-up in a
+tenth of the epochs, at a learning rate of 0.0005, language models at 0.001.
 
-Without --out, nothing is kept, but --save FILE writes the best parameters to a file.
+Without --out, nothing is kept, but --save FILE writes the best parameters to a
+file.
 
-The default rho falls with the samples of a shard, from 0.05 at 128 and more to 0.025
-at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks for the best.
+The default rho falls with the samples of a shard, from 0.05 at 128 and more to
+0.025 at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks
+for the best.
 
 ` + aboutSettings(),
 		Example: `  steppe train
   steppe train --out runs/first --epochs 50 --patience 5
   steppe train --resume runs/first
-  steppe train --data photos --image-size 64 --model lenet --augment flip --out runs/photos
+  steppe train --data photos --image-size 64 --model lenet \
+      --augment flip --out runs/photos
   steppe train --data wine.csv --label quality --out runs/wine
   steppe train --data brown --model text-tiny --method msam --out runs/brown
   steppe train --data reviews.tsv --text review --label verdict \

@@ -182,10 +182,8 @@ func testLine(r *runs.Review) string {
 			significant(score["perplexity"]), 100*score["token accuracy"], score["loss"], plural(r.Samples, "sample"))
 	case has("r2"):
 		fmt.Fprintf(&b, "Test R2 %.4f", score["r2"])
-		for _, name := range []string{"pearson", "spearman"} {
-			if has(name) {
-				fmt.Fprintf(&b, ", %s %.4f", name, score[name])
-			}
+		if has("pearson") {
+			fmt.Fprintf(&b, ", Pearson %.4f, Spearman %.4f", score["pearson"], score["spearman"])
 		}
 		fmt.Fprintf(&b, ", loss %.4f (%s)", score["loss"], plural(r.Samples, "sample"))
 	default:

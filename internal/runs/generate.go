@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/steppe-ml/steppe/net/generate"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -37,6 +38,9 @@ func (t *Trained) Generate(ctx context.Context, prompt string, o generate.Option
 	predictor, err := t.Model.Predictor(t.Params)
 	if err != nil {
 		return generate.Result{}, err
+	}
+	if !utf8.ValidString(prompt) {
+		return generate.Result{}, fmt.Errorf("--prompt %s isn't UTF-8", shorten(prompt))
 	}
 	ids, err := t.input.Text.Prompt(prompt)
 	if err != nil {

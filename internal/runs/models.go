@@ -83,6 +83,9 @@ func CheckModel(row zoo.Model, data string, set *dataset.Set) error {
 	case row.Text == nil && set.IsText():
 		return fmt.Errorf("--model %s reads no text, and --data %s has texts: want another of the two, or one of the models %s",
 			row.Name, data, modelNames(func(m zoo.Model) bool { return m.Text != nil }))
+	case set.IsText() && !row.Language && set.Labels == nil && set.Targets == nil:
+		return fmt.Errorf("--model %s learns labels, and --data %s is text without any: want a table with --text and --label, or one of the models %s",
+			row.Name, data, modelNames(isLanguage))
 	}
 	return nil
 }

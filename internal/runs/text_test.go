@@ -239,6 +239,8 @@ func TestGenerate(t *testing.T) {
 
 	_, err = m.Generate(t.Context(), "The", generate.Options{Tokens: 9}, func(string) error { return errors.New("enough") })
 	assert.EqualError(t, err, "enough")
+	_, err = m.Generate(t.Context(), "caf\xe9", generate.Options{Tokens: 9}, nil)
+	assert.EqualError(t, err, `--prompt "caf\xe9" isn't UTF-8`)
 	_, err = m.Generate(t.Context(), "The", generate.Options{}, nil)
 	assert.EqualError(t, err, "--tokens is 0, want at least 1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -308,13 +310,16 @@ func TestTextJobErrors(t *testing.T) {
 		"--model gpt-tiny reads text, and --data digits has samples of 8x8x1: want another of the two, or one of the models mlp, ":    func(s *Settings) { s.Data, s.Model, s.Length, s.Text, s.Label = "digits", "gpt-tiny", 0, "", "" },
 		"--model lenet reads no text, and --data " + table + " has texts: want another of the two, or one of the models text-tiny, ":  func(s *Settings) { s.Model = "lenet" },
 		"--model text-tiny reads text, and --data " + table + " has rows of numbers and words: --text names the column with the text": func(s *Settings) { s.Text, s.Length = "", 0 },
-		"--standardize, but reviews.tsv has texts, which have no values to normalize":                                                 func(s *Settings) { s.Standardize = true },
-		"--augment flip,crop, but reviews.tsv has texts, and augmentations change pictures":                                           func(s *Settings) { s.Augment = []string{"flip", "crop"} },
-		"--length is 1, want at least 2 tokens, or 0 for the usual number":                                                            func(s *Settings) { s.Length = 1 },
-		"--vocabulary is -1, want at least 1 token, or 0 for a size that suits the data":                                              func(s *Settings) { s.Vocabulary = -1 },
-		`--tokenizer-kind is "frob", want one of auto, bpe, wordpiece, bytes`:                                                         func(s *Settings) { s.TokenizerKind = "frob" },
-		"--label verdict with a language model, which learns from the text alone":                                                     func(s *Settings) { s.Model = "gpt-tiny" },
-		"--label-noise 0.1, but story.txt has text to predict, not classes":                                                           func(s *Settings) { s.Data, s.Text, s.Label, s.Model, s.LabelNoise = plainText, "", "", "gpt-tiny", 0.1 },
+		"--model text-tiny learns labels, and --data " + plainText + " is text without any: want a table with --text and --label, or one of the models gpt-tiny, gpt-mini": func(s *Settings) {
+			s.Data, s.Text, s.Label = plainText, "", ""
+		},
+		"--standardize, but reviews.tsv has texts, which have no values to normalize":       func(s *Settings) { s.Standardize = true },
+		"--augment flip,crop, but reviews.tsv has texts, and augmentations change pictures": func(s *Settings) { s.Augment = []string{"flip", "crop"} },
+		"--length is 1, want at least 2 tokens, or 0 for the usual number":                  func(s *Settings) { s.Length = 1 },
+		"--vocabulary is -1, want at least 1 token, or 0 for a size that suits the data":    func(s *Settings) { s.Vocabulary = -1 },
+		`--tokenizer-kind is "frob", want one of auto, bpe, wordpiece, bytes`:               func(s *Settings) { s.TokenizerKind = "frob" },
+		"--label verdict with a language model, which learns from the text alone":           func(s *Settings) { s.Model = "gpt-tiny" },
+		"--label-noise 0.1, but story.txt has text to predict, not classes":                 func(s *Settings) { s.Data, s.Text, s.Label, s.Model, s.LabelNoise = plainText, "", "", "gpt-tiny", 0.1 },
 	} {
 		s := Defaults()
 		s.Data, s.Model, s.Batch, s.Length, s.Text, s.Label = table, "text-tiny", 16, 16, "review", "verdict"

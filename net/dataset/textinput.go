@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/text"
@@ -105,8 +106,15 @@ func (in *Input) Texts(name string, a, b []string) (batch net.Batch, cut int, er
 		return fmt.Sprintf("%s: text %d", name, i+1)
 	}
 	for i, s := range a {
-		if s == "" || b != nil && b[i] == "" {
+		second := "-"
+		if b != nil {
+			second = b[i]
+		}
+		switch {
+		case strings.TrimSpace(s) == "" || strings.TrimSpace(second) == "":
 			return net.Batch{}, 0, fmt.Errorf("dataset: %s is empty, want a text", what(i))
+		case !utf8.ValidString(s + second):
+			return net.Batch{}, 0, fmt.Errorf("dataset: %s isn't UTF-8", what(i))
 		}
 	}
 	var by sampler = &pairs{tok: tok, length: t.Length, a: a, b: b, name: what}
@@ -259,11 +267,7 @@ func (in *Input) LabeledTexts(path string) (*Set, error) {
 			return nil, err
 		}
 	}
-	set, err := in.textSet(names, tok)
-	if err != nil {
-		return nil, fmt.Errorf("dataset: %w", err)
-	}
-	return set, nil
+	return in.textSet(names, tok)
 }
 
 // testFiles returns the files of a folder to measure a model on.
@@ -297,23 +301,29 @@ func (t *Text) labeled(paths []string) ([]string, error) {
 }
 
 // textSet reads a table, or files of plain text.
-func (in *Input) textSet(paths []string, tok text.Tokenizer) (*Set, error) {
+func (in *Input) textSet(paths []string, tok text.Tokenizer) (set *Set, err error) {
 	t, name := in.Text, paths[0]
 	if hasEnding(name, plainEndings) {
 		if !t.Language {
-			return nil, fmt.Errorf("%s is plain text without labels, want a table with the columns %s", name, quoted(t.columns()))
+			return nil, fmt.Errorf("dataset: %s is plain text without labels, want a table with the columns %s", name, quoted(t.columns()))
 		}
 		documents, err := readDocuments(paths)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			set, err = t.languageSet(name, in, tok, documents, func(i int) string { return paths[i] })
 		}
-		return t.languageSet(name, in, tok, documents, func(i int) string { return paths[i] })
+		if err != nil {
+			return nil, fmt.Errorf("dataset: %w", err)
+		}
+		return set, nil
 	}
 	rows, err := readTextRows(name, t.columns())
 	if err != nil {
 		return nil, err
 	}
-	return t.tableSet(name, in, tok, rows)
+	if set, err = t.tableSet(name, in, tok, rows); err != nil {
+		return nil, fmt.Errorf("dataset: %w", err)
+	}
+	return set, nil
 }
 
 // Text returns the text of a sample as its tokens tell it, without the special tokens, and the
