@@ -123,11 +123,15 @@ func (c *compare) resultTable(level study.Level) table.Writer {
 		if r.Cost > 0 {
 			cost = fmt.Sprintf("%.2f", r.Cost)
 		}
+		step := "" // without a full batch
+		if r.Step > 0 {
+			step = significant(1e3 * r.Step)
+		}
 		several := len(r.Accuracies) > 1
 		t.AppendRow(table.Row{
 			r.Title, r.Shards, rho, r.Choice.LR, interval(&r.Accuracy, several, "%.2f"),
 			interval(r.VsSGD, several, "%+.2f"), interval(r.VsSAM, several, "%+.2f"),
-			significant(1e3 * r.Step), cost,
+			step, cost,
 		})
 	}
 	return t

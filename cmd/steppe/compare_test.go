@@ -38,6 +38,13 @@ func TestCompareAdamW(t *testing.T) {
 	assert.Contains(t, stderr, `optimizer is "adamw" there, and the usual one here`)
 }
 
+// Without a full batch there is no time of a step, rather than one of 0.
+func TestCompareWithoutAFullBatch(t *testing.T) {
+	code, stdout, stderr := steppe(t, short("--methods", "sgd", "--subset", "40")...)
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `(?m)^SGD +1 +0\.\d+ +[\d.]+ ±[\d.]+$`, stdout)
+}
+
 // A table is compared on by its label column.
 func TestCompareTable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "wine.csv")
