@@ -28,7 +28,7 @@ func newFindRho() *cobra.Command {
 	f.settings.Epochs = 3
 	cmd := &cobra.Command{
 		Use:   "rho",
-		Short: "Compare values of rho by validation loss, for each number of shards",
+		Short: "Compare rhos by validation loss, for each number of shards",
 		Long: `Train a short run for each rho, number of shards and seed, and compare the
 losses on the validation samples (--valid) with those of rho 0, which is the
 base optimizer. The runs of a seed have the same initial weights and batches,

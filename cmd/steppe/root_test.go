@@ -16,7 +16,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info", "find rho", "find lr", "sweep"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info", "find", "find rho", "find lr", "sweep"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
