@@ -88,9 +88,8 @@ func (in *Input) textInput(what string) (*Text, text.Tokenizer, error) {
 // Texts turns new texts into samples as the set's were: a[i] alone, or a[i] and b[i] if the set has
 // samples of two texts; b is nil otherwise. cut counts the tokens that texts were too long by,
 // which are left out. name stands for the texts in errors. A language model gets the beginning of
-// each text, with the end cut off likewise. An empty text is an error, and so is an Input whose
-// samples weren't texts. Bytes that aren't UTF-8 are what the tokenizer makes of them, which
-// package text describes; files with such bytes are errors.
+// each text, with the end cut off likewise. A text that is empty or isn't UTF-8 is an error, and so
+// is an Input whose samples weren't texts.
 func (in *Input) Texts(name string, a, b []string) (batch net.Batch, cut int, err error) {
 	t, tok, err := in.textInput(name)
 	if err != nil {
