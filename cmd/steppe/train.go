@@ -73,8 +73,8 @@ Without --out, nothing is kept, but --save FILE writes the best parameters to a
 file.
 
 The default rho falls with the samples of a shard, from 0.05 at 128 and more to
-0.025 at 8: small shards tolerate less (docs/RESULTS.md). steppe find rho looks
-for the best.
+0.025 at 8: small shards tolerate less (docs/RESULTS.md). Transformers have a
+fifth of that. steppe find rho looks for the best.
 
 ` + aboutSettings(),
 		Example: `  steppe train

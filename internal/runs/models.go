@@ -16,6 +16,9 @@ const (
 	transformerLR        = 5e-4
 	languageLR           = 1e-3 // of language models, which overfit later
 	transformerWarmup    = 10   // one epoch of warm-up in so many
+	// transformerRho divides the default rho: on Brown and spam, text-tiny chose 0.002 to 0.02 by
+	// validation, and at 0.05 it collapsed (docs/RESULTS.md).
+	transformerRho = 5
 )
 
 // CompleteTransformer fills in what a transformer is trained with, where nobody gave it: the

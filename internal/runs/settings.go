@@ -164,6 +164,9 @@ func (s *Settings) adapt(n, minShard int, regression bool) error {
 	}
 	if ascent := method.Preset.Ascent; s.ownRho && method.Perturbs() {
 		s.Rho = find.DefaultRho(num.CeilDiv(s.Batch, s.Shards))
+		if row, err := zoo.Lookup(s.Model); err == nil && row.HasBlocks() {
+			s.Rho /= transformerRho
+		}
 		if ascent.Adaptive || ascent.NormOnly {
 			s.Rho = method.Preset.Rho
 		}
