@@ -125,7 +125,7 @@ func TestPredictLines(t *testing.T) {
 	assert.Empty(t, got)
 
 	_, _, err = lines("\xff is no UTF-8")
-	assert.NoError(t, err, "the tokenizer says what such bytes are")
+	assert.EqualError(t, err, `dataset: "\xff is no UTF-8" isn't UTF-8`)
 	for input, want := range map[string]string{"missing.csv": "open missing.csv", "none.txt": "open none.txt", "": `"" is empty, want a text`} {
 		err := m.Predict(t.Context(), []string{input}, nil, func(Prediction) error { return nil })
 		assert.ErrorContains(t, err, want)

@@ -136,7 +136,7 @@ func TestWriteScriptOfBadPreprocess(t *testing.T) {
 	require.NoError(t, err)
 	for text, want := range map[string]string{
 		`{"table":{"columns":[{"name":"a"}],"label":{"name":"b"}}}`: `pytorch: metadata "preprocess" makes samples of 1 values, and the model takes 5`,
-		`{}`: `pytorch: metadata "preprocess": dataset: an Input has pictures or a table`,
+		`{}`: `pytorch: metadata "preprocess": dataset: an Input has pictures, a table or texts`,
 		`[]`: `pytorch: metadata "preprocess": json: `,
 	} {
 		var b bytes.Buffer
