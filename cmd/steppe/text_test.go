@@ -35,7 +35,7 @@ func TestTrainTexts(t *testing.T) {
 	lines := strings.Split(stdout, "\n")
 	assert.Equal(t, "text-tiny on reviews.tsv: 72 training, 8 validation and 20 test samples of up to 16 tokens in 2 classes", lines[0])
 	assert.Regexp(t, `^vocabulary of \d+ tokens, \d+\.\d a sample on average$`, lines[1])
-	assert.Equal(t, "mSAM with 8 shards, rho 0.018, AdamW, batch 16, lr 0.001 cosine after 0.6 epochs of warm-up, decay 0.01", lines[2])
+	assert.Equal(t, "mSAM with 8 shards, rho 0.0036, AdamW, batch 16, lr 0.001 cosine after 0.6 epochs of warm-up, decay 0.01", lines[2])
 	assert.Contains(t, stdout, "\nepoch   train loss   valid loss   valid accuracy   seconds   samples/s\n")
 	assert.Regexp(t, `\nTest accuracy \d+\.\d\d% \(\d+ of 20\), F1 \d\.\d{4}, Matthews -?\d\.\d{4}, loss \d\.\d{4}, with epoch \d of 6, the best by valid_loss\.\n`, stdout)
 	for _, file := range []string{"curves.png", "report.html", "result.json", "config.json"} {
