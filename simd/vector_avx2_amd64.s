@@ -3676,11 +3676,11 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    R9, DI
 	SUBQ    R8, DI
 	SHLQ    $0x02, DI
-	SHLQ    $0x02, R9
 	LEAQ    mask<>+0(SB), AX
 	MOVQ    $0x00000010, R10
 	SUBQ    R8, R10
 	VMOVUPS (AX)(R10*4), Y15
+	SHLQ    $0x02, R9
 
 row:
 	VMOVAPS Y7, Y4
@@ -5194,24 +5194,24 @@ TEXT ·softmaxScoresAVX2(SB), NOSPLIT, $0-68
 	MOVQ         x+40(FP), CX
 	MOVQ         largest+48(FP), DX
 	MOVQ         total+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 exponentialsRow:
-	MOVQ    DI, R9
-	ANDQ    $0x00000007, R9
-	MOVQ    DI, R8
-	SUBQ    R9, R8
-	SHLQ    $0x02, R8
+	MOVQ    R9, DI
+	ANDQ    $0x00000007, DI
+	MOVQ    R9, SI
+	SUBQ    DI, SI
+	SHLQ    $0x02, SI
 	LEAQ    mask<>+0(SB), AX
 	MOVQ    $0x00000010, R11
-	SUBQ    R9, R11
+	SUBQ    DI, R11
 	VMOVUPS (AX)(R11*4), Y15
 	VMOVUPS numberff800000<>+0(SB), Y3
 	VMOVUPS numberff800000<>+0(SB), Y2
 	VMOVUPS numberff800000<>+0(SB), Y4
 	XORQ    AX, AX
-	MOVQ    R8, R11
+	MOVQ    SI, R11
 	SUBQ    $0x00000060, R11
 	JL      exponentialsLargestNext
 
@@ -5229,9 +5229,9 @@ exponentialsLargest:
 	ADDQ   $0x00000020, AX
 
 exponentialsLargestNext:
-	CMPQ       AX, R8
+	CMPQ       AX, SI
 	JL         exponentialsLargest
-	TESTQ      R9, R9
+	TESTQ      DI, DI
 	JZ         exponentialsLargestDone
 	VMASKMOVPS (CX)(AX*1), Y15, Y0
 	VPANDN     numberff800000<>+0(SB), Y15, Y1
@@ -5273,9 +5273,9 @@ exponentialsSum:
 	ADDQ        $0x00000020, AX
 
 exponentialsSumNext:
-	CMPQ        AX, R8
+	CMPQ        AX, SI
 	JL          exponentialsSum
-	TESTQ       R9, R9
+	TESTQ       DI, DI
 	JZ          exponentialsSumDone
 	VMASKMOVPS  (CX)(AX*1), Y15, Y0
 	VPANDN      numberff800000<>+0(SB), Y15, Y1
@@ -5309,28 +5309,28 @@ exponentialsSumDone:
 	ADDQ         R10, CX
 	ADDQ         $0x00000004, DX
 	ADDQ         $0x00000004, BX
-	ADDQ         growth+16(FP), DI
-	DECQ         SI
+	ADDQ         growth+16(FP), R9
+	DECQ         R8
 	JNZ          exponentialsRow
 	MOVQ         x+40(FP), CX
 	MOVQ         total+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 quotientsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x00000007, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x00000007, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	LEAQ         mask<>+0(SB), AX
 	MOVQ         $0x00000010, DX
-	SUBQ         R9, DX
+	SUBQ         DI, DX
 	VMOVUPS      (AX)(DX*4), Y15
 	VBROADCASTSS (BX), Y4
 	VDIVPS       Y4, Y7, Y4
 	XORQ         AX, AX
-	MOVQ         R8, DX
+	MOVQ         SI, DX
 	SUBQ         $0x00000040, DX
 	JL           quotientsNext
 
@@ -5353,9 +5353,9 @@ quotients:
 	ADDQ    $0x00000020, AX
 
 quotientsNext:
-	CMPQ       AX, R8
+	CMPQ       AX, SI
 	JL         quotients
-	TESTQ      R9, R9
+	TESTQ      DI, DI
 	JZ         quotientsDone
 	VMASKMOVPS (CX)(AX*1), Y15, Y0
 	VMULPS     Y0, Y4, Y0
@@ -5363,9 +5363,9 @@ quotientsNext:
 
 quotientsDone:
 	MOVQ   width+24(FP), DX
-	SUBQ   DI, DX
+	SUBQ   R9, DX
 	JLE    quotientsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    quotientsClearnext
@@ -5380,17 +5380,17 @@ quotientsClearnext:
 	JGE        quotientsClear
 	TESTQ      DX, DX
 	JZ         quotientsCleared
-	LEAQ       mask<>+0(SB), R8
-	MOVQ       $0x00000010, R9
-	SUBQ       DX, R9
-	VMOVUPS    (R8)(R9*4), Y15
+	LEAQ       mask<>+0(SB), SI
+	MOVQ       $0x00000010, DI
+	SUBQ       DX, DI
+	VMOVUPS    (SI)(DI*4), Y15
 	VMASKMOVPS Y0, Y15, (CX)(AX*1)
 
 quotientsCleared:
 	ADDQ R10, CX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  quotientsRow
 	VZEROUPPER
 	RET
@@ -5486,18 +5486,18 @@ TEXT ·softmaxScoresAgainAVX2(SB), NOSPLIT, $0-68
 	MOVQ         x+40(FP), CX
 	MOVQ         largest+48(FP), DX
 	MOVQ         total+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 quotientsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x00000007, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x00000007, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	LEAQ         mask<>+0(SB), AX
 	MOVQ         $0x00000010, R11
-	SUBQ         R9, R11
+	SUBQ         DI, R11
 	VMOVUPS      (AX)(R11*4), Y15
 	VBROADCASTSS (DX), Y3
 	VBROADCASTSS (BX), Y4
@@ -5526,9 +5526,9 @@ quotients:
 	ADDQ        $0x00000020, AX
 
 quotientsNext:
-	CMPQ        AX, R8
+	CMPQ        AX, SI
 	JL          quotients
-	TESTQ       R9, R9
+	TESTQ       DI, DI
 	JZ          quotientsDone
 	VMASKMOVPS  (CX)(AX*1), Y15, Y0
 	VSUBPS      Y0, Y3, Y0
@@ -5549,10 +5549,10 @@ quotientsNext:
 	VMASKMOVPS  Y2, Y15, (CX)(AX*1)
 
 quotientsDone:
-	MOVQ   width+24(FP), R8
-	SUBQ   DI, R8
+	MOVQ   width+24(FP), SI
+	SUBQ   R9, SI
 	JLE    quotientsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    quotientsClearnext
@@ -5560,25 +5560,25 @@ quotientsDone:
 quotientsClear:
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x00000020, AX
-	SUBQ    $0x00000008, R8
+	SUBQ    $0x00000008, SI
 
 quotientsClearnext:
-	CMPQ       R8, $0x00000008
+	CMPQ       SI, $0x00000008
 	JGE        quotientsClear
-	TESTQ      R8, R8
+	TESTQ      SI, SI
 	JZ         quotientsCleared
-	LEAQ       mask<>+0(SB), R9
+	LEAQ       mask<>+0(SB), DI
 	MOVQ       $0x00000010, R11
-	SUBQ       R8, R11
-	VMOVUPS    (R9)(R11*4), Y15
+	SUBQ       SI, R11
+	VMOVUPS    (DI)(R11*4), Y15
 	VMASKMOVPS Y0, Y15, (CX)(AX*1)
 
 quotientsCleared:
 	ADDQ R10, CX
 	ADDQ $0x00000004, DX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  quotientsRow
 	VZEROUPPER
 	RET
@@ -5595,22 +5595,22 @@ TEXT ·softmaxScoresBackwardAVX2(SB), NOSPLIT, $0-68
 	MOVQ         d+40(FP), CX
 	MOVQ         p+48(FP), DX
 	MOVQ         delta+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 productsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x00000007, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x00000007, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	LEAQ         mask<>+0(SB), AX
 	MOVQ         $0x00000010, R11
-	SUBQ         R9, R11
+	SUBQ         DI, R11
 	VMOVUPS      (AX)(R11*4), Y15
 	VBROADCASTSS (BX), Y9
 	XORQ         AX, AX
-	MOVQ         R8, R11
+	MOVQ         SI, R11
 	SUBQ         $0x00000040, R11
 	JL           productsNext
 
@@ -5642,9 +5642,9 @@ products:
 	ADDQ    $0x00000020, AX
 
 productsNext:
-	CMPQ       AX, R8
+	CMPQ       AX, SI
 	JL         products
-	TESTQ      R9, R9
+	TESTQ      DI, DI
 	JZ         productsDone
 	VMASKMOVPS (CX)(AX*1), Y15, Y0
 	VMASKMOVPS (DX)(AX*1), Y15, Y2
@@ -5654,10 +5654,10 @@ productsNext:
 	VMASKMOVPS Y0, Y15, (CX)(AX*1)
 
 productsDone:
-	MOVQ   width+24(FP), R8
-	SUBQ   DI, R8
+	MOVQ   width+24(FP), SI
+	SUBQ   R9, SI
 	JLE    productsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    productsClearnext
@@ -5665,25 +5665,25 @@ productsDone:
 productsClear:
 	VMOVUPS Y0, (CX)(AX*1)
 	ADDQ    $0x00000020, AX
-	SUBQ    $0x00000008, R8
+	SUBQ    $0x00000008, SI
 
 productsClearnext:
-	CMPQ       R8, $0x00000008
+	CMPQ       SI, $0x00000008
 	JGE        productsClear
-	TESTQ      R8, R8
+	TESTQ      SI, SI
 	JZ         productsCleared
-	LEAQ       mask<>+0(SB), R9
+	LEAQ       mask<>+0(SB), DI
 	MOVQ       $0x00000010, R11
-	SUBQ       R8, R11
-	VMOVUPS    (R9)(R11*4), Y15
+	SUBQ       SI, R11
+	VMOVUPS    (DI)(R11*4), Y15
 	VMASKMOVPS Y0, Y15, (CX)(AX*1)
 
 productsCleared:
 	ADDQ R10, CX
 	ADDQ R10, DX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  productsRow
 	VZEROUPPER
 	RET

@@ -3877,10 +3877,10 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ    R9, DI
 	SUBQ    R8, DI
 	SHLQ    $0x02, DI
-	SHLQ    $0x02, R9
 	MOVQ    $-1, AX
 	BZHIQ   R8, AX, AX
 	KMOVW   AX, K1
+	SHLQ    $0x02, R9
 
 row:
 	VMOVAPS Z7, Z4
@@ -5457,23 +5457,23 @@ TEXT ·softmaxScoresAVX512(SB), NOSPLIT, $0-68
 	MOVQ         x+40(FP), CX
 	MOVQ         largest+48(FP), DX
 	MOVQ         total+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 exponentialsRow:
-	MOVQ    DI, R9
-	ANDQ    $0x0000000f, R9
-	MOVQ    DI, R8
-	SUBQ    R9, R8
-	SHLQ    $0x02, R8
+	MOVQ    R9, DI
+	ANDQ    $0x0000000f, DI
+	MOVQ    R9, SI
+	SUBQ    DI, SI
+	SHLQ    $0x02, SI
 	MOVQ    $-1, AX
-	BZHIQ   R9, AX, AX
+	BZHIQ   DI, AX, AX
 	KMOVW   AX, K1
 	VMOVUPS numberff800000<>+0(SB), Z3
 	VMOVUPS numberff800000<>+0(SB), Z2
 	VMOVUPS numberff800000<>+0(SB), Z4
 	XORQ    AX, AX
-	MOVQ    R8, R11
+	MOVQ    SI, R11
 	SUBQ    $0x000000c0, R11
 	JL      exponentialsLargestNext
 
@@ -5491,9 +5491,9 @@ exponentialsLargest:
 	ADDQ   $0x00000040, AX
 
 exponentialsLargestNext:
-	CMPQ    AX, R8
+	CMPQ    AX, SI
 	JL      exponentialsLargest
-	TESTQ   R9, R9
+	TESTQ   DI, DI
 	JZ      exponentialsLargestDone
 	VMOVUPS numberff800000<>+0(SB), Z0
 	VMOVUPS (CX)(AX*1), K1, Z0
@@ -5536,9 +5536,9 @@ exponentialsSum:
 	ADDQ        $0x00000040, AX
 
 exponentialsSumNext:
-	CMPQ        AX, R8
+	CMPQ        AX, SI
 	JL          exponentialsSum
-	TESTQ       R9, R9
+	TESTQ       DI, DI
 	JZ          exponentialsSumDone
 	VMOVUPS     numberff800000<>+0(SB), Z0
 	VMOVUPS     (CX)(AX*1), K1, Z0
@@ -5573,27 +5573,27 @@ exponentialsSumDone:
 	ADDQ          R10, CX
 	ADDQ          $0x00000004, DX
 	ADDQ          $0x00000004, BX
-	ADDQ          growth+16(FP), DI
-	DECQ          SI
+	ADDQ          growth+16(FP), R9
+	DECQ          R8
 	JNZ           exponentialsRow
 	MOVQ          x+40(FP), CX
 	MOVQ          total+56(FP), BX
-	MOVQ          rows+0(FP), SI
-	MOVQ          columns+8(FP), DI
+	MOVQ          rows+0(FP), R8
+	MOVQ          columns+8(FP), R9
 
 quotientsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x0000000f, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x0000000f, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	MOVQ         $-1, AX
-	BZHIQ        R9, AX, AX
+	BZHIQ        DI, AX, AX
 	KMOVW        AX, K1
 	VBROADCASTSS (BX), Z4
 	VDIVPS       Z4, Z7, Z4
 	XORQ         AX, AX
-	MOVQ         R8, DX
+	MOVQ         SI, DX
 	SUBQ         $0x00000080, DX
 	JL           quotientsNext
 
@@ -5616,9 +5616,9 @@ quotients:
 	ADDQ    $0x00000040, AX
 
 quotientsNext:
-	CMPQ      AX, R8
+	CMPQ      AX, SI
 	JL        quotients
-	TESTQ     R9, R9
+	TESTQ     DI, DI
 	JZ        quotientsDone
 	VMOVUPS.Z (CX)(AX*1), K1, Z0
 	VMULPS    Z0, Z4, Z0
@@ -5626,9 +5626,9 @@ quotientsNext:
 
 quotientsDone:
 	MOVQ   width+24(FP), DX
-	SUBQ   DI, DX
+	SUBQ   R9, DX
 	JLE    quotientsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    quotientsClearnext
@@ -5643,16 +5643,16 @@ quotientsClearnext:
 	JGE     quotientsClear
 	TESTQ   DX, DX
 	JZ      quotientsCleared
-	MOVQ    $-1, R8
-	BZHIQ   DX, R8, R8
-	KMOVW   R8, K1
+	MOVQ    $-1, SI
+	BZHIQ   DX, SI, SI
+	KMOVW   SI, K1
 	VMOVUPS Z0, K1, (CX)(AX*1)
 
 quotientsCleared:
 	ADDQ R10, CX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  quotientsRow
 	VZEROUPPER
 	RET
@@ -5804,17 +5804,17 @@ TEXT ·softmaxScoresAgainAVX512(SB), NOSPLIT, $0-68
 	MOVQ         x+40(FP), CX
 	MOVQ         largest+48(FP), DX
 	MOVQ         total+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 quotientsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x0000000f, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x0000000f, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	MOVQ         $-1, AX
-	BZHIQ        R9, AX, AX
+	BZHIQ        DI, AX, AX
 	KMOVW        AX, K1
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (BX), Z4
@@ -5843,9 +5843,9 @@ quotients:
 	ADDQ        $0x00000040, AX
 
 quotientsNext:
-	CMPQ        AX, R8
+	CMPQ        AX, SI
 	JL          quotients
-	TESTQ       R9, R9
+	TESTQ       DI, DI
 	JZ          quotientsDone
 	VMOVUPS.Z   (CX)(AX*1), K1, Z0
 	VSUBPS      Z0, Z3, Z0
@@ -5866,10 +5866,10 @@ quotientsNext:
 	VMOVUPS     Z2, K1, (CX)(AX*1)
 
 quotientsDone:
-	MOVQ   width+24(FP), R8
-	SUBQ   DI, R8
+	MOVQ   width+24(FP), SI
+	SUBQ   R9, SI
 	JLE    quotientsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    quotientsClearnext
@@ -5877,24 +5877,24 @@ quotientsDone:
 quotientsClear:
 	VMOVUPS Z0, (CX)(AX*1)
 	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, R8
+	SUBQ    $0x00000010, SI
 
 quotientsClearnext:
-	CMPQ    R8, $0x00000010
+	CMPQ    SI, $0x00000010
 	JGE     quotientsClear
-	TESTQ   R8, R8
+	TESTQ   SI, SI
 	JZ      quotientsCleared
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
+	MOVQ    $-1, DI
+	BZHIQ   SI, DI, DI
+	KMOVW   DI, K1
 	VMOVUPS Z0, K1, (CX)(AX*1)
 
 quotientsCleared:
 	ADDQ R10, CX
 	ADDQ $0x00000004, DX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  quotientsRow
 	VZEROUPPER
 	RET
@@ -5911,21 +5911,21 @@ TEXT ·softmaxScoresBackwardAVX512(SB), NOSPLIT, $0-68
 	MOVQ         d+40(FP), CX
 	MOVQ         p+48(FP), DX
 	MOVQ         delta+56(FP), BX
-	MOVQ         rows+0(FP), SI
-	MOVQ         columns+8(FP), DI
+	MOVQ         rows+0(FP), R8
+	MOVQ         columns+8(FP), R9
 
 productsRow:
-	MOVQ         DI, R9
-	ANDQ         $0x0000000f, R9
-	MOVQ         DI, R8
-	SUBQ         R9, R8
-	SHLQ         $0x02, R8
+	MOVQ         R9, DI
+	ANDQ         $0x0000000f, DI
+	MOVQ         R9, SI
+	SUBQ         DI, SI
+	SHLQ         $0x02, SI
 	MOVQ         $-1, AX
-	BZHIQ        R9, AX, AX
+	BZHIQ        DI, AX, AX
 	KMOVW        AX, K1
 	VBROADCASTSS (BX), Z9
 	XORQ         AX, AX
-	MOVQ         R8, R11
+	MOVQ         SI, R11
 	SUBQ         $0x00000080, R11
 	JL           productsNext
 
@@ -5957,9 +5957,9 @@ products:
 	ADDQ    $0x00000040, AX
 
 productsNext:
-	CMPQ      AX, R8
+	CMPQ      AX, SI
 	JL        products
-	TESTQ     R9, R9
+	TESTQ     DI, DI
 	JZ        productsDone
 	VMOVUPS.Z (CX)(AX*1), K1, Z0
 	VMOVUPS.Z (DX)(AX*1), K1, Z2
@@ -5969,10 +5969,10 @@ productsNext:
 	VMOVUPS   Z0, K1, (CX)(AX*1)
 
 productsDone:
-	MOVQ   width+24(FP), R8
-	SUBQ   DI, R8
+	MOVQ   width+24(FP), SI
+	SUBQ   R9, SI
 	JLE    productsCleared
-	MOVQ   DI, AX
+	MOVQ   R9, AX
 	SHLQ   $0x02, AX
 	VXORPS X0, X0, X0
 	JMP    productsClearnext
@@ -5980,24 +5980,24 @@ productsDone:
 productsClear:
 	VMOVUPS Z0, (CX)(AX*1)
 	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, R8
+	SUBQ    $0x00000010, SI
 
 productsClearnext:
-	CMPQ    R8, $0x00000010
+	CMPQ    SI, $0x00000010
 	JGE     productsClear
-	TESTQ   R8, R8
+	TESTQ   SI, SI
 	JZ      productsCleared
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
+	MOVQ    $-1, DI
+	BZHIQ   SI, DI, DI
+	KMOVW   DI, K1
 	VMOVUPS Z0, K1, (CX)(AX*1)
 
 productsCleared:
 	ADDQ R10, CX
 	ADDQ R10, DX
 	ADDQ $0x00000004, BX
-	ADDQ growth+16(FP), DI
-	DECQ SI
+	ADDQ growth+16(FP), R9
+	DECQ R8
 	JNZ  productsRow
 	VZEROUPPER
 	RET

@@ -10,9 +10,8 @@ import (
 // rotateHalves rotates the first half of each block with the second one. The pointers are to the
 // first halves of dst and x, and to the second ones, dst2 and x2.
 func rotateHalves(s avx.Set) {
-	k := &scores{channels: beginMatrices(s, "rotateHalves", "sets dst to x, with the halves of each block rotated by the row's angles.",
-		"rows, blocks, half, stride int, dst, x, cos, sin *float32, sign float32", "dst", "x", "cos", "sin")}
-	k.whole, k.tail = GP64(), GP64()
+	k := vectorsOf(beginMatrices(s, "rotateHalves", "sets dst to x, with the halves of each block rotated by the row's angles.",
+		"rows, blocks, half, stride int, dst, x, cos, sin *float32, sign float32", "dst", "x", "cos", "sin"))
 	half := Load(Param("half"), GP64())
 	k.setLength(half)
 	k.BytesOf(half)
@@ -53,7 +52,7 @@ func rotateHalves(s avx.Set) {
 			k.store(a, "dst")
 			k.store(sin, "dst2")
 		})
-	})
+	}, nil)
 	for _, name := range moving {
 		LEAQ(operand.Mem{Base: k.p[name], Index: half, Scale: 2}, k.p[name])
 	}

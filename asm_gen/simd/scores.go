@@ -28,18 +28,18 @@ const (
 //
 // On AVX2 vector register 15 is the mask of a row's last elements, on AVX-512 K1.
 type scores struct {
-	*channels
-	constants        numbers
-	left             reg.Register // rows left
-	columns          reg.Register // elements of the row
-	whole, tail, row reg.Register // bytes of its whole vectors, elements of its last one, bytes from row to row
+	vectors
+	constants numbers
+	left      reg.Register // rows left
+	columns   reg.Register // elements of the row
+	row       reg.Register // bytes from row to row
 }
 
 // beginScores opens a kernel.
 func beginScores(s avx.Set, name, doc, operands string, pointers ...string) *scores {
 	k := &scores{
-		channels: beginMatrices(s, name, doc, "rows, columns, growth, width, stride int, "+operands, pointers...),
-		left:     GP64(), columns: GP64(), whole: GP64(), tail: GP64(), row: GP64(),
+		vectors: vectorsOf(beginMatrices(s, name, doc, "rows, columns, growth, width, stride int, "+operands, pointers...)),
+		left:    GP64(), columns: GP64(), row: GP64(),
 	}
 	Load(Param("stride"), k.row)
 	k.BytesOf(k.row)
@@ -69,55 +69,9 @@ func (k *scores) eachRow(label string, matrices, vectors []string, body func()) 
 	JNZ(operand.LabelRef(label + "Row"))
 }
 
-// setLength sets whole, tail and the mask for n elements.
-func (k *scores) setLength(n reg.Register) {
-	MOVQ(n, k.tail)
-	ANDQ(operand.U32(k.Lanes()-1), k.tail)
-	MOVQ(n, k.whole)
-	SUBQ(k.tail, k.whole)
-	k.BytesOf(k.whole)
-	k.setMask(k.tail)
-}
-
-// along emits a loop over the row's whole vectors, most of them at a time, then one at a time, and
-// then body for its last elements, if there are any. body is emitted for so many vectors at once.
+// along is vectors' along, with labels of the loop over the rows.
 func (k *scores) along(name string, most int, body func(turns int)) {
-	name = k.label + name
-	mask := k.mask
-	k.mask = nil
-	XORQ(k.at, k.at)
-	if most > 1 {
-		end := GP64()
-		MOVQ(k.whole, end)
-		SUBQ(operand.U32(most*k.Bytes), end)
-		JL(operand.LabelRef(name + "Next"))
-		Label(name + "Turns")
-		body(most)
-		ADDQ(operand.U32(most*k.Bytes), k.at)
-		CMPQ(k.at, end)
-		JLE(operand.LabelRef(name + "Turns"))
-	}
-	JMP(operand.LabelRef(name + "Next"))
-	Label(name)
-	body(1)
-	ADDQ(operand.U32(k.Bytes), k.at)
-	Label(name + "Next")
-	CMPQ(k.at, k.whole)
-	JL(operand.LabelRef(name))
-	k.mask = mask
-	TESTQ(k.tail, k.tail)
-	JZ(operand.LabelRef(name + "Done"))
-	body(1)
-	Label(name + "Done")
-}
-
-// each calls do for each of the vectors that along's body is emitted for; mem is at it meanwhile.
-func (k *scores) each(turns int, do func(turn int)) {
-	for turn := range turns {
-		k.disp = k.Bytes * turn
-		do(turn)
-	}
-	k.disp = 0
+	k.vectors.along(k.label+name, most, body, nil)
 }
 
 // clearBehind clears the elements from the row's end to the width of all rows.

@@ -17,9 +17,8 @@ import (
 // Vector registers: 0 x, 1 n, 2 e, 3 the last elements, 4 the largest ones, 5 the
 // sums, 6 where NaN has been met, on AVX2.
 type softmax struct {
-	*channels
+	vectors
 	constants                          numbers
-	whole, tail                        reg.Register // bytes of a row's whole vectors, elements of its last one
 	x, n, e, last, largest, total, nan int
 }
 
@@ -27,8 +26,8 @@ var inf, minusInf, nan = float32(math.Inf(1)), float32(math.Inf(-1)), float32(ma
 
 func softmaxRows(s avx.Set) {
 	k := softmax{
-		channels: beginChannels(s, "softmaxRows", "sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.",
-			"dst, x, largest, total *float32", "dst", "x", "largest", "total"),
+		vectors: vectorsOf(beginChannels(s, "softmaxRows", "sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.",
+			"dst, x, largest, total *float32", "dst", "x", "largest", "total")),
 		x: 0, n: 1, e: 2, last: 3, largest: 4, total: 5, nan: 6,
 	}
 	k.constants = hold(s, 7, append(append([]float32{minusInf}, expNumbers...), nan)...)
@@ -47,37 +46,16 @@ func softmaxRows(s avx.Set) {
 
 // measure sets whole, tail and the mask, and returns the bytes of a row.
 func (k *softmax) measure() (row reg.Register) {
-	k.whole, k.tail = GP64(), GP64()
 	row = GP64()
 	Load(Param("channels"), row)
-	MOVQ(row, k.tail)
-	ANDQ(operand.U32(k.Lanes()-1), k.tail)
-	MOVQ(row, k.whole)
-	SUBQ(k.tail, k.whole)
-	k.BytesOf(k.whole)
+	k.setLength(row)
 	k.BytesOf(row)
-	k.setMask(k.tail)
 	return row
 }
 
-// along emits a loop over the whole vectors of a row, and what is done to its last
-// elements, if there are any.
+// along is vectors' along, a vector at a time.
 func (k *softmax) along(name string, vector, last func()) {
-	mask := k.mask
-	k.mask = nil
-	XORQ(k.at, k.at)
-	JMP(operand.LabelRef(name + "Next"))
-	Label(name)
-	vector()
-	ADDQ(operand.U32(k.Bytes), k.at)
-	Label(name + "Next")
-	CMPQ(k.at, k.whole)
-	JL(operand.LabelRef(name))
-	k.mask = mask
-	TESTQ(k.tail, k.tail)
-	JZ(operand.LabelRef(name + "Done"))
-	last()
-	Label(name + "Done")
+	k.vectors.along(name, 1, func(int) { vector() }, last)
 }
 
 // findLargest leaves the largest element in every lane of its register, NaN if any
