@@ -85,10 +85,7 @@ func (j *channelJob) pieceSums(u int) (a, b []float64) {
 
 // buffer returns room for n sums.
 func (j *channelJob) buffer(n int) []float64 {
-	if cap(j.sums) < n {
-		j.sums = make([]float64, n)
-	}
-	j.sums = j.sums[:n]
+	j.sums = room(j.sums, n)
 	return j.sums
 }
 

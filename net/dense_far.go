@@ -61,10 +61,8 @@ func addProducts(x, y op.Tensor, constant float64, z, out op.Tensor) {
 	size := out.Shape.Size()
 	s := farSums.Get()
 	defer farSums.Put(s)
-	if cap(s.sums) < size {
-		s.sums = make([]float64, size)
-	}
-	sums := s.sums[:size]
+	s.sums = room(s.sums, size)
+	sums := s.sums
 	for a := range x.N {
 		to := out.Data[a*size:][:size]
 		for j, v := range to {

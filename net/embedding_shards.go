@@ -94,14 +94,6 @@ func newEmbeddingShards(t tables, c *op.Call, in, dout op.Tensor, shards []op.Sh
 	return j
 }
 
-// room returns n elements of memory, s's if that has as many.
-func room[T any](s []T, n int) []T {
-	if cap(s) < n {
-		return make([]T, n)
-	}
-	return s[:n]
-}
-
 // group chains the rows of shard s that have the same token.
 func (j *embeddingShards) group(s int, rows op.Shard) {
 	heads := j.heads[rows.First:][:0]

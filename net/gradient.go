@@ -87,10 +87,7 @@ func (d *differentiator) reserve(m *Model, n int) (tile int) {
 			d.couples = d.couples || o.Traits.Couples
 		}
 	}
-	tile = min(n, gradientTile)
-	if m.Vocabulary() > 0 {
-		tile = min(n, m.program.Tile(gradientRows))
-	}
+	tile = min(n, m.tile(gradientTile, gradientRows))
 	if d.couples {
 		tile = n
 	}

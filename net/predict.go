@@ -18,11 +18,15 @@ const (
 )
 
 // predictTile returns how many samples a worker predicts at a time.
-func (m *Model) predictTile() int {
-	if m.Vocabulary() > 0 {
-		return m.program.Tile(textTile)
+func (m *Model) predictTile() int { return m.tile(predictTile, textTile) }
+
+// tile returns how many samples go through the model together: so many, or of text those that have
+// so many rows if they are of full length.
+func (m *Model) tile(samples, rows int) int {
+	if m.Vocabulary() == 0 {
+		return samples
 	}
-	return predictTile
+	return max(1, rows/m.InputShape()[0])
 }
 
 // Predict returns the predictions for samples x: with SoftmaxCrossEntropy, the probabilities of the

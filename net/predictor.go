@@ -2,7 +2,6 @@ package net
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
@@ -51,12 +50,7 @@ func (p *Predictor) Outputs(dst, x []float32) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	floats := n * p.model.OutputShape().Size()
-	dst = slices.Grow(dst[:0], floats)[:floats]
-	job := p.idle.Get()
-	p.run(job, dst, op.Batch{N: n, X: x})
-	p.idle.Put(job)
-	return dst, nil
+	return p.outputs(dst, op.Batch{N: n, X: x}), nil
 }
 
 // OutputsOf returns the outputs for the samples of a batch, whatever its labels or targets: the
@@ -67,12 +61,17 @@ func (p *Predictor) OutputsOf(dst []float32, b Batch) ([]float32, error) {
 	if err := p.model.program.ValidateSamples(b); err != nil {
 		return nil, wrap(err)
 	}
+	return p.outputs(dst, b), nil
+}
+
+// outputs returns the outputs for a batch that fits the model, in dst's memory if they fit there.
+func (p *Predictor) outputs(dst []float32, b Batch) []float32 {
 	_, floats := p.model.program.OutputOf(b, 0, b.N)
-	dst = slices.Grow(dst[:0], floats)[:floats]
+	dst = room(dst, floats)
 	job := p.idle.Get()
 	p.run(job, dst, b)
 	p.idle.Put(job)
-	return dst, nil
+	return dst
 }
 
 // PredictOf returns the predictions for the samples of a batch. Its arguments, result and errors
@@ -103,7 +102,7 @@ func (p *Predictor) Classify(sample []float32) (class int, probability float32, 
 	}
 	job := p.idle.Get()
 	defer p.idle.Put(job)
-	job.room = slices.Grow(job.room[:0], shape[0])[:shape[0]]
+	job.room = room(job.room, shape[0])
 	p.run(job, job.room, op.Batch{N: 1, X: sample})
 	p.model.predictions(job.room)
 	for i, value := range job.room {

@@ -1,6 +1,8 @@
 package net
 
 import (
+	"slices"
+
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
@@ -52,3 +54,6 @@ func rowsOfSample(t op.Tensor, i int) []float32 {
 	run, width := t.Run(i), t.Width()
 	return t.Data[run.First*width:][:run.N*width]
 }
+
+// room returns n elements of memory, s's if that has as many.
+func room[T any](s []T, n int) []T { return slices.Grow(s[:0], n)[:n] }

@@ -98,15 +98,6 @@ func (p *Program) OutputOf(b op.Batch, first, n int) (before, size int) {
 // OutputSequence reports whether outputs are sequences, with a row for each token.
 func (p *Program) OutputSequence() bool { return p.sequence[len(p.sequence)-1] }
 
-// Tile returns how many samples have about that many rows: as many samples if they have one row
-// each, which images count as, and fewer if they are text.
-func (p *Program) Tile(rows int) int {
-	if p.vocabulary == 0 {
-		return rows
-	}
-	return max(1, rows/p.shapes[0][0])
-}
-
 // sizeOf returns the floats of the n samples of v from index first on, and of those before them.
 func (p *Program) sizeOf(v op.Value, b op.Batch, first, n int) (before, size int) {
 	if !p.sequence[v] {
