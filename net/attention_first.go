@@ -2,7 +2,6 @@ package net
 
 import (
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
@@ -45,7 +44,7 @@ type firstAttentionJob struct {
 	qkv, out, dout, din op.Tensor
 	p                   []float32 // probabilities by sample, head and row
 
-	perTask int // samples of a task
+	sampleTasks
 }
 
 var firstAttentionJobs parallel.Pool[firstAttentionJob]
@@ -58,15 +57,16 @@ func newFirstAttentionJob(o firstAttention, do func(*firstAttentionJob, int)) *f
 
 // run runs the job on a team, and gives it back to the pool.
 func (j *firstAttentionJob) run(team *blas.Team) {
-	j.perTask = max(1, taskRows*j.qkv.N/max(1, j.qkv.Rows()))
-	team.Run(num.CeilDiv(j.qkv.N, j.perTask), j)
+	j.sampleTasks = tasksOf(j.qkv)
+	team.Run(j.tasks(), j)
 	*j = firstAttentionJob{}
 	firstAttentionJobs.Put(j)
 }
 
 // Do computes some samples.
 func (j *firstAttentionJob) Do(task, _ int) {
-	for i := task * j.perTask; i < min((task+1)*j.perTask, j.qkv.N); i++ {
+	from, to := j.of(task)
+	for i := from; i < to; i++ {
 		j.do(j, i)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/simd"
@@ -57,8 +56,8 @@ func (o rotation) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Te
 func (o rotation) rotate(c *op.Call, y, x op.Tensor, back bool) {
 	j := rotationJobs.Get()
 	j.rotation, j.y, j.x, j.back = o, y, x, back
-	j.perTask = max(1, rotationFloats*x.N/max(1, len(x.Data)))
-	c.Team.Run(num.CeilDiv(x.N, j.perTask), j)
+	j.sampleTasks = tasksOf(x)
+	c.Team.Run(j.tasks(), j)
 	*j = rotationJob{}
 	rotationJobs.Put(j)
 }
@@ -66,21 +65,19 @@ func (o rotation) rotate(c *op.Call, y, x op.Tensor, back bool) {
 // rotationJob is a team's job: a rotation, some samples at a time.
 type rotationJob struct {
 	rotation
-	y, x    op.Tensor
-	back    bool
-	perTask int // samples of a task
+	sampleTasks
+	y, x op.Tensor
+	back bool
 }
 
 var rotationJobs parallel.Pool[rotationJob]
-
-// rotationFloats is the floats of a task, about.
-const rotationFloats = 1 << 15
 
 // Do rotates some samples.
 func (j *rotationJob) Do(task, _ int) {
 	half, stride := j.width/j.heads/2, 3*j.width
 	pairs := simd.Rotation{Blocks: 2 * j.heads, Half: half, Stride: stride}
-	for i := task * j.perTask; i < min((task+1)*j.perTask, j.x.N); i++ {
+	from, to := j.of(task)
+	for i := from; i < to; i++ {
 		y, x := j.y.Slice(i, 1).Data, j.x.Slice(i, 1).Data
 		n := len(x) / stride
 		pairs.Rotate(y, x, j.cos[:n*half], j.sin[:n*half], j.back)

@@ -20,7 +20,7 @@ type sampleJob struct {
 	accumulate bool // add to y
 	first      bool // of Pooling
 
-	group int // samples of a task
+	sampleTasks
 }
 
 var sampleJobs parallel.Pool[sampleJob]
@@ -31,22 +31,38 @@ func newSampleJob(do func(j *sampleJob, i int)) *sampleJob {
 	return j
 }
 
-// taskRows is about how many rows a task has: they take longer than handing them to a worker.
-const taskRows = 64
-
 // run works on all samples of t, the tensor with the most rows, and gives the job back.
 func (j *sampleJob) run(team *blas.Team, t op.Tensor) {
-	j.group = max(1, taskRows*t.N/max(1, t.Rows()))
-	team.Run(num.CeilDiv(t.N, j.group), j)
+	j.sampleTasks = tasksOf(t)
+	team.Run(j.tasks(), j)
 	*j = sampleJob{}
 	sampleJobs.Put(j)
 }
 
 // Do works on the samples of one task.
 func (j *sampleJob) Do(task, _ int) {
-	for i := task * j.group; i < min(j.x.N, (task+1)*j.group); i++ {
+	from, to := j.of(task)
+	for i := from; i < to; i++ {
 		j.do(j, i)
 	}
+}
+
+// sampleTasks cuts samples into tasks. A task is some samples, or one with many rows.
+type sampleTasks struct{ samples, group int }
+
+// taskRows is about how many rows a task has: they take longer than handing them to a worker.
+const taskRows = 64
+
+func tasksOf(t op.Tensor) sampleTasks {
+	return sampleTasks{samples: t.N, group: max(1, taskRows*t.N/max(1, t.Rows()))}
+}
+
+// tasks returns how many tasks there are.
+func (s sampleTasks) tasks() int { return num.CeilDiv(s.samples, s.group) }
+
+// of returns the first sample of a task, and the one behind its last.
+func (s sampleTasks) of(task int) (from, to int) {
+	return task * s.group, min(s.samples, (task+1)*s.group)
 }
 
 // rowsOfSample returns the rows of sample i, one behind the other.
