@@ -178,7 +178,7 @@ func (w *Workspace) whole(pass *Pass, i int) (c *op.Call, in []op.Tensor, out op
 		w.in[j] = w.values[v]
 	}
 	if b := w.memory.aux[i]; b != nil {
-		c.Aux = b.data[:n.traits.Aux.Of(w.in[0])]
+		c.Aux = b.data[:n.traits.Aux.Of(w.in[0], 1)]
 	}
 	return c, w.in[:len(n.in)], w.values[n.out]
 }
@@ -197,11 +197,8 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 		w.in[j] = w.part(w.values[v], s)
 	}
 	if b := w.memory.aux[i]; b != nil {
-		from := 0
-		for before := range s {
-			from += n.traits.Aux.Of(w.part(w.values[n.in[0]], before))
-		}
-		c.Aux = b.data[from:][:n.traits.Aux.Of(w.in[0])]
+		before := w.values[n.in[0]].Slice(0, w.rows[s].First)
+		c.Aux = b.data[n.traits.Aux.Of(before, s):][:n.traits.Aux.Of(w.in[0], 1)]
 	}
 	return c, w.in[:len(n.in)], w.part(w.values[n.out], s)
 }

@@ -94,10 +94,10 @@ type Aux struct {
 // Floats returns the number of floats of a call with n samples.
 func (a Aux) Floats(n int) int { return n*a.Sample + a.Call }
 
-// Of returns the number of floats of a call whose input is t.
-func (a Aux) Of(t Tensor) int {
+// Of returns the number of floats of some calls, one behind the other, whose inputs are together t.
+func (a Aux) Of(t Tensor, calls int) int {
 	if t.Starts == nil {
-		return a.Floats(t.N)
+		return t.N*a.Sample + calls*a.Call
 	}
 	return t.Rows() * (a.Sample / t.Shape[0])
 }
