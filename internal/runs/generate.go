@@ -9,6 +9,7 @@ import (
 
 	"github.com/steppe-ml/steppe/net/generate"
 	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/net/zoo"
 )
 
 // flagsOfGenerate are the flags of generate.Options' fields.
@@ -29,7 +30,7 @@ func (t *Trained) Generate(ctx context.Context, prompt string, o generate.Option
 		return generate.Result{}, err
 	}
 	if !t.Language() {
-		return generate.Result{}, fmt.Errorf("%s is no language model, which generate needs: steppe train --model %s trains one", t.Path, strings.ReplaceAll(modelNames(isLanguage), ", ", " or "))
+		return generate.Result{}, fmt.Errorf("%s is no language model, which generate needs: steppe train --model %s trains one", t.Path, strings.Join(zoo.Names(isLanguage), " or "))
 	}
 	tokenizer, err := t.input.Text.Open()
 	if err != nil {

@@ -64,15 +64,7 @@ func (s *Settings) completeModel(row zoo.Model, given func(flag string) bool) er
 func isLanguage(m zoo.Model) bool { return m.Language }
 
 // modelNames lists the models for which is holds.
-func modelNames(is func(zoo.Model) bool) string {
-	var names []string
-	for _, m := range zoo.Models {
-		if is(m) {
-			names = append(names, m.Name)
-		}
-	}
-	return strings.Join(names, ", ")
-}
+func modelNames(is func(zoo.Model) bool) string { return strings.Join(zoo.Names(is), ", ") }
 
 // CheckModel returns an error, in the words of the flags, if a model reads other samples than those
 // of a set.

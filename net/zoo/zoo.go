@@ -93,7 +93,7 @@ func (m Model) WithDropout(rate float64) (Model, error) {
 	case !(rate >= 0 && rate < 1):
 		return Model{}, fmt.Errorf("zoo: a dropout rate of %v, want 0 or more and less than 1", rate)
 	case rate > 0 && !m.HasBlocks():
-		return Model{}, fmt.Errorf("zoo: %s has no transformer blocks to drop elements in: %s do", m.Name, names(Model.HasBlocks))
+		return Model{}, fmt.Errorf("zoo: %s has no transformer blocks to drop elements in: %s do", m.Name, series(Model.HasBlocks))
 	}
 	drop := func(layers []net.Layer, err error) ([]net.Layer, error) {
 		for i, l := range layers {
@@ -117,7 +117,7 @@ func (m Model) WithDropout(rate float64) (Model, error) {
 
 func (m Model) layers(input net.Shape, outputs int) ([]net.Layer, error) {
 	if m.Layers == nil {
-		return nil, fmt.Errorf("zoo: %s reads text, not samples of shape %v: %s read those", m.Name, input, names(func(m Model) bool { return m.Layers != nil }))
+		return nil, fmt.Errorf("zoo: %s reads text, not samples of shape %v: %s read those", m.Name, input, series(func(m Model) bool { return m.Layers != nil }))
 	}
 	return m.Layers(input, outputs)
 }
@@ -125,23 +125,25 @@ func (m Model) layers(input net.Shape, outputs int) ([]net.Layer, error) {
 func (m Model) textLayers(vocabulary, length, outputs int) ([]net.Layer, error) {
 	switch {
 	case m.Text == nil:
-		return nil, fmt.Errorf("zoo: %s reads no text: %s do", m.Name, names(func(m Model) bool { return m.Text != nil }))
+		return nil, fmt.Errorf("zoo: %s reads no text: %s do", m.Name, series(func(m Model) bool { return m.Text != nil }))
 	case m.Language && outputs != 0:
 		return nil, fmt.Errorf("zoo: %s is a language model, which has no classes: %d outputs, want 0", m.Name, outputs)
 	}
 	return m.Text(vocabulary, length, outputs)
 }
 
-// names lists the models for which is holds.
-func names(is func(Model) bool) string {
-	var list []string
+// Names lists the models for which is holds, in the order of Models.
+func Names(is func(Model) bool) (list []string) {
 	for _, m := range Models {
 		if is(m) {
 			list = append(list, m.Name)
 		}
 	}
-	return english.OxfordWordSeries(list, "and")
+	return list
 }
+
+// series is Names in words.
+func series(is func(Model) bool) string { return english.OxfordWordSeries(Names(is), "and") }
 
 // compile compiles layers unless there is an error already.
 func (Model) compile(input net.Shape, layers []net.Layer, err error) (*net.Model, error) {
