@@ -55,6 +55,9 @@ func (a AdamW) Hyper() Hyper { return Hyper{LearningRate: a.LR, WeightDecay: a.W
 // StateVectors implements Rule.
 func (a AdamW) StateVectors() int { return 2 }
 
+// MomentumVector implements MomentumRule: the mean m.
+func (a AdamW) MomentumVector() int { return 0 }
+
 // Update implements Rule.
 func (a AdamW) Update(at Step, w, g []float32, state [][]float32) {
 	a = a.withDefaults()

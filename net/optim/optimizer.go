@@ -149,6 +149,16 @@ func (o *Optimizer) Step(gradient []float32) (Stats, error) {
 // changed nothing.
 func (o *Optimizer) Steps() uint64 { return o.steps }
 
+// Momentum returns the state vector that adds up the gradients of former steps, nil if the rule has
+// none. It may only be read, and only until the next step. It is for packages that compute
+// gradients, such as package sam.
+func (o *Optimizer) Momentum() []float32 {
+	if rule, ok := o.rule.(MomentumRule); ok && rule.MomentumVector() >= 0 {
+		return o.state[rule.MomentumVector()]
+	}
+	return nil
+}
+
 // Ranges returns the ranges that the groups make of the parameters, as Resolve does. It is for
 // packages that compute gradients, such as package sam.
 func (o *Optimizer) Ranges() []Range { return slices.Clone(o.ranges) }

@@ -50,6 +50,14 @@ type Bounder interface {
 	Bound(s Step, w, g float64, state []float64) float64
 }
 
+// MomentumRule is a Rule that may keep a state vector which adds up the gradients of former steps,
+// so that the next update goes against it.
+type MomentumRule interface {
+	Rule
+	// MomentumVector returns the number of that state vector, -1 if these settings have none.
+	MomentumVector() int
+}
+
 // StateValidator is a Rule whose state vectors have to satisfy more than being finite. Restore
 // calls it.
 type StateValidator interface {

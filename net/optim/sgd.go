@@ -41,6 +41,14 @@ func (s SGD) Hyper() Hyper { return Hyper{LearningRate: s.LR, WeightDecay: s.Wei
 // StateVectors implements Rule.
 func (s SGD) StateVectors() int { return 1 }
 
+// MomentumVector implements MomentumRule: the velocity.
+func (s SGD) MomentumVector() int {
+	if s.Momentum == 0 {
+		return -1
+	}
+	return 0
+}
+
 // Update implements Rule.
 func (s SGD) Update(at Step, w, g []float32, state [][]float32) {
 	simd.Momentum{
