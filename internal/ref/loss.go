@@ -70,21 +70,46 @@ func (n Net) GradientBy(p []float64, x [][]float64, first int, loss Loss) (mean 
 
 // MSAMBy is MSAM with another loss. Terms count alike, so that shards weigh as many as they have.
 func (n Net) MSAMBy(p []float64, x [][]float64, ends []int, a Ascent, loss Loss) (mean float64, ghat []float64) {
-	ghat = make([]float64, len(p))
+	mean, _, ghat = n.MSAMGradients(p, x, ends, a, loss)
+	return mean, ghat
+}
+
+// MSAMGradients is MSAMBy that returns the gradient at p, too: the mean of the shards', by the
+// samples that perturb them.
+func (n Net) MSAMGradients(p []float64, x [][]float64, ends []int, a Ascent, loss Loss) (mean float64, clean, ghat []float64) {
+	clean, ghat = make([]float64, len(p)), make([]float64, len(p))
 	begin, seen, all := 0, 0.0, 0.0
 	for _, end := range ends {
 		xs := x[begin:end]
-		clean := len(xs)
+		first := len(xs)
 		if a.Fraction > 0 && a.Rho > 0 {
-			clean = int(math.Ceil(a.Fraction*float64(len(xs)) - 1e-9))
+			first = int(math.Ceil(a.Fraction*float64(len(xs)) - 1e-9))
 		}
-		cleanLoss, terms, g := n.GradientBy(p, xs[:clean], begin, loss)
-		mean += cleanLoss * float64(terms)
-		seen += float64(terms)
-		_, terms, g = n.GradientBy(a.perturbed(p, g), xs, begin, loss)
+		cleanLoss, cleanTerms, _ := n.GradientBy(p, xs[:first], begin, loss)
+		mean += cleanLoss * float64(cleanTerms)
+		seen += float64(cleanTerms)
+		w, g := a.climb(p, func(p []float64) []float64 {
+			_, _, g := n.GradientBy(p, xs[:first], begin, loss)
+			return g
+		})
+		clean = Axpy(float64(cleanTerms), g, clean)
+		_, terms, g := n.GradientBy(w, xs, begin, loss)
 		ghat = Axpy(float64(terms), g, ghat)
 		all += float64(terms)
 		begin = end
 	}
-	return mean / seen, Scaled(1/all, ghat)
+	return mean / seen, Scaled(1/seen, clean), Scaled(1/all, ghat)
+}
+
+// GradientOfShards returns the mean loss over shards that end at the given sample numbers, each a
+// batch to normalizations, how many terms it has, and its gradient.
+func (n Net) GradientOfShards(p []float64, x [][]float64, ends []int, loss Loss) (mean float64, terms int, g []float64) {
+	g = make([]float64, len(p))
+	begin := 0
+	for _, end := range ends {
+		l, t, of := n.GradientBy(p, x[begin:end], begin, loss)
+		mean, terms, g = mean+l*float64(t), terms+t, Axpy(float64(t), of, g)
+		begin = end
+	}
+	return mean / float64(terms), terms, Scaled(1/float64(terms), g)
 }
