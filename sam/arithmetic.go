@@ -23,7 +23,11 @@ type arithmetic struct {
 	// is one part, and goes through both passes tile by tile.
 	passByPass bool
 
-	ascent    Ascent                 // with its defaults filled in
+	// sumsClean: the shards' gradients at w are summed, too, over the batch.
+	sumsClean bool
+
+	ascent    Ascent // with its defaults filled in
+	descent   Descent
 	perturb   []program.Perturbation // by op; Unperturbed for all if nothing is perturbed
 	perturbed []bool                 // by op: it isn't Unperturbed
 	trains    []bool                 // by op: it has parameters that aren't frozen
@@ -42,7 +46,8 @@ const (
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples. regions, by op,
 // say how parameters are perturbed, and trains which ops have some that aren't frozen.
 func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
-	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, trains: trains}
+	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, trains: trains}
+	a.sumsClean = cfg.Rho > 0 && cfg.needsClean()
 	a.shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
 	size, ops := largest(a.shards), prog.Ops()
 	part := size
@@ -50,7 +55,11 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 		part = max(num.CeilDiv(size, max(1, maxUnits/cfg.Shards)), min(size, minPart))
 	}
 	a.perturb = perturbations(prog, cfg, regions, size, part)
-	for _, kind := range a.perturb {
+	for i, kind := range a.perturb {
+		if a.sumsClean && kind == program.Unperturbed && trains[i] && ops[i].Owner == i {
+			kind = program.Formed // at w, since no region of it is perturbed
+			a.perturb[i] = kind
+		}
 		a.perturbed = append(a.perturbed, kind != program.Unperturbed)
 	}
 	if slices.Contains(a.perturb, program.Factored) {

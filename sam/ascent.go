@@ -12,6 +12,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/op"
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 // Ascent says how a shard's gradient becomes its perturbation, and in which steps. The
@@ -31,6 +32,23 @@ type Ascent struct {
 	// it (Bahri et al., arXiv 2110.08529); 0 is all of it.
 	Fraction float64
 
+	// Steps repeats the ascent: eps is the sum of so many steps of length Rho/Steps, each along
+	// the shard's gradient where the one before it ended. 0 is 1.
+	Steps int
+
+	// Sigma is that of Friendly SAM (Li et al., arXiv 2403.12350): g less Sigma times the moving
+	// average of the batches' gradients perturbs, in place of g. As in its authors' code the
+	// average is that before the step; for Sigma = 1 the paper's, after it, gives the same
+	// direction. 0 is SAM; the paper has 1.
+	Sigma  float64
+	Lambda float64 // of Sigma: how much of the average a step keeps, between 0 and 1; 0 is 0.9
+
+	// Momentum perturbs by the base optimizer's momentum v in place of a gradient: eps =
+	// -Rho * v/||v||, for the whole batch (Momentum-SAM, Becker et al., arXiv 2401.12033, which
+	// its authors abbreviate MSAM; it isn't mSAM). A step takes one gradient, and so costs
+	// what the base optimizer's does. Stats.Loss and running statistics are those at w + eps.
+	Momentum bool
+
 	// Every makes only the steps 0, Every, 2*Every and so on perturb. The others are the
 	// base optimizer's, on the same shards. 0 is 1.
 	Every int
@@ -45,12 +63,27 @@ func (a Ascent) validate(c Config, model *net.Model) error {
 		return badField("Ascent.Eta", "is %v without Ascent.Adaptive", a.Eta)
 	case !(a.Fraction >= 0 && a.Fraction <= 1):
 		return badField("Ascent.Fraction", "is %v, want 0 < Fraction <= 1, or 0 for all", a.Fraction)
+	case a.Steps < 0:
+		return badField("Ascent.Steps", "is %d, want at least 1", a.Steps)
+	case a.Sigma != 0 && !num.Positive(a.Sigma):
+		return badField("Ascent.Sigma", "is %v, want 0 or a positive float32", a.Sigma)
+	case a.Lambda != 0 && !(float32(a.Lambda) > 0 && float32(a.Lambda) < 1):
+		return badField("Ascent.Lambda", "is %v, want between 0 and 1", a.Lambda)
+	case a.Lambda != 0 && a.Sigma == 0:
+		return badField("Ascent.Lambda", "is %v without Ascent.Sigma", a.Lambda)
+	case a.Sigma > 0 && a.part():
+		return badField("Ascent.Sigma", "is %v, which needs the gradient of the batch at w, and Ascent.Fraction is %v", a.Sigma, a.Fraction)
 	case a.Every < 0:
 		return badField("Ascent.Every", "is %d, want at least 1", a.Every)
 	case a.Adaptive && a.NormOnly:
 		return errors.New("sam: both Ascent.Adaptive and Ascent.NormOnly are true, want one of them: Adaptive doesn't scale the parameters of normalizations")
 	case a.NormOnly && !slices.ContainsFunc(model.Program().Ops(), normalizes):
 		return badField("Ascent.NormOnly", "is true, and the model has no normalization")
+	}
+	if a.Momentum {
+		if err := a.validateMomentum(c); err != nil {
+			return err
+		}
 	}
 	set := a.set()
 	if c.RhoSchedule != nil {
@@ -65,9 +98,33 @@ func (a Ascent) validate(c Config, model *net.Model) error {
 	return nil
 }
 
+// validateMomentum returns an error unless Momentum goes with the rest of a and with c.
+func (a Ascent) validateMomentum(c Config) error {
+	for _, other := range []struct {
+		set  bool
+		what string
+	}{
+		{a.part(), fmt.Sprintf("Ascent.Fraction is %v", a.Fraction)},
+		{a.Steps > 1, fmt.Sprintf("Ascent.Steps is %d", a.Steps)},
+		{a.Sigma > 0, fmt.Sprintf("Ascent.Sigma is %v", a.Sigma)},
+	} {
+		if other.set {
+			return fmt.Errorf("sam: Ascent.Momentum is true, which takes no gradient to perturb, and %s", other.what)
+		}
+	}
+	if c.Base == nil {
+		return nil // which resolved tells
+	}
+	if rule, ok := c.Base.(optim.MomentumRule); !ok || rule.MomentumVector() < 0 {
+		return badField("Ascent.Momentum", "is true, and the base optimizer, %T, keeps no momentum: want SGD with Momentum, or AdamW", c.Base)
+	}
+	return nil
+}
+
 // resolved is a with its defaults filled in.
 func (a Ascent) resolved() Ascent {
 	a.Eta, a.Fraction, a.Every = cmp.Or(a.Eta, 0.01), cmp.Or(a.Fraction, 1), cmp.Or(a.Every, 1)
+	a.Steps, a.Lambda = cmp.Or(a.Steps, 1), cmp.Or(a.Lambda, 0.9)
 	return a
 }
 
@@ -79,6 +136,15 @@ func (a Ascent) set() (list []string) {
 	if a.part() {
 		list = append(list, fmt.Sprintf("Ascent.Fraction is %v", a.Fraction))
 	}
+	if a.Steps > 1 {
+		list = append(list, fmt.Sprintf("Ascent.Steps is %d", a.Steps))
+	}
+	if a.Sigma > 0 {
+		list = append(list, fmt.Sprintf("Ascent.Sigma is %v", a.Sigma))
+	}
+	if a.Momentum {
+		list = append(list, "Ascent.Momentum is true")
+	}
 	if a.NormOnly {
 		list = append(list, "Ascent.NormOnly is true")
 	}
@@ -89,8 +155,9 @@ func (a Ascent) set() (list []string) {
 }
 
 // forms reports whether a perturbation needs the gradient in memory: because its elements
-// are scaled, or because it is of other samples than those that are perturbed.
-func (a Ascent) forms() bool { return a.Adaptive || a.part() }
+// are scaled, because it is of other samples than those that are perturbed, or because
+// another vector is added to it.
+func (a Ascent) forms() bool { return a.Adaptive || a.part() || a.Steps > 1 || a.Sigma > 0 }
 
 // part reports whether only a part of a shard's samples perturbs it.
 func (a Ascent) part() bool { return a.Fraction > 0 && a.Fraction < 1 }
@@ -124,6 +191,15 @@ func (a Ascent) String() string {
 	}
 	if a.part() {
 		list = append(list, fmt.Sprintf("by the first %v of a shard's samples", a.Fraction))
+	}
+	if a.Steps > 1 {
+		list = append(list, fmt.Sprintf("in %d steps of ascent", a.Steps))
+	}
+	if a.Sigma > 0 {
+		list = append(list, fmt.Sprintf("by the gradient less %v of its moving average, which keeps %v", a.Sigma, a.Lambda))
+	}
+	if a.Momentum {
+		list = append(list, "by the base optimizer's momentum")
 	}
 	if a.Every > 1 {
 		list = append(list, fmt.Sprintf("in one step of %d", a.Every))

@@ -20,8 +20,14 @@ type Config struct {
 	// RhoSchedule changes Rho from step to step; nil keeps it. A step for which it makes
 	// Rho 0 is the base optimizer's.
 	RhoSchedule optim.Schedule
+	// RhoWithLR makes Rho follow the learning rate (GSAM, Zhuang et al., arXiv 2203.08065): it is
+	// RhoMin + (Rho - RhoMin) times LRSchedule's factor.
+	RhoWithLR bool
+	RhoMin    float64
 	// Ascent says how a shard's gradient becomes its perturbation, and in which steps.
 	Ascent Ascent
+	// Descent says what the step makes of the gradients at w and at w + eps.
+	Descent Descent
 
 	// Shards is the number of shards of a full batch: 1, the default, is SAM. Papers use
 	// the letter m for it, or for ShardSize.
@@ -150,6 +156,12 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	if err := c.Ascent.validate(c, model); err != nil {
 		return c, err
 	}
+	if err := c.Descent.validate(c); err != nil {
+		return c, err
+	}
+	if err := c.validateRhoWithLR(); err != nil {
+		return c, err
+	}
 	c.Ascent = c.Ascent.resolved()
 	if smallest := c.Batch / c.Shards; c.Ascent.Samples(smallest) < model.MinShard() {
 		return c, badField("Ascent.Fraction", "is %v, which leaves %d of a shard's %d samples, and the model's normalization needs %d", c.Ascent.Fraction, c.Ascent.Samples(smallest), smallest, model.MinShard())
@@ -176,6 +188,23 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, badField("MaxMemory", "is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)
 	}
 	return c, nil
+}
+
+// validateRhoWithLR returns an error unless RhoWithLR and RhoMin go with the rest.
+func (c Config) validateRhoWithLR() error {
+	switch {
+	case c.RhoMin != 0 && !c.RhoWithLR:
+		return badField("RhoMin", "is %v without RhoWithLR", c.RhoMin)
+	case !c.RhoWithLR:
+		return nil
+	case !(c.RhoMin >= 0 && c.RhoMin <= c.Rho):
+		return badField("RhoMin", "is %v, want at least 0 and at most Rho, %v", c.RhoMin, c.Rho)
+	case c.Rho == 0:
+		return badField("RhoWithLR", "is true, and Rho is 0, which perturbs nothing")
+	case c.RhoSchedule != nil:
+		return errors.New("sam: both RhoWithLR and RhoSchedule are set, want one of them")
+	}
+	return nil
 }
 
 // shards returns the number of shards that Shards or ShardSize ask for.

@@ -30,9 +30,9 @@ func perturbations(prog *program.Program, cfg Config, regions [][]region, n, par
 		kind := program.Formed
 		whole := !slices.ContainsFunc(regions[i], func(r region) bool { return r.scaling == zero })
 		switch {
-		case cfg.Rho == 0 || !perturbs(regions[i]):
+		case cfg.Rho == 0 || cfg.Ascent.Momentum || !perturbs(regions[i]):
 			kind = program.Unperturbed
-		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms():
+		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms() || cfg.needsClean():
 		case cfg.force.perturb == factored:
 			kind = program.Factored
 		default:
@@ -96,6 +96,7 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
 		}
 	}
+	clean *= int64(p.ascent.Steps)
 	return clean, descent
 }
 
@@ -122,10 +123,10 @@ func (p *plan) opBytes(i int) int64 {
 	pass := sample*int64(p.samples()) + tile*int64(len(p.tiles))
 	floats := pass + gradients
 	if p.perturbs() {
-		floats += pass
+		floats += pass * int64(p.ascent.Steps)
 	}
 	if p.perturb[i] == program.Formed {
-		floats += gradients + 3*params*int64(len(p.shards))
+		floats += (gradients + 3*params*int64(len(p.shards))) * int64(p.ascent.Steps)
 	}
 	return 4 * floats
 }
@@ -150,7 +151,7 @@ func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
 		clean, descent := p.opFlops(i)
 		passes, reads := int64(1), int64(1)
 		if p.perturbs() {
-			passes = 2
+			passes = 1 + int64(p.ascent.Steps)
 		}
 		if p.backward[i] {
 			reads = 2

@@ -19,6 +19,9 @@ func (p *plan) explain() string {
 	if how := p.ascent.String(); how != "" {
 		fmt.Fprintf(&b, "perturbed: %s\n", how)
 	}
+	if how := p.descent.String(); how != "" {
+		fmt.Fprintf(&b, "given to the base optimizer: %s\n", how)
+	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tMB touched\tperturbation\tgradient\t")
 	bytes := int64(0)
@@ -86,6 +89,7 @@ func (m Memory) String() string {
 	}{
 		{m.Workspaces, "workspaces"}, {m.Perturbed, "perturbed parameters"}, {m.Packed, "packed parameters"},
 		{m.Deferred, "kept for deferred gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
+		{m.Combined, "gradients at w and of former steps"},
 	}
 	slices.SortStableFunc(parts, func(a, b struct {
 		bytes int

@@ -23,6 +23,8 @@ type stepRun struct {
 	pass   pass  // that the workers run, or the first of them
 	route  route // that the workers take
 	packed bool  // the packs are of w
+
+	combination
 }
 
 // gradient sets ghat to the batch's gradient.
@@ -47,12 +49,18 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	r := &o.run
 	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, false
 	clear(r.refused)
+	only := o.passAtW(plain)
+	if o.cfg.Ascent.Momentum && rho != 0 {
+		if only.params, err = o.lookAhead(); err != nil {
+			return Stats{}, err
+		}
+	}
 
 	for i := range plan.rounds {
 		r.round = &plan.rounds[i]
 		switch {
-		case rho == 0:
-			o.runRound(singlePass, o.passAtW(plain))
+		case rho == 0 || o.cfg.Ascent.Momentum:
+			o.runRound(singlePass, only)
 		case r.round.whole:
 			o.runRound(wholeShards, o.passAtW(ascent))
 		case plan.passByPass:
@@ -66,6 +74,9 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	}
 	o.addUnits(num.Range(0, len(plan.units)), &pass{kind: descent}, &o.vector, o.team)
 	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, nil, o.ghat)
+	if rho != 0 {
+		o.addCleanSums()
+	}
 	return o.lossStats(), nil
 }
 
@@ -76,8 +87,14 @@ func (o *Optimizer) rho(plan *plan) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("sam: RhoSchedule: %w", err)
 	}
-	if step%uint64(o.cfg.Ascent.Every) != 0 || !plan.perturbs() {
+	if step%uint64(o.cfg.Ascent.Every) != 0 || !plan.perturbs() && !(o.cfg.Ascent.Momentum && o.cfg.Rho > 0) {
 		return 0, nil
+	}
+	if o.cfg.RhoWithLR {
+		if factor, err = optim.Factor(o.cfg.LRSchedule, step); err != nil {
+			return 0, fmt.Errorf("sam: LRSchedule: %w", err)
+		}
+		return o.cfg.RhoMin + (o.cfg.Rho-o.cfg.RhoMin)*factor, nil
 	}
 	return factor * o.cfg.Rho, nil
 }
@@ -101,7 +118,7 @@ func (o *Optimizer) lossStats() (stats Stats) {
 	if seen == 0 { // no sample that perturbs has a term, so nothing was perturbed
 		stats.Loss = after / terms
 	}
-	if r.rho != 0 && !r.plan.ascent.part() {
+	if r.rho != 0 && !r.plan.ascent.part() && !r.plan.ascent.Momentum {
 		stats.Sharpness = (after - before) / terms
 	}
 	return stats

@@ -17,10 +17,11 @@ type Memory struct {
 	Deferred   int // inputs and output gradients of the whole batch, for deferred gradients
 	Gradients  int // of the batch, and of its units
 	Statistics int // of normalizations, by part
+	Combined   int // gradients at w and of former steps, or parameters ahead, as the method needs them
 }
 
 func (m Memory) total() int {
-	return m.Workspaces + m.Perturbed + m.Packed + m.Deferred + m.Gradients + m.Statistics
+	return m.Workspaces + m.Perturbed + m.Packed + m.Deferred + m.Gradients + m.Statistics + m.Combined
 }
 
 // fit plans the schedule and all memory. It takes the tiles that suit the caches, or
@@ -115,11 +116,27 @@ func (o *Optimizer) planMemory() Memory {
 		Deferred:   o.deferred.Bytes(),
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
 	}
+	if plan.sumsClean {
+		m.Combined += plan.cleanGroups()
+	}
+	m.Combined += o.keeps()
+	if o.cfg.Ascent.Momentum && o.cfg.Rho > 0 {
+		m.Combined++
+	}
+	m.Combined *= 4 * o.program.NumParams()
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
 		m.Perturbed += w.perturbBytes()
 	}
 	return m
+}
+
+// keeps returns how many vectors a method keeps of former steps.
+func (o *Optimizer) keeps() int {
+	if o.cfg.Ascent.Sigma > 0 || o.cfg.Descent.Look > 0 {
+		return 1
+	}
+	return 0
 }
 
 // allocate takes the memory that was planned, and that of the optimizer's state.
@@ -135,6 +152,13 @@ func (o *Optimizer) allocate() {
 	for range len(o.plan.units) - 1 {
 		o.units = append(o.units, make([]float32, o.unitFloats()))
 	}
+	if o.plan.sumsClean {
+		o.cleanSums = o.vectorsOf(o.plan.cleanGroups())
+	}
+	o.kept = o.vectorsOf(o.keeps())
+	if o.cfg.Ascent.Momentum && o.cfg.Rho > 0 {
+		o.ahead = make([]float32, o.program.NumParams())
+	}
 	o.run = stepRun{
 		before:  make([]float64, parts),
 		after:   make([]float64, parts),
@@ -143,4 +167,12 @@ func (o *Optimizer) allocate() {
 	for _, w := range o.workers {
 		w.allocate()
 	}
+}
+
+// vectorsOf returns n vectors of parameters.
+func (o *Optimizer) vectorsOf(n int) (list [][]float32) {
+	for range n {
+		list = append(list, make([]float32, o.program.NumParams()))
+	}
+	return list
 }

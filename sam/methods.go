@@ -64,6 +64,61 @@ var Methods = []Method{
 		About:  "SAM's step in one of five, SGD's in the others (arXiv 2203.02714)",
 		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Every: 5}},
 	},
+	{
+		Name: "looksam", Title: "LookSAM",
+		About:  "SAM's step in one of five, whose turn the others reuse (arXiv 2203.02714)",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Every: 5}, Descent: Descent{Look: 0.7}},
+	},
+	{
+		Name: "mlooksam", Title: "mLookSAM",
+		About:  "LookSAM with mSAM's step in one of five",
+		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Every: 5}, Descent: Descent{Look: 0.7}},
+	},
+	{
+		Name: "gsam", Title: "GSAM",
+		About:  "SAM, less the part of the gradient beside its own (arXiv 2203.08065)",
+		Preset: Config{Rho: 0.05, Shards: 1, Descent: Descent{Orthogonal: 0.4}},
+	},
+	{
+		Name: "mgsam", Title: "mGSAM",
+		About:  "GSAM with a perturbation for each shard of the batch",
+		Preset: Config{Rho: 0.05, Shards: 8, Descent: Descent{Orthogonal: 0.4}},
+	},
+	{
+		Name: "wsam", Title: "WSAM",
+		About:  "the gradient, and nine times what SAM changes in it (arXiv 2305.15817)",
+		Preset: Config{Rho: 0.05, Shards: 1, Descent: Descent{Weight: 0.9, Decoupled: true}},
+	},
+	{
+		Name: "mwsam", Title: "mWSAM",
+		About:  "WSAM with a perturbation for each shard of the batch",
+		Preset: Config{Rho: 0.05, Shards: 8, Descent: Descent{Weight: 0.9, Decoupled: true}},
+	},
+	{
+		Name: "fsam", Title: "Friendly SAM",
+		About:  "SAM by what is new in the batch's gradient (arXiv 2403.12350)",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Sigma: 1, Lambda: 0.9}},
+	},
+	{
+		Name: "mfsam", Title: "Friendly mSAM",
+		About:  "mSAM by what is new in each shard's gradient",
+		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Sigma: 1, Lambda: 0.9}},
+	},
+	{
+		Name: "sam-3step", Title: "SAM, 3 ascents",
+		About:  "SAM's perturbation by three steps of ascent, a third of rho each",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Steps: 3}},
+	},
+	{
+		Name: "msam-3step", Title: "mSAM, 3 ascents",
+		About:  "the same for each shard of the batch",
+		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Steps: 3}},
+	},
+	{
+		Name: "momentum-sam", Title: "Momentum-SAM",
+		About:  "perturbed by the base optimizer's momentum, at its price; not mSAM (arXiv 2401.12033)",
+		Preset: Config{Rho: 0.3, Shards: 1, Ascent: Ascent{Momentum: true}},
+	},
 }
 
 // Lookup returns the method of a name, or an error that lists all names.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net/optim"
 )
 
 func TestMethods(t *testing.T) {
@@ -37,6 +39,9 @@ func TestMethodWith(t *testing.T) {
 func methodSubjects(t *testing.T, f func(t *testing.T, sub subject, cfg Config)) {
 	for _, m := range Methods {
 		for name, b := range bases {
+			if rule, ok := b.base.(optim.MomentumRule); m.Preset.Ascent.Momentum && (!ok || rule.MomentumVector() < 0) {
+				continue
+			}
 			for _, sub := range ascentSubjects(t) {
 				if m.Preset.Ascent.NormOnly && !hasNorms(sub.model) || testing.Short() && sub.name == "images" {
 					continue

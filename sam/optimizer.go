@@ -56,6 +56,8 @@ type Optimizer struct {
 	deferred *program.Deferred
 	workers  []*worker
 	ghat     []float32
+	groups   []optim.Range
+	trained  []region   // of all parameters: zero where they are frozen
 	regions  []region   // of all parameters: how they are perturbed
 	regionOf [][]region // the same by op, counted from its first parameter
 	needs    map[passKind]*program.Needs
@@ -64,6 +66,10 @@ type Optimizer struct {
 	stats    [][]float32 // by part: batch statistics of the clean pass
 	mean     []float32   // of stats
 	state    []float32   // running state after the step
+
+	cleanSums [][]float32 // by group of shards: sum of the gradients at w; all of them end up in the first
+	kept      [][]float32 // what a method keeps of former steps
+	ahead     []float32   // w + eps where the base optimizer's momentum perturbs
 
 	vector vectors
 	run    stepRun
@@ -140,6 +146,8 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	}
 	o.job.o = o
 	ops := o.program.Ops()
+	o.groups = groups
+	o.trained = Ascent{}.regions(ops, trainedAlike(groups))
 	o.regions = cfg.Ascent.regions(ops, groups)
 	for _, op := range ops {
 		o.regionOf = append(o.regionOf, within(o.regions, num.Range(op.Offset, op.Offset+op.Params)))
@@ -154,6 +162,16 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
 	return o, o.fit()
+}
+
+// trainedAlike returns groups without what they exclude from the perturbation, but for what they
+// freeze.
+func trainedAlike(groups []optim.Range) []optim.Range {
+	groups = slices.Clone(groups)
+	for i := range groups {
+		groups[i].Unperturbed = false
+	}
+	return groups
 }
 
 // trained returns which ops have parameters that aren't frozen.
@@ -194,7 +212,11 @@ func (o *Optimizer) leave() { o.busy.Store(false) }
 func (o *Optimizer) State() optim.State {
 	o.enter()
 	defer o.leave()
-	return o.base.State()
+	s := o.base.State()
+	for _, v := range o.kept {
+		s.Vectors = append(s.Vectors, slices.Clone(v))
+	}
+	return s
 }
 
 // Restore sets the optimizer's state to a copy of s. With the parameters and the running
@@ -204,7 +226,39 @@ func (o *Optimizer) State() optim.State {
 func (o *Optimizer) Restore(s optim.State) error {
 	o.enter()
 	defer o.leave()
-	return o.base.Restore(s)
+	bases := len(s.Vectors) - len(o.kept)
+	if len(o.kept) > 0 {
+		if err := o.validateKept(s); err != nil {
+			return err
+		}
+	}
+	kept := s.Vectors[max(0, bases):]
+	s.Vectors = s.Vectors[:max(0, bases)]
+	if err := o.base.Restore(s); err != nil {
+		return err
+	}
+	for i, v := range kept {
+		copy(o.kept[i], v)
+	}
+	return nil
+}
+
+// validateKept returns an error unless the last vectors of a state are those that the method keeps.
+func (o *Optimizer) validateKept(s optim.State) error {
+	want := o.cfg.Base.StateVectors() + len(o.kept)
+	if len(s.Vectors) != want {
+		return fmt.Errorf("sam: state of %d vectors, want %d: %d of the base optimizer, and %d of the method", len(s.Vectors), want, o.cfg.Base.StateVectors(), len(o.kept))
+	}
+	for i, v := range s.Vectors[o.cfg.Base.StateVectors():] {
+		number := o.cfg.Base.StateVectors() + i
+		if len(v) != len(o.kept[i]) {
+			return fmt.Errorf("sam: state vector %d has %d values, want %d, one a parameter", number, len(v), len(o.kept[i]))
+		}
+		if bad := num.FirstNonFinite(v); bad >= 0 {
+			return fmt.Errorf("sam: state vector %d is %v at %s, want a finite number", number, v[bad], o.program.ParamAt(bad))
+		}
+	}
+	return nil
 }
 
 // Step trains on one batch, of at most Config.Batch samples.
@@ -224,10 +278,16 @@ func (o *Optimizer) Step(batch net.Batch) (Stats, error) {
 	if err := o.moveState(); err != nil {
 		return Stats{}, err
 	}
-	base, err := o.base.Step(o.ghat)
+	given, err := o.combine()
 	if err != nil {
 		return Stats{}, err
 	}
+	firstStep := o.base.Steps() == 0
+	base, err := o.base.Step(given)
+	if err != nil {
+		return Stats{}, err
+	}
+	o.settle(firstStep, base.LearningRate)
 	copy(o.params.State, o.state)
 	stats.GradNorm, stats.LearningRate = base.GradNorm, base.LearningRate
 	return stats, nil

@@ -36,6 +36,8 @@ type pass struct {
 	// Of an ascent that ends before the descent begins:
 	shard int       // that the tiles are of
 	sum   []float32 // in which its gradient is summed; nil otherwise
+
+	again bool // an ascent that goes on where one before it has ended
 }
 
 // passAtW returns a pass at w.
@@ -43,14 +45,17 @@ func (o *Optimizer) passAtW(kind passKind) pass {
 	return pass{kind: kind, params: o.params.Values, packs: o.packs}
 }
 
+// atW reports whether the pass is at the parameters of all passes of its kind in the step.
+func (p *pass) atW() bool { return p.kind != descent && !p.again }
+
 // runRound takes the round's tiles along a route, which begins with a pass. It reports
 // whether all was finite.
 func (o *Optimizer) runRound(route route, p pass) bool {
 	r := &o.run
 	r.pass, r.route = p, route
-	if p.kind == descent || !r.packed {
+	if !p.atW() || !r.packed {
 		o.program.Pack(o.team, p.params, p.packs)
-		r.packed = p.kind != descent
+		r.packed = p.atW()
 	}
 	if len(r.round.tasks) > 0 {
 		o.team.Run(len(r.round.tasks), &o.job)
@@ -78,18 +83,26 @@ func (j *roundJob) Do(task, worker int) {
 // through the descent, on all workers.
 func (o *Optimizer) passByPass() {
 	w := o.workers[0]
-	clean := w.shardAscent(o.run.round.first())
-	if o.runRound(singlePass, clean) && w.form(&clean, o.team) {
-		o.runRound(singlePass, pass{kind: descent, params: w.formed, packs: o.packs})
+	climb := w.shardAscent(o.run.round.first())
+	for range o.run.plan.ascent.Steps {
+		if !o.runRound(singlePass, climb) || !w.form(&climb, o.team) {
+			return
+		}
+		climb.params, climb.sum, climb.again = w.formed, w.repeated, true
 	}
+	o.runRound(singlePass, pass{kind: descent, params: w.formed, packs: o.packs})
 }
 
 // shard is passByPass for tiles that are a shard, on this worker alone.
 func (w *worker) shard(tiles num.Span) {
-	clean := w.shardAscent(tiles.From)
-	if w.tiles(tiles, singlePass, clean, nil) && w.form(&clean, nil) {
-		w.tiles(tiles, singlePass, pass{kind: descent, params: w.formed}, nil)
+	climb := w.shardAscent(tiles.From)
+	for range w.o.run.plan.ascent.Steps {
+		if !w.tiles(tiles, singlePass, climb, nil) || !w.form(&climb, nil) {
+			return
+		}
+		climb.params, climb.sum, climb.packs, climb.again = w.formed, w.repeated, nil, true
 	}
+	w.tiles(tiles, singlePass, pass{kind: descent, params: w.formed}, nil)
 }
 
 // shardAscent returns the clean pass of the shard that a tile is of.
@@ -100,20 +113,21 @@ func (w *worker) shardAscent(tile int) pass {
 	return p
 }
 
-// form turns the gradients of a shard's clean pass into w + eps, with the team or alone.
-// It reports whether all are finite.
-func (w *worker) form(clean *pass, team *blas.Team) bool {
+// form turns the gradients of a shard's ascent into w + eps, with the team or alone. It
+// reports whether all are finite.
+func (w *worker) form(climb *pass, team *blas.Team) bool {
 	o, r := w.o, &w.o.run
-	parts := r.plan.cleanOf(clean.shard) // a unit each
-	o.addUnits(parts, clean, &w.vector, team)
+	parts := r.plan.cleanOf(climb.shard) // a unit each
+	o.addUnits(parts, climb, &w.vector, team)
 	if r.plan.deferredAscent() {
-		shard := r.plan.shards[clean.shard]
+		shard := r.plan.shards[climb.shard]
 		shard.N = r.plan.ascent.Samples(shard.N)
-		w.deferred.Gradients(team, r.batch, shard, r.plan.perturbed, w.formed)
+		w.deferred.Gradients(team, r.batch, shard, r.plan.perturbed, climb.sum)
 	}
-	normSq := w.vector.squares(team, o.regions, w.eta(), w.formed, o.params.Values)
+	w.adjust(team, o.regions, climb.shard, num.Range(0, len(climb.sum)), climb.again, climb.sum)
+	normSq := w.vector.squares(team, o.regions, w.eta(), climb.sum, climb.params)
 	if !finite(normSq) {
-		name := o.program.ParamAt(firstNonFiniteIn(o.regions, w.formed))
+		name := o.program.ParamAt(firstNonFiniteIn(o.regions, climb.sum))
 		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
@@ -122,7 +136,7 @@ func (w *worker) form(clean *pass, team *blas.Team) bool {
 		r.refused[parts.From] = o.refusal(parts.From, kind, why)
 		return false
 	}
-	w.vector.climb(team, o.regions, w.formed, c, w.eta(), w.formed, o.params.Values)
+	w.vector.climb(team, o.regions, w.formed, c, w.eta(), climb.sum, climb.params)
 	return true
 }
 
@@ -132,8 +146,8 @@ func (o *Optimizer) climb(normSq float64) (c float32, why string, kind error) {
 	if normSq == 0 {
 		return 0, "", nil
 	}
-	norm := math.Sqrt(normSq)
-	c = float32(o.run.rho / norm)
+	norm, rho := math.Sqrt(normSq), o.run.rho/float64(o.cfg.Ascent.Steps)
+	c = float32(rho / norm)
 	switch {
 	case math.IsInf(float64(c), 0):
 		kind = ErrVanishing
@@ -142,5 +156,5 @@ func (o *Optimizer) climb(normSq float64) (c float32, why string, kind error) {
 	default:
 		return c, "", nil
 	}
-	return 0, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, o.run.rho), kind
+	return 0, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, rho), kind
 }

@@ -184,9 +184,9 @@ func (r *round) tilesFor(workers int) int {
 }
 
 // grains cuts parts into runs that one worker must take alone: the parts of a unit, which are
-// summed in order, or a part each where no op's gradient is summed by units.
+// summed in order, or a part each where no gradient is summed by units.
 func (a *arithmetic) grains(parts num.Span) (grains []num.Span) {
-	if !slices.Contains(a.byUnits, true) {
+	if !slices.Contains(a.byUnits, true) && !a.sumsClean {
 		for part := parts.From; part < parts.To; part++ {
 			grains = append(grains, num.Range(part, part+1))
 		}

@@ -10,7 +10,8 @@ import (
 // shares. Sums are of the chunks' sums in order, so they don't depend on the team.
 type vectors struct {
 	kind    vectorKind
-	c, eta  float32
+	a, c    float32
+	eta     float32
 	regions []region
 	dst     []float32
 	x, y    []float32
@@ -23,6 +24,8 @@ const (
 	vectorAdd vectorKind = iota
 	vectorSquares
 	vectorClimb
+	vectorDot
+	vectorBlend
 )
 
 // chunk is the floats of a chunk: 64 KiB of each vector, which takes longer than
@@ -41,7 +44,11 @@ func (v *vectors) add(team *blas.Team, dst, x []float32) {
 // squares returns ||T g||^2 for parameters w.
 func (v *vectors) squares(team *blas.Team, regions []region, eta float32, g, w []float32) (sum float64) {
 	v.kind, v.regions, v.eta, v.x, v.y = vectorSquares, regions, eta, g, w
-	chunks := v.run(team, len(g))
+	return v.sum(v.run(team, len(g)))
+}
+
+// sum adds up the chunks' sums.
+func (v *vectors) sum(chunks int) (sum float64) {
 	for _, p := range v.partial[:chunks] {
 		sum += p
 	}
@@ -51,6 +58,19 @@ func (v *vectors) squares(team *blas.Team, regions []region, eta float32, g, w [
 // climb sets dst to w + c*T^2*g.
 func (v *vectors) climb(team *blas.Team, regions []region, dst []float32, c, eta float32, g, w []float32) {
 	v.kind, v.regions, v.eta, v.dst, v.c, v.x, v.y = vectorClimb, regions, eta, dst, c, g, w
+	v.run(team, len(dst))
+}
+
+// dot returns the product of x and y over the regions that aren't zero.
+func (v *vectors) dot(team *blas.Team, regions []region, x, y []float32) float64 {
+	v.kind, v.regions, v.x, v.y = vectorDot, regions, x, y
+	return v.sum(v.run(team, len(x)))
+}
+
+// blend sets dst to a*dst + c*x in the regions that aren't zero; nil is all of it. With a = 0 it
+// doesn't read dst.
+func (v *vectors) blend(team *blas.Team, regions []region, dst []float32, a, c float32, x []float32) {
+	v.kind, v.regions, v.dst, v.a, v.c, v.x = vectorBlend, regions, dst, a, c, x
 	v.run(team, len(dst))
 }
 
@@ -67,16 +87,40 @@ func (v *vectors) Do(c, _ int) {
 		simd.Add(v.dst[from:to], v.dst[from:to], v.x[from:to])
 		return
 	}
-	sum := 0.0
-	for _, r := range v.regions {
+	sum, regions := 0.0, v.regions
+	if regions == nil {
+		whole := [1]region{{num.Range(0, len(v.x)), one}}
+		regions = whole[:]
+	}
+	for _, r := range regions {
 		s := r.of(c*chunk, (c+1)*chunk)
 		switch {
 		case s.Len() <= 0:
 		case v.kind == vectorSquares:
 			sum += r.scaling.squares(v.eta, s.Of(v.x), s.Of(v.y))
-		default:
+		case v.kind == vectorClimb:
 			r.scaling.climb(s.Of(v.dst), v.c, v.eta, s.Of(v.x), s.Of(v.y))
+		case r.scaling == zero:
+		case v.kind == vectorDot:
+			sum += simd.Dot64(s.Of(v.x), s.Of(v.y))
+		default:
+			blend(s.Of(v.dst), v.a, v.c, s.Of(v.x))
 		}
 	}
 	v.partial[c] = sum
+}
+
+// blend sets dst to a*dst + c*x. With a = 0 it doesn't read dst.
+func blend(dst []float32, a, c float32, x []float32) {
+	if a == 0 {
+		copy(dst, x)
+		if c != 1 {
+			simd.Scale(c, dst)
+		}
+		return
+	}
+	if a != 1 {
+		simd.Scale(a, dst)
+	}
+	simd.Axpy(c, x, dst)
 }

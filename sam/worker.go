@@ -24,12 +24,16 @@ type worker struct {
 	// perturb is the tile's parameters, by op, where it goes through both passes. Formed
 	// parameters hold, shard by shard, first the shard's gradient, then w + eps.
 	perturb []program.Perturb
+	// again is by op and shard of the tile: gradients of an ascent that goes on from formed
+	// parameters.
+	again   [][][]float32
 	squares [][]float64 // by op and shard of the tile: squared norms of T times its gradient
 
 	// formed is all parameters of a shard that goes pass by pass: first its gradient, then
 	// w + eps. It is nil in a worker that forms none.
 	formed       []float32
-	formedFloats int // its length, known before it is allocated
+	repeated     []float32 // gradients of an ascent that goes on from formed; nil unless Ascent.Steps asks for it
+	formedFloats int       // its length, known before it is allocated
 
 	losses []float64
 	stats  [][]float32
@@ -47,6 +51,7 @@ func newWorker(o *Optimizer, number int) *worker {
 	w := &worker{
 		o:       o,
 		perturb: make([]program.Perturb, len(plan.ops)),
+		again:   make([][][]float32, len(plan.ops)),
 		squares: make([][]float64, len(plan.ops)),
 		losses:  make([]float64, size.Shards),
 		stats:   make([][]float32, size.Shards),
@@ -74,6 +79,9 @@ func (w *worker) allocate() {
 	w.deferred = w.o.deferred.Twin()
 	if w.formedFloats > 0 {
 		w.formed = make([]float32, w.formedFloats)
+		if w.climbsAgain() {
+			w.repeated = make([]float32, w.formedFloats)
+		}
 	}
 	for i := range w.perturb {
 		w.squares[i] = make([]float64, len(w.losses))
@@ -81,10 +89,16 @@ func (w *worker) allocate() {
 		sets, params, kept := w.perturbed(i)
 		for range sets {
 			p.Params = append(p.Params, make([]float32, params))
+			if w.climbsAgain() {
+				w.again[i] = append(w.again[i], make([]float32, params))
+			}
 		}
 		p.Kept = make([]float32, kept)
 	}
 }
+
+// climbsAgain reports whether an ascent goes on where one before it has ended.
+func (w *worker) climbsAgain() bool { return w.o.plan.ascent.Steps > 1 }
 
 // perturbed is the memory of op i's perturbation: sets of parameters, and floats that
 // GradNormSq keeps.
@@ -103,12 +117,16 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 // perturbBytes is the size of all formed parameters, and of the floats that factored ones
 // keep.
 func (w *worker) perturbBytes() (total int) {
-	total = 4 * w.formedFloats
+	formed, kept := w.formedFloats, 0
 	for i := range w.perturb {
-		sets, params, kept := w.perturbed(i)
-		total += 4 * (sets*params + kept)
+		sets, params, floats := w.perturbed(i)
+		formed += sets * params
+		kept += floats
 	}
-	return total
+	if w.climbsAgain() {
+		formed *= 2
+	}
+	return 4 * (formed + kept)
 }
 
 // release drops the references to the step's batch.
@@ -139,11 +157,26 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 		if route == tileByTile {
 			second := p
 			second.kind = descent
-			ok = w.run(w.clean, p, nil, team) && w.ascend() && w.run(w.descent, second, w.perturb, team)
+			ok = w.climb(p, team) && w.run(w.descent, second, w.perturb, team)
 		} else {
 			ok = w.run(w.descent, p, nil, team)
 		}
 		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// climb takes the tile through the ascent, as often as it is repeated. It reports whether all was
+// finite.
+func (w *worker) climb(p pass, team *blas.Team) bool {
+	if !w.run(w.clean, p, nil, team) || !w.ascend() {
+		return false
+	}
+	p.again = true
+	for range w.o.plan.ascent.Steps - 1 {
+		if !w.run(w.clean, p, w.perturb, team) || !w.ascend() {
 			return false
 		}
 	}
@@ -156,12 +189,17 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 	r := &w.o.run
 	w.leg, w.pass = p, w.describe(&p, perturb, team)
 	losses, what, why := r.before, "loss", ErrRefused
+	if !p.atW() || r.plan.ascent.Momentum && r.rho != 0 {
+		what, why = "loss at the perturbed parameters", ErrPerturbed
+	}
 	if p.kind == descent {
-		losses, what, why = r.after, "loss at the perturbed parameters", ErrPerturbed
+		losses = r.after
 	}
 	work.Forward(&w.pass)
 	for s, loss := range w.pass.Losses {
-		losses[w.parts.From+s] = loss
+		if !p.again {
+			losses[w.parts.From+s] = loss
+		}
 		if !finite(loss) {
 			w.refuse(s, why, fmt.Sprintf("its %s is %v", what, loss))
 			return false
@@ -186,9 +224,11 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 		d.Shards = r.plan.cleanParts[w.parts.From:w.parts.To]
 		d.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.ascent.Samples(shard.N))))
 		d.Means = !r.plan.passByPass // each part is a shard
-		d.Only = r.plan.ascent.role()
+		if !r.plan.sumsClean {
+			d.Only = r.plan.ascent.role()
+		}
 	}
-	if p.kind != descent { // statistics are those at w
+	if p.atW() { // statistics are those at w
 		for s := range w.parts.Len() {
 			w.stats[s] = w.o.stats[w.parts.From+s]
 		}
@@ -202,7 +242,7 @@ func (w *worker) refuse(s int, why error, what string) {
 	w.o.run.refused[w.parts.From+s] = w.o.refusal(w.parts.From+s, why, what)
 }
 
-// ascend turns the clean pass's gradients into each shard's perturbation. It reports
+// ascend turns the gradients of an ascent into each shard's perturbation. It reports
 // whether all are finite.
 func (w *worker) ascend() bool {
 	plan := w.o.run.plan
@@ -210,6 +250,7 @@ func (w *worker) ascend() bool {
 		if kind == program.Factored {
 			w.perturb[i].In, w.perturb[i].D = w.clean.Operands(i)
 		}
+		w.adjustOp(i)
 		w.normsSq(i)
 	}
 	for s := range w.pass.Shards {
@@ -233,34 +274,57 @@ func (w *worker) ascend() bool {
 	return true
 }
 
+// adjustOp works on the shards' gradients of op i before they perturb.
+func (w *worker) adjustOp(i int) {
+	if w.perturb[i].Kind != program.Formed {
+		return
+	}
+	op := w.o.plan.ops[i]
+	run := num.Range(op.Offset, op.Offset+op.Params)
+	for s := range w.pass.Shards {
+		w.adjust(w.pass.Team, w.o.regionOf[i], w.parts.From+s, run, w.leg.again, w.gradient(i, s))
+	}
+}
+
+// gradient is where shard s of the tile has its gradient of op i, which is formed.
+func (w *worker) gradient(i, s int) []float32 {
+	if w.leg.again {
+		return w.again[i][s]
+	}
+	return w.perturb[i].Params[s]
+}
+
+// from is where shard s of the tile ascends from: op i's parameters at w, or where it is by now.
+func (w *worker) from(i, s int) []float32 {
+	if w.leg.again {
+		return w.perturb[i].Params[s]
+	}
+	op := w.o.plan.ops[i]
+	return w.o.params.Values[op.Offset:][:op.Params]
+}
+
 // normsSq sets the squared norms of T times the shards' gradients of op i.
 func (w *worker) normsSq(i int) {
 	p, sq := &w.perturb[i], w.squares[i][:len(w.pass.Shards)]
 	switch p.Kind {
 	case program.Formed:
 		for s := range sq {
-			sq[s] = w.vector.squares(w.pass.Team, w.o.regionOf[i], w.eta(), p.Params[s], w.at(i))
+			sq[s] = w.vector.squares(w.pass.Team, w.o.regionOf[i], w.eta(), w.gradient(i, s), w.from(i, s))
 		}
 	case program.Factored:
 		w.clean.GradNormSq(&w.pass, i, p.Kept, sq)
 	}
 }
 
-// at returns op i's parameters at w.
-func (w *worker) at(i int) []float32 {
-	op := w.o.plan.ops[i]
-	return w.o.params.Values[op.Offset:][:op.Params]
-}
-
 func (w *worker) eta() float32 { return float32(w.o.plan.ascent.Eta) }
 
-// displace moves op i's parameters for shard s to w + c*T^2*g: in memory, or by
+// displace moves op i's parameters for shard s by c*T^2*g: in memory, or by
 // multiplying the output gradients that make up g.
 func (w *worker) displace(i, s int, c float32) {
 	p := &w.perturb[i]
 	switch p.Kind {
 	case program.Formed:
-		w.vector.climb(w.pass.Team, w.o.regionOf[i], p.Params[s], c, w.eta(), p.Params[s], w.at(i))
+		w.vector.climb(w.pass.Team, w.o.regionOf[i], p.Params[s], c, w.eta(), w.gradient(i, s), w.from(i, s))
 	case program.Factored:
 		shard := w.pass.Shards[s]
 		simd.Scale(c, p.D.Slice(shard.First-w.pass.Shards[0].First, shard.N).Data)
@@ -272,7 +336,7 @@ func (w *worker) displace(i, s int, c float32) {
 func (w *worker) nonFinite(i, s int) string {
 	op := w.o.plan.ops[i]
 	if w.perturb[i].Kind == program.Formed {
-		return w.o.program.ParamAt(op.Offset + firstNonFiniteIn(w.o.regionOf[i], w.perturb[i].Params[s]))
+		return w.o.program.ParamAt(op.Offset + firstNonFiniteIn(w.o.regionOf[i], w.gradient(i, s)))
 	}
 	return op.Name
 }
@@ -286,7 +350,7 @@ func (w *worker) Of(i, s int) (g []float32, add bool) {
 	case w.o.leftOut(i, w.leg.kind):
 	case w.leg.kind == ascent && w.clean != nil:
 		if w.perturb[i].Kind == program.Formed {
-			return w.perturb[i].Params[s], false
+			return w.gradient(i, s), false
 		}
 	case plan.byUnits[i]:
 		part := w.parts.From + s
