@@ -11,6 +11,7 @@ import (
 
 	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/optim"
 )
 
@@ -52,14 +53,13 @@ type methodOracle struct {
 
 // given returns what the base optimizer is given in a step, and what is subtracted from the
 // parameters beside it for a learning rate of 1. The momentum is the base optimizer's.
-func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, labels []int32) (given, beside []float64) {
+func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, loss ref.Loss) (given, beside []float64) {
 	c := m.cfg
 	a := oracleOf(c.Ascent, m.sub.model, c.Rho)
 	a.Steps = c.Ascent.Steps
 	if c.RhoWithLR {
 		a.Rho = c.RhoMin + (c.Rho-c.RhoMin)*c.LRSchedule.Factor(uint64(step))
 	}
-	loss := ref.SoftmaxLoss(labels)
 	if step%c.Ascent.Every != 0 {
 		_, _, g := m.sub.oracle.GradientOfShards(w, x, ends(len(x), c.Batch, c.Shards), loss)
 		if c.Ascent.Sigma > 0 {
@@ -137,7 +137,10 @@ func TestCombinationsAgainstOracle(t *testing.T) {
 							base := &spy{SGD: optim.SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01}}
 							cfg := cfg
 							cfg.Rho, cfg.Shards, cfg.Base, cfg.Batch, cfg.Workers, cfg.force = rho, shards, base, batch, 1+shards%3, force
-							checkCombination(t, sub, cfg, base)
+							checkCombination(t, sub, cfg, base, func(seed uint64, n int) (net.Batch, [][]float64, ref.Loss) {
+								b := learnable(seed, n)
+								return b, ref.Rows(b.X, n), ref.SoftmaxLoss(b.Labels)
+							})
 						})
 					}
 				}
@@ -146,17 +149,39 @@ func TestCombinationsAgainstOracle(t *testing.T) {
 	})
 }
 
+// So do those of text, whose shards weigh by their terms, and whose tables are tied or not.
+func TestTextCombinationsAgainstOracle(t *testing.T) {
+	simdtest.SlowEachISA(t, func(t *testing.T) {
+		for _, sub := range textSubjects(t) {
+			for _, way := range []string{"orthogonal", "weighted, decoupled", "look", "friendly", "repeated", "momentum"} {
+				for _, shards := range []int{1, 6} {
+					t.Run(fmt.Sprintf("%s/%s/shards=%d", sub.name, way, shards), func(t *testing.T) {
+						base := &spy{SGD: optim.SGD{LR: 0.1, Momentum: 0.9, WeightDecay: 0.01}}
+						cfg := combinations[way]
+						cfg.Rho, cfg.Shards, cfg.Base, cfg.Batch, cfg.Workers = 0.3, shards, base, 24, 2
+						checkCombination(t, sub, cfg, base, func(seed uint64, n int) (net.Batch, [][]float64, ref.Loss) {
+							b := randomText(seed, n)
+							x, loss := textLoss(sub.model, b)
+							return b, x, loss
+						})
+					})
+				}
+			}
+		}
+	})
+}
+
 // checkCombination takes some steps, of full batches and a short one, and compares each with the
 // oracle's.
-func checkCombination(t *testing.T, sub subject, cfg Config, base *spy) {
+func checkCombination(t *testing.T, sub subject, cfg Config, base *spy, batch func(seed uint64, n int) (net.Batch, [][]float64, ref.Loss)) {
 	params := sub.model.Init(3)
 	o, err := New(sub.model, params, cfg)
 	require.NoError(t, err)
 	oracle := &methodOracle{sub: sub, cfg: o.Config()}
 	for step, n := range []int{cfg.Batch, cfg.Batch - 7, cfg.Batch, cfg.Batch} {
-		b := learnable(uint64(step), n)
+		b, x, loss := batch(uint64(step), n)
 		w, momentum := ref.Float64s(params.Values), ref.Float64s(o.State().Vectors[0])
-		want, beside := oracle.given(step, w, momentum, ref.Rows(b.X, n), b.Labels)
+		want, beside := oracle.given(step, w, momentum, x, loss)
 		base.given = base.given[:0]
 		stats, err := o.Step(b)
 		require.NoError(t, err)
@@ -262,7 +287,7 @@ func TestCombinationsResume(t *testing.T) {
 	for want, change := range map[string]func(*optim.State){
 		"sam: state of 1 vectors, want 2: 1 of the base optimizer, and 1 of the method":          func(s *optim.State) { s.Vectors = s.Vectors[:1] },
 		"sam: state vector 1 has 3 values, want 1900, one a parameter":                           func(s *optim.State) { s.Vectors[1] = s.Vectors[1][:3] },
-		"sam: state vector 1 is NaN at 1.Dense.weight, want a finite number":         func(s *optim.State) { s.Vectors[1][2] = float32(math.NaN()) },
+		"sam: state vector 1 is NaN at 1.Dense.weight, want a finite number":                     func(s *optim.State) { s.Vectors[1][2] = float32(math.NaN()) },
 		`optim: State.Rule is "optim.AdamW", want "optim.SGD", the type of the Optimizer's rule`: func(s *optim.State) { s.Rule = "optim.AdamW" },
 	} {
 		s := o.State()
