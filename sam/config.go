@@ -124,6 +124,13 @@ func (c Config) validateRegions(regions []region) error {
 	return nil
 }
 
+// Unperturbed returns c without what perturbs: the step of its base optimizer, on the same shards.
+func (c Config) Unperturbed() Config {
+	c.Rho, c.RhoSchedule, c.RhoWithLR, c.RhoMin = 0, nil, false, 0
+	c.Ascent, c.Descent = Ascent{}, Descent{}
+	return c
+}
+
 // base is the part of c that is the base optimizer's.
 func (c Config) base() optim.Config {
 	return optim.Config{Rule: c.Base, Schedule: c.LRSchedule, Clip: c.Clip, Groups: c.Groups}

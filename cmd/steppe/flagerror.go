@@ -21,7 +21,7 @@ var flagsOf = map[string][]string{
 	"AdamW.LR": {"lr", "lrs"}, "AdamW.Beta1": {"beta1"}, "AdamW.Beta2": {"beta2"}, "AdamW.Epsilon": {"epsilon"},
 	"AdamW.WeightDecay": {"weight-decay"},
 	"Ascent.Eta":        {"eta"}, "Ascent.Fraction": {"ascent-fraction"}, "Ascent.Every": {"ascent-every"},
-	"Ascent.NormOnly": {"method", "methods"},
+	"Ascent.NormOnly": {"method", "methods"}, "Ascent.Momentum": {"method", "methods"},
 	"Grid.Methods":    {"methods"}, "Grid.Rhos": {"rhos"}, "Grid.LRs": {"lrs"}, "Grid.Noise": {"label-noise"},
 	"Grid.Seeds": {"seeds"}, "Grid.SelectionSeeds": {"selection-seeds"},
 }
@@ -30,6 +30,7 @@ var flagsOf = map[string][]string{
 // that no flag has.
 var problemOf = map[string]string{
 	"Ascent.NormOnly": "perturbs normalizations only, and the model has none",
+	"Ascent.Momentum": "perturbs by the base optimizer's momentum, and --momentum is 0",
 }
 
 // flagError returns an error that names a command's flag, if err is about the field of a

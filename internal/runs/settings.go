@@ -167,7 +167,7 @@ func (s *Settings) adapt(n, minShard int, regression bool) error {
 		if row, err := zoo.Lookup(s.Model); err == nil && row.HasBlocks() {
 			s.Rho /= transformerRho
 		}
-		if ascent.Adaptive || ascent.NormOnly {
+		if ascent.Adaptive || ascent.NormOnly || ascent.Momentum {
 			s.Rho = method.Preset.Rho
 		}
 	}

@@ -11,6 +11,8 @@ const (
 	// al. (arXiv 2010.01412), who trained with batches of that size.
 	mostRho    = 0.05
 	usualBatch = 128
+	// momentumRho is the default of Momentum-SAM: that of its authors' code.
+	momentumRho = 0.3
 )
 
 // DefaultRho returns a rho to begin with, for SAM and mSAM with shards of so many samples: 0.05 for
@@ -38,8 +40,11 @@ func DefaultRho(samples int) float64 {
 // defaultRho is DefaultRho for any ascent.
 func defaultRho(ascent sam.Ascent, samples int) float64 {
 	rho := DefaultRho(samples)
-	if ascent.Adaptive || ascent.NormOnly {
+	switch {
+	case ascent.Adaptive || ascent.NormOnly:
 		rho = round(10 * rho)
+	case ascent.Momentum:
+		rho = momentumRho
 	}
 	return rho
 }

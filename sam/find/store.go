@@ -61,8 +61,8 @@ func (s *search) common() common {
 
 // describe prints a configuration. Rules, schedules and matchers count as they print.
 func describe(c sam.Config) string {
-	return fmt.Sprintf("base %T%+v, schedule %T%+v, rho schedule %T%+v, ascent %+v, clip %v, batch %d, groups %+v",
-		c.Base, c.Base, c.LRSchedule, c.LRSchedule, c.RhoSchedule, c.RhoSchedule, c.Ascent, c.Clip, c.Batch, c.Groups)
+	return fmt.Sprintf("base %T%+v, schedule %T%+v, rho schedule %T%+v, ascent %+v, descent %+v, rho with lr %v %v, clip %v, batch %d, groups %+v",
+		c.Base, c.Base, c.LRSchedule, c.LRSchedule, c.RhoSchedule, c.RhoSchedule, c.Ascent, c.Descent, c.RhoWithLR, c.RhoMin, c.Clip, c.Batch, c.Groups)
 }
 
 // sum returns a checksum of a set: of its size, its labels and targets, its values if they are in

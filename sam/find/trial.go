@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/steppe-ml/steppe/sam"
 	"github.com/steppe-ml/steppe/sam/train"
 )
 
@@ -43,7 +42,7 @@ func (s *search) trial(key RhoKey) *train.Run {
 	c := &run.Optimizer
 	c.Rho, c.Shards, c.ShardSize = key.Rho, key.Shards, 0
 	if key.Rho == 0 {
-		c.Ascent, c.RhoSchedule = sam.Ascent{}, nil
+		*c = c.Unperturbed()
 	}
 	if s.run.Valid.Labels != nil {
 		run.Metrics = []train.Metric{&train.Accuracy{}}
