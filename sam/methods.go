@@ -105,12 +105,12 @@ var Methods = []Method{
 		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Sigma: 1, Lambda: 0.9}},
 	},
 	{
-		Name: "sam-3step", Title: "SAM, 3 ascents",
+		Name: "sam-3step", Title: "Multi-step SAM",
 		About:  "SAM's perturbation by three steps of ascent, a third of rho each",
 		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Steps: 3}},
 	},
 	{
-		Name: "msam-3step", Title: "mSAM, 3 ascents",
+		Name: "msam-3step", Title: "Multi-step mSAM",
 		About:  "the same for each shard of the batch",
 		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Steps: 3}},
 	},

@@ -40,7 +40,13 @@ func flagError(flags *pflag.FlagSet, err error) error {
 	if !errors.As(err, &field) {
 		return err
 	}
-	for _, flag := range flagsOf[field.Field] {
+	candidates := flagsOf[field.Field]
+	for _, o := range runs.Options {
+		if o.Field == field.Field {
+			candidates = []string{o.Flag}
+		}
+	}
+	for _, flag := range candidates {
 		if flags.Lookup(flag) != nil {
 			problem := field.Problem
 			if other, ok := problemOf[field.Field]; ok {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -21,7 +23,8 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.StringVar(&s.RhoSchedule, "rho-schedule", s.RhoSchedule, "`name` of the rho schedule")
 	flags.Float64Var(&s.Eta, "eta", 0, "added to the magnitudes of weights by asam and masam (default 0.01)")
 	flags.Float64Var(&s.AscentFraction, "ascent-fraction", 0, "fraction of each shard to ascend on (default 1; sam-quarter 0.25)")
-	flags.IntVar(&s.AscentEvery, "ascent-every", 0, "perturb only every `n`-th step (default 1; sam-5 5)")
+	flags.IntVar(&s.AscentEvery, "ascent-every", 0, "perturb only every `n`-th step (default 1; 5 for sam-5, looksam, mlooksam)")
+	addOptionFlags(flags, s)
 
 	flags.StringVar(&s.Model, "model", s.Model, "`name` of the model")
 	flags.Float64Var(&s.Dropout, "dropout", 0, "`rate` of dropout in the blocks of transformers")
@@ -52,6 +55,44 @@ func addSettingsFlags(flags *pflag.FlagSet, s *runs.Settings) {
 	flags.IntVar(&s.SaveEvery, "save-every", 0, "save every so many `steps`, too, not only each epoch")
 	flags.IntVar(&s.LogEvery, "log-every", 0, "log every so many `steps`, too")
 }
+
+// addOptionFlags adds a flag for each option that only some methods have.
+func addOptionFlags(flags *pflag.FlagSet, s *runs.Settings) {
+	for _, o := range runs.Options {
+		flags.Var(&option{s, o.Flag}, o.Flag, o.About+" ("+presets(
+			func(m sam.Method) bool { return o.Default(m) != 0 }, func(m sam.Method) any { return o.Default(m) })+" for "+strings.Join(o.Methods(), ", ")+")")
+	}
+}
+
+// option is the value of a method's option.
+type option struct {
+	settings *runs.Settings
+	flag     string
+}
+
+func (o *option) String() string {
+	if o.settings == nil {
+		return ""
+	}
+	if x, ok := o.settings.Options[o.flag]; ok {
+		return fmt.Sprint(x)
+	}
+	return ""
+}
+
+func (o *option) Set(text string) error {
+	x, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return errors.New("want a number")
+	}
+	if o.settings.Options == nil {
+		o.settings.Options = map[string]float64{}
+	}
+	o.settings.Options[o.flag] = x
+	return nil
+}
+
+func (o *option) Type() string { return "float" }
 
 // addSourceFlags adds the flags that say where data is and how to read it.
 func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {

@@ -36,6 +36,8 @@ type Settings struct {
 	Eta            float64 `json:"eta,omitempty"`
 	AscentFraction float64 `json:"ascent-fraction,omitempty"`
 	AscentEvery    int     `json:"ascent-every,omitempty"`
+	// Options has the values of the method's own options that aren't its preset's, by flag.
+	Options map[string]float64 `json:"options,omitempty"`
 
 	Optimizer   string  `json:"optimizer"`
 	LR          float64 `json:"lr"`
@@ -216,7 +218,11 @@ type number struct {
 
 // Validate returns an error if a setting makes no sense, as far as that shows without the data.
 func (s *Settings) Validate() error {
-	if _, err := sam.Lookup(s.Method); err != nil {
+	method, err := sam.Lookup(s.Method)
+	if err != nil {
+		return err
+	}
+	if err := s.validateOptions(method); err != nil {
 		return err
 	}
 	if _, err := zoo.Lookup(s.Model); err != nil {
@@ -292,6 +298,7 @@ func (s *Settings) config(batches, workers int) (sam.Config, error) {
 	c := method.Preset
 	c.Rho, c.Shards, c.Clip, c.Workers = s.Rho, s.Shards, s.Clip, workers
 	c.Ascent.Eta, c.Ascent.Fraction, c.Ascent.Every = s.Eta, s.AscentFraction, s.AscentEvery
+	s.setOptions(&c)
 	c.Base = optimizer.Rule(s)
 	rho, err := FindSchedule("schedule of rho", RhoSchedules, s.RhoSchedule)
 	if err != nil {
