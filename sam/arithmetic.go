@@ -66,13 +66,18 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 		part = size
 	}
 	for i, op := range ops {
-		deferred := op.Traits.Deferred && cfg.force.sum != byUnits
+		deferred := cfg.defers(op)
 		a.deferred = append(a.deferred, trains[i] && deferred)
 		a.byUnits = append(a.byUnits, trains[i] && !deferred && op.Owner == i)
 	}
 	a.passByPass = a.perturbs() && part < size
 	a.cutParts(part)
 	return a
+}
+
+// defers reports whether an op's gradients over the batch are one call a step.
+func (c Config) defers(op program.OpInfo) bool {
+	return op.Traits.Deferred && c.force.sum != byUnits
 }
 
 // of returns a for a batch of n samples, at most as many as a was made for. Sizes of shards

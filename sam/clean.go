@@ -6,6 +6,8 @@ import (
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
+	"github.com/steppe-ml/steppe/internal/program"
+	"github.com/steppe-ml/steppe/simd"
 )
 
 // What methods take from the gradients at w beside a shard's own perturbation: their mean over the
@@ -47,13 +49,42 @@ func (w *worker) adjust(team *blas.Team, regions []region, shard int, run num.Sp
 	}
 }
 
+// deferredClean returns by op whether its gradient at w is one call over the batch.
+func (a *arithmetic) deferredClean() (ops []bool) {
+	for _, kind := range a.perturb {
+		ops = append(ops, a.sumsClean && kind == program.Factored)
+	}
+	return ops
+}
+
+// weighClean makes the output gradients of factored ops, which the tile's perturbations have
+// scaled, those of the batch's mean at w.
+func (w *worker) weighClean() {
+	plan := w.o.run.plan
+	if !plan.sumsClean {
+		return
+	}
+	for s, shard := range w.pass.Shards {
+		c := float32(0) // a shard whose gradient is 0 adds nothing
+		if f := w.factors[s]; f != 0 {
+			c = float32(w.o.share(w.parts.From+s) / float64(f))
+		}
+		for i, kind := range plan.perturb {
+			if kind == program.Factored {
+				simd.Scale(c, w.perturb[i].D.Slice(shard.First-w.pass.Shards[0].First, shard.N).Data)
+			}
+		}
+	}
+}
+
 // share is a shard's part of the batch's loss terms.
 func (o *Optimizer) share(shard int) float64 {
 	loss, s := o.model.Loss(), o.run.plan.shards[shard]
 	return float64(loss.Terms(o.run.batch.Slice(s.First, s.N))) / float64(loss.Terms(o.run.batch))
 }
 
-// addCleanSums adds up the groups' gradients at w, as a binary tree over their numbers.
+// addCleanSums adds up the groups' gradients at w, as a binary tree over their numbers, and computes
+// those that are deferred.
 func (o *Optimizer) addCleanSums() {
 	plan := o.run.plan
 	if !plan.sumsClean {
@@ -65,6 +96,7 @@ func (o *Optimizer) addCleanSums() {
 			o.vector.add(o.team, o.cleanSums[i], o.cleanSums[i+apart])
 		}
 	}
+	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, o.cleanSums[0])
 }
 
 // lookAhead returns w + eps where the base optimizer's momentum perturbs.

@@ -130,7 +130,7 @@ func TestCombinationsAgainstOracle(t *testing.T) {
 						continue
 					}
 					for name, force := range arithmetics {
-						if force.perturb == factored || name != "planned" && (shards != 7 || sub.name == "images") {
+						if force.perturb == factored && cfg.Ascent.forms() || name != "planned" && (shards != 7 || sub.name == "images") {
 							continue
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s/shards=%d", sub.name, way, name, shards), func(t *testing.T) {
@@ -233,7 +233,7 @@ func TestNeutralSettings(t *testing.T) {
 			"rho with lr":      {Config{Rho: 0.2, Shards: shards, RhoWithLR: true, RhoMin: 0.2}, msam},
 			"WSAM":             {Config{Rho: 0.2, Shards: shards, Descent: Descent{Weight: 0.5}}, msam},
 			"LookSAM":          {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 1}}, msam},
-			"LookSAM, alpha 0": {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, Descent: Descent{Look: 1e-44}}, Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, force: force{perturb: formed}}},
+			"LookSAM, alpha 0": {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, Descent: Descent{Look: 1e-44}, force: force{perturb: formed}}, Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, force: force{perturb: formed}}},
 			"one ascent":       {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Steps: 1}}, msam},
 			"Friendly SAM":     {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Sigma: 0}}, msam},
 			"Momentum-SAM":     {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Momentum: true}, RhoSchedule: given{0, 0, 0, 0}}, sgd},
@@ -323,7 +323,6 @@ func TestCombinationErrors(t *testing.T) {
 		"sam: RhoWithLR is true, and Rho is 0, which perturbs nothing":                                                                         func(c *Config) { c.Rho, c.RhoWithLR = 0, true },
 		"sam: both RhoWithLR and RhoSchedule are set, want one of them":                                                                        func(c *Config) { c.RhoWithLR, c.RhoSchedule = true, given{1} },
 		"sam: Ascent.Steps is 2, which needs formed gradients, and the test forces factored ones":                                              func(c *Config) { c.Ascent.Steps, c.force.perturb = 2, factored },
-		"sam: the gradient at w is needed in memory, and the test forces factored perturbations":                                               func(c *Config) { c.Descent.Orthogonal, c.force.perturb = 0.4, factored },
 	} {
 		c := Config{Rho: 0.05, Shards: 4, Base: optim.SGD{LR: 0.1}, Batch: 32}
 		change(&c)

@@ -32,7 +32,7 @@ func perturbations(prog *program.Program, cfg Config, regions [][]region, n, par
 		switch {
 		case cfg.Rho == 0 || cfg.Ascent.Momentum || !perturbs(regions[i]):
 			kind = program.Unperturbed
-		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms() || cfg.needsClean():
+		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms() || cfg.needsClean() && !cfg.defers(op):
 		case cfg.force.perturb == factored:
 			kind = program.Factored
 		default:
@@ -40,7 +40,10 @@ func perturbations(prog *program.Program, cfg Config, regions [][]region, n, par
 			if op.Traits.Deferred {
 				bytes = costs.formedBytes
 			}
-			formed := int64(n)*op.Traits.Flops.Gradient + int64(op.Params)*bytes*costs.flopsPerByte
+			formed := int64(op.Params) * bytes * costs.flopsPerByte
+			if !cfg.needsClean() { // otherwise the factored form takes the gradient's product, too
+				formed += int64(n) * op.Traits.Flops.Gradient
+			}
 			if saves := formed - op.Factorable.DeltaFlops(n, op.FirstInput); saves > 0 {
 				kind = program.Factored
 				saved += saves
@@ -94,6 +97,9 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 			clean += n * f.Gradient
 		case perturb == program.Factored:
 			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
+			if p.sumsClean {
+				clean += n * f.Gradient
+			}
 		}
 	}
 	clean *= int64(p.ascent.Steps)

@@ -2,7 +2,6 @@ package sam
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -71,8 +70,6 @@ func (d Descent) validate(c Config) error {
 		return badField("Descent.Look", "is %v, and Ascent.Every is %d: no step looks back", d.Look, c.Ascent.Every)
 	case d.Look > 0 && c.Ascent.Sigma > 0:
 		return fmt.Errorf("sam: both %s and Ascent.Sigma is %v, want one of them: a step that looks back has no gradient for the moving average", set[0], c.Ascent.Sigma)
-	case c.force.perturb == factored && c.needsClean():
-		return errors.New("sam: the gradient at w is needed in memory, and the test forces factored perturbations")
 	}
 	return nil
 }

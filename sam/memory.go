@@ -70,6 +70,7 @@ func (o *Optimizer) lay() {
 	plan := o.plan
 	o.packs = o.program.NewPacks(o.packing)
 	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
+	o.cleanDeferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferredClean())
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
 		o.unitAt[i+1] = o.unitAt[i]
@@ -113,7 +114,7 @@ func (o *Optimizer) planMemory() Memory {
 	m := Memory{
 		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.units)-1)),
 		Packed:     o.packs.Bytes(),
-		Deferred:   o.deferred.Bytes(),
+		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
 	}
 	if plan.sumsClean {
@@ -143,6 +144,7 @@ func (o *Optimizer) keeps() int {
 func (o *Optimizer) allocate() {
 	parts := len(o.plan.parts)
 	o.deferred.Allocate()
+	o.cleanDeferred.Allocate()
 	o.ghat = make([]float32, o.program.NumParams())
 	o.mean = make([]float32, o.program.NumState())
 	o.state = make([]float32, o.program.NumState())

@@ -67,9 +67,10 @@ type Optimizer struct {
 	mean     []float32   // of stats
 	state    []float32   // running state after the step
 
-	cleanSums [][]float32 // by group of shards: sum of the gradients at w; all of them end up in the first
-	kept      [][]float32 // what a method keeps of former steps
-	ahead     []float32   // w + eps where the base optimizer's momentum perturbs
+	cleanSums     [][]float32       // by group of shards: sum of the gradients at w; all of them end up in the first
+	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
+	kept          [][]float32       // what a method keeps of former steps
+	ahead         []float32         // w + eps where the base optimizer's momentum perturbs
 
 	vector vectors
 	run    stepRun

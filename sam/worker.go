@@ -35,9 +35,10 @@ type worker struct {
 	repeated     []float32 // gradients of an ascent that goes on from formed; nil unless Ascent.Steps asks for it
 	formedFloats int       // its length, known before it is allocated
 
-	losses []float64
-	stats  [][]float32
-	vector vectors
+	factors []float32 // by shard of the tile: of its gradient in its perturbation
+	losses  []float64
+	stats   [][]float32
+	vector  vectors
 }
 
 // newWorker returns the worker of a number, without its memory, which allocate takes.
@@ -53,6 +54,7 @@ func newWorker(o *Optimizer, number int) *worker {
 		perturb: make([]program.Perturb, len(plan.ops)),
 		again:   make([][][]float32, len(plan.ops)),
 		squares: make([][]float64, len(plan.ops)),
+		factors: make([]float32, size.Shards),
 		losses:  make([]float64, size.Shards),
 		stats:   make([][]float32, size.Shards),
 		vector:  newVectors(o.program.NumParams()),
@@ -63,7 +65,7 @@ func newWorker(o *Optimizer, number int) *worker {
 		for i, kind := range plan.perturb {
 			w.perturb[i].Kind = kind
 		}
-		w.clean = o.program.PlanWorkspace(clean, nil)
+		w.clean = o.program.PlanWorkspace(clean, o.cleanDeferred)
 		size.Before = w.clean
 	}
 	w.descent = o.program.PlanWorkspace(size, o.deferred)
@@ -158,6 +160,7 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 			second := p
 			second.kind = descent
 			ok = w.climb(p, team) && w.run(w.descent, second, w.perturb, team)
+			w.weighClean()
 		} else {
 			ok = w.run(w.descent, p, nil, team)
 		}
@@ -267,6 +270,7 @@ func (w *worker) ascend() bool {
 			w.refuse(s, kind, why)
 			return false
 		}
+		w.factors[s] = c
 		for i := range plan.ops {
 			w.displace(i, s, c)
 		}
