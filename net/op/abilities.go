@@ -103,3 +103,14 @@ type Factorable interface {
 	// samples.
 	DeltaFlops(n int, first bool) int64
 }
+
+// Distillable is a Loss whose outputs stand for probabilities, so that they can be compared with those
+// of a teacher: the outputs for the same samples at other parameters.
+type Distillable interface {
+	Loss
+	// Divergence returns the sum over b's terms of the Kullback-Leibler divergence
+	// KL(p || q) = sum(p * log(p/q)), where p are the probabilities of out, and q those of teacher.
+	// If dout is wanted, Divergence adds to it the gradient of scale times that sum by out. The
+	// teacher is a constant. If a value of teacher isn't finite, neither is the sum.
+	Divergence(out, teacher Tensor, b Batch, scale float32, dout Tensor) (sum float64)
+}

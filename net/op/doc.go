@@ -21,7 +21,7 @@
 // Samples of a model over text have different lengths. Traits.Vocabulary, Traits.Pools and the rows
 // of a [Tensor] say how ops work on them.
 //
-// A [Loss] ends a program.
+// A [Loss] ends a program. A [Distillable] one can compare the outputs with a teacher's.
 //
 // Several goroutines call an op at the same time, so an op doesn't change. Its results must have the
 // same bits for any number of workers, and unless it couples samples, for any other samples in the
