@@ -32,6 +32,7 @@ func (b *buffer) during(time int) {
 type buffers struct {
 	values, grads      []*buffer            // by storage
 	aux                []*buffer            // by op
+	auxKept            []*buffer            // by op: a copy of aux for Workspace.Again; nil without Size.Again
 	rematerialized     []*buffer            // by value: its place after it is rematerialized; nil if it isn't
 	rematerializations []rematerializations // by op
 	makers             []int                // by value: index of the op that computes it

@@ -22,6 +22,9 @@ func (p *Program) planChains(size Size, deferred *Deferred, chain int) *buffers 
 	m := &planner{Program: p, size: size, n: len(p.nodes), chain: chain}
 	m.values, m.grads = make([]*buffer, len(p.shapes)), make([]*buffer, len(p.shapes))
 	m.rematerialized, m.aux = make([]*buffer, len(p.shapes)), make([]*buffer, len(p.nodes))
+	if size.Again {
+		m.auxKept = make([]*buffer, len(p.nodes))
+	}
 	m.rematerializations = make([]rematerializations, len(p.nodes))
 	m.makers = make([]int, len(p.shapes))
 	for i, n := range p.nodes {
@@ -86,6 +89,9 @@ func (p *planner) end() int { return p.n + 1 + calls*p.n }
 func (p *planner) value(v op.Value, time int) {
 	if b := p.values[p.storage[v]]; b != nil {
 		b.during(time)
+		if p.size.Again && time > p.n {
+			b.during(p.end())
+		}
 	}
 }
 
@@ -141,6 +147,11 @@ func (p *planner) backward() {
 		}
 		if p.aux[i] != nil {
 			p.aux[i].during(p.back(i, backward))
+			if p.size.Again {
+				p.auxKept[i] = p.newBuffer(p.aux[i].floats)
+				p.auxKept[i].during(p.n)
+				p.auxKept[i].during(p.end())
+			}
 		}
 		if p.size.keeps(i) {
 			for _, v := range n.in {

@@ -32,6 +32,12 @@ type Pass struct {
 	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
 
 	Losses []float64 // by shard of the tile: Forward sets them to the sums of the loss's terms
+
+	// With a teacher, the gradient is that of the loss and Weight times the divergence from it. The
+	// loss is then an op.Distillable.
+	Teacher     op.Tensor // the teacher's outputs for the tile; without Data there is none
+	Weight      float64
+	Divergences []float64 // by shard of the tile: Forward sets them to the sums of the divergence's terms
 }
 
 // Gradients decides where a pass stores the gradients of parameters.

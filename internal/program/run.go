@@ -6,9 +6,23 @@ import (
 )
 
 // Forward runs the forward pass. It sets pass.Losses and, if w has memory for gradients, the
-// gradient of the loss.
+// gradient of the loss. With a teacher, it sets pass.Divergences, too.
 func (w *Workspace) Forward(pass *Pass) {
 	w.Infer(pass)
+	w.keepAux()
+	w.compare(pass)
+}
+
+// Again goes back to the end of the last Forward, with a pass over the same tile that has another
+// loss, or needs other gradients. Backward may then follow again. The workspace has Size.Again.
+func (w *Workspace) Again(pass *Pass) {
+	w.bind(pass)
+	w.restoreAux()
+	w.compare(pass)
+}
+
+// compare computes the loss of the outputs and its gradient.
+func (w *Workspace) compare(pass *Pass) {
 	loss := w.program.loss
 	first, _ := run(pass.Shards)
 	out, dout := w.Output(), w.OutputGrad()
@@ -19,7 +33,29 @@ func (w *Workspace) Forward(pass *Pass) {
 		if pass.Means {
 			scale = 1 / float64(loss.Terms(batch))
 		}
-		pass.Losses[s] = loss.Apply(out.Slice(at, shard.N), batch, float32(scale), dout.Slice(at, shard.N))
+		own, down := out.Slice(at, shard.N), dout.Slice(at, shard.N)
+		pass.Losses[s] = loss.Apply(own, batch, float32(scale), down)
+		if pass.Teacher.Wanted() {
+			pass.Divergences[s] = loss.(op.Distillable).Divergence(own, pass.Teacher.Slice(at, shard.N), batch, float32(pass.Weight*scale), down)
+		}
+	}
+}
+
+// keepAux copies what ops keep for the backward pass, which may change it, if Again needs it.
+func (w *Workspace) keepAux() {
+	for i, kept := range w.memory.auxKept {
+		if kept != nil {
+			copy(kept.data, w.memory.aux[i].data)
+		}
+	}
+}
+
+// restoreAux undoes what the backward pass has changed.
+func (w *Workspace) restoreAux() {
+	for i, kept := range w.memory.auxKept {
+		if kept != nil {
+			copy(w.memory.aux[i].data, kept.data)
+		}
 	}
 }
 

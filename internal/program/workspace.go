@@ -40,6 +40,7 @@ type Size struct {
 	Keeps    []bool // by op: Operands or GradNormSq is called after the pass; nil for none
 	Factored []bool // by op: its perturbation is factored; nil for all that can be
 	Trains   []bool // by op: the gradient of its parameters is wanted; nil for all
+	Again    bool   // Workspace.Again is called, so the backward pass leaves all that it reads
 	// Before is a workspace whose passes end before this one's begin. This one takes over its
 	// memory, apart from the operands that Before keeps. Nil for none.
 	Before *Workspace
@@ -47,7 +48,12 @@ type Size struct {
 	Apart bool
 }
 
-func (s Size) factored(i int) bool { return s.Backward && (s.Factored == nil || s.Factored[i]) }
+func (s Size) factored(i int) bool {
+	if s.Factored == nil {
+		return s.Backward
+	}
+	return s.Factored[i]
+}
 
 func (s Size) keeps(i int) bool { return s.Keeps != nil && s.Keeps[i] }
 
