@@ -28,6 +28,7 @@ type arithmetic struct {
 
 	ascent    Ascent // with its defaults filled in
 	descent   Descent
+	teacher   Teacher
 	perturb   []program.Perturbation // by op; Unperturbed for all if nothing is perturbed
 	perturbed []bool                 // by op: it isn't Unperturbed
 	trains    []bool                 // by op: it has parameters that aren't frozen
@@ -46,7 +47,7 @@ const (
 // newArithmetic decides the arithmetic for batches of cfg.Batch samples. regions, by op,
 // say how parameters are perturbed, and trains which ops have some that aren't frozen.
 func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
-	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, trains: trains}
+	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, teacher: cfg.Teacher, trains: trains}
 	a.sumsClean = cfg.Rho > 0 && cfg.needsClean()
 	a.shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
 	size, ops := largest(a.shards), prog.Ops()

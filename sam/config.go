@@ -28,6 +28,8 @@ type Config struct {
 	Ascent Ascent
 	// Descent says what the step makes of the gradients at w and at w + eps.
 	Descent Descent
+	// Teacher makes the step learn from the model at other parameters, and descend at w.
+	Teacher Teacher
 
 	// Shards is the number of shards of a full batch: 1, the default, is SAM. Papers use
 	// the letter m for it, or for ShardSize.
@@ -113,6 +115,9 @@ func (c Config) Validate(model *net.Model) error {
 	if err != nil {
 		return err
 	}
+	if err := c.Teacher.validateNoise(c.Teacher.spans(model.Params(), groups)); err != nil {
+		return err
+	}
 	return c.validateRegions(c.Ascent.regions(model.Program().Ops(), groups))
 }
 
@@ -127,7 +132,7 @@ func (c Config) validateRegions(regions []region) error {
 // Unperturbed returns c without what perturbs: the step of its base optimizer, on the same shards.
 func (c Config) Unperturbed() Config {
 	c.Rho, c.RhoSchedule, c.RhoWithLR, c.RhoMin = 0, nil, false, 0
-	c.Ascent, c.Descent = Ascent{}, Descent{}
+	c.Ascent, c.Descent, c.Teacher = Ascent{}, Descent{}, Teacher{}
 	return c
 }
 
@@ -161,6 +166,9 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, fmt.Errorf("sam: RhoSchedule: %w", err)
 	}
 	if err := c.Ascent.validate(c, model); err != nil {
+		return c, err
+	}
+	if err := c.Teacher.validate(c, model); err != nil {
 		return c, err
 	}
 	if err := c.Descent.validate(c); err != nil {

@@ -78,6 +78,9 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 	for _, s := range p.shards {
 		n := int64(s.N)
 		descent += n * f.Forward
+		if p.teachesAnew() { // otherwise that was the teacher's, and the student's is the clean one
+			descent += n * f.Forward
+		}
 		if p.backward[i] {
 			descent += n * f.Backward
 		}
@@ -131,6 +134,9 @@ func (p *plan) opBytes(i int) int64 {
 	if p.perturbs() {
 		floats += pass * int64(p.ascent.Steps)
 	}
+	if p.teachesAnew() {
+		floats += (in+out)*int64(p.samples()) + reads*int64(len(p.tiles))
+	}
 	if p.perturb[i] == program.Formed {
 		floats += (gradients + 3*params*int64(len(p.shards))) * int64(p.ascent.Steps)
 	}
@@ -158,6 +164,9 @@ func (p *plan) time(parts num.Span, tiles, workers int) (time int64) {
 		passes, reads := int64(1), int64(1)
 		if p.perturbs() {
 			passes = 1 + int64(p.ascent.Steps)
+		}
+		if p.teachesAnew() {
+			passes++
 		}
 		if p.backward[i] {
 			reads = 2

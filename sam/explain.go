@@ -22,6 +22,9 @@ func (p *plan) explain() string {
 	if how := p.descent.String(); how != "" {
 		fmt.Fprintf(&b, "given to the base optimizer: %s\n", how)
 	}
+	if how := p.teacher.String(); how != "" {
+		fmt.Fprintf(&b, "teacher: %s\n", how)
+	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tMB touched\tperturbation\tgradient\t")
 	bytes := int64(0)
@@ -71,9 +74,13 @@ func (p *plan) notes() (lines []string) {
 			lines = append(lines, line)
 		}
 	}
-	add(p.perturbs(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
+	add(p.perturbs() && !p.teaches(), "clean: at w, with the gradient where w + eps is formed. descent: at w + eps, with the gradient that is averaged.")
+	add(p.perturbs() && p.teaches(), "clean: at w, with the gradient where w + eps is formed. descent: the teacher's forward pass at w + eps, then the gradient at w that is averaged.")
+	add(p.distills(), "the clean pass's values stay, and go through the backward pass again once the teacher's outputs are known.")
+	add(p.teaches() && !p.perturbs(), "descent: the teacher's forward pass at w with noise, then the gradient at w.")
 	add(slices.Contains(p.perturb, program.Factored), "factored: w + eps is never in memory; its effect is computed from the shard's own inputs and output gradients.")
 	add(p.passByPass, "pass by pass: a shard's tiles go through the clean pass, w + eps is formed once, then they go through the descent.")
+	add(p.teaches() && p.passByPass, "the student's forward pass is computed twice: its values are not kept over a whole shard.")
 	add(p.takesWhole(), "each worker takes as many whole shards as the others, and waits for none; all workers share the shards that are left.")
 	add(p.perturbs() && !p.passByPass && len(p.tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
 	add(slices.Contains(p.deferred, true), "deferred: the gradient of the whole batch by one product, after all tiles.")

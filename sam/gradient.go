@@ -16,8 +16,10 @@ type stepRun struct {
 	batch   net.Batch
 	rho     float64   // 0 if nothing is perturbed
 	before  []float64 // by part: sum of its loss terms at w
-	after   []float64 // the same at w + eps
+	after   []float64 // the same at w + eps, or of the teacher
 	refused []error   // by part
+	// By part: sum of its divergence from the teacher.
+	divergence []float64
 
 	round  *round
 	pass   pass  // that the workers run, or the first of them
@@ -59,6 +61,8 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	for i := range plan.rounds {
 		r.round = &plan.rounds[i]
 		switch {
+		case plan.teacher.noisy():
+			o.runRound(singlePass, o.passWithNoise())
 		case rho == 0 || o.cfg.Ascent.Momentum:
 			o.runRound(singlePass, only)
 		case r.round.whole:
@@ -103,7 +107,7 @@ func (o *Optimizer) rho(plan *plan) (float64, error) {
 func (o *Optimizer) lossStats() (stats Stats) {
 	r, loss := &o.run, o.model.Loss()
 	terms, seen := float64(loss.Terms(r.batch)), 0.0 // of the batch, and of the first pass
-	before, after := 0.0, 0.0
+	before, after, divergence := 0.0, 0.0, 0.0
 	for part, clean := range r.plan.cleanParts {
 		if r.rho == 0 {
 			clean = r.plan.parts[part]
@@ -113,12 +117,17 @@ func (o *Optimizer) lossStats() (stats Stats) {
 			seen += float64(loss.Terms(r.batch.Slice(clean.First, clean.N)))
 		}
 		after += r.after[part]
+		divergence += r.divergence[part]
 	}
 	stats.Loss, stats.Rho = before/seen, r.rho
 	if seen == 0 { // no sample that perturbs has a term, so nothing was perturbed
 		stats.Loss = after / terms
 	}
-	if r.rho != 0 && !r.plan.ascent.part() && !r.plan.ascent.Momentum {
+	taught := r.plan.teaches() && (r.rho != 0 || r.plan.teacher.noisy())
+	if taught {
+		stats.Divergence = divergence / terms
+	}
+	if taught || r.rho != 0 && !r.plan.ascent.part() && !r.plan.ascent.Momentum {
 		stats.Sharpness = (after - before) / terms
 	}
 	return stats

@@ -12,7 +12,7 @@ import (
 // Memory is the bytes of a step's memory, by what they hold.
 type Memory struct {
 	Workspaces int // values and gradients of the tiles under way
-	Perturbed  int // formed parameters, and products that factored ones keep
+	Perturbed  int // formed parameters, among them a teacher's, and products that factored ones keep
 	Packed     int // parameters in the form that products read fastest
 	Deferred   int // inputs and output gradients of the whole batch, for deferred gradients
 	Gradients  int // of the batch, and of its units
@@ -68,7 +68,7 @@ func (e *MemoryError) Error() string {
 // lay lays out the memory that the plan's schedule needs.
 func (o *Optimizer) lay() {
 	plan := o.plan
-	o.packs = o.program.NewPacks(o.packing)
+	o.packs, o.teacherPacks = o.program.NewPacks(o.packing), o.program.NewPacks(o.teacherPacking)
 	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
 	o.cleanDeferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferredClean())
 	o.unitAt = make([]int, len(plan.ops)+1)
@@ -96,7 +96,7 @@ func (o *Optimizer) packing(op int) (passes op.Directions) {
 	plan := o.plan
 	for _, r := range plan.rounds {
 		uses := r.numTiles()
-		if plan.perturbs() && !plan.passByPass && plan.perturb[plan.ops[op].Owner] != program.Formed {
+		if plan.distills() || plan.perturbs() && !plan.passByPass && plan.perturb[plan.ops[op].Owner] != program.Formed {
 			uses *= 2 // both passes are at w
 		}
 		passes.Forward = passes.Forward || r.tilesFor(o.cfg.Workers) > 2
@@ -113,7 +113,8 @@ func (o *Optimizer) planMemory() Memory {
 	plan := o.plan
 	m := Memory{
 		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.units)-1)),
-		Packed:     o.packs.Bytes(),
+		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
+		Perturbed:  4 * o.noise.floats(o.program.NumParams()),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
 	}
@@ -127,6 +128,9 @@ func (o *Optimizer) planMemory() Memory {
 	m.Combined *= 4 * o.program.NumParams()
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
+		if w.teacher != nil {
+			m.Workspaces += w.teacher.Bytes()
+		}
 		m.Perturbed += w.perturbBytes()
 	}
 	return m
@@ -165,7 +169,10 @@ func (o *Optimizer) allocate() {
 		before:  make([]float64, parts),
 		after:   make([]float64, parts),
 		refused: make([]error, parts),
+
+		divergence: make([]float64, parts),
 	}
+	o.noise.sum = make([]float32, o.noise.floats(o.program.NumParams()))
 	for _, w := range o.workers {
 		w.allocate()
 	}

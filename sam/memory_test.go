@@ -21,12 +21,16 @@ func taken(o *Optimizer) Memory {
 	}
 	m := Memory{
 		Gradients:  bytes(o.ghat) + bytes(o.units...),
-		Packed:     o.packs.Bytes(),
+		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
+		Perturbed:  bytes(o.noise.sum),
 		Deferred:   o.deferred.Bytes(),
 		Statistics: bytes(o.mean, o.state) + bytes(o.stats...),
 	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
+		if w.teacher != nil {
+			m.Workspaces += w.teacher.Bytes()
+		}
 		m.Perturbed += bytes(w.formed)
 		for _, p := range w.perturb {
 			m.Perturbed += bytes(p.Kept) + bytes(p.Params...)

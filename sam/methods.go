@@ -119,6 +119,21 @@ var Methods = []Method{
 		About:  "perturbed by the base optimizer's momentum, at its price; not mSAM (arXiv 2401.12033)",
 		Preset: Config{Rho: 0.3, Shards: 1, Ascent: Ascent{Momentum: true}},
 	},
+	{
+		Name: "sadt-noise", Title: "SADT by noise",
+		About:  "SGD that learns from itself with noise on its weights (arXiv 2211.00310)",
+		Preset: Config{Shards: 1, Teacher: Teacher{Weight: 1, Noise: 1e-4}},
+	},
+	{
+		Name: "sadt-ascent", Title: "SADT by ascent",
+		About:  "SGD that learns from itself at SAM's perturbation (arXiv 2211.00310)",
+		Preset: Config{Rho: 0.05, Shards: 1, Teacher: Teacher{Weight: 1}},
+	},
+	{
+		Name: "msadt-ascent", Title: "mSADT by ascent",
+		About:  "SADT by ascent, with a perturbation for each shard of the batch",
+		Preset: Config{Rho: 0.05, Shards: 8, Teacher: Teacher{Weight: 1}},
+	},
 }
 
 // Lookup returns the method of a name, or an error that lists all names.

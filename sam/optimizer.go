@@ -67,6 +67,9 @@ type Optimizer struct {
 	mean     []float32   // of stats
 	state    []float32   // running state after the step
 
+	noise        noises        // that makes a teacher
+	teacherPacks program.Packs // of a teacher's parameters
+
 	cleanSums     [][]float32       // by group of shards: sum of the gradients at w; all of them end up in the first
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
@@ -82,7 +85,9 @@ type Optimizer struct {
 type Stats struct {
 	Loss      float64 // mean over the batch, at the parameters before the step; with Ascent.Fraction over the samples that perturb
 	GradNorm  float64 // of the gradient that the base optimizer was given, before it was clipped, without frozen parameters
-	Sharpness float64 // mean over the batch of how much its shard's perturbation raised the loss; 0 without one, or with Ascent.Fraction
+	Sharpness float64 // mean over the batch of how much its shard's perturbation, or the teacher's, raised the loss; 0 without one, or with Ascent.Fraction
+
+	Divergence float64 // mean over the batch of its divergence from the teacher, without Teacher.Weight; 0 without a teacher
 
 	LearningRate float64 // after its schedule
 	Rho          float64 // after its schedule; 0 in a step that perturbs nothing
@@ -150,6 +155,10 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	o.groups = groups
 	o.trained = Ascent{}.regions(ops, trainedAlike(groups))
 	o.regions = cfg.Ascent.regions(ops, groups)
+	o.noise.spans = cfg.Teacher.spans(model.Params(), groups)
+	if err := cfg.Teacher.validateNoise(o.noise.spans); err != nil {
+		return nil, err
+	}
 	for _, op := range ops {
 		o.regionOf = append(o.regionOf, within(o.regions, num.Range(op.Offset, op.Offset+op.Params)))
 	}
@@ -158,7 +167,7 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	}
 	o.plan = &plan{ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
 	trainNeeds, perturbNeeds := o.program.Needs(o.plan.trains), o.program.Needs(o.plan.perturbed)
-	o.needs = map[passKind]*program.Needs{plain: trainNeeds, ascent: perturbNeeds, descent: trainNeeds}
+	o.needs = map[passKind]*program.Needs{plain: trainNeeds, ascent: perturbNeeds, descent: trainNeeds, taught: trainNeeds}
 	o.plan.backward, o.plan.cleanBackward = o.program.BackwardOps(trainNeeds), o.program.BackwardOps(perturbNeeds)
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan

@@ -16,6 +16,7 @@ const (
 	plain   passKind = iota // the batch's gradient at w: nothing is perturbed
 	ascent                  // the clean pass: the shards' gradients at w, which perturb
 	descent                 // the batch's gradient at w + eps
+	taught                  // the batch's gradient at w, of the loss and the divergence from a teacher
 )
 
 // route is how the tiles of a round go through the passes of a step.
@@ -32,6 +33,10 @@ type pass struct {
 	kind   passKind
 	params []float32     // w, or w + eps where that is formed as a whole
 	packs  program.Packs // of params, or nil
+
+	// Of a taught pass: the teacher's parameters, and packs of them, or nil.
+	teacher      []float32
+	teacherPacks program.Packs
 
 	// Of an ascent that ends before the descent begins:
 	shard int       // that the tiles are of
@@ -56,6 +61,9 @@ func (o *Optimizer) runRound(route route, p pass) bool {
 	if !p.atW() || !r.packed {
 		o.program.Pack(o.team, p.params, p.packs)
 		r.packed = p.atW()
+	}
+	if p.teacherPacks != nil {
+		o.program.Pack(o.team, p.teacher, p.teacherPacks)
 	}
 	if len(r.round.tasks) > 0 {
 		o.team.Run(len(r.round.tasks), &o.job)
@@ -90,7 +98,7 @@ func (o *Optimizer) passByPass() {
 		}
 		climb.params, climb.sum, climb.again = w.formed, w.repeated, true
 	}
-	o.runRound(singlePass, pass{kind: descent, params: w.formed, packs: o.packs})
+	o.runRound(singlePass, o.secondPass(w.formed, o.team))
 }
 
 // shard is passByPass for tiles that are a shard, on this worker alone.
@@ -102,7 +110,7 @@ func (w *worker) shard(tiles num.Span) {
 		}
 		climb.params, climb.sum, climb.packs, climb.again = w.formed, w.repeated, nil, true
 	}
-	w.tiles(tiles, singlePass, pass{kind: descent, params: w.formed}, nil)
+	w.tiles(tiles, singlePass, w.o.secondPass(w.formed, nil), nil)
 }
 
 // shardAscent returns the clean pass of the shard that a tile is of.

@@ -12,8 +12,9 @@ type Plan struct {
 	Shards  int
 	Workers int
 	Ascent  Ascent // with its defaults filled in
-	Tiles   int    // pieces of the batch that go through the model together
-	Flops   int64  // floating-point operations of a step, in matrix products
+	Teacher Teacher
+	Tiles   int   // pieces of the batch that go through the model together
+	Flops   int64 // floating-point operations of a step, in matrix products
 	// Bytes is all the memory that a step writes, but for the parameters, the base
 	// optimizer's state and the buffers of package blas: the sum of Memory.
 	Bytes  int
@@ -41,7 +42,7 @@ type plan struct {
 // public returns what users may read.
 func (p *plan) public() Plan {
 	return Plan{
-		ISA: p.isa, Samples: p.samples(), Shards: len(p.shards), Workers: p.workers, Ascent: p.ascent, Tiles: len(p.tiles),
+		ISA: p.isa, Samples: p.samples(), Shards: len(p.shards), Workers: p.workers, Ascent: p.ascent, Teacher: p.teacher, Tiles: len(p.tiles),
 		Flops: p.flops, Bytes: p.bytes, Memory: p.memory, plan: p,
 	}
 }

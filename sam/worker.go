@@ -14,7 +14,8 @@ import (
 type worker struct {
 	o *Optimizer
 
-	clean, descent *program.Workspace // clean is nil unless tiles go through both passes
+	clean, descent *program.Workspace // clean is nil unless tiles go through both passes; with a teacher they are one
+	teacher        *program.Workspace // of the teacher's forward pass; nil without one
 	deferred       *program.Deferred  // a twin of the optimizer's
 
 	parts num.Span     // of the tile under way
@@ -65,10 +66,20 @@ func newWorker(o *Optimizer, number int) *worker {
 		for i, kind := range plan.perturb {
 			w.perturb[i].Kind = kind
 		}
-		w.clean = o.program.PlanWorkspace(clean, o.cleanDeferred)
-		size.Before = w.clean
+		if plan.distills() {
+			size.Keeps, size.Again = clean.Keeps, true
+		} else {
+			w.clean = o.program.PlanWorkspace(clean, o.cleanDeferred)
+			size.Before = w.clean
+		}
 	}
 	w.descent = o.program.PlanWorkspace(size, o.deferred)
+	if plan.teaches() {
+		w.teacher = o.program.PlanWorkspace(teacherSize(size), nil)
+	}
+	if plan.distills() {
+		w.clean = w.descent
+	}
 	if plan.passByPass && (number == 0 || plan.takesWhole()) {
 		w.formedFloats = o.program.NumParams()
 	}
@@ -78,6 +89,9 @@ func newWorker(o *Optimizer, number int) *worker {
 // allocate takes the memory.
 func (w *worker) allocate() {
 	w.descent.Allocate()
+	if w.teacher != nil {
+		w.teacher.Allocate()
+	}
 	w.deferred = w.o.deferred.Twin()
 	if w.formedFloats > 0 {
 		w.formed = make([]float32, w.formedFloats)
@@ -141,6 +155,9 @@ func (w *worker) release() {
 	if w.clean != nil {
 		w.clean.Release()
 	}
+	if w.teacher != nil {
+		w.teacher.Release()
+	}
 }
 
 // tiles takes tiles along a route, in order, with the team: nil for this worker alone. It
@@ -156,12 +173,17 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 		}
 		w.parts = parts
 		ok := false
-		if route == tileByTile {
+		switch {
+		case route == tileByTile && plan.teaches():
+			ok = w.distill(p, team)
+		case route == tileByTile:
 			second := p
 			second.kind = descent
 			ok = w.climb(p, team) && w.run(w.descent, second, w.perturb, team)
 			w.weighClean()
-		} else {
+		case p.kind == taught:
+			ok = w.taught(p, nil, team)
+		default:
 			ok = w.run(w.descent, p, nil, team)
 		}
 		if !ok {

@@ -65,18 +65,25 @@ func LogSoftmax(x []float64) (logs []float64) {
 type Taught struct {
 	Loss, Teacher, Divergence float64
 	Gradient                  []float64
+	Clean                     []float64 // of the loss alone
 }
 
 // SADT returns the step of a model that learns from itself (arXiv 2211.00310), whose shards end at
-// the given sample numbers. teacher returns the parameters of a shard's teacher, given the gradient
-// of the shard's mean loss.
-func (n Net) SADT(p []float64, x [][]float64, ends []int, weight float64, teacher func(g []float64) []float64, loss Loss, divergence Divergence) (t Taught) {
-	t.Gradient = make([]float64, len(p))
+// the given sample numbers. The teacher has the parameters noisy, or if that is nil, each shard has
+// its own at w + eps.
+func (n Net) SADT(p []float64, x [][]float64, ends []int, weight float64, noisy []float64, a Ascent, loss Loss, divergence Divergence) (t Taught) {
+	t.Gradient, t.Clean = make([]float64, len(p)), make([]float64, len(p))
 	begin, all := 0, 0.0
 	for _, end := range ends {
 		xs := x[begin:end]
-		_, _, clean := n.GradientBy(p, xs, begin, loss)
-		q := n.Outputs(teacher(clean), xs)
+		teacher, clean := a.climb(p, func(p []float64) []float64 {
+			_, _, g := n.GradientBy(p, xs, begin, loss)
+			return g
+		})
+		if noisy != nil {
+			teacher = noisy
+		}
+		q := n.Outputs(teacher, xs)
 		ys := n.forward(p, xs)
 		out := ys[len(ys)-1]
 		own, terms, d := loss(out, begin)
@@ -87,8 +94,10 @@ func (n Net) SADT(p []float64, x [][]float64, ends []int, weight float64, teache
 		}
 		n.backward(p, ys, d, t.Gradient)
 		t.Loss, t.Teacher, t.Divergence, all = t.Loss+own, t.Teacher+theirs, t.Divergence+apart, all+float64(terms)
+		t.Clean = Axpy(float64(terms), clean, t.Clean)
 		begin = end
 	}
+	t.Clean = Scaled(1/all, t.Clean)
 	t.Loss, t.Teacher, t.Divergence = t.Loss/all, t.Teacher/all, t.Divergence/all
 	t.Gradient = Scaled(1/all, t.Gradient)
 	return t
