@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/op"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
@@ -127,6 +128,9 @@ func goldenCases(t *testing.T) (cases []goldenCase) {
 		name := names[i]
 		for _, method := range sam.Methods {
 			if method.Preset.Ascent.NormOnly && !hasNorm(m) {
+				continue
+			}
+			if _, ok := m.Loss().(op.Distillable); !ok && method.Preset.Teacher.Weight > 0 {
 				continue
 			}
 			if !established[method.Name] && name != "mse" && name != "plain" {

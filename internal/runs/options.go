@@ -51,6 +51,16 @@ var Options = []Option{
 		func(c *sam.Config) float64 { return c.Descent.Look },
 		func(c *sam.Config, x float64) { c.Descent.Look = x },
 	},
+	{
+		"teacher-weight", "Teacher.Weight", "weight of the divergence from the teacher",
+		func(c *sam.Config) float64 { return c.Teacher.Weight },
+		func(c *sam.Config, x float64) { c.Teacher.Weight = x },
+	},
+	{
+		"teacher-noise", "Teacher.Noise", "standard deviation of the noise on the teacher's weights",
+		func(c *sam.Config) float64 { return c.Teacher.Noise },
+		func(c *sam.Config, x float64) { c.Teacher.Noise = x },
+	},
 }
 
 // Default returns the option's value in a method's preset; 0 if the method doesn't have it.
