@@ -121,17 +121,17 @@ var Methods = []Method{
 	},
 	{
 		Name: "sadt-noise", Title: "SADT by noise",
-		About:  "SGD that learns from itself with noise on its weights (arXiv 2211.00310)",
+		About:  "the model learns from itself with noise on its weights (arXiv 2211.00310)",
 		Preset: Config{Shards: 1, Teacher: Teacher{Weight: 1, Noise: 1e-4}},
 	},
 	{
 		Name: "sadt-ascent", Title: "SADT by ascent",
-		About:  "SGD that learns from itself at SAM's perturbation (arXiv 2211.00310)",
+		About:  "the model learns from itself at SAM's perturbation (arXiv 2211.00310)",
 		Preset: Config{Rho: 0.05, Shards: 1, Teacher: Teacher{Weight: 1}},
 	},
 	{
 		Name: "msadt-ascent", Title: "mSADT by ascent",
-		About:  "SADT by ascent, with a perturbation for each shard of the batch",
+		About:  "SADT by ascent with a perturbation for each shard of the batch",
 		Preset: Config{Rho: 0.05, Shards: 8, Teacher: Teacher{Weight: 1}},
 	},
 }
@@ -143,6 +143,9 @@ func Lookup(name string) (Method, error) {
 
 // Perturbs reports whether the method has a radius to choose.
 func (m Method) Perturbs() bool { return m.Preset.Rho != 0 }
+
+// Plain reports whether the method is the base optimizer alone.
+func (m Method) Plain() bool { return !m.Perturbs() && !m.Preset.Teacher.on() }
 
 // Sharded reports whether the method has a number of shards to choose.
 func (m Method) Sharded() bool { return m.Preset.Shards != 1 }

@@ -28,6 +28,9 @@ func TestMethods(t *testing.T) {
 
 func TestMethodWith(t *testing.T) {
 	sgd, _ := Lookup("sgd")
+	noise, _ := Lookup("sadt-noise")
+	assert.True(t, sgd.Plain())
+	assert.False(t, noise.Plain() || noise.Perturbs())
 	msam, _ := Lookup("msam")
 	assert.Equal(t, "SGD", sgd.With(1))
 	assert.Equal(t, "mSAM with 1 shard", msam.With(1))

@@ -63,7 +63,7 @@ func (p *runProgress) titleOf(name string, shards int) string {
 	switch {
 	case err != nil:
 		return name
-	case !m.Perturbs():
+	case m.Plain():
 		return p.base
 	}
 	return m.With(shards)

@@ -123,10 +123,13 @@ func aboutSettings() string {
 func describeMethod(s *runs.Settings, ascent string) string {
 	optimizer := titleOfOptimizer(s.Optimizer)
 	method, err := sam.Lookup(s.Method)
-	if err != nil || !method.Perturbs() {
+	if err != nil || method.Plain() {
 		return optimizer
 	}
-	words := fmt.Sprintf("%s, rho %v", method.With(s.Shards), s.Rho)
+	words := method.With(s.Shards)
+	if method.Perturbs() {
+		words += fmt.Sprintf(", rho %v", s.Rho)
+	}
 	if s.RhoSchedule != "constant" {
 		words += " " + s.RhoSchedule
 	}

@@ -134,7 +134,7 @@ func (b *bench) add(t *trial, name string, shards []int) error {
 		return err
 	}
 	base, title := benchBase(row)
-	if !method.Perturbs() {
+	if method.Plain() {
 		method.Title = title
 	}
 	if !method.Sharded() {
