@@ -55,8 +55,8 @@ type batchNorm struct{ normalization }
 func (o batchNorm) Traits() op.Traits {
 	return op.Traits{
 		Params: o.params(), State: o.state(), MinShard: o.minShard(),
-		Aux:      op.Aux{Call: o.auxFloats()},
-		Couples:  true,
+		Aux:     op.Aux{Call: o.auxFloats()},
+		Couples: true, Selects: true,
 		FreesOut: true,
 	}
 }

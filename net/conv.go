@@ -187,7 +187,25 @@ func (o convolution) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op
 
 func (o convolution) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	w, bias := o.split(g)
+	if c.Only == Bias {
+		o.biasGradient(c, dout, bias)
+		return
+	}
 	must(conv.BackwardFilter(c.Team, o.of(dout.N), w, in[0].Data, dout.Data, conv.Options{Bias: bias, Accumulate: c.Accumulate}))
+}
+
+// biasGradient sets g to the sums of d's channels, or adds them.
+func (o convolution) biasGradient(c *op.Call, d op.Tensor, g []float32) {
+	j := newChannelJob(d, sumPiece)
+	j.x = d.Data
+	sums, _ := j.sum(c.Team)
+	for i := range g {
+		if !c.Accumulate {
+			g[i] = 0
+		}
+		g[i] += float32(sums[i])
+	}
+	j.release()
 }
 
 // NewPacks implements op.Packer. The packs are the filters for Forward, and for Backward.

@@ -17,7 +17,7 @@ func (o convNorm) Traits() op.Traits {
 	t.Params = append(t.Params, o.norm.params()...)
 	t.State, t.MinShard = o.norm.state(), o.norm.minShard()
 	t.Aux = op.Aux{Sample: o.geometry.OutSize(), Call: o.norm.auxFloats()}
-	t.Couples = true
+	t.Couples, t.Selects = true, true
 	t.Adds = !o.adds
 	t.DoutForPrepare = true              // Prepare leaves its result in Aux
 	t.FreesOut = !o.norm.relu || !o.adds // otherwise Prepare reads where the ReLU gave 0

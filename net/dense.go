@@ -93,7 +93,12 @@ func (d dense) Backward(c *op.Call, p []float32, _ []op.Tensor, _, dout op.Tenso
 
 func (d dense) Gradient(c *op.Call, in []op.Tensor, _, dout op.Tensor, g []float32) {
 	w, b := d.split(g)
-	blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate})
+	if c.Only != Bias {
+		blas.MatMul(c.Team, w, rows(in[0]).T(), rows(dout), blas.Options[float32]{Accumulate: c.Accumulate})
+	}
+	if c.Only == Weight {
+		return
+	}
 	if !c.Accumulate {
 		clear(b)
 	}

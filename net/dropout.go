@@ -69,7 +69,7 @@ type randomBits uint64
 
 func newRandomBits(c *op.Call, sample int) randomBits {
 	state := c.Seed
-	for _, v := range []uint64{c.Step, uint64(c.Op), uint64(c.First + sample)} {
+	for _, v := range []uint64{c.Step, uint64(c.Op), uint64(c.Index(sample))} {
 		state = mix(state + golden*(v+1))
 	}
 	return randomBits(state)

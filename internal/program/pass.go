@@ -16,6 +16,8 @@ type Pass struct {
 
 	Scale float64 // the gradient is that of Scale times the sum of the loss's terms
 	Means bool    // the gradient is that of each shard's mean instead
+	// Scales by shard of the tile stand in for Scale; nil if it is the same for all.
+	Scales []float64
 
 	Team   *blas.Team
 	Params []float32 // flat
@@ -27,11 +29,16 @@ type Pass struct {
 
 	Perturb   []Perturb   // by op; nil if none is perturbed
 	Gradients Gradients   // where gradients of parameters go; nil if not wanted
-	Only      op.Role     // only gradients of this role are wanted, others may be set or not; "" for all
+	Only      []op.Role   // by op: only gradients of this role are wanted, others may be set or not; "" for all; nil is all of all
 	Needs     *Needs      // what Backward has to compute; nil for the workspace's Size.Trains
 	Stats     [][]float32 // by shard of the tile, flat: where its statistics go; nil if not wanted
 
 	Losses []float64 // by shard of the tile: Forward sets them to the sums of the loss's terms
+	// SampleLosses by sample of the tile: Forward sets them likewise; nil if not wanted.
+	SampleLosses []float64
+
+	// Samples are the indexes in the batch of the tile's samples, after Select; otherwise nil.
+	Samples []int
 
 	// With a teacher, the gradient is that of the loss and Weight times the divergence from it. The
 	// loss is then an op.Distillable.
@@ -76,6 +83,14 @@ func (p *Pass) kind(n *node) Perturbation {
 		return Unperturbed
 	}
 	return p.Perturb[n.owner].Kind
+}
+
+// only returns the role of the parameters of n whose gradients are wanted.
+func (p *Pass) only(n *node) op.Role {
+	if p.Only == nil {
+		return ""
+	}
+	return p.Only[n.owner]
 }
 
 func (p *Pass) packs(i int) []op.Packed {

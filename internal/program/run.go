@@ -10,7 +10,7 @@ import (
 func (w *Workspace) Forward(pass *Pass) {
 	w.Infer(pass)
 	w.keepAux()
-	w.compare(pass)
+	w.Loss(pass)
 }
 
 // Again goes back to the end of the last Forward, with a pass over the same tile that has another
@@ -18,23 +18,45 @@ func (w *Workspace) Forward(pass *Pass) {
 func (w *Workspace) Again(pass *Pass) {
 	w.bind(pass)
 	w.restoreAux()
-	w.compare(pass)
+	w.Loss(pass)
 }
 
-// compare computes the loss of the outputs and its gradient.
-func (w *Workspace) compare(pass *Pass) {
+// Loss sets pass.Losses and the gradient of the loss, after Infer or Select. Unless
+// pass.SampleLosses is nil, it applies the loss sample by sample. With a teacher, it sets
+// pass.Divergences, too.
+func (w *Workspace) Loss(pass *Pass) { w.loss(pass, w.OutputGrad()) }
+
+// LossOnly is Loss without the gradient.
+func (w *Workspace) LossOnly(pass *Pass) { w.loss(pass, op.Tensor{}) }
+
+func (w *Workspace) loss(pass *Pass, dout op.Tensor) {
 	loss := w.program.loss
 	first, _ := run(pass.Shards)
-	out, dout := w.Output(), w.OutputGrad()
+	out := w.Output()
+	if !dout.Wanted() { // slices of it have no memory, either
+		dout = op.Tensor{N: out.N, Shape: out.Shape, Starts: out.Starts}
+	}
 	for s, shard := range pass.Shards {
 		at := shard.First - first
 		batch := pass.Batch.Slice(shard.First, shard.N)
 		scale := pass.Scale
-		if pass.Means {
+		switch {
+		case pass.Means:
 			scale = 1 / float64(loss.Terms(batch))
+		case pass.Scales != nil:
+			scale = pass.Scales[s]
 		}
 		own, down := out.Slice(at, shard.N), dout.Slice(at, shard.N)
-		pass.Losses[s] = loss.Apply(own, batch, float32(scale), down)
+		if pass.SampleLosses == nil {
+			pass.Losses[s] = loss.Apply(own, batch, float32(scale), down)
+		} else {
+			pass.Losses[s] = 0
+			for i := range shard.N {
+				sum := loss.Apply(own.Slice(i, 1), batch.Slice(i, 1), float32(scale), down.Slice(i, 1))
+				pass.SampleLosses[at+i] = sum
+				pass.Losses[s] += sum
+			}
+		}
 		if pass.Teacher.Wanted() {
 			pass.Divergences[s] = loss.(op.Distillable).Divergence(own, pass.Teacher.Slice(at, shard.N), batch, float32(pass.Weight*scale), down)
 		}
@@ -139,7 +161,7 @@ func (w *Workspace) gradients(pass *Pass, i int) {
 	for s := range pass.Shards {
 		if g, add := pass.Gradients.Of(n.owner, s); g != nil {
 			c, in, out := w.shard(pass, i, s)
-			c.Accumulate, c.Only = add || n.shares, pass.Only
+			c.Accumulate, c.Only = add || n.shares, pass.only(n)
 			n.op.Gradient(c, in, out, w.part(w.grads[n.out], s), g)
 		}
 	}
@@ -245,6 +267,9 @@ func (w *Workspace) prepare(pass *Pass, i int, rows Shard) *op.Call {
 		Team: pass.Team, Train: pass.Train,
 		Seed: pass.Seed, Step: pass.Step, Op: i, First: pass.Shards[0].First + rows.First,
 		Scratch: w.scratch,
+	}
+	if pass.Samples != nil {
+		w.call.Samples = pass.Samples[rows.First:][:rows.N]
 	}
 	if !pass.Train {
 		w.call.State = w.program.nodes[i].state.Of(pass.State)

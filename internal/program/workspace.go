@@ -109,6 +109,12 @@ type Needs struct {
 // of its parameters is wanted; nil is all. The input's gradient is never wanted.
 func (p *Program) Needs(trains []bool) *Needs {
 	needs := &Needs{wanted: make([]bool, len(p.shapes)), idle: make([]bool, len(p.nodes))}
+	p.SetNeeds(needs, trains)
+	return needs
+}
+
+// SetNeeds makes needs what Needs returns for trains.
+func (p *Program) SetNeeds(needs *Needs, trains []bool) {
 	for i, n := range p.nodes {
 		works := trains == nil || trains[n.owner] || needs.passes(p, n)
 		needs.wanted[n.out], needs.idle[i] = works, !works
@@ -116,7 +122,6 @@ func (p *Program) Needs(trains []bool) *Needs {
 	if needs.first = slices.Index(needs.idle, false); needs.first < 0 {
 		needs.first = len(p.nodes)
 	}
-	return needs
 }
 
 // passes reports whether n passes a gradient on to any of its inputs.

@@ -60,7 +60,8 @@ type Loss interface {
 	Terms(b Batch) int
 
 	// Apply returns the sum of b's terms. If dout is wanted, it sets dout to the gradient of
-	// scale times that sum. dout may share out's memory.
+	// scale times that sum. dout may share out's memory. It is called for any run of a batch's
+	// samples: for a single one it returns that sample's terms.
 	Apply(out Tensor, b Batch, scale float32, dout Tensor) (sum float64)
 
 	// Predict turns outputs into predictions in place, for example logits into probabilities.

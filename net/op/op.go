@@ -41,6 +41,9 @@ type Traits struct {
 	// Couples: in training, samples see each other, so a call is exactly one shard. Otherwise
 	// the executor may cut a call anywhere.
 	Couples bool
+	// Selects: of an op that couples, a call of the backward pass may have some of the samples of
+	// Forward's call. What the op needs of the others is in Aux.
+	Selects bool
 	// MinShard is the fewest samples of a shard that the op can train on; 0 is 1.
 	MinShard int
 	// Deferred: Gradient is fastest as one call a step over the whole batch. The executor then
@@ -156,7 +159,10 @@ type Call struct {
 	Seed  uint64
 	Step  uint64
 	Op    int // index of the op in the program
-	First int // index in the batch of the call's first sample
+	First int // index in the batch of the call's first sample, if Samples is nil
+	// Samples are the indexes in the batch of the call's samples, of a backward pass over some
+	// of them. Nil if all lie behind First, one after the other. Index reads either.
+	Samples []int
 
 	Accumulate bool      // add to the result rather than setting it
 	Only       Role      // Gradient may leave out the parameters of other roles; "" for none
@@ -166,6 +172,14 @@ type Call struct {
 	Stats      []float32 // where Forward writes a shard's statistics, laid out as Traits.State; nil if not wanted
 	Kept       []float32 // Factorable.Kept floats: GradNormSq writes them, ForwardDelta and BackwardDelta may read them
 	Scratch    []float32 // Factorable.Scratch floats, valid during the call
+}
+
+// Index returns the index in the batch of the call's sample i.
+func (c *Call) Index(i int) int {
+	if c.Samples != nil {
+		return c.Samples[i]
+	}
+	return c.First + i
 }
 
 // Pack returns pack i of the call as its type P, or nil if the call has none.

@@ -1,0 +1,129 @@
+package program
+
+import (
+	"github.com/steppe-ml/steppe/internal/parallel"
+	"github.com/steppe-ml/steppe/net/op"
+)
+
+// A backward pass may be over some samples of a tile's forward pass. Select moves together what the
+// forward pass has kept of them, so that the backward pass is an ordinary one of fewer samples. What
+// an op keeps for a call, such as a shard's statistics, stays that of all samples.
+
+// Selection is the samples of a tile that go on to the backward pass.
+type Selection struct {
+	// Order is the samples, counted from the tile's first, shard by shard. They only move towards
+	// the front: of a shard, element j is j or more behind the shard's first sample. If the
+	// samples are sequences, they are in ascending order.
+	Order []int
+	// Samples are their indexes in the batch.
+	Samples []int
+	// Batch has the size of Pass.Batch. From the tile's first sample on, it has the selected
+	// ones.
+	Batch op.Batch
+	// Shards are the tile's shards in Batch, a sample or more each.
+	Shards []Shard
+}
+
+// Select moves the values of the selected samples together, after Infer with the same pass. It makes
+// the pass one over them, for Loss and Backward.
+func (w *Workspace) Select(pass *Pass, chosen Selection) {
+	j := selectJobs.Get()
+	j.w, j.chosen = w, chosen
+	pass.Team.Run(len(w.values)+len(w.memory.aux), j)
+	*j = selectJob{}
+	selectJobs.Put(j)
+	pass.Batch, pass.Shards, pass.Samples = chosen.Batch, chosen.Shards, chosen.Samples
+	w.bind(pass)
+}
+
+// selectJob is a team's job: a task moves the samples of one value, or of one op's Aux.
+type selectJob struct {
+	w      *Workspace
+	chosen Selection
+}
+
+var selectJobs parallel.Pool[selectJob]
+
+// Do runs one task.
+func (j *selectJob) Do(task, _ int) {
+	if values := len(j.w.values); task >= values {
+		j.aux(task - values)
+	} else {
+		j.value(op.Value(task))
+	}
+}
+
+// value moves the samples of a value that has memory of its own.
+func (j *selectJob) value(v op.Value) {
+	w := j.w
+	if v == 0 || w.program.storage[v] != v || !w.survives(v) {
+		return
+	}
+	t, to := w.values[v], 0
+	for _, i := range j.chosen.Order {
+		to += move(t.Data[to:], t.Slice(i, 1).Data)
+	}
+}
+
+// survives reports whether a value that the forward pass has set is read behind it. The memory of
+// another value may be that of a third by then.
+func (w *Workspace) survives(v op.Value) bool {
+	b := w.memory.values[v]
+	return w.deferred.holdsValue(v) || b != nil && w.program.crosses(b)
+}
+
+// crosses reports whether a buffer is live both in the forward pass and behind it.
+func (p *Program) crosses(b *buffer) bool { return b.from < len(p.nodes) && b.to > len(p.nodes) }
+
+// aux moves what op i has kept of the samples, and behind those of each shard what it has kept for
+// the call.
+func (j *selectJob) aux(i int) {
+	w := j.w
+	b := w.memory.aux[i]
+	if b == nil || !w.program.crosses(b) {
+		return
+	}
+	n := &w.program.nodes[i]
+	in := w.values[n.in[0]]
+	order, to := j.chosen.Order, 0
+	for s, shard := range j.chosen.Shards {
+		calls := s * n.traits.Aux.Call // floats of the calls before
+		for _, sample := range order[:shard.N] {
+			from := calls + n.auxOf(in.Slice(0, sample))
+			to += move(b.data[to:], b.data[from:][:n.auxOf(in.Slice(sample, 1))])
+		}
+		order = order[shard.N:]
+		behind := calls + n.auxOf(in.Slice(0, w.rows[s].First+w.rows[s].N))
+		to += move(b.data[to:], b.data[behind:][:n.traits.Aux.Call])
+	}
+}
+
+// auxOf returns the floats that n keeps of the samples of its first input, but for those of calls.
+func (n *node) auxOf(in op.Tensor) int { return n.traits.Aux.Of(in, 0) }
+
+// move copies src to the front of dst, unless it is there, and returns its length.
+func move(dst, src []float32) int {
+	if len(src) > 0 && &dst[0] != &src[0] {
+		copy(dst, src)
+	}
+	return len(src)
+}
+
+// Move moves a run of the batch's samples to another place, counted in samples, and in the rows of
+// sequences.
+func (d *Deferred) Move(batch op.Batch, from Shard, to, toRow int) {
+	p := d.program
+	for s := range d.values {
+		for _, memory := range [][]float32{d.values[s], d.grads[s]} {
+			if memory == nil {
+				continue
+			}
+			before, size := p.sizeOf(op.Value(s), batch, from.First, from.N)
+			at := to * p.shapes[s].Size()
+			if p.sequence[s] {
+				at = toRow * p.shapes[s][1]
+			}
+			move(memory[at:], memory[before:][:size])
+		}
+	}
+}
