@@ -63,7 +63,7 @@ func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains
 		}
 		a.perturbed = append(a.perturbed, kind != program.Unperturbed)
 	}
-	if slices.Contains(a.perturb, program.Factored) {
+	if slices.Contains(a.perturb, program.Factored) || a.selects() {
 		part = size
 	}
 	for i, op := range ops {
@@ -127,6 +127,10 @@ func largest(runs []program.Shard) (n int) {
 func (a *arithmetic) perturbs() bool {
 	return slices.Contains(a.perturbed, true)
 }
+
+// selects reports whether a step that perturbs goes down on some samples of each shard. Which ones
+// is known when all of a shard has been forward, so the shard is one part.
+func (a *arithmetic) selects() bool { return a.descent.selects() && a.perturbs() }
 
 // partsOf returns the parts of a shard.
 func (a *arithmetic) partsOf(shard int) (parts num.Span) {

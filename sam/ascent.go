@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -48,6 +47,13 @@ type Ascent struct {
 	// its authors abbreviate MSAM; it isn't mSAM). A step takes one gradient, and so costs
 	// what the base optimizer's does. Stats.Loss and running statistics are those at w + eps.
 	Momentum bool
+	// Tensors is the probability with which a parameter tensor takes part in a step's
+	// perturbation: beta of ESAM (Du et al., arXiv 2110.03141). The others stay at w, and the
+	// gradients at w are computed of those that take part alone. eps = Rho/Tensors * g/||g||,
+	// where g has their elements. The paper draws element by element; as in its authors' code
+	// we draw tensor by tensor. A draw depends on Config.Seed and the number of the step. A step
+	// that draws no tensor is the base optimizer's. 0 is 1: all take part.
+	Tensors float64
 
 	// Every makes only the steps 0, Every, 2*Every and so on perturb. The others are the
 	// base optimizer's, on the same shards. 0 is 1.
@@ -73,6 +79,10 @@ func (a Ascent) validate(c Config, model *net.Model) error {
 		return badField("Ascent.Lambda", "is %v without Ascent.Sigma", a.Lambda)
 	case a.Sigma > 0 && a.part():
 		return badField("Ascent.Sigma", "is %v, which needs the gradient of the batch at w, and Ascent.Fraction is %v", a.Sigma, a.Fraction)
+	case !(a.Tensors >= 0 && a.Tensors <= 1):
+		return badField("Ascent.Tensors", "is %v, want 0 < Tensors <= 1, or 0 for 1", a.Tensors)
+	case a.draws() && c.needsClean():
+		return badField("Ascent.Tensors", "is %v, which leaves out gradients at w, and %s, which needs all of them", a.Tensors, c.whyClean())
 	case a.Every < 0:
 		return badField("Ascent.Every", "is %d, want at least 1", a.Every)
 	case a.Adaptive && a.NormOnly:
@@ -106,6 +116,7 @@ func (a Ascent) validateMomentum(c Config) error {
 	}{
 		{a.part(), fmt.Sprintf("Ascent.Fraction is %v", a.Fraction)},
 		{a.Steps > 1, fmt.Sprintf("Ascent.Steps is %d", a.Steps)},
+		{a.draws(), fmt.Sprintf("Ascent.Tensors is %v", a.Tensors)},
 		{a.Sigma > 0, fmt.Sprintf("Ascent.Sigma is %v", a.Sigma)},
 	} {
 		if other.set {
@@ -125,6 +136,7 @@ func (a Ascent) validateMomentum(c Config) error {
 func (a Ascent) resolved() Ascent {
 	a.Eta, a.Fraction, a.Every = cmp.Or(a.Eta, 0.01), cmp.Or(a.Fraction, 1), cmp.Or(a.Every, 1)
 	a.Steps, a.Lambda = cmp.Or(a.Steps, 1), cmp.Or(a.Lambda, 0.9)
+	a.Tensors = cmp.Or(a.Tensors, 1)
 	return a
 }
 
@@ -142,6 +154,9 @@ func (a Ascent) set() (list []string) {
 	if a.Sigma > 0 {
 		list = append(list, fmt.Sprintf("Ascent.Sigma is %v", a.Sigma))
 	}
+	if a.draws() {
+		list = append(list, fmt.Sprintf("Ascent.Tensors is %v", a.Tensors))
+	}
 	if a.Momentum {
 		list = append(list, "Ascent.Momentum is true")
 	}
@@ -155,9 +170,14 @@ func (a Ascent) set() (list []string) {
 }
 
 // forms reports whether a perturbation needs the gradient in memory: because its elements
-// are scaled, because it is of other samples than those that are perturbed, or because
-// another vector is added to it.
-func (a Ascent) forms() bool { return a.Adaptive || a.part() || a.Steps > 1 || a.Sigma > 0 }
+// are scaled, because it is of other samples than those that are perturbed, because another
+// vector is added to it, or because it is of some of an op's tensors.
+func (a Ascent) forms() bool {
+	return a.Adaptive || a.part() || a.Steps > 1 || a.Sigma > 0 || a.draws()
+}
+
+// draws reports whether a step draws the tensors that it perturbs.
+func (a Ascent) draws() bool { return a.Tensors > 0 && a.Tensors < 1 }
 
 // part reports whether only a part of a shard's samples perturbs it.
 func (a Ascent) part() bool { return a.Fraction > 0 && a.Fraction < 1 }
@@ -167,8 +187,7 @@ func (a Ascent) Samples(n int) int {
 	if !a.part() {
 		return n
 	}
-	const rounding = 1e-9 // 0.1*30 is more than 3 in float64
-	return max(1, min(n, int(math.Ceil(a.Fraction*float64(n)-rounding))))
+	return fraction(a.Fraction, n)
 }
 
 // role is the role of the parameters that are perturbed, "" for all.
@@ -191,6 +210,9 @@ func (a Ascent) String() string {
 	}
 	if a.part() {
 		list = append(list, fmt.Sprintf("by the first %v of a shard's samples", a.Fraction))
+	}
+	if a.draws() {
+		list = append(list, fmt.Sprintf("of tensors drawn with probability %v", a.Tensors))
 	}
 	if a.Steps > 1 {
 		list = append(list, fmt.Sprintf("in %d steps of ascent", a.Steps))

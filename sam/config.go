@@ -26,7 +26,8 @@ type Config struct {
 	RhoMin    float64
 	// Ascent says how a shard's gradient becomes its perturbation, and in which steps.
 	Ascent Ascent
-	// Descent says what the step makes of the gradients at w and at w + eps.
+	// Descent says what the step makes of the gradients at w and at w + eps, and on which samples
+	// it goes down.
 	Descent Descent
 	// Teacher makes the step learn from the model at other parameters, and descend at w.
 	Teacher Teacher
@@ -172,6 +173,9 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 		return c, err
 	}
 	if err := c.Descent.validate(c); err != nil {
+		return c, err
+	}
+	if err := c.Descent.validateSamples(c, model); err != nil {
 		return c, err
 	}
 	if err := c.validateRhoWithLR(); err != nil {

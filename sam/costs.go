@@ -32,7 +32,7 @@ func perturbations(prog *program.Program, cfg Config, regions [][]region, n, par
 		switch {
 		case cfg.Rho == 0 || cfg.Ascent.Momentum || !perturbs(regions[i]):
 			kind = program.Unperturbed
-		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms() || cfg.needsClean() && !cfg.defers(op):
+		case op.Factorable == nil || !whole || cfg.force.perturb == formed || cfg.Ascent.forms() || cfg.Descent.selects() || cfg.needsClean() && !cfg.defers(op):
 		case cfg.force.perturb == factored:
 			kind = program.Factored
 		default:
@@ -81,6 +81,7 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 		if p.teachesAnew() { // otherwise that was the teacher's, and the student's is the clean one
 			descent += n * f.Forward
 		}
+		n = int64(p.descent.of(s.N))
 		if p.backward[i] {
 			descent += n * f.Backward
 		}
@@ -97,7 +98,7 @@ func (p *plan) opFlops(i int) (clean, descent int64) {
 		}
 		switch {
 		case perturb == program.Formed && !p.ascent.NormOnly:
-			clean += n * f.Gradient
+			clean += int64(p.ascent.Tensors * float64(n*f.Gradient))
 		case perturb == program.Factored:
 			descent += op.Factorable.DeltaFlops(s.N, op.FirstInput)
 			if p.sumsClean {

@@ -38,6 +38,16 @@ type Descent struct {
 	//
 	//	g + alpha * ||g||/||g_v|| * g_v
 	Look float64
+
+	// Samples is the fraction of each shard's samples, rounded up, that a step which perturbs goes
+	// down on: gamma of ESAM (Du et al., arXiv 2110.03141). They are those whose loss rises most
+	// from w to w + eps; of equal ones the first. A shard's gradient is that of the mean of their
+	// losses, and weighs what it does without Samples. (The authors' code leaves out the last of
+	// them; we don't.) A sample's loss is the sum of its terms: a text's, that of its tokens. All
+	// samples go forward at w + eps, and the chosen ones backward from there. Batch normalization
+	// normalizes by all of the shard, and goes backward as if the chosen samples were all of it.
+	// Stats.Loss and Stats.Sharpness are those of all samples. 0 is 1: all of them.
+	Samples float64
 }
 
 // validate returns an error unless d fits the rest of c.
@@ -117,6 +127,14 @@ func (d Descent) String() string {
 		list = append(list, fmt.Sprintf("and %v of what was beside the clean gradient, in the steps between", d.Look))
 	}
 	return strings.Join(list, ", ")
+}
+
+// whyClean is the option for which needsClean is true.
+func (c Config) whyClean() string {
+	if c.Descent.combines() {
+		return c.Descent.set()[0]
+	}
+	return fmt.Sprintf("Ascent.Sigma is %v", c.Ascent.Sigma)
 }
 
 // needsClean reports whether a step that perturbs needs the batch's gradient at w in memory.

@@ -25,6 +25,9 @@ func (p *plan) explain() string {
 	if how := p.teacher.String(); how != "" {
 		fmt.Fprintf(&b, "teacher: %s\n", how)
 	}
+	if how := p.descent.ofSamples(); how != "" {
+		fmt.Fprintf(&b, "descent: %s\n", how)
+	}
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "op\tparameters\tclean MFLOP\tdescent MFLOP\tMB touched\tperturbation\tgradient\t")
 	bytes := int64(0)
@@ -78,6 +81,8 @@ func (p *plan) notes() (lines []string) {
 	add(p.perturbs() && p.teaches(), "clean: at w, with the gradient where w + eps is formed. descent: the teacher's forward pass at w + eps, then the gradient at w that is averaged.")
 	add(p.distills(), "the clean pass's values stay, and go through the backward pass again once the teacher's outputs are known.")
 	add(p.teaches() && !p.perturbs(), "descent: the teacher's forward pass at w with noise, then the gradient at w.")
+	add(p.perturbs() && p.ascent.draws(), fmt.Sprintf("clean: a tensor's gradient counts with the probability %v that it is drawn.", p.ascent.Tensors))
+	add(p.selects(), fmt.Sprintf("descent: forward over all samples, backward over %v of each shard.", p.descent.Samples))
 	add(slices.Contains(p.perturb, program.Factored), "factored: w + eps is never in memory; its effect is computed from the shard's own inputs and output gradients.")
 	add(p.passByPass, "pass by pass: a shard's tiles go through the clean pass, w + eps is formed once, then they go through the descent.")
 	add(p.teaches() && p.passByPass, "the student's forward pass is computed twice: its values are not kept over a whole shard.")
@@ -97,6 +102,7 @@ func (m Memory) String() string {
 		{m.Workspaces, "workspaces"}, {m.Perturbed, "perturbed parameters"}, {m.Packed, "packed parameters"},
 		{m.Deferred, "kept for deferred gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
 		{m.Combined, "gradients at w and of former steps"},
+		{m.Selected, "selected samples"},
 	}
 	slices.SortStableFunc(parts, func(a, b struct {
 		bytes int

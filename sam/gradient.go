@@ -12,12 +12,14 @@ import (
 
 // stepRun is the state of the step under way.
 type stepRun struct {
-	plan    *plan
-	batch   net.Batch
-	rho     float64   // 0 if nothing is perturbed
-	before  []float64 // by part: sum of its loss terms at w
-	after   []float64 // the same at w + eps, or of the teacher
-	refused []error   // by part
+	plan      *plan
+	batch     net.Batch
+	rho       float64    // 0 if nothing is perturbed
+	perturbed *perturbed // what is
+	selects   bool       // the descent is on some of the samples
+	before    []float64  // by part: sum of its loss terms at w
+	after     []float64  // the same at w + eps, or of the teacher
+	refused   []error    // by part
 	// By part: sum of its divergence from the teacher.
 	divergence []float64
 
@@ -51,8 +53,9 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	r := &o.run
 	r.plan, r.batch, r.rho, r.packed = plan, batch, rho, false
 	clear(r.refused)
+	o.begin()
 	only := o.passAtW(plain)
-	if o.cfg.Ascent.Momentum && rho != 0 {
+	if o.cfg.Ascent.Momentum && r.rho != 0 {
 		if only.params, err = o.lookAhead(); err != nil {
 			return Stats{}, err
 		}
@@ -63,7 +66,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		switch {
 		case plan.teacher.noisy():
 			o.runRound(singlePass, o.passWithNoise())
-		case rho == 0 || o.cfg.Ascent.Momentum:
+		case r.rho == 0 || o.cfg.Ascent.Momentum:
 			o.runRound(singlePass, only)
 		case r.round.whole:
 			o.runRound(wholeShards, o.passAtW(ascent))
@@ -77,11 +80,36 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		}
 	}
 	o.addUnits(num.Range(0, len(plan.units)), &pass{kind: descent}, &o.vector, o.team)
-	o.deferred.Gradients(o.team, batch, program.Shard{N: batch.N}, nil, o.ghat)
-	if rho != 0 {
+	run := program.Shard{N: batch.N}
+	if r.selects {
+		batch, run = o.gatherSelection()
+	}
+	o.deferred.Gradients(o.team, batch, run, nil, o.ghat)
+	if r.rho != 0 {
 		o.addCleanSums()
 	}
 	return o.lossStats(), nil
+}
+
+// begin decides what the step perturbs, and on which samples it goes down.
+func (o *Optimizer) begin() {
+	r := &o.run
+	r.perturbed = &o.all
+	if r.rho != 0 && r.plan.ascent.draws() {
+		if r.perturbed = o.draw(o.base.Steps()); r.perturbed == nil {
+			r.rho = 0
+		}
+	}
+	if r.selects = r.rho != 0 && r.plan.selects(); r.selects {
+		o.selection.begin(r.batch)
+	}
+	if r.rho != 0 && !r.plan.passByPass {
+		for _, w := range o.workers {
+			for i, kind := range r.perturbed.kinds {
+				w.perturb[i].Kind = kind
+			}
+		}
+	}
 }
 
 // rho returns the radius of the step to come, 0 if it perturbs nothing.
@@ -197,7 +225,7 @@ func (o *Optimizer) addUnits(units num.Span, p *pass, v *vectors, team *blas.Tea
 
 // leftOut reports whether op i's gradient is not wanted in a kind of pass.
 func (o *Optimizer) leftOut(i int, kind passKind) bool {
-	return kind == ascent && o.run.plan.perturb[i] == program.Unperturbed
+	return kind == ascent && o.run.perturbed.kinds[i] == program.Unperturbed
 }
 
 // unit returns where unit u sums the gradient of op i. The first unit is in its place in

@@ -18,10 +18,11 @@ type Memory struct {
 	Gradients  int // of the batch, and of its units
 	Statistics int // of normalizations, by part
 	Combined   int // gradients at w and of former steps, or parameters ahead, as the method needs them
+	Selected   int // with Descent.Samples: a copy of the selected inputs, and each sample's losses
 }
 
 func (m Memory) total() int {
-	return m.Workspaces + m.Perturbed + m.Packed + m.Deferred + m.Gradients + m.Statistics + m.Combined
+	return m.Workspaces + m.Perturbed + m.Packed + m.Deferred + m.Gradients + m.Statistics + m.Combined + m.Selected
 }
 
 // fit plans the schedule and all memory. It takes the tiles that suit the caches, or
@@ -117,6 +118,7 @@ func (o *Optimizer) planMemory() Memory {
 		Perturbed:  4 * o.noise.floats(o.program.NumParams()),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
+		Selected:   o.selectionBytes(),
 	}
 	if plan.sumsClean {
 		m.Combined += plan.cleanGroups()
@@ -149,6 +151,7 @@ func (o *Optimizer) allocate() {
 	parts := len(o.plan.parts)
 	o.deferred.Allocate()
 	o.cleanDeferred.Allocate()
+	o.selection.allocate(o)
 	o.ghat = make([]float32, o.program.NumParams())
 	o.mean = make([]float32, o.program.NumState())
 	o.state = make([]float32, o.program.NumState())

@@ -26,6 +26,9 @@ func taken(o *Optimizer) Memory {
 		Deferred:   o.deferred.Bytes(),
 		Statistics: bytes(o.mean, o.state) + bytes(o.stats...),
 	}
+	if s := o.selection; o.plan.selects() {
+		m.Selected = bytes(s.memory.X) + 8*len(s.before) + 8*len(s.after) + 4*len(s.memory.Tokens) + len(s.memory.Segments) + 8*len(s.memory.Starts)
+	}
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
 		if w.teacher != nil {

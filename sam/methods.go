@@ -105,6 +105,16 @@ var Methods = []Method{
 		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Sigma: 1, Lambda: 0.9}},
 	},
 	{
+		Name: "esam", Title: "ESAM",
+		About:  "SAM by some tensors, on the samples whose loss it raises most (arXiv 2110.03141)",
+		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Tensors: 0.6}, Descent: Descent{Samples: 0.5}},
+	},
+	{
+		Name: "mesam", Title: "mESAM",
+		About:  "ESAM's tensors, perturbed by each shard, and ESAM's samples of each shard",
+		Preset: Config{Rho: 0.05, Shards: 8, Ascent: Ascent{Tensors: 0.6}, Descent: Descent{Samples: 0.5}},
+	},
+	{
 		Name: "sam-3step", Title: "Multi-step SAM",
 		About:  "SAM's perturbation by three steps of ascent, a third of rho each",
 		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Steps: 3}},

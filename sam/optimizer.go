@@ -60,6 +60,9 @@ type Optimizer struct {
 	trained  []region   // of all parameters: zero where they are frozen
 	regions  []region   // of all parameters: how they are perturbed
 	regionOf [][]region // the same by op, counted from its first parameter
+	all      perturbed  // by the plan
+	tensors  []tensor   // that a step draws from; nil unless Ascent.Tensors asks for it
+	drawn    perturbed  // by the step
 	needs    map[passKind]*program.Needs
 	units    [][]float32 // by unit but the first: the ops' parameters that are summed by units
 	unitAt   []int       // by op: where its parameters begin in a unit
@@ -74,6 +77,7 @@ type Optimizer struct {
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
 	ahead         []float32         // w + eps where the base optimizer's momentum perturbs
+	selection     selection
 
 	vector vectors
 	run    stepRun
@@ -169,6 +173,8 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	trainNeeds, perturbNeeds := o.program.Needs(o.plan.trains), o.program.Needs(o.plan.perturbed)
 	o.needs = map[passKind]*program.Needs{plain: trainNeeds, ascent: perturbNeeds, descent: trainNeeds, taught: trainNeeds}
 	o.plan.backward, o.plan.cleanBackward = o.program.BackwardOps(trainNeeds), o.program.BackwardOps(perturbNeeds)
+	o.all = o.everything()
+	o.planDraws()
 	o.plan.flops = o.plan.countFlops()
 	o.plans[cfg.Batch] = o.plan
 	return o, o.fit()

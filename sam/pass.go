@@ -130,12 +130,12 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 	if r.plan.deferredAscent() {
 		shard := r.plan.shards[climb.shard]
 		shard.N = r.plan.ascent.Samples(shard.N)
-		w.deferred.Gradients(team, r.batch, shard, r.plan.perturbed, climb.sum)
+		w.deferred.Gradients(team, r.batch, shard, r.perturbed.ops, climb.sum)
 	}
-	w.adjust(team, o.regions, climb.shard, num.Range(0, len(climb.sum)), climb.again, climb.sum)
-	normSq := w.vector.squares(team, o.regions, w.eta(), climb.sum, climb.params)
+	w.adjust(team, r.perturbed.regions, climb.shard, num.Range(0, len(climb.sum)), climb.again, climb.sum)
+	normSq := w.vector.squares(team, r.perturbed.regions, w.eta(), climb.sum, climb.params)
 	if !finite(normSq) {
-		name := o.program.ParamAt(firstNonFiniteIn(o.regions, climb.sum))
+		name := o.program.ParamAt(firstNonFiniteIn(r.perturbed.regions, climb.sum))
 		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false
 	}
@@ -144,7 +144,7 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 		r.refused[parts.From] = o.refusal(parts.From, kind, why)
 		return false
 	}
-	w.vector.climb(team, o.regions, w.formed, c, w.eta(), climb.sum, climb.params)
+	w.vector.climb(team, r.perturbed.regions, w.formed, c, w.eta(), climb.sum, climb.params)
 	return true
 }
 
@@ -155,7 +155,7 @@ func (o *Optimizer) climb(normSq float64) (c float32, why string, kind error) {
 		return 0, "", nil
 	}
 	norm, rho := math.Sqrt(normSq), o.run.rho/float64(o.cfg.Ascent.Steps)
-	c = float32(rho / norm)
+	c = float32(rho / o.cfg.Ascent.Tensors / norm)
 	switch {
 	case math.IsInf(float64(c), 0):
 		kind = ErrVanishing

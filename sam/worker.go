@@ -36,6 +36,7 @@ type worker struct {
 	repeated     []float32 // gradients of an ascent that goes on from formed; nil unless Ascent.Steps asks for it
 	formedFloats int       // its length, known before it is allocated
 
+	picks   picks
 	factors []float32 // by shard of the tile: of its gradient in its perturbation
 	losses  []float64
 	stats   [][]float32
@@ -63,9 +64,6 @@ func newWorker(o *Optimizer, number int) *worker {
 	if plan.perturbs() && !plan.passByPass {
 		clean := size
 		clean.Keeps = size.Factored
-		for i, kind := range plan.perturb {
-			w.perturb[i].Kind = kind
-		}
 		if plan.distills() {
 			size.Keeps, size.Again = clean.Keeps, true
 		} else {
@@ -79,6 +77,9 @@ func newWorker(o *Optimizer, number int) *worker {
 	}
 	if plan.distills() {
 		w.clean = w.descent
+	}
+	if plan.selects() {
+		w.picks = newPicks(size.Samples, size.Shards)
 	}
 	if plan.passByPass && (number == 0 || plan.takesWhole()) {
 		w.formedFloats = o.program.NumParams()
@@ -121,7 +122,10 @@ func (w *worker) climbsAgain() bool { return w.o.plan.ascent.Steps > 1 }
 func (w *worker) perturbed(i int) (sets, params, kept int) {
 	plan := w.o.plan
 	op, tile := plan.ops[i], plan.largestTile()
-	switch w.perturb[i].Kind {
+	if plan.passByPass {
+		return 0, 0, 0
+	}
+	switch plan.perturb[i] {
 	case program.Formed:
 		return tile, op.Params, 0
 	case program.Factored:
@@ -220,7 +224,13 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 	if p.kind == descent {
 		losses = r.after
 	}
-	work.Forward(&w.pass)
+	selects := p.kind == descent && w.o.run.selects
+	if selects {
+		work.Infer(&w.pass)
+		work.LossOnly(&w.pass)
+	} else {
+		work.Forward(&w.pass)
+	}
 	for s, loss := range w.pass.Losses {
 		if !p.again {
 			losses[w.parts.From+s] = loss
@@ -229,6 +239,10 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 			w.refuse(s, why, fmt.Sprintf("its %s is %v", what, loss))
 			return false
 		}
+	}
+	if selects {
+		w.pick(work)
+		work.Loss(&w.pass)
 	}
 	work.Backward(&w.pass)
 	return true
@@ -249,9 +263,15 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 		d.Shards = r.plan.cleanParts[w.parts.From:w.parts.To]
 		d.Scale = 1 / float64(loss.Terms(r.batch.Slice(shard.First, r.plan.ascent.Samples(shard.N))))
 		d.Means = !r.plan.passByPass // each part is a shard
-		if !r.plan.sumsClean {
-			d.Only = r.plan.ascent.role()
+		d.Only, d.Needs = r.perturbed.only, r.perturbed.needs
+	}
+	if r.selects && !p.again {
+		from, last := d.Shards[0].First, d.Shards[len(d.Shards)-1]
+		losses := w.o.selection.before
+		if p.kind == descent {
+			losses = w.o.selection.after
 		}
+		d.SampleLosses = losses[from : last.First+last.N]
 	}
 	if p.atW() { // statistics are those at w
 		for s := range w.parts.Len() {
@@ -271,7 +291,7 @@ func (w *worker) refuse(s int, why error, what string) {
 // whether all are finite.
 func (w *worker) ascend() bool {
 	plan := w.o.run.plan
-	for i, kind := range plan.perturb {
+	for i, kind := range w.o.run.perturbed.kinds {
 		if kind == program.Factored {
 			w.perturb[i].In, w.perturb[i].D = w.clean.Operands(i)
 		}
@@ -308,7 +328,7 @@ func (w *worker) adjustOp(i int) {
 	op := w.o.plan.ops[i]
 	run := num.Range(op.Offset, op.Offset+op.Params)
 	for s := range w.pass.Shards {
-		w.adjust(w.pass.Team, w.o.regionOf[i], w.parts.From+s, run, w.leg.again, w.gradient(i, s))
+		w.adjust(w.pass.Team, w.o.run.perturbed.regionOf[i], w.parts.From+s, run, w.leg.again, w.gradient(i, s))
 	}
 }
 
@@ -335,10 +355,12 @@ func (w *worker) normsSq(i int) {
 	switch p.Kind {
 	case program.Formed:
 		for s := range sq {
-			sq[s] = w.vector.squares(w.pass.Team, w.o.regionOf[i], w.eta(), w.gradient(i, s), w.from(i, s))
+			sq[s] = w.vector.squares(w.pass.Team, w.o.run.perturbed.regionOf[i], w.eta(), w.gradient(i, s), w.from(i, s))
 		}
 	case program.Factored:
 		w.clean.GradNormSq(&w.pass, i, p.Kept, sq)
+	default:
+		clear(sq) // another step may have perturbed the op
 	}
 }
 
@@ -350,7 +372,7 @@ func (w *worker) displace(i, s int, c float32) {
 	p := &w.perturb[i]
 	switch p.Kind {
 	case program.Formed:
-		w.vector.climb(w.pass.Team, w.o.regionOf[i], p.Params[s], c, w.eta(), w.gradient(i, s), w.from(i, s))
+		w.vector.climb(w.pass.Team, w.o.run.perturbed.regionOf[i], p.Params[s], c, w.eta(), w.gradient(i, s), w.from(i, s))
 	case program.Factored:
 		shard := w.pass.Shards[s]
 		simd.Scale(c, p.D.Slice(shard.First-w.pass.Shards[0].First, shard.N).Data)
@@ -362,7 +384,7 @@ func (w *worker) displace(i, s int, c float32) {
 func (w *worker) nonFinite(i, s int) string {
 	op := w.o.plan.ops[i]
 	if w.perturb[i].Kind == program.Formed {
-		return w.o.program.ParamAt(op.Offset + firstNonFiniteIn(w.o.regionOf[i], w.gradient(i, s)))
+		return w.o.program.ParamAt(op.Offset + firstNonFiniteIn(w.o.run.perturbed.regionOf[i], w.gradient(i, s)))
 	}
 	return op.Name
 }
