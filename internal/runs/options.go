@@ -37,6 +37,16 @@ var Options = []Option{
 		func(c *sam.Config, x float64) { c.Ascent.Lambda = x },
 	},
 	{
+		"ascent-tensors", "Ascent.Tensors", "probability that a tensor is perturbed; 1 is SAM",
+		func(c *sam.Config) float64 { return c.Ascent.Tensors },
+		func(c *sam.Config, x float64) { c.Ascent.Tensors = x },
+	},
+	{
+		"descent-samples", "Descent.Samples", "part of the samples to descend on; 1 is SAM",
+		func(c *sam.Config) float64 { return c.Descent.Samples },
+		func(c *sam.Config, x float64) { c.Descent.Samples = x },
+	},
+	{
 		"descent-orthogonal", "Descent.Orthogonal", "how much of the clean gradient's own part is taken off",
 		func(c *sam.Config) float64 { return c.Descent.Orthogonal },
 		func(c *sam.Config, x float64) { c.Descent.Orthogonal = x },
