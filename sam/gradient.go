@@ -195,7 +195,8 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 		ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes,
 		cleanBackward: o.plan.cleanBackward, backward: o.plan.backward,
 	}
-	if smallest := p.ascent.Samples(n / len(p.shards)); smallest < o.program.MinShard() {
+	if shard := n / len(p.shards); min(p.ascent.Samples(shard), p.descent.of(shard)) < o.program.MinShard() {
+		smallest := min(p.ascent.Samples(shard), p.descent.of(shard))
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
 	}
 	how := o.plan.sharing

@@ -14,6 +14,9 @@ type Ascent struct {
 	Steps int
 	// Less is taken off g; nil is nothing.
 	Less []float64
+	// Samples is the share of a shard's samples, rounded up, on which it goes down: those whose loss
+	// rises most from p to p + eps. 0 is all.
+	Samples float64
 }
 
 // Perturbed returns p + eps, where g is the gradient.

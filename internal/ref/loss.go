@@ -94,6 +94,9 @@ func (n Net) MSAMGradients(p []float64, x [][]float64, ends []int, a Ascent, los
 		})
 		clean = Axpy(float64(cleanTerms), g, clean)
 		_, terms, g := n.GradientBy(w, xs, begin, loss)
+		if a.Samples > 0 && a.Rho > 0 {
+			g = n.gradientOf(w, xs, begin, loss, n.sharpest(p, w, xs, begin, loss, a.Samples))
+		}
 		ghat = Axpy(float64(terms), g, ghat)
 		all += float64(terms)
 		begin = end

@@ -40,10 +40,20 @@ func (b BatchNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
 }
 
 func (b BatchNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][]float64) {
+	return b.backward(p, x, x, dy, g)
+}
+
+// BackwardOf implements selecting: as if the chosen samples were the batch, with the moments of all.
+func (b BatchNorm) BackwardOf(p []float64, all [][]float64, chosen []int, dy [][]float64, g []float64) (dx [][]float64) {
+	return b.backward(p, all, pick(all, chosen), dy, g)
+}
+
+// backward is Backward of samples x, with the moments of others.
+func (b BatchNorm) backward(p []float64, all, x, dy [][]float64, g []float64) (dx [][]float64) {
 	dx = like(x)
 	n := float64(len(x) * len(x[0]) / b.Features)
 	for j := range b.Features {
-		mean, variance := b.Moments(x, j)
+		mean, variance := b.Moments(all, j)
 		deviation := math.Sqrt(variance + b.Epsilon)
 		var sum, weighted float64
 		b.each(x, j, func(s, i int) {
