@@ -65,6 +65,10 @@ func (t Teacher) validate(c Config, model *net.Model) error {
 		return fmt.Errorf("sam: %s, and Teacher.Weight is %v, whose step has one gradient, at w", set[0], t.Weight)
 	case c.Ascent.Momentum:
 		return badField("Ascent.Momentum", "is true with Teacher.Weight %v, whose teacher the shards' gradients make, or noise", t.Weight)
+	case c.Descent.selects():
+		return badField("Descent.Samples", "is %v with Teacher.Weight %v, whose step is on all samples", c.Descent.Samples, t.Weight)
+	case c.Ascent.draws():
+		return badField("Ascent.Tensors", "is %v with Teacher.Weight %v, whose teacher all tensors make", c.Ascent.Tensors, t.Weight)
 	case t.Noise == 0 && c.Rho == 0:
 		return badField("Teacher.Weight", "is %v, and both Teacher.Noise and Rho are 0, which leave the teacher at w", t.Weight)
 	case c.Ascent.part():

@@ -369,6 +369,8 @@ func TestTeacherErrors(t *testing.T) {
 		"sam: Teacher.Weight is 1, and both Teacher.Noise and Rho are 0, which leave the teacher at w":                          func(c *Config) { c.Rho, c.Teacher.Weight = 0, 1 },
 		"sam: Ascent.Fraction is 0.5 with Teacher.Weight 1, whose clean pass is over all samples":                               func(c *Config) { c.Teacher.Weight, c.Ascent.Fraction = 1, 0.5 },
 		"sam: Descent.Weight is 0.9, and Teacher.Weight is 1, whose step has one gradient, at w":                                func(c *Config) { c.Teacher.Weight, c.Descent.Weight = 1, 0.9 },
+		"sam: Descent.Samples is 0.5 with Teacher.Weight 1, whose step is on all samples":                                       func(c *Config) { c.Teacher.Weight, c.Descent.Samples = 1, 0.5 },
+		"sam: Ascent.Tensors is 0.5 with Teacher.Weight 1, whose teacher all tensors make":                                      func(c *Config) { c.Teacher.Weight, c.Ascent.Tensors = 1, 0.5 },
 		"sam: Ascent.Momentum is true with Teacher.Weight 1, whose teacher the shards' gradients make, or noise":                func(c *Config) { c.Base, c.Teacher.Weight, c.Ascent.Momentum = optim.AdamW{LR: 0.1}, 1, true },
 		"sam: Ascent.Every is 2, and Rho is 0, which perturbs nothing":                                                          func(c *Config) { c.Rho, c.Teacher, c.Ascent.Every = 0, Teacher{Weight: 1, Noise: 0.1}, 2 },
 		"sam: Teacher.Noise is 0.1, and the model and the groups leave no tensor of two dimensions or more for it": func(c *Config) {
