@@ -101,7 +101,7 @@ func TestBeside(t *testing.T) {
 	assert.Zero(t, both[colors[1]])
 	assert.Greater(t, three[colors[1]], 500)
 
-	ours.Look = 2
+	ours.Look = Numbered(2)
 	looks := count(ours, other)
 	assert.Zero(t, looks[colors[0]])
 	assert.Greater(t, looks[colors[1]], 500)
@@ -227,7 +227,6 @@ func TestErrors(t *testing.T) {
 
 		{Lines{LogY: true, Series: []Series{{Name: "a", X: one, Y: []float64{0}}}}, `chart: series "a" has the value 0 on a logarithmic axis, want more than 0`},
 		{Lines{LogY: true, Series: []Series{{Name: "a", X: one, Y: one, Low: []float64{-1}, High: one}}}, `chart: series "a" has the value -1 on a logarithmic axis, want more than 0`},
-		{Lines{Series: []Series{{Name: "a", X: one, Y: one, Look: -1}}}, `chart: series "a" has the look -1, want at least 0`},
 
 		{Panels{}, "chart: no panels"},
 		{Panels{Lines: []Lines{cost(), {Y: "loss"}}}, "chart: no series, in panel 2, of loss"},

@@ -3,6 +3,7 @@ package chart
 import (
 	"fmt"
 	"html"
+	"image/color"
 	"regexp"
 	"strings"
 )
@@ -11,8 +12,8 @@ import (
 // file, or as wide as the page lets it be. It has the page's font, for which there is room if that
 // is as wide as Liberation Sans or Arial. Its colors are CSS variables of the page, so that a page
 // with a dark mode can set --chart-paper, --chart-ink, --chart-faint, --chart-rule, --chart-stripe,
-// and --chart-1 to --chart-6 of the series; without them they are those of a file. label says what
-// the chart shows, for readers who hear the page.
+// and those of the series, which DarkColors returns; without them they are those of a file. label
+// says what the chart shows, for readers who hear the page.
 func Inline(c Chart, label string) (string, error) {
 	f, err := c.figure()
 	if err != nil {
@@ -29,13 +30,30 @@ func Inline(c Chart, label string) (string, error) {
 	}
 	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt;max-width:100%%;height:auto">`,
 		html.EscapeString(clean(label)), f.width.Points(), f.height.Points(), f.width.Points())
-	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themes.Replace)), nil
+	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themed)), nil
+}
+
+// themed replaces what a style says of fonts and colors.
+func themed(style string) string {
+	return hues.ReplaceAllStringFunc(themes.Replace(style), func(hue string) string {
+		var c color.RGBA
+		if _, err := fmt.Sscanf(hue, ":#%02X%02X%02X", &c.R, &c.G, &c.B); err != nil {
+			panic(err) // impossible: hues matches nothing else
+		}
+		if c.R == light.Y && c.G == light.Y && c.B == light.Y {
+			return hue // on a deep color, whatever the page
+		}
+		return ":" + variable(c)
+	})
 }
 
 // styles matches the styles of an SVG, and no text in it, where a double quote is an entity.
 var styles = regexp.MustCompile(`style="[^"]*"`)
 
-// themes replaces what a style says of fonts and colors.
+// hues matches the colors of styles that aren't grays of themes.
+var hues = regexp.MustCompile(":#[0-9A-F]{6}")
+
+// themes replaces what a style says of fonts and grays.
 var themes = strings.NewReplacer(
 	"font-family:Liberation Sans;font-variant:normal;font-weight:normal;font-style:normal;", "",
 	"font-family:Liberation Sans;font-variant:normal;font-weight:bold;font-style:normal;", "font-weight:bold;",
@@ -44,10 +62,4 @@ var themes = strings.NewReplacer(
 	":#777777", ":var(--chart-faint,#777)",
 	":#DDDDDD", ":var(--chart-rule,#ddd)",
 	":#F6F6F6", ":var(--chart-stripe,#f6f6f6)",
-	":#0072B2", ":var(--chart-1,#0072b2)",
-	":#D55E00", ":var(--chart-2,#d55e00)",
-	":#009E73", ":var(--chart-3,#009e73)",
-	":#CC79A7", ":var(--chart-4,#cc79a7)",
-	":#E69F00", ":var(--chart-5,#e69f00)",
-	":#56B4E9", ":var(--chart-6,#56b4e9)",
 )

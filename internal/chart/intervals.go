@@ -48,7 +48,7 @@ func (v Intervals) figure() (*figure, error) {
 		p.Add(upright(v.Reference))
 	}
 	for i, s := range v.Series {
-		shown := Estimates{Name: s.Name}
+		shown, look := Estimates{Name: s.Name}, Numbered(i+1)
 		var at plotter.XYs
 		for row := range v.Categories {
 			if math.IsNaN(s.Value[row]) {
@@ -57,13 +57,13 @@ func (v Intervals) figure() (*figure, error) {
 			at = append(at, plotter.XY{X: s.Value[row], Y: v.height(row, i)})
 			shown.Value, shown.Low, shown.High = append(shown.Value, s.Value[row]), append(shown.Low, s.Low[row]), append(shown.High, s.High[row])
 		}
-		dots := &plotter.Scatter{XYs: at, GlyphStyle: mark(i)}
+		dots := &plotter.Scatter{XYs: at, GlyphStyle: look.mark()}
 		bars := &plotter.XErrorBars{
-			XYs: at, XErrors: plotter.XErrors(reach(shown.Value, shown.Low, shown.High)), LineStyle: line(i), CapWidth: 2 * markRadius,
+			XYs: at, XErrors: plotter.XErrors(reach(shown.Value, shown.Low, shown.High)), LineStyle: look.line(), CapWidth: 2 * markRadius,
 		}
 		p.Add(bars, dots)
 		if s.Name != "" {
-			legend.Add(clean(s.Name), &plotter.Line{LineStyle: line(i)}, dots)
+			legend.Add(clean(s.Name), &plotter.Line{LineStyle: look.line()}, dots)
 		}
 	}
 	decimal(&p.X, p.X.Min, p.X.Max)

@@ -38,9 +38,9 @@ type Series struct {
 	Name      string // in the legend; "" to leave it out there
 	X, Y      []float64
 	Low, High []float64 // ends of the points' intervals; both nil for none
-	// Look is the number of the color and shape, from 1 on, so that a series looks the same in several
-	// charts. 0 is the number after that of the series before it.
-	Look int
+	// Look is the color and the mark, so that a series looks the same in several charts. The zero
+	// value is Numbered, by the number after that of the series before it.
+	Look Look
 	// Beside draws the series in the color and shape of the one before it, but dashed and with open
 	// marks, for another source of the same measurement.
 	Beside bool
@@ -64,22 +64,25 @@ func (l Lines) figure() (*figure, error) {
 	}
 	// Bars lie below all lines, and lines below all marks.
 	var bars, lines, points []plot.Plotter
-	look := -1
+	var look Look
+	number := 0
 	for i, s := range l.Series {
 		xys := l.points(i)
 		switch {
-		case s.Look > 0:
-			look = s.Look - 1
+		case s.Look != Look{}:
+			look = s.Look
+			number = max(number, look.number)
 		case !s.Beside:
-			look++
+			number++
+			look = Numbered(number)
 		}
 		if s.Low != nil {
 			bars = append(bars, &plotter.YErrorBars{
-				XYs: xys, YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: bar(look), CapWidth: 2 * markRadius,
+				XYs: xys, YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: look.bar(), CapWidth: 2 * markRadius,
 			})
 		}
-		curve := &plotter.Line{XYs: xys, LineStyle: line(look)}
-		marks := &plotter.Scatter{XYs: xys, GlyphStyle: mark(look)}
+		curve := &plotter.Line{XYs: xys, LineStyle: look.line()}
+		marks := &plotter.Scatter{XYs: xys, GlyphStyle: look.mark()}
 		if s.Beside {
 			curve.Dashes = []vg.Length{5, 3}
 			marks.Shape = open{marks.Shape}
@@ -223,9 +226,6 @@ func (l Lines) validate() error {
 		}
 		if err := validateIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
 			return err
-		}
-		if s.Look < 0 {
-			return fmt.Errorf("chart: series %q has the look %d, want at least 0", s.Name, s.Look)
 		}
 		for i, x := range s.X {
 			if notFinite(x) || l.LogX && x <= 0 {

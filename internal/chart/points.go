@@ -43,7 +43,7 @@ func (p Points) figure() (*figure, error) {
 	if p.Diagonal {
 		body.Add(diagonal{})
 	}
-	dot := mark(0)
+	dot := Numbered(1).mark()
 	hue := colors[0].(color.RGBA)
 	dot.Radius, dot.Color = 2, color.NRGBA{hue.R, hue.G, hue.B, 0x90} // where points lie over each other it is darker
 	body.Add(&plotter.Scatter{XYs: xys, GlyphStyle: dot})

@@ -37,7 +37,7 @@ var colors = []color.Color{
 // marks has one mark fewer than there are colors, so that 30 series look different.
 var marks = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}, nabla{}}
 
-// paper, ink, faint, rule and stripe are the grays. Inline knows these and colors by their values.
+// paper, ink, faint, rule and stripe are the grays. Inline knows them by their values.
 var (
 	paper  = color.Gray{0xff}
 	ink    = color.Gray{0x33}
@@ -47,23 +47,6 @@ var (
 
 	dashed = draw.LineStyle{Color: faint, Width: 1, Dashes: []vg.Length{4, 3}}
 )
-
-// line returns the style of a series' line.
-func line(series int) draw.LineStyle {
-	return draw.LineStyle{Color: colors[series%len(colors)], Width: lineWidth}
-}
-
-// mark returns the style of a series' points.
-func mark(series int) draw.GlyphStyle {
-	return draw.GlyphStyle{Color: colors[series%len(colors)], Radius: markRadius, Shape: marks[series%len(marks)]}
-}
-
-// bar returns the style of a series' intervals.
-func bar(series int) draw.LineStyle {
-	style := line(series)
-	style.Width = 1.1
-	return style
-}
 
 // open is a mark filled with white.
 type open struct{ shape draw.GlyphDrawer }

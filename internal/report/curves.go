@@ -109,7 +109,7 @@ func (l log) x(r *train.Row) float64 {
 
 // curve returns the series of a value of rows, none if no value is finite.
 func (l log) curve(rows []train.Row, name string, look int, value func(*train.Row) float64) []chart.Series {
-	s := chart.Series{Name: name, Look: look}
+	s := chart.Series{Name: name, Look: chart.Numbered(look)}
 	for i := range rows {
 		if v := value(&rows[i]); drawn(v) {
 			s.X, s.Y = append(s.X, l.x(&rows[i])), append(s.Y, v)

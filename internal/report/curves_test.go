@@ -41,8 +41,8 @@ func titles(p chart.Panels) (titles []string) {
 func TestCurves(t *testing.T) {
 	p := Curves(rows(3), 3)
 	assert.Equal(t, []string{"loss", "accuracy, %", "F1"}, titles(p), "neither the learning rate nor rho changes")
-	assert.Equal(t, chart.Series{Name: "training", Look: lookTrain, X: []float64{1, 2, 3}, Y: []float64{1, 0.5, 1.0 / 3}}, p.Lines[0].Series[0])
-	assert.Equal(t, chart.Series{Name: "validation", Look: lookValid, X: []float64{1, 2, 3}, Y: []float64{1.1, 1, 1.1}}, p.Lines[0].Series[1])
+	assert.Equal(t, chart.Series{Name: "training", Look: chart.Numbered(lookTrain), X: []float64{1, 2, 3}, Y: []float64{1, 0.5, 1.0 / 3}}, p.Lines[0].Series[0])
+	assert.Equal(t, chart.Series{Name: "validation", Look: chart.Numbered(lookValid), X: []float64{1, 2, 3}, Y: []float64{1.1, 1, 1.1}}, p.Lines[0].Series[1])
 	assert.InDeltaSlice(t, []float64{50, 51, 52}, p.Lines[1].Series[0].Y, 1e-9)
 	assert.Equal(t, "top 5", p.Lines[1].Series[1].Name)
 	assert.Equal(t, 3.0, p.ReferenceX)

@@ -78,6 +78,7 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 type view struct {
 	Title, Verdict, Course, Footer string
 	Settings, Scores               []Setting
+	DarkColors                     template.CSS // of all charts
 	Curves                         template.HTML
 	Confusion                      template.HTML
 	ConfusionNote                  string
@@ -122,6 +123,7 @@ func (p *Page) Write(w io.Writer) error {
 			return err
 		}
 	}
+	v.DarkColors = darkColors(append(v.Fit, v.Curves, v.Confusion)...)
 	var page strings.Builder
 	if err := pageTemplate.Execute(&page, v); err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -138,6 +140,15 @@ func inline(to *template.HTML, c chart.Chart, label string) error {
 	}
 	*to = template.HTML(svg)
 	return nil
+}
+
+// darkColors returns the CSS of the charts' colors in the dark mode.
+func darkColors(charts ...template.HTML) template.CSS {
+	var all strings.Builder
+	for _, c := range charts {
+		all.WriteString(string(c))
+	}
+	return template.CSS(chart.DarkColors(all.String()))
 }
 
 func (v *view) addResult(r *Result) error {
