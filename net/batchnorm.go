@@ -62,7 +62,7 @@ func (o batchNorm) Traits() op.Traits {
 }
 
 func (o batchNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
-	if c.Train {
+	if o.measures(c) {
 		j := newChannelJob(in[0], sumPiece)
 		j.x = in[0].Data
 		sums, squares := j.sum(c.Team)

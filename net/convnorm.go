@@ -50,7 +50,7 @@ func (o convNorm) added(in []op.Tensor) []float32 {
 func (o convNorm) Forward(c *op.Call, p []float32, in []op.Tensor, out op.Tensor) {
 	filter, norm := o.parts(p)
 	x, aux := o.kept(c, out.N)
-	if c.Train {
+	if o.norm.measures(c) {
 		j := newChannelJob(x, nil)
 		sums := j.buffer(2 * o.norm.channels)
 		o.forward(c, filter, in[0], x, sums)

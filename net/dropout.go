@@ -35,7 +35,7 @@ type dropout struct {
 func (dropout) Traits() op.Traits { return op.Traits{InPlace: true, FreesIn: true, FreesOut: true} }
 
 func (o dropout) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor) {
-	if c.Train {
+	if drops(c) {
 		o.apply(c, out, in[0])
 	} else if &out.Data[0] != &in[0].Data[0] {
 		op.Elementwise(c.Team, copyTo, out.Data, in[0].Data, nil)
@@ -43,10 +43,17 @@ func (o dropout) Forward(c *op.Call, _ []float32, in []op.Tensor, out op.Tensor)
 }
 
 func (o dropout) Backward(c *op.Call, _ []float32, _ []op.Tensor, _, dout op.Tensor, din []op.Tensor) {
-	if din[0].Wanted() {
+	switch {
+	case !din[0].Wanted():
+	case drops(c):
 		o.apply(c, din[0], dout)
+	case &din[0].Data[0] != &dout.Data[0]:
+		op.Elementwise(c.Team, copyTo, din[0].Data, dout.Data, nil)
 	}
 }
+
+// drops reports whether elements are dropped in a call.
+func drops(c *op.Call) bool { return c.Train && !c.Still }
 
 // apply sets y to 0 where elements are dropped, and to x times scale elsewhere.
 func (o dropout) apply(c *op.Call, y, x op.Tensor) {

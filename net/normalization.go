@@ -20,6 +20,8 @@ import (
 //
 // If relu is set, a ReLU is part of it, and d is 0 where the ReLU gives 0.
 //
+// Running statistics don't depend on x: with them, q and r are 0.
+//
 // Rows of channels are in float32. Sums over them, and the factors computed from the sums, are in
 // float64. x is centered by m rounded to float32. The rest of m goes into shift and r, so a mean
 // far larger than the deviation costs no digits.
@@ -84,6 +86,10 @@ func (o normalization) Commit(state, stats []float32) {
 	}
 }
 
+// measures reports whether a call normalizes by the statistics of its samples. Otherwise it does so
+// by the running ones.
+func (o normalization) measures(c *op.Call) bool { return c.State == nil }
+
 // measure computes a shard's means and inverse deviations from its sums over rows, and stores its
 // statistics if they are wanted.
 func (o normalization) measure(c *op.Call, aux []float32, rows int, sums, squares []float64) {
@@ -101,9 +107,9 @@ func (o normalization) measure(c *op.Call, aux []float32, rows int, sums, square
 }
 
 // affine computes the scales and shifts that normalize, from the parameters p and the shard's
-// statistics, or in prediction the running ones.
+// statistics or the running ones.
 func (o normalization) affine(c *op.Call, aux, p []float32) {
-	if !c.Train {
+	if !o.measures(c) {
 		for i, variance := range c.State[o.channels:] {
 			o.of(aux, auxMean)[i], o.of(aux, auxMeanRest)[i] = c.State[i], 0
 			o.of(aux, auxInverse)[i] = float32(1 / math.Sqrt(float64(variance)+o.epsilon))
@@ -160,6 +166,10 @@ func (o normalization) sumGradients(c *op.Call, aux []float32, x, y, d op.Tensor
 		normal := inverse * (sumDX[i] - float64(mean*sum))
 		split(sum, &o.of(aux, auxD)[i], &o.of(aux, auxDRest)[i])
 		split(normal, &o.of(aux, auxDX)[i], &o.of(aux, auxDXRest)[i])
+		if !o.measures(c) {
+			o.of(aux, auxQ)[i], o.of(aux, auxR)[i] = 0, 0
+			continue
+		}
 		factor := -a * inverse * normal / n
 		o.of(aux, auxQ)[i] = float32(factor)
 		o.of(aux, auxR)[i] = float32(-a*sum/n - float64(factor*rest))

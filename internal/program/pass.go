@@ -22,10 +22,15 @@ type Pass struct {
 	Team   *blas.Team
 	Params []float32 // flat
 	Packs  Packs     // of Params; nil if they aren't packed
-	State  []float32 // flat, read in prediction
+	State  []float32 // flat, read in prediction and if Running
 	Train  bool      // a training step; otherwise prediction
-	Seed   uint64    // of random bits
-	Step   uint64    // of random bits
+
+	// Of a training step whose function is to be differentiated as it is in prediction:
+	Running bool // normalize by State, not by the shard's own statistics
+	Still   bool // draw no random bits
+
+	Seed uint64 // of random bits
+	Step uint64 // of random bits
 
 	Perturb   []Perturb   // by op; nil if none is perturbed
 	Gradients Gradients   // where gradients of parameters go; nil if not wanted

@@ -264,14 +264,14 @@ func (w *Workspace) shard(pass *Pass, i, s int) (c *op.Call, in []op.Tensor, out
 // prepare sets the fields of the call that don't depend on how the tile is cut.
 func (w *Workspace) prepare(pass *Pass, i int, rows Shard) *op.Call {
 	w.call = op.Call{
-		Team: pass.Team, Train: pass.Train,
+		Team: pass.Team, Train: pass.Train, Still: pass.Still,
 		Seed: pass.Seed, Step: pass.Step, Op: i, First: pass.Shards[0].First + rows.First,
 		Scratch: w.scratch,
 	}
 	if pass.Samples != nil {
 		w.call.Samples = pass.Samples[rows.First:][:rows.N]
 	}
-	if !pass.Train {
+	if !pass.Train || pass.Running {
 		w.call.State = w.program.nodes[i].state.Of(pass.State)
 	}
 	return &w.call

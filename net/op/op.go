@@ -152,6 +152,7 @@ func (v View) Of(flat []float32) []float32 { return flat[v.Offset:][:v.Shape.Siz
 type Call struct {
 	Team  *blas.Team // workers to share the call's work; sums must not depend on their number
 	Train bool       // a training step; otherwise prediction
+	Still bool       // no random bits are wanted, even if Train is set: Dropout does nothing
 
 	// Random bits must be a function of Seed, Step, Op, the sample's index in the batch and the
 	// element's index in the sample. Then the backward pass can draw them again, and they don't
@@ -168,7 +169,7 @@ type Call struct {
 	Only       Role      // Gradient may leave out the parameters of other roles; "" for none
 	Packs      []Packed  // a Packer's packs of p; nil if p isn't packed
 	Aux        []float32 // Traits.Aux floats
-	State      []float32 // running state, to read in prediction
+	State      []float32 // running state, to use in place of the samples' own statistics; nil in a training step
 	Stats      []float32 // where Forward writes a shard's statistics, laid out as Traits.State; nil if not wanted
 	Kept       []float32 // Factorable.Kept floats: GradNormSq writes them, ForwardDelta and BackwardDelta may read them
 	Scratch    []float32 // Factorable.Scratch floats, valid during the call
