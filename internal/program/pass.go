@@ -29,6 +29,9 @@ type Pass struct {
 	Running bool // normalize by State, not by the shard's own statistics
 	Still   bool // draw no random bits
 
+	Pieces Pieces // of the tile: the pass finds them, and with Within computes in them; nil for neither
+	Within bool
+
 	Seed uint64 // of random bits
 	Step uint64 // of random bits
 

@@ -98,6 +98,9 @@ func (w *Workspace) Infer(pass *Pass) {
 				c, in, out := w.shard(pass, i, s)
 				n.op.Forward(c, pass.params(n, s), in, out)
 			}
+		case pass.Pieces.of(i) != nil:
+			c, in, out := w.whole(pass, i)
+			pass.Pieces.forward(pass.Within, i, n, c, in, out)
 		default:
 			c, in, out := w.whole(pass, i)
 			n.op.Forward(c, n.params.Of(pass.Params), in, out)
@@ -173,7 +176,7 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 	switch kind := pass.kind(n); {
 	case kind == Factored:
 		c, in, out := w.whole(pass, i)
-		w.backward(c, n, n.params.Of(pass.Params), in, out, 0)
+		w.backward(c, n, nil, n.params.Of(pass.Params), in, out, 0)
 		if !w.wants(n.in[0]) {
 			break
 		}
@@ -183,11 +186,11 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 	case kind == Formed || n.traits.Couples:
 		for s := range pass.Shards {
 			c, in, out := w.shard(pass, i, s)
-			w.backward(c, n, pass.params(n, s), in, out, w.rows[s].First)
+			w.backward(c, n, nil, pass.params(n, s), in, out, w.rows[s].First)
 		}
 	default:
 		c, in, out := w.whole(pass, i)
-		w.backward(c, n, n.params.Of(pass.Params), in, out, 0)
+		w.backward(c, n, pass.Pieces.of(i), n.params.Of(pass.Params), in, out, 0)
 	}
 }
 
@@ -195,8 +198,8 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 func (w *Workspace) wants(v op.Value) bool { return w.needs.wanted[w.program.base[v]] }
 
 // backward calls n's Backward for the samples of the call, which begin at sample at of the tile. If
-// several ops read a value, its gradient is the sum of theirs.
-func (w *Workspace) backward(c *op.Call, n *node, params []float32, in []op.Tensor, out op.Tensor, at int) {
+// several ops read a value, its gradient is the sum of theirs. With pieces it calls BackwardWithin.
+func (w *Workspace) backward(c *op.Call, n *node, pieces, params []float32, in []op.Tensor, out op.Tensor, at int) {
 	din := w.din[:len(n.in)]
 	wanted, sum := false, w.sum
 	for j, v := range n.in {
@@ -214,7 +217,11 @@ func (w *Workspace) backward(c *op.Call, n *node, params []float32, in []op.Tens
 		return
 	}
 	c.Accumulate = n.adds[0] && !n.apart
-	n.op.Backward(c, params, in, out, w.grads[n.out].Slice(at, out.N), din)
+	if dout := w.grads[n.out].Slice(at, out.N); pieces != nil {
+		n.op.(op.Piecewise).BackwardWithin(c, pieces, dout, din)
+	} else {
+		n.op.Backward(c, params, in, out, dout, din)
+	}
 	for j, v := range n.in {
 		if n.apart && n.adds[j] && w.wants(v) {
 			op.Elementwise(c.Team, addTo, w.grads[v].Slice(at, out.N).Data, din[j].Data, nil)

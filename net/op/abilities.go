@@ -64,6 +64,25 @@ type Rematerializer interface {
 	RematerializeReads(j int) bool
 }
 
+// Piecewise is an op without parameters whose function has kinks, such as a ReLU: it is made of
+// pieces, in each of which it is smooth. A program that isn't fused can find the pieces in which
+// its ops are at some parameters, and compute within them at others nearby. What it computes then is
+// smooth, so that differences of its gradient are second derivatives. An op that has absorbed a
+// Piecewise one isn't. A call is for all samples of a tile.
+type Piecewise interface {
+	Op
+	// Pieces returns how many floats say which piece a sample is in, at most, for an input of
+	// that shape.
+	Pieces(in Shape) int
+	// Find sets pieces to where the samples are. It is called after Forward, which may have
+	// worked in place.
+	Find(c *Call, in []Tensor, out Tensor, pieces []float32)
+	// ForwardWithin is Forward as if the samples were in these pieces.
+	ForwardWithin(c *Call, pieces []float32, in []Tensor, out Tensor)
+	// BackwardWithin is Backward after ForwardWithin. It reads neither in nor out.
+	BackwardWithin(c *Call, pieces []float32, dout Tensor, din []Tensor)
+}
+
 // Stateful is an op with running state, such as batch normalization.
 type Stateful interface {
 	Op

@@ -16,6 +16,9 @@ import (
 // A worker takes a tile through the model alone. Then it waits for the tiles before, and adds the
 // tile's gradient, of float32, to the sum, of float64. So the sum doesn't depend on the number of
 // workers. If there are few tiles, all workers share each.
+//
+// An evaluation around a point finds the pieces in which ReLUs and the like are there, tile by tile,
+// and computes within them at other points, where the loss is a smooth function then.
 type evaluation struct {
 	program *program.Program
 	ops     []program.OpInfo
@@ -23,6 +26,7 @@ type evaluation struct {
 	tiles   []tile
 	mode    Mode
 	scale   float64 // of the loss's terms
+	around  *point  // where pieces are those of; nil for each point's own
 
 	team    *parallel.Team
 	shares  bool // a tile is all workers'
@@ -54,6 +58,7 @@ type tile struct {
 type worker struct {
 	eval   *evaluation
 	work   *program.Workspace
+	pieces program.Pieces // of the tile under way; nil for each point's own
 	pass   program.Pass
 	shards [1]program.Shard
 	losses [1]float64
@@ -61,11 +66,12 @@ type worker struct {
 	at     int          // the point under way
 }
 
-// newEvaluation returns an evaluation of the sum of the loss's terms, times scale.
-func newEvaluation(model *net.Model, batches []net.Batch, workers int, mode Mode, scale float64) *evaluation {
-	e := &evaluation{program: model.Program(), ops: model.Program().Ops(), batches: batches, mode: mode, scale: scale}
+// newEvaluation returns an evaluation of the sum of a program's loss's terms, times scale. around is
+// where pieces are found, nil if they aren't.
+func newEvaluation(p *program.Program, batches []net.Batch, workers int, mode Mode, scale float64, around *point) *evaluation {
+	e := &evaluation{program: p, ops: p.Ops(), batches: batches, mode: mode, scale: scale, around: around}
 	e.next.L = &e.mutex
-	most, size := 0, tileSamples(model)
+	most, size := 0, tileSamples(p)
 	for i, b := range batches {
 		step := size
 		if mode == Batch {
@@ -83,7 +89,10 @@ func newEvaluation(model *net.Model, batches []net.Batch, workers int, mode Mode
 		workers = 1
 	}
 	for range min(workers, len(e.tiles)) {
-		w := &worker{eval: e, work: e.program.NewWorkspace(workspaceSize(e.program, most), nil)}
+		w := &worker{eval: e, work: p.NewWorkspace(workspaceSize(p, most), nil)}
+		if around != nil {
+			w.pieces = p.NewPieces(most)
+		}
 		e.workers = append(e.workers, w)
 	}
 	return e
@@ -104,14 +113,13 @@ const (
 	tileBytes = 256 << 20
 )
 
-// tileSamples returns how many samples go through the model together. It depends on the model
+// tileSamples returns how many samples go through a program together. It depends on the program
 // alone, since it decides how float32 sums are rounded.
-func tileSamples(model *net.Model) int {
+func tileSamples(p *program.Program) int {
 	n := tileLimit
-	if model.Vocabulary() > 0 {
-		n = max(1, tileRows/model.InputShape()[0])
+	if p.Vocabulary() > 0 {
+		n = max(1, tileRows/p.InputShape()[0])
 	}
-	p := model.Program()
 	for n > 1 && p.PlanWorkspace(workspaceSize(p, n), nil).Bytes() > tileBytes {
 		n /= 2
 	}
@@ -175,17 +183,13 @@ func (e *evaluation) Do(t, of int) {
 // run takes a tile through the model at each point, and returns the loss at the first.
 func (w *worker) run(t tile) (loss float64) {
 	e := w.eval
-	w.shards[0] = t.Shard
+	if e.around != nil {
+		w.begin(t, *e.around)
+		w.work.Infer(&w.pass)
+	}
 	for i, p := range e.points {
-		w.at = i
-		w.pass = program.Pass{
-			Batch: e.batches[t.batch], Shards: w.shards[:], Scale: e.scale,
-			Params: p.values, State: p.state, Train: true, Running: e.mode == Running, Still: true,
-			Losses: w.losses[:], Gradients: w,
-		}
-		if e.shares {
-			w.pass.Team = e.team
-		}
+		w.begin(t, p)
+		w.at, w.pass.Within = i, e.around != nil
 		w.work.Forward(&w.pass)
 		if i == 0 {
 			loss = w.losses[0]
@@ -197,6 +201,20 @@ func (w *worker) run(t tile) (loss float64) {
 	w.pass = program.Pass{}
 	w.work.Release()
 	return loss
+}
+
+// begin prepares the pass of a tile at a point.
+func (w *worker) begin(t tile, p point) {
+	e := w.eval
+	w.shards[0] = t.Shard
+	w.pass = program.Pass{
+		Batch: e.batches[t.batch], Shards: w.shards[:], Scale: e.scale,
+		Params: p.values, State: p.state, Train: true, Running: e.mode == Running, Still: true,
+		Pieces: w.pieces, Losses: w.losses[:], Gradients: w,
+	}
+	if e.shares {
+		w.pass.Team = e.team
+	}
 }
 
 // Of implements program.Gradients.

@@ -9,7 +9,7 @@ import (
 )
 
 // relativeStep is the step of a central difference, by the norm of the parameters.
-const relativeStep = 1e-3
+var relativeStep = 1e-3
 
 // product sets hv to the product of the Hessian and v, a vector of norm 1: the central difference
 //
@@ -21,15 +21,31 @@ func (s *Surface) product(ctx context.Context, v, hv []float32) error {
 	w := s.params.Values
 	simd.AxpyTo(s.up, float32(h), v, w)
 	simd.AxpyTo(s.down, -float32(h), v, w)
-	if _, err := s.evaluate(ctx, true, point{s.up, s.params.State}, point{s.down, s.params.State}); err != nil {
+	if err := s.prepareProducts(); err != nil {
 		return err
 	}
-	for i, d := range s.eval.sum {
+	if _, err := s.evaluate(ctx, s.near, true, point{s.up, s.params.State}, point{s.down, s.params.State}); err != nil {
+		return err
+	}
+	for i, d := range s.near.sum {
 		hv[i] = float32(d / (2 * h))
 	}
 	if norm := simd.SumSquares(hv); !finite(norm) {
 		return fmt.Errorf("the gradient isn't finite at a distance of %.3g from the parameters", h)
 	}
+	return nil
+}
+
+// prepareProducts makes the evaluation for products, unless there is one.
+func (s *Surface) prepareProducts() error {
+	if s.near != nil {
+		return nil
+	}
+	p, err := s.model.Program().Unfused()
+	if err != nil {
+		return err
+	}
+	s.near = newEvaluation(p, s.batches, s.config.Workers, s.about.Mode, 1/s.terms, &point{s.params.Values, s.params.State})
 	return nil
 }
 

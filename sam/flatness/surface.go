@@ -54,11 +54,13 @@ type Progress struct {
 // for the parameters and gradients, and of each worker for a pass. It serves one goroutine at a
 // time.
 type Surface struct {
-	model  *net.Model
-	params *net.Params
-	config Config
-	terms  float64 // of the loss, of all samples
-	eval   *evaluation
+	model   *net.Model
+	params  *net.Params
+	config  Config
+	batches []net.Batch
+	terms   float64     // of the loss, of all samples
+	eval    *evaluation // of the loss and its gradient
+	near    *evaluation // of the gradient, as if ReLUs didn't switch; nil before the first product
 
 	about    About
 	known    bool      // about.Loss and about.GradientNorm are
@@ -101,7 +103,8 @@ func New(model *net.Model, params *net.Params, batches []net.Batch, config Confi
 		return nil, fmt.Errorf("flatness: the loss has no term on the %d samples", s.about.Samples)
 	}
 	s.up, s.down = make([]float32, model.NumParams()), make([]float32, model.NumParams())
-	s.eval = newEvaluation(model, batches, config.Workers, s.about.Mode, 1/s.terms)
+	s.eval = newEvaluation(model.Program(), batches, config.Workers, s.about.Mode, 1/s.terms, nil)
+	s.batches = batches
 	return s, nil
 }
 
@@ -201,12 +204,12 @@ func (s *Surface) begin(ctx context.Context, method string, most int) error {
 // lossAt returns the loss at parameters w, with the running state at of them; nil is that of the
 // Surface.
 func (s *Surface) lossAt(ctx context.Context, w, state []float32) (float64, error) {
-	return s.evaluate(ctx, false, point{w, s.stateOr(state)})
+	return s.evaluate(ctx, s.eval, false, point{w, s.stateOr(state)})
 }
 
 // gradientAt returns the loss at parameters w. Its gradient is then in s.eval.
 func (s *Surface) gradientAt(ctx context.Context, w []float32) (float64, error) {
-	return s.evaluate(ctx, true, point{w, s.params.State})
+	return s.evaluate(ctx, s.eval, true, point{w, s.params.State})
 }
 
 func (s *Surface) stateOr(state []float32) []float32 {
@@ -217,8 +220,8 @@ func (s *Surface) stateOr(state []float32) []float32 {
 }
 
 // evaluate runs all samples through the model at one point, or at two.
-func (s *Surface) evaluate(ctx context.Context, gradient bool, points ...point) (loss float64, err error) {
-	loss, err = s.eval.run(ctx, gradient, points...)
+func (s *Surface) evaluate(ctx context.Context, e *evaluation, gradient bool, points ...point) (loss float64, err error) {
+	loss, err = e.run(ctx, gradient, points...)
 	if err != nil {
 		return 0, err
 	}
