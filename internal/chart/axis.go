@@ -6,17 +6,60 @@ import (
 	"strconv"
 
 	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
 )
 
 // decimal sets ticks at round numbers. The axis begins and ends with a tick, and includes least and
 // most.
-func decimal(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 0) }
+func decimal(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 0, mostTicks) }
+
+const mostTicks = 6 // about
+
+// decimalWithin is decimal with as many ticks as there is room for their labels beside each other.
+func decimalWithin(axis *plot.Axis, least, most float64, width vg.Length) {
+	for about := mostTicks; ; about-- {
+		decimalBy(axis, least, most, 0, about)
+		if about == 2 || labelsFit(*axis, width) {
+			return
+		}
+	}
+}
+
+// labelsFit reports whether no labels of an axis that is that wide touch each other.
+func labelsFit(axis plot.Axis, width vg.Length) bool {
+	return len(labeled(thinned(axis, width))) == len(labeled(axis.Tick.Marker.Ticks(axis.Min, axis.Max)))
+}
+
+func labeled(ticks []plot.Tick) []plot.Tick {
+	return slices.DeleteFunc(slices.Clone(ticks), func(t plot.Tick) bool { return t.Label == "" })
+}
+
+// thinned returns the ticks of an axis that is that wide, without those labels that would touch one
+// before them.
+func thinned(axis plot.Axis, width vg.Length) plot.ConstantTicks {
+	ticks := slices.Clone(axis.Tick.Marker.Ticks(axis.Min, axis.Max))
+	style := textStyle(tickSize)
+	end := math.Inf(-1)
+	for i, t := range ticks {
+		if t.Label == "" {
+			continue
+		}
+		const gap = 5
+		at, half := axis.Norm(t.Value)*float64(width), float64(style.Width(t.Label))/2
+		if at-half < end {
+			ticks[i].Label = ""
+			continue
+		}
+		end = at + half + gap
+	}
+	return ticks
+}
 
 // whole is decimal with ticks at whole numbers only.
-func whole(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 1) }
+func whole(axis *plot.Axis, least, most float64) { decimalBy(axis, least, most, 1, mostTicks) }
 
-// decimalBy is decimal with ticks at least smallest apart.
-func decimalBy(axis *plot.Axis, least, most, smallest float64) {
+// decimalBy is decimal with about so many ticks, at least smallest apart.
+func decimalBy(axis *plot.Axis, least, most, smallest float64, about int) {
 	if least == most {
 		// Around a small number, such as a learning rate, one more and one less would be far away.
 		room := 1.0
@@ -25,8 +68,7 @@ func decimalBy(axis *plot.Axis, least, most, smallest float64) {
 		}
 		least, most = least-room, most+room
 	}
-	const about = 6
-	step := max(smallest, roundStep((most-least)/about))
+	step := max(smallest, roundStep((most-least)/float64(about)))
 	first, last := math.Floor(least/step+1e-9), math.Ceil(most/step-1e-9)
 	axis.Min, axis.Max = first*step, last*step
 	var ticks plot.ConstantTicks

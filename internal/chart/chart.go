@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -19,7 +20,8 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Chart is one of this package's charts: Lines, Panels, Intervals, Points, Histogram or Matrix.
+// Chart is one of this package's charts: Lines, Panels, Grid, Intervals, Points, Histogram or
+// Matrix.
 type Chart interface {
 	figure() (*figure, error)
 }
@@ -134,11 +136,13 @@ func (f *figure) draw(c draw.Canvas) {
 		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, clean(f.title))
 		c.Max.Y -= style.Height(f.title) + margin
 	}
+	for _, line := range slices.Backward(f.notes()) {
+		style := noteStyle()
+		c.FillText(style, c.Min, line)
+		c.Min.Y += style.Height(line)
+	}
 	if f.note != "" {
-		style := textStyle(noteSize)
-		style.Color, style.YAlign = faint, text.YBottom
-		c.FillText(style, c.Min, clean(f.note))
-		c.Min.Y += style.Height(f.note) + margin/2
+		c.Min.Y += margin / 2
 	}
 	if size := f.legend.Rectangle(c).Size(); size.X > 0 {
 		beside := c
@@ -155,8 +159,30 @@ func (f *figure) around(body vg.Length) vg.Length {
 	if f.title != "" {
 		height += textStyle(titleSize).Height(f.title) + margin
 	}
+	for _, line := range f.notes() {
+		height += noteStyle().Height(line)
+	}
 	if f.note != "" {
-		height += textStyle(noteSize).Height(f.note) + margin/2
+		height += margin / 2
 	}
 	return height
+}
+
+func noteStyle() text.Style {
+	style := textStyle(noteSize)
+	style.Color, style.YAlign = faint, text.YBottom
+	return style
+}
+
+// notes returns the note in lines as long as the figure is wide.
+func (f *figure) notes() (lines []string) {
+	style := noteStyle()
+	for _, word := range strings.Fields(clean(f.note)) {
+		if last := len(lines) - 1; last >= 0 && style.Width(lines[last]+" "+word) <= f.width-2*margin {
+			lines[last] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }

@@ -311,18 +311,17 @@ func TestTickPoints(t *testing.T) {
 // Apart moves each series by a hundredth of the axis, and the middle of them not at all.
 func TestApart(t *testing.T) {
 	l := Lines{Apart: true, Series: []Series{{X: []float64{1, 100}, Y: []float64{5, 6}}, {X: []float64{10}, Y: []float64{7}}}}
-	assert.InDelta(t, 1-99*0.005, l.points(0)[0].X, 1e-12)
-	assert.InDelta(t, 10+99*0.005, l.points(1)[0].X, 1e-12)
+	assert.InDelta(t, 1-99*0.005, l.places(0)[0], 1e-12)
+	assert.InDelta(t, 10+99*0.005, l.places(1)[0], 1e-12)
 	l.LogX = true
-	assert.InDelta(t, 100/math.Pow(10, 0.01), l.points(0)[1].X, 1e-12)
-	assert.Equal(t, 6.0, l.points(0)[1].Y)
+	assert.InDelta(t, 100/math.Pow(10, 0.01), l.places(0)[1], 1e-12)
 	f, err := l.figure()
 	require.NoError(t, err)
 	axis := f.body.(*plot.Plot).X
 	assert.LessOrEqual(t, axis.Min, 1.0)
 	assert.GreaterOrEqual(t, axis.Max, 100.0, "the last tick is on the axis")
 	l.Apart = false
-	assert.Equal(t, 100.0, l.points(0)[1].X)
+	assert.Equal(t, 100.0, l.places(0)[1])
 }
 
 // Every tick is on the axis, however the numbers round.

@@ -25,7 +25,10 @@ type Lines struct {
 	FromZero   bool    // makes the Y axis include 0, if it is linear
 	Reference  float64 // Y of a dashed horizontal line; 0 for none
 	ReferenceX float64 // X of a dashed vertical line; 0 for none
-	Series     []Series
+	// From and To are the range of the Y axis; both 0 for that of the values. A point beyond it is an
+	// arrow at its edge.
+	From, To float64
+	Series   []Series
 }
 
 const (
@@ -41,6 +44,11 @@ type Series struct {
 	// Look is the color and the mark, so that a series looks the same in several charts. The zero
 	// value is Numbered, by the number after that of the series before it.
 	Look Look
+	// Failed says which points stand for something that failed: a cross at the lower edge, whatever
+	// their Y. nil for none.
+	Failed []bool
+	// Ring is the number of a point that has a ring around its mark, from 1 on; 0 for none.
+	Ring int
 	// Beside draws the series in the color and shape of the one before it, but dashed and with open
 	// marks, for another source of the same measurement.
 	Beside bool
@@ -51,8 +59,28 @@ type Series struct {
 func (l Lines) Save(path string) error { return save(path, l) }
 
 func (l Lines) figure() (*figure, error) {
-	if err := l.validate(); err != nil {
+	const width = 400 // of the data, about
+	p, legend, err := l.plot(width)
+	if err != nil {
 		return nil, err
+	}
+	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
+}
+
+// panel returns the lines for a Grid, which has the key.
+func (l Lines) panel(width vg.Length) (*plot.Plot, vg.Length, string, error) {
+	const height = 190 // of the data
+	p, _, err := l.plot(width)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	return p, height + axisHeight(l.X), l.Title, nil
+}
+
+// plot returns the plot for data that is about as wide as given.
+func (l Lines) plot(width vg.Length) (*plot.Plot, plot.Legend, error) {
+	if err := l.validate(); err != nil {
+		return nil, plot.Legend{}, err
 	}
 	p, legend := newPlot(l.X, l.Y)
 	p.Add(lightGrid())
@@ -62,43 +90,13 @@ func (l Lines) figure() (*figure, error) {
 	if l.ReferenceX != 0 {
 		p.Add(upright(l.ReferenceX))
 	}
-	// Bars lie below all lines, and lines below all marks.
-	var bars, lines, points []plot.Plotter
-	var look Look
-	number := 0
-	for i, s := range l.Series {
-		xys := l.points(i)
-		switch {
-		case s.Look != Look{}:
-			look = s.Look
-			number = max(number, look.number)
-		case !s.Beside:
-			number++
-			look = Numbered(number)
-		}
-		if s.Low != nil {
-			bars = append(bars, &plotter.YErrorBars{
-				XYs: xys, YErrors: plotter.YErrors(reach(s.Y, s.Low, s.High)), LineStyle: look.bar(), CapWidth: 2 * markRadius,
-			})
-		}
-		curve := &plotter.Line{XYs: xys, LineStyle: look.line()}
-		marks := &plotter.Scatter{XYs: xys, GlyphStyle: look.mark()}
-		if s.Beside {
-			curve.Dashes = []vg.Length{5, 3}
-			marks.Shape = open{marks.Shape}
-		}
-		lines = append(lines, curve)
-		thumbnails := []plot.Thumbnailer{curve}
-		if len(s.X) <= mostMarks {
-			points, thumbnails = append(points, marks), append(thumbnails, marks)
-		}
-		if s.Name != "" {
-			legend.Add(clean(s.Name), thumbnails...)
+	curves := l.curves()
+	for i, c := range curves {
+		if l.Series[i].Name != "" {
+			legend.Add(clean(l.Series[i].Name), c)
 		}
 	}
-	p.Add(slices.Concat(bars, lines, points)...)
-
-	least, most := p.Y.Min, p.Y.Max
+	least, most := l.rangeY()
 	switch {
 	case l.LogY:
 		logarithmic(&p.Y, least, most)
@@ -108,23 +106,63 @@ func (l Lines) figure() (*figure, error) {
 		decimal(&p.Y, least, most)
 	}
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
-	for _, s := range l.Series { // Apart may have drawn the outermost points elsewhere
-		p.X.Min, p.X.Max = min(p.X.Min, slices.Min(s.X)), max(p.X.Max, slices.Max(s.X))
+	p.X.Min, p.X.Max = l.rangeX(curves)
+	l.axisX(&p.X, p.X.Min, p.X.Max, width)
+	// Intervals lie below all lines, and lines below all marks.
+	for layer := range layers {
+		for _, c := range curves {
+			p.Add(c.layer(layer))
+		}
 	}
-	l.axisX(&p.X, p.X.Min, p.X.Max)
-	return &figure{l.Title, l.Note, p, legend, 520, 320}, nil
+	return p, legend, nil
+}
+
+// rangeX returns the least and the largest X, as drawn and as given, and that of the reference.
+func (l Lines) rangeX(curves []*curve) (least, most float64) {
+	least, most = math.Inf(1), math.Inf(-1)
+	if l.ReferenceX != 0 {
+		least, most = l.ReferenceX, l.ReferenceX
+	}
+	for _, c := range curves {
+		least, most = min(least, slices.Min(c.X), slices.Min(c.x)), max(most, slices.Max(c.X), slices.Max(c.x))
+	}
+	return least, most
+}
+
+// rangeY returns the range that From and To give, or else that of the values, their intervals and
+// the reference.
+func (l Lines) rangeY() (least, most float64) {
+	if l.From < l.To {
+		return l.From, l.To
+	}
+	least, most = math.Inf(1), math.Inf(-1)
+	if l.Reference != 0 {
+		least, most = l.Reference, l.Reference
+	}
+	for _, s := range l.Series {
+		for i := range s.X {
+			if !s.failed(i) {
+				least, most = min(least, low(s, i)), max(most, high(s, i))
+			}
+		}
+	}
+	if least > most {
+		return 0, 1 // all have failed
+	}
+	return least, most
 }
 
 // axisX sets the ticks of the X axis, for points from least to most.
-func (l Lines) axisX(axis *plot.Axis, least, most float64) {
+func (l Lines) axisX(axis *plot.Axis, least, most float64, width vg.Length) {
 	switch {
 	case l.LogX:
 		axis.Scale = plot.LogScale{}
 		l.tickPoints(axis, least, most)
+		axis.Tick.Marker = thinned(*axis, width)
 	case l.WholeX:
 		whole(axis, least, most)
 	default:
-		decimal(axis, least, most)
+		decimalWithin(axis, least, most, width)
 	}
 }
 
@@ -133,32 +171,6 @@ func lightGrid() *plotter.Grid {
 	grid := plotter.NewGrid()
 	grid.Vertical.Color, grid.Horizontal.Color, grid.Horizontal.Width = nil, rule, 0.75
 	return grid
-}
-
-// points returns where the points of a series are drawn.
-func (l Lines) points(series int) plotter.XYs {
-	s := l.Series[series]
-	points := make(plotter.XYs, len(s.X))
-	for i := range points {
-		points[i] = plotter.XY{X: s.X[i], Y: s.Y[i]}
-	}
-	if !l.Apart {
-		return points
-	}
-	least, most := math.Inf(1), math.Inf(-1)
-	for _, other := range l.Series {
-		least, most = min(least, slices.Min(other.X)), max(most, slices.Max(other.X))
-	}
-	const step = 0.01 // from series to series, as a part of the axis
-	aside := step * (float64(series) - float64(len(l.Series)-1)/2)
-	for i := range points {
-		if l.LogX {
-			points[i].X *= math.Pow(most/least, aside)
-		} else {
-			points[i].X += (most - least) * aside
-		}
-	}
-	return points
 }
 
 // reach returns the distances from values to the ends of their intervals.
@@ -170,8 +182,7 @@ func reach(values, low, high []float64) plotter.Errors {
 	return e
 }
 
-// tickPoints sets a tick at each point, or at round numbers if there are many points. A tick has no
-// label if it is too near to one that has.
+// tickPoints sets a tick at each point, or at round numbers if there are many points.
 func (l Lines) tickPoints(axis *plot.Axis, least, most float64) {
 	var xs []float64
 	for _, s := range l.Series {
@@ -186,16 +197,9 @@ func (l Lines) tickPoints(axis *plot.Axis, least, most float64) {
 	if len(xs) == 1 {
 		axis.Min, axis.Max = xs[0]/2, xs[0]*2
 	}
-	const character = 0.02 // fraction of the axis that one of a label takes
 	var ticks plot.ConstantTicks
-	end := math.Inf(-1) // of the last label
 	for _, x := range xs {
-		tick, label := plot.Tick{Value: x}, strconv.FormatFloat(x, 'g', -1, 64)
-		half := character / 2 * float64(len(label)+1)
-		if at := axis.Norm(x); at-half >= end {
-			tick.Label, end = label, at+half
-		}
-		ticks = append(ticks, tick)
+		ticks = append(ticks, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'g', -1, 64)})
 	}
 	axis.Tick.Marker = ticks
 }
@@ -217,12 +221,19 @@ func (l Lines) validate() error {
 	if len(l.Series) == 0 {
 		return fmt.Errorf("chart: no series")
 	}
+	if l.From > l.To {
+		return fmt.Errorf("chart: lines from %v to %v", l.From, l.To)
+	}
 	if l.Series[0].Beside {
 		return fmt.Errorf("chart: series %q is the first, and Beside needs one before it", l.Series[0].Name)
 	}
 	for _, s := range l.Series {
 		if len(s.X) == 0 || len(s.Y) != len(s.X) {
 			return fmt.Errorf("chart: series %q has %d X and %d Y, want equal numbers, and at least 1", s.Name, len(s.X), len(s.Y))
+		}
+		if s.Failed != nil && len(s.Failed) != len(s.X) || s.Ring < 0 || s.Ring > len(s.X) {
+			return fmt.Errorf("chart: series %q of %d points says of %d whether they failed, and has a ring around number %d",
+				s.Name, len(s.X), len(s.Failed), s.Ring)
 		}
 		if err := validateIntervals(s.Name, s.Y, s.Low, s.High); err != nil {
 			return err
@@ -246,6 +257,16 @@ func low(s Series, point int) float64 {
 	}
 	return s.Y[point]
 }
+
+// high returns the upper end of a point's interval, or its value if it has none.
+func high(s Series, point int) float64 {
+	if s.High != nil {
+		return s.High[point]
+	}
+	return s.Y[point]
+}
+
+func (s Series) failed(point int) bool { return s.Failed != nil && s.Failed[point] }
 
 // validateIntervals returns an error if intervals are missing, infinite, or without their values.
 func validateIntervals(series string, values, low, high []float64) error {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 )
 
@@ -31,31 +30,31 @@ func Numbered(number int) Look {
 // and each number of shards has a mark. All of them can be told apart by readers with full color
 // vision; the first seven also by color-blind ones, and others by their marks besides.
 var methodColors = []methodColor{
-	{method: "sgd", color: 0x4d4d4d, shape: open{draw.CircleGlyph{}}},
+	{method: "sgd", color: 0x4d4d4d, shape: plus{}},
 	{method: "sam", color: 0x0072b2, shape: draw.CircleGlyph{}},
 	{method: "msam", hue: 45, turn: 10, chroma: 0.19},
-	{method: "asam", color: 0x009e73, shape: plus{}},
+	{method: "asam", color: 0x009e73, shape: pentagon},
 	{method: "masam", hue: 297, turn: 6, chroma: 0.19},
 	{method: "esam", color: 0xcc79a7, shape: cross{}},
-	{method: "looksam", color: 0x56b4e9, shape: star{}},
+	{method: "looksam", color: 0x56b4e9, shape: star},
 
 	{method: "mesam", hue: 352, turn: 6, chroma: 0.19},
 	{method: "mlooksam", hue: 225, turn: 6, chroma: 0.11},
-	{method: "gsam", color: 0x8fb339, shape: open{draw.BoxGlyph{}}},
+	{method: "gsam", color: 0x8fb339, shape: leftward},
 	{method: "mgsam", hue: 135, turn: 6, chroma: 0.17},
-	{method: "wsam", color: 0x670463, shape: open{draw.PyramidGlyph{}}},
+	{method: "wsam", color: 0x670463, shape: rightward},
 	{method: "mwsam", hue: 325, turn: 6, chroma: 0.19},
-	{method: "fsam", color: 0x6f7d5a, shape: open{diamond{}}},
+	{method: "fsam", color: 0x6f7d5a, shape: spark},
 	{method: "mfsam", hue: 185, turn: 6, chroma: 0.05},
-	{method: "momentum-sam", color: 0xb8860b, shape: open{nabla{}}},
-	{method: "sam-2step", color: 0x3a4fd0, shape: pentagon{}},
+	{method: "momentum-sam", color: 0xb8860b, shape: hourglass{}},
+	{method: "sam-2step", color: 0x3a4fd0, shape: hexagon},
 	{method: "msam-2step", hue: 262, turn: 6, chroma: 0.17},
-	{method: "sadt-noise", color: 0x00b8b0, shape: hourglass{}},
-	{method: "sadt-ascent", color: 0x006470, shape: bowtie{}},
-	{method: "sam-on", color: 0xd9bd00, shape: pentagon{}},
+	{method: "sadt-noise", color: 0x00b8b0, shape: bar{1, 0.45}},
+	{method: "sadt-ascent", color: 0x006470, shape: bar{0.45, 1}},
+	{method: "sam-on", color: 0xd9bd00, shape: bowtie{}},
 	{method: "msam-on", hue: 105, turn: 6, chroma: 0.12},
-	{method: "sam-quarter", color: 0x84698b, shape: hourglass{}},
-	{method: "sam-5", color: 0x8c5a3c, shape: bowtie{}},
+	{method: "sam-quarter", color: 0x84698b, shape: spark},
+	{method: "sam-5", color: 0x8c5a3c, shape: hexagon},
 }
 
 // methodColor is a row of methodColors.
@@ -79,7 +78,7 @@ func Method(name string, shards int) Look {
 	row := methodColor{hue: hue, turn: 6, chroma: 0.09}
 	look := row.look(max(shards, 8))
 	if shards <= 1 {
-		look.shape = open{pentagon{}}
+		look.shape = hexagon
 	}
 	return look
 }
@@ -99,7 +98,7 @@ func (m methodColor) look(shards int) Look {
 
 // shardMarks are the marks of 1, 2, 4 shards and so on.
 var shardMarks = []draw.GlyphDrawer{
-	draw.CircleGlyph{}, open{nabla{}}, draw.PyramidGlyph{}, draw.BoxGlyph{}, diamond{}, nabla{}, pentagon{}, open{pentagon{}}, star{},
+	draw.CircleGlyph{}, leftward, draw.PyramidGlyph{}, draw.BoxGlyph{}, diamond{}, nabla{}, rightward, hexagon, star,
 }
 
 // CSS returns the color for a style of HTML: a variable that DarkColors sets, and the color of a
@@ -112,8 +111,8 @@ func (l Look) mark() draw.GlyphStyle {
 	return draw.GlyphStyle{Color: l.color, Radius: markRadius, Shape: l.shape}
 }
 
-// bar returns the style of intervals.
-func (l Look) bar() draw.LineStyle { return draw.LineStyle{Color: l.color, Width: 1.1} }
+// interval returns the style of intervals.
+func (l Look) interval() draw.LineStyle { return draw.LineStyle{Color: l.color, Width: 1.1} }
 
 // variable returns a color as a CSS variable, with its value on a light page.
 func variable(c color.RGBA) string {
@@ -206,68 +205,4 @@ func decoded(level uint8) float64 {
 		return v / 12.92
 	}
 	return math.Pow((v+0.055)/1.055, 2.4)
-}
-
-// The marks that package draw lacks. Each fits the circle of its style's radius, or nearly.
-
-type pentagon struct{}
-
-func (pentagon) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	polygon(c, at, around(5, 1.15*style.Radius, 1.15*style.Radius)...)
-}
-
-type star struct{}
-
-func (star) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	polygon(c, at, around(10, 1.5*style.Radius, 0.62*style.Radius)...)
-}
-
-// around returns the corners of a polygon with its first on top, at two radii in turn.
-func around(corners int, even, odd vg.Length) []vg.Point {
-	points := make([]vg.Point, corners)
-	for i := range points {
-		radius := even
-		if i%2 == 1 {
-			radius = odd
-		}
-		sin, cos := math.Sincos(2 * math.Pi * float64(i) / float64(corners))
-		points[i] = vg.Point{X: radius * vg.Length(sin), Y: radius * vg.Length(cos)}
-	}
-	return points
-}
-
-// plus is a thick plus sign.
-type plus struct{}
-
-func (plus) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r, w := 1.25*style.Radius, 0.42*style.Radius
-	polygon(c, at, vg.Point{X: -w, Y: r}, vg.Point{X: w, Y: r}, vg.Point{X: w, Y: w}, vg.Point{X: r, Y: w},
-		vg.Point{X: r, Y: -w}, vg.Point{X: w, Y: -w}, vg.Point{X: w, Y: -r}, vg.Point{X: -w, Y: -r},
-		vg.Point{X: -w, Y: -w}, vg.Point{X: -r, Y: -w}, vg.Point{X: -r, Y: w}, vg.Point{X: -w, Y: w})
-}
-
-// cross is a thick x.
-type cross struct{}
-
-func (cross) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r, w := style.Radius, 0.55*style.Radius // w along an axis
-	polygon(c, at, vg.Point{Y: w}, vg.Point{X: r - w/2, Y: r + w/2}, vg.Point{X: r + w/2, Y: r - w/2}, vg.Point{X: w},
-		vg.Point{X: r + w/2, Y: w/2 - r}, vg.Point{X: r - w/2, Y: -r - w/2}, vg.Point{Y: -w}, vg.Point{X: w/2 - r, Y: -r - w/2},
-		vg.Point{X: -r - w/2, Y: w/2 - r}, vg.Point{X: -w}, vg.Point{X: -r - w/2, Y: r - w/2}, vg.Point{X: w/2 - r, Y: r + w/2})
-}
-
-// hourglass is two triangles that touch, one above the other.
-type hourglass struct{}
-
-func (hourglass) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r := style.Radius
-	polygon(c, at, vg.Point{X: -r, Y: 1.1 * r}, vg.Point{X: r, Y: 1.1 * r}, vg.Point{X: -r, Y: -1.1 * r}, vg.Point{X: r, Y: -1.1 * r})
-}
-
-// bowtie is two triangles that touch, side by side.
-type bowtie struct{}
-
-func (bowtie) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r := style.Radius
-	polygon(c, at, vg.Point{X: -1.1 * r, Y: r}, vg.Point{X: 1.1 * r, Y: -r}, vg.Point{X: 1.1 * r, Y: r}, vg.Point{X: -1.1 * r, Y: -r})
 }

@@ -50,7 +50,7 @@ func (p Panels) figure() (*figure, error) {
 			return nil, fmt.Errorf("%w, in panel %d, of %s", err, i+1, l.Y)
 		}
 		body := f.body.(*plot.Plot)
-		l.axisX(&body.X, least, most)
+		l.axisX(&body.X, least, most, vg.Length(cmp.Or(p.Width, 520))*0.75)
 		if i < len(p.Lines)-1 {
 			unlabeled(&body.X)
 		}

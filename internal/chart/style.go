@@ -48,41 +48,6 @@ var (
 	dashed = draw.LineStyle{Color: faint, Width: 1, Dashes: []vg.Length{4, 3}}
 )
 
-// open is a mark filled with white.
-type open struct{ shape draw.GlyphDrawer }
-
-func (o open) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	o.shape.DrawGlyph(c, style, at)
-	style.Color, style.Radius = color.White, 0.6*style.Radius
-	c.SetColor(style.Color) // a GlyphDrawer draws in the canvas's color
-	o.shape.DrawGlyph(c, style, at)
-}
-
-type diamond struct{}
-
-func (diamond) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r := style.Radius * 1.25
-	polygon(c, at, vg.Point{Y: r}, vg.Point{X: r}, vg.Point{Y: -r}, vg.Point{X: -r})
-}
-
-// nabla is a triangle that stands on its tip.
-type nabla struct{}
-
-func (nabla) DrawGlyph(c *draw.Canvas, style draw.GlyphStyle, at vg.Point) {
-	r := style.Radius * 1.25
-	polygon(c, at, vg.Point{Y: -r}, vg.Point{X: r * 0.87, Y: r / 2}, vg.Point{X: -r * 0.87, Y: r / 2})
-}
-
-func polygon(c *draw.Canvas, at vg.Point, corners ...vg.Point) {
-	var path vg.Path
-	path.Move(at.Add(corners[0]))
-	for _, corner := range corners[1:] {
-		path.Line(at.Add(corner))
-	}
-	path.Close()
-	c.Fill(path)
-}
-
 // textStyle returns the style of text that lies below and to the right of a point.
 func textStyle(size vg.Length) text.Style {
 	style := text.Style{
