@@ -261,8 +261,8 @@ func (c *compare) makeStudy() (err error) {
 			WeightDecay: c.base.WeightDecay, ISA: simd.Active().Arithmetic().String(),
 		},
 		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
-		Schedule: func(batches int) optim.Schedule {
-			schedule, _ := runs.LRSchedule(c.schedule, c.warmup, c.epochs, batches) // validate has tried
+		Schedule: func(epochs, batches int) optim.Schedule {
+			schedule, _ := runs.LRSchedule(c.schedule, c.warmup, epochs, batches) // validate has tried
 			return schedule
 		},
 	}

@@ -130,7 +130,7 @@ func (c *compare) resultTable(level study.Level) table.Writer {
 		several := len(r.Accuracies) > 1
 		t.AppendRow(table.Row{
 			r.Title, r.Shards, rho, r.Choice.LR, interval(&r.Accuracy, several, "%.2f"),
-			interval(r.VsSGD, several, "%+.2f"), interval(r.VsSAM, several, "%+.2f"),
+			difference(r.VsSGD, several), difference(r.VsSAM, several),
 			step, cost,
 		})
 	}
@@ -146,6 +146,14 @@ func interval(i *stats.Mean, half bool, format string) string {
 		return fmt.Sprintf(format, 100*i.Mean)
 	}
 	return fmt.Sprintf(format+" ±%.2f", 100*i.Mean, 100*i.Half())
+}
+
+// difference formats a difference in percent and, if half is true, half the length of its interval.
+func difference(d *study.Difference, half bool) string {
+	if d == nil {
+		return ""
+	}
+	return interval(&d.Mean, half, "%+.2f")
 }
 
 // rhoTable has the mean validation accuracy of each method and rho, at the best learning rate for

@@ -3,6 +3,7 @@ package study
 import (
 	"cmp"
 	"slices"
+	"strconv"
 
 	"github.com/steppe-ml/steppe/internal/stats"
 )
@@ -15,65 +16,131 @@ type Candidate struct {
 	Accuracy  stats.Mean `json:"accuracy"`
 	Collapsed int        `json:"collapsed"` // runs that are no better than guessing
 	Diverged  int        `json:"diverged"`  // runs that ended in a refused step
+
+	missing bool // it lacks runs
 }
 
 // Choice is the rho and the learning rate that were chosen for a method.
 type Choice struct {
 	Rho        float64     `json:"rho"`
 	LR         float64     `json:"lr"`
-	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose
+	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose; by learning rate, then by rho
+	Extended   []float64   `json:"extended,omitempty"`   // rhos that the grid got since the best was at its edge, in their order
+	// AtEdge reports whether Rho is the smallest or the largest of several rhos nevertheless: the
+	// grid has been extended as often as it may be.
+	AtEdge bool `json:"at_edge,omitempty"`
 }
 
-// candidates returns the candidates of an entry. known is false if SGD chooses the learning rate
-// for all methods and SGD's runs aren't done; then only the number of candidates is right.
+// candidates returns the candidates of an entry: those of its grid, and those that extend it, as
+// far as the results so far tell. known is false if SGD chooses the learning rate for all methods
+// and SGD's runs aren't done; then only the number of candidates is right.
 func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candidate, known bool) {
-	lrs, known := s.Grid.LRs, true
-	if len(lrs) > 1 && !s.Grid.TuneLR && e.Method.Name != sgd {
-		i := slices.IndexFunc(s.entries, func(e Entry) bool { return e.Method.Name == sgd })
-		var choice Choice
-		choice, known = s.choose(store, noise, s.entries[i])
-		lrs = []float64{choice.LR}
-	}
-	for _, lr := range lrs {
-		for _, rho := range s.rhos(e) {
-			list = append(list, Candidate{Rho: rho, LR: lr})
-		}
-	}
-	return list, known
+	choice, known := s.search(store, noise, e)
+	return choice.Candidates, known
 }
 
 // choose returns the best candidate of an entry. It compares candidates by the number of diverged
 // runs first and by the mean accuracy second, and prefers the first of equals. known is false if a
 // run that it needs is missing; then the choice is a guess.
 func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, known bool) {
-	candidates, known := s.candidates(store, noise, e)
-	guess := Choice{Rho: candidates[0].Rho, LR: candidates[0].LR}
-	if !known || !s.selects() {
-		return guess, known
+	choice, known = s.search(store, noise, e)
+	if known && s.selects() {
+		known = !slices.ContainsFunc(choice.Candidates, func(c Candidate) bool { return c.missing })
+		return choice, known
 	}
-	for i := range candidates {
-		c := &candidates[i]
-		var accuracies []float64
-		for seed := 1; seed <= s.Grid.SelectionSeeds; seed++ {
-			r, ok := store.Get(e.run(Selection, noise, c.Rho, c.LR, seed))
-			if !ok {
-				return guess, false
-			}
-			accuracies = append(accuracies, r.Accuracy())
-			if r.Collapsed {
-				c.Collapsed++
-			}
-			if r.Diverged != "" {
-				c.Diverged++
+	choice.Candidates = nil
+	return choice, known
+}
+
+// search tries the entry's grid of rhos, and extends it while the best of them is at its edge, up
+// to where results are missing. Without all results, the choice is the first candidate.
+func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, known bool) {
+	rhos := slices.Clone(s.rhos(e))
+	lrs, known := s.lrs(store, noise, e)
+	for below, above := 0, 0; ; {
+		choice.Candidates = nil
+		missing := false
+		for _, lr := range lrs {
+			for _, rho := range rhos {
+				c := s.candidate(store, noise, e, rho, lr)
+				choice.Candidates = append(choice.Candidates, c)
+				missing = missing || c.missing
 			}
 		}
-		c.Accuracy = stats.MeanOf(accuracies)
-	}
-	best := slices.MaxFunc(candidates, func(a, b Candidate) int { // the first of equals
-		if a.Diverged != b.Diverged {
-			return b.Diverged - a.Diverged
+		choice.Rho, choice.LR = choice.Candidates[0].Rho, choice.Candidates[0].LR
+		if !known || missing || !s.selects() {
+			return choice, known
 		}
-		return cmp.Compare(a.Accuracy.Mean, b.Accuracy.Mean)
-	})
-	return Choice{Rho: best.Rho, LR: best.LR, Candidates: candidates}, true
+		best := slices.MaxFunc(choice.Candidates, compare) // the first of equals
+		choice.Rho, choice.LR = best.Rho, best.LR
+		n := len(rhos)
+		switch {
+		case n > 1 && best.Rho == rhos[0]:
+			if choice.AtEdge = below == s.Grid.Extend; choice.AtEdge {
+				return choice, true
+			}
+			below++
+			next := rounded(rhos[0] * rhos[0] / rhos[1])
+			rhos, choice.Extended = slices.Insert(rhos, 0, next), append(choice.Extended, next)
+		case n > 1 && best.Rho == rhos[n-1]:
+			if choice.AtEdge = above == s.Grid.Extend; choice.AtEdge {
+				return choice, true
+			}
+			above++
+			next := rounded(rhos[n-1] * rhos[n-1] / rhos[n-2])
+			rhos, choice.Extended = append(rhos, next), append(choice.Extended, next)
+		default:
+			return choice, true
+		}
+	}
+}
+
+// compare is negative if candidate a is worse than b.
+func compare(a, b Candidate) int {
+	if a.Diverged != b.Diverged {
+		return b.Diverged - a.Diverged
+	}
+	return cmp.Compare(a.Accuracy.Mean, b.Accuracy.Mean)
+}
+
+// rounded returns x with three significant digits, so that a grid of 0.05 and 0.1 goes on with
+// exactly 0.2.
+func rounded(x float64) float64 {
+	y, err := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 3, 64), 64)
+	if err != nil {
+		return x // infinite; such a rho is refused as a run
+	}
+	return y
+}
+
+// lrs returns the learning rates to try an entry with. known is false if that is SGD's choice, and
+// SGD's runs aren't done.
+func (s *Study) lrs(store *Store, noise float64, e Entry) (list []float64, known bool) {
+	base := s.entry(sgd)
+	if e.own.LRs != nil || len(s.Grid.LRs) == 1 || s.Grid.TuneLR || e.Method.Name == sgd || base == nil {
+		return s.ownLRs(e), true
+	}
+	choice, known := s.choose(store, noise, *base)
+	return []float64{choice.LR}, known
+}
+
+// candidate returns the results of a candidate's validation runs, or a candidate that is missing.
+func (s *Study) candidate(store *Store, noise float64, e Entry, rho, lr float64) Candidate {
+	c := Candidate{Rho: rho, LR: lr}
+	var accuracies []float64
+	for seed := 1; seed <= s.Grid.SelectionSeeds; seed++ {
+		r, ok := store.Get(e.run(Selection, noise, rho, lr, seed))
+		if !ok {
+			return Candidate{Rho: rho, LR: lr, missing: true}
+		}
+		accuracies = append(accuracies, r.Accuracy())
+		if r.Collapsed {
+			c.Collapsed++
+		}
+		if r.Diverged != "" {
+			c.Diverged++
+		}
+	}
+	c.Accuracy = stats.MeanOf(accuracies)
+	return c
 }

@@ -10,9 +10,17 @@ import (
 
 // Progress says how much of a study is done.
 type Progress struct {
-	Done, Runs int     // of the study, including those that the store had
+	Done, Runs int     // of all studies, including those that the stores had
 	Part       float64 // fraction done of the work that was left at the start, from 0 to 1
+	Measuring  string  // what is measured, if that is the costs of steps, before any run
 	Finished   *Result // the run that has just ended; nil at the end of an epoch
+	Study      *Study  // that Finished belongs to
+}
+
+// Work is a study with the store of its results.
+type Work struct {
+	*Study
+	Store *Store
 }
 
 // Execute trains the runs that the store lacks, jobs of them at a time, each with the given number
@@ -21,111 +29,220 @@ type Progress struct {
 //
 // jobs and workers change no result, except for times.
 func (s *Study) Execute(ctx context.Context, store *Store, jobs, workers int, report func(Progress)) error {
-	e := &execution{Study: s, store: store, jobs: jobs, workers: workers, report: report}
-	for {
-		e.progress.Done, e.progress.Runs, e.left = s.survey(store)
-		runs := s.ready(store)
-		if len(runs) == 0 {
-			return nil
-		}
-		if err := e.train(ctx, runs); err != nil {
-			return err
-		}
+	return Execute(ctx, []Work{{s, store}}, jobs, workers, report)
+}
+
+// Execute is Study.Execute for several studies. Each begins when those before it have no run left
+// that could begin.
+func Execute(ctx context.Context, works []Work, jobs, workers int, report func(Progress)) error {
+	e := &execution{works: works, jobs: jobs, workers: workers, report: report, underWay: map[task]float64{}}
+	e.changed.L = &e.mutex
+	if err := e.measureCosts(ctx); err != nil {
+		return err
 	}
+	return e.train(ctx)
+}
+
+// task is a run of a work.
+type task struct {
+	work int
+	Run
 }
 
 type execution struct {
-	*Study
-	store         *Store
+	works         []Work
 	jobs, workers int
 	report        func(Progress)
 
-	mutex      sync.Mutex
-	progress   Progress
-	done, left float64 // work
+	mutex          sync.Mutex
+	changed        sync.Cond        // a run has ended, or the context
+	underWay       map[task]float64 // work that is done of each
+	done           float64          // work of the runs that have ended since the start
+	finished, runs int              // of all works, as Progress has them
+	left           float64          // work of the runs that haven't ended
 }
 
-func (e *execution) train(ctx context.Context, runs []Run) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(e.jobs)
-	for _, run := range runs {
-		if ctx.Err() != nil {
-			break
+// measureCosts measures the costs of steps where a study wants them and has none yet.
+func (e *execution) measureCosts(ctx context.Context) error {
+	for _, w := range e.works {
+		if !w.Full || w.Store.getCosts() != nil {
+			continue
 		}
-		group.Go(func() error {
-			r, err := e.Study.train(ctx, run, e.workers, func() { e.advance(e.work(run)/float64(e.Recipe.Epochs), nil) })
-			if err != nil {
-				return err
-			}
-			r.Jobs = e.jobs
-			if err := e.store.Add(r); err != nil {
-				return err
-			}
-			e.advance(0, &r)
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-// advance adds the work of an epoch, or a finished run, and reports it.
-func (e *execution) advance(work float64, finished *Result) {
-	e.mutex.Lock()
-	defer e.mutex.Unlock()
-	e.done, e.left = e.done+work, e.left-work
-	p := e.progress
-	if finished != nil {
-		e.progress.Done++
-		p.Done++
-	}
-	p.Part, p.Finished = e.done/(e.done+e.left), finished
-	e.report(p)
-}
-
-// work returns the cost of a run: the number of forward and backward passes of one sample.
-func (s *Study) work(run Run) float64 {
-	samples := s.Train.Len()
-	if run.Stage == Selection {
-		samples -= s.Recipe.Validation
-	}
-	passes := 1
-	if run.Rho > 0 {
-		passes = 2
-	}
-	return float64(s.Recipe.Epochs * samples * passes)
-}
-
-// ready returns the missing runs that can begin now: those of the first stage, or if all of them
-// are done, those of the second. It orders them by seed. So a study that is cut short is complete
-// for some seeds, and the methods take turns, which makes their times comparable.
-func (s *Study) ready(store *Store) (runs []Run) {
-	for _, stage := range []Stage{Selection, Final} {
-		for _, run := range s.runs(store, stage) {
-			if _, ok := store.Get(run.Run); !ok && !run.guess {
-				runs = append(runs, run.Run)
-			}
+		e.tell(Progress{Measuring: w.Recipe.Model + " on " + w.Recipe.Data})
+		costs, err := w.measureCosts(ctx, e.workers)
+		if err != nil {
+			return err
 		}
-		if len(runs) > 0 {
-			slices.SortStableFunc(runs, func(a, b Run) int { return a.Seed - b.Seed })
-			return runs
+		if err := w.Store.addCosts(costs); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
+// train has several goroutines take one run after the other.
+func (e *execution) train(ctx context.Context) error {
+	e.survey()
+	group, ctx := errgroup.WithContext(ctx)
+	defer context.AfterFunc(ctx, func() {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		e.changed.Broadcast()
+	})()
+	for range e.jobs {
+		group.Go(func() error {
+			for {
+				t, ok := e.next(ctx)
+				if !ok {
+					return ctx.Err()
+				}
+				if err := e.execute(ctx, t); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// next returns a run to begin. It waits where all runs that could begin are under way, and others
+// depend on their results. ok is false if there are no more, or ctx is done.
+func (e *execution) next(ctx context.Context) (t task, ok bool) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	for ctx.Err() == nil {
+		for i, w := range e.works {
+			for _, run := range w.ready(w.Store) {
+				t = task{i, run}
+				if _, ok := e.underWay[t]; !ok {
+					e.underWay[t] = 0
+					return t, true
+				}
+			}
+		}
+		if len(e.underWay) == 0 {
+			return task{}, false
+		}
+		e.changed.Wait()
+	}
+	return task{}, false
+}
+
+// execute trains a run and keeps its result.
+func (e *execution) execute(ctx context.Context, t task) error {
+	w := e.works[t.work]
+	all := w.work(w.Store, t.Run)
+	r, err := w.train(ctx, t.Run, e.workers, func() {
+		e.mutex.Lock()
+		defer e.mutex.Unlock()
+		e.underWay[t] = min(all, e.underWay[t]+all/float64(w.epochs(t.Run)))
+		e.tell(Progress{})
+	})
+	r.Jobs = e.jobs
+	if err == nil {
+		err = w.Store.Add(r)
+	}
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	delete(e.underWay, t)
+	e.changed.Broadcast()
+	if err != nil {
+		return err
+	}
+	e.done += all
+	e.survey()
+	e.tell(Progress{Finished: &r, Study: w.Study})
+	return nil
+}
+
+// tell reports how much is done. The caller holds the mutex.
+func (e *execution) tell(p Progress) {
+	done, left := e.done, e.left
+	p.Done, p.Runs = e.finished, e.runs
+	for _, part := range e.underWay {
+		done, left = done+part, left-part
+	}
+	if done+left > 0 {
+		p.Part = done / (done + left)
+	}
+	e.report(p)
+}
+
+// survey counts the runs and the work that is left. The caller holds the mutex.
+func (e *execution) survey() {
+	e.finished, e.runs, e.left = 0, 0, 0
+	for _, w := range e.works {
+		done, all, left := w.survey(w.Store)
+		e.finished, e.runs, e.left = e.finished+done, e.runs+all, e.left+left
+	}
+}
+
+// work returns the cost of a run: seconds by the measured costs of steps, or else the number of
+// forward and backward passes of one sample.
+func (s *Study) work(store *Store, run Run) float64 {
+	samples := s.Train.Len()
+	if run.Stage == Selection {
+		samples -= s.Recipe.Validation
+	}
+	all := float64(s.epochs(run) * samples)
+	if costs := store.getCosts(); costs != nil {
+		for _, c := range costs.Steps {
+			if c.Method == run.Method && c.Shards == run.Shards && c.Settings == run.Settings {
+				return all / float64(s.Recipe.Batch) * c.Step
+			}
+		}
+	}
+	if run.Rho > 0 {
+		return 2 * all
+	}
+	return all
+}
+
+// ready returns the missing runs that can begin now, in the order in which they should: those of
+// the first stage, then those of equal epochs, then those of equal time, each by seed. So a study
+// that is cut short is complete for some seeds, and the methods take turns, which makes their times
+// comparable.
+func (s *Study) ready(store *Store) (runs []Run) {
+	for _, list := range s.plan(store) {
+		first := len(runs)
+		for _, run := range list {
+			if !run.guess && !s.has(store, run.Run) {
+				runs = append(runs, run.Run)
+			}
+		}
+		slices.SortStableFunc(runs[first:], func(a, b Run) int { return a.Seed - b.Seed })
+	}
+	return runs
+}
+
 // survey returns the number of finished runs, the number of all runs, and the work that is left.
 func (s *Study) survey(store *Store) (done, all int, left float64) {
-	for _, stage := range []Stage{Selection, Final} {
-		for _, run := range s.runs(store, stage) {
+	for _, list := range s.plan(store) {
+		for _, run := range list {
 			all++
-			if _, ok := store.Get(run.Run); ok && !run.guess {
+			if !run.guess && s.has(store, run.Run) {
 				done++
 			} else {
-				left += s.work(run.Run)
+				left += s.work(store, run.Run)
 			}
 		}
 	}
 	return done, all, left
+}
+
+// has reports whether the store has a run's result, with all that the study wants to know of it.
+func (s *Study) has(store *Store, run Run) bool {
+	_, ok := s.get(store, run)
+	return ok
+}
+
+// get returns the result of a run, if it has all that the study wants to know.
+func (s *Study) get(store *Store, run Run) (Result, bool) {
+	r, ok := store.Get(run)
+	if ok && run.Stage == Final && s.Full {
+		ok = r.Details != nil && s.Flatness.fits(r.Details.Flatness)
+	}
+	return r, ok
 }
 
 // planned is a run of the study.
@@ -134,30 +251,43 @@ type planned struct {
 	guess bool // rho or the learning rate isn't chosen yet; the run takes as long as the right one
 }
 
-// runs returns all runs of a stage.
-func (s *Study) runs(store *Store, stage Stage) (list []planned) {
-	if stage == Selection && !s.selects() {
-		return nil
-	}
+// plan returns all runs, as far as the results so far tell: those of the first stage, those of
+// equal epochs, and those of equal time that aren't among them.
+func (s *Study) plan(store *Store) (stages [3][]planned) {
 	for _, noise := range s.Grid.Noise {
 		for _, e := range s.entries {
-			var of []Candidate
-			var known bool
-			seeds := s.Grid.Seeds
-			if stage == Selection {
-				of, known = s.candidates(store, noise, e)
-				seeds = s.Grid.SelectionSeeds
-			} else {
-				var choice Choice
-				choice, known = s.choose(store, noise, e)
-				of = []Candidate{{Rho: choice.Rho, LR: choice.LR}}
+			if s.selects() {
+				of, known := s.candidates(store, noise, e)
+				for _, c := range of {
+					for seed := 1; seed <= s.Grid.SelectionSeeds; seed++ {
+						stages[0] = append(stages[0], planned{e.run(Selection, noise, c.Rho, c.LR, seed), !known})
+					}
+				}
 			}
-			for _, c := range of {
-				for seed := 1; seed <= seeds; seed++ {
-					list = append(list, planned{e.run(stage, noise, c.Rho, c.LR, seed), !known})
+			choice, known := s.choose(store, noise, e)
+			for seed := 1; seed <= s.Grid.Seeds; seed++ {
+				run := e.run(Final, noise, choice.Rho, choice.LR, seed)
+				stages[1] = append(stages[1], planned{run, !known})
+				if run.Epochs = s.equalTime(store, e); run.Epochs != 0 {
+					stages[2] = append(stages[2], planned{run, !known})
 				}
 			}
 		}
 	}
-	return list
+	return stages
+}
+
+// equalTime returns the epochs of an entry's runs of equal time, as Run has them: 0 if they are
+// those of equal epochs, or if the study doesn't compare at equal time or hasn't the costs yet.
+func (s *Study) equalTime(store *Store, e Entry) int {
+	costs := store.getCosts()
+	if !s.Grid.EqualTime || costs == nil {
+		return 0
+	}
+	for _, c := range costs.Steps {
+		if c.Method == e.Method.Name && c.Shards == e.Shards && c.Settings == e.Settings && c.EqualEpochs != s.Recipe.Epochs {
+			return c.EqualEpochs
+		}
+	}
+	return 0
 }

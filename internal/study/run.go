@@ -1,6 +1,7 @@
 package study
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -32,12 +33,18 @@ type Run struct {
 	Rho    float64 `json:"rho"`
 	LR     float64 `json:"lr"`
 	Seed   int     `json:"seed"` // from 1 on, in both stages; they share no random bits
+
+	Epochs   int    `json:"epochs,omitempty"`   // 0 for Recipe.Epochs
+	Settings string `json:"settings,omitempty"` // as Variant.Settings
 }
 
-// run returns the run of an entry.
+// run returns the run of an entry, of Recipe.Epochs.
 func (e Entry) run(stage Stage, noise, rho, lr float64, seed int) Run {
-	return Run{stage, noise, e.Method.Name, e.Shards, rho, lr, seed}
+	return Run{Stage: stage, Noise: noise, Method: e.Method.Name, Shards: e.Shards, Rho: rho, LR: lr, Seed: seed, Settings: e.Settings}
 }
+
+// epochs returns the number of epochs of a run.
+func (s *Study) epochs(run Run) int { return cmp.Or(run.Epochs, s.Recipe.Epochs) }
 
 // Result is the outcome of a run.
 type Result struct {
@@ -54,6 +61,15 @@ type Result struct {
 	// Diverged is the reason if a step was refused. The run ended there, and was tested with the
 	// parameters before that step.
 	Diverged string `json:"diverged,omitempty"`
+
+	Details *Details `json:"details,omitempty"` // of final runs; nil in stores from before there were any
+}
+
+// Details are what a final run measures of its model besides the accuracy.
+type Details struct {
+	ECE      float64   `json:"ece"`                // on the test set: train.ECE with its usual bins
+	Losses   []float64 `json:"losses"`             // mean training loss of each finished epoch
+	Flatness *Flatness `json:"flatness,omitempty"` // nil if the study doesn't measure it
 }
 
 // Accuracy is the share of validation or test samples that were classified correctly.
@@ -113,16 +129,26 @@ func (s *Study) config(run Run, method sam.Method, batches, workers int) sam.Con
 	if s.Base != nil {
 		cfg.Base = s.Base(run.LR)
 	}
-	cfg.LRSchedule = s.Schedule(batches)
+	cfg.LRSchedule = s.Schedule(s.epochs(run), batches)
 	cfg.Batch, cfg.Seed, cfg.Workers = s.Recipe.Batch, run.seed(), workers
 	return cfg
+}
+
+// method returns the method of a run, with the settings of its variant.
+func (s *Study) method(run Run) (sam.Method, error) {
+	for _, e := range s.entries {
+		if e.Method.Name == run.Method && e.Settings == run.Settings {
+			return e.Method, nil
+		}
+	}
+	return sam.Method{}, fmt.Errorf("study: %s with settings %q isn't among the methods", run.Method, run.Settings)
 }
 
 // train executes one run. It calls after at the end of each epoch.
 func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (Result, error) {
 	r := Result{Run: run, Workers: workers}
 	begin := time.Now()
-	method, err := sam.Lookup(run.Method)
+	method, err := s.method(run)
 	if err != nil {
 		return r, err
 	}
@@ -136,7 +162,7 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 	}
 	var steps []float64
 	training := &train.Run{
-		Model: s.Model, Seed: run.seed(), Epochs: s.Recipe.Epochs, Train: loader,
+		Model: s.Model, Seed: run.seed(), Epochs: s.epochs(run), Train: loader,
 		Optimizer: s.config(run, method, loader.Batches(), workers),
 		Hooks: []train.Hook{train.HookFunc(func(at train.Moment, status *train.Status) error {
 			switch at {
@@ -162,12 +188,27 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 	if len(steps) > 0 {
 		r.Step = stats.Median(steps)
 	}
-	accuracy := &train.Accuracy{}
-	if _, err := train.Evaluate(s.Model, history.Params, test, accuracy); err != nil {
+	accuracy, calibration := &train.Accuracy{}, &train.ECE{}
+	metrics := []train.Metric{accuracy}
+	if run.Stage == Final {
+		metrics = append(metrics, calibration)
+	}
+	if _, err := train.Evaluate(s.Model, history.Params, test, metrics...); err != nil {
 		return r, err
 	}
 	r.Correct, r.Of = accuracy.Correct, accuracy.Total
 	r.Collapsed = r.Accuracy() <= train.Chance(test)
+	if run.Stage == Final {
+		r.Details = &Details{ECE: calibration.Value()}
+		for _, e := range history.Epochs {
+			r.Details.Losses = append(r.Details.Losses, e.Loss)
+		}
+		if s.Flatness != nil {
+			if r.Details.Flatness, err = s.flatness(ctx, run, history.Params, workers); err != nil {
+				return r, err
+			}
+		}
+	}
 	r.Seconds = time.Since(begin).Seconds()
 	return r, nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,9 +20,18 @@ import (
 // the runs under way.
 type Store struct {
 	file *os.File // nil for none
+	size int64    // of the file's whole lines
 
 	mutex sync.Mutex
 	done  map[Run]Result
+	costs *costs // nil until they are measured
+}
+
+// costs is a line of the file: what each method's step takes. It is measured once, so that a study
+// that is interrupted goes on with the same epochs.
+type costs struct {
+	Steps   []Cost `json:"costs"`
+	Workers int    `json:"workers"` // of a step
 }
 
 // header is the first line of the file.
@@ -57,37 +67,80 @@ func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	return s, nil
 }
 
+// ReadStore returns a store with the results in a folder's file, as OpenStore does. It changes
+// nothing there, so another process may be at work in the folder. Without a file it is empty. The
+// store keeps what is added to it in memory.
+func ReadStore(dir string, recipe Recipe) (*Store, error) {
+	name := filepath.Join(dir, storeName)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return NewStore(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := NewStore()
+	return s, s.parse(name, wholeLines(text), recipe)
+}
+
+// wholeLines returns the text up to the end of its last line: a process that was killed, or that
+// is at work, may have written the next in part.
+func wholeLines(text []byte) []byte { return text[:bytes.LastIndexByte(text, '\n')+1] }
+
 // read reads the file, and writes the first line of an empty one.
 func (s *Store) read(recipe Recipe) error {
 	text, err := io.ReadAll(s.file)
 	if err != nil {
 		return err
 	}
-	// A killed process may have left an incomplete line: drop it.
-	whole := text[:bytes.LastIndexByte(text, '\n')+1]
+	whole := wholeLines(text)
 	if len(whole) < len(text) {
 		if err := s.file.Truncate(int64(len(whole))); err != nil {
 			return err
 		}
 	}
+	s.size = int64(len(whole))
 	if len(whole) == 0 {
 		return s.append(header{storeVersion, recipe})
 	}
+	return s.parse(s.file.Name(), whole, recipe)
+}
+
+// parse reads the lines of a file.
+func (s *Store) parse(name string, lines []byte, recipe Recipe) error {
 	number := 0
-	for line := range bytes.Lines(whole) {
+	for line := range bytes.Lines(lines) {
 		number++
+		var err error
 		if number == 1 {
 			err = validateHeader(line, recipe)
 		} else {
-			var r Result
-			if err = json.Unmarshal(line, &r); err == nil {
-				s.done[r.Run] = r
-			}
+			err = s.readLine(line)
 		}
 		if err != nil {
-			return fmt.Errorf("%s, line %d: %w", s.file.Name(), number, err)
+			return fmt.Errorf("%s, line %d: %w", name, number, err)
 		}
 	}
+	return nil
+}
+
+// readLine reads a line behind the first.
+func (s *Store) readLine(line []byte) error {
+	var kind struct {
+		Costs json.RawMessage `json:"costs"`
+	}
+	if err := json.Unmarshal(line, &kind); err != nil {
+		return err
+	}
+	if kind.Costs != nil {
+		s.costs = new(costs)
+		return json.Unmarshal(line, s.costs)
+	}
+	var r Result
+	if err := json.Unmarshal(line, &r); err != nil {
+		return err
+	}
+	s.done[r.Run] = r
 	return nil
 }
 
@@ -153,16 +206,40 @@ func (s *Store) Add(r Result) error {
 	return s.append(r)
 }
 
-// append writes a line in one call and syncs the file.
+// addCosts keeps the costs of steps.
+func (s *Store) addCosts(c costs) error {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.costs = &c
+	if s.file == nil {
+		return nil
+	}
+	return s.append(c)
+}
+
+// getCosts returns the costs of steps, nil before they are measured.
+func (s *Store) getCosts() *costs {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.costs
+}
+
+// append writes a line in one call and syncs the file. If the disk is full, it takes away the part
+// that was written.
 func (s *Store) append(value any) error {
 	line, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	if _, err := s.file.Write(append(line, '\n')); err != nil {
-		return err
+	line = append(line, '\n')
+	if _, err = s.file.Write(line); err == nil {
+		err = s.file.Sync()
 	}
-	return s.file.Sync()
+	if err != nil {
+		return errors.Join(fmt.Errorf("%w; the results before are kept, and the same command goes on from them", err), s.file.Truncate(s.size))
+	}
+	s.size += int64(len(line))
+	return nil
 }
 
 // Close closes the file.

@@ -39,7 +39,7 @@ func small(t testing.TB) *Study {
 			Noise: []float64{0, 0.3}, Seeds: 2, SelectionSeeds: 1,
 		},
 		Model: model, Train: train, Test: test,
-		Schedule: func(int) optim.Schedule { return nil },
+		Schedule: func(int, int) optim.Schedule { return nil },
 	}
 	require.NoError(t, s.Validate())
 	return s
@@ -201,7 +201,7 @@ func TestDivergedRunsAreResults(t *testing.T) {
 	require.NoError(t, s.Validate())
 	store := NewStore()
 	execute(t, s, store, 1, 1)
-	r, ok := store.Get(Run{Selection, 0, "sgd", 1, 0, 1e38, 1})
+	r, ok := store.Get(Run{Stage: Selection, Method: "sgd", Shards: 1, LR: 1e38, Seed: 1})
 	require.True(t, ok)
 	assert.Contains(t, r.Diverged, "epoch 1, step ")
 	assert.Contains(t, r.Diverged, "sam: step refused")
@@ -216,7 +216,7 @@ func TestChoiceAndDifferences(t *testing.T) {
 	require.NoError(t, s.Validate())
 	store := NewStore()
 	add := func(stage Stage, method string, shards int, rho float64, seed, right int) {
-		require.NoError(t, store.Add(Result{Run: Run{stage, 0, method, shards, rho, 0.05, seed}, Correct: right, Of: 100, Step: 0.001}))
+		require.NoError(t, store.Add(Result{Run: Run{Stage: stage, Method: method, Shards: shards, Rho: rho, LR: 0.05, Seed: seed}, Correct: right, Of: 100, Step: 0.001}))
 	}
 	add(Selection, "sgd", 1, 0, 1, 80)
 	for method, shards := range map[string]int{"sam": 1, "msam": 4} {
@@ -233,10 +233,10 @@ func TestChoiceAndDifferences(t *testing.T) {
 	rows := summary.Levels[0].Rows
 	assert.Equal(t, []float64{0, 0.05, 0.2}, []float64{rows[0].Choice.Rho, rows[1].Choice.Rho, rows[2].Choice.Rho})
 	assert.InDelta(t, 0.77, rows[2].Accuracy.Mean, 1e-12)
-	assert.InDelta(t, 0.12, rows[2].VsSGD.Mean, 1e-12)
+	assert.InDelta(t, 0.12, rows[2].VsSGD.Mean.Mean, 1e-12)
 	// Of differences 0.11 and 0.13 the deviation is 0.0141, and t(0.975, 1) 12.706.
 	assert.InDelta(t, 12.706*0.01, rows[2].VsSGD.Half(), 1e-4)
-	assert.InDelta(t, 0.06, rows[2].VsSAM.Mean, 1e-12)
+	assert.InDelta(t, 0.06, rows[2].VsSAM.Mean.Mean, 1e-12)
 }
 
 // A study with another base optimizer trains with that one, and calls the method that perturbs
