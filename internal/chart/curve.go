@@ -165,8 +165,11 @@ func (c *curve) drawMarks(canvas draw.Canvas, p *plot.Plot, at func(int) vg.Poin
 		place := at(i)
 		switch lost := c.of != nil && c.of[i] > 0; {
 		case lost:
-			const apart = 8
-			place.X += apart * (vg.Length(c.lost[i]) - vg.Length(c.of[i]-1)/2)
+			const apart, half = 8, 4
+			// Those at the ends of the axis stay within it.
+			side := apart * vg.Length(c.of[i]-1) / 2
+			middle := max(min(place.X, canvas.Max.X+half-side), canvas.Min.X-half+side)
+			place.X = middle + apart*vg.Length(c.lost[i]) - side
 			place.Y = canvas.Min.Y + 5
 			if c.failed(i) {
 				c.look.drawCross(canvas, place)

@@ -146,8 +146,7 @@ func (d dots) Plot(c draw.Canvas, p *plot.Plot) {
 }
 
 func (d dots) draw(c draw.Canvas, p *plot.Plot, look Look, e Estimate, x func(float64) vg.Length, y vg.Length, open bool) {
-	beyond := textStyle(noteSize)
-	beyond.YAlign = text.YCenter
+	beyond := middleStyle(noteSize)
 	switch {
 	case e.Value < p.X.Min:
 		look.drawArrow(c, vg.Point{X: c.Min.X + 4, Y: y}, -1, 0)

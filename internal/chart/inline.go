@@ -6,6 +6,10 @@ import (
 	"image/color"
 	"regexp"
 	"strings"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // Inline returns the chart as an SVG element for the body of an HTML page. It is as large as in a
@@ -23,13 +27,38 @@ func Inline(c Chart, label string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return element(svg, fmt.Sprintf(`class="chart" role="img" aria-label="%s"`, html.EscapeString(clean(label))), f.width, f.height)
+}
+
+// Inline returns the key's mark as an SVG element for the text of an HTML page.
+func (k Key) Inline() string {
+	const height = vg.Length(12)
+	width := vg.Length(12)
+	if k.Line {
+		width = keyMark
+	}
+	c := vgsvg.New(width, height)
+	k.drawIn(draw.New(c))
+	var b strings.Builder
+	_, err := c.WriteTo(&b)
+	if err == nil {
+		var svg string
+		if svg, err = element(b.String(), `class="mark" aria-hidden="true"`, width, height); err == nil {
+			return svg
+		}
+	}
+	panic(err) // impossible: a strings.Builder takes all, and it is an SVG
+}
+
+// element returns an SVG file as an element for the body of a page.
+func element(svg, attributes string, width, height vg.Length) (string, error) {
 	_, content, ok := strings.Cut(svg, "<svg ")
 	_, content, open := strings.Cut(content, ">")
 	if !ok || !open {
 		return "", fmt.Errorf("chart: no svg element in %d bytes of SVG", len(svg))
 	}
-	head := fmt.Sprintf(`<svg class="chart" role="img" aria-label="%s" viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt;max-width:100%%;height:auto">`,
-		html.EscapeString(clean(label)), f.width.Points(), f.height.Points(), f.width.Points())
+	head := fmt.Sprintf(`<svg %s viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt;max-width:100%%;height:auto">`,
+		attributes, width.Points(), height.Points(), width.Points())
 	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themed)), nil
 }
 

@@ -47,8 +47,8 @@ var methodColors = []methodColor{
 	{method: "fsam", color: 0x6f7d5a, shape: spark},
 	{method: "mfsam", hue: 185, turn: 6, chroma: 0.05},
 	{method: "momentum-sam", color: 0xb8860b, shape: hourglass{}},
-	{method: "sam-2step", color: 0x3a4fd0, shape: hexagon},
-	{method: "msam-2step", hue: 262, turn: 6, chroma: 0.17},
+	{method: "sam-3step", color: 0x3a4fd0, shape: hexagon},
+	{method: "msam-3step", hue: 262, turn: 6, chroma: 0.17},
 	{method: "sadt-noise", color: 0x00b8b0, shape: bar{1, 0.45}},
 	{method: "sadt-ascent", color: 0x006470, shape: bar{0.45, 1}},
 	{method: "sam-on", color: 0xd9bd00, shape: bowtie{}},
@@ -95,6 +95,25 @@ func (m methodColor) look(shards int) Look {
 	shade := oklch{max(0.2, lightness), m.chroma, m.hue - m.turn*(doubled-3)}.rgb()
 	return Look{shade, shardMarks[min(int(math.Round(doubled)), len(shardMarks)-1)], 0}
 }
+
+// Variant returns a look for a variant of a method, such as one with other settings; that of number
+// 0 is the method's own. It has the method's hue, lighter or darker, and another mark.
+func (l Look) Variant(number int) Look {
+	if number <= 0 {
+		return l
+	}
+	o := oklchOf(l.color)
+	step := 0.13 * float64((number+1)/2)
+	if (number%2 == 1) == (o.lightness > 0.5) {
+		step = -step
+	}
+	o.lightness = min(max(o.lightness+step, 0.25), 0.85)
+	l.color = o.rgb()
+	l.shape = variantMarks[(number-1)%len(variantMarks)]
+	return l
+}
+
+var variantMarks = []draw.GlyphDrawer{rightward, hexagon, leftward, spark, bowtie{}}
 
 // shardMarks are the marks of 1, 2, 4 shards and so on.
 var shardMarks = []draw.GlyphDrawer{

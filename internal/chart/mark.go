@@ -71,7 +71,7 @@ func (l Look) drawArrow(c draw.Canvas, at vg.Point, x, y vg.Length) {
 func (l Look) drawRing(c draw.Canvas, at vg.Point) {
 	c.SetLineStyle(draw.LineStyle{Color: l.color, Width: 1.3})
 	var path vg.Path
-	const radius = 2 * markRadius
+	const radius = 1.8 * markRadius
 	path.Move(vg.Point{X: at.X + radius, Y: at.Y})
 	path.Arc(at, radius, 0, 2*math.Pi)
 	path.Close()

@@ -3,9 +3,8 @@ package chart
 import (
 	"errors"
 	"fmt"
-	"math"
-
 	"image/color"
+	"math"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -93,7 +92,7 @@ func (s groups) Plot(c draw.Canvas, p *plot.Plot) {
 	for i, g := range s.Groups {
 		style := look(i).mark()
 		hue := look(i).color
-		style.Radius, style.Color = 1.6, color.NRGBA{hue.R, hue.G, hue.B, 0x80}
+		style.Radius, style.Color = 1.6, color.NRGBA{hue.R, hue.G, hue.B, 0x60}
 		style.Shape = draw.CircleGlyph{}
 		for _, at := range g.Runs {
 			if at.Y >= p.Y.Min && at.Y <= p.Y.Max {

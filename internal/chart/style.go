@@ -60,6 +60,13 @@ func textStyle(size vg.Length) text.Style {
 	return style
 }
 
+// middleStyle returns textStyle of text whose small letters are in the middle of a point's height.
+func middleStyle(size vg.Length) text.Style {
+	style := textStyle(size)
+	style.YAlign = -0.38 // YCenter leaves room for descenders, so that numbers hang below the middle
+	return style
+}
+
 // newPlot returns an empty plot with labels for its axes, and an empty legend.
 func newPlot(x, y string) (*plot.Plot, plot.Legend) {
 	p := plot.New()

@@ -1,0 +1,217 @@
+package findings
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/steppe-ml/steppe/internal/study"
+)
+
+// methodRow is a row of a table about a method in the settings of a part.
+type methodRow struct {
+	first *study.Row
+	of    []*study.Row // by setting; nil for none
+}
+
+// methodRows returns the methods of a part's settings, in order of appearance.
+func methodRows(list []setting, rows func(*study.Level) []study.Row) (all []methodRow) {
+	for i, s := range list {
+		for j := range rows(s.level) {
+			r := &rows(s.level)[j]
+			at := -1
+			for k := range all {
+				if o := all[k].first; o.Method == r.Method && o.Shards == r.Shards && o.Settings == r.Settings {
+					at = k
+				}
+			}
+			if at < 0 {
+				at = len(all)
+				all = append(all, methodRow{r, make([]*study.Row, len(list))})
+			}
+			all[at].of[i] = r
+		}
+	}
+	return all
+}
+
+// accuracyTable has the accuracies of a part's methods by level of noise.
+func accuracyTable(list []setting, l *looks, rows func(*study.Level) []study.Row, budget string) Table {
+	t := Table{Title: fmt.Sprintf("%s: test accuracy, %%, after %s", list[0].part.Title, budget), Header: []string{"method"}}
+	for _, s := range list {
+		t.Header = append(t.Header, s.noise())
+	}
+	withEpochs := budget == "equal time"
+	if withEpochs {
+		t.Header = append(t.Header, "epochs")
+	}
+	best := make([]float64, len(list))
+	for i, s := range list {
+		for _, r := range rows(s.level) {
+			best[i] = max(best[i], r.Accuracy.Mean)
+		}
+	}
+	notes := []string{}
+	for _, m := range methodRows(list, rows) {
+		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, list[0].base())}}}
+		for i, r := range m.of {
+			if r == nil {
+				row.Cells = append(row.Cells, Cell{})
+				continue
+			}
+			row.Cells = append(row.Cells, Cell{points(r.Accuracy, len(r.Accuracies)), r.Accuracy.Mean == best[i]})
+			if text := failures(r); text != "" {
+				notes = append(notes, fmt.Sprintf("%s, %s: %s.", label(r, list[0].base()), list[i].noise(), text))
+			}
+		}
+		if withEpochs {
+			row.Cells = append(row.Cells, plainCell("%d", m.first.Epochs))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Note = seedsNote(list, rows) + " The largest mean is bold."
+	for _, n := range notes {
+		t.Note += " " + n
+	}
+	return t
+}
+
+// failures says how many runs of a row failed; "" for none.
+func failures(r *study.Row) string {
+	n := len(r.Accuracies)
+	switch {
+	case r.Collapsed > 0 && r.Diverged > 0:
+		return fmt.Sprintf("%d of %d runs collapsed to guessing, and %d ended in a step that was refused", r.Collapsed, n, r.Diverged)
+	case r.Collapsed > 0:
+		return fmt.Sprintf("%d of %d runs collapsed to guessing", r.Collapsed, n)
+	case r.Diverged > 0:
+		return fmt.Sprintf("%d of %d runs ended in a step that was refused", r.Diverged, n)
+	}
+	return ""
+}
+
+// seedsNote says how many seeds the rows are of.
+func seedsNote(list []setting, rows func(*study.Level) []study.Row) string {
+	least, most := math.MaxInt, 0
+	for _, s := range list {
+		for _, r := range rows(s.level) {
+			least, most = min(least, len(r.Accuracies)), max(most, len(r.Accuracies))
+		}
+	}
+	switch {
+	case most <= 1:
+		return "One seed."
+	case least < most:
+		return fmt.Sprintf("Means over %d to %d seeds, ± half their 95%% intervals.", least, most)
+	}
+	return fmt.Sprintf("Means over %d seeds, ± half their 95%% intervals.", most)
+}
+
+// differenceTable has the differences of a part's methods to SGD and SAM, with their tests.
+func differenceTable(list []setting, l *looks, rows func(*study.Level) []study.Row, budget string) Table {
+	base := list[0].base()
+	t := Table{
+		Title:  fmt.Sprintf("%s: differences in test accuracy, percentage points, after %s", list[0].part.Title, budget),
+		Header: []string{"method"},
+	}
+	tests := 0
+	for _, s := range list {
+		name := ""
+		if len(list) > 1 {
+			name = ", " + s.noise()
+		}
+		t.Header = append(t.Header, "less "+base+name, "less SAM"+name)
+		tests = max(tests, s.level.Tests)
+	}
+	for _, m := range methodRows(list, rows) {
+		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, base)}}}
+		for _, r := range m.of {
+			if r == nil {
+				row.Cells = append(row.Cells, Cell{}, Cell{})
+				continue
+			}
+			row.Cells = append(row.Cells, difference(r.VsSGD, len(r.Accuracies)), difference(r.VsSAM, len(r.Accuracies)))
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	t.Note = "Seed by seed, ± half the 95% interval."
+	if tests > 0 {
+		t.Note += fmt.Sprintf(" p of the paired t-test, corrected by Holm for %d comparisons; bold below %v.", tests, alpha)
+	}
+	return t
+}
+
+func difference(d *study.Difference, seeds int) Cell {
+	if d == nil {
+		return Cell{}
+	}
+	text := change(d.Mean, seeds)
+	if d.PHolm == nil {
+		return Cell{Text: text}
+	}
+	return Cell{text + ", " + pValue(*d.PHolm), *d.PHolm < alpha}
+}
+
+// calibrationTable has the calibration errors of a part's methods; ok is false if there are none.
+func calibrationTable(list []setting, l *looks) (t Table, ok bool) {
+	t = Table{
+		Title:  fmt.Sprintf("%s: expected calibration error, %%, after equal epochs", list[0].part.Title),
+		Header: []string{"method"},
+		Note:   "By 15 bins of confidence; smaller is better. The smallest mean is bold.",
+	}
+	least := make([]float64, len(list))
+	for i, s := range list {
+		t.Header = append(t.Header, s.noise())
+		least[i] = math.Inf(1)
+		for _, r := range s.level.Rows {
+			if r.ECE != nil {
+				least[i], ok = min(least[i], r.ECE.Mean), true
+			}
+		}
+	}
+	for _, m := range methodRows(list, equalEpochs) {
+		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, list[0].base())}}}
+		for i, r := range m.of {
+			if r == nil || r.ECE == nil {
+				row.Cells = append(row.Cells, Cell{})
+				continue
+			}
+			row.Cells = append(row.Cells, Cell{points(*r.ECE, len(r.ECEs)), r.ECE.Mean == least[i]})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t, ok
+}
+
+// calibrationSentence compares mean calibration errors; "" if there are none.
+func calibrationSentence(list []setting) string {
+	count := func(method, other string) (smaller, all int) {
+		for _, s := range list {
+			against := row(s.level.Rows, other)
+			if against == nil || against.ECE == nil {
+				continue
+			}
+			for _, r := range s.level.Rows {
+				if r.Method == method && r.ECE != nil {
+					all++
+					if r.ECE.Mean < against.ECE.Mean {
+						smaller++
+					}
+				}
+			}
+		}
+		return smaller, all
+	}
+	var clauses []string
+	for _, c := range []struct{ title, method, otherTitle, other string }{
+		{"mSAM's", msamMethod, "SAM's", samMethod}, {"mSAM's", msamMethod, baseTitle(list) + "'s", baseMethod},
+		{"SAM's", samMethod, baseTitle(list) + "'s", baseMethod},
+	} {
+		if smaller, all := count(c.method, c.other); all > 0 {
+			clauses = append(clauses, fmt.Sprintf("%s is smaller than %s in %d of %d", c.title, c.otherTitle, smaller, all))
+		}
+	}
+	if clauses == nil {
+		return ""
+	}
+	return sentence("Mean calibration errors, without a test: " + names(clauses))
+}

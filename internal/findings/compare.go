@@ -1,0 +1,192 @@
+package findings
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/internal/study"
+)
+
+// level of the corrected test below which a difference counts
+const alpha = 0.05
+
+// tally counts the comparisons of some rows with another method.
+type tally struct {
+	ahead, behind, even int // by the corrected test
+	untested            int // for want of a second seed
+	above, below        int // whose own interval leaves out 0
+	means               []float64
+	gains, losses       extent // of those ahead and behind
+}
+
+func (t *tally) tested() int { return t.ahead + t.behind + t.even }
+
+func (t *tally) all() int { return t.tested() + t.untested }
+
+// add counts a difference; nil is none.
+func (t *tally) add(d *study.Difference) {
+	if d == nil {
+		return
+	}
+	t.means = append(t.means, 100*d.Mean.Mean)
+	if d.PHolm == nil {
+		t.untested++
+		return
+	}
+	switch significant := *d.PHolm < alpha; {
+	case significant && d.Mean.Mean > 0:
+		t.ahead++
+		t.gains.add(100 * d.Mean.Mean)
+	case significant && d.Mean.Mean < 0:
+		t.behind++
+		t.losses.add(-100 * d.Mean.Mean)
+	default:
+		t.even++
+	}
+	switch {
+	case d.Low > 0:
+		t.above++
+	case d.High < 0:
+		t.below++
+	}
+}
+
+// verdict says how a method compares, as in "mSAM is ahead of SAM in 2 of 12 comparisons, by 0.41 to
+// 0.80 points, and behind in none".
+func (t *tally) verdict(subject, other, unit string) string {
+	n := t.tested()
+	of := counted(n, unit)
+	by := func(e *extent) string { return fmt.Sprintf(", by %s points", e) }
+	switch {
+	case n == 0:
+		return fmt.Sprintf("%s and %s can't be compared beyond chance with one seed", subject, other)
+	case t.ahead == 0 && t.behind == 0:
+		return fmt.Sprintf("no difference between %s and %s is shown %s", subject, other, inNone(n, unit))
+	case n == 1 && t.ahead == 1:
+		return fmt.Sprintf("%s is ahead of %s%s", subject, other, by(&t.gains))
+	case n == 1:
+		return fmt.Sprintf("%s is behind %s%s", subject, other, by(&t.losses))
+	case t.behind == 0:
+		return fmt.Sprintf("%s is ahead of %s in %d of %s%s, and behind in none", subject, other, t.ahead, of, by(&t.gains))
+	case t.ahead == 0:
+		return fmt.Sprintf("%s is behind %s in %d of %s%s, and ahead in none", subject, other, t.behind, of, by(&t.losses))
+	}
+	return fmt.Sprintf("%s is ahead of %s in %d of %s%s, and behind in %d%s", subject, other, t.ahead, of, by(&t.gains), t.behind, by(&t.losses))
+}
+
+// inNone says that something isn't in any of n.
+func inNone(n int, unit string) string {
+	if n == 1 {
+		return "in the only " + unit
+	}
+	return "in any of " + counted(n, unit)
+}
+
+// both says how a method compares with two others.
+func both(subject string, first *tally, firstOther string, second *tally, secondOther string) string {
+	const unit = "comparison"
+	none := func(t *tally) bool { return t.tested() > 0 && t.ahead == 0 && t.behind == 0 }
+	switch {
+	case first.tested() == 0 && second.tested() == 0:
+		return fmt.Sprintf("%s, %s and %s can't be compared beyond chance with one seed", subject, firstOther, secondOther)
+	case none(first) && none(second) && first.tested() == second.tested():
+		return fmt.Sprintf("no difference between %s and %s, nor between %s and %s, is shown %s",
+			subject, firstOther, subject, secondOther, inNone(first.tested(), unit))
+	case none(first) || none(second):
+		return first.verdict(subject, firstOther, unit) + "; " + second.verdict(subject, secondOther, unit)
+	}
+	return first.verdict(subject, firstOther, unit) + "; it" + strings.TrimPrefix(second.verdict(subject, secondOther, unit), subject)
+}
+
+// size says how large the differences are.
+func (t *tally) size() string {
+	if t.all() == 1 {
+		return signed(t.means[0], 2) + " points"
+	}
+	return fmt.Sprintf("%s points by the median, from %s to %s",
+		signed(stats.Median(t.means), 2), signed(slices.Min(t.means), 2), signed(slices.Max(t.means), 2))
+}
+
+// alone says what the intervals show that aren't corrected.
+func (t *tally) alone() string {
+	if t.tested() == 0 {
+		return ""
+	}
+	if t.tested() == 1 {
+		switch {
+		case t.above == 1:
+			return "its own interval lies above zero"
+		case t.below == 1:
+			return "its own interval lies below zero"
+		}
+		return "its own interval has zero in it"
+	}
+	return fmt.Sprintf("one by one, %d of %d intervals lie above zero and %d below", t.above, t.tested(), t.below)
+}
+
+// comparison tallies the rows of a method in all settings, in the differences that get returns.
+func comparison(list []setting, rows func(*study.Level) []study.Row, method string, get func(*study.Row) *study.Difference) (t tally) {
+	for _, s := range list {
+		for i, r := range rows(s.level) {
+			if r.Method == method {
+				t.add(get(&rows(s.level)[i]))
+			}
+		}
+	}
+	return t
+}
+
+func equalEpochs(l *study.Level) []study.Row { return l.Rows }
+func equalTime(l *study.Level) []study.Row   { return l.EqualTime }
+
+func vsSGD(r *study.Row) *study.Difference { return r.VsSGD }
+func vsSAM(r *study.Row) *study.Difference { return r.VsSAM }
+
+// otherMethods returns the methods besides SGD, SAM and mSAM, with what they are called.
+func otherMethods(list []setting) (methods []string, titles map[string]string) {
+	titles = map[string]string{}
+	for _, s := range list {
+		for _, r := range s.level.Rows {
+			switch r.Method {
+			case baseMethod, samMethod, msamMethod:
+				continue
+			}
+			if _, ok := titles[r.Method]; !ok {
+				methods = append(methods, r.Method)
+				titles[r.Method] = r.Title
+			}
+		}
+	}
+	return methods, titles
+}
+
+// baseTitle returns what the base optimizers are called: "SGD", or "SGD or AdamW".
+func baseTitle(list []setting) string {
+	var titles []string
+	seen := map[string]bool{}
+	for _, s := range list {
+		if !seen[s.base()] {
+			seen[s.base()] = true
+			titles = append(titles, s.base())
+		}
+	}
+	if titles == nil {
+		return "SGD"
+	}
+	return strings.Join(titles, " or ")
+}
+
+// sentence begins a text with a capital letter, unless its first word is a name such as mSAM, and
+// ends it.
+func sentence(text string) string {
+	if text == "" {
+		return ""
+	}
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ToLower(first) == first {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return strings.TrimSuffix(text, ".") + "."
+}

@@ -1,0 +1,346 @@
+package findings
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/steppe-ml/steppe/internal/chart"
+	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/internal/study"
+)
+
+// sensitivity answers how accuracy depends on rho, and how the best rho depends on shards.
+func sensitivity(c *study.Campaign, l *looks) Answer {
+	a := Answer{
+		Name: "rho", Title: "Sensitivity to rho", Question: "How much does rho matter, and how does it depend on shards?",
+		Papers: "Papers choose rho on a grid for each method, SAM's from 0.01 to 0.5 (arXiv 2010.01412). The gradient of a smaller " +
+			"shard is noisier, so a rho that suits a whole batch can be too much for it.",
+	}
+	var list []setting
+	for _, s := range allSettings(c) {
+		if len(curvesOf(s, func(*study.Row) bool { return true })) > 0 {
+			list = append(list, s)
+		}
+	}
+	if len(list) == 0 {
+		a.Sentence = "There was no rho to choose, or none is chosen yet."
+		return a
+	}
+	a.Sentence, a.Details = rhoSentences(list)
+	for _, f := range []Figure{
+		rhoFigure("rho", "Validation accuracy by rho: SAM and mSAM", list, l, inFamily),
+		rhoFigure("rho-others", "Validation accuracy by rho: other methods", list, l, func(r *study.Row) bool { return !inFamily(r) }),
+	} {
+		if f.Rows != nil {
+			a.Figures = append(a.Figures, f)
+		}
+	}
+	for i := range c.Parts {
+		if of := settings(&c.Parts[i]); len(of) > 0 {
+			a.Tables = append(a.Tables, chosenTable(of, l))
+		}
+	}
+	for _, s := range list {
+		a.Tables = append(a.Tables, rhoTable(s, l))
+	}
+	return a
+}
+
+// inFamily reports whether a row is of SAM or mSAM, whose rhos compare.
+func inFamily(r *study.Row) bool { return r.Method == samMethod || r.Method == msamMethod }
+
+// rhoCurve is the validation accuracy of a method by rho, at the best learning rate for each.
+type rhoCurve struct {
+	row      *study.Row
+	rhos     []float64
+	accuracy []float64 // percent
+	failed   []bool    // a run collapsed
+	best     int       // number of the chosen rho, from 1 on; 0 if it isn't among them
+}
+
+// curvesOf returns the curves of a setting's rows that have several rhos.
+func curvesOf(s setting, has func(*study.Row) bool) (list []rhoCurve) {
+	for i := range s.level.Rows {
+		r := &s.level.Rows[i]
+		if r.Choice.Rho == 0 || !has(r) {
+			continue
+		}
+		c := rhoCurve{row: r}
+		for _, candidate := range r.Choice.Candidates {
+			at, ok := slices.BinarySearch(c.rhos, candidate.Rho)
+			if !ok {
+				c.rhos = slices.Insert(c.rhos, at, candidate.Rho)
+				c.accuracy = slices.Insert(c.accuracy, at, 100*candidate.Accuracy.Mean)
+				c.failed = slices.Insert(c.failed, at, candidate.Collapsed > 0)
+			} else if 100*candidate.Accuracy.Mean > c.accuracy[at] {
+				c.accuracy[at], c.failed[at] = 100*candidate.Accuracy.Mean, candidate.Collapsed > 0
+			}
+		}
+		if len(c.rhos) > 1 {
+			c.best = slices.Index(c.rhos, r.Choice.Rho) + 1
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// baseValidation returns the base optimizer's validation accuracy in percent; NaN if it isn't known.
+func baseValidation(s setting) float64 {
+	base := row(s.level.Rows, baseMethod)
+	if base == nil || len(base.Choice.Candidates) == 0 {
+		return math.NaN()
+	}
+	best := 0.0
+	for _, c := range base.Choice.Candidates {
+		best = max(best, c.Accuracy.Mean)
+	}
+	return 100 * best
+}
+
+// rhoFigure has a panel for each setting, with a line for each method.
+func rhoFigure(name, title string, list []setting, l *looks, has func(*study.Row) bool) Figure {
+	f := Figure{
+		Name: name, Title: title,
+		About: fmt.Sprintf("Means over the seeds of the choice, at the best learning rate of each rho. A ring marks the chosen rho, a dashed "+
+			"line %s. Arrows at the edge are values far below; crosses are rhos with which a run collapsed to guessing.", baseTitle(list)),
+		Key: methodKey(list, l, true, func(r *study.Row) bool { return r.Choice.Rho > 0 && len(r.Choice.Candidates) > 1 && has(r) }),
+	}
+	f.Rows = panels(list, func(s setting) chart.Panel {
+		curves := curvesOf(s, has)
+		if len(curves) == 0 {
+			return nil
+		}
+		p := chart.Lines{Title: s.panelTitle(), X: "rho", Y: "validation accuracy, %", LogX: true}
+		var values [][]float64
+		for _, c := range curves {
+			p.Series = append(p.Series, chart.Series{
+				Name: chartLabel(c.row, s.base()), X: c.rhos, Y: c.accuracy, Failed: c.failed, Ring: c.best, Look: l.row(c.row),
+			})
+			var whole []float64
+			for i, v := range c.accuracy {
+				if !c.failed[i] {
+					whole = append(whole, v)
+				}
+			}
+			values = append(values, whole)
+		}
+		base := baseValidation(s)
+		p.From, p.To = curveRange(values, base)
+		if !math.IsNaN(base) {
+			p.Reference = base
+		}
+		return p
+	})
+	return f
+}
+
+// rhoSentences returns the answer in short, and more about it.
+func rhoSentences(list []setting) (short string, details []string) {
+	smaller, larger, same := 0, 0, 0
+	shards := map[int]bool{}
+	var factors []float64
+	for _, s := range list {
+		sam := row(s.level.Rows, samMethod)
+		var most *study.Row
+		for i := range s.level.Rows {
+			if r := &s.level.Rows[i]; r.Method == msamMethod && (most == nil || r.Shards > most.Shards) {
+				most = r
+			}
+		}
+		if sam == nil || most == nil || sam.Choice.Rho == 0 || most.Choice.Rho == 0 {
+			continue
+		}
+		shards[most.Shards] = true
+		factors = append(factors, sam.Choice.Rho/most.Choice.Rho)
+		switch {
+		case most.Choice.Rho < sam.Choice.Rho:
+			smaller++
+		case most.Choice.Rho > sam.Choice.Rho:
+			larger++
+		default:
+			same++
+		}
+	}
+	n := smaller + larger + same
+	switch {
+	case n == 0:
+		short = "the study has no mSAM beside SAM whose rhos compare"
+	default:
+		with := "the most shards"
+		if len(shards) == 1 {
+			for k := range shards {
+				with = fmt.Sprintf("%d shards", k)
+			}
+		}
+		short = fmt.Sprintf("the rho chosen for mSAM with %s is smaller than SAM's in %d of %s, the same in %s and larger in %s",
+			with, smaller, counted(n, "setting"), amount(same), amount(larger))
+		if n > 1 {
+			short += fmt.Sprintf("; by the median, SAM's is %s times as large", significant(stats.Median(factors)))
+		}
+	}
+	details = append(details, rangeDetails(list)...)
+	if edge := atEdge(list); edge != "" {
+		details = append(details, edge)
+	}
+	return sentence(short), details
+}
+
+// good is how far below its best, in percentage points, an accuracy is that is still good.
+const good = 1
+
+// width returns the ratio of the largest to the smallest of the rhos around the best that cost at
+// most the good points.
+func (c *rhoCurve) width() (low, high float64) {
+	best := slices.Index(c.accuracy, slices.Max(c.accuracy))
+	first, last := best, best
+	for first > 0 && c.fine(first-1, best) {
+		first--
+	}
+	for last < len(c.rhos)-1 && c.fine(last+1, best) {
+		last++
+	}
+	return c.rhos[first], c.rhos[last]
+}
+
+func (c *rhoCurve) fine(at, best int) bool {
+	return !c.failed[at] && c.accuracy[at] >= c.accuracy[best]-good
+}
+
+// rangeDetails says for each method how wide the range of good rhos is, and where runs collapsed.
+func rangeDetails(list []setting) (details []string) {
+	type of struct {
+		name   string
+		widths []float64
+		failed []float64 // rhos
+	}
+	var all []*of
+	for _, s := range list {
+		for _, c := range curvesOf(s, inFamily) {
+			name := label(c.row, s.base())
+			i := slices.IndexFunc(all, func(o *of) bool { return o.name == name })
+			if i < 0 {
+				i = len(all)
+				all = append(all, &of{name: name})
+			}
+			low, high := c.width()
+			all[i].widths = append(all[i].widths, high/low)
+			for k, failed := range c.failed {
+				if failed {
+					all[i].failed = append(all[i].failed, c.rhos[k])
+				}
+			}
+		}
+	}
+	var widths, failures []string
+	for _, o := range all {
+		widths = append(widths, fmt.Sprintf("%s for %s", significant(stats.Median(o.widths)), o.name))
+		if o.failed != nil {
+			failures = append(failures, fmt.Sprintf("%s from rho %v on", o.name, slices.Min(o.failed)))
+		}
+	}
+	if widths != nil {
+		of := ""
+		if len(list) > 1 {
+			of = " (median over settings)"
+		}
+		details = append(details, fmt.Sprintf("Rhos within %d point of the best span a factor of %s%s; the grid is coarse, so this is rough.", good, names(widths), of))
+	}
+	if failures != nil {
+		details = append(details, sentence("Runs collapsed to guessing: "+names(failures)))
+	}
+	return details
+}
+
+// atEdge lists the choices that lie at the edge of what was tried.
+func atEdge(list []setting) string {
+	var of []string
+	for _, s := range list {
+		for _, c := range curvesOf(s, func(*study.Row) bool { return true }) {
+			if c.best == 1 || c.best == len(c.rhos) {
+				of = append(of, fmt.Sprintf("%s (%v) on %s", label(c.row, s.base()), c.row.Choice.Rho, s))
+			}
+		}
+	}
+	switch {
+	case of == nil:
+		return ""
+	case len(of) > 8:
+		return fmt.Sprintf("The chosen rho is the smallest or largest that was tried in %d cases, where one beyond may be better; the tables mark them.", len(of))
+	}
+	return "The chosen rho is the smallest or largest that was tried, so one beyond may be better: " + strings.Join(of, "; ") + "."
+}
+
+// chosenTable has the chosen rhos of a part's methods.
+func chosenTable(list []setting, l *looks) Table {
+	t := Table{
+		Title:  list[0].part.Title + ": chosen rho",
+		Header: []string{"method"},
+		Note:   fmt.Sprintf("In brackets the tried rhos around the best that cost at most %d point. An exclamation mark: the smallest or largest that was tried.", good),
+	}
+	for _, s := range list {
+		t.Header = append(t.Header, s.noise())
+	}
+	for _, m := range methodRows(list, equalEpochs) {
+		if m.first.Choice.Rho == 0 {
+			continue
+		}
+		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, list[0].base())}}}
+		for i, r := range m.of {
+			if r == nil {
+				row.Cells = append(row.Cells, Cell{})
+				continue
+			}
+			text := fmt.Sprint(r.Choice.Rho)
+			for _, c := range curvesOf(list[i], func(o *study.Row) bool { return o == r }) {
+				low, high := c.width()
+				if c.best == 1 || c.best == len(c.rhos) {
+					text += "!"
+				}
+				if low < high {
+					text += fmt.Sprintf(" [%v to %v]", low, high)
+				} else {
+					text += " [alone]"
+				}
+			}
+			row.Cells = append(row.Cells, Cell{Text: text})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// rhoTable has the validation accuracies of a setting's methods at all rhos.
+func rhoTable(s setting, l *looks) Table {
+	t := Table{
+		Title: s.String() + ": validation accuracy by rho, %", Header: []string{"method"}, Long: true,
+		Note: "The chosen rho is bold. A cross marks rhos with which a run collapsed.",
+	}
+	var rhos []float64
+	curves := curvesOf(s, func(*study.Row) bool { return true })
+	for _, c := range curves {
+		rhos = append(rhos, c.rhos...)
+	}
+	slices.Sort(rhos)
+	rhos = slices.Compact(rhos)
+	for _, rho := range rhos {
+		t.Header = append(t.Header, fmt.Sprint(rho))
+	}
+	if base := baseValidation(s); !math.IsNaN(base) {
+		t.Note += fmt.Sprintf(" %s, without rho: %.2f.", s.base(), base)
+	}
+	for _, c := range curves {
+		row := TableRow{Look: l.row(c.row), Cells: append([]Cell{{Text: label(c.row, s.base())}}, make([]Cell, len(rhos))...)}
+		for i, rho := range c.rhos {
+			at, _ := slices.BinarySearch(rhos, rho)
+			text := fmt.Sprintf("%.2f", c.accuracy[i])
+			if c.failed[i] {
+				text += " ×"
+			}
+			row.Cells[at+1] = Cell{text, i+1 == c.best}
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
