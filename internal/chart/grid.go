@@ -55,7 +55,7 @@ const (
 func (g Grid) Save(path string) error { return save(path, g) }
 
 func (g Grid) figure() (*figure, error) {
-	if len(g.Panels) == 0 {
+	if !slices.ContainsFunc(g.Panels, func(p Panel) bool { return p != nil }) {
 		return nil, errors.New("chart: no panels")
 	}
 	width := vg.Length(cmp.Or(g.Width, gridWidth))

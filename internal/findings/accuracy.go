@@ -153,7 +153,7 @@ func testNote(list []setting) string {
 func accuracyFigure(list []setting, l *looks) Figure {
 	f := Figure{
 		Name: "accuracy", Title: "Test accuracy",
-		About: fmt.Sprintf("Means over seeds with 95%% intervals. Dashed: %s. An arrow at the edge is a value beyond it.", baseTitle(list)),
+		About: fmt.Sprintf("Means over seeds with 95%% intervals. An interval may leave the panel. Dashed: %s. An arrow at the edge is a value beyond it.", baseTitle(list)),
 	}
 	if has(list, equalTime) {
 		f.Key = []chart.Key{{Name: "equal epochs"}, {Name: "equal time", Open: true}}

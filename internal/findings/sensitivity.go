@@ -112,7 +112,7 @@ func rhoFigure(name, title string, list []setting, l *looks, has func(*study.Row
 		if len(curves) == 0 {
 			return nil
 		}
-		p := chart.Lines{Title: s.panelTitle(), X: "rho", Y: "validation accuracy, %", LogX: true}
+		p := chart.Lines{Title: s.panelTitle(), X: "rho", Y: "validation accuracy, %", LogX: true, Apart: true}
 		var values [][]float64
 		for _, c := range curves {
 			p.Series = append(p.Series, chart.Series{
