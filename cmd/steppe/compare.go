@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 
@@ -13,12 +12,12 @@ import (
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/internal/runs/campaign"
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
-	"github.com/steppe-ml/steppe/simd"
 )
 
 // compare is one run of the command.
@@ -153,7 +152,7 @@ func (c *compare) run(ctx context.Context, stdout, stderr io.Writer) (err error)
 	if c.summary = c.study.Summary(store); c.summary == nil {
 		return err
 	}
-	c.printSummary(out, c.summary)
+	summaryTables{c.summary, c.markdown}.printSummary(out)
 	if err != nil {
 		return err
 	}
@@ -243,30 +242,15 @@ func (c *compare) makeStudy() (err error) {
 			return err
 		}
 	}
-	augment, err := runs.Augment(c.augment)
-	if err != nil {
-		return err
-	}
-	sum, err := study.Sum(c.train, c.test)
-	if err != nil {
-		return err
-	}
 	c.grid.Rhos, c.grid.LRs, c.grid.Noise = c.rhos, c.lrs, c.noise
-	c.study = &study.Study{
-		Recipe: study.Recipe{
-			Model: c.modelName, Data: c.dataName(), DataSum: sum,
-			Samples: c.train.Len(), Validation: int(math.Round(c.validation * float64(c.train.Len()))),
-			Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup,
-			Augment: append([]string{}, c.augment...), Standardize: c.standardize,
-			WeightDecay: c.base.WeightDecay, ISA: simd.Active().Arithmetic().String(),
-		},
-		Grid: c.grid, Model: c.model, Train: c.train, Test: c.test, Augment: augment,
-		Schedule: func(epochs, batches int) optim.Schedule {
-			schedule, _ := runs.LRSchedule(c.schedule, c.warmup, epochs, batches) // validate has tried
-			return schedule
-		},
+	setup := campaign.Setup{
+		ModelName: c.modelName, Model: c.model, Data: c.dataName(), Train: c.train, Test: c.test, Validation: c.validation,
+		Epochs: c.epochs, Batch: c.batch, Schedule: c.schedule, Warmup: c.warmup, Augment: c.augment, Standardize: c.standardize,
+		Optimizer: c.optimizer, Base: c.base, Grid: c.grid,
 	}
-	c.setBase()
+	if c.study, err = setup.Study(); err != nil {
+		return err
+	}
 	if err := c.study.Validate(); err != nil {
 		return err
 	}
@@ -314,16 +298,6 @@ func (c *compare) rule(lr float64) optim.Rule {
 	s := c.base
 	s.LR = lr
 	return c.optimizer.Rule(&s)
-}
-
-// setBase tells the study the base optimizer. Of SGD it says what it said before there was
-// another, so that older folders of --out go on.
-func (c *compare) setBase() {
-	if c.optimizer.Name == "sgd" {
-		c.study.Recipe.Momentum = c.base.Momentum
-		return
-	}
-	c.study.Recipe.Optimizer, c.study.Base, c.study.BaseTitle = c.optimizer.Name, c.rule, c.optimizer.Title
 }
 
 // checkMemory returns an error if there isn't the memory for the largest runs at once, each with

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -14,15 +15,25 @@ import (
 // line for each finished run.
 type runProgress struct {
 	*progress
-	base  string // title of the base optimizer, and so of the method that perturbs nothing
-	start time.Time
+	base    string // title of the base optimizer, and so of the method that perturbs nothing
+	several bool   // studies, so that lines say of which a run is
+	start   time.Time
 }
 
 func newRunProgress(w io.Writer, base string) *runProgress {
-	return &runProgress{newProgress(w, liveParts), base, time.Now()}
+	return &runProgress{progress: newProgress(w, liveParts), base: base, start: time.Now()}
 }
 
 func (p *runProgress) report(at study.Progress) {
+	if at.Measuring != "" {
+		p.start = time.Now()
+		if p.kind == plainScreen {
+			p.print("measuring the costs of steps: " + at.Measuring)
+		} else if p.kind == liveScreen {
+			p.draw(" measuring the costs of steps: " + at.Measuring)
+		}
+		return
+	}
 	if p.kind != plainScreen {
 		p.set(int(at.Part*liveParts), func() string { return fmt.Sprintf("%d of %s", at.Done, plural(at.Runs, "run")) })
 		return
@@ -31,11 +42,18 @@ func (p *runProgress) report(at study.Progress) {
 	if r == nil {
 		return
 	}
-	settings := []string{p.titleOf(r.Method, r.Shards)}
+	settings := []string{p.titleOf(at.Study, r)}
+	if p.several {
+		settings[0] = fmt.Sprintf("%s on %s, %s", at.Study.Recipe.Model, at.Study.Recipe.Data, settings[0])
+	}
 	if r.Rho > 0 {
 		settings = append(settings, fmt.Sprintf("rho %v", r.Rho))
 	}
-	settings = append(settings, fmt.Sprintf("lr %v", r.LR), fmt.Sprintf("seed %d", r.Seed))
+	settings = append(settings, fmt.Sprintf("lr %v", r.LR))
+	if r.Epochs > 0 {
+		settings = append(settings, plural(r.Epochs, "epoch"))
+	}
+	settings = append(settings, fmt.Sprintf("seed %d", r.Seed))
 	if r.Noise > 0 {
 		settings = append(settings, fmt.Sprintf("noise %v%%", percent(r.Noise)))
 	}
@@ -57,14 +75,16 @@ func (p *runProgress) report(at study.Progress) {
 	p.print(line)
 }
 
-// titleOf returns a method with its shards in words.
-func (p *runProgress) titleOf(name string, shards int) string {
-	m, err := sam.Lookup(name)
+// titleOf returns a run's method with its shards and its own settings in words.
+func (p *runProgress) titleOf(of *study.Study, r *study.Result) string {
+	m, err := sam.Lookup(r.Method)
 	switch {
 	case err != nil:
-		return name
+		return r.Method
 	case m.Plain():
-		return p.base
+		return cmp.Or(of.BaseTitle, p.base)
+	case r.Settings != "":
+		return m.With(r.Shards) + ", " + r.Settings
 	}
-	return m.With(shards)
+	return m.With(r.Shards)
 }

@@ -46,31 +46,47 @@ func (c *compare) describeBase() string {
 	return fmt.Sprintf("%s, %s, decay %v", c.optimizer.Title, words, c.base.WeightDecay)
 }
 
-// printSummary prints the tables, and notes on how to read them.
-func (c *compare) printSummary(w io.Writer, s *study.Summary) {
-	for _, level := range s.Levels {
-		if len(c.study.Grid.Noise) > 1 || level.Noise > 0 {
-			c.heading(w, levelTitle(level.Noise))
-		}
-		c.print(w, c.resultTable(level))
+// summaryTables prints the results of a study.
+type summaryTables struct {
+	*study.Summary
+	markdown bool
+}
+
+// printSummary prints the tables of compare, and notes on how to read them.
+func (t summaryTables) printSummary(w io.Writer) {
+	for _, level := range t.Levels {
+		t.printLevelTitle(w, level)
+		t.print(w, t.resultTable(level))
 		fmt.Fprintln(w)
-		if sensitivity := c.rhoTable(level); sensitivity != nil {
-			fmt.Fprintln(w, "Validation accuracy by rho, with the chosen one in brackets:")
-			fmt.Fprintln(w)
-			c.print(w, sensitivity)
-			fmt.Fprintln(w)
-		}
-		c.printLRs(w, level)
-		c.printWarnings(w, level)
+		t.printRhos(w, level)
+		t.printLRs(w, level)
+		t.printWarnings(w, level)
 	}
-	n := len(s.Levels[0].Rows[0].Accuracies)
+	n := len(t.Levels[0].Rows[0].Accuracies)
 	fmt.Fprintf(w, "Test accuracy after the last epoch, in percent: means over %s", plural(n, "seed"))
 	if n > 1 {
 		fmt.Fprint(w, " with 95% intervals by Student's t.\nDifferences are taken seed by seed")
 	}
-	fmt.Fprintf(w, ".\nTimes are medians over seeds of runs with %s, %s at once.\n", plural(s.Workers, "worker"), plural(s.Jobs, "run"))
-	if !s.EqualLoad {
+	fmt.Fprintf(w, ".\nTimes are medians over seeds of runs with %s, %s at once.\n", plural(t.Workers, "worker"), plural(t.Jobs, "run"))
+	if !t.EqualLoad {
 		fmt.Fprintln(w, "Some runs had other workers, or another number of runs beside them, so the times don't compare.")
+	}
+}
+
+// printLevelTitle prints which labels a level has, if there is more than one, or some are wrong.
+func (t summaryTables) printLevelTitle(w io.Writer, level study.Level) {
+	if len(t.Grid.Noise) > 1 || level.Noise > 0 {
+		t.heading(w, levelTitle(level.Noise))
+	}
+}
+
+// printRhos prints the validation accuracies by rho, if there was one to choose.
+func (t summaryTables) printRhos(w io.Writer, level study.Level) {
+	if sensitivity := t.rhoTable(level); sensitivity != nil {
+		fmt.Fprintln(w, "Validation accuracy by rho, with the chosen one in brackets:")
+		fmt.Fprintln(w)
+		t.print(w, sensitivity)
+		fmt.Fprintln(w)
 	}
 }
 
@@ -82,19 +98,19 @@ func levelTitle(noise float64) string {
 	return relabeled(noise)
 }
 
-func (c *compare) heading(w io.Writer, line string) {
-	if c.markdown {
+func (t summaryTables) heading(w io.Writer, line string) {
+	if t.markdown {
 		line = "### " + line
 	}
 	fmt.Fprintf(w, "%s\n\n", line)
 }
 
-func (c *compare) print(w io.Writer, t table.Writer) {
-	if c.markdown {
-		fmt.Fprintln(w, t.RenderMarkdown())
+func (t summaryTables) print(w io.Writer, of table.Writer) {
+	if t.markdown {
+		fmt.Fprintln(w, of.RenderMarkdown())
 		return
 	}
-	fmt.Fprintln(w, t.Render())
+	fmt.Fprintln(w, of.Render())
 }
 
 func newTable(header table.Row) table.Writer {
@@ -111,9 +127,9 @@ func newTable(header table.Row) table.Writer {
 }
 
 // resultTable has a row for each method.
-func (c *compare) resultTable(level study.Level) table.Writer {
-	base := c.optimizer.Title
-	t := newTable(table.Row{"method", "shards", "rho", "lr", "test accuracy", "against " + base, "against SAM", "ms a step", "x " + base})
+func (t summaryTables) resultTable(level study.Level) table.Writer {
+	base := t.Base
+	of := newTable(table.Row{"method", "shards", "rho", "lr", "test accuracy", "against " + base, "against SAM", "ms a step", "x " + base})
 	for _, r := range level.Rows {
 		rho := ""
 		if r.Choice.Rho > 0 {
@@ -128,13 +144,13 @@ func (c *compare) resultTable(level study.Level) table.Writer {
 			step = significant(1e3 * r.Step)
 		}
 		several := len(r.Accuracies) > 1
-		t.AppendRow(table.Row{
+		of.AppendRow(table.Row{
 			r.Title, r.Shards, rho, r.Choice.LR, interval(&r.Accuracy, several, "%.2f"),
 			difference(r.VsSGD, several), difference(r.VsSAM, several),
 			step, cost,
 		})
 	}
-	return t
+	return of
 }
 
 // interval formats a mean in percent and, if half is true, half the length of its interval.
@@ -158,8 +174,8 @@ func difference(d *study.Difference, half bool) string {
 
 // rhoTable has the mean validation accuracy of each method and rho, at the best learning rate for
 // both. It returns nil if there was no rho to choose.
-func (c *compare) rhoTable(level study.Level) table.Writer {
-	rhos := c.study.Grid.Rhos
+func (t summaryTables) rhoTable(level study.Level) table.Writer {
+	rhos := rhosOf(level)
 	if len(rhos) < 2 {
 		return nil
 	}
@@ -167,46 +183,62 @@ func (c *compare) rhoTable(level study.Level) table.Writer {
 	for _, rho := range rhos {
 		header = append(header, rho)
 	}
-	t := newTable(header)
+	of := newTable(header)
 	for _, r := range level.Rows {
 		row := table.Row{r.Name}
-		if r.Choice.Rho == 0 && r.Choice.Candidates != nil {
-			t.AppendRow(append(row, fmt.Sprintf("%.2f without rho", 100*best(r.Choice, 0).Accuracy.Mean)))
+		if without, ok := best(r.Choice, 0); ok {
+			of.AppendRow(append(row, fmt.Sprintf("%.2f without rho", 100*without.Accuracy.Mean)))
 			continue
 		}
 		for _, rho := range rhos {
-			cell := fmt.Sprintf("%.2f", 100*best(r.Choice, rho).Accuracy.Mean)
-			if rho == r.Choice.Rho {
+			cell := ""
+			if at, ok := best(r.Choice, rho); ok {
+				cell = fmt.Sprintf("%.2f", 100*at.Accuracy.Mean)
+			}
+			if rho == r.Choice.Rho && cell != "" {
 				cell = "[" + cell + "]"
 			}
 			row = append(row, cell)
 		}
-		t.AppendRow(row)
+		of.AppendRow(row)
 	}
-	return t
+	return of
 }
 
-// best returns the best candidate of a rho.
-func best(choice study.Choice, rho float64) (b study.Candidate) {
-	for _, c := range choice.Candidates {
-		if c.Rho == rho && c.Accuracy.Mean >= b.Accuracy.Mean {
-			b = c
+// rhosOf returns the rhos that some method of a level has tried, in ascending order.
+func rhosOf(level study.Level) (rhos []float64) {
+	for _, r := range level.Rows {
+		for _, c := range r.Choice.Candidates {
+			if c.Rho > 0 {
+				rhos = append(rhos, c.Rho)
+			}
 		}
 	}
-	return b
+	slices.Sort(rhos)
+	return slices.Compact(rhos)
+}
+
+// best returns the best candidate of a rho, and whether there is one.
+func best(choice study.Choice, rho float64) (b study.Candidate, ok bool) {
+	for _, c := range choice.Candidates {
+		if c.Rho == rho && (!ok || c.Accuracy.Mean >= b.Accuracy.Mean) {
+			b, ok = c, true
+		}
+	}
+	return b, ok
 }
 
 // printLRs prints the validation accuracy of each learning rate, if there were several.
-func (c *compare) printLRs(w io.Writer, level study.Level) {
-	if len(c.study.Grid.LRs) < 2 {
+func (t summaryTables) printLRs(w io.Writer, level study.Level) {
+	if len(t.Grid.LRs) < 2 {
 		return
 	}
 	for _, r := range level.Rows {
-		if r.Method != "sgd" && !c.grid.TuneLR {
+		if r.Method != "sgd" && !t.Grid.TuneLR {
 			continue
 		}
 		var list []string
-		for _, lr := range c.study.Grid.LRs {
+		for _, lr := range t.Grid.LRs {
 			accuracy := 0.0
 			for _, c := range r.Choice.Candidates {
 				if c.LR == lr {
@@ -221,9 +253,12 @@ func (c *compare) printLRs(w io.Writer, level study.Level) {
 }
 
 // printWarnings prints the reasons to doubt the figures.
-func (c *compare) printWarnings(w io.Writer, level study.Level) {
+func (t summaryTables) printWarnings(w io.Writer, level study.Level) {
 	var lines []string
-	if at := c.chosenAtEdge(level); at != nil {
+	if level.Missing != nil {
+		lines = append(lines, "Nothing finished yet of "+strings.Join(level.Missing, ", ")+".")
+	}
+	if at := t.chosenAtEdge(level); at != nil {
 		lines = append(lines, "Chosen at the edge of the values tried, so a value beyond may be better: "+strings.Join(at, "; ")+".")
 	}
 	for _, r := range level.Rows {
@@ -253,7 +288,7 @@ func (c *compare) printWarnings(w io.Writer, level study.Level) {
 }
 
 // chosenAtEdge lists the chosen values that are the smallest or largest of those tried.
-func (c *compare) chosenAtEdge(level study.Level) (list []string) {
+func (t summaryTables) chosenAtEdge(level study.Level) (list []string) {
 	edge := func(name string, chosen float64, tried []float64) string {
 		switch {
 		case len(tried) < 2:
@@ -266,12 +301,14 @@ func (c *compare) chosenAtEdge(level study.Level) (list []string) {
 		return ""
 	}
 	for _, r := range level.Rows {
-		if r.Choice.Rho > 0 {
-			if e := edge("rho", r.Choice.Rho, c.study.Grid.Rhos); e != "" {
-				list = append(list, r.Name+" has "+e)
-			}
+		var rhos []float64
+		for _, c := range r.Choice.Candidates {
+			rhos = append(rhos, c.Rho)
 		}
-		if e := edge("lr", r.Choice.LR, c.study.Grid.LRs); e != "" && (c.grid.TuneLR || r.Method == "sgd") {
+		if r.Choice.AtEdge {
+			list = append(list, r.Name+" has "+edge("rho", r.Choice.Rho, rhos))
+		}
+		if e := edge("lr", r.Choice.LR, t.Grid.LRs); e != "" && (t.Grid.TuneLR || r.Method == "sgd") {
 			list = append(list, r.Name+" has "+e)
 		}
 	}

@@ -36,7 +36,7 @@ mSAM costs no more time than SAM, whatever the number of shards.`,
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
 	root.AddCommand(newTrain(), newEval(), newPredict(), newGenerate(), newFind(), newSweep(), newData(), newExport(), newImport(),
-		newBench(), newCompare(), newInfo())
+		newBench(), newCompare(), newStudy(), newInfo())
 	return root
 }
 

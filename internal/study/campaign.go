@@ -1,5 +1,7 @@
 package study
 
+import "github.com/steppe-ml/steppe/sam/train"
+
 // Campaign is the result of several studies: of `steppe study`. Its JSON is a contract: renaming or
 // dropping a field takes a new version.
 type Campaign struct {
@@ -27,3 +29,27 @@ type Part struct {
 
 // Complete reports whether all runs are done.
 func (c *Campaign) Complete() bool { return c.Done == c.Runs }
+
+// Named is a study with its store, and what people call it.
+type Named struct {
+	Name, Title string
+	Work
+}
+
+// Summarize returns the results of several studies so far. The caller fills in what is about all of
+// them: Name, Title, About and Machine.
+func Summarize(parts []Named) *Campaign {
+	c := &Campaign{Version: 1}
+	for _, n := range parts {
+		p := Part{Name: n.Name, Title: n.Title, Chance: train.Chance(n.Test), Summary: n.Summary(n.Store)}
+		p.Done, p.Runs, _ = n.survey(n.Store)
+		c.Done, c.Runs = c.Done+p.Done, c.Runs+p.Runs
+		if p.Summary != nil {
+			for _, level := range p.Summary.Levels {
+				c.Tests += level.Tests + level.EqualTimeTests
+			}
+		}
+		c.Parts = append(c.Parts, p)
+	}
+	return c
+}

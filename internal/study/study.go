@@ -82,10 +82,10 @@ type Study struct {
 	Recipe Recipe
 	Grid   Grid
 
-	Model    *net.Model
-	Train    *dataset.Set // Recipe.Samples of them
-	Test     *dataset.Set
-	Augment  []dataset.Augmentation
+	Model   *net.Model
+	Train   *dataset.Set // Recipe.Samples of them
+	Test    *dataset.Set
+	Augment []dataset.Augmentation
 	// Schedule makes the schedule of the learning rate, for epochs of so many batches each.
 	Schedule func(epochs, batches int) optim.Schedule
 
