@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/steppe-ml/steppe/internal/findings"
 	"github.com/steppe-ml/steppe/internal/runs/campaign"
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
@@ -50,7 +51,8 @@ models are measured.
 Every finished run is kept in the folder of --out, with a folder for each part.
 The same command goes on from there, whatever ended it: Ctrl-C, a crash or a full
 disk lose the runs under way only. --report-only prints what is there so far,
-also while the study runs. Accuracies don't depend on --jobs and --workers.
+also while the study runs. Accuracies don't depend on --jobs and --workers. The
+folder has the results as a page, report.html, and as report.md with pictures.
 
 A file has a name, a title, defaults that the parts inherit, and a list of
 parts. steppe study --print digits shows one. Everything that is wrong in a file
@@ -59,7 +61,7 @@ is listed before anything runs.
 ` + sections(aboutPresets(), aboutKeys()),
 		Example: `  steppe study digits
   steppe study --list
-  steppe study --print digits > mine.yaml
+  steppe study --print digits    # a file to begin your own with
   steppe study mine.yaml --out results/mine --jobs 4
   steppe study mine.yaml --out results/mine --report-only --markdown`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -187,6 +189,9 @@ func (s *studies) run(ctx context.Context, spec string, stdout, stderr io.Writer
 	}
 	result := s.summarize()
 	s.print(out, result)
+	if err := s.save(out, result, stderr); err != nil {
+		return err
+	}
 	if err := s.outputs.write(result, stdout); err != nil {
 		return err
 	}
@@ -265,6 +270,20 @@ func (s *studies) checkMemory() error {
 	return s.most.check(
 		memoryPart{"steps", jobs * steps, false}, memoryPart{"data", data, true},
 		memoryPart{"its copies", jobs * copies, false}, memoryPart{"parameters", jobs * params, false})
+}
+
+// save writes the page, the Markdown and the pictures into the study's folder, once there are results.
+func (s *studies) save(w io.Writer, c *study.Campaign, stderr io.Writer) error {
+	if !slices.ContainsFunc(c.Parts, func(p study.Part) bool { return p.Summary != nil }) {
+		return nil
+	}
+	if err := waiting(stderr, "drawing the report", func() error { return findings.New(c).Save(s.dir) }); err != nil {
+		return err
+	}
+	if !isQuiet(stderr) {
+		fmt.Fprintf(w, "\nReport: %s\n", filepath.Join(s.dir, "report.html"))
+	}
+	return nil
 }
 
 // summarize returns the results so far.
