@@ -36,7 +36,9 @@ func (s *studies) print(w io.Writer, c *study.Campaign) {
 			fmt.Fprintf(w, "%d of %s done.\n\n", p.Done, plural(p.Runs, "run"))
 		}
 	}
-	fmt.Fprintln(w, wrap(studyNotes, textWidth))
+	if c.Tests > 0 {
+		fmt.Fprintln(w, wrap(studyNotes, textWidth))
+	}
 }
 
 // studyNotes says how to read the tables.

@@ -13,14 +13,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/gofrs/flock"
 )
 
 // Store keeps the results of runs in memory, and in a file if it has one. The first line of the
 // file is the recipe in JSON. Each finished run adds a line at once, so an interruption loses only
 // the runs under way.
 type Store struct {
-	file *os.File // nil for none
-	size int64    // of the file's whole lines
+	file *os.File     // nil for none
+	lock *flock.Flock // of the folder, if there is a file
+	size int64        // of the file's whole lines
 
 	mutex sync.Mutex
 	done  map[Run]Result
@@ -43,26 +46,31 @@ type header struct {
 const (
 	storeVersion = 1
 	storeName    = "runs.jsonl"
+	lockName     = ".lock"
 )
 
 // NewStore returns an empty store without a file.
 func NewStore() *Store { return &Store{done: map[Run]Result{}} }
 
 // OpenStore returns a store with the results in a folder's file. It makes the folder and the file
-// if they don't exist. A file of another recipe is an error.
+// if they don't exist. A file of another recipe is an error, and so is a folder that another store
+// has open, in this process or another one.
 func OpenStore(dir string, recipe Recipe) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, storeName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	s := NewStore()
-	s.file = file
-	if err := s.read(recipe); err != nil {
-		file.Close()
-		return nil, err
+	s.lock = flock.New(filepath.Join(dir, lockName))
+	// Some network file systems can't lock. There, a study goes on without a lock.
+	if got, err := s.lock.TryLock(); err == nil && !got {
+		return nil, fmt.Errorf("%s is in use: another process runs its study", dir)
+	}
+	var err error
+	if s.file, err = os.OpenFile(filepath.Join(dir, storeName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644); err == nil {
+		err = s.read(recipe)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
@@ -242,10 +250,13 @@ func (s *Store) append(value any) error {
 	return nil
 }
 
-// Close closes the file.
-func (s *Store) Close() error {
-	if s.file == nil {
-		return nil
+// Close closes the file, so that another store may open it.
+func (s *Store) Close() (err error) {
+	if s.file != nil {
+		err = s.file.Close()
 	}
-	return s.file.Close()
+	if s.lock != nil {
+		err = errors.Join(err, s.lock.Unlock())
+	}
+	return err
 }

@@ -79,12 +79,15 @@ func TestResultsDependOnNeitherJobsNorWorkers(t *testing.T) {
 func TestResume(t *testing.T) {
 	dir := t.TempDir()
 	s := small(t)
+	store := NewStore()
 	open := func() *Store {
-		store, err := OpenStore(dir, s.Recipe)
+		require.NoError(t, store.Close())
+		var err error
+		store, err = OpenStore(dir, s.Recipe)
 		require.NoError(t, err)
-		t.Cleanup(func() { store.Close() })
 		return store
 	}
+	t.Cleanup(func() { store.Close() })
 	ctx, cancel := context.WithCancel(t.Context())
 	done := 0
 	err := s.Execute(ctx, open(), 1, 1, func(p Progress) {
@@ -120,6 +123,8 @@ func TestStoreOfAnotherStudy(t *testing.T) {
 	require.NoError(t, store.Close())
 	other := s.Recipe
 	other.Epochs, other.Model = 3, "mlp"
+	_, err = ReadStore(dir, other)
+	assert.ErrorContains(t, err, `line 1: results of another study: `)
 	_, err = OpenStore(dir, other)
 	assert.ErrorContains(t, err, `line 1: results of another study: epochs is 2 there, and 3 here; model is "linear" there, and "mlp" here`)
 
