@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,6 +82,11 @@ func Method(name string, shards int) Look {
 		look.shape = hexagon
 	}
 	return look
+}
+
+// HasMethod reports whether the table knows a method.
+func HasMethod(name string) bool {
+	return slices.ContainsFunc(methodColors, func(m methodColor) bool { return m.method == name })
 }
 
 func (m methodColor) look(shards int) Look {

@@ -26,6 +26,10 @@ func accuracy(c *study.Campaign, l *looks) Answer {
 	if f := differenceFigure(list, l); f.Rows != nil {
 		a.Figures = append(a.Figures, f)
 	}
+	a.Tables = append(a.Tables, comparisonTable(list, l, equalEpochs, "equal epochs"))
+	if has(list, equalTime) {
+		a.Tables = append(a.Tables, comparisonTable(list, l, equalTime, "equal time"))
+	}
 	for i := range c.Parts {
 		of := settings(&c.Parts[i])
 		if len(of) == 0 {
@@ -62,11 +66,11 @@ func accuracySentences(list []setting) (short string, details []string) {
 	case msamSAM.all() > 0 && msamSGD.all() > 0:
 		short = both("mSAM", &msamSAM, "SAM", &msamSGD, base)
 	case msamSAM.all() > 0:
-		short = msamSAM.verdict("mSAM", "SAM", "comparison")
+		short = msamSAM.verdict("mSAM", "SAM")
 	case msamSGD.all() > 0:
-		short = msamSGD.verdict("mSAM", base, "comparison")
+		short = msamSGD.verdict("mSAM", base)
 	case samSGD.all() > 0:
-		short = samSGD.verdict("SAM", base, "setting")
+		short = samSGD.verdict("SAM", base)
 	default:
 		short = "the study has nothing to compare with " + base + " or SAM"
 	}
@@ -76,7 +80,7 @@ func accuracySentences(list []setting) (short string, details []string) {
 		}
 		text := fmt.Sprintf("%s less %s: %s", subject, other, t.size())
 		if verdict {
-			text = t.verdict(subject, other, "setting") + ": " + t.size()
+			text = t.verdict(subject, other) + ": " + t.size()
 		}
 		if alone := t.alone(); alone != "" {
 			text += "; " + alone
@@ -88,11 +92,6 @@ func accuracySentences(list []setting) (short string, details []string) {
 	if msamSAM.all()+msamSGD.all() > 0 {
 		describe("SAM", base, samSGD, true)
 	}
-	methods, titles := otherMethods(list)
-	for _, m := range methods {
-		t := comparison(list, equalEpochs, m, vsSGD)
-		describe(titles[m], base, t, true)
-	}
 	if has(list, equalTime) {
 		var parts []string
 		for _, of := range []struct {
@@ -102,7 +101,7 @@ func accuracySentences(list []setting) (short string, details []string) {
 			{"mSAM", msamMethod, "SAM", vsSAM}, {"mSAM", msamMethod, base, vsSGD}, {"SAM", samMethod, base, vsSGD},
 		} {
 			if t := comparison(list, equalTime, of.method, of.get); t.all() > 0 {
-				parts = append(parts, t.verdict(of.subject, of.other, "comparison"))
+				parts = append(parts, t.verdict(of.subject, of.other))
 			}
 		}
 		if parts != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/study"
 )
 
@@ -32,6 +33,44 @@ func methodRows(list []setting, rows func(*study.Level) []study.Row) (all []meth
 		}
 	}
 	return all
+}
+
+// comparisonTable counts the comparisons of each method with SGD and SAM over all settings.
+func comparisonTable(list []setting, l *looks, rows func(*study.Level) []study.Row, budget string) Table {
+	base := baseTitle(list)
+	t := Table{
+		Title:  "Comparisons over all settings, after " + budget,
+		Header: []string{"method", "ahead of " + base, "no difference", "behind", "difference", "ahead of SAM", "no difference", "behind", "difference"},
+		Note:   "By the corrected test. Differences are medians over settings, in percentage points of test accuracy.",
+	}
+	// Base optimizers differ between parts, so methods are told apart by all that a look depends on.
+	for _, m := range methodRows(list, rows) {
+		if m.first.Method == baseMethod {
+			continue
+		}
+		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, base)}}}
+		for _, get := range []func(*study.Row) *study.Difference{vsSGD, vsSAM} {
+			var of tally
+			for _, r := range m.of {
+				if r != nil {
+					of.add(get(r))
+				}
+			}
+			if of.all() == 0 {
+				row.Cells = append(row.Cells, make([]Cell, 4)...)
+				continue
+			}
+			tested := func(n int) Cell {
+				if of.tested() == 0 {
+					return Cell{}
+				}
+				return plainCell("%d", n)
+			}
+			row.Cells = append(row.Cells, tested(of.ahead), tested(of.even), tested(of.behind), Cell{Text: signed(stats.Median(of.means), 2)})
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
 }
 
 // accuracyTable has the accuracies of a part's methods by level of noise.
@@ -203,8 +242,8 @@ func calibrationSentence(list []setting) string {
 	}
 	var clauses []string
 	for _, c := range []struct{ title, method, otherTitle, other string }{
-		{"mSAM's", msamMethod, "SAM's", samMethod}, {"mSAM's", msamMethod, baseTitle(list) + "'s", baseMethod},
-		{"SAM's", samMethod, baseTitle(list) + "'s", baseMethod},
+		{"mSAM's", msamMethod, "SAM's", samMethod}, {"mSAM's", msamMethod, possessive(baseTitle(list)), baseMethod},
+		{"SAM's", samMethod, possessive(baseTitle(list)), baseMethod},
 	} {
 		if smaller, all := count(c.method, c.other); all > 0 {
 			clauses = append(clauses, fmt.Sprintf("%s is smaller than %s in %d of %d", c.title, c.otherTitle, smaller, all))

@@ -55,7 +55,8 @@ func (t *tally) add(d *study.Difference) {
 
 // verdict says how a method compares, as in "mSAM is ahead of SAM in 2 of 12 comparisons, by 0.41 to
 // 0.80 points, and behind in none".
-func (t *tally) verdict(subject, other, unit string) string {
+func (t *tally) verdict(subject, other string) string {
+	const unit = "comparison"
 	n := t.tested()
 	of := counted(n, unit)
 	by := func(e *extent) string { return fmt.Sprintf(", by %s points", e) }
@@ -95,9 +96,9 @@ func both(subject string, first *tally, firstOther string, second *tally, second
 		return fmt.Sprintf("no difference between %s and %s, nor between %s and %s, is shown %s",
 			subject, firstOther, subject, secondOther, inNone(first.tested(), unit))
 	case none(first) || none(second):
-		return first.verdict(subject, firstOther, unit) + "; " + second.verdict(subject, secondOther, unit)
+		return first.verdict(subject, firstOther) + "; " + second.verdict(subject, secondOther)
 	}
-	return first.verdict(subject, firstOther, unit) + "; it" + strings.TrimPrefix(second.verdict(subject, secondOther, unit), subject)
+	return first.verdict(subject, firstOther) + "; it" + strings.TrimPrefix(second.verdict(subject, secondOther), subject)
 }
 
 // size says how large the differences are.
@@ -144,24 +145,6 @@ func equalTime(l *study.Level) []study.Row   { return l.EqualTime }
 func vsSGD(r *study.Row) *study.Difference { return r.VsSGD }
 func vsSAM(r *study.Row) *study.Difference { return r.VsSAM }
 
-// otherMethods returns the methods besides SGD, SAM and mSAM, with what they are called.
-func otherMethods(list []setting) (methods []string, titles map[string]string) {
-	titles = map[string]string{}
-	for _, s := range list {
-		for _, r := range s.level.Rows {
-			switch r.Method {
-			case baseMethod, samMethod, msamMethod:
-				continue
-			}
-			if _, ok := titles[r.Method]; !ok {
-				methods = append(methods, r.Method)
-				titles[r.Method] = r.Title
-			}
-		}
-	}
-	return methods, titles
-}
-
 // baseTitle returns what the base optimizers are called: "SGD", or "SGD or AdamW".
 func baseTitle(list []setting) string {
 	var titles []string
@@ -177,6 +160,9 @@ func baseTitle(list []setting) string {
 	}
 	return strings.Join(titles, " or ")
 }
+
+// possessive returns what is of a base optimizer: "SGD's", or "SGD's or AdamW's".
+func possessive(base string) string { return strings.ReplaceAll(base, " or ", "'s or ") + "'s" }
 
 // sentence begins a text with a capital letter, unless its first word is a name such as mSAM, and
 // ends it.

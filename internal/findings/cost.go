@@ -148,7 +148,7 @@ func costSentences(parts []costPart) (short string, details []string) {
 		}
 	}
 	if others != nil {
-		details = append(details, sentence(fmt.Sprintf("Times %s's step: %s", base, names(others))))
+		details = append(details, sentence(fmt.Sprintf("Times %s step: %s", possessive(base), names(others))))
 	}
 	if measured {
 		details = append(details, "The methods took turns, step by step, with nothing beside them.")

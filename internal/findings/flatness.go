@@ -131,8 +131,9 @@ func (m measure) correlation(s setting) (rho, p float64, ok bool) {
 	return stats.Spearman(x, y)
 }
 
-// overRuns returns the rank correlation of a measure with accuracy, over the runs of all methods.
-func (m measure) overRuns(s setting) (rho, p float64, n int, ok bool) {
+// overRuns returns the rank correlation of a measure with accuracy over the runs of all methods. Runs
+// of one method aren't independent, so there is no test.
+func (m measure) overRuns(s setting) (rho float64, n int, ok bool) {
 	var x, y []float64
 	for _, r := range flatRows(s) {
 		for i, v := range m.values(r.Flatness) {
@@ -141,8 +142,8 @@ func (m measure) overRuns(s setting) (rho, p float64, n int, ok bool) {
 			}
 		}
 	}
-	rho, p, ok = stats.Spearman(x, y)
-	return rho, p, len(x), ok
+	rho, ok = stats.RankCorrelation(x, y)
+	return rho, len(x), ok
 }
 
 // ratio returns the geometric mean of a measure over another row's, seed by seed, with its 95%
@@ -209,11 +210,11 @@ func (f flatter) verdict(title, name, other string) string {
 	n := counted(f.all(), "comparison")
 	switch {
 	case f.smaller == 0 && f.larger == 0:
-		return fmt.Sprintf("no difference between %s's %s and %s's is shown in %s", title, name, other, n)
+		return fmt.Sprintf("no difference between %s's %s and %s is shown in %s", title, name, possessive(other), n)
 	case f.smaller == 0:
-		return fmt.Sprintf("%s's %s is larger than %s's in %d of %s and smaller in none", title, name, other, f.larger, n)
+		return fmt.Sprintf("%s's %s is larger than %s in %d of %s and smaller in none", title, name, possessive(other), f.larger, n)
 	}
-	return fmt.Sprintf("%s's %s is smaller than %s's in %d of %s and larger in %s", title, name, other, f.smaller, n, amount(f.larger))
+	return fmt.Sprintf("%s's %s is smaller than %s in %d of %s and larger in %s", title, name, possessive(other), f.smaller, n, amount(f.larger))
 }
 
 // flatnessSentences returns the answer in short, and more about it.
@@ -232,8 +233,8 @@ func flatnessSentences(list []setting) (short string, details []string) {
 		} else {
 			details = append(details, sentence(f.verdict(of.title, "lambda_1", of.otherTitle)))
 		}
-		details = append(details, fmt.Sprintf("%s's lambda_1 over %s's: %s by the median of the comparisons' geometric means, from %s to %s.",
-			of.title, of.otherTitle, significant(stats.Median(f.ratios)), significant(slices.Min(f.ratios)), significant(slices.Max(f.ratios))))
+		details = append(details, fmt.Sprintf("%s's lambda_1 over %s: %s by the median of the comparisons' geometric means, from %s to %s.",
+			of.title, possessive(of.otherTitle), significant(stats.Median(f.ratios)), significant(slices.Min(f.ratios)), significant(slices.Max(f.ratios))))
 	}
 	negative, positive, all := 0, 0, 0
 	var rhos []float64
@@ -354,8 +355,8 @@ func correlationTable(list []setting) Table {
 	t := Table{
 		Title:  "Rank correlation with test accuracy",
 		Header: []string{"setting", "lambda_1, methods", "lambda_1, runs", "sharpness, methods", "sharpness, runs"},
-		Note: "Spearman's, of the methods' means and of all their runs; p by permutation, not corrected. Runs of one method aren't independent, " +
-			"so their p is too small. Negative: flatter goes with more accurate.",
+		Note: "Spearman's, of the methods' means and of all their runs, which aren't independent. p by permutation, not corrected; bold below 0.05. " +
+			"Negative: flatter goes with more accurate.",
 	}
 	for _, s := range list {
 		row := TableRow{Cells: []Cell{{Text: s.String()}}}
@@ -365,8 +366,8 @@ func correlationTable(list []setting) Table {
 			} else {
 				row.Cells = append(row.Cells, Cell{})
 			}
-			if rho, p, n, ok := m.overRuns(s); ok {
-				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, %s, n = %d", signed(rho, 2), pValue(p), n)})
+			if rho, n, ok := m.overRuns(s); ok {
+				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, n = %d", signed(rho, 2), n)})
 			} else {
 				row.Cells = append(row.Cells, Cell{})
 			}

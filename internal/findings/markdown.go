@@ -54,6 +54,7 @@ func (a *Answer) markdown(b *strings.Builder, picture func(name string) string) 
 		b.WriteString("\n")
 	}
 	prose(b, "", "Beside the papers: "+a.Papers)
+	said := map[string]bool{} // notes, which many tables share
 	for i := range a.Tables {
 		t := &a.Tables[i]
 		if t.Long {
@@ -61,9 +62,10 @@ func (a *Answer) markdown(b *strings.Builder, picture func(name string) string) 
 		}
 		prose(b, "", t.Title+":")
 		b.WriteString(t.Markdown() + "\n\n")
-		if t.Note != "" {
+		if t.Note != "" && !said[t.Note] {
 			prose(b, "", t.Note)
 		}
+		said[t.Note] = true
 	}
 }
 

@@ -14,7 +14,7 @@ const falling = 0.05
 
 // recipeTable says how the runs of each part were made.
 func recipeTable(c *study.Campaign) Table {
-	t := Table{Title: "How the runs were made", Header: []string{"", "training samples", "epochs", "batch", "optimizer", "learning rates", "seeds", "runs"}}
+	t := Table{Title: "How the runs were made", Header: []string{"model and data", "training samples", "epochs", "batch", "optimizer", "learning rates", "seeds", "runs"}}
 	for i := range c.Parts {
 		p := &c.Parts[i]
 		row := TableRow{Cells: []Cell{{Text: p.Title}}}

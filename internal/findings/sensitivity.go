@@ -174,8 +174,9 @@ func rhoSentences(list []setting) (short string, details []string) {
 				with = fmt.Sprintf("%d shards", k)
 			}
 		}
-		short = fmt.Sprintf("the rho chosen for mSAM with %s is smaller than SAM's in %d of %s, the same in %s and larger in %s",
-			with, smaller, counted(n, "setting"), amount(same), amount(larger))
+		short = fmt.Sprintf("the rho chosen for mSAM with %s is %s", with, shares(n, []share{
+			{smaller, "smaller than SAM's"}, {same, "the same as SAM's"}, {larger, "larger than SAM's"},
+		}))
 		if n > 1 {
 			short += fmt.Sprintf("; by the median, SAM's is %s times as large", significant(stats.Median(factors)))
 		}
@@ -185,6 +186,29 @@ func rhoSentences(list []setting) (short string, details []string) {
 		details = append(details, edge)
 	}
 	return sentence(short), details
+}
+
+// share is in how many settings something holds.
+type share struct {
+	n    int
+	what string
+}
+
+// shares says in how many of n settings each holds, as in "smaller in 3 and larger in 1 of 4
+// settings". Those of none are left out.
+func shares(n int, of []share) string {
+	var parts []string
+	for _, s := range of {
+		switch {
+		case s.n == n && n == 1:
+			return s.what
+		case s.n == n:
+			return fmt.Sprintf("%s in all %d settings", s.what, n)
+		case s.n > 0:
+			parts = append(parts, fmt.Sprintf("%s in %d", s.what, s.n))
+		}
+	}
+	return fmt.Sprintf("%s of %d settings", names(parts), n)
 }
 
 // good is how far below its best, in percentage points, an accuracy is that is still good.

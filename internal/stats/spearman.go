@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/stat"
 )
 
@@ -14,19 +15,18 @@ import (
 // random, always the same. ok is false for fewer than three pairs, or if all x or all y are equal.
 // The lengths must be equal.
 func Spearman(x, y []float64) (rho, p float64, ok bool) {
-	if len(x) < 3 {
+	if rho, ok = RankCorrelation(x, y); !ok {
 		return 0, 0, false
 	}
 	a, b := ranks(x), ranks(y)
-	rho = stat.Correlation(a, b, nil)
-	if math.IsNaN(rho) {
-		return 0, 0, false
-	}
-	const rounding = 1e-9
+	// In every order the ranks have the same mean and spread, so their product tells the correlation.
+	mean := float64(len(a)+1) / 2
+	middle := float64(len(a)) * mean * mean
+	far := math.Abs(floats.Dot(a, b)-middle) * (1 - 1e-12)
 	count, extreme := 0, 0
 	try := func() {
 		count++
-		if math.Abs(stat.Correlation(a, b, nil)) >= math.Abs(rho)-rounding {
+		if math.Abs(floats.Dot(a, b)-middle) >= far {
 			extreme++
 		}
 	}
@@ -42,6 +42,18 @@ func Spearman(x, y []float64) (rho, p float64, ok bool) {
 		try()
 	}
 	return rho, float64(extreme) / float64(count), true
+}
+
+// RankCorrelation returns Spearman's rank correlation without a test. ok is as of Spearman.
+func RankCorrelation(x, y []float64) (rho float64, ok bool) {
+	if len(x) < 3 {
+		return 0, false
+	}
+	rho = stat.Correlation(ranks(x), ranks(y), nil)
+	if math.IsNaN(rho) {
+		return 0, false
+	}
+	return rho, true
 }
 
 // ranks returns the ranks of values, from 1 on; equal values share the mean of theirs.

@@ -1,0 +1,326 @@
+package findings
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/internal/chart"
+	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+func answer(t *testing.T, c *study.Campaign, name string) Answer {
+	t.Helper()
+	for _, a := range New(c).Answers {
+		if a.Name == name {
+			return a
+		}
+	}
+	require.Fail(t, "no answer about "+name)
+	return Answer{}
+}
+
+func page(t *testing.T, c *study.Campaign) string {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, New(c).WriteHTML(&b))
+	return b.String()
+}
+
+// Every form of a study is a page that needs nothing else, has the four answers, and is well-formed.
+func TestPage(t *testing.T) {
+	for name, c := range map[string]*study.Campaign{"wide": wide(t), "rough": rough(t), "short": short(t), "empty": {Name: "digits", Runs: 5}} {
+		html := page(t, c)
+		assert.NotContains(t, html, "<script", name)
+		assert.NotRegexp(t, `(?i)(src|href)="?(https?:)?//`, html, name)
+		assert.NotContains(t, html, "url(", name)
+		assert.NotRegexp(t, `NaN|Inf\b|%!`, html, name)
+		assert.NotContains(t, html, "ZgotmplZ", name)
+		for _, title := range []string{"Accuracy", "Cost", "Sensitivity to rho", "Flatness against accuracy", "The study"} {
+			assert.Contains(t, html, title, name)
+		}
+		assert.Equal(t, html, page(t, c), "the same findings have the same bytes")
+		wellFormed(t, html, name)
+		// Each color of a series has a dark form.
+		for _, v := range regexp.MustCompile(`var\(--chart-([0-9a-f]{6}),`).FindAllStringSubmatch(html, -1) {
+			assert.Contains(t, html, "--chart-"+v[1]+":#", name)
+		}
+	}
+}
+
+// wellFormed fails if an element isn't closed, but for those that HTML has without an end.
+func wellFormed(t *testing.T, html, name string) {
+	t.Helper()
+	html = regexp.MustCompile(`<meta [^>]*>`).ReplaceAllString(strings.TrimPrefix(html, "<!DOCTYPE html>"), "")
+	d := xml.NewDecoder(strings.NewReader(html))
+	for {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err, name)
+	}
+}
+
+// Names are the user's own, and can't end an element.
+func TestPageEscapes(t *testing.T) {
+	c := short(t)
+	c.Title, c.Machine, c.Parts[0].Title = `<b>"title"</b>`, "</footer><script>", "</svg><script>alert(1)</script>"
+	c.Parts[0].Summary.Levels[0].Rows[1].Title = "<i>SAM"
+	html := page(t, c)
+	assert.NotContains(t, html, "<script")
+	assert.NotContains(t, html, "<i>")
+	assert.Contains(t, html, "&lt;b&gt;")
+	wellFormed(t, html, "escaped")
+}
+
+// Markdown has prose within 100 columns, tables whose columns are aligned, and links to pictures
+// that there are.
+func TestMarkdown(t *testing.T) {
+	for name, c := range map[string]*study.Campaign{"wide": wide(t), "rough": rough(t), "short": short(t), "empty": {Name: "digits", Runs: 5}} {
+		f := New(c)
+		var b bytes.Buffer
+		require.NoError(t, f.WriteMarkdown(&b, func(name string) string { return "study/" + name + ".png" }))
+		text := b.String()
+		assert.True(t, strings.HasPrefix(text, "## "), name)
+		assert.NotRegexp(t, `NaN|Inf\b|%!`, text, name)
+		assert.NotContains(t, text, "\n\n\n", name)
+		width := 0
+		for _, line := range strings.Split(text, "\n") {
+			assert.Equal(t, strings.TrimRight(line, " "), line, name)
+			if !strings.HasPrefix(line, "|") {
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), 100, line)
+				width = 0
+				continue
+			}
+			if width > 0 {
+				assert.Equal(t, width, utf8.RuneCountInString(line), line)
+			}
+			width = utf8.RuneCountInString(line)
+		}
+		pictures := map[string]bool{}
+		for _, p := range f.Pictures() {
+			pictures["study/"+p.Name+".png"] = true
+		}
+		for _, link := range regexp.MustCompile(`!\[[^\]]+\]\(([^)]+)\)`).FindAllStringSubmatch(text, -1) {
+			assert.True(t, pictures[link[1]], "%s: %s", name, link[1])
+			delete(pictures, link[1])
+		}
+		assert.Empty(t, pictures, name)
+	}
+}
+
+// Save writes the page, the Markdown and pictures that can be read.
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	f := New(rough(t))
+	require.NoError(t, f.Save(dir))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	assert.Equal(t, []string{"accuracy.png", "cost.png", "differences.png", "flatness.png", "report.html", "report.md", "rho.png", "sharpness.png"}, names)
+	file, err := os.Open(filepath.Join(dir, "rho.png"))
+	require.NoError(t, err)
+	defer file.Close()
+	img, err := png.DecodeConfig(file)
+	require.NoError(t, err)
+	assert.InDelta(t, 1653, img.Width, 2, "twice as wide as a page of GitHub shows it")
+
+	assert.ErrorContains(t, f.Save(filepath.Join(dir, "missing")), "missing")
+}
+
+// The sentences say what the corrected tests show, and that alone.
+func TestAccuracySentence(t *testing.T) {
+	one := func(effect float64, seeds int) *study.Campaign {
+		return campaign(t, madeUp{title: "mlp on digits", base: "SGD", accuracy: 0.95, noises: []float64{0, 0.2}, entries: some, seeds: seeds, samples: 1438, effect: effect})
+	}
+	assert.Equal(t, "No difference between mSAM and SAM, nor between mSAM and SGD, is shown in any of 8 comparisons.", answer(t, one(0, 5), "accuracy").Sentence)
+	assert.Regexp(t, `^mSAM is ahead of SAM in \d of 8 comparisons, by .* points, and behind in none; it is ahead of SGD in 8 of 8 comparisons, by .*, and behind in none\.$`,
+		answer(t, one(3, 10), "accuracy").Sentence)
+	assert.Regexp(t, `^mSAM is behind SAM in \d of 8 comparisons, by .* points, and ahead in none; it is behind SGD in 8 of 8 comparisons, by .*, and ahead in none\.$`,
+		answer(t, one(-3, 10), "accuracy").Sentence)
+	assert.Equal(t, "mSAM, SAM and SGD can't be compared beyond chance with one seed.", answer(t, one(3, 1), "accuracy").Sentence)
+	assert.Equal(t, "No setting has a finished run of every method yet.", answer(t, &study.Campaign{}, "accuracy").Sentence)
+
+	c := campaign(t, madeUp{title: "x", base: "AdamW", accuracy: 0.95, noises: []float64{0}, entries: some[:2], seeds: 5, effect: 0})
+	assert.Equal(t, "No difference between SAM and AdamW is shown in the only comparison.", answer(t, c, "accuracy").Sentence)
+	c = campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: some[:1], seeds: 5})
+	assert.Equal(t, "The study has nothing to compare with SGD or SAM.", answer(t, c, "accuracy").Sentence)
+}
+
+// A tally counts by the corrected test, and intervals on their own.
+func TestTally(t *testing.T) {
+	p := func(v float64) *float64 { return &v }
+	var y tally
+	y.add(nil)
+	assert.Zero(t, y.all())
+	y.add(&study.Difference{Mean: stats.Mean{Mean: 0.02, Low: 0.01, High: 0.03}, PHolm: p(0.01)})
+	y.add(&study.Difference{Mean: stats.Mean{Mean: -0.01, Low: -0.015, High: -0.005}, PHolm: p(0.04)})
+	y.add(&study.Difference{Mean: stats.Mean{Mean: 0.01, Low: 0.001, High: 0.019}, PHolm: p(0.06)})
+	y.add(&study.Difference{Mean: stats.Mean{Mean: 0.5}})
+	assert.Equal(t, []int{1, 1, 1, 1, 2, 1}, []int{y.ahead, y.behind, y.even, y.untested, y.above, y.below})
+	assert.Equal(t, "mSAM is ahead of SAM in 1 of 3 comparisons, by 2.00 points, and behind in 1, by 1.00 points", y.verdict("mSAM", "SAM"))
+	assert.Equal(t, "+1.50 points by the median, from −1.00 to +50.00", y.size())
+	assert.Equal(t, "one by one, 2 of 3 intervals lie above zero and 1 below", y.alone())
+}
+
+func TestCostSentence(t *testing.T) {
+	assert.Equal(t, "A step of SAM takes 1.96 times as long as one of SGD or AdamW, and a step of mSAM 0.93 to 1.02 times as long as one of SAM.",
+		answer(t, wide(t), "cost").Sentence)
+	a := answer(t, rough(t), "cost")
+	assert.Contains(t, a.Details[len(a.Details)-1], "compare only roughly")
+	c := campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: []entry{many[0], many[8]}, seeds: 2})
+	assert.Equal(t, "A step takes 1.41 times as long as one of SGD with ESAM.", answer(t, c, "cost").Sentence)
+	assert.Equal(t, "No times of steps beside SGD's are known yet.", answer(t, &study.Campaign{}, "cost").Sentence)
+}
+
+func TestRhoSentence(t *testing.T) {
+	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in all 2 settings; by the median, SAM's is 5.00 times as large.",
+		answer(t, rough(t), "rho").Sentence)
+	assert.Equal(t, "smaller in 2, larger in 1 of 4 settings", strings.ReplaceAll(shares(4, []share{{2, "smaller"}, {0, "the same"}, {1, "larger"}}), " and ", ", "))
+	assert.Equal(t, "smaller", shares(1, []share{{1, "smaller"}, {0, "larger"}}))
+	c := short(t)
+	for i := range c.Parts[0].Summary.Levels[0].Rows {
+		c.Parts[0].Summary.Levels[0].Rows[i].Choice.Candidates = nil
+	}
+	a := answer(t, c, "rho")
+	assert.Equal(t, "There was no rho to choose, or none is chosen yet.", a.Sentence)
+	assert.Empty(t, a.Figures)
+}
+
+// A curve has the best learning rate of each rho, the failures of that one, and the chosen rho.
+func TestCurves(t *testing.T) {
+	c := short(t)
+	r := &c.Parts[0].Summary.Levels[0].Rows[1]
+	m := func(v float64) stats.Mean { return stats.Mean{Mean: v, Low: v, High: v} }
+	r.Choice = study.Choice{Rho: 0.1, LR: 0.1, Candidates: []study.Candidate{
+		{Rho: 0.2, LR: 0.05, Accuracy: m(0.1), Collapsed: 1}, {Rho: 0.1, LR: 0.05, Accuracy: m(0.9)}, {Rho: 0.1, LR: 0.1, Accuracy: m(0.95)},
+		{Rho: 0.05, LR: 0.1, Accuracy: m(0.945)}, {Rho: 0.2, LR: 0.1, Accuracy: m(0.94)},
+	}}
+	list := curvesOf(allSettings(c)[0], func(o *study.Row) bool { return o == r })
+	require.Len(t, list, 1)
+	assert.Equal(t, []float64{0.05, 0.1, 0.2}, list[0].rhos)
+	assert.Equal(t, []float64{94.5, 95, 94}, list[0].accuracy)
+	assert.Equal(t, []bool{false, false, false}, list[0].failed)
+	assert.Equal(t, 2, list[0].best)
+	low, high := list[0].width()
+	assert.Equal(t, []float64{0.05, 0.2}, []float64{low, high}, "a point is still good")
+}
+
+func TestFlatnessSentence(t *testing.T) {
+	a := answer(t, wide(t), "flatness")
+	assert.Regexp(t, `^mSAM's lambda_1 is smaller than SAM's in \d+ of 56 comparisons and larger in none; the rank correlation of lambda_1 `+
+		`with test accuracy over the methods is from −0\.\d+ to −0\.\d+, with a median of −0\.\d+ over 14 settings; `+
+		`flatter goes with more accurate in \d+ of them beyond chance, and with less accurate in none\.$`, a.Sentence)
+	a = answer(t, rough(t), "flatness")
+	assert.Contains(t, a.Sentence, "in none of them can it be told from chance")
+	assert.Contains(t, a.Details[len(a.Details)-1], "2 final models couldn't be measured")
+	assert.Equal(t, "No final model's flatness has been measured.", answer(t, short(t), "flatness").Sentence)
+}
+
+// The page says what makes a study's figures doubtful.
+func TestDoubts(t *testing.T) {
+	list := strings.Join(doubts(rough(t)), "\n")
+	for _, want := range []string{
+		"300 of 800 runs are done", "lenet on mnist has no results yet", "lacks ESAM, of which no seed is finished",
+		"mlp on digits, clean labels: the training loss still fell over the last tenth of the epochs with SGD (30%).",
+		"mSAM 32: 1 of 3 runs collapsed to guessing", "mSAM 32: 3 of 3 runs collapsed to guessing",
+	} {
+		assert.Contains(t, list, want)
+	}
+	assert.Empty(t, doubts(wide(t)))
+}
+
+// A run that collapsed doesn't decide the range of an axis.
+func TestUsefulRange(t *testing.T) {
+	m := func(v, half float64) stats.Mean { return stats.Mean{Mean: v, Low: v - half, High: v + half} }
+	from, to := usefulRange([]stats.Mean{m(97, 0.3), m(98, 0.3), m(97.5, 0.3), m(10, 1)})
+	assert.InDelta(t, 96.7, from, 1e-9)
+	assert.InDelta(t, 98.3, to, 1e-9)
+	from, to = usefulRange([]stats.Mean{m(97, 40), m(98, 0.3), m(97.5, 0.3)})
+	assert.InDelta(t, 95.5, from, 1e-9, "of an interval that is much longer, a part")
+	assert.InDelta(t, 100, to, 1e-9)
+	from, to = usefulRange([]stats.Mean{m(97, 0)})
+	assert.Less(t, from, to)
+
+	from, to = curveRange([][]float64{{86, 87, 88, 60}, {87, 87.5, 10}}, 86.5)
+	assert.Equal(t, []float64{86, 88}, []float64{from, to})
+	from, to = curveRange([][]float64{{80, 88, 60}}, 86)
+	assert.Equal(t, []float64{80, 88}, []float64{from, to}, "80 is within three times what the best differ by")
+	from, to = curveRange([][]float64{nil, {10, 10}}, 86)
+	assert.Less(t, from, to)
+}
+
+// Settings of a part lie in one row, parts of one setting share one, and a row has at most three.
+func TestPack(t *testing.T) {
+	sizes := func(c *study.Campaign) (sizes []int) {
+		for _, row := range pack(allSettings(c)) {
+			sizes = append(sizes, len(row))
+		}
+		return sizes
+	}
+	assert.Equal(t, []int{3, 3, 3, 3, 2}, sizes(wide(t)))
+	five := madeUp{title: "x", base: "SGD", accuracy: 0.9, noises: []float64{0, 0.1, 0.2, 0.3, 0.4}, entries: some[:2], seeds: 2}
+	one := madeUp{title: "y", base: "SGD", accuracy: 0.9, noises: []float64{0}, entries: some[:2], seeds: 2}
+	assert.Equal(t, []int{3, 2, 3, 1}, sizes(campaign(t, five, one, one, one, one)))
+}
+
+// No two rows of a figure look the same, and every method that there is has a look of its own.
+func TestLooks(t *testing.T) {
+	c := wide(t)
+	l := newLooks(c)
+	for _, s := range allSettings(c) {
+		seen := map[string]string{}
+		for i := range s.level.Rows {
+			r := &s.level.Rows[i]
+			css := l.row(r).CSS()
+			assert.Empty(t, seen[css], "%s looks like %s", r.Name, seen[css])
+			seen[css] = r.Name + r.Settings
+		}
+	}
+	for _, m := range sam.Methods {
+		assert.True(t, chart.HasMethod(m.Name), "internal/chart has no look of %s", m.Name)
+	}
+}
+
+// The charts of one study can be drawn, and that of rhos not without any.
+func TestCharts(t *testing.T) {
+	dir := t.TempDir()
+	draw := func(c chart.Chart) error {
+		f, err := chart.Create(filepath.Join(dir, "chart.svg"))
+		require.NoError(t, err)
+		defer f.Discard()
+		return f.Draw(c)
+	}
+	for _, c := range []*study.Campaign{rough(t), short(t), wide(t)} {
+		s := c.Parts[0].Summary
+		require.NoError(t, draw(AccuracyChart("mlp on digits", s)))
+		require.NoError(t, draw(RhoChart("mlp on digits", s)))
+	}
+	c := campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.9, noises: []float64{0}, entries: some[:1], seeds: 2})
+	assert.EqualError(t, draw(RhoChart("x", c.Parts[0].Summary)), "chart: no panels")
+}
+
+func TestNumbers(t *testing.T) {
+	assert.Equal(t, []string{"+0.50", minus + "0.25", "0.00", "0.00"}, []string{signed(0.5, 2), signed(-0.25, 2), signed(-0.001, 2), signed(0, 2)})
+	assert.Equal(t, []string{"0", "12.3", "0.00120", "1230", "1e+09"}, []string{significant(0), significant(12.34), significant(0.0012), significant(1234), significant(1e9)})
+	assert.Equal(t, []string{"p < 0.001", "p = 0.012", "p = 1"}, []string{pValue(1e-9), pValue(0.0123), pValue(1)})
+	assert.Equal(t, "mSAM is ahead.", sentence("mSAM is ahead"))
+	assert.Equal(t, "No difference.", sentence("no difference."))
+}
