@@ -106,7 +106,7 @@ func (c curveLayer) Plot(canvas draw.Canvas, p *plot.Plot) {
 	case layerLines:
 		c.drawLine(canvas, at)
 	default:
-		c.drawMarks(canvas, p, at)
+		c.drawMarks(canvas, p, at, toX)
 	}
 }
 
@@ -160,15 +160,23 @@ func (c *curve) drawLine(canvas draw.Canvas, at func(int) vg.Point) {
 	}
 }
 
-func (c *curve) drawMarks(canvas draw.Canvas, p *plot.Plot, at func(int) vg.Point) {
+func (c *curve) drawMarks(canvas draw.Canvas, p *plot.Plot, at func(int) vg.Point, toX func(float64) vg.Length) {
 	for i := range c.X {
 		place := at(i)
 		switch lost := c.of != nil && c.of[i] > 0; {
 		case lost:
-			const apart, half = 8, 4
-			// Those at the ends of the axis stay within it.
+			// Those of one X lie about it, within the axis and clear of those of the next X.
+			const half = 4 // of a cross
+			middle := toX(c.X[i])
+			apart := vg.Length(8)
+			for _, x := range c.X {
+				if x != c.X[i] {
+					next := vg.Length(math.Abs(float64(toX(x) - middle)))
+					apart = max(5, min(apart, next/vg.Length(c.of[i])))
+				}
+			}
 			side := apart * vg.Length(c.of[i]-1) / 2
-			middle := max(min(place.X, canvas.Max.X+half-side), canvas.Min.X-half+side)
+			middle = max(min(middle, canvas.Max.X+half-side), canvas.Min.X-half+side)
 			place.X = middle + apart*vg.Length(c.lost[i]) - side
 			place.Y = canvas.Min.Y + 5
 			if c.failed(i) {

@@ -27,7 +27,8 @@ func Inline(c Chart, label string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return element(svg, fmt.Sprintf(`class="chart" role="img" aria-label="%s"`, html.EscapeString(clean(label))), f.width, f.height)
+	attributes := fmt.Sprintf(`class="chart" role="img" aria-label="%s"`, html.EscapeString(clean(label)))
+	return element(svg, attributes, ";max-width:100%;height:auto", f.width, f.height)
 }
 
 // Inline returns the key's mark as an SVG element for the text of an HTML page.
@@ -43,22 +44,22 @@ func (k Key) Inline() string {
 	_, err := c.WriteTo(&b)
 	if err == nil {
 		var svg string
-		if svg, err = element(b.String(), `class="mark" aria-hidden="true"`, width, height); err == nil {
+		if svg, err = element(b.String(), `class="mark" aria-hidden="true"`, "", width, height); err == nil {
 			return svg
 		}
 	}
 	panic(err) // impossible: a strings.Builder takes all, and it is an SVG
 }
 
-// element returns an SVG file as an element for the body of a page.
-func element(svg, attributes string, width, height vg.Length) (string, error) {
+// element returns an SVG file as an element for the body of a page, with a style besides its width.
+func element(svg, attributes, style string, width, height vg.Length) (string, error) {
 	_, content, ok := strings.Cut(svg, "<svg ")
 	_, content, open := strings.Cut(content, ">")
 	if !ok || !open {
 		return "", fmt.Errorf("chart: no svg element in %d bytes of SVG", len(svg))
 	}
-	head := fmt.Sprintf(`<svg %s viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt;max-width:100%%;height:auto">`,
-		attributes, width.Points(), height.Points(), width.Points())
+	head := fmt.Sprintf(`<svg %s viewBox="0 0 %.5g %.5g" preserveAspectRatio="xMinYMin" style="width:%.5gpt%s">`,
+		attributes, width.Points(), height.Points(), width.Points(), style)
 	return head + strings.TrimSpace(styles.ReplaceAllStringFunc(content, themed)), nil
 }
 

@@ -75,7 +75,7 @@ func comparisonTable(list []setting, l *looks, rows func(*study.Level) []study.R
 
 // accuracyTable has the accuracies of a part's methods by level of noise.
 func accuracyTable(list []setting, l *looks, rows func(*study.Level) []study.Row, budget string) Table {
-	t := Table{Title: fmt.Sprintf("%s: test accuracy, %%, after %s", list[0].part.Title, budget), Header: []string{"method"}}
+	t := Table{Part: list[0].part.Title, Title: fmt.Sprintf("%s: test accuracy, %%, after %s", list[0].part.Title, budget), Header: []string{"method"}}
 	for _, s := range list {
 		t.Header = append(t.Header, s.noise())
 	}
@@ -149,6 +149,7 @@ func seedsNote(list []setting, rows func(*study.Level) []study.Row) string {
 func differenceTable(list []setting, l *looks, rows func(*study.Level) []study.Row, budget string) Table {
 	base := list[0].base()
 	t := Table{
+		Part:   list[0].part.Title,
 		Title:  fmt.Sprintf("%s: differences in test accuracy, percentage points, after %s", list[0].part.Title, budget),
 		Header: []string{"method"},
 	}
@@ -193,6 +194,7 @@ func difference(d *study.Difference, seeds int) Cell {
 // calibrationTable has the calibration errors of a part's methods; ok is false if there are none.
 func calibrationTable(list []setting, l *looks) (t Table, ok bool) {
 	t = Table{
+		Part:   list[0].part.Title,
 		Title:  fmt.Sprintf("%s: expected calibration error, %%, after equal epochs", list[0].part.Title),
 		Header: []string{"method"},
 		Note:   "By 15 bins of confidence; smaller is better. The smallest mean is bold.",

@@ -317,7 +317,10 @@ func measuredOn(list []setting) (details []string) {
 
 // flatnessTable has the flatness of a part's methods.
 func flatnessTable(list []setting, l *looks) Table {
-	t := Table{Title: list[0].part.Title + ": flatness of the final models", Header: []string{"method"}, Note: "Means over seeds, ± half their 95% intervals."}
+	t := Table{
+		Part: list[0].part.Title, Title: list[0].part.Title + ": flatness of the final models", Header: []string{"method"},
+		Note: "Means over seeds, ± half their 95% intervals.",
+	}
 	for _, s := range list {
 		name := ""
 		if len(list) > 1 {

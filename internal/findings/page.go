@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/steppe-ml/steppe/internal/atomicfile"
@@ -32,7 +33,15 @@ type answerView struct {
 	Name, Title, Question, Sentence, Papers string
 	Details                                 []string
 	Figures                                 []figureView
-	Tables, Long                            []tableView
+	Tables                                  []tableView // of all parts
+	Parts                                   []partView
+}
+
+// partView is the tables of a part of the study, which the page folds if there are several parts.
+type partView struct {
+	Title  string
+	Open   bool
+	Tables []tableView
 }
 
 type figureView struct {
@@ -94,11 +103,20 @@ func newAnswerView(a *Answer) (answerView, error) {
 		v.Figures = append(v.Figures, f)
 	}
 	for i := range a.Tables {
-		if t := newTableView(&a.Tables[i]); t.Long {
-			v.Long = append(v.Long, t)
-		} else {
+		t := newTableView(&a.Tables[i])
+		if t.Part == "" {
 			v.Tables = append(v.Tables, t)
+			continue
 		}
+		at := slices.IndexFunc(v.Parts, func(p partView) bool { return p.Title == t.Part })
+		if at < 0 {
+			at = len(v.Parts)
+			v.Parts = append(v.Parts, partView{Title: t.Part})
+		}
+		v.Parts[at].Tables = append(v.Parts[at].Tables, t)
+	}
+	if len(v.Parts) == 1 {
+		v.Parts[0].Open = true
 	}
 	return v, nil
 }

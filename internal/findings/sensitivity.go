@@ -299,6 +299,7 @@ func atEdge(list []setting) string {
 // chosenTable has the chosen rhos of a part's methods.
 func chosenTable(list []setting, l *looks) Table {
 	t := Table{
+		Part:   list[0].part.Title,
 		Title:  list[0].part.Title + ": chosen rho",
 		Header: []string{"method"},
 		Note:   fmt.Sprintf("In brackets the tried rhos around the best that cost at most %d point. An exclamation mark: the smallest or largest that was tried.", good),
@@ -338,7 +339,7 @@ func chosenTable(list []setting, l *looks) Table {
 // rhoTable has the validation accuracies of a setting's methods at all rhos.
 func rhoTable(s setting, l *looks) Table {
 	t := Table{
-		Title: s.String() + ": validation accuracy by rho, %", Header: []string{"method"}, Long: true,
+		Part: s.part.Title, Title: s.String() + ": validation accuracy by rho, %", Header: []string{"method"}, Long: true,
 		Note: "The chosen rho is bold. A cross marks rhos with which a run collapsed.",
 	}
 	var rhos []float64

@@ -18,7 +18,8 @@ type Table struct {
 	Header []string
 	Rows   []TableRow
 	Note   string // below it; "" for none
-	Long   bool   // it is for those who look something up: the page folds it, and Markdown leaves it out
+	Part   string // title of the part of the study that it is about; "" for all of them
+	Long   bool   // it is for those who look something up: Markdown leaves it out
 }
 
 // TableRow is a row of a table.
