@@ -92,6 +92,22 @@ func (s *Set) Subset(n int, seed uint64) (*Set, error) {
 	return s.pick(chosen, s.Name), nil
 }
 
+// Spread returns n samples of s at even distances: those at i*Len/n, for i from 0 to n-1. Data that
+// is sorted by class, as folders of pictures are, keeps the shares of its classes. The samples keep
+// their order, and are a copy.
+//
+// An n that isn't from 1 to Len is an error.
+func (s *Set) Spread(n int) (*Set, error) {
+	if n < 1 || n > s.Len() {
+		return nil, fmt.Errorf("dataset: can't choose %d of the %d samples of %s, want at least 1 and no more than there are", n, s.Len(), s.Name)
+	}
+	chosen := make([]int, n)
+	for i := range chosen {
+		chosen[i] = int(int64(i) * int64(s.Len()) / int64(n))
+	}
+	return s.pick(chosen, s.Name), nil
+}
+
 // shares divides n between the classes in proportion to their samples, by largest remainders. Of
 // equal remainders, that of the first class counts as larger.
 func (s *Set) shares(n int) []int {

@@ -117,3 +117,24 @@ func TestSubset(t *testing.T) {
 	_, err := s.Subset(2, 1)
 	assert.ErrorContains(t, err, "label of sample 3 is 4, want 0 to 3")
 }
+
+// Spread takes samples at even distances, whatever they are: those of data in the order of its
+// classes have the classes' shares.
+func TestSpread(t *testing.T) {
+	s := numbered(100)
+	for n, want := range map[int][]int32{
+		1: {0}, 3: {0, 33, 66}, 4: {0, 25, 50, 75}, 7: {0, 14, 28, 42, 57, 71, 85}, 100: s.Labels,
+	} {
+		spread, err := s.Spread(n)
+		require.NoError(t, err)
+		require.NoError(t, spread.Validate())
+		assert.Equal(t, want, spread.Labels)
+		assert.Equal(t, float32(want[n-1]), spread.X[2*(n-1)])
+		spread.X[0] = 77
+		assert.Zero(t, s.X[0], "a copy")
+	}
+	for _, n := range []int{-1, 0, 101, math.MaxInt} {
+		_, err := s.Spread(n)
+		assert.ErrorContains(t, err, "of the 100 samples of numbered, want at least 1 and no more than there are")
+	}
+}
