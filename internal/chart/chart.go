@@ -20,8 +20,8 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Chart is one of this package's charts: Lines, Panels, Grid, Intervals, Points, Histogram or
-// Matrix.
+// Chart is one of this package's charts: Lines, Panels, Grid, Intervals, Ranges, Points, Histogram,
+// Matrix or Contours, or a Sheet of them.
 type Chart interface {
 	figure() (*figure, error)
 }
@@ -130,9 +130,14 @@ func (f *figure) svg() (string, error) {
 func (f *figure) draw(c draw.Canvas) {
 	c.SetColor(paper)
 	c.Fill(c.Rectangle.Path())
-	c = draw.Crop(c, margin, -margin, margin, -margin)
+	f.drawIn(draw.Crop(c, margin, -margin, margin, -margin), titleSize)
+}
+
+// drawIn draws the figure without paper and margins, with a title of that size.
+func (f *figure) drawIn(c draw.Canvas, size vg.Length) {
 	if f.title != "" {
 		style := textStyle(titleSize)
+		style.Font.Size = size
 		c.FillText(style, vg.Point{X: c.Min.X, Y: c.Max.Y}, clean(f.title))
 		c.Max.Y -= style.Height(f.title) + margin
 	}
