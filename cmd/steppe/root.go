@@ -35,7 +35,7 @@ mSAM costs no more time than SAM, whatever the number of shards.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (%s --help lists the flags)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newTrain(), newEval(), newPredict(), newGenerate(), newFind(), newSweep(), newData(), newExport(), newImport(),
+	root.AddCommand(newTrain(), newEval(), newFlatness(), newPredict(), newGenerate(), newFind(), newSweep(), newData(), newExport(), newImport(),
 		newBench(), newCompare(), newStudy(), newInfo())
 	return root
 }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/steppe-ml/steppe/internal/runs"
+	"github.com/steppe-ml/steppe/sam"
+	"github.com/steppe-ml/steppe/sam/flatness"
+)
+
+// printHeader prints what is measured: models, samples, and the machine.
+func (f *flatnessCommand) printHeader() {
+	var seen []string
+	for _, m := range f.minima {
+		s := &m.Config.Settings
+		line := fmt.Sprintf("%s on %s: %s of %s training samples of %s", s.Model, m.Meta.Data, count(m.Samples.Len()), count(m.Of), samplesOf(m.Samples))
+		if changes := describeChanges(s); changes != "" {
+			line += ", " + changes
+		}
+		if !slices.Contains(seen, line) {
+			fmt.Fprintln(f.tables, line)
+			seen = append(seen, line)
+		}
+	}
+	weights := "weights of the best epoch"
+	if f.weights == "last" {
+		weights = "weights of the last step"
+	}
+	fmt.Fprintf(f.tables, "%s%s\n", weights, f.statistics())
+	fmt.Fprintf(f.tables, "%s, seed %d\n\n", machine(f.options.Workers), f.options.Seed)
+}
+
+// statistics says what BatchNorms normalize by; "" if no model has any.
+func (f *flatnessCommand) statistics() string {
+	if !slices.ContainsFunc(f.minima, func(m *runs.Minimum) bool { return m.Model.NumState() > 0 }) {
+		return ""
+	}
+	if f.options.Mode == flatness.Batch {
+		return fmt.Sprintf(", BatchNorms by the statistics of batches of %d", f.minima[0].Config.Settings.Batch)
+	}
+	return ", BatchNorms by their running statistics"
+}
+
+// print prints the results: a list for one run, a table for several. ended says that some are
+// missing.
+func (f *flatnessCommand) print(ended bool) {
+	known := slices.DeleteFunc(slices.Clone(f.results), func(r *runs.Flatness) bool { return r.Spectrum == nil })
+	if len(known) == 0 {
+		return
+	}
+	if len(f.dirs) == 1 {
+		fmt.Fprintln(f.tables, render(flatnessList(known[0]), false))
+	} else {
+		fmt.Fprintln(f.tables, render(flatnessTable(known), false))
+	}
+	if ended || isQuiet(f.stderr) {
+		return
+	}
+	f.printNotes(f.tables)
+}
+
+// printNotes says how to read the numbers, and where the files are.
+func (f *flatnessCommand) printNotes(w io.Writer) {
+	fmt.Fprintln(w)
+	fmt.Fprintln(w, wrap(fmt.Sprintf(
+		"Sharpness is how much the loss rises at the distance %v from the weights, and adaptive sharpness at %v sizes of the weights.",
+		f.options.Rho, f.results[0].Adaptive.Rho), textWidth))
+	for _, r := range f.results {
+		if !r.Spectrum.Converged {
+			fmt.Fprintf(w, "%s: the eigenvalues are not exact yet after %s.\n", r.Folder, plural(r.Spectrum.Products, "product"))
+		}
+		if lambda := r.Spectrum.Eigenvalues[0]; r.Spectrum.Lowest < -lambda/10 {
+			fmt.Fprintf(w, "%s: the Hessian has the eigenvalue %s, too: the weights are at no minimum.\n", r.Folder, figure(r.Spectrum.Lowest))
+		}
+	}
+	for _, file := range []struct{ path, what string }{{f.plots[0].path, "The figure"}, {f.jsonPath, "All results"}} {
+		if file.path != "" && file.path != "-" {
+			verb := "is"
+			if file.what == "All results" {
+				verb = "are"
+			}
+			fmt.Fprintf(w, "%s %s in %s.\n", file.what, verb, file.path)
+		}
+	}
+}
+
+// flatnessTable has a row for each run.
+func flatnessTable(results []*runs.Flatness) []column {
+	of := func(value func(*runs.Flatness) string) []string { return cells(results, value) }
+	last := len(results[0].Spectrum.Eigenvalues)
+	fifth := min(5, last)
+	columns := []column{
+		{"run", text.AlignLeft, of(func(r *runs.Flatness) string { return r.Folder })},
+		{"method,\nshards", text.AlignLeft, of(func(r *runs.Flatness) string { return methodLabel(&r.Settings) })},
+		{"rho", text.AlignRight, of(func(r *runs.Flatness) string { return rhoLabel(&r.Settings) })},
+		{"loss", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Loss) })},
+		{"gradient", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.GradientNorm) })},
+		{"lambda_1", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[0]) })},
+	}
+	if fifth > 1 {
+		columns = append(columns,
+			column{fmt.Sprintf("lambda_%d", fifth), text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[fifth-1]) })},
+			column{"ratio", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Ratio(fifth)) })})
+	}
+	return append(columns,
+		column{"trace", text.AlignLeft, of(func(r *runs.Flatness) string { return traceLabel(r.Trace) })},
+		column{"sharpness,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Sharpness) })},
+		column{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Sharpness) })},
+		column{"adaptive,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Adaptive) })},
+		column{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Adaptive) })})
+}
+
+// flatnessList has a row for each number of a run.
+func flatnessList(r *runs.Flatness) []column {
+	names, values := []string{"loss", "norm of the gradient"}, []string{figure(r.Loss), figure(r.GradientNorm)}
+	add := func(name, value string) { names, values = append(names, name), append(values, value) }
+	for i, lambda := range r.Spectrum.Eigenvalues {
+		add(fmt.Sprintf("lambda_%d", i+1), figure(lambda))
+	}
+	if fifth := min(5, len(r.Spectrum.Eigenvalues)); fifth > 1 {
+		add(fmt.Sprintf("lambda_1 / lambda_%d", fifth), figure(r.Spectrum.Ratio(fifth)))
+	}
+	add("trace", traceLabel(r.Trace))
+	add("sharpness, worst", worst(r.Sharpness))
+	add("sharpness, average", average(r.Sharpness))
+	add("adaptive, worst", worst(r.Adaptive))
+	add("adaptive, average", average(r.Adaptive))
+	return []column{{r.Folder, text.AlignLeft, names}, {describeMethod(&r.Settings, ""), text.AlignLeft, values}}
+}
+
+// methodLabel names a run's method, with its shards if it has any to choose.
+func methodLabel(s *runs.Settings) string {
+	method, err := sam.Lookup(s.Method)
+	switch {
+	case err != nil:
+		return s.Method
+	case !method.Perturbs():
+		return titleOfOptimizer(s.Optimizer)
+	case method.Sharded():
+		return fmt.Sprintf("%s %d", method.Title, s.Shards)
+	}
+	return method.Title
+}
+
+// rhoLabel returns a run's rho; "" if it perturbs nothing.
+func rhoLabel(s *runs.Settings) string {
+	if s.Rho == 0 {
+		return ""
+	}
+	return strconv.FormatFloat(s.Rho, 'g', -1, 64)
+}
+
+// missing stands for what wasn't measured any more.
+const missing = "-"
+
+func traceLabel(t *flatness.Trace) string {
+	if t == nil {
+		return missing
+	}
+	return figure(t.Mean) + " ±" + figure(t.StandardError)
+}
+
+func worst(s *flatness.Sharpness) string {
+	if s == nil {
+		return missing
+	}
+	return figure(s.Worst)
+}
+
+func average(s *flatness.Sharpness) string {
+	if s == nil {
+		return missing
+	}
+	return figure(s.Average)
+}
+
+// figure formats a number of any size to three significant digits.
+func figure(x float64) string {
+	if size := math.Abs(x); size != 0 && (size < 1e-4 || size >= 1e6) || x-x != 0 {
+		return strconv.FormatFloat(x, 'g', 3, 64)
+	}
+	if x == 0 {
+		return "0"
+	}
+	return significant(x)
+}
