@@ -16,7 +16,7 @@ import (
 // several the lines of all, their eigenvalues and their sharpness; and of each the plane if it was
 // measured.
 func flatnessChart(results []*runs.Flatness) chart.Chart {
-	sheet := chart.Sheet{Title: flatnessTitle(results), Note: flatnessNote(results)}
+	sheet := chart.Sheet{Title: flatnessTitle(results), Note: flatnessNote(results), Width: 860}
 	names := runNames(results)
 	add := func(charts ...chart.Chart) { sheet.Rows = append(sheet.Rows, charts) }
 	if len(results) == 1 {
@@ -24,14 +24,14 @@ func flatnessChart(results []*runs.Flatness) chart.Chart {
 		add(randomLines(r), sharpestLines(results, names))
 		second := []chart.Chart{densityChart(r)}
 		if r.Plane != nil {
-			second = append(second, planeChart(r, "Loss on the plane of the first two", nil))
+			second = append(second, planeChart(r, "Loss on a plane, normalized by filter"))
 		}
 		add(second...)
 		return sheet
 	}
 	add(comparedLines(results, names), sharpestLines(results, names))
-	add(eigenvalueRanges(results, names), sharpnessRanges(results, names))
-	for row := range slices.Chunk(planeCharts(results, names), 2) {
+	add(eigenvalueRanges(results, names), worstRanges(results, names), averageRanges(results, names))
+	for _, row := range planeRows(results, names) {
 		add(row...)
 	}
 	return sheet
@@ -96,20 +96,22 @@ func methodWithRho(s *runs.Settings) string {
 // legendName names a run in a legend: with its method, unless that is what it is called.
 func legendName(r *runs.Flatness, name string) string {
 	method := methodWithRho(&r.Settings)
-	if strings.EqualFold(name, method) {
+	if strings.EqualFold(name, r.Settings.Method) {
 		return method
 	}
 	return name + ": " + method
 }
 
-func lookOfRun(r *runs.Flatness) chart.Look { return chart.Method(r.Settings.Method, r.Settings.Shards) }
+func lookOfRun(r *runs.Flatness) chart.Look {
+	return chart.Method(r.Settings.Method, r.Settings.Shards)
+}
 
 // lossSeries returns a line as a series, without the points where the loss isn't finite.
-func lossSeries(line *flatness.Line, name string, look chart.Look, scale float64) (s chart.Series) {
+func lossSeries(line *flatness.Line, name string, look chart.Look) (s chart.Series) {
 	s.Name, s.Look = name, look
 	for i, loss := range line.Losses {
 		if loss-loss == 0 {
-			s.X, s.Y = append(s.X, scale*line.At[i]), append(s.Y, loss)
+			s.X, s.Y = append(s.X, line.At[i]), append(s.Y, loss)
 		}
 	}
 	return s
@@ -143,16 +145,24 @@ const (
 func comparedLines(results []*runs.Flatness, names []string) chart.Chart {
 	l := chart.Lines{Title: "Loss along a random line, normalized by filter", X: normalized}
 	for _, r := range results {
-		l.Series = append(l.Series, lossSeries(&r.Random[0], "", lookOfRun(r), 1))
+		l.Series = append(l.Series, lossSeries(&r.Random[0], "", lookOfRun(r)))
 	}
 	return lossLines(l)
 }
 
-// randomLines has all random lines of a run.
+// randomLines has all random lines of a run, the first as it is compared with other runs'.
 func randomLines(r *runs.Flatness) chart.Chart {
 	l := chart.Lines{Title: "Loss along random lines, normalized by filter", X: normalized}
 	for i := range r.Random {
-		l.Series = append(l.Series, lossSeries(&r.Random[i], fmt.Sprint(i+1), chart.Numbered(i+1), 1))
+		name := "line 1"
+		switch i {
+		case 0:
+		case 1:
+			name = "others"
+		default:
+			name = ""
+		}
+		l.Series = append(l.Series, lossSeries(&r.Random[i], name, lookOfRun(r)))
 	}
 	return lossLines(l)
 }
@@ -166,7 +176,7 @@ func sharpestLines(results []*runs.Flatness, names []string) chart.Chart {
 			l.Title = "Loss along the sharpest direction of each"
 			name = legendName(r, names[i])
 		}
-		l.Series = append(l.Series, lossSeries(r.Sharpest, name, lookOfRun(r), r.Sharpest.Norm))
+		l.Series = append(l.Series, lossSeries(r.Sharpest, name, lookOfRun(r)))
 	}
 	return lossLines(l)
 }
@@ -174,7 +184,7 @@ func sharpestLines(results []*runs.Flatness, names []string) chart.Chart {
 // eigenvalueRanges has a row for each run with its largest eigenvalues.
 func eigenvalueRanges(results []*runs.Flatness, names []string) chart.Chart {
 	top := len(results[0].Spectrum.Eigenvalues)
-	c := chart.Ranges{Title: "Largest eigenvalues of the Hessian", X: "lambda_1 (large mark)"}
+	c := chart.Ranges{Title: "Eigenvalues of the Hessian", X: "lambda_1 (large mark)"}
 	if top > 1 {
 		c.X += fmt.Sprintf(" to lambda_%d", top)
 	}
@@ -185,13 +195,23 @@ func eigenvalueRanges(results []*runs.Flatness, names []string) chart.Chart {
 	return c
 }
 
-// sharpnessRanges has a row for each run with its sharpness.
-func sharpnessRanges(results []*runs.Flatness, names []string) chart.Chart {
+// worstRanges has a row for each run with its sharpness at worst.
+func worstRanges(results []*runs.Flatness, names []string) chart.Chart {
+	return sharpnessRanges("Sharpness, worst", results, names, func(s *flatness.Sharpness) float64 { return s.Worst })
+}
+
+// averageRanges has a row for each run with its average sharpness.
+func averageRanges(results []*runs.Flatness, names []string) chart.Chart {
+	return sharpnessRanges("Sharpness, average", results, names, func(s *flatness.Sharpness) float64 { return s.Average })
+}
+
+func sharpnessRanges(title string, results []*runs.Flatness, names []string, value func(*flatness.Sharpness) float64) chart.Chart {
+	r := results[0]
 	c := chart.Ranges{
-		Title: fmt.Sprintf("Sharpness at the distance %v", results[0].Sharpness.Rho), X: "rise of the loss: worst (large mark) and average", Unnamed: true,
+		Title: title, X: fmt.Sprintf("at %v (large mark), adaptive at %v", r.Sharpness.Rho, r.Adaptive.Rho), Unnamed: true,
 	}
 	for i, r := range results {
-		c.Rows = append(c.Rows, chart.Range{Name: names[i], Look: lookOfRun(r), Values: []float64{r.Sharpness.Worst, r.Sharpness.Average}})
+		c.Rows = append(c.Rows, chart.Range{Name: names[i], Look: lookOfRun(r), Values: []float64{value(r.Sharpness), value(r.Adaptive)}})
 	}
 	c.LogX = positive(c.Rows)
 	return c
@@ -218,9 +238,9 @@ func densityChart(r *runs.Flatness) chart.Chart {
 	curve := chart.Series{Name: "density", Look: lookOfRun(r)}
 	for i := range densityPoints {
 		x := low + (high-low)*float64(i)/(densityPoints-1)
-		curve.X, curve.Y = append(curve.X, x), append(curve.Y, max(one/10, r.Density.At(x, sigma)))
+		curve.X, curve.Y = append(curve.X, x), append(curve.Y, max(one/100, r.Density.At(x, sigma)))
 	}
-	top := chart.Series{Name: fmt.Sprintf("lambda_1 to lambda_%d", len(r.Spectrum.Eigenvalues)), Look: chart.Numbered(2)}
+	top := chart.Series{Name: fmt.Sprintf("lambda_1 to %d", len(r.Spectrum.Eigenvalues)), Look: lookOfRun(r), Beside: true}
 	if len(r.Spectrum.Eigenvalues) == 1 {
 		top.Name = "lambda_1"
 	}
@@ -232,32 +252,41 @@ func densityChart(r *runs.Flatness) chart.Chart {
 	}
 }
 
-// planeCharts has the plane of each run that has one, with the same bands in all.
-func planeCharts(results []*runs.Flatness, names []string) (charts []chart.Chart) {
-	var values [][][]float64
-	for _, r := range results {
-		if r.Plane != nil {
-			values = append(values, planeLosses(r.Plane))
-		}
-	}
+// planeRows has the plane of each run that has one, with the same bands in all, and a legend at the
+// end of each row.
+func planeRows(results []*runs.Flatness, names []string) (rows [][]chart.Chart) {
+	var all [][][]float64
+	var planes []chart.Contours
 	for i, r := range results {
 		if r.Plane != nil {
-			charts = append(charts, planeChart(r, legendName(r, names[i]), chart.Levels(values...)))
+			p := planeChart(r, legendName(r, names[i]))
+			all, planes = append(all, p.Values), append(planes, p)
 		}
 	}
-	return charts
-}
-
-func planeChart(r *runs.Flatness, title string, levels []float64) chart.Chart {
-	return chart.Contours{
-		Title: title, X: "along random line 1", Y: "along random line 2", Value: "loss",
-		Xs: r.Plane.X, Ys: r.Plane.Y, Values: planeLosses(r.Plane), Levels: levels,
+	columns, levels := 3, chart.Levels(all...)
+	if n := len(planes); n < 3 || n == 4 {
+		columns = 2
 	}
-}
-
-func planeLosses(p *flatness.Plane) (rows [][]float64) {
-	for _, row := range p.Losses {
-		rows = append(rows, row)
+	for row := range slices.Chunk(planes, columns) {
+		charts := make([]chart.Chart, columns)
+		for i, p := range row {
+			p.Levels, p.Unnamed = levels, i < len(row)-1
+			if columns == 3 {
+				p.Height = 280
+			}
+			charts[i] = p
+		}
+		rows = append(rows, charts)
 	}
 	return rows
+}
+
+func planeChart(r *runs.Flatness, title string) chart.Contours {
+	c := chart.Contours{
+		Title: title, X: "along random line 1", Y: "along random line 2", Value: "loss", Xs: r.Plane.X, Ys: r.Plane.Y,
+	}
+	for _, row := range r.Plane.Losses {
+		c.Values = append(c.Values, row)
+	}
+	return c
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
 
@@ -57,7 +58,9 @@ func (f *flatnessCommand) print(ended bool) {
 	if len(f.dirs) == 1 {
 		fmt.Fprintln(f.tables, render(flatnessList(known[0]), false))
 	} else {
-		fmt.Fprintln(f.tables, render(flatnessTable(known), false))
+		fmt.Fprintln(f.tables, render(curvatureTable(known), false))
+		fmt.Fprintln(f.tables)
+		fmt.Fprintln(f.tables, render(sharpnessTable(known), false))
 	}
 	if ended || isQuiet(f.stderr) {
 		return
@@ -90,11 +93,10 @@ func (f *flatnessCommand) printNotes(w io.Writer) {
 	}
 }
 
-// flatnessTable has a row for each run.
-func flatnessTable(results []*runs.Flatness) []column {
+// curvatureTable has a row for each run with what is known at its weights. It isn't one with
+// sharpnessTable, since lines of both would be too long for most terminals.
+func curvatureTable(results []*runs.Flatness) []column {
 	of := func(value func(*runs.Flatness) string) []string { return cells(results, value) }
-	last := len(results[0].Spectrum.Eigenvalues)
-	fifth := min(5, last)
 	columns := []column{
 		{"run", text.AlignLeft, of(func(r *runs.Flatness) string { return r.Folder })},
 		{"method,\nshards", text.AlignLeft, of(func(r *runs.Flatness) string { return methodLabel(&r.Settings) })},
@@ -103,17 +105,24 @@ func flatnessTable(results []*runs.Flatness) []column {
 		{"gradient", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.GradientNorm) })},
 		{"lambda_1", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[0]) })},
 	}
-	if fifth > 1 {
+	if fifth := min(5, len(results[0].Spectrum.Eigenvalues)); fifth > 1 {
 		columns = append(columns,
 			column{fmt.Sprintf("lambda_%d", fifth), text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[fifth-1]) })},
 			column{"ratio", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Ratio(fifth)) })})
 	}
-	return append(columns,
-		column{"trace", text.AlignLeft, of(func(r *runs.Flatness) string { return traceLabel(r.Trace) })},
-		column{"sharpness,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Sharpness) })},
-		column{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Sharpness) })},
-		column{"adaptive,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Adaptive) })},
-		column{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Adaptive) })})
+	return append(columns, column{"trace", text.AlignRight, of(func(r *runs.Flatness) string { return traceLabel(r.Trace) })})
+}
+
+// sharpnessTable has a row for each run with what is known of the loss around its weights.
+func sharpnessTable(results []*runs.Flatness) []column {
+	of := func(value func(*runs.Flatness) string) []string { return cells(results, value) }
+	return []column{
+		{"run", text.AlignLeft, of(func(r *runs.Flatness) string { return r.Folder })},
+		{"sharpness,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Sharpness) })},
+		{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Sharpness) })},
+		{"adaptive,\nworst", text.AlignRight, of(func(r *runs.Flatness) string { return worst(r.Adaptive) })},
+		{"average", text.AlignRight, of(func(r *runs.Flatness) string { return average(r.Adaptive) })},
+	}
 }
 
 // flatnessList has a row for each number of a run.
@@ -163,7 +172,12 @@ func traceLabel(t *flatness.Trace) string {
 	if t == nil {
 		return missing
 	}
-	return figure(t.Mean) + " ±" + figure(t.StandardError)
+	mean := figure(t.Mean)
+	if strings.Contains(mean, "e") {
+		return mean + " ±" + figure(t.StandardError)
+	}
+	_, digits, _ := strings.Cut(mean, ".")
+	return fmt.Sprintf("%s ±%.*f", mean, len(digits), t.StandardError)
 }
 
 func worst(s *flatness.Sharpness) string {
@@ -183,7 +197,7 @@ func average(s *flatness.Sharpness) string {
 // figure formats a number of any size to three significant digits.
 func figure(x float64) string {
 	if size := math.Abs(x); size != 0 && (size < 1e-4 || size >= 1e6) || x-x != 0 {
-		return strconv.FormatFloat(x, 'g', 3, 64)
+		return strconv.FormatFloat(x, 'e', 2, 64)
 	}
 	if x == 0 {
 		return "0"

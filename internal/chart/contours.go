@@ -1,6 +1,7 @@
 package chart
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"image"
@@ -25,7 +26,10 @@ type Contours struct {
 	Value  string      // what the values are, above the legend
 	Xs, Ys []float64   // places of the columns and rows, at even distances, ascending; at least 3 of each
 	Values [][]float64 // [len(Ys)][len(Xs)]
-	Levels []float64   // ascending; nil for round ones, which Levels of several charts may share
+	Levels []float64   // ascending; nil for round ones
+	// Unnamed leaves out the legend, for a chart beside another one of the same levels.
+	Unnamed bool
+	Height  float64 // of the picture, in points; 0 for 340
 }
 
 // Save draws the chart into a file, as Lines.Save does.
@@ -44,16 +48,38 @@ func (m Contours) figure() (*figure, error) {
 	within(&body.X)
 	within(&body.Y)
 	body.X.Padding, body.Y.Padding = 0, 0
-	legend.Padding = 0
+	legend.Padding = patchGap
+	legend.TextStyle.Font.Size = tickSize
 	legend.YPosition = draw.PosCenter
+	if !m.Unnamed {
+		m.addBands(&legend, s)
+	}
+	return &figure{m.Title, m.Note, square{body}, legend, 380, vg.Length(cmp.Or(m.Height, 340))}, nil
+}
+
+// addBands adds the bands to the legend: all of them if the levels are given, and may be those of
+// other charts, too, or else those that occur.
+func (m Contours) addBands(legend *plot.Legend, s *surface) {
 	if m.Value != "" {
 		legend.Add(clean(m.Value))
 	}
-	lowest, highest := s.reach()
+	lowest, highest := 0, len(s.levels)
+	if m.Levels == nil {
+		lowest, highest = s.reach()
+	}
 	for band := highest; band >= lowest; band-- {
 		legend.Add(s.name(band), patch{s.color(band)})
 	}
-	return &figure{m.Title, m.Note, body, legend, 460, 340}, nil
+}
+
+// square draws a plot whose data take up a square.
+type square struct{ *plot.Plot }
+
+func (s square) Draw(c draw.Canvas) {
+	size := s.DataCanvas(c).Size()
+	c.Min.Y += max(0, size.Y-size.X)
+	c.Max.X -= max(0, size.X-size.Y)
+	s.Plot.Draw(c)
 }
 
 // within takes the ticks of an axis away that lie outside it.
@@ -348,10 +374,13 @@ func (origin) Plot(c draw.Canvas, p *plot.Plot) {
 	c.DrawGlyph(draw.GlyphStyle{Color: colors[1], Radius: markRadius, Shape: draw.CircleGlyph{}}, at)
 }
 
-// patch is a legend's entry: a rectangle of one color.
+// patch is a legend's entry: a rectangle of one color, without a gap to the entries beside it.
 type patch struct{ color color.Color }
+
+const patchGap = vg.Length(3)
 
 // Thumbnail implements plot.Thumbnailer.
 func (p patch) Thumbnail(c *draw.Canvas) {
-	c.FillPolygon(p.color, []vg.Point{{X: c.Min.X, Y: c.Min.Y}, {X: c.Min.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Max.Y}, {X: c.Max.X, Y: c.Min.Y}})
+	bottom, top := c.Min.Y-patchGap/2, c.Max.Y+patchGap/2
+	c.FillPolygon(p.color, []vg.Point{{X: c.Min.X, Y: bottom}, {X: c.Min.X, Y: top}, {X: c.Max.X, Y: top}, {X: c.Max.X, Y: bottom}})
 }
