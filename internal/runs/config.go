@@ -89,6 +89,18 @@ func inJSON(err error) error {
 	return fmt.Errorf("%q is a %s, want %s", name, wrong.Value, want)
 }
 
+// fromOtherVersion says of a setting that isn't known which version has it.
+func fromOtherVersion(err error, text []byte) error {
+	field, unknown := strings.CutPrefix(err.Error(), "json: ")
+	var c struct {
+		Version string `json:"steppe"`
+	}
+	if !unknown || !strings.HasPrefix(field, "unknown field") || json.Unmarshal(text, &c) != nil || c.Version == "" {
+		return err
+	}
+	return fmt.Errorf("%s: the run is of steppe %s, which means something by it that this version doesn't know", field, c.Version)
+}
+
 // parseConfig reads what Save writes. A setting that isn't known is an error: another version may
 // mean something by it that decides the result.
 func parseConfig(text []byte) (*Config, error) {
@@ -99,7 +111,7 @@ func parseConfig(text []byte) (*Config, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(c); err != nil {
-		return nil, inJSON(err)
+		return nil, fromOtherVersion(inJSON(err), text)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, errors.New("more than one value")

@@ -28,12 +28,12 @@ type FlatnessOptions struct {
 const (
 	adaptiveRho  = 10 // ASAM's usual rho is that many times SAM's
 	traceProbes  = 32
-	densityRuns  = 2
+	densityRuns  = 3
 	densitySteps = 40
 	randomLines  = 3  // of which the first is drawn beside other runs
 	linePoints   = 25 // on each line
 	planePoints  = 21 // on each axis of a plane
-	sharpReach   = 10 // radii that the line along the sharpest direction reaches to both sides
+	sharpReach   = 8  // radii that the line along the sharpest direction reaches to both sides
 )
 
 // Flatness is how flat a minimum is. Its JSON is a contract: renaming or dropping a field takes a
@@ -90,6 +90,7 @@ type measuring struct {
 
 	measures []measure
 	done     float64 // cost of those that are over
+	lineDone int     // lines of the measure under way that are over
 }
 
 // measure is one of the things to measure.
@@ -154,8 +155,11 @@ func (m *measuring) progress(p flatness.Progress) {
 		all += other.cost
 	}
 	part := float64(p.Done) / float64(p.Most)
-	if p.Method == "spectrum" { // which takes far fewer than the most as a rule
+	switch p.Method {
+	case "spectrum": // which takes far fewer than the most as a rule
 		part = min(1, float64(backward*p.Done)/now.cost)
+	case "line":
+		part = (float64(m.lineDone) + part) / (randomLines + 1)
 	}
 	m.o.Progress((m.done+part*now.cost)/all, now.what)
 }
@@ -198,13 +202,14 @@ func (m *measuring) lines(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.f.Sharpest = &sharpest
+	m.f.Sharpest, m.lineDone = &sharpest, 1
 	for i := range randomLines {
 		line, err := m.surface.Line(ctx, flatness.Axis{Direction: m.surface.Random(i), Points: linePoints})
 		if err != nil {
 			return err
 		}
 		m.f.Random = append(m.f.Random, line)
+		m.lineDone++
 	}
 	return nil
 }

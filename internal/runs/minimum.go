@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"syscall"
 
@@ -92,10 +91,12 @@ func (m *Minimum) open(n int) error {
 	return err
 }
 
-// unreadable says of data that isn't there any more that it is the run's.
+// unreadable says of data that isn't where it was that it is the run's.
 func unreadable(err error, s *Settings) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the data that the run was trained on, %s, can't be opened: %w", s.Data, err)
+	if s.Path != "" {
+		if _, gone := os.Stat(s.Path); gone != nil {
+			return fmt.Errorf("the data that the run was trained on, %s, can't be opened: %w", s.Path, err)
+		}
 	}
 	return err
 }

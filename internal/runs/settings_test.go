@@ -101,6 +101,7 @@ func TestLoadConfigErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                  "EOF",
 		`{"settings":{"frob":1}}`:           `unknown field "frob"`,
+		`{"steppe":"9","settings":{"a":1}}`: `unknown field "a": the run is of steppe 9, which means something by it that this version doesn't know`,
 		`{"settings":{"epochs":"x"}}`:       `"epochs" is a string, want a whole number`,
 		`{"settings":{"epochs":1e9}}`:       `"epochs" is a number 1e9, want a whole number`,
 		`{"settings":{"data":3}}`:           `"data" is a number, want a string`,
