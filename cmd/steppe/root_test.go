@@ -16,7 +16,7 @@ import (
 )
 
 func TestHelp(t *testing.T) {
-	for _, name := range []string{"", "bench", "train", "compare", "eval", "predict", "generate", "export", "import", "info", "find", "find rho", "find lr", "sweep", "study"} {
+	for _, name := range []string{"", "bench", "train", "compare", "eval", "flatness", "predict", "generate", "export", "import", "info", "find", "find rho", "find lr", "sweep", "study"} {
 		code, stdout, stderr := steppe(t, append(strings.Fields(name), "--help")...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
@@ -51,6 +51,7 @@ func TestExamples(t *testing.T) {
 		"find lr":  {"--model", "tiny", "--steps", "40"},
 		"find rho": {"--model", "tiny", "--epochs", "1", "--seeds", "2", "--rhos", "0.05,0.1", "--shards", "1,4"},
 		"sweep":    {"--model", "tiny", "--epochs", "1"},
+		"flatness": {"--samples", "20"},
 		"compare": {
 			"--model", "tiny", "--data", "digits", "--subset", "320", "--epochs", "1", "--seeds", "1", "--selection-seeds", "1", "--rhos", "0.05,0.1",
 		},

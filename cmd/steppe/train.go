@@ -88,7 +88,8 @@ fifth of that. steppe find rho looks for the best.
       --model text-tiny --out runs/reviews
   steppe train --data stories.txt --model gpt-tiny --out runs/stories
   steppe train --data more.txt --model gpt-tiny --init runs/stories
-  steppe train --method sam --rho 0.1
+  steppe train --method sgd --out runs/sgd
+  steppe train --method sam --rho 0.1 --out runs/sam
   steppe train --method msam --shards 16 --epochs 10 --seed 2
   steppe train --optimizer adamw --warmup 0.5 --clip 1
   steppe train --standardize --label-noise 0.2 --shards 4
