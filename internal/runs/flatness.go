@@ -28,8 +28,8 @@ type FlatnessOptions struct {
 const (
 	adaptiveRho  = 10 // ASAM's usual rho is that many times SAM's
 	traceProbes  = 32
-	densityRuns  = 3
-	densitySteps = 40
+	densityRuns  = 2
+	densitySteps = 30
 	randomLines  = 3  // of which the first is drawn beside other runs
 	linePoints   = 25 // on each line
 	planePoints  = 21 // on each axis of a plane
