@@ -225,8 +225,8 @@ func (s *surface) scale(v float64) float64 {
 // at returns the height at a place, by parts from 0 to 1 of both axes: Catmull and Rom's splines
 // through the values.
 func (s *surface) at(x, y float64) float64 {
-	column, fx := cell(x, len(s.xs))
-	row, fy := cell(y, len(s.ys))
+	column, fx := between(x, len(s.xs))
+	row, fy := between(y, len(s.ys))
 	var heights [4]float64
 	for i := range heights {
 		values := s.z[min(max(row+i-1, 0), len(s.ys)-1)]
@@ -239,8 +239,8 @@ func (s *surface) at(x, y float64) float64 {
 	return spline(heights, fy)
 }
 
-// cell returns between which two of n places a part of an axis is, and where between them.
-func cell(part float64, n int) (first int, fraction float64) {
+// between returns between which two of n places a part of an axis is, and where between them.
+func between(part float64, n int) (first int, fraction float64) {
 	at := part * float64(n-1)
 	first = min(int(at), n-2)
 	return first, at - float64(first)

@@ -57,12 +57,9 @@ func (r Ranges) figure() (*figure, error) {
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
 	p.X.Padding, p.Y.Padding = 0, 4
 	f := &figure{title: r.Title, note: r.Note, body: p, legend: legend, width: 400}
-	f.height = f.around(axisHeight + rowHeight*vg.Length(len(r.Rows)))
+	f.height = f.around(axisHeight(r.X) + rowHeight*vg.Length(len(r.Rows)))
 	return f, nil
 }
-
-// axisHeight is about what ticks and label of an X axis take, in points.
-const axisHeight = 36
 
 // validate returns the least and the largest value, or an error if the chart can't be drawn.
 func (r Ranges) validate() (least, most float64, err error) {
@@ -103,7 +100,7 @@ func (r ranges) Plot(c draw.Canvas, p *plot.Plot) {
 			}
 		}
 		if least < most {
-			c.StrokeLine2(look.bar(), x(least), at, x(most), at)
+			c.StrokeLine2(look.interval(), x(least), at, x(most), at)
 		}
 		for j := len(row.Values) - 1; j >= 0; j-- { // the first lies above the others
 			if v := row.Values[j]; !math.IsNaN(v) {

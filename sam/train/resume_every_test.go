@@ -40,6 +40,9 @@ func everySetting(t *testing.T) (list []setting) {
 		optim.SGD{LR: 0.05}, optim.SGD{LR: 0.03, Momentum: 0.9, Nesterov: true, WeightDecay: 1e-3}, optim.AdamW{LR: 0.01, WeightDecay: 0.05},
 	} {
 		for _, method := range sam.Methods {
+			if rule, ok := base.(optim.MomentumRule); method.Preset.Ascent.Momentum && (!ok || rule.MomentumVector() < 0) {
+				continue
+			}
 			for place, schedule := range schedules {
 				i := len(list)
 				model := withNorm
