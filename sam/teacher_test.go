@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -166,6 +167,54 @@ func TestTaughtStepsAgainstOracle(t *testing.T) {
 				}
 			}
 			requireNear(t, w, params.Values, 2e-5, way, sub.name)
+		}
+	}
+}
+
+// Frozen and unperturbed parameters are the teacher's as they are the student's, and frozen ones stay.
+func TestTeachersGroups(t *testing.T) {
+	const batch, lr, decay = 48, 0.1, 0.01
+	sub := subjects(t)[1]
+	for name, groups := range groupCases {
+		ranges, err := optim.Resolve(sub.model.Params(), optim.SGD{LR: lr, WeightDecay: decay}, groups)
+		require.NoError(t, err, name)
+		excluded := make([]bool, sub.model.NumParams())
+		each(ranges, func(r optim.Range, i int) { excluded[i] = r.Frozen || r.Unperturbed })
+		for _, way := range []string{"noise", "ascent"} {
+			for _, shards := range []int{1, 3, 16} { // pass by pass, and tile by tile
+				for force, f := range arithmetics {
+					what := fmt.Sprintf("%s, %s, %d shards, %s", name, way, shards, force)
+					cfg := teachers[way]
+					cfg.Shards, cfg.Base, cfg.Groups, cfg.Batch, cfg.Workers, cfg.force = shards, optim.SGD{LR: lr, WeightDecay: decay}, groups, batch, 2, f
+					params, b := sub.model.Init(3), learnable(4, batch)
+					w := ref.Float64s(params.Values)
+					o, err := New(sub.model, params, cfg)
+					require.NoError(t, err, what)
+					_, err = o.Step(b)
+					require.NoError(t, err, what)
+					ascent := ref.Ascent{Rho: cfg.Rho, T: func(i int, _ float64) float64 {
+						if excluded[i] {
+							return 0
+						}
+						return 1
+					}}
+					var noisy []float64
+					if way == "noise" {
+						noisy = ref.Float64s(o.noise.sum)
+						for i := range noisy {
+							require.False(t, excluded[i] && noisy[i] != w[i], what)
+						}
+					}
+					taught := sub.oracle.SADT(w, ref.Rows(b.X, batch), ends(batch, batch, shards), cfg.Teacher.Weight, noisy, ascent, ref.SoftmaxLoss(b.Labels), ref.SoftmaxDivergence)
+					want := slices.Clone(w)
+					each(ranges, func(r optim.Range, i int) {
+						if !r.Frozen {
+							want[i] -= lr * r.LRFactor * (taught.Gradient[i] + r.WeightDecay*w[i])
+						}
+					})
+					requireNear(t, want, params.Values, 1e-5, what)
+				}
+			}
 		}
 	}
 }
