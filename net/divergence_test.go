@@ -14,8 +14,8 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// A teacher's outputs are the student's and noise. However small it is, the gradient has digits, and
-// a term that all classes have in common changes nothing but the last of them.
+// A teacher's outputs are the student's and noise. However small it is, the gradient has digits,
+// and a term that all classes have in common changes nothing but the last of them.
 func TestDivergenceAgainstOracle(t *testing.T) {
 	const n = 9
 	simdtest.EachISA(t, func(t *testing.T) {

@@ -91,8 +91,8 @@ func mix(z uint64) uint64 {
 
 const golden = 0x9e3779b97f4a7c15
 
-// normal makes a standard normal number of random bits: their quantile. Between the quantiles in the
-// table it is linear, which changes no probability by more than 2^-16. In both tails it is NaN.
+// normal makes a standard normal number of random bits: their quantile. Between the quantiles in
+// the table it is linear, which changes no probability by more than 2^-16. In both tails it is NaN.
 func normal(bits uint32) float32 {
 	at := &normalCells[bits>>(32-cellBits)]
 	return at.low + float32(at.slope*float32(int32(bits&(1<<(32-cellBits)-1))))

@@ -12,14 +12,14 @@ import (
 )
 
 // Teacher makes a step learn from the model itself at other parameters w', its teacher (SADT, Fahim
-// and Boutellier, arXiv 2211.00310). With p and q the probabilities that the model gives at w and at
-// w', the step is the base optimizer's on the gradient, at w and with q held constant, of
+// and Boutellier, arXiv 2211.00310). With p and q the probabilities that the model gives at w and
+// at w', the step is the base optimizer's on the gradient, at w and with q held constant, of
 //
 //	cross-entropy + Weight * KL(p || q),    KL(p || q) = sum over classes of p * log(p/q)
 //
 // There is no temperature. The teacher has the mask of the student's Dropout, so they differ by
-// their parameters alone, and normalizes by its own batch statistics. The running statistics move by
-// the student's. The zero value is no teacher. docs/MSAM.md has the cost.
+// their parameters alone, and normalizes by its own batch statistics. The running statistics move
+// by the student's. The zero value is no teacher. docs/MSAM.md has the cost.
 type Teacher struct {
 	// Weight is that of the divergence from the teacher. 0 is no teacher: the step is that of the
 	// other settings, which without Rho is the base optimizer's. The model's loss must be an
@@ -221,7 +221,8 @@ func (w *worker) learn() bool {
 	return true
 }
 
-// teacherPacking returns whether an op's parameters at w' are packed, once for all tiles of a round.
+// teacherPacking returns whether an op's parameters at w' are packed, once for all tiles of a
+// round.
 func (o *Optimizer) teacherPacking(int) (passes op.Directions) {
 	if !o.plan.teachesAnew() {
 		return passes

@@ -126,8 +126,8 @@ func TestTextTeachersAgainstOracle(t *testing.T) {
 	}
 }
 
-// Whole steps, with noise of their own, with what Friendly SAM keeps of former steps, and with steps
-// between that have no teacher.
+// Whole steps, with noise of their own, with what Friendly SAM keeps of former steps, and with
+// steps between that have no teacher.
 func TestTaughtStepsAgainstOracle(t *testing.T) {
 	const batch, shards = 48, 6
 	every := teachers["ascent"]
@@ -171,7 +171,8 @@ func TestTaughtStepsAgainstOracle(t *testing.T) {
 	}
 }
 
-// Frozen and unperturbed parameters are the teacher's as they are the student's, and frozen ones stay.
+// Frozen and unperturbed parameters are the teacher's as they are the student's, and frozen ones
+// stay.
 func TestTeachersGroups(t *testing.T) {
 	const batch, lr, decay = 48, 0.1, 0.01
 	sub := subjects(t)[1]

@@ -32,8 +32,8 @@ func NextTokenDivergence(vocabulary int) Divergence {
 	}
 }
 
-// divergence returns KL(p || q) of the softmax p of x and the softmax q of y, and its gradient by x,
-// p * ((log p - log q) - KL).
+// divergence returns KL(p || q) of the softmax p of x and the softmax q of y, and its gradient by
+// x, p * ((log p - log q) - KL).
 func divergence(x, y []float64) (kl float64, d []float64) {
 	logP, logQ := LogSoftmax(x), LogSoftmax(y)
 	for j := range x {

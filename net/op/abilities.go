@@ -123,8 +123,8 @@ type Factorable interface {
 	DeltaFlops(n int, first bool) int64
 }
 
-// Distillable is a Loss whose outputs stand for probabilities, so that they can be compared with those
-// of a teacher: the outputs for the same samples at other parameters.
+// Distillable is a Loss whose outputs stand for probabilities, so that they can be compared with
+// those of a teacher: the outputs for the same samples at other parameters.
 type Distillable interface {
 	Loss
 	// Divergence returns the sum over b's terms of the Kullback-Leibler divergence
