@@ -96,7 +96,7 @@ func (o *Optimizer) addCleanSums() {
 			o.vector.add(o.team, o.cleanSums[i], o.cleanSums[i+apart])
 		}
 	}
-	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, o.cleanSums[0])
+	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, o.cleanSums[0])
 }
 
 // lookAhead returns w + eps where the base optimizer's momentum perturbs.

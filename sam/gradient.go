@@ -84,7 +84,7 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 	if r.selects {
 		batch, run = o.gatherSelection()
 	}
-	o.deferred.Gradients(o.team, batch, run, nil, o.ghat)
+	o.deferred.Gradients(o.team, batch, run, nil, nil, o.ghat)
 	if r.rho != 0 {
 		o.addCleanSums()
 	}

@@ -130,7 +130,7 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 	if r.plan.deferredAscent() {
 		shard := r.plan.shards[climb.shard]
 		shard.N = r.plan.ascent.Samples(shard.N)
-		w.deferred.Gradients(team, r.batch, shard, r.perturbed.ops, climb.sum)
+		w.deferred.Gradients(team, r.batch, shard, r.perturbed.ops, r.perturbed.only, climb.sum)
 	}
 	w.adjust(team, r.perturbed.regions, climb.shard, num.Range(0, len(climb.sum)), climb.again, climb.sum)
 	normSq := w.vector.squares(team, r.perturbed.regions, w.eta(), climb.sum, climb.params)

@@ -89,8 +89,8 @@ func (d *Deferred) Bytes() (total int) {
 }
 
 // Gradients sets the deferred ops' part of the flat gradient g, from a run of the batch's samples.
-// It leaves out ops that wanted doesn't name; nil is all.
-func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted []bool, g []float32) {
+// It leaves out ops that wanted doesn't name; nil is all. only is that of Pass.
+func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted []bool, only []op.Role, g []float32) {
 	p := d.program
 	for i, n := range p.nodes {
 		if !d.ops[i] || wanted != nil && !wanted[i] {
@@ -101,6 +101,9 @@ func (d *Deferred) Gradients(team *blas.Team, batch op.Batch, run Shard, wanted 
 			d.in = append(d.in, d.tensor(d.values, p.storage, v, batch, run))
 		}
 		d.call = op.Call{Team: team, Train: true, Op: i}
+		if only != nil {
+			d.call.Only = only[i]
+		}
 		n.op.Gradient(&d.call, d.in, d.tensor(d.values, p.storage, n.out, batch, run), d.tensor(d.grads, p.gradStorage, n.out, batch, run), n.params.Of(g))
 	}
 	clear(d.in) // it may have the batch's memory
