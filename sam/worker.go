@@ -14,7 +14,8 @@ import (
 type worker struct {
 	o *Optimizer
 
-	clean, descent *program.Workspace // clean is nil unless tiles go through both passes; with a teacher they are one
+	clean, descent *program.Workspace // clean is nil unless tiles go through both passes; with a teacher, or if it resumes, they are one
+	resumes        bool               // the descent begins at the first op that the step perturbs, behind what the clean pass has left
 	teacher        *program.Workspace // of the teacher's forward pass; nil without one
 	deferred       *program.Deferred  // a twin of the optimizer's
 
@@ -61,7 +62,9 @@ func newWorker(o *Optimizer, number int) *worker {
 		stats:   make([][]float32, size.Shards),
 		vector:  newVectors(o.program.NumParams()),
 	}
-	if plan.perturbs() && !plan.passByPass {
+	both := plan.perturbs() && !plan.passByPass // passes, by this worker
+	w.resumes = both && (plan.ascent.draws() || plan.selects()) && !plan.sumsClean && !plan.ascent.part()
+	if both && !w.resumes {
 		clean := size
 		clean.Keeps = size.Factored
 		if plan.distills() {
@@ -75,7 +78,7 @@ func newWorker(o *Optimizer, number int) *worker {
 	if plan.teaches() {
 		w.teacher = o.program.PlanWorkspace(teacherSize(size), nil)
 	}
-	if plan.distills() {
+	if plan.distills() || w.resumes {
 		w.clean = w.descent
 	}
 	if plan.selects() {
@@ -272,6 +275,9 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 			losses = w.o.selection.after
 		}
 		d.SampleLosses = losses[from : last.First+last.N]
+	}
+	if w.resumes && !p.atW() {
+		d.From = w.descent.ResumeAt(r.perturbed.needs)
 	}
 	if p.atW() { // statistics are those at w
 		for s := range w.parts.Len() {

@@ -45,6 +45,10 @@ type Pass struct {
 	// SampleLosses by sample of the tile: Forward sets them likewise; nil if not wanted.
 	SampleLosses []float64
 
+	// From is the first op of the forward pass; Workspace.ResumeAt returns it. The values of those
+	// before it are the same as in the pass before, over the same tile.
+	From int
+
 	// Samples are the indexes in the batch of the tile's samples, after Select; otherwise nil.
 	Samples []int
 

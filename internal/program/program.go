@@ -27,6 +27,7 @@ type Program struct {
 	base        []op.Value // by value: the value that it is a reshape of, or itself
 	storage     []op.Value // by value: the value whose memory it shares, or itself
 	gradStorage []op.Value // by value: the value whose gradient's memory its gradient shares, or itself
+	stays       []bool     // by storage: Select may leave the value where it is
 	readers     []int      // by base value: the number of ops that read it, in any shape
 }
 
@@ -96,6 +97,7 @@ func compile(input op.Shape, fuse bool, loss op.Loss, layers ...op.Layer) (*Prog
 	p.countReaders()
 	p.share()
 	p.addUp()
+	p.findStays()
 	return p, nil
 }
 

@@ -84,7 +84,7 @@ func (w *Workspace) restoreAux() {
 // Infer runs the forward pass without the loss.
 func (w *Workspace) Infer(pass *Pass) {
 	w.bind(pass)
-	for i := range w.program.nodes {
+	for i := pass.From; i < len(w.program.nodes); i++ {
 		n := &w.program.nodes[i]
 		switch kind := pass.kind(n); {
 		case kind == Factored:
@@ -188,6 +188,8 @@ func (w *Workspace) inputGradients(pass *Pass, i int) {
 			c, in, out := w.shard(pass, i, s)
 			w.backward(c, n, nil, pass.params(n, s), in, out, w.rows[s].First)
 		}
+	case w.leaves(i):
+		w.backwardByRuns(pass, i)
 	default:
 		c, in, out := w.whole(pass, i)
 		w.backward(c, n, pass.Pieces.of(i), n.params.Of(pass.Params), in, out, 0)

@@ -28,18 +28,95 @@ type Selection struct {
 // the pass one over them, for Loss and Backward.
 func (w *Workspace) Select(pass *Pass, chosen Selection) {
 	j := selectJobs.Get()
-	j.w, j.chosen = w, chosen
+	j.w, j.chosen, j.stay = w, chosen, pass.Team.Workers() == 1
 	pass.Team.Run(len(w.values)+len(w.memory.aux), j)
 	*j = selectJob{}
 	selectJobs.Put(j)
+	total := w.values[0].N
 	pass.Batch, pass.Shards, pass.Samples = chosen.Batch, chosen.Shards, chosen.Samples
 	w.bind(pass)
+	if pass.Team.Workers() == 1 {
+		w.order, w.total = chosen.Order, total
+	}
+}
+
+// findStays finds the values that needn't move, because in the backward pass nothing reads them but
+// ops without products, which may as well be called for a few samples at a time.
+func (p *Program) findStays() {
+	p.stays = make([]bool, len(p.shapes))
+	for s := range p.stays {
+		p.stays[s] = s > 0 && !p.sequence[s]
+	}
+	for _, n := range p.nodes {
+		if n.callable() {
+			continue
+		}
+		if !n.traits.FreesOut {
+			p.stays[p.storage[n.out]] = false
+		}
+		for j, v := range n.in {
+			if n.traits.InForGradient && j == 0 || !n.traits.InForGradient && n.reads(j) {
+				p.stays[p.storage[v]] = false
+			}
+		}
+	}
+	p.stays[p.storage[len(p.storage)-1]] = false // the loss reads it
+}
+
+// callable reports whether a backward call of n for few samples costs little more than one for many.
+func (n *node) callable() bool {
+	_, prepares := n.op.(op.Preparer)
+	return n.params.Len() == 0 && n.traits.Flops == op.Flops{} && n.traits.Aux == op.Aux{} && !n.traits.Couples && !prepares && !n.keepsGrad()
+}
+
+// leaves reports whether Select leaves values that op i reads in the backward pass where they are.
+func (w *Workspace) leaves(i int) bool {
+	n := &w.program.nodes[i]
+	if w.order == nil || !n.callable() {
+		return false
+	}
+	leaves := w.program.stays[w.program.storage[n.out]]
+	for _, v := range n.in {
+		leaves = leaves || w.program.stays[w.program.storage[v]]
+	}
+	return leaves
+}
+
+// backwardByRuns is backward of op i for selected samples, run by run of those that lie one behind
+// the other.
+func (w *Workspace) backwardByRuns(pass *Pass, i int) {
+	n := &w.program.nodes[i]
+	for at := 0; at < len(w.order); {
+		end := at + 1
+		for end < len(w.order) && w.order[end] == w.order[end-1]+1 {
+			end++
+		}
+		c := w.prepare(pass, i, Shard{First: at, N: end - at})
+		for j, v := range n.in {
+			w.in[j] = w.left(v, at, end-at)
+		}
+		w.backward(c, n, nil, n.params.Of(pass.Params), w.in[:len(n.in)], w.left(n.out, at, end-at), at)
+		at = end
+	}
+}
+
+// left returns n selected samples of a value, from number at on, wherever they are.
+func (w *Workspace) left(v op.Value, at, n int) op.Tensor {
+	t, s := w.values[v], w.program.storage[v]
+	b := w.memory.values[s]
+	if !w.program.stays[s] || b == nil || w.memory.rematerialized[w.program.base[v]] != nil {
+		return t.Slice(at, n) // where Select has moved them, or where they are computed again
+	}
+	t.N = w.total
+	t.Data = b.data[:w.total*t.Shape.Size()]
+	return t.Slice(w.order[at], n)
 }
 
 // selectJob is a team's job: a task moves the samples of one value, or of one op's Aux.
 type selectJob struct {
 	w      *Workspace
 	chosen Selection
+	stay   bool // values that may stay do
 }
 
 var selectJobs parallel.Pool[selectJob]
@@ -56,7 +133,10 @@ func (j *selectJob) Do(task, _ int) {
 // value moves the samples of a value that has memory of its own.
 func (j *selectJob) value(v op.Value) {
 	w := j.w
-	if v == 0 || w.program.storage[v] != v || !w.survives(v) {
+	switch {
+	case v == 0 || w.program.storage[v] != v || !w.survives(v):
+		return
+	case j.stay && w.program.stays[v] && !w.deferred.holdsValue(v):
 		return
 	}
 	t, to := w.values[v], 0

@@ -44,12 +44,14 @@ func TestSelectedSamples(t *testing.T) {
 			params, b := randomParams(r, m), randomBatch(r, m, 14)
 			for _, apart := range []bool{false, true} {
 				for _, deferred := range []bool{false, true} {
-					s := selectCase{m, params, b, shardsFrom(2, 5, 4, 3), [][]int{{3, 1, 4}, {0, 3}, {0, 1, 2}}, apart, deferred}
+					s := selectCase{m, params, b, shardsFrom(2, 5, 4, 3), [][]int{{3, 1, 4}, {0, 3}, {0, 1, 2}}, apart, deferred, nil}
 					if m.Vocabulary() > 0 {
 						s.chosen[0] = []int{1, 3, 4}
 					}
 					want, got := s.gradients(t, false), s.gradients(t, true)
 					ref.RequireNear(t, ref.Float64s(want), got, 1e-5, "%s, apart %v, deferred %v", name, apart, deferred)
+					s.team = blas.NewTeam(2)
+					require.Equal(t, got, s.gradients(t, true), "%s, apart %v, deferred %v, two workers", name, apart, deferred)
 				}
 			}
 		}
@@ -69,6 +71,7 @@ type selectCase struct {
 	chosen   [][]int // by shard, as they move to its front
 	apart    bool
 	deferred bool
+	team     *blas.Team
 }
 
 // gradients returns the gradient of each shard, then those of deferred ops: by a selection, or of all
@@ -86,7 +89,7 @@ func (c selectCase) gradients(t *testing.T, selects bool) []float32 {
 	grads := newSink(c.m, len(c.shards))
 	grads.skip = later
 	p := &program.Pass{
-		Batch: c.b, Shards: c.shards, Scale: 0.5, Train: true, Team: blas.NewTeam(2), Params: c.params.Values,
+		Batch: c.b, Shards: c.shards, Scale: 0.5, Train: true, Team: c.team, Params: c.params.Values,
 		Seed: maskSeed, Step: maskStep, Gradients: grads, Losses: make([]float64, len(c.shards)),
 	}
 	for s := range grads.shards {

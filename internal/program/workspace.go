@@ -23,6 +23,11 @@ type Workspace struct {
 
 	scratchFloats, sumFloats int
 
+	resumes []bool // by op: a forward pass may begin there
+
+	order []int // of a selection, by a worker alone, whose values that stay are where they were
+	total int   // samples of the tile before it
+
 	own   *Needs // of Size.Trains
 	needs *Needs // of the pass under way
 
@@ -74,6 +79,7 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 		rows:   make([]Shard, 0, size.Shards),
 	}
 	w.own = p.Needs(size.Trains)
+	w.resumes = w.findResumes()
 	for v := range p.shapes {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}
@@ -177,6 +183,7 @@ func (w *Workspace) mostScratch() (floats int) {
 // bind points the tensors to the memory of a tile.
 func (w *Workspace) bind(pass *Pass) {
 	p := w.program
+	w.order = nil
 	w.needs = w.own
 	if pass.Needs != nil {
 		w.needs = pass.Needs
