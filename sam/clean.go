@@ -2,10 +2,8 @@ package sam
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/steppe-ml/steppe/blas"
-	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -13,39 +11,77 @@ import (
 // What methods take from the gradients at w beside a shard's own perturbation: their mean over the
 // batch, and their moving average.
 
-// cleanGroup returns the group of shards in which a shard's gradient at w is summed, and whether
-// the shard is the group's first. One worker takes a group's shards, in their order.
-func (a *arithmetic) cleanGroup(shard int) (group int, first bool) {
+// cleanSum returns the number of the sum to which a shard's gradient at w belongs, and whether the
+// shard is the first in it. One worker takes a sum's shards, in their order.
+func (a *arithmetic) cleanSum(shard int) (sum int, first bool) {
 	if a.passByPass {
 		return shard, true
 	}
-	group = a.unitOf(shard) // a part each
-	return group, a.units[group].From == shard
+	sum = a.unitOf(shard) // a part each
+	return sum, a.units[sum].From == shard
 }
 
-// cleanGroups returns how many groups there are.
-func (a *arithmetic) cleanGroups() int {
+// numCleanSums returns how many sums there are.
+func (a *arithmetic) numCleanSums() int {
 	if a.passByPass {
 		return len(a.shards)
 	}
 	return len(a.units)
 }
 
-// adjust works on a run of a shard's gradient g, at the parameters of the run, before it perturbs:
-// it adds g to the gradients at w, unless the ascent is one again, and takes the moving average
-// off. The regions are those of the run.
-func (w *worker) adjust(team *blas.Team, regions []region, shard int, run num.Span, again bool, g []float32) {
-	o := w.o
-	if o.run.plan.sumsClean && !again {
-		group, first := o.run.plan.cleanGroup(shard)
-		keep := float32(1)
-		if first {
-			keep = 0
+// layClean lays out the sums of ops that aren't factored. The first sum has all parameters.
+func (o *Optimizer) layClean() {
+	o.cleanAt = make([]int, len(o.plan.ops)+1)
+	for i, op := range o.plan.ops {
+		o.cleanAt[i+1] = o.cleanAt[i]
+		if o.plan.perturb[i] != program.Factored {
+			o.cleanAt[i+1] += op.Params
 		}
-		w.vector.blend(team, nil, run.Of(o.cleanSums[group]), keep, float32(o.share(shard)), g)
 	}
-	if sigma := o.cfg.Ascent.Sigma; sigma > 0 && o.base.Steps() > 0 {
-		w.vector.blend(team, regions, g, 1, float32(-sigma), run.Of(o.kept[0]))
+}
+
+// cleanFloats is the size of all sums.
+func (o *Optimizer) cleanFloats() int {
+	if !o.plan.sumsClean {
+		return 0
+	}
+	return o.program.NumParams() + (o.plan.numCleanSums()-1)*o.cleanAt[len(o.plan.ops)]
+}
+
+// allocateClean takes the memory of the sums.
+func (o *Optimizer) allocateClean() {
+	if !o.plan.sumsClean {
+		return
+	}
+	o.cleanSums = o.vectorsOf(1)
+	for range o.plan.numCleanSums() - 1 {
+		o.cleanSums = append(o.cleanSums, make([]float32, o.cleanAt[len(o.plan.ops)]))
+	}
+}
+
+// cleanSum returns where a sum has the gradient of op i.
+func (o *Optimizer) cleanSum(sum, i int) []float32 {
+	op, at := o.plan.ops[i], o.cleanAt[i]
+	if sum == 0 {
+		at = op.Offset
+	}
+	return o.cleanSums[sum][at:][:op.Params]
+}
+
+// addClean adds a shard's gradient at w, or a run of it, to the same run of a sum.
+func (w *worker) addClean(team *blas.Team, shard int, sum []float32, first bool, g []float32) {
+	keep := float32(1)
+	if first {
+		keep = 0
+	}
+	w.vector.blend(team, nil, sum, keep, float32(w.o.share(shard)), g)
+}
+
+// subtractAverage takes the moving average off a run of a shard's gradient, which begins at a
+// parameter and has these regions.
+func (w *worker) subtractAverage(team *blas.Team, regions []region, from int, g []float32) {
+	if sigma := w.o.cfg.Ascent.Sigma; sigma > 0 && w.o.base.Steps() > 0 {
+		w.vector.blend(team, regions, g, 1, float32(-sigma), w.o.kept[0][from:][:len(g)])
 	}
 }
 
@@ -57,8 +93,9 @@ func (a *arithmetic) deferredClean() (ops []bool) {
 	return ops
 }
 
-// weighClean makes the output gradients of factored ops, which the tile's perturbations have
-// scaled, those of the batch's mean at w.
+// weighClean prepares the gradient at w of factored ops. The tile's perturbation has multiplied their
+// output gradients by each shard's factor; the shard's share of the batch takes the factor's place,
+// so that one product over the batch gives the gradient.
 func (w *worker) weighClean() {
 	plan := w.o.run.plan
 	if !plan.sumsClean {
@@ -83,33 +120,38 @@ func (o *Optimizer) share(shard int) float64 {
 	return float64(loss.Terms(o.run.batch.Slice(s.First, s.N))) / float64(loss.Terms(o.run.batch))
 }
 
-// addCleanSums adds up the groups' gradients at w, as a binary tree over their numbers, and computes
-// those that are deferred.
+// addCleanSums adds up the sums, as a binary tree over their numbers, and computes what is deferred.
 func (o *Optimizer) addCleanSums() {
 	plan := o.run.plan
 	if !plan.sumsClean {
 		return
 	}
-	groups := plan.cleanGroups()
-	for apart := 1; apart < groups; apart *= 2 {
-		for i := 0; i+apart < groups; i += 2 * apart {
-			o.vector.add(o.team, o.cleanSums[i], o.cleanSums[i+apart])
+	sums := plan.numCleanSums()
+	for apart := 1; apart < sums; apart *= 2 {
+		for s := 0; s+apart < sums; s += 2 * apart {
+			for i, kind := range plan.perturb {
+				if kind != program.Factored {
+					o.vector.add(o.team, o.cleanSum(s, i), o.cleanSum(s+apart, i))
+				}
+			}
 		}
 	}
 	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, o.cleanSums[0])
 }
 
-// lookAhead returns w + eps where the base optimizer's momentum perturbs.
+// lookAhead returns w + eps where the base optimizer's momentum perturbs. If there is none yet, rho
+// becomes 0.
 func (o *Optimizer) lookAhead() ([]float32, error) {
 	v, w, eta := o.base.Momentum(), o.params.Values, float32(o.cfg.Ascent.Eta)
 	normSq := o.vector.squares(o.team, o.regions, eta, v, w)
-	c := 0.0
-	if normSq > 0 {
-		c = -o.run.rho / math.Sqrt(normSq)
+	if normSq == 0 {
+		o.run.rho = 0
+		return w, nil
 	}
-	if math.Abs(c) > math.MaxFloat32 {
-		return nil, fmt.Errorf("sam: %w: the momentum has norm %.3g, and rho, %v, over it is beyond float32", ErrVanishing, math.Sqrt(normSq), o.run.rho)
+	c, why, kind := o.climb(normSq)
+	if kind != nil {
+		return nil, fmt.Errorf("sam: %w: the momentum %s", kind, why)
 	}
-	o.vector.climb(o.team, o.regions, o.ahead, float32(c), eta, v, w)
+	o.vector.climb(o.team, o.regions, o.ahead, -c, eta, v, w)
 	return o.ahead, nil
 }

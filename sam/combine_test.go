@@ -211,12 +211,13 @@ func toFloat32(x []float64) []float32 {
 	return y
 }
 
-// At its neutral setting a method is SAM, mSAM or the base optimizer, bit for bit.
+// At its neutral setting a method is SAM, mSAM or the base optimizer, bit for bit. An alpha or a
+// sigma that is all but 0 takes the method's whole way.
 func TestNeutralSettings(t *testing.T) {
-	const batch = 48
+	const batch, least = 48, 1e-44
 	base := optim.SGD{LR: 0.1, Momentum: 0.9}
 	train := func(sub subject, cfg Config) []float32 {
-		cfg.Base, cfg.Batch, cfg.Workers = base, batch, 2
+		cfg.Base, cfg.Batch, cfg.Workers, cfg.force = base, batch, 2, force{perturb: formed}
 		params := sub.model.Init(7)
 		o, err := New(sub.model, params, cfg)
 		require.NoError(t, err)
@@ -227,16 +228,16 @@ func TestNeutralSettings(t *testing.T) {
 		return append(params.Values, params.State...)
 	}
 	for _, shards := range []int{1, 6} {
-		msam, sgd := Config{Rho: 0.2, Shards: shards}, Config{Shards: shards}
+		msam, third := Config{Rho: 0.2, Shards: shards}, Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}}
 		for name, c := range map[string]struct{ method, neutral Config }{
-			"GSAM":             {Config{Rho: 0.2, Shards: shards, Descent: Descent{Orthogonal: 0}}, msam},
-			"rho with lr":      {Config{Rho: 0.2, Shards: shards, RhoWithLR: true, RhoMin: 0.2}, msam},
-			"WSAM":             {Config{Rho: 0.2, Shards: shards, Descent: Descent{Weight: 0.5}}, msam},
-			"LookSAM":          {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 1}}, msam},
-			"LookSAM, alpha 0": {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, Descent: Descent{Look: 1e-44}, force: force{perturb: formed}}, Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Every: 3}, force: force{perturb: formed}}},
-			"one ascent":       {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Steps: 1}}, msam},
-			"Friendly SAM":     {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Sigma: 0}}, msam},
-			"Momentum-SAM":     {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Momentum: true}, RhoSchedule: given{0, 0, 0, 0}}, sgd},
+			"GSAM":           {Config{Rho: 0.2, Shards: shards, Descent: Descent{Orthogonal: least}}, msam},
+			"rho with lr":    {Config{Rho: 0.2, Shards: shards, RhoWithLR: true, RhoMin: 0.2, LRSchedule: given{1, 1, 1, 1}}, msam},
+			"WSAM":           {Config{Rho: 0.2, Shards: shards, Descent: Descent{Weight: 0.5}}, msam},
+			"LookSAM":        {Config{Rho: 0.2, Shards: shards, Ascent: third.Ascent, Descent: Descent{Look: least}}, third},
+			"one ascent":     {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Steps: 1}}, msam},
+			"Friendly SAM":   {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Sigma: least}}, msam},
+			"Momentum-SAM":   {Config{Rho: 0.2, Shards: shards, Ascent: Ascent{Momentum: true}, RhoSchedule: given{0, 0, 0, 0}}, Config{Shards: shards}},
+			"LookSAM, rho 0": {Config{Rho: 0.2, RhoSchedule: given{1, 0, 0, 0}, Shards: shards, Ascent: Ascent{Every: 2}, Descent: Descent{Look: 0.7}}, Config{Rho: 0.2, RhoSchedule: given{1, 0, 0, 0}, Shards: shards}},
 		} {
 			for _, sub := range ascentSubjects(t) {
 				if sub.name == "images" {

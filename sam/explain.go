@@ -101,7 +101,7 @@ func (m Memory) String() string {
 	}{
 		{m.Workspaces, "workspaces"}, {m.Perturbed, "perturbed parameters"}, {m.Packed, "packed parameters"},
 		{m.Deferred, "kept for deferred gradients"}, {m.Gradients, "gradients"}, {m.Statistics, "statistics"},
-		{m.Combined, "gradients at w and of former steps"},
+		{m.Combined, "gradients at w, or vectors that the method keeps"},
 		{m.Selected, "selected samples"},
 	}
 	slices.SortStableFunc(parts, func(a, b struct {

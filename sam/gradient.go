@@ -27,6 +27,8 @@ type stepRun struct {
 	pass   pass  // that the workers run, or the first of them
 	route  route // that the workers take
 	packed bool  // the packs are of w
+	// between: only Ascent.Every keeps the step from perturbing.
+	between bool
 
 	combination
 }
@@ -115,20 +117,26 @@ func (o *Optimizer) begin() {
 // rho returns the radius of the step to come, 0 if it perturbs nothing.
 func (o *Optimizer) rho(plan *plan) (float64, error) {
 	step := o.base.Steps()
+	o.run.between = false
 	factor, err := optim.Factor(o.cfg.RhoSchedule, step)
 	if err != nil {
 		return 0, fmt.Errorf("sam: RhoSchedule: %w", err)
 	}
-	if step%uint64(o.cfg.Ascent.Every) != 0 || !plan.perturbs() && !(o.cfg.Ascent.Momentum && o.cfg.Rho > 0) {
+	if !plan.perturbs() && !(o.cfg.Ascent.Momentum && o.cfg.Rho > 0) {
 		return 0, nil
 	}
+	rho := factor * o.cfg.Rho
 	if o.cfg.RhoWithLR {
 		if factor, err = optim.Factor(o.cfg.LRSchedule, step); err != nil {
 			return 0, fmt.Errorf("sam: LRSchedule: %w", err)
 		}
-		return o.cfg.RhoMin + (o.cfg.Rho-o.cfg.RhoMin)*factor, nil
+		rho = o.cfg.RhoMin + (o.cfg.Rho-o.cfg.RhoMin)*factor
 	}
-	return factor * o.cfg.Rho, nil
+	if step%uint64(o.cfg.Ascent.Every) != 0 {
+		o.run.between = rho != 0
+		return 0, nil
+	}
+	return rho, nil
 }
 
 // lossStats returns the statistics of the step's losses.

@@ -71,6 +71,7 @@ func (o *Optimizer) lay() {
 	plan := o.plan
 	o.packs, o.teacherPacks = o.program.NewPacks(o.packing), o.program.NewPacks(o.teacherPacking)
 	o.deferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferred)
+	o.layClean()
 	o.cleanDeferred = o.program.PlanDeferred(o.cfg.Batch, plan.deferredClean())
 	o.unitAt = make([]int, len(plan.ops)+1)
 	for i, op := range plan.ops {
@@ -120,14 +121,11 @@ func (o *Optimizer) planMemory() Memory {
 		Statistics: 4 * o.program.NumState() * (2 + len(plan.parts)),
 		Selected:   o.selectionBytes(),
 	}
-	if plan.sumsClean {
-		m.Combined += plan.cleanGroups()
-	}
-	m.Combined += o.keeps()
+	vectors := o.keeps()
 	if o.cfg.Ascent.Momentum && o.cfg.Rho > 0 {
-		m.Combined++
+		vectors++
 	}
-	m.Combined *= 4 * o.program.NumParams()
+	m.Combined = 4 * (o.cleanFloats() + vectors*o.program.NumParams())
 	for _, w := range o.workers {
 		m.Workspaces += w.descent.Bytes()
 		if w.teacher != nil {
@@ -161,9 +159,7 @@ func (o *Optimizer) allocate() {
 	for range len(o.plan.units) - 1 {
 		o.units = append(o.units, make([]float32, o.unitFloats()))
 	}
-	if o.plan.sumsClean {
-		o.cleanSums = o.vectorsOf(o.plan.cleanGroups())
-	}
+	o.allocateClean()
 	o.kept = o.vectorsOf(o.keeps())
 	if o.cfg.Ascent.Momentum && o.cfg.Rho > 0 {
 		o.ahead = make([]float32, o.program.NumParams())

@@ -23,7 +23,8 @@ func taken(o *Optimizer) Memory {
 		Gradients:  bytes(o.ghat) + bytes(o.units...),
 		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
 		Perturbed:  bytes(o.noise.sum),
-		Deferred:   o.deferred.Bytes(),
+		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
+		Combined:   bytes(o.cleanSums...) + bytes(o.kept...) + bytes(o.ahead),
 		Statistics: bytes(o.mean, o.state) + bytes(o.stats...),
 	}
 	if s := o.selection; o.plan.selects() {
@@ -34,7 +35,10 @@ func taken(o *Optimizer) Memory {
 		if w.teacher != nil {
 			m.Workspaces += w.teacher.Bytes()
 		}
-		m.Perturbed += bytes(w.formed)
+		m.Perturbed += bytes(w.formed) + bytes(w.repeated)
+		for _, sets := range w.again {
+			m.Perturbed += bytes(sets...)
+		}
 		for _, p := range w.perturb {
 			m.Perturbed += bytes(p.Kept) + bytes(p.Params...)
 		}
@@ -54,6 +58,23 @@ func TestMemoryIsWhatWasPlanned(t *testing.T) {
 					assert.Equal(t, o.plan.memory, taken(o), what)
 					assert.Equal(t, o.plan.bytes, taken(o).total(), what)
 				}
+			}
+		}
+	}
+}
+
+// So is the memory of methods that combine gradients, or repeat the ascent.
+func TestMemoryOfCombinations(t *testing.T) {
+	for _, sub := range subjects(t) {
+		for way, cfg := range combinations {
+			if cfg.Ascent.NormOnly && !hasNorms(sub.model) {
+				continue
+			}
+			for i, shards := range []int{1, 2, 5, 16} {
+				cfg.Rho, cfg.Shards, cfg.Base, cfg.Batch, cfg.Workers = 0.1, shards, optim.AdamW{LR: 0.1}, 64, 1+i%3
+				o, err := New(sub.model, sub.model.Init(1), cfg)
+				require.NoError(t, err)
+				assert.Equal(t, o.plan.memory, taken(o), "%s, %s, %d shards", sub.name, way, shards)
 			}
 		}
 	}

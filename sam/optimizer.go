@@ -25,7 +25,8 @@ var (
 	// that isn't: a smaller Rho may help.
 	ErrPerturbed error = &refusedKind{}
 	// ErrVanishing is wrapped if a shard's gradient is so short, and isn't 0, that Rho over its
-	// norm is beyond float32: the model fits the shard's samples as well as it can.
+	// norm is beyond float32: the model fits the shard's samples as well as it can. So it is if
+	// the momentum that perturbs is as short, or one of two gradients that are combined.
 	ErrVanishing error = &refusedKind{}
 	// ErrBatch is wrapped if the batch itself has a value that isn't finite.
 	ErrBatch error = &refusedKind{}
@@ -73,7 +74,8 @@ type Optimizer struct {
 	noise        noises        // that makes a teacher
 	teacherPacks program.Packs // of a teacher's parameters
 
-	cleanSums     [][]float32       // by group of shards: sum of the gradients at w; all of them end up in the first
+	cleanSums     [][]float32       // gradients at w by runs of shards; all of them end up in the first
+	cleanAt       []int             // by op: where its parameters begin in the sums behind the first
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
 	ahead         []float32         // w + eps where the base optimizer's momentum perturbs

@@ -14,7 +14,7 @@ type passKind uint8
 
 const (
 	plain   passKind = iota // the batch's gradient at w: nothing is perturbed
-	ascent                  // the clean pass: the shards' gradients at w, which perturb
+	ascent                  // the shards' gradients that perturb: at w, or again further up
 	descent                 // the batch's gradient at w + eps
 	taught                  // the batch's gradient at w, of the loss and the divergence from a teacher
 )
@@ -50,17 +50,18 @@ func (o *Optimizer) passAtW(kind passKind) pass {
 	return pass{kind: kind, params: o.params.Values, packs: o.packs}
 }
 
-// atW reports whether the pass is at the parameters of all passes of its kind in the step.
-func (p *pass) atW() bool { return p.kind != descent && !p.again }
+// shares reports whether the pass is at parameters that all passes of its kind share in the step: w,
+// or w + eps where the momentum perturbs.
+func (p *pass) shares() bool { return p.kind != descent && !p.again }
 
 // runRound takes the round's tiles along a route, which begins with a pass. It reports
 // whether all was finite.
 func (o *Optimizer) runRound(route route, p pass) bool {
 	r := &o.run
 	r.pass, r.route = p, route
-	if !p.atW() || !r.packed {
+	if !p.shares() || !r.packed {
 		o.program.Pack(o.team, p.params, p.packs)
-		r.packed = p.atW()
+		r.packed = p.shares()
 	}
 	if p.teacherPacks != nil {
 		o.program.Pack(o.team, p.teacher, p.teacherPacks)
@@ -132,7 +133,11 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 		shard.N = r.plan.ascent.Samples(shard.N)
 		w.deferred.Gradients(team, r.batch, shard, r.perturbed.ops, r.perturbed.only, climb.sum)
 	}
-	w.adjust(team, r.perturbed.regions, climb.shard, num.Range(0, len(climb.sum)), climb.again, climb.sum)
+	if r.plan.sumsClean && !climb.again {
+		sum, first := r.plan.cleanSum(climb.shard)
+		w.addClean(team, climb.shard, o.cleanSums[sum], first, climb.sum) // no op is factored
+	}
+	w.subtractAverage(team, r.perturbed.regions, 0, climb.sum)
 	normSq := w.vector.squares(team, r.perturbed.regions, w.eta(), climb.sum, climb.params)
 	if !finite(normSq) {
 		name := o.program.ParamAt(firstNonFiniteIn(r.perturbed.regions, climb.sum))
@@ -141,7 +146,7 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 	}
 	c, why, kind := o.climb(normSq)
 	if kind != nil {
-		r.refused[parts.From] = o.refusal(parts.From, kind, why)
+		r.refused[parts.From] = o.refusal(parts.From, kind, "its gradient "+why)
 		return false
 	}
 	w.vector.climb(team, r.perturbed.regions, w.formed, c, w.eta(), climb.sum, climb.params)
@@ -159,10 +164,12 @@ func (o *Optimizer) climb(normSq float64) (c float32, why string, kind error) {
 	switch {
 	case math.IsInf(float64(c), 0):
 		kind = ErrVanishing
-	case c == 0:
+	case c == 0 || c < smallestNormal && o.plan.sumsClean: // which divides by it
 		kind = ErrPerturbed
 	default:
 		return c, "", nil
 	}
-	return 0, fmt.Sprintf("its gradient has norm %.3g, and rho, %v, over it is beyond float32", norm, rho), kind
+	return 0, fmt.Sprintf("has norm %.3g, and rho, %v, over it is beyond float32", norm, rho), kind
 }
+
+const smallestNormal = 0x1p-126 // of float32

@@ -187,7 +187,9 @@ func (w *worker) tiles(tiles num.Span, route route, p pass, team *blas.Team) boo
 			second := p
 			second.kind = descent
 			ok = w.climb(p, team) && w.run(w.descent, second, w.perturb, team)
-			w.weighClean()
+			if ok {
+				w.weighClean()
+			}
 		case p.kind == taught:
 			ok = w.taught(p, nil, team)
 		default:
@@ -221,7 +223,7 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 	r := &w.o.run
 	w.leg, w.pass = p, w.describe(&p, perturb, team)
 	losses, what, why := r.before, "loss", ErrRefused
-	if !p.atW() || r.plan.ascent.Momentum && r.rho != 0 {
+	if !p.shares() || r.plan.ascent.Momentum && r.rho != 0 {
 		what, why = "loss at the perturbed parameters", ErrPerturbed
 	}
 	if p.kind == descent {
@@ -276,10 +278,10 @@ func (w *worker) describe(p *pass, perturb []program.Perturb, team *blas.Team) p
 		}
 		d.SampleLosses = losses[from : last.First+last.N]
 	}
-	if w.resumes && !p.atW() {
+	if w.resumes && !p.shares() {
 		d.From = w.descent.ResumeAt(r.perturbed.needs)
 	}
-	if p.atW() { // statistics are those at w
+	if p.shares() { // statistics are those at w
 		for s := range w.parts.Len() {
 			w.stats[s] = w.o.stats[w.parts.From+s]
 		}
@@ -301,7 +303,7 @@ func (w *worker) ascend() bool {
 		if kind == program.Factored {
 			w.perturb[i].In, w.perturb[i].D = w.clean.Operands(i)
 		}
-		w.adjustOp(i)
+		w.prepareOp(i)
 		w.normsSq(i)
 	}
 	for s := range w.pass.Shards {
@@ -315,7 +317,7 @@ func (w *worker) ascend() bool {
 		}
 		c, why, kind := w.o.climb(normSq)
 		if kind != nil {
-			w.refuse(s, kind, why)
+			w.refuse(s, kind, "its gradient "+why)
 			return false
 		}
 		w.factors[s] = c
@@ -326,15 +328,20 @@ func (w *worker) ascend() bool {
 	return true
 }
 
-// adjustOp works on the shards' gradients of op i before they perturb.
-func (w *worker) adjustOp(i int) {
+// prepareOp sums the shards' gradients of op i, and takes the moving average off, before they
+// perturb.
+func (w *worker) prepareOp(i int) {
 	if w.perturb[i].Kind != program.Formed {
 		return
 	}
-	op := w.o.plan.ops[i]
-	run := num.Range(op.Offset, op.Offset+op.Params)
+	o, op := w.o, w.o.plan.ops[i]
 	for s := range w.pass.Shards {
-		w.adjust(w.pass.Team, w.o.run.perturbed.regionOf[i], w.parts.From+s, run, w.leg.again, w.gradient(i, s))
+		g, shard := w.gradient(i, s), w.parts.From+s
+		if o.run.plan.sumsClean && !w.leg.again {
+			sum, first := o.run.plan.cleanSum(shard)
+			w.addClean(w.pass.Team, shard, o.cleanSum(sum, i), first, g)
+		}
+		w.subtractAverage(w.pass.Team, o.run.perturbed.regionOf[i], op.Offset, g)
 	}
 }
 
