@@ -86,7 +86,10 @@ func (o *Optimizer) refuseLong(clean []float32) error {
 // base optimizer refuses.
 func (o *Optimizer) lookBack() error {
 	kept := o.kept[0]
-	vv, gg := o.dot(kept, kept), o.dot(o.ghat, o.ghat)
+	if !o.keptKnown {
+		o.keptSq, o.keptKnown = o.dot(kept, kept), true
+	}
+	vv, gg := o.keptSq, o.dot(o.ghat, o.ghat)
 	c := o.cfg.Descent.Look * math.Sqrt(gg/vv)
 	if vv == 0 || !finite(gg) || float32(c) == 0 || c > math.MaxFloat32 {
 		return nil
@@ -146,6 +149,7 @@ func (o *Optimizer) settle(first bool, learningRate float64) {
 		}
 	}
 	if r.looks {
+		o.keptKnown = false
 		v.blend(o.team, o.trained, o.kept[0], 0, 1, o.ghat)
 		v.blend(o.team, o.trained, o.kept[0], 1, float32(-r.along), o.cleanSums[0])
 	}

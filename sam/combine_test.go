@@ -48,12 +48,12 @@ type methodOracle struct {
 	sub     subject
 	cfg     Config // with its defaults filled in
 	average []float64
-	beside  []float64
+	looked  []float64 // what LookSAM keeps
 }
 
 // given returns what the base optimizer is given in a step, and what is subtracted from the
-// parameters beside it for a learning rate of 1. The momentum is the base optimizer's.
-func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, loss ref.Loss) (given, beside []float64) {
+// parameters apart from it for a learning rate of 1. The momentum is the base optimizer's.
+func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, loss ref.Loss) (given, apart []float64) {
 	c := m.cfg
 	a := oracleOf(c.Ascent, m.sub.model, c.Rho)
 	a.Steps = c.Ascent.Steps
@@ -66,7 +66,7 @@ func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, los
 			m.average = ref.FriendlyAverage(m.average, g, c.Ascent.Lambda)
 		}
 		if c.Descent.Look > 0 {
-			return ref.LookSAM(g, m.beside, c.Descent.Look), nil
+			return ref.LookSAM(g, m.looked, c.Descent.Look), nil
 		}
 		return g, nil
 	}
@@ -86,13 +86,13 @@ func (m *methodOracle) given(step int, w, momentum []float64, x [][]float64, los
 	case d.Orthogonal > 0:
 		return ref.GSAM(g, ghat, d.Orthogonal), nil
 	case d.Decoupled:
-		_, beside := ref.WSAM(g, ghat, d.Weight)
-		return g, beside
+		_, apart := ref.WSAM(g, ghat, d.Weight)
+		return g, apart
 	case d.Weight > 0:
 		given, _ := ref.WSAM(g, ghat, d.Weight)
 		return given, nil
 	}
-	m.beside = ref.Beside(ghat, g)
+	m.looked = ref.Orthogonal(ghat, g)
 	return ghat, nil
 }
 
@@ -181,24 +181,24 @@ func checkCombination(t *testing.T, sub subject, cfg Config, base *spy, batch fu
 	for step, n := range []int{cfg.Batch, cfg.Batch - 7, cfg.Batch, cfg.Batch} {
 		b, x, loss := batch(uint64(step), n)
 		w, momentum := ref.Float64s(params.Values), ref.Float64s(o.State().Vectors[0])
-		want, beside := oracle.given(step, w, momentum, x, loss)
+		want, apart := oracle.given(step, w, momentum, x, loss)
 		base.given = base.given[:0]
 		stats, err := o.Step(b)
 		require.NoError(t, err)
 		requireNear(t, want, base.given, 1e-4, "step", step)
 		assert.InEpsilon(t, ref.Norm(want), stats.GradNorm, 1e-4)
 
-		// What is beside the base optimizer's update is what it hasn't done.
+		// What is apart from the base optimizer's update is what it hasn't done.
 		alone, state := slices.Clone(toFloat32(w)), [][]float32{toFloat32(momentum)}
 		base.SGD.Update(optim.Step{Number: uint64(step), LearningRate: stats.LearningRate, WeightDecay: 0.01, GradScale: 1}, alone, base.given, state)
 		got := make([]float64, len(w))
 		for i := range got {
 			got[i] = (float64(alone[i]) - float64(params.Values[i])) / stats.LearningRate
 		}
-		if beside == nil {
+		if apart == nil {
 			require.Zero(t, ref.Norm(got), "step %d", step)
 		} else {
-			require.InDelta(t, 0, ref.Norm(ref.Axpy(-1, beside, got)), 1e-4*ref.Norm(beside)+1e-5, "step %d", step)
+			require.InDelta(t, 0, ref.Norm(ref.Axpy(-1, apart, got)), 1e-4*ref.Norm(apart)+1e-5, "step %d", step)
 		}
 	}
 }

@@ -114,17 +114,17 @@ func (d Descent) combines() bool { return d.Orthogonal > 0 || d.weighs() || d.Lo
 func (d Descent) String() string {
 	var list []string
 	if d.Orthogonal > 0 {
-		list = append(list, fmt.Sprintf("less %v of what the clean gradient has beside it", d.Orthogonal))
+		list = append(list, fmt.Sprintf("less %v of what the clean gradient has orthogonal to it", d.Orthogonal))
 	}
 	if d.weighs() {
 		how := fmt.Sprintf("the clean gradient, and %.4g of what the perturbation changes in it", d.weight())
 		if d.Decoupled {
-			how += ", beside the base optimizer"
+			how += ", apart from the base optimizer"
 		}
 		list = append(list, how)
 	}
 	if d.Look > 0 {
-		list = append(list, fmt.Sprintf("and %v of what was beside the clean gradient, in the steps between", d.Look))
+		list = append(list, fmt.Sprintf("and, in the steps between, what the last perturbation added orthogonally, as long as %v gradients", d.Look))
 	}
 	return strings.Join(list, ", ")
 }

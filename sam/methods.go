@@ -66,7 +66,7 @@ var Methods = []Method{
 	},
 	{
 		Name: "looksam", Title: "LookSAM",
-		About:  "SAM's step in one of five, whose turn the others reuse (arXiv 2203.02714)",
+		About:  "SAM's step in one of five, whose correction the others reuse (arXiv 2203.02714)",
 		Preset: Config{Rho: 0.05, Shards: 1, Ascent: Ascent{Every: 5}, Descent: Descent{Look: 0.7}},
 	},
 	{
@@ -76,7 +76,7 @@ var Methods = []Method{
 	},
 	{
 		Name: "gsam", Title: "GSAM",
-		About:  "SAM, less the part of the gradient beside its own (arXiv 2203.08065)",
+		About:  "SAM, less what the clean gradient has orthogonal to it (arXiv 2203.08065)",
 		Preset: Config{Rho: 0.05, Shards: 1, Descent: Descent{Orthogonal: 0.4}},
 	},
 	{

@@ -78,7 +78,9 @@ type Optimizer struct {
 	cleanAt       []int             // by op: where its parameters begin in the sums behind the first
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
-	ahead         []float32         // w + eps where the base optimizer's momentum perturbs
+	keptSq        float64           // squared norm of the first, once a step has asked for it
+	keptKnown     bool
+	ahead         []float32 // w + eps where the base optimizer's momentum perturbs
 	selection     selection
 
 	vector vectors
@@ -258,6 +260,7 @@ func (o *Optimizer) Restore(s optim.State) error {
 	for i, v := range kept {
 		copy(o.kept[i], v)
 	}
+	o.keptKnown = false
 	return nil
 }
 

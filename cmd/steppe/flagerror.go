@@ -20,6 +20,7 @@ var flagsOf = map[string][]string{
 	"SGD.LR": {"lr", "lrs"}, "SGD.Momentum": {"momentum"}, "SGD.WeightDecay": {"weight-decay"},
 	"AdamW.LR": {"lr", "lrs"}, "AdamW.Beta1": {"beta1"}, "AdamW.Beta2": {"beta2"}, "AdamW.Epsilon": {"epsilon"},
 	"AdamW.WeightDecay": {"weight-decay"},
+	"RhoWithLR":         {"rho-schedule"},
 	"Ascent.Eta":        {"eta"}, "Ascent.Fraction": {"ascent-fraction"}, "Ascent.Every": {"ascent-every"},
 	"Ascent.NormOnly": {"method", "methods"}, "Ascent.Momentum": {"method", "methods"},
 	"Grid.Methods": {"methods"}, "Grid.Rhos": {"rhos"}, "Grid.LRs": {"lrs"}, "Grid.Noise": {"label-noise"},
@@ -29,6 +30,7 @@ var flagsOf = map[string][]string{
 // problemOf has other words for what is wrong with a field, where the library's speak of fields
 // that no flag has.
 var problemOf = map[string]string{
+	"RhoWithLR":       "is lr, and the method perturbs nothing",
 	"Ascent.NormOnly": "perturbs normalizations only, and the model has none",
 	"Ascent.Momentum": "perturbs by the base optimizer's momentum, and --momentum is 0",
 }

@@ -92,7 +92,12 @@ func (o *option) Set(text string) error {
 	return nil
 }
 
-func (o *option) Type() string { return "float" }
+func (o *option) Type() string {
+	if o.flag == "ascent-steps" {
+		return "int"
+	}
+	return "float"
+}
 
 // addSourceFlags adds the flags that say where data is and how to read it.
 func addSourceFlags(flags *pflag.FlagSet, s *runs.Source) {

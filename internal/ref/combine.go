@@ -10,8 +10,8 @@ func Dot(x, y []float64) (sum float64) {
 	return sum
 }
 
-// Beside returns the part of x that is orthogonal to y.
-func Beside(x, y []float64) []float64 {
+// Orthogonal returns the part of x that is orthogonal to y.
+func Orthogonal(x, y []float64) []float64 {
 	if along := Dot(y, y); along > 0 {
 		return Axpy(-Dot(x, y)/along, y, x)
 	}
@@ -19,19 +19,19 @@ func Beside(x, y []float64) []float64 {
 }
 
 // GSAM returns the gradient of GSAM (arXiv 2203.08065).
-func GSAM(g, ghat []float64, alpha float64) []float64 { return Axpy(-alpha, Beside(g, ghat), ghat) }
+func GSAM(g, ghat []float64, alpha float64) []float64 { return Axpy(-alpha, Orthogonal(g, ghat), ghat) }
 
-// WSAM returns the gradient of WSAM (arXiv 2305.15817), coupled, and its part beside g.
-func WSAM(g, ghat []float64, gamma float64) (given, beside []float64) {
-	beside = Scaled(gamma/(1-gamma), Axpy(-1, g, ghat))
-	return Axpy(1, beside, g), beside
+// WSAM returns the gradient of WSAM (arXiv 2305.15817), coupled, and its part apart from g.
+func WSAM(g, ghat []float64, gamma float64) (given, apart []float64) {
+	apart = Scaled(gamma/(1-gamma), Axpy(-1, g, ghat))
+	return Axpy(1, apart, g), apart
 }
 
-// LookSAM returns the gradient of a step of LookSAM (arXiv 2203.02714) that doesn't perturb: beside
-// is what the last one that did has kept.
-func LookSAM(g, beside []float64, alpha float64) []float64 {
-	if norm := Norm(beside); norm > 0 {
-		return Axpy(alpha*Norm(g)/norm, beside, g)
+// LookSAM returns the gradient of a step of LookSAM (arXiv 2203.02714) that doesn't perturb: kept is
+// what the last one that did has kept.
+func LookSAM(g, kept []float64, alpha float64) []float64 {
+	if norm := Norm(kept); norm > 0 {
+		return Axpy(alpha*Norm(g)/norm, kept, g)
 	}
 	return g
 }

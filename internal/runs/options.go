@@ -2,6 +2,7 @@ package runs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -47,7 +48,7 @@ var Options = []Option{
 		func(c *sam.Config, x float64) { c.Descent.Samples = x },
 	},
 	{
-		"descent-orthogonal", "Descent.Orthogonal", "how much of the clean gradient's own part is taken off",
+		"descent-orthogonal", "Descent.Orthogonal", "how much of the clean gradient's orthogonal part is subtracted",
 		func(c *sam.Config) float64 { return c.Descent.Orthogonal },
 		func(c *sam.Config, x float64) { c.Descent.Orthogonal = x },
 	},
@@ -57,7 +58,7 @@ var Options = []Option{
 		func(c *sam.Config, x float64) { c.Descent.Weight = x },
 	},
 	{
-		"descent-look", "Descent.Look", "length of what steps between reuse, in gradients'",
+		"descent-look", "Descent.Look", "length of the kept part that steps between add, in gradients'",
 		func(c *sam.Config) float64 { return c.Descent.Look },
 		func(c *sam.Config, x float64) { c.Descent.Look = x },
 	},
@@ -97,7 +98,8 @@ func LookupOption(flag string) (Option, bool) {
 
 // validateOptions returns an error unless the method has all options that are set.
 func (s *Settings) validateOptions(m sam.Method) error {
-	for flag, x := range s.Options {
+	for _, flag := range slices.Sorted(maps.Keys(s.Options)) {
+		x := s.Options[flag]
 		o, ok := LookupOption(flag)
 		switch {
 		case !ok:

@@ -304,7 +304,7 @@ func (s *Settings) config(batches, workers int) (sam.Config, error) {
 	if err != nil {
 		return sam.Config{}, err
 	}
-	c.RhoSchedule = rho.Of(s.Epochs * batches)
+	c.RhoSchedule, c.RhoWithLR = rho.Of(s.Epochs*batches), s.RhoSchedule == withLR
 	c.LRSchedule, err = LRSchedule(s.Schedule, s.Warmup, s.Epochs, batches)
 	return c, err
 }

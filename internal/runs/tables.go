@@ -87,7 +87,11 @@ var RhoSchedules = []Schedule{
 	{"constant", "rho stays as it is", constant},
 	{"linear", "rises linearly from 0", func(steps int) optim.Schedule { return optim.Linear{Steps: steps, To: 1} }},
 	{"cosine", "falls to 0 along half a cosine", cosine},
+	{withLR, "goes with the learning rate, as GSAM's does", constant},
 }
+
+// withLR is the schedule of rho that is the learning rate's.
+const withLR = "lr"
 
 // FindSchedule returns a row of one of the tables; kind is what the error calls it.
 func FindSchedule(kind string, rows []Schedule, name string) (Schedule, error) {
