@@ -15,8 +15,9 @@
 // where L_S is the mean loss over S, and Base is the base optimizer: a rule of package
 // net/optim, or your own. One shard is SAM; rho = 0 is the base optimizer on the same
 // shards. docs/MSAM.md derives how the step gets cheaper than SAM's usual price.
-// Config.Ascent has other perturbations, among them ASAM's and SAM-ON's. Methods lists
-// the methods by name.
+// Config.Ascent has other perturbations, among them ASAM's and SAM-ON's; Config.Descent
+// has other uses of the gradients at w and at w + eps, such as GSAM's and LookSAM's; and
+// Config.Teacher makes a step of SADT. Methods lists the methods by name.
 //
 // Given the same seed, data, instruction set and Config, but for Workers and MaxMemory,
 // every result is the same bit for bit on any number of cores.

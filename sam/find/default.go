@@ -11,7 +11,7 @@ const (
 	// al. (arXiv 2010.01412), who trained with batches of that size.
 	mostRho    = 0.05
 	usualBatch = 128
-	// momentumRho is the default of Momentum-SAM: that of its authors' code.
+	// momentumRho is the default of Momentum-SAM: that of its authors' code for SGD.
 	momentumRho = 0.3
 )
 
