@@ -133,3 +133,31 @@ func (l LayerNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx 
 	}
 	return dx
 }
+
+// RunningNorm is a BatchNorm that normalizes by constants in place of the samples' own statistics.
+type RunningNorm struct {
+	BatchNorm
+	Mean, Variance []float64
+}
+
+func (r RunningNorm) Forward(p []float64, x [][]float64) (y [][]float64) {
+	y = like(x)
+	for j := range r.Features {
+		deviation := math.Sqrt(r.Variance[j] + r.Epsilon)
+		r.each(x, j, func(s, i int) { y[s][i] = p[j]*(x[s][i]-r.Mean[j])/deviation + p[r.Features+j] })
+	}
+	return y
+}
+
+func (r RunningNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx [][]float64) {
+	dx = like(x)
+	for j := range r.Features {
+		deviation := math.Sqrt(r.Variance[j] + r.Epsilon)
+		r.each(x, j, func(s, i int) {
+			g[j] += dy[s][i] * (x[s][i] - r.Mean[j]) / deviation
+			g[r.Features+j] += dy[s][i]
+			dx[s][i] = p[j] / deviation * dy[s][i]
+		})
+	}
+	return dx
+}

@@ -34,6 +34,7 @@ func (l *lanczos) advance(ctx context.Context) (bool, error) {
 	if len(l.basis) == len(l.rest) {
 		return false, nil
 	}
+	expected := 0.0
 	if n := len(l.basis); n > 0 {
 		beta := math.Sqrt(simd.SumSquares(l.rest))
 		if beta <= endsAt*l.size() {
@@ -41,11 +42,12 @@ func (l *lanczos) advance(ctx context.Context) (bool, error) {
 			l.restart() // the basis is invariant: H has no part between it and what comes
 		}
 		l.beta = append(l.beta, beta)
+		expected = 2 * beta // the product's part along the last vector is beta, and those along this and the next come to it
 	}
 	v := make([]float32, len(l.rest))
 	scaleTo(v, 1/math.Sqrt(simd.SumSquares(l.rest)), l.rest)
 	l.basis = append(l.basis, v)
-	if err := l.surface.product(ctx, v, l.rest); err != nil {
+	if _, err := l.surface.product(ctx, v, l.rest, expected); err != nil {
 		return false, err
 	}
 	l.alpha = append(l.alpha, simd.Dot64(v, l.rest))

@@ -170,7 +170,7 @@ func (a *ascent) climb(ctx context.Context, start int, r *rand.Rand) (rises []fl
 	s := a.surface
 	clear(a.last)
 	if start == 0 {
-		if a.toward(s.gradient); simd.SumSquares(a.u) == 0 {
+		if !a.toward(s.gradient) {
 			a.random(r, false) // there is no direction to begin with
 		}
 	} else {
@@ -192,27 +192,33 @@ func (a *ascent) climb(ctx context.Context, start int, r *rand.Rand) (rises []fl
 			continue
 		}
 		copy(a.last, a.u)
-		if a.toward(s.eval.sum32()); simd.SumSquares(a.u) == 0 {
-			break
+		switch g := s.eval.sum32(); {
+		case !finite(simd.SumSquares(g)):
+			return nil, fmt.Errorf("the gradient isn't finite at a distance of %v from the parameters: take a smaller Rho", a.ball.Rho)
+		case !a.toward(g):
+			return rises, nil // there is no direction to go on in
 		}
 	}
 	return rises, nil
 }
 
-// toward sets u to the point of the sphere in the direction of T g, or to 0 if g is 0.
-func (a *ascent) toward(g []float32) {
+// toward sets u to the point of the sphere in the direction of T g. It returns false if that is 0.
+func (a *ascent) toward(g []float32) bool {
 	copy(a.u, g)
 	if a.t != nil {
 		simd.Mul(a.u, a.t, g)
 	}
-	a.normalize()
+	return a.normalize()
 }
 
-// normalize scales u to norm rho.
-func (a *ascent) normalize() {
-	if norm := math.Sqrt(simd.SumSquares(a.u)); norm > 0 {
-		scaleTo(a.u, a.ball.Rho/norm, a.u)
+// normalize scales u to norm rho. It returns false if u is 0.
+func (a *ascent) normalize() bool {
+	norm := math.Sqrt(simd.SumSquares(a.u))
+	if norm == 0 {
+		return false
 	}
+	scaleTo(a.u, a.ball.Rho/norm, a.u)
+	return true
 }
 
 // halve takes u back to the middle of the way from the last point, on the sphere.

@@ -36,9 +36,10 @@ func (s *Surface) trace(ctx context.Context, probes int) (found Trace, err error
 	n := s.model.NumParams()
 	v, hv := make([]float32, n), make([]float32, n)
 	estimates := make([]float64, probes)
+	norm := 0.0
 	for i := range estimates {
 		signs(r, v)
-		if err := s.product(ctx, v, hv); err != nil {
+		if norm, err = s.product(ctx, v, hv, norm); err != nil {
 			return found, err
 		}
 		estimates[i] = float64(n) * simd.Dot64(v, hv)
