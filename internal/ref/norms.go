@@ -161,3 +161,29 @@ func (r RunningNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (d
 	}
 	return dx
 }
+
+// Running returns n with its batch normalizations by running state, flat as package net lays it
+// out: of each the means, then the variances.
+func (n Net) Running(state []float64) Net {
+	running, _ := n.running(state)
+	return running
+}
+
+func (n Net) running(state []float64) (running Net, rest []float64) {
+	for _, l := range n {
+		switch l := l.(type) {
+		case BatchNorm:
+			c := l.Features
+			running = append(running, RunningNorm{BatchNorm: l, Mean: state[:c], Variance: state[c : 2*c]})
+			state = state[2*c:]
+		case Residual:
+			var r Residual
+			r.Shortcut, state = l.Shortcut.running(state)
+			r.Body, state = l.Body.running(state)
+			running = append(running, r)
+		default:
+			running = append(running, l)
+		}
+	}
+	return running, state
+}

@@ -30,6 +30,9 @@ func TestGradientIsTheDerivative(t *testing.T) {
 	} {
 		checkDerivative(t, n)
 	}
+	checkDerivative(t, Net{
+		Dense{16, 2}, Residual{Body: Net{Dense{2, 2}, BatchNorm{2, 1e-5}}}, BatchNorm{2, 1e-5}, Dense{2, 3},
+	}.Running([]float64{0.5, -1, 2, 0.3, 1, 0, 0.7, 4}))
 }
 
 func checkDerivative(t *testing.T, n Net) {

@@ -120,8 +120,7 @@ func trained(t testing.TB, input net.Shape, oracle ref.Net, layers ...net.Layer)
 		if mode == Batch {
 			return oracle
 		}
-		state := ref.Float64s(w.params.State)
-		return running(oracle, &state)
+		return oracle.Running(ref.Float64s(w.params.State))
 	}
 	return w
 }
@@ -147,24 +146,6 @@ func randomBatch(r *rand.Rand, m *net.Model, n int) net.Batch {
 		}
 	}
 	return b
-}
-
-// running returns n with batch normalizations by running state, of which it takes their parts.
-func running(n ref.Net, state *[]float64) (net ref.Net) {
-	for _, l := range n {
-		switch l := l.(type) {
-		case ref.BatchNorm:
-			c := l.Features
-			net = append(net, ref.RunningNorm{BatchNorm: l, Mean: (*state)[:c], Variance: (*state)[c : 2*c]})
-			*state = (*state)[2*c:]
-		case ref.Residual:
-			shortcut := running(l.Shortcut, state)
-			net = append(net, ref.Residual{Shortcut: shortcut, Body: running(l.Body, state)})
-		default:
-			net = append(net, l)
-		}
-	}
-	return net
 }
 
 // gradient returns the oracle's loss and gradient at p: the mean over all samples of all batches.
