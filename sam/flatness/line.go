@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -82,7 +83,8 @@ type Plane struct {
 
 // Line measures the loss along a line, at the parameters plus At steps of the axis's direction. It
 // takes a pass without the backward one for each point. If BatchNorms normalize by the running
-// state, that moves along with a direction that has it, and otherwise stays.
+// state, that moves along with a direction that has it, and otherwise stays; variances don't fall
+// below 0.
 func (s *Surface) Line(ctx context.Context, a Axis) (Line, error) {
 	found, err := s.line(ctx, a)
 	return found, wrap("line", err)
@@ -158,6 +160,13 @@ func (s *Surface) lossAlong(ctx context.Context, moves ...move) (float64, error)
 		simd.Axpy(float32(m.steps), m.direction.Values, s.up)
 		if m.direction.State != nil {
 			simd.Axpy(float32(m.steps), m.direction.State, s.state)
+		}
+	}
+	for _, v := range s.model.State() {
+		if strings.HasSuffix(v.Name, ".variance") {
+			for i, variance := range v.Of(s.state) {
+				v.Of(s.state)[i] = max(0, variance)
+			}
 		}
 	}
 	return s.lossAt(ctx, s.up, s.state)
