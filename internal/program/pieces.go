@@ -17,6 +17,16 @@ func (p *Program) NewPieces(samples int) Pieces {
 	return pieces
 }
 
+// PiecesBytes returns the memory that the pieces of a sample take.
+func (p *Program) PiecesBytes() (total int) {
+	for _, n := range p.nodes {
+		if o, ok := n.op.(op.Piecewise); ok {
+			total += 4 * o.Pieces(p.shapes[n.in[0]])
+		}
+	}
+	return total
+}
+
 // of returns the pieces of op i, nil if there are none.
 func (p Pieces) of(i int) []float32 {
 	if p == nil {

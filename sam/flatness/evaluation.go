@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/steppe-ml/steppe/internal/memory"
 	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/parallel"
 	"github.com/steppe-ml/steppe/internal/program"
@@ -18,15 +19,18 @@ import (
 // workers. If there are few tiles, all workers share each.
 //
 // An evaluation around a point finds the pieces in which ReLUs and the like are there, tile by tile,
-// and computes within them at other points, where the loss is a smooth function then.
+// and computes within them at other points, where the loss is a smooth function then. It keeps the
+// pieces of all tiles from call to call if there is memory for them.
 type evaluation struct {
 	program *program.Program
 	ops     []program.OpInfo
 	batches []net.Batch
 	tiles   []tile
 	mode    Mode
-	scale   float64 // of the loss's terms
-	around  *point  // where pieces are those of; nil for each point's own
+	scale   float64          // of the loss's terms
+	around  *point           // where pieces are those of; nil for each point's own
+	pieces  []program.Pieces // by tile; nil if they haven't been found yet, or aren't kept
+	keeps   bool
 
 	team    *parallel.Team
 	shares  bool // a tile is all workers'
@@ -59,6 +63,7 @@ type worker struct {
 	eval   *evaluation
 	work   *program.Workspace
 	pieces program.Pieces // of the tile under way; nil for each point's own
+	own    program.Pieces // memory for them if they aren't kept
 	pass   program.Pass
 	shards [1]program.Shard
 	losses [1]float64
@@ -90,12 +95,28 @@ func newEvaluation(p *program.Program, batches []net.Batch, workers int, mode Mo
 	}
 	for range min(workers, len(e.tiles)) {
 		w := &worker{eval: e, work: p.NewWorkspace(workspaceSize(p, most), nil)}
-		if around != nil {
-			w.pieces = p.NewPieces(most)
-		}
 		e.workers = append(e.workers, w)
 	}
+	if around != nil {
+		e.planPieces(most)
+	}
 	return e
+}
+
+// planPieces decides whether pieces are kept: if they take at most a quarter of the memory that is
+// available. Otherwise each worker has memory for those of its tile, of at most so many samples.
+func (e *evaluation) planPieces(most int) {
+	samples := 0
+	for _, t := range e.tiles {
+		samples += t.N
+	}
+	e.pieces = make([]program.Pieces, len(e.tiles))
+	if e.keeps = uint64(num.Times(samples, e.program.PiecesBytes())) <= memory.Available()/4; e.keeps {
+		return
+	}
+	for _, w := range e.workers {
+		w.own = e.program.NewPieces(most)
+	}
 }
 
 // sharesTiles reports whether workers had better share each tile than take tiles alone: then some
@@ -176,19 +197,18 @@ func (e *evaluation) Do(t, of int) {
 	loss := 0.0
 	defer func() { e.add(t, w, loss) }()
 	if e.ctx.Err() == nil {
-		loss = w.run(e.tiles[t])
+		loss = w.run(t)
 	}
 }
 
 // run takes a tile through the model at each point, and returns the loss at the first.
-func (w *worker) run(t tile) (loss float64) {
+func (w *worker) run(t int) (loss float64) {
 	e := w.eval
 	if e.around != nil {
-		w.begin(t, *e.around)
-		w.work.Infer(&w.pass)
+		w.findPieces(t)
 	}
 	for i, p := range e.points {
-		w.begin(t, p)
+		w.begin(e.tiles[t], p)
 		w.at, w.pass.Within = i, e.around != nil
 		w.work.Forward(&w.pass)
 		if i == 0 {
@@ -201,6 +221,22 @@ func (w *worker) run(t tile) (loss float64) {
 	w.pass = program.Pass{}
 	w.work.Release()
 	return loss
+}
+
+// findPieces sets w.pieces to those of a tile.
+func (w *worker) findPieces(t int) {
+	e := w.eval
+	if w.pieces = e.pieces[t]; w.pieces != nil {
+		return
+	}
+	if w.pieces = w.own; e.keeps {
+		w.pieces = e.program.NewPieces(e.tiles[t].N)
+	}
+	w.begin(e.tiles[t], *e.around)
+	w.work.Infer(&w.pass)
+	if e.keeps {
+		e.pieces[t] = w.pieces
+	}
 }
 
 // begin prepares the pass of a tile at a point.

@@ -98,8 +98,12 @@ const (
 // ritzValue is an approximate eigenvalue with its residual.
 type ritzValue struct{ value, residual float64 }
 
-// exact is how near, relative to themselves, eigenvalues are to be.
-const exact = 2e-3
+// How near eigenvalues are to be: relative to themselves, or to a part of the largest one if they
+// are smaller, since products are only so exact.
+const (
+	exact = 2e-3
+	small = 0.05
+)
 
 // converged reports whether the top values are near eigenvalues: neither their error bounds nor
 // their last change is more than a small part of them. values are all of this step, and previous
@@ -117,9 +121,12 @@ func converged(top []ritzValue, values, previous []float64) bool {
 		if j < len(values)-1 {
 			gap = min(gap, values[j+1]-values[j])
 		}
-		bound := min(v.residual, v.residual*v.residual/gap)
+		bound := v.residual
+		if gap > 0 {
+			bound = min(bound, v.residual*v.residual/gap)
+		}
 		change := math.Abs(v.value - previous[len(previous)-1-i])
-		if most := exact * math.Abs(v.value); !(bound <= most && change <= most) {
+		if most := exact * max(math.Abs(v.value), small*math.Abs(top[0].value)); !(bound <= most && change <= most) {
 			return false
 		}
 	}

@@ -278,3 +278,53 @@ func TestProductsTakeNoMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4*model.NumParams()), "bytes: less than a gradient")
 }
+
+// Whether there is memory to keep the pieces of ReLUs changes no bit.
+func TestPiecesAreKeptOrFoundAgain(t *testing.T) {
+	ctx := context.Background()
+	eachTwin(t, func(t *testing.T, w twin, mode Mode) {
+		kept, found := w.surface(t, Config{Mode: mode, Workers: 2}), w.surface(t, Config{Mode: mode, Workers: 2})
+		require.NoError(t, kept.prepareProducts())
+		require.NoError(t, found.prepareProducts())
+		require.True(t, kept.near.keeps)
+		found.near.keeps = false
+		for _, worker := range found.near.workers {
+			worker.own = found.near.program.NewPieces(20)
+		}
+		for i := range 2 {
+			want, got := make([]float32, w.model.NumParams()), make([]float32, w.model.NumParams())
+			v := kept.Random(i).Values
+			_, err := kept.product(ctx, v, want, 0)
+			require.NoError(t, err)
+			_, err = found.product(ctx, v, got, 0)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		}
+		assert.NotNil(t, kept.near.pieces[0])
+		assert.Nil(t, found.near.pieces[0])
+	})
+}
+
+// A Hessian of rank 1 has its eigenvalue, and zeros: an invariant space is found at once, and gone
+// on from at random.
+func TestSpectrumOfRankOne(t *testing.T) {
+	model, err := net.Compile(net.Shape{300}, net.Dense{Out: 1}, net.MSE{})
+	require.NoError(t, err)
+	b := net.Batch{N: 2, X: make([]float32, 600), Targets: []float32{1, 2}} // only the bias counts
+	s, err := New(model, model.Init(1), []net.Batch{b}, Config{})
+	require.NoError(t, err)
+	spectrum, err := s.Spectrum(context.Background(), 3)
+	require.NoError(t, err)
+	assert.InDeltaSlice(t, []float64{2, 0, 0}, spectrum.Eigenvalues, 1e-3)
+	assert.True(t, spectrum.Converged)
+	assert.Less(t, spectrum.Products, 10)
+	for i, v := range spectrum.Vectors {
+		for j, u := range spectrum.Vectors {
+			want := 0.0
+			if i == j {
+				want = 1
+			}
+			assert.InDelta(t, want, dot(u, v), 1e-5)
+		}
+	}
+}
