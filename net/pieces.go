@@ -8,8 +8,8 @@ import (
 	"github.com/steppe-ml/steppe/simd"
 )
 
-// Functions with kinks are op.Piecewise. Ops that have absorbed one aren't: programs that need the
-// pieces aren't fused.
+// The methods of op.Piecewise, of the ops whose functions have kinks. Programs that call them aren't
+// fused, so there are no others.
 
 // Pieces implements op.Piecewise: 1 for each element that is positive, 0 for the others.
 func (relu) Pieces(in op.Shape) int { return in.Size() }

@@ -67,8 +67,9 @@ type Rematerializer interface {
 // Piecewise is an op without parameters whose function has kinks, such as a ReLU: it is made of
 // pieces, in each of which it is smooth. A program that isn't fused can find the pieces in which
 // its ops are at some parameters, and compute within them at others nearby. What it computes then is
-// smooth, so that differences of its gradient are second derivatives. An op that has absorbed a
-// Piecewise one isn't. A call is for all samples of a tile.
+// smooth, so that differences of its gradient are second derivatives. An op that has absorbed
+// another need not care, since only programs without fusion do this. A call is for all samples of a
+// tile.
 type Piecewise interface {
 	Op
 	// Pieces returns how many floats say which piece a sample is in, at most, for an input of

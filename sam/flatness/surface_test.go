@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -11,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/steppe-ml/steppe/internal/ref"
 	"github.com/steppe-ml/steppe/net"
+	"github.com/steppe-ml/steppe/net/zoo"
 )
 
 // measured is a result of each method.
@@ -326,5 +329,34 @@ func TestSpectrumOfRankOne(t *testing.T) {
 			}
 			assert.InDelta(t, want, dot(u, v), 1e-5)
 		}
+	}
+}
+
+// The loss and the gradient are those of Model.Gradient, whatever the loss and the samples are.
+func TestLossIsTheModels(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	language, err := zoo.Lookup("gpt-tiny")
+	require.NoError(t, err)
+	gpt, err := language.CompileText(30, 8, 0)
+	require.NoError(t, err)
+	text := randomBatch(r, gpt, 5)
+	text.Labels = nil
+	line, err := net.Compile(net.Shape{3}, net.Dense{Out: 2}, net.MSE{})
+	require.NoError(t, err)
+	targets := net.Batch{N: 4, X: ref.Normal(r, 12), Targets: ref.Normal(r, 8)}
+	for name, c := range map[string]struct {
+		model *net.Model
+		batch net.Batch
+	}{"language model": {gpt, text}, "regression": {line, targets}} {
+		params := c.model.Init(1)
+		g := make([]float32, c.model.NumParams())
+		loss, err := c.model.Gradient(params, c.batch, 0, g)
+		require.NoError(t, err)
+		s, err := New(c.model, params, []net.Batch{c.batch}, Config{})
+		require.NoError(t, err)
+		trace, err := s.Trace(context.Background(), 2)
+		require.NoError(t, err)
+		assert.InEpsilon(t, loss, trace.Loss, 1e-5, name)
+		assert.InEpsilon(t, ref.Norm(ref.Float64s(g)), trace.GradientNorm, 1e-5, name)
 	}
 }
