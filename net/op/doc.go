@@ -16,6 +16,7 @@
 //   - [Factorable] can be perturbed by its own gradient without forming it. That makes mSAM with many
 //     shards cheap.
 //   - [Absorber] is fused with the op behind it.
+//   - [Piecewise] has kinks, and keeps to the pieces between them for second derivatives.
 //   - [Tied] uses the parameters of another op.
 //
 // Samples of a model over text have different lengths. Traits.Vocabulary, Traits.Pools and the rows
