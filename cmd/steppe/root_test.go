@@ -100,7 +100,7 @@ func TestExamples(t *testing.T) {
 			code, stdout, stderr := steppe(t, args...)
 			assert.Zero(t, code, stderr)
 			assert.NotEmpty(t, stdout)
-			if words[1] != "compare" { // compare reports its runs on stderr
+			if words[1] != "compare" && words[1] != "study" { // which report their runs on stderr
 				assert.Empty(t, stderr)
 			}
 		})
@@ -174,6 +174,7 @@ func exampleFiles(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile("wine.csv", []byte(header+rows.String()), 0o644))
 	require.NoError(t, os.WriteFile("new-wines.csv", []byte("color,acid\nred,3\n"), 0o644))
+	require.NoError(t, os.WriteFile("mine.yaml", []byte(shortStudy), 0o644))
 	reviewFile(t, "reviews.tsv", 100)
 	reviewFile(t, "new-reviews.tsv", 3)
 	require.NoError(t, os.WriteFile("new-reviews.txt", []byte("a fine film\nan awful one\n"), 0o644))

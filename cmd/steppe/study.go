@@ -41,18 +41,19 @@ func newStudy() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "study [PRESET|FILE.yaml]",
 		Short: "Run a whole study: data sets, models, methods, noise and seeds",
-		Long: `Run the study that a file describes, or one that comes with steppe, and print its
-results. A study has parts, each of a model on data. Each part is what compare
-does, and more: grids of rho are extended where the best rho is at their edge;
-methods are compared at equal epochs and at equal time; and calibration, the
-largest eigenvalue of the Hessian and the worst-case sharpness of the final
+		Long: `Run the study that a file describes, or one that comes with steppe, and print
+its results. A study has parts, each of a model on data. Each part is what
+compare does, and more: grids of rho are extended where the best rho is at their
+edge; methods are compared at equal epochs and at equal time; and calibration,
+the largest eigenvalue of the Hessian and the worst-case sharpness of the final
 models are measured.
 
 Every finished run is kept in the folder of --out, with a folder for each part.
-The same command goes on from there, whatever ended it: Ctrl-C, a crash or a full
-disk lose the runs under way only. --report-only prints what is there so far,
-also while the study runs. Accuracies don't depend on --jobs and --workers. The
-folder has the results as a page, report.html, and as report.md with pictures.
+The same command goes on from there, whatever ended it: Ctrl-C, a crash or a
+full disk lose the runs under way only. --report-only prints what is there so
+far, also while the study runs. Accuracies don't depend on --jobs and --workers.
+The folder has the results as a page, report.html, and as report.md with
+pictures.
 
 A file has a name, a title, defaults that the parts inherit, and a list of
 parts. steppe study --print digits shows one. Everything that is wrong in a file
