@@ -26,8 +26,8 @@ type Choice struct {
 	LR         float64     `json:"lr"`
 	Candidates []Candidate `json:"candidates,omitempty"` // none if there was nothing to choose; by learning rate, then by rho
 	Extended   []float64   `json:"extended,omitempty"`   // rhos that the grid got since the best was at its edge, in their order
-	// AtEdge reports whether Rho is the smallest or the largest of several rhos nevertheless: the
-	// grid has been extended as often as it may be.
+	// AtEdge reports whether Rho is the largest of several rhos nevertheless, or the smallest and
+	// better than the next: the grid has been extended as often as it may be.
 	AtEdge bool `json:"at_edge,omitempty"`
 }
 
@@ -53,7 +53,8 @@ func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, kno
 }
 
 // search tries the entry's grid of rhos, and extends it while the best of them is at its edge, up
-// to where results are missing. Without all results, the choice is the first candidate.
+// to where results are missing. The smallest rho has to be better than the next: where both are as
+// good, smaller ones lead to SGD. Without all results, the choice is the first candidate.
 func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, known bool) {
 	rhos := slices.Clone(s.rhos(e))
 	lrs, known := s.lrs(store, noise, e)
@@ -75,14 +76,14 @@ func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, kno
 		choice.Rho, choice.LR = best.Rho, best.LR
 		n := len(rhos)
 		switch {
-		case n > 1 && best.Rho == rhos[0]:
+		case n > 1 && best.Rho == rhos[0] && choice.beats(rhos[1]):
 			if choice.AtEdge = below == s.Grid.Extend; choice.AtEdge {
 				return choice, true
 			}
 			below++
 			next := rounded(rhos[0] * rhos[0] / rhos[1])
 			rhos, choice.Extended = slices.Insert(rhos, 0, next), append(choice.Extended, next)
-		case n > 1 && best.Rho == rhos[n-1]:
+		case n > 1 && best.Rho == rhos[n-1]: // which beats all before it
 			if choice.AtEdge = above == s.Grid.Extend; choice.AtEdge {
 				return choice, true
 			}
@@ -93,6 +94,15 @@ func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, kno
 			return choice, true
 		}
 	}
+}
+
+// beats reports whether the chosen rho is better than another, and not just as good.
+func (c *Choice) beats(rho float64) bool {
+	at := func(rho float64) Candidate {
+		list := slices.DeleteFunc(slices.Clone(c.Candidates), func(c Candidate) bool { return c.Rho != rho })
+		return slices.MaxFunc(list, compare)
+	}
+	return compare(at(c.Rho), at(rho)) > 0
 }
 
 // compare is negative if candidate a is worse than b.

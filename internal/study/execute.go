@@ -240,7 +240,7 @@ func (s *Study) has(store *Store, run Run) bool {
 func (s *Study) get(store *Store, run Run) (Result, bool) {
 	r, ok := store.Get(run)
 	if ok && run.Stage == Final && s.Full {
-		ok = r.Details != nil && s.Flatness.fits(r.Details.Flatness)
+		ok = r.Details != nil && (!s.flattens(run) || s.Flatness.fits(r.Details.Flatness))
 	}
 	return r, ok
 }

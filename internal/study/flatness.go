@@ -55,6 +55,12 @@ func (c *FlatnessConfig) validate(samples int) error {
 	return nil
 }
 
+// flattens reports whether the flatness of a run's model is measured: that of final runs of equal
+// epochs. It takes about as long as training.
+func (s *Study) flattens(run Run) bool {
+	return s.Flatness != nil && run.Stage == Final && run.Epochs == 0
+}
+
 // fits reports whether f was measured as c asks.
 func (c *FlatnessConfig) fits(f *Flatness) bool {
 	return c == nil || f != nil && *c == FlatnessConfig{f.Samples, f.Rho, f.Labels}
@@ -81,7 +87,7 @@ func (s *Study) flatness(ctx context.Context, run Run, params *net.Params, worke
 		if err != nil {
 			return err
 		}
-		sharpness, err := surface.Sharpness(ctx, flatness.Ball{Rho: f.Rho})
+		sharpness, err := surface.Sharpness(ctx, ball(f.Rho))
 		if err != nil {
 			return err
 		}
@@ -96,6 +102,10 @@ func (s *Study) flatness(ctx context.Context, run Run, params *net.Params, worke
 	}
 	return f, nil
 }
+
+// ball returns the neighborhood of the worst-case sharpness: one ascent, since the study has a model
+// of each seed, and as few random points as there can be, since it doesn't want their average.
+func ball(rho float64) flatness.Ball { return flatness.Ball{Rho: rho, Starts: 1, Draws: 4} }
 
 // flatnessSet returns the samples that the flatness of a run's model is measured on, as the model
 // was trained on them but for augmentation.

@@ -203,7 +203,7 @@ func (s *Study) train(ctx context.Context, run Run, workers int, after func()) (
 		for _, e := range history.Epochs {
 			r.Details.Losses = append(r.Details.Losses, e.Loss)
 		}
-		if s.Flatness != nil {
+		if s.flattens(run) {
 			if r.Details.Flatness, err = s.flatness(ctx, run, history.Params, workers); err != nil {
 				return r, err
 			}

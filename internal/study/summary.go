@@ -34,7 +34,7 @@ type Level struct {
 	// EqualTime are the results of equal time: every method has the epochs that take as long as
 	// SAM's Recipe.Epochs (Row.Epochs), with the rho and the learning rate that were chosen for
 	// equal epochs. Where that is about the same number of epochs, the runs are those of Rows. It is
-	// nil if the study doesn't ask for it, or has none of it yet.
+	// nil if the study doesn't ask for it, or has none of it yet. These rows have no Flatness.
 	EqualTime      []Row `json:"equal_time,omitempty"`
 	EqualTimeTests int   `json:"equal_time_tests,omitempty"` // as Tests, of EqualTime
 	// Missing names the methods, in words, that have no finished seed yet.
@@ -159,6 +159,9 @@ func (s *Study) level(store *Store, noise float64, sum *Summary) (level Level, o
 	level.Tests = test(level.Rows)
 	if s.Grid.EqualTime && store.getCosts() != nil {
 		level.EqualTime, _ = s.rows(store, noise, sum, func(e Entry) int { return s.equalTime(store, e) })
+		for i := range level.EqualTime {
+			level.EqualTime[i].Flatness = nil // only some of them have it
+		}
 		level.EqualTimeTests = test(level.EqualTime)
 	}
 	return level, level.Rows != nil

@@ -72,7 +72,7 @@ func newPart() *Part {
 		Source: base.Source, Base: base, Noise: []float64{0}, Epochs: 20, Batch: 64, Schedule: base.Schedule,
 		Rhos: []float64{0.01, 0.02, 0.05, 0.1, 0.2}, Shards: []int{4, 8, 16, 32}, TuneLR: "sgd", Extend: 2,
 		Validation: 0.2, Seeds: 5, SelectionSeeds: 2, EqualTime: true,
-		Flatness: &study.FlatnessConfig{Samples: 1000, Rho: 0.05, Labels: study.TrainedLabels},
+		Flatness: &study.FlatnessConfig{Samples: 500, Rho: 0.05, Labels: study.TrainedLabels},
 		lines:    map[string]int{},
 	}
 }
