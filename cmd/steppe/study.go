@@ -196,7 +196,10 @@ func (s *studies) run(ctx context.Context, spec string, stdout, stderr io.Writer
 	if err := s.outputs.write(result, stdout); err != nil {
 		return err
 	}
-	return ended
+	if ended != nil {
+		return &hintedError{ended, fmt.Sprintf("%d of %s are kept in %s, and the same command goes on from there", result.Done, plural(result.Runs, "run"), s.dir)}
+	}
+	return nil
 }
 
 func (s *studies) validate() error {
