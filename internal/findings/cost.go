@@ -3,6 +3,7 @@ package findings
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/study"
@@ -19,6 +20,12 @@ func cost(c *study.Campaign, l *looks) Answer {
 	if len(parts) == 0 {
 		a.Sentence = "No times of steps beside SGD's are known yet."
 		return a
+	}
+	for _, p := range parts {
+		if slices.ContainsFunc(p.rows, func(r costRow) bool { return r.method == "esam" }) {
+			a.Papers += " ESAM's gives 1.4 times SGD's time for its own (2110.03141)."
+			break
+		}
 	}
 	a.Sentence, a.Details = costSentences(parts)
 	a.Figures = []Figure{costFigure(parts, l)}

@@ -191,7 +191,7 @@ func TestCostSentence(t *testing.T) {
 }
 
 func TestRhoSentence(t *testing.T) {
-	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in all 2 settings; by the median, SAM's is 5.00 times as large.",
+	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in both settings; by the median, SAM's is 5 times as large.",
 		answer(t, rough(t), "rho").Sentence)
 	assert.Equal(t, "smaller in 2, larger in 1 of 4 settings", strings.ReplaceAll(shares(4, []share{{2, "smaller"}, {0, "the same"}, {1, "larger"}}), " and ", ", "))
 	assert.Equal(t, "smaller", shares(1, []share{{1, "smaller"}, {0, "larger"}}))

@@ -177,8 +177,8 @@ func rhoSentences(list []setting) (short string, details []string) {
 		short = fmt.Sprintf("the rho chosen for mSAM with %s is %s", with, shares(n, []share{
 			{smaller, "smaller than SAM's"}, {same, "the same as SAM's"}, {larger, "larger than SAM's"},
 		}))
-		if n > 1 {
-			short += fmt.Sprintf("; by the median, SAM's is %s times as large", significant(stats.Median(factors)))
+		if n > same && n > 1 {
+			short += fmt.Sprintf("; by the median, SAM's is %.3g times as large", stats.Median(factors))
 		}
 	}
 	details = append(details, rangeDetails(list)...)
@@ -202,6 +202,8 @@ func shares(n int, of []share) string {
 		switch {
 		case s.n == n && n == 1:
 			return s.what
+		case s.n == n && n == 2:
+			return s.what + " in both settings"
 		case s.n == n:
 			return fmt.Sprintf("%s in all %d settings", s.what, n)
 		case s.n > 0:
@@ -259,7 +261,7 @@ func rangeDetails(list []setting) (details []string) {
 	}
 	var widths, failures []string
 	for _, o := range all {
-		widths = append(widths, fmt.Sprintf("%s for %s", significant(stats.Median(o.widths)), o.name))
+		widths = append(widths, fmt.Sprintf("%.3g for %s", stats.Median(o.widths), o.name))
 		if o.failed != nil {
 			failures = append(failures, fmt.Sprintf("%s from rho %v on", o.name, slices.Min(o.failed)))
 		}
