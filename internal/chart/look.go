@@ -52,6 +52,7 @@ var methodColors = []methodColor{
 	{method: "msam-3step", hue: 262, turn: 6, chroma: 0.17},
 	{method: "sadt-noise", color: 0x00b8b0, shape: bar{1, 0.45}},
 	{method: "sadt-ascent", color: 0x006470, shape: bar{0.45, 1}},
+	{method: "msadt-ascent", hue: 20, turn: 6, chroma: 0.06},
 	{method: "sam-on", color: 0xd9bd00, shape: bowtie{}},
 	{method: "msam-on", hue: 105, turn: 6, chroma: 0.12},
 	{method: "sam-quarter", color: 0x84698b, shape: spark},
