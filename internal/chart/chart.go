@@ -20,8 +20,8 @@ import (
 	"github.com/steppe-ml/steppe/internal/atomicfile"
 )
 
-// Chart is one of this package's charts: Lines, Panels, Grid, Intervals, Ranges, Points, Histogram,
-// Matrix or Contours, or a Sheet of them.
+// Chart is one of this package's charts: Lines, Panels, Grid, Ranges, Points, Histogram, Matrix or
+// Contours, or a Sheet of them.
 type Chart interface {
 	figure() (*figure, error)
 }

@@ -32,15 +32,15 @@ func cost() Lines {
 	}
 }
 
-// accuracy returns a chart of two series, one of them with a gap.
-func accuracy() Intervals {
-	nan := math.NaN()
-	return Intervals{
-		Title: "Test accuracy", Note: "5 seeds", X: "%", Reference: 87, Categories: []string{"SGD", "SAM", "mSAM, 8 shards"},
-		Series: []Estimates{
-			{"clean", []float64{86, 87, 88}, []float64{85, 86, 87}, []float64{87, 88, 89}},
-			{"20% wrong", []float64{79, nan, 84}, []float64{78, nan, 83}, []float64{80, nan, 85}},
-		},
+// accuracy returns a grid of one panel, where a row lacks an estimate.
+func accuracy() Grid {
+	return Grid{
+		Title: "Test accuracy", Note: "5 seeds", Key: []Key{{Name: "clean"}, {Name: "20% wrong", Open: true}}, Panels: []Panel{Dots{
+			X: "%", Upright: []float64{87}, Rows: []Row{
+				{Name: "SGD", Estimates: []Estimate{{Value: 86, Low: 85, High: 87}, {Value: 79, Low: 78, High: 80}}},
+				{Name: "mSAM, 8 shards", Estimates: []Estimate{{Value: 88, Low: 87, High: 89}, {Value: math.NaN()}}},
+			},
+		}},
 	}
 }
 
@@ -52,7 +52,7 @@ var charts = []struct {
 }{
 	{"lines", cost(), cost().Save, []string{"A step's cost", "on a CPU", "shards", "x SAM", "mlp", "a<b & c", "1", "2", "7", "32", "0.0", "0.5", "1.0", "1.5"}},
 	{"panels", curves(3), curves(3).Save, []string{"A run", "best at 2", "epoch", "loss", "accuracy, %", "train", "a longer name", "valid", "1", "2", "3"}},
-	{"intervals", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "SAM", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
+	{"grid", accuracy(), accuracy().Save, []string{"Test accuracy", "5 seeds", "%", "SGD", "mSAM, 8 shards", "clean", "20% wrong", "78", "90"}},
 }
 
 // A PNG has two pixels for each CSS pixel, a white background, and each series in its color.
@@ -238,11 +238,6 @@ func TestErrors(t *testing.T) {
 		{Matrix{Names: []string{"a", "b"}, Counts: [][]int{{1, 2}}}, "chart: 2 names for a matrix of 1 rows, want equal numbers, and at least 1"},
 		{Matrix{Names: []string{"a", "b"}, Counts: [][]int{{1, 2}, {1}}}, "chart: row 1 of a matrix has 1 columns, want 2"},
 		{Matrix{Names: []string{"a"}, Counts: [][]int{{-1}}}, "chart: row 0 of a matrix has the count -1"},
-
-		{Intervals{}, "chart: 0 series of 0 categories, want at least 1 of each"},
-		{Intervals{Categories: []string{"A", "B"}, Series: []Estimates{{"a", one, one, one}}}, `chart: series "a" has 1 values, 1 lower and 1 upper ends for 2 categories`},
-		{Intervals{Categories: []string{"A"}, Series: []Estimates{{"a", []float64{nan}, []float64{nan}, []float64{nan}}}}, `chart: series "a" has no value`},
-		{Intervals{Categories: []string{"A", "B"}, Series: []Estimates{{"a", []float64{1, nan}, []float64{1, 2}, []float64{1, 3}}}}, `chart: series "a" has the value NaN with the interval [2, 3] in "B"`},
 	} {
 		_, err := c.chart.figure()
 		assert.EqualError(t, err, c.want)

@@ -185,3 +185,29 @@ func numberText(v float64) string {
 	}
 	return strconv.FormatFloat(v, 'f', 1, 64)
 }
+
+// stripes draws a line at each tick, and a background behind every other row.
+type stripes struct{}
+
+func (stripes) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	for row := 1.0; -row > p.Y.Min; row += 2 {
+		top, bottom := y(0.5-row), y(-0.5-row)
+		c.FillPolygon(stripe, []vg.Point{{X: c.Min.X, Y: bottom}, {X: c.Max.X, Y: bottom}, {X: c.Max.X, Y: top}, {X: c.Min.X, Y: top}})
+	}
+	for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
+		c.StrokeLine2(draw.LineStyle{Color: rule, Width: 0.75}, x(tick.Value), c.Min.Y, x(tick.Value), c.Max.Y)
+	}
+}
+
+// upright is a dashed vertical line.
+type upright float64
+
+func (x upright) Plot(c draw.Canvas, p *plot.Plot) {
+	at, _ := p.Transforms(&c)
+	c.StrokeLine2(dashed, at(float64(x)), c.Min.Y, at(float64(x)), c.Max.Y)
+}
+
+func (x upright) DataRange() (xmin, xmax, ymin, ymax float64) {
+	return float64(x), float64(x), math.Inf(1), math.Inf(-1)
+}

@@ -21,6 +21,8 @@ type Ranges struct {
 	Rows    []Range // from top to bottom
 }
 
+const rowHeight = 20 // points of a row of Ranges
+
 // Range is a row. The first value has the look's mark, the others have small open circles. Values
 // that are NaN are left out.
 type Range struct {
