@@ -180,14 +180,28 @@ func noteStyle() text.Style {
 }
 
 // notes returns the note in lines as long as the figure is wide.
-func (f *figure) notes() (lines []string) {
-	style := noteStyle()
-	for _, word := range strings.Fields(clean(f.note)) {
-		if last := len(lines) - 1; last >= 0 && style.Width(lines[last]+" "+word) <= f.width-2*margin {
+func (f *figure) notes() []string { return broken(f.note, noteStyle(), f.width-2*margin) }
+
+// broken returns a text in lines that are at most so wide. A word that is wider ends in an ellipsis.
+func broken(s string, style text.Style, width vg.Length) (lines []string) {
+	for _, word := range strings.Fields(clean(s)) {
+		if last := len(lines) - 1; last >= 0 && style.Width(lines[last]+" "+word) <= width {
 			lines[last] += " " + word
 		} else {
-			lines = append(lines, word)
+			lines = append(lines, shortened(word, style, width))
 		}
 	}
 	return lines
+}
+
+// shortened returns a text that is at most so wide, with an ellipsis for what it leaves out.
+func shortened(s string, style text.Style, width vg.Length) string {
+	if style.Width(s) <= width {
+		return s
+	}
+	runes := []rune(s)
+	for len(runes) > 1 && style.Width(string(runes)+"…") > width {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "…"
 }

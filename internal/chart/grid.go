@@ -64,8 +64,11 @@ func (g Grid) figure() (*figure, error) {
 	places := width - 2*margin
 	b, err := g.body(places / vg.Length(cmp.Or(g.Columns, len(g.Panels))) * guess)
 	if err == nil {
-		_, _, wide := b.layout(draw.Canvas{Rectangle: vg.Rectangle{Max: vg.Point{X: places, Y: places}}})
-		b, err = g.body(wide)
+		canvas := draw.Canvas{Rectangle: vg.Rectangle{Max: vg.Point{X: places, Y: places}}}
+		_, _, wide := b.layout(canvas)
+		if b, err = g.body(wide); err == nil {
+			b.breakHeadings(canvas)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -106,7 +109,8 @@ type cell struct {
 	plot    *plot.Plot // nil for none
 	height  vg.Length
 	heading string
-	about   string // the label of the X axis
+	lines   []string // of the heading
+	about   string   // the label of the X axis
 }
 
 // share takes the labels away that a neighbor has, too.
@@ -170,13 +174,21 @@ func (g *gridBody) titleHeight(row int) vg.Length {
 	return rowTitleStyle().Height("0") + 5
 }
 
-// row returns the cells of a row, and their heights with and without headings.
+// breakHeadings breaks the headings into lines as long as the panels are wide.
+func (g *gridBody) breakHeadings(c draw.Canvas) {
+	_, right, wide := g.layout(c)
+	for i := range g.cells {
+		g.cells[i].lines = broken(g.cells[i].heading, headingStyle(), wide+right[i%g.columns])
+	}
+}
+
+// row returns the cells of a row, and the heights of its headings and its plots.
 func (g *gridBody) row(row int) (cells []cell, heading, height vg.Length) {
 	cells = g.cells[row*g.columns : min((row+1)*g.columns, len(g.cells))]
 	for _, c := range cells {
 		height = max(height, c.height)
-		if c.heading != "" {
-			heading = headingStyle().Height("0") + 5
+		if c.lines != nil {
+			heading = max(heading, headingStyle().Height("0")*vg.Length(len(c.lines))+5)
 		}
 	}
 	return cells, heading, height
@@ -220,7 +232,7 @@ func (g *gridBody) Draw(c draw.Canvas) {
 	for row := range g.rows() {
 		cells, heading, height := g.row(row)
 		x := c.Min.X
-		c.FillText(rowTitleStyle(), vg.Point{X: x, Y: top}, clean(g.title(row)))
+		c.FillText(rowTitleStyle(), vg.Point{X: x, Y: top}, shortened(clean(g.title(row)), rowTitleStyle(), c.Max.X-c.Min.X))
 		top -= g.titleHeight(row)
 		for column, cell := range cells {
 			if cell.plot != nil {
@@ -228,7 +240,10 @@ func (g *gridBody) Draw(c draw.Canvas) {
 				area.Min.X, area.Max.X = x, x+left[column]+wide+right[column]
 				area.Max.Y = top - heading
 				area.Min.Y = area.Max.Y - cell.height
-				c.FillText(headingStyle(), vg.Point{X: x + left[column], Y: top}, clean(cell.heading))
+				for k, line := range cell.lines { // the last one is above the plot
+					up := headingStyle().Height("0") * vg.Length(len(cell.lines)-k)
+					c.FillText(headingStyle(), vg.Point{X: x + left[column], Y: top - heading + 5 + up}, line)
+				}
 				data := cell.plot.DataCanvas(area)
 				area.Min.X += left[column] - (data.Min.X - area.Min.X)
 				area.Max.X -= right[column] - (area.Max.X - data.Max.X)

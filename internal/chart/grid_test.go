@@ -61,11 +61,11 @@ func filled(columns int) Grid {
 	far[3].Estimates[0].Text = "1.97"
 	g.Panels = []Panel{
 		Dots{Title: "clean labels", X: "test accuracy, %", Rows: rows(2), Upright: []float64{97.5}},
-		Dots{Title: "20% wrong labels", X: "test accuracy, %", Rows: rows(2)},
+		Dots{Title: "A small transformer on the genres of a corpus, with 20% wrong labels", X: "test accuracy, %", Rows: rows(2)},
 		Dots{Title: "far", X: "test accuracy, %", Rows: far, From: 97, To: 99},
 		sensitivity(), sensitivity(), scatter(), nil, scatter(),
 	}
-	g.Rows = []string{"lenet on mnist", "", "text"}
+	g.Rows = []string{"lenet on mnist", "", strings.Repeat("text ", 50)}
 	return g
 }
 
@@ -156,6 +156,20 @@ func TestDotsBeyond(t *testing.T) {
 		all = append(all, b.text)
 	}
 	assert.Subset(t, all, []string{"10.0", "100.0", "1.97"})
+}
+
+// Headings break between words, and a word that is too long is cut.
+func TestBroken(t *testing.T) {
+	style := headingStyle()
+	width := style.Width("lenet on mnist,")
+	assert.Equal(t, []string{"lenet on mnist,", "with noise"}, broken("lenet on  mnist, with\nnoise", style, width))
+	lines := broken("a word-that-is-wider-than-the-line b", style, width)
+	assert.Len(t, lines, 3)
+	assert.True(t, strings.HasSuffix(lines[1], "…"))
+	for _, line := range lines {
+		assert.LessOrEqual(t, style.Width(line), width)
+	}
+	assert.Nil(t, broken(" ", style, width))
 }
 
 // Points below the axis at one X lie beside each other, those at an end within it.

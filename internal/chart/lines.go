@@ -173,15 +173,6 @@ func lightGrid() *plotter.Grid {
 	return grid
 }
 
-// reach returns the distances from values to the ends of their intervals.
-func reach(values, low, high []float64) plotter.Errors {
-	e := make(plotter.Errors, len(values))
-	for i, v := range values {
-		e[i].Low, e[i].High = v-low[i], high[i]-v
-	}
-	return e
-}
-
 // tickPoints sets a tick at each point, or at round numbers if there are many points.
 func (l Lines) tickPoints(axis *plot.Axis, least, most float64) {
 	var xs []float64

@@ -202,7 +202,7 @@ func differenceFigure(list []setting, l *looks) Figure {
 		Key:   []chart.Key{{Name: "less " + base}, {Name: "less SAM", Open: true}},
 	}
 	f.Rows = panels(list, func(s setting) chart.Panel {
-		d := chart.Dots{Title: s.panelTitle(), X: "difference, percentage points", Upright: []float64{0}}
+		d := chart.Dots{Title: s.panelTitle(), X: "difference, points", Upright: []float64{0}}
 		means := []stats.Mean{{}}
 		for i := range s.level.Rows {
 			r := &s.level.Rows[i]

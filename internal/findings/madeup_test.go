@@ -205,7 +205,7 @@ func wide(t *testing.T) *study.Campaign {
 	for i, title := range []string{"mlp on digits", "lenet on mnist", "lenet on fashion-mnist", "resnet20 on fashion-mnist"} {
 		parts = append(parts, madeUp{title: title, base: "SGD", accuracy: 0.975 - 0.03*float64(i), noises: noises, entries: many, seeds: 5, samples: 5000, effect: 1, flat: true, time: true, costs: true})
 	}
-	for i, title := range []string{"text-tiny on brown", "text-tiny on spam"} {
+	for i, title := range []string{"A small transformer on the Brown corpus's genres", "A small transformer on spam"} {
 		parts = append(parts, madeUp{title: title, base: "AdamW", accuracy: 0.4 + 0.5*float64(i), noises: []float64{0}, entries: many[:9], seeds: 5, samples: 8000, effect: 0.2, flat: true, costs: true})
 	}
 	return campaign(t, parts...)
