@@ -182,9 +182,10 @@ func noteStyle() text.Style {
 // notes returns the note in lines as long as the figure is wide.
 func (f *figure) notes() []string { return broken(f.note, noteStyle(), f.width-2*margin) }
 
-// broken returns a text in lines that are at most so wide. A word that is wider ends in an ellipsis.
+// broken returns a text in lines that are at most so wide, broken at spaces that aren't no-break
+// spaces. A word that is wider ends in an ellipsis.
 func broken(s string, style text.Style, width vg.Length) (lines []string) {
-	for _, word := range strings.Fields(clean(s)) {
+	for _, word := range strings.FieldsFunc(clean(s), func(r rune) bool { return r == ' ' }) {
 		if last := len(lines) - 1; last >= 0 && style.Width(lines[last]+" "+word) <= width {
 			lines[last] += " " + word
 		} else {

@@ -148,6 +148,24 @@ func TestGridShares(t *testing.T) {
 	assert.Equal(t, 2, count(g)["accuracy"], "the label above another one stays")
 }
 
+// A scatter's logarithmic axis ends near its values, or at ticks if too few would be left.
+func TestTighten(t *testing.T) {
+	ends := func(least, most float64) (float64, float64, int) {
+		p, _ := newPlot("", "")
+		logarithmic(&p.X, least, most)
+		tighten(&p.X, least, most)
+		return p.X.Min, p.X.Max, len(labeled(p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max)))
+	}
+	low, high, ticks := ends(0.07, 0.25)
+	assert.True(t, low > 0.06 && low < 0.07 && high > 0.25 && high < 0.3, "%v to %v", low, high)
+	assert.Equal(t, 2, ticks)
+	low, high, ticks = ends(0.23, 0.3)
+	assert.Equal(t, []float64{0.2, 0.5}, []float64{low, high})
+	assert.Equal(t, 2, ticks)
+	low, high, _ = ends(3, 3)
+	assert.Less(t, low, high)
+}
+
 // A value beyond the axis is written at its edge.
 func TestDotsBeyond(t *testing.T) {
 	boxes, _ := placed(t, filled(3))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
@@ -50,6 +51,7 @@ func (s Scatter) panel(width vg.Length) (*plot.Plot, vg.Length, string, error) {
 	}
 	if s.LogX {
 		logarithmic(&p.X, leastX, mostX)
+		tighten(&p.X, leastX, mostX)
 		p.X.Tick.Marker = thinned(p.X, width)
 	} else {
 		decimalWithin(&p.X, leastX, mostX, width)
@@ -57,6 +59,17 @@ func (s Scatter) panel(width vg.Length) (*plot.Plot, vg.Length, string, error) {
 	decimalWithin(&p.Y, leastY, mostY, 3*scatterHeight) // labels need a third of the room below each other
 	p.Y.Tick.LineStyle.Width, p.Y.Tick.Length, p.Y.LineStyle.Width = 0, 0, 0
 	return p, scatterHeight + axisHeight(s.X), s.Title, nil
+}
+
+// tighten ends a logarithmic axis a little beyond its values rather than at the next ticks, if at
+// least two ticks are left.
+func tighten(axis *plot.Axis, least, most float64) {
+	room := max(math.Pow(most/least, 0.06), 1.02)
+	low, high := least/room, most*room
+	within := slices.DeleteFunc(slices.Clone(axis.Tick.Marker.Ticks(axis.Min, axis.Max)), func(t plot.Tick) bool { return t.Value < low || t.Value > high })
+	if len(labeled(within)) >= 2 {
+		axis.Min, axis.Max, axis.Tick.Marker = low, high, plot.ConstantTicks(within)
+	}
 }
 
 func (s Scatter) validate() error {

@@ -223,6 +223,16 @@ func TestCurves(t *testing.T) {
 	assert.Equal(t, []float64{0.05, 0.2}, []float64{low, high}, "a point is still good")
 }
 
+// The table of chosen values says which learning rates were chosen, once if they are the same.
+func TestChosenLRs(t *testing.T) {
+	c := rough(t)
+	assert.Equal(t, " Chosen learning rates, clean labels: 0.1; 20% wrong labels: 0.1.", chosenLRs(allSettings(c)))
+	c.Parts[0].Summary.Levels[0].Rows[1].Choice.LR = 0.05
+	assert.Contains(t, chosenLRs(allSettings(c)), "clean labels: SGD 0.1, SAM 0.05, mSAM 4 0.1, ")
+	c.Parts[0].Summary.Grid.LRs = []float64{0.1}
+	assert.Empty(t, chosenLRs(allSettings(c)))
+}
+
 func TestFlatnessSentence(t *testing.T) {
 	a := answer(t, wide(t), "flatness")
 	assert.Regexp(t, `^mSAM's lambda_1 is smaller than SAM's in \d+ of 56 comparisons and larger in none; the rank correlation of lambda_1 `+

@@ -98,7 +98,7 @@ func flatnessFigure(list []setting, l *looks, m measure) Figure {
 		}
 		p := chart.Scatter{Title: s.panelTitle(), X: m.axis, Y: "test accuracy, %", LogX: true}
 		if rho, _, ok := m.correlation(s); ok {
-			p.Title += fmt.Sprintf(", r_s %s", signed(rho, 2))
+			p.Title += fmt.Sprintf(", r_s\u00a0%s", signed(rho, 2))
 		}
 		var means []stats.Mean
 		for _, r := range rows {

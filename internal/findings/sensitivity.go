@@ -56,7 +56,7 @@ type rhoCurve struct {
 	row      *study.Row
 	rhos     []float64
 	accuracy []float64 // percent
-	failed   []bool    // a run collapsed
+	failed   []bool    // a run collapsed or diverged
 	best     int       // number of the chosen rho, from 1 on; 0 if it isn't among them
 }
 
@@ -69,13 +69,14 @@ func curvesOf(s setting, has func(*study.Row) bool) (list []rhoCurve) {
 		}
 		c := rhoCurve{row: r}
 		for _, candidate := range r.Choice.Candidates {
+			failed := candidate.Collapsed+candidate.Diverged > 0
 			at, ok := slices.BinarySearch(c.rhos, candidate.Rho)
 			if !ok {
 				c.rhos = slices.Insert(c.rhos, at, candidate.Rho)
 				c.accuracy = slices.Insert(c.accuracy, at, 100*candidate.Accuracy.Mean)
-				c.failed = slices.Insert(c.failed, at, candidate.Collapsed > 0)
+				c.failed = slices.Insert(c.failed, at, failed)
 			} else if 100*candidate.Accuracy.Mean > c.accuracy[at] {
-				c.accuracy[at], c.failed[at] = 100*candidate.Accuracy.Mean, candidate.Collapsed > 0
+				c.accuracy[at], c.failed[at] = 100*candidate.Accuracy.Mean, failed
 			}
 		}
 		if len(c.rhos) > 1 {
@@ -104,7 +105,7 @@ func rhoFigure(name, title string, list []setting, l *looks, has func(*study.Row
 	f := Figure{
 		Name: name, Title: title,
 		About: fmt.Sprintf("Means over the seeds of the choice, at the best learning rate of each rho. A ring marks the chosen rho, a dashed "+
-			"line %s. Arrows at the edge are values far below; crosses are rhos with which a run collapsed to guessing.", baseTitle(list)),
+			"line %s. Arrows at the edge are values far below; crosses are rhos with which a run collapsed to guessing or ended in a step that was refused.", baseTitle(list)),
 		Key: methodKey(list, l, true, func(r *study.Row) bool { return r.Choice.Rho > 0 && len(r.Choice.Candidates) > 1 && has(r) }),
 	}
 	f.Rows = panels(list, func(s setting) chart.Panel {
@@ -274,7 +275,7 @@ func rangeDetails(list []setting) (details []string) {
 		details = append(details, fmt.Sprintf("Rhos within %d point of the best span a factor of %s%s; the grid is coarse, so this is rough.", good, names(widths), of))
 	}
 	if failures != nil {
-		details = append(details, sentence("Runs collapsed to guessing: "+names(failures)))
+		details = append(details, sentence("Runs collapsed to guessing or ended in a refused step: "+names(failures)))
 	}
 	return details
 }
@@ -306,6 +307,7 @@ func chosenTable(list []setting, l *looks) Table {
 		Header: []string{"method"},
 		Note:   fmt.Sprintf("In brackets the tried rhos around the best that cost at most %d point. An exclamation mark: the smallest or largest that was tried.", good),
 	}
+	t.Note += chosenLRs(list)
 	for _, s := range list {
 		t.Header = append(t.Header, s.noise())
 	}
@@ -338,11 +340,34 @@ func chosenTable(list []setting, l *looks) Table {
 	return t
 }
 
+// chosenLRs says which learning rates were chosen; "" if there was only one.
+func chosenLRs(list []setting) string {
+	if len(list[0].part.Summary.Grid.LRs) < 2 {
+		return ""
+	}
+	var parts []string
+	for _, s := range list {
+		var lrs []float64
+		var each []string
+		for i := range s.level.Rows {
+			r := &s.level.Rows[i]
+			lrs = append(lrs, r.Choice.LR)
+			each = append(each, fmt.Sprintf("%s %v", label(r, s.base()), r.Choice.LR))
+		}
+		slices.Sort(lrs)
+		if lrs = slices.Compact(lrs); len(lrs) == 1 {
+			each = []string{fmt.Sprint(lrs[0])}
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s", s.noise(), strings.Join(each, ", ")))
+	}
+	return " Chosen learning rates, " + strings.Join(parts, "; ") + "."
+}
+
 // rhoTable has the validation accuracies of a setting's methods at all rhos.
 func rhoTable(s setting, l *looks) Table {
 	t := Table{
 		Part: s.part.Title, Title: s.String() + ": validation accuracy by rho, %", Header: []string{"method"}, Long: true,
-		Note: "The chosen rho is bold. A cross marks rhos with which a run collapsed.",
+		Note: "The chosen rho is bold. A cross marks rhos with which a run collapsed or ended in a refused step.",
 	}
 	var rhos []float64
 	curves := curvesOf(s, func(*study.Row) bool { return true })
