@@ -49,6 +49,9 @@ func newWorker(o *Optimizer, number int) *worker {
 	plan := o.plan
 	size := program.Size{Shards: plan.largestTile(), Shard: largest(plan.parts), Backward: true}
 	size.Samples = plan.tileSamples()
+	if plan.selects() {
+		size.Chunk = simd.Processor().L2
+	}
 	for _, kind := range plan.perturb {
 		size.Factored = append(size.Factored, kind == program.Factored)
 	}

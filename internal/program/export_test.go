@@ -51,6 +51,14 @@ func (w *Workspace) Memory() (parts [][]float32) {
 // Run is the samples of consecutive shards.
 func Run(shards []Shard) (first, n int) { return run(shards) }
 
+// Chunked returns how many ops of the forward pass chunks of samples go through.
+func (w *Workspace) Chunked() (ops int) {
+	for _, s := range w.segments {
+		ops += s.to - s.from
+	}
+	return ops
+}
+
 // Poison fills all that a workspace's passes write with NaN: they must read nothing that they
 // haven't written.
 func (w *Workspace) Poison() {

@@ -85,6 +85,11 @@ func (w *Workspace) restoreAux() {
 func (w *Workspace) Infer(pass *Pass) {
 	w.bind(pass)
 	for i := pass.From; i < len(w.program.nodes); i++ {
+		if seg, ok := w.segmentAt(i); ok && pass.Pieces == nil {
+			w.inferChunks(pass, seg, i)
+			i = seg.to - 1
+			continue
+		}
 		n := &w.program.nodes[i]
 		switch kind := pass.kind(n); {
 		case kind == Factored:

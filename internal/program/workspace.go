@@ -23,7 +23,8 @@ type Workspace struct {
 
 	scratchFloats, sumFloats int
 
-	resumes []bool // by op: a forward pass may begin there
+	resumes  []bool    // by op: a forward pass may begin there
+	segments []segment // through which samples go forward in chunks
 
 	order []int // of a selection, by a worker alone, whose values that stay are where they were
 	total int   // samples of the tile before it
@@ -49,6 +50,9 @@ type Size struct {
 	// Before is a workspace whose passes end before this one's begin. This one takes over its
 	// memory, apart from the operands that Before keeps. Nil for none.
 	Before *Workspace
+	// Chunk is the bytes of values up to which samples of large shards go through ops together in
+	// the forward pass, where they can; 0 is no bound. Nothing is factored then.
+	Chunk int
 	// Apart gives each buffer a place of its own, so that tests can look at all of them.
 	Apart bool
 }
@@ -80,6 +84,7 @@ func (p *Program) PlanWorkspace(size Size, deferred *Deferred) *Workspace {
 	}
 	w.own = p.Needs(size.Trains)
 	w.resumes = w.findResumes()
+	w.segments = w.findSegments(size)
 	for v := range p.shapes {
 		w.values[v].Shape, w.grads[v].Shape = p.shapes[v], p.shapes[v]
 	}
