@@ -199,7 +199,7 @@ func (f *flatnessCommand) open(ctx context.Context) error {
 		if n := m.Model.NumParams(); f.options.Top > n {
 			return fmt.Errorf("--top is %d, and the model of %s has %d parameters", f.options.Top, m.Dir, n)
 		}
-		if err := f.most.check(memoryPart{"vectors and passes", m.Bytes(f.options), false}, memoryPart{"samples", dataBytes(samples), true}); err != nil {
+		if err := f.most.checkOr("fewer --workers or --samples", memoryPart{"vectors and passes", m.Bytes(f.options), false}, memoryPart{"samples", dataBytes(samples), true}); err != nil {
 			return fmt.Errorf("%s: %w", m.Dir, err)
 		}
 	}

@@ -233,7 +233,7 @@ func densityChart(r *runs.Flatness) chart.Chart {
 	if sigma == 0 {
 		sigma = 1
 	}
-	low, high = low-4*sigma, high+4*sigma
+	low, high = low-6*sigma, high+6*sigma
 	one := 1 / (float64(r.Parameters) * sigma * math.Sqrt(2*math.Pi)) // the peak of one eigenvalue
 	curve := chart.Series{Name: "density", Look: lookOfRun(r)}
 	for i := range densityPoints {

@@ -51,14 +51,14 @@ func (f *flatnessCommand) statistics() string {
 // print prints the results: a list for one run, a table for several. ended says that some are
 // missing.
 func (f *flatnessCommand) print(ended bool) {
-	known := slices.DeleteFunc(slices.Clone(f.results), func(r *runs.Flatness) bool { return r.Spectrum == nil })
+	known := slices.DeleteFunc(slices.Clone(f.results), func(r *runs.Flatness) bool { return !r.Known() })
 	if len(known) == 0 {
 		return
 	}
 	if len(f.dirs) == 1 {
-		fmt.Fprintln(f.tables, render(flatnessList(known[0]), false))
+		fmt.Fprintln(f.tables, render(flatnessList(known[0], f.options.Top), false))
 	} else {
-		fmt.Fprintln(f.tables, render(curvatureTable(known), false))
+		fmt.Fprintln(f.tables, render(curvatureTable(known, f.options.Top), false))
 		fmt.Fprintln(f.tables)
 		fmt.Fprintln(f.tables, render(sharpnessTable(known), false))
 	}
@@ -95,7 +95,7 @@ func (f *flatnessCommand) printNotes(w io.Writer) {
 
 // curvatureTable has a row for each run with what is known at its weights. It isn't one with
 // sharpnessTable, since lines of both would be too long for most terminals.
-func curvatureTable(results []*runs.Flatness) []column {
+func curvatureTable(results []*runs.Flatness, top int) []column {
 	of := func(value func(*runs.Flatness) string) []string { return cells(results, value) }
 	columns := []column{
 		{"run", text.AlignLeft, of(func(r *runs.Flatness) string { return r.Folder })},
@@ -103,12 +103,12 @@ func curvatureTable(results []*runs.Flatness) []column {
 		{"rho", text.AlignRight, of(func(r *runs.Flatness) string { return rhoLabel(&r.Settings) })},
 		{"loss", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Loss) })},
 		{"gradient", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.GradientNorm) })},
-		{"lambda_1", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[0]) })},
+		{"lambda_1", text.AlignRight, of(func(r *runs.Flatness) string { return eigenvalue(r, 1) })},
 	}
-	if fifth := min(5, len(results[0].Spectrum.Eigenvalues)); fifth > 1 {
+	if fifth := min(5, top); fifth > 1 {
 		columns = append(columns,
-			column{fmt.Sprintf("lambda_%d", fifth), text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Eigenvalues[fifth-1]) })},
-			column{"ratio", text.AlignRight, of(func(r *runs.Flatness) string { return figure(r.Spectrum.Ratio(fifth)) })})
+			column{fmt.Sprintf("lambda_%d", fifth), text.AlignRight, of(func(r *runs.Flatness) string { return eigenvalue(r, fifth) })},
+			column{"ratio", text.AlignRight, of(func(r *runs.Flatness) string { return eigenvalueRatio(r, fifth) })})
 	}
 	return append(columns, column{"trace", text.AlignRight, of(func(r *runs.Flatness) string { return traceLabel(r.Trace) })})
 }
@@ -126,14 +126,14 @@ func sharpnessTable(results []*runs.Flatness) []column {
 }
 
 // flatnessList has a row for each number of a run.
-func flatnessList(r *runs.Flatness) []column {
+func flatnessList(r *runs.Flatness, top int) []column {
 	names, values := []string{"loss", "norm of the gradient"}, []string{figure(r.Loss), figure(r.GradientNorm)}
 	add := func(name, value string) { names, values = append(names, name), append(values, value) }
-	for i, lambda := range r.Spectrum.Eigenvalues {
-		add(fmt.Sprintf("lambda_%d", i+1), figure(lambda))
+	for i := range top {
+		add(fmt.Sprintf("lambda_%d", i+1), eigenvalue(r, i+1))
 	}
-	if fifth := min(5, len(r.Spectrum.Eigenvalues)); fifth > 1 {
-		add(fmt.Sprintf("lambda_1 / lambda_%d", fifth), figure(r.Spectrum.Ratio(fifth)))
+	if fifth := min(5, top); fifth > 1 {
+		add(fmt.Sprintf("lambda_1 / lambda_%d", fifth), eigenvalueRatio(r, fifth))
 	}
 	add("trace", traceLabel(r.Trace))
 	add("sharpness, worst", worst(r.Sharpness))
@@ -167,6 +167,22 @@ func rhoLabel(s *runs.Settings) string {
 
 // missing stands for what wasn't measured any more.
 const missing = "-"
+
+// eigenvalue returns the i-th largest eigenvalue, counted from 1.
+func eigenvalue(r *runs.Flatness, i int) string {
+	if r.Spectrum == nil {
+		return missing
+	}
+	return figure(r.Spectrum.Eigenvalues[i-1])
+}
+
+// eigenvalueRatio returns how many times the i-th largest eigenvalue the largest is.
+func eigenvalueRatio(r *runs.Flatness, i int) string {
+	if r.Spectrum == nil {
+		return missing
+	}
+	return figure(r.Spectrum.Ratio(i))
+}
 
 func traceLabel(t *flatness.Trace) string {
 	if t == nil {

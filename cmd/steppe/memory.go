@@ -62,6 +62,11 @@ type memoryPart struct {
 
 // check returns an error if the parts are more than the limit.
 func (m memoryLimit) check(parts ...memoryPart) error {
+	return m.checkOr("a smaller --batch or --model", parts...)
+}
+
+// checkOr is check, with what the user can take to need less.
+func (m memoryLimit) checkOr(less string, parts ...memoryPart) error {
 	limit, given := m.limit()
 	if limit == 0 {
 		return nil
@@ -78,10 +83,10 @@ func (m memoryLimit) check(parts ...memoryPart) error {
 	if needs <= available {
 		return nil
 	}
-	has := fmt.Sprintf("%s are available: a smaller --batch or --model, or --max-memory %s if you know better",
-		size(available), strings.ReplaceAll(size(needs+needs/10), " ", ""))
+	has := fmt.Sprintf("%s are available: %s, or --max-memory %s if you know better",
+		size(available), less, strings.ReplaceAll(size(needs+needs/10), " ", ""))
 	if given {
-		has = fmt.Sprintf("--max-memory is %s: raise it, or take a smaller --batch or --model", size(limit))
+		has = fmt.Sprintf("--max-memory is %s: raise it, or take %s", size(limit), less)
 	}
 	return fmt.Errorf("this run needs %s (%s), and %s", size(needs), strings.Join(list, ", "), has)
 }

@@ -59,6 +59,9 @@ type Flatness struct {
 	Seconds  float64           `json:"seconds"`
 }
 
+// Known reports whether anything was measured: at least the loss and the gradient.
+func (f *Flatness) Known() bool { return f.Loss != 0 || f.GradientNorm != 0 }
+
 // Measure measures how flat the minimum is. If ctx ends, or something can't be measured, it returns
 // what is known by then, and the error.
 func (m *Minimum) Measure(ctx context.Context, o FlatnessOptions) (*Flatness, error) {
@@ -66,6 +69,9 @@ func (m *Minimum) Measure(ctx context.Context, o FlatnessOptions) (*Flatness, er
 	start := time.Now()
 	measuring := &measuring{f: f, o: o}
 	err := measuring.run(ctx, m)
+	if f.Spectrum != nil {
+		f.Spectrum.Vectors = nil // which are large
+	}
 	f.Seconds = time.Since(start).Seconds()
 	if err != nil {
 		err = fmt.Errorf("%s: %w", m.Dir, err)
@@ -110,6 +116,7 @@ func (m *measuring) run(ctx context.Context, minimum *Minimum) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { m.f.About = m.surface.About() }()
 	m.f.About = m.surface.About()
 	m.plan()
 	for len(m.measures) > 0 {
@@ -167,7 +174,7 @@ func (m *measuring) progress(p flatness.Progress) {
 func (m *measuring) spectrum(ctx context.Context, top int) error {
 	found, err := m.surface.Spectrum(ctx, top)
 	if err == nil {
-		m.f.Spectrum, m.f.About = &found, found.About
+		m.f.Spectrum = &found
 	}
 	return err
 }
