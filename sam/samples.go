@@ -71,7 +71,6 @@ type selection struct {
 	// batch has the selected samples of a tile in the tile's place, from its first sample on. In
 	// the end, all lie one behind the other.
 	batch net.Batch
-	total int // samples in it
 
 	memory net.Batch // of the largest batch
 }
