@@ -228,8 +228,8 @@ func TestDraws(t *testing.T) {
 	}
 }
 
-// The samples are those whose loss rises most, of equal ones the first, as many as the fraction says,
-// rounded up. Those that can stay in their place do.
+// The samples are those whose loss rises most, of equal ones the first, as many as the fraction
+// says, rounded up. Those that can stay in their place do.
 func TestRank(t *testing.T) {
 	p := newPicks(8, 1)
 	before := []float64{1, 2, 3, 4, 5, 6, 7, 8}

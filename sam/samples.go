@@ -68,8 +68,8 @@ func (d Descent) ofSamples() string {
 // selection is a step's choice of samples, for all workers.
 type selection struct {
 	before, after []float64 // by sample: its loss at w, and at w + eps
-	// batch has the selected samples of a tile in the tile's place, from its first sample on. In
-	// the end, all lie one behind the other.
+	// batch has the selected samples of a tile in the tile's place, from its first sample on.
+	// In the end, all lie one behind the other.
 	batch net.Batch
 
 	memory net.Batch // of the largest batch
@@ -173,8 +173,8 @@ func newPicks(samples, shards int) picks {
 	}
 }
 
-// pick chooses, of each shard of the tile, the samples whose loss the perturbation has raised most,
-// and makes the pass one over them.
+// pick chooses, of each shard of the tile, the samples whose loss the perturbation has raised
+// most, and makes the pass one over them.
 func (w *worker) pick(work *program.Workspace) {
 	o, r, p := w.o, &w.o.run, &w.picks
 	p.order, p.samples, p.shards, p.scales = p.order[:0], p.samples[:0], p.shards[:0], p.scales[:0]
@@ -208,9 +208,9 @@ func (w *worker) pick(work *program.Workspace) {
 	work.Select(&w.pass, program.Selection{Order: p.order, Samples: p.samples, Batch: o.selection.batch, Shards: p.shards})
 }
 
-// rank sets ranking to the k samples of a shard whose loss rises most from before to after, of equal
-// ones those that come first. They are in ascending order, or, if they needn't be, in one that moves
-// few of them: a sample among the first k stays in its place.
+// rank sets ranking to the k samples of a shard whose loss rises most from before to after, of
+// equal ones those that come first. They are in ascending order, or, if they needn't be, in one
+// that moves few of them: a sample among the first k stays in its place.
 func (p *picks) rank(before, after []float64, k int, ascending bool) {
 	n := len(before)
 	p.ranking = p.ranking[:0]

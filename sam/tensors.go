@@ -15,7 +15,7 @@ type perturbed struct {
 	regionOf [][]region             // the same by op, counted from its first parameter
 	kinds    []program.Perturbation // by op
 	ops      []bool                 // by op: it isn't Unperturbed
-	only     []op.Role              // by op: only these gradients are needed in the clean pass; "" for all
+	only     []op.Role              // by op: whose gradients the clean pass needs; "" for all
 	needs    *program.Needs         // of the clean pass
 }
 

@@ -2,9 +2,9 @@ package program
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// A tile may be larger than the caches, where all of a shard has to be forward before any of it goes
-// backward. Then its samples go through runs of ops in chunks, so that an op finds in the cache what
-// the one before it has written.
+// A tile may be larger than the caches, where all of a shard has to be forward before any of it
+// goes backward. Then its samples go through runs of ops in chunks, so that an op finds in the
+// cache what the one before it has written.
 
 // segment is a run of ops that chunks of samples go through.
 type segment struct {
@@ -36,8 +36,8 @@ func (w *Workspace) findSegments(size Size) (segments []segment) {
 	return segments
 }
 
-// chunks reports whether n may be called for a chunk of samples, and whether reading its parameters
-// for each is little beside the values.
+// chunks reports whether n may be called for a chunk of samples, and whether reading its
+// parameters for each is little beside the values.
 func (n *node) chunks(p *Program) bool {
 	return !n.traits.Couples && p.nodes[n.owner].params.Len() <= p.valuesOf(*n)
 }
@@ -64,8 +64,8 @@ func (w *Workspace) buffersOf(i int) (list []*buffer) {
 	return list
 }
 
-// overlaps reports whether a buffer of more takes the place of another of used: the first chunk would
-// overwrite what the others have yet to read.
+// overlaps reports whether a buffer of more takes the place of another of used: the first chunk
+// would overwrite what the others have yet to read.
 func overlaps(used, more []*buffer) bool {
 	for _, a := range used {
 		for _, b := range more {

@@ -84,7 +84,8 @@ func TestChunksChangeNoBit(t *testing.T) {
 	})
 }
 
-// A pass that resumes behind the ops whose parameters are as they were has the bits of a whole one.
+// A pass that resumes behind the ops whose parameters are as they were has the bits of a whole
+// one.
 func TestResumedPass(t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		resumed := 0

@@ -2,9 +2,9 @@ package program
 
 import "github.com/steppe-ml/steppe/net/op"
 
-// Where the first ops of a program have the same parameters in two passes over a tile, one after the
-// other, they compute the same values. The second pass may begin behind them, if what it reads of
-// them has outlived the first.
+// Where the first ops of a program have the same parameters in two passes over a tile, one after
+// the other, they compute the same values. The second pass may begin behind them, if what it reads
+// of them has outlived the first.
 
 // ResumeAt returns the first op of a forward pass after a whole pass over the same tile, whose
 // backward pass had the given needs, if the ops that those leave out keep their parameters.

@@ -5,15 +5,15 @@ import (
 	"github.com/steppe-ml/steppe/net/op"
 )
 
-// A backward pass may be over some samples of a tile's forward pass. Select moves together what the
-// forward pass has kept of them, so that the backward pass is an ordinary one of fewer samples. What
-// an op keeps for a call, such as a shard's statistics, stays that of all samples.
+// A backward pass may be over some samples of a tile's forward pass. Select moves together what
+// the forward pass has kept of them, so that the backward pass is an ordinary one of fewer
+// samples. What an op keeps for a call, such as a shard's statistics, stays that of all samples.
 
 // Selection is the samples of a tile that go on to the backward pass.
 type Selection struct {
-	// Order is the samples, counted from the tile's first, shard by shard. They only move towards
-	// the front: of a shard, element j is j or more behind the shard's first sample. If the
-	// samples are sequences, they are in ascending order.
+	// Order is the samples, counted from the tile's first, shard by shard. They only move
+	// towards the front: of a shard, element j is j or more behind the shard's first sample.
+	// If the samples are sequences, they are in ascending order.
 	Order []int
 	// Samples are their indexes in the batch.
 	Samples []int
@@ -24,8 +24,8 @@ type Selection struct {
 	Shards []Shard
 }
 
-// Select moves the values of the selected samples together, after Infer with the same pass. It makes
-// the pass one over them, for Loss and Backward.
+// Select moves the values of the selected samples together, after Infer with the same pass. It
+// makes the pass one over them, for Loss and Backward.
 func (w *Workspace) Select(pass *Pass, chosen Selection) {
 	j := selectJobs.Get()
 	j.w, j.chosen, j.stay = w, chosen, pass.Team.Workers() == 1
@@ -40,8 +40,8 @@ func (w *Workspace) Select(pass *Pass, chosen Selection) {
 	}
 }
 
-// findStays finds the values that needn't move, because in the backward pass nothing reads them but
-// ops without products, which may as well be called for a few samples at a time.
+// findStays finds the values that needn't move, because in the backward pass nothing reads them
+// but ops without products, which may as well be called for a few samples at a time.
 func (p *Program) findStays() {
 	p.stays = make([]bool, len(p.shapes))
 	for s := range p.stays {
@@ -63,7 +63,8 @@ func (p *Program) findStays() {
 	p.stays[p.storage[len(p.storage)-1]] = false // the loss reads it
 }
 
-// callable reports whether a backward call of n for few samples costs little more than one for many.
+// callable reports whether a backward call of n for few samples costs little more than one for
+// many.
 func (n *node) callable() bool {
 	_, prepares := n.op.(op.Preparer)
 	return n.params.Len() == 0 && n.traits.Flops == op.Flops{} && n.traits.Aux == op.Aux{} && !n.traits.Couples && !prepares && !n.keepsGrad()

@@ -74,8 +74,8 @@ type selectCase struct {
 	team     *blas.Team
 }
 
-// gradients returns the gradient of each shard, then those of deferred ops: by a selection, or of all
-// samples, of which the others have no gradient of the loss.
+// gradients returns the gradient of each shard, then those of deferred ops: by a selection, or of
+// all samples, of which the others have no gradient of the loss.
 func (c selectCase) gradients(t *testing.T, selects bool) []float32 {
 	size := backwardSize(c.shards)
 	size.Apart = c.apart

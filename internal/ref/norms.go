@@ -43,7 +43,8 @@ func (b BatchNorm) Backward(p []float64, x, _, dy [][]float64, g []float64) (dx 
 	return b.backward(p, x, x, dy, g)
 }
 
-// BackwardOf implements selecting: as if the chosen samples were the batch, with the moments of all.
+// BackwardOf implements selecting: as if the chosen samples were the batch, with the moments of
+// all.
 func (b BatchNorm) BackwardOf(p []float64, all [][]float64, chosen []int, dy [][]float64, g []float64) (dx [][]float64) {
 	return b.backward(p, all, pick(all, chosen), dy, g)
 }
