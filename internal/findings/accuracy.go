@@ -78,7 +78,7 @@ func accuracySentences(list []setting) (short string, details []string) {
 		if t.all() == 0 {
 			return
 		}
-		text := fmt.Sprintf("%s less %s: %s", subject, other, t.size())
+		text := fmt.Sprintf("%s against %s: %s", subject, other, t.size())
 		if verdict {
 			text = t.verdict(subject, other) + ": " + t.size()
 		}
@@ -92,26 +92,37 @@ func accuracySentences(list []setting) (short string, details []string) {
 	if msamSAM.all()+msamSGD.all() > 0 {
 		describe("SAM", base, samSGD, true)
 	}
-	if has(list, equalTime) {
-		var parts []string
-		for _, of := range []struct {
-			subject, method, other string
-			get                    func(*study.Row) *study.Difference
-		}{
-			{"mSAM", msamMethod, "SAM", vsSAM}, {"mSAM", msamMethod, base, vsSGD}, {"SAM", samMethod, base, vsSGD},
-		} {
-			if t := comparison(list, equalTime, of.method, of.get); t.all() > 0 {
-				parts = append(parts, t.verdict(of.subject, of.other))
-			}
-		}
-		if parts != nil {
-			details = append(details, sentence("With equal time instead of equal epochs, "+joinClauses(parts)))
-		}
+	if text := equalTimeSentence(list); text != "" {
+		details = append(details, text)
 	}
 	if text := calibrationSentence(list); text != "" {
 		details = append(details, text)
 	}
 	return sentence(short), append(details, testNote(list))
+}
+
+// equalTimeSentence says how methods compare after equal time; "" if that wasn't measured.
+func equalTimeSentence(list []setting) string {
+	base := baseTitle(list)
+	msamSAM := comparison(list, equalTime, msamMethod, vsSAM)
+	msamSGD := comparison(list, equalTime, msamMethod, vsSGD)
+	samSGD := comparison(list, equalTime, samMethod, vsSGD)
+	var clauses []string
+	switch {
+	case msamSAM.all() > 0 && msamSGD.all() > 0:
+		clauses = append(clauses, both("mSAM", &msamSAM, "SAM", &msamSGD, base))
+	case msamSAM.all() > 0:
+		clauses = append(clauses, msamSAM.verdict("mSAM", "SAM"))
+	case msamSGD.all() > 0:
+		clauses = append(clauses, msamSGD.verdict("mSAM", base))
+	}
+	if samSGD.all() > 0 {
+		clauses = append(clauses, samSGD.verdict("SAM", base))
+	}
+	if clauses == nil {
+		return ""
+	}
+	return sentence("With equal time instead of equal epochs, " + joinClauses(clauses))
 }
 
 // joinClauses joins clauses that have commas and "and" of their own.

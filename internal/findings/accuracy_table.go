@@ -40,8 +40,8 @@ func comparisonTable(list []setting, l *looks, rows func(*study.Level) []study.R
 	base := baseTitle(list)
 	t := Table{
 		Title:  "Comparisons over all settings, after " + budget,
-		Header: []string{"method", "ahead of " + base, "no difference", "behind", "difference", "ahead of SAM", "no difference", "behind", "difference"},
-		Note:   "By the corrected test. Differences are medians over settings, in percentage points of test accuracy.",
+		Header: []string{"method", "ahead of " + base, "no difference", "behind", "median", "ahead of SAM", "no difference", "behind", "median"},
+		Note:   "By the corrected test. Medians are of the differences in test accuracy over settings, in percentage points.",
 	}
 	// Base optimizers differ between parts, so methods are told apart by all that a look depends on.
 	for _, m := range methodRows(list, rows) {
@@ -242,17 +242,21 @@ func calibrationSentence(list []setting) string {
 		}
 		return smaller, all
 	}
+	base := possessive(baseTitle(list))
 	var clauses []string
-	for _, c := range []struct{ title, method, otherTitle, other string }{
-		{"mSAM's", msamMethod, "SAM's", samMethod}, {"mSAM's", msamMethod, possessive(baseTitle(list)), baseMethod},
-		{"SAM's", samMethod, possessive(baseTitle(list)), baseMethod},
-	} {
-		if smaller, all := count(c.method, c.other); all > 0 {
-			clauses = append(clauses, fmt.Sprintf("%s is smaller than %s in %d of %d", c.title, c.otherTitle, smaller, all))
+	for _, c := range []struct{ title, method string }{{"mSAM's", msamMethod}, {"SAM's", samMethod}} {
+		var than []string
+		for _, other := range []struct{ title, method string }{{"SAM's", samMethod}, {base, baseMethod}} {
+			if smaller, all := count(c.method, other.method); all > 0 && other.method != c.method {
+				than = append(than, fmt.Sprintf("than %s in %d of %s", other.title, smaller, counted(all, "comparison")))
+			}
+		}
+		if than != nil {
+			clauses = append(clauses, c.title+" is smaller "+names(than))
 		}
 	}
 	if clauses == nil {
 		return ""
 	}
-	return sentence("Mean calibration errors, without a test: " + names(clauses))
+	return sentence("Mean calibration errors, without a test: " + joinClauses(clauses))
 }

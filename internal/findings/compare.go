@@ -104,9 +104,9 @@ func both(subject string, first *tally, firstOther string, second *tally, second
 // size says how large the differences are.
 func (t *tally) size() string {
 	if t.all() == 1 {
-		return signed(t.means[0], 2) + " points"
+		return "a difference of " + signed(t.means[0], 2) + " points"
 	}
-	return fmt.Sprintf("%s points by the median, from %s to %s",
+	return fmt.Sprintf("a median difference of %s points (from %s to %s)",
 		signed(stats.Median(t.means), 2), signed(slices.Min(t.means), 2), signed(slices.Max(t.means), 2))
 }
 
@@ -118,13 +118,13 @@ func (t *tally) alone() string {
 	if t.tested() == 1 {
 		switch {
 		case t.above == 1:
-			return "its own interval lies above zero"
+			return "uncorrected, its interval lies above zero"
 		case t.below == 1:
-			return "its own interval lies below zero"
+			return "uncorrected, its interval lies below zero"
 		}
-		return "its own interval has zero in it"
+		return "uncorrected, its interval has zero in it"
 	}
-	return fmt.Sprintf("one by one, %d of %d intervals lie above zero and %d below", t.above, t.tested(), t.below)
+	return fmt.Sprintf("uncorrected, %d of %d intervals lie above zero and %d below", t.above, t.tested(), t.below)
 }
 
 // comparison tallies the rows of a method in all settings, in the differences that get returns.

@@ -176,8 +176,21 @@ func TestTally(t *testing.T) {
 	y.add(&study.Difference{Mean: stats.Mean{Mean: 0.5}})
 	assert.Equal(t, []int{1, 1, 1, 1, 2, 1}, []int{y.ahead, y.behind, y.even, y.untested, y.above, y.below})
 	assert.Equal(t, "mSAM is ahead of SAM in 1 of 3 comparisons, by 2.00 points, and behind in 1, by 1.00 points", y.verdict("mSAM", "SAM"))
-	assert.Equal(t, "+1.50 points by the median, from −1.00 to +50.00", y.size())
-	assert.Equal(t, "one by one, 2 of 3 intervals lie above zero and 1 below", y.alone())
+	assert.Equal(t, "a median difference of +1.50 points (from −1.00 to +50.00)", y.size())
+	assert.Equal(t, "uncorrected, 2 of 3 intervals lie above zero and 1 below", y.alone())
+}
+
+// Details say how large differences are, what they are after equal time, and what calibration is.
+func TestAccuracyDetails(t *testing.T) {
+	details := strings.Join(answer(t, wide(t), "accuracy").Details, "\n")
+	assert.Regexp(t, `(?m)^mSAM against SAM: a median difference of \+0\.\d\d points \(from \S+ to \S+\); uncorrected, \d+ of 56 intervals lie above zero and \d+ below\.$`, details)
+	assert.Regexp(t, `(?m)^SAM is ahead of SGD or AdamW in \d+ of 14 comparisons, .*: a median difference`, details)
+	assert.Regexp(t, `(?m)^With equal time instead of equal epochs, mSAM is ahead of SAM in \d+ of 48 comparisons.*; it is ahead of SGD or AdamW in .*; SAM is ahead`, details)
+	assert.Regexp(t, `(?m)^Mean calibration errors, without a test: mSAM's is smaller than SAM's in \d+ of 56 comparisons and than SGD's or AdamW's in \d+ of 56 comparisons; `+
+		`SAM's is smaller than SGD's or AdamW's in \d+ of 14 comparisons\.$`, details)
+	assert.Contains(t, details, "corrected by Holm for the 15 to 21 comparisons of a setting and a budget")
+	assert.NotContains(t, strings.Join(answer(t, rough(t), "accuracy").Details, "\n"), "equal time")
+	assert.Contains(t, strings.Join(answer(t, short(t), "accuracy").Details, "\n"), "With one seed there is no test of differences.")
 }
 
 func TestCostSentence(t *testing.T) {
