@@ -281,7 +281,7 @@ func (g *gridBody) places(width vg.Length) (at []vg.Point, height vg.Length) {
 	}
 	x, y := vg.Length(0), vg.Length(0)
 	for _, k := range g.key {
-		needs := keyMark + 4 + textStyle(keySize).Width(clean(k.Name))
+		needs := k.width() + 4 + textStyle(keySize).Width(clean(k.Name))
 		if x > 0 && x+needs > width {
 			x, y = 0, y+keyLine
 		}
@@ -302,13 +302,21 @@ func (g *gridBody) drawKey(c draw.Canvas) {
 	for i, k := range g.key {
 		place := vg.Point{X: c.Min.X, Y: c.Max.Y - keyLine/2}.Add(at[i])
 		k.draw(c, place)
-		c.FillText(style, place.Add(vg.Point{X: keyMark + 4}), clean(k.Name))
+		c.FillText(style, place.Add(vg.Point{X: k.width() + 4}), clean(k.Name))
 	}
+}
+
+// width returns that of the mark, with its line.
+func (k Key) width() vg.Length {
+	if k.Line {
+		return keyMark
+	}
+	return keyMark / 2
 }
 
 // draw draws the mark to the right of a point.
 func (k Key) draw(c draw.Canvas, at vg.Point) {
-	c.Min, c.Max = at.Add(vg.Point{Y: -keyLine / 2}), at.Add(vg.Point{X: keyMark, Y: keyLine / 2})
+	c.Min, c.Max = at.Add(vg.Point{Y: -keyLine / 2}), at.Add(vg.Point{X: k.width(), Y: keyLine / 2})
 	k.drawIn(c)
 }
 

@@ -34,10 +34,7 @@ func Inline(c Chart, label string) (string, error) {
 // Inline returns the key's mark as an SVG element for the text of an HTML page.
 func (k Key) Inline() string {
 	const height = vg.Length(12)
-	width := vg.Length(12)
-	if k.Line {
-		width = keyMark
-	}
+	width := k.width()
 	c := vgsvg.New(width, height)
 	k.drawIn(draw.New(c))
 	var b strings.Builder

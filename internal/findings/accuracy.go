@@ -3,6 +3,7 @@ package findings
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/stats"
@@ -44,6 +45,11 @@ func accuracy(c *study.Campaign, l *looks) Answer {
 		}
 	}
 	return a
+}
+
+// hasMethod reports whether a setting has a row of a method.
+func hasMethod(list []setting, method string) bool {
+	return slices.ContainsFunc(list, func(s setting) bool { return row(s.level.Rows, method) != nil })
 }
 
 // has reports whether a setting has rows of a comparison.
@@ -163,7 +169,10 @@ func testNote(list []setting) string {
 func accuracyFigure(list []setting, l *looks) Figure {
 	f := Figure{
 		Name: "accuracy", Title: "Test accuracy",
-		About: fmt.Sprintf("Means over seeds with 95%% intervals. An interval may leave the panel. Dashed: %s. An arrow at the edge is a value beyond it.", baseTitle(list)),
+		About: "Means over seeds with 95% intervals. An interval may leave the panel. An arrow at the edge is a value beyond it.",
+	}
+	if hasMethod(list, baseMethod) {
+		f.About += fmt.Sprintf(" Dashed: %s.", baseTitle(list))
 	}
 	if has(list, equalTime) {
 		f.Key = []chart.Key{{Name: "equal epochs"}, {Name: "equal time", Open: true}}
@@ -210,7 +219,13 @@ func differenceFigure(list []setting, l *looks) Figure {
 	f := Figure{
 		Name: "differences", Title: "Differences in test accuracy, seed by seed",
 		About: "Means with 95% intervals that aren't corrected, after equal epochs. A star marks a difference that the corrected test shows.",
-		Key:   []chart.Key{{Name: "less " + base}, {Name: "less SAM", Open: true}},
+	}
+	others := []func(*study.Row) *study.Difference{}
+	if hasMethod(list, baseMethod) {
+		f.Key, others = append(f.Key, chart.Key{Name: "less " + base}), append(others, vsSGD)
+	}
+	if hasMethod(list, samMethod) {
+		f.Key, others = append(f.Key, chart.Key{Name: "less SAM", Open: f.Key != nil}), append(others, vsSAM)
 	}
 	f.Rows = panels(list, func(s setting) chart.Panel {
 		d := chart.Dots{Title: s.panelTitle(), X: "difference, points", Upright: []float64{0}}
@@ -221,9 +236,9 @@ func differenceFigure(list []setting, l *looks) Figure {
 				continue
 			}
 			of := chart.Row{Name: chartLabel(r, s.base()), Look: l.row(r)}
-			for _, diff := range []*study.Difference{r.VsSGD, r.VsSAM} {
+			for _, get := range others {
 				e := chart.Estimate{Value: math.NaN()}
-				if diff != nil {
+				if diff := get(r); diff != nil {
 					e = estimate(diff.Mean)
 					if diff.PHolm != nil && *diff.PHolm < alpha {
 						e.Text = "*"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/sam"
 )
 
 // cost answers what a step of each method costs.
@@ -66,10 +67,7 @@ func costParts(c *study.Campaign) (parts []costPart) {
 				}
 			}
 			for _, m := range costs {
-				title := m.Method
-				if r := titled(of, m.Method); r != nil {
-					title = r.Title
-				}
+				title := titleOf(of, m.Method)
 				if sgd > 0 && m.Step > 0 {
 					p.rows = append(p.rows, costRow{
 						shortName(title, m.Method, m.Shards, m.Settings, base), m.Method, m.Settings, m.Shards, m.Step / sgd, m.Step,
@@ -90,14 +88,17 @@ func costParts(c *study.Campaign) (parts []costPart) {
 	return parts
 }
 
-// titled returns a row of a method, for its title; nil if there is none.
-func titled(list []setting, method string) *study.Row {
+// titleOf returns what a method is called, also before it has a row.
+func titleOf(list []setting, method string) string {
 	for _, s := range list {
 		if r := row(s.level.Rows, method); r != nil {
-			return r
+			return r.Title
 		}
 	}
-	return nil
+	if m, err := sam.Lookup(method); err == nil {
+		return m.Title
+	}
+	return method
 }
 
 // costSentences returns the answer in short, and more about it.
@@ -124,11 +125,7 @@ func costSentences(parts []costPart) (short string, details []string) {
 			if over[r.method] == nil {
 				over[r.method] = &extent{}
 				order = append(order, r.method)
-				title := r.method
-				if row := titled(settings(p.part), r.method); row != nil {
-					title = row.Title
-				}
-				titles[r.method] = title
+				titles[r.method] = titleOf(settings(p.part), r.method)
 			}
 			over[r.method].add(r.over)
 			if r.method == msamMethod && sam > 0 {

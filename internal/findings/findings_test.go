@@ -203,6 +203,29 @@ func TestCostSentence(t *testing.T) {
 	assert.Equal(t, "No times of steps beside SGD's are known yet.", answer(t, &study.Campaign{}, "cost").Sentence)
 }
 
+// Before SGD has a row, nothing is said of it, and methods without rows have their titles.
+func TestWithoutSGD(t *testing.T) {
+	c := campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: many[:8], seeds: 2, costs: true})
+	l := &c.Parts[0].Summary.Levels[0]
+	l.Rows = l.Rows[1:6] // without SGD, ASAM and mASAM
+	for i := range l.Rows {
+		l.Rows[i].VsSGD = nil
+	}
+	f := New(c)
+	for _, fig := range append(f.Answers[0].Figures, f.Answers[2].Figures...) {
+		assert.NotContains(t, fig.About, "Dashed", fig.Name)
+		for _, k := range fig.Key {
+			assert.NotContains(t, k.Name, "SGD", fig.Name)
+		}
+	}
+	assert.Equal(t, []chart.Key{{Name: "less SAM"}}, f.Answers[0].Figures[1].Key)
+	var titles []string
+	for _, r := range f.Answers[1].Tables[0].Rows {
+		titles = append(titles, r.Cells[0].Text)
+	}
+	assert.Equal(t, []string{"SGD", "SAM", "mSAM 4", "mSAM 8", "mSAM 16", "mSAM 32", "ASAM", "mASAM 8"}, titles)
+}
+
 func TestRhoSentence(t *testing.T) {
 	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in both settings; by the median, SAM's is 5 times as large.",
 		answer(t, rough(t), "rho").Sentence)

@@ -104,10 +104,13 @@ func baseValidation(s setting) float64 {
 func rhoFigure(name, title string, list []setting, l *looks, has func(*study.Row) bool) Figure {
 	f := Figure{
 		Name: name, Title: title,
-		About: fmt.Sprintf("Means over the seeds of the choice, at the best learning rate of each rho. A ring marks the chosen rho, a dashed "+
-			"line %s. Arrows at the edge are values far below; crosses are rhos with which a run collapsed to guessing or ended in a step that was refused.", baseTitle(list)),
-		Key: methodKey(list, l, true, func(r *study.Row) bool { return r.Choice.Rho > 0 && len(r.Choice.Candidates) > 1 && has(r) }),
+		About: "Means over the seeds of the choice, at the best learning rate of each rho. A ring marks the chosen rho.",
+		Key:   methodKey(list, l, true, func(r *study.Row) bool { return r.Choice.Rho > 0 && len(r.Choice.Candidates) > 1 && has(r) }),
 	}
+	if slices.ContainsFunc(list, func(s setting) bool { return !math.IsNaN(baseValidation(s)) }) {
+		f.About += fmt.Sprintf(" Dashed: %s.", baseTitle(list))
+	}
+	f.About += " Arrows at the edge are values far below; crosses are rhos with which a run collapsed to guessing or ended in a step that was refused."
 	f.Rows = panels(list, func(s setting) chart.Panel {
 		curves := curvesOf(s, has)
 		if len(curves) == 0 {
