@@ -40,7 +40,7 @@ func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candida
 }
 
 // choose returns the best candidate of an entry. It compares candidates by the number of diverged
-// runs first and by the mean accuracy second, and prefers the first of equals. known is false if a
+// runs first and by the mean accuracy second, and prefers the middle one of equals. known is false if a
 // run that it needs is missing; then the choice is a guess.
 func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, known bool) {
 	choice, known = s.search(store, noise, e)
@@ -72,7 +72,7 @@ func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, kno
 		if !known || missing || !s.selects() {
 			return choice, known
 		}
-		best := slices.MaxFunc(choice.Candidates, compare) // the first of equals
+		best := middleBest(choice.Candidates)
 		choice.Rho, choice.LR = best.Rho, best.LR
 		n := len(rhos)
 		switch {
@@ -83,7 +83,7 @@ func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, kno
 			below++
 			next := rounded(rhos[0] * rhos[0] / rhos[1])
 			rhos, choice.Extended = slices.Insert(rhos, 0, next), append(choice.Extended, next)
-		case n > 1 && best.Rho == rhos[n-1]: // which beats all before it
+		case n > 1 && best.Rho == rhos[n-1]: // alone the best
 			if choice.AtEdge = above == s.Grid.Extend; choice.AtEdge {
 				return choice, true
 			}
@@ -103,6 +103,14 @@ func (c *Choice) beats(rho float64) bool {
 		return slices.MaxFunc(list, compare)
 	}
 	return compare(at(c.Rho), at(rho)) > 0
+}
+
+// middleBest returns the best candidate. Of several that are equally good, as small validation sets
+// make them, it is the one in the middle: a perturbation that serves has neighbors that do.
+func middleBest(list []Candidate) Candidate {
+	best := slices.MaxFunc(list, compare)
+	equals := slices.DeleteFunc(slices.Clone(list), func(c Candidate) bool { return compare(c, best) < 0 })
+	return equals[(len(equals)-1)/2]
 }
 
 // compare is negative if candidate a is worse than b.

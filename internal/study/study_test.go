@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/steppe-ml/steppe/internal/simdtest"
+	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/optim"
@@ -318,4 +319,29 @@ func TestSumOfText(t *testing.T) {
 	again, err := Sum(made())
 	require.NoError(t, err)
 	assert.Equal(t, "none", sums[again])
+}
+
+// Of equally good candidates the middle one is chosen; a refused run is worse than any accuracy.
+func TestMiddleBest(t *testing.T) {
+	candidates := func(percents ...float64) (list []Candidate) {
+		for i, p := range percents {
+			list = append(list, Candidate{Rho: float64(i), Accuracy: stats.Mean{Mean: p}})
+		}
+		return list
+	}
+	for _, c := range []struct {
+		list []Candidate
+		want float64
+	}{
+		{candidates(1, 2, 3), 2},
+		{candidates(3, 3, 3), 1},
+		{candidates(3, 3, 3, 3), 1},
+		{candidates(1, 3, 2, 3, 3), 3},
+		{candidates(3, 1, 3), 0},
+	} {
+		assert.Equal(t, c.want, middleBest(c.list).Rho, "%v", c.list)
+	}
+	refused := candidates(9, 3)
+	refused[0].Diverged = 1
+	assert.Equal(t, 1.0, middleBest(refused).Rho)
 }
