@@ -114,7 +114,7 @@ func TestCombinationsAgainstOracle(t *testing.T) {
 	const batch, rho = 60, 0.3
 	simdtest.SlowEachISA(t, func(t *testing.T) {
 		for _, sub := range ascentSubjects(t) {
-			counts := []int{1, 2, 7, 20}
+			counts := []int{1, 7, 20}
 			if testing.Short() {
 				counts = []int{1, 7}
 			}
@@ -133,7 +133,7 @@ func TestCombinationsAgainstOracle(t *testing.T) {
 						continue
 					}
 					for name, force := range arithmetics {
-						if force.perturb == factored && cfg.Ascent.forms() || name != "planned" && (shards != 7 || sub.name == "images" || testing.Short()) {
+						if force.perturb == factored && cfg.Ascent.forms() || name != "planned" && (shards != 7 || sub.name != "mlp" && sub.name != "layernorm" || testing.Short()) {
 							continue
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s/shards=%d", sub.name, way, name, shards), func(t *testing.T) {

@@ -42,7 +42,7 @@ func TestMethodWith(t *testing.T) {
 func methodSubjects(t *testing.T, f func(t *testing.T, sub subject, cfg Config)) {
 	for _, m := range Methods {
 		for name, b := range bases {
-			if testing.Short() && name != "momentum" && name != "AdamW" {
+			if (testing.Short() || m.Preset.Descent != (Descent{}) || m.Preset.Ascent != (Ascent{})) && name != "momentum" && name != "AdamW" {
 				continue
 			}
 			if rule, ok := b.base.(optim.MomentumRule); m.Preset.Ascent.Momentum && (!ok || rule.MomentumVector() < 0) {

@@ -45,13 +45,17 @@ func TestTrainAccuracy(t *testing.T) {
 		if m.Preset.Ascent.NormOnly {
 			continue // the model has no normalization
 		}
-		_, stdout, stderr := steppe(t, "train", "--method", m.Name)
+		epochs, least := "4", 90.0
+		if slices.Contains([]string{"sgd", "sam", "msam", "asam"}, m.Name) {
+			epochs, least = "20", 97
+		}
+		_, stdout, stderr := steppe(t, "train", "--method", m.Name, "--epochs", epochs)
 		_, result, found := strings.Cut(stdout, "\nTest accuracy ")
 		require.True(t, found, stderr)
 		var accuracy float64
 		_, err := fmt.Sscanf(result, "%f%%", &accuracy)
 		require.NoError(t, err)
-		assert.GreaterOrEqual(t, accuracy, 97.0, m.Name)
+		assert.GreaterOrEqual(t, accuracy, least, m.Name)
 	}
 }
 
