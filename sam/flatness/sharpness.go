@@ -176,6 +176,7 @@ func (a *ascent) climb(ctx context.Context, start int, r *rand.Rand) (rises []fl
 	} else {
 		a.random(r, false)
 	}
+	held := math.Inf(-1) // the rise at a.last
 	for len(rises) < a.ball.Steps {
 		a.move(1)
 		loss, err := s.gradientAt(ctx, a.w)
@@ -187,10 +188,11 @@ func (a *ascent) climb(ctx context.Context, start int, r *rand.Rand) (rises []fl
 			return nil, err
 		}
 		rises = append(rises, rise)
-		if n := len(rises); n > 1 && rise < rises[n-2] {
+		if rise < held {
 			a.halve()
 			continue
 		}
+		held = rise
 		copy(a.last, a.u)
 		switch g := s.eval.sum32(); {
 		case !finite(simd.SumSquares(g)):

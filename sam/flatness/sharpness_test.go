@@ -3,6 +3,8 @@ package flatness
 import (
 	"context"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -102,4 +104,34 @@ func TestSharpnessWithoutGradient(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, found.GradientNorm)
 	assert.InEpsilon(t, (5+math.Sqrt(5))/4*0.01, found.Worst, 1e-4)
+}
+
+// An ascent ends where the loss was largest: no step goes on from a point below one before it.
+func TestAscentEndsAtItsTop(t *testing.T) {
+	ctx := context.Background()
+	below := 0
+	eachTwin(t, func(t *testing.T, w twin, mode Mode) {
+		s := w.surface(t, Config{Seed: 1, Mode: mode})
+		require.NoError(t, s.begin(ctx, "sharpness", 1000))
+		for _, rho := range []float64{0.5, 3, 20} {
+			a, r := s.newAscent(Ball{Rho: rho, Steps: 12}.resolved()), rand.New(rand.NewPCG(1, 1))
+			for start := range 3 {
+				rises, err := a.climb(ctx, start, r)
+				require.NoError(t, err)
+				copy(a.u, a.last)
+				a.move(1)
+				loss, err := s.gradientAt(ctx, a.w)
+				require.NoError(t, err)
+				rise, err := a.rise(loss)
+				require.NoError(t, err)
+				assert.InDelta(t, slices.Max(rises), rise, 1e-6*(1+math.Abs(rise)), "rho %v, start %d: %v", rho, start, rises)
+				for i, rise := range rises[1:] {
+					if rise < rises[i] {
+						below++
+					}
+				}
+			}
+		}
+	})
+	assert.NotZero(t, below, "no step was rejected, so this tests nothing")
 }
