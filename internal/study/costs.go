@@ -3,128 +3,241 @@ package study
 import (
 	"context"
 	"fmt"
+	"math"
+	"runtime"
+	"slices"
 	"time"
 
-	"github.com/steppe-ml/steppe/internal/num"
-	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/sam"
 )
 
-const (
-	costSteps  = 10              // of a method in a round, at least: some methods ascend in some steps only
-	costRounds = 5               // at least
-	mostRounds = 25              // enough for a median of any steps
-	costTime   = 2 * time.Second // of all methods together, before which rounds go on
-)
+// costBatches is how many full batches steps are measured on, again and again.
+const costBatches = 10
 
 // sameTime is the largest difference in a step's cost from SAM's that equal time takes for none:
-// then the runs of equal epochs are those of equal time, too. It is about as much as the costs
-// themselves can be off.
+// then the runs of equal epochs are those of equal time, too. It is more than goodCost, so that
+// methods that cost the same aren't told apart by how far the costs are off.
 const sameTime = 0.05
 
-// measureCosts measures what a step of each entry takes on a full batch. The entries take turns,
-// so that whatever slows down the machine for a while slows down all of them.
-func (s *Study) measureCosts(ctx context.Context, workers int) (costs, error) {
-	c := costs{Workers: workers}
-	set, _, err := s.sets(Run{Stage: Final, Seed: 1})
-	if err != nil {
-		return c, err
+// The clocks that costs are measured by.
+const (
+	CPUClock  = "cpu"  // processor time of the process: steps of one worker, where the system has it
+	WallClock = "wall" // time that passes
+)
+
+// costClock returns the clock for steps with so many workers, and its name. Several workers wait
+// for each other, which processor time doesn't show.
+func costClock(workers int) (clock func() time.Duration, name string) {
+	if _, ok := processTime(); ok && workers == 1 {
+		return func() time.Duration { t, _ := processTime(); return t }, CPUClock
 	}
-	n := max(1, min(costSteps, set.Len()/s.Recipe.Batch))
-	if set, err = set.Head(n * s.Recipe.Batch).Load(); err != nil {
-		return c, err
-	}
-	var batches []net.Batch
-	for i := range n {
-		batches = append(batches, set.Range(i*s.Recipe.Batch, s.Recipe.Batch))
-	}
-	steppers := make([]*stepper, len(s.entries))
-	for i, e := range s.entries {
-		if steppers[i], err = s.stepper(e, batches, workers); err != nil {
-			return c, fmt.Errorf("%v: %w", e, err)
-		}
-	}
-	seconds := make([][]float64, len(s.entries)) // by entry and round
 	begin := time.Now()
-	for round := 0; round < costRounds || round < mostRounds && time.Since(begin) < costTime; round++ {
-		for i, t := range steppers {
-			if err := ctx.Err(); err != nil {
-				return c, err
-			}
-			took, err := t.round()
-			if err != nil {
-				return c, fmt.Errorf("%v: %w", s.entries[i], err)
-			}
-			seconds[i] = append(seconds[i], took)
-		}
-	}
-	c.Steps = s.compareCosts(seconds)
-	return c, nil
+	return func() time.Duration { return time.Since(begin) }, WallClock
 }
 
-// compareCosts makes costs of the times of a step by entry and round.
-func (s *Study) compareCosts(seconds [][]float64) (list []Cost) {
-	var measure []float64
-	for i, e := range s.entries {
-		if e.Method.Name == samName && measure == nil {
-			measure = seconds[i]
-		}
+// reference returns the entry whose steps those of all others are compared with: SAM, or the first
+// entry of a study without it.
+func (s *Study) reference() Entry {
+	if e := s.entry(samName); e != nil {
+		return *e
 	}
-	for i, e := range s.entries {
-		cost := Cost{Name: e.String(), Method: e.Method.Name, Shards: e.Shards, Settings: e.Settings, Step: stats.Median(seconds[i])}
-		if measure != nil {
-			cost.VsSAM = stats.Median(stats.Ratios(seconds[i], measure))
-			cost.EqualEpochs = equalEpochs(s.Recipe.Epochs, cost.VsSAM)
+	return s.entries[0]
+}
+
+// unmeasured returns the entries to measure the costs of, nil for none. A method that is new in a
+// store is measured alone, beside SAM. All are measured if SAM is among the new ones, or if the
+// costs are from a version that had no control, unless runs of equal time were trained by them.
+func (s *Study) unmeasured(store *Store) (list []Entry) {
+	c := store.getCosts()
+	if c == nil || c.of(s.reference()) == nil {
+		return s.entries
+	}
+	for _, e := range s.entries {
+		switch known := c.of(e); {
+		case known == nil:
+			list = append(list, e)
+		case known.Off == nil && !store.hasEqualTime():
+			return s.entries
 		}
-		list = append(list, cost)
 	}
 	return list
 }
 
-// equalEpochs returns how many epochs of a method whose step costs vsSAM times as much as SAM's fit
-// the time of SAM's epochs.
-func equalEpochs(epochs int, vsSAM float64) int {
-	if vsSAM >= 1-sameTime && vsSAM <= 1+sameTime {
-		return epochs
+// measureCosts measures what a step of some entries takes on a full batch, in turns with those of
+// the reference. Nothing else of the study may run in the process. known are the costs to fit in
+// with: the reference's step keeps its seconds, and steps have the same workers. It is nil if all
+// entries are measured.
+func (s *Study) measureCosts(ctx context.Context, entries []Entry, known *costs, workers int) (costs, error) {
+	if known != nil && known.Workers > 0 {
+		workers = known.Workers
 	}
-	return max(1, int(float64(epochs)/vsSAM))
+	c := costs{Workers: workers}
+	batches, err := s.costBatches()
+	if err != nil {
+		return c, err
+	}
+	reference := s.reference()
+	subjects := make([]subject, 0, len(entries)+2)
+	for _, e := range slices.Concat([]Entry{reference}, entries, []Entry{reference}) {
+		if len(subjects) > 0 && len(subjects) <= len(entries) && e.key() == reference.key() {
+			continue // it is the first
+		}
+		one, err := s.subject(e, batches, workers)
+		if err != nil {
+			return c, fmt.Errorf("%v: %w", e, err)
+		}
+		subjects = append(subjects, one)
+	}
+	runtime.GC() // what was read before is collected now, and not in someone's turn
+	clock, name := costClock(workers)
+	seconds, shares, err := turns{clock, time.Now}.measure(ctx, subjects)
+	if err != nil {
+		return c, err
+	}
+	if known != nil {
+		seconds = known.of(reference).Step
+	}
+	at := 1
+	for _, e := range entries {
+		if e.key() == reference.key() {
+			c.Steps = append(c.Steps, s.cost(e, seconds, shares[0], name))
+			continue
+		}
+		c.Steps = append(c.Steps, s.cost(e, seconds, shares[at], name))
+		at++
+	}
+	return c, nil
 }
 
-// stepper trains a model on the same batches again and again.
-type stepper struct {
-	opt     *sam.Optimizer
-	batches []net.Batch
-	steps   int // of a round: whole cycles of a method that doesn't ascend in each step
-	at      int
+// cost returns the cost of an entry. The ratio to the reference decides all of it, so that epochs
+// of equal time and times over SGD's agree.
+func (s *Study) cost(e Entry, seconds float64, of share, clock string) Cost {
+	k := e.key()
+	c := Cost{Name: e.String(), Method: k.method, Shards: k.shards, Settings: k.settings, Step: seconds * of.ratio, Off: &of.off, Clock: clock}
+	if s.reference().Method.Name == samName {
+		c.VsSAM, c.EqualEpochs = of.ratio, equalEpochs(s.Recipe.Epochs, of.ratio)
+	}
+	return c
 }
 
-// stepper returns a stepper of an entry that has made its first steps. Its learning rate is so
-// small that it can't diverge.
-func (s *Study) stepper(e Entry, batches []net.Batch, workers int) (*stepper, error) {
+// costBatches returns full batches to measure steps on.
+func (s *Study) costBatches() (batches []net.Batch, err error) {
+	set, _, err := s.sets(Run{Stage: Final, Seed: 1})
+	if err != nil {
+		return nil, err
+	}
+	n := max(1, min(costBatches, set.Len()/s.Recipe.Batch))
+	if set, err = set.Head(n * s.Recipe.Batch).Load(); err != nil {
+		return nil, err
+	}
+	for i := range n {
+		batches = append(batches, set.Range(i*s.Recipe.Batch, s.Recipe.Batch))
+	}
+	return batches, nil
+}
+
+// subject returns an entry as a subject. Its learning rate is so small that it can't diverge.
+func (s *Study) subject(e Entry, batches []net.Batch, workers int) (subject, error) {
 	run := s.anyRun(e)
 	run.LR *= 1e-3
 	opt, err := sam.New(s.Model, s.Model.Init(1), s.config(run, e.Method, len(batches), workers))
 	if err != nil {
-		return nil, err
+		return subject{}, err
 	}
-	cycle := max(1, e.Method.Preset.Ascent.Every)
-	t := &stepper{opt: opt, batches: batches, steps: cycle}
-	if _, err := t.round(); err != nil {
-		return nil, err
-	}
-	t.steps = cycle * num.CeilDiv(costSteps, cycle)
-	return t, nil
+	ascent := e.Method.Preset.Ascent
+	return subject{
+		name: e.String(), cycle: max(1, ascent.Every), drawn: ascent.Tensors > 0 && ascent.Tensors < 1,
+		step: func(i int) error { _, err := opt.Step(batches[i%len(batches)]); return err },
+	}, nil
 }
 
-// round makes some steps and returns the mean seconds of one.
-func (t *stepper) round() (float64, error) {
-	begin := time.Now()
-	for range t.steps {
-		if _, err := t.opt.Step(t.batches[t.at%len(t.batches)]); err != nil {
-			return 0, err
-		}
-		t.at++
+// equalEpochs returns how many epochs of a method whose step costs vsSAM times as much as SAM's come
+// closest to the time of SAM's epochs.
+func equalEpochs(epochs int, vsSAM float64) int {
+	if vsSAM >= 1-sameTime && vsSAM <= 1+sameTime {
+		return epochs
 	}
-	return time.Since(begin).Seconds() / float64(t.steps), nil
+	return max(1, int(math.Round(float64(epochs)/vsSAM)))
+}
+
+// CostChange is a method whose epochs at equal time new costs change.
+type CostChange struct {
+	Name          string // as Row.Name
+	Before, After int    // epochs
+	Runs          int    // finished runs of equal time that no longer count
+}
+
+// MeasureCosts measures the costs of all methods of a study again, and keeps them in the store in
+// place of those before. It returns the methods whose runs of equal time that changes; Execute
+// trains the new ones. Nothing else may run in the process.
+func (w Work) MeasureCosts(ctx context.Context, workers int) (changes []CostChange, err error) {
+	before := map[key]int{}
+	if old := w.Store.getCosts(); old != nil {
+		for _, c := range old.Steps {
+			before[c.key()] = c.EqualEpochs
+		}
+	}
+	c, err := w.measureCosts(ctx, w.entries, nil, workers)
+	if err != nil {
+		return nil, err
+	}
+	for _, cost := range c.Steps {
+		if was := before[cost.key()]; w.Grid.EqualTime && was != 0 && was != cost.EqualEpochs {
+			changes = append(changes, CostChange{cost.Name, was, cost.EqualEpochs, w.Store.equalTimeRuns(cost.key(), was)})
+		}
+	}
+	return changes, w.Store.addCosts(c)
+}
+
+// Costs returns the costs that the store has of the study's methods, in their order.
+func (s *Study) Costs(store *Store) (list []Cost) {
+	if c := store.getCosts(); c != nil {
+		for _, e := range s.entries {
+			if cost := c.of(e); cost != nil {
+				list = append(list, *cost)
+			}
+		}
+	}
+	return list
+}
+
+// HowGood returns the part of themselves that costs may be off, at most, and whether that is known
+// of all of them: versions before there was a control didn't measure it.
+func HowGood(list []Cost) (off float64, known bool) {
+	for _, c := range list {
+		if c.Off == nil {
+			return 0, false
+		}
+		off = max(off, *c.Off)
+	}
+	return off, true
+}
+
+// GoodCosts reports whether costs are as good as a measurement tries to make them.
+func GoodCosts(list []Cost) bool {
+	off, known := HowGood(list)
+	return known && off <= goodCost
+}
+
+// key says which entry a cost is of.
+type key struct {
+	method   string
+	shards   int
+	settings string
+}
+
+func (e Entry) key() key { return key{e.Method.Name, e.Shards, e.Settings} }
+func (c Cost) key() key  { return key{c.Method, c.Shards, c.Settings} }
+func (r Run) key() key   { return key{r.Method, r.Shards, r.Settings} }
+func (r *Row) key() key  { return key{r.Method, r.Shards, r.Settings} }
+
+// of returns the cost of an entry, nil if there is none.
+func (c *costs) of(e Entry) *Cost { return costOf(c.Steps, e.key()) }
+
+func costOf(list []Cost, k key) *Cost {
+	if i := slices.IndexFunc(list, func(c Cost) bool { return c.key() == k }); i >= 0 {
+		return &list[i]
+	}
+	return nil
 }

@@ -62,14 +62,23 @@ type execution struct {
 	left           float64          // work of the runs that haven't ended
 }
 
-// measureCosts measures the costs of steps where a study wants them and has none yet.
+// measureCosts measures the costs of steps where a study wants them and lacks some. No run trains
+// before all studies have theirs.
 func (e *execution) measureCosts(ctx context.Context) error {
 	for _, w := range e.works {
-		if !w.Full || w.Store.getCosts() != nil {
+		if !w.Full {
+			continue
+		}
+		entries := w.unmeasured(w.Store)
+		if entries == nil {
 			continue
 		}
 		e.tell(Progress{Measuring: w.Recipe.Model + " on " + w.Recipe.Data})
-		costs, err := w.measureCosts(ctx, e.workers)
+		var known *costs
+		if len(entries) < len(w.entries) {
+			known = w.Store.getCosts()
+		}
+		costs, err := w.measureCosts(ctx, entries, known, e.workers)
 		if err != nil {
 			return err
 		}
@@ -177,19 +186,17 @@ func (e *execution) survey() {
 	}
 }
 
-// work returns the cost of a run: seconds by the measured costs of steps, or else the number of
-// forward and backward passes of one sample.
+// work returns the cost of a run: seconds by the measured costs of steps if there are those of all
+// methods, or else the number of forward and backward passes of one sample.
 func (s *Study) work(store *Store, run Run) float64 {
 	samples := s.Train.Len()
 	if run.Stage == Selection {
 		samples -= s.Recipe.Validation
 	}
 	all := float64(s.epochs(run) * samples)
-	if costs := store.getCosts(); costs != nil {
-		for _, c := range costs.Steps {
-			if c.Method == run.Method && c.Shards == run.Shards && c.Settings == run.Settings {
-				return all / float64(s.Recipe.Batch) * c.Step
-			}
+	if costs := s.Costs(store); len(costs) == len(s.entries) {
+		if c := costOf(costs, run.key()); c != nil {
+			return all / float64(s.Recipe.Batch) * c.Step
 		}
 	}
 	if run.Rho > 0 {
@@ -268,7 +275,7 @@ func (s *Study) plan(store *Store) (stages [3][]planned) {
 			for seed := 1; seed <= s.Grid.Seeds; seed++ {
 				run := e.run(Final, noise, choice.Rho, choice.LR, seed)
 				stages[1] = append(stages[1], planned{run, !known})
-				if run.Epochs = s.equalTime(store, e); run.Epochs != 0 {
+				if run.Epochs, _ = s.equalTime(store, e); run.Epochs != 0 {
 					stages[2] = append(stages[2], planned{run, !known})
 				}
 			}
@@ -278,16 +285,19 @@ func (s *Study) plan(store *Store) (stages [3][]planned) {
 }
 
 // equalTime returns the epochs of an entry's runs of equal time, as Run has them: 0 if they are
-// those of equal epochs, or if the study doesn't compare at equal time or hasn't the costs yet.
-func (s *Study) equalTime(store *Store, e Entry) int {
+// those of equal epochs. ok is false if the study doesn't compare at equal time or hasn't measured
+// the entry's cost.
+func (s *Study) equalTime(store *Store, e Entry) (epochs int, ok bool) {
 	costs := store.getCosts()
 	if !s.Grid.EqualTime || costs == nil {
-		return 0
+		return 0, false
 	}
-	for _, c := range costs.Steps {
-		if c.Method == e.Method.Name && c.Shards == e.Shards && c.Settings == e.Settings && c.EqualEpochs != s.Recipe.Epochs {
-			return c.EqualEpochs
-		}
+	c := costs.of(e)
+	if c == nil || c.EqualEpochs == 0 {
+		return 0, false
 	}
-	return 0
+	if epochs = c.EqualEpochs; epochs == s.Recipe.Epochs {
+		epochs = 0
+	}
+	return epochs, true
 }

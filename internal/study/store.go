@@ -30,8 +30,8 @@ type Store struct {
 	costs *costs // nil until they are measured
 }
 
-// costs is a line of the file: what each method's step takes. It is measured once, so that a study
-// that is interrupted goes on with the same epochs.
+// costs is a line of the file: what steps of some methods take. It is measured once, so that a study
+// that is interrupted goes on with the same epochs. The last line that has a method counts.
 type costs struct {
 	Steps   []Cost `json:"costs"`
 	Workers int    `json:"workers"` // of a step
@@ -141,8 +141,12 @@ func (s *Store) readLine(line []byte) error {
 		return err
 	}
 	if kind.Costs != nil {
-		s.costs = new(costs)
-		return json.Unmarshal(line, s.costs)
+		var c costs
+		if err := json.Unmarshal(line, &c); err != nil {
+			return err
+		}
+		s.mergeCosts(c)
+		return nil
 	}
 	var r Result
 	if err := json.Unmarshal(line, &r); err != nil {
@@ -214,15 +218,65 @@ func (s *Store) Add(r Result) error {
 	return s.append(r)
 }
 
-// addCosts keeps the costs of steps.
+// addCosts keeps the costs of steps, in place of those of the same methods before.
 func (s *Store) addCosts(c costs) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.costs = &c
+	s.mergeCosts(c)
 	if s.file == nil {
 		return nil
 	}
 	return s.append(c)
+}
+
+// mergeCosts puts costs in place of those of the same methods. The caller holds the mutex.
+//
+// Lines of versions without a control have a median of the steps' times besides that of their
+// ratios to SAM's, which decided epochs. The ratios count for both.
+func (s *Store) mergeCosts(c costs) {
+	if sharp := slices.IndexFunc(c.Steps, func(c Cost) bool { return c.Method == samName }); sharp >= 0 {
+		for i := range c.Steps {
+			if one := &c.Steps[i]; one.Off == nil && one.VsSAM > 0 {
+				one.Step = c.Steps[sharp].Step * one.VsSAM
+			}
+		}
+	}
+	merged := costs{Workers: c.Workers}
+	if s.costs != nil {
+		merged.Steps = slices.Clone(s.costs.Steps) // getCosts has given out the old ones
+	}
+	for _, one := range c.Steps {
+		if known := costOf(merged.Steps, one.key()); known != nil {
+			*known = one
+		} else {
+			merged.Steps = append(merged.Steps, one)
+		}
+	}
+	s.costs = &merged
+}
+
+// hasEqualTime reports whether there are runs of equal time.
+func (s *Store) hasEqualTime() bool {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for run := range s.done {
+		if run.Stage == Final && run.Epochs != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// equalTimeRuns returns the number of finished runs of an entry at equal time, of so many epochs.
+func (s *Store) equalTimeRuns(k key, epochs int) (n int) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for run := range s.done {
+		if run.Stage == Final && run.Epochs == epochs && run.key() == k {
+			n++
+		}
+	}
+	return n
 }
 
 // getCosts returns the costs of steps, nil before they are measured.

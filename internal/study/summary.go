@@ -39,6 +39,9 @@ type Level struct {
 	EqualTimeTests int   `json:"equal_time_tests,omitempty"` // as Tests, of EqualTime
 	// Missing names the methods, in words, that have no finished seed yet.
 	Missing []string `json:"missing,omitempty"`
+	// EqualTimeMissing names those that EqualTime lacks: they have no finished seed there, or the
+	// cost of their step isn't measured.
+	EqualTimeMissing []string `json:"equal_time_missing,omitempty"`
 }
 
 // Row has the results of a method with a number of shards. Lists seed by seed are in the order of
@@ -78,7 +81,8 @@ type Row struct {
 	// Flatness is that of the final models; nil if the study doesn't measure it.
 	Flatness *FlatnessRow `json:"flatness,omitempty"`
 	Step     float64      `json:"step_seconds"` // median over seeds; 0 if the first step was refused
-	// Cost is the step's time divided by SGD's, from Summary.Costs if there are any; 0 without SGD.
+	// Cost is the step's time divided by SGD's; 0 without SGD. It is from Summary.Costs if the study
+	// measures them, and 0 where they lack a method.
 	Cost float64 `json:"cost_vs_sgd"`
 	// Collapsed is how many runs are no better than guessing. CollapsedSeeds says which.
 	Collapsed      int   `json:"collapsed"`
@@ -122,26 +126,31 @@ type Refusal struct {
 }
 
 // Cost is the measured time of a method's step on a full batch. The methods took turns, each step
-// with the workers of a run and nothing beside it.
+// with the workers of a run, while the study did nothing else.
 type Cost struct {
-	Name     string  `json:"name"` // as Row.Name
-	Method   string  `json:"method"`
-	Shards   int     `json:"shards"`
-	Settings string  `json:"settings,omitempty"`
-	Step     float64 `json:"step_seconds"` // median over the rounds
-	// VsSAM is the median of the rounds' ratios to SAM's time; 0 without SAM. It decides EqualEpochs.
+	Name     string `json:"name"` // as Row.Name
+	Method   string `json:"method"`
+	Shards   int    `json:"shards"`
+	Settings string `json:"settings,omitempty"`
+	// Step is SAM's median time in seconds, times VsSAM. So a ratio of Steps is that of VsSAMs.
+	// Without SAM, the study's first method stands in for it here.
+	Step float64 `json:"step_seconds"`
+	// VsSAM is the middle one of the rounds' ratios to SAM's time, or their mean if steps draw how
+	// much they compute; 0 without SAM. It decides EqualEpochs.
 	VsSAM float64 `json:"vs_sam,omitempty"`
-	// EqualEpochs is the number of epochs that fit the time of SAM's; 0 without SAM.
+	// EqualEpochs is the number of epochs that comes closest to the time of SAM's; 0 without SAM.
 	EqualEpochs int `json:"equal_epochs,omitempty"`
+	// Off is the part of itself that VsSAM may be off: what a second SAM in the same turns was, or
+	// half VsSAM's 95% interval if that is more. It is nil if a version measured without one.
+	Off *float64 `json:"off,omitempty"`
+	// Clock is what the steps were timed by: CPUClock or WallClock. "" is WallClock.
+	Clock string `json:"clock,omitempty"`
 }
 
 // Summary returns the results for the seeds that all methods have finished; nil if there are none.
 // A method that has finished no seed is left out, and Level.Missing names it.
 func (s *Study) Summary(store *Store) *Summary {
-	sum := &Summary{Version: 1, Recipe: s.Recipe, Grid: s.Grid, Base: cmp.Or(s.BaseTitle, "SGD"), EqualLoad: true}
-	if costs := store.getCosts(); costs != nil {
-		sum.Costs = costs.Steps
-	}
+	sum := &Summary{Version: 1, Recipe: s.Recipe, Grid: s.Grid, Base: cmp.Or(s.BaseTitle, "SGD"), EqualLoad: true, Costs: s.Costs(store)}
 	for _, noise := range s.Grid.Noise {
 		if level, ok := s.level(store, noise, sum); ok {
 			sum.Levels = append(sum.Levels, level)
@@ -155,10 +164,10 @@ func (s *Study) Summary(store *Store) *Summary {
 
 func (s *Study) level(store *Store, noise float64, sum *Summary) (level Level, ok bool) {
 	level.Noise = noise
-	level.Rows, level.Missing = s.rows(store, noise, sum, func(Entry) int { return 0 })
+	level.Rows, level.Missing = s.rows(store, noise, sum, func(Entry) (int, bool) { return 0, true })
 	level.Tests = test(level.Rows)
 	if s.Grid.EqualTime && store.getCosts() != nil {
-		level.EqualTime, _ = s.rows(store, noise, sum, func(e Entry) int { return s.equalTime(store, e) })
+		level.EqualTime, level.EqualTimeMissing = s.rows(store, noise, sum, func(e Entry) (int, bool) { return s.equalTime(store, e) })
 		for i := range level.EqualTime {
 			level.EqualTime[i].Flatness = nil // only some of them have it
 		}
@@ -168,15 +177,16 @@ func (s *Study) level(store *Store, noise float64, sum *Summary) (level Level, o
 }
 
 // rows returns a row for each entry that has finished a seed, for the seeds that all of them have,
-// and the names of the others. epochs are those of an entry's runs, as Run has them.
-func (s *Study) rows(store *Store, noise float64, sum *Summary, epochs func(Entry) int) (rows []Row, missing []string) {
+// and the names of the others. epochs are those of an entry's runs, as Run has them, if it has any.
+func (s *Study) rows(store *Store, noise float64, sum *Summary, epochs func(Entry) (n int, ok bool)) (rows []Row, missing []string) {
 	var results [][]Result // by row, seed by seed
 	for _, e := range s.entries {
 		choice, known := s.choose(store, noise, e)
 		var of []Result
 		run := e.run(Final, noise, choice.Rho, choice.LR, 0)
-		run.Epochs = epochs(e)
-		for run.Seed = 1; known && run.Seed <= s.Grid.Seeds; run.Seed++ {
+		var ok bool
+		run.Epochs, ok = epochs(e)
+		for run.Seed = 1; ok && known && run.Seed <= s.Grid.Seeds; run.Seed++ {
 			if r, ok := s.get(store, run); ok {
 				of = append(of, r)
 			}
@@ -212,21 +222,22 @@ func (s *Study) rows(store *Store, noise float64, sum *Summary, epochs func(Entr
 	return rows, missing
 }
 
-// cost returns what a step of a row costs over one of the base row; 0 if nobody knows.
+// cost returns what a step of a row costs over one of the base row; 0 if nobody knows. Both times
+// are measured costs, or both are of the steps of runs while they trained if the study has no costs.
 func (s *Summary) cost(r, base *Row) float64 {
 	if base == nil {
 		return 0
 	}
-	step := func(r *Row) float64 {
-		for _, c := range s.Costs {
-			if c.Method == r.Method && c.Shards == r.Shards && c.Settings == r.Settings {
-				return c.Step
-			}
+	step, of := r.Step, base.Step
+	if s.Costs != nil {
+		c, baseCost := costOf(s.Costs, r.key()), costOf(s.Costs, base.key())
+		if c == nil || baseCost == nil {
+			return 0
 		}
-		return r.Step
+		step, of = c.Step, baseCost.Step
 	}
-	if step(base) > 0 {
-		return step(r) / step(base)
+	if of > 0 {
+		return step / of
 	}
 	return 0
 }
