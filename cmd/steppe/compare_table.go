@@ -258,6 +258,9 @@ func (t summaryTables) printWarnings(w io.Writer, level study.Level) {
 	if level.Missing != nil {
 		lines = append(lines, "Nothing finished yet of "+strings.Join(level.Missing, ", ")+".")
 	}
+	if level.EqualTimeMissing != nil {
+		lines = append(lines, "Not at equal time yet, or without a cost: "+strings.Join(level.EqualTimeMissing, ", ")+".")
+	}
 	if at := t.chosenAtEdge(level); at != nil {
 		lines = append(lines, "Chosen at the edge of the values tried, so a value beyond may be better: "+strings.Join(at, "; ")+".")
 	}

@@ -27,6 +27,7 @@ type studies struct {
 	dir        string
 	only       []string // parts; nil for all
 	reportOnly bool
+	again      bool // measure costs, and do nothing else
 	markdown   bool
 
 	file  *campaign.File
@@ -97,12 +98,15 @@ is listed before anything runs.
 	flags.StringVar(&s.dir, "out", "", "keep the runs in the folder `DIR` (default the study's name)")
 	flags.StringSliceVar(&s.only, "parts", nil, "`names` of the parts to run and print (default all)")
 	flags.BoolVar(&s.reportOnly, "report-only", false, "run nothing, and print the results that there are")
+	flags.BoolVar(&s.again, "costs", false, "measure the costs of steps again, say which runs of equal time\nthat changes, and train nothing")
 	flags.BoolVar(&s.markdown, "markdown", false, "print the tables as Markdown")
 	flags.IntVar(&s.jobs, "jobs", 0, "runs at a time, which share the workers (default: one per worker)")
 	s.addWorkers(flags)
 	s.outputs.addJSONFlag(flags)
 	flags.BoolVar(&list, "list", false, "list the presets")
 	flags.StringVar(&show, "print", "", "print the file of a `PRESET`, to begin a file of your own with")
+	cmd.MarkFlagsMutuallyExclusive("costs", "report-only")
+	cmd.MarkFlagsMutuallyExclusive("costs", "json")
 	return cmd
 }
 
@@ -170,6 +174,9 @@ func (s *studies) run(ctx context.Context, spec string, stdout, stderr io.Writer
 			err = errors.Join(err, w.Store.Close())
 		}
 	}()
+	if s.again {
+		return s.measureCosts(ctx, stdout, stderr)
+	}
 	defer s.outputs.discard()
 	if err := s.outputs.create(); err != nil {
 		return err

@@ -51,6 +51,9 @@ type studyTables struct {
 }
 
 func (t studyTables) printPart(w io.Writer) {
+	if t.Costs != nil {
+		fmt.Fprintf(w, "%s\n\n", wrap(howGood(t.Costs), textWidth))
+	}
 	for _, level := range t.Levels {
 		t.printLevelTitle(w, level)
 		fmt.Fprintf(w, "Equal epochs: %d each. %s.\n\n", t.Recipe.Epochs, plural(level.Tests, "test"))

@@ -29,6 +29,9 @@ func cost(c *study.Campaign, l *looks) Answer {
 		}
 	}
 	a.Sentence, a.Details = costSentences(parts)
+	if doubt := costDoubt(parts); doubt != "" {
+		a.Sentence, a.Details = doubt, append([]string{a.Sentence}, a.Details...)
+	}
 	a.Figures = []Figure{costFigure(parts, l)}
 	a.Tables = []Table{costTable(parts, l)}
 	return a
@@ -155,7 +158,7 @@ func costSentences(parts []costPart) (short string, details []string) {
 		details = append(details, sentence(fmt.Sprintf("Times %s step: %s", possessive(base), names(others))))
 	}
 	if measured {
-		details = append(details, "The methods took turns, step by step, with nothing beside them.")
+		details = append(details, howMeasured(parts))
 	} else {
 		text := "Times are medians of the steps of runs while they trained"
 		if !equal {
@@ -164,6 +167,42 @@ func costSentences(parts []costPart) (short string, details []string) {
 		details = append(details, text+".")
 	}
 	return sentence(short), details
+}
+
+// measuredCosts returns the costs of all parts that were measured side by side.
+func measuredCosts(parts []costPart) (list []study.Cost) {
+	for _, p := range parts {
+		list = append(list, p.part.Summary.Costs...)
+	}
+	return list
+}
+
+// costDoubt says what to know before anything else where costs aren't as good as they should be; ""
+// if they are, or if they weren't measured side by side.
+func costDoubt(parts []costPart) string {
+	list := measuredCosts(parts)
+	off, known := study.HowGood(list)
+	switch {
+	case study.GoodCosts(list):
+		return ""
+	case !known:
+		return "It isn't known how good the costs are: they were measured without a control."
+	}
+	return fmt.Sprintf("The costs are only good to %.0f%%.", math.Ceil(100*off))
+}
+
+// howMeasured says how costs were measured side by side.
+func howMeasured(parts []costPart) string {
+	list := measuredCosts(parts)
+	clock := "by the processor time of the process"
+	if slices.ContainsFunc(list, func(c study.Cost) bool { return c.Clock != study.CPUClock }) {
+		clock = "by the time that passed, in which other programs may have run"
+	}
+	text := "The methods took turns, timed " + clock
+	if off, known := study.HowGood(list); known {
+		text += fmt.Sprintf(". By a second SAM in the turns, and by how much the turns differed, the costs are good to %.1f%%", 100*off)
+	}
+	return text + "."
 }
 
 func partsBase(parts []costPart) string {

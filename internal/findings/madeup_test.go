@@ -59,8 +59,9 @@ func (m madeUp) part(t *testing.T) study.Part {
 	}
 	p := study.Part{Name: m.title, Title: m.title, Done: 400, Runs: 400, Chance: 0.1, Summary: s}
 	if m.costs {
+		off := 0.012
 		for _, e := range m.entries {
-			s.Costs = append(s.Costs, study.Cost{Name: e.method, Method: e.method, Shards: e.shards, Settings: e.settings, Step: 0.012 * e.cost, VsSAM: e.cost / 1.96})
+			s.Costs = append(s.Costs, study.Cost{Name: e.method, Method: e.method, Shards: e.shards, Settings: e.settings, Step: 0.012 * e.cost, VsSAM: e.cost / 1.96, Off: &off, Clock: study.CPUClock})
 		}
 	}
 	for _, noise := range m.noises {

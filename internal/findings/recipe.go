@@ -71,6 +71,9 @@ func doubts(c *study.Campaign) (list []string) {
 			if s.level.Missing != nil {
 				list = append(list, fmt.Sprintf("%s lacks %s, of which no seed is finished.", s, names(s.level.Missing)))
 			}
+			if s.level.EqualTimeMissing != nil {
+				list = append(list, fmt.Sprintf("%s lacks %s at equal time: no seed is finished, or the cost isn't known.", s, names(s.level.EqualTimeMissing)))
+			}
 		}
 	}
 	for _, s := range allSettings(c) {

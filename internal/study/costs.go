@@ -78,11 +78,9 @@ func (s *Study) measureCosts(ctx context.Context, entries []Entry, known *costs,
 		return c, err
 	}
 	reference := s.reference()
-	subjects := make([]subject, 0, len(entries)+2)
-	for _, e := range slices.Concat([]Entry{reference}, entries, []Entry{reference}) {
-		if len(subjects) > 0 && len(subjects) <= len(entries) && e.key() == reference.key() {
-			continue // it is the first
-		}
+	others := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.key() == reference.key() })
+	var subjects []subject
+	for _, e := range slices.Concat([]Entry{reference}, others, []Entry{reference}) {
 		one, err := s.subject(e, batches, workers)
 		if err != nil {
 			return c, fmt.Errorf("%v: %w", e, err)
@@ -98,14 +96,12 @@ func (s *Study) measureCosts(ctx context.Context, entries []Entry, known *costs,
 	if known != nil {
 		seconds = known.of(reference).Step
 	}
-	at := 1
+	of := map[key]share{reference.key(): shares[0]}
+	for i, e := range others {
+		of[e.key()] = shares[1+i]
+	}
 	for _, e := range entries {
-		if e.key() == reference.key() {
-			c.Steps = append(c.Steps, s.cost(e, seconds, shares[0], name))
-			continue
-		}
-		c.Steps = append(c.Steps, s.cost(e, seconds, shares[at], name))
-		at++
+		c.Steps = append(c.Steps, s.cost(e, seconds, of[e.key()], name))
 	}
 	return c, nil
 }

@@ -100,7 +100,8 @@ func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64
 }
 
 // shareOf returns the cost of a subject over the first by the ratios of the rounds. It is their
-// median, which a round that something disturbed doesn't move. Of steps that draw how much they
+// median, which a round that something disturbed doesn't move: measured again and again on a busy
+// machine it spread less than the lower quartile. Of steps that draw how much they
 // compute it is the mean: the median would forget the rare expensive ones.
 func shareOf(ratios []float64, drawn bool) share {
 	if drawn {
