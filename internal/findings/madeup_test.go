@@ -53,7 +53,7 @@ func (m madeUp) part(t *testing.T) study.Part {
 	t.Helper()
 	random := rand.New(rand.NewPCG(7, uint64(len(m.title))))
 	s := &study.Summary{
-		Version: 1, Base: m.base, EqualLoad: true, Workers: 1, Jobs: 2,
+		Version: 1, Base: m.base, EqualLoad: true, Workers: 1, Jobs: 2, TestSamples: 5000,
 		Recipe: study.Recipe{Model: "lenet", Data: "data", Samples: m.samples, Validation: m.samples / 5, Epochs: 40, Batch: 128, Schedule: "cosine", Momentum: 0.9, WeightDecay: 1e-4},
 		Grid:   study.Grid{Rhos: []float64{0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4}, LRs: []float64{0.05, 0.1}, Noise: m.noises, Seeds: m.seeds, SelectionSeeds: 2},
 	}
@@ -160,7 +160,7 @@ func correct(rows []study.Row) int {
 			return nil
 		}
 		d := &study.Difference{Mean: stats.MeanOf(stats.Differences(r.Accuracies, other.Accuracies))}
-		if p, ok := stats.PairedT(r.Accuracies, other.Accuracies); ok {
+		if p, ok := stats.PairedT(r.Accuracies, other.Accuracies, 0.5/5000); ok {
 			d.P = &p
 			ps, of = append(ps, p), append(of, d)
 		}

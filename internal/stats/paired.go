@@ -14,19 +14,27 @@ import (
 // that the differences are independent and about normal. ok is false for fewer than two pairs. The
 // lengths must be equal.
 //
-// Differences that are all the same have no spread to test by. Then p is 1 if they are 0, and 0
-// otherwise.
-func PairedT(a, b []float64) (p float64, ok bool) {
+// least is the smallest standard deviation of the differences to believe; a smaller one counts as
+// it. Values with steps, such as fractions of a test set, may differ by the same step for every
+// pair. This doesn't show that their spread is 0, only that it is below the step.
+//
+// If the deviation is 0 and least, too, p is 1 for differences that are all 0. Otherwise it is the
+// sign test's, 2^(1-n) for n pairs, which needs no spread.
+func PairedT(a, b []float64, least float64) (p float64, ok bool) {
 	if len(a) < 2 {
 		return 0, false
 	}
 	mean, deviation := stat.MeanStdDev(Differences(a, b), nil)
 	n := float64(len(a))
 	if deviation <= 1e-12*math.Abs(mean) { // the same but for the rounding of differences
-		if mean == 0 {
-			return 1, true
-		}
-		return 0, true
+		deviation = 0
+	}
+	deviation = max(deviation, least)
+	switch {
+	case mean == 0:
+		return 1, true
+	case deviation == 0:
+		return math.Exp2(1 - n), true
 	}
 	t := math.Abs(mean) / (deviation / math.Sqrt(n))
 	return min(1, 2*distuv.StudentsT{Sigma: 1, Nu: n - 1}.Survival(t)), true

@@ -11,34 +11,48 @@ import (
 func TestPairedT(t *testing.T) {
 	a := []float64{0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2}
 	b := []float64{1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4}
-	p, ok := PairedT(a, b)
+	p, ok := PairedT(a, b, 0)
 	assert.True(t, ok)
 	assert.InDelta(t, 0.002832890, p, 1e-9)
-	swapped, _ := PairedT(b, a)
+	swapped, _ := PairedT(b, a, 0)
 	assert.Equal(t, p, swapped)
 
 	// With one degree of freedom, t is Cauchy's: of differences 1 and 3 it is 2, and
 	// p = 1 - 2 atan(2)/pi.
-	p, ok = PairedT([]float64{1, 3}, []float64{0, 0})
+	p, ok = PairedT([]float64{1, 3}, []float64{0, 0}, 0)
 	assert.True(t, ok)
 	assert.InDelta(t, 0.29516723530, p, 1e-9)
 }
 
+// Without a spread there is the sign test, or the least deviation that is to be believed.
 func TestPairedTWithoutSpread(t *testing.T) {
-	for _, test := range []struct {
-		a, b []float64
-		p    float64
-		ok   bool
+	const sample = 0.01 // of 100
+	for name, test := range map[string]struct {
+		a, b  []float64
+		least float64
+		p     float64
+		ok    bool
 	}{
-		{[]float64{0.7, 0.8, 0.9}, []float64{0.7, 0.8, 0.9}, 1, true},
-		{[]float64{0.7, 0.8, 0.9}, []float64{0.6, 0.7, 0.8}, 0, true}, // but for rounding
-		{[]float64{1}, []float64{0}, 0, false},
-		{nil, nil, 0, false},
+		"no difference":           {[]float64{0.7, 0.8, 0.9}, []float64{0.7, 0.8, 0.9}, 0, 1, true},
+		"none, of samples":        {[]float64{0.7, 0.8, 0.9}, []float64{0.7, 0.8, 0.9}, sample / 2, 1, true},
+		"equal but for rounding":  {[]float64{0.7, 0.8, 0.9}, []float64{0.6, 0.7, 0.8}, 0, 0.25, true},
+		"five equal ones":         {[]float64{1, 1, 1, 1, 1}, []float64{0, 0, 0, 0, 0}, 0, 1.0 / 16, true},
+		"a sample more each time": {[]float64{0.71, 0.81, 0.91}, []float64{0.70, 0.80, 0.90}, sample / 2, 0.0741799, true}, // t = 2 sqrt(3)
+		"one pair":                {[]float64{1}, []float64{0}, sample / 2, 0, false},
+		"no pair":                 {nil, nil, 0, 0, false},
 	} {
-		p, ok := PairedT(test.a, test.b)
-		assert.Equal(t, test.ok, ok)
-		assert.Equal(t, test.p, p)
+		p, ok := PairedT(test.a, test.b, test.least)
+		assert.Equal(t, test.ok, ok, name)
+		assert.InDelta(t, test.p, p, 1e-6, name)
 	}
+
+	// The least deviation raises p where the measured one is smaller, and changes nothing elsewhere.
+	a, b := []float64{0.71, 0.82, 0.93}, []float64{0.70, 0.80, 0.90}
+	free, _ := PairedT(a, b, 0)
+	same, _ := PairedT(a, b, 0.009)
+	raised, _ := PairedT(a, b, 0.02)
+	assert.Equal(t, free, same)
+	assert.Greater(t, raised, free)
 }
 
 // The values are those of R's p.adjust(p, "holm").

@@ -151,7 +151,7 @@ func TestTests(t *testing.T) {
 	rows := []Row{row("sgd", 0.5, 0.6, 0.7), row("sam", 0.52, 0.61, 0.73), row("msam", 0.55, 0.66, 0.75)}
 	base, sharp := &rows[0], &rows[1]
 	for i := range rows {
-		rows[i].VsSGD, rows[i].VsSAM = rows[i].against(base), rows[i].against(sharp)
+		rows[i].VsSGD, rows[i].VsSAM = rows[i].against(base, 100), rows[i].against(sharp, 100)
 	}
 	assert.Equal(t, 3, test(rows))
 	assert.Nil(t, rows[0].VsSGD)
@@ -165,7 +165,7 @@ func TestTests(t *testing.T) {
 	assert.Greater(t, *rows[2].VsSAM.PHolm, *rows[2].VsSAM.P)
 
 	single := []Row{row("sgd", 0.5), row("sam", 0.6)}
-	single[1].VsSGD = single[1].against(&single[0])
+	single[1].VsSGD = single[1].against(&single[0], 100)
 	assert.Zero(t, test(single), "a single seed has no test")
 	assert.Nil(t, single[1].VsSGD.P)
 }

@@ -22,6 +22,8 @@ type Summary struct {
 	EqualLoad bool    `json:"equal_load"`      // all runs had the same Workers and Jobs, so times compare
 	Workers   int     `json:"workers"`         // of each run, or of the last one if they differ
 	Jobs      int     `json:"jobs"`            // runs at a time, or at the last one if that differs
+	// TestSamples is how many predictions an accuracy on the test set is the fraction of.
+	TestSamples int `json:"test_samples,omitempty"`
 }
 
 // Level has the results for one fraction of relabeled samples.
@@ -60,7 +62,7 @@ type Row struct {
 	// Accuracy on the test set, with its interval over seeds.
 	Accuracy   stats.Mean `json:"accuracy"`
 	Accuracies []float64  `json:"accuracies"` // seed by seed
-	// VsSGD and VsSAM are the mean differences in accuracy to the first row of that method, seed by
+	// VsSGD and VsSAM are the mean differences in accuracy to that method without settings, seed by
 	// seed. All methods share the random numbers of a seed, so the interval of the difference may
 	// exclude 0 even if the intervals of the accuracies overlap. They are nil if the study lacks
 	// the other method, and for that method's row itself.
@@ -95,7 +97,8 @@ type Row struct {
 // Difference is a mean difference in accuracy, seed by seed, with its interval and its test.
 type Difference struct {
 	stats.Mean
-	// P is that of the paired t-test against no difference; nil for a single seed.
+	// P is that of the paired t-test against no difference, with a deviation of at least half a test
+	// sample; nil for a single seed.
 	P *float64 `json:"p,omitempty"`
 	// PHolm is P by Holm's correction for all tests of the same table, which Level counts.
 	PHolm *float64 `json:"p_holm,omitempty"`
@@ -210,13 +213,13 @@ func (s *Study) rows(store *Store, noise float64, sum *Summary, epochs func(Entr
 			if sum.Jobs != 0 && (sum.Workers != r.Workers || sum.Jobs != r.Jobs) {
 				sum.EqualLoad = false
 			}
-			sum.Workers, sum.Jobs = r.Workers, r.Jobs
+			sum.Workers, sum.Jobs, sum.TestSamples = r.Workers, r.Jobs, r.Of
 		}
 	}
 	base, sharp := rowOf(rows, sgd), rowOf(rows, samName)
 	for i := range rows {
 		r := &rows[i]
-		r.VsSGD, r.VsSAM = r.against(base), r.against(sharp)
+		r.VsSGD, r.VsSAM = r.against(base, sum.TestSamples), r.against(sharp, sum.TestSamples)
 		r.Cost = sum.cost(r, base)
 	}
 	return rows, missing
@@ -348,21 +351,23 @@ func lossFall(losses []float64) *float64 {
 	return &fall
 }
 
-// rowOf returns the first row of a method, or nil.
+// rowOf returns the row of a method as it is, without settings of its own, or nil. While it is
+// missing, a variant doesn't take its place.
 func rowOf(rows []Row, method string) *Row {
-	if i := slices.IndexFunc(rows, func(r Row) bool { return r.Method == method }); i >= 0 {
+	if i := slices.IndexFunc(rows, func(r Row) bool { return r.Method == method && r.Settings == "" }); i >= 0 {
 		return &rows[i]
 	}
 	return nil
 }
 
 // against returns the mean difference in accuracy between r and other; nil if other is nil or r.
-func (r *Row) against(other *Row) *Difference {
+// samples are those of the test set. The test doesn't believe a deviation of less than half of one.
+func (r *Row) against(other *Row, samples int) *Difference {
 	if other == nil || other == r {
 		return nil
 	}
 	d := &Difference{Mean: stats.MeanOf(stats.Differences(r.Accuracies, other.Accuracies))}
-	if p, ok := stats.PairedT(r.Accuracies, other.Accuracies); ok {
+	if p, ok := stats.PairedT(r.Accuracies, other.Accuracies, 0.5/float64(samples)); ok {
 		d.P = &p
 	}
 	return d
