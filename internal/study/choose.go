@@ -40,7 +40,7 @@ func (s *Study) candidates(store *Store, noise float64, e Entry) (list []Candida
 }
 
 // choose returns the best candidate of an entry. It compares candidates by the number of diverged
-// runs first and by the mean accuracy second, and prefers the middle one of equals. known is false if a
+// runs first and by the mean accuracy second; middleBest says which of equals it takes. known is false if a
 // run that it needs is missing; then the choice is a guess.
 func (s *Study) choose(store *Store, noise float64, e Entry) (choice Choice, known bool) {
 	choice, known = s.search(store, noise, e)
@@ -83,7 +83,7 @@ func (s *Study) search(store *Store, noise float64, e Entry) (choice Choice, kno
 			below++
 			next := rounded(rhos[0] * rhos[0] / rhos[1])
 			rhos, choice.Extended = slices.Insert(rhos, 0, next), append(choice.Extended, next)
-		case n > 1 && best.Rho == rhos[n-1]: // alone the best
+		case n > 1 && best.Rho == rhos[n-1]: // better than the one before: the middle of two is the smaller
 			if choice.AtEdge = above == s.Grid.Extend; choice.AtEdge {
 				return choice, true
 			}
@@ -105,12 +105,66 @@ func (c *Choice) beats(rho float64) bool {
 	return compare(at(c.Rho), at(rho)) > 0
 }
 
-// middleBest returns the best candidate. Of several that are equally good, as small validation sets
-// make them, it is the one in the middle: a perturbation that serves has neighbors that do.
+// middleBest returns the best of candidates that are in the order of Choice.Candidates. Small
+// validation sets make several equally good. Then it takes the learning rate with the most of
+// them, and of its rhos the middle one of the longest run of neighbors that are equally good: a
+// perturbation that serves has neighbors that do.
 func middleBest(list []Candidate) Candidate {
 	best := slices.MaxFunc(list, compare)
-	equals := slices.DeleteFunc(slices.Clone(list), func(c Candidate) bool { return compare(c, best) < 0 })
-	return equals[(len(equals)-1)/2]
+	isBest := func(c Candidate) bool { return compare(c, best) == 0 }
+	var groups [][]Candidate // by learning rate
+	for i, c := range list {
+		if i == 0 || c.LR != list[i-1].LR {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], c)
+	}
+	most := 0
+	counts := make([]int, len(groups))
+	bestOf := make([]Candidate, len(groups))
+	for i, group := range groups {
+		for _, c := range group {
+			if isBest(c) {
+				counts[i]++
+			}
+		}
+		most = max(most, counts[i])
+		bestOf[i] = slices.MaxFunc(group, compare)
+	}
+	group := groups[middleOfRun(bestOf, func(i int) bool { return counts[i] == most })]
+	return group[middleOfRun(group, func(i int) bool { return isBest(group[i]) })]
+}
+
+// middleOfRun returns the number of the candidate in the middle of the longest run of neighbors for
+// which good holds. Of equally long runs, it is the one between the candidates with the better mean
+// accuracy, and the first if these are equal, too. good must hold for one of them.
+func middleOfRun(list []Candidate, good func(i int) bool) int {
+	middle, longest, around := 0, 0, 0.0
+	for i := 0; i < len(list); i++ {
+		if !good(i) {
+			continue
+		}
+		end := i + 1
+		for end < len(list) && good(end) {
+			end++
+		}
+		var neighbors []float64
+		if i > 0 {
+			neighbors = append(neighbors, list[i-1].Accuracy.Mean)
+		}
+		if end < len(list) {
+			neighbors = append(neighbors, list[end].Accuracy.Mean)
+		}
+		mean := 0.0
+		if neighbors != nil {
+			mean = stats.MeanOf(neighbors).Mean
+		}
+		if n := end - i; n > longest || n == longest && mean > around {
+			middle, longest, around = i+(n-1)/2, n, mean
+		}
+		i = end
+	}
+	return middle
 }
 
 // compare is negative if candidate a is worse than b.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -321,27 +322,58 @@ func TestSumOfText(t *testing.T) {
 	assert.Equal(t, "none", sums[again])
 }
 
-// Of equally good candidates the middle one is chosen; a refused run is worse than any accuracy.
+// Of equally good candidates the middle one of the longest run of neighbors is chosen; a refused run
+// is worse than any accuracy.
 func TestMiddleBest(t *testing.T) {
-	candidates := func(percents ...float64) (list []Candidate) {
+	candidates := func(lr float64, percents ...float64) (list []Candidate) {
 		for i, p := range percents {
-			list = append(list, Candidate{Rho: float64(i), Accuracy: stats.Mean{Mean: p}})
+			list = append(list, Candidate{Rho: float64(i), LR: lr, Accuracy: stats.Mean{Mean: p}})
 		}
 		return list
 	}
 	for _, c := range []struct {
-		list []Candidate
-		want float64
+		percents []float64
+		want     float64
 	}{
-		{candidates(1, 2, 3), 2},
-		{candidates(3, 3, 3), 1},
-		{candidates(3, 3, 3, 3), 1},
-		{candidates(1, 3, 2, 3, 3), 3},
-		{candidates(3, 1, 3), 0},
+		{[]float64{1, 2, 3}, 2},
+		{[]float64{3, 3, 3}, 1},
+		{[]float64{3, 3, 3, 3}, 1},
+		{[]float64{1, 3, 2, 3, 3}, 3},
+		{[]float64{3, 3, 3, 1, 1, 3, 3}, 1},
+		{[]float64{3, 1, 2, 3}, 3},       // neighbors 1 and 2
+		{[]float64{1, 3, 1, 2, 3, 2}, 4}, // 1 and 1, and 2 and 2
+		{[]float64{3, 1, 3}, 0},
+		{[]float64{3, 3, 1, 3, 3, 2}, 3}, // 1, and 1 and 2
 	} {
-		assert.Equal(t, c.want, middleBest(c.list).Rho, "%v", c.list)
+		assert.Equal(t, c.want, middleBest(candidates(0.1, c.percents...)).Rho, "%v", c.percents)
 	}
-	refused := candidates(9, 3)
+	refused := candidates(0.1, 9, 3)
 	refused[0].Diverged = 1
 	assert.Equal(t, 1.0, middleBest(refused).Rho)
+
+	// The learning rate comes first: that with the most of the equals. A run ends with its rate.
+	for _, c := range []struct {
+		list    []Candidate
+		lr, rho float64
+	}{
+		{slices.Concat(candidates(0.1, 1, 2, 3), candidates(0.2, 3, 3, 2)), 0.2, 0},
+		{slices.Concat(candidates(0.1, 3, 2, 3), candidates(0.2, 2, 3, 2)), 0.1, 0},
+		{slices.Concat(candidates(0.1, 3, 1, 3, 3), candidates(0.2, 3, 3, 1, 1)), 0.1, 2},
+		{slices.Concat(candidates(0.1, 3), candidates(0.2, 3), candidates(0.4, 3), candidates(0.8, 1)), 0.2, 0},
+		{slices.Concat(candidates(0.1, 3), candidates(0.2, 1), candidates(0.4, 3), candidates(0.8, 3)), 0.4, 0},
+	} {
+		best := middleBest(c.list)
+		assert.Equal(t, []float64{c.lr, c.rho}, []float64{best.LR, best.Rho}, "%v", c.list)
+	}
+}
+
+// While a method as it is has no row, a variant isn't what others are compared with.
+func TestVariantsAreNoReference(t *testing.T) {
+	row := func(name, settings string) Row {
+		return Row{Method: name, Settings: settings, Accuracies: []float64{0.7, 0.8}}
+	}
+	rows := []Row{row("sgd", ""), row("sam", "ascent.every=2")}
+	assert.Nil(t, rowOf(rows, samName))
+	rows = append(rows, row("sam", ""))
+	assert.Same(t, &rows[2], rowOf(rows, samName))
 }
