@@ -65,7 +65,7 @@ func (t summaryTables) printSummary(w io.Writer) {
 	n := len(t.Levels[0].Rows[0].Accuracies)
 	fmt.Fprintf(w, "Test accuracy after the last epoch, in percent: means over %s", plural(n, "seed"))
 	if n > 1 {
-		fmt.Fprint(w, " with 95% intervals by Student's t.\nDifferences are taken seed by seed")
+		fmt.Fprint(w, " with 95% intervals by Student's t.\nThey are of other seeds, not of other test samples. Differences are taken seed by seed")
 	}
 	fmt.Fprintf(w, ".\nTimes are medians over seeds of runs with %s, %s at once.\n", plural(t.Workers, "worker"), plural(t.Jobs, "run"))
 	if !t.EqualLoad {
@@ -261,6 +261,11 @@ func (t summaryTables) printWarnings(w io.Writer, level study.Level) {
 	if level.EqualTimeMissing != nil {
 		lines = append(lines, "Not at equal time yet, or without a cost: "+strings.Join(level.EqualTimeMissing, ", ")+".")
 	}
+	for _, r := range level.Rows {
+		if len(r.Choice.Extended) > 0 {
+			lines = append(lines, fmt.Sprintf("%s's best rho was at the edge, and its grid was extended by %s.", r.Name, joined(r.Choice.Extended)))
+		}
+	}
 	if at := t.chosenAtEdge(level); at != nil {
 		lines = append(lines, "Chosen at the edge of the values tried, so a value beyond may be better: "+strings.Join(at, "; ")+".")
 	}
@@ -275,7 +280,11 @@ func (t summaryTables) printWarnings(w io.Writer, level study.Level) {
 		var rhos []string
 		for _, candidate := range r.Choice.Candidates {
 			if candidate.Collapsed+candidate.Diverged > 0 {
-				rhos = append(rhos, fmt.Sprintf("rho %v, lr %v", candidate.Rho, candidate.LR))
+				values := fmt.Sprintf("lr %v", candidate.LR)
+				if candidate.Rho > 0 {
+					values = fmt.Sprintf("rho %v, %s", candidate.Rho, values)
+				}
+				rhos = append(rhos, values)
 			}
 		}
 		if rhos != nil {
@@ -316,4 +325,13 @@ func (t summaryTables) chosenAtEdge(level study.Level) (list []string) {
 		}
 	}
 	return list
+}
+
+// joined returns numbers with commas between them.
+func joined(values []float64) string {
+	var list []string
+	for _, v := range values {
+		list = append(list, fmt.Sprint(v))
+	}
+	return strings.Join(list, ", ")
 }

@@ -42,7 +42,7 @@ func (s *studies) print(w io.Writer, c *study.Campaign) {
 }
 
 // studyNotes says how to read the tables.
-const studyNotes = `Accuracies and ECE (expected calibration error, 15 bins) are of the test set after the last epoch, in percent: means over seeds with 95% intervals by Student's t. Differences are taken seed by seed; * has p of at most 0.05 by a paired t-test with Holm's correction for all tests of its table. lambda_1 and sharpness are those of the training loss.`
+const studyNotes = `Accuracies and ECE (expected calibration error, 15 bins) are of the test set after the last epoch, in percent: means over seeds with 95% intervals by Student's t. Differences are taken seed by seed; * has p of at most 0.05 by a paired t-test with Holm's correction for all tests of its table. Intervals and tests are of other seeds, not of other test samples. lambda_1 and sharpness are those of the training loss.`
 
 // studyTables prints the results of a part of a study.
 type studyTables struct {

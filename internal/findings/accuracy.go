@@ -27,9 +27,11 @@ func accuracy(c *study.Campaign, l *looks) Answer {
 	if f := differenceFigure(list, l); f.Rows != nil {
 		a.Figures = append(a.Figures, f)
 	}
-	a.Tables = append(a.Tables, comparisonTable(list, l, equalEpochs, "equal epochs"))
-	if has(list, equalTime) {
-		a.Tables = append(a.Tables, comparisonTable(list, l, equalTime, "equal time"))
+	if len(list) > 1 {
+		a.Tables = append(a.Tables, comparisonTable(list, l, equalEpochs, "equal epochs"))
+		if has(list, equalTime) {
+			a.Tables = append(a.Tables, comparisonTable(list, l, equalTime, "equal time"))
+		}
 	}
 	for i := range c.Parts {
 		of := settings(&c.Parts[i])
@@ -70,7 +72,7 @@ func accuracySentences(list []setting) (short string, details []string) {
 	samSGD := comparison(list, equalEpochs, samMethod, vsSGD)
 	switch {
 	case msamSAM.all() > 0 && msamSGD.all() > 0:
-		short = both("mSAM", &msamSAM, "SAM", &msamSGD, base)
+		short = sentences(both("mSAM", &msamSAM, "SAM", &msamSGD, base))
 	case msamSAM.all() > 0:
 		short = msamSAM.verdict("mSAM", "SAM")
 	case msamSGD.all() > 0:
@@ -85,11 +87,19 @@ func accuracySentences(list []setting) (short string, details []string) {
 			return
 		}
 		text := fmt.Sprintf("%s against %s: %s", subject, other, t.size())
-		if verdict {
+		switch one := t.all() == 1 && t.ahead+t.behind == 1; { // then the verdict says it all
+		case one && !verdict:
+			return
+		case one:
+			text = t.verdict(subject, other)
+		case verdict:
 			text = t.verdict(subject, other) + ": " + t.size()
 		}
-		if alone := t.alone(); alone != "" {
+		if alone := t.alone(); alone != "" && (t.all() > 1 || t.even > 0) {
 			text += "; " + alone
+		}
+		if remaining := t.remaining(); remaining != "" {
+			text += "; " + remaining
 		}
 		details = append(details, sentence(text))
 	}
@@ -104,7 +114,11 @@ func accuracySentences(list []setting) (short string, details []string) {
 	if text := calibrationSentence(list); text != "" {
 		details = append(details, text)
 	}
-	return sentence(short), append(details, testNote(list))
+	details = append(details, testNote(list))
+	if text := sampleNote(list); text != "" {
+		details = append(details, text)
+	}
+	return sentence(short), details
 }
 
 // equalTimeSentence says how methods compare after equal time; "" if that wasn't measured.
@@ -116,7 +130,7 @@ func equalTimeSentence(list []setting) string {
 	var clauses []string
 	switch {
 	case msamSAM.all() > 0 && msamSGD.all() > 0:
-		clauses = append(clauses, both("mSAM", &msamSAM, "SAM", &msamSGD, base))
+		clauses = append(clauses, both("mSAM", &msamSAM, "SAM", &msamSGD, base)...)
 	case msamSAM.all() > 0:
 		clauses = append(clauses, msamSAM.verdict("mSAM", "SAM"))
 	case msamSGD.all() > 0:
@@ -165,18 +179,38 @@ func testNote(list []setting) string {
 		"the correction doesn't reach across settings.", alpha, each, all)
 }
 
+// sampleNote says what intervals and tests are of, and what they rely on; "" if there are none.
+func sampleNote(list []setting) string {
+	seeds := 0
+	var sample extent
+	for _, s := range list {
+		for _, r := range s.level.Rows {
+			seeds = max(seeds, len(r.Accuracies))
+		}
+		if n := s.part.Summary.TestSamples; n > 0 {
+			sample.add(100 / float64(n))
+		}
+	}
+	if seeds < 2 {
+		return ""
+	}
+	text := "Intervals and tests are of other seeds, not of other test samples"
+	if sample.n > 0 {
+		text += fmt.Sprintf("; one sample is %s points", &sample)
+	}
+	return fmt.Sprintf("%s. With %d seeds, they rely on differences that are about normal.", text, seeds)
+}
+
 // accuracyFigure has a panel for each setting, with a row for each method.
 func accuracyFigure(list []setting, l *looks) Figure {
 	f := Figure{
 		Name: "accuracy", Title: "Test accuracy",
 		About: "Means over seeds with 95% intervals. An interval may leave the panel. An arrow at the edge is a value beyond it.",
 	}
-	if hasMethod(list, baseMethod) {
-		f.About += fmt.Sprintf(" Dashed: %s.", baseTitle(list))
-	}
 	if has(list, equalTime) {
 		f.Key = []chart.Key{{Name: "equal epochs"}, {Name: "equal time", Open: true}}
 	}
+	dashed := false
 	f.Rows = panels(list, func(s setting) chart.Panel {
 		d := chart.Dots{Title: s.panelTitle(), X: "test accuracy, %"}
 		var means []stats.Mean
@@ -194,12 +228,19 @@ func accuracyFigure(list []setting, l *looks) Figure {
 			}
 			d.Rows = append(d.Rows, of)
 		}
+		d.From, d.To = percentages(usefulRange(means))
 		if base := row(s.level.Rows, baseMethod); base != nil {
-			d.Upright = []float64{100 * base.Accuracy.Mean}
+			d.From, d.To = withBase(base, d.From, d.To)
+			if mean := 100 * base.Accuracy.Mean; mean >= d.From && mean <= d.To {
+				d.Upright = []float64{mean}
+				dashed = true
+			}
 		}
-		d.From, d.To = usefulRange(means)
 		return d
 	})
+	if dashed {
+		f.About += fmt.Sprintf(" Dashed: %s.", baseTitle(list))
+	}
 	return f
 }
 
@@ -222,10 +263,10 @@ func differenceFigure(list []setting, l *looks) Figure {
 	}
 	others := []func(*study.Row) *study.Difference{}
 	if hasMethod(list, baseMethod) {
-		f.Key, others = append(f.Key, chart.Key{Name: "less " + base}), append(others, vsSGD)
+		f.Key, others = append(f.Key, chart.Key{Name: "minus " + base}), append(others, vsSGD)
 	}
 	if hasMethod(list, samMethod) {
-		f.Key, others = append(f.Key, chart.Key{Name: "less SAM", Open: f.Key != nil}), append(others, vsSAM)
+		f.Key, others = append(f.Key, chart.Key{Name: "minus SAM", Open: f.Key != nil}), append(others, vsSAM)
 	}
 	f.Rows = panels(list, func(s setting) chart.Panel {
 		d := chart.Dots{Title: s.panelTitle(), X: "difference, points", Upright: []float64{0}}

@@ -3,6 +3,8 @@ package findings
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/steppe-ml/steppe/internal/stats"
 	"github.com/steppe-ml/steppe/internal/study"
@@ -42,6 +44,30 @@ func comparisonTable(list []setting, l *looks, rows func(*study.Level) []study.R
 		Title:  "Comparisons over all settings, after " + budget,
 		Header: []string{"method", "ahead of " + base, "no difference", "behind", "median", "ahead of SAM", "no difference", "behind", "median"},
 		Note:   "By the corrected test. Medians are of the differences in test accuracy over settings, in percentage points.",
+	}
+	var shown tally
+	for _, s := range list {
+		for i := range rows(s.level) {
+			r := &rows(s.level)[i]
+			if r.Method != baseMethod {
+				shown.add(r.VsSGD)
+				shown.add(r.VsSAM)
+			}
+		}
+	}
+	corrected, _ := together(list)
+	for _, s := range list {
+		for _, r := range rows(s.level) {
+			for _, d := range []*study.Difference{r.VsSGD, r.VsSAM} {
+				if p, ok := corrected[d]; ok && p < alpha && d.PHolm != nil && *d.PHolm < alpha {
+					shown.remain++
+				}
+			}
+		}
+	}
+	shown.together = len(corrected)
+	if text := shown.remaining(); text != "" {
+		t.Note += " " + sentence("of all differences in this table, "+text)
 	}
 	// Base optimizers differ between parts, so methods are told apart by all that a look depends on.
 	for _, m := range methodRows(list, rows) {
@@ -153,14 +179,20 @@ func differenceTable(list []setting, l *looks, rows func(*study.Level) []study.R
 		Title:  fmt.Sprintf("%s: differences in test accuracy, percentage points, after %s", list[0].part.Title, budget),
 		Header: []string{"method"},
 	}
-	tests := 0
+	var tests extent
 	for _, s := range list {
 		name := ""
 		if len(list) > 1 {
 			name = ", " + s.noise()
 		}
-		t.Header = append(t.Header, "less "+base+name, "less SAM"+name)
-		tests = max(tests, s.level.Tests)
+		t.Header = append(t.Header, "minus "+base+name, "minus SAM"+name)
+		n := s.level.Tests
+		if budget == "equal time" {
+			n = s.level.EqualTimeTests
+		}
+		if n > 0 {
+			tests.add(float64(n))
+		}
 	}
 	for _, m := range methodRows(list, rows) {
 		row := TableRow{Look: l.row(m.first), Cells: []Cell{{Text: label(m.first, base)}}}
@@ -174,8 +206,16 @@ func differenceTable(list []setting, l *looks, rows func(*study.Level) []study.R
 		t.Rows = append(t.Rows, row)
 	}
 	t.Note = "Seed by seed, ± half the 95% interval."
-	if tests > 0 {
-		t.Note += fmt.Sprintf(" p of the paired t-test, corrected by Holm for %d comparisons; bold below %v.", tests, alpha)
+	if tests.n > 0 {
+		of := fmt.Sprint(tests.least)
+		if tests.least < tests.most {
+			of += fmt.Sprint(" to ", tests.most)
+		}
+		of += " comparisons"
+		if len(list) > 1 {
+			of += " at each level of noise"
+		}
+		t.Note += fmt.Sprintf(" p of the paired t-test, corrected by Holm for the %s; bold below %v.", of, alpha)
 	}
 	return t
 }
@@ -223,40 +263,59 @@ func calibrationTable(list []setting, l *looks) (t Table, ok bool) {
 	return t, ok
 }
 
-// calibrationSentence compares mean calibration errors; "" if there are none.
+// calibrationSentence has the mean calibration errors; "" if there are none. They are over the
+// settings in which all of the methods have one.
 func calibrationSentence(list []setting) string {
-	count := func(method, other string) (smaller, all int) {
+	type method struct {
+		title, name string
+		errors      []float64 // by setting; the mean over shards
+	}
+	of := []*method{{title: "mSAM's", name: msamMethod}, {title: "SAM's", name: samMethod}, {title: possessive(baseTitle(list)), name: baseMethod}}
+	for _, m := range of {
 		for _, s := range list {
-			against := row(s.level.Rows, other)
-			if against == nil || against.ECE == nil {
-				continue
-			}
+			var errors []float64
 			for _, r := range s.level.Rows {
-				if r.Method == method && r.ECE != nil {
-					all++
-					if r.ECE.Mean < against.ECE.Mean {
-						smaller++
-					}
+				if r.Method == m.name && r.ECE != nil && (r.Settings == "" || m.name == msamMethod) {
+					errors = append(errors, r.ECE.Mean)
 				}
 			}
-		}
-		return smaller, all
-	}
-	base := possessive(baseTitle(list))
-	var clauses []string
-	for _, c := range []struct{ title, method string }{{"mSAM's", msamMethod}, {"SAM's", samMethod}} {
-		var than []string
-		for _, other := range []struct{ title, method string }{{"SAM's", samMethod}, {base, baseMethod}} {
-			if smaller, all := count(c.method, other.method); all > 0 && other.method != c.method {
-				than = append(than, fmt.Sprintf("than %s in %d of %s", other.title, smaller, counted(all, "comparison")))
+			mean := math.NaN()
+			if errors != nil {
+				mean = stats.MeanOf(errors).Mean
 			}
-		}
-		if than != nil {
-			clauses = append(clauses, c.title+" is smaller "+names(than))
+			m.errors = append(m.errors, mean)
 		}
 	}
-	if clauses == nil {
+	of = slices.DeleteFunc(of, func(m *method) bool {
+		return !slices.ContainsFunc(m.errors, func(v float64) bool { return !math.IsNaN(v) })
+	})
+	if len(of) < 2 {
 		return ""
 	}
-	return sentence("Mean calibration errors, without a test: " + joinClauses(clauses))
+	sums, settings := make([]float64, len(of)), 0
+	for i := range list {
+		if slices.ContainsFunc(of, func(m *method) bool { return math.IsNaN(m.errors[i]) }) {
+			continue
+		}
+		settings++
+		for k, m := range of {
+			sums[k] += m.errors[i]
+		}
+	}
+	if settings == 0 {
+		return ""
+	}
+	var parts []string
+	for k, m := range of {
+		word := ""
+		if k == 0 {
+			word = "mean calibration error is "
+		}
+		parts = append(parts, fmt.Sprintf("%s %s%.1f%%", m.title, word, 100*sums[k]/float64(settings)))
+	}
+	text := strings.Join(parts, ", ")
+	if settings > 1 {
+		text += fmt.Sprintf(", over %d settings", settings)
+	}
+	return sentence(text)
 }

@@ -155,11 +155,11 @@ func TestAccuracySentence(t *testing.T) {
 		answer(t, one(3, 10), "accuracy").Sentence)
 	assert.Regexp(t, `^mSAM is behind SAM in \d of 8 comparisons, by .* points, and ahead in none; it is behind SGD in 8 of 8 comparisons, by .*, and ahead in none\.$`,
 		answer(t, one(-3, 10), "accuracy").Sentence)
-	assert.Equal(t, "mSAM, SAM and SGD can't be compared beyond chance with one seed.", answer(t, one(3, 1), "accuracy").Sentence)
+	assert.Equal(t, "One seed is too few to compare mSAM, SAM and SGD.", answer(t, one(3, 1), "accuracy").Sentence)
 	assert.Equal(t, "No setting has a finished run of every method yet.", answer(t, &study.Campaign{}, "accuracy").Sentence)
 
 	c := campaign(t, madeUp{title: "x", base: "AdamW", accuracy: 0.95, noises: []float64{0}, entries: some[:2], seeds: 5, effect: 0})
-	assert.Equal(t, "No difference between SAM and AdamW is shown in the only comparison.", answer(t, c, "accuracy").Sentence)
+	assert.Equal(t, "Between SAM and AdamW, no difference is shown.", answer(t, c, "accuracy").Sentence)
 	c = campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: some[:1], seeds: 5})
 	assert.Equal(t, "The study has nothing to compare with SGD or SAM.", answer(t, c, "accuracy").Sentence)
 }
@@ -183,11 +183,11 @@ func TestTally(t *testing.T) {
 // Details say how large differences are, what they are after equal time, and what calibration is.
 func TestAccuracyDetails(t *testing.T) {
 	details := strings.Join(answer(t, wide(t), "accuracy").Details, "\n")
-	assert.Regexp(t, `(?m)^mSAM against SAM: a median difference of \+0\.\d\d points \(from \S+ to \S+\); uncorrected, \d+ of 56 intervals lie above zero and \d+ below\.$`, details)
+	assert.Regexp(t, `(?m)^mSAM against SAM: a median difference of \+0\.\d\d points \(from \S+ to \S+\); uncorrected, \d+ of 56 intervals lie above zero and \d+ below; \d+ of the \d+ remain if all 534 comparisons of the study are corrected together\.$`, details)
 	assert.Regexp(t, `(?m)^SAM is ahead of SGD or AdamW in \d+ of 14 comparisons, .*: a median difference`, details)
 	assert.Regexp(t, `(?m)^With equal time instead of equal epochs, mSAM is ahead of SAM in \d+ of 48 comparisons.*; it is ahead of SGD or AdamW in .*; SAM is ahead`, details)
-	assert.Regexp(t, `(?m)^Mean calibration errors, without a test: mSAM's is smaller than SAM's in \d+ of 56 comparisons and than SGD's or AdamW's in \d+ of 56 comparisons; `+
-		`SAM's is smaller than SGD's or AdamW's in \d+ of 14 comparisons\.$`, details)
+	assert.Regexp(t, `(?m)^mSAM's mean calibration error is \d\.\d%, SAM's \d\.\d%, SGD's or AdamW's \d\.\d%, over 14 settings\.$`, details)
+	assert.Contains(t, details, "Intervals and tests are of other seeds, not of other test samples; one sample is 0.02 points. With 5 seeds, they rely on differences that are about normal.")
 	assert.Contains(t, details, "corrected by Holm for the 15 to 21 comparisons of a setting and a budget")
 	assert.NotContains(t, strings.Join(answer(t, rough(t), "accuracy").Details, "\n"), "equal time")
 	assert.Contains(t, strings.Join(answer(t, short(t), "accuracy").Details, "\n"), "With one seed there is no test of differences.")
@@ -218,7 +218,7 @@ func TestWithoutSGD(t *testing.T) {
 			assert.NotContains(t, k.Name, "SGD", fig.Name)
 		}
 	}
-	assert.Equal(t, []chart.Key{{Name: "less SAM"}}, f.Answers[0].Figures[1].Key)
+	assert.Equal(t, []chart.Key{{Name: "minus SAM"}}, f.Answers[0].Figures[1].Key)
 	var titles []string
 	for _, r := range f.Answers[1].Tables[0].Rows {
 		titles = append(titles, r.Cells[0].Text)
@@ -227,7 +227,7 @@ func TestWithoutSGD(t *testing.T) {
 }
 
 func TestRhoSentence(t *testing.T) {
-	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in both settings; by the median, SAM's is 5 times as large.",
+	assert.Equal(t, "The rho chosen for mSAM with 32 shards is smaller than SAM's in both settings; it is 0.2 times SAM's (median).",
 		answer(t, rough(t), "rho").Sentence)
 	assert.Equal(t, "smaller in 2, larger in 1 of 4 settings", strings.ReplaceAll(shares(4, []share{{2, "smaller"}, {0, "the same"}, {1, "larger"}}), " and ", ", "))
 	assert.Equal(t, "smaller", shares(1, []share{{1, "smaller"}, {0, "larger"}}))
@@ -272,10 +272,11 @@ func TestChosenLRs(t *testing.T) {
 func TestFlatnessSentence(t *testing.T) {
 	a := answer(t, wide(t), "flatness")
 	assert.Regexp(t, `^mSAM's lambda_1 is smaller than SAM's in \d+ of 56 comparisons and larger in none; the rank correlation of lambda_1 `+
-		`with test accuracy over the methods is from −0\.\d+ to −0\.\d+, with a median of −0\.\d+ over 14 settings; `+
-		`flatter goes with more accurate in \d+ of them beyond chance, and with less accurate in none\.$`, a.Sentence)
+		`with test accuracy over the methods is from −0\.\d+ to −0\.\d+, with a median of −0\.\d+ over 14 settings: `+
+		`flatter goes with more accurate\.$`, a.Sentence)
 	a = answer(t, rough(t), "flatness")
-	assert.Contains(t, a.Sentence, "in none of them can it be told from chance")
+	assert.Regexp(t, `over the methods is from .* over 2 settings\.$`, a.Sentence)
+	assert.Contains(t, strings.Join(a.Details, "\n"), "aren't independent, so the correlation over methods isn't tested")
 	assert.Contains(t, a.Details[len(a.Details)-1], "2 final models couldn't be measured")
 	assert.Equal(t, "No final model's flatness has been measured.", answer(t, short(t), "flatness").Sentence)
 }
@@ -311,6 +312,116 @@ func TestUsefulRange(t *testing.T) {
 	assert.Equal(t, []float64{80, 88}, []float64{from, to}, "80 is within three times what the best differ by")
 	from, to = curveRange([][]float64{nil, {10, 10}}, 86)
 	assert.Less(t, from, to)
+}
+
+// Accuracies are percentages, and the base optimizer is among them unless it is far away.
+func TestRangeOfAccuracies(t *testing.T) {
+	base := func(mean float64, collapsed int) *study.Row {
+		return &study.Row{Accuracy: stats.Mean{Mean: mean}, Accuracies: []float64{mean, mean}, Collapsed: collapsed}
+	}
+	for name, test := range map[string]struct {
+		base     *study.Row
+		from, to float64
+	}{
+		"below":     {base(0.77, 1), 77, 98},
+		"inside":    {base(0.96, 0), 95, 98},
+		"above":     {base(0.99, 0), 95, 99},
+		"far":       {base(0.6, 0), 95, 98},
+		"collapsed": {base(0.77, 2), 95, 98},
+	} {
+		from, to := withBase(test.base, 95, 98)
+		assert.InDeltaSlice(t, []float64{test.from, test.to}, []float64{from, to}, 1e-9, name)
+	}
+	from, to := percentages(-50, 150)
+	assert.Equal(t, []float64{0, 100}, []float64{from, to})
+}
+
+// Labels have settings without what the method's name says.
+func TestShortNames(t *testing.T) {
+	for want, r := range map[string]study.Row{
+		"mSAM 8":                {Title: "mSAM", Method: "msam", Shards: 8},
+		"mSAM 8, every 2":       {Title: "mSAM", Method: "msam", Shards: 8, Settings: "ascent.every=2"},
+		"GSAM 0.2":              {Title: "GSAM", Method: "gsam", Shards: 1, Settings: "descent.orthogonal=0.2"},
+		"WSAM 0.5, decoupled":   {Title: "WSAM", Method: "wsam", Shards: 1, Settings: "descent.weight=0.5, descent.decoupled=true"},
+		"LookSAM every 2":       {Title: "LookSAM", Method: "looksam", Shards: 1, Settings: "ascent.every=2"},
+		"LookSAM not norm-only": {Title: "LookSAM", Method: "looksam", Shards: 1, Settings: "ascent.norm-only=false"},
+		"AdamW":                 {Title: "SGD", Method: "sgd", Shards: 1},
+	} {
+		assert.Equal(t, want, label(&r, "AdamW"))
+	}
+}
+
+// The tests of all settings and budgets can be corrected together: SGD against SAM and SAM against
+// SGD are one of them.
+func TestTogether(t *testing.T) {
+	c := wide(t)
+	corrected, several := together(allSettings(c))
+	assert.True(t, several)
+	tests := 0
+	for _, s := range allSettings(c) {
+		tests += s.level.Tests + s.level.EqualTimeTests
+	}
+	assert.Len(t, corrected, tests)
+	for d, p := range corrected {
+		assert.GreaterOrEqual(t, p, *d.PHolm, "more tests correct no less")
+	}
+	one, several := together(allSettings(rough(t))[:1])
+	assert.False(t, several)
+	for d, p := range one {
+		assert.InDelta(t, *d.PHolm, p, 1e-12, "of one table it is the same correction")
+	}
+	y := tally{ahead: 2, behind: 1, remain: 1, together: 90}
+	assert.Equal(t, "1 of the 3 remains if all 90 comparisons of the study are corrected together", y.remaining())
+	y = tally{ahead: 2, remain: 2, together: 90}
+	assert.Equal(t, "all of the 2 remain if all 90 comparisons of the study are corrected together", y.remaining())
+	assert.Empty(t, (&tally{even: 2, together: 90}).remaining())
+}
+
+// The note of a table of differences has the tests of its own budget, at each of its levels.
+func TestTestsOfTables(t *testing.T) {
+	c := short(t)
+	s := c.Parts[0].Summary
+	s.Levels[0].Tests, s.Levels[0].EqualTimeTests, s.Levels[0].EqualTime = 15, 12, s.Levels[0].Rows
+	s.Levels = append(s.Levels, study.Level{Noise: 0.2, Rows: s.Levels[0].Rows, Tests: 13, EqualTimeTests: 12})
+	list, l := allSettings(c), newLooks(c)
+	assert.Contains(t, differenceTable(list, l, equalEpochs, "equal epochs").Note, "for the 13 to 15 comparisons at each level of noise;")
+	assert.Contains(t, differenceTable(list, l, equalTime, "equal time").Note, "for the 12 comparisons at each level of noise;")
+	assert.Contains(t, differenceTable(list[:1], l, equalEpochs, "equal epochs").Note, "for the 15 comparisons;")
+}
+
+// What is at the edge is what the choice says, and the report has what grids were extended by.
+func TestEdges(t *testing.T) {
+	c := rough(t)
+	list := allSettings(c)
+	for _, s := range list {
+		s.level.Rows[1].Choice.Rho = s.level.Rows[1].Choice.Candidates[0].Rho // the smallest, and as good as the next
+	}
+	assert.Empty(t, atEdge(list))
+	assert.Empty(t, extended(list))
+	rows := list[1].level.Rows
+	rows[1].Choice.Rho, rows[1].Choice.AtEdge, rows[1].Choice.Extended = 1.6, true, []float64{0.8, 1.6}
+	rows[3].Choice.Extended, rows[4].Choice.Extended = []float64{0.8, 1.6}, []float64{0.8}
+	assert.Equal(t, "The chosen rho is at the edge of what was tried, so one beyond may be better. mlp on digits: SAM (1.6) with 20% wrong labels.", atEdge(list))
+	assert.Equal(t, " Grids were extended, 20% wrong labels: of SAM and mSAM 8 by 0.8, 1.6; of mSAM 16 by 0.8.", extended(list))
+	assert.Equal(t, []string{"half", "twice", "3 times"}, []string{multiple(0.5), multiple(2), multiple(3)})
+}
+
+// A setting in which nearly everything collapsed is named first.
+func TestCollapsed(t *testing.T) {
+	c := short(t)
+	assert.Empty(t, collapsed(c))
+	for i := range c.Parts[0].Summary.Levels[0].Rows {
+		r := &c.Parts[0].Summary.Levels[0].Rows[i]
+		for k := range r.Choice.Candidates {
+			r.Choice.Candidates[k].Collapsed = 1
+		}
+	}
+	assert.Equal(t, []string{"mlp on digits: with 23 of the 23 rhos and learning rates that were tried, a run collapsed to guessing or ended in a step " +
+		"that was refused. So comparisons of its methods mean little."}, collapsed(c))
+	assert.Contains(t, page(t, c), "mean little")
+	for _, f := range answer(t, c, "rho").Figures {
+		assert.Equal(t, "mlp on digits: all collapsed", f.Rows[0].Panels[0].(chart.Lines).Title)
+	}
 }
 
 // Settings of a part lie in one row, parts of one setting share one, and a row has at most three.

@@ -116,7 +116,10 @@ func flatnessFigure(list []setting, l *looks, m measure) Figure {
 			}
 			p.Groups = append(p.Groups, g)
 		}
-		p.From, p.To = usefulRange(means)
+		p.From, p.To = percentages(usefulRange(means))
+		if base := row(s.level.Rows, baseMethod); base != nil && slices.Contains(rows, base) {
+			p.From, p.To = withBase(base, p.From, p.To)
+		}
 		return p
 	})
 	return f
@@ -217,6 +220,9 @@ func (f flatter) verdict(title, name, other string) string {
 	return fmt.Sprintf("%s's %s is smaller than %s in %d of %s and larger in %s", title, name, possessive(other), f.smaller, n, amount(f.larger))
 }
 
+// kin says why there is no test of the correlations over methods.
+const kin = "Methods that are kin, such as mSAM with 4 and with 8 shards, aren't independent, so the correlation over methods isn't tested."
+
 // flatnessSentences returns the answer in short, and more about it.
 func flatnessSentences(list []setting) (short string, details []string) {
 	base := baseTitle(list)
@@ -236,21 +242,15 @@ func flatnessSentences(list []setting) (short string, details []string) {
 		details = append(details, fmt.Sprintf("%s's lambda_1 over %s: %s by the median of the comparisons' geometric means, from %s to %s.",
 			of.title, possessive(of.otherTitle), significant(stats.Median(f.ratios)), significant(slices.Min(f.ratios)), significant(slices.Max(f.ratios))))
 	}
-	negative, positive, all := 0, 0, 0
+	all := 0
 	var rhos []float64
 	for _, s := range list {
-		rho, p, ok := lambda.correlation(s)
+		rho, _, ok := lambda.correlation(s)
 		if !ok {
 			continue
 		}
 		all++
 		rhos = append(rhos, rho)
-		switch {
-		case p < alpha && rho < 0:
-			negative++
-		case p < alpha && rho > 0:
-			positive++
-		}
 	}
 	if all > 0 {
 		text := fmt.Sprintf("the rank correlation of lambda_1 with test accuracy over the methods is %s", signed(rhos[0], 2))
@@ -259,16 +259,10 @@ func flatnessSentences(list []setting) (short string, details []string) {
 				signed(slices.Min(rhos), 2), signed(slices.Max(rhos), 2), signed(stats.Median(rhos), 2), all)
 		}
 		switch {
-		case negative == 0 && positive == 0 && all == 1:
-			text += ", which can't be told from chance"
-		case negative == 0 && positive == 0:
-			text += "; in none of them can it be told from chance"
-		case all == 1 && negative == 1:
+		case slices.Max(rhos) < 0:
 			text += ": flatter goes with more accurate"
-		case all == 1:
+		case slices.Min(rhos) > 0:
 			text += ": flatter goes with less accurate"
-		default:
-			text += fmt.Sprintf("; flatter goes with more accurate in %s of them beyond chance, and with less accurate in %s", amount(negative), amount(positive))
 		}
 		clauses = append(clauses, text)
 	}
@@ -276,7 +270,7 @@ func flatnessSentences(list []setting) (short string, details []string) {
 		clauses = []string{"too few models were measured to compare"}
 	}
 	details = append(details, "Ratios are taken seed by seed, and smaller and larger mean that their 95% interval, not corrected for the "+
-		"number of comparisons, leaves out 1. Correlations are tested by permutation.")
+		"number of comparisons, leaves out 1. "+kin)
 	details = append(details, measuredOn(list)...)
 	return sentence(joinClauses(clauses)), details
 }
@@ -286,8 +280,12 @@ func measuredOn(list []setting) (details []string) {
 	var said []string
 	for _, s := range list {
 		f := flatRows(s)[0].Flatness
-		text := fmt.Sprintf("Measured on %d training samples with %s labels; sharpness is the largest rise of the loss that was found within rho %v",
-			f.Samples, f.Labels, f.Rho)
+		labels := "the labels that the model was trained with"
+		if f.Labels == "true" {
+			labels = "clean labels"
+		}
+		text := fmt.Sprintf("Measured on %d training samples with %s; sharpness is the largest rise of the loss that was found within rho %v",
+			f.Samples, labels, f.Rho)
 		switch f.Mode {
 		case "running":
 			text += ", with the running statistics of normalizations"
@@ -358,14 +356,15 @@ func correlationTable(list []setting) Table {
 	t := Table{
 		Title:  "Rank correlation with test accuracy",
 		Header: []string{"setting", "lambda_1, methods", "lambda_1, runs", "sharpness, methods", "sharpness, runs"},
-		Note: "Spearman's, of the methods' means and of all their runs, which aren't independent. p by permutation, not corrected; bold below 0.05. " +
-			"Negative: flatter goes with more accurate.",
+		Note: "Spearman's, of the methods' means and of all their runs. Negative: flatter goes with more accurate. p is by permutation, as if methods " +
+			"were independent. Those that are kin aren't, and runs of one method aren't, so p is too small and shows nothing alone.",
+		Wrap: true,
 	}
 	for _, s := range list {
 		row := TableRow{Cells: []Cell{{Text: s.String()}}}
 		for _, m := range []measure{lambda, sharpness} {
 			if rho, p, ok := m.correlation(s); ok {
-				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, %s, n = %d", signed(rho, 2), pValue(p), len(flatRows(s))), Bold: p < alpha})
+				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, %s, n = %d", signed(rho, 2), pValue(p), len(flatRows(s)))})
 			} else {
 				row.Cells = append(row.Cells, Cell{})
 			}

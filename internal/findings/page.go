@@ -174,6 +174,7 @@ func (f *Findings) about() (paragraphs []string) {
 	if !f.Study.Complete() {
 		paragraphs = append(paragraphs, fmt.Sprintf("So far %d of %d runs are finished.", f.Study.Done, f.Study.Runs))
 	}
+	paragraphs = append(paragraphs, collapsed(f.Study)...)
 	return paragraphs
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/steppe-ml/steppe/internal/stats"
+	"github.com/steppe-ml/steppe/internal/study"
 )
 
 // The useful range of an axis leaves out values that are so far below the others, such as those of
@@ -39,6 +40,21 @@ func usefulRange(means []stats.Mean) (from, to float64) {
 		from, to = min(from, max(m.Low, middle-room)), max(to, min(m.High, top+room))
 	}
 	return padded(from, to)
+}
+
+// percentages returns the part of a range that accuracies can have.
+func percentages(from, to float64) (float64, float64) { return max(0, from), min(100, to) }
+
+// withBase returns a range of accuracies that has the base optimizer's mean, too, unless all its
+// runs collapsed or it is so far away that the others would look alike.
+func withBase(base *study.Row, from, to float64) (float64, float64) {
+	const widest = 30 // percentage points
+	mean := 100 * base.Accuracy.Mean
+	least, most := min(from, mean), max(to, mean)
+	if base.Collapsed == len(base.Accuracies) || most-least > widest {
+		return from, to
+	}
+	return least, most
 }
 
 // padded returns a range that isn't empty.

@@ -55,6 +55,28 @@ func numbers(values []float64) string {
 	return strings.Join(list, ", ")
 }
 
+// collapsed names the settings in which nearly every rho and learning rate that was tried made runs
+// collapse.
+func collapsed(c *study.Campaign) (list []string) {
+	const nearly = 0.8
+	for _, s := range allSettings(c) {
+		failed, all := 0, 0
+		for _, r := range s.level.Rows {
+			for _, candidate := range r.Choice.Candidates {
+				all++
+				if candidate.Collapsed+candidate.Diverged > 0 {
+					failed++
+				}
+			}
+		}
+		if all > 0 && float64(failed) >= nearly*float64(all) {
+			list = append(list, fmt.Sprintf("%s: with %d of the %d rhos and learning rates that were tried, a run collapsed to guessing or ended "+
+				"in a step that was refused. So comparisons of its methods mean little.", s, failed, all))
+		}
+	}
+	return list
+}
+
 // doubts are the reasons to doubt the figures.
 func doubts(c *study.Campaign) (list []string) {
 	if !c.Complete() {

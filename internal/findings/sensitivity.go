@@ -131,7 +131,10 @@ func rhoFigure(name, title string, list []setting, l *looks, has func(*study.Row
 			values = append(values, whole)
 		}
 		base := baseValidation(s)
-		p.From, p.To = curveRange(values, base)
+		if !slices.ContainsFunc(values, func(v []float64) bool { return v != nil }) {
+			p.Title += ": all collapsed"
+		}
+		p.From, p.To = percentages(curveRange(values, base))
 		if !math.IsNaN(base) {
 			p.Reference = base
 		}
@@ -157,7 +160,7 @@ func rhoSentences(list []setting) (short string, details []string) {
 			continue
 		}
 		shards[most.Shards] = true
-		factors = append(factors, sam.Choice.Rho/most.Choice.Rho)
+		factors = append(factors, most.Choice.Rho/sam.Choice.Rho)
 		switch {
 		case most.Choice.Rho < sam.Choice.Rho:
 			smaller++
@@ -182,7 +185,7 @@ func rhoSentences(list []setting) (short string, details []string) {
 			{smaller, "smaller than SAM's"}, {same, "the same as SAM's"}, {larger, "larger than SAM's"},
 		}))
 		if n > same && n > 1 {
-			short += fmt.Sprintf("; by the median, SAM's is %.3g times as large", stats.Median(factors))
+			short += fmt.Sprintf("; it is %s SAM's (median)", multiple(stats.Median(factors)))
 		}
 	}
 	details = append(details, rangeDetails(list)...)
@@ -190,6 +193,19 @@ func rhoSentences(list []setting) (short string, details []string) {
 		details = append(details, edge)
 	}
 	return sentence(short), details
+}
+
+// multiple says how many times something is, before that which it is compared with.
+func multiple(factor float64) string {
+	for _, m := range []struct {
+		factor float64
+		words  string
+	}{{0.125, "an eighth of"}, {0.25, "a quarter of"}, {0.5, "half"}, {1, "the same as"}, {2, "twice"}} {
+		if math.Abs(factor-m.factor) < 0.005*m.factor {
+			return m.words
+		}
+	}
+	return fmt.Sprintf("%.3g times", factor)
 }
 
 // share is in how many settings something holds.
@@ -220,10 +236,13 @@ func shares(n int, of []share) string {
 // good is how far below its best, in percentage points, an accuracy is that is still good.
 const good = 1
 
-// width returns the ratio of the largest to the smallest of the rhos around the best that cost at
-// most the good points.
+// width returns the smallest and the largest of the rhos around the chosen one that cost at most the
+// good points.
 func (c *rhoCurve) width() (low, high float64) {
-	best := slices.Index(c.accuracy, slices.Max(c.accuracy))
+	best := c.best - 1
+	if best < 0 {
+		best = slices.Index(c.accuracy, slices.Max(c.accuracy))
+	}
 	first, last := best, best
 	for first > 0 && c.fine(first-1, best) {
 		first--
@@ -283,23 +302,66 @@ func rangeDetails(list []setting) (details []string) {
 	return details
 }
 
-// atEdge lists the choices that lie at the edge of what was tried.
+// atEdge lists the choices that lie at the edge of what was tried, part by part.
 func atEdge(list []setting) string {
-	var of []string
-	for _, s := range list {
-		for _, c := range curvesOf(s, func(*study.Row) bool { return true }) {
-			if c.best == 1 || c.best == len(c.rhos) {
-				of = append(of, fmt.Sprintf("%s (%v) on %s", label(c.row, s.base()), c.row.Choice.Rho, s))
+	var parts []string
+	for i, n := 0, 0; i < len(list); i = n {
+		var of []string
+		for n = i; n < len(list) && list[n].part == list[i].part; n++ {
+			s := list[n]
+			var rows []string
+			for j := range s.level.Rows {
+				if r := &s.level.Rows[j]; r.Choice.AtEdge {
+					rows = append(rows, fmt.Sprintf("%s (%v)", label(r, s.base()), r.Choice.Rho))
+				}
+			}
+			if rows != nil {
+				text := names(rows)
+				if !s.alone || s.level.Noise > 0 {
+					text += " with " + s.noise()
+				}
+				of = append(of, text)
 			}
 		}
+		if of != nil {
+			parts = append(parts, list[i].part.Title+": "+strings.Join(of, ", "))
+		}
 	}
-	switch {
-	case of == nil:
+	if parts == nil {
 		return ""
-	case len(of) > 8:
-		return fmt.Sprintf("The chosen rho is the smallest or largest that was tried in %d cases, where one beyond may be better; the tables mark them.", len(of))
 	}
-	return "The chosen rho is the smallest or largest that was tried, so one beyond may be better: " + strings.Join(of, "; ") + "."
+	return "The chosen rho is at the edge of what was tried, so one beyond may be better. " + strings.Join(parts, "; ") + "."
+}
+
+// extended says by which rhos the grids of a part's methods were extended; "" for none.
+func extended(list []setting) string {
+	var parts []string
+	for _, s := range list {
+		var by []string // rhos, in order of appearance
+		of := map[string][]string{}
+		for i := range s.level.Rows {
+			r := &s.level.Rows[i]
+			if r.Choice.Extended == nil {
+				continue
+			}
+			rhos := numbers(r.Choice.Extended)
+			if of[rhos] == nil {
+				by = append(by, rhos)
+			}
+			of[rhos] = append(of[rhos], label(r, s.base()))
+		}
+		var each []string
+		for _, rhos := range by {
+			each = append(each, fmt.Sprintf("of %s by %s", names(of[rhos]), rhos))
+		}
+		if each != nil {
+			parts = append(parts, fmt.Sprintf("%s: %s", s.noise(), strings.Join(each, "; ")))
+		}
+	}
+	if parts == nil {
+		return ""
+	}
+	return " Grids were extended, " + strings.Join(parts, ". ") + "."
 }
 
 // chosenTable has the chosen rhos of a part's methods.
@@ -308,9 +370,9 @@ func chosenTable(list []setting, l *looks) Table {
 		Part:   list[0].part.Title,
 		Title:  list[0].part.Title + ": chosen rho",
 		Header: []string{"method"},
-		Note:   fmt.Sprintf("In brackets the tried rhos around the best that cost at most %d point. An exclamation mark: the smallest or largest that was tried.", good),
+		Note:   fmt.Sprintf("In brackets the tried rhos around the best that cost at most %d point. An exclamation mark: at the edge of what was tried, so one beyond may be better.", good),
 	}
-	t.Note += chosenLRs(list)
+	t.Note += extended(list) + chosenLRs(list)
 	for _, s := range list {
 		t.Header = append(t.Header, s.noise())
 	}
@@ -327,7 +389,7 @@ func chosenTable(list []setting, l *looks) Table {
 			text := fmt.Sprint(r.Choice.Rho)
 			for _, c := range curvesOf(list[i], func(o *study.Row) bool { return o == r }) {
 				low, high := c.width()
-				if c.best == 1 || c.best == len(c.rhos) {
+				if r.Choice.AtEdge {
 					text += "!"
 				}
 				if low < high {

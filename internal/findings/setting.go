@@ -71,15 +71,16 @@ func (s setting) base() string {
 	return "SGD"
 }
 
-// row returns the first row of a method, nil if there is none.
+// row returns the row of a method without settings of its own, nil if there is none.
 func row(rows []study.Row, method string) *study.Row {
-	if i := slices.IndexFunc(rows, func(r study.Row) bool { return r.Method == method }); i >= 0 {
+	if i := slices.IndexFunc(rows, func(r study.Row) bool { return r.Method == method && r.Settings == "" }); i >= 0 {
 		return &rows[i]
 	}
 	return nil
 }
 
-// label names a row as short as a chart needs it: "mSAM 8" of "mSAM with 8 shards".
+// label names a row as short as a chart needs it: "mSAM 8" of "mSAM with 8 shards", and "LookSAM
+// every 2" of "LookSAM, ascent.every=2".
 func label(r *study.Row, base string) string {
 	return shortName(r.Title, r.Method, r.Shards, r.Settings, base)
 }
@@ -94,11 +95,38 @@ func shortName(title, method string, shards int, settings, base string) string {
 	}
 	if sharded(method, shards) {
 		name += " " + strconv.Itoa(shards)
+		if settings != "" {
+			name += ","
+		}
 	}
 	if settings != "" {
-		name += ", " + settings
+		name += " " + shortSettings(settings)
 	}
 	return name
+}
+
+// shortSettings returns settings without the groups that they are in, and without the names of
+// those that a method is all about.
+func shortSettings(settings string) string {
+	var list []string
+	for _, s := range strings.Split(settings, ",") {
+		key, value, _ := strings.Cut(strings.TrimSpace(s), "=")
+		_, name, ok := strings.Cut(key, ".")
+		if !ok {
+			name = key
+		}
+		switch {
+		case key == "descent.orthogonal" || key == "descent.weight":
+			list = append(list, value) // GSAM's and WSAM's own
+		case value == "" || value == "true":
+			list = append(list, name)
+		case value == "false":
+			list = append(list, "not "+name)
+		default:
+			list = append(list, name+" "+value)
+		}
+	}
+	return strings.Join(list, ", ")
 }
 
 // chartLabel is label, cut to what an axis or a key has room for.

@@ -19,6 +19,7 @@ type Table struct {
 	Rows   []TableRow
 	Note   string // below it; "" for none
 	Part   string // title of the part of the study that it is about; "" for all of them
+	Wrap   bool   // its cells may have several lines, where there is little room
 	Long   bool   // it is for those who look something up: Markdown leaves it out
 }
 
