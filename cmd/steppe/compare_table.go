@@ -261,10 +261,14 @@ func (t summaryTables) printWarnings(w io.Writer, level study.Level) {
 	if level.EqualTimeMissing != nil {
 		lines = append(lines, "Not at equal time yet, or without a cost: "+strings.Join(level.EqualTimeMissing, ", ")+".")
 	}
+	var extended []string
 	for _, r := range level.Rows {
 		if len(r.Choice.Extended) > 0 {
-			lines = append(lines, fmt.Sprintf("%s's best rho was at the edge, and its grid was extended by %s.", r.Name, joined(r.Choice.Extended)))
+			extended = append(extended, fmt.Sprintf("%s by %s", r.Name, joined(r.Choice.Extended)))
 		}
+	}
+	if extended != nil {
+		lines = append(lines, "The best rho was at the edge, so the grid was extended: "+strings.Join(extended, "; ")+".")
 	}
 	if at := t.chosenAtEdge(level); at != nil {
 		lines = append(lines, "Chosen at the edge of the values tried, so a value beyond may be better: "+strings.Join(at, "; ")+".")

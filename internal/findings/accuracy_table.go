@@ -67,7 +67,7 @@ func comparisonTable(list []setting, l *looks, rows func(*study.Level) []study.R
 	}
 	shown.together = len(corrected)
 	if text := shown.remaining(); text != "" {
-		t.Note += " " + sentence("of all differences in this table, "+text)
+		t.Note += " " + sentence("of the differences in this table, "+text)
 	}
 	// Base optimizers differ between parts, so methods are told apart by all that a look depends on.
 	for _, m := range methodRows(list, rows) {

@@ -120,15 +120,18 @@ func (t *tally) remaining() string {
 	if shown == 0 || t.together == 0 {
 		return ""
 	}
-	verb := "remain"
-	if t.remain == 1 {
-		verb = "remains"
+	what := fmt.Sprintf("%s of these %d remain", amount(t.remain), shown)
+	switch {
+	case shown == 1 && t.remain == 1:
+		what = "that one remains"
+	case shown == 1:
+		what = "that one doesn't remain"
+	case t.remain == shown:
+		what = fmt.Sprintf("all %d remain", shown)
+	case t.remain == 1:
+		what = fmt.Sprintf("1 of these %d remains", shown)
 	}
-	of := amount(t.remain)
-	if t.remain == shown && shown > 1 {
-		of = "all"
-	}
-	return fmt.Sprintf("%s of the %d %s if all %d comparisons of the study are corrected together", of, shown, verb, t.together)
+	return fmt.Sprintf("%s if all %d comparisons of the study are corrected together", what, t.together)
 }
 
 // size says how large the differences are.

@@ -183,7 +183,7 @@ func TestTally(t *testing.T) {
 // Details say how large differences are, what they are after equal time, and what calibration is.
 func TestAccuracyDetails(t *testing.T) {
 	details := strings.Join(answer(t, wide(t), "accuracy").Details, "\n")
-	assert.Regexp(t, `(?m)^mSAM against SAM: a median difference of \+0\.\d\d points \(from \S+ to \S+\); uncorrected, \d+ of 56 intervals lie above zero and \d+ below; \d+ of the \d+ remain if all 534 comparisons of the study are corrected together\.$`, details)
+	assert.Regexp(t, `(?m)^mSAM against SAM: a median difference of \+0\.\d\d points \(from \S+ to \S+\); uncorrected, \d+ of 56 intervals lie above zero and \d+ below; \d+ of these \d+ remain if all 534 comparisons of the study are corrected together\.$`, details)
 	assert.Regexp(t, `(?m)^SAM is ahead of SGD or AdamW in \d+ of 14 comparisons, .*: a median difference`, details)
 	assert.Regexp(t, `(?m)^With equal time instead of equal epochs, mSAM is ahead of SAM in \d+ of 48 comparisons.*; it is ahead of SGD or AdamW in .*; SAM is ahead`, details)
 	assert.Regexp(t, `(?m)^mSAM's mean calibration error is \d\.\d%, SAM's \d\.\d%, SGD's or AdamW's \d\.\d%, over 14 settings\.$`, details)
@@ -317,15 +317,18 @@ func TestUsefulRange(t *testing.T) {
 // Accuracies are percentages, and the base optimizer is among them unless it is far away.
 func TestRangeOfAccuracies(t *testing.T) {
 	base := func(mean float64, collapsed int) *study.Row {
-		return &study.Row{Accuracy: stats.Mean{Mean: mean}, Accuracies: []float64{mean, mean}, Collapsed: collapsed}
+		m := stats.Mean{Mean: mean, Low: mean - 0.01, High: mean + 0.01}
+		return &study.Row{Accuracy: m, Accuracies: []float64{mean, mean}, Collapsed: collapsed}
 	}
 	for name, test := range map[string]struct {
 		base     *study.Row
 		from, to float64
 	}{
-		"below":     {base(0.77, 1), 77, 98},
+		"below":     {base(0.77, 1), 76, 98},
+		"just so":   {base(0.685, 1), 68.5, 98},
 		"inside":    {base(0.96, 0), 95, 98},
-		"above":     {base(0.99, 0), 95, 99},
+		"above":     {base(0.985, 0), 95, 99.5},
+		"at 100%":   {base(0.995, 0), 95, 100},
 		"far":       {base(0.6, 0), 95, 98},
 		"collapsed": {base(0.77, 2), 95, 98},
 	} {
@@ -371,9 +374,11 @@ func TestTogether(t *testing.T) {
 		assert.InDelta(t, *d.PHolm, p, 1e-12, "of one table it is the same correction")
 	}
 	y := tally{ahead: 2, behind: 1, remain: 1, together: 90}
-	assert.Equal(t, "1 of the 3 remains if all 90 comparisons of the study are corrected together", y.remaining())
+	assert.Equal(t, "1 of these 3 remains if all 90 comparisons of the study are corrected together", y.remaining())
 	y = tally{ahead: 2, remain: 2, together: 90}
-	assert.Equal(t, "all of the 2 remain if all 90 comparisons of the study are corrected together", y.remaining())
+	assert.Equal(t, "all 2 remain if all 90 comparisons of the study are corrected together", y.remaining())
+	y = tally{behind: 1, together: 90}
+	assert.Equal(t, "that one doesn't remain if all 90 comparisons of the study are corrected together", y.remaining())
 	assert.Empty(t, (&tally{even: 2, together: 90}).remaining())
 }
 

@@ -45,16 +45,21 @@ func usefulRange(means []stats.Mean) (from, to float64) {
 // percentages returns the part of a range that accuracies can have.
 func percentages(from, to float64) (float64, float64) { return max(0, from), min(100, to) }
 
-// withBase returns a range of accuracies that has the base optimizer's mean, too, unless all its
-// runs collapsed or it is so far away that the others would look alike.
+// withBase returns a range of accuracies that has the base optimizer's mean, too, and its interval if
+// there is room, unless all its runs collapsed or it is so far away that the others would look alike.
 func withBase(base *study.Row, from, to float64) (float64, float64) {
 	const widest = 30 // percentage points
-	mean := 100 * base.Accuracy.Mean
-	least, most := min(from, mean), max(to, mean)
-	if base.Collapsed == len(base.Accuracies) || most-least > widest {
+	if base.Collapsed == len(base.Accuracies) {
 		return from, to
 	}
-	return least, most
+	of := times100(base.Accuracy)
+	for _, ends := range [][2]float64{{of.Low, of.High}, {of.Mean, of.Mean}} {
+		least, most := percentages(min(from, ends[0]), max(to, ends[1]))
+		if most-least <= widest {
+			return least, most
+		}
+	}
+	return from, to
 }
 
 // padded returns a range that isn't empty.
