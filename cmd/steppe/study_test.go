@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,9 +65,16 @@ func TestStudy(t *testing.T) {
 	} {
 		assert.Contains(t, stdout, want)
 	}
-	assert.Regexp(t, `(?m)^method +shards +epochs +rho +lr +accuracy +against SGD +against SAM +ECE +lambda_1 +sharpness +x SGD$`, stdout)
-	assert.Regexp(t, `(?m)^LookSAM \(ascent\.every=2\) +1 +3 +0\.\d+ +0\.05 +[\d.]+ ±[\d.]+ `, stdout)
-	assert.Regexp(t, `(?m)^mSAM +4 +3 +0\.05 `, stdout)
+	assert.Regexp(t, `(?m)^method +shards +rho +lr +accuracy +against SGD +against SAM$`, stdout)
+	assert.Regexp(t, `(?m)^LookSAM \(1\) +1 +0\.\d+ +0\.05 +[\d.]+ ±[\d.]+ `, stdout)
+	assert.Regexp(t, `(?m)^mSAM +4 +0\.05 `, stdout)
+	assert.Regexp(t, `(?m)^method +shards +ECE +lambda_1 +sharpness +x SGD$`, stdout)
+	assert.Regexp(t, `(?m)^Settings: \(1\) ascent\.every=2\.$`, stdout)
+	for line := range strings.Lines(stdout) {
+		if !strings.HasPrefix(line, "Report: ") {
+			assert.LessOrEqual(t, utf8.RuneCountInString(line), textWidth+1, line)
+		}
+	}
 	assert.Contains(t, stderr, "measuring the costs of steps: tiny on digits\n")
 	assert.Contains(t, stderr, "tiny on digits, LookSAM, ascent.every=2, rho 0.05, lr 0.05, seed 1, noise 20%: validation accuracy ")
 	for _, name := range []string{"first/runs.jsonl", "second/runs.jsonl", "report.html", "report.md", "accuracy.png"} {
@@ -86,6 +94,42 @@ func TestStudy(t *testing.T) {
 	assert.NotContains(t, shown, "Tiny on digits")
 	assert.Contains(t, shown, "## tiny-norm on digits, 200 of 1438 training samples (second)\n")
 	assert.Contains(t, shown, "| method | shards |")
+}
+
+// Other settings of flatness leave the accuracies where they are. What was measured with others
+// isn't shown, and --report-only says what is missing.
+func TestStudyOfOtherFlatness(t *testing.T) {
+	const text = `defaults: {data: digits, samples: 200, test-samples: 100, epochs: 2, batch: 32, seeds: 2, equal-time: false}
+parts: [{name: first, model: tiny, rhos: 0.05, methods: [sgd, sam], flatness: FLATNESS}]
+`
+	path, dir := studyFile(t, text), filepath.Join(t.TempDir(), "out")
+	study := func(flatness string, args ...string) string {
+		t.Helper()
+		require.NoError(t, os.WriteFile(path, []byte(strings.Replace(text, "FLATNESS", flatness, 1)), 0o644))
+		code, stdout, stderr := steppe(t, append([]string{"study", path, "--out", dir, "-q"}, args...)...)
+		require.Zero(t, code, stderr)
+		return stdout
+	}
+	accuracies := func(text string) string {
+		_, behind, _ := strings.Cut(text, "Equal epochs: ")
+		return strings.Split(behind, "\n\n")[1]
+	}
+	first := study("{samples: 30, rho: 0.05}")
+	assert.NotContains(t, first, "is missing")
+	assert.Regexp(t, `lambda_1 +sharpness`, first)
+
+	other := study("{samples: 30, rho: 0.2}", "--report-only")
+	assert.Equal(t, accuracies(first), accuracies(other))
+	assert.NotRegexp(t, `lambda_1 +sharpness`, other)
+	assert.Contains(t, other, "The flatness of 4 of 4 models is missing: it wasn't measured with 30 samples, rho 0.2 and\nthe trained labels.")
+	assert.Contains(t, other, "0 of 4 runs done.\n")
+	assert.FileExists(t, filepath.Join(dir, "report.html"))
+
+	none := study("false")
+	assert.Equal(t, accuracies(first), accuracies(none))
+	assert.NotContains(t, none, "lambda_1")
+	assert.NotContains(t, none, "missing")
+	assert.Equal(t, first, study("{samples: 30, rho: 0.05}", "--report-only"))
 }
 
 // A study goes on from a folder whatever state it was left in, and --report-only shows that without

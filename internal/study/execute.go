@@ -239,15 +239,24 @@ func (s *Study) survey(store *Store) (done, all int, left float64) {
 
 // has reports whether the store has a run's result, with all that the study wants to know of it.
 func (s *Study) has(store *Store, run Run) bool {
-	_, ok := s.get(store, run)
-	return ok
+	r, ok := s.get(store, run)
+	return ok && !(s.Full && s.flattens(run) && r.Details.Flatness == nil)
 }
 
-// get returns the result of a run, if it has all that the study wants to know.
+// get returns the result of a run, if it has all that the study wants to know but for the flatness:
+// that is nil unless it was measured as the study asks.
 func (s *Study) get(store *Store, run Run) (Result, bool) {
 	r, ok := store.Get(run)
 	if ok && run.Stage == Final && s.Full {
-		ok = r.Details != nil && (!s.flattens(run) || s.Flatness.fits(r.Details.Flatness))
+		ok = r.Details != nil
+	}
+	if ok && r.Details != nil {
+		details := *r.Details
+		details.Flatness = nil
+		if s.flattens(run) {
+			details.Flatness = store.flatness(run, *s.Flatness)
+		}
+		r.Details = &details
 	}
 	return r, ok
 }

@@ -62,8 +62,8 @@ func (s *Study) flattens(run Run) bool {
 }
 
 // fits reports whether f was measured as c asks.
-func (c *FlatnessConfig) fits(f *Flatness) bool {
-	return c == nil || f != nil && *c == FlatnessConfig{f.Samples, f.Rho, f.Labels}
+func (c FlatnessConfig) fits(f *Flatness) bool {
+	return c == FlatnessConfig{f.Samples, f.Rho, f.Labels}
 }
 
 // flatness measures the flatness of a run's model. The error is that of ctx, or of the data.

@@ -1,8 +1,10 @@
 package study
 
 import (
+	"context"
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -109,11 +111,65 @@ func TestDetails(t *testing.T) {
 	require.NoError(t, json.Unmarshal(text, &again))
 	assert.Equal(t, sum.Levels[1].Rows[2].VsSGD, again.Levels[1].Rows[2].VsSGD)
 
-	// Other flatness is measured again, by training again.
-	s.Flatness.Samples = 40
-	assert.Nil(t, s.Summary(one))
+}
+
+// A study that asks for another flatness keeps its accuracies. It never shows what was measured
+// with other settings, and trains anew only what lacks its own.
+func TestOtherFlatness(t *testing.T) {
+	s := full(t)
+	s.Grid.Noise, s.Grid.EqualTime = []float64{0}, false
+	store, err := OpenStore(t.TempDir(), s.Recipe)
+	require.NoError(t, err)
+	t.Cleanup(func() { store.Close() })
+	given(t, s, store)
+	require.Equal(t, 6, execute(t, s, store, 2, 1))
+	before := s.Summary(store).Levels[0].Rows
+	same := func(flat func(i int, r Row)) {
+		t.Helper()
+		for i, r := range s.Summary(store).Levels[0].Rows {
+			assert.Equal(t, before[i].Accuracies, r.Accuracies)
+			assert.Equal(t, before[i].ECEs, r.ECEs)
+			flat(i, r)
+		}
+	}
+	none := func(_ int, r Row) { assert.Nil(t, r.Flatness) }
+
+	s.Flatness = &FlatnessConfig{Samples: 50, Rho: 0.2, Labels: TrainedLabels}
+	same(none)
+	done, all, _ := s.survey(store)
+	assert.Equal(t, []int{0, 6}, []int{done, all})
+
+	// Interrupted, it has what it has measured itself alone.
+	ctx, cancel := context.WithCancel(t.Context())
+	err = s.Execute(ctx, store, 1, 1, func(p Progress) {
+		if p.Finished != nil {
+			cancel()
+		}
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	same(func(i int, r Row) {
+		if i > 0 {
+			assert.Nil(t, r.Flatness)
+			return
+		}
+		assert.Equal(t, []int{1}, r.Flatness.Seeds)
+		assert.Equal(t, 0.2, r.Flatness.Rho)
+		assert.Greater(t, r.Flatness.Sharpnesses[0], before[0].Flatness.Sharpnesses[0])
+	})
+	assert.Equal(t, 5, execute(t, s, store, 2, 1))
+
+	// Without flatness there is none to see, and nothing to train.
 	s.Flatness = nil
-	assert.NotNil(t, s.Summary(one))
+	same(none)
+	assert.Zero(t, execute(t, s, store, 1, 1))
+
+	// What was measured before is still there, also for who reads the file.
+	s.Flatness = &FlatnessConfig{Samples: 50, Rho: 0.05, Labels: TrainedLabels}
+	require.NoError(t, store.Close())
+	store, err = ReadStore(filepath.Dir(store.file.Name()), s.Recipe)
+	require.NoError(t, err)
+	assert.Zero(t, execute(t, s, store, 1, 1))
+	same(func(i int, r Row) { assert.Equal(t, before[i].Flatness, r.Flatness) })
 }
 
 // Flatness is measured on the same samples at any noise and seed, with the labels that it says.

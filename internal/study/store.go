@@ -25,9 +25,10 @@ type Store struct {
 	lock *flock.Flock // of the folder, if there is a file
 	size int64        // of the file's whole lines
 
-	mutex sync.Mutex
-	done  map[Run]Result
-	costs *costs // nil until they are measured
+	mutex      sync.Mutex
+	done       map[Run]Result      // the last of each run
+	flatnesses map[Run][]*Flatness // all that were measured, with whatever settings
+	costs      *costs              // nil until they are measured
 }
 
 // costs is a line of the file: what steps of some methods take. It is measured once, so that a study
@@ -50,7 +51,7 @@ const (
 )
 
 // NewStore returns an empty store without a file.
-func NewStore() *Store { return &Store{done: map[Run]Result{}} }
+func NewStore() *Store { return &Store{done: map[Run]Result{}, flatnesses: map[Run][]*Flatness{}} }
 
 // OpenStore returns a store with the results in a folder's file. It makes the folder and the file
 // if they don't exist. A file of another recipe is an error, and so is a folder that another store
@@ -152,8 +153,16 @@ func (s *Store) readLine(line []byte) error {
 	if err := json.Unmarshal(line, &r); err != nil {
 		return err
 	}
-	s.done[r.Run] = r
+	s.keep(r)
 	return nil
+}
+
+// keep keeps a result in memory.
+func (s *Store) keep(r Result) {
+	s.done[r.Run] = r
+	if r.Details != nil && r.Details.Flatness != nil {
+		s.flatnesses[r.Run] = append(s.flatnesses[r.Run], r.Details.Flatness)
+	}
 }
 
 // validateHeader returns an error if the first line of a file is not that of the recipe.
@@ -175,7 +184,7 @@ func validateHeader(line []byte, recipe Recipe) error {
 		}
 	}
 	if differ != nil {
-		return errors.New("results of another study: " + strings.Join(differ, "; "))
+		return errors.New("results of another study: " + strings.Join(differ, "; ") + ": give another --out, or change it back")
 	}
 	return nil
 }
@@ -207,11 +216,23 @@ func (s *Store) Get(run Run) (Result, bool) {
 	return r, ok
 }
 
+// flatness returns what was measured of a run's model with these settings last; nil if nothing was.
+func (s *Store) flatness(run Run, c FlatnessConfig) *Flatness {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	for _, f := range slices.Backward(s.flatnesses[run]) {
+		if c.fits(f) {
+			return f
+		}
+	}
+	return nil
+}
+
 // Add keeps a result.
 func (s *Store) Add(r Result) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
-	s.done[r.Run] = r
+	s.keep(r)
 	if s.file == nil {
 		return nil
 	}
