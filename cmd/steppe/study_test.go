@@ -121,7 +121,7 @@ parts: [{name: first, model: tiny, rhos: 0.05, methods: [sgd, sam], flatness: FL
 	other := study("{samples: 30, rho: 0.2}", "--report-only")
 	assert.Equal(t, accuracies(first), accuracies(other))
 	assert.NotRegexp(t, `lambda_1 +sharpness`, other)
-	assert.Contains(t, other, "The flatness of 4 of 4 models is missing: it wasn't measured with 30 samples, rho 0.2 and\nthe trained labels.")
+	assert.Contains(t, other, "The flatness of 4 of 4 models is missing: it wasn't measured with 30 samples, rho 0.2 and the\ntrained labels.")
 	assert.Contains(t, other, "0 of 4 runs done.\n")
 	assert.FileExists(t, filepath.Join(dir, "report.html"))
 

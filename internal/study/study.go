@@ -9,6 +9,7 @@ package study
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -109,6 +110,7 @@ type Entry struct {
 	Shards   int
 	Settings string
 	own      Variant
+	Index    int // of the method in Grid.Variants, or Methods
 }
 
 // String returns it in words, as in "mSAM with 8 shards".
@@ -134,7 +136,7 @@ func (g Grid) variants() []Variant {
 // entries returns the methods, each with its own number of shards or with every number to try.
 // It leaves out mSAM with one shard, which is SAM and has a row there.
 func (g Grid) entries() (list []Entry, err error) {
-	for _, v := range g.variants() {
+	for i, v := range g.variants() {
 		m, err := sam.Lookup(v.Method)
 		if err != nil {
 			return nil, err
@@ -151,7 +153,7 @@ func (g Grid) entries() (list []Entry, err error) {
 			shards = slices.DeleteFunc(slices.Clone(shards), func(n int) bool { return n == 1 })
 		}
 		for _, n := range shards {
-			list = append(list, Entry{m, n, v.Settings, v})
+			list = append(list, Entry{m, n, v.Settings, v, i})
 		}
 	}
 	return list, nil
@@ -173,7 +175,8 @@ func sortedSet[T int | float64](list []T) []T {
 }
 
 // Validate returns an error if a setting makes no sense, or if the optimizer of an entry refuses
-// it, such as more shards than samples. Call it before any other method.
+// it, such as more shards than samples. Several errors are joined; those of entries are
+// *EntryError. Call it before any other method.
 func (s *Study) Validate() error {
 	s.Grid.normalize()
 	var err error
@@ -191,26 +194,42 @@ func (s *Study) Validate() error {
 	if s.Recipe.Epochs < 1 {
 		return badField("Recipe.Epochs", "is %d, want at least 1", s.Recipe.Epochs)
 	}
+	errs := []error{s.validateBatch()}
+	for _, e := range s.entries {
+		if _, err := sam.NewPlan(s.Model, s.config(s.anyRun(e), e.Method, 1, 1)); err != nil {
+			errs = append(errs, &EntryError{e, err})
+		}
+	}
+	if s.Flatness != nil {
+		errs = append(errs, s.Flatness.validate(s.Train.Len()))
+	}
+	return errors.Join(errs...)
+}
+
+// EntryError is the error of an entry that its optimizer refuses.
+type EntryError struct {
+	Entry Entry
+	Err   error
+}
+
+func (e *EntryError) Error() string { return fmt.Sprintf("%v: %v", e.Entry, e.Err) }
+func (e *EntryError) Unwrap() error { return e.Err }
+
+// validateBatch returns an error unless there are the samples of a batch in both stages.
+func (s *Study) validateBatch() error {
 	loader := s.loader(s.Train, 0)
 	if err := loader.Validate(); err != nil {
 		return err
 	}
-	if s.selects() {
-		rest, _, err := s.Train.Split(s.Recipe.Validation, splitSeed)
-		if err != nil {
-			return err
-		}
-		if s.Recipe.Batch > rest.Len() {
-			return badField("Recipe.Batch", "is %d, want at most the %d samples that are left without the validation samples", s.Recipe.Batch, rest.Len())
-		}
+	if !s.selects() {
+		return nil
 	}
-	for _, e := range s.entries {
-		if _, err := sam.NewPlan(s.Model, s.config(s.anyRun(e), e.Method, 1, 1)); err != nil {
-			return fmt.Errorf("%v: %w", e, err)
-		}
+	rest, _, err := s.Train.Split(s.Recipe.Validation, splitSeed)
+	if err != nil {
+		return err
 	}
-	if s.Flatness != nil {
-		return s.Flatness.validate(s.Train.Len())
+	if s.Recipe.Batch > rest.Len() {
+		return badField("Recipe.Batch", "is %d, want at most the %d samples that are left without the validation samples", s.Recipe.Batch, rest.Len())
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package campaign
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,14 +120,14 @@ parts:
 func TestProblemsOfWholeFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                           "a.yaml: is empty, want a study with parts (steppe study --print digits shows one)",
-		"parts: [":                   "a.yaml:1: not YAML: did not find expected node content",
+		"parts: [":                   "a.yaml:1: not YAML in or after line 1: did not find expected node content",
 		"- data: digits":             `a.yaml:1: the file is a list, want keys and values`,
 		"title: none":                "a.yaml:1: there are no parts, want a list of them, each with data and model",
 		"parts: digits":              `a.yaml:1: parts is "digits", want a list of parts, each with data and model`,
 		"parts: []":                  "a.yaml:1: parts is an empty list, want a list of parts, each with data and model",
 		"parts: [digits]":            `a.yaml:1: a part is "digits", want keys and values`,
 		"name: a/b\nparts: []":       `a.yaml:1: name is "a/b", want letters, digits, dots, dashes and underscores`,
-		"defaults: {name: x}\nparts": "a.yaml:2: not YAML: ",
+		"defaults: {name: x}\nparts": "a.yaml:2: not YAML in or after line 2: ",
 		"parts: []\n---\nparts: []":  "a.yaml: has several documents, want one study",
 	} {
 		assert.Contains(t, strings.Join(problems(t, text), "\n"), want)
@@ -246,18 +247,91 @@ func TestProblemsWithData(t *testing.T) {
   - data: digits
     model: mlp
     name: fourth
-    methods: [sgd, {method: sam, ascent: {every: 2}, descent: {weight: 3}}]
+    batch: 1200
+    methods:
+      - sgd
+      - sam-on
+      - {method: msam-on, shards: 4}
+      - sam
 `))
 	require.NoError(t, err)
 	_, err = f.Open()
 	require.Error(t, err)
 	got := err.Error()
-	assert.Contains(t, got, "a.yaml has 5 problems:\n")
+	assert.Contains(t, got, "a.yaml has 7 problems:\n")
 	assert.Contains(t, got, "a.yaml:3: model text-tiny reads text, and data digits has samples of 8x8x1: ")
 	assert.Contains(t, got, "a.yaml:6: samples is 5000, more than the 1438 training samples of digits")
 	assert.Contains(t, got, "a.yaml:7: test-samples is 5000, more than the 359 test samples of digits")
-	assert.Contains(t, got, "a.yaml:8: samples of flatness is 2000, want 1 to 1438, the training samples")
-	assert.Contains(t, got, "a.yaml:13: SAM, ascent.every=2, descent.weight=3: sam: descent.weight is 3, want at least 0 and less than 1")
+	assert.Contains(t, got, "a.yaml:12: samples of flatness is 2000, want 1 to 1438, the training samples")
+	assert.Contains(t, got, "a.yaml:16: batch is 1200, want at most the 1150 samples that are left without the validation samples")
+	assert.Contains(t, got, "a.yaml:19: SAM-ON: ascent.norm-only is true, and the model has no normalization")
+	assert.Contains(t, got, "a.yaml:20: mSAM-ON with 4 shards: ascent.norm-only is true, and the model has no normalization")
+	assert.NotContains(t, got, "sam:")
+}
+
+// The values of methods' settings are checked without the data, each in its line, whatever else is
+// wrong. No method becomes another one by a setting that is off.
+func TestProblemsOfMethods(t *testing.T) {
+	t.Setenv(dataset.CacheEnv, t.TempDir())
+	got := problems(t, `parts:
+  - data: mnist
+    model: lenet
+    batch: none
+    momentum: 0
+    methods:
+      - {method: wsam, descent: {weight: 1}}
+      - {method: esam, ascent: {tensors: 0}, descent: {samples: 0}}
+      - {method: sadt-noise, teacher: {weight: 0}}
+      - {method: gsam, descent: {orthogonal: 0}}
+      - {method: looksam, ascent: {every: 1}}
+      - {method: gsam, descent: {weight: 0.7}}
+      - {method: asam, ascent: {adaptive: false}}
+      - {method: sam, ascent: {lambda: 0.5}}
+      - {method: sam-3step, ascent: {steps: 2.5}}
+      - {method: sgd, ascent: {every: 2}}
+      - momentum-sam
+      - {method: asam, ascent: {eta: 0}}
+      - {method: wsam, descent: {decoupled: false, weight: 0.7}}
+      - {method: looksam, ascent: {every: 2}, rhos: 0.1}
+  - {data: nowhere, model: mlp, methods: [sgd, {method: gsam, descent: {orthogonal: -1}}]}
+`)
+	wants := []string{
+		"a.yaml has 17 problems:",
+		"a.yaml:2: mnist isn't in ",
+		`a.yaml:4: batch is "none", want a whole number, at least 1`,
+		"a.yaml:7: descent.weight is 1, want more than 0 and less than 1",
+		"a.yaml:8: ascent.tensors is 0, want more than 0 and at most 1",
+		"a.yaml:8: descent.samples is 0, want more than 0 and at most 1",
+		"a.yaml:9: teacher.weight is 0, want a positive number",
+		"a.yaml:10: descent.orthogonal is 0, want a positive number",
+		"a.yaml:11: looksam: descent.look is 0.7, and ascent.every is 1: no step looks back",
+		"a.yaml:12: gsam: both descent.orthogonal is 0.4 and descent.weight is 0.7, want one of them",
+		"a.yaml:13: ascent.adaptive is false, which makes another method: name that",
+		"a.yaml:14: sam: ascent.lambda is 0.5 without ascent.sigma",
+		"a.yaml:15: ascent.steps is 2.5, want a whole number from 1 to 1000",
+		"a.yaml:16: sgd: ascent.every is 2, and rho is 0, which perturbs nothing",
+		"a.yaml:17: momentum-sam: it perturbs by the base optimizer's momentum, and momentum is 0",
+		"a.yaml:18: ascent.eta is 0, want a positive number",
+		`a.yaml:21: "nowhere" is neither `,
+		"a.yaml:21: descent.orthogonal is -1, want a positive number",
+	}
+	require.Len(t, got, len(wants))
+	for i, want := range wants {
+		assert.True(t, slices.ContainsFunc(got, func(line string) bool { return strings.HasPrefix(line, want) }), "%d %s", i, want)
+	}
+	if t.Failed() {
+		t.Log(strings.Join(got, "\n"))
+	}
+}
+
+// A column that isn't there is named by its key.
+func TestMissingColumn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.csv")
+	require.NoError(t, os.WriteFile(path, []byte("x,kind\n1,a\n2,b\n"), 0o644))
+	f, err := Parse("a.yaml", []byte("parts:\n  - data: "+path+"\n    label: nolabel\n    model: mlp\n"))
+	require.NoError(t, err)
+	_, err = f.Open()
+	assert.ErrorContains(t, err, `no column "nolabel" for label, it has "x", "kind"`)
 }
 
 // The presets are right, but for data that isn't in the cache. Digits needs none.

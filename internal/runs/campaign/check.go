@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -9,8 +10,10 @@ import (
 
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/study"
+	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/net/dataset"
 	"github.com/steppe-ml/steppe/net/dataset/catalog"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 	"github.com/steppe-ml/steppe/sam"
 )
@@ -132,6 +135,9 @@ func (p *Part) checkMethods(problems *Problems) {
 				problems.add(p.methodLines[i], "shards of %s has %d, more than the %d samples of a batch", v.Method, n, p.Batch)
 			}
 		}
+		if err := p.standIn(row, v); err != nil {
+			problems.add(p.methodLines[i], "%s: %s", v.Method, inFileWords(err))
+		}
 		if row.Sharded() && v.Shards == nil && !p.given("shards") && p.Batch > 0 {
 			p.Shards = fitting(p.Shards, p.Batch)
 		}
@@ -147,6 +153,37 @@ func (p *Part) checkMethods(problems *Problems) {
 	}
 }
 
+// standIn returns an error if the settings of a method don't go together. It tries them on a small
+// model that has all that methods ask of one. What depends on the part's own model shows once there
+// is its data.
+func (p *Part) standIn(row sam.Method, v study.Variant) error {
+	model, err := net.Compile(net.Shape{2}, net.Dense{Out: 4}, net.LayerNorm{}, net.Dense{Out: 2})
+	if err != nil {
+		return err
+	}
+	c := row.Preset
+	if v.Settings != "" {
+		c = v.Preset
+	}
+	if row.Perturbs() && v.Rhos != nil {
+		c.Rho = v.Rhos[0]
+	}
+	base := p.Base
+	base.LR = 0.1
+	optimizer := p.optimizer
+	if optimizer.Rule == nil { // something is wrong with it, which is said elsewhere
+		if optimizer, err = runs.LookupOptimizer("sgd"); err != nil {
+			return err
+		}
+	}
+	c.Batch, c.Base, c.Workers = 8*c.Shards, optimizer.Rule(&base), 1
+	err = c.Validate(model)
+	if field := new(optim.FieldError); c.Ascent.Momentum && errors.As(err, &field) && field.Field == "Ascent.Momentum" {
+		return errors.New("it perturbs by the base optimizer's momentum, and momentum is 0")
+	}
+	return err
+}
+
 // fitting returns the numbers of shards that a batch has room for; the most that it has room for if
 // that is none of them.
 func fitting(shards []int, most int) []int {
@@ -158,6 +195,7 @@ func fitting(shards []int, most int) []int {
 }
 
 var (
+	labelWords   = regexp.MustCompile(`for the \w+ \(--([a-z0-9-]+)\)`)
 	flagWords    = regexp.MustCompile(`--([a-z])`)
 	settingWords = regexp.MustCompile(`\b(Ascent|Descent|Teacher)\.([A-Z][A-Za-z]*)`)
 	fieldWords   = regexp.MustCompile(`^study: (Recipe|Grid|Flatness)\.([A-Z][A-Za-z]*)`)
@@ -165,7 +203,10 @@ var (
 
 // inFileWords says an error in the words of a study file, where it speaks of flags or fields.
 func inFileWords(err error) string {
-	text := strings.TrimPrefix(flagWords.ReplaceAllString(err.Error(), "$1"), "dataset: ")
+	text := labelWords.ReplaceAllString(err.Error(), "for $1")
+	text = strings.TrimPrefix(flagWords.ReplaceAllString(text, "$1"), "dataset: ")
+	text = strings.Replace(strings.TrimPrefix(text, "sam: "), ": sam: ", ": ", 1)
+	text = strings.ReplaceAll(text, "Rho is ", "rho is ")
 	text = fieldWords.ReplaceAllStringFunc(text, func(s string) string {
 		group, field, _ := strings.Cut(strings.TrimPrefix(s, "study: "), ".")
 		if group == "Flatness" {

@@ -133,6 +133,9 @@ func yamlError(err error) (line int, message string) {
 	if _, err := fmt.Sscanf(message, "line %d:", &line); err == nil {
 		_, message, _ = strings.Cut(message, ": ")
 	}
+	if line > 0 {
+		return line, fmt.Sprintf("not YAML in or after line %d: %s", line, message) // often the line before the culprit
+	}
 	return line, "not YAML: " + message
 }
 

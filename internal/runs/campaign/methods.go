@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -9,6 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/sam"
 )
@@ -132,15 +134,36 @@ func (r *reader) group(c *sam.Config, name string, n *yaml.Node) {
 	keys, fields := settingsOf(group)
 	r.mapping(n, name, keys, func(key string, value *yaml.Node) {
 		field, what := fields[slices.Index(keys, key)], name+"."+key
+		fits := rangeOf(what)
 		switch field.Kind() {
 		case reflect.Bool:
-			field.SetBool(r.truth(what, value))
+			was, is := field.Bool(), r.truth(what, value)
+			if field.SetBool(is); was && !is && what != "descent.decoupled" {
+				r.bad(value, "%s is false, which makes another method: name that", what)
+			}
 		case reflect.Int:
-			field.SetInt(int64(r.whole(what, value, 0)))
+			field.SetInt(int64(r.number(what, value, fits.Fits, fits.Want)))
 		default:
-			field.SetFloat(r.number(what, value, notNegative, "0 or a positive number"))
+			field.SetFloat(r.number(what, value, fits.Fits, fits.Want))
 		}
 	})
+}
+
+// rangeOf returns what the number of a setting may be. None may be 0: that would be the default of
+// sam.Config, which is another method or another value.
+func rangeOf(setting string) runs.Range {
+	for _, o := range runs.Options {
+		if strings.ToLower(o.Field) == setting {
+			return o.Range
+		}
+	}
+	switch setting {
+	case "ascent.every":
+		return runs.Range{Fits: func(x float64) bool { return x == math.Trunc(x) && x >= 1 && x < 1<<31 }, Want: "a whole number, at least 1"}
+	case "ascent.fraction":
+		return runs.Range{Fits: func(x float64) bool { return x > 0 && x <= 1 }, Want: "more than 0 and at most 1"}
+	}
+	return runs.Range{Fits: positive, Want: "a positive number"}
 }
 
 // difference lists the settings of b that differ from a, as in "ascent.every=2, descent.look=0.5";

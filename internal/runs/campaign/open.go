@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/steppe-ml/steppe/internal/runs"
 	"github.com/steppe-ml/steppe/internal/study"
 	"github.com/steppe-ml/steppe/net/dataset"
+	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/net/zoo"
 )
 
@@ -116,10 +118,36 @@ func (p *Part) open(train, test *dataset.Set, problems *Problems) *Study {
 		s.Flatness = &f
 	}
 	if err := s.Validate(); err != nil {
-		problems.add(p.line, "%s", inFileWords(err))
+		for _, err := range separate(err) {
+			problems.add(p.lineOf(err), "%s", inFileWords(err))
+		}
 		return nil
 	}
 	return s
+}
+
+// separate returns the errors that one joins.
+func separate(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// lineOf returns the line of what an error of study.Study.Validate is about.
+func (p *Part) lineOf(err error) int {
+	if entry := new(study.EntryError); errors.As(err, &entry) {
+		return p.methodLines[entry.Entry.Index]
+	}
+	if field := new(optim.FieldError); errors.As(err, &field) {
+		switch field.Field {
+		case "Recipe.Batch":
+			return p.at("batch")
+		case "Flatness.Samples":
+			return p.at("flatness.samples")
+		}
+	}
+	return p.line
 }
 
 // grid returns the part's grid.
