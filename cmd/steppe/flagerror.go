@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -53,7 +52,10 @@ func flagError(flags *pflag.FlagSet, err error) error {
 			problem := field.Problem
 			if other, ok := problemOf[field.Field]; ok {
 				problem = other
-				if strings.HasSuffix(flag, "s") {
+				switch flag {
+				case "method":
+					problem = fmt.Sprintf("%v %s", flags.Lookup(flag).Value, problem)
+				case "methods":
 					problem = "has one that " + problem
 				}
 			}

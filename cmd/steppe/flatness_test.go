@@ -177,7 +177,7 @@ func TestFlatnessErrors(t *testing.T) {
 	require.NoError(t, os.WriteFile(config, []byte(text), 0o644))
 	for _, test := range []struct{ line, want string }{
 		{"", "steppe flatness: want the folder of a run, or several, as in `steppe flatness runs/first`"},
-		{"none", "none: no such file or directory"},
+		{"none", "none isn't there, want the folder of a run (steppe train --out)"},
 		{"empty", "empty is not the folder of a run: it has no config.json"},
 		{"runs/a/best.safetensors", "runs/a/best.safetensors is a file, want the folder of a run"},
 		{"runs/a runs/b", `runs/b/config.json: unknown field "warp": the run is of steppe `},

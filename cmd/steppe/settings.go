@@ -123,8 +123,9 @@ func aboutSettings() string {
 		aboutSchedules("Schedules of rho", runs.RhoSchedules))
 }
 
-// describeMethod describes the method with its perturbation, and the base optimizer if it isn't
-// SGD. ascent is the plan's, in words.
+// describeMethod describes the method with its perturbation, the options that aren't its preset's,
+// and the base optimizer if it isn't SGD. ascent is the plan's, in words, which has the ascent's
+// options; "" for none.
 func describeMethod(s *runs.Settings, ascent string) string {
 	optimizer := titleOfOptimizer(s.Optimizer)
 	method, err := sam.Lookup(s.Method)
@@ -140,6 +141,12 @@ func describeMethod(s *runs.Settings, ascent string) string {
 	}
 	if ascent != "" {
 		words += ", " + ascent
+	}
+	for _, o := range runs.Options {
+		x, given := s.Options[o.Flag]
+		if given && x != o.Default(method) && !(ascent != "" && strings.HasPrefix(o.Flag, "ascent-")) {
+			words += fmt.Sprintf(", %s %v", o.Flag, x)
+		}
 	}
 	if s.Optimizer != "sgd" {
 		words += ", " + optimizer

@@ -73,6 +73,10 @@ func TestTrainMethods(t *testing.T) {
 		{"--method masam --eta 0.1 --rho 0.2", "\nmASAM with 8 shards, rho 0.2, scaled by |w| + 0.1, batch 16,"},
 		{"--method sam-quarter", "\nSAM-1/4, rho 0.03, by the first 0.25 of a shard's samples, batch 16,"},
 		{"--method sam-5 --rho-schedule linear", "\nSAM-5, rho 0.03 linear, in one step of 5, batch 16,"},
+		{"--method gsam --descent-orthogonal 5", "\nGSAM, rho 0.03, descent-orthogonal 5, batch 16,"},
+		{"--method gsam --descent-orthogonal 0.4", "\nGSAM, rho 0.03, batch 16,"},
+		{"--method sadt-noise --teacher-noise 0.001 --teacher-weight 2", "\nSADT by noise, teacher-weight 2, teacher-noise 0.001, batch 16,"},
+		{"--method sam-3step --ascent-steps 2", "\nMulti-step SAM, rho 0.03, in 2 steps of ascent, batch 16,"},
 		{"--ascent-fraction 0.5 --ascent-every 2", "\nmSAM with 8 shards, rho 0.018, by the first 0.5 of a shard's samples, in one step of 2, batch 16,"},
 	} {
 		t.Run(test.flags, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -39,6 +40,9 @@ const defaultSamples = 1000
 func OpenMinimum(dir string, last bool, n int) (*Minimum, error) {
 	m := &Minimum{Dir: dir, Last: last}
 	var err error
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s isn't there, want the folder of a run (steppe train --out)", dir)
+	}
 	if m.Config, err = LoadConfig(dir); err != nil {
 		if errors.Is(err, syscall.ENOTDIR) || isFile(dir) {
 			return nil, fmt.Errorf("%s is a file, want the folder of a run, which says what it was trained on and how", dir)
