@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,7 +61,7 @@ A file has a name, a title, defaults that the parts inherit, and a list of
 parts. steppe study --print digits shows one. Everything that is wrong in a file
 is listed before anything runs.
 
-` + sections(aboutPresets(), aboutKeys()),
+` + sections(aboutPresets(), aboutKeys(), aboutMethodSettings()),
 		Example: `  steppe study digits
   steppe study --list
   steppe study --print digits    # a file to begin your own with
@@ -116,6 +117,21 @@ func aboutPresets() string {
 
 func aboutKeys() string {
 	return section("Keys of a part", campaign.Keys(), func(k [2]string) (string, string) { return k[0], k[1] })
+}
+
+// aboutMethodSettings lists the settings of methods, by group.
+func aboutMethodSettings() string {
+	var tables []string
+	byGroup := map[string][]campaign.Setting{}
+	for _, s := range campaign.Settings() {
+		byGroup[s.Group] = append(byGroup[s.Group], s)
+	}
+	for _, group := range slices.Sorted(maps.Keys(byGroup)) {
+		tables = append(tables, section("Settings of a method, under "+group, byGroup[group], func(s campaign.Setting) (string, string) {
+			return s.Key, fmt.Sprintf("%s (%v)", s.About, s)
+		}))
+	}
+	return sections(tables...)
 }
 
 // presetTitle returns the title in a preset's file.
