@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/steppe-ml/steppe/internal/chart"
 	"github.com/steppe-ml/steppe/internal/stats"
@@ -364,12 +365,12 @@ func correlationTable(list []setting) Table {
 		row := TableRow{Cells: []Cell{{Text: s.String()}}}
 		for _, m := range []measure{lambda, sharpness} {
 			if rho, p, ok := m.correlation(s); ok {
-				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, %s, n = %d", signed(rho, 2), pValue(p), len(flatRows(s)))})
+				row.Cells = append(row.Cells, Cell{Text: unbroken(fmt.Sprintf("%s, %s, n = %d", signed(rho, 2), pValue(p), len(flatRows(s))))})
 			} else {
 				row.Cells = append(row.Cells, Cell{})
 			}
 			if rho, n, ok := m.overRuns(s); ok {
-				row.Cells = append(row.Cells, Cell{Text: fmt.Sprintf("%s, n = %d", signed(rho, 2), n)})
+				row.Cells = append(row.Cells, Cell{Text: unbroken(fmt.Sprintf("%s, n = %d", signed(rho, 2), n))})
 			} else {
 				row.Cells = append(row.Cells, Cell{})
 			}
@@ -377,4 +378,9 @@ func correlationTable(list []setting) Table {
 		t.Rows = append(t.Rows, row)
 	}
 	return t
+}
+
+// unbroken returns a text whose equations stay on one line.
+func unbroken(s string) string {
+	return strings.NewReplacer(" = ", "\u00a0=\u00a0", " < ", "\u00a0<\u00a0").Replace(s)
 }
