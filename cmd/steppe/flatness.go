@@ -99,7 +99,7 @@ the table has what is known by then, and no file is written.`,
 	flags.IntVar(&f.samples, "samples", 0, "training samples to measure on (default 1000, or all)")
 	flags.IntVar(&f.options.Top, "top", 5, "eigenvalues of the Hessian")
 	flags.Float64Var(&f.options.Rho, "rho", 0.05, "distance from the weights of the sharpness")
-	flags.StringVar(&f.weights, "weights", "best", "weights of the best epoch, or of the last step: `best|last`")
+	flags.StringVar(&f.weights, "weights", "best", "weights of the best epoch, or of the last step")
 	flags.StringVar(&f.mode, "mode", string(flatness.Running), "statistics of BatchNorms: `running|batch`")
 	flags.BoolVar(&f.options.Line, "line", false, "measure the loss along lines, too")
 	flags.BoolVar(&f.options.Density, "density", false, "measure the spectral density, too")

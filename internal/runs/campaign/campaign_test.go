@@ -292,11 +292,12 @@ func TestProblemsOfMethods(t *testing.T) {
       - momentum-sam
       - {method: asam, ascent: {eta: 0}}
       - {method: wsam, descent: {decoupled: false, weight: 0.7}}
+      - {method: sam-on, ascent: {adaptive: true}}
       - {method: looksam, ascent: {every: 2}, rhos: 0.1}
   - {data: nowhere, model: mlp, methods: [sgd, {method: gsam, descent: {orthogonal: -1}}]}
 `)
 	wants := []string{
-		"a.yaml has 17 problems:",
+		"a.yaml has 18 problems:",
 		"a.yaml:2: mnist isn't in ",
 		`a.yaml:4: batch is "none", want a whole number, at least 1`,
 		"a.yaml:7: descent.weight is 1, want more than 0 and less than 1",
@@ -312,8 +313,9 @@ func TestProblemsOfMethods(t *testing.T) {
 		"a.yaml:16: sgd: ascent.every is 2, and rho is 0, which perturbs nothing",
 		"a.yaml:17: momentum-sam: it perturbs by the base optimizer's momentum, and momentum is 0",
 		"a.yaml:18: ascent.eta is 0, want a positive number",
-		`a.yaml:21: "nowhere" is neither `,
-		"a.yaml:21: descent.orthogonal is -1, want a positive number",
+		"a.yaml:20: sam-on: both ascent.adaptive and ascent.norm-only are true, want one of them: adaptive doesn't scale ",
+		`a.yaml:22: "nowhere" is neither `,
+		"a.yaml:22: descent.orthogonal is -1, want a positive number",
 	}
 	require.Len(t, got, len(wants))
 	for i, want := range wants {

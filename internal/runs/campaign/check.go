@@ -197,6 +197,7 @@ func fitting(shards []int, most int) []int {
 var (
 	labelWords   = regexp.MustCompile(`for the \w+ \(--([a-z0-9-]+)\)`)
 	flagWords    = regexp.MustCompile(`--([a-z])`)
+	fieldNames   = regexp.MustCompile(`(^|[^.])\b(Rho|Adaptive)\b`)
 	settingWords = regexp.MustCompile(`\b(Ascent|Descent|Teacher)\.([A-Z][A-Za-z]*)`)
 	fieldWords   = regexp.MustCompile(`^study: (Recipe|Grid|Flatness)\.([A-Z][A-Za-z]*)`)
 )
@@ -205,8 +206,9 @@ var (
 func inFileWords(err error) string {
 	text := labelWords.ReplaceAllString(err.Error(), "for $1")
 	text = strings.TrimPrefix(flagWords.ReplaceAllString(text, "$1"), "dataset: ")
-	text = strings.Replace(strings.TrimPrefix(text, "sam: "), ": sam: ", ": ", 1)
-	text = strings.ReplaceAll(text, "Rho is ", "rho is ")
+	if before, after, ok := strings.Cut(text, "sam: "); ok {
+		text = before + fieldNames.ReplaceAllStringFunc(after, strings.ToLower)
+	}
 	text = fieldWords.ReplaceAllStringFunc(text, func(s string) string {
 		group, field, _ := strings.Cut(strings.TrimPrefix(s, "study: "), ".")
 		if group == "Flatness" {
