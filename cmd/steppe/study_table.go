@@ -36,7 +36,11 @@ func (s *studies) print(w io.Writer, c *study.Campaign) {
 			continue
 		}
 		studyTables{summaryTables{p.Summary, s.markdown}, s.parts[i].Flatness}.printPart(w)
-		if p.Done < p.Runs {
+		switch of := s.parts[i].Flatness; {
+		case p.Done == p.Runs:
+		case slices.ContainsFunc(p.Summary.Levels, func(l study.Level) bool { return lackFlatness(of, l.Rows) > 0 }):
+			fmt.Fprintf(w, "%d of %s have all that the study asks for.\n\n", p.Done, plural(p.Runs, "run"))
+		default:
 			fmt.Fprintf(w, "%d of %s done.\n\n", p.Done, plural(p.Runs, "run"))
 		}
 	}
@@ -187,22 +191,31 @@ func flatnessCell(of func(f *study.FlatnessRow) float64) func(r study.Row) strin
 
 // missingFlatness says how many models lack the flatness that the study asks for; "" if none does.
 func (t studyTables) missingFlatness(rows []study.Row) string {
-	if t.flatness == nil {
-		return ""
-	}
-	models, missing := 0, 0
-	for _, r := range rows {
-		models, missing = models+len(r.Seeds), missing+len(r.Seeds)
-		if f := r.Flatness; f != nil {
-			missing -= len(f.Seeds) + len(f.Problems)
-		}
-	}
+	missing := lackFlatness(t.flatness, rows)
 	if missing == 0 {
 		return ""
+	}
+	models := 0
+	for _, r := range rows {
+		models += len(r.Seeds)
 	}
 	return fmt.Sprintf("The flatness of %d of %s is missing: it wasn't measured with %s, rho %v and the %s labels. "+
 		"Models aren't kept, so a study that runs trains them again to measure it; accuracies stay.",
 		missing, plural(models, "model"), plural(t.flatness.Samples, "sample"), t.flatness.Rho, t.flatness.Labels)
+}
+
+// lackFlatness returns how many models of the rows lack the flatness that a study asks for.
+func lackFlatness(of *study.FlatnessConfig, rows []study.Row) (models int) {
+	if of == nil {
+		return 0
+	}
+	for _, r := range rows {
+		models += len(r.Seeds)
+		if f := r.Flatness; f != nil {
+			models -= len(f.Seeds) + len(f.Problems)
+		}
+	}
+	return models
 }
 
 // significance is the largest corrected p-value that counts as a difference.

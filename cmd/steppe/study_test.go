@@ -122,7 +122,7 @@ parts: [{name: first, model: tiny, rhos: 0.05, methods: [sgd, sam], flatness: FL
 	assert.Equal(t, accuracies(first), accuracies(other))
 	assert.NotRegexp(t, `lambda_1 +sharpness`, other)
 	assert.Contains(t, other, "The flatness of 4 of 4 models is missing: it wasn't measured with 30 samples, rho 0.2 and the\ntrained labels.")
-	assert.Contains(t, other, "0 of 4 runs done.\n")
+	assert.Contains(t, other, "0 of 4 runs have all that the study asks for.\n")
 	assert.FileExists(t, filepath.Join(dir, "report.html"))
 
 	none := study("false")
