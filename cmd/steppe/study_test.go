@@ -92,6 +92,7 @@ func TestStudy(t *testing.T) {
 	code, shown, stderr := steppe(t, "study", path, "--out", dir, "--report-only", "--markdown", "--parts", "second")
 	require.Zero(t, code, stderr)
 	assert.NotContains(t, shown, "Tiny on digits")
+	assert.Contains(t, shown, "The costs of steps are ")
 	assert.Contains(t, shown, "## tiny-norm on digits, 200 of 1438 training samples (second)\n")
 	assert.Contains(t, shown, "| method | shards |")
 }
@@ -130,6 +131,35 @@ parts: [{name: first, model: tiny, rhos: 0.05, methods: [sgd, sam], flatness: FL
 	assert.NotContains(t, none, "lambda_1")
 	assert.NotContains(t, none, "missing")
 	assert.Equal(t, first, study("{samples: 30, rho: 0.05}", "--report-only"))
+}
+
+// --costs measures costs again, says what that changes, and trains nothing.
+func TestStudyCosts(t *testing.T) {
+	path := studyFile(t, "title: Costs\nparts:\n  - {name: one, data: digits, samples: 200, test-samples: 100, model: tiny, epochs: 4, batch: 32, seeds: 1, "+
+		"rhos: 0.05, methods: [sgd, sam]}\n")
+	dir := filepath.Join(t.TempDir(), "out")
+	runs := filepath.Join(dir, "one", "runs.jsonl")
+	code, stdout, stderr := steppe(t, "study", path, "--out", dir, "--costs", "--workers", "1")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "tiny on digits, 200 of 1438 training samples (one)\n\nmethod  step ms  x SAM  good to  equal time\n")
+	assert.Regexp(t, `(?m)^SAM +[\d.]+ +1\.00 +[\d.]+% +4 epochs$`, stdout)
+	assert.Contains(t, stdout, "No run of equal time changes.\n")
+	header, _, _ := strings.Cut(string(read(t, runs)), "\n")
+
+	old := `{"costs":[{"name":"SGD","method":"sgd","shards":1,"step_seconds":0.001,"vs_sam":0.04,"equal_epochs":100},` +
+		`{"name":"SAM","method":"sam","shards":1,"step_seconds":0.025,"vs_sam":1,"equal_epochs":4}],"workers":1}`
+	require.NoError(t, os.WriteFile(runs, []byte(header+"\n"+old+"\n"), 0o644))
+	code, stdout, stderr = steppe(t, "study", path, "--out", dir, "--costs", "--workers", "1")
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `(?m)^SGD now has \d+ epochs at equal time, not 100: 0 finished runs no longer count\.\nThe same command without --costs trains the new ones\.$`, stdout)
+	lines := strings.Split(strings.TrimSpace(string(read(t, runs))), "\n")
+	assert.Len(t, lines, 3)
+	assert.Equal(t, old, lines[1])
+	assert.Contains(t, lines[2], `"clock":`)
+
+	code, _, stderr = steppe(t, "study", path, "--costs", "--report-only")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "costs report-only")
 }
 
 // A study goes on from a folder whatever state it was left in, and --report-only shows that without

@@ -203,6 +203,28 @@ func TestCostSentence(t *testing.T) {
 	assert.Equal(t, "No times of steps beside SGD's are known yet.", answer(t, &study.Campaign{}, "cost").Sentence)
 }
 
+// Where costs are worse than they should be, or nobody knows, that stands in place of the answer.
+func TestDoubtfulCosts(t *testing.T) {
+	made := madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: many[:8], seeds: 2, costs: true}
+	c := campaign(t, made)
+	good := answer(t, c, "cost")
+	assert.Contains(t, good.Details, "The methods took turns, timed by the processor time of the process. "+
+		"By a second SAM in the turns, and by how much the turns differed, the costs are good to 1.2%.")
+	off := 0.071
+	c.Parts[0].Summary.Costs[3].Off, c.Parts[0].Summary.Costs[0].Clock = &off, study.WallClock
+	doubtful := answer(t, c, "cost")
+	assert.Equal(t, "The costs are only good to 8%.", doubtful.Sentence)
+	assert.Equal(t, good.Sentence, doubtful.Details[0])
+	assert.Contains(t, doubtful.Details[len(doubtful.Details)-1], "by the time that passed, in which other programs may have run. By a second SAM")
+	c.Parts[0].Summary.Costs[3].Off = nil
+	old := answer(t, c, "cost")
+	assert.Equal(t, "It isn't known how good the costs are: they were measured without a control.", old.Sentence)
+	assert.NotContains(t, old.Details[len(old.Details)-1], "good to")
+
+	c.Parts[0].Summary.Levels[0].EqualTimeMissing = []string{"ESAM"}
+	assert.Contains(t, strings.Join(doubts(c), "\n"), "lacks ESAM at equal time: no seed is finished, or the cost isn't known.")
+}
+
 // Before SGD has a row, nothing is said of it, and methods without rows have their titles.
 func TestWithoutSGD(t *testing.T) {
 	c := campaign(t, madeUp{title: "x", base: "SGD", accuracy: 0.95, noises: []float64{0}, entries: many[:8], seeds: 2, costs: true})

@@ -148,8 +148,8 @@ func (s *Study) subject(e Entry, batches []net.Batch, workers int) (subject, err
 	}, nil
 }
 
-// equalEpochs returns how many epochs of a method whose step costs vsSAM times as much as SAM's come
-// closest to the time of SAM's epochs.
+// equalEpochs returns how many epochs of a method whose step costs vsSAM times as much as SAM's
+// come closest to the time of SAM's epochs.
 func equalEpochs(epochs int, vsSAM float64) int {
 	if vsSAM >= 1-sameTime && vsSAM <= 1+sameTime {
 		return epochs
