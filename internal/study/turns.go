@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	goodCost   = 0.03                 // part of itself that a cost may be off, below which it needs no more rounds
+	goodCost   = 0.03                 // part of itself that a cost may be off before anyone is told
+	aimedCost  = 0.02                 // at or below which a cost needs no more rounds
 	turnTime   = 4 * time.Millisecond // of a turn, at least: the clock's ticks and cold caches are small beside it
 	mostSteps  = 1000                 // of a turn, of steps that take next to nothing
 	costRounds = 20                   // at least
@@ -48,7 +49,7 @@ type turns struct {
 // far a cost may be off: by as much as the control's is, or by half its own 95% interval over
 // the rounds if that is more.
 //
-// Rounds go on until all costs are good to goodCost, or for costTime. A subject whose cost is good
+// Rounds go on until all costs are good to aimedCost, or for costTime. A subject whose cost is good
 // enough has no turn in the later ones.
 func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64, shares []share, err error) {
 	steps, err := t.warmUp(ctx, subjects)
@@ -86,14 +87,14 @@ func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64
 		for i, s := range subjects {
 			own := shareOf(ratios[i], s.drawn)
 			shares[i] = share{own.ratio, max(own.off, apart)}
-			good = good && shares[i].off <= goodCost
+			good = good && shares[i].off <= aimedCost
 		}
 		if good {
 			break
 		}
 		// The first and the control always take part.
 		active = slices.DeleteFunc(active, func(i int) bool {
-			return i != 0 && i != control && shares[i].off <= goodCost
+			return i != 0 && i != control && shares[i].off <= aimedCost
 		})
 	}
 	return stats.Median(first), shares, nil
