@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/sam"
 )
@@ -89,7 +90,7 @@ func (s *Study) measureCosts(ctx context.Context, entries []Entry, known *costs,
 	}
 	runtime.GC() // what was read before is collected now, and not in someone's turn
 	clock, name := costClock(workers)
-	seconds, shares, err := turns{clock, time.Now}.measure(ctx, subjects)
+	seconds, shares, err := turns{clock, time.Now, s.finalSteps()}.measure(ctx, subjects)
 	if err != nil {
 		return c, err
 	}
@@ -104,6 +105,11 @@ func (s *Study) measureCosts(ctx context.Context, entries []Entry, known *costs,
 		c.Steps = append(c.Steps, s.cost(e, seconds, of[e.key()], name))
 	}
 	return c, nil
+}
+
+// finalSteps returns the steps of all runs of equal epochs.
+func (s *Study) finalSteps() int {
+	return len(s.entries) * len(s.Grid.Noise) * s.Grid.Seeds * s.Recipe.Epochs * num.CeilDiv(s.Train.Len(), s.Recipe.Batch)
 }
 
 // cost returns the cost of an entry. The ratio to the reference decides all of it, so that epochs

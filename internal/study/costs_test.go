@@ -27,7 +27,7 @@ type machine struct {
 }
 
 func (m *machine) turns() turns {
-	return turns{func() time.Duration { return m.now }, func() time.Time { return time.Unix(0, 0).Add(m.now) }}
+	return turns{func() time.Duration { return m.now }, func() time.Time { return time.Unix(0, 0).Add(m.now) }, 1 << 40}
 }
 
 // subject returns one whose step i of a cycle takes costs[i].
@@ -240,4 +240,14 @@ func TestCostClock(t *testing.T) {
 	assert.Equal(t, CPUClock, name)
 	assert.Positive(t, first)
 	assert.GreaterOrEqual(t, clock(), first)
+}
+
+// A study that trains little spends little on its costs: a second at least.
+func TestTurnsOfALittleStudy(t *testing.T) {
+	m := newMachine(0, even)
+	turns := m.turns()
+	turns.train = 100 // of 10 ms: a twentieth is 50 ms
+	_, _, err := turns.measure(t.Context(), []subject{m.subject("a", 10*time.Millisecond), m.subject("b", 11*time.Millisecond)})
+	require.NoError(t, err)
+	assert.InDelta(t, time.Second.Seconds(), m.now.Seconds(), 0.2)
 }

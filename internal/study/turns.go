@@ -18,7 +18,8 @@ const (
 	turnTime   = 4 * time.Millisecond // of a turn, at least: the clock's ticks and cold caches are small beside it
 	mostSteps  = 1000                 // of a turn, of steps that take next to nothing
 	costRounds = 20                   // at least
-	costTime   = time.Minute          // after which no round begins that isn't among them
+	costTime   = time.Minute          // after which no round begins that isn't among them, at most
+	costPart   = 20                   // one part in so many of the training is time enough for costs, too
 )
 
 // subject is a method whose steps are measured.
@@ -42,6 +43,7 @@ type share struct {
 type turns struct {
 	clock func() time.Duration // times turns
 	now   func() time.Time     // bounds the whole
+	train int                  // steps that are trained with these costs
 }
 
 // measure returns the seconds of a step of the first subject, and what each subject's step costs
@@ -49,7 +51,8 @@ type turns struct {
 // far a cost may be off: by as much as the control's is, or by half its own 95% interval over
 // the rounds if that is more.
 //
-// Rounds go on until all costs are good to aimedCost, or for costTime. A subject whose cost is good
+// Rounds go on until all costs are good to aimedCost, or for costTime, or for a costPart of what the
+// training takes. A subject whose cost is good
 // enough has no turn in the later ones.
 func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64, shares []share, err error) {
 	steps, err := t.warmUp(ctx, subjects)
@@ -66,8 +69,8 @@ func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64
 	control := len(subjects) - 1
 	shares = make([]share, len(subjects))
 	took := make([]float64, len(subjects))
-	begin := t.now()
-	for round := 0; round < costRounds || len(active) > 0 && t.now().Sub(begin) < costTime; round++ {
+	begin, most := t.now(), costTime
+	for round := 0; round < costRounds || len(active) > 0 && t.now().Sub(begin) < most; round++ {
 		random.Shuffle(len(active), func(i, j int) { active[i], active[j] = active[j], active[i] })
 		for _, i := range active {
 			if took[i], err = t.turn(ctx, subjects[i], round*steps, steps); err != nil {
@@ -75,6 +78,9 @@ func (t turns) measure(ctx context.Context, subjects []subject) (seconds float64
 			}
 		}
 		first = append(first, took[0])
+		if round == 0 {
+			most = min(most, max(time.Second, time.Duration(took[0]*float64(t.train)/costPart*float64(time.Second))))
+		}
 		for _, i := range active {
 			ratios[i] = append(ratios[i], took[i]/took[0])
 		}
