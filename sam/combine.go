@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net/optim"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -38,7 +39,7 @@ func (o *Optimizer) combine() (given []float32, err error) {
 	clean := o.cleanSums[0]
 	gg, hh := o.dot(clean, clean), o.dot(o.ghat, o.ghat)
 	gh := o.dot(clean, o.ghat)
-	if !finite(gg) || !finite(hh) {
+	if !num.Finite(gg) || !num.Finite(hh) {
 		return nil, o.refuseLong(clean)
 	}
 	switch {
@@ -74,7 +75,7 @@ func (o *Optimizer) refuseLong(clean []float32) error {
 		values []float32
 	}{{"w", clean}, {"w + eps", o.ghat}} {
 		i := firstNonFiniteIn(o.trained, g.values)
-		if v := float64(g.values[i]); !finite(v) {
+		if v := float64(g.values[i]); !num.Finite(v) {
 			return fmt.Errorf("sam: %w: the batch's gradient of %s at %s is %v, want a finite number", ErrRefused, o.program.ParamAt(i), g.at, v)
 		}
 	}
@@ -91,7 +92,7 @@ func (o *Optimizer) lookBack() error {
 	}
 	vv, gg := o.keptSq, o.dot(o.ghat, o.ghat)
 	c := o.cfg.Descent.Look * math.Sqrt(gg/vv)
-	if vv == 0 || !finite(gg) || float32(c) == 0 || c > math.MaxFloat32 {
+	if vv == 0 || !num.Finite(gg) || float32(c) == 0 || c > math.MaxFloat32 {
 		return nil
 	}
 	if err := bounded(1, gg, c, vv); err != nil {

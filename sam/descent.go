@@ -60,7 +60,7 @@ func (d Descent) validate(c Config) error {
 			return badField("Descent."+f.field, "is %v, want 0 or a positive float32", f.value)
 		}
 	}
-	if !(d.Weight >= 0 && d.Weight < 1) || !finite(d.weight()) {
+	if !(d.Weight >= 0 && d.Weight < 1) || !num.Finite(d.weight()) {
 		return badField("Descent.Weight", "is %v, want at least 0 and less than 1", d.Weight)
 	}
 	if d.Decoupled && d.Weight == 0 {

@@ -139,7 +139,7 @@ func (w *worker) form(climb *pass, team *blas.Team) bool {
 	}
 	w.subtractAverage(team, r.perturbed.regions, 0, climb.sum)
 	normSq := w.vector.squares(team, r.perturbed.regions, w.eta(), climb.sum, climb.params)
-	if !finite(normSq) {
+	if !num.Finite(normSq) {
 		name := o.program.ParamAt(firstNonFiniteIn(r.perturbed.regions, climb.sum))
 		r.refused[parts.From] = o.refusal(parts.From, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", name))
 		return false

@@ -206,11 +206,11 @@ func (w *worker) learn() bool {
 	for s, loss := range w.pass.Losses {
 		part := w.parts.From + s
 		switch {
-		case !finite(loss):
+		case !num.Finite(loss):
 			w.refuse(s, ErrRefused, fmt.Sprintf("its loss is %v", loss))
-		case !finite(r.after[part]):
+		case !num.Finite(r.after[part]):
 			w.refuse(s, ErrPerturbed, fmt.Sprintf("its teacher's loss is %v", r.after[part]))
-		case !finite(r.divergence[part]):
+		case !num.Finite(r.divergence[part]):
 			w.refuse(s, ErrPerturbed, fmt.Sprintf("its divergence from its teacher is %v", r.divergence[part]))
 		default:
 			continue

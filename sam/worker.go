@@ -243,7 +243,7 @@ func (w *worker) run(work *program.Workspace, p pass, perturb []program.Perturb,
 		if !p.again {
 			losses[w.parts.From+s] = loss
 		}
-		if !finite(loss) {
+		if !num.Finite(loss) {
 			w.refuse(s, why, fmt.Sprintf("its %s is %v", what, loss))
 			return false
 		}
@@ -312,7 +312,7 @@ func (w *worker) ascend() bool {
 	for s := range w.pass.Shards {
 		normSq := 0.0
 		for i := range plan.ops {
-			if !finite(w.squares[i][s]) {
+			if !num.Finite(w.squares[i][s]) {
 				w.refuse(s, ErrRefused, fmt.Sprintf("its gradient of %s is not finite", w.nonFinite(i, s)))
 				return false
 			}

@@ -45,3 +45,6 @@ func FirstNonFinite(x []float32) int {
 
 // Positive reports whether x is positive and finite as a float32.
 func Positive(x float64) bool { return float32(x) > 0 && !math.IsInf(float64(float32(x)), 1) }
+
+// Finite reports whether x is neither infinite nor NaN.
+func Finite(x float64) bool { return x-x == 0 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/net"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -74,7 +75,7 @@ func (s *Surface) validateDirection(d Direction) error {
 		return fmt.Errorf("direction %q has %d elements, the model has %d parameters", d.Name, len(d.Values), s.model.NumParams())
 	case d.State != nil && len(d.State) != s.model.NumState():
 		return fmt.Errorf("direction %q has %d elements of running state, the model has %d", d.Name, len(d.State), s.model.NumState())
-	case !finite(simd.SumSquares(d.Values)) || !finite(simd.SumSquares(d.State)):
+	case !num.Finite(simd.SumSquares(d.Values)) || !num.Finite(simd.SumSquares(d.State)):
 		return fmt.Errorf("direction %q isn't finite", d.Name)
 	}
 	return nil

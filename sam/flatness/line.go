@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -32,7 +33,7 @@ func (s *Surface) validateAxis(a Axis) error {
 	switch {
 	case a.Points < 2:
 		return fmt.Errorf("Points is %d, want at least 2, or 0 for the default", a.Points)
-	case !finite(a.From) || !finite(a.To) || a.From >= a.To:
+	case !num.Finite(a.From) || !num.Finite(a.To) || a.From >= a.To:
 		return fmt.Errorf("From is %v and To %v, want finite numbers, the first the smaller one", a.From, a.To)
 	}
 	return s.validateDirection(a.Direction)
@@ -54,7 +55,7 @@ type Losses []float64
 func (l Losses) MarshalJSON() ([]byte, error) {
 	list := make([]*float64, len(l))
 	for i := range l {
-		if finite(l[i]) {
+		if num.Finite(l[i]) {
 			list[i] = &l[i]
 		}
 	}

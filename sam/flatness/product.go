@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/simd"
 )
 
@@ -67,7 +68,7 @@ func (s *Surface) difference(ctx context.Context, h float64, v, hv []float32) er
 	for i, d := range s.near.sum {
 		hv[i] = float32(d / (2 * h))
 	}
-	if !finite(simd.SumSquares(hv)) {
+	if !num.Finite(simd.SumSquares(hv)) {
 		return fmt.Errorf("the gradient isn't finite at a distance of %.3g from the parameters", h)
 	}
 	return nil

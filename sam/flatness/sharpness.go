@@ -159,7 +159,7 @@ func (s *Surface) newAscent(b Ball) *ascent {
 
 // rise returns how much the loss is above that at the parameters, at w.
 func (a *ascent) rise(loss float64) (float64, error) {
-	if !finite(loss) {
+	if !num.Finite(loss) {
 		return 0, fmt.Errorf("the loss is %v at a distance of %v from the parameters, want a finite one: take a smaller Rho", loss, a.ball.Rho)
 	}
 	return loss - a.surface.about.Loss, nil
@@ -195,7 +195,7 @@ func (a *ascent) climb(ctx context.Context, start int, r *rand.Rand) (rises []fl
 		held = rise
 		copy(a.last, a.u)
 		switch g := s.eval.sum32(); {
-		case !finite(simd.SumSquares(g)):
+		case !num.Finite(simd.SumSquares(g)):
 			return nil, fmt.Errorf("the gradient isn't finite at a distance of %v from the parameters: take a smaller Rho", a.ball.Rho)
 		case !a.toward(g):
 			return rises, nil // there is no direction to go on in

@@ -193,7 +193,7 @@ func (s *Surface) begin(ctx context.Context, method string, most int) error {
 		return err
 	}
 	norm := math.Sqrt(simd.SumSquares(s.eval.sum32()))
-	if !finite(loss) || !finite(norm) {
+	if !num.Finite(loss) || !num.Finite(norm) {
 		return fmt.Errorf("at the parameters the loss is %v and the gradient's norm %v, want finite ones", loss, norm)
 	}
 	s.gradient = append(s.gradient[:0], s.eval.sum32()...)
@@ -239,7 +239,5 @@ func wrap(method string, err error) error {
 	}
 	return fmt.Errorf("flatness: %s: %w", method, err)
 }
-
-func finite(x float64) bool { return x-x == 0 }
 
 var _ program.Gradients = (*worker)(nil)
