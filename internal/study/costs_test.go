@@ -27,7 +27,7 @@ type machine struct {
 }
 
 func (m *machine) turns() turns {
-	return turns{func() time.Duration { return m.now }, func() time.Time { return time.Unix(0, 0).Add(m.now) }, 1 << 40}
+	return turns{func() time.Duration { return m.now }, func() time.Time { return time.Unix(0, 0).Add(m.now) }, 1 << 30}
 }
 
 // subject returns one whose step i of a cycle takes costs[i].
