@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -20,7 +20,7 @@ var dotsSide = map[string]int{"AVX2": 3, "AVX512": 4}
 // dots is the plan for the registers of a kernel of dot products: the
 // accumulators, row by row, then Y's vectors, then one of X's.
 type dots struct {
-	avx.Set
+	isa.Set
 	rows, columns int           // of X and of Y
 	x, y          []operand.Mem // where the rows are
 }
@@ -30,7 +30,7 @@ func (d dots) yVector(j int) reg.Register { return d.V(d.rows*d.columns + j) }
 func (d dots) xVector() reg.Register      { return d.V(d.rows*d.columns + d.columns) }
 
 // dotsKernel emits the kernel for the dot products of some rows of X and of Y.
-func dotsKernel(s avx.Set, rows, columns int) {
+func dotsKernel(s isa.Set, rows, columns int) {
 	name := fmt.Sprintf("dots%dx%dx%d%s", s.Float, rows, columns, s.Name)
 	TEXT(name, attr.NOSPLIT, s.Typed("func(groups, k int, x *T, xRow int, y *T, yRow int, c *T, cRow, cCol int, alpha, beta T)"))
 	Doc(fmt.Sprintf("%s is a dotsKernel for %d rows of X and groups of %d rows of Y.", name, rows, columns))
@@ -63,16 +63,16 @@ func dotsKernel(s avx.Set, rows, columns int) {
 
 	yRow := tile.Stride(d.Set, "yRow")
 	IMUL3Q(operand.U32(columns), yRow, yRow)
-	ADDQ(yRow, avx.Parameter("y"))
-	DECQ(avx.Parameter("groups"))
+	ADDQ(yRow, isa.Parameter("y"))
+	DECQ(isa.Parameter("groups"))
 	JNZ(operand.LabelRef("group"))
-	avx.End()
+	isa.End()
 }
 
 // rowsOf returns the pointer that moves along k, and the rows from it.
 func (d dots) rowsOf(name string, rows int) (p reg.Register, at []operand.Mem) {
 	p = Load(Param(name), GP64())
-	at = []operand.Mem{avx.Ptr(p, 0)}
+	at = []operand.Mem{isa.Ptr(p, 0)}
 	if rows == 1 {
 		return p, at
 	}
@@ -104,20 +104,20 @@ func (d dots) step(load func(operand.Mem, reg.Register)) {
 func (d dots) finish() {
 	cCol, cRow := tile.Stride(d.Set, "cCol"), tile.Stride(d.Set, "cRow")
 	alpha, beta := d.rows*d.columns, d.rows*d.columns+1
-	d.VMOVS(avx.Parameter("alpha"), avx.X(alpha))
-	d.VMOVS(avx.Parameter("beta"), avx.X(beta))
+	d.VMOVS(isa.Parameter("alpha"), isa.X(alpha))
+	d.VMOVS(isa.Parameter("beta"), isa.X(beta))
 	for i := range d.rows {
 		for j := range d.columns {
 			d.fold(i*d.columns+j, beta+1)
-			d.VMULS(avx.X(alpha), d.sum(i, j), d.sum(i, j))
+			d.VMULS(isa.X(alpha), d.sum(i, j), d.sum(i, j))
 		}
 	}
-	d.TestZero(avx.Parameter("beta"))
+	d.TestZero(isa.Parameter("beta"))
 	JZ(operand.LabelRef("overwrite"))
-	d.walk(cRow, cCol, func(c operand.Mem, sum reg.Register) { d.VFMADD231S(c, avx.X(beta), sum) })
+	d.walk(cRow, cCol, func(c operand.Mem, sum reg.Register) { d.VFMADD231S(c, isa.X(beta), sum) })
 	Label("overwrite")
 	end := d.walk(cRow, cCol, func(c operand.Mem, sum reg.Register) { d.VMOVS(sum, c) })
-	MOVQ(end, avx.Parameter("c"))
+	MOVQ(end, isa.Parameter("c"))
 }
 
 // walk visits C's elements, and returns the pointer to the column after them.
@@ -134,14 +134,14 @@ func (d dots) walk(cRow, cCol reg.Register, f func(c operand.Mem, sum reg.Regist
 	return c
 }
 
-func (d dots) sum(i, j int) reg.Register { return avx.X(i*d.columns + j) }
+func (d dots) sum(i, j int) reg.Register { return isa.X(i*d.columns + j) }
 
 // fold adds the lanes of a vector register, and uses the register spare.
 func (d dots) fold(r, spare int) {
 	d.Fold(d.VADD, r, spare)
 	if d.Float == 32 {
-		avx.FoldSingles(d.VADD, r, spare)
+		isa.FoldSingles(d.VADD, r, spare)
 	} else {
-		avx.FoldDoubles(d.VADD, r, spare)
+		isa.FoldDoubles(d.VADD, r, spare)
 	}
 }

@@ -4,7 +4,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -21,7 +21,7 @@ var wides = map[string][][2]int{
 }
 
 func main() {
-	avx.Program(func(s avx.Set) {
+	isa.Program(func(s isa.Set) {
 		for _, p := range tile.Panels[s.Name] {
 			for rows := 1; rows <= p.Rows; rows++ {
 				ragged(s, rows, p)
@@ -43,7 +43,7 @@ func main() {
 }
 
 // begin opens a kernel: sgemm for float32, dgemm for float64.
-func begin(s avx.Set, kind, doc string) {
+func begin(s isa.Set, kind, doc string) {
 	name := fmt.Sprintf("%cgemm%s%s", map[int]rune{32: 's', 64: 'd'}[s.Float], kind, s.Name)
 	const signature = "func(tiles, n, k int, a *T, aRow, aCol, aTile int, b *T, bRow int, c *T, cRow int, alpha, beta T, bias, rowBias *T, relu bool)"
 	TEXT(name, attr.NOSPLIT, s.Typed(signature))
@@ -58,14 +58,14 @@ type gemm struct {
 
 // ragged emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
-func ragged(s avx.Set, rows int, p tile.Panel) {
+func ragged(s isa.Set, rows int, p tile.Panel) {
 	name, tiles := p.Kernel(s, rows)
 	begin(s, name, "is a TileKernel for "+tiles+".")
 	tile.Ragged(p.Of(s), rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
 }
 
 // wide emits the kernel for tiles of a few rows and whole vectors of columns.
-func wide(s avx.Set, rows, vectors int) {
+func wide(s isa.Set, rows, vectors int) {
 	columns := vectors * s.Lanes()
 	begin(s, fmt.Sprintf("Wide%dx%d", rows, columns), fmt.Sprintf("is a TileKernel for tiles of %d rows and just %d columns.", rows, columns))
 	gemm{tile.Tile{Set: s, Rows: rows, Vectors: vectors, Label: "tile"}, true}.loop()
@@ -80,10 +80,10 @@ func (t gemm) loop() {
 	Label(t.Label)
 	t.multiply(d)
 	t.finish()
-	ADDQ(tile.Stride(t.Set, "aTile"), avx.Parameter("a"))
-	DECQ(avx.Parameter("tiles"))
+	ADDQ(tile.Stride(t.Set, "aTile"), isa.Parameter("a"))
+	DECQ(isa.Parameter("tiles"))
 	JNZ(operand.LabelRef(t.Label))
-	avx.End()
+	isa.End()
 }
 
 // multiply sums A*B over k in the accumulators: each has one product added at
@@ -147,12 +147,12 @@ func (t gemm) prefetcher(a, b, bRow reg.Register) (next reg.Register, prefetch f
 	return next, func() {
 		if ahead != nil {
 			for line := 0; line < t.Vectors*t.Bytes; line += 64 {
-				PREFETCHT0(avx.Ptr(ahead, line))
+				PREFETCHT0(isa.Ptr(ahead, line))
 			}
 			ADDQ(bRow, ahead)
 		}
 		if next != nil {
-			PREFETCHT0(avx.Ptr(next, 0))
+			PREFETCHT0(isa.Ptr(next, 0))
 			ADDQ(operand.U32(t.Size()*t.Rows), next)
 		}
 	}
@@ -187,7 +187,7 @@ func (t gemm) wideStep(b reg.Register, row func(int) operand.Mem) {
 // unless they are nil, with 0 in place of what is negative if relu says so, and
 // moves C and rowBias to the next tile.
 func (t gemm) finish() {
-	t.TestOne(avx.Parameter("alpha"))
+	t.TestOne(isa.Parameter("alpha"))
 	JEQ(operand.LabelRef(t.Label + "Scaled"))
 	alpha := t.B(0)
 	t.Broadcast("alpha", alpha)
@@ -195,7 +195,7 @@ func (t gemm) finish() {
 	Label(t.Label + "Scaled")
 
 	cRow := tile.Stride(t.Set, "cRow")
-	t.TestZero(avx.Parameter("beta"))
+	t.TestZero(isa.Parameter("beta"))
 	JZ(operand.LabelRef(t.Label + "Overwrite"))
 	beta := t.B(0)
 	t.Broadcast("beta", beta)
@@ -207,7 +207,7 @@ func (t gemm) finish() {
 
 	t.ReLU()
 	end := t.Walk(cRow, t.Store)
-	MOVQ(end, avx.Parameter("c"))
+	MOVQ(end, isa.Parameter("c"))
 }
 
 func (t gemm) addRowBias() {
@@ -216,13 +216,13 @@ func (t gemm) addRowBias() {
 	JZ(operand.LabelRef(t.Label + "RowBiased"))
 	for i := range t.Rows {
 		element := t.B(i % t.Vectors)
-		t.VBROADCAST(avx.Ptr(bias, t.Size()*i), element)
+		t.VBROADCAST(isa.Ptr(bias, t.Size()*i), element)
 		for v := range t.Vectors {
 			t.VADD(element, t.Acc(i, v), t.Acc(i, v))
 		}
 	}
 	ADDQ(operand.U32(t.Size()*t.Rows), bias)
-	MOVQ(bias, avx.Parameter("rowBias"))
+	MOVQ(bias, isa.Parameter("rowBias"))
 	Label(t.Label + "RowBiased")
 }
 

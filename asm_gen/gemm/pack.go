@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -14,7 +14,7 @@ import (
 
 // copyPanels emits the packer of rows that are contiguous already. It goes along
 // the rows, panel by panel, as the hardware's prefetchers like it best.
-func copyPanels(s avx.Set) {
+func copyPanels(s isa.Set) {
 	name := fmt.Sprint("copyPanels", s.Float, s.Name)
 	TEXT(name, attr.NOSPLIT, s.Typed("func(rows, panels int, src *T, srcRow int, dst *T, dstPanel int)"))
 	Doc(fmt.Sprintf("%s copies rows of panels*%[2]d elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of %[2]d.", name, 2*s.Lanes()))
@@ -31,8 +31,8 @@ func copyPanels(s avx.Set) {
 	MOVQ(panels, left)
 	Label("panel")
 	for v := range 2 {
-		VMOVUPS(avx.Ptr(from, s.Bytes*v), s.V(v))
-		VMOVUPS(s.V(v), avx.Ptr(to, s.Bytes*v))
+		VMOVUPS(isa.Ptr(from, s.Bytes*v), s.V(v))
+		VMOVUPS(s.V(v), isa.Ptr(to, s.Bytes*v))
 	}
 	ADDQ(operand.U32(2*s.Bytes), from)
 	ADDQ(dstPanel, to)
@@ -42,12 +42,12 @@ func copyPanels(s avx.Set) {
 	ADDQ(operand.U32(2*s.Bytes), dst)
 	DECQ(rows)
 	JNZ(operand.LabelRef("row"))
-	avx.End()
+	isa.End()
 }
 
 // copyTiles emits the packer of a transposed A: its rows in memory, which are
 // columns, become tiles of as many rows as a whole panel's have.
-func copyTiles(s avx.Set) {
+func copyTiles(s isa.Set) {
 	name, height := fmt.Sprint("copyTiles", s.Float, s.Name), wholePanel(s).Rows
 	TEXT(name, attr.NOSPLIT, s.Typed("func(columns, tiles int, src *T, srcColumn, srcTile int, dst *T, dstTile int)"))
 	Doc(fmt.Sprintf("%s copies %d elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become %[2]d.", name, height))
@@ -62,14 +62,14 @@ func copyTiles(s avx.Set) {
 	MOVQ(tiles, left)
 	Label("tile")
 	for at, left := 0, height*s.Size(); left > 0; { // by vectors of 32, 16 and 8 bytes
-		size, move, r := 8, VMOVSD, avx.X(0)
+		size, move, r := 8, VMOVSD, isa.X(0)
 		if left >= 32 {
-			size, move, r = 32, VMOVUPS, avx.Y(0)
+			size, move, r = 32, VMOVUPS, isa.Y(0)
 		} else if left >= 16 {
-			size, move, r = 16, VMOVUPS, avx.X(0)
+			size, move, r = 16, VMOVUPS, isa.X(0)
 		}
-		move(avx.Ptr(from, at), r)
-		move(r, avx.Ptr(to, at))
+		move(isa.Ptr(from, at), r)
+		move(r, isa.Ptr(to, at))
 		at, left = at+size, left-size
 	}
 	ADDQ(srcTile, from)
@@ -80,12 +80,12 @@ func copyTiles(s avx.Set) {
 	ADDQ(operand.U32(height*s.Size()), dst)
 	DECQ(columns)
 	JNZ(operand.LabelRef("column"))
-	avx.End()
+	isa.End()
 }
 
 // transpose emits the inner loop of the transposing packer: as many rows as a
 // vector has lanes become columns, one square block after the other.
-func transpose(s avx.Set) {
+func transpose(s isa.Set) {
 	name, side := fmt.Sprint("transpose", s.Float, s.Name), s.Lanes()
 	TEXT(name, attr.NOSPLIT, s.Typed("func(blocks int, src *T, srcRow int, dst *T, dstRow int)"))
 	Doc(fmt.Sprintf("%s transposes %[2]d rows of %[2]d*blocks columns at src to %[2]d*blocks rows of %[2]d columns at dst.", name, side))
@@ -100,10 +100,10 @@ func transpose(s avx.Set) {
 	MOVQ(src, row)
 	LEAQ(operand.Mem{Base: src, Index: srcRow, Scale: uint8(side / 2)}, lower)
 	for i := range side / 2 { // Y(i): the left half of rows i and i + side/2; Y(i + side/2): the right half
-		VMOVUPS(avx.Ptr(row, 0), avx.X(i))
-		VMOVUPS(avx.Ptr(row, 16), avx.X(i+side/2))
-		VINSERTF128(operand.U8(1), avx.Ptr(lower, 0), avx.Y(i), avx.Y(i))
-		VINSERTF128(operand.U8(1), avx.Ptr(lower, 16), avx.Y(i+side/2), avx.Y(i+side/2))
+		VMOVUPS(isa.Ptr(row, 0), isa.X(i))
+		VMOVUPS(isa.Ptr(row, 16), isa.X(i+side/2))
+		VINSERTF128(operand.U8(1), isa.Ptr(lower, 0), isa.Y(i), isa.Y(i))
+		VINSERTF128(operand.U8(1), isa.Ptr(lower, 16), isa.Y(i+side/2), isa.Y(i+side/2))
 		ADDQ(srcRow, row)
 		ADDQ(srcRow, lower)
 	}
@@ -118,15 +118,15 @@ func transpose(s avx.Set) {
 	MOVQ(out, dst)
 	DECQ(blocks)
 	JNZ(operand.LabelRef("block"))
-	avx.End()
+	isa.End()
 }
 
 // transposeLanes transposes the square block in each 128-bit lane of the
 // registers from first, and returns where its rows are then. It uses registers
 // from 8.
-func transposeLanes(s avx.Set, first int) (rows []reg.Register) {
-	r := func(i int) reg.Register { return avx.Y(first + i) }
-	t := func(i int) reg.Register { return avx.Y(8 + i) }
+func transposeLanes(s isa.Set, first int) (rows []reg.Register) {
+	r := func(i int) reg.Register { return isa.Y(first + i) }
+	t := func(i int) reg.Register { return isa.Y(8 + i) }
 	if s.Float == 64 { // 2x2
 		VUNPCKLPD(r(1), r(0), t(0))
 		VUNPCKHPD(r(1), r(0), t(1))
@@ -148,7 +148,7 @@ func transposeLanes(s avx.Set, first int) (rows []reg.Register) {
 }
 
 // wholePanel is the kind of tiles for whole panels.
-func wholePanel(s avx.Set) tile.Panel {
+func wholePanel(s isa.Set) tile.Panel {
 	panels := tile.Panels[s.Name]
 	return panels[len(panels)-1]
 }

@@ -1,5 +1,5 @@
 // Package neon is the small vocabulary that the arm64 generators are written
-// in, as avx is for amd64. There is no avo for arm64, so this package prints
+// in, as isa is for amd64. There is no avo for arm64, so this package prints
 // assembly itself: functions with their arguments and stubs, instructions in
 // Go's syntax and operand order, and loops over slices with their tails.
 //

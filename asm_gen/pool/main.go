@@ -2,7 +2,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -14,18 +14,18 @@ import (
 // channels. x is the memory of windows, of which each vector visits the taps; the
 // others have one vector a pixel.
 type pool struct {
-	avx.Set
+	isa.Set
 	x      reg.GPVirtual
 	others []reg.GPVirtual
 	label  string
 	mask   reg.Register // of the last vector; nil for whole ones
 }
 
-func main() { avx.Program(poolings) }
+func main() { isa.Program(poolings) }
 
 // poolings emits the kernels of pooling. Vector register 0 is what a pixel has one
 // of, 1 what is the same for all; 15 is AVX2's mask.
-func poolings(s avx.Set) {
+func poolings(s isa.Set) {
 	p := begin(s, "maxPool", "sets y to the largest of floor and each window: NaN if any is.",
 		"x *float32, xPixel int, y *float32, floor float32", "x", "y")
 	s.Broadcast("floor", s.V(1))
@@ -48,7 +48,7 @@ func poolings(s avx.Set) {
 	p.emit(sumPoolBackward)
 }
 
-func begin(s avx.Set, name, doc, operands, x string, others ...string) *pool {
+func begin(s isa.Set, name, doc, operands, x string, others ...string) *pool {
 	TEXT(name+s.Name, attr.NOSPLIT, "func(pixels, channels int, tap *int, taps int, "+operands+")")
 	Doc(name + s.Name + " " + doc)
 	p := &pool{Set: s, x: GP64()}
@@ -92,7 +92,7 @@ func (p *pool) emit(body func(*pool)) {
 		p.mask = reg.K1
 		p.SetOpmasks(left, p.mask)
 	} else {
-		p.mask = avx.Y(15)
+		p.mask = isa.Y(15)
 		p.Masks(left, p.mask)
 	}
 	p.label = "tail"
@@ -106,9 +106,9 @@ func (p *pool) emit(body func(*pool)) {
 	SUBQ(left, pixel)
 	p.BytesOf(pixel)
 	advance(pixel, windows)
-	DECQ(avx.Parameter("pixels"))
+	DECQ(isa.Parameter("pixels"))
 	JNZ(operand.LabelRef("pixel"))
-	avx.End()
+	isa.End()
 }
 
 // taps emits the loop over the taps of the vector at hand, whose offset in bytes is in
@@ -118,7 +118,7 @@ func (p *pool) taps(body func(offset reg.GPVirtual)) {
 	Load(Param("tap"), tap)
 	Load(Param("taps"), left)
 	Label(p.label + "Tap")
-	MOVQ(avx.Ptr(tap, 0), offset)
+	MOVQ(isa.Ptr(tap, 0), offset)
 	p.BytesOf(offset)
 	body(offset)
 	ADDQ(operand.U32(8), tap)
@@ -175,15 +175,15 @@ func maxPool(p *pool) {
 	} else {
 		VORPS(nan, largest, largest) // all ones are a NaN
 	}
-	p.store(largest, avx.Ptr(p.others[0], 0))
+	p.store(largest, isa.Ptr(p.others[0], 0))
 }
 
 // maxPoolBackward adds to what dx was, or overwrites it.
 func maxPoolBackward(p *pool, add bool) {
 	dx, dy, floor := p.others[0], p.V(0), p.V(1)
 	sum, here, left, y, nan := p.V(2), p.V(3), p.V(4), p.V(5), p.V(6)
-	p.load(avx.Ptr(p.others[1], 0), y)
-	p.load(avx.Ptr(p.others[2], 0), dy)
+	p.load(isa.Ptr(p.others[1], 0), y)
+	p.load(isa.Ptr(p.others[2], 0), dy)
 	if p.Opmasks {
 		VCMPPS(notLessEqual, floor, y, reg.K3)
 	} else {
@@ -228,11 +228,11 @@ func sumPool(p *pool) {
 		VADDPS(p.V(2), p.V(0), p.V(0))
 	})
 	VMULPS(p.V(1), p.V(0), p.V(0))
-	p.store(p.V(0), avx.Ptr(p.others[0], 0))
+	p.store(p.V(0), isa.Ptr(p.others[0], 0))
 }
 
 func sumPoolBackward(p *pool) {
-	p.load(avx.Ptr(p.others[0], 0), p.V(0))
+	p.load(isa.Ptr(p.others[0], 0), p.V(0))
 	VMULPS(p.V(1), p.V(0), p.V(0))
 	p.taps(func(offset reg.GPVirtual) {
 		p.load(at(p.x, offset), p.V(2))

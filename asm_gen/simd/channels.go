@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -12,7 +12,7 @@ import (
 // channels is the plan for a kernel on rows of channels: pointers to matrices, which
 // move from row to row, and to vectors of one element a channel, which don't.
 type channels struct {
-	avx.Set
+	isa.Set
 	p     map[string]reg.GPVirtual
 	at    reg.Register // bytes from a pointer to the elements at hand
 	mask  reg.Register // of the last elements of a row; nil for all
@@ -22,7 +22,7 @@ type channels struct {
 }
 
 // channelKernels emits the kernels of normalization.
-func channelKernels(s avx.Set) {
+func channelKernels(s isa.Set) {
 	channelSums(s)
 	for _, add := range []bool{false, true} {
 		scaleShift(s, add)
@@ -36,12 +36,12 @@ func channelKernels(s avx.Set) {
 }
 
 // beginChannels opens a kernel, and loads the pointers named.
-func beginChannels(s avx.Set, name, doc, operands string, pointers ...string) *channels {
+func beginChannels(s isa.Set, name, doc, operands string, pointers ...string) *channels {
 	return beginMatrices(s, name, doc, "rows, channels int, "+operands, pointers...)
 }
 
 // beginMatrices opens a kernel that takes operands, and loads the pointers named.
-func beginMatrices(s avx.Set, name, doc, operands string, pointers ...string) *channels {
+func beginMatrices(s isa.Set, name, doc, operands string, pointers ...string) *channels {
 	TEXT(name+s.Name, attr.NOSPLIT, "func("+operands+")")
 	Doc(name + s.Name + " " + doc)
 	c := &channels{Set: s, p: map[string]reg.GPVirtual{}, at: GP64()}
@@ -82,10 +82,10 @@ func (c *channels) setMask(n reg.Register) {
 		c.SetOpmasks(n, c.mask)
 		return
 	}
-	c.Masks(n, avx.Y(15))
-	c.mask = avx.Y(15)
+	c.Masks(n, isa.Y(15))
+	c.mask = isa.Y(15)
 	if c.half {
-		c.mask = avx.X(15)
+		c.mask = isa.X(15)
 	}
 }
 
@@ -121,9 +121,9 @@ func (c *channels) eachRow(matrices []string, body func()) {
 	for _, name := range matrices {
 		ADDQ(row, c.p[name])
 	}
-	DECQ(avx.Parameter("rows"))
+	DECQ(isa.Parameter("rows"))
 	JNZ(operand.LabelRef("row"))
-	avx.End()
+	isa.End()
 }
 
 // eachColumn emits the loops of a kernel that sums over rows, in float64: half a
@@ -180,7 +180,7 @@ func (c *channels) eachColumn(pointers, sums []string, begin func(), body func(t
 	c.setMask(left)
 	down("tail")
 	Label("done")
-	avx.End()
+	isa.End()
 }
 
 // addSums adds accumulators 4*i to 4*i+3 to what sum i of the channels has been.
@@ -201,7 +201,7 @@ func (c *channels) addSums(names ...string) {
 			VADDPD(acc(1), acc(0), acc(0))
 			VMOVUPD(acc(0), c.mask, m)
 		default:
-			VPMOVSXDQ(avx.X(15), acc(2))
+			VPMOVSXDQ(isa.X(15), acc(2))
 			VMASKMOVPD(m, acc(2), acc(1))
 			VADDPD(acc(1), acc(0), acc(0))
 			VMASKMOVPD(acc(0), acc(2), m)
@@ -222,7 +222,7 @@ func (c *channels) widen(name string, r int) {
 	VCVTPS2PD(c.Half(r), c.V(r))
 }
 
-func channelSums(s avx.Set) {
+func channelSums(s isa.Set) {
 	c := beginChannels(s, "channelSums", "adds the sums of x, and of its squares, to those of each channel.",
 		"x *float32, sum, squares *float64", "x", "sum", "squares")
 	const x = 8
@@ -236,7 +236,7 @@ func channelSums(s avx.Set) {
 }
 
 // scaleShift's registers: 0 the result, 1 scale, 14 the least result.
-func scaleShift(s avx.Set, add bool) {
+func scaleShift(s isa.Set, add bool) {
 	name, doc, operands := "scaleShift", "sets dst to (x-center)*scale + shift, and to no less than floor.", "dst, x, center, scale, shift *float32, floor float32"
 	matrices := []string{"dst", "x"}
 	if add {
@@ -292,7 +292,7 @@ func (c *channels) cut(d, y, zero reg.Register) {
 
 // channelGradSums' registers: 0 to 7 are sums, 8 d, 9 x, 10 y, 11 to 13 scale, shift
 // and center, 14 zero.
-func channelGradSums(s avx.Set, kind maskKind) {
+func channelGradSums(s isa.Set, kind maskKind) {
 	name, doc, operands := "channelGradSums", "adds the sums of d, and of d*x, to those of each channel.", "d, x *float32, sumD, sumDX *float64"
 	pointers := []string{"d", "x"}
 	switch kind {
@@ -347,7 +347,7 @@ func channelGradSums(s avx.Set, kind maskKind) {
 
 // scaleAddShift's registers: 0 the result, 1 d, 2 x, 3 what multiplies, 4 y, 14
 // zero.
-func scaleAddShift(s avx.Set, kind maskKind) {
+func scaleAddShift(s isa.Set, kind maskKind) {
 	name, doc, operands := "scaleAddShift", "sets dst to scale*d + q*(x-center) + r.", "dst, d, x, center, scale, q, r *float32"
 	pointers := []string{"dst", "d", "x", "center", "scale", "q", "r"}
 	if kind == affineMask {

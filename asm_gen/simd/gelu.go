@@ -3,7 +3,7 @@ package main
 import (
 	"math"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/reg"
@@ -24,7 +24,7 @@ var geluNumbers = append(append([]float32{signBit, geluMost, 1, -log2e, density,
 // multiply in the order that suits them.
 type tail struct{ a, n, p, g, t, r reg.Register }
 
-func tailIn(s avx.Set, first int) tail {
+func tailIn(s isa.Set, first int) tail {
 	return tail{s.V(first), s.V(first + 1), s.V(first + 2), s.V(first + 3), s.V(first + 4), s.V(first + 5)}
 }
 
@@ -56,10 +56,10 @@ func (c numbers) normalTail(x reg.Register, q tail) {
 
 // gelu is max(x, 0) - a*Phi(-a), on both sides of 0. The power of two comes last, so
 // that what underflows is rounded once.
-func gelu(s avx.Set) {
+func gelu(s isa.Set) {
 	n, p := begin(s, "gelu", "func(dst, x []float32)", "sets dst to x*Phi(x), with the normal distribution function.", "dst", "dst", "x")
 	c := hold(s, 7, geluNumbers...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, q := s.V(0), tailIn(s, 1)
 		v.Load(p[1], x)
 		c.normalTail(x, q)
@@ -71,14 +71,14 @@ func gelu(s avx.Set) {
 		VSUBPS(q.g, x, x)
 		v.Store(x, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 // geluAndSlope is gelu, and the factor of geluBackward, with the same bits.
-func geluAndSlope(s avx.Set) {
+func geluAndSlope(s isa.Set) {
 	n, p := begin(s, "geluAndSlope", "func(dst, slope, x []float32)", "sets dst to x*Phi(x) and slope to its derivative, Phi(x) + x*phi(x).", "dst", "dst", "slope", "x")
 	c := hold(s, 10, geluNumbers...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, q := s.V(0), tailIn(s, 1)
 		y, z, half := s.V(7), s.V(8), s.V(9)
 		v.Load(p[2], x)
@@ -94,7 +94,7 @@ func geluAndSlope(s avx.Set) {
 		c.geluSlope(x, half, q)
 		v.Store(q.g, p[1])
 	})
-	avx.End()
+	isa.End()
 }
 
 // geluSlope sets q.g to Phi(x) + x*phi(x), q.n and half being powers'.
@@ -112,10 +112,10 @@ func (c numbers) geluSlope(x, half reg.Register, q tail) {
 // geluBackward is dy times Phi(-a) - a*phi(a) for x < 0, and times 1 less that for
 // others. Near the zero of the difference, it matters that both terms' products aren't
 // rounded: one's rounding error is taken off again.
-func geluBackward(s avx.Set) {
+func geluBackward(s isa.Set) {
 	n, p := begin(s, "geluBackward", "func(dst, dy, x []float32)", "sets dst to dy * (Phi(x) + x*phi(x)), with the normal distribution function and density.", "dst", "dst", "dy", "x")
 	c := hold(s, 8, geluNumbers...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, q, half := s.V(0), tailIn(s, 1), s.V(7)
 		v.Load(p[2], x)
 		c.normalTail(x, q)
@@ -125,5 +125,5 @@ func geluBackward(s avx.Set) {
 		VMULPS(x, q.g, q.g)
 		v.Store(q.g, p[0])
 	})
-	avx.End()
+	isa.End()
 }

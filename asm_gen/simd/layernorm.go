@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -20,7 +20,7 @@ const (
 	keptBytes   = 12
 )
 
-func layerNormKernels(s avx.Set) {
+func layerNormKernels(s isa.Set) {
 	layerNorm(s)
 	layerNormBackward(s)
 	layerNormSums(s)
@@ -34,7 +34,7 @@ type norm struct {
 	stride, stride3 reg.Register
 }
 
-func beginNorm(s avx.Set, name, signature, doc string) norm {
+func beginNorm(s isa.Set, name, signature, doc string) norm {
 	k := norm{beginRows(s, name, signature, doc, "channels"), GP64(), GP64(), GP64()}
 	MOVQ(k.whole, k.stride)
 	s.BytesOf(k.stride)
@@ -90,7 +90,7 @@ func (k norm) clear(first int) {
 // the differences from the center, and their squares. What the differences sum up to is what the
 // center is off the mean: so neither the center's rounding error nor that of the first sum is left,
 // however far from 0 the mean is. The third pass normalizes.
-func layerNorm(s avx.Set) {
+func layerNorm(s isa.Set) {
 	k := beginNorm(s, "layerNorm", "func(rows, channels, block int, dst, x, scale, shift, kept *float32, share, epsilon float32)",
 		"sets dst to the rows of x, normalized, scaled and shifted, and keeps three floats a row. The caches hold block rows.")
 	dst, x := k.matrix("dst"), k.matrix("x")
@@ -117,10 +117,10 @@ func (k norm) center(x matrix) {
 			VADDPS(k.V(4+i), k.V(i), k.V(i))
 		}
 		k.fold(0, 14)
-		VBROADCASTSS(avx.Parameter("share"), avx.X(12))
-		VMULPS(avx.X(12), avx.X(0), avx.X(0))
+		VBROADCASTSS(isa.Parameter("share"), isa.X(12))
+		VMULPS(isa.X(12), isa.X(0), isa.X(0))
 		for i := range k.n {
-			lane(i, avx.X(0), k.keptOf(i, keptCenter))
+			lane(i, isa.X(0), k.keptOf(i, keptCenter))
 		}
 	})
 }
@@ -145,7 +145,7 @@ func (k norm) deviate(x matrix) {
 		})
 		k.fold(sums, 14)
 		k.fold(squares, 14)
-		k.deviation(avx.X(sums), avx.X(squares))
+		k.deviation(isa.X(sums), isa.X(squares))
 	})
 }
 
@@ -183,14 +183,14 @@ func (k norm) normalize(dst, x matrix) {
 // uses them up. The root is divided by the variance, and not 1 by the root: if squares overflow,
 // the row is NaN.
 func (k norm) deviation(sum, square reg.Register) {
-	factor, zero, inverse := avx.X(12), avx.X(13), avx.X(14)
-	VBROADCASTSS(avx.Parameter("share"), factor)
+	factor, zero, inverse := isa.X(12), isa.X(13), isa.X(14)
+	VBROADCASTSS(isa.Parameter("share"), factor)
 	VMULPS(factor, sum, sum)
 	VMULPS(factor, square, square)
 	VFNMADD231PS(sum, sum, square)
 	k.Zero(13)
 	VMAXPS(square, zero, square) // NaN wins: the operand named first does
-	VBROADCASTSS(avx.Parameter("epsilon"), factor)
+	VBROADCASTSS(isa.Parameter("epsilon"), factor)
 	VADDPS(factor, square, square)
 	VSQRTPS(square, inverse)
 	VDIVPS(square, inverse, inverse)
@@ -215,7 +215,7 @@ const mostRows = 32
 // Vector registers of the first pass: 0 to 3 centers, 4 to 7 sums of e, 8 to 11 of e*t, 12 scale,
 // 13 e, 14 t. Of the second: 0 and 1 centers, 2 and 3 inverses, 4 and 5 q, 6 and 7 r, 10 and 11
 // scale, 13 e, 14 t.
-func layerNormBackward(s avx.Set) {
+func layerNormBackward(s isa.Set) {
 	k := beginNorm(s, "layerNormBackward", "func(rows, channels, block int, dst, d, x, scale, kept *float32, share float32)",
 		"sets dst to the gradient of layerNorm's input, of which d is the output's. The caches hold block rows, at most 32.")
 	dst, d, x := k.matrix("dst"), k.matrix("d"), k.matrix("x")
@@ -256,7 +256,7 @@ func (k norm) weigh(d, x matrix, scaleAt, to reg.Register) {
 		})
 		k.fold(sums, 14)
 		k.fold(weighted, 14)
-		k.factors(avx.X(sums), avx.X(weighted), to)
+		k.factors(isa.X(sums), isa.X(weighted), to)
 		ADDQ(operand.U32(8*k.n), to)
 	})
 }
@@ -296,7 +296,7 @@ func (k norm) gradient(dst, d, x matrix, scaleAt, from reg.Register) {
 
 // factors stores the rows' q, then their r, made of the sums of e and of e*t, which it uses up.
 func (k norm) factors(sum, weighted, to reg.Register) {
-	inverse, offset, weight, q, r := avx.X(0), avx.X(1), avx.X(2), avx.X(3), avx.X(12)
+	inverse, offset, weight, q, r := isa.X(0), isa.X(1), isa.X(2), isa.X(3), isa.X(12)
 	gather := func(which int, v reg.Register) {
 		VMOVSS(k.keptOf(0, which), v)
 		for i := 1; i < k.n; i++ {
@@ -305,7 +305,7 @@ func (k norm) factors(sum, weighted, to reg.Register) {
 	}
 	gather(keptInverse, inverse)
 	gather(keptOffset, offset)
-	VBROADCASTSS(avx.Parameter("share"), r)
+	VBROADCASTSS(isa.Parameter("share"), r)
 	VMULPS(r, sum, sum)
 	VMULPS(r, weighted, weighted)
 	VMULPS(offset, sum, weight)
@@ -328,7 +328,7 @@ const blockRows = 16
 // to block.
 //
 // Vector registers: 0 to 3 sums of d, 4 to 7 of d*z, 8 center, 9 inverse, 10 offset, 11 d, 12 z.
-func layerNormSums(s avx.Set) {
+func layerNormSums(s isa.Set) {
 	TEXT("layerNormSums"+s.Name, attr.NOSPLIT, "func(rows, channels int, d, x, kept *float32, sumD, sumDZ *float64)")
 	Doc("layerNormSums" + s.Name + " adds the sums of d, and of d*z, z being the normalized x, to those of each channel.")
 	k := &rows{Set: s, mask: reg.K1}
@@ -406,14 +406,14 @@ func layerNormSums(s avx.Set) {
 	Label("next")
 	MOVQ(block, at)
 	IMULQ(stride, at)
-	ADDQ(at, avx.Parameter("d"))
-	ADDQ(at, avx.Parameter("x"))
+	ADDQ(at, isa.Parameter("d"))
+	ADDQ(at, isa.Parameter("x"))
 	LEAQ(operand.Mem{Base: block, Index: block, Scale: 2}, at)
 	SHLQ(operand.U8(2), at)
-	ADDQ(at, avx.Parameter("kept"))
-	SUBQ(block, avx.Parameter("rows"))
+	ADDQ(at, isa.Parameter("kept"))
+	SUBQ(block, isa.Parameter("rows"))
 	JNZ(operand.LabelRef("block"))
-	avx.End()
+	isa.End()
 }
 
 // addWidened adds the lanes of register r to the float64 at m. It uses the registers spare and
@@ -448,10 +448,10 @@ func (k *rows) addWidened(r int, m operand.Mem, spare int) {
 		default:
 			mask := k.V(spare + 2)
 			if half == 0 {
-				VPMOVSXDQ(avx.X(15), mask)
+				VPMOVSXDQ(isa.X(15), mask)
 			} else {
-				VEXTRACTI128(operand.U8(1), k.mask, avx.X(spare+2))
-				VPMOVSXDQ(avx.X(spare+2), mask)
+				VEXTRACTI128(operand.U8(1), k.mask, isa.X(spare+2))
+				VPMOVSXDQ(isa.X(spare+2), mask)
 			}
 			VMASKMOVPD(at, mask, wide)
 			VADDPD(wide, sum, sum)

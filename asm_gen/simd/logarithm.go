@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -9,14 +9,14 @@ import (
 )
 
 // logarithm is k*ln(2) + log(m), for x = 2^k m with 3/4 <= m < 3/2.
-func logarithm(s avx.Set) {
+func logarithm(s isa.Set) {
 	n, p := begin(s, "log", "func(dst, x []float32)", "sets dst to the natural logarithm of x.", "dst", "dst", "x")
 	constants := append([]float32{1, ln2High, ln2Low}, logSeries...)
 	if !s.Opmasks {
 		constants = append(constants, 0, inf, minusInf, 23, 0.75, 0x1p23, 0x1p-126)
 	}
 	c := hold(s, 6, constants...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, k, f, y, square, spare := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4), s.V(5)
 		v.Load(p[1], x)
 		if s.Opmasks {
@@ -36,7 +36,7 @@ func logarithm(s avx.Set) {
 		}
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 const (

@@ -2,7 +2,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	avx.Program(func(s avx.Set) {
+	isa.Program(func(s isa.Set) {
 		axpy(s)
 		axpyTo(s)
 		scale(s)
@@ -38,7 +38,7 @@ func main() {
 
 // begin opens the function name for set s, and loads the length of the slice
 // n and the bases of slices.
-func begin(s avx.Set, name, signature, doc, n string, slices ...string) (reg.Register, []reg.Register) {
+func begin(s isa.Set, name, signature, doc, n string, slices ...string) (reg.Register, []reg.Register) {
 	TEXT(name+s.Name, attr.NOSPLIT, signature)
 	Doc(name + s.Name + " " + doc)
 	length := Load(Param(n).Len(), GP64())
@@ -49,76 +49,76 @@ func begin(s avx.Set, name, signature, doc, n string, slices ...string) (reg.Reg
 	return length, bases
 }
 
-func axpy(s avx.Set) {
+func axpy(s isa.Set) {
 	n, p := begin(s, "axpy", "func(alpha float32, x, y []float32)", "adds alpha*x to y.", "x", "x", "y")
 	alpha := s.V(14)
 	s.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[0], x)
 		v.Load(p[1], y)
 		VFMADD231PS(x, alpha, y)
 		v.Store(y, p[1])
 	})
-	avx.End()
+	isa.End()
 }
 
-func axpyTo(s avx.Set) {
+func axpyTo(s isa.Set) {
 	n, p := begin(s, "axpyTo", "func(dst []float32, alpha float32, x, y []float32)", "sets dst to y + alpha*x.", "dst", "dst", "x", "y")
 	alpha := s.V(14)
 	s.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[1], x)
 		v.Load(p[2], y)
 		VFMADD231PS(x, alpha, y)
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func scale(s avx.Set) {
+func scale(s isa.Set) {
 	n, p := begin(s, "scale", "func(alpha float32, x []float32)", "multiplies x by alpha.", "x", "x")
 	alpha := s.V(14)
 	s.Broadcast("alpha", alpha)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x := s.V(v.Index)
 		v.Load(p[0], x)
 		VMULPS(alpha, x, x)
 		v.Store(x, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func binary(s avx.Set, name, doc string, op func(...operand.Op)) {
+func binary(s isa.Set, name, doc string, op func(...operand.Op)) {
 	n, p := begin(s, name, "func(dst, x, y []float32)", doc, "dst", "dst", "x", "y")
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[1], x)
 		v.Load(p[2], y)
 		op(x, y, x)
 		v.Store(x, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func relu(s avx.Set) {
+func relu(s isa.Set) {
 	n, p := begin(s, "relu", "func(dst, x []float32)", "sets dst to max(0, x), and to NaN where x is NaN.", "dst", "dst", "x")
 	s.Zero(14)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x := s.V(v.Index)
 		v.Load(p[1], x)
 		VMAXPS(x, s.V(14), x) // NaN in x wins: the operand named first does
 		v.Store(x, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func reluBackward(s avx.Set) {
+func reluBackward(s isa.Set) {
 	n, p := begin(s, "reluBackward", "func(dst, dy, y []float32)", "sets dst to dy, and to 0 where y <= 0.", "dst", "dst", "dy", "y")
 	s.Zero(14)
 	const notLessEqual = operand.U8(6) // true of NaN
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		dy, y := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[2], y)
 		v.Load(p[1], dy)
@@ -131,17 +131,17 @@ func reluBackward(s avx.Set) {
 		}
 		v.Store(dy, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func momentum(s avx.Set) {
+func momentum(s isa.Set) {
 	n, p := begin(s, "momentum", "func(w, v, g []float32, scale, lr, mu, decay, vel, grad float32)",
 		"sets d = scale*g + decay*w, v = mu*v + d, w -= lr*(vel*v + grad*d).", "w", "w", "v", "g")
 	scale, lr, mu, decay, vel, grad := s.V(9), s.V(10), s.V(11), s.V(12), s.V(13), s.V(14)
 	for i, param := range []string{"scale", "lr", "mu", "decay", "vel", "grad"} {
 		s.Broadcast(param, s.V(9+i))
 	}
-	s.Loop(n, p, 2, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 2, s.Lanes(), func(v isa.Vec) {
 		w, m, d, step := s.V(4*v.Index), s.V(4*v.Index+1), s.V(4*v.Index+2), s.V(4*v.Index+3)
 		v.Load(p[0], w)
 		v.Load(p[1], m)
@@ -155,12 +155,12 @@ func momentum(s avx.Set) {
 		v.Store(m, p[1])
 		v.Store(w, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 // adamW isn't unrolled: its root and its quotient keep the CPU busy, and AVX2 has
 // registers for one vector beside the constants.
-func adamW(s avx.Set) {
+func adamW(s isa.Set) {
 	n, p := begin(s, "adamW", "func(w, m, v, g []float32, scale, beta1, rest1, beta2, rest2, root, eps, lr, decay float32)",
 		"sets d = scale*g, m = beta1*m + rest1*d, v = beta2*v + rest2*d*d, w -= lr*m/(root*sqrt(v) + eps) + decay*w.", "w", "w", "m", "v", "g")
 	constant := map[string]reg.Register{}
@@ -168,7 +168,7 @@ func adamW(s avx.Set) {
 		constant[param] = s.V(6 + i)
 		s.Broadcast(param, s.V(6+i))
 	}
-	s.Loop(n, p, 1, s.Lanes(), func(vec avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(vec isa.Vec) {
 		w, m, v, d, q := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4)
 		vec.Load(p[0], w)
 		vec.Load(p[1], m)
@@ -190,19 +190,19 @@ func adamW(s avx.Set) {
 		VSUBPS(d, w, w)
 		vec.Store(w, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 // signs is all bits but the sign's, in every lane.
-func signs(s avx.Set) operand.Op { return inMemory(s, 0x7fffffff) }
+func signs(s isa.Set) operand.Op { return inMemory(s, 0x7fffffff) }
 
-func scaledAxpyTo(s avx.Set) {
+func scaledAxpyTo(s isa.Set) {
 	n, p := begin(s, "scaledAxpyTo", "func(dst []float32, alpha, eta float32, x, y []float32)", "sets dst to y + alpha*(|y|+eta)^2*x.", "dst", "dst", "x", "y")
 	alpha, eta, magnitude := s.V(12), s.V(13), s.V(14)
 	s.Broadcast("alpha", alpha)
 	s.Broadcast("eta", eta)
 	VMOVUPS(signs(s), magnitude)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		x, y, t := s.V(3*v.Index), s.V(3*v.Index+1), s.V(3*v.Index+2)
 		v.Load(p[1], x)
 		v.Load(p[2], y)
@@ -213,5 +213,5 @@ func scaledAxpyTo(s avx.Set) {
 		VFMADD231PS(x, t, y)
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"math"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -13,7 +13,7 @@ import (
 // mathKernels emits the elementary functions. Their loops are not unrolled: a vector
 // takes some 30 instructions, one waiting for the other, and the CPU has those of the
 // next vectors at hand.
-func mathKernels(s avx.Set) {
+func mathKernels(s isa.Set) {
 	exponential(s)
 	logarithm(s)
 	tanh(s)
@@ -194,10 +194,10 @@ func (c numbers) powerOfTwo(n, power reg.Register) {
 	VPSUBD(c.of(1), n, power) // the bits of 1 are those of the exponent's bias
 }
 
-func exponential(s avx.Set) {
+func exponential(s isa.Set) {
 	n, p := begin(s, "exp", "func(dst, x []float32)", "sets dst to e^x.", "dst", "dst", "x")
 	c := hold(s, 3, expNumbers...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, n, y := s.V(0), s.V(1), s.V(2)
 		v.Load(p[1], x)
 		VMINPS(x, c.in(expMost), x) // NaN wins: the operand named first does
@@ -205,14 +205,14 @@ func exponential(s avx.Set) {
 		c.exp(x, n, y)
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
-func tanh(s avx.Set) {
+func tanh(s isa.Set) {
 	n, p := begin(s, "tanh", "func(dst, x []float32)", "sets dst to the hyperbolic tangent of x.", "dst", "dst", "x")
 	const most = 10 // tanh is 1 there, when rounded
 	c := hold(s, 6, append([]float32{signBit, most, 2}, expNumbers...)...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, r, n, y, square, power := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4), s.V(5)
 		v.Load(p[1], x)
 		c.magnitude(x, r)
@@ -230,15 +230,15 @@ func tanh(s avx.Set) {
 		VORPS(x, y, y)
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 // sigmoid is 1/(1+e) for x >= 0, and e/(1+e) below, e being e^-|x|: so it is as exact
 // near 0 as near 1.
-func sigmoid(s avx.Set) {
+func sigmoid(s isa.Set) {
 	n, p := begin(s, "sigmoid", "func(dst, x []float32)", "sets dst to 1/(1+e^-x).", "dst", "dst", "x")
 	c := hold(s, 5, append([]float32{signBit}, expNumbers...)...)
-	s.Loop(n, p, 1, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 1, s.Lanes(), func(v isa.Vec) {
 		x, r, n, e, y := s.V(0), s.V(1), s.V(2), s.V(3), s.V(4)
 		v.Load(p[1], x)
 		VORPS(c.of(signBit), x, r)
@@ -248,15 +248,15 @@ func sigmoid(s avx.Set) {
 		c.divideSum(y, c.in(1), e, x, r, n, e)
 		v.Store(y, p[0])
 	})
-	avx.End()
+	isa.End()
 }
 
 // squareBackward emits dy * (1 - y^2), or dy * (y - y^2), whose difference is rounded
 // once.
-func squareBackward(s avx.Set, name, doc string, fromOne bool) {
+func squareBackward(s isa.Set, name, doc string, fromOne bool) {
 	n, p := begin(s, name, "func(dst, dy, y []float32)", doc, "dst", "dst", "dy", "y")
 	c := hold(s, 14, 1)
-	s.Loop(n, p, 4, s.Lanes(), func(v avx.Vec) {
+	s.Loop(n, p, 4, s.Lanes(), func(v isa.Vec) {
 		y, slope := s.V(2*v.Index), s.V(2*v.Index+1)
 		v.Load(p[2], y)
 		VMOVAPS(y, slope)
@@ -269,5 +269,5 @@ func squareBackward(s avx.Set, name, doc string, fromOne bool) {
 		VMULPS(y, slope, slope)
 		v.Store(slope, p[0])
 	})
-	avx.End()
+	isa.End()
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -15,13 +15,13 @@ import (
 // numbers is the constants of a kernel, each in every lane of a vector: in registers
 // as far as there are any, then in memory.
 type numbers struct {
-	avx.Set
+	isa.Set
 	at map[uint32]operand.Op
 }
 
 // hold loads constants to the registers from number first on, as far as they go: those
 // that are named last stay in memory. AVX2's register 15 is the tail's mask.
-func hold(s avx.Set, first int, values ...float32) numbers {
+func hold(s isa.Set, first int, values ...float32) numbers {
 	c := numbers{s, map[uint32]operand.Op{}}
 	end := s.Registers
 	if !s.Opmasks {
@@ -64,7 +64,7 @@ func (c numbers) in(v float32) reg.Register {
 var inFile = map[uint32]operand.Mem{}
 
 // inMemory is a vector of a constant in the file's read-only data.
-func inMemory(s avx.Set, bits uint32) operand.Mem {
+func inMemory(s isa.Set, bits uint32) operand.Mem {
 	if m, known := inFile[bits]; known {
 		return m
 	}

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -9,7 +9,7 @@ import (
 
 // rotateHalves rotates the first half of each block with the second one. The pointers are to the
 // first halves of dst and x, and to the second ones, dst2 and x2.
-func rotateHalves(s avx.Set) {
+func rotateHalves(s isa.Set) {
 	k := vectorsOf(beginMatrices(s, "rotateHalves", "sets dst to x, with the halves of each block rotated by the row's angles.",
 		"rows, blocks, half, stride int, dst, x, cos, sin *float32, sign float32", "dst", "x", "cos", "sin"))
 	half := Load(Param("half"), GP64())
@@ -24,7 +24,7 @@ func rotateHalves(s avx.Set) {
 	moving := []string{"dst", "x", "dst2", "x2"}
 
 	// The parameter's place holds the bytes from the last block of a row to the next row.
-	rest, left := avx.Parameter("stride"), GP64()
+	rest, left := isa.Parameter("stride"), GP64()
 	Load(Param("blocks"), left)
 	IMULQ(half, left)
 	ADDQ(left, left)
@@ -63,7 +63,7 @@ func rotateHalves(s avx.Set) {
 	}
 	ADDQ(half, k.p["cos"])
 	ADDQ(half, k.p["sin"])
-	DECQ(avx.Parameter("rows"))
+	DECQ(isa.Parameter("rows"))
 	JNZ(operand.LabelRef("row"))
-	avx.End()
+	isa.End()
 }

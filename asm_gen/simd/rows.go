@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -22,7 +22,7 @@ import (
 // them, and a phase is that pass over all rows of a block. On AVX2 vector register 15 is the mask
 // of the last elements, on AVX-512 K1.
 type rows struct {
-	avx.Set
+	isa.Set
 	n       int          // rows at a time
 	whole   reg.Register // vectors of a row
 	tail    operand.Mem  // elements of its last one
@@ -41,7 +41,7 @@ type matrix struct {
 }
 
 // beginRows opens a kernel. columns is the parameter that has the elements of a row.
-func beginRows(s avx.Set, name, signature, doc, columns string) *rows {
+func beginRows(s isa.Set, name, signature, doc, columns string) *rows {
 	TEXT(name+s.Name, attr.NOSPLIT, signature)
 	Doc(name + s.Name + " " + doc)
 	k := &rows{Set: s, whole: GP64(), count: GP64(), tail: AllocLocal(8), mask: reg.K1}
@@ -173,7 +173,7 @@ func (k *rows) eachBlock(move map[string]operand.Op, phases func()) {
 	block := GP64()
 	k.inBlock, k.left = AllocLocal(8), AllocLocal(8)
 	Label("block")
-	MOVQ(avx.Parameter("block"), block)
+	MOVQ(isa.Parameter("block"), block)
 	atMost(block, "rows")
 	MOVQ(block, k.inBlock)
 	phases()
@@ -181,12 +181,12 @@ func (k *rows) eachBlock(move map[string]operand.Op, phases func()) {
 		bytes := GP64()
 		MOVQ(move[name], bytes)
 		IMULQ(k.inBlock, bytes)
-		ADDQ(bytes, avx.Parameter(name))
+		ADDQ(bytes, isa.Parameter(name))
 	}
 	MOVQ(k.inBlock, block)
-	SUBQ(block, avx.Parameter("rows"))
+	SUBQ(block, isa.Parameter("rows"))
 	JNZ(operand.LabelRef("block"))
-	avx.End()
+	isa.End()
 }
 
 // phase emits body for four rows and for one, until all of a block are done. next moves pointers
@@ -230,13 +230,13 @@ func (k *rows) fold(first, spare int) {
 	r := func(i int) int { return first + min(i, k.n-1) }
 	if k.Wide() {
 		for i := range k.n {
-			VEXTRACTF64X4(operand.U8(1), avx.Z(r(i)), avx.Y(spare))
-			VADDPS(avx.Y(spare), avx.Y(r(i)), avx.Y(r(i)))
+			VEXTRACTF64X4(operand.U8(1), isa.Z(r(i)), isa.Y(spare))
+			VADDPS(isa.Y(spare), isa.Y(r(i)), isa.Y(r(i)))
 		}
 	}
 	// pair sums lanes of two registers to one.
 	pair := func(lower, upper func(...operand.Op), a, b int) {
-		x, y, s := avx.Y(r(a)), avx.Y(r(b)), avx.Y(spare)
+		x, y, s := isa.Y(r(a)), isa.Y(r(b)), isa.Y(spare)
 		lower(y, x, s)
 		upper(y, x, x)
 		VADDPS(x, s, x)
@@ -246,8 +246,8 @@ func (k *rows) fold(first, spare int) {
 		pair(VUNPCKLPS, VUNPCKHPS, 2, 3)
 	}
 	pair(VUNPCKLPD, VUNPCKHPD, 0, 2)
-	VEXTRACTF128(operand.U8(1), avx.Y(first), avx.X(spare))
-	VADDPS(avx.X(spare), avx.X(first), avx.X(first))
+	VEXTRACTF128(operand.U8(1), isa.Y(first), isa.X(spare))
+	VADDPS(isa.X(spare), isa.X(first), isa.X(first))
 }
 
 // lane stores the element of row i in x.
@@ -261,8 +261,8 @@ func lane(i int, x reg.Register, m operand.Mem) {
 
 // atMost makes r no more than a parameter.
 func atMost(r reg.Register, parameter string) {
-	CMPQ(r, avx.Parameter(parameter))
+	CMPQ(r, isa.Parameter(parameter))
 	JLE(operand.LabelRef(parameter + "AtMost"))
-	MOVQ(avx.Parameter(parameter), r)
+	MOVQ(isa.Parameter(parameter), r)
 	Label(parameter + "AtMost")
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"math"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -36,7 +36,7 @@ type scores struct {
 }
 
 // beginScores opens a kernel.
-func beginScores(s avx.Set, name, doc, operands string, pointers ...string) *scores {
+func beginScores(s isa.Set, name, doc, operands string, pointers ...string) *scores {
 	k := &scores{
 		vectors: vectorsOf(beginMatrices(s, name, doc, "rows, columns, growth, width, stride int, "+operands, pointers...)),
 		left:    GP64(), columns: GP64(), row: GP64(),
@@ -64,7 +64,7 @@ func (k *scores) eachRow(label string, matrices, vectors []string, body func()) 
 	for _, name := range vectors {
 		ADDQ(operand.U32(4), k.p[name])
 	}
-	ADDQ(avx.Parameter("growth"), k.columns)
+	ADDQ(isa.Parameter("growth"), k.columns)
 	DECQ(k.left)
 	JNZ(operand.LabelRef(label + "Row"))
 }
@@ -98,7 +98,7 @@ func (k *scores) clearBehind(name string) {
 	Label(k.label + "Cleared")
 }
 
-func scoresKernels(s avx.Set) {
+func scoresKernels(s isa.Set) {
 	softmaxScores(s)
 	softmaxScoresAgain(s)
 	softmaxScoresBackward(s)
@@ -141,7 +141,7 @@ func (k exponentials) power() {
 // softmaxScores takes three passes over a row, as softmaxRows does, but divides when all rows have
 // been summed: so no row waits for its sum. It looks for no NaN: one makes the sum NaN, and so the
 // row. The largest of the others doesn't matter then.
-func softmaxScores(s avx.Set) {
+func softmaxScores(s isa.Set) {
 	b := beginScores(s, "softmaxScores", "sets each row of x to its softmax, the exponent's factor being -factor*ln(2), and largest and total to what exponents are reduced by and what exponentials are divided by.",
 		"x, largest, total *float32, factor float32", "x", "largest", "total")
 	k := b.exponentials()
@@ -178,9 +178,9 @@ func softmaxScores(s avx.Set) {
 			k.store(k.y, "x")
 		})
 		k.Fold(VADDPS, k.total, 0)
-		avx.FoldSingles(VADDPS, k.total, 0)
-		VMOVSS(avx.X(k.largest), operand.Mem{Base: k.p["largest"]})
-		VMOVSS(avx.X(k.total), operand.Mem{Base: k.p["total"]})
+		isa.FoldSingles(VADDPS, k.total, 0)
+		VMOVSS(isa.X(k.largest), operand.Mem{Base: k.p["largest"]})
+		VMOVSS(isa.X(k.total), operand.Mem{Base: k.p["total"]})
 	})
 	k.eachRow("quotients", []string{"x"}, []string{"total"}, func() {
 		VBROADCASTSS(operand.Mem{Base: k.p["total"]}, total)
@@ -194,7 +194,7 @@ func softmaxScores(s avx.Set) {
 		})
 		k.clearBehind("x")
 	})
-	avx.End()
+	isa.End()
 }
 
 // loadLast reads a row's last elements, with those of other behind them.
@@ -212,11 +212,11 @@ func (k *scores) loadLast(name string, r, spare reg.Register, other operand.Mem)
 // foldAll folds the lanes of register r, and sets all of them to the result.
 func (k *scores) foldAll(op func(...operand.Op), r int) {
 	k.Fold(op, r, 0)
-	avx.FoldSingles(op, r, 0)
-	VBROADCASTSS(avx.X(r), k.V(r))
+	isa.FoldSingles(op, r, 0)
+	VBROADCASTSS(isa.X(r), k.V(r))
 }
 
-func softmaxScoresAgain(s avx.Set) {
+func softmaxScoresAgain(s isa.Set) {
 	b := beginScores(s, "softmaxScoresAgain", "sets each row of x to what softmaxScores made of the same x, from largest and total.",
 		"x, largest, total *float32, factor float32", "x", "largest", "total")
 	k := b.exponentials()
@@ -233,10 +233,10 @@ func softmaxScoresAgain(s avx.Set) {
 		})
 		k.clearBehind("x")
 	})
-	avx.End()
+	isa.End()
 }
 
-func softmaxScoresBackward(s avx.Set) {
+func softmaxScoresBackward(s isa.Set) {
 	k := beginScores(s, "softmaxScoresBackward", "sets d to scale*p*(d-delta).",
 		"d, p, delta *float32, scale float32", "d", "p", "delta")
 	scale, delta := s.V(8), s.V(9)
@@ -256,11 +256,11 @@ func softmaxScoresBackward(s avx.Set) {
 		})
 		k.clearBehind("d")
 	})
-	avx.End()
+	isa.End()
 }
 
 // rowDots' vector registers: 0 to 3 sums, 4 to 7 of every second vector, 12 at hand.
-func rowDots(s avx.Set) {
+func rowDots(s isa.Set) {
 	k := beginRows(s, "rowDots", "func(rows, columns, strideA, strideB int, dst, a, b *float32)", "sets dst to the sums of a*b, row by row.", "columns")
 	k.countVectors()
 	matrix := func(name, stride string) matrix {
@@ -273,7 +273,7 @@ func rowDots(s avx.Set) {
 	}
 	a, b, dst := matrix("a", "strideA"), matrix("b", "strideB"), GP64()
 	Load(Param("dst"), dst)
-	k.left = avx.Parameter("rows")
+	k.left = isa.Parameter("rows")
 	k.groups("", func() {
 		for i := range k.n {
 			k.Zero(i)
@@ -293,14 +293,14 @@ func rowDots(s avx.Set) {
 		}
 		k.fold(0, 14)
 		if k.n == 4 {
-			VMOVUPS(avx.X(0), operand.Mem{Base: dst})
+			VMOVUPS(isa.X(0), operand.Mem{Base: dst})
 		} else {
-			VMOVSS(avx.X(0), operand.Mem{Base: dst})
+			VMOVSS(isa.X(0), operand.Mem{Base: dst})
 		}
 	}, func(n int) {
 		a.advance(n)
 		b.advance(n)
 		ADDQ(operand.U32(4*n), dst)
 	})
-	avx.End()
+	isa.End()
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"math"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -24,7 +24,7 @@ type softmax struct {
 
 var inf, minusInf, nan = float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN())
 
-func softmaxRows(s avx.Set) {
+func softmaxRows(s isa.Set) {
 	k := softmax{
 		vectors: vectorsOf(beginChannels(s, "softmaxRows", "sets dst to the softmax of each row of x, and largest and total, unless they are nil, to what exponents are reduced by and what exponentials are divided by.",
 			"dst, x, largest, total *float32", "dst", "x", "largest", "total")),
@@ -39,9 +39,9 @@ func softmaxRows(s avx.Set) {
 	for _, name := range []string{"dst", "x"} {
 		ADDQ(row, k.p[name])
 	}
-	DECQ(avx.Parameter("rows"))
+	DECQ(isa.Parameter("rows"))
 	JNZ(operand.LabelRef("row"))
-	avx.End()
+	isa.End()
 }
 
 // measure sets whole, tail and the mask, and returns the bytes of a row.
@@ -106,8 +106,8 @@ func (k *softmax) findLargest() {
 // foldAll folds the lanes of register r, and sets all of them to the result.
 func (k *softmax) foldAll(op func(...operand.Op), r int) {
 	k.Fold(op, r, k.x)
-	avx.FoldSingles(op, r, k.x)
-	VBROADCASTSS(avx.X(r), k.V(r))
+	isa.FoldSingles(op, r, k.x)
+	VBROADCASTSS(isa.X(r), k.V(r))
 }
 
 // sumExponentials sets dst to the exponentials, but for the last ones, which stay in
@@ -137,7 +137,7 @@ func (k *softmax) sumExponentials() {
 func (k *softmax) export(name string, r int) {
 	TESTQ(k.p[name], k.p[name])
 	JZ(operand.LabelRef(name + "Nil"))
-	VMOVSS(avx.X(r), operand.Mem{Base: k.p[name]})
+	VMOVSS(isa.X(r), operand.Mem{Base: k.p[name]})
 	ADDQ(operand.U32(4), k.p[name])
 	Label(name + "Nil")
 }

@@ -2,7 +2,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	avx.Program(func(s avx.Set) {
+	isa.Program(func(s isa.Set) {
 		for _, p := range tile.Panels[s.Name] {
 			if p.Broad {
 				continue // filters are packed
@@ -29,7 +29,7 @@ func main() {
 
 // kernel emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
-func kernel(s avx.Set, rows int, p tile.Panel) {
+func kernel(s isa.Set, rows int, p tile.Panel) {
 	name, tiles := p.Kernel(s, rows)
 	name = "tile" + name + s.Name
 	TEXT(name, attr.NOSPLIT, "func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int, "+
@@ -69,11 +69,11 @@ func (t conv) lines() {
 	ADDQ(tile.Stride(t.Set, "aTile"), t.at.a)
 	DECQ(t.at.tiles)
 	JNZ(operand.LabelRef(t.Label + "Tile"))
-	ADDQ(tile.Stride(t.Set, "aLine"), avx.Parameter("a"))
-	ADDQ(tile.Stride(t.Set, "cLine"), avx.Parameter("c"))
-	DECQ(avx.Parameter("lines"))
+	ADDQ(tile.Stride(t.Set, "aLine"), isa.Parameter("a"))
+	ADDQ(tile.Stride(t.Set, "cLine"), isa.Parameter("c"))
+	DECQ(isa.Parameter("lines"))
 	JNZ(operand.LabelRef(t.Label))
-	avx.End()
+	isa.End()
 }
 
 // sum sums A*B over the taps and over k in the accumulators: each has one product
@@ -117,7 +117,7 @@ func (t conv) sum() {
 	t.Step(b, row)
 	if t.prefetchesB() {
 		for line := 0; line < t.Vectors*t.Bytes; line += 64 {
-			PREFETCHT0(avx.Ptr(nextB, line))
+			PREFETCHT0(isa.Ptr(nextB, line))
 		}
 		ADDQ(bRow, nextB)
 	}
@@ -143,7 +143,7 @@ func (t conv) prefetchA(a reg.Register) {
 	Load(Param("aNext"), next)
 	LEAQ(operand.Mem{Base: a, Index: next, Scale: uint8(t.Size())}, next)
 	Label(t.Label + "Ask")
-	PREFETCHT0(avx.Ptr(next, 0))
+	PREFETCHT0(isa.Ptr(next, 0))
 	ADDQ(operand.U32(64), next)
 	DECQ(lines)
 	JNZ(operand.LabelRef(t.Label + "Ask"))
@@ -154,10 +154,10 @@ func (t conv) prefetchA(a reg.Register) {
 func (t conv) enter(a, b reg.Register) {
 	tap, offset := GP64(), GP64()
 	MOVQ(t.at.tap, tap)
-	MOVQ(avx.Ptr(tap, 0), offset)
+	MOVQ(isa.Ptr(tap, 0), offset)
 	MOVQ(t.at.a, a)
 	LEAQ(operand.Mem{Base: a, Index: offset, Scale: uint8(t.Size())}, a)
-	MOVQ(avx.Ptr(tap, 8), offset)
+	MOVQ(isa.Ptr(tap, 8), offset)
 	Load(Param("b"), b)
 	LEAQ(operand.Mem{Base: b, Index: offset, Scale: uint8(t.Size())}, b)
 }
@@ -167,7 +167,7 @@ func (t conv) enter(a, b reg.Register) {
 // tile.
 func (t conv) finish() {
 	cRow := tile.Stride(t.Set, "cRow")
-	CMPB(avx.Parameter("accumulate"), operand.U8(0))
+	CMPB(isa.Parameter("accumulate"), operand.U8(0))
 	JEQ(operand.LabelRef(t.Label + "Overwrite"))
 	t.walk(cRow, func(c operand.Mem, i, v int) {
 		switch {

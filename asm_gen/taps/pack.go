@@ -1,7 +1,7 @@
 package main
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/build"
@@ -12,7 +12,7 @@ import (
 // copyChannels emits the packer of the input of a filter's gradient, tile by tile and pixel by
 // pixel. A pixel's 4 to 12 channels of a tile are copied by vectors of 4, of which the last
 // overlaps the one before it: masked stores are slow on AVX2.
-func copyChannels(s avx.Set) {
+func copyChannels(s isa.Set) {
 	name := "copyChannels" + s.Name
 	TEXT(name, attr.NOSPLIT, "func(pixels, tiles, height int, src *float32, srcPixel, ahead int, dst *float32, dstTile int)")
 	Doc(name + " copies the channels of tiles of 4 to 12 rows, as the table's field CopyChannels says.")
@@ -39,13 +39,13 @@ func copyChannels(s avx.Set) {
 		Label(path.label + "Pixel")
 		PREFETCHT0(operand.Mem{Base: from, Index: ahead, Scale: 1})
 		for i, c := range path.vectors {
-			VMOVUPS(avx.Ptr(from, c*s.Size()), avx.X(i))
+			VMOVUPS(isa.Ptr(from, c*s.Size()), isa.X(i))
 		}
-		VMOVUPS(operand.Mem{Base: from, Index: height, Scale: 1, Disp: -16}, avx.X(2))
+		VMOVUPS(operand.Mem{Base: from, Index: height, Scale: 1, Disp: -16}, isa.X(2))
 		for i, c := range path.vectors {
-			VMOVUPS(avx.X(i), avx.Ptr(to, c*s.Size()))
+			VMOVUPS(isa.X(i), isa.Ptr(to, c*s.Size()))
 		}
-		VMOVUPS(avx.X(2), operand.Mem{Base: to, Index: height, Scale: 1, Disp: -16})
+		VMOVUPS(isa.X(2), operand.Mem{Base: to, Index: height, Scale: 1, Disp: -16})
 		ADDQ(srcPixel, from)
 		ADDQ(height, to)
 		DECQ(left)
@@ -54,6 +54,6 @@ func copyChannels(s avx.Set) {
 		ADDQ(dstTile, dst)
 		DECQ(tiles)
 		JNZ(operand.LabelRef(path.label + "Tile"))
-		avx.End()
+		isa.End()
 	}
 }

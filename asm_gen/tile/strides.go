@@ -1,7 +1,7 @@
 package tile
 
 import (
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -16,7 +16,7 @@ const Steps = 4
 type Strides [2]reg.Register
 
 // StridesOf loads the parameter that counts a stride's elements.
-func StridesOf(s avx.Set, parameter string) Strides {
+func StridesOf(s isa.Set, parameter string) Strides {
 	once, triple := Stride(s, parameter), GP64()
 	LEAQ(operand.Mem{Base: once, Index: once, Scale: 2}, triple)
 	return Strides{once, triple}

@@ -6,7 +6,7 @@ package tile
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -43,7 +43,7 @@ type Panel struct {
 
 // Kernel returns the name of the kernel for tiles of a number of rows, without the
 // element type, and what its comment says of the tiles.
-func (p Panel) Kernel(s avx.Set, rows int) (name, tiles string) {
+func (p Panel) Kernel(s isa.Set, rows int) (name, tiles string) {
 	s = p.Of(s)
 	least, columns := (p.Fewest-1)*s.Lanes()+1, p.Most*s.Lanes()
 	name = fmt.Sprintf("%dx%d", rows, columns)
@@ -54,7 +54,7 @@ func (p Panel) Kernel(s avx.Set, rows int) (name, tiles string) {
 }
 
 // Of returns s, or its half if the panel's vectors are.
-func (p Panel) Of(s avx.Set) avx.Set {
+func (p Panel) Of(s isa.Set) isa.Set {
 	if p.halves {
 		return s.Halved()
 	}
@@ -64,7 +64,7 @@ func (p Panel) Of(s avx.Set) avx.Set {
 // Tile is the plan for the vector registers of one tile of C: the
 // accumulators first, row by row, then B's row, then what is left.
 type Tile struct {
-	avx.Set
+	isa.Set
 	Rows, Vectors int
 	Mask          reg.Register // of the last vector's columns; nil for all of them
 	Label         string       // of the code being emitted, unique in the function
@@ -80,7 +80,7 @@ func (t Tile) B(v int) reg.Register      { return t.V(t.Rows*t.Vectors + v) }
 // Spare is one of the registers that are left.
 func (t Tile) Spare(i int) reg.Register {
 	first, end := (t.Rows+1)*t.Vectors, t.Registers
-	if t.Mask == avx.Y(maskRegister) {
+	if t.Mask == isa.Y(maskRegister) {
 		end = maskRegister
 	}
 	if first >= end {
@@ -92,7 +92,7 @@ func (t Tile) Spare(i int) reg.Register {
 // Ragged emits the code for tiles of a number of rows, and of any n columns that
 // take as many vectors as it says: loop for each number of vectors. AVX-512 masks
 // the last vector always, which costs nothing; AVX2 where it must.
-func Ragged(s avx.Set, rows, fewest, most int, loop func(Tile)) {
+func Ragged(s isa.Set, rows, fewest, most int, loop func(Tile)) {
 	n := Load(Param("n"), GP64())
 	for v := most; v >= fewest; v-- {
 		t := Tile{Set: s, Rows: rows, Vectors: v, Label: fmt.Sprint("columns", v*s.Lanes())}
@@ -118,17 +118,17 @@ func Ragged(s avx.Set, rows, fewest, most int, loop func(Tile)) {
 }
 
 // LastMask sets the mask of the last vector to its lowest n lanes.
-func LastMask(s avx.Set, n reg.Register) reg.Register {
+func LastMask(s isa.Set, n reg.Register) reg.Register {
 	if s.Opmasks {
 		s.SetOpmasks(n, reg.K1)
 		return reg.K1
 	}
-	s.Masks(n, avx.Y(maskRegister))
-	return avx.Y(maskRegister)
+	s.Masks(n, isa.Y(maskRegister))
+	return isa.Y(maskRegister)
 }
 
 // Stride loads a stride, given in elements, in bytes.
-func Stride(s avx.Set, name string) reg.GPVirtual {
+func Stride(s isa.Set, name string) reg.GPVirtual {
 	r := GP64()
 	Load(Param(name), r)
 	s.BytesOf(r)
@@ -136,7 +136,7 @@ func Stride(s avx.Set, name string) reg.GPVirtual {
 }
 
 // Vector is vector v of the row at p.
-func (t Tile) Vector(p reg.Register, v int) operand.Mem { return avx.Ptr(p, t.Bytes*v) }
+func (t Tile) Vector(p reg.Register, v int) operand.Mem { return isa.Ptr(p, t.Bytes*v) }
 
 // Clear clears the accumulators.
 func (t Tile) Clear() {
@@ -177,7 +177,7 @@ func (t Tile) PrefetchC() {
 	c, cRow := Load(Param("c"), GP64()), Stride(t.Set, "cRow")
 	for range t.Rows {
 		for line := 0; line < t.Vectors*t.Bytes; line += 64 {
-			PREFETCHT0(avx.Ptr(c, line))
+			PREFETCHT0(isa.Ptr(c, line))
 		}
 		ADDQ(cRow, c)
 	}
@@ -198,7 +198,7 @@ func (t Tile) RowsOf(a reg.Register) func(i int) operand.Mem {
 	}
 	return func(i int) operand.Mem {
 		if i == 0 {
-			return avx.Ptr(a, 0)
+			return isa.Ptr(a, 0)
 		}
 		scale := uint8(1)
 		for ; i%2 == 0; i /= 2 {
@@ -222,7 +222,7 @@ func (t Tile) AddBias() {
 
 // ReLU puts 0 in place of what is negative if the parameter relu says so.
 func (t Tile) ReLU() {
-	CMPB(avx.Parameter("relu"), operand.U8(0))
+	CMPB(isa.Parameter("relu"), operand.U8(0))
 	JEQ(operand.LabelRef(t.Label + "Store"))
 	t.Zero(t.Rows * t.Vectors)
 	t.Each(func(i, v int) { t.VMAX(t.Acc(i, v), t.B(0), t.Acc(i, v)) }) // NaN wins: the operand named first does

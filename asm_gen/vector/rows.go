@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/steppe-ml/steppe/asm_gen/avx"
+	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -16,7 +16,7 @@ import (
 
 // group is some rows of a matrix.
 type group struct {
-	avx.Set
+	isa.Set
 	rows  int
 	at    []operand.Mem  // where they are, at the loop's column
 	moves []reg.Register // the pointers that move along the columns
@@ -24,7 +24,7 @@ type group struct {
 
 // groups emits body for groups of up to most rows of the matrix a, until the
 // parameter rows is used up. The pointers perRow have an element a row.
-func groups(s avx.Set, most int, perRow []reg.Register, body func(g group)) {
+func groups(s isa.Set, most int, perRow []reg.Register, body func(g group)) {
 	rows, a, lda := load("rows"), load("a"), load("lda")
 	s.BytesOf(lda)
 	three := GP64()
@@ -43,11 +43,11 @@ func groups(s avx.Set, most int, perRow []reg.Register, body func(g group)) {
 		JMP(operand.LabelRef(s.Label + "group"))
 		Label(s.Label + "none")
 	}
-	avx.End()
+	isa.End()
 }
 
 // groupAt returns the group that begins at a, from its first column.
-func groupAt(s avx.Set, rows int, a, lda, three reg.Register) group {
+func groupAt(s isa.Set, rows int, a, lda, three reg.Register) group {
 	g := group{Set: s, rows: rows}
 	for first := 0; first < rows; first += 4 {
 		p := GP64()
@@ -66,7 +66,7 @@ func groupAt(s avx.Set, rows int, a, lda, three reg.Register) group {
 
 // columns emits body for the vectors of the group's columns, and moves the
 // pointers others along.
-func (g group) columns(unroll int, others []reg.Register, body func(v avx.Vec)) {
+func (g group) columns(unroll int, others []reg.Register, body func(v isa.Vec)) {
 	g.Loop(load("n"), append(g.moves, others...), unroll, g.Lanes(), body)
 }
 
@@ -75,18 +75,18 @@ func (g group) coefficients(first int, p reg.Register) {
 	alpha := g.V(first + g.rows)
 	g.Broadcast("alpha", alpha)
 	for r := range g.rows {
-		g.VBROADCAST(avx.Ptr(p, g.Size()*r), g.V(first+r))
+		g.VBROADCAST(isa.Ptr(p, g.Size()*r), g.V(first+r))
 		g.VMUL(alpha, g.V(first+r), g.V(first+r))
 	}
 }
 
-func dotRows(s avx.Set) {
+func dotRows(s isa.Set) {
 	open(s, "dotRows", "func(rows, n int, alpha T, a *T, lda int, x, y *T)", "adds to y alpha times the dot products of A's rows with x.")
 	y := load("y")
 	groups(s, 8, []reg.Register{y}, func(g group) {
 		sums := newSums(g)
 		px := load("x")
-		g.columns(sums.perRow, []reg.Register{px}, func(v avx.Vec) {
+		g.columns(sums.perRow, []reg.Register{px}, func(v isa.Vec) {
 			x, spare := s.V(8), s.V(9)
 			v.Load(px, x)
 			for r, row := range g.at {
@@ -97,13 +97,13 @@ func dotRows(s avx.Set) {
 	})
 }
 
-func axpyRows(s avx.Set) {
+func axpyRows(s isa.Set) {
 	open(s, "axpyRows", "func(rows, n int, alpha T, a *T, lda int, x, y *T)", "adds to y A's rows, times alpha and an element of x each.")
 	x := load("x")
 	groups(s, 8, []reg.Register{x}, func(g group) {
 		g.coefficients(0, x)
 		py := load("y")
-		g.columns(4, []reg.Register{py}, func(v avx.Vec) {
+		g.columns(4, []reg.Register{py}, func(v isa.Vec) {
 			y, spare := s.V(8+v.Index), s.V(12)
 			v.Load(py, y)
 			for r, row := range g.at {
@@ -114,13 +114,13 @@ func axpyRows(s avx.Set) {
 	})
 }
 
-func rank1(s avx.Set) {
+func rank1(s isa.Set) {
 	open(s, "rank1", "func(rows, n int, alpha T, x, y, a *T, lda int)", "adds alpha*x*y' to A.")
 	x := load("x")
 	groups(s, 4, []reg.Register{x}, func(g group) {
 		g.coefficients(0, x)
 		py := load("y")
-		g.columns(8/g.rows, []reg.Register{py}, func(v avx.Vec) {
+		g.columns(8/g.rows, []reg.Register{py}, func(v isa.Vec) {
 			y := s.V(8)
 			v.Load(py, y)
 			for r, row := range g.at {
@@ -133,14 +133,14 @@ func rank1(s avx.Set) {
 	})
 }
 
-func rank2(s avx.Set) {
+func rank2(s isa.Set) {
 	open(s, "rank2", "func(rows, n int, alpha T, x, y, u, v, a *T, lda int)", "adds alpha*(x*y' + u*v') to A.")
 	x, u := load("x"), load("u")
 	groups(s, 4, []reg.Register{x, u}, func(g group) {
 		g.coefficients(0, x)
 		g.coefficients(4, u)
 		py, pv := load("y"), load("v")
-		g.columns(8/g.rows, []reg.Register{py, pv}, func(v avx.Vec) {
+		g.columns(8/g.rows, []reg.Register{py, pv}, func(v isa.Vec) {
 			y, z := s.V(8), s.V(9)
 			v.Load(py, y)
 			v.Load(pv, z)
@@ -157,7 +157,7 @@ func rank2(s avx.Set) {
 
 // dotAxpyRows is dotRows and axpyRows in one: what a symmetric matrix wants of
 // the half of it that is stored.
-func dotAxpyRows(s avx.Set) {
+func dotAxpyRows(s isa.Set) {
 	open(s, "dotAxpyRows", "func(rows, n int, alpha T, a *T, lda int, x, y, u, v *T)",
 		"adds to y alpha times the dot products of A's rows with x, and to v A's rows, times alpha and an element of u each.")
 	y, u := load("y"), load("u")
@@ -165,7 +165,7 @@ func dotAxpyRows(s avx.Set) {
 		sums := newSums(g)
 		g.coefficients(8, u)
 		px, pv := load("x"), load("v")
-		g.columns(sums.perRow, []reg.Register{px, pv}, func(v avx.Vec) {
+		g.columns(sums.perRow, []reg.Register{px, pv}, func(v isa.Vec) {
 			x, z, a := s.V(12), s.V(13), s.V(14)
 			v.Load(px, x)
 			v.Load(pv, z)
@@ -206,17 +206,17 @@ func (s sums) addTo(y reg.Register) {
 	s.Broadcast("alpha", s.V(alpha))
 	bytes := min(32, s.rows*s.Size())
 	for i, r := range vectors {
-		m := avx.Ptr(y, 32*i)
+		m := isa.Ptr(y, 32*i)
 		if bytes == 32 {
-			s.VMOVU(m, avx.Y(old))
-			s.VFMADD231(avx.Y(r), avx.Y(alpha), avx.Y(old))
-			s.VMOVU(avx.Y(old), m)
+			s.VMOVU(m, isa.Y(old))
+			s.VFMADD231(isa.Y(r), isa.Y(alpha), isa.Y(old))
+			s.VMOVU(isa.Y(old), m)
 			continue
 		}
 		move := map[int]func(...operand.Op){4: VMOVSS, 8: VMOVSD, 16: VMOVUPS}[bytes]
-		move(m, avx.X(old))
-		s.VFMADD231(avx.X(r), avx.X(alpha), avx.X(old))
-		move(avx.X(old), m)
+		move(m, isa.X(old))
+		s.VFMADD231(isa.X(r), isa.X(alpha), isa.X(old))
+		move(isa.X(old), m)
 	}
 }
 
@@ -232,8 +232,8 @@ func (s sums) fold() (vectors []int) {
 		}
 		i := r * s.perRow
 		if s.Wide() {
-			VEXTRACTF64X4(operand.U8(1), avx.Z(i), avx.Y(spare))
-			s.VADD(avx.Y(spare), avx.Y(i), avx.Y(i))
+			VEXTRACTF64X4(operand.U8(1), isa.Z(i), isa.Y(spare))
+			s.VADD(isa.Y(spare), isa.Y(i), isa.Y(i))
 		}
 		vectors = append(vectors, i)
 	}
@@ -242,22 +242,22 @@ func (s sums) fold() (vectors []int) {
 		var folded []int
 		for i := 0; i < len(vectors); i += 2 {
 			low, high := vectors[i], vectors[min(i+1, len(vectors)-1)]
-			s.VHADD(avx.Y(high), avx.Y(low), avx.Y(low))
+			s.VHADD(isa.Y(high), isa.Y(low), isa.Y(low))
 			folded = append(folded, low)
 		}
 		vectors = folded
 	}
 	if len(vectors) == 1 {
-		VEXTRACTF128(operand.U8(1), avx.Y(vectors[0]), avx.X(spare))
-		s.VADD(avx.X(spare), avx.X(vectors[0]), avx.X(vectors[0]))
+		VEXTRACTF128(operand.U8(1), isa.Y(vectors[0]), isa.X(spare))
+		s.VADD(isa.X(spare), isa.X(vectors[0]), isa.X(vectors[0]))
 		return vectors
 	}
 	var whole []int
 	for i := 0; i < len(vectors); i += 2 {
 		low, high := vectors[i], vectors[i+1]
-		VPERM2F128(operand.U8(0x20), avx.Y(high), avx.Y(low), avx.Y(spare))
-		VPERM2F128(operand.U8(0x31), avx.Y(high), avx.Y(low), avx.Y(low))
-		s.VADD(avx.Y(spare), avx.Y(low), avx.Y(low))
+		VPERM2F128(operand.U8(0x20), isa.Y(high), isa.Y(low), isa.Y(spare))
+		VPERM2F128(operand.U8(0x31), isa.Y(high), isa.Y(low), isa.Y(low))
+		s.VADD(isa.Y(spare), isa.Y(low), isa.Y(low))
 		whole = append(whole, low)
 	}
 	return whole

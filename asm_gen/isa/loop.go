@@ -1,4 +1,4 @@
-package avx
+package isa
 
 import (
 	"github.com/mmcloughlin/avo/attr"

@@ -1,10 +1,10 @@
-// Package avx is the small vocabulary that the amd64 generators are written
+// Package isa is the small vocabulary that the amd64 generators are written
 // in: instruction sets with their registers, loops over slices with their
 // tails, and masks.
 //
 // Vector registers are named by number, because a kernel's plan for them is
 // part of its design; general registers are left to avo's allocator.
-package avx
+package isa
 
 import (
 	"flag"
