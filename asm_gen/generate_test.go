@@ -40,7 +40,7 @@ var programs = []struct {
 	{"./vector -float 64 -isa avx512", "amd64", avx512},
 	{"./taps -isa avx512", "amd64", avx512},
 	{"./pool -isa avx512", "amd64", avx512},
-	{"./neon/simd", "arm64", ""},
+	{"./simd -isa neon", "arm64", ""},
 	{"./neon/gemm -float 32", "arm64", ""},
 	{"./neon/gemm -float 64", "arm64", ""},
 	{"./neon/vector -float 32", "arm64", ""},

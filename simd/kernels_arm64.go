@@ -4,16 +4,49 @@ package simd
 
 var tables = [NumISA]table{
 	Generic: generic,
-	NEON:    neon(),
-}
-
-// neon has assembly where it pays most; the compiler's scalar code does the
-// rest.
-func neon() table {
-	t := generic
-	t.axpy = axpyNEON
-	t.dot = dotNEON
-	t.peak = peakNEON
-	t.peakFlops = 24 * 4 * 2
-	return t
+	NEON: {
+		axpy:                  axpyNEON,
+		axpyTo:                axpyToNEON,
+		scale:                 scaleNEON,
+		add:                   addNEON,
+		mul:                   mulNEON,
+		dot:                   dotNEON,
+		dot64:                 dot64NEON,
+		squares:               squaresNEON,
+		max:                   maxNEON,
+		scaledSquares:         scaledSquaresNEON,
+		scaledAxpyTo:          scaledAxpyToNEON,
+		relu:                  reluNEON,
+		reluBackward:          reluBackwardNEON,
+		momentum:              momentumNEON,
+		adamW:                 adamWNEON,
+		channelSums:           channelSumsNEON,
+		scaleShift:            scaleShiftNEON,
+		scaleShiftAdd:         scaleShiftAddNEON,
+		channelGradSums:       channelGradSumsNEON,
+		channelGradSumsOutput: channelGradSumsOutputNEON,
+		channelGradSumsAffine: channelGradSumsAffineNEON,
+		scaleAddShift:         scaleAddShiftNEON,
+		scaleAddShiftAffine:   scaleAddShiftAffineNEON,
+		layerNorm:             layerNormNEON,
+		layerNormBackward:     layerNormBackwardNEON,
+		layerNormSums:         layerNormSumsNEON,
+		exp:                   expNEON,
+		log:                   logNEON,
+		tanh:                  tanhNEON,
+		sigmoid:               sigmoidNEON,
+		gelu:                  geluNEON,
+		geluBackward:          geluBackwardNEON,
+		geluAndSlope:          geluAndSlopeNEON,
+		tanhBackward:          tanhBackwardNEON,
+		sigmoidBackward:       sigmoidBackwardNEON,
+		softmaxRows:           softmaxRowsNEON,
+		softmaxScores:         softmaxScoresNEON,
+		softmaxScoresAgain:    softmaxScoresAgainNEON,
+		softmaxScoresBackward: softmaxScoresBackwardNEON,
+		rowDots:               rowDotsNEON,
+		rotateHalves:          rotateHalvesNEON,
+		peak:                  peakNEON,
+		peakFlops:             24 * 4 * 2,
+	},
 }

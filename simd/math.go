@@ -10,8 +10,8 @@ import "fmt"
 //
 // Errors are the largest ones of all 2^32 arguments, measured by "go test ./simd -run
 // AgainstOracle -simd.all" against float64, in units in the last place (ULP) of the
-// exact result; correct rounding is 0.5. The first is AVX2's and AVX-512's, that in
-// parentheses plain Go's, which NEON has, too.
+// exact result; correct rounding is 0.5. The first is that of all assembly, AVX2, AVX-512 and
+// NEON, that in parentheses plain Go's.
 
 // Exp sets dst to e^x. The error is 0.92 ULP (0.57). It is Inf above 88.72284,
 // subnormal below -87.33655 and 0 below -103.97208.

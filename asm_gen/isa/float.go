@@ -36,19 +36,6 @@ func (s Set) VBROADCAST(element operand.Op, r reg.Register) {
 	s.choose(VBROADCASTSS, VBROADCASTSD)(element, r)
 }
 
-// LoadMasked loads the lanes of a mask, an opmask where there are any, and
-// clears the others.
-func (s Set) LoadMasked(m operand.Mem, mask, r reg.Register) {
-	switch {
-	case !s.Opmasks:
-		s.VMASKMOV(m, mask, r)
-	case s.Float == 64:
-		VMOVUPD_Z(m, mask, r)
-	default:
-		VMOVUPS_Z(m, mask, r)
-	}
-}
-
 // VHADD sets sum to the sums of neighboring lanes: of each 128 bits of y, then of x.
 func (s Set) VHADD(x, y operand.Op, sum reg.Register) {
 	if s.Float == 64 {
@@ -73,15 +60,6 @@ func (s Set) VMOVMSK(x, bits reg.Register) {
 		VMOVMSKPD(x, bits)
 	} else {
 		VMOVMSKPS(x, bits)
-	}
-}
-
-// VMASKMOV is AVX2's load or store of the lanes of a mask.
-func (s Set) VMASKMOV(from, mask, to operand.Op) {
-	if s.Float == 64 {
-		VMASKMOVPD(from, mask, to)
-	} else {
-		VMASKMOVPS(from, mask, to)
 	}
 }
 

@@ -9,6 +9,9 @@ import (
 // half of them onto the lower, until no more are left. It uses the register
 // spare.
 func (s Set) Fold(op func(...operand.Op), r, spare int) {
+	if s.Counts {
+		return // vectors have no more
+	}
 	if s.Wide() {
 		VEXTRACTF64X4(operand.U8(1), Z(r), Y(spare))
 		op(Y(spare), Y(r), Y(r))

@@ -15,6 +15,19 @@ type Vec struct {
 	Index int // which of the unrolled vectors this is
 	lanes int // elements of a vector
 	tail  bool
+	left  reg.Register // elements of the tail
+}
+
+// half reports whether the vectors are half ones.
+func (v Vec) half() bool { return v.lanes < v.Lanes() }
+
+// move moves a whole vector from or to memory.
+func (v Vec) move(from, to operand.Op) {
+	if v.half() {
+		v.MoveHalf(from, to)
+	} else {
+		v.VMOVU(from, to)
+	}
 }
 
 // At is vector v of the slice at p.
@@ -33,7 +46,9 @@ func (v Vec) Load(p, r reg.Register) { v.LoadAt(v.At(p), r) }
 func (v Vec) LoadAt(m operand.Mem, r reg.Register) {
 	switch {
 	case !v.tail:
-		v.VMOVU(m, r)
+		v.move(m, r)
+	case v.Counts:
+		v.LoadMasked(m, v.left, r)
 	case v.Wide():
 		v.LoadMasked(m, reg.K1, r)
 	default:
@@ -47,6 +62,9 @@ func (v Vec) Fill(p, other, r reg.Register) {
 	switch {
 	case !v.tail:
 		VMOVUPS(v.At(p), r)
+	case v.Counts:
+		VMOVAPS(other, r)
+		v.FillCounted(v.At(p), v.left, r)
 	case v.Wide():
 		VMOVAPS(other, r)
 		VMOVUPS(v.At(p), reg.K1, r)
@@ -63,11 +81,13 @@ func (v Vec) Store(r, p reg.Register) { v.StoreAt(r, v.At(p)) }
 func (v Vec) StoreAt(r reg.Register, m operand.Mem) {
 	switch {
 	case !v.tail:
-		v.VMOVU(r, m)
+		v.move(r, m)
+	case v.Counts:
+		v.StoreMasked(r, v.left, m)
 	case v.Wide():
-		v.VMOVU(r, reg.K1, m)
+		v.StoreMasked(r, reg.K1, m)
 	default:
-		v.VMASKMOV(r, v.maskOf(r), m)
+		v.StoreMasked(r, v.maskOf(r), m)
 	}
 }
 
@@ -79,6 +99,9 @@ func (v Vec) FMA(m operand.Mem, x, sum, spare reg.Register) {
 		v.VFMADD231(m, x, sum)
 	case v.Wide():
 		v.VFMADD231(m, x, reg.K1, sum)
+	case v.Counts:
+		v.LoadMasked(m, v.left, spare)
+		v.VFMADD231(spare, x, sum)
 	default:
 		v.LoadMasked(m, v.maskOf(spare), spare)
 		v.VFMADD231(spare, x, sum)
@@ -98,8 +121,8 @@ const maskRegister = 15
 
 // Loop emits body over n elements of the slices at ptrs: unroll vectors of lanes elements at a
 // time, if that is more than one, then one at a time, then the tail under a mask. It uses up n and
-// ptrs. On AVX2 the tail's mask lives in vector register 15, on AVX-512 in K1. A function with
-// several loops gives each a Label.
+// ptrs. On AVX2 the tail's mask lives in vector register 15, on AVX-512 in K1; NEON's tail counts
+// its elements in n. A function with several loops gives each a Label.
 func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body func(Vec)) {
 	v := Vec{Set: s, lanes: lanes}
 	advance := func(vectors int) {
@@ -133,10 +156,12 @@ func (s Set) Loop(n reg.Register, ptrs []reg.Register, unroll, lanes int, body f
 	Label(s.Label + "tail")
 	TESTQ(n, n)
 	JZ(operand.LabelRef(s.Label + "done"))
-	v.tail = true
-	if s.Wide() {
+	v.tail, v.left = true, n
+	switch {
+	case s.Counts:
+	case s.Wide():
 		s.SetOpmasks(n, reg.K1)
-	} else {
+	default:
 		s.Masks(n, Y(maskRegister))
 	}
 	body(v)
@@ -200,7 +225,7 @@ func Parameter(name string) operand.Mem {
 
 // Zero clears vector register i.
 func (s Set) Zero(i int) {
-	if i < 16 {
+	if i < 16 || s.Counts {
 		VXORPS(X(i), X(i), X(i)) // clears all of Z(i)
 	} else {
 		VPXORD(Z(i), Z(i), Z(i))

@@ -9,8 +9,11 @@ package isa
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
+
+	"github.com/steppe-ml/steppe/asm_gen/neon/lower"
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
@@ -23,6 +26,7 @@ type Set struct {
 	Bytes     int    // of a vector register
 	Registers int    // vector registers
 	Opmasks   bool   // whether there are opmasks
+	Counts    bool   // whether tails are counted, and have no mask
 	Float     int    // bits of an element: 32 or 64
 	Label     string // what labels of loops begin with
 	reg       func(i int) reg.Register
@@ -32,6 +36,7 @@ type Set struct {
 var Sets = map[string]Set{
 	"avx2":   {Name: "AVX2", Bytes: 32, Registers: 16, Float: 32, reg: Y},
 	"avx512": {Name: "AVX512", Bytes: 64, Registers: 32, Opmasks: true, Float: 32, reg: Z},
+	"neon":   {Name: "NEON", Bytes: 16, Registers: lower.Registers, Counts: true, Float: 32, reg: X},
 }
 
 // Size is the bytes of an element.
@@ -48,12 +53,22 @@ func (s Set) V(i int) reg.Register {
 	return s.reg(i)
 }
 
-// Half returns vector register i at half the set's width.
+// Half returns vector register i at half the set's width. NEON's are the lower halves of whole
+// ones: moves of them are MoveHalf's.
 func (s Set) Half(i int) reg.Register {
 	if s.Wide() {
 		return Y(i)
 	}
 	return X(i)
+}
+
+// MoveHalf moves half a vector of float32 from or to memory.
+func (s Set) MoveHalf(from, to operand.Op) {
+	if s.Counts {
+		build.VMOVSD(from, to) // 8 bytes
+	} else {
+		build.VMOVUPS(from, to)
+	}
 }
 
 // Wide reports whether the set's vectors have 512 bits.
@@ -88,19 +103,54 @@ func Ptr(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: bas
 // Program generates one file: the kernels that emit writes for the set named by
 // the flag -isa, on elements of the bits that the flag -float says.
 func Program(emit func(Set)) {
-	isa := flag.String("isa", "", "instruction set: avx2 or avx512")
+	isa := flag.String("isa", "", "instruction set: avx2, avx512 or neon")
 	float := flag.Int("float", 32, "bits of an element: 32 or 64")
 	flag.Parse()
 	s, ok := Sets[*isa]
 	if !ok {
-		fmt.Fprintf(os.Stderr, "asm_gen: -isa %q: want avx2 or avx512\n", *isa)
-		os.Exit(2)
+		fail(fmt.Sprintf("-isa %q: want avx2, avx512 or neon", *isa))
 	}
 	if s.Float = *float; s.Float != 32 && s.Float != 64 {
-		fmt.Fprintf(os.Stderr, "asm_gen: -float %d: want 32 or 64\n", *float)
-		os.Exit(2)
+		fail(fmt.Sprintf("-float %d: want 32 or 64", *float))
+	}
+	if s.Name == "NEON" {
+		build.ConstraintExpr("arm64,!purego")
+		emit(s)
+		generateLowered()
+		return
 	}
 	build.ConstraintExpr("amd64,!purego")
 	emit(s)
 	build.Generate()
+}
+
+// generateLowered lets avo write its assembly to a file that is then lowered to arm64's.
+func generateLowered() {
+	out := flag.Lookup("out").Value
+	path := out.String()
+	amd64, err := os.CreateTemp("", "asm_gen")
+	if err != nil {
+		fail(err)
+	}
+	defer os.Remove(amd64.Name())
+	if err := out.Set(amd64.Name()); err != nil {
+		fail(err)
+	}
+	build.Generate()
+	text, err := io.ReadAll(amd64)
+	if err != nil {
+		fail(err)
+	}
+	arm64, err := lower.Assembly(text)
+	if err == nil {
+		err = os.WriteFile(path, arm64, 0o644)
+	}
+	if err != nil {
+		fail(err)
+	}
+}
+
+func fail(what any) {
+	fmt.Fprintln(os.Stderr, "asm_gen:", what)
+	os.Exit(2)
 }

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,27 @@ type File struct {
 	Package string
 	Command string // that generates the file
 	funcs   []*Func
+	data    []*data
+}
+
+// data is words of read-only data.
+type data struct {
+	name  string
+	words []uint32
+}
+
+// Data sets a word of read-only data, offset bytes from the beginning of what has the name.
+func (f *File) Data(name string, offset int, word uint32) {
+	i := slices.IndexFunc(f.data, func(d *data) bool { return d.name == name })
+	if i < 0 {
+		i = len(f.data)
+		f.data = append(f.data, &data{name: name})
+	}
+	d := f.data[i]
+	if offset != 4*len(d.words) {
+		panic(fmt.Sprintf("asm_gen: word of %s at %d: want one behind the other", name, offset))
+	}
+	d.words = append(d.words, word)
 }
 
 // Program generates the file that emit fills, where the flags say.
@@ -50,13 +72,20 @@ func (f *File) Assembly() []byte {
 	fmt.Fprintf(&b, "%s\n#include \"textflag.h\"\n", f.header())
 	for _, fn := range f.funcs {
 		fmt.Fprintf(&b, "\n// func %s%s\n", fn.name, fn.parameters)
-		fmt.Fprintf(&b, "TEXT ·%s(SB), NOSPLIT, $0-%d\n", fn.name, fn.arguments)
+		fmt.Fprintf(&b, "TEXT ·%s(SB), NOSPLIT, $%d-%d\n", fn.name, fn.frame, fn.arguments)
 		for i, block := range fn.blocks {
 			if i > 0 {
 				fmt.Fprintf(&b, "\n%s:\n", block.label)
 			}
 			block.print(&b)
 		}
+	}
+	for _, d := range f.data {
+		fmt.Fprintln(&b)
+		for i, word := range d.words {
+			fmt.Fprintf(&b, "DATA %s<>+%d(SB)/4, $%#08x\n", d.name, 4*i, word)
+		}
+		fmt.Fprintf(&b, "GLOBL %s<>(SB), RODATA|NOPTR, $%d\n", d.name, 4*len(d.words))
 	}
 	return b.Bytes()
 }

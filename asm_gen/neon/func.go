@@ -7,13 +7,14 @@ import (
 	"strings"
 )
 
-// Func is a function that is being written: a leaf without a frame.
+// Func is a function that is being written: a leaf, and without a frame unless it has asked for one.
 type Func struct {
 	name       string
 	doc        string
 	parameters string            // and results: the signature without "func"
 	argument   map[string]string // operands of the arguments, by name
 	arguments  int               // bytes of them all
+	frame      int               // bytes of locals
 	blocks     []block
 	taken      int // general registers
 }
@@ -58,6 +59,9 @@ func (f *Func) layout(vars *types.Tuple) {
 		}
 	}
 }
+
+// Frame gives the function so many bytes of locals, from 8(RSP) on: the return address is below.
+func (f *Func) Frame(bytes int) { f.frame = bytes }
 
 // Arg is an argument or result in memory.
 func (f *Func) Arg(name string) Operand {

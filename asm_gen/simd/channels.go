@@ -57,26 +57,33 @@ func (c *channels) mem(name string) operand.Mem {
 }
 
 func (c *channels) load(name string, r reg.Register) {
-	if c.mask == nil {
-		VMOVUPS(c.mem(name), r)
-	} else {
+	switch {
+	case c.mask != nil:
 		c.LoadMasked(c.mem(name), c.mask, r)
+	case c.half:
+		c.MoveHalf(c.mem(name), r)
+	default:
+		VMOVUPS(c.mem(name), r)
 	}
 }
 
 func (c *channels) store(r reg.Register, name string) {
 	switch {
-	case c.mask == nil:
-		VMOVUPS(r, c.mem(name))
-	case c.Opmasks:
-		VMOVUPS(r, c.mask, c.mem(name))
+	case c.mask != nil:
+		c.StoreMasked(r, c.mask, c.mem(name))
+	case c.half:
+		c.MoveHalf(r, c.mem(name))
 	default:
-		VMASKMOVPS(r, c.mask, c.mem(name))
+		VMOVUPS(r, c.mem(name))
 	}
 }
 
-// setMask sets the mask to the lowest n lanes. AVX2's is vector register 15.
+// setMask sets the mask to the lowest n lanes. AVX2's is vector register 15, NEON's is n.
 func (c *channels) setMask(n reg.Register) {
+	if c.Counts {
+		c.mask = n
+		return
+	}
 	if c.Opmasks {
 		c.mask = reg.K1
 		c.SetOpmasks(n, c.mask)
@@ -196,6 +203,12 @@ func (c *channels) addSums(names ...string) {
 		case c.mask == nil:
 			VADDPD(m, acc(0), acc(0))
 			VMOVUPD(acc(0), m)
+		case c.Counts:
+			doubles := c.Set
+			doubles.Float = 64
+			doubles.LoadMasked(m, c.mask, acc(1))
+			VADDPD(acc(1), acc(0), acc(0))
+			doubles.StoreMasked(acc(0), c.mask, m)
 		case c.Opmasks:
 			VMOVUPD_Z(m, c.mask, acc(1))
 			VADDPD(acc(1), acc(0), acc(0))

@@ -331,10 +331,7 @@ const blockRows = 16
 func layerNormSums(s isa.Set) {
 	TEXT("layerNormSums"+s.Name, attr.NOSPLIT, "func(rows, channels int, d, x, kept *float32, sumD, sumDZ *float64)")
 	Doc("layerNormSums" + s.Name + " adds the sums of d, and of d*z, z being the normalized x, to those of each channel.")
-	k := &rows{Set: s, mask: reg.K1}
-	if !s.Opmasks {
-		k.mask = s.V(15)
-	}
+	k := &rows{Set: s}
 	block, left, stride, at := GP64(), GP64(), GP64(), GP64()
 	columns := GP64() // bytes from a row's begin
 	Load(Param("channels"), stride)
@@ -396,11 +393,7 @@ func layerNormSums(s isa.Set) {
 	Label("tail")
 	TESTQ(left, left)
 	JZ(operand.LabelRef("next"))
-	if s.Opmasks {
-		s.SetOpmasks(left, k.mask)
-	} else {
-		s.Masks(left, k.mask)
-	}
+	k.mask = tailMask(s, left, left)
 	k.masked = true
 	down("tail", 1)
 	Label("next")
@@ -419,6 +412,10 @@ func layerNormSums(s isa.Set) {
 // addWidened adds the lanes of register r to the float64 at m. It uses the registers spare and
 // the one behind it.
 func (k *rows) addWidened(r int, m operand.Mem, spare int) {
+	if k.Counts {
+		k.addWidenedCounted(r, m, spare)
+		return
+	}
 	sum, wide := k.V(spare), k.V(spare+1)
 	for half := range 2 {
 		at := m.Offset(k.Bytes * half)
@@ -458,4 +455,43 @@ func (k *rows) addWidened(r int, m operand.Mem, spare int) {
 			VMASKMOVPD(sum, mask, at)
 		}
 	}
+}
+
+// addWidenedCounted is addWidened for NEON, whose tail has up to two float64 in the lower half of
+// the vector, and one in the upper.
+func (k *rows) addWidenedCounted(r int, m operand.Mem, spare int) {
+	doubles, sum, old := k.Set, k.V(spare), k.V(spare+1)
+	doubles.Float = 64
+	whole := func(at operand.Mem) {
+		VADDPD(at, sum, sum)
+		VMOVUPD(sum, at)
+	}
+	one := func(at operand.Mem) {
+		doubles.LoadMasked(at, k.mask, old)
+		VADDPD(old, sum, sum)
+		doubles.StoreMasked(sum, k.mask, at)
+	}
+	upper := m.Offset(k.Bytes)
+	VCVTPS2PD(k.Half(r), sum)
+	if !k.masked {
+		whole(m)
+		VPERMILPD(operand.U8(1), k.V(r), k.V(r))
+		VCVTPS2PD(k.Half(r), sum)
+		whole(upper)
+		return
+	}
+	label := func(name string) string { return fmt.Sprintf("%s%d", name, r) }
+	tail := k.mask.(reg.Register)
+	CMPQ(tail, operand.U32(2))
+	JL(operand.LabelRef(label("lowerOne")))
+	whole(m)
+	CMPQ(tail, operand.U32(2))
+	JEQ(operand.LabelRef(label("added")))
+	VPERMILPD(operand.U8(1), k.V(r), k.V(r))
+	VCVTPS2PD(k.Half(r), sum)
+	one(upper)
+	JMP(operand.LabelRef(label("added")))
+	Label(label("lowerOne"))
+	one(m)
+	Label(label("added"))
 }

@@ -24,7 +24,7 @@ type numbers struct {
 func hold(s isa.Set, first int, values ...float32) numbers {
 	c := numbers{s, map[uint32]operand.Op{}}
 	end := s.Registers
-	if !s.Opmasks {
+	if s.Name == "AVX2" {
 		end--
 	}
 	for _, v := range values {

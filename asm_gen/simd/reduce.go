@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/steppe-ml/steppe/asm_gen/isa"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -157,14 +159,18 @@ func fold(s isa.Set, op func(...operand.Op)) {
 // the latency of an FMA times the number of FMA units of any CPU.
 func peak(s isa.Set) {
 	TEXT("peak"+s.Name, attr.NOSPLIT, "func(iterations int)")
-	Doc("peak" + s.Name + " runs 14 vector FMAs of float32 an iteration, independent of each other.")
+	sums := min(s.Registers, 26) - 2
+	if !s.Counts {
+		sums = 14
+	}
+	Doc(fmt.Sprintf("peak%s runs %d vector FMAs of float32 an iteration, independent of each other.", s.Name, sums))
 	n := Load(Param("iterations"), GP64())
-	for i := range 16 {
+	for i := range sums + 2 {
 		s.Zero(i)
 	}
 	Label("loop")
-	for i := range 14 {
-		VFMADD231PS(s.V(14), s.V(15), s.V(i))
+	for i := range sums {
+		VFMADD231PS(s.V(sums), s.V(sums+1), s.V(i))
 	}
 	DECQ(n)
 	JNZ(operand.LabelRef("loop"))

@@ -29,7 +29,7 @@ type rows struct {
 	count   reg.Register // vectors left in a pass
 	left    operand.Mem  // rows left in a phase
 	inBlock operand.Mem  // rows of the block
-	mask    reg.Register
+	mask    operand.Op
 	masked  bool // a pass is at the last elements
 }
 
@@ -44,24 +44,34 @@ type matrix struct {
 func beginRows(s isa.Set, name, signature, doc, columns string) *rows {
 	TEXT(name+s.Name, attr.NOSPLIT, signature)
 	Doc(name + s.Name + " " + doc)
-	k := &rows{Set: s, whole: GP64(), count: GP64(), tail: AllocLocal(8), mask: reg.K1}
+	k := &rows{Set: s, whole: GP64(), count: GP64(), tail: AllocLocal(8)}
 	Load(Param(columns), k.whole)
 	tail := GP64()
 	MOVQ(k.whole, tail)
 	ANDQ(operand.U32(s.Lanes()-1), tail)
 	MOVQ(tail, k.tail)
-	if s.Opmasks {
-		s.SetOpmasks(tail, k.mask)
-	} else {
-		k.mask = s.V(15)
-		s.Masks(tail, k.mask)
-	}
+	k.mask = tailMask(s, tail, k.tail)
 	return k
+}
+
+// tailMask returns the mask of n elements, of which count is a copy: AVX2's is vector register 15,
+// AVX-512's K1, NEON's count.
+func tailMask(s isa.Set, n reg.Register, count operand.Op) operand.Op {
+	switch {
+	case s.Counts:
+		return count
+	case s.Opmasks:
+		s.SetOpmasks(n, reg.K1)
+		return reg.K1
+	default:
+		s.Masks(n, s.V(15))
+		return s.V(15)
+	}
 }
 
 // countVectors makes whole, which has been elements, the vectors of a row.
 func (k *rows) countVectors() {
-	SHRQ(operand.U8(map[int]int{8: 3, 16: 4}[k.Lanes()]), k.whole)
+	SHRQ(operand.U8(map[int]int{4: 2, 8: 3, 16: 4}[k.Lanes()]), k.whole)
 }
 
 // shared is the cursor's vector of what all rows share; turn is how many vectors further on.
@@ -100,13 +110,10 @@ func (k *rows) in(m operand.Mem, spare reg.Register) operand.Op {
 }
 
 func (k *rows) store(r reg.Register, m operand.Mem) {
-	switch {
-	case !k.masked:
+	if k.masked {
+		k.StoreMasked(r, k.mask, m)
+	} else {
 		VMOVUPS(r, m)
-	case k.Opmasks:
-		VMOVUPS(r, k.mask, m)
-	default:
-		VMASKMOVPS(r, k.mask, m)
 	}
 }
 
@@ -114,6 +121,8 @@ func (k *rows) store(r reg.Register, m operand.Mem) {
 func (k *rows) clearLacking(r reg.Register) {
 	switch {
 	case !k.masked:
+	case k.Counts:
+		k.ClearCounted(k.mask, r)
 	case k.Opmasks:
 		VMOVAPS_Z(r, k.mask, r)
 	default:
@@ -228,6 +237,15 @@ func (m matrix) advance(n int) {
 // addition are faster than VHADDPS.
 func (k *rows) fold(first, spare int) {
 	r := func(i int) int { return first + min(i, k.n-1) }
+	if k.Counts { // where the addition of neighbors is one instruction
+		neighbors := func(a, b int) { VHADDPS(isa.X(r(b)), isa.X(r(a)), isa.X(r(a))) }
+		neighbors(0, 1)
+		if k.n > 1 {
+			neighbors(2, 3)
+		}
+		neighbors(0, 2)
+		return
+	}
 	if k.Wide() {
 		for i := range k.n {
 			VEXTRACTF64X4(operand.U8(1), isa.Z(r(i)), isa.Y(spare))

@@ -199,14 +199,18 @@ func softmaxScores(s isa.Set) {
 
 // loadLast reads a row's last elements, with those of other behind them.
 func (k *scores) loadLast(name string, r, spare reg.Register, other operand.Mem) {
-	if k.Opmasks {
+	switch {
+	case k.Counts:
+		VMOVUPS(other, r)
+		k.FillCounted(k.mem(name), k.mask, r)
+	case k.Opmasks:
 		VMOVUPS(other, r)
 		VMOVUPS(k.mem(name), k.mask, r)
-		return
+	default:
+		k.load(name, r)
+		VPANDN(other, k.mask, spare)
+		VORPS(spare, r, r)
 	}
-	k.load(name, r)
-	VPANDN(other, k.mask, spare)
-	VORPS(spare, r, r)
 }
 
 // foldAll folds the lanes of register r, and sets all of them to the result.

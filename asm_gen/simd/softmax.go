@@ -83,10 +83,14 @@ func (k *softmax) findLargest() {
 		k.load("x", k.V(k.x))
 		compare(k.V(k.x))
 	}, func() {
-		if k.Opmasks {
+		switch {
+		case k.Counts:
+			VMOVAPS(k.constants.in(minusInf), last)
+			k.FillCounted(k.mem("x"), k.mask, last)
+		case k.Opmasks:
 			VMOVAPS(k.constants.in(minusInf), last)
 			VMOVUPS(k.mem("x"), k.mask, last)
-		} else {
+		default:
 			k.load("x", last)
 			VBLENDVPS(k.mask, last, k.constants.in(minusInf), last)
 		}
