@@ -41,10 +41,11 @@ var programs = []struct {
 	{"./taps -isa avx512", "amd64", avx512},
 	{"./pool -isa avx512", "amd64", avx512},
 	{"./simd -isa neon", "arm64", ""},
+	{"./pool -isa neon", "arm64", ""},
 	{"./neon/gemm -float 32", "arm64", ""},
 	{"./neon/gemm -float 64", "arm64", ""},
-	{"./neon/vector -float 32", "arm64", ""},
-	{"./neon/vector -float 64", "arm64", ""},
+	{"./vector -float 32 -isa neon", "arm64", ""},
+	{"./vector -float 64 -isa neon", "arm64", ""},
 }
 
 var (

@@ -35,5 +35,5 @@ package blas
 //go:generate go run -C ../asm_gen ./vector -float 64 -isa avx2 -out ../blas/dvector_avx2_amd64.s -stubs ../blas/dvector_avx2_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 32 -isa avx512 -out ../blas/svector_avx512_amd64.s -stubs ../blas/svector_avx512_amd64.go -pkg blas
 //go:generate go run -C ../asm_gen ./vector -float 64 -isa avx512 -out ../blas/dvector_avx512_amd64.s -stubs ../blas/dvector_avx512_amd64.go -pkg blas
-//go:generate go run -C ../asm_gen ./neon/vector -float 32 -out ../blas/svector_neon_arm64.s -stubs ../blas/svector_neon_arm64.go -pkg blas
-//go:generate go run -C ../asm_gen ./neon/vector -float 64 -out ../blas/dvector_neon_arm64.s -stubs ../blas/dvector_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./vector -float 32 -isa neon -out ../blas/svector_neon_arm64.s -stubs ../blas/svector_neon_arm64.go -pkg blas
+//go:generate go run -C ../asm_gen ./vector -float 64 -isa neon -out ../blas/dvector_neon_arm64.s -stubs ../blas/dvector_neon_arm64.go -pkg blas

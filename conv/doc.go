@@ -16,6 +16,7 @@ package conv
 
 //go:generate go run -C ../asm_gen ./pool -isa avx2 -out ../conv/pool_avx2_amd64.s -stubs ../conv/pool_avx2_amd64.go -pkg conv
 //go:generate go run -C ../asm_gen ./pool -isa avx512 -out ../conv/pool_avx512_amd64.s -stubs ../conv/pool_avx512_amd64.go -pkg conv
+//go:generate go run -C ../asm_gen ./pool -isa neon -out ../conv/pool_neon_arm64.s -stubs ../conv/pool_neon_arm64.go -pkg conv
 
 // The names of constants are the comments at the ends of their lines.
 //go:generate go tool -modfile=../tools/go.mod stringer -type Algorithm,Purpose -linecomment -output names.go

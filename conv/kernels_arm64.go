@@ -4,4 +4,13 @@ package conv
 
 import "github.com/steppe-ml/steppe/simd"
 
-var tables = [simd.NumISA]table{simd.Generic: generic, simd.NEON: generic}
+var tables = [simd.NumISA]table{
+	simd.Generic: generic,
+	simd.NEON: {
+		maxPool:         maxPoolNEON,
+		maxPoolBackward: maxPoolBackwardNEON,
+		maxPoolSpread:   maxPoolSpreadNEON,
+		sumPool:         sumPoolNEON,
+		sumPoolBackward: sumPoolBackwardNEON,
+	},
+}

@@ -33,7 +33,11 @@ func (s Set) VMOVS(ops ...operand.Op)      { s.choose(VMOVSS, VMOVSD)(ops...) }
 
 // VBROADCAST sets every lane of r to an element, in memory or a register.
 func (s Set) VBROADCAST(element operand.Op, r reg.Register) {
-	s.choose(VBROADCASTSS, VBROADCASTSD)(element, r)
+	if s.Float == 64 && s.Counts {
+		VMOVDDUP(element, r) // which fills 128 bits, where VBROADCASTSD has 256 at least
+	} else {
+		s.choose(VBROADCASTSS, VBROADCASTSD)(element, r)
+	}
 }
 
 // VHADD sets sum to the sums of neighboring lanes: of each 128 bits of y, then of x.

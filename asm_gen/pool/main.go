@@ -18,7 +18,7 @@ type pool struct {
 	x      reg.GPVirtual
 	others []reg.GPVirtual
 	label  string
-	mask   reg.Register // of the last vector; nil for whole ones
+	mask   reg.Register // of the last vector, or on NEON how many elements it has; nil for whole ones
 }
 
 func main() { isa.Program(poolings) }
@@ -88,10 +88,13 @@ func (p *pool) emit(body func(*pool)) {
 	Label("tail")
 	TESTQ(left, left)
 	JZ(operand.LabelRef("next"))
-	if p.Opmasks {
+	switch {
+	case p.Counts:
+		p.mask = left
+	case p.Opmasks:
 		p.mask = reg.K1
 		p.SetOpmasks(left, p.mask)
-	} else {
+	default:
 		p.mask = isa.Y(15)
 		p.Masks(left, p.mask)
 	}
@@ -139,13 +142,10 @@ func (p *pool) load(m operand.Mem, r reg.Register) {
 }
 
 func (p *pool) store(r reg.Register, m operand.Mem) {
-	switch {
-	case p.mask == nil:
+	if p.mask == nil {
 		p.VMOVU(r, m)
-	case p.Opmasks:
-		p.VMOVU(r, p.mask, m)
-	default:
-		p.VMASKMOV(r, p.mask, m)
+	} else {
+		p.StoreMasked(r, p.mask, m)
 	}
 }
 

@@ -80,10 +80,16 @@ func find(s isa.Set, n, x, want, magnitude, index reg.Register) {
 		v.Load(x, y)
 		s.VAND(magnitude, y, y)
 		const equal = operand.U8(0)
-		if s.Wide() {
+		switch {
+		case s.Counts: // to collect the lanes takes as long as to compare them one by one
+			s.VCMP(equal, y, want, y)
+			VPTEST(y, y)
+			JNZ(operand.LabelRef("here"))
+			return
+		case s.Wide():
 			s.VCMP(equal, y, want, reg.K2)
 			KMOVW(reg.K2, lanes)
-		} else {
+		default:
 			s.VCMP(equal, y, want, y)
 			s.VMOVMSK(y, lanes)
 		}
@@ -91,6 +97,9 @@ func find(s isa.Set, n, x, want, magnitude, index reg.Register) {
 		JNZ(operand.LabelRef("here"))
 	})
 	Label("here")
+	if s.Counts {
+		s.VMOVMSK(s.V(8), lanes)
+	}
 	BSFL(lanes, index.(reg.GP).As32())
 	SUBQ(first, x)
 	SHRQ(operand.U8(map[int]int{32: 2, 64: 3}[s.Float]), x)
@@ -103,11 +112,11 @@ func magnitudes(s isa.Set, r reg.Register) {
 	if s.Float == 64 {
 		MOVQ(operand.U64(math.MaxInt64), bits)
 		VMOVQ(bits, r.(reg.Vec).AsX())
-		VBROADCASTSD(r.(reg.Vec).AsX(), r)
+		s.VBROADCAST(r.(reg.Vec).AsX(), r)
 	} else {
 		MOVL(operand.U32(math.MaxInt32), bits.As32())
 		VMOVD(bits.As32(), r.(reg.Vec).AsX())
-		VBROADCASTSS(r.(reg.Vec).AsX(), r)
+		s.VBROADCAST(r.(reg.Vec).AsX(), r)
 	}
 }
 

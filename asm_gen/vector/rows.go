@@ -204,9 +204,9 @@ func (s sums) addTo(y reg.Register) {
 	vectors := s.fold()
 	alpha, old := 8, 9
 	s.Broadcast("alpha", s.V(alpha))
-	bytes := min(32, s.rows*s.Size())
+	bytes := min(s.folded(), s.rows*s.Size())
 	for i, r := range vectors {
-		m := isa.Ptr(y, 32*i)
+		m := isa.Ptr(y, s.folded()*i)
 		if bytes == 32 {
 			s.VMOVU(m, isa.Y(old))
 			s.VFMADD231(isa.Y(r), isa.Y(alpha), isa.Y(old))
@@ -218,6 +218,17 @@ func (s sums) addTo(y reg.Register) {
 		s.VFMADD231(isa.X(r), isa.X(alpha), isa.X(old))
 		move(isa.X(old), m)
 	}
+}
+
+// folded is the bytes of the vectors that fold returns.
+func (s sums) folded() int { return min(s.Bytes, 32) }
+
+// half is the vector register that fold adds neighbors of.
+func (s sums) half(i int) reg.Register {
+	if s.Counts {
+		return isa.X(i)
+	}
+	return isa.Y(i)
 }
 
 // fold folds the accumulators to one element a row, in order, and returns the
@@ -237,15 +248,18 @@ func (s sums) fold() (vectors []int) {
 		}
 		vectors = append(vectors, i)
 	}
-	// The 128 bits of each half become sums of as many rows as they have lanes.
+	// The 128 bits of each half, NEON's whole vector, become sums of as many rows as they have lanes.
 	for lanes := 16 / s.Size(); lanes > 1; lanes /= 2 {
 		var folded []int
 		for i := 0; i < len(vectors); i += 2 {
 			low, high := vectors[i], vectors[min(i+1, len(vectors)-1)]
-			s.VHADD(isa.Y(high), isa.Y(low), isa.Y(low))
+			s.VHADD(s.half(high), s.half(low), s.half(low))
 			folded = append(folded, low)
 		}
 		vectors = folded
+	}
+	if s.Counts {
+		return vectors
 	}
 	if len(vectors) == 1 {
 		VEXTRACTF128(operand.U8(1), isa.Y(vectors[0]), isa.X(spare))

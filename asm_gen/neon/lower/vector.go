@@ -49,7 +49,7 @@ func (l *lowering) vector(i instruction) {
 		l.Emit("FMOVD", register(op[0]), e.V(number(op[1])).F())
 	case "VBROADCASTSS":
 		l.broadcast(op[0], neon.Float32.V(number(op[1])))
-	case "VBROADCASTSD":
+	case "VBROADCASTSD", "VMOVDDUP":
 		l.broadcast(op[0], neon.Float64.V(number(op[1])))
 	case "VSQRTPS", "VSQRTPD":
 		l.VFSQRT(l.operand(op[0], e, 0), to())
