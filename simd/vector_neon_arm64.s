@@ -1109,23 +1109,23 @@ TEXT ·dot64NEON(SB), NOSPLIT, $0-56
 unrolled:
 	FMOVD (R1), F4
 	FMOVD (R2), F5
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	VFMLA V4.D2, V5.D2, V0.D2
 	FMOVD 8(R1), F6
 	FMOVD 8(R2), F7
-	WORD  $0xe6178c6 // fcvtl v6.2d, v6.2s
-	WORD  $0xe6178e7 // fcvtl v7.2d, v7.2s
+	WORD  $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD  $0x0e6178e7 // fcvtl v7.2d, v7.2s
 	VFMLA V6.D2, V7.D2, V1.D2
 	FMOVD 16(R1), F8
 	FMOVD 16(R2), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	VFMLA V8.D2, V9.D2, V2.D2
 	FMOVD 24(R1), F10
 	FMOVD 24(R2), F11
-	WORD  $0xe61794a // fcvtl v10.2d, v10.2s
-	WORD  $0xe61796b // fcvtl v11.2d, v11.2s
+	WORD  $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD  $0x0e61796b // fcvtl v11.2d, v11.2s
 	VFMLA V10.D2, V11.D2, V3.D2
 	ADDS  $32, R1, R1
 	ADDS  $32, R2, R2
@@ -1138,8 +1138,8 @@ single:
 	BLT   tail
 	FMOVD (R1), F4
 	FMOVD (R2), F5
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	VFMLA V4.D2, V5.D2, V0.D2
 	ADDS  $8, R1, R1
 	ADDS  $8, R2, R2
@@ -1171,8 +1171,8 @@ part3:
 	FMOVS (R2), F5
 
 part4:
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	VFMLA V4.D2, V5.D2, V0.D2
 
 done:
@@ -1197,16 +1197,16 @@ TEXT ·squaresNEON(SB), NOSPLIT, $0-32
 
 unrolled:
 	FMOVD (R1), F4
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
 	VFMLA V4.D2, V4.D2, V0.D2
 	FMOVD 8(R1), F5
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	VFMLA V5.D2, V5.D2, V1.D2
 	FMOVD 16(R1), F6
-	WORD  $0xe6178c6 // fcvtl v6.2d, v6.2s
+	WORD  $0x0e6178c6 // fcvtl v6.2d, v6.2s
 	VFMLA V6.D2, V6.D2, V2.D2
 	FMOVD 24(R1), F7
-	WORD  $0xe6178e7 // fcvtl v7.2d, v7.2s
+	WORD  $0x0e6178e7 // fcvtl v7.2d, v7.2s
 	VFMLA V7.D2, V7.D2, V3.D2
 	ADDS  $32, R1, R1
 	SUBS  $8, R0, R0
@@ -1217,7 +1217,7 @@ single:
 	CMP   $2, R0
 	BLT   tail
 	FMOVD (R1), F4
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
 	VFMLA V4.D2, V4.D2, V0.D2
 	ADDS  $8, R1, R1
 	SUBS  $2, R0, R0
@@ -1237,7 +1237,7 @@ part1:
 	FMOVS (R1), F4
 
 part2:
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
 	VFMLA V4.D2, V4.D2, V0.D2
 
 done:
@@ -1256,7 +1256,7 @@ TEXT ·scaledSquaresNEON(SB), NOSPLIT, $0-64
 	MOVD  y_base+32(FP), R2
 	FMOVS eta+0(FP), F12
 	VDUP  V12.S[0], V12.S4
-	WORD  $0xe61798c // fcvtl v12.2d, v12.2s
+	WORD  $0x0e61798c // fcvtl v12.2d, v12.2s
 	MOVD  $number7fffffff<>(SB), R15
 	FMOVQ (R15), F13
 	VEOR  V0.B16, V0.B16, V0.B16
@@ -1270,32 +1270,32 @@ unrolled:
 	FMOVD (R1), F4
 	FMOVD (R2), F5
 	VAND  V5.B16, V13.B16, V5.B16
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	WORD  $0x4e65d585 // fadd v5.2d, v12.2d, v5.2d
 	WORD  $0x6e64dca4 // fmul v4.2d, v5.2d, v4.2d
 	VFMLA V4.D2, V4.D2, V0.D2
 	FMOVD 8(R1), F6
 	FMOVD 8(R2), F7
 	VAND  V7.B16, V13.B16, V7.B16
-	WORD  $0xe6178c6 // fcvtl v6.2d, v6.2s
-	WORD  $0xe6178e7 // fcvtl v7.2d, v7.2s
+	WORD  $0x0e6178c6 // fcvtl v6.2d, v6.2s
+	WORD  $0x0e6178e7 // fcvtl v7.2d, v7.2s
 	WORD  $0x4e67d587 // fadd v7.2d, v12.2d, v7.2d
 	WORD  $0x6e66dce6 // fmul v6.2d, v7.2d, v6.2d
 	VFMLA V6.D2, V6.D2, V1.D2
 	FMOVD 16(R1), F8
 	FMOVD 16(R2), F9
 	VAND  V9.B16, V13.B16, V9.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e69d589 // fadd v9.2d, v12.2d, v9.2d
 	WORD  $0x6e68dd28 // fmul v8.2d, v9.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V2.D2
 	FMOVD 24(R1), F10
 	FMOVD 24(R2), F11
 	VAND  V11.B16, V13.B16, V11.B16
-	WORD  $0xe61794a // fcvtl v10.2d, v10.2s
-	WORD  $0xe61796b // fcvtl v11.2d, v11.2s
+	WORD  $0x0e61794a // fcvtl v10.2d, v10.2s
+	WORD  $0x0e61796b // fcvtl v11.2d, v11.2s
 	WORD  $0x4e6bd58b // fadd v11.2d, v12.2d, v11.2d
 	WORD  $0x6e6add6a // fmul v10.2d, v11.2d, v10.2d
 	VFMLA V10.D2, V10.D2, V3.D2
@@ -1311,8 +1311,8 @@ single:
 	FMOVD (R1), F4
 	FMOVD (R2), F5
 	VAND  V5.B16, V13.B16, V5.B16
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	WORD  $0x4e65d585 // fadd v5.2d, v12.2d, v5.2d
 	WORD  $0x6e64dca4 // fmul v4.2d, v5.2d, v4.2d
 	VFMLA V4.D2, V4.D2, V0.D2
@@ -1347,8 +1347,8 @@ part3:
 
 part4:
 	VAND  V5.B16, V13.B16, V5.B16
-	WORD  $0xe617884 // fcvtl v4.2d, v4.2s
-	WORD  $0xe6178a5 // fcvtl v5.2d, v5.2s
+	WORD  $0x0e617884 // fcvtl v4.2d, v4.2s
+	WORD  $0x0e6178a5 // fcvtl v5.2d, v5.2s
 	WORD  $0x4e65d585 // fadd v5.2d, v12.2d, v5.2d
 	WORD  $0x6e64dca4 // fmul v4.2d, v5.2d, v4.2d
 	VFMLA V4.D2, V4.D2, V0.D2
@@ -1500,27 +1500,23 @@ columns:
 	BLT  wholeSingle
 
 wholeFour:
-	ADD   R0, R1, R15
-	FMOVD (R15), F8
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	FMOVD (R1)(R0), F8
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V4.D2
 	ADDS  R6, R0, R0
-	ADD   R0, R1, R15
-	FMOVD (R15), F8
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	FMOVD (R1)(R0), F8
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V5.D2
 	ADDS  R6, R0, R0
-	ADD   R0, R1, R15
-	FMOVD (R15), F8
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	FMOVD (R1)(R0), F8
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V6.D2
 	ADDS  R6, R0, R0
-	ADD   R0, R1, R15
-	FMOVD (R15), F8
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	FMOVD (R1)(R0), F8
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V7.D2
 	ADDS  R6, R0, R0
@@ -1531,9 +1527,8 @@ wholeFour:
 wholeSingle:
 	CMP   $0, R5
 	BEQ   wholeSummed
-	ADD   R0, R1, R15
-	FMOVD (R15), F8
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	FMOVD (R1)(R0), F8
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V4.D2
 	ADDS  R6, R0, R0
@@ -1589,7 +1584,7 @@ part1:
 	FMOVS (R15), F8
 
 part2:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V4.D2
 	ADDS  R6, R0, R0
@@ -1605,7 +1600,7 @@ part3:
 	FMOVS (R15), F8
 
 part4:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V5.D2
 	ADDS  R6, R0, R0
@@ -1621,7 +1616,7 @@ part5:
 	FMOVS (R15), F8
 
 part6:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V6.D2
 	ADDS  R6, R0, R0
@@ -1637,7 +1632,7 @@ part7:
 	FMOVS (R15), F8
 
 part8:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V7.D2
 	ADDS  R6, R0, R0
@@ -1660,7 +1655,7 @@ part9:
 	FMOVS (R15), F8
 
 part10:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V8.D2, V4.D2
 	ADDS  R6, R0, R0
@@ -1960,39 +1955,31 @@ columns:
 	BLT  wholeSingle
 
 wholeFour:
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R7, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R7, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R7, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R7, R0, R0
@@ -2003,12 +1990,10 @@ wholeFour:
 wholeSingle:
 	CMP   $0, R6
 	BEQ   wholeSummed
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R7, R0, R0
@@ -2077,8 +2062,8 @@ part3:
 	FMOVS (R15), F9
 
 part4:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R7, R0, R0
@@ -2106,8 +2091,8 @@ part7:
 	FMOVS (R15), F9
 
 part8:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R7, R0, R0
@@ -2135,8 +2120,8 @@ part11:
 	FMOVS (R15), F9
 
 part12:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R7, R0, R0
@@ -2164,8 +2149,8 @@ part15:
 	FMOVS (R15), F9
 
 part16:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R7, R0, R0
@@ -2200,8 +2185,8 @@ part19:
 	FMOVS (R15), F9
 
 part20:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R7, R0, R0
@@ -2260,67 +2245,51 @@ columns:
 	BLT  wholeSingle
 
 wholeFour:
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	ADD   R0, R6, R15
-	FMOVD (R15), F10
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	FMOVD (R6)(R0), F10
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	ADD   R0, R5, R15
-	FMOVD F8, (R15)
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD F8, (R5)(R0)
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R9, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	ADD   R0, R6, R15
-	FMOVD (R15), F10
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	FMOVD (R6)(R0), F10
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	ADD   R0, R5, R15
-	FMOVD F8, (R15)
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD F8, (R5)(R0)
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R9, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	ADD   R0, R6, R15
-	FMOVD (R15), F10
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	FMOVD (R6)(R0), F10
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	ADD   R0, R5, R15
-	FMOVD F8, (R15)
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD F8, (R5)(R0)
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R9, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	ADD   R0, R6, R15
-	FMOVD (R15), F10
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	FMOVD (R6)(R0), F10
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	ADD   R0, R5, R15
-	FMOVD F8, (R15)
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD F8, (R5)(R0)
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R9, R0, R0
@@ -2331,19 +2300,15 @@ wholeFour:
 wholeSingle:
 	CMP   $0, R8
 	BEQ   wholeSummed
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
-	ADD   R0, R6, R15
-	FMOVD (R15), F10
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
+	FMOVD (R6)(R0), F10
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	ADD   R0, R5, R15
-	FMOVD F8, (R15)
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	FMOVD F8, (R5)(R0)
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R9, R0, R0
@@ -2441,8 +2406,8 @@ part7:
 	FMOVS F8, (R15)
 
 part8:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R9, R0, R0
@@ -2497,8 +2462,8 @@ part15:
 	FMOVS F8, (R15)
 
 part16:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R9, R0, R0
@@ -2553,8 +2518,8 @@ part23:
 	FMOVS F8, (R15)
 
 part24:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R9, R0, R0
@@ -2609,8 +2574,8 @@ part31:
 	FMOVS F8, (R15)
 
 part32:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R9, R0, R0
@@ -2672,8 +2637,8 @@ part39:
 	FMOVS F8, (R15)
 
 part40:
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R9, R0, R0
@@ -2728,22 +2693,17 @@ columns:
 	VEOR  V6.B16, V6.B16, V6.B16
 	VEOR  V7.B16, V7.B16, V7.B16
 	MOVD  $0, R0
-	ADD   R0, R5, R15
-	FMOVD (R15), F13
-	ADD   R0, R6, R15
-	FMOVD (R15), F11
-	ADD   R0, R7, R15
-	FMOVD (R15), F12
+	FMOVD (R5)(R0), F13
+	FMOVD (R6)(R0), F11
+	FMOVD (R7)(R0), F12
 	MOVD  $0, R0
 	MOVD  rows+0(FP), R9
 	CMP   $4, R9
 	BLT   wholeSingle
 
 wholeFour:
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
 	WORD  $0x4eadd52a // fsub v10.4s, v9.4s, v13.4s
 	VMOV  V12.B16, V29.B16
 	VFMLA V10.S4, V11.S4, V29.S4
@@ -2751,15 +2711,13 @@ wholeFour:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R10, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
 	WORD  $0x4eadd52a // fsub v10.4s, v9.4s, v13.4s
 	VMOV  V12.B16, V29.B16
 	VFMLA V10.S4, V11.S4, V29.S4
@@ -2767,15 +2725,13 @@ wholeFour:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R10, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
 	WORD  $0x4eadd52a // fsub v10.4s, v9.4s, v13.4s
 	VMOV  V12.B16, V29.B16
 	VFMLA V10.S4, V11.S4, V29.S4
@@ -2783,15 +2739,13 @@ wholeFour:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R10, R0, R0
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
 	WORD  $0x4eadd52a // fsub v10.4s, v9.4s, v13.4s
 	VMOV  V12.B16, V29.B16
 	VFMLA V10.S4, V11.S4, V29.S4
@@ -2799,8 +2753,8 @@ wholeFour:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R10, R0, R0
@@ -2811,10 +2765,8 @@ wholeFour:
 wholeSingle:
 	CMP   $0, R9
 	BEQ   wholeSummed
-	ADD   R0, R3, R15
-	FMOVD (R15), F8
-	ADD   R0, R4, R15
-	FMOVD (R15), F9
+	FMOVD (R3)(R0), F8
+	FMOVD (R4)(R0), F9
 	WORD  $0x4eadd52a // fsub v10.4s, v9.4s, v13.4s
 	VMOV  V12.B16, V29.B16
 	VFMLA V10.S4, V11.S4, V29.S4
@@ -2822,8 +2774,8 @@ wholeSingle:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R10, R0, R0
@@ -2939,8 +2891,8 @@ part10:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R10, R0, R0
@@ -2975,8 +2927,8 @@ part14:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V5.D2
 	ADDS  R10, R0, R0
@@ -3011,8 +2963,8 @@ part18:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V6.D2
 	ADDS  R10, R0, R0
@@ -3047,8 +2999,8 @@ part22:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V7.D2
 	ADDS  R10, R0, R0
@@ -3090,8 +3042,8 @@ part26:
 	WORD  $0x6e2ae5ca // fcmge v10.4s, v14.4s, v10.4s
 	WORD  $0x6e20594a // mvn v10.16b, v10.16b
 	VAND  V8.B16, V10.B16, V8.B16
-	WORD  $0xe617908 // fcvtl v8.2d, v8.2s
-	WORD  $0xe617929 // fcvtl v9.2d, v9.2s
+	WORD  $0x0e617908 // fcvtl v8.2d, v8.2s
+	WORD  $0x0e617929 // fcvtl v9.2d, v9.2s
 	WORD  $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
 	VFMLA V8.D2, V9.D2, V4.D2
 	ADDS  R10, R0, R0
@@ -3458,29 +3410,21 @@ single:
 	VBIT  V31.B16, V6.B16, V0.B16
 	WORD  $0x6ea0e4bf // fcmgt v31.4s, v5.4s, v0.4s
 	VBIT  V31.B16, V5.B16, V0.B16
-	VMOV  V0.B16, V1.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V1.S4, V3.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V7.B16, V1.B16
+	VFMLA V0.S4, V3.S4, V1.S4
 	WORD  $0x4ea7d422 // fsub v2.4s, v1.4s, v7.4s
 	VFMLS V8.S4, V2.S4, V0.S4
 	VFMLS V9.S4, V2.S4, V0.S4
-	VMOV  V14.B16, V2.B16
-	VMOV  V13.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V13.B16, V2.B16
+	VFMLA V14.S4, V0.S4, V2.S4
 	VMOV  V12.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V11.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V11.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V10.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V4.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V4.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V4.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
 	VMOV  V29.B16, V2.B16
@@ -3514,29 +3458,21 @@ part2:
 	VBIT  V31.B16, V6.B16, V0.B16
 	WORD  $0x6ea0e4bf // fcmgt v31.4s, v5.4s, v0.4s
 	VBIT  V31.B16, V5.B16, V0.B16
-	VMOV  V0.B16, V1.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V1.S4, V3.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V7.B16, V1.B16
+	VFMLA V0.S4, V3.S4, V1.S4
 	WORD  $0x4ea7d422 // fsub v2.4s, v1.4s, v7.4s
 	VFMLS V8.S4, V2.S4, V0.S4
 	VFMLS V9.S4, V2.S4, V0.S4
-	VMOV  V14.B16, V2.B16
-	VMOV  V13.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V13.B16, V2.B16
+	VFMLA V14.S4, V0.S4, V2.S4
 	VMOV  V12.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V11.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V11.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V10.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V4.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V4.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V4.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
 	VMOV  V29.B16, V2.B16
@@ -3621,28 +3557,20 @@ single:
 	WORD  $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD  $0x4ea5d421 // fsub v1.4s, v1.4s, v5.4s
 	WORD  $0x4ea6d442 // fsub v2.4s, v2.4s, v6.4s
-	VMOV  V17.B16, V3.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V16.B16, V3.B16
+	VFMLA V17.S4, V2.S4, V3.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V14.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V13.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V12.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V10.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -3692,28 +3620,20 @@ part2:
 	WORD  $0x4e21d821 // scvtf v1.4s, v1.4s
 	WORD  $0x4ea5d421 // fsub v1.4s, v1.4s, v5.4s
 	WORD  $0x4ea6d442 // fsub v2.4s, v2.4s, v6.4s
-	VMOV  V17.B16, V3.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V16.B16, V3.B16
+	VFMLA V17.S4, V2.S4, V3.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V14.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V13.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V12.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V10.B16, V3.B16
+	VFMLA V29.S4, V2.S4, V3.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V3.S4, V2.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -3790,23 +3710,17 @@ single:
 	WORD  $0x6ea7e43f // fcmgt v31.4s, v1.4s, v7.4s
 	VBIT  V31.B16, V7.B16, V1.B16
 	WORD  $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
-	VMOV  V1.B16, V2.B16
-	VMOV  V13.B16, V29.B16
-	VFMLA V2.S4, V9.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V13.B16, V2.B16
+	VFMLA V1.S4, V9.S4, V2.S4
 	WORD  $0x4eadd443 // fsub v3.4s, v2.4s, v13.4s
 	VFMLS V14.S4, V3.S4, V1.S4
 	VFMLS V15.S4, V3.S4, V1.S4
-	VMOV  V20.B16, V3.B16
-	VMOV  V19.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V19.B16, V3.B16
+	VFMLA V20.S4, V1.S4, V3.S4
 	VMOV  V18.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V17.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V16.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -3856,23 +3770,17 @@ part2:
 	WORD  $0x6ea7e43f // fcmgt v31.4s, v1.4s, v7.4s
 	VBIT  V31.B16, V7.B16, V1.B16
 	WORD  $0x4e21d421 // fadd v1.4s, v1.4s, v1.4s
-	VMOV  V1.B16, V2.B16
-	VMOV  V13.B16, V29.B16
-	VFMLA V2.S4, V9.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V13.B16, V2.B16
+	VFMLA V1.S4, V9.S4, V2.S4
 	WORD  $0x4eadd443 // fsub v3.4s, v2.4s, v13.4s
 	VFMLS V14.S4, V3.S4, V1.S4
 	VFMLS V15.S4, V3.S4, V1.S4
-	VMOV  V20.B16, V3.B16
-	VMOV  V19.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V19.B16, V3.B16
+	VFMLA V20.S4, V1.S4, V3.S4
 	VMOV  V18.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V17.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V16.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -3952,29 +3860,21 @@ single:
 	VORR  V5.B16, V0.B16, V1.B16
 	WORD  $0x6ea1e51f // fcmgt v31.4s, v8.4s, v1.4s
 	VBIT  V31.B16, V8.B16, V1.B16
-	VMOV  V1.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V1.S4, V6.S4, V2.S4
 	WORD  $0x4eaad443 // fsub v3.4s, v2.4s, v10.4s
 	VFMLS V11.S4, V3.S4, V1.S4
 	VFMLS V12.S4, V3.S4, V1.S4
-	VMOV  V17.B16, V3.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V16.B16, V3.B16
+	VFMLA V17.S4, V1.S4, V3.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V14.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V13.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V7.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V7.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -4020,29 +3920,21 @@ part2:
 	VORR  V5.B16, V0.B16, V1.B16
 	WORD  $0x6ea1e51f // fcmgt v31.4s, v8.4s, v1.4s
 	VBIT  V31.B16, V8.B16, V1.B16
-	VMOV  V1.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V1.S4, V6.S4, V2.S4
 	WORD  $0x4eaad443 // fsub v3.4s, v2.4s, v10.4s
 	VFMLS V11.S4, V3.S4, V1.S4
 	VFMLS V12.S4, V3.S4, V1.S4
-	VMOV  V17.B16, V3.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V16.B16, V3.B16
+	VFMLA V17.S4, V1.S4, V3.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V14.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V13.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V3.S4, V1.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V7.B16, V3.B16
+	VFMLA V29.S4, V1.S4, V3.S4
 	VMOV  V7.B16, V29.B16
 	VFMLA V3.S4, V1.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -4139,40 +4031,29 @@ single:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V2.S4, V10.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V14.B16, V2.B16
+	VFMLA V6.S4, V10.S4, V2.S4
 	WORD  $0x4eaed443 // fsub v3.4s, v2.4s, v14.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V15.S4, V3.S4, V6.S4
 	VFMLS V16.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V9.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V9.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e29d4a6 // fadd v6.4s, v5.4s, v9.4s
 	WORD  $0x4ea9d4c4 // fsub v4.4s, v6.4s, v9.4s
@@ -4187,40 +4068,29 @@ single:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eadd4a6 // fsub v6.4s, v5.4s, v13.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
-	VMOV  V27.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F30
+	VMOV  V27.B16, V4.B16
+	VFMLA V30.S4, V6.S4, V4.S4
 	VMOV  V26.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V25.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V25.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V24.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V23.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V23.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V22.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V21.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V21.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V20.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V19.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V19.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V18.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V17.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
 	WORD  $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	VFMLA V3.S4, V4.S4, V4.S4
@@ -4260,40 +4130,29 @@ part2:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V14.B16, V29.B16
-	VFMLA V2.S4, V10.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V14.B16, V2.B16
+	VFMLA V6.S4, V10.S4, V2.S4
 	WORD  $0x4eaed443 // fsub v3.4s, v2.4s, v14.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V15.S4, V3.S4, V6.S4
 	VFMLS V16.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V9.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V9.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e29d4a6 // fadd v6.4s, v5.4s, v9.4s
 	WORD  $0x4ea9d4c4 // fsub v4.4s, v6.4s, v9.4s
@@ -4308,40 +4167,29 @@ part2:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eadd4a6 // fsub v6.4s, v5.4s, v13.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
-	VMOV  V27.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F30
+	VMOV  V27.B16, V4.B16
+	VFMLA V30.S4, V6.S4, V4.S4
 	VMOV  V26.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V25.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V25.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V24.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V23.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V23.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V22.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V21.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V21.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V20.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V19.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V19.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V18.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V17.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
 	WORD  $0x6e25dc84 // fmul v4.4s, v4.4s, v5.4s
 	VFMLA V3.S4, V4.S4, V4.S4
@@ -4427,40 +4275,29 @@ single:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V15.B16, V29.B16
-	VFMLA V2.S4, V11.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V15.B16, V2.B16
+	VFMLA V6.S4, V11.S4, V2.S4
 	WORD  $0x4eafd443 // fsub v3.4s, v2.4s, v15.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V16.S4, V3.S4, V6.S4
 	VFMLS V17.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V10.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e2ad4a6 // fadd v6.4s, v5.4s, v10.4s
 	WORD  $0x4eaad4c4 // fsub v4.4s, v6.4s, v10.4s
@@ -4475,42 +4312,30 @@ single:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eaed4a6 // fsub v6.4s, v5.4s, v14.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
+	FMOVQ (R15), F30
 	MOVD  $numberbdcbdc47<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V30.S4, V6.S4, V4.S4
 	VMOV  V27.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V26.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V26.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V25.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V24.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V24.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V23.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V22.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V22.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V21.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V20.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V20.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V19.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V18.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V18.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x4f3f0447 // sshr v7.4s, v2.4s, #1
 	VSUB  V7.S4, V2.S4, V2.S4
 	VSHL  $23, V7.S4, V7.S4
@@ -4559,40 +4384,29 @@ part2:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V15.B16, V29.B16
-	VFMLA V2.S4, V11.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V15.B16, V2.B16
+	VFMLA V6.S4, V11.S4, V2.S4
 	WORD  $0x4eafd443 // fsub v3.4s, v2.4s, v15.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V16.S4, V3.S4, V6.S4
 	VFMLS V17.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V10.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e2ad4a6 // fadd v6.4s, v5.4s, v10.4s
 	WORD  $0x4eaad4c4 // fsub v4.4s, v6.4s, v10.4s
@@ -4607,42 +4421,30 @@ part2:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eaed4a6 // fsub v6.4s, v5.4s, v14.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
+	FMOVQ (R15), F30
 	MOVD  $numberbdcbdc47<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V30.S4, V6.S4, V4.S4
 	VMOV  V27.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V26.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V26.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V25.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V24.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V24.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V23.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V22.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V22.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V21.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V20.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V20.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V19.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V18.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V18.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x4f3f0447 // sshr v7.4s, v2.4s, #1
 	VSUB  V7.S4, V2.S4, V2.S4
 	VSHL  $23, V7.S4, V7.S4
@@ -4742,40 +4544,29 @@ single:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V2.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V17.B16, V2.B16
+	VFMLA V6.S4, V13.S4, V2.S4
 	WORD  $0x4eb1d443 // fsub v3.4s, v2.4s, v17.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V18.S4, V3.S4, V6.S4
 	VFMLS V19.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V12.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e2cd4a6 // fadd v6.4s, v5.4s, v12.4s
 	WORD  $0x4eacd4c4 // fsub v4.4s, v6.4s, v12.4s
@@ -4790,46 +4581,32 @@ single:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eb0d4a6 // fsub v6.4s, v5.4s, v16.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
+	FMOVQ (R15), F30
 	MOVD  $numberbdcbdc47<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V30.S4, V6.S4, V4.S4
 	MOVD  $numberbbe5a4d2<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
 	MOVD  $number3de78dd8<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V27.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V26.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V26.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V25.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V24.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V24.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V23.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V22.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V22.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V21.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V20.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V20.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x4f3f0449 // sshr v9.4s, v2.4s, #1
 	VSUB  V9.S4, V2.S4, V2.S4
 	VSHL  $23, V9.S4, V9.S4
@@ -4886,40 +4663,29 @@ part2:
 	WORD  $0x6e25dc26 // fmul v6.4s, v1.4s, v5.4s
 	VMOV  V6.B16, V4.B16
 	VFMLS V5.S4, V1.S4, V4.S4
-	VMOV  V6.B16, V2.B16
-	VMOV  V17.B16, V29.B16
-	VFMLA V2.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V17.B16, V2.B16
+	VFMLA V6.S4, V13.S4, V2.S4
 	WORD  $0x4eb1d443 // fsub v3.4s, v2.4s, v17.4s
 	WORD  $0x6ea0f8c6 // fneg v6.4s, v6.4s
 	VFMLS V18.S4, V3.S4, V6.S4
 	VFMLS V19.S4, V3.S4, V4.S4
 	WORD  $0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
 	MOVD  $number3ab5595e<>(SB), R15
-	FMOVQ (R15), F3
+	FMOVQ (R15), F30
 	MOVD  $number3c09163d<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V30.S4, V6.S4, V3.S4
 	MOVD  $number3d2aabcf<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
 	MOVD  $number3e2aaa55<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	FMOVQ (R15), F3
+	VFMLA V29.S4, V6.S4, V3.S4
 	MOVD  $number3effffff<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V3.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V12.B16, V3.B16
+	VFMLA V29.S4, V6.S4, V3.S4
 	WORD  $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
 	WORD  $0x4e2cd4a6 // fadd v6.4s, v5.4s, v12.4s
 	WORD  $0x4eacd4c4 // fsub v4.4s, v6.4s, v12.4s
@@ -4934,46 +4700,32 @@ part2:
 	VMOV  V29.B16, V5.B16
 	WORD  $0x4eb0d4a6 // fsub v6.4s, v5.4s, v16.4s
 	MOVD  $number3d8a9848<>(SB), R15
-	FMOVQ (R15), F4
+	FMOVQ (R15), F30
 	MOVD  $numberbdcbdc47<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V30.S4, V6.S4, V4.S4
 	MOVD  $numberbbe5a4d2<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
+	FMOVQ (R15), F29
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
 	MOVD  $number3de78dd8<>(SB), R15
-	FMOVQ (R15), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	FMOVQ (R15), F4
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V27.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V26.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V26.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V25.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V24.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V24.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V23.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V22.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V22.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	VMOV  V21.B16, V29.B16
 	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
-	VMOV  V20.B16, V29.B16
-	VFMLA V4.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V4.B16
+	VMOV  V20.B16, V4.B16
+	VFMLA V29.S4, V6.S4, V4.S4
 	WORD  $0x4f3f0449 // sshr v9.4s, v2.4s, #1
 	VSUB  V9.S4, V2.S4, V2.S4
 	VSHL  $23, V9.S4, V9.S4
@@ -5040,34 +4792,26 @@ TEXT ·tanhBackwardNEON(SB), NOSPLIT, $0-72
 
 unrolled:
 	FMOVQ (R3), F0
-	VMOV  V0.B16, V1.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V14.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	FMOVQ (R2), F0
 	WORD  $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	FMOVQ F1, (R1)
 	FMOVQ 16(R3), F2
-	VMOV  V2.B16, V3.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V14.B16, V3.B16
+	VFMLS V2.S4, V2.S4, V3.S4
 	FMOVQ 16(R2), F2
 	WORD  $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
 	FMOVQ F3, 16(R1)
 	FMOVQ 32(R3), F4
-	VMOV  V4.B16, V5.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V5.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V5.B16
+	VMOV  V14.B16, V5.B16
+	VFMLS V4.S4, V4.S4, V5.S4
 	FMOVQ 32(R2), F4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	FMOVQ F5, 32(R1)
 	FMOVQ 48(R3), F6
-	VMOV  V6.B16, V7.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V7.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V7.B16
+	VMOV  V14.B16, V7.B16
+	VFMLS V6.S4, V6.S4, V7.S4
 	FMOVQ 48(R2), F6
 	WORD  $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	FMOVQ F7, 48(R1)
@@ -5082,10 +4826,8 @@ single:
 	CMP   $4, R0
 	BLT   tail
 	FMOVQ (R3), F0
-	VMOV  V0.B16, V1.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V14.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	FMOVQ (R2), F0
 	WORD  $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	FMOVQ F1, (R1)
@@ -5109,10 +4851,8 @@ part1:
 	FMOVS (R3), F0
 
 part2:
-	VMOV  V0.B16, V1.B16
-	VMOV  V14.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V14.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	TBZ   $1, R0, part3
 	FMOVD (R2), F0
 	TBZ   $0, R0, part4
@@ -5154,33 +4894,25 @@ TEXT ·sigmoidBackwardNEON(SB), NOSPLIT, $0-72
 unrolled:
 	FMOVQ (R3), F0
 	VMOV  V0.B16, V1.B16
-	VMOV  V0.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	FMOVQ (R2), F0
 	WORD  $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	FMOVQ F1, (R1)
 	FMOVQ 16(R3), F2
 	VMOV  V2.B16, V3.B16
-	VMOV  V2.B16, V29.B16
-	VFMLS V3.S4, V2.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VFMLS V2.S4, V2.S4, V3.S4
 	FMOVQ 16(R2), F2
 	WORD  $0x6e22dc63 // fmul v3.4s, v3.4s, v2.4s
 	FMOVQ F3, 16(R1)
 	FMOVQ 32(R3), F4
 	VMOV  V4.B16, V5.B16
-	VMOV  V4.B16, V29.B16
-	VFMLS V5.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V5.B16
+	VFMLS V4.S4, V4.S4, V5.S4
 	FMOVQ 32(R2), F4
 	WORD  $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
 	FMOVQ F5, 32(R1)
 	FMOVQ 48(R3), F6
 	VMOV  V6.B16, V7.B16
-	VMOV  V6.B16, V29.B16
-	VFMLS V7.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V7.B16
+	VFMLS V6.S4, V6.S4, V7.S4
 	FMOVQ 48(R2), F6
 	WORD  $0x6e26dce7 // fmul v7.4s, v7.4s, v6.4s
 	FMOVQ F7, 48(R1)
@@ -5196,9 +4928,7 @@ single:
 	BLT   tail
 	FMOVQ (R3), F0
 	VMOV  V0.B16, V1.B16
-	VMOV  V0.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	FMOVQ (R2), F0
 	WORD  $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
 	FMOVQ F1, (R1)
@@ -5223,9 +4953,7 @@ part1:
 
 part2:
 	VMOV  V0.B16, V1.B16
-	VMOV  V0.B16, V29.B16
-	VFMLS V1.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VFMLS V0.S4, V0.S4, V1.S4
 	TBZ   $1, R0, part3
 	FMOVD (R2), F0
 	TBZ   $0, R0, part4
@@ -5358,29 +5086,21 @@ exponentials:
 	WORD  $0x4ea4d400 // fsub v0.4s, v0.4s, v4.4s
 	WORD  $0x6ea0e55f // fcmgt v31.4s, v10.4s, v0.4s
 	VBIT  V31.B16, V10.B16, V0.B16
-	VMOV  V0.B16, V1.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V1.S4, V8.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V12.B16, V1.B16
+	VFMLA V0.S4, V8.S4, V1.S4
 	WORD  $0x4eacd422 // fsub v2.4s, v1.4s, v12.4s
 	VFMLS V13.S4, V2.S4, V0.S4
 	VFMLS V14.S4, V2.S4, V0.S4
-	VMOV  V19.B16, V2.B16
-	VMOV  V18.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V18.B16, V2.B16
+	VFMLA V19.S4, V0.S4, V2.S4
 	VMOV  V17.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V16.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V9.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V9.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
 	VMOV  V29.B16, V2.B16
@@ -5403,29 +5123,21 @@ exponentialsNext:
 	WORD  $0x4ea4d400 // fsub v0.4s, v0.4s, v4.4s
 	WORD  $0x6ea0e55f // fcmgt v31.4s, v10.4s, v0.4s
 	VBIT  V31.B16, V10.B16, V0.B16
-	VMOV  V0.B16, V1.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V1.S4, V8.S4, V29.S4
-	VMOV  V29.B16, V1.B16
+	VMOV  V12.B16, V1.B16
+	VFMLA V0.S4, V8.S4, V1.S4
 	WORD  $0x4eacd423 // fsub v3.4s, v1.4s, v12.4s
 	VFMLS V13.S4, V3.S4, V0.S4
 	VFMLS V14.S4, V3.S4, V0.S4
-	VMOV  V19.B16, V3.B16
-	VMOV  V18.B16, V29.B16
-	VFMLA V3.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V18.B16, V3.B16
+	VFMLA V19.S4, V0.S4, V3.S4
 	VMOV  V17.B16, V29.B16
 	VFMLA V3.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V16.B16, V29.B16
-	VFMLA V3.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V16.B16, V3.B16
+	VFMLA V29.S4, V0.S4, V3.S4
 	VMOV  V15.B16, V29.B16
 	VFMLA V3.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V3.B16
-	VMOV  V9.B16, V29.B16
-	VFMLA V3.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V3.B16
+	VMOV  V9.B16, V3.B16
+	VFMLA V29.S4, V0.S4, V3.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V3.S4, V0.S4, V29.S4
 	VMOV  V29.B16, V3.B16
@@ -6066,42 +5778,30 @@ affine4Unrolled:
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	FMOVQ F14, (R6)
 	FMOVQ 16(R8), F28
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ 16(R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ 16(R10), F14
+	VFMLA V29.S4, V13.S4, V14.S4
 	FMOVQ F14, 16(R6)
 	WORD  $0x3ce3691c // ldr q28, [x8,x3]
 	WORD  $0x4ebcd42e // fsub v14.4s, v1.4s, v28.4s
 	VMOV  V9.B16, V29.B16
 	VFMLS V14.S4, V5.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	WORD  $0x3ca368ce // str q14, [x6,x3]
 	ADD   R3, R8, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4ebcd42e // fsub v14.4s, v1.4s, v28.4s
 	VMOV  V9.B16, V29.B16
 	VFMLS V14.S4, V5.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ 16(R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ 16(R10), F14
+	VFMLA V29.S4, V13.S4, V14.S4
 	ADD   R3, R6, R15
 	FMOVQ F14, 16(R15)
 	ADD   R3<<1, R8, R15
@@ -6109,11 +5809,8 @@ affine4Unrolled:
 	WORD  $0x4ebcd44e // fsub v14.4s, v2.4s, v28.4s
 	VMOV  V10.B16, V29.B16
 	VFMLS V14.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	ADD   R3<<1, R6, R15
 	FMOVQ F14, (R15)
 	ADD   R3<<1, R8, R15
@@ -6121,33 +5818,24 @@ affine4Unrolled:
 	WORD  $0x4ebcd44e // fsub v14.4s, v2.4s, v28.4s
 	VMOV  V10.B16, V29.B16
 	VFMLS V14.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ 16(R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ 16(R10), F14
+	VFMLA V29.S4, V13.S4, V14.S4
 	ADD   R3<<1, R6, R15
 	FMOVQ F14, 16(R15)
 	WORD  $0x3ce4691c // ldr q28, [x8,x4]
 	WORD  $0x4ebcd46e // fsub v14.4s, v3.4s, v28.4s
 	VMOV  V11.B16, V29.B16
 	VFMLS V14.S4, V7.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	WORD  $0x3ca468ce // str q14, [x6,x4]
 	ADD   R4, R8, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4ebcd46e // fsub v14.4s, v3.4s, v28.4s
 	VMOV  V11.B16, V29.B16
 	VFMLS V14.S4, V7.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ 16(R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ 16(R10), F14
+	VFMLA V29.S4, V13.S4, V14.S4
 	ADD   R4, R6, R15
 	FMOVQ F14, 16(R15)
 	ADDS  $32, R8, R8
@@ -6167,43 +5855,31 @@ affine4Vector:
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	FMOVQ F14, (R6)
 	WORD  $0x3ce3691c // ldr q28, [x8,x3]
 	WORD  $0x4ebcd42e // fsub v14.4s, v1.4s, v28.4s
 	VMOV  V9.B16, V29.B16
 	VFMLS V14.S4, V5.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	WORD  $0x3ca368ce // str q14, [x6,x3]
 	ADD   R3<<1, R8, R15
 	FMOVQ (R15), F28
 	WORD  $0x4ebcd44e // fsub v14.4s, v2.4s, v28.4s
 	VMOV  V10.B16, V29.B16
 	VFMLS V14.S4, V6.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	ADD   R3<<1, R6, R15
 	FMOVQ F14, (R15)
 	WORD  $0x3ce4691c // ldr q28, [x8,x4]
 	WORD  $0x4ebcd46e // fsub v14.4s, v3.4s, v28.4s
 	VMOV  V11.B16, V29.B16
 	VFMLS V14.S4, V7.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	WORD  $0x3ca468ce // str q14, [x6,x4]
 	ADDS  $16, R8, R8
 	ADDS  $16, R6, R6
@@ -6443,21 +6119,15 @@ affine1Unrolled:
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	FMOVQ F14, (R6)
 	FMOVQ 16(R8), F28
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ 16(R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V13.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ 16(R10), F14
+	VFMLA V29.S4, V13.S4, V14.S4
 	FMOVQ F14, 16(R6)
 	ADDS  $32, R8, R8
 	ADDS  $32, R6, R6
@@ -6476,11 +6146,8 @@ affine1Vector:
 	WORD  $0x4ebcd40e // fsub v14.4s, v0.4s, v28.4s
 	VMOV  V8.B16, V29.B16
 	VFMLS V14.S4, V4.S4, V29.S4
-	VMOV  V29.B16, V14.B16
-	FMOVQ (R10), F28
-	VMOV  V28.B16, V29.B16
-	VFMLA V14.S4, V12.S4, V29.S4
-	VMOV  V29.B16, V14.B16
+	FMOVQ (R10), F14
+	VFMLA V29.S4, V12.S4, V14.S4
 	FMOVQ F14, (R6)
 	ADDS  $16, R8, R8
 	ADDS  $16, R6, R6
@@ -7669,106 +7336,106 @@ fourRow:
 	SUBS  $1, R3, R3
 	BNE   fourRow
 	MOVD  sumD+40(FP), R5
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ (R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, (R15)
 	VEXT  $8, V0.B16, V0.B16, V0.B16
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 16(R15)
-	WORD  $0xe61782b // fcvtl v11.2d, v1.2s
+	WORD  $0x0e61782b // fcvtl v11.2d, v1.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 32(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 32(R15)
 	VEXT  $8, V1.B16, V1.B16, V1.B16
-	WORD  $0xe61782b // fcvtl v11.2d, v1.2s
+	WORD  $0x0e61782b // fcvtl v11.2d, v1.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 48(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 48(R15)
-	WORD  $0xe61784b // fcvtl v11.2d, v2.2s
+	WORD  $0x0e61784b // fcvtl v11.2d, v2.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 64(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 64(R15)
 	VEXT  $8, V2.B16, V2.B16, V2.B16
-	WORD  $0xe61784b // fcvtl v11.2d, v2.2s
+	WORD  $0x0e61784b // fcvtl v11.2d, v2.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 80(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 80(R15)
-	WORD  $0xe61786b // fcvtl v11.2d, v3.2s
+	WORD  $0x0e61786b // fcvtl v11.2d, v3.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 96(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 96(R15)
 	VEXT  $8, V3.B16, V3.B16, V3.B16
-	WORD  $0xe61786b // fcvtl v11.2d, v3.2s
+	WORD  $0x0e61786b // fcvtl v11.2d, v3.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 112(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 112(R15)
 	MOVD  sumDZ+48(FP), R5
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ (R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, (R15)
 	VEXT  $8, V4.B16, V4.B16, V4.B16
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 16(R15)
-	WORD  $0xe6178ab // fcvtl v11.2d, v5.2s
+	WORD  $0x0e6178ab // fcvtl v11.2d, v5.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 32(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 32(R15)
 	VEXT  $8, V5.B16, V5.B16, V5.B16
-	WORD  $0xe6178ab // fcvtl v11.2d, v5.2s
+	WORD  $0x0e6178ab // fcvtl v11.2d, v5.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 48(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 48(R15)
-	WORD  $0xe6178cb // fcvtl v11.2d, v6.2s
+	WORD  $0x0e6178cb // fcvtl v11.2d, v6.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 64(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 64(R15)
 	VEXT  $8, V6.B16, V6.B16, V6.B16
-	WORD  $0xe6178cb // fcvtl v11.2d, v6.2s
+	WORD  $0x0e6178cb // fcvtl v11.2d, v6.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 80(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 80(R15)
-	WORD  $0xe6178eb // fcvtl v11.2d, v7.2s
+	WORD  $0x0e6178eb // fcvtl v11.2d, v7.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 96(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 96(R15)
 	VEXT  $8, V7.B16, V7.B16, V7.B16
-	WORD  $0xe6178eb // fcvtl v11.2d, v7.2s
+	WORD  $0x0e6178eb // fcvtl v11.2d, v7.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 112(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
@@ -7810,28 +7477,28 @@ singleRow:
 	SUBS  $1, R3, R3
 	BNE   singleRow
 	MOVD  sumD+40(FP), R5
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ (R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, (R15)
 	VEXT  $8, V0.B16, V0.B16, V0.B16
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, 16(R15)
 	MOVD  sumDZ+48(FP), R5
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ (R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
 	ADD   R4<<1, R5, R15
 	FMOVQ F11, (R15)
 	VEXT  $8, V4.B16, V4.B16, V4.B16
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	ADD   R4<<1, R5, R15
 	FMOVQ 16(R15), F28
 	WORD  $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
@@ -7893,7 +7560,7 @@ part4:
 	SUBS  $1, R3, R3
 	BNE   tailRow
 	MOVD  sumD+40(FP), R5
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	CMP   $2, R1
 	BLT   lowerOne0
 	ADD   R4<<1, R5, R15
@@ -7904,7 +7571,7 @@ part4:
 	CMP   $2, R1
 	BEQ   added0
 	VEXT  $8, V0.B16, V0.B16, V0.B16
-	WORD  $0xe61780b // fcvtl v11.2d, v0.2s
+	WORD  $0x0e61780b // fcvtl v11.2d, v0.2s
 	ADD   R4<<1, R5, R15
 	ADD   $16, R15, R15
 	FMOVD (R15), F12
@@ -7923,7 +7590,7 @@ lowerOne0:
 
 added0:
 	MOVD  sumDZ+48(FP), R5
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	CMP   $2, R1
 	BLT   lowerOne4
 	ADD   R4<<1, R5, R15
@@ -7934,7 +7601,7 @@ added0:
 	CMP   $2, R1
 	BEQ   added4
 	VEXT  $8, V4.B16, V4.B16, V4.B16
-	WORD  $0xe61788b // fcvtl v11.2d, v4.2s
+	WORD  $0x0e61788b // fcvtl v11.2d, v4.2s
 	ADD   R4<<1, R5, R15
 	ADD   $16, R15, R15
 	FMOVD (R15), F12
@@ -8095,22 +7762,16 @@ exponentialsSum:
 	VFMLA V0.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V0.B16
 	VSHL  $23, V1.S4, V1.S4
-	VMOV  V13.B16, V2.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V12.B16, V2.B16
+	VFMLA V13.S4, V0.S4, V2.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V7.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	WORD  $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	WORD  $0x3ca06822 // str q2, [x1,x0]
@@ -8145,22 +7806,16 @@ part4:
 	VFMLA V0.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V0.B16
 	VSHL  $23, V1.S4, V1.S4
-	VMOV  V13.B16, V2.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V12.B16, V2.B16
+	VFMLA V13.S4, V0.S4, V2.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V7.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	WORD  $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD  $0x4e22d484 // fadd v4.4s, v4.4s, v2.4s
 	ADD   R0, R1, R15
@@ -8356,22 +8011,16 @@ quotients:
 	VFMLA V0.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V0.B16
 	VSHL  $23, V1.S4, V1.S4
-	VMOV  V13.B16, V2.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V12.B16, V2.B16
+	VFMLA V13.S4, V0.S4, V2.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V7.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	WORD  $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
 	WORD  $0x3ca06822 // str q2, [x1,x0]
@@ -8404,22 +8053,16 @@ part2:
 	VFMLA V0.S4, V5.S4, V29.S4
 	VMOV  V29.B16, V0.B16
 	VSHL  $23, V1.S4, V1.S4
-	VMOV  V13.B16, V2.B16
-	VMOV  V12.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V12.B16, V2.B16
+	VFMLA V13.S4, V0.S4, V2.S4
 	VMOV  V11.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V10.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V10.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	VMOV  V9.B16, V29.B16
 	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
-	VMOV  V7.B16, V29.B16
-	VFMLA V2.S4, V0.S4, V29.S4
-	VMOV  V29.B16, V2.B16
+	VMOV  V7.B16, V2.B16
+	VFMLA V29.S4, V0.S4, V2.S4
 	WORD  $0x6e21dc42 // fmul v2.4s, v2.4s, v1.4s
 	WORD  $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
 	ADD   R0, R1, R15

@@ -1,6 +1,6 @@
-// Package isa is the small vocabulary that the amd64 generators are written
-// in: instruction sets with their registers, loops over slices with their
-// tails, and masks.
+// Package isa is the small vocabulary that the generators on avo are written in: instruction sets
+// with their registers, loops over slices with their tails, folds, and parts of vectors. AVX2 and
+// AVX-512 take what avo prints as it is; NEON's is lowered to arm64 by package lower.
 //
 // Vector registers are named by number, because a kernel's plan for them is
 // part of its design; general registers are left to avo's allocator.

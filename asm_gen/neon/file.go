@@ -1,5 +1,5 @@
-// Package neon is the small vocabulary that the arm64 generators are written
-// in, as isa is for amd64. There is no avo for arm64, so this package prints
+// Package neon prints assembly for arm64: for the generators of matrix products and convolutions,
+// which are written in its words, and for package lower. There is no avo for arm64, so this package prints
 // assembly itself: functions with their arguments and stubs, instructions in
 // Go's syntax and operand order, and loops over slices with their tails.
 //

@@ -108,5 +108,5 @@ func registers(x, y, to V) uint32 {
 }
 
 func (f *Func) word(word uint32, format string, args ...any) {
-	f.emit("WORD", text(fmt.Sprintf("$%#x // ", word)+fmt.Sprintf(format, args...)))
+	f.emit("WORD", text(fmt.Sprintf("$0x%08x // ", word)+fmt.Sprintf(format, args...)))
 }

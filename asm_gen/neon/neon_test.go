@@ -2,11 +2,13 @@ package neon
 
 import (
 	"encoding/binary"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,9 +133,10 @@ func TestEveryInstructionAssembles(t *testing.T) {
 		if name != strings.ToUpper(name) || name == "R" {
 			continue // no instruction
 		}
-		if assert.Contains(t, instructions, name) {
+		example, ok := instructions[name]
+		if assert.True(t, ok, "an example of %s", name) {
 			for _, of := range elements {
-				instructions[name](f, of)
+				example(f, of)
 			}
 		}
 	}
@@ -186,11 +189,17 @@ func TestWordsAreWhatTheirCommentsSay(t *testing.T) {
 			f.VBIC(x, y, to)
 		}
 	}
-	words := f.blocks[0].lines
-	assert.Len(t, words, 32*(2*4+4)+32*(2*2+4))
-	for _, l := range words {
+	assert.Len(t, f.blocks[0].lines, 32*(2*4+4)+32*(2*2+4))
+	for _, name := range slices.Sorted(maps.Keys(instructions)) {
+		for _, of := range elements {
+			instructions[name](f, of)
+		}
+	}
+	for _, l := range f.blocks[0].lines {
 		parts := word.FindStringSubmatch(l.operands)
-		require.NotNil(t, parts, l.operands)
+		if parts == nil {
+			continue // an instruction that Go's assembler knows
+		}
 		code, err := strconv.ParseUint(parts[1], 16, 32)
 		require.NoError(t, err)
 		decoded, err := arm64asm.Decode(binary.LittleEndian.AppendUint32(nil, uint32(code)))

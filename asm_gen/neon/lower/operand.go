@@ -109,7 +109,11 @@ func memoryOf(op string) memory {
 	return at
 }
 
-// reference returns memory as an operand of a load or a store. It may leave the address in a
+// offset reports whether m is at the sum of two registers, for which loads and stores have a form.
+func (m memory) offset() bool { return m.indexed && m.shift == 0 && m.disp == 0 }
+
+// reference returns memory as an operand of a load or a store; of a quad, it must be at no sum of
+// registers. It may leave the address in a
 // register at hand.
 func (l *lowering) reference(m memory) neon.Operand {
 	switch {
@@ -123,6 +127,8 @@ func (l *lowering) reference(m memory) neon.Operand {
 			panic("an index on the stack")
 		}
 		return neon.Text(fmt.Sprintf("%d(RSP)", m.disp+8)) // the return address lies below
+	case m.offset():
+		return neon.Post(m.base, m.index)
 	case m.indexed:
 		l.Emit("ADD", shifted(m.index, m.shift), m.base, address)
 		return neon.Ptr(address, m.disp)

@@ -1,7 +1,6 @@
 package lower
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/steppe-ml/steppe/asm_gen/neon"
@@ -95,8 +94,15 @@ func (l *lowering) vector(i instruction) {
 			panic("an insertion that moves")
 		}
 		l.Emit("VLD1", neon.Ptr(at, 0), neon.Float32.V(number(op[3])).Lane(constant(op[0])>>4))
+	case "VFMADD231PS", "VFMADD231PD": // to += second*first
+		l.VFMLA(l.operand(op[0], e, 0), e.V(number(op[1])), to())
+	case "VFNMADD231PS", "VFNMADD231PD": // to -= second*first
+		l.VFMLS(l.operand(op[0], e, 0), e.V(number(op[1])), to())
+	case "VFNMSUB231PS", "VFNMSUB231PD": // to = -to - second*first
+		l.VFNEG(to(), to())
+		l.VFMLS(l.operand(op[0], e, 0), e.V(number(op[1])), to())
 	default:
-		l.fused(i)
+		panic("no instruction of arm64 is known for it")
 	}
 }
 
@@ -119,7 +125,7 @@ func (l *lowering) operandScalar(op string, e neon.Element, n int) neon.V {
 }
 
 func (l *lowering) loadVector(m memory, v neon.V) {
-	if m.indexed && m.shift == 0 && m.disp == 0 {
+	if m.offset() {
 		l.LDRQ(m.base, m.index, v)
 		return
 	}
@@ -134,7 +140,7 @@ func (l *lowering) moveVector(from, to string, e neon.Element) {
 		l.loadVector(memoryOf(from), e.V(number(to)))
 	default:
 		m := memoryOf(to)
-		if m.indexed && m.shift == 0 && m.disp == 0 {
+		if m.offset() {
 			l.STRQ(e.V(number(from)), m.base, m.index)
 			return
 		}
@@ -243,36 +249,4 @@ func (l *lowering) signs(e neon.Element, x int, to neon.R) {
 		l.Emit("ORR", shifted(other, lane), value, value)
 	}
 	l.MOVD(value, to)
-}
-
-// fused emits one of the fused multiplications and additions. amd64's names say which operands are
-// multiplied: 213, the second by the third, whose place takes the sum; 231, the first two.
-func (l *lowering) fused(i instruction) {
-	op, e := i.operands, of(i.opcode)
-	name := i.opcode[:len(i.opcode)-2]
-	first, second, to := l.operand(op[0], e, 0), e.V(number(op[1])), e.V(number(op[2]))
-	sum := e.V(spare + 1)
-	switch name {
-	case "VFMADD231": // to += second*first
-		l.VFMLA(first, second, to)
-	case "VFNMADD231": // to -= second*first
-		l.VFMLS(first, second, to)
-	case "VFNMSUB231": // to = -to - second*first
-		l.VFNEG(to, to)
-		l.VFMLS(first, second, to)
-	case "VFMADD213": // to = second*to + first
-		l.VMOV(first, sum)
-		l.VFMLA(to, second, sum)
-		l.VMOV(sum, to)
-	case "VFNMADD213": // to = first - second*to
-		l.VMOV(first, sum)
-		l.VFMLS(to, second, sum)
-		l.VMOV(sum, to)
-	case "VFMSUB213": // to = second*to - first
-		l.VFNEG(first, sum)
-		l.VFMLA(to, second, sum)
-		l.VMOV(sum, to)
-	default:
-		panic(fmt.Sprintf("no instruction of arm64 is known for %s", i.opcode))
-	}
 }
