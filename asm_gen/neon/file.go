@@ -1,7 +1,6 @@
 // Package neon prints assembly for arm64: for the generators of matrix products and convolutions,
-// which are written in its words, and for package lower. There is no avo for arm64, so this package prints
-// assembly itself: functions with their arguments and stubs, instructions in
-// Go's syntax and operand order, and loops over slices with their tails.
+// which are written in its words, and for package lower. There is no avo for arm64, so it prints
+// functions with their arguments and stubs, and instructions in Go's syntax and operand order.
 //
 // Vector registers are named by number, because a kernel's plan for them is
 // part of its design; general registers are handed out in order.
