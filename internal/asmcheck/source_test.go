@@ -38,13 +38,14 @@ type block struct {
 type instruction struct {
 	op       string
 	operands []string
+	word     string // 8 hexadecimal digits, of a word with a comment
 }
 
 var (
 	fileName = regexp.MustCompile(`^(\w+)_(avx2|avx512|neon)_(amd64|arm64)\.s$`)
 	text     = regexp.MustCompile(`^TEXT\s+·(\w+)\(SB\),\s*(.*),\s*\$(\S+)$`)
 	label    = regexp.MustCompile(`^(\w+):$`)
-	word     = regexp.MustCompile(`^WORD\s+\S+ // (\S+) (.*)$`)
+	word     = regexp.MustCompile(`^WORD\s+\$0x([0-9a-f]{8}) // (\S+) (.*)$`)
 	code     = regexp.MustCompile(`^(\S+)\s*(.*?)\s*(?://.*)?$`)
 	// Commas within parentheses or brackets don't separate operands.
 	operand = regexp.MustCompile(`(?:\[[^\]]*\]|\([^)]*\)|[^,\[(])+`)
@@ -72,12 +73,15 @@ func parse(path, content string) *source {
 			continue
 		}
 		last := &f.blocks[len(f.blocks)-1]
-		m := word.FindStringSubmatch(line)
-		if m == nil {
+		var i instruction
+		var operands string
+		if m := word.FindStringSubmatch(line); m != nil {
+			i.word, i.op, operands = m[1], m[2], m[3]
+		} else {
 			m = code.FindStringSubmatch(line)
+			i.op, operands = m[1], m[2]
 		}
-		i := instruction{op: m[1]}
-		for _, o := range operand.FindAllString(m[2], -1) {
+		for _, o := range operand.FindAllString(operands, -1) {
 			i.operands = append(i.operands, strings.TrimSpace(o))
 		}
 		last.code = append(last.code, i)
