@@ -49,8 +49,11 @@ var halves = set{
 // assembler's R27; and those of goroutine, frame, return address and stack.
 var reserved = map[string]*regexp.Regexp{
 	"amd64": regexp.MustCompile(`\bB?SP\b|\bBPB?\b|\bR15[BWL]?\b`),
-	"arm64": regexp.MustCompile(`\bR1[678](_PLATFORM)?\b|\bR2[789]\b|\bR30\b|\bg\b|\bRSP\b`),
+	"arm64": regexp.MustCompile(`\bR1[678](_PLATFORM)?\b|\bR2[789]\b|\bR30\b|\bg\b|\bR?SP\b`),
 }
+
+// reservedGNU is the same for words, whose comments name arm64's registers as GNU's syntax does.
+var reservedGNU = regexp.MustCompile(`\b[xw](1[678]|2[789]|30)\b|\bw?sp\b`)
 
 // check looks at a file and says what is wrong with it.
 type check struct {
@@ -141,19 +144,53 @@ func frame(_ *source, f function) (wrong []string) {
 	return wrong
 }
 
-// ownFrame is an address in the function's frame.
-var ownFrame = regexp.MustCompile(`^(\d*)\(SP\)$`)
+// ownFrame is an address in the function's frame: on amd64 above SP, on arm64 above RSP, where the
+// return address lies first, or by a name below where the frame ends. With $ it's the address itself.
+var ownFrame = regexp.MustCompile(`^\$?(?:(\d*)\((R?SP)\)|\w+-(\d+)\(SP\))$`)
+
+// inFrame reports whether an instruction that has o among its operands stays in the frame of f.
+func inFrame(s *source, f function, op, o string) bool {
+	m := ownFrame.FindStringSubmatch(o)
+	if m == nil || strings.HasSuffix(op, ".P") || strings.HasSuffix(op, ".W") { // which change RSP
+		return false
+	}
+	from, bytes := 0, moves(op)
+	switch {
+	case s.arch == "amd64" && m[2] == "SP":
+		from, _ = strconv.Atoi(m[1]) // none is 0
+	case s.arch == "arm64" && m[2] == "RSP":
+		from, _ = strconv.Atoi(m[1])
+		from -= 8
+	case s.arch == "arm64" && m[3] != "":
+		below, _ := strconv.Atoi(m[3])
+		from = f.local() - below
+	default:
+		return false
+	}
+	return from >= 0 && from+bytes <= f.local()
+}
+
+// moves is how many bytes an instruction moves to memory or from it.
+func moves(op string) int {
+	switch op {
+	case "FMOVQ":
+		return 16
+	case "FLDPQ", "FSTPQ":
+		return 32
+	case "LDP", "STP", "FLDPD", "FSTPD":
+		return 16
+	}
+	return 8 // at most, of what kernels do to frames
+}
 
 func reservedRegisters(s *source, f function) (wrong []string) {
 	for _, i := range f.all() {
+		forbidden := reserved[s.arch]
+		if i.word != "" {
+			forbidden = reservedGNU
+		}
 		for _, o := range i.operands {
-			if m := ownFrame.FindStringSubmatch(o); m != nil {
-				offset, _ := strconv.Atoi(m[1]) // none is 0
-				if offset+8 <= f.local() {
-					continue
-				}
-			}
-			if reserved[s.arch].MatchString(o) {
+			if forbidden.MatchString(o) && (i.word != "" || !inFrame(s, f, i.op, o)) {
 				wrong = append(wrong, i.String())
 			}
 		}
@@ -205,7 +242,7 @@ var (
 	vector = regexp.MustCompile(`^(VMOVUP[SD](\.Z)?|VMASKMOVP[SD]|VLD1(\.P)?|FMOVQ)$`) // loads of B's vectors
 	masked = regexp.MustCompile(`^(VMOVUP[SD]\.Z|VMASKMOVP[SD])$`)                     // of them, those under a mask
 	scalar = regexp.MustCompile(`^(VBROADCASTS[SD]|FMOV[SD]|VLD1R(\.P)?|.*\.BCST)$`)   // loads of A's elements
-	stack  = regexp.MustCompile(`\((FP|SP)\)`)
+	stack  = regexp.MustCompile(`\((FP|R?SP)\)`)
 )
 
 // gemmKernel is what the name of a GEMM kernel promises, or that of a tile of a
