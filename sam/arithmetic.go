@@ -23,6 +23,10 @@ type arithmetic struct {
 	// is one part, and goes through both passes tile by tile.
 	passByPass bool
 
+	// unitwise: deferred gradients are a call a unit, and units are added as a tree, so that
+	// several ranks can have some each. Otherwise they are one call for all.
+	unitwise bool
+
 	// sumsClean: the shards' gradients at w are summed, too, over the batch.
 	sumsClean bool
 
@@ -40,6 +44,8 @@ const (
 	// maxUnits is the most units: more would only take memory, since a unit's sum
 	// is a vector of parameters.
 	maxUnits = 16
+	// fewShards is how many are too few to give ranks whole ones.
+	fewShards = 4
 	// minPart is the fewest samples that a shard is cut into.
 	minPart = 8
 )
@@ -48,6 +54,10 @@ const (
 // say how parameters are perturbed, and trains which ops have some that aren't frozen.
 func newArithmetic(prog *program.Program, cfg Config, regions [][]region, trains []bool) arithmetic {
 	a := arithmetic{isa: simd.Active().Arithmetic(), ascent: cfg.Ascent, descent: cfg.Descent, teacher: cfg.Teacher, trains: trains}
+	a.unitwise = cfg.Communicator != nil && !cfg.Fast
+	if cfg.Communicator != nil && cfg.Shards < fewShards && cfg.force.perturb == autoPerturb {
+		cfg.force.perturb = formed // a shard in factored form can't be cut, for ranks to have parts of it
+	}
 	a.sumsClean = cfg.Rho > 0 && cfg.needsClean()
 	a.shards = cut(program.Shard{N: cfg.Batch}, cfg.Shards)
 	size, ops := largest(a.shards), prog.Ops()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/blas"
+	"github.com/steppe-ml/steppe/internal/num"
 	"github.com/steppe-ml/steppe/internal/program"
 	"github.com/steppe-ml/steppe/simd"
 )
@@ -45,7 +46,7 @@ func (o *Optimizer) cleanFloats() int {
 	if !o.plan.sumsClean {
 		return 0
 	}
-	return o.program.NumParams() + (o.plan.numCleanSums()-1)*o.cleanAt[len(o.plan.ops)]
+	return o.program.NumParams() + o.moreCleanSums()*o.cleanAt[len(o.plan.ops)]
 }
 
 // allocateClean takes the memory of the sums.
@@ -54,18 +55,45 @@ func (o *Optimizer) allocateClean() {
 		return
 	}
 	o.cleanSums = o.vectorsOf(1)
-	for range o.plan.numCleanSums() - 1 {
-		o.cleanSums = append(o.cleanSums, make([]float32, o.cleanAt[len(o.plan.ops)]))
+	for range o.moreCleanSums() {
+		more := make([]float32, o.cleanAt[len(o.plan.ops)])
+		if o.ranks.Communicator != nil {
+			o.ownClean = append(o.ownClean, more)
+		} else {
+			o.cleanSums = append(o.cleanSums, more)
+		}
 	}
+}
+
+// moreCleanSums is how many sums there are beside the one of all parameters, in which they end up.
+func (o *Optimizer) moreCleanSums() int {
+	if o.ranks.Communicator == nil {
+		return o.plan.numCleanSums() - 1
+	}
+	return num.CeilDiv(o.plan.numCleanSums(), o.plan.ranks)
+}
+
+// hasCleanSum reports whether a sum is this rank's.
+func (o *Optimizer) hasCleanSum(sum int) bool {
+	own := o.run.plan.cleanSumsOf(o.run.plan.rank)
+	return own.From <= sum && sum < own.To
+}
+
+// wholeCleanSum returns all of a sum, with gaps where it lacks factored ops.
+func (o *Optimizer) wholeCleanSum(sum int) []float32 {
+	if o.ranks.Communicator != nil {
+		return o.ownClean[sum-o.run.plan.cleanSumsOf(o.run.plan.rank).From]
+	}
+	return o.cleanSums[sum]
 }
 
 // cleanSum returns where a sum has the gradient of op i.
 func (o *Optimizer) cleanSum(sum, i int) []float32 {
 	op, at := o.plan.ops[i], o.cleanAt[i]
-	if sum == 0 {
+	if sum == 0 && o.ranks.Communicator == nil {
 		at = op.Offset
 	}
-	return o.cleanSums[sum][at:][:op.Params]
+	return o.wholeCleanSum(sum)[at:][:op.Params]
 }
 
 // addClean adds a shard's gradient at w, or a run of it, to the same run of a sum.
@@ -121,22 +149,30 @@ func (o *Optimizer) share(shard int) float64 {
 }
 
 // addCleanSums adds up the sums, as a binary tree over their numbers, and computes what is deferred.
-func (o *Optimizer) addCleanSums() {
+func (o *Optimizer) addCleanSums() error {
 	plan := o.run.plan
 	if !plan.sumsClean {
-		return
+		return nil
 	}
-	sums := plan.numCleanSums()
-	for apart := 1; apart < sums; apart *= 2 {
-		for s := 0; s+apart < sums; s += 2 * apart {
-			for i, kind := range plan.perturb {
+	if o.ranks.Communicator != nil {
+		return o.addCleanOfRanks()
+	}
+	o.treeOfCleanSums(num.Range(0, plan.numCleanSums()))
+	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, o.cleanSums[0])
+	return nil
+}
+
+// treeOfCleanSums adds up sums along the tree of their numbers, in the first of them.
+func (o *Optimizer) treeOfCleanSums(sums num.Span) {
+	for apart := 1; apart < sums.Len(); apart *= 2 {
+		for s := sums.From; s+apart < sums.To; s += 2 * apart {
+			for i, kind := range o.plan.perturb {
 				if kind != program.Factored {
 					o.vector.add(o.team, o.cleanSum(s, i), o.cleanSum(s+apart, i))
 				}
 			}
 		}
 	}
-	o.cleanDeferred.Gradients(o.team, o.run.batch, program.Shard{N: o.run.batch.N}, nil, nil, o.cleanSums[0])
 }
 
 // lookAhead returns w + eps where the base optimizer's momentum perturbs. If there is none yet, rho

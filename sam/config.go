@@ -59,6 +59,15 @@ type Config struct {
 	// Seed is the seed of the step's random bits, such as Dropout's.
 	Seed uint64
 
+	// Communicator shares each batch with the processes of other ranks, which make the same steps
+	// with the same Config but for Workers and MaxMemory. nil is this process alone. Every rank
+	// gives Step the whole batch; of the inputs, a rank reads those of its own samples alone.
+	Communicator Communicator
+	// Fast lets each rank sum the gradient of its samples as it likes, and the communicator
+	// add up the ranks' sums. Otherwise sums keep an order that any number of ranks
+	// keeps, so that all have the same bits: Alone() is the communicator of one.
+	Fast bool
+
 	// Workers is how many goroutines compute; the default is the number of physical
 	// cores that the program may use. It changes no result.
 	Workers int
@@ -202,6 +211,9 @@ func (c Config) resolved(model *net.Model) (Config, error) {
 	}
 	if c.Workers == 0 {
 		c.Workers = blas.DefaultWorkers()
+	}
+	if err := c.validateRanks(); err != nil {
+		return c, err
 	}
 	if c.MaxMemory < 0 {
 		return c, badField("MaxMemory", "is %d bytes, want a positive number, or 0 for no limit", c.MaxMemory)

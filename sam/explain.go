@@ -88,7 +88,14 @@ func (p *plan) notes() (lines []string) {
 	add(p.teaches() && p.passByPass, "the student's forward pass is computed twice: its values are not kept over a whole shard.")
 	add(p.takesWhole(), "each worker takes as many whole shards as the others, and waits for none; all workers share the shards that are left.")
 	add(p.perturbs() && !p.passByPass && len(p.tiles) > 1, "a tile goes through both passes before the next, so that its values stay in the cache.")
-	add(slices.Contains(p.deferred, true), "deferred: the gradient of the whole batch by one product, after all tiles.")
+	add(slices.Contains(p.deferred, true) && !p.unitwise, "deferred: the gradient of the whole batch by one product, after all tiles.")
+	add(slices.Contains(p.deferred, true) && p.unitwise, "deferred: the gradient of each unit by one product, after all tiles.")
+	if own := p.ownParts(); p.ranks > 1 && own.Len() > 0 {
+		first, last := p.parts[own.From], p.parts[own.To-1]
+		add(true, fmt.Sprintf("rank %d of %d: samples %d to %d of each batch, in %s of %d.", p.rank, p.ranks,
+			first.First, last.First+last.N-1, english.Plural(p.ownUnits().Len(), "unit", ""), len(p.units)))
+		add(p.unitwise, "units are added in the same order on any number of ranks.")
+	}
 	add(slices.Contains(p.byUnits, true) && len(p.units) > 1, "units: gradients are summed in order within each, and units as a tree, so no bit depends on the workers.")
 	return lines
 }

@@ -73,24 +73,71 @@ func (o *Optimizer) gradient(batch net.Batch) (Stats, error) {
 		case r.round.whole:
 			o.runRound(wholeShards, o.passAtW(ascent))
 		case plan.passByPass:
-			o.passByPass()
+			if err := o.passByPass(); err != nil {
+				return Stats{}, err
+			}
 		default:
 			o.runRound(tileByTile, o.passAtW(ascent))
 		}
-		if err := first(r.refused[:len(plan.parts)]); err != nil {
+		if first(r.refused[:len(plan.parts)]) != nil {
+			break
+		}
+	}
+	if err := o.agree(); err != nil {
+		return Stats{}, err
+	}
+	if err := o.shareStatistics(); err != nil {
+		return Stats{}, err
+	}
+	if err := o.addGradients(); err != nil {
+		return Stats{}, err
+	}
+	if r.rho != 0 {
+		if err := o.addCleanSums(); err != nil {
 			return Stats{}, err
 		}
 	}
-	o.addUnits(num.Range(0, len(plan.units)), &pass{kind: descent}, &o.vector, o.team)
-	run := program.Shard{N: batch.N}
-	if r.selects {
-		batch, run = o.gatherSelection()
-	}
-	o.deferred.Gradients(o.team, batch, run, nil, nil, o.ghat)
-	if r.rho != 0 {
-		o.addCleanSums()
-	}
 	return o.lossStats(), nil
+}
+
+// addGradients sets ghat to the sum of the units' gradients.
+func (o *Optimizer) addGradients() error {
+	r := &o.run
+	batch := r.batch
+	if r.selects {
+		batch = o.gatherSelection()
+	}
+	if o.ranks.Communicator != nil {
+		return o.addRanks(batch)
+	}
+	all := num.Range(0, len(r.plan.units))
+	o.addUnits(all, &pass{kind: descent}, &o.vector, o.team)
+	o.deferred.Gradients(o.team, batch, o.runOf(all), nil, nil, o.ghat)
+	return nil
+}
+
+// runOf returns the samples of a run of units, as deferred gradients have them: where the step goes
+// down on some of them, those lie one behind the other.
+func (o *Optimizer) runOf(units num.Span) (run program.Shard) {
+	r := &o.run
+	if units.Len() == 0 {
+		return program.Shard{}
+	}
+	parts := num.Range(r.plan.units[units.From].From, r.plan.units[units.To-1].To)
+	if !r.selects {
+		first, last := r.plan.parts[parts.From], r.plan.parts[parts.To-1]
+		return program.Shard{First: first.First, N: last.First + last.N - first.First}
+	}
+	own := r.plan.ownParts()
+	for part := own.From; part < parts.To; part++ {
+		n := r.plan.descent.of(r.plan.parts[part].N)
+		if part < parts.From {
+			run.First += n
+		} else {
+			run.N += n
+		}
+	}
+	return run
 }
 
 // begin decides what the step perturbs, and on which samples it goes down.
@@ -200,13 +247,14 @@ func (o *Optimizer) planOf(n int) (*plan, error) {
 		return p, nil
 	}
 	p := &plan{
-		ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes,
+		rank: o.plan.rank, ranks: o.plan.ranks, ops: o.plan.ops, arithmetic: o.plan.arithmetic.of(n), bytes: o.plan.bytes,
 		cleanBackward: o.plan.cleanBackward, backward: o.plan.backward,
 	}
 	if shard := n / len(p.shards); min(p.ascent.Samples(shard), p.descent.of(shard)) < o.program.MinShard() {
 		smallest := min(p.ascent.Samples(shard), p.descent.of(shard))
 		return nil, fmt.Errorf("sam: a batch of %d samples leaves %d to a shard, and the model's normalization needs %d: leave such a batch out", n, smallest, o.program.MinShard())
 	}
+	p.layForests()
 	how := o.plan.sharing
 	if !o.plan.apart() {
 		how = together // there is one worker's memory
@@ -238,12 +286,14 @@ func (o *Optimizer) leftOut(i int, kind passKind) bool {
 }
 
 // unit returns where unit u sums the gradient of op i. The first unit is in its place in
-// ghat, or in a shard's own gradient where that is formed as a whole.
+// ghat, unless several ranks add up, or in a shard's own gradient where that is formed as a whole.
 func (o *Optimizer) unit(u, i int, p *pass) []float32 {
 	op := o.plan.ops[i]
 	switch {
-	case p.sum != nil && u == o.run.plan.partsOf(p.shard).From:
+	case p.sum != nil && !p.spread && u == o.run.plan.partsOf(p.shard).From:
 		return p.sum[op.Offset:][:op.Params]
+	case o.ranks.Communicator != nil:
+		return o.units[u-o.run.plan.ownUnits().From][o.unitAt[i]:][:op.Params]
 	case u == 0:
 		return o.ghat[op.Offset:][:op.Params]
 	}

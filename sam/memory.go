@@ -114,7 +114,7 @@ func (o *Optimizer) unitFloats() int { return o.unitAt[len(o.unitAt)-1] }
 func (o *Optimizer) planMemory() Memory {
 	plan := o.plan
 	m := Memory{
-		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*(len(plan.units)-1)),
+		Gradients:  4 * (o.program.NumParams() + o.unitFloats()*o.numUnits() + o.exchangedFloats()),
 		Packed:     o.packs.Bytes() + o.teacherPacks.Bytes(),
 		Perturbed:  4 * o.noise.floats(o.program.NumParams()),
 		Deferred:   o.deferred.Bytes() + o.cleanDeferred.Bytes(),
@@ -127,6 +127,7 @@ func (o *Optimizer) planMemory() Memory {
 	}
 	m.Combined = 4 * (o.cleanFloats() + vectors*o.program.NumParams())
 	for _, w := range o.workers {
+		m.Gradients += 4 * w.numLevels() * o.program.NumParams()
 		m.Workspaces += w.descent.Bytes()
 		if w.teacher != nil {
 			m.Workspaces += w.teacher.Bytes()
@@ -153,10 +154,13 @@ func (o *Optimizer) allocate() {
 	o.ghat = make([]float32, o.program.NumParams())
 	o.mean = make([]float32, o.program.NumState())
 	o.state = make([]float32, o.program.NumState())
-	for range parts {
-		o.stats = append(o.stats, make([]float32, o.program.NumState()))
+	size := o.program.NumState()
+	o.allStats = make([]float32, parts*size)
+	for part := range parts {
+		o.stats = append(o.stats, o.allStats[part*size:][:size])
 	}
-	for range len(o.plan.units) - 1 {
+	o.allocateExchange()
+	for range o.numUnits() {
 		o.units = append(o.units, make([]float32, o.unitFloats()))
 	}
 	o.allocateClean()

@@ -67,13 +67,17 @@ type Optimizer struct {
 	units    [][]float32 // by unit but the first: the ops' parameters that are summed by units
 	unitAt   []int       // by op: where its parameters begin in a unit
 	stats    [][]float32 // by part: batch statistics of the clean pass
+	allStats []float32   // of all parts, one behind the other
 	mean     []float32   // of stats
 	state    []float32   // running state after the step
 
 	noise        noises        // that makes a teacher
 	teacherPacks program.Packs // of a teacher's parameters
 
+	ranks rankState
+
 	cleanSums     [][]float32       // gradients at w by runs of shards; all of them end up in the first
+	ownClean      [][]float32       // with ranks: this rank's, which end up in the first of cleanSums
 	cleanAt       []int             // by op: where its parameters begin in the sums behind the first
 	cleanDeferred *program.Deferred // for the gradients at w of ops that are factored
 	kept          [][]float32       // what a method keeps of former steps
@@ -172,7 +176,15 @@ func planned(model *net.Model, cfg Config) (*Optimizer, error) {
 	if err := cfg.validateRegions(o.regions); err != nil {
 		return nil, err
 	}
-	o.plan = &plan{ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
+	o.plan = &plan{ranks: 1, ops: ops, arithmetic: newArithmetic(o.program, cfg, o.regionOf, trained(ops, groups))}
+	if c := cfg.Communicator; c != nil {
+		o.ranks.Communicator = c
+		o.plan.rank, o.plan.ranks = c.Rank(), c.Size()
+	}
+	if err := o.plan.validateRanks(); err != nil {
+		return nil, err
+	}
+	o.plan.layForests()
 	trainNeeds, perturbNeeds := o.program.Needs(o.plan.trains), o.program.Needs(o.plan.perturbed)
 	o.needs = map[passKind]*program.Needs{plain: trainNeeds, ascent: perturbNeeds, descent: trainNeeds, taught: trainNeeds}
 	o.plan.backward, o.plan.cleanBackward = o.program.BackwardOps(trainNeeds), o.program.BackwardOps(perturbNeeds)

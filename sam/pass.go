@@ -39,8 +39,9 @@ type pass struct {
 	teacherPacks program.Packs
 
 	// Of an ascent that ends before the descent begins:
-	shard int       // that the tiles are of
-	sum   []float32 // in which its gradient is summed; nil otherwise
+	shard  int       // that the tiles are of
+	sum    []float32 // in which its gradient is summed; nil otherwise
+	spread bool      // several ranks have parts of the shard
 
 	again bool // an ascent that goes on where one before it has ended
 }
@@ -90,22 +91,33 @@ func (j *roundJob) Do(task, worker int) {
 
 // passByPass takes the round's shard through the ascent, forms w + eps, and takes it
 // through the descent, on all workers.
-func (o *Optimizer) passByPass() {
+func (o *Optimizer) passByPass() error {
 	w := o.workers[0]
-	climb := w.shardAscent(o.run.round.first())
+	climb := w.shardAscent(o.run.round.shard)
+	climb.spread = o.run.round.spread
 	for range o.run.plan.ascent.Steps {
-		if !o.runRound(singlePass, climb) || !w.form(&climb, o.team) {
-			return
+		finite := o.runRound(singlePass, climb)
+		if climb.spread {
+			if err := o.addSpread(w, &climb); err != nil {
+				return err
+			}
+		} else if !finite {
+			return nil
+		}
+		if !w.form(&climb, o.team) {
+			return nil
 		}
 		climb.params, climb.sum, climb.again = w.formed, w.repeated, true
 	}
 	o.runRound(singlePass, o.secondPass(w.formed, o.team))
+	return nil
 }
 
 // shard is passByPass for tiles that are a shard, on this worker alone.
 func (w *worker) shard(tiles num.Span) {
-	climb := w.shardAscent(tiles.From)
-	for range w.o.run.plan.ascent.Steps {
+	plan := w.o.run.plan
+	climb := w.shardAscent(plan.shardOf(plan.tiles[tiles.From].From))
+	for range plan.ascent.Steps {
 		if !w.tiles(tiles, singlePass, climb, nil) || !w.form(&climb, nil) {
 			return
 		}
@@ -114,11 +126,10 @@ func (w *worker) shard(tiles num.Span) {
 	w.tiles(tiles, singlePass, w.o.secondPass(w.formed, nil), nil)
 }
 
-// shardAscent returns the clean pass of the shard that a tile is of.
-func (w *worker) shardAscent(tile int) pass {
-	plan := w.o.run.plan
+// shardAscent returns the clean pass of a shard.
+func (w *worker) shardAscent(shard int) pass {
 	p := w.o.passAtW(ascent)
-	p.shard, p.sum = plan.shardOf(plan.tiles[tile].From), w.formed
+	p.shard, p.sum = shard, w.formed
 	return p
 }
 
@@ -127,15 +138,14 @@ func (w *worker) shardAscent(tile int) pass {
 func (w *worker) form(climb *pass, team *blas.Team) bool {
 	o, r := w.o, &w.o.run
 	parts := r.plan.cleanOf(climb.shard) // a unit each
-	o.addUnits(parts, climb, &w.vector, team)
-	if r.plan.deferredAscent() {
-		shard := r.plan.shards[climb.shard]
-		shard.N = r.plan.ascent.Samples(shard.N)
-		w.deferred.Gradients(team, r.batch, shard, r.perturbed.ops, r.perturbed.only, climb.sum)
+	if !climb.spread {
+		o.addUnits(parts, climb, &w.vector, team)
+		w.sumDeferredAscent(climb, parts, climb.sum, team)
 	}
 	if r.plan.sumsClean && !climb.again {
-		sum, first := r.plan.cleanSum(climb.shard)
-		w.addClean(team, climb.shard, o.cleanSums[sum], first, climb.sum) // no op is factored
+		if sum, first := r.plan.cleanSum(climb.shard); o.hasCleanSum(sum) {
+			w.addClean(team, climb.shard, o.wholeCleanSum(sum), first, climb.sum) // no op is factored
+		}
 	}
 	w.subtractAverage(team, r.perturbed.regions, 0, climb.sum)
 	normSq := w.vector.squares(team, r.perturbed.regions, w.eta(), climb.sum, climb.params)

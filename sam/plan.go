@@ -29,6 +29,12 @@ type plan struct {
 	arithmetic
 	schedule
 
+	// The ranks of the run, and which of them this is.
+	rank, ranks  int
+	unitForest   forest   // of the units' sums
+	shardForests []forest // pass by pass, by shard: of its parts' sums in the clean pass
+	cleanForest  forest   // of the sums of gradients at w
+
 	flops  int64
 	bytes  int // known before any is allocated
 	memory Memory

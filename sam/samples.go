@@ -248,7 +248,7 @@ func (p *picks) rank(before, after []float64, k int, ascending bool) {
 
 // gatherSelection moves the selected samples of all tiles one behind the other, for deferred
 // gradients.
-func (o *Optimizer) gatherSelection() (batch net.Batch, run program.Shard) {
+func (o *Optimizer) gatherSelection() (batch net.Batch) {
 	plan, s := o.run.plan, &o.selection
 	to := 0
 	for _, t := range plan.tiles {
@@ -266,7 +266,7 @@ func (o *Optimizer) gatherSelection() (batch net.Batch, run program.Shard) {
 		}
 		to += from.N
 	}
-	return s.batch, program.Shard{N: to}
+	return s.batch
 }
 
 // move moves a run of selected samples towards the front.

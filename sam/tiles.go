@@ -25,6 +25,8 @@ type round struct {
 	tasks  []num.Span // runs of tiles that one worker takes, in order
 	shared num.Span   // tiles
 	whole  bool       // pass by pass: a task is a shard, which its worker takes through both passes
+	shard  int        // pass by pass, unless the round is of whole shards: the one it is of
+	spread bool       // several ranks have parts of the shard
 }
 
 // sharing says what a worker may take alone. Each value takes less memory than the one
@@ -44,19 +46,32 @@ func newSchedule(p *plan, workers, perTile int, how sharing) schedule {
 	if p.ascent.part() && !p.passByPass {
 		perTile = 1 // the samples that a tile has in the clean pass must be consecutive
 	}
+	own := p.ownParts()
 	if !p.passByPass {
-		s.addRound(p, num.Range(0, len(p.parts)), perTile)
+		s.addRound(p, own, perTile)
 		return s
+	}
+	var mine, spread []int // shards
+	for shard := range p.shards {
+		switch parts := p.partsOf(shard); {
+		case p.spreads(shard):
+			spread = append(spread, shard)
+		case own.From <= parts.From && parts.To <= own.To:
+			mine = append(mine, shard)
+		}
 	}
 	whole := 0
 	if how == shardsApart && workers > 1 {
-		whole = len(p.shards) / workers * workers // so that all workers have the same number
+		whole = len(mine) / workers * workers // so that all workers have the same number
 	}
 	if whole > 0 {
-		s.addWholeShards(&p.arithmetic, whole, perTile)
+		s.addWholeShards(&p.arithmetic, mine[:whole], perTile)
 	}
-	for shard := whole; shard < len(p.shards); shard++ {
-		s.addRound(p, p.partsOf(shard), perTile)
+	for _, shard := range append(mine[whole:], spread...) {
+		parts := p.partsOf(shard)
+		s.addRound(p, num.Range(max(parts.From, own.From), max(parts.From, own.From, min(parts.To, own.To))), perTile)
+		r := &s.rounds[len(s.rounds)-1]
+		r.shard, r.spread = shard, p.spreads(shard)
 	}
 	return s
 }
@@ -119,10 +134,10 @@ func (s *schedule) roundTime(p *plan, grains []num.Span, alone, perTile int) (ti
 	return time
 }
 
-// addWholeShards adds the round of the first shards, in which each shard is a task.
-func (s *schedule) addWholeShards(a *arithmetic, shards, perTile int) {
+// addWholeShards adds the round of some shards, in which each shard is a task.
+func (s *schedule) addWholeShards(a *arithmetic, shards []int, perTile int) {
 	r := round{whole: true}
-	for shard := range shards {
+	for _, shard := range shards {
 		from := len(s.tiles)
 		s.addTiles(a.partsOf(shard), perTile)
 		r.tasks = append(r.tasks, num.Range(from, len(s.tiles)))

@@ -2,6 +2,7 @@ package sam
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/steppe-ml/steppe/blas"
 	"github.com/steppe-ml/steppe/internal/num"
@@ -12,7 +13,8 @@ import (
 
 // worker takes tiles through a step's passes, in memory of its own.
 type worker struct {
-	o *Optimizer
+	o      *Optimizer
+	number int
 
 	clean, descent *program.Workspace // clean is nil unless tiles go through both passes; with a teacher, or if it resumes, they are one
 	resumes        bool               // the descent begins at the first op that the step perturbs, behind what the clean pass has left
@@ -37,6 +39,9 @@ type worker struct {
 	repeated     []float32 // gradients of an ascent that goes on from formed; nil unless Ascent.Steps asks for it
 	formedFloats int       // its length, known before it is allocated
 
+	sums   sumOfProducts // under way
+	levels [][]float32   // of its tree, each of all parameters
+
 	picks   picks
 	factors []float32 // by shard of the tile: of its gradient in its perturbation
 	losses  []float64
@@ -57,6 +62,7 @@ func newWorker(o *Optimizer, number int) *worker {
 	}
 	w := &worker{
 		o:       o,
+		number:  number,
 		perturb: make([]program.Perturb, len(plan.ops)),
 		again:   make([][][]float32, len(plan.ops)),
 		squares: make([][]float64, len(plan.ops)),
@@ -100,6 +106,9 @@ func (w *worker) allocate() {
 		w.teacher.Allocate()
 	}
 	w.deferred = w.o.deferred.Twin()
+	for range w.numLevels() {
+		w.levels = append(w.levels, make([]float32, w.o.program.NumParams()))
+	}
 	if w.formedFloats > 0 {
 		w.formed = make([]float32, w.formedFloats)
 		if w.climbsAgain() {
@@ -138,6 +147,20 @@ func (w *worker) perturbed(i int) (sets, params, kept int) {
 		return 0, 0, tile * op.Factorable.Kept(largest(plan.parts), op.FirstInput)
 	}
 	return 0, 0, 0
+}
+
+// numLevels is how many sums of deferred gradients the worker has at once.
+func (w *worker) numLevels() int {
+	plan := w.o.plan
+	switch {
+	case !plan.unitwise || !slices.Contains(plan.deferred, true) && !slices.Contains(plan.deferredClean(), true):
+		return 0
+	case w.number == 0:
+		return levels(len(plan.units))
+	case plan.takesWhole() && plan.deferredAscent():
+		return levels(plan.partsOf(0).Len())
+	}
+	return 0
 }
 
 // perturbBytes is the size of all formed parameters, and of the floats that factored ones

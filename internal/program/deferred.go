@@ -54,6 +54,9 @@ func (p *Program) PlanDeferred(samples int, ops []bool) *Deferred {
 	return d
 }
 
+// Defers reports whether op i's gradient is deferred.
+func (d *Deferred) Defers(i int) bool { return d.ops[i] }
+
 // Allocate takes the memory that was planned.
 func (d *Deferred) Allocate() {
 	for s := range d.values {

@@ -1,0 +1,273 @@
+package sam_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/steppe-ml/steppe/net/optim"
+	"github.com/steppe-ml/steppe/sam"
+)
+
+// goroutines are ranks in one process.
+type goroutines struct {
+	size  int
+	mail  [][]chan []float32 // by sender and receiver
+	bytes [][]chan []byte
+}
+
+func newGoroutines(size int) *goroutines {
+	g := &goroutines{size: size}
+	for range size {
+		var mail []chan []float32
+		var bytes []chan []byte
+		for range size {
+			mail, bytes = append(mail, make(chan []float32, 1)), append(bytes, make(chan []byte, 1))
+		}
+		g.mail, g.bytes = append(g.mail, mail), append(g.bytes, bytes)
+	}
+	return g
+}
+
+type member struct {
+	*goroutines
+	rank int
+}
+
+func (m member) Rank() int          { return m.rank }
+func (m member) Size() int          { return m.size }
+func (m member) Abort(reason error) { panic(reason) }
+func (m member) Barrier() error     { _, err := m.Gather(nil); return err }
+
+func (m member) Exchange(send, receive [][]float32) error {
+	for r := range m.size {
+		m.mail[m.rank][r] <- append([]float32(nil), send[r]...)
+	}
+	for r := range m.size {
+		got := <-m.mail[r][m.rank]
+		if len(got) != len(receive[r]) {
+			panic(fmt.Sprintf("rank %d: %d floats from %d, want %d", m.rank, len(got), r, len(receive[r])))
+		}
+		copy(receive[r], got)
+	}
+	return nil
+}
+
+func (m member) Gather(x []byte) (all [][]byte, err error) {
+	for r := range m.size {
+		m.bytes[m.rank][r] <- append([]byte(nil), x...)
+	}
+	for r := range m.size {
+		all = append(all, <-m.bytes[r][m.rank])
+	}
+	return all, nil
+}
+
+func (m member) Sum(x []float32) error {
+	send, receive := make([][]float32, m.size), make([][]float32, m.size)
+	for r := range m.size {
+		send[r], receive[r] = x, make([]float32, len(x))
+	}
+	if err := m.Exchange(send, receive); err != nil {
+		return err
+	}
+	clear(x)
+	for _, part := range receive {
+		for i, v := range part {
+			x[i] += v
+		}
+	}
+	return nil
+}
+
+func (m member) Broadcast(x []byte, root int) error {
+	all, err := m.Gather(x)
+	copy(x, all[root])
+	return err
+}
+
+// run trains a case on ranks, and returns the parameters and statistics of each.
+func (c goldenCase) run(t *testing.T, steps int, comm sam.Communicator, fast bool) (params []float32, last sam.Stats) {
+	p := c.model.Init(1)
+	c.cfg.Batch, c.cfg.Seed, c.cfg.Workers = goldenBatch, 7, 1
+	c.cfg.Communicator, c.cfg.Fast = comm, fast
+	if comm != nil {
+		c.cfg.Workers = 1 + comm.Rank()
+	}
+	o, err := sam.New(c.model, p, c.cfg)
+	if field := (*optim.FieldError)(nil); errors.As(err, &field) && field.Field == "Communicator" {
+		return nil, last // more ranks than whole shards
+	}
+	require.NoError(t, err)
+	r := rand.New(rand.NewPCG(1, 2))
+	for step := range steps {
+		n := goldenBatch
+		if step == 1 {
+			n = goldenShort
+		}
+		last, err = o.Step(goldenBatchOf(r, n, c.model))
+		require.NoError(t, err, "step %d", step)
+	}
+	return append(p.Values, p.State...), last
+}
+
+func TestRanksMakeTheBitsOfOne(t *testing.T) {
+	for _, c := range goldenCases(t) {
+		t.Run(c.key, func(t *testing.T) {
+			const steps = 3
+			want, stats := c.run(t, steps, sam.Alone(), false)
+			for _, size := range []int{2, 3, 4} {
+				together(size, func(comm sam.Communicator) {
+					got, last := c.run(t, steps, comm, false)
+					if got == nil {
+						assert.Less(t, c.cfg.Shards, size)
+						return
+					}
+					assert.Equal(t, want, got, "rank %d of %d", comm.Rank(), size)
+					assert.Equal(t, stats, last, "rank %d of %d", comm.Rank(), size)
+				})
+			}
+		})
+	}
+}
+
+// With Fast, ranks make the step of one but for rounding.
+func TestFastRanks(t *testing.T) {
+	for _, c := range goldenCases(t) {
+		if !strings.HasPrefix(c.key, "mse/") && !strings.HasPrefix(c.key, "plain/") || !strings.HasSuffix(c.key, "/sgd") {
+			continue
+		}
+		t.Run(c.key, func(t *testing.T) {
+			want, stats := c.run(t, 2, nil, false)
+			for _, size := range []int{1, 2, 3} {
+				together(size, func(comm sam.Communicator) {
+					got, last := c.run(t, 2, comm, true)
+					if got == nil {
+						assert.Less(t, c.cfg.Shards, size)
+						return
+					}
+					assert.InDelta(t, stats.Loss, last.Loss, 1e-5*stats.Loss, "%d ranks", size)
+					for i := range want {
+						if !assert.InDelta(t, want[i], got[i], 2e-4, "element %d, %d ranks", i, size) {
+							return
+						}
+					}
+				})
+			}
+		})
+	}
+}
+
+// The steps of ranks are those of a process alone, but for rounding: units are added in another order.
+func TestAloneIsNear(t *testing.T) {
+	for _, c := range goldenCases(t) {
+		if !strings.HasPrefix(c.key, "mse/") && !strings.HasPrefix(c.key, "plain/") || !strings.HasSuffix(c.key, "/sgd") {
+			continue
+		}
+		want, _ := c.run(t, 2, nil, false)
+		got, _ := c.run(t, 2, sam.Alone(), false)
+		for i := range want {
+			if !assert.InDelta(t, want[i], got[i], 2e-4, "%s, element %d", c.key, i) {
+				break
+			}
+		}
+	}
+}
+
+// A step that one rank refuses is refused by all, with the same words, and changes nothing. Then they
+// go on.
+func TestRanksRefuseTogether(t *testing.T) {
+	for _, key := range []string{"mse/sgd/1", "mse/msam/1", "mse/msam/8", "mse/masam/3", "mse/mgsam/8", "plain/msam/3"} {
+		t.Run(key, func(t *testing.T) {
+			c := caseOf(t, key+"/sgd")
+			for _, bad := range []int{0, 13, goldenBatch - 1} {
+				refused := func(comm sam.Communicator) (what string, kind bool, params []float32) {
+					p := c.model.Init(1)
+					cfg := c.cfg
+					cfg.Batch, cfg.Communicator = goldenBatch, comm
+					o, err := sam.New(c.model, p, cfg)
+					require.NoError(t, err)
+					b := goldenBatchOf(rand.New(rand.NewPCG(1, 2)), goldenBatch, c.model)
+					size := len(b.X) / b.N
+					good := b.X[bad*size+1]
+					b.X[bad*size+1] = float32(math.NaN())
+					_, err = o.Step(b)
+					require.ErrorIs(t, err, sam.ErrRefused)
+					assert.Equal(t, c.model.Init(1).Values, p.Values, "nothing has changed")
+					b.X[bad*size+1] = good
+					_, next := o.Step(b)
+					require.NoError(t, next)
+					return err.Error(), errors.Is(err, sam.ErrBatch), p.Values
+				}
+				what, kind, params := refused(sam.Alone())
+				assert.True(t, kind)
+				for _, size := range []int{2, 3} {
+					together(size, func(comm sam.Communicator) {
+						gotWhat, gotKind, got := refused(comm)
+						assert.Equal(t, what, gotWhat)
+						assert.Equal(t, kind, gotKind)
+						assert.Equal(t, params, got)
+					})
+				}
+			}
+		})
+	}
+}
+
+// together runs do as each of the ranks of a process.
+func together(size int, do func(comm sam.Communicator)) {
+	comm := newGoroutines(size)
+	var all sync.WaitGroup
+	for rank := range size {
+		all.Go(func() { do(member{comm, rank}) })
+	}
+	all.Wait()
+}
+
+func caseOf(t *testing.T, key string) goldenCase {
+	for _, c := range goldenCases(t) {
+		if c.key == key {
+			return c
+		}
+	}
+	t.Fatalf("no golden case %s", key)
+	return goldenCase{}
+}
+
+func TestPlanOfRanks(t *testing.T) {
+	c := caseOf(t, "mse/msam/8/sgd")
+	c.cfg.Batch = goldenBatch
+	together(3, func(comm sam.Communicator) {
+		cfg := c.cfg
+		cfg.Communicator = comm
+		plan, err := sam.NewPlan(c.model, cfg)
+		require.NoError(t, err)
+		want := []string{
+			"rank 0 of 3: samples 0 to 5 of each batch, in 2 units of 8.",
+			"rank 1 of 3: samples 6 to 14 of each batch, in 3 units of 8.",
+			"rank 2 of 3: samples 15 to 23 of each batch, in 3 units of 8.",
+		}[comm.Rank()]
+		assert.Contains(t, plan.String(), want)
+	})
+}
+
+func TestTooManyRanks(t *testing.T) {
+	c := caseOf(t, "plain/msam/3/sgd") // whose normalization sees whole shards
+	c.cfg.Batch = goldenBatch
+	c.cfg.Communicator = member{newGoroutines(4), 0}
+	_, err := sam.New(c.model, c.model.Init(1), c.cfg)
+	assert.EqualError(t, err, "sam: Communicator has 4 ranks, and a batch of 24 samples in 3 shards can be cut into 3 units: give a larger batch or more shards")
+	c.cfg.Communicator = member{newGoroutines(17), 0}
+	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
+	assert.EqualError(t, err, "sam: Communicator has 17 ranks, want at most 16, since a batch is cut into so many units")
+	c.cfg.Communicator, c.cfg.Fast = nil, true
+	_, err = sam.New(c.model, c.model.Init(1), c.cfg)
+	assert.EqualError(t, err, "sam: Fast is set, and Communicator isn't, so that there is nothing to sum")
+}
