@@ -1,0 +1,17 @@
+package conv
+
+import (
+	"testing"
+
+	"github.com/steppe-ml/steppe/internal/tabletest"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// No instruction set leaves a kernel to plain Go. One that does has to give its reason here.
+func TestKernelsAreAssembly(t *testing.T) {
+	for isa, table := range tables {
+		if isa := simd.ISA(isa); isa != simd.Generic && table.maxPool != nil {
+			t.Run(isa.String(), func(t *testing.T) { tabletest.Check(t, &table, nil) })
+		}
+	}
+}

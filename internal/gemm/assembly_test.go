@@ -1,0 +1,51 @@
+package gemm
+
+import (
+	"testing"
+
+	"github.com/steppe-ml/steppe/internal/tabletest"
+	"github.com/steppe-ml/steppe/simd"
+)
+
+// without32 and without64 have the kernels that an instruction set leaves to plain Go or has none
+// for, and why.
+var (
+	without32 = map[simd.ISA]map[string]string{
+		simd.AVX2:         {"broad.tile": tooFewRegisters},
+		simd.AVX512:       {"copyTiles": copiesRows, "CopyChannels": readsInPlace},
+		simd.AVX512Halves: {"broad.tile": narrowPanels, "copyTiles": copiesRows, "CopyChannels": readsInPlace},
+		simd.NEON: {
+			"broad.tile": notYet, "taps.tile": notYet, "wide.kernel": notYet, "dots": notYet,
+			"copyTiles": notYet, "CopyChannels": notYet,
+		},
+	}
+	without64 = map[simd.ISA]map[string]string{
+		simd.AVX2:   {"broad.tile": tooFewRegisters, "taps.tile": convolutions, "CopyChannels": convolutions},
+		simd.AVX512: {"copyTiles": copiesRows, "taps.tile": convolutions, "CopyChannels": convolutions},
+		simd.AVX512Halves: {
+			"broad.tile": narrowPanels, "copyTiles": copiesRows, "taps.tile": convolutions, "CopyChannels": convolutions,
+		},
+		simd.NEON: {
+			"broad.tile": notYet, "wide.kernel": notYet, "dots": notYet, "copyTiles": notYet,
+			"taps.tile": convolutions, "CopyChannels": convolutions,
+		},
+	}
+)
+
+const (
+	convolutions    = "convolutions are of float32"
+	copiesRows      = "a transposed A is copied as it lies"
+	readsInPlace    = "convolutions read the input of a filter's gradient in place"
+	narrowPanels    = "panels of one vector more each leave no columns empty"
+	tooFewRegisters = "a tile of three vectors has fewer rows than one of two, and as many accumulators"
+	notYet          = "its kernel isn't written yet"
+)
+
+func TestKernelsAreAssembly(t *testing.T) {
+	for isa := range tables32 {
+		if isa := simd.ISA(isa); isa != simd.Generic && tables32[isa].NR > 0 {
+			t.Run(isa.String()+"/float32", func(t *testing.T) { tabletest.Check(t, &tables32[isa], without32[isa]) })
+			t.Run(isa.String()+"/float64", func(t *testing.T) { tabletest.Check(t, &tables64[isa], without64[isa]) })
+		}
+	}
+}

@@ -1,0 +1,16 @@
+package simd
+
+import (
+	"testing"
+
+	"github.com/steppe-ml/steppe/internal/tabletest"
+)
+
+// No instruction set leaves a kernel to plain Go. One that does has to give its reason here.
+func TestKernelsAreAssembly(t *testing.T) {
+	for isa, table := range tables {
+		if isa := ISA(isa); isa != Generic && table.peakFlops > 0 {
+			t.Run(isa.String(), func(t *testing.T) { tabletest.Check(t, &table, nil) })
+		}
+	}
+}
