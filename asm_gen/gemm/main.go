@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/asm_gen/isa"
+	"github.com/steppe-ml/steppe/asm_gen/panels"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -13,21 +14,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// wides are the tiles, in rows and vectors, for products of so few rows that
-// nothing else would keep the FMA units busy.
-var wides = map[string][][2]int{
-	"AVX2":   {{1, 8}, {1, 4}, {2, 4}, {3, 4}},
-	"AVX512": {{1, 16}, {1, 8}, {1, 4}, {2, 8}, {2, 4}, {3, 8}, {3, 4}, {4, 4}},
-}
-
 func main() {
 	isa.Program(func(s isa.Set) {
-		for _, p := range tile.Panels[s.Name] {
+		for _, p := range panels.Of[s.Name] {
 			for rows := 1; rows <= p.Rows; rows++ {
 				ragged(s, rows, p)
 			}
 		}
-		for _, w := range wides[s.Name] {
+		for _, w := range panels.Wides[s.Name] {
 			wide(s, w[0], w[1])
 		}
 		for rows := 1; rows <= dotsSide[s.Name]; rows++ {
@@ -58,10 +52,10 @@ type gemm struct {
 
 // ragged emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
-func ragged(s isa.Set, rows int, p tile.Panel) {
-	name, tiles := p.Kernel(s, rows)
+func ragged(s isa.Set, rows int, p panels.Panel) {
+	name, tiles := p.Kernel(tile.Of(s, p).Lanes(), rows)
 	begin(s, name, "is a TileKernel for "+tiles+".")
-	tile.Ragged(p.Of(s), rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
+	tile.Ragged(tile.Of(s, p), rows, p.Fewest, p.Most, func(t tile.Tile) { gemm{Tile: t}.loop() })
 }
 
 // wide emits the kernel for tiles of a few rows and whole vectors of columns.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/asm_gen/isa"
+	"github.com/steppe-ml/steppe/asm_gen/panels"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -148,7 +149,7 @@ func transposeLanes(s isa.Set, first int) (rows []reg.Register) {
 }
 
 // wholePanel is the kind of tiles for whole panels.
-func wholePanel(s isa.Set) tile.Panel {
-	panels := tile.Panels[s.Name]
-	return panels[len(panels)-1]
+func wholePanel(s isa.Set) panels.Panel {
+	kinds := panels.Of[s.Name]
+	return kinds[len(kinds)-1]
 }

@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/steppe-ml/steppe/asm_gen/isa"
+	"github.com/steppe-ml/steppe/asm_gen/panels"
 	"github.com/steppe-ml/steppe/asm_gen/tile"
 
 	"github.com/mmcloughlin/avo/attr"
@@ -13,7 +14,7 @@ import (
 
 func main() {
 	isa.Program(func(s isa.Set) {
-		for _, p := range tile.Panels[s.Name] {
+		for _, p := range panels.Of[s.Name] {
 			if p.Broad {
 				continue // filters are packed
 			}
@@ -29,14 +30,14 @@ func main() {
 
 // kernel emits the kernel for tiles of a number of rows, and of any columns that
 // the panel has.
-func kernel(s isa.Set, rows int, p tile.Panel) {
-	name, tiles := p.Kernel(s, rows)
+func kernel(s isa.Set, rows int, p panels.Panel) {
+	name, tiles := p.Kernel(tile.Of(s, p).Lanes(), rows)
 	name = "tile" + name + s.Name
 	TEXT(name, attr.NOSPLIT, "func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int, "+
 		"b *float32, bRow int, c *float32, cRow, cLine int, accumulate bool, bias *float32, relu bool)")
 	Doc(name + " is a TapKernel for " + tiles + ".")
 	at := place{a: AllocLocal(8), c: AllocLocal(8), tiles: AllocLocal(8), tap: AllocLocal(8), taps: AllocLocal(8)}
-	tile.Ragged(p.Of(s), rows, p.Fewest, p.Most, func(t tile.Tile) { conv{t, at}.lines() })
+	tile.Ragged(tile.Of(s, p), rows, p.Fewest, p.Most, func(t tile.Tile) { conv{t, at}.lines() })
 }
 
 // conv is a tile of a convolution.

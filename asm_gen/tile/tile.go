@@ -7,55 +7,16 @@ import (
 	"fmt"
 
 	"github.com/steppe-ml/steppe/asm_gen/isa"
+	"github.com/steppe-ml/steppe/asm_gen/panels"
 
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// Panels are the tiles for panels of B: the accumulators are some three quarters
-// of the registers, the others are for the operands.
-//
-// CPUs that compute 512 bits in halves take few columns by vectors of 256 bits, of
-// which Zen 4 loads two a cycle, but only one of 512. Where units have 512 bits,
-// such tiles run at half speed. There, a tile of one 512-bit vector has 12 rows: 8
-// are enough for the FMAs in flight, and 12 share the load of B's row. Tiles of more
-// rows were slower in a trial (docs/TUNING.md).
-var Panels = map[string][]Panel{
-	"AVX2": {{Rows: 10, Fewest: 1, Most: 1}, {Rows: 6, Fewest: 2, Most: 2}},
-	"AVX512": {
-		{Rows: 10, Fewest: 1, Most: 1, halves: true},
-		{Rows: 6, Fewest: 2, Most: 2, halves: true},
-		{Rows: 4, Fewest: 3, Most: 3, halves: true},
-		{Rows: 12, Fewest: 1, Most: 1},
-		{Rows: 12, Fewest: 2, Most: 2},
-		{Rows: 8, Fewest: 3, Most: 3, Broad: true},
-	},
-}
-
-// Panel describes the kernels for the tiles of one kind of panel.
-type Panel struct {
-	Rows         int  // the most of a tile
-	Fewest, Most int  // vectors of columns
-	Broad        bool // more than a packed panel has
-	halves       bool
-}
-
-// Kernel returns the name of the kernel for tiles of a number of rows, without the
-// element type, and what its comment says of the tiles.
-func (p Panel) Kernel(s isa.Set, rows int) (name, tiles string) {
-	s = p.Of(s)
-	least, columns := (p.Fewest-1)*s.Lanes()+1, p.Most*s.Lanes()
-	name = fmt.Sprintf("%dx%d", rows, columns)
-	if p.halves {
-		name = "Halves" + name
-	}
-	return name, fmt.Sprintf("tiles of %d rows and %d to %d columns", rows, least, columns)
-}
-
 // Of returns s, or its half if the panel's vectors are.
-func (p Panel) Of(s isa.Set) isa.Set {
-	if p.halves {
+func Of(s isa.Set, p panels.Panel) isa.Set {
+	if p.Halves {
 		return s.Halved()
 	}
 	return s
