@@ -46,6 +46,7 @@ var programs = []struct {
 	{"./neon/gemm -float 64", "arm64", ""},
 	{"./vector -float 32 -isa neon", "arm64", ""},
 	{"./vector -float 64 -isa neon", "arm64", ""},
+	{"./neon/taps", "arm64", ""},
 }
 
 var (

@@ -229,6 +229,18 @@ func knobs[T Float](t *gemm.Table[T], workers int) []knob[T] {
 			},
 		},
 		{
+			name:    "CopyRows",
+			field:   func(t *gemm.Table[T]) *int { return &t.CopyRows },
+			axis:    "columns of B",
+			x:       columns,
+			below:   side[T]{"in place", func(t *gemm.Table[T]) { t.CopyRows = never }},
+			above:   side[T]{"copied", func(t *gemm.Table[T]) { t.CopyRows = 0 }},
+			isBelow: func(t *gemm.Table[T], x int) bool { return x < t.CopyRows },
+			series: []series{
+				{name: "A's rows anywhere", points: each(func(n int) point { return point{m: 500, n: n, k: 1000} }, append([]int{32}, widths...)...)},
+			},
+		},
+		{
 			name:    "DotsUpTo",
 			field:   func(t *gemm.Table[T]) *int { return &t.DotsUpTo },
 			axis:    "rows of A",

@@ -109,12 +109,12 @@ func testElementRule[T Float](t *testing.T) {
 	schedules := map[string]func(*gemm.Table[T]){
 		"as it is": func(*gemm.Table[T]) {},
 		"packed": func(tb *gemm.Table[T]) {
-			tb.PackRows, tb.PackStride, tb.PackRowsAligned, tb.PackAligned, tb.CopyA, tb.CopyFighting = 0, 0, 0, 0, 0, 0
+			tb.PackRows, tb.PackStride, tb.PackRowsAligned, tb.PackAligned, tb.CopyA, tb.CopyFighting, tb.CopyRows = 0, 0, 0, 0, 0, 0, 0
 		},
 		"in place": func(tb *gemm.Table[T]) {
-			tb.PackRows, tb.PackRowsAligned, tb.CopyA = math.MaxInt, math.MaxInt, math.MaxInt
+			tb.PackRows, tb.PackRowsAligned, tb.CopyA, tb.CopyRows = math.MaxInt, math.MaxInt, math.MaxInt, math.MaxInt
 		},
-		"small blocks":   func(tb *gemm.Table[T]) { tb.MC, tb.NC, tb.CopyA = 5, tb.NR, 0 },
+		"small blocks":   func(tb *gemm.Table[T]) { tb.MC, tb.NC, tb.CopyA, tb.CopyRows = 5, tb.NR, 0, 0 },
 		"always divided": func(tb *gemm.Table[T]) { tb.AloneBelow, tb.WakeBelow, tb.PartWork, tb.DirectUpTo = 0, 0, 1, 0 },
 		"never direct":   func(tb *gemm.Table[T]) { tb.DirectUpTo = 0 },
 	}

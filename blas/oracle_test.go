@@ -79,6 +79,6 @@ func setTable[T Float](t testing.TB, change func(*gemm.Table[T])) {
 func tinyBlocks[T Float](tb *gemm.Table[T]) {
 	tb.KC, tb.MC, tb.NC = 5, tb.MR()+1, 2*tb.NR
 	tb.DirectUpTo, tb.PackRows, tb.PackStride, tb.PackAligned, tb.CopyA, tb.AloneBelow = 0, 3, 0, 0, tb.NR+1, 0
-	tb.CopyFighting, tb.PackRowsAligned = tb.NR+1, 3
+	tb.CopyFighting, tb.CopyRows, tb.PackRowsAligned = tb.NR+1, tb.NR+1, 3
 	tb.WakeBelow, tb.PartWork = 0, 1
 }

@@ -5,30 +5,34 @@ import "fmt"
 // The instructions that kernels need, by the names and in the operand order
 // of Go's assembler: what is written to comes last.
 
-func (f *Func) MOVD(from, to Operand)     { f.emit("MOVD", from, to) }
-func (f *Func) MOVBU(from, to Operand)    { f.emit("MOVBU", from, to) }
-func (f *Func) ADD(x Operand, y, sum R)   { f.emit("ADD", x, y, sum) }
-func (f *Func) SUB(x Operand, y, rest R)  { f.emit("SUB", x, y, rest) }
-func (f *Func) LSL(bits Operand, x, to R) { f.emit("LSL", bits, x, to) }
-func (f *Func) CMP(x Operand, y R)        { f.emit("CMP", x, y) }
-func (f *Func) CSET(cond string, to R)    { f.emit("CSET", text(cond), to) }
-func (f *Func) CINC(cond string, x, to R) { f.emit("CINC", text(cond), x, to) }
-func (f *Func) B(label string)            { f.emit("B", text(label)) }
-func (f *Func) BEQ(label string)          { f.emit("BEQ", text(label)) }
-func (f *Func) BGE(label string)          { f.emit("BGE", text(label)) }
-func (f *Func) BLE(label string)          { f.emit("BLE", text(label)) }
-func (f *Func) BLT(label string)          { f.emit("BLT", text(label)) }
-func (f *Func) CBZ(x R, label string)     { f.emit("CBZ", x, text(label)) }
-func (f *Func) CBNZ(x R, label string)    { f.emit("CBNZ", x, text(label)) }
-func (f *Func) RET()                      { f.emit("RET") }
-func (f *Func) FMOVQ(from, to Operand)    { f.emit("FMOVQ", from, to) }
-func (f *Func) VLD1P(from, to Operand)    { f.emit("VLD1.P", from, to) }
-func (f *Func) VLD1RP(from, to Operand)   { f.emit("VLD1R.P", from, to) }
-func (f *Func) VST1P(from, to Operand)    { f.emit("VST1.P", from, to) }
-func (f *Func) VDUP(x Lane, to V)         { f.emit("VDUP", x, to) }
-func (f *Func) VEOR(x, y, to V)           { f.emit("VEOR", x.bytes(), y.bytes(), to.bytes()) }
-func (f *Func) VTRN1(x, y, to V)          { f.emit("VTRN1", x, y, to) }
-func (f *Func) VTRN2(x, y, to V)          { f.emit("VTRN2", x, y, to) }
+func (f *Func) MOVD(from, to Operand)                  { f.emit("MOVD", from, to) }
+func (f *Func) MOVBU(from, to Operand)                 { f.emit("MOVBU", from, to) }
+func (f *Func) ADD(x Operand, y, sum R)                { f.emit("ADD", x, y, sum) }
+func (f *Func) ADDS(x Operand, y, sum R)               { f.emit("ADDS", x, y, sum) }
+func (f *Func) SUB(x Operand, y, rest R)               { f.emit("SUB", x, y, rest) }
+func (f *Func) SUBS(x Operand, y, rest R)              { f.emit("SUBS", x, y, rest) }
+func (f *Func) CSEL(cond string, x R, y Operand, to R) { f.emit("CSEL", text(cond), x, y, to) }
+func (f *Func) MUL(x, y, product R)                    { f.emit("MUL", x, y, product) }
+func (f *Func) LSL(bits Operand, x, to R)              { f.emit("LSL", bits, x, to) }
+func (f *Func) CMP(x Operand, y R)                     { f.emit("CMP", x, y) }
+func (f *Func) B(label string)                         { f.emit("B", text(label)) }
+func (f *Func) BEQ(label string)                       { f.emit("BEQ", text(label)) }
+func (f *Func) BNE(label string)                       { f.emit("BNE", text(label)) }
+func (f *Func) BGE(label string)                       { f.emit("BGE", text(label)) }
+func (f *Func) BGT(label string)                       { f.emit("BGT", text(label)) }
+func (f *Func) BLT(label string)                       { f.emit("BLT", text(label)) }
+func (f *Func) CBZ(x R, label string)                  { f.emit("CBZ", x, text(label)) }
+func (f *Func) CBNZ(x R, label string)                 { f.emit("CBNZ", x, text(label)) }
+func (f *Func) PRFM(memory Operand)                    { f.emit("PRFM", memory, text("PLDL1KEEP")) }
+func (f *Func) RET()                                   { f.emit("RET") }
+func (f *Func) FMOVQ(from, to Operand)                 { f.emit("FMOVQ", from, to) }
+func (f *Func) VLD1P(from, to Operand)                 { f.emit("VLD1.P", from, to) }
+func (f *Func) VLD1RP(from, to Operand)                { f.emit("VLD1R.P", from, to) }
+func (f *Func) VST1P(from, to Operand)                 { f.emit("VST1.P", from, to) }
+func (f *Func) VDUP(x Lane, to V)                      { f.emit("VDUP", x, to) }
+func (f *Func) VEOR(x, y, to V)                        { f.emit("VEOR", x.bytes(), y.bytes(), to.bytes()) }
+func (f *Func) VTRN1(x, y, to V)                       { f.emit("VTRN1", x, y, to) }
+func (f *Func) VTRN2(x, y, to V)                       { f.emit("VTRN2", x, y, to) }
 
 // The names of scalar instructions end in what their elements are, S or D.
 
@@ -44,8 +48,17 @@ func (f *Func) FMOV(from, to Operand) {
 	f.emit("FMOV"+s.Of.letter(), from, to)
 }
 
+// FMOVP loads an element, and then adds the displacement to the address.
+func (f *Func) FMOVP(from Operand, to Scalar) { f.emit("FMOV"+to.Of.letter()+".P", from, to) }
+
 // FCMP0 compares x with 0.
 func (f *Func) FCMP0(x V) { f.emit("FCMP"+x.Of.letter(), text("$(0.0)"), x.F()) }
+
+// FCMP1 compares x with 1, for which it uses the register one.
+func (f *Func) FCMP1(x, one V) {
+	f.emit("FMOV"+x.Of.letter(), text("$(1.0)"), one.F())
+	f.emit("FCMP"+x.Of.letter(), one.F(), x.F())
+}
 
 // VFMLA adds x*y to sum, rounding once; x is a vector or a lane.
 func (f *Func) VFMLA(x Operand, y, sum V) {

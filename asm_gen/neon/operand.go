@@ -29,11 +29,6 @@ func (e Element) Shift() Operand { return Imm(e.log()) }
 // Scaled is a count of elements in r, in bytes.
 func (e Element) Scaled(r R) Operand { return text(fmt.Sprintf("%v<<%d", r, e.log())) }
 
-// Index is the memory at base + index elements.
-func (e Element) Index(base, index R) Operand {
-	return text(fmt.Sprintf("(%v)(%v)", base, e.Scaled(index)))
-}
-
 // V is vector register i as a vector of elements.
 func (e Element) V(i int) V { return V{i, e} }
 
@@ -102,6 +97,23 @@ func List(vs ...V) Operand {
 	return text("[" + strings.Join(names, ", ") + "]")
 }
 
+// Part is elements of one vector register, of a width in elements that is a power of 2: the lowest
+// ones or, upper, those above them. To load the lowest half clears the upper one; other parts leave
+// the rest of the register as it was.
+func (v V) Part(width int, upper bool) Operand {
+	switch bytes := width * int(v.Of); {
+	case bytes == 16:
+		return List(v)
+	case bytes == 8 && upper:
+		return Float64.V(v.Number).Lane(1)
+	case bytes == 8:
+		return text(fmt.Sprintf("[V%d.%s%d]", v.Number, v.Of.letter(), width))
+	case upper:
+		return v.Lane(1)
+	}
+	return v.Lane(0)
+}
+
 // Imm is a constant.
 func Imm(n int) Operand { return text(fmt.Sprintf("$%d", n)) }
 
@@ -112,6 +124,15 @@ func Ptr(base R, disp int) Operand {
 	}
 	return text(fmt.Sprintf("%d(%v)", disp, base))
 }
+
+// Zero is the register that reads as 0.
+var Zero Operand = text("ZR")
+
+// Times4 is r four times.
+func Times4(r R) Operand { return text(fmt.Sprintf("%v<<2", r)) }
+
+// Indexed is the memory at base + index bytes.
+func Indexed(base, index R) Operand { return text(fmt.Sprintf("(%v)(%v)", base, index)) }
 
 // Post is the memory at base, to which stride bytes are added afterwards.
 func Post(base, stride R) Operand { return text(fmt.Sprintf("(%v)(%v)", base, stride)) }

@@ -4,50 +4,265 @@
 
 package gemm
 
-// dgemm1x6NEON is a TileKernel for tiles of 1 rows and up to 6 columns.
+// dgemm1x2NEON is a TileKernel for tiles of 1 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm1x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm2x2NEON is a TileKernel for tiles of 2 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm2x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm3x2NEON is a TileKernel for tiles of 3 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm3x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm4x2NEON is a TileKernel for tiles of 4 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm4x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm5x2NEON is a TileKernel for tiles of 5 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm5x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm6x2NEON is a TileKernel for tiles of 6 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm6x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm7x2NEON is a TileKernel for tiles of 7 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm7x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm8x2NEON is a TileKernel for tiles of 8 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm8x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm9x2NEON is a TileKernel for tiles of 9 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm9x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm10x2NEON is a TileKernel for tiles of 10 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm10x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm11x2NEON is a TileKernel for tiles of 11 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm11x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm12x2NEON is a TileKernel for tiles of 12 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm12x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm13x2NEON is a TileKernel for tiles of 13 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm13x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm14x2NEON is a TileKernel for tiles of 14 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm14x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm15x2NEON is a TileKernel for tiles of 15 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm15x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm16x2NEON is a TileKernel for tiles of 16 rows and 1 to 2 columns.
+//
+//go:noescape
+func dgemm16x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm1x4NEON is a TileKernel for tiles of 1 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm1x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm2x4NEON is a TileKernel for tiles of 2 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm2x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm3x4NEON is a TileKernel for tiles of 3 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm3x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm4x4NEON is a TileKernel for tiles of 4 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm4x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm5x4NEON is a TileKernel for tiles of 5 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm5x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm6x4NEON is a TileKernel for tiles of 6 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm6x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm7x4NEON is a TileKernel for tiles of 7 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm7x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm8x4NEON is a TileKernel for tiles of 8 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm8x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm9x4NEON is a TileKernel for tiles of 9 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm9x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm10x4NEON is a TileKernel for tiles of 10 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm10x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm11x4NEON is a TileKernel for tiles of 11 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm11x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm12x4NEON is a TileKernel for tiles of 12 rows and 3 to 4 columns.
+//
+//go:noescape
+func dgemm12x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemm1x6NEON is a TileKernel for tiles of 1 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm1x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm2x6NEON is a TileKernel for tiles of 2 rows and up to 6 columns.
+// dgemm2x6NEON is a TileKernel for tiles of 2 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm2x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm3x6NEON is a TileKernel for tiles of 3 rows and up to 6 columns.
+// dgemm3x6NEON is a TileKernel for tiles of 3 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm3x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm4x6NEON is a TileKernel for tiles of 4 rows and up to 6 columns.
+// dgemm4x6NEON is a TileKernel for tiles of 4 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm4x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm5x6NEON is a TileKernel for tiles of 5 rows and up to 6 columns.
+// dgemm5x6NEON is a TileKernel for tiles of 5 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm5x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm6x6NEON is a TileKernel for tiles of 6 rows and up to 6 columns.
+// dgemm6x6NEON is a TileKernel for tiles of 6 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm6x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm7x6NEON is a TileKernel for tiles of 7 rows and up to 6 columns.
+// dgemm7x6NEON is a TileKernel for tiles of 7 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm7x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
 
-// dgemm8x6NEON is a TileKernel for tiles of 8 rows and up to 6 columns.
+// dgemm8x6NEON is a TileKernel for tiles of 8 rows and 5 to 6 columns.
 //
 //go:noescape
 func dgemm8x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemmWide1x32NEON is a TileKernel for tiles of 1 rows and just 32 columns.
+//
+//go:noescape
+func dgemmWide1x32NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemmWide1x16NEON is a TileKernel for tiles of 1 rows and just 16 columns.
+//
+//go:noescape
+func dgemmWide1x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemmWide2x16NEON is a TileKernel for tiles of 2 rows and just 16 columns.
+//
+//go:noescape
+func dgemmWide2x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemmWide3x16NEON is a TileKernel for tiles of 3 rows and just 16 columns.
+//
+//go:noescape
+func dgemmWide3x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dgemmWide4x12NEON is a TileKernel for tiles of 4 rows and just 12 columns.
+//
+//go:noescape
+func dgemmWide4x12NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+
+// dots64x1x4NEON is a dotsKernel for 1 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots64x1x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x1x1NEON is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots64x1x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x2x4NEON is a dotsKernel for 2 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots64x2x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x2x1NEON is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots64x2x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x3x4NEON is a dotsKernel for 3 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots64x3x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x3x1NEON is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots64x3x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x4x4NEON is a dotsKernel for 4 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots64x4x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+
+// dots64x4x1NEON is a dotsKernel for 4 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots64x4x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
 
 // copyPanels64NEON copies rows of panels*6 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 6.
 //
 //go:noescape
 func copyPanels64NEON(rows, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
+
+// copyTiles64NEON copies 8 elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become 8.
+//
+//go:noescape
+func copyTiles64NEON(columns, tiles int, src *float64, srcColumn, srcTile int, dst *float64, dstTile int)
+
+// copyRows64NEON copies k elements of each of 1 to 8 rows, srcRow elements apart, to k columns of 8 elements.
+//
+//go:noescape
+func copyRows64NEON(rows, k int, src *float64, srcRow int, dst *float64)
 
 // transpose64NEON transposes 4 rows of 4*blocks columns at src to 4*blocks rows of 4 columns at dst.
 //

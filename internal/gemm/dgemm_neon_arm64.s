@@ -4,604 +4,3549 @@
 
 #include "textflag.h"
 
-// func dgemm1x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm1x6NEON(SB), NOSPLIT, $0-121
+// func dgemm1x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm1x2NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
 
-three:
-	SUB  $2, R0, R9
-	MOVD tiles+0(FP), R12
-	MOVD c+72(FP), R5
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R10
+	MOVD c+72(FP), R11
+	MOVD rowBias+112(FP), R12
+	MOVD bRow+64(FP), R4
+	LSL  $3, R4, R4
+	MOVD aRow+32(FP), R6
+	MOVD a+24(FP), R1
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	MOVD cRow+80(FP), R5
+	LSL  $3, R5, R5
+	MOVD R11, R6
+	PRFM (R6), PLDL1KEEP
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
+	MOVD ZR, R2
+	MOVD b+56(FP), R6
+	MOVD R6, R7
+	MOVD k+16(FP), R5
+	CBZ  R5, columns2Summed
+	SUBS $4, R5, R5
+	BLT  columns2Fewer
+	CMP  $8, R3
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce26822 // ldr q2, [x1,x2]
+	VLD1.P (R7)(R4), [V1.D2]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	VLD1.P (R7)(R4), [V1.D2]
+	WORD   $0x4fc21820 // fmla v0.2d, v1.2d, v2.d[1]
+	ADD    $16, R2, R2
+	WORD   $0x3ce26822 // ldr q2, [x1,x2]
+	VLD1.P (R7)(R4), [V1.D2]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	VLD1.P (R7)(R4), [V1.D2]
+	WORD   $0x4fc21820 // fmla v0.2d, v1.2d, v2.d[1]
+	ADD    $16, R2, R2
+	SUBS   $4, R5, R5
+	BGE    columns2AlongRows
+
+columns2Fewer:
+	ADDS $4, R5, R5
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R7)(R4), [V1.D2]
+	FMOVD  (R1)(R2), F2
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	ADD    R3, R2, R2
+	SUBS   $1, R5, R5
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F2
+	FMOVD $(1.0), F1
+	FCMPD F1, F2
+	BEQ   columns2Scaled
+	WORD  $0x4fc29000 // fmul v0.2d, v0.2d, v2.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R5
+	LSL    $3, R5, R5
+	FMOVD  beta+96(FP), F2
+	FCMPD  $(0.0), F2
+	BEQ    columns2Overwrite
+	MOVD   R11, R7
+	VLD1.P (R7)(R5), [V1.D2]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R7
+	CBZ    R7, columns2Biased
+	VLD1.P (R7)(R5), [V1.D2]
+	WORD   $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+
+columns2Biased:
+	CBZ     R12, columns2RowBiased
+	VLD1R.P 8(R12), [V2.D2]
+	WORD    $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R6
+	CBZ   R6, columns2Store
+	WORD  $0x4ee0e801 // fcmlt v1.2d, v0.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+
+columns2Store:
+	MOVD   R11, R7
+	VST1.P [V0.D2], (R7)(R5)
+	MOVD   R7, R11
+	MOVD   aTile+48(FP), R6
+	ADD    R6<<3, R1, R1
+	SUBS   $1, R10, R10
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R10
+	MOVD c+72(FP), R11
+	MOVD rowBias+112(FP), R12
+	MOVD bRow+64(FP), R4
+	LSL  $3, R4, R4
+	MOVD aRow+32(FP), R6
+	MOVD a+24(FP), R1
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	MOVD cRow+80(FP), R5
+	LSL  $3, R5, R5
+	MOVD R11, R6
+	PRFM (R6), PLDL1KEEP
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
+	MOVD ZR, R2
+	MOVD b+56(FP), R6
+	MOVD R6, R7
+	MOVD k+16(FP), R5
+	CBZ  R5, columns1Summed
+	SUBS $4, R5, R5
+	BLT  columns1Fewer
+	CMP  $8, R3
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce26822 // ldr q2, [x1,x2]
+	VLD1.P (R7)(R4), [V1.D1]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	VLD1.P (R7)(R4), [V1.D1]
+	WORD   $0x4fc21820 // fmla v0.2d, v1.2d, v2.d[1]
+	ADD    $16, R2, R2
+	WORD   $0x3ce26822 // ldr q2, [x1,x2]
+	VLD1.P (R7)(R4), [V1.D1]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	VLD1.P (R7)(R4), [V1.D1]
+	WORD   $0x4fc21820 // fmla v0.2d, v1.2d, v2.d[1]
+	ADD    $16, R2, R2
+	SUBS   $4, R5, R5
+	BGE    columns1AlongRows
+
+columns1Fewer:
+	ADDS $4, R5, R5
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R7)(R4), [V1.D1]
+	FMOVD  (R1)(R2), F2
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+	ADD    R3, R2, R2
+	SUBS   $1, R5, R5
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F2
+	FMOVD $(1.0), F1
+	FCMPD F1, F2
+	BEQ   columns1Scaled
+	WORD  $0x4fc29000 // fmul v0.2d, v0.2d, v2.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R5
+	LSL    $3, R5, R5
+	FMOVD  beta+96(FP), F2
+	FCMPD  $(0.0), F2
+	BEQ    columns1Overwrite
+	MOVD   R11, R7
+	VLD1.P (R7)(R5), [V1.D1]
+	WORD   $0x4fc21020 // fmla v0.2d, v1.2d, v2.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R7
+	CBZ    R7, columns1Biased
+	VLD1.P (R7)(R5), [V1.D1]
+	WORD   $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+
+columns1Biased:
+	CBZ     R12, columns1RowBiased
+	VLD1R.P 8(R12), [V2.D2]
+	WORD    $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R6
+	CBZ   R6, columns1Store
+	WORD  $0x4ee0e801 // fcmlt v1.2d, v0.2d, #0
+	WORD  $0x4e611c00 // bic v0.16b, v0.16b, v1.16b
+
+columns1Store:
+	MOVD   R11, R7
+	VST1.P [V0.D1], (R7)(R5)
+	MOVD   R7, R11
+	MOVD   aTile+48(FP), R6
+	ADD    R6<<3, R1, R1
+	SUBS   $1, R10, R10
+	BNE    columns1
+	RET
+
+// func dgemm2x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm2x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R11
+	MOVD c+72(FP), R12
+	MOVD rowBias+112(FP), R13
+	MOVD bRow+64(FP), R5
+	LSL  $3, R5, R5
+	MOVD aRow+32(FP), R7
+	MOVD a+24(FP), R1
+	ADD  R7<<3, R1, R2
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD cRow+80(FP), R6
+	LSL  $3, R6, R6
+	MOVD R12, R7
+	PRFM (R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
+	MOVD ZR, R3
+	MOVD b+56(FP), R7
+	MOVD R7, R8
+	MOVD k+16(FP), R6
+	CBZ  R6, columns2Summed
+	SUBS $4, R6, R6
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R7
+	CMP  $1, R7
+	BEQ  columns2Columns
+	CMP  $8, R4
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	WORD   $0x4fc41841 // fmla v1.2d, v2.2d, v4.d[1]
+	ADD    $16, R3, R3
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	WORD   $0x4fc41841 // fmla v1.2d, v2.2d, v4.d[1]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R3, R1, R10
+
+columns2AlongColumns:
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R6, R6
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R8)(R5), [V2.D2]
+	FMOVD  (R1)(R3), F3
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	FMOVD  (R2)(R3), F4
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	ADD    R4, R3, R3
+	SUBS   $1, R6, R6
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F3
+	FMOVD $(1.0), F2
+	FCMPD F2, F3
+	BEQ   columns2Scaled
+	WORD  $0x4fc39000 // fmul v0.2d, v0.2d, v3.d[0]
+	WORD  $0x4fc39021 // fmul v1.2d, v1.2d, v3.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R6
+	LSL    $3, R6, R6
+	FMOVD  beta+96(FP), F3
+	FCMPD  $(0.0), F3
+	BEQ    columns2Overwrite
+	MOVD   R12, R8
+	VLD1.P (R8)(R6), [V2.D2]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	VLD1.P (R8)(R6), [V2.D2]
+	WORD   $0x4fc31041 // fmla v1.2d, v2.2d, v3.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R8
+	CBZ    R8, columns2Biased
+	VLD1.P (R8)(R6), [V2.D2]
+	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD   $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+
+columns2Biased:
+	CBZ     R13, columns2RowBiased
+	VLD1R.P 8(R13), [V3.D2]
+	WORD    $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	VLD1R.P 8(R13), [V4.D2]
+	WORD    $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R7
+	CBZ   R7, columns2Store
+	WORD  $0x4ee0e802 // fcmlt v2.2d, v0.2d, #0
+	WORD  $0x4e621c00 // bic v0.16b, v0.16b, v2.16b
+	WORD  $0x4ee0e822 // fcmlt v2.2d, v1.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+
+columns2Store:
+	MOVD   R12, R8
+	VST1.P [V0.D2], (R8)(R6)
+	VST1.P [V1.D2], (R8)(R6)
+	MOVD   R8, R12
+	MOVD   aTile+48(FP), R7
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	SUBS   $1, R11, R11
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R11
+	MOVD c+72(FP), R12
+	MOVD rowBias+112(FP), R13
+	MOVD bRow+64(FP), R5
+	LSL  $3, R5, R5
+	MOVD aRow+32(FP), R7
+	MOVD a+24(FP), R1
+	ADD  R7<<3, R1, R2
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD cRow+80(FP), R6
+	LSL  $3, R6, R6
+	MOVD R12, R7
+	PRFM (R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
+	MOVD ZR, R3
+	MOVD b+56(FP), R7
+	MOVD R7, R8
+	MOVD k+16(FP), R6
+	CBZ  R6, columns1Summed
+	SUBS $4, R6, R6
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R7
+	CMP  $1, R7
+	BEQ  columns1Columns
+	CMP  $8, R4
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	WORD   $0x4fc41841 // fmla v1.2d, v2.2d, v4.d[1]
+	ADD    $16, R3, R3
+	WORD   $0x3ce36823 // ldr q3, [x1,x3]
+	WORD   $0x3ce36844 // ldr q4, [x2,x3]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31840 // fmla v0.2d, v2.2d, v3.d[1]
+	WORD   $0x4fc41841 // fmla v1.2d, v2.2d, v4.d[1]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R3, R1, R10
+
+columns1AlongColumns:
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	VLD1.P (R10)(R4), [V3.D2]
+	VLD1.P (R8)(R5), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	WORD   $0x4fc31841 // fmla v1.2d, v2.2d, v3.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R6, R6
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R8)(R5), [V2.D1]
+	FMOVD  (R1)(R3), F3
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	FMOVD  (R2)(R3), F4
+	WORD   $0x4fc41041 // fmla v1.2d, v2.2d, v4.d[0]
+	ADD    R4, R3, R3
+	SUBS   $1, R6, R6
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F3
+	FMOVD $(1.0), F2
+	FCMPD F2, F3
+	BEQ   columns1Scaled
+	WORD  $0x4fc39000 // fmul v0.2d, v0.2d, v3.d[0]
+	WORD  $0x4fc39021 // fmul v1.2d, v1.2d, v3.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R6
+	LSL    $3, R6, R6
+	FMOVD  beta+96(FP), F3
+	FCMPD  $(0.0), F3
+	BEQ    columns1Overwrite
+	MOVD   R12, R8
+	VLD1.P (R8)(R6), [V2.D1]
+	WORD   $0x4fc31040 // fmla v0.2d, v2.2d, v3.d[0]
+	VLD1.P (R8)(R6), [V2.D1]
+	WORD   $0x4fc31041 // fmla v1.2d, v2.2d, v3.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R8
+	CBZ    R8, columns1Biased
+	VLD1.P (R8)(R6), [V2.D1]
+	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD   $0x4e62d421 // fadd v1.2d, v1.2d, v2.2d
+
+columns1Biased:
+	CBZ     R13, columns1RowBiased
+	VLD1R.P 8(R13), [V3.D2]
+	WORD    $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	VLD1R.P 8(R13), [V4.D2]
+	WORD    $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R7
+	CBZ   R7, columns1Store
+	WORD  $0x4ee0e802 // fcmlt v2.2d, v0.2d, #0
+	WORD  $0x4e621c00 // bic v0.16b, v0.16b, v2.16b
+	WORD  $0x4ee0e822 // fcmlt v2.2d, v1.2d, #0
+	WORD  $0x4e621c21 // bic v1.16b, v1.16b, v2.16b
+
+columns1Store:
+	MOVD   R12, R8
+	VST1.P [V0.D1], (R8)(R6)
+	VST1.P [V1.D1], (R8)(R6)
+	MOVD   R8, R12
+	MOVD   aTile+48(FP), R7
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	SUBS   $1, R11, R11
+	BNE    columns1
+	RET
+
+// func dgemm3x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm3x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R6
 	LSL  $3, R6, R6
-	MOVD cRow+80(FP), R7
-	LSL  $3, R7, R7
-	MOVD rowBias+112(FP), R8
-	MOVD aCol+40(FP), R3
+	MOVD aRow+32(FP), R8
 	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R10
+	ADD  R8<<3, R1, R2
+	ADD  R8<<3, R2, R3
 
-threeTile:
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD k+16(FP), R4
-	MOVD $0, R2
-	MOVD b+56(FP), R10
-	ADD  R9<<3, R10, R11
-	CBZ  R4, threeSummed
-
-threeK:
-	VLD1.P (R10)(R6), [V24.D2, V25.D2]
-	VLD1.P (R11)(R6), [V26.D2]
-	FMOVD  (R1)(R2<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	ADD    R3, R2, R2
-	SUB    $1, R4, R4
-	CBNZ   R4, threeK
-
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VLD1.P (R10)(R7), [V24.D2, V25.D2]
-	VLD1.P (R11)(R7), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-
-threeOverwrite:
-	MOVD   bias+104(FP), R10
-	CBZ    R10, threeUnbiased
-	ADD    R9<<3, R10, R11
-	VLD1.P (R10)(R7), [V24.D2, V25.D2]
-	VLD1.P (R11)(R7), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-
-threeUnbiased:
-	CBZ     R8, threeRowsUnbiased
-	VLD1R.P 8(R8), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R10
-	CBZ   R10, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-
-threeStore:
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VST1.P [V0.D2, V1.D2], (R10)(R7)
-	VST1.P [V2.D2], (R11)(R7)
-	MOVD   R10, R5
-	MOVD   aTile+48(FP), R10
-	ADD    R10<<3, R1, R1
-	SUB    $1, R12, R12
-	CBNZ   R12, threeTile
-	RET
-
-two:
-	SUB  $2, R0, R9
-	MOVD tiles+0(FP), R12
-	MOVD c+72(FP), R5
-	MOVD bRow+64(FP), R6
-	LSL  $3, R6, R6
 	MOVD cRow+80(FP), R7
 	LSL  $3, R7, R7
-	MOVD rowBias+112(FP), R8
-	MOVD aCol+40(FP), R3
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R10
+	MOVD R14, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
+	MOVD ZR, R4
+	MOVD b+56(FP), R8
+	MOVD R8, R9
+	MOVD k+16(FP), R7
+	CBZ  R7, columns2Summed
+	SUBS $4, R7, R7
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R8
+	CMP  $1, R8
+	BEQ  columns2Columns
+	CMP  $8, R5
+	BNE  columns2Fewer
 
-twoTile:
+columns2AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R4, R1, R11
+	ADD $8, R11, R12
+
+columns2AlongColumns:
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	ADD    R5<<2, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R7, R7
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R9)(R6), [V3.D2]
+	FMOVD  (R1)(R4), F4
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD  (R2)(R4), F5
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD  (R3)(R4), F6
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	ADD    R5, R4, R4
+	SUBS   $1, R7, R7
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F4
+	FMOVD $(1.0), F3
+	FCMPD F3, F4
+	BEQ   columns2Scaled
+	WORD  $0x4fc49000 // fmul v0.2d, v0.2d, v4.d[0]
+	WORD  $0x4fc49021 // fmul v1.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc49042 // fmul v2.2d, v2.2d, v4.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R7
+	LSL    $3, R7, R7
+	FMOVD  beta+96(FP), F4
+	FCMPD  $(0.0), F4
+	BEQ    columns2Overwrite
+	MOVD   R14, R9
+	VLD1.P (R9)(R7), [V3.D2]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	VLD1.P (R9)(R7), [V3.D2]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	VLD1.P (R9)(R7), [V3.D2]
+	WORD   $0x4fc41062 // fmla v2.2d, v3.2d, v4.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R9
+	CBZ    R9, columns2Biased
+	VLD1.P (R9)(R7), [V3.D2]
+	WORD   $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD   $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD   $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+
+columns2Biased:
+	CBZ     R15, columns2RowBiased
+	VLD1R.P 8(R15), [V4.D2]
+	WORD    $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	VLD1R.P 8(R15), [V5.D2]
+	WORD    $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	VLD1R.P 8(R15), [V6.D2]
+	WORD    $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R8
+	CBZ   R8, columns2Store
+	WORD  $0x4ee0e803 // fcmlt v3.2d, v0.2d, #0
+	WORD  $0x4e631c00 // bic v0.16b, v0.16b, v3.16b
+	WORD  $0x4ee0e823 // fcmlt v3.2d, v1.2d, #0
+	WORD  $0x4e631c21 // bic v1.16b, v1.16b, v3.16b
+	WORD  $0x4ee0e843 // fcmlt v3.2d, v2.2d, #0
+	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
+
+columns2Store:
+	MOVD   R14, R9
+	VST1.P [V0.D2], (R9)(R7)
+	VST1.P [V1.D2], (R9)(R7)
+	VST1.P [V2.D2], (R9)(R7)
+	MOVD   R9, R14
+	MOVD   aTile+48(FP), R8
+	ADD    R8<<3, R1, R1
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	SUBS   $1, R13, R13
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R6
+	LSL  $3, R6, R6
+	MOVD aRow+32(FP), R8
+	MOVD a+24(FP), R1
+	ADD  R8<<3, R1, R2
+	ADD  R8<<3, R2, R3
+
+columns1:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
-	MOVD k+16(FP), R4
-	MOVD $0, R2
-	MOVD b+56(FP), R10
-	ADD  R9<<3, R10, R11
-	CBZ  R4, twoSummed
-
-twoK:
-	VLD1.P (R10)(R6), [V24.D2]
-	VLD1.P (R11)(R6), [V25.D2]
-	FMOVD  (R1)(R2<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	ADD    R3, R2, R2
-	SUB    $1, R4, R4
-	CBNZ   R4, twoK
-
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VLD1.P (R10)(R7), [V24.D2]
-	VLD1.P (R11)(R7), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-
-twoOverwrite:
-	MOVD   bias+104(FP), R10
-	CBZ    R10, twoUnbiased
-	ADD    R9<<3, R10, R11
-	VLD1.P (R10)(R7), [V24.D2]
-	VLD1.P (R11)(R7), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-
-twoUnbiased:
-	CBZ     R8, twoRowsUnbiased
-	VLD1R.P 8(R8), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R10
-	CBZ   R10, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-
-twoStore:
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VST1.P [V0.D2], (R10)(R7)
-	VST1.P [V1.D2], (R11)(R7)
-	MOVD   R10, R5
-	MOVD   aTile+48(FP), R10
-	ADD    R10<<3, R1, R1
-	SUB    $1, R12, R12
-	CBNZ   R12, twoTile
-	RET
-
-one:
-	CMP  $1, R0
-	CSET GT, R9
-	MOVD tiles+0(FP), R12
-	MOVD c+72(FP), R5
-	MOVD bRow+64(FP), R6
-	LSL  $3, R6, R6
+	VEOR V2.B16, V2.B16, V2.B16
 	MOVD cRow+80(FP), R7
 	LSL  $3, R7, R7
-	MOVD rowBias+112(FP), R8
-	MOVD aCol+40(FP), R3
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R10
+	MOVD R14, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
+	MOVD ZR, R4
+	MOVD b+56(FP), R8
+	MOVD R8, R9
+	MOVD k+16(FP), R7
+	CBZ  R7, columns1Summed
+	SUBS $4, R7, R7
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R8
+	CMP  $1, R8
+	BEQ  columns1Columns
+	CMP  $8, R5
+	BNE  columns1Fewer
 
-oneTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	MOVD k+16(FP), R4
-	MOVD $0, R2
-	MOVD b+56(FP), R10
-	ADD  R9<<3, R10, R11
-	CBZ  R4, oneSummed
+columns1AlongRows:
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46824 // ldr q4, [x1,x4]
+	WORD   $0x3ce46845 // ldr q5, [x2,x4]
+	WORD   $0x3ce46866 // ldr q6, [x3,x4]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41860 // fmla v0.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51861 // fmla v1.2d, v3.2d, v5.d[1]
+	WORD   $0x4fc61862 // fmla v2.2d, v3.2d, v6.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns1AlongRows
+	B      columns1Fewer
 
-oneK:
-	VLD1.P (R10)(R6), [V24.D2]
-	FMOVD  (R1)(R2<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	ADD    R3, R2, R2
-	SUB    $1, R4, R4
-	CBNZ   R4, oneK
+columns1Columns:
+	ADD R4, R1, R11
+	ADD $8, R11, R12
 
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VLD1.P (R11)(R7), V24.D[1]
-	VLD1.P (R10)(R7), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+columns1AlongColumns:
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	VLD1.P (R11)(R5), [V4.D2]
+	VLD1.P (R12)(R5), [V5.D2]
+	VLD1.P (R9)(R6), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	WORD   $0x4fc51862 // fmla v2.2d, v3.2d, v5.d[1]
+	ADD    R5<<2, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns1AlongColumns
 
-oneOverwrite:
-	MOVD   bias+104(FP), R10
-	CBZ    R10, oneUnbiased
-	ADD    R9<<3, R10, R11
-	VLD1.P (R11)(R7), V24.D[1]
-	VLD1.P (R10)(R7), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+columns1Fewer:
+	ADDS $4, R7, R7
+	BEQ  columns1Done
 
-oneUnbiased:
-	CBZ     R8, oneRowsUnbiased
-	VLD1R.P 8(R8), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
+columns1K:
+	VLD1.P (R9)(R6), [V3.D1]
+	FMOVD  (R1)(R4), F4
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	FMOVD  (R2)(R4), F5
+	WORD   $0x4fc51061 // fmla v1.2d, v3.2d, v5.d[0]
+	FMOVD  (R3)(R4), F6
+	WORD   $0x4fc61062 // fmla v2.2d, v3.2d, v6.d[0]
+	ADD    R5, R4, R4
+	SUBS   $1, R7, R7
+	BNE    columns1K
 
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R10
-	CBZ   R10, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
+columns1Done:
 
-oneStore:
-	MOVD   R5, R10
-	ADD    R9<<3, R10, R11
-	VST1.P V0.D[1], (R11)(R7)
-	VST1.P V0.D[0], (R10)(R7)
-	MOVD   R10, R5
-	MOVD   aTile+48(FP), R10
-	ADD    R10<<3, R1, R1
-	SUB    $1, R12, R12
-	CBNZ   R12, oneTile
+columns1Summed:
+	FMOVD alpha+88(FP), F4
+	FMOVD $(1.0), F3
+	FCMPD F3, F4
+	BEQ   columns1Scaled
+	WORD  $0x4fc49000 // fmul v0.2d, v0.2d, v4.d[0]
+	WORD  $0x4fc49021 // fmul v1.2d, v1.2d, v4.d[0]
+	WORD  $0x4fc49042 // fmul v2.2d, v2.2d, v4.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R7
+	LSL    $3, R7, R7
+	FMOVD  beta+96(FP), F4
+	FCMPD  $(0.0), F4
+	BEQ    columns1Overwrite
+	MOVD   R14, R9
+	VLD1.P (R9)(R7), [V3.D1]
+	WORD   $0x4fc41060 // fmla v0.2d, v3.2d, v4.d[0]
+	VLD1.P (R9)(R7), [V3.D1]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	VLD1.P (R9)(R7), [V3.D1]
+	WORD   $0x4fc41062 // fmla v2.2d, v3.2d, v4.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R9
+	CBZ    R9, columns1Biased
+	VLD1.P (R9)(R7), [V3.D1]
+	WORD   $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD   $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD   $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+
+columns1Biased:
+	CBZ     R15, columns1RowBiased
+	VLD1R.P 8(R15), [V4.D2]
+	WORD    $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	VLD1R.P 8(R15), [V5.D2]
+	WORD    $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	VLD1R.P 8(R15), [V6.D2]
+	WORD    $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R8
+	CBZ   R8, columns1Store
+	WORD  $0x4ee0e803 // fcmlt v3.2d, v0.2d, #0
+	WORD  $0x4e631c00 // bic v0.16b, v0.16b, v3.16b
+	WORD  $0x4ee0e823 // fcmlt v3.2d, v1.2d, #0
+	WORD  $0x4e631c21 // bic v1.16b, v1.16b, v3.16b
+	WORD  $0x4ee0e843 // fcmlt v3.2d, v2.2d, #0
+	WORD  $0x4e631c42 // bic v2.16b, v2.16b, v3.16b
+
+columns1Store:
+	MOVD   R14, R9
+	VST1.P [V0.D1], (R9)(R7)
+	VST1.P [V1.D1], (R9)(R7)
+	VST1.P [V2.D1], (R9)(R7)
+	MOVD   R9, R14
+	MOVD   aTile+48(FP), R8
+	ADD    R8<<3, R1, R1
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	SUBS   $1, R13, R13
+	BNE    columns1
 	RET
 
-// func dgemm2x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm2x6NEON(SB), NOSPLIT, $0-121
+// func dgemm4x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm4x2NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
 
-three:
-	SUB  $2, R0, R10
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
 	MOVD tiles+0(FP), R13
-	MOVD c+72(FP), R6
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
 	MOVD bRow+64(FP), R7
 	LSL  $3, R7, R7
+	MOVD aRow+32(FP), R9
+	MOVD a+24(FP), R1
+	ADD  R9<<3, R1, R2
+	ADD  R9<<3, R2, R3
+	ADD  R9<<3, R3, R4
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
 	MOVD cRow+80(FP), R8
 	LSL  $3, R8, R8
-	MOVD rowBias+112(FP), R9
-	MOVD aCol+40(FP), R4
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R11
-	ADD  R11<<3, R1, R2
+	MOVD R14, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
+	MOVD ZR, R5
+	MOVD b+56(FP), R9
+	MOVD R9, R10
+	MOVD k+16(FP), R8
+	CBZ  R8, columns2Summed
+	SUBS $4, R8, R8
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R9
+	CMP  $1, R9
+	BEQ  columns2Columns
+	CMP  $8, R6
+	BNE  columns2Fewer
 
-threeTile:
+columns2AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc81883 // fmla v3.2d, v4.2d, v8.d[1]
+	ADD    $16, R5, R5
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc81883 // fmla v3.2d, v4.2d, v8.d[1]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R5, R1, R12
+
+columns2AlongColumns:
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R8, R8
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R10)(R7), [V4.D2]
+	FMOVD  (R1)(R5), F5
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD  (R2)(R5), F6
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD  (R3)(R5), F7
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	FMOVD  (R4)(R5), F8
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	ADD    R6, R5, R5
+	SUBS   $1, R8, R8
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F5
+	FMOVD $(1.0), F4
+	FCMPD F4, F5
+	BEQ   columns2Scaled
+	WORD  $0x4fc59000 // fmul v0.2d, v0.2d, v5.d[0]
+	WORD  $0x4fc59021 // fmul v1.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc59042 // fmul v2.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc59063 // fmul v3.2d, v3.2d, v5.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R8
+	LSL    $3, R8, R8
+	FMOVD  beta+96(FP), F5
+	FCMPD  $(0.0), F5
+	BEQ    columns2Overwrite
+	MOVD   R14, R10
+	VLD1.P (R10)(R8), [V4.D2]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D2]
+	WORD   $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D2]
+	WORD   $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D2]
+	WORD   $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R10
+	CBZ    R10, columns2Biased
+	VLD1.P (R10)(R8), [V4.D2]
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD   $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD   $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+
+columns2Biased:
+	CBZ     R15, columns2RowBiased
+	VLD1R.P 8(R15), [V5.D2]
+	WORD    $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	VLD1R.P 8(R15), [V6.D2]
+	WORD    $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	VLD1R.P 8(R15), [V7.D2]
+	WORD    $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	VLD1R.P 8(R15), [V8.D2]
+	WORD    $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R9
+	CBZ   R9, columns2Store
+	WORD  $0x4ee0e804 // fcmlt v4.2d, v0.2d, #0
+	WORD  $0x4e641c00 // bic v0.16b, v0.16b, v4.16b
+	WORD  $0x4ee0e824 // fcmlt v4.2d, v1.2d, #0
+	WORD  $0x4e641c21 // bic v1.16b, v1.16b, v4.16b
+	WORD  $0x4ee0e844 // fcmlt v4.2d, v2.2d, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4ee0e864 // fcmlt v4.2d, v3.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+
+columns2Store:
+	MOVD   R14, R10
+	VST1.P [V0.D2], (R10)(R8)
+	VST1.P [V1.D2], (R10)(R8)
+	VST1.P [V2.D2], (R10)(R8)
+	VST1.P [V3.D2], (R10)(R8)
+	MOVD   R10, R14
+	MOVD   aTile+48(FP), R9
+	ADD    R9<<3, R1, R1
+	ADD    R9<<3, R2, R2
+	ADD    R9<<3, R3, R3
+	ADD    R9<<3, R4, R4
+	SUBS   $1, R13, R13
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R7
+	LSL  $3, R7, R7
+	MOVD aRow+32(FP), R9
+	MOVD a+24(FP), R1
+	ADD  R9<<3, R1, R2
+	ADD  R9<<3, R2, R3
+	ADD  R9<<3, R3, R4
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	MOVD cRow+80(FP), R8
+	LSL  $3, R8, R8
+	MOVD R14, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
+	MOVD ZR, R5
+	MOVD b+56(FP), R9
+	MOVD R9, R10
+	MOVD k+16(FP), R8
+	CBZ  R8, columns1Summed
+	SUBS $4, R8, R8
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R9
+	CMP  $1, R9
+	BEQ  columns1Columns
+	CMP  $8, R6
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc81883 // fmla v3.2d, v4.2d, v8.d[1]
+	ADD    $16, R5, R5
+	WORD   $0x3ce56825 // ldr q5, [x1,x5]
+	WORD   $0x3ce56846 // ldr q6, [x2,x5]
+	WORD   $0x3ce56867 // ldr q7, [x3,x5]
+	WORD   $0x3ce56888 // ldr q8, [x4,x5]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51880 // fmla v0.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc81883 // fmla v3.2d, v4.2d, v8.d[1]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R5, R1, R12
+
+columns1AlongColumns:
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	VLD1.P (R12)(R6), [V5.D2, V6.D2]
+	VLD1.P (R10)(R7), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	WORD   $0x4fc51881 // fmla v1.2d, v4.2d, v5.d[1]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc61883 // fmla v3.2d, v4.2d, v6.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R8, R8
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R10)(R7), [V4.D1]
+	FMOVD  (R1)(R5), F5
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	FMOVD  (R2)(R5), F6
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	FMOVD  (R3)(R5), F7
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	FMOVD  (R4)(R5), F8
+	WORD   $0x4fc81083 // fmla v3.2d, v4.2d, v8.d[0]
+	ADD    R6, R5, R5
+	SUBS   $1, R8, R8
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F5
+	FMOVD $(1.0), F4
+	FCMPD F4, F5
+	BEQ   columns1Scaled
+	WORD  $0x4fc59000 // fmul v0.2d, v0.2d, v5.d[0]
+	WORD  $0x4fc59021 // fmul v1.2d, v1.2d, v5.d[0]
+	WORD  $0x4fc59042 // fmul v2.2d, v2.2d, v5.d[0]
+	WORD  $0x4fc59063 // fmul v3.2d, v3.2d, v5.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R8
+	LSL    $3, R8, R8
+	FMOVD  beta+96(FP), F5
+	FCMPD  $(0.0), F5
+	BEQ    columns1Overwrite
+	MOVD   R14, R10
+	VLD1.P (R10)(R8), [V4.D1]
+	WORD   $0x4fc51080 // fmla v0.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D1]
+	WORD   $0x4fc51081 // fmla v1.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D1]
+	WORD   $0x4fc51082 // fmla v2.2d, v4.2d, v5.d[0]
+	VLD1.P (R10)(R8), [V4.D1]
+	WORD   $0x4fc51083 // fmla v3.2d, v4.2d, v5.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R10
+	CBZ    R10, columns1Biased
+	VLD1.P (R10)(R8), [V4.D1]
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD   $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD   $0x4e64d463 // fadd v3.2d, v3.2d, v4.2d
+
+columns1Biased:
+	CBZ     R15, columns1RowBiased
+	VLD1R.P 8(R15), [V5.D2]
+	WORD    $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	VLD1R.P 8(R15), [V6.D2]
+	WORD    $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	VLD1R.P 8(R15), [V7.D2]
+	WORD    $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	VLD1R.P 8(R15), [V8.D2]
+	WORD    $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R9
+	CBZ   R9, columns1Store
+	WORD  $0x4ee0e804 // fcmlt v4.2d, v0.2d, #0
+	WORD  $0x4e641c00 // bic v0.16b, v0.16b, v4.16b
+	WORD  $0x4ee0e824 // fcmlt v4.2d, v1.2d, #0
+	WORD  $0x4e641c21 // bic v1.16b, v1.16b, v4.16b
+	WORD  $0x4ee0e844 // fcmlt v4.2d, v2.2d, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4ee0e864 // fcmlt v4.2d, v3.2d, #0
+	WORD  $0x4e641c63 // bic v3.16b, v3.16b, v4.16b
+
+columns1Store:
+	MOVD   R14, R10
+	VST1.P [V0.D1], (R10)(R8)
+	VST1.P [V1.D1], (R10)(R8)
+	VST1.P [V2.D1], (R10)(R8)
+	VST1.P [V3.D1], (R10)(R8)
+	MOVD   R10, R14
+	MOVD   aTile+48(FP), R9
+	ADD    R9<<3, R1, R1
+	ADD    R9<<3, R2, R2
+	ADD    R9<<3, R3, R3
+	ADD    R9<<3, R4, R4
+	SUBS   $1, R13, R13
+	BNE    columns1
+	RET
+
+// func dgemm5x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm5x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R8
+	LSL  $3, R8, R8
+	MOVD aRow+32(FP), R10
+	MOVD a+24(FP), R1
+	ADD  R10<<3, R1, R2
+	ADD  R10<<3, R2, R3
+	ADD  R10<<3, R3, R4
+	ADD  R10<<3, R4, R5
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	MOVD cRow+80(FP), R9
+	LSL  $3, R9, R9
+	MOVD R19, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
+	MOVD ZR, R6
+	MOVD b+56(FP), R10
+	MOVD R10, R11
+	MOVD k+16(FP), R9
+	CBZ  R9, columns2Summed
+	SUBS $4, R9, R9
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R10
+	CMP  $1, R10
+	BEQ  columns2Columns
+	CMP  $8, R7
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc618a0 // fmla v0.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc718a1 // fmla v1.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a2 // fmla v2.2d, v5.2d, v8.d[1]
+	WORD   $0x4fc918a3 // fmla v3.2d, v5.2d, v9.d[1]
+	WORD   $0x4fca18a4 // fmla v4.2d, v5.2d, v10.d[1]
+	ADD    $16, R6, R6
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc618a0 // fmla v0.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc718a1 // fmla v1.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a2 // fmla v2.2d, v5.2d, v8.d[1]
+	WORD   $0x4fc918a3 // fmla v3.2d, v5.2d, v9.d[1]
+	WORD   $0x4fca18a4 // fmla v4.2d, v5.2d, v10.d[1]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R6, R1, R13
+	ADD $24, R13, R14
+
+columns2AlongColumns:
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R9, R9
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R11)(R8), [V5.D2]
+	FMOVD  (R1)(R6), F6
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD  (R2)(R6), F7
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVD  (R3)(R6), F8
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	FMOVD  (R4)(R6), F9
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	FMOVD  (R5)(R6), F10
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	ADD    R7, R6, R6
+	SUBS   $1, R9, R9
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F6
+	FMOVD $(1.0), F5
+	FCMPD F5, F6
+	BEQ   columns2Scaled
+	WORD  $0x4fc69000 // fmul v0.2d, v0.2d, v6.d[0]
+	WORD  $0x4fc69021 // fmul v1.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc69042 // fmul v2.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc69063 // fmul v3.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc69084 // fmul v4.2d, v4.2d, v6.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R9
+	LSL    $3, R9, R9
+	FMOVD  beta+96(FP), F6
+	FCMPD  $(0.0), F6
+	BEQ    columns2Overwrite
+	MOVD   R19, R11
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R11
+	CBZ    R11, columns2Biased
+	VLD1.P (R11)(R9), [V5.D2]
+	WORD   $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD   $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	WORD   $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+
+columns2Biased:
+	CBZ     R20, columns2RowBiased
+	VLD1R.P 8(R20), [V6.D2]
+	WORD    $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	VLD1R.P 8(R20), [V7.D2]
+	WORD    $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	VLD1R.P 8(R20), [V8.D2]
+	WORD    $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	VLD1R.P 8(R20), [V9.D2]
+	WORD    $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	VLD1R.P 8(R20), [V10.D2]
+	WORD    $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R10
+	CBZ   R10, columns2Store
+	WORD  $0x4ee0e805 // fcmlt v5.2d, v0.2d, #0
+	WORD  $0x4e651c00 // bic v0.16b, v0.16b, v5.16b
+	WORD  $0x4ee0e825 // fcmlt v5.2d, v1.2d, #0
+	WORD  $0x4e651c21 // bic v1.16b, v1.16b, v5.16b
+	WORD  $0x4ee0e845 // fcmlt v5.2d, v2.2d, #0
+	WORD  $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
+	WORD  $0x4ee0e865 // fcmlt v5.2d, v3.2d, #0
+	WORD  $0x4e651c63 // bic v3.16b, v3.16b, v5.16b
+	WORD  $0x4ee0e885 // fcmlt v5.2d, v4.2d, #0
+	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+
+columns2Store:
+	MOVD   R19, R11
+	VST1.P [V0.D2], (R11)(R9)
+	VST1.P [V1.D2], (R11)(R9)
+	VST1.P [V2.D2], (R11)(R9)
+	VST1.P [V3.D2], (R11)(R9)
+	VST1.P [V4.D2], (R11)(R9)
+	MOVD   R11, R19
+	MOVD   aTile+48(FP), R10
+	ADD    R10<<3, R1, R1
+	ADD    R10<<3, R2, R2
+	ADD    R10<<3, R3, R3
+	ADD    R10<<3, R4, R4
+	ADD    R10<<3, R5, R5
+	SUBS   $1, R15, R15
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R8
+	LSL  $3, R8, R8
+	MOVD aRow+32(FP), R10
+	MOVD a+24(FP), R1
+	ADD  R10<<3, R1, R2
+	ADD  R10<<3, R2, R3
+	ADD  R10<<3, R3, R4
+	ADD  R10<<3, R4, R5
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	MOVD cRow+80(FP), R9
+	LSL  $3, R9, R9
+	MOVD R19, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
+	MOVD ZR, R6
+	MOVD b+56(FP), R10
+	MOVD R10, R11
+	MOVD k+16(FP), R9
+	CBZ  R9, columns1Summed
+	SUBS $4, R9, R9
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R10
+	CMP  $1, R10
+	BEQ  columns1Columns
+	CMP  $8, R7
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc618a0 // fmla v0.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc718a1 // fmla v1.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a2 // fmla v2.2d, v5.2d, v8.d[1]
+	WORD   $0x4fc918a3 // fmla v3.2d, v5.2d, v9.d[1]
+	WORD   $0x4fca18a4 // fmla v4.2d, v5.2d, v10.d[1]
+	ADD    $16, R6, R6
+	WORD   $0x3ce66826 // ldr q6, [x1,x6]
+	WORD   $0x3ce66847 // ldr q7, [x2,x6]
+	WORD   $0x3ce66868 // ldr q8, [x3,x6]
+	WORD   $0x3ce66889 // ldr q9, [x4,x6]
+	WORD   $0x3ce668aa // ldr q10, [x5,x6]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc618a0 // fmla v0.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc718a1 // fmla v1.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a2 // fmla v2.2d, v5.2d, v8.d[1]
+	WORD   $0x4fc918a3 // fmla v3.2d, v5.2d, v9.d[1]
+	WORD   $0x4fca18a4 // fmla v4.2d, v5.2d, v10.d[1]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R6, R1, R13
+	ADD $24, R13, R14
+
+columns1AlongColumns:
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	VLD1.P (R13)(R7), [V6.D2, V7.D2]
+	VLD1.P (R14)(R7), [V8.D2]
+	VLD1.P (R11)(R8), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc710a2 // fmla v2.2d, v5.2d, v7.d[0]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	WORD   $0x4fc818a4 // fmla v4.2d, v5.2d, v8.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R9, R9
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R11)(R8), [V5.D1]
+	FMOVD  (R1)(R6), F6
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	FMOVD  (R2)(R6), F7
+	WORD   $0x4fc710a1 // fmla v1.2d, v5.2d, v7.d[0]
+	FMOVD  (R3)(R6), F8
+	WORD   $0x4fc810a2 // fmla v2.2d, v5.2d, v8.d[0]
+	FMOVD  (R4)(R6), F9
+	WORD   $0x4fc910a3 // fmla v3.2d, v5.2d, v9.d[0]
+	FMOVD  (R5)(R6), F10
+	WORD   $0x4fca10a4 // fmla v4.2d, v5.2d, v10.d[0]
+	ADD    R7, R6, R6
+	SUBS   $1, R9, R9
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F6
+	FMOVD $(1.0), F5
+	FCMPD F5, F6
+	BEQ   columns1Scaled
+	WORD  $0x4fc69000 // fmul v0.2d, v0.2d, v6.d[0]
+	WORD  $0x4fc69021 // fmul v1.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc69042 // fmul v2.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc69063 // fmul v3.2d, v3.2d, v6.d[0]
+	WORD  $0x4fc69084 // fmul v4.2d, v4.2d, v6.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R9
+	LSL    $3, R9, R9
+	FMOVD  beta+96(FP), F6
+	FCMPD  $(0.0), F6
+	BEQ    columns1Overwrite
+	MOVD   R19, R11
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4fc610a0 // fmla v0.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4fc610a4 // fmla v4.2d, v5.2d, v6.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R11
+	CBZ    R11, columns1Biased
+	VLD1.P (R11)(R9), [V5.D1]
+	WORD   $0x4e65d400 // fadd v0.2d, v0.2d, v5.2d
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD   $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+	WORD   $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+
+columns1Biased:
+	CBZ     R20, columns1RowBiased
+	VLD1R.P 8(R20), [V6.D2]
+	WORD    $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	VLD1R.P 8(R20), [V7.D2]
+	WORD    $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	VLD1R.P 8(R20), [V8.D2]
+	WORD    $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	VLD1R.P 8(R20), [V9.D2]
+	WORD    $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	VLD1R.P 8(R20), [V10.D2]
+	WORD    $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R10
+	CBZ   R10, columns1Store
+	WORD  $0x4ee0e805 // fcmlt v5.2d, v0.2d, #0
+	WORD  $0x4e651c00 // bic v0.16b, v0.16b, v5.16b
+	WORD  $0x4ee0e825 // fcmlt v5.2d, v1.2d, #0
+	WORD  $0x4e651c21 // bic v1.16b, v1.16b, v5.16b
+	WORD  $0x4ee0e845 // fcmlt v5.2d, v2.2d, #0
+	WORD  $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
+	WORD  $0x4ee0e865 // fcmlt v5.2d, v3.2d, #0
+	WORD  $0x4e651c63 // bic v3.16b, v3.16b, v5.16b
+	WORD  $0x4ee0e885 // fcmlt v5.2d, v4.2d, #0
+	WORD  $0x4e651c84 // bic v4.16b, v4.16b, v5.16b
+
+columns1Store:
+	MOVD   R19, R11
+	VST1.P [V0.D1], (R11)(R9)
+	VST1.P [V1.D1], (R11)(R9)
+	VST1.P [V2.D1], (R11)(R9)
+	VST1.P [V3.D1], (R11)(R9)
+	VST1.P [V4.D1], (R11)(R9)
+	MOVD   R11, R19
+	MOVD   aTile+48(FP), R10
+	ADD    R10<<3, R1, R1
+	ADD    R10<<3, R2, R2
+	ADD    R10<<3, R3, R3
+	ADD    R10<<3, R4, R4
+	ADD    R10<<3, R5, R5
+	SUBS   $1, R15, R15
+	BNE    columns1
+	RET
+
+// func dgemm6x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm6x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R9
+	LSL  $3, R9, R9
+	MOVD aRow+32(FP), R11
+	MOVD a+24(FP), R1
+	ADD  R11<<3, R1, R2
+	ADD  R11<<3, R2, R3
+	ADD  R11<<3, R3, R4
+	ADD  R11<<3, R4, R5
+	ADD  R11<<3, R5, R6
+
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
-	MOVD k+16(FP), R5
-	MOVD $0, R3
+	MOVD cRow+80(FP), R10
+	LSL  $3, R10, R10
+	MOVD R19, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
+	MOVD ZR, R7
 	MOVD b+56(FP), R11
-	ADD  R10<<3, R11, R12
-	CBZ  R5, threeSummed
+	MOVD R11, R12
+	MOVD k+16(FP), R10
+	CBZ  R10, columns2Summed
+	SUBS $4, R10, R10
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R11
+	CMP  $1, R11
+	BEQ  columns2Columns
+	CMP  $8, R8
+	BNE  columns2Fewer
 
-threeK:
-	VLD1.P (R11)(R7), [V24.D2, V25.D2]
-	VLD1.P (R12)(R7), [V26.D2]
-	FMOVD  (R1)(R3<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R3<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	ADD    R4, R3, R3
-	SUB    $1, R5, R5
-	CBNZ   R5, threeK
+columns2AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc718c0 // fmla v0.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc818c1 // fmla v1.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fcb18c4 // fmla v4.2d, v6.2d, v11.d[1]
+	WORD   $0x4fcc18c5 // fmla v5.2d, v6.2d, v12.d[1]
+	ADD    $16, R7, R7
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc718c0 // fmla v0.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc818c1 // fmla v1.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fcb18c4 // fmla v4.2d, v6.2d, v11.d[1]
+	WORD   $0x4fcc18c5 // fmla v5.2d, v6.2d, v12.d[1]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VLD1.P (R11)(R8), [V24.D2, V25.D2]
-	VLD1.P (R12)(R8), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R11)(R8), [V24.D2, V25.D2]
-	VLD1.P (R12)(R8), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
+columns2Columns:
+	ADD R7, R1, R14
 
-threeOverwrite:
-	MOVD   bias+104(FP), R11
-	CBZ    R11, threeUnbiased
-	ADD    R10<<3, R11, R12
-	VLD1.P (R11)(R8), [V24.D2, V25.D2]
-	VLD1.P (R12)(R8), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
+columns2AlongColumns:
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns2AlongColumns
 
-threeUnbiased:
-	CBZ     R9, threeRowsUnbiased
-	VLD1R.P 8(R9), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R9), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
+columns2Fewer:
+	ADDS $4, R10, R10
+	BEQ  columns2Done
 
-threeRowsUnbiased:
+columns2K:
+	VLD1.P (R12)(R9), [V6.D2]
+	FMOVD  (R1)(R7), F7
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	FMOVD  (R2)(R7), F8
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD  (R3)(R7), F9
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	FMOVD  (R4)(R7), F10
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	FMOVD  (R5)(R7), F11
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	FMOVD  (R6)(R7), F12
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	ADD    R8, R7, R7
+	SUBS   $1, R10, R10
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F7
+	FMOVD $(1.0), F6
+	FCMPD F6, F7
+	BEQ   columns2Scaled
+	WORD  $0x4fc79000 // fmul v0.2d, v0.2d, v7.d[0]
+	WORD  $0x4fc79021 // fmul v1.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc79042 // fmul v2.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc79063 // fmul v3.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc79084 // fmul v4.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc790a5 // fmul v5.2d, v5.2d, v7.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R10
+	LSL    $3, R10, R10
+	FMOVD  beta+96(FP), F7
+	FCMPD  $(0.0), F7
+	BEQ    columns2Overwrite
+	MOVD   R19, R12
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c1 // fmla v1.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c2 // fmla v2.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c3 // fmla v3.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R12
+	CBZ    R12, columns2Biased
+	VLD1.P (R12)(R10), [V6.D2]
+	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD   $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD   $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+
+columns2Biased:
+	CBZ     R20, columns2RowBiased
+	VLD1R.P 8(R20), [V7.D2]
+	WORD    $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	VLD1R.P 8(R20), [V8.D2]
+	WORD    $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	VLD1R.P 8(R20), [V9.D2]
+	WORD    $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	VLD1R.P 8(R20), [V10.D2]
+	WORD    $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	VLD1R.P 8(R20), [V11.D2]
+	WORD    $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	VLD1R.P 8(R20), [V12.D2]
+	WORD    $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+
+columns2RowBiased:
 	MOVBU relu+120(FP), R11
-	CBZ   R11, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
+	CBZ   R11, columns2Store
+	WORD  $0x4ee0e806 // fcmlt v6.2d, v0.2d, #0
+	WORD  $0x4e661c00 // bic v0.16b, v0.16b, v6.16b
+	WORD  $0x4ee0e826 // fcmlt v6.2d, v1.2d, #0
+	WORD  $0x4e661c21 // bic v1.16b, v1.16b, v6.16b
+	WORD  $0x4ee0e846 // fcmlt v6.2d, v2.2d, #0
+	WORD  $0x4e661c42 // bic v2.16b, v2.16b, v6.16b
+	WORD  $0x4ee0e866 // fcmlt v6.2d, v3.2d, #0
+	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
+	WORD  $0x4ee0e886 // fcmlt v6.2d, v4.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4ee0e8a6 // fcmlt v6.2d, v5.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 
-threeStore:
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VST1.P [V0.D2, V1.D2], (R11)(R8)
-	VST1.P [V2.D2], (R12)(R8)
-	VST1.P [V3.D2, V4.D2], (R11)(R8)
-	VST1.P [V5.D2], (R12)(R8)
-	MOVD   R11, R6
+columns2Store:
+	MOVD   R19, R12
+	VST1.P [V0.D2], (R12)(R10)
+	VST1.P [V1.D2], (R12)(R10)
+	VST1.P [V2.D2], (R12)(R10)
+	VST1.P [V3.D2], (R12)(R10)
+	VST1.P [V4.D2], (R12)(R10)
+	VST1.P [V5.D2], (R12)(R10)
+	MOVD   R12, R19
 	MOVD   aTile+48(FP), R11
 	ADD    R11<<3, R1, R1
 	ADD    R11<<3, R2, R2
-	SUB    $1, R13, R13
-	CBNZ   R13, threeTile
+	ADD    R11<<3, R3, R3
+	ADD    R11<<3, R4, R4
+	ADD    R11<<3, R5, R5
+	ADD    R11<<3, R6, R6
+	SUBS   $1, R15, R15
+	BNE    columns2
 	RET
 
-two:
-	SUB  $2, R0, R10
-	MOVD tiles+0(FP), R13
-	MOVD c+72(FP), R6
-	MOVD bRow+64(FP), R7
-	LSL  $3, R7, R7
-	MOVD cRow+80(FP), R8
-	LSL  $3, R8, R8
-	MOVD rowBias+112(FP), R9
-	MOVD aCol+40(FP), R4
-	MOVD a+24(FP), R1
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R9
+	LSL  $3, R9, R9
 	MOVD aRow+32(FP), R11
+	MOVD a+24(FP), R1
 	ADD  R11<<3, R1, R2
+	ADD  R11<<3, R2, R3
+	ADD  R11<<3, R3, R4
+	ADD  R11<<3, R4, R5
+	ADD  R11<<3, R5, R6
 
-twoTile:
+columns1:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	MOVD k+16(FP), R5
-	MOVD $0, R3
-	MOVD b+56(FP), R11
-	ADD  R10<<3, R11, R12
-	CBZ  R5, twoSummed
-
-twoK:
-	VLD1.P (R11)(R7), [V24.D2]
-	VLD1.P (R12)(R7), [V25.D2]
-	FMOVD  (R1)(R3<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R3<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	ADD    R4, R3, R3
-	SUB    $1, R5, R5
-	CBNZ   R5, twoK
-
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VLD1.P (R11)(R8), [V24.D2]
-	VLD1.P (R12)(R8), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R11)(R8), [V24.D2]
-	VLD1.P (R12)(R8), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-
-twoOverwrite:
-	MOVD   bias+104(FP), R11
-	CBZ    R11, twoUnbiased
-	ADD    R10<<3, R11, R12
-	VLD1.P (R11)(R8), [V24.D2]
-	VLD1.P (R12)(R8), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-
-twoUnbiased:
-	CBZ     R9, twoRowsUnbiased
-	VLD1R.P 8(R9), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R9), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R11
-	CBZ   R11, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-
-twoStore:
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VST1.P [V0.D2], (R11)(R8)
-	VST1.P [V1.D2], (R12)(R8)
-	VST1.P [V2.D2], (R11)(R8)
-	VST1.P [V3.D2], (R12)(R8)
-	MOVD   R11, R6
-	MOVD   aTile+48(FP), R11
-	ADD    R11<<3, R1, R1
-	ADD    R11<<3, R2, R2
-	SUB    $1, R13, R13
-	CBNZ   R13, twoTile
-	RET
-
-one:
-	CMP  $1, R0
-	CSET GT, R10
-	MOVD tiles+0(FP), R13
-	MOVD c+72(FP), R6
-	MOVD bRow+64(FP), R7
-	LSL  $3, R7, R7
-	MOVD cRow+80(FP), R8
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	MOVD cRow+80(FP), R10
+	LSL  $3, R10, R10
+	MOVD R19, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	MOVD aCol+40(FP), R8
 	LSL  $3, R8, R8
-	MOVD rowBias+112(FP), R9
-	MOVD aCol+40(FP), R4
-	MOVD a+24(FP), R1
+	MOVD ZR, R7
+	MOVD b+56(FP), R11
+	MOVD R11, R12
+	MOVD k+16(FP), R10
+	CBZ  R10, columns1Summed
+	SUBS $4, R10, R10
+	BLT  columns1Fewer
 	MOVD aRow+32(FP), R11
-	ADD  R11<<3, R1, R2
+	CMP  $1, R11
+	BEQ  columns1Columns
+	CMP  $8, R8
+	BNE  columns1Fewer
 
-oneTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	MOVD k+16(FP), R5
-	MOVD $0, R3
-	MOVD b+56(FP), R11
-	ADD  R10<<3, R11, R12
-	CBZ  R5, oneSummed
+columns1AlongRows:
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc718c0 // fmla v0.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc818c1 // fmla v1.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fcb18c4 // fmla v4.2d, v6.2d, v11.d[1]
+	WORD   $0x4fcc18c5 // fmla v5.2d, v6.2d, v12.d[1]
+	ADD    $16, R7, R7
+	WORD   $0x3ce76827 // ldr q7, [x1,x7]
+	WORD   $0x3ce76848 // ldr q8, [x2,x7]
+	WORD   $0x3ce76869 // ldr q9, [x3,x7]
+	WORD   $0x3ce7688a // ldr q10, [x4,x7]
+	WORD   $0x3ce768ab // ldr q11, [x5,x7]
+	WORD   $0x3ce768cc // ldr q12, [x6,x7]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc718c0 // fmla v0.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc818c1 // fmla v1.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fcb18c4 // fmla v4.2d, v6.2d, v11.d[1]
+	WORD   $0x4fcc18c5 // fmla v5.2d, v6.2d, v12.d[1]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns1AlongRows
+	B      columns1Fewer
 
-oneK:
-	VLD1.P (R11)(R7), [V24.D2]
-	FMOVD  (R1)(R3<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R3<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	ADD    R4, R3, R3
-	SUB    $1, R5, R5
-	CBNZ   R5, oneK
+columns1Columns:
+	ADD R7, R1, R14
 
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VLD1.P (R12)(R8), V24.D[1]
-	VLD1.P (R11)(R8), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R12)(R8), V24.D[1]
-	VLD1.P (R11)(R8), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
+columns1AlongColumns:
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	VLD1.P (R14)(R8), [V7.D2, V8.D2, V9.D2]
+	VLD1.P (R12)(R9), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	WORD   $0x4fc718c1 // fmla v1.2d, v6.2d, v7.d[1]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc818c3 // fmla v3.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc910c4 // fmla v4.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc918c5 // fmla v5.2d, v6.2d, v9.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns1AlongColumns
 
-oneOverwrite:
-	MOVD   bias+104(FP), R11
-	CBZ    R11, oneUnbiased
-	ADD    R10<<3, R11, R12
-	VLD1.P (R12)(R8), V24.D[1]
-	VLD1.P (R11)(R8), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+columns1Fewer:
+	ADDS $4, R10, R10
+	BEQ  columns1Done
 
-oneUnbiased:
-	CBZ     R9, oneRowsUnbiased
-	VLD1R.P 8(R9), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R9), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
+columns1K:
+	VLD1.P (R12)(R9), [V6.D1]
+	FMOVD  (R1)(R7), F7
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	FMOVD  (R2)(R7), F8
+	WORD   $0x4fc810c1 // fmla v1.2d, v6.2d, v8.d[0]
+	FMOVD  (R3)(R7), F9
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	FMOVD  (R4)(R7), F10
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	FMOVD  (R5)(R7), F11
+	WORD   $0x4fcb10c4 // fmla v4.2d, v6.2d, v11.d[0]
+	FMOVD  (R6)(R7), F12
+	WORD   $0x4fcc10c5 // fmla v5.2d, v6.2d, v12.d[0]
+	ADD    R8, R7, R7
+	SUBS   $1, R10, R10
+	BNE    columns1K
 
-oneRowsUnbiased:
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F7
+	FMOVD $(1.0), F6
+	FCMPD F6, F7
+	BEQ   columns1Scaled
+	WORD  $0x4fc79000 // fmul v0.2d, v0.2d, v7.d[0]
+	WORD  $0x4fc79021 // fmul v1.2d, v1.2d, v7.d[0]
+	WORD  $0x4fc79042 // fmul v2.2d, v2.2d, v7.d[0]
+	WORD  $0x4fc79063 // fmul v3.2d, v3.2d, v7.d[0]
+	WORD  $0x4fc79084 // fmul v4.2d, v4.2d, v7.d[0]
+	WORD  $0x4fc790a5 // fmul v5.2d, v5.2d, v7.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R10
+	LSL    $3, R10, R10
+	FMOVD  beta+96(FP), F7
+	FCMPD  $(0.0), F7
+	BEQ    columns1Overwrite
+	MOVD   R19, R12
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c0 // fmla v0.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c1 // fmla v1.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c2 // fmla v2.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c3 // fmla v3.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c4 // fmla v4.2d, v6.2d, v7.d[0]
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4fc710c5 // fmla v5.2d, v6.2d, v7.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R12
+	CBZ    R12, columns1Biased
+	VLD1.P (R12)(R10), [V6.D1]
+	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD   $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD   $0x4e66d4a5 // fadd v5.2d, v5.2d, v6.2d
+
+columns1Biased:
+	CBZ     R20, columns1RowBiased
+	VLD1R.P 8(R20), [V7.D2]
+	WORD    $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	VLD1R.P 8(R20), [V8.D2]
+	WORD    $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	VLD1R.P 8(R20), [V9.D2]
+	WORD    $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	VLD1R.P 8(R20), [V10.D2]
+	WORD    $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	VLD1R.P 8(R20), [V11.D2]
+	WORD    $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	VLD1R.P 8(R20), [V12.D2]
+	WORD    $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+
+columns1RowBiased:
 	MOVBU relu+120(FP), R11
-	CBZ   R11, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
+	CBZ   R11, columns1Store
+	WORD  $0x4ee0e806 // fcmlt v6.2d, v0.2d, #0
+	WORD  $0x4e661c00 // bic v0.16b, v0.16b, v6.16b
+	WORD  $0x4ee0e826 // fcmlt v6.2d, v1.2d, #0
+	WORD  $0x4e661c21 // bic v1.16b, v1.16b, v6.16b
+	WORD  $0x4ee0e846 // fcmlt v6.2d, v2.2d, #0
+	WORD  $0x4e661c42 // bic v2.16b, v2.16b, v6.16b
+	WORD  $0x4ee0e866 // fcmlt v6.2d, v3.2d, #0
+	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
+	WORD  $0x4ee0e886 // fcmlt v6.2d, v4.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4ee0e8a6 // fcmlt v6.2d, v5.2d, #0
+	WORD  $0x4e661ca5 // bic v5.16b, v5.16b, v6.16b
 
-oneStore:
-	MOVD   R6, R11
-	ADD    R10<<3, R11, R12
-	VST1.P V0.D[1], (R12)(R8)
-	VST1.P V0.D[0], (R11)(R8)
-	VST1.P V1.D[1], (R12)(R8)
-	VST1.P V1.D[0], (R11)(R8)
-	MOVD   R11, R6
+columns1Store:
+	MOVD   R19, R12
+	VST1.P [V0.D1], (R12)(R10)
+	VST1.P [V1.D1], (R12)(R10)
+	VST1.P [V2.D1], (R12)(R10)
+	VST1.P [V3.D1], (R12)(R10)
+	VST1.P [V4.D1], (R12)(R10)
+	VST1.P [V5.D1], (R12)(R10)
+	MOVD   R12, R19
 	MOVD   aTile+48(FP), R11
 	ADD    R11<<3, R1, R1
 	ADD    R11<<3, R2, R2
-	SUB    $1, R13, R13
-	CBNZ   R13, oneTile
+	ADD    R11<<3, R3, R3
+	ADD    R11<<3, R4, R4
+	ADD    R11<<3, R5, R5
+	ADD    R11<<3, R6, R6
+	SUBS   $1, R15, R15
+	BNE    columns1
 	RET
 
-// func dgemm3x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm3x6NEON(SB), NOSPLIT, $0-121
+// func dgemm7x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm7x2NEON(SB), NOSPLIT, $0-121
 	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
 
-three:
-	SUB  $2, R0, R11
-	MOVD tiles+0(FP), R14
-	MOVD c+72(FP), R7
-	MOVD bRow+64(FP), R8
-	LSL  $3, R8, R8
-	MOVD cRow+80(FP), R9
-	LSL  $3, R9, R9
-	MOVD rowBias+112(FP), R10
-	MOVD aCol+40(FP), R5
-	MOVD a+24(FP), R1
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R10
+	LSL  $3, R10, R10
 	MOVD aRow+32(FP), R12
+	MOVD a+24(FP), R1
 	ADD  R12<<3, R1, R2
 	ADD  R12<<3, R2, R3
+	ADD  R12<<3, R3, R4
+	ADD  R12<<3, R4, R5
+	ADD  R12<<3, R5, R6
+	ADD  R12<<3, R6, R7
 
-threeTile:
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	MOVD cRow+80(FP), R11
+	LSL  $3, R11, R11
+	MOVD R21, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
+	MOVD ZR, R8
+	MOVD b+56(FP), R12
+	MOVD R12, R13
+	MOVD k+16(FP), R11
+	CBZ  R11, columns2Summed
+	SUBS $4, R11, R11
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R12
+	CMP  $1, R12
+	BEQ  columns2Columns
+	CMP  $8, R9
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc818e0 // fmla v0.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e3 // fmla v3.2d, v7.2d, v11.d[1]
+	WORD   $0x4fcc18e4 // fmla v4.2d, v7.2d, v12.d[1]
+	WORD   $0x4fcd18e5 // fmla v5.2d, v7.2d, v13.d[1]
+	WORD   $0x4fce18e6 // fmla v6.2d, v7.2d, v14.d[1]
+	ADD    $16, R8, R8
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc818e0 // fmla v0.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e3 // fmla v3.2d, v7.2d, v11.d[1]
+	WORD   $0x4fcc18e4 // fmla v4.2d, v7.2d, v12.d[1]
+	WORD   $0x4fcd18e5 // fmla v5.2d, v7.2d, v13.d[1]
+	WORD   $0x4fce18e6 // fmla v6.2d, v7.2d, v14.d[1]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R8, R1, R15
+	ADD $40, R15, R19
+
+columns2AlongColumns:
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R11, R11
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R13)(R10), [V7.D2]
+	FMOVD  (R1)(R8), F8
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD  (R2)(R8), F9
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD  (R3)(R8), F10
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	FMOVD  (R4)(R8), F11
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	FMOVD  (R5)(R8), F12
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	FMOVD  (R6)(R8), F13
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	FMOVD  (R7)(R8), F14
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	ADD    R9, R8, R8
+	SUBS   $1, R11, R11
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F8
+	FMOVD $(1.0), F7
+	FCMPD F7, F8
+	BEQ   columns2Scaled
+	WORD  $0x4fc89000 // fmul v0.2d, v0.2d, v8.d[0]
+	WORD  $0x4fc89021 // fmul v1.2d, v1.2d, v8.d[0]
+	WORD  $0x4fc89042 // fmul v2.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc89063 // fmul v3.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc89084 // fmul v4.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc890a5 // fmul v5.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc890c6 // fmul v6.2d, v6.2d, v8.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R11
+	LSL    $3, R11, R11
+	FMOVD  beta+96(FP), F8
+	FCMPD  $(0.0), F8
+	BEQ    columns2Overwrite
+	MOVD   R21, R13
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R13
+	CBZ    R13, columns2Biased
+	VLD1.P (R13)(R11), [V7.D2]
+	WORD   $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	WORD   $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD   $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+
+columns2Biased:
+	CBZ     R22, columns2RowBiased
+	VLD1R.P 8(R22), [V8.D2]
+	WORD    $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	VLD1R.P 8(R22), [V9.D2]
+	WORD    $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	VLD1R.P 8(R22), [V10.D2]
+	WORD    $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	VLD1R.P 8(R22), [V11.D2]
+	WORD    $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	VLD1R.P 8(R22), [V12.D2]
+	WORD    $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	VLD1R.P 8(R22), [V13.D2]
+	WORD    $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	VLD1R.P 8(R22), [V14.D2]
+	WORD    $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R12
+	CBZ   R12, columns2Store
+	WORD  $0x4ee0e807 // fcmlt v7.2d, v0.2d, #0
+	WORD  $0x4e671c00 // bic v0.16b, v0.16b, v7.16b
+	WORD  $0x4ee0e827 // fcmlt v7.2d, v1.2d, #0
+	WORD  $0x4e671c21 // bic v1.16b, v1.16b, v7.16b
+	WORD  $0x4ee0e847 // fcmlt v7.2d, v2.2d, #0
+	WORD  $0x4e671c42 // bic v2.16b, v2.16b, v7.16b
+	WORD  $0x4ee0e867 // fcmlt v7.2d, v3.2d, #0
+	WORD  $0x4e671c63 // bic v3.16b, v3.16b, v7.16b
+	WORD  $0x4ee0e887 // fcmlt v7.2d, v4.2d, #0
+	WORD  $0x4e671c84 // bic v4.16b, v4.16b, v7.16b
+	WORD  $0x4ee0e8a7 // fcmlt v7.2d, v5.2d, #0
+	WORD  $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
+	WORD  $0x4ee0e8c7 // fcmlt v7.2d, v6.2d, #0
+	WORD  $0x4e671cc6 // bic v6.16b, v6.16b, v7.16b
+
+columns2Store:
+	MOVD   R21, R13
+	VST1.P [V0.D2], (R13)(R11)
+	VST1.P [V1.D2], (R13)(R11)
+	VST1.P [V2.D2], (R13)(R11)
+	VST1.P [V3.D2], (R13)(R11)
+	VST1.P [V4.D2], (R13)(R11)
+	VST1.P [V5.D2], (R13)(R11)
+	VST1.P [V6.D2], (R13)(R11)
+	MOVD   R13, R21
+	MOVD   aTile+48(FP), R12
+	ADD    R12<<3, R1, R1
+	ADD    R12<<3, R2, R2
+	ADD    R12<<3, R3, R3
+	ADD    R12<<3, R4, R4
+	ADD    R12<<3, R5, R5
+	ADD    R12<<3, R6, R6
+	ADD    R12<<3, R7, R7
+	SUBS   $1, R20, R20
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R10
+	LSL  $3, R10, R10
+	MOVD aRow+32(FP), R12
+	MOVD a+24(FP), R1
+	ADD  R12<<3, R1, R2
+	ADD  R12<<3, R2, R3
+	ADD  R12<<3, R3, R4
+	ADD  R12<<3, R4, R5
+	ADD  R12<<3, R5, R6
+	ADD  R12<<3, R6, R7
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	MOVD cRow+80(FP), R11
+	LSL  $3, R11, R11
+	MOVD R21, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
+	MOVD ZR, R8
+	MOVD b+56(FP), R12
+	MOVD R12, R13
+	MOVD k+16(FP), R11
+	CBZ  R11, columns1Summed
+	SUBS $4, R11, R11
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R12
+	CMP  $1, R12
+	BEQ  columns1Columns
+	CMP  $8, R9
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc818e0 // fmla v0.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e3 // fmla v3.2d, v7.2d, v11.d[1]
+	WORD   $0x4fcc18e4 // fmla v4.2d, v7.2d, v12.d[1]
+	WORD   $0x4fcd18e5 // fmla v5.2d, v7.2d, v13.d[1]
+	WORD   $0x4fce18e6 // fmla v6.2d, v7.2d, v14.d[1]
+	ADD    $16, R8, R8
+	WORD   $0x3ce86828 // ldr q8, [x1,x8]
+	WORD   $0x3ce86849 // ldr q9, [x2,x8]
+	WORD   $0x3ce8686a // ldr q10, [x3,x8]
+	WORD   $0x3ce8688b // ldr q11, [x4,x8]
+	WORD   $0x3ce868ac // ldr q12, [x5,x8]
+	WORD   $0x3ce868cd // ldr q13, [x6,x8]
+	WORD   $0x3ce868ee // ldr q14, [x7,x8]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc818e0 // fmla v0.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18e2 // fmla v2.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e3 // fmla v3.2d, v7.2d, v11.d[1]
+	WORD   $0x4fcc18e4 // fmla v4.2d, v7.2d, v12.d[1]
+	WORD   $0x4fcd18e5 // fmla v5.2d, v7.2d, v13.d[1]
+	WORD   $0x4fce18e6 // fmla v6.2d, v7.2d, v14.d[1]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R8, R1, R15
+	ADD $40, R15, R19
+
+columns1AlongColumns:
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	VLD1.P (R15)(R9), [V8.D2, V9.D2, V10.D2]
+	VLD1.P (R19)(R9), [V11.D2]
+	VLD1.P (R13)(R10), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc910e2 // fmla v2.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	WORD   $0x4fcb18e6 // fmla v6.2d, v7.2d, v11.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R11, R11
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R13)(R10), [V7.D1]
+	FMOVD  (R1)(R8), F8
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	FMOVD  (R2)(R8), F9
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	FMOVD  (R3)(R8), F10
+	WORD   $0x4fca10e2 // fmla v2.2d, v7.2d, v10.d[0]
+	FMOVD  (R4)(R8), F11
+	WORD   $0x4fcb10e3 // fmla v3.2d, v7.2d, v11.d[0]
+	FMOVD  (R5)(R8), F12
+	WORD   $0x4fcc10e4 // fmla v4.2d, v7.2d, v12.d[0]
+	FMOVD  (R6)(R8), F13
+	WORD   $0x4fcd10e5 // fmla v5.2d, v7.2d, v13.d[0]
+	FMOVD  (R7)(R8), F14
+	WORD   $0x4fce10e6 // fmla v6.2d, v7.2d, v14.d[0]
+	ADD    R9, R8, R8
+	SUBS   $1, R11, R11
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F8
+	FMOVD $(1.0), F7
+	FCMPD F7, F8
+	BEQ   columns1Scaled
+	WORD  $0x4fc89000 // fmul v0.2d, v0.2d, v8.d[0]
+	WORD  $0x4fc89021 // fmul v1.2d, v1.2d, v8.d[0]
+	WORD  $0x4fc89042 // fmul v2.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc89063 // fmul v3.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc89084 // fmul v4.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc890a5 // fmul v5.2d, v5.2d, v8.d[0]
+	WORD  $0x4fc890c6 // fmul v6.2d, v6.2d, v8.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R11
+	LSL    $3, R11, R11
+	FMOVD  beta+96(FP), F8
+	FCMPD  $(0.0), F8
+	BEQ    columns1Overwrite
+	MOVD   R21, R13
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e0 // fmla v0.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e2 // fmla v2.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e4 // fmla v4.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4fc810e6 // fmla v6.2d, v7.2d, v8.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R13
+	CBZ    R13, columns1Biased
+	VLD1.P (R13)(R11), [V7.D1]
+	WORD   $0x4e67d400 // fadd v0.2d, v0.2d, v7.2d
+	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	WORD   $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD   $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+
+columns1Biased:
+	CBZ     R22, columns1RowBiased
+	VLD1R.P 8(R22), [V8.D2]
+	WORD    $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	VLD1R.P 8(R22), [V9.D2]
+	WORD    $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	VLD1R.P 8(R22), [V10.D2]
+	WORD    $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	VLD1R.P 8(R22), [V11.D2]
+	WORD    $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	VLD1R.P 8(R22), [V12.D2]
+	WORD    $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	VLD1R.P 8(R22), [V13.D2]
+	WORD    $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	VLD1R.P 8(R22), [V14.D2]
+	WORD    $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R12
+	CBZ   R12, columns1Store
+	WORD  $0x4ee0e807 // fcmlt v7.2d, v0.2d, #0
+	WORD  $0x4e671c00 // bic v0.16b, v0.16b, v7.16b
+	WORD  $0x4ee0e827 // fcmlt v7.2d, v1.2d, #0
+	WORD  $0x4e671c21 // bic v1.16b, v1.16b, v7.16b
+	WORD  $0x4ee0e847 // fcmlt v7.2d, v2.2d, #0
+	WORD  $0x4e671c42 // bic v2.16b, v2.16b, v7.16b
+	WORD  $0x4ee0e867 // fcmlt v7.2d, v3.2d, #0
+	WORD  $0x4e671c63 // bic v3.16b, v3.16b, v7.16b
+	WORD  $0x4ee0e887 // fcmlt v7.2d, v4.2d, #0
+	WORD  $0x4e671c84 // bic v4.16b, v4.16b, v7.16b
+	WORD  $0x4ee0e8a7 // fcmlt v7.2d, v5.2d, #0
+	WORD  $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
+	WORD  $0x4ee0e8c7 // fcmlt v7.2d, v6.2d, #0
+	WORD  $0x4e671cc6 // bic v6.16b, v6.16b, v7.16b
+
+columns1Store:
+	MOVD   R21, R13
+	VST1.P [V0.D1], (R13)(R11)
+	VST1.P [V1.D1], (R13)(R11)
+	VST1.P [V2.D1], (R13)(R11)
+	VST1.P [V3.D1], (R13)(R11)
+	VST1.P [V4.D1], (R13)(R11)
+	VST1.P [V5.D1], (R13)(R11)
+	VST1.P [V6.D1], (R13)(R11)
+	MOVD   R13, R21
+	MOVD   aTile+48(FP), R12
+	ADD    R12<<3, R1, R1
+	ADD    R12<<3, R2, R2
+	ADD    R12<<3, R3, R3
+	ADD    R12<<3, R4, R4
+	ADD    R12<<3, R5, R5
+	ADD    R12<<3, R6, R6
+	ADD    R12<<3, R7, R7
+	SUBS   $1, R20, R20
+	BNE    columns1
+	RET
+
+// func dgemm8x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm8x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R11
+	LSL  $3, R11, R11
+	MOVD aRow+32(FP), R13
+	MOVD a+24(FP), R1
+	ADD  R13<<3, R1, R2
+	ADD  R13<<3, R2, R3
+	ADD  R13<<3, R3, R4
+	ADD  R13<<3, R4, R5
+	ADD  R13<<3, R5, R6
+	ADD  R13<<3, R6, R7
+	ADD  R13<<3, R7, R8
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD cRow+80(FP), R12
+	LSL  $3, R12, R12
+	MOVD R21, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
+	MOVD ZR, R9
+	MOVD b+56(FP), R13
+	MOVD R13, R14
+	MOVD k+16(FP), R12
+	CBZ  R12, columns2Summed
+	SUBS $4, R12, R12
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R13
+	CMP  $1, R13
+	BEQ  columns2Columns
+	CMP  $8, R10
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce96829 // ldr q9, [x1,x9]
+	WORD   $0x3ce9684a // ldr q10, [x2,x9]
+	WORD   $0x3ce9686b // ldr q11, [x3,x9]
+	WORD   $0x3ce9688c // ldr q12, [x4,x9]
+	WORD   $0x3ce968ad // ldr q13, [x5,x9]
+	WORD   $0x3ce968ce // ldr q14, [x6,x9]
+	WORD   $0x3ce968ef // ldr q15, [x7,x9]
+	WORD   $0x3ce96910 // ldr q16, [x8,x9]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91900 // fmla v0.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1901 // fmla v1.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1903 // fmla v3.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcd1904 // fmla v4.2d, v8.2d, v13.d[1]
+	WORD   $0x4fce1905 // fmla v5.2d, v8.2d, v14.d[1]
+	WORD   $0x4fcf1906 // fmla v6.2d, v8.2d, v15.d[1]
+	WORD   $0x4fd01907 // fmla v7.2d, v8.2d, v16.d[1]
+	ADD    $16, R9, R9
+	WORD   $0x3ce96829 // ldr q9, [x1,x9]
+	WORD   $0x3ce9684a // ldr q10, [x2,x9]
+	WORD   $0x3ce9686b // ldr q11, [x3,x9]
+	WORD   $0x3ce9688c // ldr q12, [x4,x9]
+	WORD   $0x3ce968ad // ldr q13, [x5,x9]
+	WORD   $0x3ce968ce // ldr q14, [x6,x9]
+	WORD   $0x3ce968ef // ldr q15, [x7,x9]
+	WORD   $0x3ce96910 // ldr q16, [x8,x9]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91900 // fmla v0.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1901 // fmla v1.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1903 // fmla v3.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcd1904 // fmla v4.2d, v8.2d, v13.d[1]
+	WORD   $0x4fce1905 // fmla v5.2d, v8.2d, v14.d[1]
+	WORD   $0x4fcf1906 // fmla v6.2d, v8.2d, v15.d[1]
+	WORD   $0x4fd01907 // fmla v7.2d, v8.2d, v16.d[1]
+	ADD    $16, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R9, R1, R19
+
+columns2AlongColumns:
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R12, R12
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R14)(R11), [V8.D2]
+	FMOVD  (R1)(R9), F9
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	FMOVD  (R2)(R9), F10
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	FMOVD  (R3)(R9), F11
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	FMOVD  (R4)(R9), F12
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	FMOVD  (R5)(R9), F13
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	FMOVD  (R6)(R9), F14
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	FMOVD  (R7)(R9), F15
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	FMOVD  (R8)(R9), F16
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	ADD    R10, R9, R9
+	SUBS   $1, R12, R12
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F9
+	FMOVD $(1.0), F8
+	FCMPD F8, F9
+	BEQ   columns2Scaled
+	WORD  $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	WORD  $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
+	WORD  $0x4fc99042 // fmul v2.2d, v2.2d, v9.d[0]
+	WORD  $0x4fc99063 // fmul v3.2d, v3.2d, v9.d[0]
+	WORD  $0x4fc99084 // fmul v4.2d, v4.2d, v9.d[0]
+	WORD  $0x4fc990a5 // fmul v5.2d, v5.2d, v9.d[0]
+	WORD  $0x4fc990c6 // fmul v6.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc990e7 // fmul v7.2d, v7.2d, v9.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R12
+	LSL    $3, R12, R12
+	FMOVD  beta+96(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    columns2Overwrite
+	MOVD   R21, R14
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R14
+	CBZ    R14, columns2Biased
+	VLD1.P (R14)(R12), [V8.D2]
+	WORD   $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD   $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD   $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD   $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD   $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD   $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+
+columns2Biased:
+	CBZ     R22, columns2RowBiased
+	VLD1R.P 8(R22), [V9.D2]
+	WORD    $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	VLD1R.P 8(R22), [V10.D2]
+	WORD    $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	VLD1R.P 8(R22), [V11.D2]
+	WORD    $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	VLD1R.P 8(R22), [V12.D2]
+	WORD    $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	VLD1R.P 8(R22), [V13.D2]
+	WORD    $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	VLD1R.P 8(R22), [V14.D2]
+	WORD    $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	VLD1R.P 8(R22), [V15.D2]
+	WORD    $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	VLD1R.P 8(R22), [V16.D2]
+	WORD    $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R13
+	CBZ   R13, columns2Store
+	WORD  $0x4ee0e808 // fcmlt v8.2d, v0.2d, #0
+	WORD  $0x4e681c00 // bic v0.16b, v0.16b, v8.16b
+	WORD  $0x4ee0e828 // fcmlt v8.2d, v1.2d, #0
+	WORD  $0x4e681c21 // bic v1.16b, v1.16b, v8.16b
+	WORD  $0x4ee0e848 // fcmlt v8.2d, v2.2d, #0
+	WORD  $0x4e681c42 // bic v2.16b, v2.16b, v8.16b
+	WORD  $0x4ee0e868 // fcmlt v8.2d, v3.2d, #0
+	WORD  $0x4e681c63 // bic v3.16b, v3.16b, v8.16b
+	WORD  $0x4ee0e888 // fcmlt v8.2d, v4.2d, #0
+	WORD  $0x4e681c84 // bic v4.16b, v4.16b, v8.16b
+	WORD  $0x4ee0e8a8 // fcmlt v8.2d, v5.2d, #0
+	WORD  $0x4e681ca5 // bic v5.16b, v5.16b, v8.16b
+	WORD  $0x4ee0e8c8 // fcmlt v8.2d, v6.2d, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4ee0e8e8 // fcmlt v8.2d, v7.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+
+columns2Store:
+	MOVD   R21, R14
+	VST1.P [V0.D2], (R14)(R12)
+	VST1.P [V1.D2], (R14)(R12)
+	VST1.P [V2.D2], (R14)(R12)
+	VST1.P [V3.D2], (R14)(R12)
+	VST1.P [V4.D2], (R14)(R12)
+	VST1.P [V5.D2], (R14)(R12)
+	VST1.P [V6.D2], (R14)(R12)
+	VST1.P [V7.D2], (R14)(R12)
+	MOVD   R14, R21
+	MOVD   aTile+48(FP), R13
+	ADD    R13<<3, R1, R1
+	ADD    R13<<3, R2, R2
+	ADD    R13<<3, R3, R3
+	ADD    R13<<3, R4, R4
+	ADD    R13<<3, R5, R5
+	ADD    R13<<3, R6, R6
+	ADD    R13<<3, R7, R7
+	ADD    R13<<3, R8, R8
+	SUBS   $1, R20, R20
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R11
+	LSL  $3, R11, R11
+	MOVD aRow+32(FP), R13
+	MOVD a+24(FP), R1
+	ADD  R13<<3, R1, R2
+	ADD  R13<<3, R2, R3
+	ADD  R13<<3, R3, R4
+	ADD  R13<<3, R4, R5
+	ADD  R13<<3, R5, R6
+	ADD  R13<<3, R6, R7
+	ADD  R13<<3, R7, R8
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD cRow+80(FP), R12
+	LSL  $3, R12, R12
+	MOVD R21, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
+	MOVD ZR, R9
+	MOVD b+56(FP), R13
+	MOVD R13, R14
+	MOVD k+16(FP), R12
+	CBZ  R12, columns1Summed
+	SUBS $4, R12, R12
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R13
+	CMP  $1, R13
+	BEQ  columns1Columns
+	CMP  $8, R10
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce96829 // ldr q9, [x1,x9]
+	WORD   $0x3ce9684a // ldr q10, [x2,x9]
+	WORD   $0x3ce9686b // ldr q11, [x3,x9]
+	WORD   $0x3ce9688c // ldr q12, [x4,x9]
+	WORD   $0x3ce968ad // ldr q13, [x5,x9]
+	WORD   $0x3ce968ce // ldr q14, [x6,x9]
+	WORD   $0x3ce968ef // ldr q15, [x7,x9]
+	WORD   $0x3ce96910 // ldr q16, [x8,x9]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91900 // fmla v0.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1901 // fmla v1.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1903 // fmla v3.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcd1904 // fmla v4.2d, v8.2d, v13.d[1]
+	WORD   $0x4fce1905 // fmla v5.2d, v8.2d, v14.d[1]
+	WORD   $0x4fcf1906 // fmla v6.2d, v8.2d, v15.d[1]
+	WORD   $0x4fd01907 // fmla v7.2d, v8.2d, v16.d[1]
+	ADD    $16, R9, R9
+	WORD   $0x3ce96829 // ldr q9, [x1,x9]
+	WORD   $0x3ce9684a // ldr q10, [x2,x9]
+	WORD   $0x3ce9686b // ldr q11, [x3,x9]
+	WORD   $0x3ce9688c // ldr q12, [x4,x9]
+	WORD   $0x3ce968ad // ldr q13, [x5,x9]
+	WORD   $0x3ce968ce // ldr q14, [x6,x9]
+	WORD   $0x3ce968ef // ldr q15, [x7,x9]
+	WORD   $0x3ce96910 // ldr q16, [x8,x9]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91900 // fmla v0.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1901 // fmla v1.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1903 // fmla v3.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcd1904 // fmla v4.2d, v8.2d, v13.d[1]
+	WORD   $0x4fce1905 // fmla v5.2d, v8.2d, v14.d[1]
+	WORD   $0x4fcf1906 // fmla v6.2d, v8.2d, v15.d[1]
+	WORD   $0x4fd01907 // fmla v7.2d, v8.2d, v16.d[1]
+	ADD    $16, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R19
+
+columns1AlongColumns:
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	VLD1.P (R19)(R10), [V9.D2, V10.D2, V11.D2, V12.D2]
+	VLD1.P (R14)(R11), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc91901 // fmla v1.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1903 // fmla v3.2d, v8.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1905 // fmla v5.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcc1106 // fmla v6.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1907 // fmla v7.2d, v8.2d, v12.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R12, R12
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R14)(R11), [V8.D1]
+	FMOVD  (R1)(R9), F9
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	FMOVD  (R2)(R9), F10
+	WORD   $0x4fca1101 // fmla v1.2d, v8.2d, v10.d[0]
+	FMOVD  (R3)(R9), F11
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	FMOVD  (R4)(R9), F12
+	WORD   $0x4fcc1103 // fmla v3.2d, v8.2d, v12.d[0]
+	FMOVD  (R5)(R9), F13
+	WORD   $0x4fcd1104 // fmla v4.2d, v8.2d, v13.d[0]
+	FMOVD  (R6)(R9), F14
+	WORD   $0x4fce1105 // fmla v5.2d, v8.2d, v14.d[0]
+	FMOVD  (R7)(R9), F15
+	WORD   $0x4fcf1106 // fmla v6.2d, v8.2d, v15.d[0]
+	FMOVD  (R8)(R9), F16
+	WORD   $0x4fd01107 // fmla v7.2d, v8.2d, v16.d[0]
+	ADD    R10, R9, R9
+	SUBS   $1, R12, R12
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F9
+	FMOVD $(1.0), F8
+	FCMPD F8, F9
+	BEQ   columns1Scaled
+	WORD  $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	WORD  $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
+	WORD  $0x4fc99042 // fmul v2.2d, v2.2d, v9.d[0]
+	WORD  $0x4fc99063 // fmul v3.2d, v3.2d, v9.d[0]
+	WORD  $0x4fc99084 // fmul v4.2d, v4.2d, v9.d[0]
+	WORD  $0x4fc990a5 // fmul v5.2d, v5.2d, v9.d[0]
+	WORD  $0x4fc990c6 // fmul v6.2d, v6.2d, v9.d[0]
+	WORD  $0x4fc990e7 // fmul v7.2d, v7.2d, v9.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R12
+	LSL    $3, R12, R12
+	FMOVD  beta+96(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    columns1Overwrite
+	MOVD   R21, R14
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91104 // fmla v4.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91106 // fmla v6.2d, v8.2d, v9.d[0]
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4fc91107 // fmla v7.2d, v8.2d, v9.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R14
+	CBZ    R14, columns1Biased
+	VLD1.P (R14)(R12), [V8.D1]
+	WORD   $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD   $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x4e68d463 // fadd v3.2d, v3.2d, v8.2d
+	WORD   $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD   $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+	WORD   $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD   $0x4e68d4e7 // fadd v7.2d, v7.2d, v8.2d
+
+columns1Biased:
+	CBZ     R22, columns1RowBiased
+	VLD1R.P 8(R22), [V9.D2]
+	WORD    $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	VLD1R.P 8(R22), [V10.D2]
+	WORD    $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	VLD1R.P 8(R22), [V11.D2]
+	WORD    $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	VLD1R.P 8(R22), [V12.D2]
+	WORD    $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	VLD1R.P 8(R22), [V13.D2]
+	WORD    $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	VLD1R.P 8(R22), [V14.D2]
+	WORD    $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	VLD1R.P 8(R22), [V15.D2]
+	WORD    $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	VLD1R.P 8(R22), [V16.D2]
+	WORD    $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R13
+	CBZ   R13, columns1Store
+	WORD  $0x4ee0e808 // fcmlt v8.2d, v0.2d, #0
+	WORD  $0x4e681c00 // bic v0.16b, v0.16b, v8.16b
+	WORD  $0x4ee0e828 // fcmlt v8.2d, v1.2d, #0
+	WORD  $0x4e681c21 // bic v1.16b, v1.16b, v8.16b
+	WORD  $0x4ee0e848 // fcmlt v8.2d, v2.2d, #0
+	WORD  $0x4e681c42 // bic v2.16b, v2.16b, v8.16b
+	WORD  $0x4ee0e868 // fcmlt v8.2d, v3.2d, #0
+	WORD  $0x4e681c63 // bic v3.16b, v3.16b, v8.16b
+	WORD  $0x4ee0e888 // fcmlt v8.2d, v4.2d, #0
+	WORD  $0x4e681c84 // bic v4.16b, v4.16b, v8.16b
+	WORD  $0x4ee0e8a8 // fcmlt v8.2d, v5.2d, #0
+	WORD  $0x4e681ca5 // bic v5.16b, v5.16b, v8.16b
+	WORD  $0x4ee0e8c8 // fcmlt v8.2d, v6.2d, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4ee0e8e8 // fcmlt v8.2d, v7.2d, #0
+	WORD  $0x4e681ce7 // bic v7.16b, v7.16b, v8.16b
+
+columns1Store:
+	MOVD   R21, R14
+	VST1.P [V0.D1], (R14)(R12)
+	VST1.P [V1.D1], (R14)(R12)
+	VST1.P [V2.D1], (R14)(R12)
+	VST1.P [V3.D1], (R14)(R12)
+	VST1.P [V4.D1], (R14)(R12)
+	VST1.P [V5.D1], (R14)(R12)
+	VST1.P [V6.D1], (R14)(R12)
+	VST1.P [V7.D1], (R14)(R12)
+	MOVD   R14, R21
+	MOVD   aTile+48(FP), R13
+	ADD    R13<<3, R1, R1
+	ADD    R13<<3, R2, R2
+	ADD    R13<<3, R3, R3
+	ADD    R13<<3, R4, R4
+	ADD    R13<<3, R5, R5
+	ADD    R13<<3, R6, R6
+	ADD    R13<<3, R7, R7
+	ADD    R13<<3, R8, R8
+	SUBS   $1, R20, R20
+	BNE    columns1
+	RET
+
+// func dgemm9x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm9x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -611,393 +3556,2239 @@ threeTile:
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	VEOR V8.B16, V8.B16, V8.B16
-	MOVD k+16(FP), R6
-	MOVD $0, R4
-	MOVD b+56(FP), R12
-	ADD  R11<<3, R12, R13
-	CBZ  R6, threeSummed
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
 
-threeK:
-	VLD1.P (R12)(R8), [V24.D2, V25.D2]
-	VLD1.P (R13)(R8), [V26.D2]
-	FMOVD  (R1)(R4<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R4<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R4<<3), F29
-	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	ADD    R5, R4, R4
-	SUB    $1, R6, R6
-	CBNZ   R6, threeK
+columns2AlongRows:
+	WORD   $0x3ce9682a // ldr q10, [x1,x9]
+	WORD   $0x3ce9684b // ldr q11, [x2,x9]
+	WORD   $0x3ce9686c // ldr q12, [x3,x9]
+	WORD   $0x3ce9688d // ldr q13, [x4,x9]
+	WORD   $0x3ce968ae // ldr q14, [x5,x9]
+	WORD   $0x3ce968cf // ldr q15, [x6,x9]
+	WORD   $0x3ce968f0 // ldr q16, [x7,x9]
+	WORD   $0x3ce96911 // ldr q17, [x8,x9]
+	WORD   $0x3cea6832 // ldr q18, [x1,x10]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1920 // fmla v0.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1921 // fmla v1.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1924 // fmla v4.2d, v9.2d, v14.d[1]
+	WORD   $0x4fcf1925 // fmla v5.2d, v9.2d, v15.d[1]
+	WORD   $0x4fd01926 // fmla v6.2d, v9.2d, v16.d[1]
+	WORD   $0x4fd11927 // fmla v7.2d, v9.2d, v17.d[1]
+	WORD   $0x4fd21928 // fmla v8.2d, v9.2d, v18.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682a // ldr q10, [x1,x9]
+	WORD   $0x3ce9684b // ldr q11, [x2,x9]
+	WORD   $0x3ce9686c // ldr q12, [x3,x9]
+	WORD   $0x3ce9688d // ldr q13, [x4,x9]
+	WORD   $0x3ce968ae // ldr q14, [x5,x9]
+	WORD   $0x3ce968cf // ldr q15, [x6,x9]
+	WORD   $0x3ce968f0 // ldr q16, [x7,x9]
+	WORD   $0x3ce96911 // ldr q17, [x8,x9]
+	WORD   $0x3cea6832 // ldr q18, [x1,x10]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1920 // fmla v0.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1921 // fmla v1.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1924 // fmla v4.2d, v9.2d, v14.d[1]
+	WORD   $0x4fcf1925 // fmla v5.2d, v9.2d, v15.d[1]
+	WORD   $0x4fd01926 // fmla v6.2d, v9.2d, v16.d[1]
+	WORD   $0x4fd11927 // fmla v7.2d, v9.2d, v17.d[1]
+	WORD   $0x4fd21928 // fmla v8.2d, v9.2d, v18.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VLD1.P (R12)(R9), [V24.D2, V25.D2]
-	VLD1.P (R13)(R9), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R12)(R9), [V24.D2, V25.D2]
-	VLD1.P (R13)(R9), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R12)(R9), [V24.D2, V25.D2]
-	VLD1.P (R13)(R9), [V26.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $56, R20, R21
 
-threeOverwrite:
-	MOVD   bias+104(FP), R12
-	CBZ    R12, threeUnbiased
-	ADD    R11<<3, R12, R13
-	VLD1.P (R12)(R9), [V24.D2, V25.D2]
-	VLD1.P (R13)(R9), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
 
-threeUnbiased:
-	CBZ     R10, threeRowsUnbiased
-	VLD1R.P 8(R10), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R10), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R10), [V29.D2]
-	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
-	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
 
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R12
-	CBZ   R12, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
-	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
+columns2K:
+	VLD1.P (R15)(R12), [V9.D2]
+	FMOVD  (R1)(R9), F10
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	FMOVD  (R2)(R9), F11
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD  (R3)(R9), F12
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	FMOVD  (R4)(R9), F13
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	FMOVD  (R5)(R9), F14
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	FMOVD  (R6)(R9), F15
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	FMOVD  (R7)(R9), F16
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	FMOVD  (R8)(R9), F17
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	FMOVD  (R1)(R10), F18
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
 
-threeStore:
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VST1.P [V0.D2, V1.D2], (R12)(R9)
-	VST1.P [V2.D2], (R13)(R9)
-	VST1.P [V3.D2, V4.D2], (R12)(R9)
-	VST1.P [V5.D2], (R13)(R9)
-	VST1.P [V6.D2, V7.D2], (R12)(R9)
-	VST1.P [V8.D2], (R13)(R9)
-	MOVD   R12, R7
-	MOVD   aTile+48(FP), R12
-	ADD    R12<<3, R1, R1
-	ADD    R12<<3, R2, R2
-	ADD    R12<<3, R3, R3
-	SUB    $1, R14, R14
-	CBNZ   R14, threeTile
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F10
+	FMOVD $(1.0), F9
+	FCMPD F9, F10
+	BEQ   columns2Scaled
+	WORD  $0x4fca9000 // fmul v0.2d, v0.2d, v10.d[0]
+	WORD  $0x4fca9021 // fmul v1.2d, v1.2d, v10.d[0]
+	WORD  $0x4fca9042 // fmul v2.2d, v2.2d, v10.d[0]
+	WORD  $0x4fca9063 // fmul v3.2d, v3.2d, v10.d[0]
+	WORD  $0x4fca9084 // fmul v4.2d, v4.2d, v10.d[0]
+	WORD  $0x4fca90a5 // fmul v5.2d, v5.2d, v10.d[0]
+	WORD  $0x4fca90c6 // fmul v6.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca90e7 // fmul v7.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca9108 // fmul v8.2d, v8.2d, v10.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F10
+	FCMPD  $(0.0), F10
+	BEQ    columns2Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V9.D2]
+	WORD   $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD   $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD   $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD   $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD   $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD   $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD   $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD   $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD   $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+
+columns2Biased:
+	CBZ     R24, columns2RowBiased
+	VLD1R.P 8(R24), [V10.D2]
+	WORD    $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	VLD1R.P 8(R24), [V11.D2]
+	WORD    $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	VLD1R.P 8(R24), [V12.D2]
+	WORD    $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e809 // fcmlt v9.2d, v0.2d, #0
+	WORD  $0x4e691c00 // bic v0.16b, v0.16b, v9.16b
+	WORD  $0x4ee0e829 // fcmlt v9.2d, v1.2d, #0
+	WORD  $0x4e691c21 // bic v1.16b, v1.16b, v9.16b
+	WORD  $0x4ee0e849 // fcmlt v9.2d, v2.2d, #0
+	WORD  $0x4e691c42 // bic v2.16b, v2.16b, v9.16b
+	WORD  $0x4ee0e869 // fcmlt v9.2d, v3.2d, #0
+	WORD  $0x4e691c63 // bic v3.16b, v3.16b, v9.16b
+	WORD  $0x4ee0e889 // fcmlt v9.2d, v4.2d, #0
+	WORD  $0x4e691c84 // bic v4.16b, v4.16b, v9.16b
+	WORD  $0x4ee0e8a9 // fcmlt v9.2d, v5.2d, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4ee0e8c9 // fcmlt v9.2d, v6.2d, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4ee0e8e9 // fcmlt v9.2d, v7.2d, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4ee0e909 // fcmlt v9.2d, v8.2d, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+
+columns2Store:
+	MOVD   R23, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns2
 	RET
 
-two:
-	SUB  $2, R0, R11
-	MOVD tiles+0(FP), R14
-	MOVD c+72(FP), R7
-	MOVD bRow+64(FP), R8
-	LSL  $3, R8, R8
-	MOVD cRow+80(FP), R9
-	LSL  $3, R9, R9
-	MOVD rowBias+112(FP), R10
-	MOVD aCol+40(FP), R5
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R12
-	ADD  R12<<3, R1, R2
-	ADD  R12<<3, R2, R3
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-twoTile:
+columns1:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
-	MOVD k+16(FP), R6
-	MOVD $0, R4
-	MOVD b+56(FP), R12
-	ADD  R11<<3, R12, R13
-	CBZ  R6, twoSummed
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
 
-twoK:
-	VLD1.P (R12)(R8), [V24.D2]
-	VLD1.P (R13)(R8), [V25.D2]
-	FMOVD  (R1)(R4<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R4<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R4<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	ADD    R5, R4, R4
-	SUB    $1, R6, R6
-	CBNZ   R6, twoK
+columns1AlongRows:
+	WORD   $0x3ce9682a // ldr q10, [x1,x9]
+	WORD   $0x3ce9684b // ldr q11, [x2,x9]
+	WORD   $0x3ce9686c // ldr q12, [x3,x9]
+	WORD   $0x3ce9688d // ldr q13, [x4,x9]
+	WORD   $0x3ce968ae // ldr q14, [x5,x9]
+	WORD   $0x3ce968cf // ldr q15, [x6,x9]
+	WORD   $0x3ce968f0 // ldr q16, [x7,x9]
+	WORD   $0x3ce96911 // ldr q17, [x8,x9]
+	WORD   $0x3cea6832 // ldr q18, [x1,x10]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1920 // fmla v0.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1921 // fmla v1.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1924 // fmla v4.2d, v9.2d, v14.d[1]
+	WORD   $0x4fcf1925 // fmla v5.2d, v9.2d, v15.d[1]
+	WORD   $0x4fd01926 // fmla v6.2d, v9.2d, v16.d[1]
+	WORD   $0x4fd11927 // fmla v7.2d, v9.2d, v17.d[1]
+	WORD   $0x4fd21928 // fmla v8.2d, v9.2d, v18.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682a // ldr q10, [x1,x9]
+	WORD   $0x3ce9684b // ldr q11, [x2,x9]
+	WORD   $0x3ce9686c // ldr q12, [x3,x9]
+	WORD   $0x3ce9688d // ldr q13, [x4,x9]
+	WORD   $0x3ce968ae // ldr q14, [x5,x9]
+	WORD   $0x3ce968cf // ldr q15, [x6,x9]
+	WORD   $0x3ce968f0 // ldr q16, [x7,x9]
+	WORD   $0x3ce96911 // ldr q17, [x8,x9]
+	WORD   $0x3cea6832 // ldr q18, [x1,x10]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1920 // fmla v0.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1921 // fmla v1.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1922 // fmla v2.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1924 // fmla v4.2d, v9.2d, v14.d[1]
+	WORD   $0x4fcf1925 // fmla v5.2d, v9.2d, v15.d[1]
+	WORD   $0x4fd01926 // fmla v6.2d, v9.2d, v16.d[1]
+	WORD   $0x4fd11927 // fmla v7.2d, v9.2d, v17.d[1]
+	WORD   $0x4fd21928 // fmla v8.2d, v9.2d, v18.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
 
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VLD1.P (R12)(R9), [V24.D2]
-	VLD1.P (R13)(R9), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R12)(R9), [V24.D2]
-	VLD1.P (R13)(R9), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R12)(R9), [V24.D2]
-	VLD1.P (R13)(R9), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $56, R20, R21
 
-twoOverwrite:
-	MOVD   bias+104(FP), R12
-	CBZ    R12, twoUnbiased
-	ADD    R11<<3, R12, R13
-	VLD1.P (R12)(R9), [V24.D2]
-	VLD1.P (R13)(R9), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	VLD1.P (R20)(R11), [V10.D2, V11.D2, V12.D2, V13.D2]
+	VLD1.P (R21)(R11), [V14.D2]
+	VLD1.P (R15)(R12), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1122 // fmla v2.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1124 // fmla v4.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1126 // fmla v6.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	WORD   $0x4fce1928 // fmla v8.2d, v9.2d, v14.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
 
-twoUnbiased:
-	CBZ     R10, twoRowsUnbiased
-	VLD1R.P 8(R10), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R10), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R10), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
 
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R12
-	CBZ   R12, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
+columns1K:
+	VLD1.P (R15)(R12), [V9.D1]
+	FMOVD  (R1)(R9), F10
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	FMOVD  (R2)(R9), F11
+	WORD   $0x4fcb1121 // fmla v1.2d, v9.2d, v11.d[0]
+	FMOVD  (R3)(R9), F12
+	WORD   $0x4fcc1122 // fmla v2.2d, v9.2d, v12.d[0]
+	FMOVD  (R4)(R9), F13
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	FMOVD  (R5)(R9), F14
+	WORD   $0x4fce1124 // fmla v4.2d, v9.2d, v14.d[0]
+	FMOVD  (R6)(R9), F15
+	WORD   $0x4fcf1125 // fmla v5.2d, v9.2d, v15.d[0]
+	FMOVD  (R7)(R9), F16
+	WORD   $0x4fd01126 // fmla v6.2d, v9.2d, v16.d[0]
+	FMOVD  (R8)(R9), F17
+	WORD   $0x4fd11127 // fmla v7.2d, v9.2d, v17.d[0]
+	FMOVD  (R1)(R10), F18
+	WORD   $0x4fd21128 // fmla v8.2d, v9.2d, v18.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
 
-twoStore:
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VST1.P [V0.D2], (R12)(R9)
-	VST1.P [V1.D2], (R13)(R9)
-	VST1.P [V2.D2], (R12)(R9)
-	VST1.P [V3.D2], (R13)(R9)
-	VST1.P [V4.D2], (R12)(R9)
-	VST1.P [V5.D2], (R13)(R9)
-	MOVD   R12, R7
-	MOVD   aTile+48(FP), R12
-	ADD    R12<<3, R1, R1
-	ADD    R12<<3, R2, R2
-	ADD    R12<<3, R3, R3
-	SUB    $1, R14, R14
-	CBNZ   R14, twoTile
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F10
+	FMOVD $(1.0), F9
+	FCMPD F9, F10
+	BEQ   columns1Scaled
+	WORD  $0x4fca9000 // fmul v0.2d, v0.2d, v10.d[0]
+	WORD  $0x4fca9021 // fmul v1.2d, v1.2d, v10.d[0]
+	WORD  $0x4fca9042 // fmul v2.2d, v2.2d, v10.d[0]
+	WORD  $0x4fca9063 // fmul v3.2d, v3.2d, v10.d[0]
+	WORD  $0x4fca9084 // fmul v4.2d, v4.2d, v10.d[0]
+	WORD  $0x4fca90a5 // fmul v5.2d, v5.2d, v10.d[0]
+	WORD  $0x4fca90c6 // fmul v6.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca90e7 // fmul v7.2d, v7.2d, v10.d[0]
+	WORD  $0x4fca9108 // fmul v8.2d, v8.2d, v10.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F10
+	FCMPD  $(0.0), F10
+	BEQ    columns1Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1120 // fmla v0.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1122 // fmla v2.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1124 // fmla v4.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1126 // fmla v6.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4fca1128 // fmla v8.2d, v9.2d, v10.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V9.D1]
+	WORD   $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD   $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD   $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD   $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD   $0x4e69d484 // fadd v4.2d, v4.2d, v9.2d
+	WORD   $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD   $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD   $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+	WORD   $0x4e69d508 // fadd v8.2d, v8.2d, v9.2d
+
+columns1Biased:
+	CBZ     R24, columns1RowBiased
+	VLD1R.P 8(R24), [V10.D2]
+	WORD    $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	VLD1R.P 8(R24), [V11.D2]
+	WORD    $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	VLD1R.P 8(R24), [V12.D2]
+	WORD    $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e809 // fcmlt v9.2d, v0.2d, #0
+	WORD  $0x4e691c00 // bic v0.16b, v0.16b, v9.16b
+	WORD  $0x4ee0e829 // fcmlt v9.2d, v1.2d, #0
+	WORD  $0x4e691c21 // bic v1.16b, v1.16b, v9.16b
+	WORD  $0x4ee0e849 // fcmlt v9.2d, v2.2d, #0
+	WORD  $0x4e691c42 // bic v2.16b, v2.16b, v9.16b
+	WORD  $0x4ee0e869 // fcmlt v9.2d, v3.2d, #0
+	WORD  $0x4e691c63 // bic v3.16b, v3.16b, v9.16b
+	WORD  $0x4ee0e889 // fcmlt v9.2d, v4.2d, #0
+	WORD  $0x4e691c84 // bic v4.16b, v4.16b, v9.16b
+	WORD  $0x4ee0e8a9 // fcmlt v9.2d, v5.2d, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4ee0e8c9 // fcmlt v9.2d, v6.2d, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4ee0e8e9 // fcmlt v9.2d, v7.2d, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+	WORD  $0x4ee0e909 // fcmlt v9.2d, v8.2d, #0
+	WORD  $0x4e691d08 // bic v8.16b, v8.16b, v9.16b
+
+columns1Store:
+	MOVD   R23, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns1
 	RET
 
-one:
-	CMP  $1, R0
-	CSET GT, R11
-	MOVD tiles+0(FP), R14
-	MOVD c+72(FP), R7
-	MOVD bRow+64(FP), R8
-	LSL  $3, R8, R8
-	MOVD cRow+80(FP), R9
-	LSL  $3, R9, R9
-	MOVD rowBias+112(FP), R10
-	MOVD aCol+40(FP), R5
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R12
-	ADD  R12<<3, R1, R2
-	ADD  R12<<3, R2, R3
+// func dgemm10x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm10x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
 
-oneTile:
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD k+16(FP), R6
-	MOVD $0, R4
-	MOVD b+56(FP), R12
-	ADD  R11<<3, R12, R13
-	CBZ  R6, oneSummed
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
 
-oneK:
-	VLD1.P (R12)(R8), [V24.D2]
-	FMOVD  (R1)(R4<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R4<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R4<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	ADD    R5, R4, R4
-	SUB    $1, R6, R6
-	CBNZ   R6, oneK
+columns2AlongRows:
+	WORD   $0x3ce9682b // ldr q11, [x1,x9]
+	WORD   $0x3ce9684c // ldr q12, [x2,x9]
+	WORD   $0x3ce9686d // ldr q13, [x3,x9]
+	WORD   $0x3ce9688e // ldr q14, [x4,x9]
+	WORD   $0x3ce968af // ldr q15, [x5,x9]
+	WORD   $0x3ce968d0 // ldr q16, [x6,x9]
+	WORD   $0x3ce968f1 // ldr q17, [x7,x9]
+	WORD   $0x3ce96912 // ldr q18, [x8,x9]
+	WORD   $0x3cea6833 // ldr q19, [x1,x10]
+	WORD   $0x3cea6854 // ldr q20, [x2,x10]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1940 // fmla v0.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1943 // fmla v3.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1944 // fmla v4.2d, v10.2d, v15.d[1]
+	WORD   $0x4fd01945 // fmla v5.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd11946 // fmla v6.2d, v10.2d, v17.d[1]
+	WORD   $0x4fd21947 // fmla v7.2d, v10.2d, v18.d[1]
+	WORD   $0x4fd31948 // fmla v8.2d, v10.2d, v19.d[1]
+	WORD   $0x4fd41949 // fmla v9.2d, v10.2d, v20.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682b // ldr q11, [x1,x9]
+	WORD   $0x3ce9684c // ldr q12, [x2,x9]
+	WORD   $0x3ce9686d // ldr q13, [x3,x9]
+	WORD   $0x3ce9688e // ldr q14, [x4,x9]
+	WORD   $0x3ce968af // ldr q15, [x5,x9]
+	WORD   $0x3ce968d0 // ldr q16, [x6,x9]
+	WORD   $0x3ce968f1 // ldr q17, [x7,x9]
+	WORD   $0x3ce96912 // ldr q18, [x8,x9]
+	WORD   $0x3cea6833 // ldr q19, [x1,x10]
+	WORD   $0x3cea6854 // ldr q20, [x2,x10]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1940 // fmla v0.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1943 // fmla v3.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1944 // fmla v4.2d, v10.2d, v15.d[1]
+	WORD   $0x4fd01945 // fmla v5.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd11946 // fmla v6.2d, v10.2d, v17.d[1]
+	WORD   $0x4fd21947 // fmla v7.2d, v10.2d, v18.d[1]
+	WORD   $0x4fd31948 // fmla v8.2d, v10.2d, v19.d[1]
+	WORD   $0x4fd41949 // fmla v9.2d, v10.2d, v20.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VLD1.P (R13)(R9), V24.D[1]
-	VLD1.P (R12)(R9), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R13)(R9), V24.D[1]
-	VLD1.P (R12)(R9), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R13)(R9), V24.D[1]
-	VLD1.P (R12)(R9), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
 
-oneOverwrite:
-	MOVD   bias+104(FP), R12
-	CBZ    R12, oneUnbiased
-	ADD    R11<<3, R12, R13
-	VLD1.P (R13)(R9), V24.D[1]
-	VLD1.P (R12)(R9), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
 
-oneUnbiased:
-	CBZ     R10, oneRowsUnbiased
-	VLD1R.P 8(R10), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R10), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R10), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
 
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R12
-	CBZ   R12, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
+columns2K:
+	VLD1.P (R15)(R12), [V10.D2]
+	FMOVD  (R1)(R9), F11
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	FMOVD  (R2)(R9), F12
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	FMOVD  (R3)(R9), F13
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	FMOVD  (R4)(R9), F14
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	FMOVD  (R5)(R9), F15
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	FMOVD  (R6)(R9), F16
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	FMOVD  (R7)(R9), F17
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	FMOVD  (R8)(R9), F18
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	FMOVD  (R1)(R10), F19
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	FMOVD  (R2)(R10), F20
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
 
-oneStore:
-	MOVD   R7, R12
-	ADD    R11<<3, R12, R13
-	VST1.P V0.D[1], (R13)(R9)
-	VST1.P V0.D[0], (R12)(R9)
-	VST1.P V1.D[1], (R13)(R9)
-	VST1.P V1.D[0], (R12)(R9)
-	VST1.P V2.D[1], (R13)(R9)
-	VST1.P V2.D[0], (R12)(R9)
-	MOVD   R12, R7
-	MOVD   aTile+48(FP), R12
-	ADD    R12<<3, R1, R1
-	ADD    R12<<3, R2, R2
-	ADD    R12<<3, R3, R3
-	SUB    $1, R14, R14
-	CBNZ   R14, oneTile
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F11
+	FMOVD $(1.0), F10
+	FCMPD F10, F11
+	BEQ   columns2Scaled
+	WORD  $0x4fcb9000 // fmul v0.2d, v0.2d, v11.d[0]
+	WORD  $0x4fcb9021 // fmul v1.2d, v1.2d, v11.d[0]
+	WORD  $0x4fcb9042 // fmul v2.2d, v2.2d, v11.d[0]
+	WORD  $0x4fcb9063 // fmul v3.2d, v3.2d, v11.d[0]
+	WORD  $0x4fcb9084 // fmul v4.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcb90a5 // fmul v5.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcb90c6 // fmul v6.2d, v6.2d, v11.d[0]
+	WORD  $0x4fcb90e7 // fmul v7.2d, v7.2d, v11.d[0]
+	WORD  $0x4fcb9108 // fmul v8.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb9129 // fmul v9.2d, v9.2d, v11.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F11
+	FCMPD  $(0.0), F11
+	BEQ    columns2Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1141 // fmla v1.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1142 // fmla v2.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1143 // fmla v3.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1144 // fmla v4.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1145 // fmla v5.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1146 // fmla v6.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1147 // fmla v7.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1148 // fmla v8.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4fcb1149 // fmla v9.2d, v10.2d, v11.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V10.D2]
+	WORD   $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD   $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD   $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD   $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD   $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD   $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD   $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD   $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD   $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD   $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+
+columns2Biased:
+	CBZ     R24, columns2RowBiased
+	VLD1R.P 8(R24), [V11.D2]
+	WORD    $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	VLD1R.P 8(R24), [V12.D2]
+	WORD    $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd484 // fadd v4.2d, v4.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d4e7 // fadd v7.2d, v7.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80a // fcmlt v10.2d, v0.2d, #0
+	WORD  $0x4e6a1c00 // bic v0.16b, v0.16b, v10.16b
+	WORD  $0x4ee0e82a // fcmlt v10.2d, v1.2d, #0
+	WORD  $0x4e6a1c21 // bic v1.16b, v1.16b, v10.16b
+	WORD  $0x4ee0e84a // fcmlt v10.2d, v2.2d, #0
+	WORD  $0x4e6a1c42 // bic v2.16b, v2.16b, v10.16b
+	WORD  $0x4ee0e86a // fcmlt v10.2d, v3.2d, #0
+	WORD  $0x4e6a1c63 // bic v3.16b, v3.16b, v10.16b
+	WORD  $0x4ee0e88a // fcmlt v10.2d, v4.2d, #0
+	WORD  $0x4e6a1c84 // bic v4.16b, v4.16b, v10.16b
+	WORD  $0x4ee0e8aa // fcmlt v10.2d, v5.2d, #0
+	WORD  $0x4e6a1ca5 // bic v5.16b, v5.16b, v10.16b
+	WORD  $0x4ee0e8ca // fcmlt v10.2d, v6.2d, #0
+	WORD  $0x4e6a1cc6 // bic v6.16b, v6.16b, v10.16b
+	WORD  $0x4ee0e8ea // fcmlt v10.2d, v7.2d, #0
+	WORD  $0x4e6a1ce7 // bic v7.16b, v7.16b, v10.16b
+	WORD  $0x4ee0e90a // fcmlt v10.2d, v8.2d, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4ee0e92a // fcmlt v10.2d, v9.2d, #0
+	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
+
+columns2Store:
+	MOVD   R23, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns2
 	RET
 
-// func dgemm4x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm4x6NEON(SB), NOSPLIT, $0-121
-	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
-
-three:
-	SUB  $2, R0, R12
-	MOVD tiles+0(FP), R15
-	MOVD c+72(FP), R8
-	MOVD bRow+64(FP), R9
-	LSL  $3, R9, R9
-	MOVD cRow+80(FP), R10
-	LSL  $3, R10, R10
-	MOVD rowBias+112(FP), R11
-	MOVD aCol+40(FP), R6
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R13
-	ADD  R13<<3, R1, R2
-	ADD  R13<<3, R2, R3
-	ADD  R13<<3, R3, R4
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-threeTile:
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce9682b // ldr q11, [x1,x9]
+	WORD   $0x3ce9684c // ldr q12, [x2,x9]
+	WORD   $0x3ce9686d // ldr q13, [x3,x9]
+	WORD   $0x3ce9688e // ldr q14, [x4,x9]
+	WORD   $0x3ce968af // ldr q15, [x5,x9]
+	WORD   $0x3ce968d0 // ldr q16, [x6,x9]
+	WORD   $0x3ce968f1 // ldr q17, [x7,x9]
+	WORD   $0x3ce96912 // ldr q18, [x8,x9]
+	WORD   $0x3cea6833 // ldr q19, [x1,x10]
+	WORD   $0x3cea6854 // ldr q20, [x2,x10]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1940 // fmla v0.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1943 // fmla v3.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1944 // fmla v4.2d, v10.2d, v15.d[1]
+	WORD   $0x4fd01945 // fmla v5.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd11946 // fmla v6.2d, v10.2d, v17.d[1]
+	WORD   $0x4fd21947 // fmla v7.2d, v10.2d, v18.d[1]
+	WORD   $0x4fd31948 // fmla v8.2d, v10.2d, v19.d[1]
+	WORD   $0x4fd41949 // fmla v9.2d, v10.2d, v20.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682b // ldr q11, [x1,x9]
+	WORD   $0x3ce9684c // ldr q12, [x2,x9]
+	WORD   $0x3ce9686d // ldr q13, [x3,x9]
+	WORD   $0x3ce9688e // ldr q14, [x4,x9]
+	WORD   $0x3ce968af // ldr q15, [x5,x9]
+	WORD   $0x3ce968d0 // ldr q16, [x6,x9]
+	WORD   $0x3ce968f1 // ldr q17, [x7,x9]
+	WORD   $0x3ce96912 // ldr q18, [x8,x9]
+	WORD   $0x3cea6833 // ldr q19, [x1,x10]
+	WORD   $0x3cea6854 // ldr q20, [x2,x10]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1940 // fmla v0.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1943 // fmla v3.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1944 // fmla v4.2d, v10.2d, v15.d[1]
+	WORD   $0x4fd01945 // fmla v5.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd11946 // fmla v6.2d, v10.2d, v17.d[1]
+	WORD   $0x4fd21947 // fmla v7.2d, v10.2d, v18.d[1]
+	WORD   $0x4fd31948 // fmla v8.2d, v10.2d, v19.d[1]
+	WORD   $0x4fd41949 // fmla v9.2d, v10.2d, v20.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	VLD1.P (R20)(R11), [V11.D2, V12.D2, V13.D2, V14.D2]
+	VLD1.P (R21)(R11), [V15.D2]
+	VLD1.P (R15)(R12), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	WORD   $0x4fcb1941 // fmla v1.2d, v10.2d, v11.d[1]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1943 // fmla v3.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1945 // fmla v5.2d, v10.2d, v13.d[1]
+	WORD   $0x4fce1146 // fmla v6.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fcf1148 // fmla v8.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1949 // fmla v9.2d, v10.2d, v15.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V10.D1]
+	FMOVD  (R1)(R9), F11
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	FMOVD  (R2)(R9), F12
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	FMOVD  (R3)(R9), F13
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	FMOVD  (R4)(R9), F14
+	WORD   $0x4fce1143 // fmla v3.2d, v10.2d, v14.d[0]
+	FMOVD  (R5)(R9), F15
+	WORD   $0x4fcf1144 // fmla v4.2d, v10.2d, v15.d[0]
+	FMOVD  (R6)(R9), F16
+	WORD   $0x4fd01145 // fmla v5.2d, v10.2d, v16.d[0]
+	FMOVD  (R7)(R9), F17
+	WORD   $0x4fd11146 // fmla v6.2d, v10.2d, v17.d[0]
+	FMOVD  (R8)(R9), F18
+	WORD   $0x4fd21147 // fmla v7.2d, v10.2d, v18.d[0]
+	FMOVD  (R1)(R10), F19
+	WORD   $0x4fd31148 // fmla v8.2d, v10.2d, v19.d[0]
+	FMOVD  (R2)(R10), F20
+	WORD   $0x4fd41149 // fmla v9.2d, v10.2d, v20.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F11
+	FMOVD $(1.0), F10
+	FCMPD F10, F11
+	BEQ   columns1Scaled
+	WORD  $0x4fcb9000 // fmul v0.2d, v0.2d, v11.d[0]
+	WORD  $0x4fcb9021 // fmul v1.2d, v1.2d, v11.d[0]
+	WORD  $0x4fcb9042 // fmul v2.2d, v2.2d, v11.d[0]
+	WORD  $0x4fcb9063 // fmul v3.2d, v3.2d, v11.d[0]
+	WORD  $0x4fcb9084 // fmul v4.2d, v4.2d, v11.d[0]
+	WORD  $0x4fcb90a5 // fmul v5.2d, v5.2d, v11.d[0]
+	WORD  $0x4fcb90c6 // fmul v6.2d, v6.2d, v11.d[0]
+	WORD  $0x4fcb90e7 // fmul v7.2d, v7.2d, v11.d[0]
+	WORD  $0x4fcb9108 // fmul v8.2d, v8.2d, v11.d[0]
+	WORD  $0x4fcb9129 // fmul v9.2d, v9.2d, v11.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F11
+	FCMPD  $(0.0), F11
+	BEQ    columns1Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1140 // fmla v0.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1141 // fmla v1.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1142 // fmla v2.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1143 // fmla v3.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1144 // fmla v4.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1145 // fmla v5.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1146 // fmla v6.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1147 // fmla v7.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1148 // fmla v8.2d, v10.2d, v11.d[0]
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4fcb1149 // fmla v9.2d, v10.2d, v11.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V10.D1]
+	WORD   $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD   $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD   $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD   $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD   $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD   $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+	WORD   $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD   $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD   $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD   $0x4e6ad529 // fadd v9.2d, v9.2d, v10.2d
+
+columns1Biased:
+	CBZ     R24, columns1RowBiased
+	VLD1R.P 8(R24), [V11.D2]
+	WORD    $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	VLD1R.P 8(R24), [V12.D2]
+	WORD    $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd484 // fadd v4.2d, v4.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d4e7 // fadd v7.2d, v7.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d508 // fadd v8.2d, v8.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80a // fcmlt v10.2d, v0.2d, #0
+	WORD  $0x4e6a1c00 // bic v0.16b, v0.16b, v10.16b
+	WORD  $0x4ee0e82a // fcmlt v10.2d, v1.2d, #0
+	WORD  $0x4e6a1c21 // bic v1.16b, v1.16b, v10.16b
+	WORD  $0x4ee0e84a // fcmlt v10.2d, v2.2d, #0
+	WORD  $0x4e6a1c42 // bic v2.16b, v2.16b, v10.16b
+	WORD  $0x4ee0e86a // fcmlt v10.2d, v3.2d, #0
+	WORD  $0x4e6a1c63 // bic v3.16b, v3.16b, v10.16b
+	WORD  $0x4ee0e88a // fcmlt v10.2d, v4.2d, #0
+	WORD  $0x4e6a1c84 // bic v4.16b, v4.16b, v10.16b
+	WORD  $0x4ee0e8aa // fcmlt v10.2d, v5.2d, #0
+	WORD  $0x4e6a1ca5 // bic v5.16b, v5.16b, v10.16b
+	WORD  $0x4ee0e8ca // fcmlt v10.2d, v6.2d, #0
+	WORD  $0x4e6a1cc6 // bic v6.16b, v6.16b, v10.16b
+	WORD  $0x4ee0e8ea // fcmlt v10.2d, v7.2d, #0
+	WORD  $0x4e6a1ce7 // bic v7.16b, v7.16b, v10.16b
+	WORD  $0x4ee0e90a // fcmlt v10.2d, v8.2d, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4ee0e92a // fcmlt v10.2d, v9.2d, #0
+	WORD  $0x4e6a1d29 // bic v9.16b, v9.16b, v10.16b
+
+columns1Store:
+	MOVD   R23, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns1
+	RET
+
+// func dgemm11x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm11x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce9682c // ldr q12, [x1,x9]
+	WORD   $0x3ce9684d // ldr q13, [x2,x9]
+	WORD   $0x3ce9686e // ldr q14, [x3,x9]
+	WORD   $0x3ce9688f // ldr q15, [x4,x9]
+	WORD   $0x3ce968b0 // ldr q16, [x5,x9]
+	WORD   $0x3ce968d1 // ldr q17, [x6,x9]
+	WORD   $0x3ce968f2 // ldr q18, [x7,x9]
+	WORD   $0x3ce96913 // ldr q19, [x8,x9]
+	WORD   $0x3cea6834 // ldr q20, [x1,x10]
+	WORD   $0x3cea6855 // ldr q21, [x2,x10]
+	WORD   $0x3cea6876 // ldr q22, [x3,x10]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1960 // fmla v0.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1961 // fmla v1.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1962 // fmla v2.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1963 // fmla v3.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01964 // fmla v4.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd11965 // fmla v5.2d, v11.2d, v17.d[1]
+	WORD   $0x4fd21966 // fmla v6.2d, v11.2d, v18.d[1]
+	WORD   $0x4fd31967 // fmla v7.2d, v11.2d, v19.d[1]
+	WORD   $0x4fd41968 // fmla v8.2d, v11.2d, v20.d[1]
+	WORD   $0x4fd51969 // fmla v9.2d, v11.2d, v21.d[1]
+	WORD   $0x4fd6196a // fmla v10.2d, v11.2d, v22.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682c // ldr q12, [x1,x9]
+	WORD   $0x3ce9684d // ldr q13, [x2,x9]
+	WORD   $0x3ce9686e // ldr q14, [x3,x9]
+	WORD   $0x3ce9688f // ldr q15, [x4,x9]
+	WORD   $0x3ce968b0 // ldr q16, [x5,x9]
+	WORD   $0x3ce968d1 // ldr q17, [x6,x9]
+	WORD   $0x3ce968f2 // ldr q18, [x7,x9]
+	WORD   $0x3ce96913 // ldr q19, [x8,x9]
+	WORD   $0x3cea6834 // ldr q20, [x1,x10]
+	WORD   $0x3cea6855 // ldr q21, [x2,x10]
+	WORD   $0x3cea6876 // ldr q22, [x3,x10]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1960 // fmla v0.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1961 // fmla v1.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1962 // fmla v2.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1963 // fmla v3.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01964 // fmla v4.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd11965 // fmla v5.2d, v11.2d, v17.d[1]
+	WORD   $0x4fd21966 // fmla v6.2d, v11.2d, v18.d[1]
+	WORD   $0x4fd31967 // fmla v7.2d, v11.2d, v19.d[1]
+	WORD   $0x4fd41968 // fmla v8.2d, v11.2d, v20.d[1]
+	WORD   $0x4fd51969 // fmla v9.2d, v11.2d, v21.d[1]
+	WORD   $0x4fd6196a // fmla v10.2d, v11.2d, v22.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $72, R20, R22
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R15)(R12), [V11.D2]
+	FMOVD  (R1)(R9), F12
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	FMOVD  (R2)(R9), F13
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD  (R3)(R9), F14
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	FMOVD  (R4)(R9), F15
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	FMOVD  (R5)(R9), F16
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	FMOVD  (R6)(R9), F17
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	FMOVD  (R7)(R9), F18
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	FMOVD  (R8)(R9), F19
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	FMOVD  (R1)(R10), F20
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	FMOVD  (R2)(R10), F21
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	FMOVD  (R3)(R10), F22
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F12
+	FMOVD $(1.0), F11
+	FCMPD F11, F12
+	BEQ   columns2Scaled
+	WORD  $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD  $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD  $0x4fcc9042 // fmul v2.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcc9063 // fmul v3.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc90c6 // fmul v6.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc90e7 // fmul v7.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc9108 // fmul v8.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc9129 // fmul v9.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc914a // fmul v10.2d, v10.2d, v12.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    columns2Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V11.D2]
+	WORD   $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD   $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD   $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD   $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD   $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD   $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD   $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD   $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD   $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	WORD   $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD   $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+
+columns2Biased:
+	CBZ     R25, columns2RowBiased
+	VLD1R.P 8(R25), [V12.D2]
+	WORD    $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	VLD1R.P 8(R25), [V13.D2]
+	WORD    $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	VLD1R.P 8(R25), [V14.D2]
+	WORD    $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	VLD1R.P 8(R25), [V15.D2]
+	WORD    $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80b // fcmlt v11.2d, v0.2d, #0
+	WORD  $0x4e6b1c00 // bic v0.16b, v0.16b, v11.16b
+	WORD  $0x4ee0e82b // fcmlt v11.2d, v1.2d, #0
+	WORD  $0x4e6b1c21 // bic v1.16b, v1.16b, v11.16b
+	WORD  $0x4ee0e84b // fcmlt v11.2d, v2.2d, #0
+	WORD  $0x4e6b1c42 // bic v2.16b, v2.16b, v11.16b
+	WORD  $0x4ee0e86b // fcmlt v11.2d, v3.2d, #0
+	WORD  $0x4e6b1c63 // bic v3.16b, v3.16b, v11.16b
+	WORD  $0x4ee0e88b // fcmlt v11.2d, v4.2d, #0
+	WORD  $0x4e6b1c84 // bic v4.16b, v4.16b, v11.16b
+	WORD  $0x4ee0e8ab // fcmlt v11.2d, v5.2d, #0
+	WORD  $0x4e6b1ca5 // bic v5.16b, v5.16b, v11.16b
+	WORD  $0x4ee0e8cb // fcmlt v11.2d, v6.2d, #0
+	WORD  $0x4e6b1cc6 // bic v6.16b, v6.16b, v11.16b
+	WORD  $0x4ee0e8eb // fcmlt v11.2d, v7.2d, #0
+	WORD  $0x4e6b1ce7 // bic v7.16b, v7.16b, v11.16b
+	WORD  $0x4ee0e90b // fcmlt v11.2d, v8.2d, #0
+	WORD  $0x4e6b1d08 // bic v8.16b, v8.16b, v11.16b
+	WORD  $0x4ee0e92b // fcmlt v11.2d, v9.2d, #0
+	WORD  $0x4e6b1d29 // bic v9.16b, v9.16b, v11.16b
+	WORD  $0x4ee0e94b // fcmlt v11.2d, v10.2d, #0
+	WORD  $0x4e6b1d4a // bic v10.16b, v10.16b, v11.16b
+
+columns2Store:
+	MOVD   R24, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	MOVD   R15, R24
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce9682c // ldr q12, [x1,x9]
+	WORD   $0x3ce9684d // ldr q13, [x2,x9]
+	WORD   $0x3ce9686e // ldr q14, [x3,x9]
+	WORD   $0x3ce9688f // ldr q15, [x4,x9]
+	WORD   $0x3ce968b0 // ldr q16, [x5,x9]
+	WORD   $0x3ce968d1 // ldr q17, [x6,x9]
+	WORD   $0x3ce968f2 // ldr q18, [x7,x9]
+	WORD   $0x3ce96913 // ldr q19, [x8,x9]
+	WORD   $0x3cea6834 // ldr q20, [x1,x10]
+	WORD   $0x3cea6855 // ldr q21, [x2,x10]
+	WORD   $0x3cea6876 // ldr q22, [x3,x10]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1960 // fmla v0.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1961 // fmla v1.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1962 // fmla v2.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1963 // fmla v3.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01964 // fmla v4.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd11965 // fmla v5.2d, v11.2d, v17.d[1]
+	WORD   $0x4fd21966 // fmla v6.2d, v11.2d, v18.d[1]
+	WORD   $0x4fd31967 // fmla v7.2d, v11.2d, v19.d[1]
+	WORD   $0x4fd41968 // fmla v8.2d, v11.2d, v20.d[1]
+	WORD   $0x4fd51969 // fmla v9.2d, v11.2d, v21.d[1]
+	WORD   $0x4fd6196a // fmla v10.2d, v11.2d, v22.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682c // ldr q12, [x1,x9]
+	WORD   $0x3ce9684d // ldr q13, [x2,x9]
+	WORD   $0x3ce9686e // ldr q14, [x3,x9]
+	WORD   $0x3ce9688f // ldr q15, [x4,x9]
+	WORD   $0x3ce968b0 // ldr q16, [x5,x9]
+	WORD   $0x3ce968d1 // ldr q17, [x6,x9]
+	WORD   $0x3ce968f2 // ldr q18, [x7,x9]
+	WORD   $0x3ce96913 // ldr q19, [x8,x9]
+	WORD   $0x3cea6834 // ldr q20, [x1,x10]
+	WORD   $0x3cea6855 // ldr q21, [x2,x10]
+	WORD   $0x3cea6876 // ldr q22, [x3,x10]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1960 // fmla v0.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1961 // fmla v1.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1962 // fmla v2.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1963 // fmla v3.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01964 // fmla v4.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd11965 // fmla v5.2d, v11.2d, v17.d[1]
+	WORD   $0x4fd21966 // fmla v6.2d, v11.2d, v18.d[1]
+	WORD   $0x4fd31967 // fmla v7.2d, v11.2d, v19.d[1]
+	WORD   $0x4fd41968 // fmla v8.2d, v11.2d, v20.d[1]
+	WORD   $0x4fd51969 // fmla v9.2d, v11.2d, v21.d[1]
+	WORD   $0x4fd6196a // fmla v10.2d, v11.2d, v22.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $72, R20, R22
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	VLD1.P (R20)(R11), [V12.D2, V13.D2, V14.D2, V15.D2]
+	VLD1.P (R21)(R11), [V16.D2]
+	VLD1.P (R22)(R11), [V17.D2]
+	VLD1.P (R15)(R12), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1162 // fmla v2.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1164 // fmla v4.2d, v11.2d, v14.d[0]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1166 // fmla v6.2d, v11.2d, v15.d[0]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01168 // fmla v8.2d, v11.2d, v16.d[0]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	WORD   $0x4fd1196a // fmla v10.2d, v11.2d, v17.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V11.D1]
+	FMOVD  (R1)(R9), F12
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	FMOVD  (R2)(R9), F13
+	WORD   $0x4fcd1161 // fmla v1.2d, v11.2d, v13.d[0]
+	FMOVD  (R3)(R9), F14
+	WORD   $0x4fce1162 // fmla v2.2d, v11.2d, v14.d[0]
+	FMOVD  (R4)(R9), F15
+	WORD   $0x4fcf1163 // fmla v3.2d, v11.2d, v15.d[0]
+	FMOVD  (R5)(R9), F16
+	WORD   $0x4fd01164 // fmla v4.2d, v11.2d, v16.d[0]
+	FMOVD  (R6)(R9), F17
+	WORD   $0x4fd11165 // fmla v5.2d, v11.2d, v17.d[0]
+	FMOVD  (R7)(R9), F18
+	WORD   $0x4fd21166 // fmla v6.2d, v11.2d, v18.d[0]
+	FMOVD  (R8)(R9), F19
+	WORD   $0x4fd31167 // fmla v7.2d, v11.2d, v19.d[0]
+	FMOVD  (R1)(R10), F20
+	WORD   $0x4fd41168 // fmla v8.2d, v11.2d, v20.d[0]
+	FMOVD  (R2)(R10), F21
+	WORD   $0x4fd51169 // fmla v9.2d, v11.2d, v21.d[0]
+	FMOVD  (R3)(R10), F22
+	WORD   $0x4fd6116a // fmla v10.2d, v11.2d, v22.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F12
+	FMOVD $(1.0), F11
+	FCMPD F11, F12
+	BEQ   columns1Scaled
+	WORD  $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD  $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD  $0x4fcc9042 // fmul v2.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcc9063 // fmul v3.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc90c6 // fmul v6.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc90e7 // fmul v7.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc9108 // fmul v8.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc9129 // fmul v9.2d, v9.2d, v12.d[0]
+	WORD  $0x4fcc914a // fmul v10.2d, v10.2d, v12.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    columns1Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1160 // fmla v0.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1164 // fmla v4.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1166 // fmla v6.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4fcc116a // fmla v10.2d, v11.2d, v12.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V11.D1]
+	WORD   $0x4e6bd400 // fadd v0.2d, v0.2d, v11.2d
+	WORD   $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD   $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD   $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD   $0x4e6bd484 // fadd v4.2d, v4.2d, v11.2d
+	WORD   $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD   $0x4e6bd4c6 // fadd v6.2d, v6.2d, v11.2d
+	WORD   $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD   $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	WORD   $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+	WORD   $0x4e6bd54a // fadd v10.2d, v10.2d, v11.2d
+
+columns1Biased:
+	CBZ     R25, columns1RowBiased
+	VLD1R.P 8(R25), [V12.D2]
+	WORD    $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	VLD1R.P 8(R25), [V13.D2]
+	WORD    $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	VLD1R.P 8(R25), [V14.D2]
+	WORD    $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	VLD1R.P 8(R25), [V15.D2]
+	WORD    $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80b // fcmlt v11.2d, v0.2d, #0
+	WORD  $0x4e6b1c00 // bic v0.16b, v0.16b, v11.16b
+	WORD  $0x4ee0e82b // fcmlt v11.2d, v1.2d, #0
+	WORD  $0x4e6b1c21 // bic v1.16b, v1.16b, v11.16b
+	WORD  $0x4ee0e84b // fcmlt v11.2d, v2.2d, #0
+	WORD  $0x4e6b1c42 // bic v2.16b, v2.16b, v11.16b
+	WORD  $0x4ee0e86b // fcmlt v11.2d, v3.2d, #0
+	WORD  $0x4e6b1c63 // bic v3.16b, v3.16b, v11.16b
+	WORD  $0x4ee0e88b // fcmlt v11.2d, v4.2d, #0
+	WORD  $0x4e6b1c84 // bic v4.16b, v4.16b, v11.16b
+	WORD  $0x4ee0e8ab // fcmlt v11.2d, v5.2d, #0
+	WORD  $0x4e6b1ca5 // bic v5.16b, v5.16b, v11.16b
+	WORD  $0x4ee0e8cb // fcmlt v11.2d, v6.2d, #0
+	WORD  $0x4e6b1cc6 // bic v6.16b, v6.16b, v11.16b
+	WORD  $0x4ee0e8eb // fcmlt v11.2d, v7.2d, #0
+	WORD  $0x4e6b1ce7 // bic v7.16b, v7.16b, v11.16b
+	WORD  $0x4ee0e90b // fcmlt v11.2d, v8.2d, #0
+	WORD  $0x4e6b1d08 // bic v8.16b, v8.16b, v11.16b
+	WORD  $0x4ee0e92b // fcmlt v11.2d, v9.2d, #0
+	WORD  $0x4e6b1d29 // bic v9.16b, v9.16b, v11.16b
+	WORD  $0x4ee0e94b // fcmlt v11.2d, v10.2d, #0
+	WORD  $0x4e6b1d4a // bic v10.16b, v10.16b, v11.16b
+
+columns1Store:
+	MOVD   R24, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	MOVD   R15, R24
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns1
+	RET
+
+// func dgemm12x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm12x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1010,179 +5801,411 @@ threeTile:
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
 	VEOR V11.B16, V11.B16, V11.B16
-	MOVD k+16(FP), R7
-	MOVD $0, R5
-	MOVD b+56(FP), R13
-	ADD  R12<<3, R13, R14
-	CBZ  R7, threeSummed
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
 
-threeK:
-	VLD1.P (R13)(R9), [V24.D2, V25.D2]
-	VLD1.P (R14)(R9), [V26.D2]
-	FMOVD  (R1)(R5<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R5<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R5<<3), F29
-	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	FMOVD  (R4)(R5<<3), F30
-	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
-	ADD    R6, R5, R5
-	SUB    $1, R7, R7
-	CBNZ   R7, threeK
+columns2AlongRows:
+	WORD   $0x3ce9682d // ldr q13, [x1,x9]
+	WORD   $0x3ce9684e // ldr q14, [x2,x9]
+	WORD   $0x3ce9686f // ldr q15, [x3,x9]
+	WORD   $0x3ce96890 // ldr q16, [x4,x9]
+	WORD   $0x3ce968b1 // ldr q17, [x5,x9]
+	WORD   $0x3ce968d2 // ldr q18, [x6,x9]
+	WORD   $0x3ce968f3 // ldr q19, [x7,x9]
+	WORD   $0x3ce96914 // ldr q20, [x8,x9]
+	WORD   $0x3cea6835 // ldr q21, [x1,x10]
+	WORD   $0x3cea6856 // ldr q22, [x2,x10]
+	WORD   $0x3cea6877 // ldr q23, [x3,x10]
+	WORD   $0x3cea6898 // ldr q24, [x4,x10]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1980 // fmla v0.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1981 // fmla v1.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11984 // fmla v4.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd21985 // fmla v5.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd31986 // fmla v6.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd41987 // fmla v7.2d, v12.2d, v20.d[1]
+	WORD   $0x4fd51988 // fmla v8.2d, v12.2d, v21.d[1]
+	WORD   $0x4fd61989 // fmla v9.2d, v12.2d, v22.d[1]
+	WORD   $0x4fd7198a // fmla v10.2d, v12.2d, v23.d[1]
+	WORD   $0x4fd8198b // fmla v11.2d, v12.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682d // ldr q13, [x1,x9]
+	WORD   $0x3ce9684e // ldr q14, [x2,x9]
+	WORD   $0x3ce9686f // ldr q15, [x3,x9]
+	WORD   $0x3ce96890 // ldr q16, [x4,x9]
+	WORD   $0x3ce968b1 // ldr q17, [x5,x9]
+	WORD   $0x3ce968d2 // ldr q18, [x6,x9]
+	WORD   $0x3ce968f3 // ldr q19, [x7,x9]
+	WORD   $0x3ce96914 // ldr q20, [x8,x9]
+	WORD   $0x3cea6835 // ldr q21, [x1,x10]
+	WORD   $0x3cea6856 // ldr q22, [x2,x10]
+	WORD   $0x3cea6877 // ldr q23, [x3,x10]
+	WORD   $0x3cea6898 // ldr q24, [x4,x10]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1980 // fmla v0.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1981 // fmla v1.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11984 // fmla v4.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd21985 // fmla v5.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd31986 // fmla v6.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd41987 // fmla v7.2d, v12.2d, v20.d[1]
+	WORD   $0x4fd51988 // fmla v8.2d, v12.2d, v21.d[1]
+	WORD   $0x4fd61989 // fmla v9.2d, v12.2d, v22.d[1]
+	WORD   $0x4fd7198a // fmla v10.2d, v12.2d, v23.d[1]
+	WORD   $0x4fd8198b // fmla v11.2d, v12.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VLD1.P (R13)(R10), [V24.D2, V25.D2]
-	VLD1.P (R14)(R10), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2, V25.D2]
-	VLD1.P (R14)(R10), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2, V25.D2]
-	VLD1.P (R14)(R10), [V26.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2, V25.D2]
-	VLD1.P (R14)(R10), [V26.D2]
-	WORD   $0x4fdb1309 // fmla v9.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132a // fmla v10.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134b // fmla v11.2d, v26.2d, v27.d[0]
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
 
-threeOverwrite:
-	MOVD   bias+104(FP), R13
-	CBZ    R13, threeUnbiased
-	ADD    R12<<3, R13, R14
-	VLD1.P (R13)(R10), [V24.D2, V25.D2]
-	VLD1.P (R14)(R10), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
-	WORD   $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
-	WORD   $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
-	WORD   $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
 
-threeUnbiased:
-	CBZ     R11, threeRowsUnbiased
-	VLD1R.P 8(R11), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R11), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R11), [V29.D2]
-	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
-	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
-	VLD1R.P 8(R11), [V30.D2]
-	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
-	WORD    $0x4e7ed54a // fadd v10.2d, v10.2d, v30.2d
-	WORD    $0x4e7ed56b // fadd v11.2d, v11.2d, v30.2d
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
 
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R13
-	CBZ   R13, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
-	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
-	WORD  $0x4ee0e938 // fcmlt v24.2d, v9.2d, #0
-	WORD  $0x4e781d29 // bic v9.16b, v9.16b, v24.16b
-	WORD  $0x4ee0e959 // fcmlt v25.2d, v10.2d, #0
-	WORD  $0x4e791d4a // bic v10.16b, v10.16b, v25.16b
-	WORD  $0x4ee0e97a // fcmlt v26.2d, v11.2d, #0
-	WORD  $0x4e7a1d6b // bic v11.16b, v11.16b, v26.16b
+columns2K:
+	VLD1.P (R15)(R12), [V12.D2]
+	FMOVD  (R1)(R9), F13
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	FMOVD  (R2)(R9), F14
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	FMOVD  (R3)(R9), F15
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	FMOVD  (R4)(R9), F16
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	FMOVD  (R5)(R9), F17
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	FMOVD  (R6)(R9), F18
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	FMOVD  (R7)(R9), F19
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	FMOVD  (R8)(R9), F20
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	FMOVD  (R1)(R10), F21
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	FMOVD  (R2)(R10), F22
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	FMOVD  (R3)(R10), F23
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	FMOVD  (R4)(R10), F24
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
 
-threeStore:
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VST1.P [V0.D2, V1.D2], (R13)(R10)
-	VST1.P [V2.D2], (R14)(R10)
-	VST1.P [V3.D2, V4.D2], (R13)(R10)
-	VST1.P [V5.D2], (R14)(R10)
-	VST1.P [V6.D2, V7.D2], (R13)(R10)
-	VST1.P [V8.D2], (R14)(R10)
-	VST1.P [V9.D2, V10.D2], (R13)(R10)
-	VST1.P [V11.D2], (R14)(R10)
-	MOVD   R13, R8
-	MOVD   aTile+48(FP), R13
-	ADD    R13<<3, R1, R1
-	ADD    R13<<3, R2, R2
-	ADD    R13<<3, R3, R3
-	ADD    R13<<3, R4, R4
-	SUB    $1, R15, R15
-	CBNZ   R15, threeTile
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F13
+	FMOVD $(1.0), F12
+	FCMPD F12, F13
+	BEQ   columns2Scaled
+	WORD  $0x4fcd9000 // fmul v0.2d, v0.2d, v13.d[0]
+	WORD  $0x4fcd9021 // fmul v1.2d, v1.2d, v13.d[0]
+	WORD  $0x4fcd9042 // fmul v2.2d, v2.2d, v13.d[0]
+	WORD  $0x4fcd9063 // fmul v3.2d, v3.2d, v13.d[0]
+	WORD  $0x4fcd9084 // fmul v4.2d, v4.2d, v13.d[0]
+	WORD  $0x4fcd90a5 // fmul v5.2d, v5.2d, v13.d[0]
+	WORD  $0x4fcd90c6 // fmul v6.2d, v6.2d, v13.d[0]
+	WORD  $0x4fcd90e7 // fmul v7.2d, v7.2d, v13.d[0]
+	WORD  $0x4fcd9108 // fmul v8.2d, v8.2d, v13.d[0]
+	WORD  $0x4fcd9129 // fmul v9.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd914a // fmul v10.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd916b // fmul v11.2d, v11.2d, v13.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F13
+	FCMPD  $(0.0), F13
+	BEQ    columns2Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1181 // fmla v1.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1182 // fmla v2.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1183 // fmla v3.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1184 // fmla v4.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1185 // fmla v5.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1186 // fmla v6.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1187 // fmla v7.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1188 // fmla v8.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd1189 // fmla v9.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4fcd118b // fmla v11.2d, v12.2d, v13.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V12.D2]
+	WORD   $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD   $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD   $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD   $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD   $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD   $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD   $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD   $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD   $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD   $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD   $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD   $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+
+columns2Biased:
+	CBZ     R24, columns2RowBiased
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d484 // fadd v4.2d, v4.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d508 // fadd v8.2d, v8.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d529 // fadd v9.2d, v9.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d54a // fadd v10.2d, v10.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80c // fcmlt v12.2d, v0.2d, #0
+	WORD  $0x4e6c1c00 // bic v0.16b, v0.16b, v12.16b
+	WORD  $0x4ee0e82c // fcmlt v12.2d, v1.2d, #0
+	WORD  $0x4e6c1c21 // bic v1.16b, v1.16b, v12.16b
+	WORD  $0x4ee0e84c // fcmlt v12.2d, v2.2d, #0
+	WORD  $0x4e6c1c42 // bic v2.16b, v2.16b, v12.16b
+	WORD  $0x4ee0e86c // fcmlt v12.2d, v3.2d, #0
+	WORD  $0x4e6c1c63 // bic v3.16b, v3.16b, v12.16b
+	WORD  $0x4ee0e88c // fcmlt v12.2d, v4.2d, #0
+	WORD  $0x4e6c1c84 // bic v4.16b, v4.16b, v12.16b
+	WORD  $0x4ee0e8ac // fcmlt v12.2d, v5.2d, #0
+	WORD  $0x4e6c1ca5 // bic v5.16b, v5.16b, v12.16b
+	WORD  $0x4ee0e8cc // fcmlt v12.2d, v6.2d, #0
+	WORD  $0x4e6c1cc6 // bic v6.16b, v6.16b, v12.16b
+	WORD  $0x4ee0e8ec // fcmlt v12.2d, v7.2d, #0
+	WORD  $0x4e6c1ce7 // bic v7.16b, v7.16b, v12.16b
+	WORD  $0x4ee0e90c // fcmlt v12.2d, v8.2d, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4ee0e92c // fcmlt v12.2d, v9.2d, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4ee0e94c // fcmlt v12.2d, v10.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4ee0e96c // fcmlt v12.2d, v11.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+
+columns2Store:
+	MOVD   R23, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns2
 	RET
 
-two:
-	SUB  $2, R0, R12
-	MOVD tiles+0(FP), R15
-	MOVD c+72(FP), R8
-	MOVD bRow+64(FP), R9
-	LSL  $3, R9, R9
-	MOVD cRow+80(FP), R10
-	LSL  $3, R10, R10
-	MOVD rowBias+112(FP), R11
-	MOVD aCol+40(FP), R6
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
 	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R13
-	ADD  R13<<3, R1, R2
-	ADD  R13<<3, R2, R3
-	ADD  R13<<3, R3, R4
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-twoTile:
+columns1:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1191,281 +6214,2255 @@ twoTile:
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
-	MOVD k+16(FP), R7
-	MOVD $0, R5
-	MOVD b+56(FP), R13
-	ADD  R12<<3, R13, R14
-	CBZ  R7, twoSummed
-
-twoK:
-	VLD1.P (R13)(R9), [V24.D2]
-	VLD1.P (R14)(R9), [V25.D2]
-	FMOVD  (R1)(R5<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R5<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R5<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	FMOVD  (R4)(R5<<3), F30
-	WORD   $0x4fde1306 // fmla v6.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1327 // fmla v7.2d, v25.2d, v30.d[0]
-	ADD    R6, R5, R5
-	SUB    $1, R7, R7
-	CBNZ   R7, twoK
-
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VLD1.P (R13)(R10), [V24.D2]
-	VLD1.P (R14)(R10), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2]
-	VLD1.P (R14)(R10), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2]
-	VLD1.P (R14)(R10), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	VLD1.P (R13)(R10), [V24.D2]
-	VLD1.P (R14)(R10), [V25.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-
-twoOverwrite:
-	MOVD   bias+104(FP), R13
-	CBZ    R13, twoUnbiased
-	ADD    R12<<3, R13, R14
-	VLD1.P (R13)(R10), [V24.D2]
-	VLD1.P (R14)(R10), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-
-twoUnbiased:
-	CBZ     R11, twoRowsUnbiased
-	VLD1R.P 8(R11), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R11), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R11), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
-	VLD1R.P 8(R11), [V30.D2]
-	WORD    $0x4e7ed4c6 // fadd v6.2d, v6.2d, v30.2d
-	WORD    $0x4e7ed4e7 // fadd v7.2d, v7.2d, v30.2d
-
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R13
-	CBZ   R13, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-
-twoStore:
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VST1.P [V0.D2], (R13)(R10)
-	VST1.P [V1.D2], (R14)(R10)
-	VST1.P [V2.D2], (R13)(R10)
-	VST1.P [V3.D2], (R14)(R10)
-	VST1.P [V4.D2], (R13)(R10)
-	VST1.P [V5.D2], (R14)(R10)
-	VST1.P [V6.D2], (R13)(R10)
-	VST1.P [V7.D2], (R14)(R10)
-	MOVD   R13, R8
-	MOVD   aTile+48(FP), R13
-	ADD    R13<<3, R1, R1
-	ADD    R13<<3, R2, R2
-	ADD    R13<<3, R3, R3
-	ADD    R13<<3, R4, R4
-	SUB    $1, R15, R15
-	CBNZ   R15, twoTile
-	RET
-
-one:
-	CMP  $1, R0
-	CSET GT, R12
-	MOVD tiles+0(FP), R15
-	MOVD c+72(FP), R8
-	MOVD bRow+64(FP), R9
-	LSL  $3, R9, R9
-	MOVD cRow+80(FP), R10
-	LSL  $3, R10, R10
-	MOVD rowBias+112(FP), R11
-	MOVD aCol+40(FP), R6
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R13
-	ADD  R13<<3, R1, R2
-	ADD  R13<<3, R2, R3
-	ADD  R13<<3, R3, R4
-
-oneTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	MOVD k+16(FP), R7
-	MOVD $0, R5
-	MOVD b+56(FP), R13
-	ADD  R12<<3, R13, R14
-	CBZ  R7, oneSummed
-
-oneK:
-	VLD1.P (R13)(R9), [V24.D2]
-	FMOVD  (R1)(R5<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R5<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R5<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	FMOVD  (R4)(R5<<3), F30
-	WORD   $0x4fde1303 // fmla v3.2d, v24.2d, v30.d[0]
-	ADD    R6, R5, R5
-	SUB    $1, R7, R7
-	CBNZ   R7, oneK
-
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VLD1.P (R14)(R10), V24.D[1]
-	VLD1.P (R13)(R10), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R14)(R10), V24.D[1]
-	VLD1.P (R13)(R10), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R14)(R10), V24.D[1]
-	VLD1.P (R13)(R10), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	VLD1.P (R14)(R10), V24.D[1]
-	VLD1.P (R13)(R10), V24.D[0]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-
-oneOverwrite:
-	MOVD   bias+104(FP), R13
-	CBZ    R13, oneUnbiased
-	ADD    R12<<3, R13, R14
-	VLD1.P (R14)(R10), V24.D[1]
-	VLD1.P (R13)(R10), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-
-oneUnbiased:
-	CBZ     R11, oneRowsUnbiased
-	VLD1R.P 8(R11), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R11), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R11), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
-	VLD1R.P 8(R11), [V30.D2]
-	WORD    $0x4e7ed463 // fadd v3.2d, v3.2d, v30.2d
-
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R13
-	CBZ   R13, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-
-oneStore:
-	MOVD   R8, R13
-	ADD    R12<<3, R13, R14
-	VST1.P V0.D[1], (R14)(R10)
-	VST1.P V0.D[0], (R13)(R10)
-	VST1.P V1.D[1], (R14)(R10)
-	VST1.P V1.D[0], (R13)(R10)
-	VST1.P V2.D[1], (R14)(R10)
-	VST1.P V2.D[0], (R13)(R10)
-	VST1.P V3.D[1], (R14)(R10)
-	VST1.P V3.D[0], (R13)(R10)
-	MOVD   R13, R8
-	MOVD   aTile+48(FP), R13
-	ADD    R13<<3, R1, R1
-	ADD    R13<<3, R2, R2
-	ADD    R13<<3, R3, R3
-	ADD    R13<<3, R4, R4
-	SUB    $1, R15, R15
-	CBNZ   R15, oneTile
-	RET
-
-// func dgemm5x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm5x6NEON(SB), NOSPLIT, $0-121
-	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
-
-three:
-	SUB  $2, R0, R13
-	MOVD tiles+0(FP), R19
-	MOVD c+72(FP), R9
-	MOVD bRow+64(FP), R10
-	LSL  $3, R10, R10
-	MOVD cRow+80(FP), R11
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
 	LSL  $3, R11, R11
-	MOVD rowBias+112(FP), R12
-	MOVD aCol+40(FP), R7
-	MOVD a+24(FP), R1
+	MOVD ZR, R9
 	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce9682d // ldr q13, [x1,x9]
+	WORD   $0x3ce9684e // ldr q14, [x2,x9]
+	WORD   $0x3ce9686f // ldr q15, [x3,x9]
+	WORD   $0x3ce96890 // ldr q16, [x4,x9]
+	WORD   $0x3ce968b1 // ldr q17, [x5,x9]
+	WORD   $0x3ce968d2 // ldr q18, [x6,x9]
+	WORD   $0x3ce968f3 // ldr q19, [x7,x9]
+	WORD   $0x3ce96914 // ldr q20, [x8,x9]
+	WORD   $0x3cea6835 // ldr q21, [x1,x10]
+	WORD   $0x3cea6856 // ldr q22, [x2,x10]
+	WORD   $0x3cea6877 // ldr q23, [x3,x10]
+	WORD   $0x3cea6898 // ldr q24, [x4,x10]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1980 // fmla v0.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1981 // fmla v1.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11984 // fmla v4.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd21985 // fmla v5.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd31986 // fmla v6.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd41987 // fmla v7.2d, v12.2d, v20.d[1]
+	WORD   $0x4fd51988 // fmla v8.2d, v12.2d, v21.d[1]
+	WORD   $0x4fd61989 // fmla v9.2d, v12.2d, v22.d[1]
+	WORD   $0x4fd7198a // fmla v10.2d, v12.2d, v23.d[1]
+	WORD   $0x4fd8198b // fmla v11.2d, v12.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682d // ldr q13, [x1,x9]
+	WORD   $0x3ce9684e // ldr q14, [x2,x9]
+	WORD   $0x3ce9686f // ldr q15, [x3,x9]
+	WORD   $0x3ce96890 // ldr q16, [x4,x9]
+	WORD   $0x3ce968b1 // ldr q17, [x5,x9]
+	WORD   $0x3ce968d2 // ldr q18, [x6,x9]
+	WORD   $0x3ce968f3 // ldr q19, [x7,x9]
+	WORD   $0x3ce96914 // ldr q20, [x8,x9]
+	WORD   $0x3cea6835 // ldr q21, [x1,x10]
+	WORD   $0x3cea6856 // ldr q22, [x2,x10]
+	WORD   $0x3cea6877 // ldr q23, [x3,x10]
+	WORD   $0x3cea6898 // ldr q24, [x4,x10]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1980 // fmla v0.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1981 // fmla v1.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11984 // fmla v4.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd21985 // fmla v5.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd31986 // fmla v6.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd41987 // fmla v7.2d, v12.2d, v20.d[1]
+	WORD   $0x4fd51988 // fmla v8.2d, v12.2d, v21.d[1]
+	WORD   $0x4fd61989 // fmla v9.2d, v12.2d, v22.d[1]
+	WORD   $0x4fd7198a // fmla v10.2d, v12.2d, v23.d[1]
+	WORD   $0x4fd8198b // fmla v11.2d, v12.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	VLD1.P (R20)(R11), [V13.D2, V14.D2, V15.D2, V16.D2]
+	VLD1.P (R21)(R11), [V17.D2, V18.D2]
+	VLD1.P (R15)(R12), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	WORD   $0x4fcd1981 // fmla v1.2d, v12.2d, v13.d[1]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce1983 // fmla v3.2d, v12.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf1985 // fmla v5.2d, v12.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd01987 // fmla v7.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd11188 // fmla v8.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd11989 // fmla v9.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd2118a // fmla v10.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd2198b // fmla v11.2d, v12.2d, v18.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V12.D1]
+	FMOVD  (R1)(R9), F13
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	FMOVD  (R2)(R9), F14
+	WORD   $0x4fce1181 // fmla v1.2d, v12.2d, v14.d[0]
+	FMOVD  (R3)(R9), F15
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	FMOVD  (R4)(R9), F16
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	FMOVD  (R5)(R9), F17
+	WORD   $0x4fd11184 // fmla v4.2d, v12.2d, v17.d[0]
+	FMOVD  (R6)(R9), F18
+	WORD   $0x4fd21185 // fmla v5.2d, v12.2d, v18.d[0]
+	FMOVD  (R7)(R9), F19
+	WORD   $0x4fd31186 // fmla v6.2d, v12.2d, v19.d[0]
+	FMOVD  (R8)(R9), F20
+	WORD   $0x4fd41187 // fmla v7.2d, v12.2d, v20.d[0]
+	FMOVD  (R1)(R10), F21
+	WORD   $0x4fd51188 // fmla v8.2d, v12.2d, v21.d[0]
+	FMOVD  (R2)(R10), F22
+	WORD   $0x4fd61189 // fmla v9.2d, v12.2d, v22.d[0]
+	FMOVD  (R3)(R10), F23
+	WORD   $0x4fd7118a // fmla v10.2d, v12.2d, v23.d[0]
+	FMOVD  (R4)(R10), F24
+	WORD   $0x4fd8118b // fmla v11.2d, v12.2d, v24.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F13
+	FMOVD $(1.0), F12
+	FCMPD F12, F13
+	BEQ   columns1Scaled
+	WORD  $0x4fcd9000 // fmul v0.2d, v0.2d, v13.d[0]
+	WORD  $0x4fcd9021 // fmul v1.2d, v1.2d, v13.d[0]
+	WORD  $0x4fcd9042 // fmul v2.2d, v2.2d, v13.d[0]
+	WORD  $0x4fcd9063 // fmul v3.2d, v3.2d, v13.d[0]
+	WORD  $0x4fcd9084 // fmul v4.2d, v4.2d, v13.d[0]
+	WORD  $0x4fcd90a5 // fmul v5.2d, v5.2d, v13.d[0]
+	WORD  $0x4fcd90c6 // fmul v6.2d, v6.2d, v13.d[0]
+	WORD  $0x4fcd90e7 // fmul v7.2d, v7.2d, v13.d[0]
+	WORD  $0x4fcd9108 // fmul v8.2d, v8.2d, v13.d[0]
+	WORD  $0x4fcd9129 // fmul v9.2d, v9.2d, v13.d[0]
+	WORD  $0x4fcd914a // fmul v10.2d, v10.2d, v13.d[0]
+	WORD  $0x4fcd916b // fmul v11.2d, v11.2d, v13.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F13
+	FCMPD  $(0.0), F13
+	BEQ    columns1Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1181 // fmla v1.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1182 // fmla v2.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1183 // fmla v3.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1184 // fmla v4.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1185 // fmla v5.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1186 // fmla v6.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1187 // fmla v7.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1188 // fmla v8.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd1189 // fmla v9.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd118a // fmla v10.2d, v12.2d, v13.d[0]
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4fcd118b // fmla v11.2d, v12.2d, v13.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V12.D1]
+	WORD   $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD   $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD   $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD   $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD   $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD   $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD   $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD   $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+	WORD   $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD   $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD   $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD   $0x4e6cd56b // fadd v11.2d, v11.2d, v12.2d
+
+columns1Biased:
+	CBZ     R24, columns1RowBiased
+	VLD1R.P 8(R24), [V13.D2]
+	WORD    $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	VLD1R.P 8(R24), [V14.D2]
+	WORD    $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d484 // fadd v4.2d, v4.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d508 // fadd v8.2d, v8.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d529 // fadd v9.2d, v9.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d54a // fadd v10.2d, v10.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80c // fcmlt v12.2d, v0.2d, #0
+	WORD  $0x4e6c1c00 // bic v0.16b, v0.16b, v12.16b
+	WORD  $0x4ee0e82c // fcmlt v12.2d, v1.2d, #0
+	WORD  $0x4e6c1c21 // bic v1.16b, v1.16b, v12.16b
+	WORD  $0x4ee0e84c // fcmlt v12.2d, v2.2d, #0
+	WORD  $0x4e6c1c42 // bic v2.16b, v2.16b, v12.16b
+	WORD  $0x4ee0e86c // fcmlt v12.2d, v3.2d, #0
+	WORD  $0x4e6c1c63 // bic v3.16b, v3.16b, v12.16b
+	WORD  $0x4ee0e88c // fcmlt v12.2d, v4.2d, #0
+	WORD  $0x4e6c1c84 // bic v4.16b, v4.16b, v12.16b
+	WORD  $0x4ee0e8ac // fcmlt v12.2d, v5.2d, #0
+	WORD  $0x4e6c1ca5 // bic v5.16b, v5.16b, v12.16b
+	WORD  $0x4ee0e8cc // fcmlt v12.2d, v6.2d, #0
+	WORD  $0x4e6c1cc6 // bic v6.16b, v6.16b, v12.16b
+	WORD  $0x4ee0e8ec // fcmlt v12.2d, v7.2d, #0
+	WORD  $0x4e6c1ce7 // bic v7.16b, v7.16b, v12.16b
+	WORD  $0x4ee0e90c // fcmlt v12.2d, v8.2d, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4ee0e92c // fcmlt v12.2d, v9.2d, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4ee0e94c // fcmlt v12.2d, v10.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4ee0e96c // fcmlt v12.2d, v11.2d, #0
+	WORD  $0x4e6c1d6b // bic v11.16b, v11.16b, v12.16b
+
+columns1Store:
+	MOVD   R23, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	VST1.P [V11.D1], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns1
+	RET
+
+// func dgemm13x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm13x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
 	ADD  R14<<3, R2, R3
 	ADD  R14<<3, R3, R4
 	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-threeTile:
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce9682e // ldr q14, [x1,x9]
+	WORD   $0x3ce9684f // ldr q15, [x2,x9]
+	WORD   $0x3ce96870 // ldr q16, [x3,x9]
+	WORD   $0x3ce96891 // ldr q17, [x4,x9]
+	WORD   $0x3ce968b2 // ldr q18, [x5,x9]
+	WORD   $0x3ce968d3 // ldr q19, [x6,x9]
+	WORD   $0x3ce968f4 // ldr q20, [x7,x9]
+	WORD   $0x3ce96915 // ldr q21, [x8,x9]
+	WORD   $0x3cea6836 // ldr q22, [x1,x10]
+	WORD   $0x3cea6857 // ldr q23, [x2,x10]
+	WORD   $0x3cea6878 // ldr q24, [x3,x10]
+	WORD   $0x3cea6899 // ldr q25, [x4,x10]
+	WORD   $0x3cea68ba // ldr q26, [x5,x10]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce19a0 // fmla v0.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd019a2 // fmla v2.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd119a3 // fmla v3.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd219a4 // fmla v4.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd319a5 // fmla v5.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419a6 // fmla v6.2d, v13.2d, v20.d[1]
+	WORD   $0x4fd519a7 // fmla v7.2d, v13.2d, v21.d[1]
+	WORD   $0x4fd619a8 // fmla v8.2d, v13.2d, v22.d[1]
+	WORD   $0x4fd719a9 // fmla v9.2d, v13.2d, v23.d[1]
+	WORD   $0x4fd819aa // fmla v10.2d, v13.2d, v24.d[1]
+	WORD   $0x4fd919ab // fmla v11.2d, v13.2d, v25.d[1]
+	WORD   $0x4fda19ac // fmla v12.2d, v13.2d, v26.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682e // ldr q14, [x1,x9]
+	WORD   $0x3ce9684f // ldr q15, [x2,x9]
+	WORD   $0x3ce96870 // ldr q16, [x3,x9]
+	WORD   $0x3ce96891 // ldr q17, [x4,x9]
+	WORD   $0x3ce968b2 // ldr q18, [x5,x9]
+	WORD   $0x3ce968d3 // ldr q19, [x6,x9]
+	WORD   $0x3ce968f4 // ldr q20, [x7,x9]
+	WORD   $0x3ce96915 // ldr q21, [x8,x9]
+	WORD   $0x3cea6836 // ldr q22, [x1,x10]
+	WORD   $0x3cea6857 // ldr q23, [x2,x10]
+	WORD   $0x3cea6878 // ldr q24, [x3,x10]
+	WORD   $0x3cea6899 // ldr q25, [x4,x10]
+	WORD   $0x3cea68ba // ldr q26, [x5,x10]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce19a0 // fmla v0.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd019a2 // fmla v2.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd119a3 // fmla v3.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd219a4 // fmla v4.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd319a5 // fmla v5.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419a6 // fmla v6.2d, v13.2d, v20.d[1]
+	WORD   $0x4fd519a7 // fmla v7.2d, v13.2d, v21.d[1]
+	WORD   $0x4fd619a8 // fmla v8.2d, v13.2d, v22.d[1]
+	WORD   $0x4fd719a9 // fmla v9.2d, v13.2d, v23.d[1]
+	WORD   $0x4fd819aa // fmla v10.2d, v13.2d, v24.d[1]
+	WORD   $0x4fd919ab // fmla v11.2d, v13.2d, v25.d[1]
+	WORD   $0x4fda19ac // fmla v12.2d, v13.2d, v26.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $88, R20, R22
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R15)(R12), [V13.D2]
+	FMOVD  (R1)(R9), F14
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	FMOVD  (R2)(R9), F15
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	FMOVD  (R3)(R9), F16
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	FMOVD  (R4)(R9), F17
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	FMOVD  (R5)(R9), F18
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	FMOVD  (R6)(R9), F19
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	FMOVD  (R7)(R9), F20
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	FMOVD  (R8)(R9), F21
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	FMOVD  (R1)(R10), F22
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	FMOVD  (R2)(R10), F23
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	FMOVD  (R3)(R10), F24
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	FMOVD  (R4)(R10), F25
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	FMOVD  (R5)(R10), F26
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F14
+	FMOVD $(1.0), F13
+	FCMPD F13, F14
+	BEQ   columns2Scaled
+	WORD  $0x4fce9000 // fmul v0.2d, v0.2d, v14.d[0]
+	WORD  $0x4fce9021 // fmul v1.2d, v1.2d, v14.d[0]
+	WORD  $0x4fce9042 // fmul v2.2d, v2.2d, v14.d[0]
+	WORD  $0x4fce9063 // fmul v3.2d, v3.2d, v14.d[0]
+	WORD  $0x4fce9084 // fmul v4.2d, v4.2d, v14.d[0]
+	WORD  $0x4fce90a5 // fmul v5.2d, v5.2d, v14.d[0]
+	WORD  $0x4fce90c6 // fmul v6.2d, v6.2d, v14.d[0]
+	WORD  $0x4fce90e7 // fmul v7.2d, v7.2d, v14.d[0]
+	WORD  $0x4fce9108 // fmul v8.2d, v8.2d, v14.d[0]
+	WORD  $0x4fce9129 // fmul v9.2d, v9.2d, v14.d[0]
+	WORD  $0x4fce914a // fmul v10.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce916b // fmul v11.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce918c // fmul v12.2d, v12.2d, v14.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F14
+	FCMPD  $(0.0), F14
+	BEQ    columns2Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a2 // fmla v2.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a3 // fmla v3.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a4 // fmla v4.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V13.D2]
+	WORD   $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD   $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD   $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD   $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD   $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD   $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD   $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD   $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD   $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	WORD   $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD   $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	WORD   $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
+	WORD   $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+
+columns2Biased:
+	CBZ     R25, columns2RowBiased
+	VLD1R.P 8(R25), [V14.D2]
+	WORD    $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	VLD1R.P 8(R25), [V15.D2]
+	WORD    $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d508 // fadd v8.2d, v8.2d, v22.2d
+	VLD1R.P 8(R25), [V23.D2]
+	WORD    $0x4e77d529 // fadd v9.2d, v9.2d, v23.2d
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad58c // fadd v12.2d, v12.2d, v26.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80d // fcmlt v13.2d, v0.2d, #0
+	WORD  $0x4e6d1c00 // bic v0.16b, v0.16b, v13.16b
+	WORD  $0x4ee0e82d // fcmlt v13.2d, v1.2d, #0
+	WORD  $0x4e6d1c21 // bic v1.16b, v1.16b, v13.16b
+	WORD  $0x4ee0e84d // fcmlt v13.2d, v2.2d, #0
+	WORD  $0x4e6d1c42 // bic v2.16b, v2.16b, v13.16b
+	WORD  $0x4ee0e86d // fcmlt v13.2d, v3.2d, #0
+	WORD  $0x4e6d1c63 // bic v3.16b, v3.16b, v13.16b
+	WORD  $0x4ee0e88d // fcmlt v13.2d, v4.2d, #0
+	WORD  $0x4e6d1c84 // bic v4.16b, v4.16b, v13.16b
+	WORD  $0x4ee0e8ad // fcmlt v13.2d, v5.2d, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4ee0e8cd // fcmlt v13.2d, v6.2d, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4ee0e8ed // fcmlt v13.2d, v7.2d, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4ee0e90d // fcmlt v13.2d, v8.2d, #0
+	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
+	WORD  $0x4ee0e92d // fcmlt v13.2d, v9.2d, #0
+	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
+	WORD  $0x4ee0e94d // fcmlt v13.2d, v10.2d, #0
+	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
+	WORD  $0x4ee0e96d // fcmlt v13.2d, v11.2d, #0
+	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
+	WORD  $0x4ee0e98d // fcmlt v13.2d, v12.2d, #0
+	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
+
+columns2Store:
+	MOVD   R24, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R15)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	MOVD   R15, R24
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce9682e // ldr q14, [x1,x9]
+	WORD   $0x3ce9684f // ldr q15, [x2,x9]
+	WORD   $0x3ce96870 // ldr q16, [x3,x9]
+	WORD   $0x3ce96891 // ldr q17, [x4,x9]
+	WORD   $0x3ce968b2 // ldr q18, [x5,x9]
+	WORD   $0x3ce968d3 // ldr q19, [x6,x9]
+	WORD   $0x3ce968f4 // ldr q20, [x7,x9]
+	WORD   $0x3ce96915 // ldr q21, [x8,x9]
+	WORD   $0x3cea6836 // ldr q22, [x1,x10]
+	WORD   $0x3cea6857 // ldr q23, [x2,x10]
+	WORD   $0x3cea6878 // ldr q24, [x3,x10]
+	WORD   $0x3cea6899 // ldr q25, [x4,x10]
+	WORD   $0x3cea68ba // ldr q26, [x5,x10]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce19a0 // fmla v0.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd019a2 // fmla v2.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd119a3 // fmla v3.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd219a4 // fmla v4.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd319a5 // fmla v5.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419a6 // fmla v6.2d, v13.2d, v20.d[1]
+	WORD   $0x4fd519a7 // fmla v7.2d, v13.2d, v21.d[1]
+	WORD   $0x4fd619a8 // fmla v8.2d, v13.2d, v22.d[1]
+	WORD   $0x4fd719a9 // fmla v9.2d, v13.2d, v23.d[1]
+	WORD   $0x4fd819aa // fmla v10.2d, v13.2d, v24.d[1]
+	WORD   $0x4fd919ab // fmla v11.2d, v13.2d, v25.d[1]
+	WORD   $0x4fda19ac // fmla v12.2d, v13.2d, v26.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682e // ldr q14, [x1,x9]
+	WORD   $0x3ce9684f // ldr q15, [x2,x9]
+	WORD   $0x3ce96870 // ldr q16, [x3,x9]
+	WORD   $0x3ce96891 // ldr q17, [x4,x9]
+	WORD   $0x3ce968b2 // ldr q18, [x5,x9]
+	WORD   $0x3ce968d3 // ldr q19, [x6,x9]
+	WORD   $0x3ce968f4 // ldr q20, [x7,x9]
+	WORD   $0x3ce96915 // ldr q21, [x8,x9]
+	WORD   $0x3cea6836 // ldr q22, [x1,x10]
+	WORD   $0x3cea6857 // ldr q23, [x2,x10]
+	WORD   $0x3cea6878 // ldr q24, [x3,x10]
+	WORD   $0x3cea6899 // ldr q25, [x4,x10]
+	WORD   $0x3cea68ba // ldr q26, [x5,x10]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce19a0 // fmla v0.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd019a2 // fmla v2.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd119a3 // fmla v3.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd219a4 // fmla v4.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd319a5 // fmla v5.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419a6 // fmla v6.2d, v13.2d, v20.d[1]
+	WORD   $0x4fd519a7 // fmla v7.2d, v13.2d, v21.d[1]
+	WORD   $0x4fd619a8 // fmla v8.2d, v13.2d, v22.d[1]
+	WORD   $0x4fd719a9 // fmla v9.2d, v13.2d, v23.d[1]
+	WORD   $0x4fd819aa // fmla v10.2d, v13.2d, v24.d[1]
+	WORD   $0x4fd919ab // fmla v11.2d, v13.2d, v25.d[1]
+	WORD   $0x4fda19ac // fmla v12.2d, v13.2d, v26.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $88, R20, R22
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	VLD1.P (R20)(R11), [V14.D2, V15.D2, V16.D2, V17.D2]
+	VLD1.P (R21)(R11), [V18.D2, V19.D2]
+	VLD1.P (R22)(R11), [V20.D2]
+	VLD1.P (R15)(R12), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf11a2 // fmla v2.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd111a6 // fmla v6.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd211a8 // fmla v8.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd311aa // fmla v10.2d, v13.2d, v19.d[0]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	WORD   $0x4fd419ac // fmla v12.2d, v13.2d, v20.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V13.D1]
+	FMOVD  (R1)(R9), F14
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	FMOVD  (R2)(R9), F15
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	FMOVD  (R3)(R9), F16
+	WORD   $0x4fd011a2 // fmla v2.2d, v13.2d, v16.d[0]
+	FMOVD  (R4)(R9), F17
+	WORD   $0x4fd111a3 // fmla v3.2d, v13.2d, v17.d[0]
+	FMOVD  (R5)(R9), F18
+	WORD   $0x4fd211a4 // fmla v4.2d, v13.2d, v18.d[0]
+	FMOVD  (R6)(R9), F19
+	WORD   $0x4fd311a5 // fmla v5.2d, v13.2d, v19.d[0]
+	FMOVD  (R7)(R9), F20
+	WORD   $0x4fd411a6 // fmla v6.2d, v13.2d, v20.d[0]
+	FMOVD  (R8)(R9), F21
+	WORD   $0x4fd511a7 // fmla v7.2d, v13.2d, v21.d[0]
+	FMOVD  (R1)(R10), F22
+	WORD   $0x4fd611a8 // fmla v8.2d, v13.2d, v22.d[0]
+	FMOVD  (R2)(R10), F23
+	WORD   $0x4fd711a9 // fmla v9.2d, v13.2d, v23.d[0]
+	FMOVD  (R3)(R10), F24
+	WORD   $0x4fd811aa // fmla v10.2d, v13.2d, v24.d[0]
+	FMOVD  (R4)(R10), F25
+	WORD   $0x4fd911ab // fmla v11.2d, v13.2d, v25.d[0]
+	FMOVD  (R5)(R10), F26
+	WORD   $0x4fda11ac // fmla v12.2d, v13.2d, v26.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F14
+	FMOVD $(1.0), F13
+	FCMPD F13, F14
+	BEQ   columns1Scaled
+	WORD  $0x4fce9000 // fmul v0.2d, v0.2d, v14.d[0]
+	WORD  $0x4fce9021 // fmul v1.2d, v1.2d, v14.d[0]
+	WORD  $0x4fce9042 // fmul v2.2d, v2.2d, v14.d[0]
+	WORD  $0x4fce9063 // fmul v3.2d, v3.2d, v14.d[0]
+	WORD  $0x4fce9084 // fmul v4.2d, v4.2d, v14.d[0]
+	WORD  $0x4fce90a5 // fmul v5.2d, v5.2d, v14.d[0]
+	WORD  $0x4fce90c6 // fmul v6.2d, v6.2d, v14.d[0]
+	WORD  $0x4fce90e7 // fmul v7.2d, v7.2d, v14.d[0]
+	WORD  $0x4fce9108 // fmul v8.2d, v8.2d, v14.d[0]
+	WORD  $0x4fce9129 // fmul v9.2d, v9.2d, v14.d[0]
+	WORD  $0x4fce914a // fmul v10.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce916b // fmul v11.2d, v11.2d, v14.d[0]
+	WORD  $0x4fce918c // fmul v12.2d, v12.2d, v14.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F14
+	FCMPD  $(0.0), F14
+	BEQ    columns1Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a0 // fmla v0.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a2 // fmla v2.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a3 // fmla v3.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a4 // fmla v4.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a6 // fmla v6.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a8 // fmla v8.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11aa // fmla v10.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4fce11ac // fmla v12.2d, v13.2d, v14.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V13.D1]
+	WORD   $0x4e6dd400 // fadd v0.2d, v0.2d, v13.2d
+	WORD   $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD   $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD   $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD   $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD   $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD   $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD   $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD   $0x4e6dd508 // fadd v8.2d, v8.2d, v13.2d
+	WORD   $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD   $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	WORD   $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
+	WORD   $0x4e6dd58c // fadd v12.2d, v12.2d, v13.2d
+
+columns1Biased:
+	CBZ     R25, columns1RowBiased
+	VLD1R.P 8(R25), [V14.D2]
+	WORD    $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	VLD1R.P 8(R25), [V15.D2]
+	WORD    $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d508 // fadd v8.2d, v8.2d, v22.2d
+	VLD1R.P 8(R25), [V23.D2]
+	WORD    $0x4e77d529 // fadd v9.2d, v9.2d, v23.2d
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad58c // fadd v12.2d, v12.2d, v26.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80d // fcmlt v13.2d, v0.2d, #0
+	WORD  $0x4e6d1c00 // bic v0.16b, v0.16b, v13.16b
+	WORD  $0x4ee0e82d // fcmlt v13.2d, v1.2d, #0
+	WORD  $0x4e6d1c21 // bic v1.16b, v1.16b, v13.16b
+	WORD  $0x4ee0e84d // fcmlt v13.2d, v2.2d, #0
+	WORD  $0x4e6d1c42 // bic v2.16b, v2.16b, v13.16b
+	WORD  $0x4ee0e86d // fcmlt v13.2d, v3.2d, #0
+	WORD  $0x4e6d1c63 // bic v3.16b, v3.16b, v13.16b
+	WORD  $0x4ee0e88d // fcmlt v13.2d, v4.2d, #0
+	WORD  $0x4e6d1c84 // bic v4.16b, v4.16b, v13.16b
+	WORD  $0x4ee0e8ad // fcmlt v13.2d, v5.2d, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4ee0e8cd // fcmlt v13.2d, v6.2d, #0
+	WORD  $0x4e6d1cc6 // bic v6.16b, v6.16b, v13.16b
+	WORD  $0x4ee0e8ed // fcmlt v13.2d, v7.2d, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4ee0e90d // fcmlt v13.2d, v8.2d, #0
+	WORD  $0x4e6d1d08 // bic v8.16b, v8.16b, v13.16b
+	WORD  $0x4ee0e92d // fcmlt v13.2d, v9.2d, #0
+	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
+	WORD  $0x4ee0e94d // fcmlt v13.2d, v10.2d, #0
+	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
+	WORD  $0x4ee0e96d // fcmlt v13.2d, v11.2d, #0
+	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
+	WORD  $0x4ee0e98d // fcmlt v13.2d, v12.2d, #0
+	WORD  $0x4e6d1d8c // bic v12.16b, v12.16b, v13.16b
+
+columns1Store:
+	MOVD   R24, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	VST1.P [V11.D1], (R15)(R13)
+	VST1.P [V12.D1], (R15)(R13)
+	MOVD   R15, R24
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns1
+	RET
+
+// func dgemm14x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm14x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
+
+columns2AlongRows:
+	WORD   $0x3ce9682f // ldr q15, [x1,x9]
+	WORD   $0x3ce96850 // ldr q16, [x2,x9]
+	WORD   $0x3ce96871 // ldr q17, [x3,x9]
+	WORD   $0x3ce96892 // ldr q18, [x4,x9]
+	WORD   $0x3ce968b3 // ldr q19, [x5,x9]
+	WORD   $0x3ce968d4 // ldr q20, [x6,x9]
+	WORD   $0x3ce968f5 // ldr q21, [x7,x9]
+	WORD   $0x3ce96916 // ldr q22, [x8,x9]
+	WORD   $0x3cea6837 // ldr q23, [x1,x10]
+	WORD   $0x3cea6858 // ldr q24, [x2,x10]
+	WORD   $0x3cea6879 // ldr q25, [x3,x10]
+	WORD   $0x3cea689a // ldr q26, [x4,x10]
+	WORD   $0x3cea68bb // ldr q27, [x5,x10]
+	WORD   $0x3cea68dc // ldr q28, [x6,x10]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf19c0 // fmla v0.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd019c1 // fmla v1.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd219c3 // fmla v3.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd319c4 // fmla v4.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd419c5 // fmla v5.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd519c6 // fmla v6.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd619c7 // fmla v7.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd719c8 // fmla v8.2d, v14.2d, v23.d[1]
+	WORD   $0x4fd819c9 // fmla v9.2d, v14.2d, v24.d[1]
+	WORD   $0x4fd919ca // fmla v10.2d, v14.2d, v25.d[1]
+	WORD   $0x4fda19cb // fmla v11.2d, v14.2d, v26.d[1]
+	WORD   $0x4fdb19cc // fmla v12.2d, v14.2d, v27.d[1]
+	WORD   $0x4fdc19cd // fmla v13.2d, v14.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682f // ldr q15, [x1,x9]
+	WORD   $0x3ce96850 // ldr q16, [x2,x9]
+	WORD   $0x3ce96871 // ldr q17, [x3,x9]
+	WORD   $0x3ce96892 // ldr q18, [x4,x9]
+	WORD   $0x3ce968b3 // ldr q19, [x5,x9]
+	WORD   $0x3ce968d4 // ldr q20, [x6,x9]
+	WORD   $0x3ce968f5 // ldr q21, [x7,x9]
+	WORD   $0x3ce96916 // ldr q22, [x8,x9]
+	WORD   $0x3cea6837 // ldr q23, [x1,x10]
+	WORD   $0x3cea6858 // ldr q24, [x2,x10]
+	WORD   $0x3cea6879 // ldr q25, [x3,x10]
+	WORD   $0x3cea689a // ldr q26, [x4,x10]
+	WORD   $0x3cea68bb // ldr q27, [x5,x10]
+	WORD   $0x3cea68dc // ldr q28, [x6,x10]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf19c0 // fmla v0.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd019c1 // fmla v1.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd219c3 // fmla v3.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd319c4 // fmla v4.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd419c5 // fmla v5.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd519c6 // fmla v6.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd619c7 // fmla v7.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd719c8 // fmla v8.2d, v14.2d, v23.d[1]
+	WORD   $0x4fd819c9 // fmla v9.2d, v14.2d, v24.d[1]
+	WORD   $0x4fd919ca // fmla v10.2d, v14.2d, v25.d[1]
+	WORD   $0x4fda19cb // fmla v11.2d, v14.2d, v26.d[1]
+	WORD   $0x4fdb19cc // fmla v12.2d, v14.2d, v27.d[1]
+	WORD   $0x4fdc19cd // fmla v13.2d, v14.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
+
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
+
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
+
+columns2K:
+	VLD1.P (R15)(R12), [V14.D2]
+	FMOVD  (R1)(R9), F15
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	FMOVD  (R2)(R9), F16
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	FMOVD  (R3)(R9), F17
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	FMOVD  (R4)(R9), F18
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	FMOVD  (R5)(R9), F19
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	FMOVD  (R6)(R9), F20
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	FMOVD  (R7)(R9), F21
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	FMOVD  (R8)(R9), F22
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	FMOVD  (R1)(R10), F23
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	FMOVD  (R2)(R10), F24
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	FMOVD  (R3)(R10), F25
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	FMOVD  (R4)(R10), F26
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	FMOVD  (R5)(R10), F27
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	FMOVD  (R6)(R10), F28
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F15
+	FMOVD $(1.0), F14
+	FCMPD F14, F15
+	BEQ   columns2Scaled
+	WORD  $0x4fcf9000 // fmul v0.2d, v0.2d, v15.d[0]
+	WORD  $0x4fcf9021 // fmul v1.2d, v1.2d, v15.d[0]
+	WORD  $0x4fcf9042 // fmul v2.2d, v2.2d, v15.d[0]
+	WORD  $0x4fcf9063 // fmul v3.2d, v3.2d, v15.d[0]
+	WORD  $0x4fcf9084 // fmul v4.2d, v4.2d, v15.d[0]
+	WORD  $0x4fcf90a5 // fmul v5.2d, v5.2d, v15.d[0]
+	WORD  $0x4fcf90c6 // fmul v6.2d, v6.2d, v15.d[0]
+	WORD  $0x4fcf90e7 // fmul v7.2d, v7.2d, v15.d[0]
+	WORD  $0x4fcf9108 // fmul v8.2d, v8.2d, v15.d[0]
+	WORD  $0x4fcf9129 // fmul v9.2d, v9.2d, v15.d[0]
+	WORD  $0x4fcf914a // fmul v10.2d, v10.2d, v15.d[0]
+	WORD  $0x4fcf916b // fmul v11.2d, v11.2d, v15.d[0]
+	WORD  $0x4fcf918c // fmul v12.2d, v12.2d, v15.d[0]
+	WORD  $0x4fcf91ad // fmul v13.2d, v13.2d, v15.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F15
+	FCMPD  $(0.0), F15
+	BEQ    columns2Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c1 // fmla v1.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c3 // fmla v3.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c4 // fmla v4.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c5 // fmla v5.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c6 // fmla v6.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c7 // fmla v7.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c8 // fmla v8.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11c9 // fmla v9.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11ca // fmla v10.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11cb // fmla v11.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11cc // fmla v12.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4fcf11cd // fmla v13.2d, v14.2d, v15.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V14.D2]
+	WORD   $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD   $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD   $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD   $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD   $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD   $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD   $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD   $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD   $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD   $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
+	WORD   $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD   $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	WORD   $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD   $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+
+columns2Biased:
+	CBZ     R24, columns2RowBiased
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d4e7 // fadd v7.2d, v7.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d508 // fadd v8.2d, v8.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd58c // fadd v12.2d, v12.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
+
+columns2RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80e // fcmlt v14.2d, v0.2d, #0
+	WORD  $0x4e6e1c00 // bic v0.16b, v0.16b, v14.16b
+	WORD  $0x4ee0e82e // fcmlt v14.2d, v1.2d, #0
+	WORD  $0x4e6e1c21 // bic v1.16b, v1.16b, v14.16b
+	WORD  $0x4ee0e84e // fcmlt v14.2d, v2.2d, #0
+	WORD  $0x4e6e1c42 // bic v2.16b, v2.16b, v14.16b
+	WORD  $0x4ee0e86e // fcmlt v14.2d, v3.2d, #0
+	WORD  $0x4e6e1c63 // bic v3.16b, v3.16b, v14.16b
+	WORD  $0x4ee0e88e // fcmlt v14.2d, v4.2d, #0
+	WORD  $0x4e6e1c84 // bic v4.16b, v4.16b, v14.16b
+	WORD  $0x4ee0e8ae // fcmlt v14.2d, v5.2d, #0
+	WORD  $0x4e6e1ca5 // bic v5.16b, v5.16b, v14.16b
+	WORD  $0x4ee0e8ce // fcmlt v14.2d, v6.2d, #0
+	WORD  $0x4e6e1cc6 // bic v6.16b, v6.16b, v14.16b
+	WORD  $0x4ee0e8ee // fcmlt v14.2d, v7.2d, #0
+	WORD  $0x4e6e1ce7 // bic v7.16b, v7.16b, v14.16b
+	WORD  $0x4ee0e90e // fcmlt v14.2d, v8.2d, #0
+	WORD  $0x4e6e1d08 // bic v8.16b, v8.16b, v14.16b
+	WORD  $0x4ee0e92e // fcmlt v14.2d, v9.2d, #0
+	WORD  $0x4e6e1d29 // bic v9.16b, v9.16b, v14.16b
+	WORD  $0x4ee0e94e // fcmlt v14.2d, v10.2d, #0
+	WORD  $0x4e6e1d4a // bic v10.16b, v10.16b, v14.16b
+	WORD  $0x4ee0e96e // fcmlt v14.2d, v11.2d, #0
+	WORD  $0x4e6e1d6b // bic v11.16b, v11.16b, v14.16b
+	WORD  $0x4ee0e98e // fcmlt v14.2d, v12.2d, #0
+	WORD  $0x4e6e1d8c // bic v12.16b, v12.16b, v14.16b
+	WORD  $0x4ee0e9ae // fcmlt v14.2d, v13.2d, #0
+	WORD  $0x4e6e1dad // bic v13.16b, v13.16b, v14.16b
+
+columns2Store:
+	MOVD   R23, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R15)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns2
+	RET
+
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce9682f // ldr q15, [x1,x9]
+	WORD   $0x3ce96850 // ldr q16, [x2,x9]
+	WORD   $0x3ce96871 // ldr q17, [x3,x9]
+	WORD   $0x3ce96892 // ldr q18, [x4,x9]
+	WORD   $0x3ce968b3 // ldr q19, [x5,x9]
+	WORD   $0x3ce968d4 // ldr q20, [x6,x9]
+	WORD   $0x3ce968f5 // ldr q21, [x7,x9]
+	WORD   $0x3ce96916 // ldr q22, [x8,x9]
+	WORD   $0x3cea6837 // ldr q23, [x1,x10]
+	WORD   $0x3cea6858 // ldr q24, [x2,x10]
+	WORD   $0x3cea6879 // ldr q25, [x3,x10]
+	WORD   $0x3cea689a // ldr q26, [x4,x10]
+	WORD   $0x3cea68bb // ldr q27, [x5,x10]
+	WORD   $0x3cea68dc // ldr q28, [x6,x10]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf19c0 // fmla v0.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd019c1 // fmla v1.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd219c3 // fmla v3.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd319c4 // fmla v4.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd419c5 // fmla v5.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd519c6 // fmla v6.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd619c7 // fmla v7.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd719c8 // fmla v8.2d, v14.2d, v23.d[1]
+	WORD   $0x4fd819c9 // fmla v9.2d, v14.2d, v24.d[1]
+	WORD   $0x4fd919ca // fmla v10.2d, v14.2d, v25.d[1]
+	WORD   $0x4fda19cb // fmla v11.2d, v14.2d, v26.d[1]
+	WORD   $0x4fdb19cc // fmla v12.2d, v14.2d, v27.d[1]
+	WORD   $0x4fdc19cd // fmla v13.2d, v14.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9682f // ldr q15, [x1,x9]
+	WORD   $0x3ce96850 // ldr q16, [x2,x9]
+	WORD   $0x3ce96871 // ldr q17, [x3,x9]
+	WORD   $0x3ce96892 // ldr q18, [x4,x9]
+	WORD   $0x3ce968b3 // ldr q19, [x5,x9]
+	WORD   $0x3ce968d4 // ldr q20, [x6,x9]
+	WORD   $0x3ce968f5 // ldr q21, [x7,x9]
+	WORD   $0x3ce96916 // ldr q22, [x8,x9]
+	WORD   $0x3cea6837 // ldr q23, [x1,x10]
+	WORD   $0x3cea6858 // ldr q24, [x2,x10]
+	WORD   $0x3cea6879 // ldr q25, [x3,x10]
+	WORD   $0x3cea689a // ldr q26, [x4,x10]
+	WORD   $0x3cea68bb // ldr q27, [x5,x10]
+	WORD   $0x3cea68dc // ldr q28, [x6,x10]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf19c0 // fmla v0.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd019c1 // fmla v1.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd219c3 // fmla v3.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd319c4 // fmla v4.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd419c5 // fmla v5.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd519c6 // fmla v6.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd619c7 // fmla v7.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd719c8 // fmla v8.2d, v14.2d, v23.d[1]
+	WORD   $0x4fd819c9 // fmla v9.2d, v14.2d, v24.d[1]
+	WORD   $0x4fd919ca // fmla v10.2d, v14.2d, v25.d[1]
+	WORD   $0x4fda19cb // fmla v11.2d, v14.2d, v26.d[1]
+	WORD   $0x4fdb19cc // fmla v12.2d, v14.2d, v27.d[1]
+	WORD   $0x4fdc19cd // fmla v13.2d, v14.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	VLD1.P (R20)(R11), [V15.D2, V16.D2, V17.D2, V18.D2]
+	VLD1.P (R21)(R11), [V19.D2, V20.D2, V21.D2]
+	VLD1.P (R15)(R12), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf19c1 // fmla v1.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd019c3 // fmla v3.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd119c5 // fmla v5.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd211c6 // fmla v6.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd219c7 // fmla v7.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd311c8 // fmla v8.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd319c9 // fmla v9.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd411ca // fmla v10.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd419cb // fmla v11.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd511cc // fmla v12.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd519cd // fmla v13.2d, v14.2d, v21.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V14.D1]
+	FMOVD  (R1)(R9), F15
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	FMOVD  (R2)(R9), F16
+	WORD   $0x4fd011c1 // fmla v1.2d, v14.2d, v16.d[0]
+	FMOVD  (R3)(R9), F17
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	FMOVD  (R4)(R9), F18
+	WORD   $0x4fd211c3 // fmla v3.2d, v14.2d, v18.d[0]
+	FMOVD  (R5)(R9), F19
+	WORD   $0x4fd311c4 // fmla v4.2d, v14.2d, v19.d[0]
+	FMOVD  (R6)(R9), F20
+	WORD   $0x4fd411c5 // fmla v5.2d, v14.2d, v20.d[0]
+	FMOVD  (R7)(R9), F21
+	WORD   $0x4fd511c6 // fmla v6.2d, v14.2d, v21.d[0]
+	FMOVD  (R8)(R9), F22
+	WORD   $0x4fd611c7 // fmla v7.2d, v14.2d, v22.d[0]
+	FMOVD  (R1)(R10), F23
+	WORD   $0x4fd711c8 // fmla v8.2d, v14.2d, v23.d[0]
+	FMOVD  (R2)(R10), F24
+	WORD   $0x4fd811c9 // fmla v9.2d, v14.2d, v24.d[0]
+	FMOVD  (R3)(R10), F25
+	WORD   $0x4fd911ca // fmla v10.2d, v14.2d, v25.d[0]
+	FMOVD  (R4)(R10), F26
+	WORD   $0x4fda11cb // fmla v11.2d, v14.2d, v26.d[0]
+	FMOVD  (R5)(R10), F27
+	WORD   $0x4fdb11cc // fmla v12.2d, v14.2d, v27.d[0]
+	FMOVD  (R6)(R10), F28
+	WORD   $0x4fdc11cd // fmla v13.2d, v14.2d, v28.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F15
+	FMOVD $(1.0), F14
+	FCMPD F14, F15
+	BEQ   columns1Scaled
+	WORD  $0x4fcf9000 // fmul v0.2d, v0.2d, v15.d[0]
+	WORD  $0x4fcf9021 // fmul v1.2d, v1.2d, v15.d[0]
+	WORD  $0x4fcf9042 // fmul v2.2d, v2.2d, v15.d[0]
+	WORD  $0x4fcf9063 // fmul v3.2d, v3.2d, v15.d[0]
+	WORD  $0x4fcf9084 // fmul v4.2d, v4.2d, v15.d[0]
+	WORD  $0x4fcf90a5 // fmul v5.2d, v5.2d, v15.d[0]
+	WORD  $0x4fcf90c6 // fmul v6.2d, v6.2d, v15.d[0]
+	WORD  $0x4fcf90e7 // fmul v7.2d, v7.2d, v15.d[0]
+	WORD  $0x4fcf9108 // fmul v8.2d, v8.2d, v15.d[0]
+	WORD  $0x4fcf9129 // fmul v9.2d, v9.2d, v15.d[0]
+	WORD  $0x4fcf914a // fmul v10.2d, v10.2d, v15.d[0]
+	WORD  $0x4fcf916b // fmul v11.2d, v11.2d, v15.d[0]
+	WORD  $0x4fcf918c // fmul v12.2d, v12.2d, v15.d[0]
+	WORD  $0x4fcf91ad // fmul v13.2d, v13.2d, v15.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F15
+	FCMPD  $(0.0), F15
+	BEQ    columns1Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c0 // fmla v0.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c1 // fmla v1.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c3 // fmla v3.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c4 // fmla v4.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c5 // fmla v5.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c6 // fmla v6.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c7 // fmla v7.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c8 // fmla v8.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11c9 // fmla v9.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11ca // fmla v10.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11cb // fmla v11.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11cc // fmla v12.2d, v14.2d, v15.d[0]
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4fcf11cd // fmla v13.2d, v14.2d, v15.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V14.D1]
+	WORD   $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD   $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	WORD   $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD   $0x4e6ed463 // fadd v3.2d, v3.2d, v14.2d
+	WORD   $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD   $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD   $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD   $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD   $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD   $0x4e6ed529 // fadd v9.2d, v9.2d, v14.2d
+	WORD   $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD   $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+	WORD   $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD   $0x4e6ed5ad // fadd v13.2d, v13.2d, v14.2d
+
+columns1Biased:
+	CBZ     R24, columns1RowBiased
+	VLD1R.P 8(R24), [V15.D2]
+	WORD    $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	VLD1R.P 8(R24), [V16.D2]
+	WORD    $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d4e7 // fadd v7.2d, v7.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d508 // fadd v8.2d, v8.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd58c // fadd v12.2d, v12.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80e // fcmlt v14.2d, v0.2d, #0
+	WORD  $0x4e6e1c00 // bic v0.16b, v0.16b, v14.16b
+	WORD  $0x4ee0e82e // fcmlt v14.2d, v1.2d, #0
+	WORD  $0x4e6e1c21 // bic v1.16b, v1.16b, v14.16b
+	WORD  $0x4ee0e84e // fcmlt v14.2d, v2.2d, #0
+	WORD  $0x4e6e1c42 // bic v2.16b, v2.16b, v14.16b
+	WORD  $0x4ee0e86e // fcmlt v14.2d, v3.2d, #0
+	WORD  $0x4e6e1c63 // bic v3.16b, v3.16b, v14.16b
+	WORD  $0x4ee0e88e // fcmlt v14.2d, v4.2d, #0
+	WORD  $0x4e6e1c84 // bic v4.16b, v4.16b, v14.16b
+	WORD  $0x4ee0e8ae // fcmlt v14.2d, v5.2d, #0
+	WORD  $0x4e6e1ca5 // bic v5.16b, v5.16b, v14.16b
+	WORD  $0x4ee0e8ce // fcmlt v14.2d, v6.2d, #0
+	WORD  $0x4e6e1cc6 // bic v6.16b, v6.16b, v14.16b
+	WORD  $0x4ee0e8ee // fcmlt v14.2d, v7.2d, #0
+	WORD  $0x4e6e1ce7 // bic v7.16b, v7.16b, v14.16b
+	WORD  $0x4ee0e90e // fcmlt v14.2d, v8.2d, #0
+	WORD  $0x4e6e1d08 // bic v8.16b, v8.16b, v14.16b
+	WORD  $0x4ee0e92e // fcmlt v14.2d, v9.2d, #0
+	WORD  $0x4e6e1d29 // bic v9.16b, v9.16b, v14.16b
+	WORD  $0x4ee0e94e // fcmlt v14.2d, v10.2d, #0
+	WORD  $0x4e6e1d4a // bic v10.16b, v10.16b, v14.16b
+	WORD  $0x4ee0e96e // fcmlt v14.2d, v11.2d, #0
+	WORD  $0x4e6e1d6b // bic v11.16b, v11.16b, v14.16b
+	WORD  $0x4ee0e98e // fcmlt v14.2d, v12.2d, #0
+	WORD  $0x4e6e1d8c // bic v12.16b, v12.16b, v14.16b
+	WORD  $0x4ee0e9ae // fcmlt v14.2d, v13.2d, #0
+	WORD  $0x4e6e1dad // bic v13.16b, v13.16b, v14.16b
+
+columns1Store:
+	MOVD   R23, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	VST1.P [V11.D1], (R15)(R13)
+	VST1.P [V12.D1], (R15)(R13)
+	VST1.P [V13.D1], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns1
+	RET
+
+// func dgemm15x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm15x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1481,208 +8478,485 @@ threeTile:
 	VEOR V12.B16, V12.B16, V12.B16
 	VEOR V13.B16, V13.B16, V13.B16
 	VEOR V14.B16, V14.B16, V14.B16
-	MOVD k+16(FP), R8
-	MOVD $0, R6
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
 	MOVD b+56(FP), R14
-	ADD  R13<<3, R14, R15
-	CBZ  R8, threeSummed
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
 
-threeK:
-	VLD1.P (R14)(R10), [V24.D2, V25.D2]
-	VLD1.P (R15)(R10), [V26.D2]
-	FMOVD  (R1)(R6<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R6<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R6<<3), F29
-	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	FMOVD  (R4)(R6<<3), F30
-	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
-	FMOVD  (R5)(R6<<3), F31
-	WORD   $0x4fdf130c // fmla v12.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf132d // fmla v13.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf134e // fmla v14.2d, v26.2d, v31.d[0]
-	ADD    R7, R6, R6
-	SUB    $1, R8, R8
-	CBNZ   R8, threeK
+columns2AlongRows:
+	WORD   $0x3ce96830 // ldr q16, [x1,x9]
+	WORD   $0x3ce96851 // ldr q17, [x2,x9]
+	WORD   $0x3ce96872 // ldr q18, [x3,x9]
+	WORD   $0x3ce96893 // ldr q19, [x4,x9]
+	WORD   $0x3ce968b4 // ldr q20, [x5,x9]
+	WORD   $0x3ce968d5 // ldr q21, [x6,x9]
+	WORD   $0x3ce968f6 // ldr q22, [x7,x9]
+	WORD   $0x3ce96917 // ldr q23, [x8,x9]
+	WORD   $0x3cea6838 // ldr q24, [x1,x10]
+	WORD   $0x3cea6859 // ldr q25, [x2,x10]
+	WORD   $0x3cea687a // ldr q26, [x3,x10]
+	WORD   $0x3cea689b // ldr q27, [x4,x10]
+	WORD   $0x3cea68bc // ldr q28, [x5,x10]
+	WORD   $0x3cea68dd // ldr q29, [x6,x10]
+	WORD   $0x3cea68fe // ldr q30, [x7,x10]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd019e0 // fmla v0.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119e1 // fmla v1.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219e2 // fmla v2.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419e4 // fmla v4.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519e5 // fmla v5.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619e6 // fmla v6.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719e7 // fmla v7.2d, v15.2d, v23.d[1]
+	WORD   $0x4fd819e8 // fmla v8.2d, v15.2d, v24.d[1]
+	WORD   $0x4fd919e9 // fmla v9.2d, v15.2d, v25.d[1]
+	WORD   $0x4fda19ea // fmla v10.2d, v15.2d, v26.d[1]
+	WORD   $0x4fdb19eb // fmla v11.2d, v15.2d, v27.d[1]
+	WORD   $0x4fdc19ec // fmla v12.2d, v15.2d, v28.d[1]
+	WORD   $0x4fdd19ed // fmla v13.2d, v15.2d, v29.d[1]
+	WORD   $0x4fde19ee // fmla v14.2d, v15.2d, v30.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96830 // ldr q16, [x1,x9]
+	WORD   $0x3ce96851 // ldr q17, [x2,x9]
+	WORD   $0x3ce96872 // ldr q18, [x3,x9]
+	WORD   $0x3ce96893 // ldr q19, [x4,x9]
+	WORD   $0x3ce968b4 // ldr q20, [x5,x9]
+	WORD   $0x3ce968d5 // ldr q21, [x6,x9]
+	WORD   $0x3ce968f6 // ldr q22, [x7,x9]
+	WORD   $0x3ce96917 // ldr q23, [x8,x9]
+	WORD   $0x3cea6838 // ldr q24, [x1,x10]
+	WORD   $0x3cea6859 // ldr q25, [x2,x10]
+	WORD   $0x3cea687a // ldr q26, [x3,x10]
+	WORD   $0x3cea689b // ldr q27, [x4,x10]
+	WORD   $0x3cea68bc // ldr q28, [x5,x10]
+	WORD   $0x3cea68dd // ldr q29, [x6,x10]
+	WORD   $0x3cea68fe // ldr q30, [x7,x10]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd019e0 // fmla v0.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119e1 // fmla v1.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219e2 // fmla v2.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419e4 // fmla v4.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519e5 // fmla v5.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619e6 // fmla v6.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719e7 // fmla v7.2d, v15.2d, v23.d[1]
+	WORD   $0x4fd819e8 // fmla v8.2d, v15.2d, v24.d[1]
+	WORD   $0x4fd919e9 // fmla v9.2d, v15.2d, v25.d[1]
+	WORD   $0x4fda19ea // fmla v10.2d, v15.2d, v26.d[1]
+	WORD   $0x4fdb19eb // fmla v11.2d, v15.2d, v27.d[1]
+	WORD   $0x4fdc19ec // fmla v12.2d, v15.2d, v28.d[1]
+	WORD   $0x4fdd19ed // fmla v13.2d, v15.2d, v29.d[1]
+	WORD   $0x4fde19ee // fmla v14.2d, v15.2d, v30.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	WORD   $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb1309 // fmla v9.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132a // fmla v10.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134b // fmla v11.2d, v26.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $104, R20, R22
 
-threeOverwrite:
-	MOVD   bias+104(FP), R14
-	CBZ    R14, threeUnbiased
-	ADD    R13<<3, R14, R15
-	VLD1.P (R14)(R11), [V24.D2, V25.D2]
-	VLD1.P (R15)(R11), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
-	WORD   $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
-	WORD   $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
-	WORD   $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
-	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
-	WORD   $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
 
-threeUnbiased:
-	CBZ     R12, threeRowsUnbiased
-	VLD1R.P 8(R12), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R12), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R12), [V29.D2]
-	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
-	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
-	VLD1R.P 8(R12), [V30.D2]
-	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
-	WORD    $0x4e7ed54a // fadd v10.2d, v10.2d, v30.2d
-	WORD    $0x4e7ed56b // fadd v11.2d, v11.2d, v30.2d
-	VLD1R.P 8(R12), [V31.D2]
-	WORD    $0x4e7fd58c // fadd v12.2d, v12.2d, v31.2d
-	WORD    $0x4e7fd5ad // fadd v13.2d, v13.2d, v31.2d
-	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
 
-threeRowsUnbiased:
+columns2K:
+	VLD1.P (R15)(R12), [V15.D2]
+	FMOVD  (R1)(R9), F16
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	FMOVD  (R2)(R9), F17
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	FMOVD  (R3)(R9), F18
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	FMOVD  (R4)(R9), F19
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	FMOVD  (R5)(R9), F20
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	FMOVD  (R6)(R9), F21
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	FMOVD  (R7)(R9), F22
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	FMOVD  (R8)(R9), F23
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	FMOVD  (R1)(R10), F24
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	FMOVD  (R2)(R10), F25
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	FMOVD  (R3)(R10), F26
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	FMOVD  (R4)(R10), F27
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	FMOVD  (R5)(R10), F28
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	FMOVD  (R6)(R10), F29
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	FMOVD  (R7)(R10), F30
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F16
+	FMOVD $(1.0), F15
+	FCMPD F15, F16
+	BEQ   columns2Scaled
+	WORD  $0x4fd09000 // fmul v0.2d, v0.2d, v16.d[0]
+	WORD  $0x4fd09021 // fmul v1.2d, v1.2d, v16.d[0]
+	WORD  $0x4fd09042 // fmul v2.2d, v2.2d, v16.d[0]
+	WORD  $0x4fd09063 // fmul v3.2d, v3.2d, v16.d[0]
+	WORD  $0x4fd09084 // fmul v4.2d, v4.2d, v16.d[0]
+	WORD  $0x4fd090a5 // fmul v5.2d, v5.2d, v16.d[0]
+	WORD  $0x4fd090c6 // fmul v6.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd090e7 // fmul v7.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd09108 // fmul v8.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd09129 // fmul v9.2d, v9.2d, v16.d[0]
+	WORD  $0x4fd0914a // fmul v10.2d, v10.2d, v16.d[0]
+	WORD  $0x4fd0916b // fmul v11.2d, v11.2d, v16.d[0]
+	WORD  $0x4fd0918c // fmul v12.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd091ad // fmul v13.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd091ce // fmul v14.2d, v14.2d, v16.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F16
+	FCMPD  $(0.0), F16
+	BEQ    columns2Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e2 // fmla v2.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e3 // fmla v3.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e4 // fmla v4.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e5 // fmla v5.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V15.D2]
+	WORD   $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	WORD   $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	WORD   $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	WORD   $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	WORD   $0x4e6fd484 // fadd v4.2d, v4.2d, v15.2d
+	WORD   $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	WORD   $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	WORD   $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD   $0x4e6fd508 // fadd v8.2d, v8.2d, v15.2d
+	WORD   $0x4e6fd529 // fadd v9.2d, v9.2d, v15.2d
+	WORD   $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
+	WORD   $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD   $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	WORD   $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
+	WORD   $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+
+columns2Biased:
+	CBZ     R25, columns2RowBiased
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	VLD1R.P 8(R25), [V23.D2]
+	WORD    $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad54a // fadd v10.2d, v10.2d, v26.2d
+	VLD1R.P 8(R25), [V27.D2]
+	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	VLD1R.P 8(R25), [V28.D2]
+	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
+	VLD1R.P 8(R25), [V29.D2]
+	WORD    $0x4e7dd5ad // fadd v13.2d, v13.2d, v29.2d
+	VLD1R.P 8(R25), [V30.D2]
+	WORD    $0x4e7ed5ce // fadd v14.2d, v14.2d, v30.2d
+
+columns2RowBiased:
 	MOVBU relu+120(FP), R14
-	CBZ   R14, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
-	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
-	WORD  $0x4ee0e938 // fcmlt v24.2d, v9.2d, #0
-	WORD  $0x4e781d29 // bic v9.16b, v9.16b, v24.16b
-	WORD  $0x4ee0e959 // fcmlt v25.2d, v10.2d, #0
-	WORD  $0x4e791d4a // bic v10.16b, v10.16b, v25.16b
-	WORD  $0x4ee0e97a // fcmlt v26.2d, v11.2d, #0
-	WORD  $0x4e7a1d6b // bic v11.16b, v11.16b, v26.16b
-	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
-	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
-	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
-	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
-	WORD  $0x4ee0e9da // fcmlt v26.2d, v14.2d, #0
-	WORD  $0x4e7a1dce // bic v14.16b, v14.16b, v26.16b
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e80f // fcmlt v15.2d, v0.2d, #0
+	WORD  $0x4e6f1c00 // bic v0.16b, v0.16b, v15.16b
+	WORD  $0x4ee0e82f // fcmlt v15.2d, v1.2d, #0
+	WORD  $0x4e6f1c21 // bic v1.16b, v1.16b, v15.16b
+	WORD  $0x4ee0e84f // fcmlt v15.2d, v2.2d, #0
+	WORD  $0x4e6f1c42 // bic v2.16b, v2.16b, v15.16b
+	WORD  $0x4ee0e86f // fcmlt v15.2d, v3.2d, #0
+	WORD  $0x4e6f1c63 // bic v3.16b, v3.16b, v15.16b
+	WORD  $0x4ee0e88f // fcmlt v15.2d, v4.2d, #0
+	WORD  $0x4e6f1c84 // bic v4.16b, v4.16b, v15.16b
+	WORD  $0x4ee0e8af // fcmlt v15.2d, v5.2d, #0
+	WORD  $0x4e6f1ca5 // bic v5.16b, v5.16b, v15.16b
+	WORD  $0x4ee0e8cf // fcmlt v15.2d, v6.2d, #0
+	WORD  $0x4e6f1cc6 // bic v6.16b, v6.16b, v15.16b
+	WORD  $0x4ee0e8ef // fcmlt v15.2d, v7.2d, #0
+	WORD  $0x4e6f1ce7 // bic v7.16b, v7.16b, v15.16b
+	WORD  $0x4ee0e90f // fcmlt v15.2d, v8.2d, #0
+	WORD  $0x4e6f1d08 // bic v8.16b, v8.16b, v15.16b
+	WORD  $0x4ee0e92f // fcmlt v15.2d, v9.2d, #0
+	WORD  $0x4e6f1d29 // bic v9.16b, v9.16b, v15.16b
+	WORD  $0x4ee0e94f // fcmlt v15.2d, v10.2d, #0
+	WORD  $0x4e6f1d4a // bic v10.16b, v10.16b, v15.16b
+	WORD  $0x4ee0e96f // fcmlt v15.2d, v11.2d, #0
+	WORD  $0x4e6f1d6b // bic v11.16b, v11.16b, v15.16b
+	WORD  $0x4ee0e98f // fcmlt v15.2d, v12.2d, #0
+	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
+	WORD  $0x4ee0e9af // fcmlt v15.2d, v13.2d, #0
+	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
+	WORD  $0x4ee0e9cf // fcmlt v15.2d, v14.2d, #0
+	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 
-threeStore:
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VST1.P [V0.D2, V1.D2], (R14)(R11)
-	VST1.P [V2.D2], (R15)(R11)
-	VST1.P [V3.D2, V4.D2], (R14)(R11)
-	VST1.P [V5.D2], (R15)(R11)
-	VST1.P [V6.D2, V7.D2], (R14)(R11)
-	VST1.P [V8.D2], (R15)(R11)
-	VST1.P [V9.D2, V10.D2], (R14)(R11)
-	VST1.P [V11.D2], (R15)(R11)
-	VST1.P [V12.D2, V13.D2], (R14)(R11)
-	VST1.P [V14.D2], (R15)(R11)
-	MOVD   R14, R9
+columns2Store:
+	MOVD   R24, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R15)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R15)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	MOVD   R15, R24
 	MOVD   aTile+48(FP), R14
 	ADD    R14<<3, R1, R1
 	ADD    R14<<3, R2, R2
 	ADD    R14<<3, R3, R3
 	ADD    R14<<3, R4, R4
 	ADD    R14<<3, R5, R5
-	SUB    $1, R19, R19
-	CBNZ   R19, threeTile
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns2
 	RET
 
-two:
-	SUB  $2, R0, R13
-	MOVD tiles+0(FP), R19
-	MOVD c+72(FP), R9
-	MOVD bRow+64(FP), R10
-	LSL  $3, R10, R10
-	MOVD cRow+80(FP), R11
-	LSL  $3, R11, R11
-	MOVD rowBias+112(FP), R12
-	MOVD aCol+40(FP), R7
-	MOVD a+24(FP), R1
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
 	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
 	ADD  R14<<3, R2, R3
 	ADD  R14<<3, R3, R4
 	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-twoTile:
+columns1:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1693,319 +8967,4063 @@ twoTile:
 	VEOR V7.B16, V7.B16, V7.B16
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
-	MOVD k+16(FP), R8
-	MOVD $0, R6
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
 	MOVD b+56(FP), R14
-	ADD  R13<<3, R14, R15
-	CBZ  R8, twoSummed
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
 
-twoK:
-	VLD1.P (R14)(R10), [V24.D2]
-	VLD1.P (R15)(R10), [V25.D2]
-	FMOVD  (R1)(R6<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R6<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R6<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	FMOVD  (R4)(R6<<3), F30
-	WORD   $0x4fde1306 // fmla v6.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1327 // fmla v7.2d, v25.2d, v30.d[0]
-	FMOVD  (R5)(R6<<3), F31
-	WORD   $0x4fdf1308 // fmla v8.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1329 // fmla v9.2d, v25.2d, v31.d[0]
-	ADD    R7, R6, R6
-	SUB    $1, R8, R8
-	CBNZ   R8, twoK
+columns1AlongRows:
+	WORD   $0x3ce96830 // ldr q16, [x1,x9]
+	WORD   $0x3ce96851 // ldr q17, [x2,x9]
+	WORD   $0x3ce96872 // ldr q18, [x3,x9]
+	WORD   $0x3ce96893 // ldr q19, [x4,x9]
+	WORD   $0x3ce968b4 // ldr q20, [x5,x9]
+	WORD   $0x3ce968d5 // ldr q21, [x6,x9]
+	WORD   $0x3ce968f6 // ldr q22, [x7,x9]
+	WORD   $0x3ce96917 // ldr q23, [x8,x9]
+	WORD   $0x3cea6838 // ldr q24, [x1,x10]
+	WORD   $0x3cea6859 // ldr q25, [x2,x10]
+	WORD   $0x3cea687a // ldr q26, [x3,x10]
+	WORD   $0x3cea689b // ldr q27, [x4,x10]
+	WORD   $0x3cea68bc // ldr q28, [x5,x10]
+	WORD   $0x3cea68dd // ldr q29, [x6,x10]
+	WORD   $0x3cea68fe // ldr q30, [x7,x10]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd019e0 // fmla v0.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119e1 // fmla v1.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219e2 // fmla v2.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419e4 // fmla v4.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519e5 // fmla v5.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619e6 // fmla v6.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719e7 // fmla v7.2d, v15.2d, v23.d[1]
+	WORD   $0x4fd819e8 // fmla v8.2d, v15.2d, v24.d[1]
+	WORD   $0x4fd919e9 // fmla v9.2d, v15.2d, v25.d[1]
+	WORD   $0x4fda19ea // fmla v10.2d, v15.2d, v26.d[1]
+	WORD   $0x4fdb19eb // fmla v11.2d, v15.2d, v27.d[1]
+	WORD   $0x4fdc19ec // fmla v12.2d, v15.2d, v28.d[1]
+	WORD   $0x4fdd19ed // fmla v13.2d, v15.2d, v29.d[1]
+	WORD   $0x4fde19ee // fmla v14.2d, v15.2d, v30.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96830 // ldr q16, [x1,x9]
+	WORD   $0x3ce96851 // ldr q17, [x2,x9]
+	WORD   $0x3ce96872 // ldr q18, [x3,x9]
+	WORD   $0x3ce96893 // ldr q19, [x4,x9]
+	WORD   $0x3ce968b4 // ldr q20, [x5,x9]
+	WORD   $0x3ce968d5 // ldr q21, [x6,x9]
+	WORD   $0x3ce968f6 // ldr q22, [x7,x9]
+	WORD   $0x3ce96917 // ldr q23, [x8,x9]
+	WORD   $0x3cea6838 // ldr q24, [x1,x10]
+	WORD   $0x3cea6859 // ldr q25, [x2,x10]
+	WORD   $0x3cea687a // ldr q26, [x3,x10]
+	WORD   $0x3cea689b // ldr q27, [x4,x10]
+	WORD   $0x3cea68bc // ldr q28, [x5,x10]
+	WORD   $0x3cea68dd // ldr q29, [x6,x10]
+	WORD   $0x3cea68fe // ldr q30, [x7,x10]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd019e0 // fmla v0.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119e1 // fmla v1.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219e2 // fmla v2.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419e4 // fmla v4.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519e5 // fmla v5.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619e6 // fmla v6.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719e7 // fmla v7.2d, v15.2d, v23.d[1]
+	WORD   $0x4fd819e8 // fmla v8.2d, v15.2d, v24.d[1]
+	WORD   $0x4fd919e9 // fmla v9.2d, v15.2d, v25.d[1]
+	WORD   $0x4fda19ea // fmla v10.2d, v15.2d, v26.d[1]
+	WORD   $0x4fdb19eb // fmla v11.2d, v15.2d, v27.d[1]
+	WORD   $0x4fdc19ec // fmla v12.2d, v15.2d, v28.d[1]
+	WORD   $0x4fdd19ed // fmla v13.2d, v15.2d, v29.d[1]
+	WORD   $0x4fde19ee // fmla v14.2d, v15.2d, v30.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
 
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4fdb1308 // fmla v8.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1329 // fmla v9.2d, v25.2d, v27.d[0]
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $104, R20, R22
 
-twoOverwrite:
-	MOVD   bias+104(FP), R14
-	CBZ    R14, twoUnbiased
-	ADD    R13<<3, R14, R15
-	VLD1.P (R14)(R11), [V24.D2]
-	VLD1.P (R15)(R11), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
-	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	VLD1.P (R20)(R11), [V16.D2, V17.D2, V18.D2, V19.D2]
+	VLD1.P (R21)(R11), [V20.D2, V21.D2, V22.D2]
+	VLD1.P (R22)(R11), [V23.D2]
+	VLD1.P (R15)(R12), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111e2 // fmla v2.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211e4 // fmla v4.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd411e8 // fmla v8.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd511ea // fmla v10.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd719ee // fmla v14.2d, v15.2d, v23.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
 
-twoUnbiased:
-	CBZ     R12, twoRowsUnbiased
-	VLD1R.P 8(R12), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R12), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R12), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
-	VLD1R.P 8(R12), [V30.D2]
-	WORD    $0x4e7ed4c6 // fadd v6.2d, v6.2d, v30.2d
-	WORD    $0x4e7ed4e7 // fadd v7.2d, v7.2d, v30.2d
-	VLD1R.P 8(R12), [V31.D2]
-	WORD    $0x4e7fd508 // fadd v8.2d, v8.2d, v31.2d
-	WORD    $0x4e7fd529 // fadd v9.2d, v9.2d, v31.2d
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
 
-twoRowsUnbiased:
+columns1K:
+	VLD1.P (R15)(R12), [V15.D1]
+	FMOVD  (R1)(R9), F16
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	FMOVD  (R2)(R9), F17
+	WORD   $0x4fd111e1 // fmla v1.2d, v15.2d, v17.d[0]
+	FMOVD  (R3)(R9), F18
+	WORD   $0x4fd211e2 // fmla v2.2d, v15.2d, v18.d[0]
+	FMOVD  (R4)(R9), F19
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	FMOVD  (R5)(R9), F20
+	WORD   $0x4fd411e4 // fmla v4.2d, v15.2d, v20.d[0]
+	FMOVD  (R6)(R9), F21
+	WORD   $0x4fd511e5 // fmla v5.2d, v15.2d, v21.d[0]
+	FMOVD  (R7)(R9), F22
+	WORD   $0x4fd611e6 // fmla v6.2d, v15.2d, v22.d[0]
+	FMOVD  (R8)(R9), F23
+	WORD   $0x4fd711e7 // fmla v7.2d, v15.2d, v23.d[0]
+	FMOVD  (R1)(R10), F24
+	WORD   $0x4fd811e8 // fmla v8.2d, v15.2d, v24.d[0]
+	FMOVD  (R2)(R10), F25
+	WORD   $0x4fd911e9 // fmla v9.2d, v15.2d, v25.d[0]
+	FMOVD  (R3)(R10), F26
+	WORD   $0x4fda11ea // fmla v10.2d, v15.2d, v26.d[0]
+	FMOVD  (R4)(R10), F27
+	WORD   $0x4fdb11eb // fmla v11.2d, v15.2d, v27.d[0]
+	FMOVD  (R5)(R10), F28
+	WORD   $0x4fdc11ec // fmla v12.2d, v15.2d, v28.d[0]
+	FMOVD  (R6)(R10), F29
+	WORD   $0x4fdd11ed // fmla v13.2d, v15.2d, v29.d[0]
+	FMOVD  (R7)(R10), F30
+	WORD   $0x4fde11ee // fmla v14.2d, v15.2d, v30.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F16
+	FMOVD $(1.0), F15
+	FCMPD F15, F16
+	BEQ   columns1Scaled
+	WORD  $0x4fd09000 // fmul v0.2d, v0.2d, v16.d[0]
+	WORD  $0x4fd09021 // fmul v1.2d, v1.2d, v16.d[0]
+	WORD  $0x4fd09042 // fmul v2.2d, v2.2d, v16.d[0]
+	WORD  $0x4fd09063 // fmul v3.2d, v3.2d, v16.d[0]
+	WORD  $0x4fd09084 // fmul v4.2d, v4.2d, v16.d[0]
+	WORD  $0x4fd090a5 // fmul v5.2d, v5.2d, v16.d[0]
+	WORD  $0x4fd090c6 // fmul v6.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd090e7 // fmul v7.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd09108 // fmul v8.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd09129 // fmul v9.2d, v9.2d, v16.d[0]
+	WORD  $0x4fd0914a // fmul v10.2d, v10.2d, v16.d[0]
+	WORD  $0x4fd0916b // fmul v11.2d, v11.2d, v16.d[0]
+	WORD  $0x4fd0918c // fmul v12.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd091ad // fmul v13.2d, v13.2d, v16.d[0]
+	WORD  $0x4fd091ce // fmul v14.2d, v14.2d, v16.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F16
+	FCMPD  $(0.0), F16
+	BEQ    columns1Overwrite
+	MOVD   R24, R15
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e0 // fmla v0.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e2 // fmla v2.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e3 // fmla v3.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e4 // fmla v4.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e5 // fmla v5.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e6 // fmla v6.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e8 // fmla v8.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011ea // fmla v10.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011ec // fmla v12.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4fd011ee // fmla v14.2d, v15.2d, v16.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V15.D1]
+	WORD   $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	WORD   $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	WORD   $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	WORD   $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	WORD   $0x4e6fd484 // fadd v4.2d, v4.2d, v15.2d
+	WORD   $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	WORD   $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	WORD   $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD   $0x4e6fd508 // fadd v8.2d, v8.2d, v15.2d
+	WORD   $0x4e6fd529 // fadd v9.2d, v9.2d, v15.2d
+	WORD   $0x4e6fd54a // fadd v10.2d, v10.2d, v15.2d
+	WORD   $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD   $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	WORD   $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
+	WORD   $0x4e6fd5ce // fadd v14.2d, v14.2d, v15.2d
+
+columns1Biased:
+	CBZ     R25, columns1RowBiased
+	VLD1R.P 8(R25), [V16.D2]
+	WORD    $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	VLD1R.P 8(R25), [V17.D2]
+	WORD    $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	VLD1R.P 8(R25), [V18.D2]
+	WORD    $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	VLD1R.P 8(R25), [V19.D2]
+	WORD    $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	VLD1R.P 8(R25), [V20.D2]
+	WORD    $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	VLD1R.P 8(R25), [V21.D2]
+	WORD    $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	VLD1R.P 8(R25), [V22.D2]
+	WORD    $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	VLD1R.P 8(R25), [V23.D2]
+	WORD    $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad54a // fadd v10.2d, v10.2d, v26.2d
+	VLD1R.P 8(R25), [V27.D2]
+	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	VLD1R.P 8(R25), [V28.D2]
+	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
+	VLD1R.P 8(R25), [V29.D2]
+	WORD    $0x4e7dd5ad // fadd v13.2d, v13.2d, v29.2d
+	VLD1R.P 8(R25), [V30.D2]
+	WORD    $0x4e7ed5ce // fadd v14.2d, v14.2d, v30.2d
+
+columns1RowBiased:
 	MOVBU relu+120(FP), R14
-	CBZ   R14, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
-	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
-	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
-	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e80f // fcmlt v15.2d, v0.2d, #0
+	WORD  $0x4e6f1c00 // bic v0.16b, v0.16b, v15.16b
+	WORD  $0x4ee0e82f // fcmlt v15.2d, v1.2d, #0
+	WORD  $0x4e6f1c21 // bic v1.16b, v1.16b, v15.16b
+	WORD  $0x4ee0e84f // fcmlt v15.2d, v2.2d, #0
+	WORD  $0x4e6f1c42 // bic v2.16b, v2.16b, v15.16b
+	WORD  $0x4ee0e86f // fcmlt v15.2d, v3.2d, #0
+	WORD  $0x4e6f1c63 // bic v3.16b, v3.16b, v15.16b
+	WORD  $0x4ee0e88f // fcmlt v15.2d, v4.2d, #0
+	WORD  $0x4e6f1c84 // bic v4.16b, v4.16b, v15.16b
+	WORD  $0x4ee0e8af // fcmlt v15.2d, v5.2d, #0
+	WORD  $0x4e6f1ca5 // bic v5.16b, v5.16b, v15.16b
+	WORD  $0x4ee0e8cf // fcmlt v15.2d, v6.2d, #0
+	WORD  $0x4e6f1cc6 // bic v6.16b, v6.16b, v15.16b
+	WORD  $0x4ee0e8ef // fcmlt v15.2d, v7.2d, #0
+	WORD  $0x4e6f1ce7 // bic v7.16b, v7.16b, v15.16b
+	WORD  $0x4ee0e90f // fcmlt v15.2d, v8.2d, #0
+	WORD  $0x4e6f1d08 // bic v8.16b, v8.16b, v15.16b
+	WORD  $0x4ee0e92f // fcmlt v15.2d, v9.2d, #0
+	WORD  $0x4e6f1d29 // bic v9.16b, v9.16b, v15.16b
+	WORD  $0x4ee0e94f // fcmlt v15.2d, v10.2d, #0
+	WORD  $0x4e6f1d4a // bic v10.16b, v10.16b, v15.16b
+	WORD  $0x4ee0e96f // fcmlt v15.2d, v11.2d, #0
+	WORD  $0x4e6f1d6b // bic v11.16b, v11.16b, v15.16b
+	WORD  $0x4ee0e98f // fcmlt v15.2d, v12.2d, #0
+	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
+	WORD  $0x4ee0e9af // fcmlt v15.2d, v13.2d, #0
+	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
+	WORD  $0x4ee0e9cf // fcmlt v15.2d, v14.2d, #0
+	WORD  $0x4e6f1dce // bic v14.16b, v14.16b, v15.16b
 
-twoStore:
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VST1.P [V0.D2], (R14)(R11)
-	VST1.P [V1.D2], (R15)(R11)
-	VST1.P [V2.D2], (R14)(R11)
-	VST1.P [V3.D2], (R15)(R11)
-	VST1.P [V4.D2], (R14)(R11)
-	VST1.P [V5.D2], (R15)(R11)
-	VST1.P [V6.D2], (R14)(R11)
-	VST1.P [V7.D2], (R15)(R11)
-	VST1.P [V8.D2], (R14)(R11)
-	VST1.P [V9.D2], (R15)(R11)
-	MOVD   R14, R9
+columns1Store:
+	MOVD   R24, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	VST1.P [V11.D1], (R15)(R13)
+	VST1.P [V12.D1], (R15)(R13)
+	VST1.P [V13.D1], (R15)(R13)
+	VST1.P [V14.D1], (R15)(R13)
+	MOVD   R15, R24
 	MOVD   aTile+48(FP), R14
 	ADD    R14<<3, R1, R1
 	ADD    R14<<3, R2, R2
 	ADD    R14<<3, R3, R3
 	ADD    R14<<3, R4, R4
 	ADD    R14<<3, R5, R5
-	SUB    $1, R19, R19
-	CBNZ   R19, twoTile
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns1
 	RET
 
-one:
-	CMP  $1, R0
-	CSET GT, R13
-	MOVD tiles+0(FP), R19
-	MOVD c+72(FP), R9
-	MOVD bRow+64(FP), R10
-	LSL  $3, R10, R10
-	MOVD cRow+80(FP), R11
-	LSL  $3, R11, R11
-	MOVD rowBias+112(FP), R12
-	MOVD aCol+40(FP), R7
-	MOVD a+24(FP), R1
+// func dgemm16x2NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm16x2NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo2:
+	CMP  $2, R0
+	BLT  upTo1
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
 	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
 	ADD  R14<<3, R1, R2
 	ADD  R14<<3, R2, R3
 	ADD  R14<<3, R3, R4
 	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-oneTile:
+columns2:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
-	MOVD k+16(FP), R8
-	MOVD $0, R6
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
 	MOVD b+56(FP), R14
-	ADD  R13<<3, R14, R15
-	CBZ  R8, oneSummed
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns2Summed
+	SUBS $4, R13, R13
+	BLT  columns2Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns2Columns
+	CMP  $8, R11
+	BNE  columns2Fewer
 
-oneK:
-	VLD1.P (R14)(R10), [V24.D2]
-	FMOVD  (R1)(R6<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R6<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R6<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	FMOVD  (R4)(R6<<3), F30
-	WORD   $0x4fde1303 // fmla v3.2d, v24.2d, v30.d[0]
-	FMOVD  (R5)(R6<<3), F31
-	WORD   $0x4fdf1304 // fmla v4.2d, v24.2d, v31.d[0]
-	ADD    R7, R6, R6
-	SUB    $1, R8, R8
-	CBNZ   R8, oneK
+columns2AlongRows:
+	WORD   $0x3ce96831 // ldr q17, [x1,x9]
+	WORD   $0x3ce96852 // ldr q18, [x2,x9]
+	WORD   $0x3ce96873 // ldr q19, [x3,x9]
+	WORD   $0x3ce96894 // ldr q20, [x4,x9]
+	WORD   $0x3ce968b5 // ldr q21, [x5,x9]
+	WORD   $0x3ce968d6 // ldr q22, [x6,x9]
+	WORD   $0x3ce968f7 // ldr q23, [x7,x9]
+	WORD   $0x3ce96918 // ldr q24, [x8,x9]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11a00 // fmla v0.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a03 // fmla v3.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a04 // fmla v4.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a05 // fmla v5.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a06 // fmla v6.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a07 // fmla v7.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96831 // ldr q17, [x1,x9]
+	WORD   $0x3ce96852 // ldr q18, [x2,x9]
+	WORD   $0x3ce96873 // ldr q19, [x3,x9]
+	WORD   $0x3ce96894 // ldr q20, [x4,x9]
+	WORD   $0x3ce968b5 // ldr q21, [x5,x9]
+	WORD   $0x3ce968d6 // ldr q22, [x6,x9]
+	WORD   $0x3ce968f7 // ldr q23, [x7,x9]
+	WORD   $0x3ce96918 // ldr q24, [x8,x9]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11a00 // fmla v0.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a03 // fmla v3.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a04 // fmla v4.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a05 // fmla v5.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a06 // fmla v6.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a07 // fmla v7.2d, v16.2d, v24.d[1]
+	SUB    $16, R9, R9
+	SUB    $16, R10, R10
+	SUB    R12<<2, R15, R15
+	WORD   $0x3cea6831 // ldr q17, [x1,x10]
+	WORD   $0x3cea6852 // ldr q18, [x2,x10]
+	WORD   $0x3cea6873 // ldr q19, [x3,x10]
+	WORD   $0x3cea6894 // ldr q20, [x4,x10]
+	WORD   $0x3cea68b5 // ldr q21, [x5,x10]
+	WORD   $0x3cea68d6 // ldr q22, [x6,x10]
+	WORD   $0x3cea68f7 // ldr q23, [x7,x10]
+	WORD   $0x3cea6918 // ldr q24, [x8,x10]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd4120b // fmla v11.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd7120e // fmla v14.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd8120f // fmla v15.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11a08 // fmla v8.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a09 // fmla v9.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a0b // fmla v11.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a0c // fmla v12.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a0e // fmla v14.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3cea6831 // ldr q17, [x1,x10]
+	WORD   $0x3cea6852 // ldr q18, [x2,x10]
+	WORD   $0x3cea6873 // ldr q19, [x3,x10]
+	WORD   $0x3cea6894 // ldr q20, [x4,x10]
+	WORD   $0x3cea68b5 // ldr q21, [x5,x10]
+	WORD   $0x3cea68d6 // ldr q22, [x6,x10]
+	WORD   $0x3cea68f7 // ldr q23, [x7,x10]
+	WORD   $0x3cea6918 // ldr q24, [x8,x10]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd4120b // fmla v11.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd7120e // fmla v14.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd8120f // fmla v15.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11a08 // fmla v8.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a09 // fmla v9.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a0b // fmla v11.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a0c // fmla v12.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a0e // fmla v14.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongRows
+	B      columns2Fewer
 
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+columns2Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
 
-oneOverwrite:
-	MOVD   bias+104(FP), R14
-	CBZ    R14, oneUnbiased
-	ADD    R13<<3, R14, R15
-	VLD1.P (R15)(R11), V24.D[1]
-	VLD1.P (R14)(R11), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+columns2AlongColumns:
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns2AlongColumns
 
-oneUnbiased:
-	CBZ     R12, oneRowsUnbiased
-	VLD1R.P 8(R12), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R12), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R12), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
-	VLD1R.P 8(R12), [V30.D2]
-	WORD    $0x4e7ed463 // fadd v3.2d, v3.2d, v30.2d
-	VLD1R.P 8(R12), [V31.D2]
-	WORD    $0x4e7fd484 // fadd v4.2d, v4.2d, v31.2d
+columns2Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns2Done
 
-oneRowsUnbiased:
+columns2K:
+	VLD1.P (R15)(R12), [V16.D2]
+	FMOVD  (R1)(R9), F17
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVD  (R2)(R9), F18
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	FMOVD  (R3)(R9), F19
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	FMOVD  (R4)(R9), F20
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	FMOVD  (R5)(R9), F21
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	FMOVD  (R6)(R9), F22
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	FMOVD  (R7)(R9), F23
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	FMOVD  (R8)(R9), F24
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	FMOVD  (R1)(R10), F25
+	WORD   $0x4fd91208 // fmla v8.2d, v16.2d, v25.d[0]
+	FMOVD  (R2)(R10), F26
+	WORD   $0x4fda1209 // fmla v9.2d, v16.2d, v26.d[0]
+	FMOVD  (R3)(R10), F27
+	WORD   $0x4fdb120a // fmla v10.2d, v16.2d, v27.d[0]
+	FMOVD  (R4)(R10), F28
+	WORD   $0x4fdc120b // fmla v11.2d, v16.2d, v28.d[0]
+	FMOVD  (R5)(R10), F29
+	WORD   $0x4fdd120c // fmla v12.2d, v16.2d, v29.d[0]
+	FMOVD  (R6)(R10), F30
+	WORD   $0x4fde120d // fmla v13.2d, v16.2d, v30.d[0]
+	FMOVD  (R7)(R10), F31
+	WORD   $0x4fdf120e // fmla v14.2d, v16.2d, v31.d[0]
+	FMOVD  (R8)(R10), F17
+	WORD   $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns2K
+
+columns2Done:
+
+columns2Summed:
+	FMOVD alpha+88(FP), F17
+	FMOVD $(1.0), F16
+	FCMPD F16, F17
+	BEQ   columns2Scaled
+	WORD  $0x4fd19000 // fmul v0.2d, v0.2d, v17.d[0]
+	WORD  $0x4fd19021 // fmul v1.2d, v1.2d, v17.d[0]
+	WORD  $0x4fd19042 // fmul v2.2d, v2.2d, v17.d[0]
+	WORD  $0x4fd19063 // fmul v3.2d, v3.2d, v17.d[0]
+	WORD  $0x4fd19084 // fmul v4.2d, v4.2d, v17.d[0]
+	WORD  $0x4fd190a5 // fmul v5.2d, v5.2d, v17.d[0]
+	WORD  $0x4fd190c6 // fmul v6.2d, v6.2d, v17.d[0]
+	WORD  $0x4fd190e7 // fmul v7.2d, v7.2d, v17.d[0]
+	WORD  $0x4fd19108 // fmul v8.2d, v8.2d, v17.d[0]
+	WORD  $0x4fd19129 // fmul v9.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd1914a // fmul v10.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd1916b // fmul v11.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd1918c // fmul v12.2d, v12.2d, v17.d[0]
+	WORD  $0x4fd191ad // fmul v13.2d, v13.2d, v17.d[0]
+	WORD  $0x4fd191ce // fmul v14.2d, v14.2d, v17.d[0]
+	WORD  $0x4fd191ef // fmul v15.2d, v15.2d, v17.d[0]
+
+columns2Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F17
+	FCMPD  $(0.0), F17
+	BEQ    columns2Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+
+columns2Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns2Biased
+	VLD1.P (R15)(R13), [V16.D2]
+	WORD   $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD   $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD   $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD   $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD   $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD   $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD   $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD   $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD   $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD   $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	WORD   $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD   $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD   $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD   $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+
+columns2Biased:
+	CBZ     R24, columns2RowBiased
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d484 // fadd v4.2d, v4.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d4a5 // fadd v5.2d, v5.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d4c6 // fadd v6.2d, v6.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d508 // fadd v8.2d, v8.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad529 // fadd v9.2d, v9.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
+	VLD1R.P 8(R24), [V29.D2]
+	WORD    $0x4e7dd58c // fadd v12.2d, v12.2d, v29.2d
+	VLD1R.P 8(R24), [V30.D2]
+	WORD    $0x4e7ed5ad // fadd v13.2d, v13.2d, v30.2d
+	VLD1R.P 8(R24), [V31.D2]
+	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
+
+columns2RowBiased:
 	MOVBU relu+120(FP), R14
-	CBZ   R14, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
+	CBZ   R14, columns2Store
+	WORD  $0x4ee0e810 // fcmlt v16.2d, v0.2d, #0
+	WORD  $0x4e701c00 // bic v0.16b, v0.16b, v16.16b
+	WORD  $0x4ee0e830 // fcmlt v16.2d, v1.2d, #0
+	WORD  $0x4e701c21 // bic v1.16b, v1.16b, v16.16b
+	WORD  $0x4ee0e850 // fcmlt v16.2d, v2.2d, #0
+	WORD  $0x4e701c42 // bic v2.16b, v2.16b, v16.16b
+	WORD  $0x4ee0e870 // fcmlt v16.2d, v3.2d, #0
+	WORD  $0x4e701c63 // bic v3.16b, v3.16b, v16.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b0 // fcmlt v16.2d, v5.2d, #0
+	WORD  $0x4e701ca5 // bic v5.16b, v5.16b, v16.16b
+	WORD  $0x4ee0e8d0 // fcmlt v16.2d, v6.2d, #0
+	WORD  $0x4e701cc6 // bic v6.16b, v6.16b, v16.16b
+	WORD  $0x4ee0e8f0 // fcmlt v16.2d, v7.2d, #0
+	WORD  $0x4e701ce7 // bic v7.16b, v7.16b, v16.16b
+	WORD  $0x4ee0e910 // fcmlt v16.2d, v8.2d, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4ee0e930 // fcmlt v16.2d, v9.2d, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4ee0e950 // fcmlt v16.2d, v10.2d, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4ee0e970 // fcmlt v16.2d, v11.2d, #0
+	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
+	WORD  $0x4ee0e990 // fcmlt v16.2d, v12.2d, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4ee0e9b0 // fcmlt v16.2d, v13.2d, #0
+	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
+	WORD  $0x4ee0e9d0 // fcmlt v16.2d, v14.2d, #0
+	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
+	WORD  $0x4ee0e9f0 // fcmlt v16.2d, v15.2d, #0
+	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
 
-oneStore:
-	MOVD   R9, R14
-	ADD    R13<<3, R14, R15
-	VST1.P V0.D[1], (R15)(R11)
-	VST1.P V0.D[0], (R14)(R11)
-	VST1.P V1.D[1], (R15)(R11)
-	VST1.P V1.D[0], (R14)(R11)
-	VST1.P V2.D[1], (R15)(R11)
-	VST1.P V2.D[0], (R14)(R11)
-	VST1.P V3.D[1], (R15)(R11)
-	VST1.P V3.D[0], (R14)(R11)
-	VST1.P V4.D[1], (R15)(R11)
-	VST1.P V4.D[0], (R14)(R11)
-	MOVD   R14, R9
+columns2Store:
+	MOVD   R23, R15
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R15)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R15)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R15)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R15)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R15)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R15)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R15)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	VST1.P [V15.D2], (R15)(R13)
+	MOVD   R15, R23
 	MOVD   aTile+48(FP), R14
 	ADD    R14<<3, R1, R1
 	ADD    R14<<3, R2, R2
 	ADD    R14<<3, R3, R3
 	ADD    R14<<3, R4, R4
 	ADD    R14<<3, R5, R5
-	SUB    $1, R19, R19
-	CBNZ   R19, oneTile
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns2
 	RET
 
-// func dgemm6x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm6x6NEON(SB), NOSPLIT, $0-121
-	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
+upTo1:
+	SUB  $1, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
 
-three:
-	SUB  $2, R0, R14
+columns1:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	MOVD k+16(FP), R13
+	CBZ  R13, columns1Summed
+	SUBS $4, R13, R13
+	BLT  columns1Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns1Columns
+	CMP  $8, R11
+	BNE  columns1Fewer
+
+columns1AlongRows:
+	WORD   $0x3ce96831 // ldr q17, [x1,x9]
+	WORD   $0x3ce96852 // ldr q18, [x2,x9]
+	WORD   $0x3ce96873 // ldr q19, [x3,x9]
+	WORD   $0x3ce96894 // ldr q20, [x4,x9]
+	WORD   $0x3ce968b5 // ldr q21, [x5,x9]
+	WORD   $0x3ce968d6 // ldr q22, [x6,x9]
+	WORD   $0x3ce968f7 // ldr q23, [x7,x9]
+	WORD   $0x3ce96918 // ldr q24, [x8,x9]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11a00 // fmla v0.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a03 // fmla v3.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a04 // fmla v4.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a05 // fmla v5.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a06 // fmla v6.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a07 // fmla v7.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96831 // ldr q17, [x1,x9]
+	WORD   $0x3ce96852 // ldr q18, [x2,x9]
+	WORD   $0x3ce96873 // ldr q19, [x3,x9]
+	WORD   $0x3ce96894 // ldr q20, [x4,x9]
+	WORD   $0x3ce968b5 // ldr q21, [x5,x9]
+	WORD   $0x3ce968d6 // ldr q22, [x6,x9]
+	WORD   $0x3ce968f7 // ldr q23, [x7,x9]
+	WORD   $0x3ce96918 // ldr q24, [x8,x9]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11a00 // fmla v0.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a03 // fmla v3.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a04 // fmla v4.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a05 // fmla v5.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a06 // fmla v6.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a07 // fmla v7.2d, v16.2d, v24.d[1]
+	SUB    $16, R9, R9
+	SUB    $16, R10, R10
+	SUB    R12<<2, R15, R15
+	WORD   $0x3cea6831 // ldr q17, [x1,x10]
+	WORD   $0x3cea6852 // ldr q18, [x2,x10]
+	WORD   $0x3cea6873 // ldr q19, [x3,x10]
+	WORD   $0x3cea6894 // ldr q20, [x4,x10]
+	WORD   $0x3cea68b5 // ldr q21, [x5,x10]
+	WORD   $0x3cea68d6 // ldr q22, [x6,x10]
+	WORD   $0x3cea68f7 // ldr q23, [x7,x10]
+	WORD   $0x3cea6918 // ldr q24, [x8,x10]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd4120b // fmla v11.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd7120e // fmla v14.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd8120f // fmla v15.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11a08 // fmla v8.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a09 // fmla v9.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a0b // fmla v11.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a0c // fmla v12.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a0e // fmla v14.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3cea6831 // ldr q17, [x1,x10]
+	WORD   $0x3cea6852 // ldr q18, [x2,x10]
+	WORD   $0x3cea6873 // ldr q19, [x3,x10]
+	WORD   $0x3cea6894 // ldr q20, [x4,x10]
+	WORD   $0x3cea68b5 // ldr q21, [x5,x10]
+	WORD   $0x3cea68d6 // ldr q22, [x6,x10]
+	WORD   $0x3cea68f7 // ldr q23, [x7,x10]
+	WORD   $0x3cea6918 // ldr q24, [x8,x10]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd21209 // fmla v9.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd3120a // fmla v10.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd4120b // fmla v11.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd7120e // fmla v14.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd8120f // fmla v15.2d, v16.2d, v24.d[0]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11a08 // fmla v8.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21a09 // fmla v9.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41a0b // fmla v11.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51a0c // fmla v12.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd71a0e // fmla v14.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongRows
+	B      columns1Fewer
+
+columns1Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns1AlongColumns:
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V17.D2, V18.D2, V19.D2, V20.D2]
+	VLD1.P (R21)(R11), [V21.D2, V22.D2, V23.D2, V24.D2]
+	VLD1.P (R15)(R12), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	WORD   $0x4fd11a01 // fmla v1.2d, v16.2d, v17.d[1]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21a03 // fmla v3.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31a05 // fmla v5.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd41206 // fmla v6.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51a09 // fmla v9.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd6120a // fmla v10.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61a0b // fmla v11.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd7120c // fmla v12.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd71a0d // fmla v13.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd8120e // fmla v14.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd81a0f // fmla v15.2d, v16.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns1AlongColumns
+
+columns1Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns1Done
+
+columns1K:
+	VLD1.P (R15)(R12), [V16.D1]
+	FMOVD  (R1)(R9), F17
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	FMOVD  (R2)(R9), F18
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	FMOVD  (R3)(R9), F19
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	FMOVD  (R4)(R9), F20
+	WORD   $0x4fd41203 // fmla v3.2d, v16.2d, v20.d[0]
+	FMOVD  (R5)(R9), F21
+	WORD   $0x4fd51204 // fmla v4.2d, v16.2d, v21.d[0]
+	FMOVD  (R6)(R9), F22
+	WORD   $0x4fd61205 // fmla v5.2d, v16.2d, v22.d[0]
+	FMOVD  (R7)(R9), F23
+	WORD   $0x4fd71206 // fmla v6.2d, v16.2d, v23.d[0]
+	FMOVD  (R8)(R9), F24
+	WORD   $0x4fd81207 // fmla v7.2d, v16.2d, v24.d[0]
+	FMOVD  (R1)(R10), F25
+	WORD   $0x4fd91208 // fmla v8.2d, v16.2d, v25.d[0]
+	FMOVD  (R2)(R10), F26
+	WORD   $0x4fda1209 // fmla v9.2d, v16.2d, v26.d[0]
+	FMOVD  (R3)(R10), F27
+	WORD   $0x4fdb120a // fmla v10.2d, v16.2d, v27.d[0]
+	FMOVD  (R4)(R10), F28
+	WORD   $0x4fdc120b // fmla v11.2d, v16.2d, v28.d[0]
+	FMOVD  (R5)(R10), F29
+	WORD   $0x4fdd120c // fmla v12.2d, v16.2d, v29.d[0]
+	FMOVD  (R6)(R10), F30
+	WORD   $0x4fde120d // fmla v13.2d, v16.2d, v30.d[0]
+	FMOVD  (R7)(R10), F31
+	WORD   $0x4fdf120e // fmla v14.2d, v16.2d, v31.d[0]
+	FMOVD  (R8)(R10), F17
+	WORD   $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns1K
+
+columns1Done:
+
+columns1Summed:
+	FMOVD alpha+88(FP), F17
+	FMOVD $(1.0), F16
+	FCMPD F16, F17
+	BEQ   columns1Scaled
+	WORD  $0x4fd19000 // fmul v0.2d, v0.2d, v17.d[0]
+	WORD  $0x4fd19021 // fmul v1.2d, v1.2d, v17.d[0]
+	WORD  $0x4fd19042 // fmul v2.2d, v2.2d, v17.d[0]
+	WORD  $0x4fd19063 // fmul v3.2d, v3.2d, v17.d[0]
+	WORD  $0x4fd19084 // fmul v4.2d, v4.2d, v17.d[0]
+	WORD  $0x4fd190a5 // fmul v5.2d, v5.2d, v17.d[0]
+	WORD  $0x4fd190c6 // fmul v6.2d, v6.2d, v17.d[0]
+	WORD  $0x4fd190e7 // fmul v7.2d, v7.2d, v17.d[0]
+	WORD  $0x4fd19108 // fmul v8.2d, v8.2d, v17.d[0]
+	WORD  $0x4fd19129 // fmul v9.2d, v9.2d, v17.d[0]
+	WORD  $0x4fd1914a // fmul v10.2d, v10.2d, v17.d[0]
+	WORD  $0x4fd1916b // fmul v11.2d, v11.2d, v17.d[0]
+	WORD  $0x4fd1918c // fmul v12.2d, v12.2d, v17.d[0]
+	WORD  $0x4fd191ad // fmul v13.2d, v13.2d, v17.d[0]
+	WORD  $0x4fd191ce // fmul v14.2d, v14.2d, v17.d[0]
+	WORD  $0x4fd191ef // fmul v15.2d, v15.2d, v17.d[0]
+
+columns1Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F17
+	FCMPD  $(0.0), F17
+	BEQ    columns1Overwrite
+	MOVD   R23, R15
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11200 // fmla v0.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11201 // fmla v1.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11202 // fmla v2.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11203 // fmla v3.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11204 // fmla v4.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11205 // fmla v5.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11206 // fmla v6.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11207 // fmla v7.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11208 // fmla v8.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd11209 // fmla v9.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120a // fmla v10.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120b // fmla v11.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120c // fmla v12.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120d // fmla v13.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120e // fmla v14.2d, v16.2d, v17.d[0]
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4fd1120f // fmla v15.2d, v16.2d, v17.d[0]
+
+columns1Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns1Biased
+	VLD1.P (R15)(R13), [V16.D1]
+	WORD   $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD   $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD   $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD   $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	WORD   $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD   $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD   $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD   $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+	WORD   $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD   $0x4e70d56b // fadd v11.2d, v11.2d, v16.2d
+	WORD   $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD   $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD   $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD   $0x4e70d5ef // fadd v15.2d, v15.2d, v16.2d
+
+columns1Biased:
+	CBZ     R24, columns1RowBiased
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d400 // fadd v0.2d, v0.2d, v17.2d
+	VLD1R.P 8(R24), [V18.D2]
+	WORD    $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	VLD1R.P 8(R24), [V19.D2]
+	WORD    $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d484 // fadd v4.2d, v4.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d4a5 // fadd v5.2d, v5.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d4c6 // fadd v6.2d, v6.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d508 // fadd v8.2d, v8.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad529 // fadd v9.2d, v9.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd56b // fadd v11.2d, v11.2d, v28.2d
+	VLD1R.P 8(R24), [V29.D2]
+	WORD    $0x4e7dd58c // fadd v12.2d, v12.2d, v29.2d
+	VLD1R.P 8(R24), [V30.D2]
+	WORD    $0x4e7ed5ad // fadd v13.2d, v13.2d, v30.2d
+	VLD1R.P 8(R24), [V31.D2]
+	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
+	VLD1R.P 8(R24), [V17.D2]
+	WORD    $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
+
+columns1RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns1Store
+	WORD  $0x4ee0e810 // fcmlt v16.2d, v0.2d, #0
+	WORD  $0x4e701c00 // bic v0.16b, v0.16b, v16.16b
+	WORD  $0x4ee0e830 // fcmlt v16.2d, v1.2d, #0
+	WORD  $0x4e701c21 // bic v1.16b, v1.16b, v16.16b
+	WORD  $0x4ee0e850 // fcmlt v16.2d, v2.2d, #0
+	WORD  $0x4e701c42 // bic v2.16b, v2.16b, v16.16b
+	WORD  $0x4ee0e870 // fcmlt v16.2d, v3.2d, #0
+	WORD  $0x4e701c63 // bic v3.16b, v3.16b, v16.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b0 // fcmlt v16.2d, v5.2d, #0
+	WORD  $0x4e701ca5 // bic v5.16b, v5.16b, v16.16b
+	WORD  $0x4ee0e8d0 // fcmlt v16.2d, v6.2d, #0
+	WORD  $0x4e701cc6 // bic v6.16b, v6.16b, v16.16b
+	WORD  $0x4ee0e8f0 // fcmlt v16.2d, v7.2d, #0
+	WORD  $0x4e701ce7 // bic v7.16b, v7.16b, v16.16b
+	WORD  $0x4ee0e910 // fcmlt v16.2d, v8.2d, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4ee0e930 // fcmlt v16.2d, v9.2d, #0
+	WORD  $0x4e701d29 // bic v9.16b, v9.16b, v16.16b
+	WORD  $0x4ee0e950 // fcmlt v16.2d, v10.2d, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4ee0e970 // fcmlt v16.2d, v11.2d, #0
+	WORD  $0x4e701d6b // bic v11.16b, v11.16b, v16.16b
+	WORD  $0x4ee0e990 // fcmlt v16.2d, v12.2d, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4ee0e9b0 // fcmlt v16.2d, v13.2d, #0
+	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
+	WORD  $0x4ee0e9d0 // fcmlt v16.2d, v14.2d, #0
+	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
+	WORD  $0x4ee0e9f0 // fcmlt v16.2d, v15.2d, #0
+	WORD  $0x4e701def // bic v15.16b, v15.16b, v16.16b
+
+columns1Store:
+	MOVD   R23, R15
+	VST1.P [V0.D1], (R15)(R13)
+	VST1.P [V1.D1], (R15)(R13)
+	VST1.P [V2.D1], (R15)(R13)
+	VST1.P [V3.D1], (R15)(R13)
+	VST1.P [V4.D1], (R15)(R13)
+	VST1.P [V5.D1], (R15)(R13)
+	VST1.P [V6.D1], (R15)(R13)
+	VST1.P [V7.D1], (R15)(R13)
+	VST1.P [V8.D1], (R15)(R13)
+	VST1.P [V9.D1], (R15)(R13)
+	VST1.P [V10.D1], (R15)(R13)
+	VST1.P [V11.D1], (R15)(R13)
+	VST1.P [V12.D1], (R15)(R13)
+	VST1.P [V13.D1], (R15)(R13)
+	VST1.P [V14.D1], (R15)(R13)
+	VST1.P [V15.D1], (R15)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns1
+	RET
+
+// func dgemm1x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm1x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R10
+	MOVD c+72(FP), R11
+	MOVD rowBias+112(FP), R12
+	MOVD bRow+64(FP), R4
+	LSL  $3, R4, R4
+	MOVD aRow+32(FP), R6
+	MOVD a+24(FP), R1
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD cRow+80(FP), R5
+	LSL  $3, R5, R5
+	MOVD R11, R6
+	PRFM (R6), PLDL1KEEP
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
+	MOVD ZR, R2
+	MOVD b+56(FP), R6
+	MOVD R6, R7
+	ADD  R0, R7, R8
+	MOVD k+16(FP), R5
+	CBZ  R5, columns4Summed
+	SUBS $4, R5, R5
+	BLT  columns4Fewer
+	CMP  $8, R3
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce26824 // ldr q4, [x1,x2]
+	VLD1.P (R7)(R4), [V2.D2]
+	VLD1.P (R8)(R4), [V3.D2]
+	WORD   $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	VLD1.P (R7)(R4), [V2.D2]
+	VLD1.P (R8)(R4), [V3.D2]
+	WORD   $0x4fc41840 // fmla v0.2d, v2.2d, v4.d[1]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	ADD    $16, R2, R2
+	WORD   $0x3ce26824 // ldr q4, [x1,x2]
+	VLD1.P (R7)(R4), [V2.D2]
+	VLD1.P (R8)(R4), [V3.D2]
+	WORD   $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	VLD1.P (R7)(R4), [V2.D2]
+	VLD1.P (R8)(R4), [V3.D2]
+	WORD   $0x4fc41840 // fmla v0.2d, v2.2d, v4.d[1]
+	WORD   $0x4fc41861 // fmla v1.2d, v3.2d, v4.d[1]
+	ADD    $16, R2, R2
+	SUBS   $4, R5, R5
+	BGE    columns4AlongRows
+
+columns4Fewer:
+	ADDS $4, R5, R5
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R7)(R4), [V2.D2]
+	VLD1.P (R8)(R4), [V3.D2]
+	FMOVD  (R1)(R2), F4
+	WORD   $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+	ADD    R3, R2, R2
+	SUBS   $1, R5, R5
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F4
+	FMOVD $(1.0), F2
+	FCMPD F2, F4
+	BEQ   columns4Scaled
+	WORD  $0x4fc49000 // fmul v0.2d, v0.2d, v4.d[0]
+	WORD  $0x4fc49021 // fmul v1.2d, v1.2d, v4.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R5
+	LSL    $3, R5, R5
+	FMOVD  beta+96(FP), F4
+	FCMPD  $(0.0), F4
+	BEQ    columns4Overwrite
+	MOVD   R11, R7
+	ADD    R0, R7, R8
+	VLD1.P (R7)(R5), [V2.D2]
+	VLD1.P (R8)(R5), [V3.D2]
+	WORD   $0x4fc41040 // fmla v0.2d, v2.2d, v4.d[0]
+	WORD   $0x4fc41061 // fmla v1.2d, v3.2d, v4.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R7
+	CBZ    R7, columns4Biased
+	ADD    R0, R7, R8
+	VLD1.P (R7)(R5), [V2.D2]
+	VLD1.P (R8)(R5), [V3.D2]
+	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD   $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+
+columns4Biased:
+	CBZ     R12, columns4RowBiased
+	VLD1R.P 8(R12), [V4.D2]
+	WORD    $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD    $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R6
+	CBZ   R6, columns4Store
+	WORD  $0x4ee0e802 // fcmlt v2.2d, v0.2d, #0
+	WORD  $0x4e621c00 // bic v0.16b, v0.16b, v2.16b
+	WORD  $0x4ee0e823 // fcmlt v3.2d, v1.2d, #0
+	WORD  $0x4e631c21 // bic v1.16b, v1.16b, v3.16b
+
+columns4Store:
+	MOVD   R11, R7
+	ADD    R0, R7, R8
+	VST1.P [V0.D2], (R7)(R5)
+	VST1.P [V1.D2], (R8)(R5)
+	MOVD   R7, R11
+	MOVD   aTile+48(FP), R6
+	ADD    R6<<3, R1, R1
+	SUBS   $1, R10, R10
+	BNE    columns4
+	RET
+
+// func dgemm2x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm2x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R11
+	MOVD c+72(FP), R12
+	MOVD rowBias+112(FP), R13
+	MOVD bRow+64(FP), R5
+	LSL  $3, R5, R5
+	MOVD aRow+32(FP), R7
+	MOVD a+24(FP), R1
+	ADD  R7<<3, R1, R2
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	MOVD cRow+80(FP), R6
+	LSL  $3, R6, R6
+	MOVD R12, R7
+	PRFM (R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
+	MOVD ZR, R3
+	MOVD b+56(FP), R7
+	MOVD R7, R8
+	ADD  R0, R8, R9
+	MOVD k+16(FP), R6
+	CBZ  R6, columns4Summed
+	SUBS $4, R6, R6
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R7
+	CMP  $1, R7
+	BEQ  columns4Columns
+	CMP  $8, R4
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce36826 // ldr q6, [x1,x3]
+	WORD   $0x3ce36847 // ldr q7, [x2,x3]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61880 // fmla v0.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	ADD    $16, R3, R3
+	WORD   $0x3ce36826 // ldr q6, [x1,x3]
+	WORD   $0x3ce36847 // ldr q7, [x2,x3]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61880 // fmla v0.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a1 // fmla v1.2d, v5.2d, v6.d[1]
+	WORD   $0x4fc71882 // fmla v2.2d, v4.2d, v7.d[1]
+	WORD   $0x4fc718a3 // fmla v3.2d, v5.2d, v7.d[1]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R3, R1, R10
+
+columns4AlongColumns:
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	VLD1.P (R10)(R4), [V6.D2]
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	WORD   $0x4fc61882 // fmla v2.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a3 // fmla v3.2d, v5.2d, v6.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R6, R6
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R8)(R5), [V4.D2]
+	VLD1.P (R9)(R5), [V5.D2]
+	FMOVD  (R1)(R3), F6
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	FMOVD  (R2)(R3), F7
+	WORD   $0x4fc71082 // fmla v2.2d, v4.2d, v7.d[0]
+	WORD   $0x4fc710a3 // fmla v3.2d, v5.2d, v7.d[0]
+	ADD    R4, R3, R3
+	SUBS   $1, R6, R6
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F6
+	FMOVD $(1.0), F4
+	FCMPD F4, F6
+	BEQ   columns4Scaled
+	WORD  $0x4fc69000 // fmul v0.2d, v0.2d, v6.d[0]
+	WORD  $0x4fc69021 // fmul v1.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc69042 // fmul v2.2d, v2.2d, v6.d[0]
+	WORD  $0x4fc69063 // fmul v3.2d, v3.2d, v6.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R6
+	LSL    $3, R6, R6
+	FMOVD  beta+96(FP), F6
+	FCMPD  $(0.0), F6
+	BEQ    columns4Overwrite
+	MOVD   R12, R8
+	ADD    R0, R8, R9
+	VLD1.P (R8)(R6), [V4.D2]
+	VLD1.P (R9)(R6), [V5.D2]
+	WORD   $0x4fc61080 // fmla v0.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a1 // fmla v1.2d, v5.2d, v6.d[0]
+	VLD1.P (R8)(R6), [V4.D2]
+	VLD1.P (R9)(R6), [V5.D2]
+	WORD   $0x4fc61082 // fmla v2.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a3 // fmla v3.2d, v5.2d, v6.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R8
+	CBZ    R8, columns4Biased
+	ADD    R0, R8, R9
+	VLD1.P (R8)(R6), [V4.D2]
+	VLD1.P (R9)(R6), [V5.D2]
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4e64d442 // fadd v2.2d, v2.2d, v4.2d
+	WORD   $0x4e65d463 // fadd v3.2d, v3.2d, v5.2d
+
+columns4Biased:
+	CBZ     R13, columns4RowBiased
+	VLD1R.P 8(R13), [V6.D2]
+	WORD    $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD    $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	VLD1R.P 8(R13), [V7.D2]
+	WORD    $0x4e67d442 // fadd v2.2d, v2.2d, v7.2d
+	WORD    $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R7
+	CBZ   R7, columns4Store
+	WORD  $0x4ee0e804 // fcmlt v4.2d, v0.2d, #0
+	WORD  $0x4e641c00 // bic v0.16b, v0.16b, v4.16b
+	WORD  $0x4ee0e825 // fcmlt v5.2d, v1.2d, #0
+	WORD  $0x4e651c21 // bic v1.16b, v1.16b, v5.16b
+	WORD  $0x4ee0e844 // fcmlt v4.2d, v2.2d, #0
+	WORD  $0x4e641c42 // bic v2.16b, v2.16b, v4.16b
+	WORD  $0x4ee0e865 // fcmlt v5.2d, v3.2d, #0
+	WORD  $0x4e651c63 // bic v3.16b, v3.16b, v5.16b
+
+columns4Store:
+	MOVD   R12, R8
+	ADD    R0, R8, R9
+	VST1.P [V0.D2], (R8)(R6)
+	VST1.P [V1.D2], (R9)(R6)
+	VST1.P [V2.D2], (R8)(R6)
+	VST1.P [V3.D2], (R9)(R6)
+	MOVD   R8, R12
+	MOVD   aTile+48(FP), R7
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	SUBS   $1, R11, R11
+	BNE    columns4
+	RET
+
+// func dgemm3x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm3x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R6
+	LSL  $3, R6, R6
+	MOVD aRow+32(FP), R8
+	MOVD a+24(FP), R1
+	ADD  R8<<3, R1, R2
+	ADD  R8<<3, R2, R3
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	MOVD cRow+80(FP), R7
+	LSL  $3, R7, R7
+	MOVD R14, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
+	MOVD ZR, R4
+	MOVD b+56(FP), R8
+	MOVD R8, R9
+	ADD  R0, R9, R10
+	MOVD k+16(FP), R7
+	CBZ  R7, columns4Summed
+	SUBS $4, R7, R7
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R8
+	CMP  $1, R8
+	BEQ  columns4Columns
+	CMP  $8, R5
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce46828 // ldr q8, [x1,x4]
+	WORD   $0x3ce46849 // ldr q9, [x2,x4]
+	WORD   $0x3ce4686a // ldr q10, [x3,x4]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc818c0 // fmla v0.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e1 // fmla v1.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c2 // fmla v2.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e3 // fmla v3.2d, v7.2d, v9.d[1]
+	WORD   $0x4fca18c4 // fmla v4.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e5 // fmla v5.2d, v7.2d, v10.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R4, R1, R11
+	ADD $8, R11, R12
+
+columns4AlongColumns:
+	VLD1.P (R11)(R5), [V8.D2]
+	VLD1.P (R12)(R5), [V9.D2]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818c2 // fmla v2.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c4 // fmla v4.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e5 // fmla v5.2d, v7.2d, v9.d[1]
+	VLD1.P (R11)(R5), [V8.D2]
+	VLD1.P (R12)(R5), [V9.D2]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818c2 // fmla v2.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c4 // fmla v4.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e5 // fmla v5.2d, v7.2d, v9.d[1]
+	VLD1.P (R11)(R5), [V8.D2]
+	VLD1.P (R12)(R5), [V9.D2]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818c2 // fmla v2.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c4 // fmla v4.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e5 // fmla v5.2d, v7.2d, v9.d[1]
+	VLD1.P (R11)(R5), [V8.D2]
+	VLD1.P (R12)(R5), [V9.D2]
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	WORD   $0x4fc818c2 // fmla v2.2d, v6.2d, v8.d[1]
+	WORD   $0x4fc818e3 // fmla v3.2d, v7.2d, v8.d[1]
+	WORD   $0x4fc918c4 // fmla v4.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e5 // fmla v5.2d, v7.2d, v9.d[1]
+	ADD    R5<<2, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R7, R7
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R9)(R6), [V6.D2]
+	VLD1.P (R10)(R6), [V7.D2]
+	FMOVD  (R1)(R4), F8
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	FMOVD  (R2)(R4), F9
+	WORD   $0x4fc910c2 // fmla v2.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e3 // fmla v3.2d, v7.2d, v9.d[0]
+	FMOVD  (R3)(R4), F10
+	WORD   $0x4fca10c4 // fmla v4.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e5 // fmla v5.2d, v7.2d, v10.d[0]
+	ADD    R5, R4, R4
+	SUBS   $1, R7, R7
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F8
+	FMOVD $(1.0), F6
+	FCMPD F6, F8
+	BEQ   columns4Scaled
+	WORD  $0x4fc89000 // fmul v0.2d, v0.2d, v8.d[0]
+	WORD  $0x4fc89021 // fmul v1.2d, v1.2d, v8.d[0]
+	WORD  $0x4fc89042 // fmul v2.2d, v2.2d, v8.d[0]
+	WORD  $0x4fc89063 // fmul v3.2d, v3.2d, v8.d[0]
+	WORD  $0x4fc89084 // fmul v4.2d, v4.2d, v8.d[0]
+	WORD  $0x4fc890a5 // fmul v5.2d, v5.2d, v8.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R7
+	LSL    $3, R7, R7
+	FMOVD  beta+96(FP), F8
+	FCMPD  $(0.0), F8
+	BEQ    columns4Overwrite
+	MOVD   R14, R9
+	ADD    R0, R9, R10
+	VLD1.P (R9)(R7), [V6.D2]
+	VLD1.P (R10)(R7), [V7.D2]
+	WORD   $0x4fc810c0 // fmla v0.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e1 // fmla v1.2d, v7.2d, v8.d[0]
+	VLD1.P (R9)(R7), [V6.D2]
+	VLD1.P (R10)(R7), [V7.D2]
+	WORD   $0x4fc810c2 // fmla v2.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e3 // fmla v3.2d, v7.2d, v8.d[0]
+	VLD1.P (R9)(R7), [V6.D2]
+	VLD1.P (R10)(R7), [V7.D2]
+	WORD   $0x4fc810c4 // fmla v4.2d, v6.2d, v8.d[0]
+	WORD   $0x4fc810e5 // fmla v5.2d, v7.2d, v8.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R9
+	CBZ    R9, columns4Biased
+	ADD    R0, R9, R10
+	VLD1.P (R9)(R7), [V6.D2]
+	VLD1.P (R10)(R7), [V7.D2]
+	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD   $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+
+columns4Biased:
+	CBZ     R15, columns4RowBiased
+	VLD1R.P 8(R15), [V8.D2]
+	WORD    $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD    $0x4e68d421 // fadd v1.2d, v1.2d, v8.2d
+	VLD1R.P 8(R15), [V9.D2]
+	WORD    $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	WORD    $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	VLD1R.P 8(R15), [V10.D2]
+	WORD    $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD    $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R8
+	CBZ   R8, columns4Store
+	WORD  $0x4ee0e806 // fcmlt v6.2d, v0.2d, #0
+	WORD  $0x4e661c00 // bic v0.16b, v0.16b, v6.16b
+	WORD  $0x4ee0e827 // fcmlt v7.2d, v1.2d, #0
+	WORD  $0x4e671c21 // bic v1.16b, v1.16b, v7.16b
+	WORD  $0x4ee0e846 // fcmlt v6.2d, v2.2d, #0
+	WORD  $0x4e661c42 // bic v2.16b, v2.16b, v6.16b
+	WORD  $0x4ee0e867 // fcmlt v7.2d, v3.2d, #0
+	WORD  $0x4e671c63 // bic v3.16b, v3.16b, v7.16b
+	WORD  $0x4ee0e886 // fcmlt v6.2d, v4.2d, #0
+	WORD  $0x4e661c84 // bic v4.16b, v4.16b, v6.16b
+	WORD  $0x4ee0e8a7 // fcmlt v7.2d, v5.2d, #0
+	WORD  $0x4e671ca5 // bic v5.16b, v5.16b, v7.16b
+
+columns4Store:
+	MOVD   R14, R9
+	ADD    R0, R9, R10
+	VST1.P [V0.D2], (R9)(R7)
+	VST1.P [V1.D2], (R10)(R7)
+	VST1.P [V2.D2], (R9)(R7)
+	VST1.P [V3.D2], (R10)(R7)
+	VST1.P [V4.D2], (R9)(R7)
+	VST1.P [V5.D2], (R10)(R7)
+	MOVD   R9, R14
+	MOVD   aTile+48(FP), R8
+	ADD    R8<<3, R1, R1
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	SUBS   $1, R13, R13
+	BNE    columns4
+	RET
+
+// func dgemm4x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm4x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R7
+	LSL  $3, R7, R7
+	MOVD aRow+32(FP), R9
+	MOVD a+24(FP), R1
+	ADD  R9<<3, R1, R2
+	ADD  R9<<3, R2, R3
+	ADD  R9<<3, R3, R4
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD cRow+80(FP), R8
+	LSL  $3, R8, R8
+	MOVD R14, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
+	MOVD ZR, R5
+	MOVD b+56(FP), R9
+	MOVD R9, R10
+	ADD  R0, R10, R11
+	MOVD k+16(FP), R8
+	CBZ  R8, columns4Summed
+	SUBS $4, R8, R8
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R9
+	CMP  $1, R9
+	BEQ  columns4Columns
+	CMP  $8, R6
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce5682a // ldr q10, [x1,x5]
+	WORD   $0x3ce5684b // ldr q11, [x2,x5]
+	WORD   $0x3ce5686c // ldr q12, [x3,x5]
+	WORD   $0x3ce5688d // ldr q13, [x4,x5]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1125 // fmla v5.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1106 // fmla v6.2d, v8.2d, v13.d[0]
+	WORD   $0x4fcd1127 // fmla v7.2d, v9.2d, v13.d[0]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1900 // fmla v0.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1904 // fmla v4.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1906 // fmla v6.2d, v8.2d, v13.d[1]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	ADD    $16, R5, R5
+	WORD   $0x3ce5682a // ldr q10, [x1,x5]
+	WORD   $0x3ce5684b // ldr q11, [x2,x5]
+	WORD   $0x3ce5686c // ldr q12, [x3,x5]
+	WORD   $0x3ce5688d // ldr q13, [x4,x5]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1125 // fmla v5.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcd1106 // fmla v6.2d, v8.2d, v13.d[0]
+	WORD   $0x4fcd1127 // fmla v7.2d, v9.2d, v13.d[0]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1900 // fmla v0.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1921 // fmla v1.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1902 // fmla v2.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1923 // fmla v3.2d, v9.2d, v11.d[1]
+	WORD   $0x4fcc1904 // fmla v4.2d, v8.2d, v12.d[1]
+	WORD   $0x4fcc1925 // fmla v5.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcd1906 // fmla v6.2d, v8.2d, v13.d[1]
+	WORD   $0x4fcd1927 // fmla v7.2d, v9.2d, v13.d[1]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R5, R1, R12
+
+columns4AlongColumns:
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	VLD1.P (R12)(R6), [V10.D2, V11.D2]
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	WORD   $0x4fca1902 // fmla v2.2d, v8.2d, v10.d[1]
+	WORD   $0x4fca1923 // fmla v3.2d, v9.2d, v10.d[1]
+	WORD   $0x4fcb1104 // fmla v4.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1125 // fmla v5.2d, v9.2d, v11.d[0]
+	WORD   $0x4fcb1906 // fmla v6.2d, v8.2d, v11.d[1]
+	WORD   $0x4fcb1927 // fmla v7.2d, v9.2d, v11.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R8, R8
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R10)(R7), [V8.D2]
+	VLD1.P (R11)(R7), [V9.D2]
+	FMOVD  (R1)(R5), F10
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	FMOVD  (R2)(R5), F11
+	WORD   $0x4fcb1102 // fmla v2.2d, v8.2d, v11.d[0]
+	WORD   $0x4fcb1123 // fmla v3.2d, v9.2d, v11.d[0]
+	FMOVD  (R3)(R5), F12
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1125 // fmla v5.2d, v9.2d, v12.d[0]
+	FMOVD  (R4)(R5), F13
+	WORD   $0x4fcd1106 // fmla v6.2d, v8.2d, v13.d[0]
+	WORD   $0x4fcd1127 // fmla v7.2d, v9.2d, v13.d[0]
+	ADD    R6, R5, R5
+	SUBS   $1, R8, R8
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F10
+	FMOVD $(1.0), F8
+	FCMPD F8, F10
+	BEQ   columns4Scaled
+	WORD  $0x4fca9000 // fmul v0.2d, v0.2d, v10.d[0]
+	WORD  $0x4fca9021 // fmul v1.2d, v1.2d, v10.d[0]
+	WORD  $0x4fca9042 // fmul v2.2d, v2.2d, v10.d[0]
+	WORD  $0x4fca9063 // fmul v3.2d, v3.2d, v10.d[0]
+	WORD  $0x4fca9084 // fmul v4.2d, v4.2d, v10.d[0]
+	WORD  $0x4fca90a5 // fmul v5.2d, v5.2d, v10.d[0]
+	WORD  $0x4fca90c6 // fmul v6.2d, v6.2d, v10.d[0]
+	WORD  $0x4fca90e7 // fmul v7.2d, v7.2d, v10.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R8
+	LSL    $3, R8, R8
+	FMOVD  beta+96(FP), F10
+	FCMPD  $(0.0), F10
+	BEQ    columns4Overwrite
+	MOVD   R14, R10
+	ADD    R0, R10, R11
+	VLD1.P (R10)(R8), [V8.D2]
+	VLD1.P (R11)(R8), [V9.D2]
+	WORD   $0x4fca1100 // fmla v0.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1121 // fmla v1.2d, v9.2d, v10.d[0]
+	VLD1.P (R10)(R8), [V8.D2]
+	VLD1.P (R11)(R8), [V9.D2]
+	WORD   $0x4fca1102 // fmla v2.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1123 // fmla v3.2d, v9.2d, v10.d[0]
+	VLD1.P (R10)(R8), [V8.D2]
+	VLD1.P (R11)(R8), [V9.D2]
+	WORD   $0x4fca1104 // fmla v4.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1125 // fmla v5.2d, v9.2d, v10.d[0]
+	VLD1.P (R10)(R8), [V8.D2]
+	VLD1.P (R11)(R8), [V9.D2]
+	WORD   $0x4fca1106 // fmla v6.2d, v8.2d, v10.d[0]
+	WORD   $0x4fca1127 // fmla v7.2d, v9.2d, v10.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R10
+	CBZ    R10, columns4Biased
+	ADD    R0, R10, R11
+	VLD1.P (R10)(R8), [V8.D2]
+	VLD1.P (R11)(R8), [V9.D2]
+	WORD   $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD   $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD   $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD   $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD   $0x4e68d4c6 // fadd v6.2d, v6.2d, v8.2d
+	WORD   $0x4e69d4e7 // fadd v7.2d, v7.2d, v9.2d
+
+columns4Biased:
+	CBZ     R15, columns4RowBiased
+	VLD1R.P 8(R15), [V10.D2]
+	WORD    $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD    $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	VLD1R.P 8(R15), [V11.D2]
+	WORD    $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD    $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	VLD1R.P 8(R15), [V12.D2]
+	WORD    $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD    $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	VLD1R.P 8(R15), [V13.D2]
+	WORD    $0x4e6dd4c6 // fadd v6.2d, v6.2d, v13.2d
+	WORD    $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R9
+	CBZ   R9, columns4Store
+	WORD  $0x4ee0e808 // fcmlt v8.2d, v0.2d, #0
+	WORD  $0x4e681c00 // bic v0.16b, v0.16b, v8.16b
+	WORD  $0x4ee0e829 // fcmlt v9.2d, v1.2d, #0
+	WORD  $0x4e691c21 // bic v1.16b, v1.16b, v9.16b
+	WORD  $0x4ee0e848 // fcmlt v8.2d, v2.2d, #0
+	WORD  $0x4e681c42 // bic v2.16b, v2.16b, v8.16b
+	WORD  $0x4ee0e869 // fcmlt v9.2d, v3.2d, #0
+	WORD  $0x4e691c63 // bic v3.16b, v3.16b, v9.16b
+	WORD  $0x4ee0e888 // fcmlt v8.2d, v4.2d, #0
+	WORD  $0x4e681c84 // bic v4.16b, v4.16b, v8.16b
+	WORD  $0x4ee0e8a9 // fcmlt v9.2d, v5.2d, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4ee0e8c8 // fcmlt v8.2d, v6.2d, #0
+	WORD  $0x4e681cc6 // bic v6.16b, v6.16b, v8.16b
+	WORD  $0x4ee0e8e9 // fcmlt v9.2d, v7.2d, #0
+	WORD  $0x4e691ce7 // bic v7.16b, v7.16b, v9.16b
+
+columns4Store:
+	MOVD   R14, R10
+	ADD    R0, R10, R11
+	VST1.P [V0.D2], (R10)(R8)
+	VST1.P [V1.D2], (R11)(R8)
+	VST1.P [V2.D2], (R10)(R8)
+	VST1.P [V3.D2], (R11)(R8)
+	VST1.P [V4.D2], (R10)(R8)
+	VST1.P [V5.D2], (R11)(R8)
+	VST1.P [V6.D2], (R10)(R8)
+	VST1.P [V7.D2], (R11)(R8)
+	MOVD   R10, R14
+	MOVD   aTile+48(FP), R9
+	ADD    R9<<3, R1, R1
+	ADD    R9<<3, R2, R2
+	ADD    R9<<3, R3, R3
+	ADD    R9<<3, R4, R4
+	SUBS   $1, R13, R13
+	BNE    columns4
+	RET
+
+// func dgemm5x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm5x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R8
+	LSL  $3, R8, R8
+	MOVD aRow+32(FP), R10
+	MOVD a+24(FP), R1
+	ADD  R10<<3, R1, R2
+	ADD  R10<<3, R2, R3
+	ADD  R10<<3, R3, R4
+	ADD  R10<<3, R4, R5
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	MOVD cRow+80(FP), R9
+	LSL  $3, R9, R9
+	MOVD R19, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
+	MOVD ZR, R6
+	MOVD b+56(FP), R10
+	MOVD R10, R11
+	ADD  R0, R11, R12
+	MOVD k+16(FP), R9
+	CBZ  R9, columns4Summed
+	SUBS $4, R9, R9
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R10
+	CMP  $1, R10
+	BEQ  columns4Columns
+	CMP  $8, R7
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce6682c // ldr q12, [x1,x6]
+	WORD   $0x3ce6684d // ldr q13, [x2,x6]
+	WORD   $0x3ce6686e // ldr q14, [x3,x6]
+	WORD   $0x3ce6688f // ldr q15, [x4,x6]
+	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1165 // fmla v5.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1146 // fmla v6.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1167 // fmla v7.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01148 // fmla v8.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd01169 // fmla v9.2d, v11.2d, v16.d[0]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1940 // fmla v0.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1944 // fmla v4.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1946 // fmla v6.2d, v10.2d, v15.d[1]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01948 // fmla v8.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	ADD    $16, R6, R6
+	WORD   $0x3ce6682c // ldr q12, [x1,x6]
+	WORD   $0x3ce6684d // ldr q13, [x2,x6]
+	WORD   $0x3ce6686e // ldr q14, [x3,x6]
+	WORD   $0x3ce6688f // ldr q15, [x4,x6]
+	WORD   $0x3ce668b0 // ldr q16, [x5,x6]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1165 // fmla v5.2d, v11.2d, v14.d[0]
+	WORD   $0x4fcf1146 // fmla v6.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1167 // fmla v7.2d, v11.2d, v15.d[0]
+	WORD   $0x4fd01148 // fmla v8.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd01169 // fmla v9.2d, v11.2d, v16.d[0]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1940 // fmla v0.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1961 // fmla v1.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1942 // fmla v2.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1963 // fmla v3.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1944 // fmla v4.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1965 // fmla v5.2d, v11.2d, v14.d[1]
+	WORD   $0x4fcf1946 // fmla v6.2d, v10.2d, v15.d[1]
+	WORD   $0x4fcf1967 // fmla v7.2d, v11.2d, v15.d[1]
+	WORD   $0x4fd01948 // fmla v8.2d, v10.2d, v16.d[1]
+	WORD   $0x4fd01969 // fmla v9.2d, v11.2d, v16.d[1]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R6, R1, R13
+	ADD $24, R13, R14
+
+columns4AlongColumns:
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	VLD1.P (R13)(R7), [V12.D2, V13.D2]
+	VLD1.P (R14)(R7), [V14.D2]
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1942 // fmla v2.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1963 // fmla v3.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fcd1946 // fmla v6.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1967 // fmla v7.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1948 // fmla v8.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1969 // fmla v9.2d, v11.2d, v14.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R9, R9
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R11)(R8), [V10.D2]
+	VLD1.P (R12)(R8), [V11.D2]
+	FMOVD  (R1)(R6), F12
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	FMOVD  (R2)(R6), F13
+	WORD   $0x4fcd1142 // fmla v2.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1163 // fmla v3.2d, v11.2d, v13.d[0]
+	FMOVD  (R3)(R6), F14
+	WORD   $0x4fce1144 // fmla v4.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1165 // fmla v5.2d, v11.2d, v14.d[0]
+	FMOVD  (R4)(R6), F15
+	WORD   $0x4fcf1146 // fmla v6.2d, v10.2d, v15.d[0]
+	WORD   $0x4fcf1167 // fmla v7.2d, v11.2d, v15.d[0]
+	FMOVD  (R5)(R6), F16
+	WORD   $0x4fd01148 // fmla v8.2d, v10.2d, v16.d[0]
+	WORD   $0x4fd01169 // fmla v9.2d, v11.2d, v16.d[0]
+	ADD    R7, R6, R6
+	SUBS   $1, R9, R9
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F12
+	FMOVD $(1.0), F10
+	FCMPD F10, F12
+	BEQ   columns4Scaled
+	WORD  $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD  $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD  $0x4fcc9042 // fmul v2.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcc9063 // fmul v3.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc90c6 // fmul v6.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc90e7 // fmul v7.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc9108 // fmul v8.2d, v8.2d, v12.d[0]
+	WORD  $0x4fcc9129 // fmul v9.2d, v9.2d, v12.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R9
+	LSL    $3, R9, R9
+	FMOVD  beta+96(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    columns4Overwrite
+	MOVD   R19, R11
+	ADD    R0, R11, R12
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4fcc1140 // fmla v0.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1161 // fmla v1.2d, v11.2d, v12.d[0]
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4fcc1148 // fmla v8.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1169 // fmla v9.2d, v11.2d, v12.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R11
+	CBZ    R11, columns4Biased
+	ADD    R0, R11, R12
+	VLD1.P (R11)(R9), [V10.D2]
+	VLD1.P (R12)(R9), [V11.D2]
+	WORD   $0x4e6ad400 // fadd v0.2d, v0.2d, v10.2d
+	WORD   $0x4e6bd421 // fadd v1.2d, v1.2d, v11.2d
+	WORD   $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD   $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	WORD   $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD   $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD   $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD   $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	WORD   $0x4e6ad508 // fadd v8.2d, v8.2d, v10.2d
+	WORD   $0x4e6bd529 // fadd v9.2d, v9.2d, v11.2d
+
+columns4Biased:
+	CBZ     R20, columns4RowBiased
+	VLD1R.P 8(R20), [V12.D2]
+	WORD    $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD    $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	VLD1R.P 8(R20), [V13.D2]
+	WORD    $0x4e6dd442 // fadd v2.2d, v2.2d, v13.2d
+	WORD    $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	VLD1R.P 8(R20), [V14.D2]
+	WORD    $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD    $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	VLD1R.P 8(R20), [V15.D2]
+	WORD    $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	WORD    $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	VLD1R.P 8(R20), [V16.D2]
+	WORD    $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD    $0x4e70d529 // fadd v9.2d, v9.2d, v16.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R10
+	CBZ   R10, columns4Store
+	WORD  $0x4ee0e80a // fcmlt v10.2d, v0.2d, #0
+	WORD  $0x4e6a1c00 // bic v0.16b, v0.16b, v10.16b
+	WORD  $0x4ee0e82b // fcmlt v11.2d, v1.2d, #0
+	WORD  $0x4e6b1c21 // bic v1.16b, v1.16b, v11.16b
+	WORD  $0x4ee0e84a // fcmlt v10.2d, v2.2d, #0
+	WORD  $0x4e6a1c42 // bic v2.16b, v2.16b, v10.16b
+	WORD  $0x4ee0e86b // fcmlt v11.2d, v3.2d, #0
+	WORD  $0x4e6b1c63 // bic v3.16b, v3.16b, v11.16b
+	WORD  $0x4ee0e88a // fcmlt v10.2d, v4.2d, #0
+	WORD  $0x4e6a1c84 // bic v4.16b, v4.16b, v10.16b
+	WORD  $0x4ee0e8ab // fcmlt v11.2d, v5.2d, #0
+	WORD  $0x4e6b1ca5 // bic v5.16b, v5.16b, v11.16b
+	WORD  $0x4ee0e8ca // fcmlt v10.2d, v6.2d, #0
+	WORD  $0x4e6a1cc6 // bic v6.16b, v6.16b, v10.16b
+	WORD  $0x4ee0e8eb // fcmlt v11.2d, v7.2d, #0
+	WORD  $0x4e6b1ce7 // bic v7.16b, v7.16b, v11.16b
+	WORD  $0x4ee0e90a // fcmlt v10.2d, v8.2d, #0
+	WORD  $0x4e6a1d08 // bic v8.16b, v8.16b, v10.16b
+	WORD  $0x4ee0e92b // fcmlt v11.2d, v9.2d, #0
+	WORD  $0x4e6b1d29 // bic v9.16b, v9.16b, v11.16b
+
+columns4Store:
+	MOVD   R19, R11
+	ADD    R0, R11, R12
+	VST1.P [V0.D2], (R11)(R9)
+	VST1.P [V1.D2], (R12)(R9)
+	VST1.P [V2.D2], (R11)(R9)
+	VST1.P [V3.D2], (R12)(R9)
+	VST1.P [V4.D2], (R11)(R9)
+	VST1.P [V5.D2], (R12)(R9)
+	VST1.P [V6.D2], (R11)(R9)
+	VST1.P [V7.D2], (R12)(R9)
+	VST1.P [V8.D2], (R11)(R9)
+	VST1.P [V9.D2], (R12)(R9)
+	MOVD   R11, R19
+	MOVD   aTile+48(FP), R10
+	ADD    R10<<3, R1, R1
+	ADD    R10<<3, R2, R2
+	ADD    R10<<3, R3, R3
+	ADD    R10<<3, R4, R4
+	ADD    R10<<3, R5, R5
+	SUBS   $1, R15, R15
+	BNE    columns4
+	RET
+
+// func dgemm6x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm6x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R9
+	LSL  $3, R9, R9
+	MOVD aRow+32(FP), R11
+	MOVD a+24(FP), R1
+	ADD  R11<<3, R1, R2
+	ADD  R11<<3, R2, R3
+	ADD  R11<<3, R3, R4
+	ADD  R11<<3, R4, R5
+	ADD  R11<<3, R5, R6
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	MOVD cRow+80(FP), R10
+	LSL  $3, R10, R10
+	MOVD R19, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
+	MOVD ZR, R7
+	MOVD b+56(FP), R11
+	MOVD R11, R12
+	ADD  R0, R12, R13
+	MOVD k+16(FP), R10
+	CBZ  R10, columns4Summed
+	SUBS $4, R10, R10
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R11
+	CMP  $1, R11
+	BEQ  columns4Columns
+	CMP  $8, R8
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce7682e // ldr q14, [x1,x7]
+	WORD   $0x3ce7684f // ldr q15, [x2,x7]
+	WORD   $0x3ce76870 // ldr q16, [x3,x7]
+	WORD   $0x3ce76891 // ldr q17, [x4,x7]
+	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
+	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a3 // fmla v3.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd21188 // fmla v8.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211a9 // fmla v9.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd3118a // fmla v10.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd311ab // fmla v11.2d, v13.2d, v19.d[0]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1980 // fmla v0.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01984 // fmla v4.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd11986 // fmla v6.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd21988 // fmla v8.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd3198a // fmla v10.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	ADD    $16, R7, R7
+	WORD   $0x3ce7682e // ldr q14, [x1,x7]
+	WORD   $0x3ce7684f // ldr q15, [x2,x7]
+	WORD   $0x3ce76870 // ldr q16, [x3,x7]
+	WORD   $0x3ce76891 // ldr q17, [x4,x7]
+	WORD   $0x3ce768b2 // ldr q18, [x5,x7]
+	WORD   $0x3ce768d3 // ldr q19, [x6,x7]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a3 // fmla v3.2d, v13.2d, v15.d[0]
+	WORD   $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd21188 // fmla v8.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211a9 // fmla v9.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd3118a // fmla v10.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd311ab // fmla v11.2d, v13.2d, v19.d[0]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1980 // fmla v0.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a1 // fmla v1.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1982 // fmla v2.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a3 // fmla v3.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01984 // fmla v4.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019a5 // fmla v5.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd11986 // fmla v6.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd21988 // fmla v8.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd219a9 // fmla v9.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd3198a // fmla v10.2d, v12.2d, v19.d[1]
+	WORD   $0x4fd319ab // fmla v11.2d, v13.2d, v19.d[1]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R7, R1, R14
+
+columns4AlongColumns:
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	VLD1.P (R14)(R8), [V14.D2, V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	WORD   $0x4fce1982 // fmla v2.2d, v12.2d, v14.d[1]
+	WORD   $0x4fce19a3 // fmla v3.2d, v13.2d, v14.d[1]
+	WORD   $0x4fcf1184 // fmla v4.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a5 // fmla v5.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf1986 // fmla v6.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a7 // fmla v7.2d, v13.2d, v15.d[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a9 // fmla v9.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd0198a // fmla v10.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019ab // fmla v11.2d, v13.2d, v16.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R10, R10
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R12)(R9), [V12.D2]
+	VLD1.P (R13)(R9), [V13.D2]
+	FMOVD  (R1)(R7), F14
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	FMOVD  (R2)(R7), F15
+	WORD   $0x4fcf1182 // fmla v2.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a3 // fmla v3.2d, v13.2d, v15.d[0]
+	FMOVD  (R3)(R7), F16
+	WORD   $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a5 // fmla v5.2d, v13.2d, v16.d[0]
+	FMOVD  (R4)(R7), F17
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	FMOVD  (R5)(R7), F18
+	WORD   $0x4fd21188 // fmla v8.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211a9 // fmla v9.2d, v13.2d, v18.d[0]
+	FMOVD  (R6)(R7), F19
+	WORD   $0x4fd3118a // fmla v10.2d, v12.2d, v19.d[0]
+	WORD   $0x4fd311ab // fmla v11.2d, v13.2d, v19.d[0]
+	ADD    R8, R7, R7
+	SUBS   $1, R10, R10
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F14
+	FMOVD $(1.0), F12
+	FCMPD F12, F14
+	BEQ   columns4Scaled
+	WORD  $0x4fce9000 // fmul v0.2d, v0.2d, v14.d[0]
+	WORD  $0x4fce9021 // fmul v1.2d, v1.2d, v14.d[0]
+	WORD  $0x4fce9042 // fmul v2.2d, v2.2d, v14.d[0]
+	WORD  $0x4fce9063 // fmul v3.2d, v3.2d, v14.d[0]
+	WORD  $0x4fce9084 // fmul v4.2d, v4.2d, v14.d[0]
+	WORD  $0x4fce90a5 // fmul v5.2d, v5.2d, v14.d[0]
+	WORD  $0x4fce90c6 // fmul v6.2d, v6.2d, v14.d[0]
+	WORD  $0x4fce90e7 // fmul v7.2d, v7.2d, v14.d[0]
+	WORD  $0x4fce9108 // fmul v8.2d, v8.2d, v14.d[0]
+	WORD  $0x4fce9129 // fmul v9.2d, v9.2d, v14.d[0]
+	WORD  $0x4fce914a // fmul v10.2d, v10.2d, v14.d[0]
+	WORD  $0x4fce916b // fmul v11.2d, v11.2d, v14.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R10
+	LSL    $3, R10, R10
+	FMOVD  beta+96(FP), F14
+	FCMPD  $(0.0), F14
+	BEQ    columns4Overwrite
+	MOVD   R19, R12
+	ADD    R0, R12, R13
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce1180 // fmla v0.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a1 // fmla v1.2d, v13.2d, v14.d[0]
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce1182 // fmla v2.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a3 // fmla v3.2d, v13.2d, v14.d[0]
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce1184 // fmla v4.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a5 // fmla v5.2d, v13.2d, v14.d[0]
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce1186 // fmla v6.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a7 // fmla v7.2d, v13.2d, v14.d[0]
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce1188 // fmla v8.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11a9 // fmla v9.2d, v13.2d, v14.d[0]
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4fce118a // fmla v10.2d, v12.2d, v14.d[0]
+	WORD   $0x4fce11ab // fmla v11.2d, v13.2d, v14.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R12
+	CBZ    R12, columns4Biased
+	ADD    R0, R12, R13
+	VLD1.P (R12)(R10), [V12.D2]
+	VLD1.P (R13)(R10), [V13.D2]
+	WORD   $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD   $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD   $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD   $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD   $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD   $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	WORD   $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD   $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD   $0x4e6cd508 // fadd v8.2d, v8.2d, v12.2d
+	WORD   $0x4e6dd529 // fadd v9.2d, v9.2d, v13.2d
+	WORD   $0x4e6cd54a // fadd v10.2d, v10.2d, v12.2d
+	WORD   $0x4e6dd56b // fadd v11.2d, v11.2d, v13.2d
+
+columns4Biased:
+	CBZ     R20, columns4RowBiased
+	VLD1R.P 8(R20), [V14.D2]
+	WORD    $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD    $0x4e6ed421 // fadd v1.2d, v1.2d, v14.2d
+	VLD1R.P 8(R20), [V15.D2]
+	WORD    $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	WORD    $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	VLD1R.P 8(R20), [V16.D2]
+	WORD    $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD    $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	VLD1R.P 8(R20), [V17.D2]
+	WORD    $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	WORD    $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	VLD1R.P 8(R20), [V18.D2]
+	WORD    $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+	WORD    $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	VLD1R.P 8(R20), [V19.D2]
+	WORD    $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
+	WORD    $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R11
+	CBZ   R11, columns4Store
+	WORD  $0x4ee0e80c // fcmlt v12.2d, v0.2d, #0
+	WORD  $0x4e6c1c00 // bic v0.16b, v0.16b, v12.16b
+	WORD  $0x4ee0e82d // fcmlt v13.2d, v1.2d, #0
+	WORD  $0x4e6d1c21 // bic v1.16b, v1.16b, v13.16b
+	WORD  $0x4ee0e84c // fcmlt v12.2d, v2.2d, #0
+	WORD  $0x4e6c1c42 // bic v2.16b, v2.16b, v12.16b
+	WORD  $0x4ee0e86d // fcmlt v13.2d, v3.2d, #0
+	WORD  $0x4e6d1c63 // bic v3.16b, v3.16b, v13.16b
+	WORD  $0x4ee0e88c // fcmlt v12.2d, v4.2d, #0
+	WORD  $0x4e6c1c84 // bic v4.16b, v4.16b, v12.16b
+	WORD  $0x4ee0e8ad // fcmlt v13.2d, v5.2d, #0
+	WORD  $0x4e6d1ca5 // bic v5.16b, v5.16b, v13.16b
+	WORD  $0x4ee0e8cc // fcmlt v12.2d, v6.2d, #0
+	WORD  $0x4e6c1cc6 // bic v6.16b, v6.16b, v12.16b
+	WORD  $0x4ee0e8ed // fcmlt v13.2d, v7.2d, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4ee0e90c // fcmlt v12.2d, v8.2d, #0
+	WORD  $0x4e6c1d08 // bic v8.16b, v8.16b, v12.16b
+	WORD  $0x4ee0e92d // fcmlt v13.2d, v9.2d, #0
+	WORD  $0x4e6d1d29 // bic v9.16b, v9.16b, v13.16b
+	WORD  $0x4ee0e94c // fcmlt v12.2d, v10.2d, #0
+	WORD  $0x4e6c1d4a // bic v10.16b, v10.16b, v12.16b
+	WORD  $0x4ee0e96d // fcmlt v13.2d, v11.2d, #0
+	WORD  $0x4e6d1d6b // bic v11.16b, v11.16b, v13.16b
+
+columns4Store:
+	MOVD   R19, R12
+	ADD    R0, R12, R13
+	VST1.P [V0.D2], (R12)(R10)
+	VST1.P [V1.D2], (R13)(R10)
+	VST1.P [V2.D2], (R12)(R10)
+	VST1.P [V3.D2], (R13)(R10)
+	VST1.P [V4.D2], (R12)(R10)
+	VST1.P [V5.D2], (R13)(R10)
+	VST1.P [V6.D2], (R12)(R10)
+	VST1.P [V7.D2], (R13)(R10)
+	VST1.P [V8.D2], (R12)(R10)
+	VST1.P [V9.D2], (R13)(R10)
+	VST1.P [V10.D2], (R12)(R10)
+	VST1.P [V11.D2], (R13)(R10)
+	MOVD   R12, R19
+	MOVD   aTile+48(FP), R11
+	ADD    R11<<3, R1, R1
+	ADD    R11<<3, R2, R2
+	ADD    R11<<3, R3, R3
+	ADD    R11<<3, R4, R4
+	ADD    R11<<3, R5, R5
+	ADD    R11<<3, R6, R6
+	SUBS   $1, R15, R15
+	BNE    columns4
+	RET
+
+// func dgemm7x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm7x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
 	MOVD tiles+0(FP), R20
-	MOVD c+72(FP), R10
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R10
+	LSL  $3, R10, R10
+	MOVD aRow+32(FP), R12
+	MOVD a+24(FP), R1
+	ADD  R12<<3, R1, R2
+	ADD  R12<<3, R2, R3
+	ADD  R12<<3, R3, R4
+	ADD  R12<<3, R4, R5
+	ADD  R12<<3, R5, R6
+	ADD  R12<<3, R6, R7
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	MOVD cRow+80(FP), R11
+	LSL  $3, R11, R11
+	MOVD R21, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
+	MOVD ZR, R8
+	MOVD b+56(FP), R12
+	MOVD R12, R13
+	ADD  R0, R13, R14
+	MOVD k+16(FP), R11
+	CBZ  R11, columns4Summed
+	SUBS $4, R11, R11
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R12
+	CMP  $1, R12
+	BEQ  columns4Columns
+	CMP  $8, R9
+	BNE  columns4Fewer
+
+columns4AlongRows:
+	WORD   $0x3ce86830 // ldr q16, [x1,x8]
+	WORD   $0x3ce86851 // ldr q17, [x2,x8]
+	WORD   $0x3ce86872 // ldr q18, [x3,x8]
+	WORD   $0x3ce86893 // ldr q19, [x4,x8]
+	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
+	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
+	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e3 // fmla v3.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211c4 // fmla v4.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e5 // fmla v5.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311c6 // fmla v6.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd311e7 // fmla v7.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411c8 // fmla v8.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd411e9 // fmla v9.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511ca // fmla v10.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd511eb // fmla v11.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611cc // fmla v12.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd611ed // fmla v13.2d, v15.2d, v22.d[0]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd019c0 // fmla v0.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219c4 // fmla v4.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319c6 // fmla v6.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419c8 // fmla v8.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519ca // fmla v10.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619cc // fmla v12.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	ADD    $16, R8, R8
+	WORD   $0x3ce86830 // ldr q16, [x1,x8]
+	WORD   $0x3ce86851 // ldr q17, [x2,x8]
+	WORD   $0x3ce86872 // ldr q18, [x3,x8]
+	WORD   $0x3ce86893 // ldr q19, [x4,x8]
+	WORD   $0x3ce868b4 // ldr q20, [x5,x8]
+	WORD   $0x3ce868d5 // ldr q21, [x6,x8]
+	WORD   $0x3ce868f6 // ldr q22, [x7,x8]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e3 // fmla v3.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd211c4 // fmla v4.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e5 // fmla v5.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd311c6 // fmla v6.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd311e7 // fmla v7.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd411c8 // fmla v8.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd411e9 // fmla v9.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd511ca // fmla v10.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd511eb // fmla v11.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd611cc // fmla v12.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd611ed // fmla v13.2d, v15.2d, v22.d[0]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd019c0 // fmla v0.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e1 // fmla v1.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd119c2 // fmla v2.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e3 // fmla v3.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd219c4 // fmla v4.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219e5 // fmla v5.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319c6 // fmla v6.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319e7 // fmla v7.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd419c8 // fmla v8.2d, v14.2d, v20.d[1]
+	WORD   $0x4fd419e9 // fmla v9.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd519ca // fmla v10.2d, v14.2d, v21.d[1]
+	WORD   $0x4fd519eb // fmla v11.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd619cc // fmla v12.2d, v14.2d, v22.d[1]
+	WORD   $0x4fd619ed // fmla v13.2d, v15.2d, v22.d[1]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R8, R1, R15
+	ADD $40, R15, R19
+
+columns4AlongColumns:
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	VLD1.P (R15)(R9), [V16.D2, V17.D2, V18.D2]
+	VLD1.P (R19)(R9), [V19.D2]
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	WORD   $0x4fd019c2 // fmla v2.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd019e3 // fmla v3.2d, v15.2d, v16.d[1]
+	WORD   $0x4fd111c4 // fmla v4.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e5 // fmla v5.2d, v15.2d, v17.d[0]
+	WORD   $0x4fd119c6 // fmla v6.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd119e7 // fmla v7.2d, v15.2d, v17.d[1]
+	WORD   $0x4fd211c8 // fmla v8.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd219ca // fmla v10.2d, v14.2d, v18.d[1]
+	WORD   $0x4fd219eb // fmla v11.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd319cc // fmla v12.2d, v14.2d, v19.d[1]
+	WORD   $0x4fd319ed // fmla v13.2d, v15.2d, v19.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R11, R11
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R13)(R10), [V14.D2]
+	VLD1.P (R14)(R10), [V15.D2]
+	FMOVD  (R1)(R8), F16
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	FMOVD  (R2)(R8), F17
+	WORD   $0x4fd111c2 // fmla v2.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd111e3 // fmla v3.2d, v15.2d, v17.d[0]
+	FMOVD  (R3)(R8), F18
+	WORD   $0x4fd211c4 // fmla v4.2d, v14.2d, v18.d[0]
+	WORD   $0x4fd211e5 // fmla v5.2d, v15.2d, v18.d[0]
+	FMOVD  (R4)(R8), F19
+	WORD   $0x4fd311c6 // fmla v6.2d, v14.2d, v19.d[0]
+	WORD   $0x4fd311e7 // fmla v7.2d, v15.2d, v19.d[0]
+	FMOVD  (R5)(R8), F20
+	WORD   $0x4fd411c8 // fmla v8.2d, v14.2d, v20.d[0]
+	WORD   $0x4fd411e9 // fmla v9.2d, v15.2d, v20.d[0]
+	FMOVD  (R6)(R8), F21
+	WORD   $0x4fd511ca // fmla v10.2d, v14.2d, v21.d[0]
+	WORD   $0x4fd511eb // fmla v11.2d, v15.2d, v21.d[0]
+	FMOVD  (R7)(R8), F22
+	WORD   $0x4fd611cc // fmla v12.2d, v14.2d, v22.d[0]
+	WORD   $0x4fd611ed // fmla v13.2d, v15.2d, v22.d[0]
+	ADD    R9, R8, R8
+	SUBS   $1, R11, R11
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F16
+	FMOVD $(1.0), F14
+	FCMPD F14, F16
+	BEQ   columns4Scaled
+	WORD  $0x4fd09000 // fmul v0.2d, v0.2d, v16.d[0]
+	WORD  $0x4fd09021 // fmul v1.2d, v1.2d, v16.d[0]
+	WORD  $0x4fd09042 // fmul v2.2d, v2.2d, v16.d[0]
+	WORD  $0x4fd09063 // fmul v3.2d, v3.2d, v16.d[0]
+	WORD  $0x4fd09084 // fmul v4.2d, v4.2d, v16.d[0]
+	WORD  $0x4fd090a5 // fmul v5.2d, v5.2d, v16.d[0]
+	WORD  $0x4fd090c6 // fmul v6.2d, v6.2d, v16.d[0]
+	WORD  $0x4fd090e7 // fmul v7.2d, v7.2d, v16.d[0]
+	WORD  $0x4fd09108 // fmul v8.2d, v8.2d, v16.d[0]
+	WORD  $0x4fd09129 // fmul v9.2d, v9.2d, v16.d[0]
+	WORD  $0x4fd0914a // fmul v10.2d, v10.2d, v16.d[0]
+	WORD  $0x4fd0916b // fmul v11.2d, v11.2d, v16.d[0]
+	WORD  $0x4fd0918c // fmul v12.2d, v12.2d, v16.d[0]
+	WORD  $0x4fd091ad // fmul v13.2d, v13.2d, v16.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R11
+	LSL    $3, R11, R11
+	FMOVD  beta+96(FP), F16
+	FCMPD  $(0.0), F16
+	BEQ    columns4Overwrite
+	MOVD   R21, R13
+	ADD    R0, R13, R14
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011c0 // fmla v0.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e1 // fmla v1.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011c2 // fmla v2.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e3 // fmla v3.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011c4 // fmla v4.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e5 // fmla v5.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011c6 // fmla v6.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e7 // fmla v7.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011e9 // fmla v9.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011ca // fmla v10.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011eb // fmla v11.2d, v15.2d, v16.d[0]
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4fd011cc // fmla v12.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd011ed // fmla v13.2d, v15.2d, v16.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R13
+	CBZ    R13, columns4Biased
+	ADD    R0, R13, R14
+	VLD1.P (R13)(R11), [V14.D2]
+	VLD1.P (R14)(R11), [V15.D2]
+	WORD   $0x4e6ed400 // fadd v0.2d, v0.2d, v14.2d
+	WORD   $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	WORD   $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD   $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	WORD   $0x4e6ed484 // fadd v4.2d, v4.2d, v14.2d
+	WORD   $0x4e6fd4a5 // fadd v5.2d, v5.2d, v15.2d
+	WORD   $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD   $0x4e6fd4e7 // fadd v7.2d, v7.2d, v15.2d
+	WORD   $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD   $0x4e6fd529 // fadd v9.2d, v9.2d, v15.2d
+	WORD   $0x4e6ed54a // fadd v10.2d, v10.2d, v14.2d
+	WORD   $0x4e6fd56b // fadd v11.2d, v11.2d, v15.2d
+	WORD   $0x4e6ed58c // fadd v12.2d, v12.2d, v14.2d
+	WORD   $0x4e6fd5ad // fadd v13.2d, v13.2d, v15.2d
+
+columns4Biased:
+	CBZ     R22, columns4RowBiased
+	VLD1R.P 8(R22), [V16.D2]
+	WORD    $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD    $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	VLD1R.P 8(R22), [V17.D2]
+	WORD    $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	WORD    $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	VLD1R.P 8(R22), [V18.D2]
+	WORD    $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	WORD    $0x4e72d4a5 // fadd v5.2d, v5.2d, v18.2d
+	VLD1R.P 8(R22), [V19.D2]
+	WORD    $0x4e73d4c6 // fadd v6.2d, v6.2d, v19.2d
+	WORD    $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	VLD1R.P 8(R22), [V20.D2]
+	WORD    $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD    $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+	VLD1R.P 8(R22), [V21.D2]
+	WORD    $0x4e75d54a // fadd v10.2d, v10.2d, v21.2d
+	WORD    $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	VLD1R.P 8(R22), [V22.D2]
+	WORD    $0x4e76d58c // fadd v12.2d, v12.2d, v22.2d
+	WORD    $0x4e76d5ad // fadd v13.2d, v13.2d, v22.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R12
+	CBZ   R12, columns4Store
+	WORD  $0x4ee0e80e // fcmlt v14.2d, v0.2d, #0
+	WORD  $0x4e6e1c00 // bic v0.16b, v0.16b, v14.16b
+	WORD  $0x4ee0e82f // fcmlt v15.2d, v1.2d, #0
+	WORD  $0x4e6f1c21 // bic v1.16b, v1.16b, v15.16b
+	WORD  $0x4ee0e84e // fcmlt v14.2d, v2.2d, #0
+	WORD  $0x4e6e1c42 // bic v2.16b, v2.16b, v14.16b
+	WORD  $0x4ee0e86f // fcmlt v15.2d, v3.2d, #0
+	WORD  $0x4e6f1c63 // bic v3.16b, v3.16b, v15.16b
+	WORD  $0x4ee0e88e // fcmlt v14.2d, v4.2d, #0
+	WORD  $0x4e6e1c84 // bic v4.16b, v4.16b, v14.16b
+	WORD  $0x4ee0e8af // fcmlt v15.2d, v5.2d, #0
+	WORD  $0x4e6f1ca5 // bic v5.16b, v5.16b, v15.16b
+	WORD  $0x4ee0e8ce // fcmlt v14.2d, v6.2d, #0
+	WORD  $0x4e6e1cc6 // bic v6.16b, v6.16b, v14.16b
+	WORD  $0x4ee0e8ef // fcmlt v15.2d, v7.2d, #0
+	WORD  $0x4e6f1ce7 // bic v7.16b, v7.16b, v15.16b
+	WORD  $0x4ee0e90e // fcmlt v14.2d, v8.2d, #0
+	WORD  $0x4e6e1d08 // bic v8.16b, v8.16b, v14.16b
+	WORD  $0x4ee0e92f // fcmlt v15.2d, v9.2d, #0
+	WORD  $0x4e6f1d29 // bic v9.16b, v9.16b, v15.16b
+	WORD  $0x4ee0e94e // fcmlt v14.2d, v10.2d, #0
+	WORD  $0x4e6e1d4a // bic v10.16b, v10.16b, v14.16b
+	WORD  $0x4ee0e96f // fcmlt v15.2d, v11.2d, #0
+	WORD  $0x4e6f1d6b // bic v11.16b, v11.16b, v15.16b
+	WORD  $0x4ee0e98e // fcmlt v14.2d, v12.2d, #0
+	WORD  $0x4e6e1d8c // bic v12.16b, v12.16b, v14.16b
+	WORD  $0x4ee0e9af // fcmlt v15.2d, v13.2d, #0
+	WORD  $0x4e6f1dad // bic v13.16b, v13.16b, v15.16b
+
+columns4Store:
+	MOVD   R21, R13
+	ADD    R0, R13, R14
+	VST1.P [V0.D2], (R13)(R11)
+	VST1.P [V1.D2], (R14)(R11)
+	VST1.P [V2.D2], (R13)(R11)
+	VST1.P [V3.D2], (R14)(R11)
+	VST1.P [V4.D2], (R13)(R11)
+	VST1.P [V5.D2], (R14)(R11)
+	VST1.P [V6.D2], (R13)(R11)
+	VST1.P [V7.D2], (R14)(R11)
+	VST1.P [V8.D2], (R13)(R11)
+	VST1.P [V9.D2], (R14)(R11)
+	VST1.P [V10.D2], (R13)(R11)
+	VST1.P [V11.D2], (R14)(R11)
+	VST1.P [V12.D2], (R13)(R11)
+	VST1.P [V13.D2], (R14)(R11)
+	MOVD   R13, R21
+	MOVD   aTile+48(FP), R12
+	ADD    R12<<3, R1, R1
+	ADD    R12<<3, R2, R2
+	ADD    R12<<3, R3, R3
+	ADD    R12<<3, R4, R4
+	ADD    R12<<3, R5, R5
+	ADD    R12<<3, R6, R6
+	ADD    R12<<3, R7, R7
+	SUBS   $1, R20, R20
+	BNE    columns4
+	RET
+
+// func dgemm8x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm8x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
 	MOVD bRow+64(FP), R11
 	LSL  $3, R11, R11
+	MOVD aRow+32(FP), R13
+	MOVD a+24(FP), R1
+	ADD  R13<<3, R1, R2
+	ADD  R13<<3, R2, R3
+	ADD  R13<<3, R3, R4
+	ADD  R13<<3, R4, R5
+	ADD  R13<<3, R5, R6
+	ADD  R13<<3, R6, R7
+	ADD  R13<<3, R7, R8
+
+columns4:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
 	MOVD cRow+80(FP), R12
 	LSL  $3, R12, R12
-	MOVD rowBias+112(FP), R13
-	MOVD aCol+40(FP), R8
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R15
-	ADD  R15<<3, R1, R2
-	ADD  R15<<3, R2, R3
-	ADD  R15<<3, R3, R4
-	ADD  R15<<3, R4, R5
-	ADD  R15<<3, R5, R6
+	MOVD R21, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
+	MOVD ZR, R9
+	MOVD b+56(FP), R13
+	MOVD R13, R14
+	ADD  R0, R14, R15
+	MOVD k+16(FP), R12
+	CBZ  R12, columns4Summed
+	SUBS $4, R12, R12
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R13
+	CMP  $1, R13
+	BEQ  columns4Columns
+	CMP  $8, R10
+	BNE  columns4Fewer
 
-threeTile:
+columns4AlongRows:
+	WORD   $0x3ce96832 // ldr q18, [x1,x9]
+	WORD   $0x3ce96853 // ldr q19, [x2,x9]
+	WORD   $0x3ce96874 // ldr q20, [x3,x9]
+	WORD   $0x3ce96895 // ldr q21, [x4,x9]
+	WORD   $0x3ce968b6 // ldr q22, [x5,x9]
+	WORD   $0x3ce968d7 // ldr q23, [x6,x9]
+	WORD   $0x3ce968f8 // ldr q24, [x7,x9]
+	WORD   $0x3ce96919 // ldr q25, [x8,x9]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31223 // fmla v3.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd51206 // fmla v6.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51227 // fmla v7.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd61208 // fmla v8.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61229 // fmla v9.2d, v17.2d, v22.d[0]
+	WORD   $0x4fd7120a // fmla v10.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd7122b // fmla v11.2d, v17.2d, v23.d[0]
+	WORD   $0x4fd8120c // fmla v12.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd8122d // fmla v13.2d, v17.2d, v24.d[0]
+	WORD   $0x4fd9120e // fmla v14.2d, v16.2d, v25.d[0]
+	WORD   $0x4fd9122f // fmla v15.2d, v17.2d, v25.d[0]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21a00 // fmla v0.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a21 // fmla v1.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a23 // fmla v3.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41a04 // fmla v4.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a25 // fmla v5.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd51a06 // fmla v6.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a27 // fmla v7.2d, v17.2d, v21.d[1]
+	WORD   $0x4fd61a08 // fmla v8.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd61a29 // fmla v9.2d, v17.2d, v22.d[1]
+	WORD   $0x4fd71a0a // fmla v10.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd71a2b // fmla v11.2d, v17.2d, v23.d[1]
+	WORD   $0x4fd81a0c // fmla v12.2d, v16.2d, v24.d[1]
+	WORD   $0x4fd81a2d // fmla v13.2d, v17.2d, v24.d[1]
+	WORD   $0x4fd91a0e // fmla v14.2d, v16.2d, v25.d[1]
+	WORD   $0x4fd91a2f // fmla v15.2d, v17.2d, v25.d[1]
+	ADD    $16, R9, R9
+	WORD   $0x3ce96832 // ldr q18, [x1,x9]
+	WORD   $0x3ce96853 // ldr q19, [x2,x9]
+	WORD   $0x3ce96874 // ldr q20, [x3,x9]
+	WORD   $0x3ce96895 // ldr q21, [x4,x9]
+	WORD   $0x3ce968b6 // ldr q22, [x5,x9]
+	WORD   $0x3ce968d7 // ldr q23, [x6,x9]
+	WORD   $0x3ce968f8 // ldr q24, [x7,x9]
+	WORD   $0x3ce96919 // ldr q25, [x8,x9]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31223 // fmla v3.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd51206 // fmla v6.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51227 // fmla v7.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd61208 // fmla v8.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61229 // fmla v9.2d, v17.2d, v22.d[0]
+	WORD   $0x4fd7120a // fmla v10.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd7122b // fmla v11.2d, v17.2d, v23.d[0]
+	WORD   $0x4fd8120c // fmla v12.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd8122d // fmla v13.2d, v17.2d, v24.d[0]
+	WORD   $0x4fd9120e // fmla v14.2d, v16.2d, v25.d[0]
+	WORD   $0x4fd9122f // fmla v15.2d, v17.2d, v25.d[0]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21a00 // fmla v0.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a21 // fmla v1.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31a02 // fmla v2.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a23 // fmla v3.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41a04 // fmla v4.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a25 // fmla v5.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd51a06 // fmla v6.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a27 // fmla v7.2d, v17.2d, v21.d[1]
+	WORD   $0x4fd61a08 // fmla v8.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd61a29 // fmla v9.2d, v17.2d, v22.d[1]
+	WORD   $0x4fd71a0a // fmla v10.2d, v16.2d, v23.d[1]
+	WORD   $0x4fd71a2b // fmla v11.2d, v17.2d, v23.d[1]
+	WORD   $0x4fd81a0c // fmla v12.2d, v16.2d, v24.d[1]
+	WORD   $0x4fd81a2d // fmla v13.2d, v17.2d, v24.d[1]
+	WORD   $0x4fd91a0e // fmla v14.2d, v16.2d, v25.d[1]
+	WORD   $0x4fd91a2f // fmla v15.2d, v17.2d, v25.d[1]
+	ADD    $16, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R9, R1, R19
+
+columns4AlongColumns:
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	VLD1.P (R19)(R10), [V18.D2, V19.D2, V20.D2, V21.D2]
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd21a02 // fmla v2.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a23 // fmla v3.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd31a06 // fmla v6.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a27 // fmla v7.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41a0a // fmla v10.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2b // fmla v11.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd51a0e // fmla v14.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2f // fmla v15.2d, v17.2d, v21.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R12, R12
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R14)(R11), [V16.D2]
+	VLD1.P (R15)(R11), [V17.D2]
+	FMOVD  (R1)(R9), F18
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	FMOVD  (R2)(R9), F19
+	WORD   $0x4fd31202 // fmla v2.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31223 // fmla v3.2d, v17.2d, v19.d[0]
+	FMOVD  (R3)(R9), F20
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	FMOVD  (R4)(R9), F21
+	WORD   $0x4fd51206 // fmla v6.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51227 // fmla v7.2d, v17.2d, v21.d[0]
+	FMOVD  (R5)(R9), F22
+	WORD   $0x4fd61208 // fmla v8.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd61229 // fmla v9.2d, v17.2d, v22.d[0]
+	FMOVD  (R6)(R9), F23
+	WORD   $0x4fd7120a // fmla v10.2d, v16.2d, v23.d[0]
+	WORD   $0x4fd7122b // fmla v11.2d, v17.2d, v23.d[0]
+	FMOVD  (R7)(R9), F24
+	WORD   $0x4fd8120c // fmla v12.2d, v16.2d, v24.d[0]
+	WORD   $0x4fd8122d // fmla v13.2d, v17.2d, v24.d[0]
+	FMOVD  (R8)(R9), F25
+	WORD   $0x4fd9120e // fmla v14.2d, v16.2d, v25.d[0]
+	WORD   $0x4fd9122f // fmla v15.2d, v17.2d, v25.d[0]
+	ADD    R10, R9, R9
+	SUBS   $1, R12, R12
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F18
+	FMOVD $(1.0), F16
+	FCMPD F16, F18
+	BEQ   columns4Scaled
+	WORD  $0x4fd29000 // fmul v0.2d, v0.2d, v18.d[0]
+	WORD  $0x4fd29021 // fmul v1.2d, v1.2d, v18.d[0]
+	WORD  $0x4fd29042 // fmul v2.2d, v2.2d, v18.d[0]
+	WORD  $0x4fd29063 // fmul v3.2d, v3.2d, v18.d[0]
+	WORD  $0x4fd29084 // fmul v4.2d, v4.2d, v18.d[0]
+	WORD  $0x4fd290a5 // fmul v5.2d, v5.2d, v18.d[0]
+	WORD  $0x4fd290c6 // fmul v6.2d, v6.2d, v18.d[0]
+	WORD  $0x4fd290e7 // fmul v7.2d, v7.2d, v18.d[0]
+	WORD  $0x4fd29108 // fmul v8.2d, v8.2d, v18.d[0]
+	WORD  $0x4fd29129 // fmul v9.2d, v9.2d, v18.d[0]
+	WORD  $0x4fd2914a // fmul v10.2d, v10.2d, v18.d[0]
+	WORD  $0x4fd2916b // fmul v11.2d, v11.2d, v18.d[0]
+	WORD  $0x4fd2918c // fmul v12.2d, v12.2d, v18.d[0]
+	WORD  $0x4fd291ad // fmul v13.2d, v13.2d, v18.d[0]
+	WORD  $0x4fd291ce // fmul v14.2d, v14.2d, v18.d[0]
+	WORD  $0x4fd291ef // fmul v15.2d, v15.2d, v18.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R12
+	LSL    $3, R12, R12
+	FMOVD  beta+96(FP), F18
+	FCMPD  $(0.0), F18
+	BEQ    columns4Overwrite
+	MOVD   R21, R14
+	ADD    R0, R14, R15
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd21200 // fmla v0.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21221 // fmla v1.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd21202 // fmla v2.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21223 // fmla v3.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd21204 // fmla v4.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21225 // fmla v5.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd21206 // fmla v6.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21227 // fmla v7.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd21208 // fmla v8.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21229 // fmla v9.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd2120c // fmla v12.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd2122d // fmla v13.2d, v17.2d, v18.d[0]
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4fd2120e // fmla v14.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd2122f // fmla v15.2d, v17.2d, v18.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R14
+	CBZ    R14, columns4Biased
+	ADD    R0, R14, R15
+	VLD1.P (R14)(R12), [V16.D2]
+	VLD1.P (R15)(R12), [V17.D2]
+	WORD   $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD   $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD   $0x4e70d442 // fadd v2.2d, v2.2d, v16.2d
+	WORD   $0x4e71d463 // fadd v3.2d, v3.2d, v17.2d
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD   $0x4e70d4c6 // fadd v6.2d, v6.2d, v16.2d
+	WORD   $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	WORD   $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD   $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD   $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD   $0x4e71d56b // fadd v11.2d, v11.2d, v17.2d
+	WORD   $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD   $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD   $0x4e70d5ce // fadd v14.2d, v14.2d, v16.2d
+	WORD   $0x4e71d5ef // fadd v15.2d, v15.2d, v17.2d
+
+columns4Biased:
+	CBZ     R22, columns4RowBiased
+	VLD1R.P 8(R22), [V18.D2]
+	WORD    $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD    $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	VLD1R.P 8(R22), [V19.D2]
+	WORD    $0x4e73d442 // fadd v2.2d, v2.2d, v19.2d
+	WORD    $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	VLD1R.P 8(R22), [V20.D2]
+	WORD    $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD    $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	VLD1R.P 8(R22), [V21.D2]
+	WORD    $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	WORD    $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	VLD1R.P 8(R22), [V22.D2]
+	WORD    $0x4e76d508 // fadd v8.2d, v8.2d, v22.2d
+	WORD    $0x4e76d529 // fadd v9.2d, v9.2d, v22.2d
+	VLD1R.P 8(R22), [V23.D2]
+	WORD    $0x4e77d54a // fadd v10.2d, v10.2d, v23.2d
+	WORD    $0x4e77d56b // fadd v11.2d, v11.2d, v23.2d
+	VLD1R.P 8(R22), [V24.D2]
+	WORD    $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD    $0x4e78d5ad // fadd v13.2d, v13.2d, v24.2d
+	VLD1R.P 8(R22), [V25.D2]
+	WORD    $0x4e79d5ce // fadd v14.2d, v14.2d, v25.2d
+	WORD    $0x4e79d5ef // fadd v15.2d, v15.2d, v25.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R13
+	CBZ   R13, columns4Store
+	WORD  $0x4ee0e810 // fcmlt v16.2d, v0.2d, #0
+	WORD  $0x4e701c00 // bic v0.16b, v0.16b, v16.16b
+	WORD  $0x4ee0e831 // fcmlt v17.2d, v1.2d, #0
+	WORD  $0x4e711c21 // bic v1.16b, v1.16b, v17.16b
+	WORD  $0x4ee0e850 // fcmlt v16.2d, v2.2d, #0
+	WORD  $0x4e701c42 // bic v2.16b, v2.16b, v16.16b
+	WORD  $0x4ee0e871 // fcmlt v17.2d, v3.2d, #0
+	WORD  $0x4e711c63 // bic v3.16b, v3.16b, v17.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b1 // fcmlt v17.2d, v5.2d, #0
+	WORD  $0x4e711ca5 // bic v5.16b, v5.16b, v17.16b
+	WORD  $0x4ee0e8d0 // fcmlt v16.2d, v6.2d, #0
+	WORD  $0x4e701cc6 // bic v6.16b, v6.16b, v16.16b
+	WORD  $0x4ee0e8f1 // fcmlt v17.2d, v7.2d, #0
+	WORD  $0x4e711ce7 // bic v7.16b, v7.16b, v17.16b
+	WORD  $0x4ee0e910 // fcmlt v16.2d, v8.2d, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4ee0e931 // fcmlt v17.2d, v9.2d, #0
+	WORD  $0x4e711d29 // bic v9.16b, v9.16b, v17.16b
+	WORD  $0x4ee0e950 // fcmlt v16.2d, v10.2d, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4ee0e971 // fcmlt v17.2d, v11.2d, #0
+	WORD  $0x4e711d6b // bic v11.16b, v11.16b, v17.16b
+	WORD  $0x4ee0e990 // fcmlt v16.2d, v12.2d, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4ee0e9b1 // fcmlt v17.2d, v13.2d, #0
+	WORD  $0x4e711dad // bic v13.16b, v13.16b, v17.16b
+	WORD  $0x4ee0e9d0 // fcmlt v16.2d, v14.2d, #0
+	WORD  $0x4e701dce // bic v14.16b, v14.16b, v16.16b
+	WORD  $0x4ee0e9f1 // fcmlt v17.2d, v15.2d, #0
+	WORD  $0x4e711def // bic v15.16b, v15.16b, v17.16b
+
+columns4Store:
+	MOVD   R21, R14
+	ADD    R0, R14, R15
+	VST1.P [V0.D2], (R14)(R12)
+	VST1.P [V1.D2], (R15)(R12)
+	VST1.P [V2.D2], (R14)(R12)
+	VST1.P [V3.D2], (R15)(R12)
+	VST1.P [V4.D2], (R14)(R12)
+	VST1.P [V5.D2], (R15)(R12)
+	VST1.P [V6.D2], (R14)(R12)
+	VST1.P [V7.D2], (R15)(R12)
+	VST1.P [V8.D2], (R14)(R12)
+	VST1.P [V9.D2], (R15)(R12)
+	VST1.P [V10.D2], (R14)(R12)
+	VST1.P [V11.D2], (R15)(R12)
+	VST1.P [V12.D2], (R14)(R12)
+	VST1.P [V13.D2], (R15)(R12)
+	VST1.P [V14.D2], (R14)(R12)
+	VST1.P [V15.D2], (R15)(R12)
+	MOVD   R14, R21
+	MOVD   aTile+48(FP), R13
+	ADD    R13<<3, R1, R1
+	ADD    R13<<3, R2, R2
+	ADD    R13<<3, R3, R3
+	ADD    R13<<3, R4, R4
+	ADD    R13<<3, R5, R5
+	ADD    R13<<3, R6, R6
+	ADD    R13<<3, R7, R7
+	ADD    R13<<3, R8, R8
+	SUBS   $1, R20, R20
+	BNE    columns4
+	RET
+
+// func dgemm9x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm9x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns4:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -2024,237 +13042,513 @@ threeTile:
 	VEOR V15.B16, V15.B16, V15.B16
 	VEOR V16.B16, V16.B16, V16.B16
 	VEOR V17.B16, V17.B16, V17.B16
-	MOVD k+16(FP), R9
-	MOVD $0, R7
-	MOVD b+56(FP), R15
-	ADD  R14<<3, R15, R19
-	CBZ  R9, threeSummed
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	ADD  R0, R15, R19
+	MOVD k+16(FP), R13
+	CBZ  R13, columns4Summed
+	SUBS $4, R13, R13
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns4Columns
+	CMP  $8, R11
+	BNE  columns4Fewer
 
-threeK:
-	VLD1.P (R15)(R11), [V24.D2, V25.D2]
-	VLD1.P (R19)(R11), [V26.D2]
-	FMOVD  (R1)(R7<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R7<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R7<<3), F29
-	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	FMOVD  (R4)(R7<<3), F30
-	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
-	FMOVD  (R5)(R7<<3), F31
-	WORD   $0x4fdf130c // fmla v12.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf132d // fmla v13.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf134e // fmla v14.2d, v26.2d, v31.d[0]
-	FMOVD  (R6)(R7<<3), F27
-	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
-	ADD    R8, R7, R7
-	SUB    $1, R9, R9
-	CBNZ   R9, threeK
+columns4AlongRows:
+	WORD   $0x3ce96834 // ldr q20, [x1,x9]
+	WORD   $0x3ce96855 // ldr q21, [x2,x9]
+	WORD   $0x3ce96876 // ldr q22, [x3,x9]
+	WORD   $0x3ce96897 // ldr q23, [x4,x9]
+	WORD   $0x3ce968b8 // ldr q24, [x5,x9]
+	WORD   $0x3ce968d9 // ldr q25, [x6,x9]
+	WORD   $0x3ce968fa // ldr q26, [x7,x9]
+	WORD   $0x3ce9691b // ldr q27, [x8,x9]
+	WORD   $0x3cea683c // ldr q28, [x1,x10]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd51242 // fmla v2.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51263 // fmla v3.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd61244 // fmla v4.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61265 // fmla v5.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd81248 // fmla v8.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd81269 // fmla v9.2d, v19.2d, v24.d[0]
+	WORD   $0x4fd9124a // fmla v10.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126b // fmla v11.2d, v19.2d, v25.d[0]
+	WORD   $0x4fda124c // fmla v12.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda126d // fmla v13.2d, v19.2d, v26.d[0]
+	WORD   $0x4fdb124e // fmla v14.2d, v18.2d, v27.d[0]
+	WORD   $0x4fdb126f // fmla v15.2d, v19.2d, v27.d[0]
+	WORD   $0x4fdc1250 // fmla v16.2d, v18.2d, v28.d[0]
+	WORD   $0x4fdc1271 // fmla v17.2d, v19.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41a40 // fmla v0.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a61 // fmla v1.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51a42 // fmla v2.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a63 // fmla v3.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61a44 // fmla v4.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a65 // fmla v5.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd71a46 // fmla v6.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a67 // fmla v7.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a48 // fmla v8.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a69 // fmla v9.2d, v19.2d, v24.d[1]
+	WORD   $0x4fd91a4a // fmla v10.2d, v18.2d, v25.d[1]
+	WORD   $0x4fd91a6b // fmla v11.2d, v19.2d, v25.d[1]
+	WORD   $0x4fda1a4c // fmla v12.2d, v18.2d, v26.d[1]
+	WORD   $0x4fda1a6d // fmla v13.2d, v19.2d, v26.d[1]
+	WORD   $0x4fdb1a4e // fmla v14.2d, v18.2d, v27.d[1]
+	WORD   $0x4fdb1a6f // fmla v15.2d, v19.2d, v27.d[1]
+	WORD   $0x4fdc1a50 // fmla v16.2d, v18.2d, v28.d[1]
+	WORD   $0x4fdc1a71 // fmla v17.2d, v19.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96834 // ldr q20, [x1,x9]
+	WORD   $0x3ce96855 // ldr q21, [x2,x9]
+	WORD   $0x3ce96876 // ldr q22, [x3,x9]
+	WORD   $0x3ce96897 // ldr q23, [x4,x9]
+	WORD   $0x3ce968b8 // ldr q24, [x5,x9]
+	WORD   $0x3ce968d9 // ldr q25, [x6,x9]
+	WORD   $0x3ce968fa // ldr q26, [x7,x9]
+	WORD   $0x3ce9691b // ldr q27, [x8,x9]
+	WORD   $0x3cea683c // ldr q28, [x1,x10]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd51242 // fmla v2.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51263 // fmla v3.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd61244 // fmla v4.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61265 // fmla v5.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd81248 // fmla v8.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd81269 // fmla v9.2d, v19.2d, v24.d[0]
+	WORD   $0x4fd9124a // fmla v10.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126b // fmla v11.2d, v19.2d, v25.d[0]
+	WORD   $0x4fda124c // fmla v12.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda126d // fmla v13.2d, v19.2d, v26.d[0]
+	WORD   $0x4fdb124e // fmla v14.2d, v18.2d, v27.d[0]
+	WORD   $0x4fdb126f // fmla v15.2d, v19.2d, v27.d[0]
+	WORD   $0x4fdc1250 // fmla v16.2d, v18.2d, v28.d[0]
+	WORD   $0x4fdc1271 // fmla v17.2d, v19.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41a40 // fmla v0.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a61 // fmla v1.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51a42 // fmla v2.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a63 // fmla v3.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61a44 // fmla v4.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a65 // fmla v5.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd71a46 // fmla v6.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a67 // fmla v7.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a48 // fmla v8.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a69 // fmla v9.2d, v19.2d, v24.d[1]
+	WORD   $0x4fd91a4a // fmla v10.2d, v18.2d, v25.d[1]
+	WORD   $0x4fd91a6b // fmla v11.2d, v19.2d, v25.d[1]
+	WORD   $0x4fda1a4c // fmla v12.2d, v18.2d, v26.d[1]
+	WORD   $0x4fda1a6d // fmla v13.2d, v19.2d, v26.d[1]
+	WORD   $0x4fdb1a4e // fmla v14.2d, v18.2d, v27.d[1]
+	WORD   $0x4fdb1a6f // fmla v15.2d, v19.2d, v27.d[1]
+	WORD   $0x4fdc1a50 // fmla v16.2d, v18.2d, v28.d[1]
+	WORD   $0x4fdc1a71 // fmla v17.2d, v19.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongRows
+	B      columns4Fewer
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	WORD   $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
-	WORD   $0x4fdb91ef // fmul v15.2d, v15.2d, v27.d[0]
-	WORD   $0x4fdb9210 // fmul v16.2d, v16.2d, v27.d[0]
-	WORD   $0x4fdb9231 // fmul v17.2d, v17.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb1309 // fmla v9.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132a // fmla v10.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134b // fmla v11.2d, v26.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
+columns4Columns:
+	ADD R9, R1, R20
+	ADD $56, R20, R21
 
-threeOverwrite:
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	VLD1.P (R20)(R11), [V20.D2, V21.D2, V22.D2, V23.D2]
+	VLD1.P (R21)(R11), [V24.D2]
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd41a42 // fmla v2.2d, v18.2d, v20.d[1]
+	WORD   $0x4fd41a63 // fmla v3.2d, v19.2d, v20.d[1]
+	WORD   $0x4fd51244 // fmla v4.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51265 // fmla v5.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51a46 // fmla v6.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a67 // fmla v7.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd61248 // fmla v8.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61269 // fmla v9.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61a4a // fmla v10.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6b // fmla v11.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71a4e // fmla v14.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a6f // fmla v15.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd81a50 // fmla v16.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a71 // fmla v17.2d, v19.2d, v24.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R15)(R12), [V18.D2]
+	VLD1.P (R19)(R12), [V19.D2]
+	FMOVD  (R1)(R9), F20
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	FMOVD  (R2)(R9), F21
+	WORD   $0x4fd51242 // fmla v2.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51263 // fmla v3.2d, v19.2d, v21.d[0]
+	FMOVD  (R3)(R9), F22
+	WORD   $0x4fd61244 // fmla v4.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61265 // fmla v5.2d, v19.2d, v22.d[0]
+	FMOVD  (R4)(R9), F23
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	FMOVD  (R5)(R9), F24
+	WORD   $0x4fd81248 // fmla v8.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd81269 // fmla v9.2d, v19.2d, v24.d[0]
+	FMOVD  (R6)(R9), F25
+	WORD   $0x4fd9124a // fmla v10.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126b // fmla v11.2d, v19.2d, v25.d[0]
+	FMOVD  (R7)(R9), F26
+	WORD   $0x4fda124c // fmla v12.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda126d // fmla v13.2d, v19.2d, v26.d[0]
+	FMOVD  (R8)(R9), F27
+	WORD   $0x4fdb124e // fmla v14.2d, v18.2d, v27.d[0]
+	WORD   $0x4fdb126f // fmla v15.2d, v19.2d, v27.d[0]
+	FMOVD  (R1)(R10), F28
+	WORD   $0x4fdc1250 // fmla v16.2d, v18.2d, v28.d[0]
+	WORD   $0x4fdc1271 // fmla v17.2d, v19.2d, v28.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F20
+	FMOVD $(1.0), F18
+	FCMPD F18, F20
+	BEQ   columns4Scaled
+	WORD  $0x4fd49000 // fmul v0.2d, v0.2d, v20.d[0]
+	WORD  $0x4fd49021 // fmul v1.2d, v1.2d, v20.d[0]
+	WORD  $0x4fd49042 // fmul v2.2d, v2.2d, v20.d[0]
+	WORD  $0x4fd49063 // fmul v3.2d, v3.2d, v20.d[0]
+	WORD  $0x4fd49084 // fmul v4.2d, v4.2d, v20.d[0]
+	WORD  $0x4fd490a5 // fmul v5.2d, v5.2d, v20.d[0]
+	WORD  $0x4fd490c6 // fmul v6.2d, v6.2d, v20.d[0]
+	WORD  $0x4fd490e7 // fmul v7.2d, v7.2d, v20.d[0]
+	WORD  $0x4fd49108 // fmul v8.2d, v8.2d, v20.d[0]
+	WORD  $0x4fd49129 // fmul v9.2d, v9.2d, v20.d[0]
+	WORD  $0x4fd4914a // fmul v10.2d, v10.2d, v20.d[0]
+	WORD  $0x4fd4916b // fmul v11.2d, v11.2d, v20.d[0]
+	WORD  $0x4fd4918c // fmul v12.2d, v12.2d, v20.d[0]
+	WORD  $0x4fd491ad // fmul v13.2d, v13.2d, v20.d[0]
+	WORD  $0x4fd491ce // fmul v14.2d, v14.2d, v20.d[0]
+	WORD  $0x4fd491ef // fmul v15.2d, v15.2d, v20.d[0]
+	WORD  $0x4fd49210 // fmul v16.2d, v16.2d, v20.d[0]
+	WORD  $0x4fd49231 // fmul v17.2d, v17.2d, v20.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F20
+	FCMPD  $(0.0), F20
+	BEQ    columns4Overwrite
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41240 // fmla v0.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41261 // fmla v1.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41242 // fmla v2.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41263 // fmla v3.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41244 // fmla v4.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41265 // fmla v5.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41246 // fmla v6.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41267 // fmla v7.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41248 // fmla v8.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41269 // fmla v9.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd4124c // fmla v12.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126d // fmla v13.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4fd41250 // fmla v16.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41271 // fmla v17.2d, v19.2d, v20.d[0]
+
+columns4Overwrite:
 	MOVD   bias+104(FP), R15
-	CBZ    R15, threeUnbiased
-	ADD    R14<<3, R15, R19
-	VLD1.P (R15)(R12), [V24.D2, V25.D2]
-	VLD1.P (R19)(R12), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
-	WORD   $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
-	WORD   $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
-	WORD   $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
-	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
-	WORD   $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
-	WORD   $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
-	WORD   $0x4e79d610 // fadd v16.2d, v16.2d, v25.2d
-	WORD   $0x4e7ad631 // fadd v17.2d, v17.2d, v26.2d
+	CBZ    R15, columns4Biased
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V18.D2]
+	VLD1.P (R19)(R13), [V19.D2]
+	WORD   $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD   $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
+	WORD   $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	WORD   $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	WORD   $0x4e72d484 // fadd v4.2d, v4.2d, v18.2d
+	WORD   $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	WORD   $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD   $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	WORD   $0x4e72d508 // fadd v8.2d, v8.2d, v18.2d
+	WORD   $0x4e73d529 // fadd v9.2d, v9.2d, v19.2d
+	WORD   $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD   $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+	WORD   $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
+	WORD   $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
+	WORD   $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD   $0x4e73d5ef // fadd v15.2d, v15.2d, v19.2d
+	WORD   $0x4e72d610 // fadd v16.2d, v16.2d, v18.2d
+	WORD   $0x4e73d631 // fadd v17.2d, v17.2d, v19.2d
 
-threeUnbiased:
-	CBZ     R13, threeRowsUnbiased
-	VLD1R.P 8(R13), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R13), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R13), [V29.D2]
-	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
-	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
-	VLD1R.P 8(R13), [V30.D2]
-	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
-	WORD    $0x4e7ed54a // fadd v10.2d, v10.2d, v30.2d
-	WORD    $0x4e7ed56b // fadd v11.2d, v11.2d, v30.2d
-	VLD1R.P 8(R13), [V31.D2]
-	WORD    $0x4e7fd58c // fadd v12.2d, v12.2d, v31.2d
-	WORD    $0x4e7fd5ad // fadd v13.2d, v13.2d, v31.2d
-	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
-	VLD1R.P 8(R13), [V27.D2]
+columns4Biased:
+	CBZ     R24, columns4RowBiased
+	VLD1R.P 8(R24), [V20.D2]
+	WORD    $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD    $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
+	VLD1R.P 8(R24), [V21.D2]
+	WORD    $0x4e75d442 // fadd v2.2d, v2.2d, v21.2d
+	WORD    $0x4e75d463 // fadd v3.2d, v3.2d, v21.2d
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d484 // fadd v4.2d, v4.2d, v22.2d
+	WORD    $0x4e76d4a5 // fadd v5.2d, v5.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d4c6 // fadd v6.2d, v6.2d, v23.2d
+	WORD    $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD    $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
+	WORD    $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad58c // fadd v12.2d, v12.2d, v26.2d
+	WORD    $0x4e7ad5ad // fadd v13.2d, v13.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd5ce // fadd v14.2d, v14.2d, v27.2d
 	WORD    $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
-	WORD    $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
-	WORD    $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd610 // fadd v16.2d, v16.2d, v28.2d
+	WORD    $0x4e7cd631 // fadd v17.2d, v17.2d, v28.2d
 
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R15
-	CBZ   R15, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
-	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
-	WORD  $0x4ee0e938 // fcmlt v24.2d, v9.2d, #0
-	WORD  $0x4e781d29 // bic v9.16b, v9.16b, v24.16b
-	WORD  $0x4ee0e959 // fcmlt v25.2d, v10.2d, #0
-	WORD  $0x4e791d4a // bic v10.16b, v10.16b, v25.16b
-	WORD  $0x4ee0e97a // fcmlt v26.2d, v11.2d, #0
-	WORD  $0x4e7a1d6b // bic v11.16b, v11.16b, v26.16b
-	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
-	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
-	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
-	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
-	WORD  $0x4ee0e9da // fcmlt v26.2d, v14.2d, #0
-	WORD  $0x4e7a1dce // bic v14.16b, v14.16b, v26.16b
-	WORD  $0x4ee0e9f8 // fcmlt v24.2d, v15.2d, #0
-	WORD  $0x4e781def // bic v15.16b, v15.16b, v24.16b
-	WORD  $0x4ee0ea19 // fcmlt v25.2d, v16.2d, #0
-	WORD  $0x4e791e10 // bic v16.16b, v16.16b, v25.16b
-	WORD  $0x4ee0ea3a // fcmlt v26.2d, v17.2d, #0
-	WORD  $0x4e7a1e31 // bic v17.16b, v17.16b, v26.16b
+columns4RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns4Store
+	WORD  $0x4ee0e812 // fcmlt v18.2d, v0.2d, #0
+	WORD  $0x4e721c00 // bic v0.16b, v0.16b, v18.16b
+	WORD  $0x4ee0e833 // fcmlt v19.2d, v1.2d, #0
+	WORD  $0x4e731c21 // bic v1.16b, v1.16b, v19.16b
+	WORD  $0x4ee0e852 // fcmlt v18.2d, v2.2d, #0
+	WORD  $0x4e721c42 // bic v2.16b, v2.16b, v18.16b
+	WORD  $0x4ee0e873 // fcmlt v19.2d, v3.2d, #0
+	WORD  $0x4e731c63 // bic v3.16b, v3.16b, v19.16b
+	WORD  $0x4ee0e892 // fcmlt v18.2d, v4.2d, #0
+	WORD  $0x4e721c84 // bic v4.16b, v4.16b, v18.16b
+	WORD  $0x4ee0e8b3 // fcmlt v19.2d, v5.2d, #0
+	WORD  $0x4e731ca5 // bic v5.16b, v5.16b, v19.16b
+	WORD  $0x4ee0e8d2 // fcmlt v18.2d, v6.2d, #0
+	WORD  $0x4e721cc6 // bic v6.16b, v6.16b, v18.16b
+	WORD  $0x4ee0e8f3 // fcmlt v19.2d, v7.2d, #0
+	WORD  $0x4e731ce7 // bic v7.16b, v7.16b, v19.16b
+	WORD  $0x4ee0e912 // fcmlt v18.2d, v8.2d, #0
+	WORD  $0x4e721d08 // bic v8.16b, v8.16b, v18.16b
+	WORD  $0x4ee0e933 // fcmlt v19.2d, v9.2d, #0
+	WORD  $0x4e731d29 // bic v9.16b, v9.16b, v19.16b
+	WORD  $0x4ee0e952 // fcmlt v18.2d, v10.2d, #0
+	WORD  $0x4e721d4a // bic v10.16b, v10.16b, v18.16b
+	WORD  $0x4ee0e973 // fcmlt v19.2d, v11.2d, #0
+	WORD  $0x4e731d6b // bic v11.16b, v11.16b, v19.16b
+	WORD  $0x4ee0e992 // fcmlt v18.2d, v12.2d, #0
+	WORD  $0x4e721d8c // bic v12.16b, v12.16b, v18.16b
+	WORD  $0x4ee0e9b3 // fcmlt v19.2d, v13.2d, #0
+	WORD  $0x4e731dad // bic v13.16b, v13.16b, v19.16b
+	WORD  $0x4ee0e9d2 // fcmlt v18.2d, v14.2d, #0
+	WORD  $0x4e721dce // bic v14.16b, v14.16b, v18.16b
+	WORD  $0x4ee0e9f3 // fcmlt v19.2d, v15.2d, #0
+	WORD  $0x4e731def // bic v15.16b, v15.16b, v19.16b
+	WORD  $0x4ee0ea12 // fcmlt v18.2d, v16.2d, #0
+	WORD  $0x4e721e10 // bic v16.16b, v16.16b, v18.16b
+	WORD  $0x4ee0ea33 // fcmlt v19.2d, v17.2d, #0
+	WORD  $0x4e731e31 // bic v17.16b, v17.16b, v19.16b
 
-threeStore:
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VST1.P [V0.D2, V1.D2], (R15)(R12)
-	VST1.P [V2.D2], (R19)(R12)
-	VST1.P [V3.D2, V4.D2], (R15)(R12)
-	VST1.P [V5.D2], (R19)(R12)
-	VST1.P [V6.D2, V7.D2], (R15)(R12)
-	VST1.P [V8.D2], (R19)(R12)
-	VST1.P [V9.D2, V10.D2], (R15)(R12)
-	VST1.P [V11.D2], (R19)(R12)
-	VST1.P [V12.D2, V13.D2], (R15)(R12)
-	VST1.P [V14.D2], (R19)(R12)
-	VST1.P [V15.D2, V16.D2], (R15)(R12)
-	VST1.P [V17.D2], (R19)(R12)
-	MOVD   R15, R10
-	MOVD   aTile+48(FP), R15
-	ADD    R15<<3, R1, R1
-	ADD    R15<<3, R2, R2
-	ADD    R15<<3, R3, R3
-	ADD    R15<<3, R4, R4
-	ADD    R15<<3, R5, R5
-	ADD    R15<<3, R6, R6
-	SUB    $1, R20, R20
-	CBNZ   R20, threeTile
+columns4Store:
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R19)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R19)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R19)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R19)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R19)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R19)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R19)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	VST1.P [V15.D2], (R19)(R13)
+	VST1.P [V16.D2], (R15)(R13)
+	VST1.P [V17.D2], (R19)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns4
 	RET
 
-two:
-	SUB  $2, R0, R14
-	MOVD tiles+0(FP), R20
-	MOVD c+72(FP), R10
-	MOVD bRow+64(FP), R11
-	LSL  $3, R11, R11
-	MOVD cRow+80(FP), R12
-	LSL  $3, R12, R12
-	MOVD rowBias+112(FP), R13
-	MOVD aCol+40(FP), R8
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R15
-	ADD  R15<<3, R1, R2
-	ADD  R15<<3, R2, R3
-	ADD  R15<<3, R3, R4
-	ADD  R15<<3, R4, R5
-	ADD  R15<<3, R5, R6
+// func dgemm10x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm10x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
 
-twoTile:
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns4:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -2267,357 +13561,561 @@ twoTile:
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
 	VEOR V11.B16, V11.B16, V11.B16
-	MOVD k+16(FP), R9
-	MOVD $0, R7
-	MOVD b+56(FP), R15
-	ADD  R14<<3, R15, R19
-	CBZ  R9, twoSummed
-
-twoK:
-	VLD1.P (R15)(R11), [V24.D2]
-	VLD1.P (R19)(R11), [V25.D2]
-	FMOVD  (R1)(R7<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R7<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R7<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	FMOVD  (R4)(R7<<3), F30
-	WORD   $0x4fde1306 // fmla v6.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1327 // fmla v7.2d, v25.2d, v30.d[0]
-	FMOVD  (R5)(R7<<3), F31
-	WORD   $0x4fdf1308 // fmla v8.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1329 // fmla v9.2d, v25.2d, v31.d[0]
-	FMOVD  (R6)(R7<<3), F27
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-	ADD    R8, R7, R7
-	SUB    $1, R9, R9
-	CBNZ   R9, twoK
-
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb1308 // fmla v8.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1329 // fmla v9.2d, v25.2d, v27.d[0]
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-
-twoOverwrite:
-	MOVD   bias+104(FP), R15
-	CBZ    R15, twoUnbiased
-	ADD    R14<<3, R15, R19
-	VLD1.P (R15)(R12), [V24.D2]
-	VLD1.P (R19)(R12), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
-	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
-	WORD   $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
-	WORD   $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
-
-twoUnbiased:
-	CBZ     R13, twoRowsUnbiased
-	VLD1R.P 8(R13), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R13), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R13), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
-	VLD1R.P 8(R13), [V30.D2]
-	WORD    $0x4e7ed4c6 // fadd v6.2d, v6.2d, v30.2d
-	WORD    $0x4e7ed4e7 // fadd v7.2d, v7.2d, v30.2d
-	VLD1R.P 8(R13), [V31.D2]
-	WORD    $0x4e7fd508 // fadd v8.2d, v8.2d, v31.2d
-	WORD    $0x4e7fd529 // fadd v9.2d, v9.2d, v31.2d
-	VLD1R.P 8(R13), [V27.D2]
-	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
-	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
-
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R15
-	CBZ   R15, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
-	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
-	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
-	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
-	WORD  $0x4ee0e958 // fcmlt v24.2d, v10.2d, #0
-	WORD  $0x4e781d4a // bic v10.16b, v10.16b, v24.16b
-	WORD  $0x4ee0e979 // fcmlt v25.2d, v11.2d, #0
-	WORD  $0x4e791d6b // bic v11.16b, v11.16b, v25.16b
-
-twoStore:
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VST1.P [V0.D2], (R15)(R12)
-	VST1.P [V1.D2], (R19)(R12)
-	VST1.P [V2.D2], (R15)(R12)
-	VST1.P [V3.D2], (R19)(R12)
-	VST1.P [V4.D2], (R15)(R12)
-	VST1.P [V5.D2], (R19)(R12)
-	VST1.P [V6.D2], (R15)(R12)
-	VST1.P [V7.D2], (R19)(R12)
-	VST1.P [V8.D2], (R15)(R12)
-	VST1.P [V9.D2], (R19)(R12)
-	VST1.P [V10.D2], (R15)(R12)
-	VST1.P [V11.D2], (R19)(R12)
-	MOVD   R15, R10
-	MOVD   aTile+48(FP), R15
-	ADD    R15<<3, R1, R1
-	ADD    R15<<3, R2, R2
-	ADD    R15<<3, R3, R3
-	ADD    R15<<3, R4, R4
-	ADD    R15<<3, R5, R5
-	ADD    R15<<3, R6, R6
-	SUB    $1, R20, R20
-	CBNZ   R20, twoTile
-	RET
-
-one:
-	CMP  $1, R0
-	CSET GT, R14
-	MOVD tiles+0(FP), R20
-	MOVD c+72(FP), R10
-	MOVD bRow+64(FP), R11
-	LSL  $3, R11, R11
-	MOVD cRow+80(FP), R12
-	LSL  $3, R12, R12
-	MOVD rowBias+112(FP), R13
-	MOVD aCol+40(FP), R8
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R15
-	ADD  R15<<3, R1, R2
-	ADD  R15<<3, R2, R3
-	ADD  R15<<3, R3, R4
-	ADD  R15<<3, R4, R5
-	ADD  R15<<3, R5, R6
-
-oneTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	MOVD k+16(FP), R9
-	MOVD $0, R7
-	MOVD b+56(FP), R15
-	ADD  R14<<3, R15, R19
-	CBZ  R9, oneSummed
-
-oneK:
-	VLD1.P (R15)(R11), [V24.D2]
-	FMOVD  (R1)(R7<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R7<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R7<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	FMOVD  (R4)(R7<<3), F30
-	WORD   $0x4fde1303 // fmla v3.2d, v24.2d, v30.d[0]
-	FMOVD  (R5)(R7<<3), F31
-	WORD   $0x4fdf1304 // fmla v4.2d, v24.2d, v31.d[0]
-	FMOVD  (R6)(R7<<3), F27
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-	ADD    R8, R7, R7
-	SUB    $1, R9, R9
-	CBNZ   R9, oneK
-
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-
-oneOverwrite:
-	MOVD   bias+104(FP), R15
-	CBZ    R15, oneUnbiased
-	ADD    R14<<3, R15, R19
-	VLD1.P (R19)(R12), V24.D[1]
-	VLD1.P (R15)(R12), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
-
-oneUnbiased:
-	CBZ     R13, oneRowsUnbiased
-	VLD1R.P 8(R13), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R13), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R13), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
-	VLD1R.P 8(R13), [V30.D2]
-	WORD    $0x4e7ed463 // fadd v3.2d, v3.2d, v30.2d
-	VLD1R.P 8(R13), [V31.D2]
-	WORD    $0x4e7fd484 // fadd v4.2d, v4.2d, v31.2d
-	VLD1R.P 8(R13), [V27.D2]
-	WORD    $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
-
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R15
-	CBZ   R15, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b8 // fcmlt v24.2d, v5.2d, #0
-	WORD  $0x4e781ca5 // bic v5.16b, v5.16b, v24.16b
-
-oneStore:
-	MOVD   R10, R15
-	ADD    R14<<3, R15, R19
-	VST1.P V0.D[1], (R19)(R12)
-	VST1.P V0.D[0], (R15)(R12)
-	VST1.P V1.D[1], (R19)(R12)
-	VST1.P V1.D[0], (R15)(R12)
-	VST1.P V2.D[1], (R19)(R12)
-	VST1.P V2.D[0], (R15)(R12)
-	VST1.P V3.D[1], (R19)(R12)
-	VST1.P V3.D[0], (R15)(R12)
-	VST1.P V4.D[1], (R19)(R12)
-	VST1.P V4.D[0], (R15)(R12)
-	VST1.P V5.D[1], (R19)(R12)
-	VST1.P V5.D[0], (R15)(R12)
-	MOVD   R15, R10
-	MOVD   aTile+48(FP), R15
-	ADD    R15<<3, R1, R1
-	ADD    R15<<3, R2, R2
-	ADD    R15<<3, R3, R3
-	ADD    R15<<3, R4, R4
-	ADD    R15<<3, R5, R5
-	ADD    R15<<3, R6, R6
-	SUB    $1, R20, R20
-	CBNZ   R20, oneTile
-	RET
-
-// func dgemm7x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm7x6NEON(SB), NOSPLIT, $0-121
-	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
-
-three:
-	SUB  $2, R0, R15
-	MOVD tiles+0(FP), R21
-	MOVD c+72(FP), R11
-	MOVD bRow+64(FP), R12
-	LSL  $3, R12, R12
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
 	MOVD cRow+80(FP), R13
 	LSL  $3, R13, R13
-	MOVD rowBias+112(FP), R14
-	MOVD aCol+40(FP), R9
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R19
-	ADD  R19<<3, R1, R2
-	ADD  R19<<3, R2, R3
-	ADD  R19<<3, R3, R4
-	ADD  R19<<3, R4, R5
-	ADD  R19<<3, R5, R6
-	ADD  R19<<3, R6, R7
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	ADD  R0, R15, R19
+	MOVD k+16(FP), R13
+	CBZ  R13, columns4Summed
+	SUBS $4, R13, R13
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns4Columns
+	CMP  $8, R11
+	BNE  columns4Fewer
 
-threeTile:
+columns4AlongRows:
+	WORD   $0x3ce96836 // ldr q22, [x1,x9]
+	WORD   $0x3ce96857 // ldr q23, [x2,x9]
+	WORD   $0x3ce96878 // ldr q24, [x3,x9]
+	WORD   $0x3ce96899 // ldr q25, [x4,x9]
+	WORD   $0x3ce968ba // ldr q26, [x5,x9]
+	WORD   $0x3ce968db // ldr q27, [x6,x9]
+	WORD   $0x3ce968fc // ldr q28, [x7,x9]
+	WORD   $0x3ce9691d // ldr q29, [x8,x9]
+	WORD   $0x3cea683e // ldr q30, [x1,x10]
+	WORD   $0x3cea685f // ldr q31, [x2,x10]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd71282 // fmla v2.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a3 // fmla v3.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd81284 // fmla v4.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a5 // fmla v5.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd91286 // fmla v6.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912a7 // fmla v7.2d, v21.2d, v25.d[0]
+	WORD   $0x4fda1288 // fmla v8.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12a9 // fmla v9.2d, v21.2d, v26.d[0]
+	WORD   $0x4fdb128a // fmla v10.2d, v20.2d, v27.d[0]
+	WORD   $0x4fdb12ab // fmla v11.2d, v21.2d, v27.d[0]
+	WORD   $0x4fdc128c // fmla v12.2d, v20.2d, v28.d[0]
+	WORD   $0x4fdc12ad // fmla v13.2d, v21.2d, v28.d[0]
+	WORD   $0x4fdd128e // fmla v14.2d, v20.2d, v29.d[0]
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	WORD   $0x4fde1290 // fmla v16.2d, v20.2d, v30.d[0]
+	WORD   $0x4fde12b1 // fmla v17.2d, v21.2d, v30.d[0]
+	WORD   $0x4fdf1292 // fmla v18.2d, v20.2d, v31.d[0]
+	WORD   $0x4fdf12b3 // fmla v19.2d, v21.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61a80 // fmla v0.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa1 // fmla v1.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71a82 // fmla v2.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa3 // fmla v3.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81a84 // fmla v4.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aa5 // fmla v5.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd91a86 // fmla v6.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aa7 // fmla v7.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1a88 // fmla v8.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1aa9 // fmla v9.2d, v21.2d, v26.d[1]
+	WORD   $0x4fdb1a8a // fmla v10.2d, v20.2d, v27.d[1]
+	WORD   $0x4fdb1aab // fmla v11.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdc1a8c // fmla v12.2d, v20.2d, v28.d[1]
+	WORD   $0x4fdc1aad // fmla v13.2d, v21.2d, v28.d[1]
+	WORD   $0x4fdd1a8e // fmla v14.2d, v20.2d, v29.d[1]
+	WORD   $0x4fdd1aaf // fmla v15.2d, v21.2d, v29.d[1]
+	WORD   $0x4fde1a90 // fmla v16.2d, v20.2d, v30.d[1]
+	WORD   $0x4fde1ab1 // fmla v17.2d, v21.2d, v30.d[1]
+	WORD   $0x4fdf1a92 // fmla v18.2d, v20.2d, v31.d[1]
+	WORD   $0x4fdf1ab3 // fmla v19.2d, v21.2d, v31.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96836 // ldr q22, [x1,x9]
+	WORD   $0x3ce96857 // ldr q23, [x2,x9]
+	WORD   $0x3ce96878 // ldr q24, [x3,x9]
+	WORD   $0x3ce96899 // ldr q25, [x4,x9]
+	WORD   $0x3ce968ba // ldr q26, [x5,x9]
+	WORD   $0x3ce968db // ldr q27, [x6,x9]
+	WORD   $0x3ce968fc // ldr q28, [x7,x9]
+	WORD   $0x3ce9691d // ldr q29, [x8,x9]
+	WORD   $0x3cea683e // ldr q30, [x1,x10]
+	WORD   $0x3cea685f // ldr q31, [x2,x10]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd71282 // fmla v2.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a3 // fmla v3.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd81284 // fmla v4.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a5 // fmla v5.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd91286 // fmla v6.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912a7 // fmla v7.2d, v21.2d, v25.d[0]
+	WORD   $0x4fda1288 // fmla v8.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12a9 // fmla v9.2d, v21.2d, v26.d[0]
+	WORD   $0x4fdb128a // fmla v10.2d, v20.2d, v27.d[0]
+	WORD   $0x4fdb12ab // fmla v11.2d, v21.2d, v27.d[0]
+	WORD   $0x4fdc128c // fmla v12.2d, v20.2d, v28.d[0]
+	WORD   $0x4fdc12ad // fmla v13.2d, v21.2d, v28.d[0]
+	WORD   $0x4fdd128e // fmla v14.2d, v20.2d, v29.d[0]
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	WORD   $0x4fde1290 // fmla v16.2d, v20.2d, v30.d[0]
+	WORD   $0x4fde12b1 // fmla v17.2d, v21.2d, v30.d[0]
+	WORD   $0x4fdf1292 // fmla v18.2d, v20.2d, v31.d[0]
+	WORD   $0x4fdf12b3 // fmla v19.2d, v21.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61a80 // fmla v0.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa1 // fmla v1.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71a82 // fmla v2.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa3 // fmla v3.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81a84 // fmla v4.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aa5 // fmla v5.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd91a86 // fmla v6.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aa7 // fmla v7.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1a88 // fmla v8.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1aa9 // fmla v9.2d, v21.2d, v26.d[1]
+	WORD   $0x4fdb1a8a // fmla v10.2d, v20.2d, v27.d[1]
+	WORD   $0x4fdb1aab // fmla v11.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdc1a8c // fmla v12.2d, v20.2d, v28.d[1]
+	WORD   $0x4fdc1aad // fmla v13.2d, v21.2d, v28.d[1]
+	WORD   $0x4fdd1a8e // fmla v14.2d, v20.2d, v29.d[1]
+	WORD   $0x4fdd1aaf // fmla v15.2d, v21.2d, v29.d[1]
+	WORD   $0x4fde1a90 // fmla v16.2d, v20.2d, v30.d[1]
+	WORD   $0x4fde1ab1 // fmla v17.2d, v21.2d, v30.d[1]
+	WORD   $0x4fdf1a92 // fmla v18.2d, v20.2d, v31.d[1]
+	WORD   $0x4fdf1ab3 // fmla v19.2d, v21.2d, v31.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	VLD1.P (R20)(R11), [V22.D2, V23.D2, V24.D2, V25.D2]
+	VLD1.P (R21)(R11), [V26.D2]
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	WORD   $0x4fd61a82 // fmla v2.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd61aa3 // fmla v3.2d, v21.2d, v22.d[1]
+	WORD   $0x4fd71284 // fmla v4.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a5 // fmla v5.2d, v21.2d, v23.d[0]
+	WORD   $0x4fd71a86 // fmla v6.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd71aa7 // fmla v7.2d, v21.2d, v23.d[1]
+	WORD   $0x4fd81288 // fmla v8.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd81a8a // fmla v10.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd81aab // fmla v11.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd9128c // fmla v12.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912ad // fmla v13.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fd91aaf // fmla v15.2d, v21.2d, v25.d[1]
+	WORD   $0x4fda1290 // fmla v16.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12b1 // fmla v17.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda1a92 // fmla v18.2d, v20.2d, v26.d[1]
+	WORD   $0x4fda1ab3 // fmla v19.2d, v21.2d, v26.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R15)(R12), [V20.D2]
+	VLD1.P (R19)(R12), [V21.D2]
+	FMOVD  (R1)(R9), F22
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	FMOVD  (R2)(R9), F23
+	WORD   $0x4fd71282 // fmla v2.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd712a3 // fmla v3.2d, v21.2d, v23.d[0]
+	FMOVD  (R3)(R9), F24
+	WORD   $0x4fd81284 // fmla v4.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd812a5 // fmla v5.2d, v21.2d, v24.d[0]
+	FMOVD  (R4)(R9), F25
+	WORD   $0x4fd91286 // fmla v6.2d, v20.2d, v25.d[0]
+	WORD   $0x4fd912a7 // fmla v7.2d, v21.2d, v25.d[0]
+	FMOVD  (R5)(R9), F26
+	WORD   $0x4fda1288 // fmla v8.2d, v20.2d, v26.d[0]
+	WORD   $0x4fda12a9 // fmla v9.2d, v21.2d, v26.d[0]
+	FMOVD  (R6)(R9), F27
+	WORD   $0x4fdb128a // fmla v10.2d, v20.2d, v27.d[0]
+	WORD   $0x4fdb12ab // fmla v11.2d, v21.2d, v27.d[0]
+	FMOVD  (R7)(R9), F28
+	WORD   $0x4fdc128c // fmla v12.2d, v20.2d, v28.d[0]
+	WORD   $0x4fdc12ad // fmla v13.2d, v21.2d, v28.d[0]
+	FMOVD  (R8)(R9), F29
+	WORD   $0x4fdd128e // fmla v14.2d, v20.2d, v29.d[0]
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	FMOVD  (R1)(R10), F30
+	WORD   $0x4fde1290 // fmla v16.2d, v20.2d, v30.d[0]
+	WORD   $0x4fde12b1 // fmla v17.2d, v21.2d, v30.d[0]
+	FMOVD  (R2)(R10), F31
+	WORD   $0x4fdf1292 // fmla v18.2d, v20.2d, v31.d[0]
+	WORD   $0x4fdf12b3 // fmla v19.2d, v21.2d, v31.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F22
+	FMOVD $(1.0), F20
+	FCMPD F20, F22
+	BEQ   columns4Scaled
+	WORD  $0x4fd69000 // fmul v0.2d, v0.2d, v22.d[0]
+	WORD  $0x4fd69021 // fmul v1.2d, v1.2d, v22.d[0]
+	WORD  $0x4fd69042 // fmul v2.2d, v2.2d, v22.d[0]
+	WORD  $0x4fd69063 // fmul v3.2d, v3.2d, v22.d[0]
+	WORD  $0x4fd69084 // fmul v4.2d, v4.2d, v22.d[0]
+	WORD  $0x4fd690a5 // fmul v5.2d, v5.2d, v22.d[0]
+	WORD  $0x4fd690c6 // fmul v6.2d, v6.2d, v22.d[0]
+	WORD  $0x4fd690e7 // fmul v7.2d, v7.2d, v22.d[0]
+	WORD  $0x4fd69108 // fmul v8.2d, v8.2d, v22.d[0]
+	WORD  $0x4fd69129 // fmul v9.2d, v9.2d, v22.d[0]
+	WORD  $0x4fd6914a // fmul v10.2d, v10.2d, v22.d[0]
+	WORD  $0x4fd6916b // fmul v11.2d, v11.2d, v22.d[0]
+	WORD  $0x4fd6918c // fmul v12.2d, v12.2d, v22.d[0]
+	WORD  $0x4fd691ad // fmul v13.2d, v13.2d, v22.d[0]
+	WORD  $0x4fd691ce // fmul v14.2d, v14.2d, v22.d[0]
+	WORD  $0x4fd691ef // fmul v15.2d, v15.2d, v22.d[0]
+	WORD  $0x4fd69210 // fmul v16.2d, v16.2d, v22.d[0]
+	WORD  $0x4fd69231 // fmul v17.2d, v17.2d, v22.d[0]
+	WORD  $0x4fd69252 // fmul v18.2d, v18.2d, v22.d[0]
+	WORD  $0x4fd69273 // fmul v19.2d, v19.2d, v22.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F22
+	FCMPD  $(0.0), F22
+	BEQ    columns4Overwrite
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61280 // fmla v0.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a1 // fmla v1.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61282 // fmla v2.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a3 // fmla v3.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61284 // fmla v4.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a5 // fmla v5.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61286 // fmla v6.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a7 // fmla v7.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612a9 // fmla v9.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd6128a // fmla v10.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612ab // fmla v11.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd6128c // fmla v12.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612ad // fmla v13.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd6128e // fmla v14.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612af // fmla v15.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61290 // fmla v16.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612b1 // fmla v17.2d, v21.2d, v22.d[0]
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4fd61292 // fmla v18.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd612b3 // fmla v19.2d, v21.2d, v22.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns4Biased
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V20.D2]
+	VLD1.P (R19)(R13), [V21.D2]
+	WORD   $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD   $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD   $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD   $0x4e75d463 // fadd v3.2d, v3.2d, v21.2d
+	WORD   $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD   $0x4e75d4a5 // fadd v5.2d, v5.2d, v21.2d
+	WORD   $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD   $0x4e75d4e7 // fadd v7.2d, v7.2d, v21.2d
+	WORD   $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD   $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD   $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
+	WORD   $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	WORD   $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD   $0x4e75d5ad // fadd v13.2d, v13.2d, v21.2d
+	WORD   $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
+	WORD   $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
+	WORD   $0x4e74d610 // fadd v16.2d, v16.2d, v20.2d
+	WORD   $0x4e75d631 // fadd v17.2d, v17.2d, v21.2d
+	WORD   $0x4e74d652 // fadd v18.2d, v18.2d, v20.2d
+	WORD   $0x4e75d673 // fadd v19.2d, v19.2d, v21.2d
+
+columns4Biased:
+	CBZ     R24, columns4RowBiased
+	VLD1R.P 8(R24), [V22.D2]
+	WORD    $0x4e76d400 // fadd v0.2d, v0.2d, v22.2d
+	WORD    $0x4e76d421 // fadd v1.2d, v1.2d, v22.2d
+	VLD1R.P 8(R24), [V23.D2]
+	WORD    $0x4e77d442 // fadd v2.2d, v2.2d, v23.2d
+	WORD    $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	VLD1R.P 8(R24), [V24.D2]
+	WORD    $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD    $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
+	VLD1R.P 8(R24), [V25.D2]
+	WORD    $0x4e79d4c6 // fadd v6.2d, v6.2d, v25.2d
+	WORD    $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
+	WORD    $0x4e7ad529 // fadd v9.2d, v9.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
+	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
+	VLD1R.P 8(R24), [V29.D2]
+	WORD    $0x4e7dd5ce // fadd v14.2d, v14.2d, v29.2d
+	WORD    $0x4e7dd5ef // fadd v15.2d, v15.2d, v29.2d
+	VLD1R.P 8(R24), [V30.D2]
+	WORD    $0x4e7ed610 // fadd v16.2d, v16.2d, v30.2d
+	WORD    $0x4e7ed631 // fadd v17.2d, v17.2d, v30.2d
+	VLD1R.P 8(R24), [V31.D2]
+	WORD    $0x4e7fd652 // fadd v18.2d, v18.2d, v31.2d
+	WORD    $0x4e7fd673 // fadd v19.2d, v19.2d, v31.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns4Store
+	WORD  $0x4ee0e814 // fcmlt v20.2d, v0.2d, #0
+	WORD  $0x4e741c00 // bic v0.16b, v0.16b, v20.16b
+	WORD  $0x4ee0e835 // fcmlt v21.2d, v1.2d, #0
+	WORD  $0x4e751c21 // bic v1.16b, v1.16b, v21.16b
+	WORD  $0x4ee0e854 // fcmlt v20.2d, v2.2d, #0
+	WORD  $0x4e741c42 // bic v2.16b, v2.16b, v20.16b
+	WORD  $0x4ee0e875 // fcmlt v21.2d, v3.2d, #0
+	WORD  $0x4e751c63 // bic v3.16b, v3.16b, v21.16b
+	WORD  $0x4ee0e894 // fcmlt v20.2d, v4.2d, #0
+	WORD  $0x4e741c84 // bic v4.16b, v4.16b, v20.16b
+	WORD  $0x4ee0e8b5 // fcmlt v21.2d, v5.2d, #0
+	WORD  $0x4e751ca5 // bic v5.16b, v5.16b, v21.16b
+	WORD  $0x4ee0e8d4 // fcmlt v20.2d, v6.2d, #0
+	WORD  $0x4e741cc6 // bic v6.16b, v6.16b, v20.16b
+	WORD  $0x4ee0e8f5 // fcmlt v21.2d, v7.2d, #0
+	WORD  $0x4e751ce7 // bic v7.16b, v7.16b, v21.16b
+	WORD  $0x4ee0e914 // fcmlt v20.2d, v8.2d, #0
+	WORD  $0x4e741d08 // bic v8.16b, v8.16b, v20.16b
+	WORD  $0x4ee0e935 // fcmlt v21.2d, v9.2d, #0
+	WORD  $0x4e751d29 // bic v9.16b, v9.16b, v21.16b
+	WORD  $0x4ee0e954 // fcmlt v20.2d, v10.2d, #0
+	WORD  $0x4e741d4a // bic v10.16b, v10.16b, v20.16b
+	WORD  $0x4ee0e975 // fcmlt v21.2d, v11.2d, #0
+	WORD  $0x4e751d6b // bic v11.16b, v11.16b, v21.16b
+	WORD  $0x4ee0e994 // fcmlt v20.2d, v12.2d, #0
+	WORD  $0x4e741d8c // bic v12.16b, v12.16b, v20.16b
+	WORD  $0x4ee0e9b5 // fcmlt v21.2d, v13.2d, #0
+	WORD  $0x4e751dad // bic v13.16b, v13.16b, v21.16b
+	WORD  $0x4ee0e9d4 // fcmlt v20.2d, v14.2d, #0
+	WORD  $0x4e741dce // bic v14.16b, v14.16b, v20.16b
+	WORD  $0x4ee0e9f5 // fcmlt v21.2d, v15.2d, #0
+	WORD  $0x4e751def // bic v15.16b, v15.16b, v21.16b
+	WORD  $0x4ee0ea14 // fcmlt v20.2d, v16.2d, #0
+	WORD  $0x4e741e10 // bic v16.16b, v16.16b, v20.16b
+	WORD  $0x4ee0ea35 // fcmlt v21.2d, v17.2d, #0
+	WORD  $0x4e751e31 // bic v17.16b, v17.16b, v21.16b
+	WORD  $0x4ee0ea54 // fcmlt v20.2d, v18.2d, #0
+	WORD  $0x4e741e52 // bic v18.16b, v18.16b, v20.16b
+	WORD  $0x4ee0ea75 // fcmlt v21.2d, v19.2d, #0
+	WORD  $0x4e751e73 // bic v19.16b, v19.16b, v21.16b
+
+columns4Store:
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R19)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R19)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R19)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R19)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R19)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R19)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R19)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	VST1.P [V15.D2], (R19)(R13)
+	VST1.P [V16.D2], (R15)(R13)
+	VST1.P [V17.D2], (R19)(R13)
+	VST1.P [V18.D2], (R15)(R13)
+	VST1.P [V19.D2], (R19)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns4
+	RET
+
+// func dgemm11x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm11x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R23
+	MOVD c+72(FP), R24
+	MOVD rowBias+112(FP), R25
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns4:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -2639,669 +14137,613 @@ threeTile:
 	VEOR V18.B16, V18.B16, V18.B16
 	VEOR V19.B16, V19.B16, V19.B16
 	VEOR V20.B16, V20.B16, V20.B16
-	MOVD k+16(FP), R10
-	MOVD $0, R8
-	MOVD b+56(FP), R19
-	ADD  R15<<3, R19, R20
-	CBZ  R10, threeSummed
-
-threeK:
-	VLD1.P (R19)(R12), [V24.D2, V25.D2]
-	VLD1.P (R20)(R12), [V26.D2]
-	FMOVD  (R1)(R8<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R8<<3), F28
-	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R8<<3), F29
-	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
-	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	FMOVD  (R4)(R8<<3), F30
-	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
-	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
-	FMOVD  (R5)(R8<<3), F31
-	WORD   $0x4fdf130c // fmla v12.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf132d // fmla v13.2d, v25.2d, v31.d[0]
-	WORD   $0x4fdf134e // fmla v14.2d, v26.2d, v31.d[0]
-	FMOVD  (R6)(R8<<3), F27
-	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
-	FMOVD  (R7)(R8<<3), F28
-	WORD   $0x4fdc1312 // fmla v18.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1333 // fmla v19.2d, v25.2d, v28.d[0]
-	WORD   $0x4fdc1354 // fmla v20.2d, v26.2d, v28.d[0]
-	ADD    R9, R8, R8
-	SUB    $1, R10, R10
-	CBNZ   R10, threeK
-
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	WORD   $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
-	WORD   $0x4fdb91ef // fmul v15.2d, v15.2d, v27.d[0]
-	WORD   $0x4fdb9210 // fmul v16.2d, v16.2d, v27.d[0]
-	WORD   $0x4fdb9231 // fmul v17.2d, v17.2d, v27.d[0]
-	WORD   $0x4fdb9252 // fmul v18.2d, v18.2d, v27.d[0]
-	WORD   $0x4fdb9273 // fmul v19.2d, v19.2d, v27.d[0]
-	WORD   $0x4fdb9294 // fmul v20.2d, v20.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb1309 // fmla v9.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132a // fmla v10.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134b // fmla v11.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4fdb1312 // fmla v18.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1333 // fmla v19.2d, v25.2d, v27.d[0]
-	WORD   $0x4fdb1354 // fmla v20.2d, v26.2d, v27.d[0]
-
-threeOverwrite:
-	MOVD   bias+104(FP), R19
-	CBZ    R19, threeUnbiased
-	ADD    R15<<3, R19, R20
-	VLD1.P (R19)(R13), [V24.D2, V25.D2]
-	VLD1.P (R20)(R13), [V26.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
-	WORD   $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
-	WORD   $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
-	WORD   $0x4e79d54a // fadd v10.2d, v10.2d, v25.2d
-	WORD   $0x4e7ad56b // fadd v11.2d, v11.2d, v26.2d
-	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
-	WORD   $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
-	WORD   $0x4e78d5ef // fadd v15.2d, v15.2d, v24.2d
-	WORD   $0x4e79d610 // fadd v16.2d, v16.2d, v25.2d
-	WORD   $0x4e7ad631 // fadd v17.2d, v17.2d, v26.2d
-	WORD   $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
-	WORD   $0x4e79d673 // fadd v19.2d, v19.2d, v25.2d
-	WORD   $0x4e7ad694 // fadd v20.2d, v20.2d, v26.2d
-
-threeUnbiased:
-	CBZ     R14, threeRowsUnbiased
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
-	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R14), [V29.D2]
-	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
-	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
-	VLD1R.P 8(R14), [V30.D2]
-	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
-	WORD    $0x4e7ed54a // fadd v10.2d, v10.2d, v30.2d
-	WORD    $0x4e7ed56b // fadd v11.2d, v11.2d, v30.2d
-	VLD1R.P 8(R14), [V31.D2]
-	WORD    $0x4e7fd58c // fadd v12.2d, v12.2d, v31.2d
-	WORD    $0x4e7fd5ad // fadd v13.2d, v13.2d, v31.2d
-	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
-	WORD    $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
-	WORD    $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd652 // fadd v18.2d, v18.2d, v28.2d
-	WORD    $0x4e7cd673 // fadd v19.2d, v19.2d, v28.2d
-	WORD    $0x4e7cd694 // fadd v20.2d, v20.2d, v28.2d
-
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R19
-	CBZ   R19, threeStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
-	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e899 // fcmlt v25.2d, v4.2d, #0
-	WORD  $0x4e791c84 // bic v4.16b, v4.16b, v25.16b
-	WORD  $0x4ee0e8ba // fcmlt v26.2d, v5.2d, #0
-	WORD  $0x4e7a1ca5 // bic v5.16b, v5.16b, v26.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
-	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
-	WORD  $0x4ee0e938 // fcmlt v24.2d, v9.2d, #0
-	WORD  $0x4e781d29 // bic v9.16b, v9.16b, v24.16b
-	WORD  $0x4ee0e959 // fcmlt v25.2d, v10.2d, #0
-	WORD  $0x4e791d4a // bic v10.16b, v10.16b, v25.16b
-	WORD  $0x4ee0e97a // fcmlt v26.2d, v11.2d, #0
-	WORD  $0x4e7a1d6b // bic v11.16b, v11.16b, v26.16b
-	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
-	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
-	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
-	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
-	WORD  $0x4ee0e9da // fcmlt v26.2d, v14.2d, #0
-	WORD  $0x4e7a1dce // bic v14.16b, v14.16b, v26.16b
-	WORD  $0x4ee0e9f8 // fcmlt v24.2d, v15.2d, #0
-	WORD  $0x4e781def // bic v15.16b, v15.16b, v24.16b
-	WORD  $0x4ee0ea19 // fcmlt v25.2d, v16.2d, #0
-	WORD  $0x4e791e10 // bic v16.16b, v16.16b, v25.16b
-	WORD  $0x4ee0ea3a // fcmlt v26.2d, v17.2d, #0
-	WORD  $0x4e7a1e31 // bic v17.16b, v17.16b, v26.16b
-	WORD  $0x4ee0ea58 // fcmlt v24.2d, v18.2d, #0
-	WORD  $0x4e781e52 // bic v18.16b, v18.16b, v24.16b
-	WORD  $0x4ee0ea79 // fcmlt v25.2d, v19.2d, #0
-	WORD  $0x4e791e73 // bic v19.16b, v19.16b, v25.16b
-	WORD  $0x4ee0ea9a // fcmlt v26.2d, v20.2d, #0
-	WORD  $0x4e7a1e94 // bic v20.16b, v20.16b, v26.16b
-
-threeStore:
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VST1.P [V0.D2, V1.D2], (R19)(R13)
-	VST1.P [V2.D2], (R20)(R13)
-	VST1.P [V3.D2, V4.D2], (R19)(R13)
-	VST1.P [V5.D2], (R20)(R13)
-	VST1.P [V6.D2, V7.D2], (R19)(R13)
-	VST1.P [V8.D2], (R20)(R13)
-	VST1.P [V9.D2, V10.D2], (R19)(R13)
-	VST1.P [V11.D2], (R20)(R13)
-	VST1.P [V12.D2, V13.D2], (R19)(R13)
-	VST1.P [V14.D2], (R20)(R13)
-	VST1.P [V15.D2, V16.D2], (R19)(R13)
-	VST1.P [V17.D2], (R20)(R13)
-	VST1.P [V18.D2, V19.D2], (R19)(R13)
-	VST1.P [V20.D2], (R20)(R13)
-	MOVD   R19, R11
-	MOVD   aTile+48(FP), R19
-	ADD    R19<<3, R1, R1
-	ADD    R19<<3, R2, R2
-	ADD    R19<<3, R3, R3
-	ADD    R19<<3, R4, R4
-	ADD    R19<<3, R5, R5
-	ADD    R19<<3, R6, R6
-	ADD    R19<<3, R7, R7
-	SUB    $1, R21, R21
-	CBNZ   R21, threeTile
-	RET
-
-two:
-	SUB  $2, R0, R15
-	MOVD tiles+0(FP), R21
-	MOVD c+72(FP), R11
-	MOVD bRow+64(FP), R12
-	LSL  $3, R12, R12
+	VEOR V21.B16, V21.B16, V21.B16
 	MOVD cRow+80(FP), R13
 	LSL  $3, R13, R13
-	MOVD rowBias+112(FP), R14
-	MOVD aCol+40(FP), R9
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R19
-	ADD  R19<<3, R1, R2
-	ADD  R19<<3, R2, R3
-	ADD  R19<<3, R3, R4
-	ADD  R19<<3, R4, R5
-	ADD  R19<<3, R5, R6
-	ADD  R19<<3, R6, R7
-
-twoTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	VEOR V7.B16, V7.B16, V7.B16
-	VEOR V8.B16, V8.B16, V8.B16
-	VEOR V9.B16, V9.B16, V9.B16
-	VEOR V10.B16, V10.B16, V10.B16
-	VEOR V11.B16, V11.B16, V11.B16
-	VEOR V12.B16, V12.B16, V12.B16
-	VEOR V13.B16, V13.B16, V13.B16
-	MOVD k+16(FP), R10
-	MOVD $0, R8
-	MOVD b+56(FP), R19
-	ADD  R15<<3, R19, R20
-	CBZ  R10, twoSummed
-
-twoK:
-	VLD1.P (R19)(R12), [V24.D2]
-	VLD1.P (R20)(R12), [V25.D2]
-	FMOVD  (R1)(R8<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R8<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R8<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	FMOVD  (R4)(R8<<3), F30
-	WORD   $0x4fde1306 // fmla v6.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1327 // fmla v7.2d, v25.2d, v30.d[0]
-	FMOVD  (R5)(R8<<3), F31
-	WORD   $0x4fdf1308 // fmla v8.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1329 // fmla v9.2d, v25.2d, v31.d[0]
-	FMOVD  (R6)(R8<<3), F27
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-	FMOVD  (R7)(R8<<3), F28
-	WORD   $0x4fdc130c // fmla v12.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc132d // fmla v13.2d, v25.2d, v28.d[0]
-	ADD    R9, R8, R8
-	SUB    $1, R10, R10
-	CBNZ   R10, twoK
-
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb1308 // fmla v8.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1329 // fmla v9.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
-
-twoOverwrite:
-	MOVD   bias+104(FP), R19
-	CBZ    R19, twoUnbiased
-	ADD    R15<<3, R19, R20
-	VLD1.P (R19)(R13), [V24.D2]
-	VLD1.P (R20)(R13), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
-	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
-	WORD   $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
-	WORD   $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
-	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
-
-twoUnbiased:
-	CBZ     R14, twoRowsUnbiased
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R14), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
-	VLD1R.P 8(R14), [V30.D2]
-	WORD    $0x4e7ed4c6 // fadd v6.2d, v6.2d, v30.2d
-	WORD    $0x4e7ed4e7 // fadd v7.2d, v7.2d, v30.2d
-	VLD1R.P 8(R14), [V31.D2]
-	WORD    $0x4e7fd508 // fadd v8.2d, v8.2d, v31.2d
-	WORD    $0x4e7fd529 // fadd v9.2d, v9.2d, v31.2d
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
-	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
-	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
-
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R19
-	CBZ   R19, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
-	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
-	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
-	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
-	WORD  $0x4ee0e958 // fcmlt v24.2d, v10.2d, #0
-	WORD  $0x4e781d4a // bic v10.16b, v10.16b, v24.16b
-	WORD  $0x4ee0e979 // fcmlt v25.2d, v11.2d, #0
-	WORD  $0x4e791d6b // bic v11.16b, v11.16b, v25.16b
-	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
-	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
-	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
-	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
-
-twoStore:
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VST1.P [V0.D2], (R19)(R13)
-	VST1.P [V1.D2], (R20)(R13)
-	VST1.P [V2.D2], (R19)(R13)
-	VST1.P [V3.D2], (R20)(R13)
-	VST1.P [V4.D2], (R19)(R13)
-	VST1.P [V5.D2], (R20)(R13)
-	VST1.P [V6.D2], (R19)(R13)
-	VST1.P [V7.D2], (R20)(R13)
-	VST1.P [V8.D2], (R19)(R13)
-	VST1.P [V9.D2], (R20)(R13)
-	VST1.P [V10.D2], (R19)(R13)
-	VST1.P [V11.D2], (R20)(R13)
-	VST1.P [V12.D2], (R19)(R13)
-	VST1.P [V13.D2], (R20)(R13)
-	MOVD   R19, R11
-	MOVD   aTile+48(FP), R19
-	ADD    R19<<3, R1, R1
-	ADD    R19<<3, R2, R2
-	ADD    R19<<3, R3, R3
-	ADD    R19<<3, R4, R4
-	ADD    R19<<3, R5, R5
-	ADD    R19<<3, R6, R6
-	ADD    R19<<3, R7, R7
-	SUB    $1, R21, R21
-	CBNZ   R21, twoTile
-	RET
-
-one:
-	CMP  $1, R0
-	CSET GT, R15
-	MOVD tiles+0(FP), R21
-	MOVD c+72(FP), R11
-	MOVD bRow+64(FP), R12
-	LSL  $3, R12, R12
-	MOVD cRow+80(FP), R13
-	LSL  $3, R13, R13
-	MOVD rowBias+112(FP), R14
-	MOVD aCol+40(FP), R9
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R19
-	ADD  R19<<3, R1, R2
-	ADD  R19<<3, R2, R3
-	ADD  R19<<3, R3, R4
-	ADD  R19<<3, R4, R5
-	ADD  R19<<3, R5, R6
-	ADD  R19<<3, R6, R7
-
-oneTile:
-	VEOR V0.B16, V0.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	VEOR V2.B16, V2.B16, V2.B16
-	VEOR V3.B16, V3.B16, V3.B16
-	VEOR V4.B16, V4.B16, V4.B16
-	VEOR V5.B16, V5.B16, V5.B16
-	VEOR V6.B16, V6.B16, V6.B16
-	MOVD k+16(FP), R10
-	MOVD $0, R8
-	MOVD b+56(FP), R19
-	ADD  R15<<3, R19, R20
-	CBZ  R10, oneSummed
-
-oneK:
-	VLD1.P (R19)(R12), [V24.D2]
-	FMOVD  (R1)(R8<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R8<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R8<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	FMOVD  (R4)(R8<<3), F30
-	WORD   $0x4fde1303 // fmla v3.2d, v24.2d, v30.d[0]
-	FMOVD  (R5)(R8<<3), F31
-	WORD   $0x4fdf1304 // fmla v4.2d, v24.2d, v31.d[0]
-	FMOVD  (R6)(R8<<3), F27
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-	FMOVD  (R7)(R8<<3), F28
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	ADD    R9, R8, R8
-	SUB    $1, R10, R10
-	CBNZ   R10, oneK
-
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-
-oneOverwrite:
-	MOVD   bias+104(FP), R19
-	CBZ    R19, oneUnbiased
-	ADD    R15<<3, R19, R20
-	VLD1.P (R20)(R13), V24.D[1]
-	VLD1.P (R19)(R13), V24.D[0]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-
-oneUnbiased:
-	CBZ     R14, oneRowsUnbiased
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R14), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
-	VLD1R.P 8(R14), [V30.D2]
-	WORD    $0x4e7ed463 // fadd v3.2d, v3.2d, v30.2d
-	VLD1R.P 8(R14), [V31.D2]
-	WORD    $0x4e7fd484 // fadd v4.2d, v4.2d, v31.2d
-	VLD1R.P 8(R14), [V27.D2]
-	WORD    $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
-	VLD1R.P 8(R14), [V28.D2]
-	WORD    $0x4e7cd4c6 // fadd v6.2d, v6.2d, v28.2d
-
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R19
-	CBZ   R19, oneStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b8 // fcmlt v24.2d, v5.2d, #0
-	WORD  $0x4e781ca5 // bic v5.16b, v5.16b, v24.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-
-oneStore:
-	MOVD   R11, R19
-	ADD    R15<<3, R19, R20
-	VST1.P V0.D[1], (R20)(R13)
-	VST1.P V0.D[0], (R19)(R13)
-	VST1.P V1.D[1], (R20)(R13)
-	VST1.P V1.D[0], (R19)(R13)
-	VST1.P V2.D[1], (R20)(R13)
-	VST1.P V2.D[0], (R19)(R13)
-	VST1.P V3.D[1], (R20)(R13)
-	VST1.P V3.D[0], (R19)(R13)
-	VST1.P V4.D[1], (R20)(R13)
-	VST1.P V4.D[0], (R19)(R13)
-	VST1.P V5.D[1], (R20)(R13)
-	VST1.P V5.D[0], (R19)(R13)
-	VST1.P V6.D[1], (R20)(R13)
-	VST1.P V6.D[0], (R19)(R13)
-	MOVD   R19, R11
-	MOVD   aTile+48(FP), R19
-	ADD    R19<<3, R1, R1
-	ADD    R19<<3, R2, R2
-	ADD    R19<<3, R3, R3
-	ADD    R19<<3, R4, R4
-	ADD    R19<<3, R5, R5
-	ADD    R19<<3, R6, R6
-	ADD    R19<<3, R7, R7
-	SUB    $1, R21, R21
-	CBNZ   R21, oneTile
-	RET
-
-// func dgemm8x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
-TEXT ·dgemm8x6NEON(SB), NOSPLIT, $0-121
-	MOVD n+8(FP), R0
-	CMP  $2, R0
-	BLE  one
-	CMP  $4, R0
-	BLE  two
-
-three:
-	SUB  $2, R0, R19
-	MOVD tiles+0(FP), R22
-	MOVD c+72(FP), R12
-	MOVD bRow+64(FP), R13
-	LSL  $3, R13, R13
-	MOVD cRow+80(FP), R14
+	MOVD R24, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
 	LSL  $3, R14, R14
-	MOVD rowBias+112(FP), R15
-	MOVD aCol+40(FP), R10
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R20
-	ADD  R20<<3, R1, R2
-	ADD  R20<<3, R2, R3
-	ADD  R20<<3, R3, R4
-	ADD  R20<<3, R4, R5
-	ADD  R20<<3, R5, R6
-	ADD  R20<<3, R6, R7
-	ADD  R20<<3, R7, R8
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	ADD  R0, R15, R19
+	MOVD k+16(FP), R13
+	CBZ  R13, columns4Summed
+	SUBS $4, R13, R13
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns4Columns
+	CMP  $8, R11
+	BNE  columns4Fewer
 
-threeTile:
+columns4AlongRows:
+	WORD   $0x3ce96838 // ldr q24, [x1,x9]
+	WORD   $0x3ce96859 // ldr q25, [x2,x9]
+	WORD   $0x3ce9687a // ldr q26, [x3,x9]
+	WORD   $0x3ce9689b // ldr q27, [x4,x9]
+	WORD   $0x3ce968bc // ldr q28, [x5,x9]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912c2 // fmla v2.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e3 // fmla v3.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12c4 // fmla v4.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e5 // fmla v5.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12c6 // fmla v6.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12e7 // fmla v7.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12c8 // fmla v8.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12e9 // fmla v9.2d, v23.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd81ac0 // fmla v0.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae1 // fmla v1.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91ac2 // fmla v2.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae3 // fmla v3.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1ac4 // fmla v4.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1ae5 // fmla v5.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ac6 // fmla v6.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1ae7 // fmla v7.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1ac8 // fmla v8.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1ae9 // fmla v9.2d, v23.2d, v28.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce96838 // ldr q24, [x1,x9]
+	WORD   $0x3ce96859 // ldr q25, [x2,x9]
+	WORD   $0x3ce9687a // ldr q26, [x3,x9]
+	WORD   $0x3ce9689b // ldr q27, [x4,x9]
+	WORD   $0x3ce968bc // ldr q28, [x5,x9]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912c2 // fmla v2.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e3 // fmla v3.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12c4 // fmla v4.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e5 // fmla v5.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12c6 // fmla v6.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12e7 // fmla v7.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12c8 // fmla v8.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12e9 // fmla v9.2d, v23.2d, v28.d[0]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd81ac0 // fmla v0.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae1 // fmla v1.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91ac2 // fmla v2.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae3 // fmla v3.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1ac4 // fmla v4.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1ae5 // fmla v5.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ac6 // fmla v6.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1ae7 // fmla v7.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1ac8 // fmla v8.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1ae9 // fmla v9.2d, v23.2d, v28.d[1]
+	SUB    $16, R9, R9
+	SUB    $16, R10, R10
+	SUB    R12<<2, R15, R15
+	SUB    R12<<2, R19, R19
+	WORD   $0x3ce968d8 // ldr q24, [x6,x9]
+	WORD   $0x3ce968f9 // ldr q25, [x7,x9]
+	WORD   $0x3ce9691a // ldr q26, [x8,x9]
+	WORD   $0x3cea683b // ldr q27, [x1,x10]
+	WORD   $0x3cea685c // ldr q28, [x2,x10]
+	WORD   $0x3cea687d // ldr q29, [x3,x10]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812ca // fmla v10.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912cc // fmla v12.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912ed // fmla v13.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12ce // fmla v14.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ef // fmla v15.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12d0 // fmla v16.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12f1 // fmla v17.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12d2 // fmla v18.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f3 // fmla v19.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdd12d4 // fmla v20.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12f5 // fmla v21.2d, v23.2d, v29.d[0]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd81aca // fmla v10.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81aeb // fmla v11.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91acc // fmla v12.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aed // fmla v13.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1ace // fmla v14.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aef // fmla v15.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ad0 // fmla v16.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af1 // fmla v17.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce968d8 // ldr q24, [x6,x9]
+	WORD   $0x3ce968f9 // ldr q25, [x7,x9]
+	WORD   $0x3ce9691a // ldr q26, [x8,x9]
+	WORD   $0x3cea683b // ldr q27, [x1,x10]
+	WORD   $0x3cea685c // ldr q28, [x2,x10]
+	WORD   $0x3cea687d // ldr q29, [x3,x10]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812ca // fmla v10.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912cc // fmla v12.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912ed // fmla v13.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12ce // fmla v14.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ef // fmla v15.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12d0 // fmla v16.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12f1 // fmla v17.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12d2 // fmla v18.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f3 // fmla v19.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdd12d4 // fmla v20.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12f5 // fmla v21.2d, v23.2d, v29.d[0]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd81aca // fmla v10.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81aeb // fmla v11.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91acc // fmla v12.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aed // fmla v13.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1ace // fmla v14.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aef // fmla v15.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ad0 // fmla v16.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af1 // fmla v17.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+	ADD $72, R20, R22
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	VLD1.P (R20)(R11), [V24.D2, V25.D2, V26.D2, V27.D2]
+	VLD1.P (R21)(R11), [V28.D2]
+	VLD1.P (R22)(R11), [V29.D2]
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81ac2 // fmla v2.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae3 // fmla v3.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91ac6 // fmla v6.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae7 // fmla v7.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12c8 // fmla v8.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e9 // fmla v9.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aca // fmla v10.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1aeb // fmla v11.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb12cc // fmla v12.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12ed // fmla v13.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdb1ace // fmla v14.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aef // fmla v15.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc12d0 // fmla v16.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12f1 // fmla v17.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdc1ad2 // fmla v18.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1af3 // fmla v19.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1ad4 // fmla v20.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af5 // fmla v21.2d, v23.2d, v29.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R15)(R12), [V22.D2]
+	VLD1.P (R19)(R12), [V23.D2]
+	FMOVD  (R1)(R9), F24
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	FMOVD  (R2)(R9), F25
+	WORD   $0x4fd912c2 // fmla v2.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e3 // fmla v3.2d, v23.2d, v25.d[0]
+	FMOVD  (R3)(R9), F26
+	WORD   $0x4fda12c4 // fmla v4.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e5 // fmla v5.2d, v23.2d, v26.d[0]
+	FMOVD  (R4)(R9), F27
+	WORD   $0x4fdb12c6 // fmla v6.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12e7 // fmla v7.2d, v23.2d, v27.d[0]
+	FMOVD  (R5)(R9), F28
+	WORD   $0x4fdc12c8 // fmla v8.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12e9 // fmla v9.2d, v23.2d, v28.d[0]
+	FMOVD  (R6)(R9), F29
+	WORD   $0x4fdd12ca // fmla v10.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12eb // fmla v11.2d, v23.2d, v29.d[0]
+	FMOVD  (R7)(R9), F30
+	WORD   $0x4fde12cc // fmla v12.2d, v22.2d, v30.d[0]
+	WORD   $0x4fde12ed // fmla v13.2d, v23.2d, v30.d[0]
+	FMOVD  (R8)(R9), F31
+	WORD   $0x4fdf12ce // fmla v14.2d, v22.2d, v31.d[0]
+	WORD   $0x4fdf12ef // fmla v15.2d, v23.2d, v31.d[0]
+	FMOVD  (R1)(R10), F24
+	WORD   $0x4fd812d0 // fmla v16.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	FMOVD  (R2)(R10), F25
+	WORD   $0x4fd912d2 // fmla v18.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912f3 // fmla v19.2d, v23.2d, v25.d[0]
+	FMOVD  (R3)(R10), F26
+	WORD   $0x4fda12d4 // fmla v20.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12f5 // fmla v21.2d, v23.2d, v26.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F24
+	FMOVD $(1.0), F22
+	FCMPD F22, F24
+	BEQ   columns4Scaled
+	WORD  $0x4fd89000 // fmul v0.2d, v0.2d, v24.d[0]
+	WORD  $0x4fd89021 // fmul v1.2d, v1.2d, v24.d[0]
+	WORD  $0x4fd89042 // fmul v2.2d, v2.2d, v24.d[0]
+	WORD  $0x4fd89063 // fmul v3.2d, v3.2d, v24.d[0]
+	WORD  $0x4fd89084 // fmul v4.2d, v4.2d, v24.d[0]
+	WORD  $0x4fd890a5 // fmul v5.2d, v5.2d, v24.d[0]
+	WORD  $0x4fd890c6 // fmul v6.2d, v6.2d, v24.d[0]
+	WORD  $0x4fd890e7 // fmul v7.2d, v7.2d, v24.d[0]
+	WORD  $0x4fd89108 // fmul v8.2d, v8.2d, v24.d[0]
+	WORD  $0x4fd89129 // fmul v9.2d, v9.2d, v24.d[0]
+	WORD  $0x4fd8914a // fmul v10.2d, v10.2d, v24.d[0]
+	WORD  $0x4fd8916b // fmul v11.2d, v11.2d, v24.d[0]
+	WORD  $0x4fd8918c // fmul v12.2d, v12.2d, v24.d[0]
+	WORD  $0x4fd891ad // fmul v13.2d, v13.2d, v24.d[0]
+	WORD  $0x4fd891ce // fmul v14.2d, v14.2d, v24.d[0]
+	WORD  $0x4fd891ef // fmul v15.2d, v15.2d, v24.d[0]
+	WORD  $0x4fd89210 // fmul v16.2d, v16.2d, v24.d[0]
+	WORD  $0x4fd89231 // fmul v17.2d, v17.2d, v24.d[0]
+	WORD  $0x4fd89252 // fmul v18.2d, v18.2d, v24.d[0]
+	WORD  $0x4fd89273 // fmul v19.2d, v19.2d, v24.d[0]
+	WORD  $0x4fd89294 // fmul v20.2d, v20.2d, v24.d[0]
+	WORD  $0x4fd892b5 // fmul v21.2d, v21.2d, v24.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F24
+	FCMPD  $(0.0), F24
+	BEQ    columns4Overwrite
+	MOVD   R24, R15
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812c0 // fmla v0.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e1 // fmla v1.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812c2 // fmla v2.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e3 // fmla v3.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812c4 // fmla v4.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e5 // fmla v5.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812c6 // fmla v6.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e7 // fmla v7.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812c8 // fmla v8.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e9 // fmla v9.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812ca // fmla v10.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812cc // fmla v12.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812ed // fmla v13.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812ce // fmla v14.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812ef // fmla v15.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812d0 // fmla v16.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812d2 // fmla v18.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f3 // fmla v19.2d, v23.2d, v24.d[0]
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4fd812d4 // fmla v20.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f5 // fmla v21.2d, v23.2d, v24.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns4Biased
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V22.D2]
+	VLD1.P (R19)(R13), [V23.D2]
+	WORD   $0x4e76d400 // fadd v0.2d, v0.2d, v22.2d
+	WORD   $0x4e77d421 // fadd v1.2d, v1.2d, v23.2d
+	WORD   $0x4e76d442 // fadd v2.2d, v2.2d, v22.2d
+	WORD   $0x4e77d463 // fadd v3.2d, v3.2d, v23.2d
+	WORD   $0x4e76d484 // fadd v4.2d, v4.2d, v22.2d
+	WORD   $0x4e77d4a5 // fadd v5.2d, v5.2d, v23.2d
+	WORD   $0x4e76d4c6 // fadd v6.2d, v6.2d, v22.2d
+	WORD   $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	WORD   $0x4e76d508 // fadd v8.2d, v8.2d, v22.2d
+	WORD   $0x4e77d529 // fadd v9.2d, v9.2d, v23.2d
+	WORD   $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+	WORD   $0x4e77d56b // fadd v11.2d, v11.2d, v23.2d
+	WORD   $0x4e76d58c // fadd v12.2d, v12.2d, v22.2d
+	WORD   $0x4e77d5ad // fadd v13.2d, v13.2d, v23.2d
+	WORD   $0x4e76d5ce // fadd v14.2d, v14.2d, v22.2d
+	WORD   $0x4e77d5ef // fadd v15.2d, v15.2d, v23.2d
+	WORD   $0x4e76d610 // fadd v16.2d, v16.2d, v22.2d
+	WORD   $0x4e77d631 // fadd v17.2d, v17.2d, v23.2d
+	WORD   $0x4e76d652 // fadd v18.2d, v18.2d, v22.2d
+	WORD   $0x4e77d673 // fadd v19.2d, v19.2d, v23.2d
+	WORD   $0x4e76d694 // fadd v20.2d, v20.2d, v22.2d
+	WORD   $0x4e77d6b5 // fadd v21.2d, v21.2d, v23.2d
+
+columns4Biased:
+	CBZ     R25, columns4RowBiased
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD    $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d442 // fadd v2.2d, v2.2d, v25.2d
+	WORD    $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad484 // fadd v4.2d, v4.2d, v26.2d
+	WORD    $0x4e7ad4a5 // fadd v5.2d, v5.2d, v26.2d
+	VLD1R.P 8(R25), [V27.D2]
+	WORD    $0x4e7bd4c6 // fadd v6.2d, v6.2d, v27.2d
+	WORD    $0x4e7bd4e7 // fadd v7.2d, v7.2d, v27.2d
+	VLD1R.P 8(R25), [V28.D2]
+	WORD    $0x4e7cd508 // fadd v8.2d, v8.2d, v28.2d
+	WORD    $0x4e7cd529 // fadd v9.2d, v9.2d, v28.2d
+	VLD1R.P 8(R25), [V29.D2]
+	WORD    $0x4e7dd54a // fadd v10.2d, v10.2d, v29.2d
+	WORD    $0x4e7dd56b // fadd v11.2d, v11.2d, v29.2d
+	VLD1R.P 8(R25), [V30.D2]
+	WORD    $0x4e7ed58c // fadd v12.2d, v12.2d, v30.2d
+	WORD    $0x4e7ed5ad // fadd v13.2d, v13.2d, v30.2d
+	VLD1R.P 8(R25), [V31.D2]
+	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
+	WORD    $0x4e7fd5ef // fadd v15.2d, v15.2d, v31.2d
+	VLD1R.P 8(R25), [V24.D2]
+	WORD    $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD    $0x4e78d631 // fadd v17.2d, v17.2d, v24.2d
+	VLD1R.P 8(R25), [V25.D2]
+	WORD    $0x4e79d652 // fadd v18.2d, v18.2d, v25.2d
+	WORD    $0x4e79d673 // fadd v19.2d, v19.2d, v25.2d
+	VLD1R.P 8(R25), [V26.D2]
+	WORD    $0x4e7ad694 // fadd v20.2d, v20.2d, v26.2d
+	WORD    $0x4e7ad6b5 // fadd v21.2d, v21.2d, v26.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns4Store
+	WORD  $0x4ee0e816 // fcmlt v22.2d, v0.2d, #0
+	WORD  $0x4e761c00 // bic v0.16b, v0.16b, v22.16b
+	WORD  $0x4ee0e837 // fcmlt v23.2d, v1.2d, #0
+	WORD  $0x4e771c21 // bic v1.16b, v1.16b, v23.16b
+	WORD  $0x4ee0e856 // fcmlt v22.2d, v2.2d, #0
+	WORD  $0x4e761c42 // bic v2.16b, v2.16b, v22.16b
+	WORD  $0x4ee0e877 // fcmlt v23.2d, v3.2d, #0
+	WORD  $0x4e771c63 // bic v3.16b, v3.16b, v23.16b
+	WORD  $0x4ee0e896 // fcmlt v22.2d, v4.2d, #0
+	WORD  $0x4e761c84 // bic v4.16b, v4.16b, v22.16b
+	WORD  $0x4ee0e8b7 // fcmlt v23.2d, v5.2d, #0
+	WORD  $0x4e771ca5 // bic v5.16b, v5.16b, v23.16b
+	WORD  $0x4ee0e8d6 // fcmlt v22.2d, v6.2d, #0
+	WORD  $0x4e761cc6 // bic v6.16b, v6.16b, v22.16b
+	WORD  $0x4ee0e8f7 // fcmlt v23.2d, v7.2d, #0
+	WORD  $0x4e771ce7 // bic v7.16b, v7.16b, v23.16b
+	WORD  $0x4ee0e916 // fcmlt v22.2d, v8.2d, #0
+	WORD  $0x4e761d08 // bic v8.16b, v8.16b, v22.16b
+	WORD  $0x4ee0e937 // fcmlt v23.2d, v9.2d, #0
+	WORD  $0x4e771d29 // bic v9.16b, v9.16b, v23.16b
+	WORD  $0x4ee0e956 // fcmlt v22.2d, v10.2d, #0
+	WORD  $0x4e761d4a // bic v10.16b, v10.16b, v22.16b
+	WORD  $0x4ee0e977 // fcmlt v23.2d, v11.2d, #0
+	WORD  $0x4e771d6b // bic v11.16b, v11.16b, v23.16b
+	WORD  $0x4ee0e996 // fcmlt v22.2d, v12.2d, #0
+	WORD  $0x4e761d8c // bic v12.16b, v12.16b, v22.16b
+	WORD  $0x4ee0e9b7 // fcmlt v23.2d, v13.2d, #0
+	WORD  $0x4e771dad // bic v13.16b, v13.16b, v23.16b
+	WORD  $0x4ee0e9d6 // fcmlt v22.2d, v14.2d, #0
+	WORD  $0x4e761dce // bic v14.16b, v14.16b, v22.16b
+	WORD  $0x4ee0e9f7 // fcmlt v23.2d, v15.2d, #0
+	WORD  $0x4e771def // bic v15.16b, v15.16b, v23.16b
+	WORD  $0x4ee0ea16 // fcmlt v22.2d, v16.2d, #0
+	WORD  $0x4e761e10 // bic v16.16b, v16.16b, v22.16b
+	WORD  $0x4ee0ea37 // fcmlt v23.2d, v17.2d, #0
+	WORD  $0x4e771e31 // bic v17.16b, v17.16b, v23.16b
+	WORD  $0x4ee0ea56 // fcmlt v22.2d, v18.2d, #0
+	WORD  $0x4e761e52 // bic v18.16b, v18.16b, v22.16b
+	WORD  $0x4ee0ea77 // fcmlt v23.2d, v19.2d, #0
+	WORD  $0x4e771e73 // bic v19.16b, v19.16b, v23.16b
+	WORD  $0x4ee0ea96 // fcmlt v22.2d, v20.2d, #0
+	WORD  $0x4e761e94 // bic v20.16b, v20.16b, v22.16b
+	WORD  $0x4ee0eab7 // fcmlt v23.2d, v21.2d, #0
+	WORD  $0x4e771eb5 // bic v21.16b, v21.16b, v23.16b
+
+columns4Store:
+	MOVD   R24, R15
+	ADD    R0, R15, R19
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R19)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R19)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R19)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R19)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R19)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R19)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R19)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	VST1.P [V15.D2], (R19)(R13)
+	VST1.P [V16.D2], (R15)(R13)
+	VST1.P [V17.D2], (R19)(R13)
+	VST1.P [V18.D2], (R15)(R13)
+	VST1.P [V19.D2], (R19)(R13)
+	VST1.P [V20.D2], (R15)(R13)
+	VST1.P [V21.D2], (R19)(R13)
+	MOVD   R15, R24
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R23, R23
+	BNE    columns4
+	RET
+
+// func dgemm12x4NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm12x4NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo4:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R22
+	MOVD c+72(FP), R23
+	MOVD rowBias+112(FP), R24
+	MOVD bRow+64(FP), R12
+	LSL  $3, R12, R12
+	MOVD aRow+32(FP), R14
+	MOVD a+24(FP), R1
+	ADD  R14<<3, R1, R2
+	ADD  R14<<3, R2, R3
+	ADD  R14<<3, R3, R4
+	ADD  R14<<3, R4, R5
+	ADD  R14<<3, R5, R6
+	ADD  R14<<3, R6, R7
+	ADD  R14<<3, R7, R8
+
+columns4:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -3326,129 +14768,3582 @@ threeTile:
 	VEOR V21.B16, V21.B16, V21.B16
 	VEOR V22.B16, V22.B16, V22.B16
 	VEOR V23.B16, V23.B16, V23.B16
-	MOVD k+16(FP), R11
-	MOVD $0, R9
-	MOVD b+56(FP), R20
-	ADD  R19<<3, R20, R21
-	CBZ  R11, threeSummed
+	MOVD cRow+80(FP), R13
+	LSL  $3, R13, R13
+	MOVD R23, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	ADD  R13, R14, R14
+	PRFM (R14), PLDL1KEEP
+	MOVD aCol+40(FP), R11
+	LSL  $3, R11, R11
+	MOVD ZR, R9
+	MOVD aRow+32(FP), R14
+	LSL  $3, R14, R14
+	ADD  R14<<3, R9, R10
+	MOVD b+56(FP), R14
+	MOVD R14, R15
+	ADD  R0, R15, R19
+	MOVD k+16(FP), R13
+	CBZ  R13, columns4Summed
+	SUBS $4, R13, R13
+	BLT  columns4Fewer
+	MOVD aRow+32(FP), R14
+	CMP  $1, R14
+	BEQ  columns4Columns
+	CMP  $8, R11
+	BNE  columns4Fewer
 
-threeK:
-	VLD1.P (R20)(R13), [V24.D2, V25.D2]
-	VLD1.P (R21)(R13), [V26.D2]
-	FMOVD  (R1)(R9<<3), F27
+columns4AlongRows:
+	WORD   $0x3ce9683a // ldr q26, [x1,x9]
+	WORD   $0x3ce9685b // ldr q27, [x2,x9]
+	WORD   $0x3ce9687c // ldr q28, [x3,x9]
+	WORD   $0x3ce9689d // ldr q29, [x4,x9]
+	WORD   $0x3ce968be // ldr q30, [x5,x9]
+	WORD   $0x3ce968df // ldr q31, [x6,x9]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	WORD   $0x4fde1308 // fmla v8.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1329 // fmla v9.2d, v25.2d, v30.d[0]
+	WORD   $0x4fdf130a // fmla v10.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf132b // fmla v11.2d, v25.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1b00 // fmla v0.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b21 // fmla v1.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1b02 // fmla v2.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b23 // fmla v3.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1b04 // fmla v4.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b25 // fmla v5.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd1b06 // fmla v6.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b27 // fmla v7.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1b08 // fmla v8.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b29 // fmla v9.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1b0a // fmla v10.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b2b // fmla v11.2d, v25.2d, v31.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce9683a // ldr q26, [x1,x9]
+	WORD   $0x3ce9685b // ldr q27, [x2,x9]
+	WORD   $0x3ce9687c // ldr q28, [x3,x9]
+	WORD   $0x3ce9689d // ldr q29, [x4,x9]
+	WORD   $0x3ce968be // ldr q30, [x5,x9]
+	WORD   $0x3ce968df // ldr q31, [x6,x9]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	WORD   $0x4fde1308 // fmla v8.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1329 // fmla v9.2d, v25.2d, v30.d[0]
+	WORD   $0x4fdf130a // fmla v10.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf132b // fmla v11.2d, v25.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1b00 // fmla v0.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b21 // fmla v1.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1b02 // fmla v2.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b23 // fmla v3.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1b04 // fmla v4.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b25 // fmla v5.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd1b06 // fmla v6.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b27 // fmla v7.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1b08 // fmla v8.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b29 // fmla v9.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1b0a // fmla v10.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b2b // fmla v11.2d, v25.2d, v31.d[1]
+	SUB    $16, R9, R9
+	SUB    $16, R10, R10
+	SUB    R12<<2, R15, R15
+	SUB    R12<<2, R19, R19
+	WORD   $0x3ce968fa // ldr q26, [x7,x9]
+	WORD   $0x3ce9691b // ldr q27, [x8,x9]
+	WORD   $0x3cea683c // ldr q28, [x1,x10]
+	WORD   $0x3cea685d // ldr q29, [x2,x10]
+	WORD   $0x3cea687e // ldr q30, [x3,x10]
+	WORD   $0x3cea689f // ldr q31, [x4,x10]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda130c // fmla v12.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	WORD   $0x4fdb130e // fmla v14.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb132f // fmla v15.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdc1310 // fmla v16.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1331 // fmla v17.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdd1312 // fmla v18.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1333 // fmla v19.2d, v25.2d, v29.d[0]
+	WORD   $0x4fde1314 // fmla v20.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1335 // fmla v21.2d, v25.2d, v30.d[0]
+	WORD   $0x4fdf1316 // fmla v22.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1337 // fmla v23.2d, v25.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1b0c // fmla v12.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b2d // fmla v13.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1b0e // fmla v14.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b2f // fmla v15.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1b10 // fmla v16.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b31 // fmla v17.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd1b12 // fmla v18.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b33 // fmla v19.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1b14 // fmla v20.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b35 // fmla v21.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	WORD   $0x3ce968fa // ldr q26, [x7,x9]
+	WORD   $0x3ce9691b // ldr q27, [x8,x9]
+	WORD   $0x3cea683c // ldr q28, [x1,x10]
+	WORD   $0x3cea685d // ldr q29, [x2,x10]
+	WORD   $0x3cea687e // ldr q30, [x3,x10]
+	WORD   $0x3cea689f // ldr q31, [x4,x10]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda130c // fmla v12.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	WORD   $0x4fdb130e // fmla v14.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb132f // fmla v15.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdc1310 // fmla v16.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1331 // fmla v17.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdd1312 // fmla v18.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1333 // fmla v19.2d, v25.2d, v29.d[0]
+	WORD   $0x4fde1314 // fmla v20.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1335 // fmla v21.2d, v25.2d, v30.d[0]
+	WORD   $0x4fdf1316 // fmla v22.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1337 // fmla v23.2d, v25.2d, v31.d[0]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1b0c // fmla v12.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b2d // fmla v13.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1b0e // fmla v14.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b2f // fmla v15.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1b10 // fmla v16.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b31 // fmla v17.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd1b12 // fmla v18.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b33 // fmla v19.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1b14 // fmla v20.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b35 // fmla v21.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	ADD    $16, R9, R9
+	ADD    $16, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongRows
+	B      columns4Fewer
+
+columns4Columns:
+	ADD R9, R1, R20
+	ADD $64, R20, R21
+
+columns4AlongColumns:
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	VLD1.P (R20)(R11), [V26.D2, V27.D2, V28.D2, V29.D2]
+	VLD1.P (R21)(R11), [V30.D2, V31.D2]
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	WORD   $0x4fda1b02 // fmla v2.2d, v24.2d, v26.d[1]
+	WORD   $0x4fda1b23 // fmla v3.2d, v25.2d, v26.d[1]
+	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1b06 // fmla v6.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b27 // fmla v7.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1b0a // fmla v10.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2b // fmla v11.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1b0e // fmla v14.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b2f // fmla v15.2d, v25.2d, v29.d[1]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1b12 // fmla v18.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b33 // fmla v19.2d, v25.2d, v30.d[1]
+	WORD   $0x4fdf1314 // fmla v20.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1335 // fmla v21.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1b16 // fmla v22.2d, v24.2d, v31.d[1]
+	WORD   $0x4fdf1b37 // fmla v23.2d, v25.2d, v31.d[1]
+	ADD    R11<<2, R9, R9
+	ADD    R11<<2, R10, R10
+	SUBS   $4, R13, R13
+	BGE    columns4AlongColumns
+
+columns4Fewer:
+	ADDS $4, R13, R13
+	BEQ  columns4Done
+
+columns4K:
+	VLD1.P (R15)(R12), [V24.D2]
+	VLD1.P (R19)(R12), [V25.D2]
+	FMOVD  (R1)(R9), F26
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	FMOVD  (R2)(R9), F27
+	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
+	FMOVD  (R3)(R9), F28
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	FMOVD  (R4)(R9), F29
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	FMOVD  (R5)(R9), F30
+	WORD   $0x4fde1308 // fmla v8.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1329 // fmla v9.2d, v25.2d, v30.d[0]
+	FMOVD  (R6)(R9), F31
+	WORD   $0x4fdf130a // fmla v10.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf132b // fmla v11.2d, v25.2d, v31.d[0]
+	FMOVD  (R7)(R9), F26
+	WORD   $0x4fda130c // fmla v12.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	FMOVD  (R8)(R9), F27
+	WORD   $0x4fdb130e // fmla v14.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb132f // fmla v15.2d, v25.2d, v27.d[0]
+	FMOVD  (R1)(R10), F28
+	WORD   $0x4fdc1310 // fmla v16.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1331 // fmla v17.2d, v25.2d, v28.d[0]
+	FMOVD  (R2)(R10), F29
+	WORD   $0x4fdd1312 // fmla v18.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1333 // fmla v19.2d, v25.2d, v29.d[0]
+	FMOVD  (R3)(R10), F30
+	WORD   $0x4fde1314 // fmla v20.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1335 // fmla v21.2d, v25.2d, v30.d[0]
+	FMOVD  (R4)(R10), F31
+	WORD   $0x4fdf1316 // fmla v22.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1337 // fmla v23.2d, v25.2d, v31.d[0]
+	ADD    R11, R9, R9
+	ADD    R11, R10, R10
+	SUBS   $1, R13, R13
+	BNE    columns4K
+
+columns4Done:
+
+columns4Summed:
+	FMOVD alpha+88(FP), F26
+	FMOVD $(1.0), F24
+	FCMPD F24, F26
+	BEQ   columns4Scaled
+	WORD  $0x4fda9000 // fmul v0.2d, v0.2d, v26.d[0]
+	WORD  $0x4fda9021 // fmul v1.2d, v1.2d, v26.d[0]
+	WORD  $0x4fda9042 // fmul v2.2d, v2.2d, v26.d[0]
+	WORD  $0x4fda9063 // fmul v3.2d, v3.2d, v26.d[0]
+	WORD  $0x4fda9084 // fmul v4.2d, v4.2d, v26.d[0]
+	WORD  $0x4fda90a5 // fmul v5.2d, v5.2d, v26.d[0]
+	WORD  $0x4fda90c6 // fmul v6.2d, v6.2d, v26.d[0]
+	WORD  $0x4fda90e7 // fmul v7.2d, v7.2d, v26.d[0]
+	WORD  $0x4fda9108 // fmul v8.2d, v8.2d, v26.d[0]
+	WORD  $0x4fda9129 // fmul v9.2d, v9.2d, v26.d[0]
+	WORD  $0x4fda914a // fmul v10.2d, v10.2d, v26.d[0]
+	WORD  $0x4fda916b // fmul v11.2d, v11.2d, v26.d[0]
+	WORD  $0x4fda918c // fmul v12.2d, v12.2d, v26.d[0]
+	WORD  $0x4fda91ad // fmul v13.2d, v13.2d, v26.d[0]
+	WORD  $0x4fda91ce // fmul v14.2d, v14.2d, v26.d[0]
+	WORD  $0x4fda91ef // fmul v15.2d, v15.2d, v26.d[0]
+	WORD  $0x4fda9210 // fmul v16.2d, v16.2d, v26.d[0]
+	WORD  $0x4fda9231 // fmul v17.2d, v17.2d, v26.d[0]
+	WORD  $0x4fda9252 // fmul v18.2d, v18.2d, v26.d[0]
+	WORD  $0x4fda9273 // fmul v19.2d, v19.2d, v26.d[0]
+	WORD  $0x4fda9294 // fmul v20.2d, v20.2d, v26.d[0]
+	WORD  $0x4fda92b5 // fmul v21.2d, v21.2d, v26.d[0]
+	WORD  $0x4fda92d6 // fmul v22.2d, v22.2d, v26.d[0]
+	WORD  $0x4fda92f7 // fmul v23.2d, v23.2d, v26.d[0]
+
+columns4Scaled:
+	MOVD   cRow+80(FP), R13
+	LSL    $3, R13, R13
+	FMOVD  beta+96(FP), F26
+	FCMPD  $(0.0), F26
+	BEQ    columns4Overwrite
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1300 // fmla v0.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1321 // fmla v1.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1302 // fmla v2.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1323 // fmla v3.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1304 // fmla v4.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1325 // fmla v5.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1306 // fmla v6.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1327 // fmla v7.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1308 // fmla v8.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1329 // fmla v9.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda130a // fmla v10.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132b // fmla v11.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda130c // fmla v12.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132d // fmla v13.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda130e // fmla v14.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda132f // fmla v15.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1310 // fmla v16.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1331 // fmla v17.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1312 // fmla v18.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1333 // fmla v19.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1314 // fmla v20.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1335 // fmla v21.2d, v25.2d, v26.d[0]
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4fda1316 // fmla v22.2d, v24.2d, v26.d[0]
+	WORD   $0x4fda1337 // fmla v23.2d, v25.2d, v26.d[0]
+
+columns4Overwrite:
+	MOVD   bias+104(FP), R15
+	CBZ    R15, columns4Biased
+	ADD    R0, R15, R19
+	VLD1.P (R15)(R13), [V24.D2]
+	VLD1.P (R19)(R13), [V25.D2]
+	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
+	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
+	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
+	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
+	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
+	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
+	WORD   $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD   $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
+	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
+	WORD   $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
+	WORD   $0x4e79d5ef // fadd v15.2d, v15.2d, v25.2d
+	WORD   $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD   $0x4e79d631 // fadd v17.2d, v17.2d, v25.2d
+	WORD   $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD   $0x4e79d673 // fadd v19.2d, v19.2d, v25.2d
+	WORD   $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	WORD   $0x4e79d6b5 // fadd v21.2d, v21.2d, v25.2d
+	WORD   $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
+	WORD   $0x4e79d6f7 // fadd v23.2d, v23.2d, v25.2d
+
+columns4Biased:
+	CBZ     R24, columns4RowBiased
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad400 // fadd v0.2d, v0.2d, v26.2d
+	WORD    $0x4e7ad421 // fadd v1.2d, v1.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
+	WORD    $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
+	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
+	VLD1R.P 8(R24), [V29.D2]
+	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
+	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
+	VLD1R.P 8(R24), [V30.D2]
+	WORD    $0x4e7ed508 // fadd v8.2d, v8.2d, v30.2d
+	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
+	VLD1R.P 8(R24), [V31.D2]
+	WORD    $0x4e7fd54a // fadd v10.2d, v10.2d, v31.2d
+	WORD    $0x4e7fd56b // fadd v11.2d, v11.2d, v31.2d
+	VLD1R.P 8(R24), [V26.D2]
+	WORD    $0x4e7ad58c // fadd v12.2d, v12.2d, v26.2d
+	WORD    $0x4e7ad5ad // fadd v13.2d, v13.2d, v26.2d
+	VLD1R.P 8(R24), [V27.D2]
+	WORD    $0x4e7bd5ce // fadd v14.2d, v14.2d, v27.2d
+	WORD    $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	VLD1R.P 8(R24), [V28.D2]
+	WORD    $0x4e7cd610 // fadd v16.2d, v16.2d, v28.2d
+	WORD    $0x4e7cd631 // fadd v17.2d, v17.2d, v28.2d
+	VLD1R.P 8(R24), [V29.D2]
+	WORD    $0x4e7dd652 // fadd v18.2d, v18.2d, v29.2d
+	WORD    $0x4e7dd673 // fadd v19.2d, v19.2d, v29.2d
+	VLD1R.P 8(R24), [V30.D2]
+	WORD    $0x4e7ed694 // fadd v20.2d, v20.2d, v30.2d
+	WORD    $0x4e7ed6b5 // fadd v21.2d, v21.2d, v30.2d
+	VLD1R.P 8(R24), [V31.D2]
+	WORD    $0x4e7fd6d6 // fadd v22.2d, v22.2d, v31.2d
+	WORD    $0x4e7fd6f7 // fadd v23.2d, v23.2d, v31.2d
+
+columns4RowBiased:
+	MOVBU relu+120(FP), R14
+	CBZ   R14, columns4Store
+	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
+	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
+	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
+	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
+	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
+	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
+	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
+	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
+	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
+	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
+	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
+	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
+	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
+	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
+	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
+	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
+	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
+	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
+	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
+	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
+	WORD  $0x4ee0e958 // fcmlt v24.2d, v10.2d, #0
+	WORD  $0x4e781d4a // bic v10.16b, v10.16b, v24.16b
+	WORD  $0x4ee0e979 // fcmlt v25.2d, v11.2d, #0
+	WORD  $0x4e791d6b // bic v11.16b, v11.16b, v25.16b
+	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
+	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
+	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
+	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
+	WORD  $0x4ee0e9d8 // fcmlt v24.2d, v14.2d, #0
+	WORD  $0x4e781dce // bic v14.16b, v14.16b, v24.16b
+	WORD  $0x4ee0e9f9 // fcmlt v25.2d, v15.2d, #0
+	WORD  $0x4e791def // bic v15.16b, v15.16b, v25.16b
+	WORD  $0x4ee0ea18 // fcmlt v24.2d, v16.2d, #0
+	WORD  $0x4e781e10 // bic v16.16b, v16.16b, v24.16b
+	WORD  $0x4ee0ea39 // fcmlt v25.2d, v17.2d, #0
+	WORD  $0x4e791e31 // bic v17.16b, v17.16b, v25.16b
+	WORD  $0x4ee0ea58 // fcmlt v24.2d, v18.2d, #0
+	WORD  $0x4e781e52 // bic v18.16b, v18.16b, v24.16b
+	WORD  $0x4ee0ea79 // fcmlt v25.2d, v19.2d, #0
+	WORD  $0x4e791e73 // bic v19.16b, v19.16b, v25.16b
+	WORD  $0x4ee0ea98 // fcmlt v24.2d, v20.2d, #0
+	WORD  $0x4e781e94 // bic v20.16b, v20.16b, v24.16b
+	WORD  $0x4ee0eab9 // fcmlt v25.2d, v21.2d, #0
+	WORD  $0x4e791eb5 // bic v21.16b, v21.16b, v25.16b
+	WORD  $0x4ee0ead8 // fcmlt v24.2d, v22.2d, #0
+	WORD  $0x4e781ed6 // bic v22.16b, v22.16b, v24.16b
+	WORD  $0x4ee0eaf9 // fcmlt v25.2d, v23.2d, #0
+	WORD  $0x4e791ef7 // bic v23.16b, v23.16b, v25.16b
+
+columns4Store:
+	MOVD   R23, R15
+	ADD    R0, R15, R19
+	VST1.P [V0.D2], (R15)(R13)
+	VST1.P [V1.D2], (R19)(R13)
+	VST1.P [V2.D2], (R15)(R13)
+	VST1.P [V3.D2], (R19)(R13)
+	VST1.P [V4.D2], (R15)(R13)
+	VST1.P [V5.D2], (R19)(R13)
+	VST1.P [V6.D2], (R15)(R13)
+	VST1.P [V7.D2], (R19)(R13)
+	VST1.P [V8.D2], (R15)(R13)
+	VST1.P [V9.D2], (R19)(R13)
+	VST1.P [V10.D2], (R15)(R13)
+	VST1.P [V11.D2], (R19)(R13)
+	VST1.P [V12.D2], (R15)(R13)
+	VST1.P [V13.D2], (R19)(R13)
+	VST1.P [V14.D2], (R15)(R13)
+	VST1.P [V15.D2], (R19)(R13)
+	VST1.P [V16.D2], (R15)(R13)
+	VST1.P [V17.D2], (R19)(R13)
+	VST1.P [V18.D2], (R15)(R13)
+	VST1.P [V19.D2], (R19)(R13)
+	VST1.P [V20.D2], (R15)(R13)
+	VST1.P [V21.D2], (R19)(R13)
+	VST1.P [V22.D2], (R15)(R13)
+	VST1.P [V23.D2], (R19)(R13)
+	MOVD   R15, R23
+	MOVD   aTile+48(FP), R14
+	ADD    R14<<3, R1, R1
+	ADD    R14<<3, R2, R2
+	ADD    R14<<3, R3, R3
+	ADD    R14<<3, R4, R4
+	ADD    R14<<3, R5, R5
+	ADD    R14<<3, R6, R6
+	ADD    R14<<3, R7, R7
+	ADD    R14<<3, R8, R8
+	SUBS   $1, R22, R22
+	BNE    columns4
+	RET
+
+// func dgemm1x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm1x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R10
+	MOVD c+72(FP), R11
+	MOVD rowBias+112(FP), R12
+	MOVD bRow+64(FP), R4
+	LSL  $3, R4, R4
+	MOVD aRow+32(FP), R6
+	MOVD a+24(FP), R1
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	MOVD cRow+80(FP), R5
+	LSL  $3, R5, R5
+	MOVD R11, R6
+	PRFM (R6), PLDL1KEEP
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
+	MOVD ZR, R2
+	MOVD b+56(FP), R6
+	MOVD R6, R7
+	ADD  R0, R7, R8
+	MOVD k+16(FP), R5
+	CBZ  R5, columns6Summed
+	SUBS $4, R5, R5
+	BLT  columns6Fewer
+	CMP  $8, R3
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce26826 // ldr q6, [x1,x2]
+	VLD1.P (R7)(R4), [V3.D2, V4.D2]
+	VLD1.P (R8)(R4), [V5.D2]
+	WORD   $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	VLD1.P (R7)(R4), [V3.D2, V4.D2]
+	VLD1.P (R8)(R4), [V5.D2]
+	WORD   $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a2 // fmla v2.2d, v5.2d, v6.d[1]
+	ADD    $16, R2, R2
+	WORD   $0x3ce26826 // ldr q6, [x1,x2]
+	VLD1.P (R7)(R4), [V3.D2, V4.D2]
+	VLD1.P (R8)(R4), [V5.D2]
+	WORD   $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	VLD1.P (R7)(R4), [V3.D2, V4.D2]
+	VLD1.P (R8)(R4), [V5.D2]
+	WORD   $0x4fc61860 // fmla v0.2d, v3.2d, v6.d[1]
+	WORD   $0x4fc61881 // fmla v1.2d, v4.2d, v6.d[1]
+	WORD   $0x4fc618a2 // fmla v2.2d, v5.2d, v6.d[1]
+	ADD    $16, R2, R2
+	SUBS   $4, R5, R5
+	BGE    columns6AlongRows
+
+columns6Fewer:
+	ADDS $4, R5, R5
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R7)(R4), [V3.D2, V4.D2]
+	VLD1.P (R8)(R4), [V5.D2]
+	FMOVD  (R1)(R2), F6
+	WORD   $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+	ADD    R3, R2, R2
+	SUBS   $1, R5, R5
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F6
+	FMOVD $(1.0), F3
+	FCMPD F3, F6
+	BEQ   columns6Scaled
+	WORD  $0x4fc69000 // fmul v0.2d, v0.2d, v6.d[0]
+	WORD  $0x4fc69021 // fmul v1.2d, v1.2d, v6.d[0]
+	WORD  $0x4fc69042 // fmul v2.2d, v2.2d, v6.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R5
+	LSL    $3, R5, R5
+	FMOVD  beta+96(FP), F6
+	FCMPD  $(0.0), F6
+	BEQ    columns6Overwrite
+	MOVD   R11, R7
+	ADD    R0, R7, R8
+	VLD1.P (R7)(R5), [V3.D2, V4.D2]
+	VLD1.P (R8)(R5), [V5.D2]
+	WORD   $0x4fc61060 // fmla v0.2d, v3.2d, v6.d[0]
+	WORD   $0x4fc61081 // fmla v1.2d, v4.2d, v6.d[0]
+	WORD   $0x4fc610a2 // fmla v2.2d, v5.2d, v6.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R7
+	CBZ    R7, columns6Biased
+	ADD    R0, R7, R8
+	VLD1.P (R7)(R5), [V3.D2, V4.D2]
+	VLD1.P (R8)(R5), [V5.D2]
+	WORD   $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD   $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD   $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+
+columns6Biased:
+	CBZ     R12, columns6RowBiased
+	VLD1R.P 8(R12), [V6.D2]
+	WORD    $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD    $0x4e66d421 // fadd v1.2d, v1.2d, v6.2d
+	WORD    $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R6
+	CBZ   R6, columns6Store
+	WORD  $0x4ee0e803 // fcmlt v3.2d, v0.2d, #0
+	WORD  $0x4e631c00 // bic v0.16b, v0.16b, v3.16b
+	WORD  $0x4ee0e824 // fcmlt v4.2d, v1.2d, #0
+	WORD  $0x4e641c21 // bic v1.16b, v1.16b, v4.16b
+	WORD  $0x4ee0e845 // fcmlt v5.2d, v2.2d, #0
+	WORD  $0x4e651c42 // bic v2.16b, v2.16b, v5.16b
+
+columns6Store:
+	MOVD   R11, R7
+	ADD    R0, R7, R8
+	VST1.P [V0.D2, V1.D2], (R7)(R5)
+	VST1.P [V2.D2], (R8)(R5)
+	MOVD   R7, R11
+	MOVD   aTile+48(FP), R6
+	ADD    R6<<3, R1, R1
+	SUBS   $1, R10, R10
+	BNE    columns6
+	RET
+
+// func dgemm2x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm2x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R11
+	MOVD c+72(FP), R12
+	MOVD rowBias+112(FP), R13
+	MOVD bRow+64(FP), R5
+	LSL  $3, R5, R5
+	MOVD aRow+32(FP), R7
+	MOVD a+24(FP), R1
+	ADD  R7<<3, R1, R2
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	MOVD cRow+80(FP), R6
+	LSL  $3, R6, R6
+	MOVD R12, R7
+	PRFM (R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
+	MOVD ZR, R3
+	MOVD b+56(FP), R7
+	MOVD R7, R8
+	ADD  R0, R8, R9
+	MOVD k+16(FP), R6
+	CBZ  R6, columns6Summed
+	SUBS $4, R6, R6
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R7
+	CMP  $1, R7
+	BEQ  columns6Columns
+	CMP  $8, R4
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce36829 // ldr q9, [x1,x3]
+	WORD   $0x3ce3684a // ldr q10, [x2,x3]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc918c0 // fmla v0.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91902 // fmla v2.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e4 // fmla v4.2d, v7.2d, v10.d[1]
+	WORD   $0x4fca1905 // fmla v5.2d, v8.2d, v10.d[1]
+	ADD    $16, R3, R3
+	WORD   $0x3ce36829 // ldr q9, [x1,x3]
+	WORD   $0x3ce3684a // ldr q10, [x2,x3]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc918c0 // fmla v0.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e1 // fmla v1.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91902 // fmla v2.2d, v8.2d, v9.d[1]
+	WORD   $0x4fca18c3 // fmla v3.2d, v6.2d, v10.d[1]
+	WORD   $0x4fca18e4 // fmla v4.2d, v7.2d, v10.d[1]
+	WORD   $0x4fca1905 // fmla v5.2d, v8.2d, v10.d[1]
+	ADD    $16, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R3, R1, R10
+
+columns6AlongColumns:
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	VLD1.P (R10)(R4), [V9.D2]
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	WORD   $0x4fc918c3 // fmla v3.2d, v6.2d, v9.d[1]
+	WORD   $0x4fc918e4 // fmla v4.2d, v7.2d, v9.d[1]
+	WORD   $0x4fc91905 // fmla v5.2d, v8.2d, v9.d[1]
+	ADD    R4<<2, R3, R3
+	SUBS   $4, R6, R6
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R6, R6
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R8)(R5), [V6.D2, V7.D2]
+	VLD1.P (R9)(R5), [V8.D2]
+	FMOVD  (R1)(R3), F9
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	FMOVD  (R2)(R3), F10
+	WORD   $0x4fca10c3 // fmla v3.2d, v6.2d, v10.d[0]
+	WORD   $0x4fca10e4 // fmla v4.2d, v7.2d, v10.d[0]
+	WORD   $0x4fca1105 // fmla v5.2d, v8.2d, v10.d[0]
+	ADD    R4, R3, R3
+	SUBS   $1, R6, R6
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F9
+	FMOVD $(1.0), F6
+	FCMPD F6, F9
+	BEQ   columns6Scaled
+	WORD  $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	WORD  $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
+	WORD  $0x4fc99042 // fmul v2.2d, v2.2d, v9.d[0]
+	WORD  $0x4fc99063 // fmul v3.2d, v3.2d, v9.d[0]
+	WORD  $0x4fc99084 // fmul v4.2d, v4.2d, v9.d[0]
+	WORD  $0x4fc990a5 // fmul v5.2d, v5.2d, v9.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R6
+	LSL    $3, R6, R6
+	FMOVD  beta+96(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    columns6Overwrite
+	MOVD   R12, R8
+	ADD    R0, R8, R9
+	VLD1.P (R8)(R6), [V6.D2, V7.D2]
+	VLD1.P (R9)(R6), [V8.D2]
+	WORD   $0x4fc910c0 // fmla v0.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e1 // fmla v1.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	VLD1.P (R8)(R6), [V6.D2, V7.D2]
+	VLD1.P (R9)(R6), [V8.D2]
+	WORD   $0x4fc910c3 // fmla v3.2d, v6.2d, v9.d[0]
+	WORD   $0x4fc910e4 // fmla v4.2d, v7.2d, v9.d[0]
+	WORD   $0x4fc91105 // fmla v5.2d, v8.2d, v9.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R8
+	CBZ    R8, columns6Biased
+	ADD    R0, R8, R9
+	VLD1.P (R8)(R6), [V6.D2, V7.D2]
+	VLD1.P (R9)(R6), [V8.D2]
+	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x4e66d463 // fadd v3.2d, v3.2d, v6.2d
+	WORD   $0x4e67d484 // fadd v4.2d, v4.2d, v7.2d
+	WORD   $0x4e68d4a5 // fadd v5.2d, v5.2d, v8.2d
+
+columns6Biased:
+	CBZ     R13, columns6RowBiased
+	VLD1R.P 8(R13), [V9.D2]
+	WORD    $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD    $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD    $0x4e69d442 // fadd v2.2d, v2.2d, v9.2d
+	VLD1R.P 8(R13), [V10.D2]
+	WORD    $0x4e6ad463 // fadd v3.2d, v3.2d, v10.2d
+	WORD    $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD    $0x4e6ad4a5 // fadd v5.2d, v5.2d, v10.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R7
+	CBZ   R7, columns6Store
+	WORD  $0x4ee0e806 // fcmlt v6.2d, v0.2d, #0
+	WORD  $0x4e661c00 // bic v0.16b, v0.16b, v6.16b
+	WORD  $0x4ee0e827 // fcmlt v7.2d, v1.2d, #0
+	WORD  $0x4e671c21 // bic v1.16b, v1.16b, v7.16b
+	WORD  $0x4ee0e848 // fcmlt v8.2d, v2.2d, #0
+	WORD  $0x4e681c42 // bic v2.16b, v2.16b, v8.16b
+	WORD  $0x4ee0e866 // fcmlt v6.2d, v3.2d, #0
+	WORD  $0x4e661c63 // bic v3.16b, v3.16b, v6.16b
+	WORD  $0x4ee0e887 // fcmlt v7.2d, v4.2d, #0
+	WORD  $0x4e671c84 // bic v4.16b, v4.16b, v7.16b
+	WORD  $0x4ee0e8a8 // fcmlt v8.2d, v5.2d, #0
+	WORD  $0x4e681ca5 // bic v5.16b, v5.16b, v8.16b
+
+columns6Store:
+	MOVD   R12, R8
+	ADD    R0, R8, R9
+	VST1.P [V0.D2, V1.D2], (R8)(R6)
+	VST1.P [V2.D2], (R9)(R6)
+	VST1.P [V3.D2, V4.D2], (R8)(R6)
+	VST1.P [V5.D2], (R9)(R6)
+	MOVD   R8, R12
+	MOVD   aTile+48(FP), R7
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	SUBS   $1, R11, R11
+	BNE    columns6
+	RET
+
+// func dgemm3x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm3x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R6
+	LSL  $3, R6, R6
+	MOVD aRow+32(FP), R8
+	MOVD a+24(FP), R1
+	ADD  R8<<3, R1, R2
+	ADD  R8<<3, R2, R3
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	MOVD cRow+80(FP), R7
+	LSL  $3, R7, R7
+	MOVD R14, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
+	MOVD ZR, R4
+	MOVD b+56(FP), R8
+	MOVD R8, R9
+	ADD  R0, R9, R10
+	MOVD k+16(FP), R7
+	CBZ  R7, columns6Summed
+	SUBS $4, R7, R7
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R8
+	CMP  $1, R8
+	BEQ  columns6Columns
+	CMP  $8, R5
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
+	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
+	ADD    $16, R4, R4
+	WORD   $0x3ce4682c // ldr q12, [x1,x4]
+	WORD   $0x3ce4684d // ldr q13, [x2,x4]
+	WORD   $0x3ce4686e // ldr q14, [x3,x4]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
+	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1920 // fmla v0.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1941 // fmla v1.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1962 // fmla v2.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1923 // fmla v3.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1944 // fmla v4.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1965 // fmla v5.2d, v11.2d, v13.d[1]
+	WORD   $0x4fce1926 // fmla v6.2d, v9.2d, v14.d[1]
+	WORD   $0x4fce1947 // fmla v7.2d, v10.2d, v14.d[1]
+	WORD   $0x4fce1968 // fmla v8.2d, v11.2d, v14.d[1]
+	ADD    $16, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R4, R1, R11
+	ADD $8, R11, R12
+
+columns6AlongColumns:
+	VLD1.P (R11)(R5), [V12.D2]
+	VLD1.P (R12)(R5), [V13.D2]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1944 // fmla v4.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1965 // fmla v5.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1926 // fmla v6.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1947 // fmla v7.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1968 // fmla v8.2d, v11.2d, v13.d[1]
+	VLD1.P (R11)(R5), [V12.D2]
+	VLD1.P (R12)(R5), [V13.D2]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1944 // fmla v4.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1965 // fmla v5.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1926 // fmla v6.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1947 // fmla v7.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1968 // fmla v8.2d, v11.2d, v13.d[1]
+	VLD1.P (R11)(R5), [V12.D2]
+	VLD1.P (R12)(R5), [V13.D2]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1944 // fmla v4.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1965 // fmla v5.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1926 // fmla v6.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1947 // fmla v7.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1968 // fmla v8.2d, v11.2d, v13.d[1]
+	VLD1.P (R11)(R5), [V12.D2]
+	VLD1.P (R12)(R5), [V13.D2]
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	WORD   $0x4fcc1923 // fmla v3.2d, v9.2d, v12.d[1]
+	WORD   $0x4fcc1944 // fmla v4.2d, v10.2d, v12.d[1]
+	WORD   $0x4fcc1965 // fmla v5.2d, v11.2d, v12.d[1]
+	WORD   $0x4fcd1926 // fmla v6.2d, v9.2d, v13.d[1]
+	WORD   $0x4fcd1947 // fmla v7.2d, v10.2d, v13.d[1]
+	WORD   $0x4fcd1968 // fmla v8.2d, v11.2d, v13.d[1]
+	ADD    R5<<2, R4, R4
+	SUBS   $4, R7, R7
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R7, R7
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R9)(R6), [V9.D2, V10.D2]
+	VLD1.P (R10)(R6), [V11.D2]
+	FMOVD  (R1)(R4), F12
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	FMOVD  (R2)(R4), F13
+	WORD   $0x4fcd1123 // fmla v3.2d, v9.2d, v13.d[0]
+	WORD   $0x4fcd1144 // fmla v4.2d, v10.2d, v13.d[0]
+	WORD   $0x4fcd1165 // fmla v5.2d, v11.2d, v13.d[0]
+	FMOVD  (R3)(R4), F14
+	WORD   $0x4fce1126 // fmla v6.2d, v9.2d, v14.d[0]
+	WORD   $0x4fce1147 // fmla v7.2d, v10.2d, v14.d[0]
+	WORD   $0x4fce1168 // fmla v8.2d, v11.2d, v14.d[0]
+	ADD    R5, R4, R4
+	SUBS   $1, R7, R7
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F12
+	FMOVD $(1.0), F9
+	FCMPD F9, F12
+	BEQ   columns6Scaled
+	WORD  $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD  $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD  $0x4fcc9042 // fmul v2.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcc9063 // fmul v3.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc90c6 // fmul v6.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc90e7 // fmul v7.2d, v7.2d, v12.d[0]
+	WORD  $0x4fcc9108 // fmul v8.2d, v8.2d, v12.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R7
+	LSL    $3, R7, R7
+	FMOVD  beta+96(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    columns6Overwrite
+	MOVD   R14, R9
+	ADD    R0, R9, R10
+	VLD1.P (R9)(R7), [V9.D2, V10.D2]
+	VLD1.P (R10)(R7), [V11.D2]
+	WORD   $0x4fcc1120 // fmla v0.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1141 // fmla v1.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1162 // fmla v2.2d, v11.2d, v12.d[0]
+	VLD1.P (R9)(R7), [V9.D2, V10.D2]
+	VLD1.P (R10)(R7), [V11.D2]
+	WORD   $0x4fcc1123 // fmla v3.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1144 // fmla v4.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1165 // fmla v5.2d, v11.2d, v12.d[0]
+	VLD1.P (R9)(R7), [V9.D2, V10.D2]
+	VLD1.P (R10)(R7), [V11.D2]
+	WORD   $0x4fcc1126 // fmla v6.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1147 // fmla v7.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1168 // fmla v8.2d, v11.2d, v12.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R9
+	CBZ    R9, columns6Biased
+	ADD    R0, R9, R10
+	VLD1.P (R9)(R7), [V9.D2, V10.D2]
+	VLD1.P (R10)(R7), [V11.D2]
+	WORD   $0x4e69d400 // fadd v0.2d, v0.2d, v9.2d
+	WORD   $0x4e6ad421 // fadd v1.2d, v1.2d, v10.2d
+	WORD   $0x4e6bd442 // fadd v2.2d, v2.2d, v11.2d
+	WORD   $0x4e69d463 // fadd v3.2d, v3.2d, v9.2d
+	WORD   $0x4e6ad484 // fadd v4.2d, v4.2d, v10.2d
+	WORD   $0x4e6bd4a5 // fadd v5.2d, v5.2d, v11.2d
+	WORD   $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD   $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD   $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+
+columns6Biased:
+	CBZ     R15, columns6RowBiased
+	VLD1R.P 8(R15), [V12.D2]
+	WORD    $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD    $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD    $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	VLD1R.P 8(R15), [V13.D2]
+	WORD    $0x4e6dd463 // fadd v3.2d, v3.2d, v13.2d
+	WORD    $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD    $0x4e6dd4a5 // fadd v5.2d, v5.2d, v13.2d
+	VLD1R.P 8(R15), [V14.D2]
+	WORD    $0x4e6ed4c6 // fadd v6.2d, v6.2d, v14.2d
+	WORD    $0x4e6ed4e7 // fadd v7.2d, v7.2d, v14.2d
+	WORD    $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R8
+	CBZ   R8, columns6Store
+	WORD  $0x4ee0e809 // fcmlt v9.2d, v0.2d, #0
+	WORD  $0x4e691c00 // bic v0.16b, v0.16b, v9.16b
+	WORD  $0x4ee0e82a // fcmlt v10.2d, v1.2d, #0
+	WORD  $0x4e6a1c21 // bic v1.16b, v1.16b, v10.16b
+	WORD  $0x4ee0e84b // fcmlt v11.2d, v2.2d, #0
+	WORD  $0x4e6b1c42 // bic v2.16b, v2.16b, v11.16b
+	WORD  $0x4ee0e869 // fcmlt v9.2d, v3.2d, #0
+	WORD  $0x4e691c63 // bic v3.16b, v3.16b, v9.16b
+	WORD  $0x4ee0e88a // fcmlt v10.2d, v4.2d, #0
+	WORD  $0x4e6a1c84 // bic v4.16b, v4.16b, v10.16b
+	WORD  $0x4ee0e8ab // fcmlt v11.2d, v5.2d, #0
+	WORD  $0x4e6b1ca5 // bic v5.16b, v5.16b, v11.16b
+	WORD  $0x4ee0e8c9 // fcmlt v9.2d, v6.2d, #0
+	WORD  $0x4e691cc6 // bic v6.16b, v6.16b, v9.16b
+	WORD  $0x4ee0e8ea // fcmlt v10.2d, v7.2d, #0
+	WORD  $0x4e6a1ce7 // bic v7.16b, v7.16b, v10.16b
+	WORD  $0x4ee0e90b // fcmlt v11.2d, v8.2d, #0
+	WORD  $0x4e6b1d08 // bic v8.16b, v8.16b, v11.16b
+
+columns6Store:
+	MOVD   R14, R9
+	ADD    R0, R9, R10
+	VST1.P [V0.D2, V1.D2], (R9)(R7)
+	VST1.P [V2.D2], (R10)(R7)
+	VST1.P [V3.D2, V4.D2], (R9)(R7)
+	VST1.P [V5.D2], (R10)(R7)
+	VST1.P [V6.D2, V7.D2], (R9)(R7)
+	VST1.P [V8.D2], (R10)(R7)
+	MOVD   R9, R14
+	MOVD   aTile+48(FP), R8
+	ADD    R8<<3, R1, R1
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	SUBS   $1, R13, R13
+	BNE    columns6
+	RET
+
+// func dgemm4x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm4x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R13
+	MOVD c+72(FP), R14
+	MOVD rowBias+112(FP), R15
+	MOVD bRow+64(FP), R7
+	LSL  $3, R7, R7
+	MOVD aRow+32(FP), R9
+	MOVD a+24(FP), R1
+	ADD  R9<<3, R1, R2
+	ADD  R9<<3, R2, R3
+	ADD  R9<<3, R3, R4
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	MOVD cRow+80(FP), R8
+	LSL  $3, R8, R8
+	MOVD R14, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	ADD  R8, R9, R9
+	PRFM (R9), PLDL1KEEP
+	MOVD aCol+40(FP), R6
+	LSL  $3, R6, R6
+	MOVD ZR, R5
+	MOVD b+56(FP), R9
+	MOVD R9, R10
+	ADD  R0, R10, R11
+	MOVD k+16(FP), R8
+	CBZ  R8, columns6Summed
+	SUBS $4, R8, R8
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R9
+	CMP  $1, R9
+	BEQ  columns6Columns
+	CMP  $8, R6
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce5682f // ldr q15, [x1,x5]
+	WORD   $0x3ce56850 // ldr q16, [x2,x5]
+	WORD   $0x3ce56871 // ldr q17, [x3,x5]
+	WORD   $0x3ce56892 // ldr q18, [x4,x5]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd111c8 // fmla v8.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd21189 // fmla v9.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211aa // fmla v10.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd211cb // fmla v11.2d, v14.2d, v18.d[0]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1980 // fmla v0.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c2 // fmla v2.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019a4 // fmla v4.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019c5 // fmla v5.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd11986 // fmla v6.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd119c8 // fmla v8.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd21989 // fmla v9.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd219aa // fmla v10.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd219cb // fmla v11.2d, v14.2d, v18.d[1]
+	ADD    $16, R5, R5
+	WORD   $0x3ce5682f // ldr q15, [x1,x5]
+	WORD   $0x3ce56850 // ldr q16, [x2,x5]
+	WORD   $0x3ce56871 // ldr q17, [x3,x5]
+	WORD   $0x3ce56892 // ldr q18, [x4,x5]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd111c8 // fmla v8.2d, v14.2d, v17.d[0]
+	WORD   $0x4fd21189 // fmla v9.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211aa // fmla v10.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd211cb // fmla v11.2d, v14.2d, v18.d[0]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1980 // fmla v0.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a1 // fmla v1.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c2 // fmla v2.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01983 // fmla v3.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019a4 // fmla v4.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019c5 // fmla v5.2d, v14.2d, v16.d[1]
+	WORD   $0x4fd11986 // fmla v6.2d, v12.2d, v17.d[1]
+	WORD   $0x4fd119a7 // fmla v7.2d, v13.2d, v17.d[1]
+	WORD   $0x4fd119c8 // fmla v8.2d, v14.2d, v17.d[1]
+	WORD   $0x4fd21989 // fmla v9.2d, v12.2d, v18.d[1]
+	WORD   $0x4fd219aa // fmla v10.2d, v13.2d, v18.d[1]
+	WORD   $0x4fd219cb // fmla v11.2d, v14.2d, v18.d[1]
+	ADD    $16, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R5, R1, R12
+
+columns6AlongColumns:
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	VLD1.P (R12)(R6), [V15.D2, V16.D2]
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	WORD   $0x4fcf1983 // fmla v3.2d, v12.2d, v15.d[1]
+	WORD   $0x4fcf19a4 // fmla v4.2d, v13.2d, v15.d[1]
+	WORD   $0x4fcf19c5 // fmla v5.2d, v14.2d, v15.d[1]
+	WORD   $0x4fd01186 // fmla v6.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a7 // fmla v7.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c8 // fmla v8.2d, v14.2d, v16.d[0]
+	WORD   $0x4fd01989 // fmla v9.2d, v12.2d, v16.d[1]
+	WORD   $0x4fd019aa // fmla v10.2d, v13.2d, v16.d[1]
+	WORD   $0x4fd019cb // fmla v11.2d, v14.2d, v16.d[1]
+	ADD    R6<<2, R5, R5
+	SUBS   $4, R8, R8
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R8, R8
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R10)(R7), [V12.D2, V13.D2]
+	VLD1.P (R11)(R7), [V14.D2]
+	FMOVD  (R1)(R5), F15
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	FMOVD  (R2)(R5), F16
+	WORD   $0x4fd01183 // fmla v3.2d, v12.2d, v16.d[0]
+	WORD   $0x4fd011a4 // fmla v4.2d, v13.2d, v16.d[0]
+	WORD   $0x4fd011c5 // fmla v5.2d, v14.2d, v16.d[0]
+	FMOVD  (R3)(R5), F17
+	WORD   $0x4fd11186 // fmla v6.2d, v12.2d, v17.d[0]
+	WORD   $0x4fd111a7 // fmla v7.2d, v13.2d, v17.d[0]
+	WORD   $0x4fd111c8 // fmla v8.2d, v14.2d, v17.d[0]
+	FMOVD  (R4)(R5), F18
+	WORD   $0x4fd21189 // fmla v9.2d, v12.2d, v18.d[0]
+	WORD   $0x4fd211aa // fmla v10.2d, v13.2d, v18.d[0]
+	WORD   $0x4fd211cb // fmla v11.2d, v14.2d, v18.d[0]
+	ADD    R6, R5, R5
+	SUBS   $1, R8, R8
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F15
+	FMOVD $(1.0), F12
+	FCMPD F12, F15
+	BEQ   columns6Scaled
+	WORD  $0x4fcf9000 // fmul v0.2d, v0.2d, v15.d[0]
+	WORD  $0x4fcf9021 // fmul v1.2d, v1.2d, v15.d[0]
+	WORD  $0x4fcf9042 // fmul v2.2d, v2.2d, v15.d[0]
+	WORD  $0x4fcf9063 // fmul v3.2d, v3.2d, v15.d[0]
+	WORD  $0x4fcf9084 // fmul v4.2d, v4.2d, v15.d[0]
+	WORD  $0x4fcf90a5 // fmul v5.2d, v5.2d, v15.d[0]
+	WORD  $0x4fcf90c6 // fmul v6.2d, v6.2d, v15.d[0]
+	WORD  $0x4fcf90e7 // fmul v7.2d, v7.2d, v15.d[0]
+	WORD  $0x4fcf9108 // fmul v8.2d, v8.2d, v15.d[0]
+	WORD  $0x4fcf9129 // fmul v9.2d, v9.2d, v15.d[0]
+	WORD  $0x4fcf914a // fmul v10.2d, v10.2d, v15.d[0]
+	WORD  $0x4fcf916b // fmul v11.2d, v11.2d, v15.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R8
+	LSL    $3, R8, R8
+	FMOVD  beta+96(FP), F15
+	FCMPD  $(0.0), F15
+	BEQ    columns6Overwrite
+	MOVD   R14, R10
+	ADD    R0, R10, R11
+	VLD1.P (R10)(R8), [V12.D2, V13.D2]
+	VLD1.P (R11)(R8), [V14.D2]
+	WORD   $0x4fcf1180 // fmla v0.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a1 // fmla v1.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c2 // fmla v2.2d, v14.2d, v15.d[0]
+	VLD1.P (R10)(R8), [V12.D2, V13.D2]
+	VLD1.P (R11)(R8), [V14.D2]
+	WORD   $0x4fcf1183 // fmla v3.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a4 // fmla v4.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c5 // fmla v5.2d, v14.2d, v15.d[0]
+	VLD1.P (R10)(R8), [V12.D2, V13.D2]
+	VLD1.P (R11)(R8), [V14.D2]
+	WORD   $0x4fcf1186 // fmla v6.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11a7 // fmla v7.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11c8 // fmla v8.2d, v14.2d, v15.d[0]
+	VLD1.P (R10)(R8), [V12.D2, V13.D2]
+	VLD1.P (R11)(R8), [V14.D2]
+	WORD   $0x4fcf1189 // fmla v9.2d, v12.2d, v15.d[0]
+	WORD   $0x4fcf11aa // fmla v10.2d, v13.2d, v15.d[0]
+	WORD   $0x4fcf11cb // fmla v11.2d, v14.2d, v15.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R10
+	CBZ    R10, columns6Biased
+	ADD    R0, R10, R11
+	VLD1.P (R10)(R8), [V12.D2, V13.D2]
+	VLD1.P (R11)(R8), [V14.D2]
+	WORD   $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD   $0x4e6dd421 // fadd v1.2d, v1.2d, v13.2d
+	WORD   $0x4e6ed442 // fadd v2.2d, v2.2d, v14.2d
+	WORD   $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD   $0x4e6dd484 // fadd v4.2d, v4.2d, v13.2d
+	WORD   $0x4e6ed4a5 // fadd v5.2d, v5.2d, v14.2d
+	WORD   $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD   $0x4e6dd4e7 // fadd v7.2d, v7.2d, v13.2d
+	WORD   $0x4e6ed508 // fadd v8.2d, v8.2d, v14.2d
+	WORD   $0x4e6cd529 // fadd v9.2d, v9.2d, v12.2d
+	WORD   $0x4e6dd54a // fadd v10.2d, v10.2d, v13.2d
+	WORD   $0x4e6ed56b // fadd v11.2d, v11.2d, v14.2d
+
+columns6Biased:
+	CBZ     R15, columns6RowBiased
+	VLD1R.P 8(R15), [V15.D2]
+	WORD    $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	WORD    $0x4e6fd421 // fadd v1.2d, v1.2d, v15.2d
+	WORD    $0x4e6fd442 // fadd v2.2d, v2.2d, v15.2d
+	VLD1R.P 8(R15), [V16.D2]
+	WORD    $0x4e70d463 // fadd v3.2d, v3.2d, v16.2d
+	WORD    $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD    $0x4e70d4a5 // fadd v5.2d, v5.2d, v16.2d
+	VLD1R.P 8(R15), [V17.D2]
+	WORD    $0x4e71d4c6 // fadd v6.2d, v6.2d, v17.2d
+	WORD    $0x4e71d4e7 // fadd v7.2d, v7.2d, v17.2d
+	WORD    $0x4e71d508 // fadd v8.2d, v8.2d, v17.2d
+	VLD1R.P 8(R15), [V18.D2]
+	WORD    $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	WORD    $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD    $0x4e72d56b // fadd v11.2d, v11.2d, v18.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R9
+	CBZ   R9, columns6Store
+	WORD  $0x4ee0e80c // fcmlt v12.2d, v0.2d, #0
+	WORD  $0x4e6c1c00 // bic v0.16b, v0.16b, v12.16b
+	WORD  $0x4ee0e82d // fcmlt v13.2d, v1.2d, #0
+	WORD  $0x4e6d1c21 // bic v1.16b, v1.16b, v13.16b
+	WORD  $0x4ee0e84e // fcmlt v14.2d, v2.2d, #0
+	WORD  $0x4e6e1c42 // bic v2.16b, v2.16b, v14.16b
+	WORD  $0x4ee0e86c // fcmlt v12.2d, v3.2d, #0
+	WORD  $0x4e6c1c63 // bic v3.16b, v3.16b, v12.16b
+	WORD  $0x4ee0e88d // fcmlt v13.2d, v4.2d, #0
+	WORD  $0x4e6d1c84 // bic v4.16b, v4.16b, v13.16b
+	WORD  $0x4ee0e8ae // fcmlt v14.2d, v5.2d, #0
+	WORD  $0x4e6e1ca5 // bic v5.16b, v5.16b, v14.16b
+	WORD  $0x4ee0e8cc // fcmlt v12.2d, v6.2d, #0
+	WORD  $0x4e6c1cc6 // bic v6.16b, v6.16b, v12.16b
+	WORD  $0x4ee0e8ed // fcmlt v13.2d, v7.2d, #0
+	WORD  $0x4e6d1ce7 // bic v7.16b, v7.16b, v13.16b
+	WORD  $0x4ee0e90e // fcmlt v14.2d, v8.2d, #0
+	WORD  $0x4e6e1d08 // bic v8.16b, v8.16b, v14.16b
+	WORD  $0x4ee0e92c // fcmlt v12.2d, v9.2d, #0
+	WORD  $0x4e6c1d29 // bic v9.16b, v9.16b, v12.16b
+	WORD  $0x4ee0e94d // fcmlt v13.2d, v10.2d, #0
+	WORD  $0x4e6d1d4a // bic v10.16b, v10.16b, v13.16b
+	WORD  $0x4ee0e96e // fcmlt v14.2d, v11.2d, #0
+	WORD  $0x4e6e1d6b // bic v11.16b, v11.16b, v14.16b
+
+columns6Store:
+	MOVD   R14, R10
+	ADD    R0, R10, R11
+	VST1.P [V0.D2, V1.D2], (R10)(R8)
+	VST1.P [V2.D2], (R11)(R8)
+	VST1.P [V3.D2, V4.D2], (R10)(R8)
+	VST1.P [V5.D2], (R11)(R8)
+	VST1.P [V6.D2, V7.D2], (R10)(R8)
+	VST1.P [V8.D2], (R11)(R8)
+	VST1.P [V9.D2, V10.D2], (R10)(R8)
+	VST1.P [V11.D2], (R11)(R8)
+	MOVD   R10, R14
+	MOVD   aTile+48(FP), R9
+	ADD    R9<<3, R1, R1
+	ADD    R9<<3, R2, R2
+	ADD    R9<<3, R3, R3
+	ADD    R9<<3, R4, R4
+	SUBS   $1, R13, R13
+	BNE    columns6
+	RET
+
+// func dgemm5x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm5x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R8
+	LSL  $3, R8, R8
+	MOVD aRow+32(FP), R10
+	MOVD a+24(FP), R1
+	ADD  R10<<3, R1, R2
+	ADD  R10<<3, R2, R3
+	ADD  R10<<3, R3, R4
+	ADD  R10<<3, R4, R5
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	MOVD cRow+80(FP), R9
+	LSL  $3, R9, R9
+	MOVD R19, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	ADD  R9, R10, R10
+	PRFM (R10), PLDL1KEEP
+	MOVD aCol+40(FP), R7
+	LSL  $3, R7, R7
+	MOVD ZR, R6
+	MOVD b+56(FP), R10
+	MOVD R10, R11
+	ADD  R0, R11, R12
+	MOVD k+16(FP), R9
+	CBZ  R9, columns6Summed
+	SUBS $4, R9, R9
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R10
+	CMP  $1, R10
+	BEQ  columns6Columns
+	CMP  $8, R7
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce66832 // ldr q18, [x1,x6]
+	WORD   $0x3ce66853 // ldr q19, [x2,x6]
+	WORD   $0x3ce66874 // ldr q20, [x3,x6]
+	WORD   $0x3ce66895 // ldr q21, [x4,x6]
+	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd411e6 // fmla v6.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41228 // fmla v8.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd511e9 // fmla v9.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd5120a // fmla v10.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122b // fmla v11.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd6122e // fmla v14.2d, v17.2d, v22.d[0]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd219e0 // fmla v0.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a22 // fmla v2.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a04 // fmla v4.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a25 // fmla v5.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419e6 // fmla v6.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a28 // fmla v8.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd519e9 // fmla v9.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd51a0a // fmla v10.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2b // fmla v11.2d, v17.2d, v21.d[1]
+	WORD   $0x4fd619ec // fmla v12.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd61a2e // fmla v14.2d, v17.2d, v22.d[1]
+	ADD    $16, R6, R6
+	WORD   $0x3ce66832 // ldr q18, [x1,x6]
+	WORD   $0x3ce66853 // ldr q19, [x2,x6]
+	WORD   $0x3ce66874 // ldr q20, [x3,x6]
+	WORD   $0x3ce66895 // ldr q21, [x4,x6]
+	WORD   $0x3ce668b6 // ldr q22, [x5,x6]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd411e6 // fmla v6.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41228 // fmla v8.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd511e9 // fmla v9.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd5120a // fmla v10.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122b // fmla v11.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd6122e // fmla v14.2d, v17.2d, v22.d[0]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd219e0 // fmla v0.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a01 // fmla v1.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a22 // fmla v2.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd319e3 // fmla v3.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a04 // fmla v4.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a25 // fmla v5.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419e6 // fmla v6.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a07 // fmla v7.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a28 // fmla v8.2d, v17.2d, v20.d[1]
+	WORD   $0x4fd519e9 // fmla v9.2d, v15.2d, v21.d[1]
+	WORD   $0x4fd51a0a // fmla v10.2d, v16.2d, v21.d[1]
+	WORD   $0x4fd51a2b // fmla v11.2d, v17.2d, v21.d[1]
+	WORD   $0x4fd619ec // fmla v12.2d, v15.2d, v22.d[1]
+	WORD   $0x4fd61a0d // fmla v13.2d, v16.2d, v22.d[1]
+	WORD   $0x4fd61a2e // fmla v14.2d, v17.2d, v22.d[1]
+	ADD    $16, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R6, R1, R13
+	ADD $24, R13, R14
+
+columns6AlongColumns:
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	VLD1.P (R13)(R7), [V18.D2, V19.D2]
+	VLD1.P (R14)(R7), [V20.D2]
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	WORD   $0x4fd219e3 // fmla v3.2d, v15.2d, v18.d[1]
+	WORD   $0x4fd21a04 // fmla v4.2d, v16.2d, v18.d[1]
+	WORD   $0x4fd21a25 // fmla v5.2d, v17.2d, v18.d[1]
+	WORD   $0x4fd311e6 // fmla v6.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31207 // fmla v7.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31228 // fmla v8.2d, v17.2d, v19.d[0]
+	WORD   $0x4fd319e9 // fmla v9.2d, v15.2d, v19.d[1]
+	WORD   $0x4fd31a0a // fmla v10.2d, v16.2d, v19.d[1]
+	WORD   $0x4fd31a2b // fmla v11.2d, v17.2d, v19.d[1]
+	WORD   $0x4fd419ec // fmla v12.2d, v15.2d, v20.d[1]
+	WORD   $0x4fd41a0d // fmla v13.2d, v16.2d, v20.d[1]
+	WORD   $0x4fd41a2e // fmla v14.2d, v17.2d, v20.d[1]
+	ADD    R7<<2, R6, R6
+	SUBS   $4, R9, R9
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R9, R9
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R11)(R8), [V15.D2, V16.D2]
+	VLD1.P (R12)(R8), [V17.D2]
+	FMOVD  (R1)(R6), F18
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	FMOVD  (R2)(R6), F19
+	WORD   $0x4fd311e3 // fmla v3.2d, v15.2d, v19.d[0]
+	WORD   $0x4fd31204 // fmla v4.2d, v16.2d, v19.d[0]
+	WORD   $0x4fd31225 // fmla v5.2d, v17.2d, v19.d[0]
+	FMOVD  (R3)(R6), F20
+	WORD   $0x4fd411e6 // fmla v6.2d, v15.2d, v20.d[0]
+	WORD   $0x4fd41207 // fmla v7.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41228 // fmla v8.2d, v17.2d, v20.d[0]
+	FMOVD  (R4)(R6), F21
+	WORD   $0x4fd511e9 // fmla v9.2d, v15.2d, v21.d[0]
+	WORD   $0x4fd5120a // fmla v10.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122b // fmla v11.2d, v17.2d, v21.d[0]
+	FMOVD  (R5)(R6), F22
+	WORD   $0x4fd611ec // fmla v12.2d, v15.2d, v22.d[0]
+	WORD   $0x4fd6120d // fmla v13.2d, v16.2d, v22.d[0]
+	WORD   $0x4fd6122e // fmla v14.2d, v17.2d, v22.d[0]
+	ADD    R7, R6, R6
+	SUBS   $1, R9, R9
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F18
+	FMOVD $(1.0), F15
+	FCMPD F15, F18
+	BEQ   columns6Scaled
+	WORD  $0x4fd29000 // fmul v0.2d, v0.2d, v18.d[0]
+	WORD  $0x4fd29021 // fmul v1.2d, v1.2d, v18.d[0]
+	WORD  $0x4fd29042 // fmul v2.2d, v2.2d, v18.d[0]
+	WORD  $0x4fd29063 // fmul v3.2d, v3.2d, v18.d[0]
+	WORD  $0x4fd29084 // fmul v4.2d, v4.2d, v18.d[0]
+	WORD  $0x4fd290a5 // fmul v5.2d, v5.2d, v18.d[0]
+	WORD  $0x4fd290c6 // fmul v6.2d, v6.2d, v18.d[0]
+	WORD  $0x4fd290e7 // fmul v7.2d, v7.2d, v18.d[0]
+	WORD  $0x4fd29108 // fmul v8.2d, v8.2d, v18.d[0]
+	WORD  $0x4fd29129 // fmul v9.2d, v9.2d, v18.d[0]
+	WORD  $0x4fd2914a // fmul v10.2d, v10.2d, v18.d[0]
+	WORD  $0x4fd2916b // fmul v11.2d, v11.2d, v18.d[0]
+	WORD  $0x4fd2918c // fmul v12.2d, v12.2d, v18.d[0]
+	WORD  $0x4fd291ad // fmul v13.2d, v13.2d, v18.d[0]
+	WORD  $0x4fd291ce // fmul v14.2d, v14.2d, v18.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R9
+	LSL    $3, R9, R9
+	FMOVD  beta+96(FP), F18
+	FCMPD  $(0.0), F18
+	BEQ    columns6Overwrite
+	MOVD   R19, R11
+	ADD    R0, R11, R12
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4fd211e0 // fmla v0.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21201 // fmla v1.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21222 // fmla v2.2d, v17.2d, v18.d[0]
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4fd211e3 // fmla v3.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21204 // fmla v4.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21225 // fmla v5.2d, v17.2d, v18.d[0]
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4fd211e6 // fmla v6.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd21207 // fmla v7.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd21228 // fmla v8.2d, v17.2d, v18.d[0]
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4fd211e9 // fmla v9.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd2120a // fmla v10.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd2122b // fmla v11.2d, v17.2d, v18.d[0]
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4fd211ec // fmla v12.2d, v15.2d, v18.d[0]
+	WORD   $0x4fd2120d // fmla v13.2d, v16.2d, v18.d[0]
+	WORD   $0x4fd2122e // fmla v14.2d, v17.2d, v18.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R11
+	CBZ    R11, columns6Biased
+	ADD    R0, R11, R12
+	VLD1.P (R11)(R9), [V15.D2, V16.D2]
+	VLD1.P (R12)(R9), [V17.D2]
+	WORD   $0x4e6fd400 // fadd v0.2d, v0.2d, v15.2d
+	WORD   $0x4e70d421 // fadd v1.2d, v1.2d, v16.2d
+	WORD   $0x4e71d442 // fadd v2.2d, v2.2d, v17.2d
+	WORD   $0x4e6fd463 // fadd v3.2d, v3.2d, v15.2d
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD   $0x4e6fd4c6 // fadd v6.2d, v6.2d, v15.2d
+	WORD   $0x4e70d4e7 // fadd v7.2d, v7.2d, v16.2d
+	WORD   $0x4e71d508 // fadd v8.2d, v8.2d, v17.2d
+	WORD   $0x4e6fd529 // fadd v9.2d, v9.2d, v15.2d
+	WORD   $0x4e70d54a // fadd v10.2d, v10.2d, v16.2d
+	WORD   $0x4e71d56b // fadd v11.2d, v11.2d, v17.2d
+	WORD   $0x4e6fd58c // fadd v12.2d, v12.2d, v15.2d
+	WORD   $0x4e70d5ad // fadd v13.2d, v13.2d, v16.2d
+	WORD   $0x4e71d5ce // fadd v14.2d, v14.2d, v17.2d
+
+columns6Biased:
+	CBZ     R20, columns6RowBiased
+	VLD1R.P 8(R20), [V18.D2]
+	WORD    $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD    $0x4e72d421 // fadd v1.2d, v1.2d, v18.2d
+	WORD    $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	VLD1R.P 8(R20), [V19.D2]
+	WORD    $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	WORD    $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	WORD    $0x4e73d4a5 // fadd v5.2d, v5.2d, v19.2d
+	VLD1R.P 8(R20), [V20.D2]
+	WORD    $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD    $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	WORD    $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	VLD1R.P 8(R20), [V21.D2]
+	WORD    $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD    $0x4e75d54a // fadd v10.2d, v10.2d, v21.2d
+	WORD    $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	VLD1R.P 8(R20), [V22.D2]
+	WORD    $0x4e76d58c // fadd v12.2d, v12.2d, v22.2d
+	WORD    $0x4e76d5ad // fadd v13.2d, v13.2d, v22.2d
+	WORD    $0x4e76d5ce // fadd v14.2d, v14.2d, v22.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R10
+	CBZ   R10, columns6Store
+	WORD  $0x4ee0e80f // fcmlt v15.2d, v0.2d, #0
+	WORD  $0x4e6f1c00 // bic v0.16b, v0.16b, v15.16b
+	WORD  $0x4ee0e830 // fcmlt v16.2d, v1.2d, #0
+	WORD  $0x4e701c21 // bic v1.16b, v1.16b, v16.16b
+	WORD  $0x4ee0e851 // fcmlt v17.2d, v2.2d, #0
+	WORD  $0x4e711c42 // bic v2.16b, v2.16b, v17.16b
+	WORD  $0x4ee0e86f // fcmlt v15.2d, v3.2d, #0
+	WORD  $0x4e6f1c63 // bic v3.16b, v3.16b, v15.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b1 // fcmlt v17.2d, v5.2d, #0
+	WORD  $0x4e711ca5 // bic v5.16b, v5.16b, v17.16b
+	WORD  $0x4ee0e8cf // fcmlt v15.2d, v6.2d, #0
+	WORD  $0x4e6f1cc6 // bic v6.16b, v6.16b, v15.16b
+	WORD  $0x4ee0e8f0 // fcmlt v16.2d, v7.2d, #0
+	WORD  $0x4e701ce7 // bic v7.16b, v7.16b, v16.16b
+	WORD  $0x4ee0e911 // fcmlt v17.2d, v8.2d, #0
+	WORD  $0x4e711d08 // bic v8.16b, v8.16b, v17.16b
+	WORD  $0x4ee0e92f // fcmlt v15.2d, v9.2d, #0
+	WORD  $0x4e6f1d29 // bic v9.16b, v9.16b, v15.16b
+	WORD  $0x4ee0e950 // fcmlt v16.2d, v10.2d, #0
+	WORD  $0x4e701d4a // bic v10.16b, v10.16b, v16.16b
+	WORD  $0x4ee0e971 // fcmlt v17.2d, v11.2d, #0
+	WORD  $0x4e711d6b // bic v11.16b, v11.16b, v17.16b
+	WORD  $0x4ee0e98f // fcmlt v15.2d, v12.2d, #0
+	WORD  $0x4e6f1d8c // bic v12.16b, v12.16b, v15.16b
+	WORD  $0x4ee0e9b0 // fcmlt v16.2d, v13.2d, #0
+	WORD  $0x4e701dad // bic v13.16b, v13.16b, v16.16b
+	WORD  $0x4ee0e9d1 // fcmlt v17.2d, v14.2d, #0
+	WORD  $0x4e711dce // bic v14.16b, v14.16b, v17.16b
+
+columns6Store:
+	MOVD   R19, R11
+	ADD    R0, R11, R12
+	VST1.P [V0.D2, V1.D2], (R11)(R9)
+	VST1.P [V2.D2], (R12)(R9)
+	VST1.P [V3.D2, V4.D2], (R11)(R9)
+	VST1.P [V5.D2], (R12)(R9)
+	VST1.P [V6.D2, V7.D2], (R11)(R9)
+	VST1.P [V8.D2], (R12)(R9)
+	VST1.P [V9.D2, V10.D2], (R11)(R9)
+	VST1.P [V11.D2], (R12)(R9)
+	VST1.P [V12.D2, V13.D2], (R11)(R9)
+	VST1.P [V14.D2], (R12)(R9)
+	MOVD   R11, R19
+	MOVD   aTile+48(FP), R10
+	ADD    R10<<3, R1, R1
+	ADD    R10<<3, R2, R2
+	ADD    R10<<3, R3, R3
+	ADD    R10<<3, R4, R4
+	ADD    R10<<3, R5, R5
+	SUBS   $1, R15, R15
+	BNE    columns6
+	RET
+
+// func dgemm6x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm6x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R15
+	MOVD c+72(FP), R19
+	MOVD rowBias+112(FP), R20
+	MOVD bRow+64(FP), R9
+	LSL  $3, R9, R9
+	MOVD aRow+32(FP), R11
+	MOVD a+24(FP), R1
+	ADD  R11<<3, R1, R2
+	ADD  R11<<3, R2, R3
+	ADD  R11<<3, R3, R4
+	ADD  R11<<3, R4, R5
+	ADD  R11<<3, R5, R6
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	MOVD cRow+80(FP), R10
+	LSL  $3, R10, R10
+	MOVD R19, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	ADD  R10, R11, R11
+	PRFM (R11), PLDL1KEEP
+	MOVD aCol+40(FP), R8
+	LSL  $3, R8, R8
+	MOVD ZR, R7
+	MOVD b+56(FP), R11
+	MOVD R11, R12
+	ADD  R0, R12, R13
+	MOVD k+16(FP), R10
+	CBZ  R10, columns6Summed
+	SUBS $4, R10, R10
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R11
+	CMP  $1, R11
+	BEQ  columns6Columns
+	CMP  $8, R8
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce76835 // ldr q21, [x1,x7]
+	WORD   $0x3ce76856 // ldr q22, [x2,x7]
+	WORD   $0x3ce76877 // ldr q23, [x3,x7]
+	WORD   $0x3ce76898 // ldr q24, [x4,x7]
+	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
+	WORD   $0x3ce768da // ldr q26, [x6,x7]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd61243 // fmla v3.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61264 // fmla v4.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61285 // fmla v5.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71288 // fmla v8.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd81249 // fmla v9.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd8126a // fmla v10.2d, v19.2d, v24.d[0]
+	WORD   $0x4fd8128b // fmla v11.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd9124c // fmla v12.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126d // fmla v13.2d, v19.2d, v25.d[0]
+	WORD   $0x4fd9128e // fmla v14.2d, v20.2d, v25.d[0]
+	WORD   $0x4fda124f // fmla v15.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda1270 // fmla v16.2d, v19.2d, v26.d[0]
+	WORD   $0x4fda1291 // fmla v17.2d, v20.2d, v26.d[0]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51a40 // fmla v0.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a61 // fmla v1.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a82 // fmla v2.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61a43 // fmla v3.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a64 // fmla v4.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a85 // fmla v5.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd71a46 // fmla v6.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a67 // fmla v7.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a88 // fmla v8.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd81a49 // fmla v9.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a6a // fmla v10.2d, v19.2d, v24.d[1]
+	WORD   $0x4fd81a8b // fmla v11.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd91a4c // fmla v12.2d, v18.2d, v25.d[1]
+	WORD   $0x4fd91a6d // fmla v13.2d, v19.2d, v25.d[1]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fda1a4f // fmla v15.2d, v18.2d, v26.d[1]
+	WORD   $0x4fda1a70 // fmla v16.2d, v19.2d, v26.d[1]
+	WORD   $0x4fda1a91 // fmla v17.2d, v20.2d, v26.d[1]
+	ADD    $16, R7, R7
+	WORD   $0x3ce76835 // ldr q21, [x1,x7]
+	WORD   $0x3ce76856 // ldr q22, [x2,x7]
+	WORD   $0x3ce76877 // ldr q23, [x3,x7]
+	WORD   $0x3ce76898 // ldr q24, [x4,x7]
+	WORD   $0x3ce768b9 // ldr q25, [x5,x7]
+	WORD   $0x3ce768da // ldr q26, [x6,x7]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd61243 // fmla v3.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61264 // fmla v4.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61285 // fmla v5.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71288 // fmla v8.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd81249 // fmla v9.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd8126a // fmla v10.2d, v19.2d, v24.d[0]
+	WORD   $0x4fd8128b // fmla v11.2d, v20.2d, v24.d[0]
+	WORD   $0x4fd9124c // fmla v12.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126d // fmla v13.2d, v19.2d, v25.d[0]
+	WORD   $0x4fd9128e // fmla v14.2d, v20.2d, v25.d[0]
+	WORD   $0x4fda124f // fmla v15.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda1270 // fmla v16.2d, v19.2d, v26.d[0]
+	WORD   $0x4fda1291 // fmla v17.2d, v20.2d, v26.d[0]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51a40 // fmla v0.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a61 // fmla v1.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a82 // fmla v2.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61a43 // fmla v3.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a64 // fmla v4.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a85 // fmla v5.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd71a46 // fmla v6.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a67 // fmla v7.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a88 // fmla v8.2d, v20.2d, v23.d[1]
+	WORD   $0x4fd81a49 // fmla v9.2d, v18.2d, v24.d[1]
+	WORD   $0x4fd81a6a // fmla v10.2d, v19.2d, v24.d[1]
+	WORD   $0x4fd81a8b // fmla v11.2d, v20.2d, v24.d[1]
+	WORD   $0x4fd91a4c // fmla v12.2d, v18.2d, v25.d[1]
+	WORD   $0x4fd91a6d // fmla v13.2d, v19.2d, v25.d[1]
+	WORD   $0x4fd91a8e // fmla v14.2d, v20.2d, v25.d[1]
+	WORD   $0x4fda1a4f // fmla v15.2d, v18.2d, v26.d[1]
+	WORD   $0x4fda1a70 // fmla v16.2d, v19.2d, v26.d[1]
+	WORD   $0x4fda1a91 // fmla v17.2d, v20.2d, v26.d[1]
+	ADD    $16, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R7, R1, R14
+
+columns6AlongColumns:
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	VLD1.P (R14)(R8), [V21.D2, V22.D2, V23.D2]
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	WORD   $0x4fd51a43 // fmla v3.2d, v18.2d, v21.d[1]
+	WORD   $0x4fd51a64 // fmla v4.2d, v19.2d, v21.d[1]
+	WORD   $0x4fd51a85 // fmla v5.2d, v20.2d, v21.d[1]
+	WORD   $0x4fd61246 // fmla v6.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61267 // fmla v7.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61288 // fmla v8.2d, v20.2d, v22.d[0]
+	WORD   $0x4fd61a49 // fmla v9.2d, v18.2d, v22.d[1]
+	WORD   $0x4fd61a6a // fmla v10.2d, v19.2d, v22.d[1]
+	WORD   $0x4fd61a8b // fmla v11.2d, v20.2d, v22.d[1]
+	WORD   $0x4fd7124c // fmla v12.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd7126d // fmla v13.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd7128e // fmla v14.2d, v20.2d, v23.d[0]
+	WORD   $0x4fd71a4f // fmla v15.2d, v18.2d, v23.d[1]
+	WORD   $0x4fd71a70 // fmla v16.2d, v19.2d, v23.d[1]
+	WORD   $0x4fd71a91 // fmla v17.2d, v20.2d, v23.d[1]
+	ADD    R8<<2, R7, R7
+	SUBS   $4, R10, R10
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R10, R10
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R12)(R9), [V18.D2, V19.D2]
+	VLD1.P (R13)(R9), [V20.D2]
+	FMOVD  (R1)(R7), F21
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	FMOVD  (R2)(R7), F22
+	WORD   $0x4fd61243 // fmla v3.2d, v18.2d, v22.d[0]
+	WORD   $0x4fd61264 // fmla v4.2d, v19.2d, v22.d[0]
+	WORD   $0x4fd61285 // fmla v5.2d, v20.2d, v22.d[0]
+	FMOVD  (R3)(R7), F23
+	WORD   $0x4fd71246 // fmla v6.2d, v18.2d, v23.d[0]
+	WORD   $0x4fd71267 // fmla v7.2d, v19.2d, v23.d[0]
+	WORD   $0x4fd71288 // fmla v8.2d, v20.2d, v23.d[0]
+	FMOVD  (R4)(R7), F24
+	WORD   $0x4fd81249 // fmla v9.2d, v18.2d, v24.d[0]
+	WORD   $0x4fd8126a // fmla v10.2d, v19.2d, v24.d[0]
+	WORD   $0x4fd8128b // fmla v11.2d, v20.2d, v24.d[0]
+	FMOVD  (R5)(R7), F25
+	WORD   $0x4fd9124c // fmla v12.2d, v18.2d, v25.d[0]
+	WORD   $0x4fd9126d // fmla v13.2d, v19.2d, v25.d[0]
+	WORD   $0x4fd9128e // fmla v14.2d, v20.2d, v25.d[0]
+	FMOVD  (R6)(R7), F26
+	WORD   $0x4fda124f // fmla v15.2d, v18.2d, v26.d[0]
+	WORD   $0x4fda1270 // fmla v16.2d, v19.2d, v26.d[0]
+	WORD   $0x4fda1291 // fmla v17.2d, v20.2d, v26.d[0]
+	ADD    R8, R7, R7
+	SUBS   $1, R10, R10
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F21
+	FMOVD $(1.0), F18
+	FCMPD F18, F21
+	BEQ   columns6Scaled
+	WORD  $0x4fd59000 // fmul v0.2d, v0.2d, v21.d[0]
+	WORD  $0x4fd59021 // fmul v1.2d, v1.2d, v21.d[0]
+	WORD  $0x4fd59042 // fmul v2.2d, v2.2d, v21.d[0]
+	WORD  $0x4fd59063 // fmul v3.2d, v3.2d, v21.d[0]
+	WORD  $0x4fd59084 // fmul v4.2d, v4.2d, v21.d[0]
+	WORD  $0x4fd590a5 // fmul v5.2d, v5.2d, v21.d[0]
+	WORD  $0x4fd590c6 // fmul v6.2d, v6.2d, v21.d[0]
+	WORD  $0x4fd590e7 // fmul v7.2d, v7.2d, v21.d[0]
+	WORD  $0x4fd59108 // fmul v8.2d, v8.2d, v21.d[0]
+	WORD  $0x4fd59129 // fmul v9.2d, v9.2d, v21.d[0]
+	WORD  $0x4fd5914a // fmul v10.2d, v10.2d, v21.d[0]
+	WORD  $0x4fd5916b // fmul v11.2d, v11.2d, v21.d[0]
+	WORD  $0x4fd5918c // fmul v12.2d, v12.2d, v21.d[0]
+	WORD  $0x4fd591ad // fmul v13.2d, v13.2d, v21.d[0]
+	WORD  $0x4fd591ce // fmul v14.2d, v14.2d, v21.d[0]
+	WORD  $0x4fd591ef // fmul v15.2d, v15.2d, v21.d[0]
+	WORD  $0x4fd59210 // fmul v16.2d, v16.2d, v21.d[0]
+	WORD  $0x4fd59231 // fmul v17.2d, v17.2d, v21.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R10
+	LSL    $3, R10, R10
+	FMOVD  beta+96(FP), F21
+	FCMPD  $(0.0), F21
+	BEQ    columns6Overwrite
+	MOVD   R19, R12
+	ADD    R0, R12, R13
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd51240 // fmla v0.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51261 // fmla v1.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51282 // fmla v2.2d, v20.2d, v21.d[0]
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd51243 // fmla v3.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51264 // fmla v4.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51285 // fmla v5.2d, v20.2d, v21.d[0]
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd51246 // fmla v6.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51267 // fmla v7.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51288 // fmla v8.2d, v20.2d, v21.d[0]
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd51249 // fmla v9.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd5126a // fmla v10.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd5128b // fmla v11.2d, v20.2d, v21.d[0]
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd5124c // fmla v12.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd5126d // fmla v13.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd5128e // fmla v14.2d, v20.2d, v21.d[0]
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4fd5124f // fmla v15.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd51270 // fmla v16.2d, v19.2d, v21.d[0]
+	WORD   $0x4fd51291 // fmla v17.2d, v20.2d, v21.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R12
+	CBZ    R12, columns6Biased
+	ADD    R0, R12, R13
+	VLD1.P (R12)(R10), [V18.D2, V19.D2]
+	VLD1.P (R13)(R10), [V20.D2]
+	WORD   $0x4e72d400 // fadd v0.2d, v0.2d, v18.2d
+	WORD   $0x4e73d421 // fadd v1.2d, v1.2d, v19.2d
+	WORD   $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD   $0x4e72d463 // fadd v3.2d, v3.2d, v18.2d
+	WORD   $0x4e73d484 // fadd v4.2d, v4.2d, v19.2d
+	WORD   $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	WORD   $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD   $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	WORD   $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD   $0x4e72d529 // fadd v9.2d, v9.2d, v18.2d
+	WORD   $0x4e73d54a // fadd v10.2d, v10.2d, v19.2d
+	WORD   $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
+	WORD   $0x4e72d58c // fadd v12.2d, v12.2d, v18.2d
+	WORD   $0x4e73d5ad // fadd v13.2d, v13.2d, v19.2d
+	WORD   $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
+	WORD   $0x4e72d5ef // fadd v15.2d, v15.2d, v18.2d
+	WORD   $0x4e73d610 // fadd v16.2d, v16.2d, v19.2d
+	WORD   $0x4e74d631 // fadd v17.2d, v17.2d, v20.2d
+
+columns6Biased:
+	CBZ     R20, columns6RowBiased
+	VLD1R.P 8(R20), [V21.D2]
+	WORD    $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
+	WORD    $0x4e75d421 // fadd v1.2d, v1.2d, v21.2d
+	WORD    $0x4e75d442 // fadd v2.2d, v2.2d, v21.2d
+	VLD1R.P 8(R20), [V22.D2]
+	WORD    $0x4e76d463 // fadd v3.2d, v3.2d, v22.2d
+	WORD    $0x4e76d484 // fadd v4.2d, v4.2d, v22.2d
+	WORD    $0x4e76d4a5 // fadd v5.2d, v5.2d, v22.2d
+	VLD1R.P 8(R20), [V23.D2]
+	WORD    $0x4e77d4c6 // fadd v6.2d, v6.2d, v23.2d
+	WORD    $0x4e77d4e7 // fadd v7.2d, v7.2d, v23.2d
+	WORD    $0x4e77d508 // fadd v8.2d, v8.2d, v23.2d
+	VLD1R.P 8(R20), [V24.D2]
+	WORD    $0x4e78d529 // fadd v9.2d, v9.2d, v24.2d
+	WORD    $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD    $0x4e78d56b // fadd v11.2d, v11.2d, v24.2d
+	VLD1R.P 8(R20), [V25.D2]
+	WORD    $0x4e79d58c // fadd v12.2d, v12.2d, v25.2d
+	WORD    $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
+	WORD    $0x4e79d5ce // fadd v14.2d, v14.2d, v25.2d
+	VLD1R.P 8(R20), [V26.D2]
+	WORD    $0x4e7ad5ef // fadd v15.2d, v15.2d, v26.2d
+	WORD    $0x4e7ad610 // fadd v16.2d, v16.2d, v26.2d
+	WORD    $0x4e7ad631 // fadd v17.2d, v17.2d, v26.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R11
+	CBZ   R11, columns6Store
+	WORD  $0x4ee0e812 // fcmlt v18.2d, v0.2d, #0
+	WORD  $0x4e721c00 // bic v0.16b, v0.16b, v18.16b
+	WORD  $0x4ee0e833 // fcmlt v19.2d, v1.2d, #0
+	WORD  $0x4e731c21 // bic v1.16b, v1.16b, v19.16b
+	WORD  $0x4ee0e854 // fcmlt v20.2d, v2.2d, #0
+	WORD  $0x4e741c42 // bic v2.16b, v2.16b, v20.16b
+	WORD  $0x4ee0e872 // fcmlt v18.2d, v3.2d, #0
+	WORD  $0x4e721c63 // bic v3.16b, v3.16b, v18.16b
+	WORD  $0x4ee0e893 // fcmlt v19.2d, v4.2d, #0
+	WORD  $0x4e731c84 // bic v4.16b, v4.16b, v19.16b
+	WORD  $0x4ee0e8b4 // fcmlt v20.2d, v5.2d, #0
+	WORD  $0x4e741ca5 // bic v5.16b, v5.16b, v20.16b
+	WORD  $0x4ee0e8d2 // fcmlt v18.2d, v6.2d, #0
+	WORD  $0x4e721cc6 // bic v6.16b, v6.16b, v18.16b
+	WORD  $0x4ee0e8f3 // fcmlt v19.2d, v7.2d, #0
+	WORD  $0x4e731ce7 // bic v7.16b, v7.16b, v19.16b
+	WORD  $0x4ee0e914 // fcmlt v20.2d, v8.2d, #0
+	WORD  $0x4e741d08 // bic v8.16b, v8.16b, v20.16b
+	WORD  $0x4ee0e932 // fcmlt v18.2d, v9.2d, #0
+	WORD  $0x4e721d29 // bic v9.16b, v9.16b, v18.16b
+	WORD  $0x4ee0e953 // fcmlt v19.2d, v10.2d, #0
+	WORD  $0x4e731d4a // bic v10.16b, v10.16b, v19.16b
+	WORD  $0x4ee0e974 // fcmlt v20.2d, v11.2d, #0
+	WORD  $0x4e741d6b // bic v11.16b, v11.16b, v20.16b
+	WORD  $0x4ee0e992 // fcmlt v18.2d, v12.2d, #0
+	WORD  $0x4e721d8c // bic v12.16b, v12.16b, v18.16b
+	WORD  $0x4ee0e9b3 // fcmlt v19.2d, v13.2d, #0
+	WORD  $0x4e731dad // bic v13.16b, v13.16b, v19.16b
+	WORD  $0x4ee0e9d4 // fcmlt v20.2d, v14.2d, #0
+	WORD  $0x4e741dce // bic v14.16b, v14.16b, v20.16b
+	WORD  $0x4ee0e9f2 // fcmlt v18.2d, v15.2d, #0
+	WORD  $0x4e721def // bic v15.16b, v15.16b, v18.16b
+	WORD  $0x4ee0ea13 // fcmlt v19.2d, v16.2d, #0
+	WORD  $0x4e731e10 // bic v16.16b, v16.16b, v19.16b
+	WORD  $0x4ee0ea34 // fcmlt v20.2d, v17.2d, #0
+	WORD  $0x4e741e31 // bic v17.16b, v17.16b, v20.16b
+
+columns6Store:
+	MOVD   R19, R12
+	ADD    R0, R12, R13
+	VST1.P [V0.D2, V1.D2], (R12)(R10)
+	VST1.P [V2.D2], (R13)(R10)
+	VST1.P [V3.D2, V4.D2], (R12)(R10)
+	VST1.P [V5.D2], (R13)(R10)
+	VST1.P [V6.D2, V7.D2], (R12)(R10)
+	VST1.P [V8.D2], (R13)(R10)
+	VST1.P [V9.D2, V10.D2], (R12)(R10)
+	VST1.P [V11.D2], (R13)(R10)
+	VST1.P [V12.D2, V13.D2], (R12)(R10)
+	VST1.P [V14.D2], (R13)(R10)
+	VST1.P [V15.D2, V16.D2], (R12)(R10)
+	VST1.P [V17.D2], (R13)(R10)
+	MOVD   R12, R19
+	MOVD   aTile+48(FP), R11
+	ADD    R11<<3, R1, R1
+	ADD    R11<<3, R2, R2
+	ADD    R11<<3, R3, R3
+	ADD    R11<<3, R4, R4
+	ADD    R11<<3, R5, R5
+	ADD    R11<<3, R6, R6
+	SUBS   $1, R15, R15
+	BNE    columns6
+	RET
+
+// func dgemm7x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm7x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R10
+	LSL  $3, R10, R10
+	MOVD aRow+32(FP), R12
+	MOVD a+24(FP), R1
+	ADD  R12<<3, R1, R2
+	ADD  R12<<3, R2, R3
+	ADD  R12<<3, R3, R4
+	ADD  R12<<3, R4, R5
+	ADD  R12<<3, R5, R6
+	ADD  R12<<3, R6, R7
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	MOVD cRow+80(FP), R11
+	LSL  $3, R11, R11
+	MOVD R21, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	ADD  R11, R12, R12
+	PRFM (R12), PLDL1KEEP
+	MOVD aCol+40(FP), R9
+	LSL  $3, R9, R9
+	MOVD ZR, R8
+	MOVD b+56(FP), R12
+	MOVD R12, R13
+	ADD  R0, R13, R14
+	MOVD k+16(FP), R11
+	CBZ  R11, columns6Summed
+	SUBS $4, R11, R11
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R12
+	CMP  $1, R12
+	BEQ  columns6Columns
+	CMP  $8, R9
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce86838 // ldr q24, [x1,x8]
+	WORD   $0x3ce86859 // ldr q25, [x2,x8]
+	WORD   $0x3ce8687a // ldr q26, [x3,x8]
+	WORD   $0x3ce8689b // ldr q27, [x4,x8]
+	WORD   $0x3ce868bc // ldr q28, [x5,x8]
+	WORD   $0x3ce868dd // ldr q29, [x6,x8]
+	WORD   $0x3ce868fe // ldr q30, [x7,x8]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912a3 // fmla v3.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12a6 // fmla v6.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12c7 // fmla v7.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e8 // fmla v8.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12a9 // fmla v9.2d, v21.2d, v27.d[0]
+	WORD   $0x4fdb12ca // fmla v10.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12eb // fmla v11.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12ac // fmla v12.2d, v21.2d, v28.d[0]
+	WORD   $0x4fdc12cd // fmla v13.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12ee // fmla v14.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	WORD   $0x4fdd12d0 // fmla v16.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12f1 // fmla v17.2d, v23.2d, v29.d[0]
+	WORD   $0x4fde12b2 // fmla v18.2d, v21.2d, v30.d[0]
+	WORD   $0x4fde12d3 // fmla v19.2d, v22.2d, v30.d[0]
+	WORD   $0x4fde12f4 // fmla v20.2d, v23.2d, v30.d[0]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd81aa0 // fmla v0.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac1 // fmla v1.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae2 // fmla v2.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91aa3 // fmla v3.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91ac4 // fmla v4.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae5 // fmla v5.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1aa6 // fmla v6.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ac7 // fmla v7.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1ae8 // fmla v8.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1aa9 // fmla v9.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1aca // fmla v10.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aeb // fmla v11.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1aac // fmla v12.2d, v21.2d, v28.d[1]
+	WORD   $0x4fdc1acd // fmla v13.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1aee // fmla v14.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1aaf // fmla v15.2d, v21.2d, v29.d[1]
+	WORD   $0x4fdd1ad0 // fmla v16.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af1 // fmla v17.2d, v23.2d, v29.d[1]
+	WORD   $0x4fde1ab2 // fmla v18.2d, v21.2d, v30.d[1]
+	WORD   $0x4fde1ad3 // fmla v19.2d, v22.2d, v30.d[1]
+	WORD   $0x4fde1af4 // fmla v20.2d, v23.2d, v30.d[1]
+	ADD    $16, R8, R8
+	WORD   $0x3ce86838 // ldr q24, [x1,x8]
+	WORD   $0x3ce86859 // ldr q25, [x2,x8]
+	WORD   $0x3ce8687a // ldr q26, [x3,x8]
+	WORD   $0x3ce8689b // ldr q27, [x4,x8]
+	WORD   $0x3ce868bc // ldr q28, [x5,x8]
+	WORD   $0x3ce868dd // ldr q29, [x6,x8]
+	WORD   $0x3ce868fe // ldr q30, [x7,x8]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd912a3 // fmla v3.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	WORD   $0x4fda12a6 // fmla v6.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12c7 // fmla v7.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e8 // fmla v8.2d, v23.2d, v26.d[0]
+	WORD   $0x4fdb12a9 // fmla v9.2d, v21.2d, v27.d[0]
+	WORD   $0x4fdb12ca // fmla v10.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12eb // fmla v11.2d, v23.2d, v27.d[0]
+	WORD   $0x4fdc12ac // fmla v12.2d, v21.2d, v28.d[0]
+	WORD   $0x4fdc12cd // fmla v13.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12ee // fmla v14.2d, v23.2d, v28.d[0]
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	WORD   $0x4fdd12d0 // fmla v16.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12f1 // fmla v17.2d, v23.2d, v29.d[0]
+	WORD   $0x4fde12b2 // fmla v18.2d, v21.2d, v30.d[0]
+	WORD   $0x4fde12d3 // fmla v19.2d, v22.2d, v30.d[0]
+	WORD   $0x4fde12f4 // fmla v20.2d, v23.2d, v30.d[0]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd81aa0 // fmla v0.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac1 // fmla v1.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae2 // fmla v2.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd91aa3 // fmla v3.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91ac4 // fmla v4.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91ae5 // fmla v5.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda1aa6 // fmla v6.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ac7 // fmla v7.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1ae8 // fmla v8.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1aa9 // fmla v9.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1aca // fmla v10.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1aeb // fmla v11.2d, v23.2d, v27.d[1]
+	WORD   $0x4fdc1aac // fmla v12.2d, v21.2d, v28.d[1]
+	WORD   $0x4fdc1acd // fmla v13.2d, v22.2d, v28.d[1]
+	WORD   $0x4fdc1aee // fmla v14.2d, v23.2d, v28.d[1]
+	WORD   $0x4fdd1aaf // fmla v15.2d, v21.2d, v29.d[1]
+	WORD   $0x4fdd1ad0 // fmla v16.2d, v22.2d, v29.d[1]
+	WORD   $0x4fdd1af1 // fmla v17.2d, v23.2d, v29.d[1]
+	WORD   $0x4fde1ab2 // fmla v18.2d, v21.2d, v30.d[1]
+	WORD   $0x4fde1ad3 // fmla v19.2d, v22.2d, v30.d[1]
+	WORD   $0x4fde1af4 // fmla v20.2d, v23.2d, v30.d[1]
+	ADD    $16, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R8, R1, R15
+	ADD $40, R15, R19
+
+columns6AlongColumns:
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	VLD1.P (R15)(R9), [V24.D2, V25.D2, V26.D2]
+	VLD1.P (R19)(R9), [V27.D2]
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	WORD   $0x4fd81aa3 // fmla v3.2d, v21.2d, v24.d[1]
+	WORD   $0x4fd81ac4 // fmla v4.2d, v22.2d, v24.d[1]
+	WORD   $0x4fd81ae5 // fmla v5.2d, v23.2d, v24.d[1]
+	WORD   $0x4fd912a6 // fmla v6.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c7 // fmla v7.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e8 // fmla v8.2d, v23.2d, v25.d[0]
+	WORD   $0x4fd91aa9 // fmla v9.2d, v21.2d, v25.d[1]
+	WORD   $0x4fd91aca // fmla v10.2d, v22.2d, v25.d[1]
+	WORD   $0x4fd91aeb // fmla v11.2d, v23.2d, v25.d[1]
+	WORD   $0x4fda12ac // fmla v12.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12cd // fmla v13.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12ee // fmla v14.2d, v23.2d, v26.d[0]
+	WORD   $0x4fda1aaf // fmla v15.2d, v21.2d, v26.d[1]
+	WORD   $0x4fda1ad0 // fmla v16.2d, v22.2d, v26.d[1]
+	WORD   $0x4fda1af1 // fmla v17.2d, v23.2d, v26.d[1]
+	WORD   $0x4fdb1ab2 // fmla v18.2d, v21.2d, v27.d[1]
+	WORD   $0x4fdb1ad3 // fmla v19.2d, v22.2d, v27.d[1]
+	WORD   $0x4fdb1af4 // fmla v20.2d, v23.2d, v27.d[1]
+	ADD    R9<<2, R8, R8
+	SUBS   $4, R11, R11
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R11, R11
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R13)(R10), [V21.D2, V22.D2]
+	VLD1.P (R14)(R10), [V23.D2]
+	FMOVD  (R1)(R8), F24
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	FMOVD  (R2)(R8), F25
+	WORD   $0x4fd912a3 // fmla v3.2d, v21.2d, v25.d[0]
+	WORD   $0x4fd912c4 // fmla v4.2d, v22.2d, v25.d[0]
+	WORD   $0x4fd912e5 // fmla v5.2d, v23.2d, v25.d[0]
+	FMOVD  (R3)(R8), F26
+	WORD   $0x4fda12a6 // fmla v6.2d, v21.2d, v26.d[0]
+	WORD   $0x4fda12c7 // fmla v7.2d, v22.2d, v26.d[0]
+	WORD   $0x4fda12e8 // fmla v8.2d, v23.2d, v26.d[0]
+	FMOVD  (R4)(R8), F27
+	WORD   $0x4fdb12a9 // fmla v9.2d, v21.2d, v27.d[0]
+	WORD   $0x4fdb12ca // fmla v10.2d, v22.2d, v27.d[0]
+	WORD   $0x4fdb12eb // fmla v11.2d, v23.2d, v27.d[0]
+	FMOVD  (R5)(R8), F28
+	WORD   $0x4fdc12ac // fmla v12.2d, v21.2d, v28.d[0]
+	WORD   $0x4fdc12cd // fmla v13.2d, v22.2d, v28.d[0]
+	WORD   $0x4fdc12ee // fmla v14.2d, v23.2d, v28.d[0]
+	FMOVD  (R6)(R8), F29
+	WORD   $0x4fdd12af // fmla v15.2d, v21.2d, v29.d[0]
+	WORD   $0x4fdd12d0 // fmla v16.2d, v22.2d, v29.d[0]
+	WORD   $0x4fdd12f1 // fmla v17.2d, v23.2d, v29.d[0]
+	FMOVD  (R7)(R8), F30
+	WORD   $0x4fde12b2 // fmla v18.2d, v21.2d, v30.d[0]
+	WORD   $0x4fde12d3 // fmla v19.2d, v22.2d, v30.d[0]
+	WORD   $0x4fde12f4 // fmla v20.2d, v23.2d, v30.d[0]
+	ADD    R9, R8, R8
+	SUBS   $1, R11, R11
+	BNE    columns6K
+
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F24
+	FMOVD $(1.0), F21
+	FCMPD F21, F24
+	BEQ   columns6Scaled
+	WORD  $0x4fd89000 // fmul v0.2d, v0.2d, v24.d[0]
+	WORD  $0x4fd89021 // fmul v1.2d, v1.2d, v24.d[0]
+	WORD  $0x4fd89042 // fmul v2.2d, v2.2d, v24.d[0]
+	WORD  $0x4fd89063 // fmul v3.2d, v3.2d, v24.d[0]
+	WORD  $0x4fd89084 // fmul v4.2d, v4.2d, v24.d[0]
+	WORD  $0x4fd890a5 // fmul v5.2d, v5.2d, v24.d[0]
+	WORD  $0x4fd890c6 // fmul v6.2d, v6.2d, v24.d[0]
+	WORD  $0x4fd890e7 // fmul v7.2d, v7.2d, v24.d[0]
+	WORD  $0x4fd89108 // fmul v8.2d, v8.2d, v24.d[0]
+	WORD  $0x4fd89129 // fmul v9.2d, v9.2d, v24.d[0]
+	WORD  $0x4fd8914a // fmul v10.2d, v10.2d, v24.d[0]
+	WORD  $0x4fd8916b // fmul v11.2d, v11.2d, v24.d[0]
+	WORD  $0x4fd8918c // fmul v12.2d, v12.2d, v24.d[0]
+	WORD  $0x4fd891ad // fmul v13.2d, v13.2d, v24.d[0]
+	WORD  $0x4fd891ce // fmul v14.2d, v14.2d, v24.d[0]
+	WORD  $0x4fd891ef // fmul v15.2d, v15.2d, v24.d[0]
+	WORD  $0x4fd89210 // fmul v16.2d, v16.2d, v24.d[0]
+	WORD  $0x4fd89231 // fmul v17.2d, v17.2d, v24.d[0]
+	WORD  $0x4fd89252 // fmul v18.2d, v18.2d, v24.d[0]
+	WORD  $0x4fd89273 // fmul v19.2d, v19.2d, v24.d[0]
+	WORD  $0x4fd89294 // fmul v20.2d, v20.2d, v24.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R11
+	LSL    $3, R11, R11
+	FMOVD  beta+96(FP), F24
+	FCMPD  $(0.0), F24
+	BEQ    columns6Overwrite
+	MOVD   R21, R13
+	ADD    R0, R13, R14
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812a0 // fmla v0.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c1 // fmla v1.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e2 // fmla v2.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812a3 // fmla v3.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c4 // fmla v4.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e5 // fmla v5.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812a6 // fmla v6.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812c7 // fmla v7.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812e8 // fmla v8.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812a9 // fmla v9.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812ca // fmla v10.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812eb // fmla v11.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812ac // fmla v12.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812cd // fmla v13.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812ee // fmla v14.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812af // fmla v15.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812d0 // fmla v16.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f1 // fmla v17.2d, v23.2d, v24.d[0]
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4fd812b2 // fmla v18.2d, v21.2d, v24.d[0]
+	WORD   $0x4fd812d3 // fmla v19.2d, v22.2d, v24.d[0]
+	WORD   $0x4fd812f4 // fmla v20.2d, v23.2d, v24.d[0]
+
+columns6Overwrite:
+	MOVD   bias+104(FP), R13
+	CBZ    R13, columns6Biased
+	ADD    R0, R13, R14
+	VLD1.P (R13)(R11), [V21.D2, V22.D2]
+	VLD1.P (R14)(R11), [V23.D2]
+	WORD   $0x4e75d400 // fadd v0.2d, v0.2d, v21.2d
+	WORD   $0x4e76d421 // fadd v1.2d, v1.2d, v22.2d
+	WORD   $0x4e77d442 // fadd v2.2d, v2.2d, v23.2d
+	WORD   $0x4e75d463 // fadd v3.2d, v3.2d, v21.2d
+	WORD   $0x4e76d484 // fadd v4.2d, v4.2d, v22.2d
+	WORD   $0x4e77d4a5 // fadd v5.2d, v5.2d, v23.2d
+	WORD   $0x4e75d4c6 // fadd v6.2d, v6.2d, v21.2d
+	WORD   $0x4e76d4e7 // fadd v7.2d, v7.2d, v22.2d
+	WORD   $0x4e77d508 // fadd v8.2d, v8.2d, v23.2d
+	WORD   $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD   $0x4e76d54a // fadd v10.2d, v10.2d, v22.2d
+	WORD   $0x4e77d56b // fadd v11.2d, v11.2d, v23.2d
+	WORD   $0x4e75d58c // fadd v12.2d, v12.2d, v21.2d
+	WORD   $0x4e76d5ad // fadd v13.2d, v13.2d, v22.2d
+	WORD   $0x4e77d5ce // fadd v14.2d, v14.2d, v23.2d
+	WORD   $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
+	WORD   $0x4e76d610 // fadd v16.2d, v16.2d, v22.2d
+	WORD   $0x4e77d631 // fadd v17.2d, v17.2d, v23.2d
+	WORD   $0x4e75d652 // fadd v18.2d, v18.2d, v21.2d
+	WORD   $0x4e76d673 // fadd v19.2d, v19.2d, v22.2d
+	WORD   $0x4e77d694 // fadd v20.2d, v20.2d, v23.2d
+
+columns6Biased:
+	CBZ     R22, columns6RowBiased
+	VLD1R.P 8(R22), [V24.D2]
+	WORD    $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD    $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
+	WORD    $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
+	VLD1R.P 8(R22), [V25.D2]
+	WORD    $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
+	WORD    $0x4e79d484 // fadd v4.2d, v4.2d, v25.2d
+	WORD    $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
+	VLD1R.P 8(R22), [V26.D2]
+	WORD    $0x4e7ad4c6 // fadd v6.2d, v6.2d, v26.2d
+	WORD    $0x4e7ad4e7 // fadd v7.2d, v7.2d, v26.2d
+	WORD    $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
+	VLD1R.P 8(R22), [V27.D2]
+	WORD    $0x4e7bd529 // fadd v9.2d, v9.2d, v27.2d
+	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
+	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	VLD1R.P 8(R22), [V28.D2]
+	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
+	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
+	WORD    $0x4e7cd5ce // fadd v14.2d, v14.2d, v28.2d
+	VLD1R.P 8(R22), [V29.D2]
+	WORD    $0x4e7dd5ef // fadd v15.2d, v15.2d, v29.2d
+	WORD    $0x4e7dd610 // fadd v16.2d, v16.2d, v29.2d
+	WORD    $0x4e7dd631 // fadd v17.2d, v17.2d, v29.2d
+	VLD1R.P 8(R22), [V30.D2]
+	WORD    $0x4e7ed652 // fadd v18.2d, v18.2d, v30.2d
+	WORD    $0x4e7ed673 // fadd v19.2d, v19.2d, v30.2d
+	WORD    $0x4e7ed694 // fadd v20.2d, v20.2d, v30.2d
+
+columns6RowBiased:
+	MOVBU relu+120(FP), R12
+	CBZ   R12, columns6Store
+	WORD  $0x4ee0e815 // fcmlt v21.2d, v0.2d, #0
+	WORD  $0x4e751c00 // bic v0.16b, v0.16b, v21.16b
+	WORD  $0x4ee0e836 // fcmlt v22.2d, v1.2d, #0
+	WORD  $0x4e761c21 // bic v1.16b, v1.16b, v22.16b
+	WORD  $0x4ee0e857 // fcmlt v23.2d, v2.2d, #0
+	WORD  $0x4e771c42 // bic v2.16b, v2.16b, v23.16b
+	WORD  $0x4ee0e875 // fcmlt v21.2d, v3.2d, #0
+	WORD  $0x4e751c63 // bic v3.16b, v3.16b, v21.16b
+	WORD  $0x4ee0e896 // fcmlt v22.2d, v4.2d, #0
+	WORD  $0x4e761c84 // bic v4.16b, v4.16b, v22.16b
+	WORD  $0x4ee0e8b7 // fcmlt v23.2d, v5.2d, #0
+	WORD  $0x4e771ca5 // bic v5.16b, v5.16b, v23.16b
+	WORD  $0x4ee0e8d5 // fcmlt v21.2d, v6.2d, #0
+	WORD  $0x4e751cc6 // bic v6.16b, v6.16b, v21.16b
+	WORD  $0x4ee0e8f6 // fcmlt v22.2d, v7.2d, #0
+	WORD  $0x4e761ce7 // bic v7.16b, v7.16b, v22.16b
+	WORD  $0x4ee0e917 // fcmlt v23.2d, v8.2d, #0
+	WORD  $0x4e771d08 // bic v8.16b, v8.16b, v23.16b
+	WORD  $0x4ee0e935 // fcmlt v21.2d, v9.2d, #0
+	WORD  $0x4e751d29 // bic v9.16b, v9.16b, v21.16b
+	WORD  $0x4ee0e956 // fcmlt v22.2d, v10.2d, #0
+	WORD  $0x4e761d4a // bic v10.16b, v10.16b, v22.16b
+	WORD  $0x4ee0e977 // fcmlt v23.2d, v11.2d, #0
+	WORD  $0x4e771d6b // bic v11.16b, v11.16b, v23.16b
+	WORD  $0x4ee0e995 // fcmlt v21.2d, v12.2d, #0
+	WORD  $0x4e751d8c // bic v12.16b, v12.16b, v21.16b
+	WORD  $0x4ee0e9b6 // fcmlt v22.2d, v13.2d, #0
+	WORD  $0x4e761dad // bic v13.16b, v13.16b, v22.16b
+	WORD  $0x4ee0e9d7 // fcmlt v23.2d, v14.2d, #0
+	WORD  $0x4e771dce // bic v14.16b, v14.16b, v23.16b
+	WORD  $0x4ee0e9f5 // fcmlt v21.2d, v15.2d, #0
+	WORD  $0x4e751def // bic v15.16b, v15.16b, v21.16b
+	WORD  $0x4ee0ea16 // fcmlt v22.2d, v16.2d, #0
+	WORD  $0x4e761e10 // bic v16.16b, v16.16b, v22.16b
+	WORD  $0x4ee0ea37 // fcmlt v23.2d, v17.2d, #0
+	WORD  $0x4e771e31 // bic v17.16b, v17.16b, v23.16b
+	WORD  $0x4ee0ea55 // fcmlt v21.2d, v18.2d, #0
+	WORD  $0x4e751e52 // bic v18.16b, v18.16b, v21.16b
+	WORD  $0x4ee0ea76 // fcmlt v22.2d, v19.2d, #0
+	WORD  $0x4e761e73 // bic v19.16b, v19.16b, v22.16b
+	WORD  $0x4ee0ea97 // fcmlt v23.2d, v20.2d, #0
+	WORD  $0x4e771e94 // bic v20.16b, v20.16b, v23.16b
+
+columns6Store:
+	MOVD   R21, R13
+	ADD    R0, R13, R14
+	VST1.P [V0.D2, V1.D2], (R13)(R11)
+	VST1.P [V2.D2], (R14)(R11)
+	VST1.P [V3.D2, V4.D2], (R13)(R11)
+	VST1.P [V5.D2], (R14)(R11)
+	VST1.P [V6.D2, V7.D2], (R13)(R11)
+	VST1.P [V8.D2], (R14)(R11)
+	VST1.P [V9.D2, V10.D2], (R13)(R11)
+	VST1.P [V11.D2], (R14)(R11)
+	VST1.P [V12.D2, V13.D2], (R13)(R11)
+	VST1.P [V14.D2], (R14)(R11)
+	VST1.P [V15.D2, V16.D2], (R13)(R11)
+	VST1.P [V17.D2], (R14)(R11)
+	VST1.P [V18.D2, V19.D2], (R13)(R11)
+	VST1.P [V20.D2], (R14)(R11)
+	MOVD   R13, R21
+	MOVD   aTile+48(FP), R12
+	ADD    R12<<3, R1, R1
+	ADD    R12<<3, R2, R2
+	ADD    R12<<3, R3, R3
+	ADD    R12<<3, R4, R4
+	ADD    R12<<3, R5, R5
+	ADD    R12<<3, R6, R6
+	ADD    R12<<3, R7, R7
+	SUBS   $1, R20, R20
+	BNE    columns6
+	RET
+
+// func dgemm8x6NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemm8x6NEON(SB), NOSPLIT, $0-121
+	MOVD n+8(FP), R0
+
+upTo6:
+	SUB  $2, R0, R0
+	LSL  $3, R0, R0
+	MOVD tiles+0(FP), R20
+	MOVD c+72(FP), R21
+	MOVD rowBias+112(FP), R22
+	MOVD bRow+64(FP), R11
+	LSL  $3, R11, R11
+	MOVD aRow+32(FP), R13
+	MOVD a+24(FP), R1
+	ADD  R13<<3, R1, R2
+	ADD  R13<<3, R2, R3
+	ADD  R13<<3, R3, R4
+	ADD  R13<<3, R4, R5
+	ADD  R13<<3, R5, R6
+	ADD  R13<<3, R6, R7
+	ADD  R13<<3, R7, R8
+
+columns6:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	MOVD cRow+80(FP), R12
+	LSL  $3, R12, R12
+	MOVD R21, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	ADD  R12, R13, R13
+	PRFM (R13), PLDL1KEEP
+	MOVD aCol+40(FP), R10
+	LSL  $3, R10, R10
+	MOVD ZR, R9
+	MOVD b+56(FP), R13
+	MOVD R13, R14
+	ADD  R0, R14, R15
+	MOVD k+16(FP), R12
+	CBZ  R12, columns6Summed
+	SUBS $4, R12, R12
+	BLT  columns6Fewer
+	MOVD aRow+32(FP), R13
+	CMP  $1, R13
+	BEQ  columns6Columns
+	CMP  $8, R10
+	BNE  columns6Fewer
+
+columns6AlongRows:
+	WORD   $0x3ce9683b // ldr q27, [x1,x9]
+	WORD   $0x3ce9685c // ldr q28, [x2,x9]
+	WORD   $0x3ce9687d // ldr q29, [x3,x9]
+	WORD   $0x3ce9689e // ldr q30, [x4,x9]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
 	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	FMOVD  (R2)(R9<<3), F28
 	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
 	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
 	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
-	FMOVD  (R3)(R9<<3), F29
 	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
 	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
 	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
-	FMOVD  (R4)(R9<<3), F30
 	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
 	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
 	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
-	FMOVD  (R5)(R9<<3), F31
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1b00 // fmla v0.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b21 // fmla v1.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b42 // fmla v2.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1b03 // fmla v3.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b24 // fmla v4.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b45 // fmla v5.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd1b06 // fmla v6.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b27 // fmla v7.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b48 // fmla v8.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1b09 // fmla v9.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b2a // fmla v10.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b4b // fmla v11.2d, v26.2d, v30.d[1]
+	ADD    $16, R9, R9
+	WORD   $0x3ce9683b // ldr q27, [x1,x9]
+	WORD   $0x3ce9685c // ldr q28, [x2,x9]
+	WORD   $0x3ce9687d // ldr q29, [x3,x9]
+	WORD   $0x3ce9689e // ldr q30, [x4,x9]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
+	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1b00 // fmla v0.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b21 // fmla v1.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b42 // fmla v2.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1b03 // fmla v3.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b24 // fmla v4.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b45 // fmla v5.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd1b06 // fmla v6.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b27 // fmla v7.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b48 // fmla v8.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1b09 // fmla v9.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b2a // fmla v10.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b4b // fmla v11.2d, v26.2d, v30.d[1]
+	SUB    $16, R9, R9
+	SUB    R11<<2, R14, R14
+	SUB    R11<<2, R15, R15
+	WORD   $0x3ce968bb // ldr q27, [x5,x9]
+	WORD   $0x3ce968dc // ldr q28, [x6,x9]
+	WORD   $0x3ce968fd // ldr q29, [x7,x9]
+	WORD   $0x3ce9691e // ldr q30, [x8,x9]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdc130f // fmla v15.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1330 // fmla v16.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1351 // fmla v17.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdd1312 // fmla v18.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1333 // fmla v19.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1354 // fmla v20.2d, v26.2d, v29.d[0]
+	WORD   $0x4fde1315 // fmla v21.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1336 // fmla v22.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1357 // fmla v23.2d, v26.2d, v30.d[0]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1b0c // fmla v12.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b2d // fmla v13.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b4e // fmla v14.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1b0f // fmla v15.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b30 // fmla v16.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b51 // fmla v17.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd1b12 // fmla v18.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b33 // fmla v19.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b54 // fmla v20.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	ADD    $16, R9, R9
+	WORD   $0x3ce968bb // ldr q27, [x5,x9]
+	WORD   $0x3ce968dc // ldr q28, [x6,x9]
+	WORD   $0x3ce968fd // ldr q29, [x7,x9]
+	WORD   $0x3ce9691e // ldr q30, [x8,x9]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdc130f // fmla v15.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1330 // fmla v16.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1351 // fmla v17.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdd1312 // fmla v18.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1333 // fmla v19.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1354 // fmla v20.2d, v26.2d, v29.d[0]
+	WORD   $0x4fde1315 // fmla v21.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1336 // fmla v22.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1357 // fmla v23.2d, v26.2d, v30.d[0]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1b0c // fmla v12.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b2d // fmla v13.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b4e // fmla v14.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1b0f // fmla v15.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b30 // fmla v16.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b51 // fmla v17.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd1b12 // fmla v18.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b33 // fmla v19.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b54 // fmla v20.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	ADD    $16, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns6AlongRows
+	B      columns6Fewer
+
+columns6Columns:
+	ADD R9, R1, R19
+
+columns6AlongColumns:
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	VLD1.P (R19)(R10), [V27.D2, V28.D2, V29.D2, V30.D2]
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	WORD   $0x4fdb1b03 // fmla v3.2d, v24.2d, v27.d[1]
+	WORD   $0x4fdb1b24 // fmla v4.2d, v25.2d, v27.d[1]
+	WORD   $0x4fdb1b45 // fmla v5.2d, v26.2d, v27.d[1]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1b09 // fmla v9.2d, v24.2d, v28.d[1]
+	WORD   $0x4fdc1b2a // fmla v10.2d, v25.2d, v28.d[1]
+	WORD   $0x4fdc1b4b // fmla v11.2d, v26.2d, v28.d[1]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1b0f // fmla v15.2d, v24.2d, v29.d[1]
+	WORD   $0x4fdd1b30 // fmla v16.2d, v25.2d, v29.d[1]
+	WORD   $0x4fdd1b51 // fmla v17.2d, v26.2d, v29.d[1]
+	WORD   $0x4fde1312 // fmla v18.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1333 // fmla v19.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1354 // fmla v20.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1b15 // fmla v21.2d, v24.2d, v30.d[1]
+	WORD   $0x4fde1b36 // fmla v22.2d, v25.2d, v30.d[1]
+	WORD   $0x4fde1b57 // fmla v23.2d, v26.2d, v30.d[1]
+	ADD    R10<<2, R9, R9
+	SUBS   $4, R12, R12
+	BGE    columns6AlongColumns
+
+columns6Fewer:
+	ADDS $4, R12, R12
+	BEQ  columns6Done
+
+columns6K:
+	VLD1.P (R14)(R11), [V24.D2, V25.D2]
+	VLD1.P (R15)(R11), [V26.D2]
+	FMOVD  (R1)(R9), F27
+	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
+	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
+	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
+	FMOVD  (R2)(R9), F28
+	WORD   $0x4fdc1303 // fmla v3.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1324 // fmla v4.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1345 // fmla v5.2d, v26.2d, v28.d[0]
+	FMOVD  (R3)(R9), F29
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
+	FMOVD  (R4)(R9), F30
+	WORD   $0x4fde1309 // fmla v9.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde132a // fmla v10.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde134b // fmla v11.2d, v26.2d, v30.d[0]
+	FMOVD  (R5)(R9), F31
 	WORD   $0x4fdf130c // fmla v12.2d, v24.2d, v31.d[0]
 	WORD   $0x4fdf132d // fmla v13.2d, v25.2d, v31.d[0]
 	WORD   $0x4fdf134e // fmla v14.2d, v26.2d, v31.d[0]
-	FMOVD  (R6)(R9<<3), F27
+	FMOVD  (R6)(R9), F27
 	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
-	FMOVD  (R7)(R9<<3), F28
+	FMOVD  (R7)(R9), F28
 	WORD   $0x4fdc1312 // fmla v18.2d, v24.2d, v28.d[0]
 	WORD   $0x4fdc1333 // fmla v19.2d, v25.2d, v28.d[0]
 	WORD   $0x4fdc1354 // fmla v20.2d, v26.2d, v28.d[0]
-	FMOVD  (R8)(R9<<3), F29
+	FMOVD  (R8)(R9), F29
 	WORD   $0x4fdd1315 // fmla v21.2d, v24.2d, v29.d[0]
 	WORD   $0x4fdd1336 // fmla v22.2d, v25.2d, v29.d[0]
 	WORD   $0x4fdd1357 // fmla v23.2d, v26.2d, v29.d[0]
 	ADD    R10, R9, R9
-	SUB    $1, R11, R11
-	CBNZ   R11, threeK
+	SUBS   $1, R12, R12
+	BNE    columns6K
 
-threeSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	WORD   $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
-	WORD   $0x4fdb91ef // fmul v15.2d, v15.2d, v27.d[0]
-	WORD   $0x4fdb9210 // fmul v16.2d, v16.2d, v27.d[0]
-	WORD   $0x4fdb9231 // fmul v17.2d, v17.2d, v27.d[0]
-	WORD   $0x4fdb9252 // fmul v18.2d, v18.2d, v27.d[0]
-	WORD   $0x4fdb9273 // fmul v19.2d, v19.2d, v27.d[0]
-	WORD   $0x4fdb9294 // fmul v20.2d, v20.2d, v27.d[0]
-	WORD   $0x4fdb92b5 // fmul v21.2d, v21.2d, v27.d[0]
-	WORD   $0x4fdb92d6 // fmul v22.2d, v22.2d, v27.d[0]
-	WORD   $0x4fdb92f7 // fmul v23.2d, v23.2d, v27.d[0]
+columns6Done:
+
+columns6Summed:
+	FMOVD alpha+88(FP), F27
+	FMOVD $(1.0), F24
+	FCMPD F24, F27
+	BEQ   columns6Scaled
+	WORD  $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
+	WORD  $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
+	WORD  $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
+	WORD  $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
+	WORD  $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
+	WORD  $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
+	WORD  $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
+	WORD  $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
+	WORD  $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
+	WORD  $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
+	WORD  $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
+	WORD  $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
+	WORD  $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
+	WORD  $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
+	WORD  $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
+	WORD  $0x4fdb91ef // fmul v15.2d, v15.2d, v27.d[0]
+	WORD  $0x4fdb9210 // fmul v16.2d, v16.2d, v27.d[0]
+	WORD  $0x4fdb9231 // fmul v17.2d, v17.2d, v27.d[0]
+	WORD  $0x4fdb9252 // fmul v18.2d, v18.2d, v27.d[0]
+	WORD  $0x4fdb9273 // fmul v19.2d, v19.2d, v27.d[0]
+	WORD  $0x4fdb9294 // fmul v20.2d, v20.2d, v27.d[0]
+	WORD  $0x4fdb92b5 // fmul v21.2d, v21.2d, v27.d[0]
+	WORD  $0x4fdb92d6 // fmul v22.2d, v22.2d, v27.d[0]
+	WORD  $0x4fdb92f7 // fmul v23.2d, v23.2d, v27.d[0]
+
+columns6Scaled:
+	MOVD   cRow+80(FP), R12
+	LSL    $3, R12, R12
 	FMOVD  beta+96(FP), F27
 	FCMPD  $(0.0), F27
-	BEQ    threeOverwrite
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	BEQ    columns6Overwrite
+	MOVD   R21, R14
+	ADD    R0, R14, R15
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1342 // fmla v2.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1324 // fmla v4.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1345 // fmla v5.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1348 // fmla v8.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1309 // fmla v9.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb132a // fmla v10.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb134b // fmla v11.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb134e // fmla v14.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb130f // fmla v15.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1330 // fmla v16.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1351 // fmla v17.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1312 // fmla v18.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1333 // fmla v19.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1354 // fmla v20.2d, v26.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4fdb1315 // fmla v21.2d, v24.2d, v27.d[0]
 	WORD   $0x4fdb1336 // fmla v22.2d, v25.2d, v27.d[0]
 	WORD   $0x4fdb1357 // fmla v23.2d, v26.2d, v27.d[0]
 
-threeOverwrite:
-	MOVD   bias+104(FP), R20
-	CBZ    R20, threeUnbiased
-	ADD    R19<<3, R20, R21
-	VLD1.P (R20)(R14), [V24.D2, V25.D2]
-	VLD1.P (R21)(R14), [V26.D2]
+columns6Overwrite:
+	MOVD   bias+104(FP), R14
+	CBZ    R14, columns6Biased
+	ADD    R0, R14, R15
+	VLD1.P (R14)(R12), [V24.D2, V25.D2]
+	VLD1.P (R15)(R12), [V26.D2]
 	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
 	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
 	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
@@ -3474,44 +18369,44 @@ threeOverwrite:
 	WORD   $0x4e79d6d6 // fadd v22.2d, v22.2d, v25.2d
 	WORD   $0x4e7ad6f7 // fadd v23.2d, v23.2d, v26.2d
 
-threeUnbiased:
-	CBZ     R15, threeRowsUnbiased
-	VLD1R.P 8(R15), [V27.D2]
+columns6Biased:
+	CBZ     R22, columns6RowBiased
+	VLD1R.P 8(R22), [V27.D2]
 	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
 	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
 	WORD    $0x4e7bd442 // fadd v2.2d, v2.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
+	VLD1R.P 8(R22), [V28.D2]
 	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
 	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
 	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
+	VLD1R.P 8(R22), [V29.D2]
 	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
 	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
 	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
-	VLD1R.P 8(R15), [V30.D2]
+	VLD1R.P 8(R22), [V30.D2]
 	WORD    $0x4e7ed529 // fadd v9.2d, v9.2d, v30.2d
 	WORD    $0x4e7ed54a // fadd v10.2d, v10.2d, v30.2d
 	WORD    $0x4e7ed56b // fadd v11.2d, v11.2d, v30.2d
-	VLD1R.P 8(R15), [V31.D2]
+	VLD1R.P 8(R22), [V31.D2]
 	WORD    $0x4e7fd58c // fadd v12.2d, v12.2d, v31.2d
 	WORD    $0x4e7fd5ad // fadd v13.2d, v13.2d, v31.2d
 	WORD    $0x4e7fd5ce // fadd v14.2d, v14.2d, v31.2d
-	VLD1R.P 8(R15), [V27.D2]
+	VLD1R.P 8(R22), [V27.D2]
 	WORD    $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
 	WORD    $0x4e7bd610 // fadd v16.2d, v16.2d, v27.2d
 	WORD    $0x4e7bd631 // fadd v17.2d, v17.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
+	VLD1R.P 8(R22), [V28.D2]
 	WORD    $0x4e7cd652 // fadd v18.2d, v18.2d, v28.2d
 	WORD    $0x4e7cd673 // fadd v19.2d, v19.2d, v28.2d
 	WORD    $0x4e7cd694 // fadd v20.2d, v20.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
+	VLD1R.P 8(R22), [V29.D2]
 	WORD    $0x4e7dd6b5 // fadd v21.2d, v21.2d, v29.2d
 	WORD    $0x4e7dd6d6 // fadd v22.2d, v22.2d, v29.2d
 	WORD    $0x4e7dd6f7 // fadd v23.2d, v23.2d, v29.2d
 
-threeRowsUnbiased:
-	MOVBU relu+120(FP), R20
-	CBZ   R20, threeStore
+columns6RowBiased:
+	MOVBU relu+120(FP), R13
+	CBZ   R13, columns6Store
 	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
 	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
 	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
@@ -3561,60 +18456,50 @@ threeRowsUnbiased:
 	WORD  $0x4ee0eafa // fcmlt v26.2d, v23.2d, #0
 	WORD  $0x4e7a1ef7 // bic v23.16b, v23.16b, v26.16b
 
-threeStore:
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VST1.P [V0.D2, V1.D2], (R20)(R14)
-	VST1.P [V2.D2], (R21)(R14)
-	VST1.P [V3.D2, V4.D2], (R20)(R14)
-	VST1.P [V5.D2], (R21)(R14)
-	VST1.P [V6.D2, V7.D2], (R20)(R14)
-	VST1.P [V8.D2], (R21)(R14)
-	VST1.P [V9.D2, V10.D2], (R20)(R14)
-	VST1.P [V11.D2], (R21)(R14)
-	VST1.P [V12.D2, V13.D2], (R20)(R14)
-	VST1.P [V14.D2], (R21)(R14)
-	VST1.P [V15.D2, V16.D2], (R20)(R14)
-	VST1.P [V17.D2], (R21)(R14)
-	VST1.P [V18.D2, V19.D2], (R20)(R14)
-	VST1.P [V20.D2], (R21)(R14)
-	VST1.P [V21.D2, V22.D2], (R20)(R14)
-	VST1.P [V23.D2], (R21)(R14)
-	MOVD   R20, R12
-	MOVD   aTile+48(FP), R20
-	ADD    R20<<3, R1, R1
-	ADD    R20<<3, R2, R2
-	ADD    R20<<3, R3, R3
-	ADD    R20<<3, R4, R4
-	ADD    R20<<3, R5, R5
-	ADD    R20<<3, R6, R6
-	ADD    R20<<3, R7, R7
-	ADD    R20<<3, R8, R8
-	SUB    $1, R22, R22
-	CBNZ   R22, threeTile
+columns6Store:
+	MOVD   R21, R14
+	ADD    R0, R14, R15
+	VST1.P [V0.D2, V1.D2], (R14)(R12)
+	VST1.P [V2.D2], (R15)(R12)
+	VST1.P [V3.D2, V4.D2], (R14)(R12)
+	VST1.P [V5.D2], (R15)(R12)
+	VST1.P [V6.D2, V7.D2], (R14)(R12)
+	VST1.P [V8.D2], (R15)(R12)
+	VST1.P [V9.D2, V10.D2], (R14)(R12)
+	VST1.P [V11.D2], (R15)(R12)
+	VST1.P [V12.D2, V13.D2], (R14)(R12)
+	VST1.P [V14.D2], (R15)(R12)
+	VST1.P [V15.D2, V16.D2], (R14)(R12)
+	VST1.P [V17.D2], (R15)(R12)
+	VST1.P [V18.D2, V19.D2], (R14)(R12)
+	VST1.P [V20.D2], (R15)(R12)
+	VST1.P [V21.D2, V22.D2], (R14)(R12)
+	VST1.P [V23.D2], (R15)(R12)
+	MOVD   R14, R21
+	MOVD   aTile+48(FP), R13
+	ADD    R13<<3, R1, R1
+	ADD    R13<<3, R2, R2
+	ADD    R13<<3, R3, R3
+	ADD    R13<<3, R4, R4
+	ADD    R13<<3, R5, R5
+	ADD    R13<<3, R6, R6
+	ADD    R13<<3, R7, R7
+	ADD    R13<<3, R8, R8
+	SUBS   $1, R20, R20
+	BNE    columns6
 	RET
 
-two:
-	SUB  $2, R0, R19
-	MOVD tiles+0(FP), R22
-	MOVD c+72(FP), R12
-	MOVD bRow+64(FP), R13
-	LSL  $3, R13, R13
-	MOVD cRow+80(FP), R14
-	LSL  $3, R14, R14
-	MOVD rowBias+112(FP), R15
-	MOVD aCol+40(FP), R10
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R20
-	ADD  R20<<3, R1, R2
-	ADD  R20<<3, R2, R3
-	ADD  R20<<3, R3, R4
-	ADD  R20<<3, R4, R5
-	ADD  R20<<3, R5, R6
-	ADD  R20<<3, R6, R7
-	ADD  R20<<3, R7, R8
+// func dgemmWide1x32NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemmWide1x32NEON(SB), NOSPLIT, $0-121
+	MOVD tiles+0(FP), R9
+	MOVD c+72(FP), R10
+	MOVD rowBias+112(FP), R11
+	MOVD bRow+64(FP), R3
+	LSL  $3, R3, R3
+	MOVD aRow+32(FP), R5
+	MOVD a+24(FP), R0
 
-twoTile:
+tile:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -3631,240 +18516,211 @@ twoTile:
 	VEOR V13.B16, V13.B16, V13.B16
 	VEOR V14.B16, V14.B16, V14.B16
 	VEOR V15.B16, V15.B16, V15.B16
-	MOVD k+16(FP), R11
-	MOVD $0, R9
-	MOVD b+56(FP), R20
-	ADD  R19<<3, R20, R21
-	CBZ  R11, twoSummed
+	MOVD cRow+80(FP), R4
+	LSL  $3, R4, R4
+	MOVD R10, R5
+	PRFM (R5), PLDL1KEEP
+	PRFM 64(R5), PLDL1KEEP
+	PRFM 128(R5), PLDL1KEEP
+	PRFM 192(R5), PLDL1KEEP
+	MOVD aCol+40(FP), R2
+	LSL  $3, R2, R2
+	MOVD ZR, R1
+	MOVD b+56(FP), R5
+	MOVD R5, R6
+	MOVD k+16(FP), R4
+	CBZ  R4, tileSummed
 
-twoK:
-	VLD1.P (R20)(R13), [V24.D2]
-	VLD1.P (R21)(R13), [V25.D2]
-	FMOVD  (R1)(R9<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	FMOVD  (R2)(R9<<3), F28
-	WORD   $0x4fdc1302 // fmla v2.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc1323 // fmla v3.2d, v25.2d, v28.d[0]
-	FMOVD  (R3)(R9<<3), F29
-	WORD   $0x4fdd1304 // fmla v4.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd1325 // fmla v5.2d, v25.2d, v29.d[0]
-	FMOVD  (R4)(R9<<3), F30
-	WORD   $0x4fde1306 // fmla v6.2d, v24.2d, v30.d[0]
-	WORD   $0x4fde1327 // fmla v7.2d, v25.2d, v30.d[0]
-	FMOVD  (R5)(R9<<3), F31
-	WORD   $0x4fdf1308 // fmla v8.2d, v24.2d, v31.d[0]
-	WORD   $0x4fdf1329 // fmla v9.2d, v25.2d, v31.d[0]
-	FMOVD  (R6)(R9<<3), F27
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-	FMOVD  (R7)(R9<<3), F28
-	WORD   $0x4fdc130c // fmla v12.2d, v24.2d, v28.d[0]
-	WORD   $0x4fdc132d // fmla v13.2d, v25.2d, v28.d[0]
-	FMOVD  (R8)(R9<<3), F29
-	WORD   $0x4fdd130e // fmla v14.2d, v24.2d, v29.d[0]
-	WORD   $0x4fdd132f // fmla v15.2d, v25.2d, v29.d[0]
-	ADD    R10, R9, R9
-	SUB    $1, R11, R11
-	CBNZ   R11, twoK
+tileK:
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	FMOVD  (R0)(R1), F20
+	WORD   $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41242 // fmla v2.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41263 // fmla v3.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41246 // fmla v6.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41267 // fmla v7.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd4120c // fmla v12.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd4122d // fmla v13.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	ADD    R3, R6, R6
+	ADD    R2, R1, R1
+	SUBS   $1, R4, R4
+	BNE    tileK
 
-twoSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	WORD   $0x4fdb9108 // fmul v8.2d, v8.2d, v27.d[0]
-	WORD   $0x4fdb9129 // fmul v9.2d, v9.2d, v27.d[0]
-	WORD   $0x4fdb914a // fmul v10.2d, v10.2d, v27.d[0]
-	WORD   $0x4fdb916b // fmul v11.2d, v11.2d, v27.d[0]
-	WORD   $0x4fdb918c // fmul v12.2d, v12.2d, v27.d[0]
-	WORD   $0x4fdb91ad // fmul v13.2d, v13.2d, v27.d[0]
-	WORD   $0x4fdb91ce // fmul v14.2d, v14.2d, v27.d[0]
-	WORD   $0x4fdb91ef // fmul v15.2d, v15.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    twoOverwrite
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1321 // fmla v1.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1323 // fmla v3.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1325 // fmla v5.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1327 // fmla v7.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb1308 // fmla v8.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb1329 // fmla v9.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb130a // fmla v10.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132b // fmla v11.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb130c // fmla v12.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132d // fmla v13.2d, v25.2d, v27.d[0]
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4fdb130e // fmla v14.2d, v24.2d, v27.d[0]
-	WORD   $0x4fdb132f // fmla v15.2d, v25.2d, v27.d[0]
+tileDone:
 
-twoOverwrite:
-	MOVD   bias+104(FP), R20
-	CBZ    R20, twoUnbiased
-	ADD    R19<<3, R20, R21
-	VLD1.P (R20)(R14), [V24.D2]
-	VLD1.P (R21)(R14), [V25.D2]
-	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e79d463 // fadd v3.2d, v3.2d, v25.2d
-	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
-	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
-	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
-	WORD   $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
-	WORD   $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
-	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
-	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
-	WORD   $0x4e78d5ce // fadd v14.2d, v14.2d, v24.2d
-	WORD   $0x4e79d5ef // fadd v15.2d, v15.2d, v25.2d
+tileSummed:
+	FMOVD alpha+88(FP), F20
+	FMOVD $(1.0), F16
+	FCMPD F16, F20
+	BEQ   tileScaled
+	WORD  $0x4fd49000 // fmul v0.2d, v0.2d, v20.d[0]
+	WORD  $0x4fd49021 // fmul v1.2d, v1.2d, v20.d[0]
+	WORD  $0x4fd49042 // fmul v2.2d, v2.2d, v20.d[0]
+	WORD  $0x4fd49063 // fmul v3.2d, v3.2d, v20.d[0]
+	WORD  $0x4fd49084 // fmul v4.2d, v4.2d, v20.d[0]
+	WORD  $0x4fd490a5 // fmul v5.2d, v5.2d, v20.d[0]
+	WORD  $0x4fd490c6 // fmul v6.2d, v6.2d, v20.d[0]
+	WORD  $0x4fd490e7 // fmul v7.2d, v7.2d, v20.d[0]
+	WORD  $0x4fd49108 // fmul v8.2d, v8.2d, v20.d[0]
+	WORD  $0x4fd49129 // fmul v9.2d, v9.2d, v20.d[0]
+	WORD  $0x4fd4914a // fmul v10.2d, v10.2d, v20.d[0]
+	WORD  $0x4fd4916b // fmul v11.2d, v11.2d, v20.d[0]
+	WORD  $0x4fd4918c // fmul v12.2d, v12.2d, v20.d[0]
+	WORD  $0x4fd491ad // fmul v13.2d, v13.2d, v20.d[0]
+	WORD  $0x4fd491ce // fmul v14.2d, v14.2d, v20.d[0]
+	WORD  $0x4fd491ef // fmul v15.2d, v15.2d, v20.d[0]
 
-twoUnbiased:
-	CBZ     R15, twoRowsUnbiased
-	VLD1R.P 8(R15), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	WORD    $0x4e7bd421 // fadd v1.2d, v1.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
-	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
-	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
-	WORD    $0x4e7dd484 // fadd v4.2d, v4.2d, v29.2d
-	WORD    $0x4e7dd4a5 // fadd v5.2d, v5.2d, v29.2d
-	VLD1R.P 8(R15), [V30.D2]
-	WORD    $0x4e7ed4c6 // fadd v6.2d, v6.2d, v30.2d
-	WORD    $0x4e7ed4e7 // fadd v7.2d, v7.2d, v30.2d
-	VLD1R.P 8(R15), [V31.D2]
-	WORD    $0x4e7fd508 // fadd v8.2d, v8.2d, v31.2d
-	WORD    $0x4e7fd529 // fadd v9.2d, v9.2d, v31.2d
-	VLD1R.P 8(R15), [V27.D2]
-	WORD    $0x4e7bd54a // fadd v10.2d, v10.2d, v27.2d
-	WORD    $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
-	WORD    $0x4e7cd58c // fadd v12.2d, v12.2d, v28.2d
-	WORD    $0x4e7cd5ad // fadd v13.2d, v13.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
-	WORD    $0x4e7dd5ce // fadd v14.2d, v14.2d, v29.2d
-	WORD    $0x4e7dd5ef // fadd v15.2d, v15.2d, v29.2d
+tileScaled:
+	MOVD   cRow+80(FP), R4
+	LSL    $3, R4, R4
+	FMOVD  beta+96(FP), F20
+	FCMPD  $(0.0), F20
+	BEQ    tileOverwrite
+	MOVD   R10, R6
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41242 // fmla v2.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41263 // fmla v3.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41246 // fmla v6.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41267 // fmla v7.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd4120c // fmla v12.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd4122d // fmla v13.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	ADD    R4, R6, R6
 
-twoRowsUnbiased:
-	MOVBU relu+120(FP), R20
-	CBZ   R20, twoStore
-	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
-	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
-	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e879 // fcmlt v25.2d, v3.2d, #0
-	WORD  $0x4e791c63 // bic v3.16b, v3.16b, v25.16b
-	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
-	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
-	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
-	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
-	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
-	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
-	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
-	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
-	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
-	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
-	WORD  $0x4ee0e958 // fcmlt v24.2d, v10.2d, #0
-	WORD  $0x4e781d4a // bic v10.16b, v10.16b, v24.16b
-	WORD  $0x4ee0e979 // fcmlt v25.2d, v11.2d, #0
-	WORD  $0x4e791d6b // bic v11.16b, v11.16b, v25.16b
-	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
-	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
-	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
-	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
-	WORD  $0x4ee0e9d8 // fcmlt v24.2d, v14.2d, #0
-	WORD  $0x4e781dce // bic v14.16b, v14.16b, v24.16b
-	WORD  $0x4ee0e9f9 // fcmlt v25.2d, v15.2d, #0
-	WORD  $0x4e791def // bic v15.16b, v15.16b, v25.16b
+tileOverwrite:
+	MOVD   bias+104(FP), R6
+	CBZ    R6, tileBiased
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD   $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD   $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	WORD   $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD   $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD   $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD   $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD   $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD   $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+	VLD1.P 64(R5), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD   $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD   $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD   $0x4e73d5ef // fadd v15.2d, v15.2d, v19.2d
+	ADD    R4, R6, R6
 
-twoStore:
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VST1.P [V0.D2], (R20)(R14)
-	VST1.P [V1.D2], (R21)(R14)
-	VST1.P [V2.D2], (R20)(R14)
-	VST1.P [V3.D2], (R21)(R14)
-	VST1.P [V4.D2], (R20)(R14)
-	VST1.P [V5.D2], (R21)(R14)
-	VST1.P [V6.D2], (R20)(R14)
-	VST1.P [V7.D2], (R21)(R14)
-	VST1.P [V8.D2], (R20)(R14)
-	VST1.P [V9.D2], (R21)(R14)
-	VST1.P [V10.D2], (R20)(R14)
-	VST1.P [V11.D2], (R21)(R14)
-	VST1.P [V12.D2], (R20)(R14)
-	VST1.P [V13.D2], (R21)(R14)
-	VST1.P [V14.D2], (R20)(R14)
-	VST1.P [V15.D2], (R21)(R14)
-	MOVD   R20, R12
-	MOVD   aTile+48(FP), R20
-	ADD    R20<<3, R1, R1
-	ADD    R20<<3, R2, R2
-	ADD    R20<<3, R3, R3
-	ADD    R20<<3, R4, R4
-	ADD    R20<<3, R5, R5
-	ADD    R20<<3, R6, R6
-	ADD    R20<<3, R7, R7
-	ADD    R20<<3, R8, R8
-	SUB    $1, R22, R22
-	CBNZ   R22, twoTile
+tileBiased:
+	CBZ     R11, tileRowBiased
+	VLD1R.P 8(R11), [V20.D2]
+	WORD    $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD    $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
+	WORD    $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD    $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	WORD    $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD    $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	WORD    $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD    $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	WORD    $0x4e74d508 // fadd v8.2d, v8.2d, v20.2d
+	WORD    $0x4e74d529 // fadd v9.2d, v9.2d, v20.2d
+	WORD    $0x4e74d54a // fadd v10.2d, v10.2d, v20.2d
+	WORD    $0x4e74d56b // fadd v11.2d, v11.2d, v20.2d
+	WORD    $0x4e74d58c // fadd v12.2d, v12.2d, v20.2d
+	WORD    $0x4e74d5ad // fadd v13.2d, v13.2d, v20.2d
+	WORD    $0x4e74d5ce // fadd v14.2d, v14.2d, v20.2d
+	WORD    $0x4e74d5ef // fadd v15.2d, v15.2d, v20.2d
+
+tileRowBiased:
+	MOVBU relu+120(FP), R5
+	CBZ   R5, tileStore
+	WORD  $0x4ee0e810 // fcmlt v16.2d, v0.2d, #0
+	WORD  $0x4e701c00 // bic v0.16b, v0.16b, v16.16b
+	WORD  $0x4ee0e831 // fcmlt v17.2d, v1.2d, #0
+	WORD  $0x4e711c21 // bic v1.16b, v1.16b, v17.16b
+	WORD  $0x4ee0e852 // fcmlt v18.2d, v2.2d, #0
+	WORD  $0x4e721c42 // bic v2.16b, v2.16b, v18.16b
+	WORD  $0x4ee0e873 // fcmlt v19.2d, v3.2d, #0
+	WORD  $0x4e731c63 // bic v3.16b, v3.16b, v19.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b1 // fcmlt v17.2d, v5.2d, #0
+	WORD  $0x4e711ca5 // bic v5.16b, v5.16b, v17.16b
+	WORD  $0x4ee0e8d2 // fcmlt v18.2d, v6.2d, #0
+	WORD  $0x4e721cc6 // bic v6.16b, v6.16b, v18.16b
+	WORD  $0x4ee0e8f3 // fcmlt v19.2d, v7.2d, #0
+	WORD  $0x4e731ce7 // bic v7.16b, v7.16b, v19.16b
+	WORD  $0x4ee0e910 // fcmlt v16.2d, v8.2d, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4ee0e931 // fcmlt v17.2d, v9.2d, #0
+	WORD  $0x4e711d29 // bic v9.16b, v9.16b, v17.16b
+	WORD  $0x4ee0e952 // fcmlt v18.2d, v10.2d, #0
+	WORD  $0x4e721d4a // bic v10.16b, v10.16b, v18.16b
+	WORD  $0x4ee0e973 // fcmlt v19.2d, v11.2d, #0
+	WORD  $0x4e731d6b // bic v11.16b, v11.16b, v19.16b
+	WORD  $0x4ee0e990 // fcmlt v16.2d, v12.2d, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4ee0e9b1 // fcmlt v17.2d, v13.2d, #0
+	WORD  $0x4e711dad // bic v13.16b, v13.16b, v17.16b
+	WORD  $0x4ee0e9d2 // fcmlt v18.2d, v14.2d, #0
+	WORD  $0x4e721dce // bic v14.16b, v14.16b, v18.16b
+	WORD  $0x4ee0e9f3 // fcmlt v19.2d, v15.2d, #0
+	WORD  $0x4e731def // bic v15.16b, v15.16b, v19.16b
+
+tileStore:
+	MOVD   R10, R6
+	MOVD   R6, R5
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R5)
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R5)
+	VST1.P [V8.D2, V9.D2, V10.D2, V11.D2], 64(R5)
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R5)
+	ADD    R4, R6, R6
+	MOVD   R6, R10
+	MOVD   aTile+48(FP), R5
+	ADD    R5<<3, R0, R0
+	SUBS   $1, R9, R9
+	BNE    tile
 	RET
 
-one:
-	CMP  $1, R0
-	CSET GT, R19
-	MOVD tiles+0(FP), R22
-	MOVD c+72(FP), R12
-	MOVD bRow+64(FP), R13
-	LSL  $3, R13, R13
-	MOVD cRow+80(FP), R14
-	LSL  $3, R14, R14
-	MOVD rowBias+112(FP), R15
-	MOVD aCol+40(FP), R10
-	MOVD a+24(FP), R1
-	MOVD aRow+32(FP), R20
-	ADD  R20<<3, R1, R2
-	ADD  R20<<3, R2, R3
-	ADD  R20<<3, R3, R4
-	ADD  R20<<3, R4, R5
-	ADD  R20<<3, R5, R6
-	ADD  R20<<3, R6, R7
-	ADD  R20<<3, R7, R8
+// func dgemmWide1x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemmWide1x16NEON(SB), NOSPLIT, $0-121
+	MOVD tiles+0(FP), R9
+	MOVD c+72(FP), R10
+	MOVD rowBias+112(FP), R11
+	MOVD bRow+64(FP), R3
+	LSL  $3, R3, R3
+	MOVD aRow+32(FP), R5
+	MOVD a+24(FP), R0
 
-oneTile:
+tile:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -3873,159 +18729,2144 @@ oneTile:
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
-	MOVD k+16(FP), R11
-	MOVD $0, R9
-	MOVD b+56(FP), R20
-	ADD  R19<<3, R20, R21
-	CBZ  R11, oneSummed
+	MOVD cRow+80(FP), R4
+	LSL  $3, R4, R4
+	MOVD R10, R5
+	PRFM (R5), PLDL1KEEP
+	PRFM 64(R5), PLDL1KEEP
+	MOVD aCol+40(FP), R2
+	LSL  $3, R2, R2
+	MOVD ZR, R1
+	MOVD b+56(FP), R5
+	MOVD R5, R6
+	MOVD k+16(FP), R4
+	CBZ  R4, tileSummed
 
-oneK:
-	VLD1.P (R20)(R13), [V24.D2]
-	FMOVD  (R1)(R9<<3), F27
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	FMOVD  (R2)(R9<<3), F28
-	WORD   $0x4fdc1301 // fmla v1.2d, v24.2d, v28.d[0]
-	FMOVD  (R3)(R9<<3), F29
-	WORD   $0x4fdd1302 // fmla v2.2d, v24.2d, v29.d[0]
-	FMOVD  (R4)(R9<<3), F30
-	WORD   $0x4fde1303 // fmla v3.2d, v24.2d, v30.d[0]
-	FMOVD  (R5)(R9<<3), F31
-	WORD   $0x4fdf1304 // fmla v4.2d, v24.2d, v31.d[0]
-	FMOVD  (R6)(R9<<3), F27
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-	FMOVD  (R7)(R9<<3), F28
-	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
-	FMOVD  (R8)(R9<<3), F29
-	WORD   $0x4fdd1307 // fmla v7.2d, v24.2d, v29.d[0]
-	ADD    R10, R9, R9
-	SUB    $1, R11, R11
-	CBNZ   R11, oneK
+tileK:
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	FMOVD  (R0)(R1), F12
+	WORD   $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1121 // fmla v1.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1125 // fmla v5.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	ADD    R3, R6, R6
+	ADD    R2, R1, R1
+	SUBS   $1, R4, R4
+	BNE    tileK
 
-oneSummed:
-	FMOVD  alpha+88(FP), F27
-	WORD   $0x4fdb9000 // fmul v0.2d, v0.2d, v27.d[0]
-	WORD   $0x4fdb9021 // fmul v1.2d, v1.2d, v27.d[0]
-	WORD   $0x4fdb9042 // fmul v2.2d, v2.2d, v27.d[0]
-	WORD   $0x4fdb9063 // fmul v3.2d, v3.2d, v27.d[0]
-	WORD   $0x4fdb9084 // fmul v4.2d, v4.2d, v27.d[0]
-	WORD   $0x4fdb90a5 // fmul v5.2d, v5.2d, v27.d[0]
-	WORD   $0x4fdb90c6 // fmul v6.2d, v6.2d, v27.d[0]
-	WORD   $0x4fdb90e7 // fmul v7.2d, v7.2d, v27.d[0]
-	FMOVD  beta+96(FP), F27
-	FCMPD  $(0.0), F27
-	BEQ    oneOverwrite
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1300 // fmla v0.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1301 // fmla v1.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1302 // fmla v2.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1303 // fmla v3.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1304 // fmla v4.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1305 // fmla v5.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1306 // fmla v6.2d, v24.2d, v27.d[0]
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
-	WORD   $0x4fdb1307 // fmla v7.2d, v24.2d, v27.d[0]
+tileDone:
 
-oneOverwrite:
-	MOVD   bias+104(FP), R20
-	CBZ    R20, oneUnbiased
-	ADD    R19<<3, R20, R21
-	VLD1.P (R21)(R14), V24.D[1]
-	VLD1.P (R20)(R14), V24.D[0]
+tileSummed:
+	FMOVD alpha+88(FP), F12
+	FMOVD $(1.0), F8
+	FCMPD F8, F12
+	BEQ   tileScaled
+	WORD  $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD  $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD  $0x4fcc9042 // fmul v2.2d, v2.2d, v12.d[0]
+	WORD  $0x4fcc9063 // fmul v3.2d, v3.2d, v12.d[0]
+	WORD  $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD  $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	WORD  $0x4fcc90c6 // fmul v6.2d, v6.2d, v12.d[0]
+	WORD  $0x4fcc90e7 // fmul v7.2d, v7.2d, v12.d[0]
+
+tileScaled:
+	MOVD   cRow+80(FP), R4
+	LSL    $3, R4, R4
+	FMOVD  beta+96(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    tileOverwrite
+	MOVD   R10, R6
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	WORD   $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1121 // fmla v1.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1142 // fmla v2.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1163 // fmla v3.2d, v11.2d, v12.d[0]
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	WORD   $0x4fcc1125 // fmla v5.2d, v9.2d, v12.d[0]
+	WORD   $0x4fcc1146 // fmla v6.2d, v10.2d, v12.d[0]
+	WORD   $0x4fcc1167 // fmla v7.2d, v11.2d, v12.d[0]
+	ADD    R4, R6, R6
+
+tileOverwrite:
+	MOVD   bias+104(FP), R6
+	CBZ    R6, tileBiased
+	MOVD   R6, R5
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	WORD   $0x4e68d400 // fadd v0.2d, v0.2d, v8.2d
+	WORD   $0x4e69d421 // fadd v1.2d, v1.2d, v9.2d
+	WORD   $0x4e6ad442 // fadd v2.2d, v2.2d, v10.2d
+	WORD   $0x4e6bd463 // fadd v3.2d, v3.2d, v11.2d
+	VLD1.P 64(R5), [V8.D2, V9.D2, V10.D2, V11.D2]
+	WORD   $0x4e68d484 // fadd v4.2d, v4.2d, v8.2d
+	WORD   $0x4e69d4a5 // fadd v5.2d, v5.2d, v9.2d
+	WORD   $0x4e6ad4c6 // fadd v6.2d, v6.2d, v10.2d
+	WORD   $0x4e6bd4e7 // fadd v7.2d, v7.2d, v11.2d
+	ADD    R4, R6, R6
+
+tileBiased:
+	CBZ     R11, tileRowBiased
+	VLD1R.P 8(R11), [V12.D2]
+	WORD    $0x4e6cd400 // fadd v0.2d, v0.2d, v12.2d
+	WORD    $0x4e6cd421 // fadd v1.2d, v1.2d, v12.2d
+	WORD    $0x4e6cd442 // fadd v2.2d, v2.2d, v12.2d
+	WORD    $0x4e6cd463 // fadd v3.2d, v3.2d, v12.2d
+	WORD    $0x4e6cd484 // fadd v4.2d, v4.2d, v12.2d
+	WORD    $0x4e6cd4a5 // fadd v5.2d, v5.2d, v12.2d
+	WORD    $0x4e6cd4c6 // fadd v6.2d, v6.2d, v12.2d
+	WORD    $0x4e6cd4e7 // fadd v7.2d, v7.2d, v12.2d
+
+tileRowBiased:
+	MOVBU relu+120(FP), R5
+	CBZ   R5, tileStore
+	WORD  $0x4ee0e808 // fcmlt v8.2d, v0.2d, #0
+	WORD  $0x4e681c00 // bic v0.16b, v0.16b, v8.16b
+	WORD  $0x4ee0e829 // fcmlt v9.2d, v1.2d, #0
+	WORD  $0x4e691c21 // bic v1.16b, v1.16b, v9.16b
+	WORD  $0x4ee0e84a // fcmlt v10.2d, v2.2d, #0
+	WORD  $0x4e6a1c42 // bic v2.16b, v2.16b, v10.16b
+	WORD  $0x4ee0e86b // fcmlt v11.2d, v3.2d, #0
+	WORD  $0x4e6b1c63 // bic v3.16b, v3.16b, v11.16b
+	WORD  $0x4ee0e888 // fcmlt v8.2d, v4.2d, #0
+	WORD  $0x4e681c84 // bic v4.16b, v4.16b, v8.16b
+	WORD  $0x4ee0e8a9 // fcmlt v9.2d, v5.2d, #0
+	WORD  $0x4e691ca5 // bic v5.16b, v5.16b, v9.16b
+	WORD  $0x4ee0e8ca // fcmlt v10.2d, v6.2d, #0
+	WORD  $0x4e6a1cc6 // bic v6.16b, v6.16b, v10.16b
+	WORD  $0x4ee0e8eb // fcmlt v11.2d, v7.2d, #0
+	WORD  $0x4e6b1ce7 // bic v7.16b, v7.16b, v11.16b
+
+tileStore:
+	MOVD   R10, R6
+	MOVD   R6, R5
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R5)
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R5)
+	ADD    R4, R6, R6
+	MOVD   R6, R10
+	MOVD   aTile+48(FP), R5
+	ADD    R5<<3, R0, R0
+	SUBS   $1, R9, R9
+	BNE    tile
+	RET
+
+// func dgemmWide2x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemmWide2x16NEON(SB), NOSPLIT, $0-121
+	MOVD tiles+0(FP), R10
+	MOVD c+72(FP), R11
+	MOVD rowBias+112(FP), R12
+	MOVD bRow+64(FP), R4
+	LSL  $3, R4, R4
+	MOVD aRow+32(FP), R6
+	MOVD a+24(FP), R0
+	ADD  R6<<3, R0, R1
+
+tile:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	MOVD cRow+80(FP), R5
+	LSL  $3, R5, R5
+	MOVD R11, R6
+	PRFM (R6), PLDL1KEEP
+	PRFM 64(R6), PLDL1KEEP
+	ADD  R5, R6, R6
+	PRFM (R6), PLDL1KEEP
+	PRFM 64(R6), PLDL1KEEP
+	MOVD aCol+40(FP), R3
+	LSL  $3, R3, R3
+	MOVD ZR, R2
+	MOVD b+56(FP), R6
+	MOVD R6, R7
+	MOVD k+16(FP), R5
+	CBZ  R5, tileSummed
+
+tileK:
+	MOVD   R7, R6
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	FMOVD  (R0)(R2), F20
+	WORD   $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41242 // fmla v2.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41263 // fmla v3.2d, v19.2d, v20.d[0]
+	FMOVD  (R1)(R2), F21
+	WORD   $0x4fd51208 // fmla v8.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd51229 // fmla v9.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd5124a // fmla v10.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd5126b // fmla v11.2d, v19.2d, v21.d[0]
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41246 // fmla v6.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41267 // fmla v7.2d, v19.2d, v20.d[0]
+	WORD   $0x4fd5120c // fmla v12.2d, v16.2d, v21.d[0]
+	WORD   $0x4fd5122d // fmla v13.2d, v17.2d, v21.d[0]
+	WORD   $0x4fd5124e // fmla v14.2d, v18.2d, v21.d[0]
+	WORD   $0x4fd5126f // fmla v15.2d, v19.2d, v21.d[0]
+	ADD    R4, R7, R7
+	ADD    R3, R2, R2
+	SUBS   $1, R5, R5
+	BNE    tileK
+
+tileDone:
+
+tileSummed:
+	FMOVD alpha+88(FP), F20
+	FMOVD $(1.0), F16
+	FCMPD F16, F20
+	BEQ   tileScaled
+	WORD  $0x4fd49000 // fmul v0.2d, v0.2d, v20.d[0]
+	WORD  $0x4fd49021 // fmul v1.2d, v1.2d, v20.d[0]
+	WORD  $0x4fd49042 // fmul v2.2d, v2.2d, v20.d[0]
+	WORD  $0x4fd49063 // fmul v3.2d, v3.2d, v20.d[0]
+	WORD  $0x4fd49084 // fmul v4.2d, v4.2d, v20.d[0]
+	WORD  $0x4fd490a5 // fmul v5.2d, v5.2d, v20.d[0]
+	WORD  $0x4fd490c6 // fmul v6.2d, v6.2d, v20.d[0]
+	WORD  $0x4fd490e7 // fmul v7.2d, v7.2d, v20.d[0]
+	WORD  $0x4fd49108 // fmul v8.2d, v8.2d, v20.d[0]
+	WORD  $0x4fd49129 // fmul v9.2d, v9.2d, v20.d[0]
+	WORD  $0x4fd4914a // fmul v10.2d, v10.2d, v20.d[0]
+	WORD  $0x4fd4916b // fmul v11.2d, v11.2d, v20.d[0]
+	WORD  $0x4fd4918c // fmul v12.2d, v12.2d, v20.d[0]
+	WORD  $0x4fd491ad // fmul v13.2d, v13.2d, v20.d[0]
+	WORD  $0x4fd491ce // fmul v14.2d, v14.2d, v20.d[0]
+	WORD  $0x4fd491ef // fmul v15.2d, v15.2d, v20.d[0]
+
+tileScaled:
+	MOVD   cRow+80(FP), R5
+	LSL    $3, R5, R5
+	FMOVD  beta+96(FP), F20
+	FCMPD  $(0.0), F20
+	BEQ    tileOverwrite
+	MOVD   R11, R7
+	MOVD   R7, R6
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41221 // fmla v1.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41242 // fmla v2.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41263 // fmla v3.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41225 // fmla v5.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd41246 // fmla v6.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd41267 // fmla v7.2d, v19.2d, v20.d[0]
+	ADD    R5, R7, R7
+	MOVD   R7, R6
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd41229 // fmla v9.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124a // fmla v10.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126b // fmla v11.2d, v19.2d, v20.d[0]
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4fd4120c // fmla v12.2d, v16.2d, v20.d[0]
+	WORD   $0x4fd4122d // fmla v13.2d, v17.2d, v20.d[0]
+	WORD   $0x4fd4124e // fmla v14.2d, v18.2d, v20.d[0]
+	WORD   $0x4fd4126f // fmla v15.2d, v19.2d, v20.d[0]
+	ADD    R5, R7, R7
+
+tileOverwrite:
+	MOVD   bias+104(FP), R7
+	CBZ    R7, tileBiased
+	MOVD   R7, R6
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d400 // fadd v0.2d, v0.2d, v16.2d
+	WORD   $0x4e71d421 // fadd v1.2d, v1.2d, v17.2d
+	WORD   $0x4e72d442 // fadd v2.2d, v2.2d, v18.2d
+	WORD   $0x4e73d463 // fadd v3.2d, v3.2d, v19.2d
+	WORD   $0x4e70d508 // fadd v8.2d, v8.2d, v16.2d
+	WORD   $0x4e71d529 // fadd v9.2d, v9.2d, v17.2d
+	WORD   $0x4e72d54a // fadd v10.2d, v10.2d, v18.2d
+	WORD   $0x4e73d56b // fadd v11.2d, v11.2d, v19.2d
+	VLD1.P 64(R6), [V16.D2, V17.D2, V18.D2, V19.D2]
+	WORD   $0x4e70d484 // fadd v4.2d, v4.2d, v16.2d
+	WORD   $0x4e71d4a5 // fadd v5.2d, v5.2d, v17.2d
+	WORD   $0x4e72d4c6 // fadd v6.2d, v6.2d, v18.2d
+	WORD   $0x4e73d4e7 // fadd v7.2d, v7.2d, v19.2d
+	WORD   $0x4e70d58c // fadd v12.2d, v12.2d, v16.2d
+	WORD   $0x4e71d5ad // fadd v13.2d, v13.2d, v17.2d
+	WORD   $0x4e72d5ce // fadd v14.2d, v14.2d, v18.2d
+	WORD   $0x4e73d5ef // fadd v15.2d, v15.2d, v19.2d
+	ADD    R5, R7, R7
+
+tileBiased:
+	CBZ     R12, tileRowBiased
+	VLD1R.P 8(R12), [V20.D2]
+	WORD    $0x4e74d400 // fadd v0.2d, v0.2d, v20.2d
+	WORD    $0x4e74d421 // fadd v1.2d, v1.2d, v20.2d
+	WORD    $0x4e74d442 // fadd v2.2d, v2.2d, v20.2d
+	WORD    $0x4e74d463 // fadd v3.2d, v3.2d, v20.2d
+	WORD    $0x4e74d484 // fadd v4.2d, v4.2d, v20.2d
+	WORD    $0x4e74d4a5 // fadd v5.2d, v5.2d, v20.2d
+	WORD    $0x4e74d4c6 // fadd v6.2d, v6.2d, v20.2d
+	WORD    $0x4e74d4e7 // fadd v7.2d, v7.2d, v20.2d
+	VLD1R.P 8(R12), [V21.D2]
+	WORD    $0x4e75d508 // fadd v8.2d, v8.2d, v21.2d
+	WORD    $0x4e75d529 // fadd v9.2d, v9.2d, v21.2d
+	WORD    $0x4e75d54a // fadd v10.2d, v10.2d, v21.2d
+	WORD    $0x4e75d56b // fadd v11.2d, v11.2d, v21.2d
+	WORD    $0x4e75d58c // fadd v12.2d, v12.2d, v21.2d
+	WORD    $0x4e75d5ad // fadd v13.2d, v13.2d, v21.2d
+	WORD    $0x4e75d5ce // fadd v14.2d, v14.2d, v21.2d
+	WORD    $0x4e75d5ef // fadd v15.2d, v15.2d, v21.2d
+
+tileRowBiased:
+	MOVBU relu+120(FP), R6
+	CBZ   R6, tileStore
+	WORD  $0x4ee0e810 // fcmlt v16.2d, v0.2d, #0
+	WORD  $0x4e701c00 // bic v0.16b, v0.16b, v16.16b
+	WORD  $0x4ee0e831 // fcmlt v17.2d, v1.2d, #0
+	WORD  $0x4e711c21 // bic v1.16b, v1.16b, v17.16b
+	WORD  $0x4ee0e852 // fcmlt v18.2d, v2.2d, #0
+	WORD  $0x4e721c42 // bic v2.16b, v2.16b, v18.16b
+	WORD  $0x4ee0e873 // fcmlt v19.2d, v3.2d, #0
+	WORD  $0x4e731c63 // bic v3.16b, v3.16b, v19.16b
+	WORD  $0x4ee0e890 // fcmlt v16.2d, v4.2d, #0
+	WORD  $0x4e701c84 // bic v4.16b, v4.16b, v16.16b
+	WORD  $0x4ee0e8b1 // fcmlt v17.2d, v5.2d, #0
+	WORD  $0x4e711ca5 // bic v5.16b, v5.16b, v17.16b
+	WORD  $0x4ee0e8d2 // fcmlt v18.2d, v6.2d, #0
+	WORD  $0x4e721cc6 // bic v6.16b, v6.16b, v18.16b
+	WORD  $0x4ee0e8f3 // fcmlt v19.2d, v7.2d, #0
+	WORD  $0x4e731ce7 // bic v7.16b, v7.16b, v19.16b
+	WORD  $0x4ee0e910 // fcmlt v16.2d, v8.2d, #0
+	WORD  $0x4e701d08 // bic v8.16b, v8.16b, v16.16b
+	WORD  $0x4ee0e931 // fcmlt v17.2d, v9.2d, #0
+	WORD  $0x4e711d29 // bic v9.16b, v9.16b, v17.16b
+	WORD  $0x4ee0e952 // fcmlt v18.2d, v10.2d, #0
+	WORD  $0x4e721d4a // bic v10.16b, v10.16b, v18.16b
+	WORD  $0x4ee0e973 // fcmlt v19.2d, v11.2d, #0
+	WORD  $0x4e731d6b // bic v11.16b, v11.16b, v19.16b
+	WORD  $0x4ee0e990 // fcmlt v16.2d, v12.2d, #0
+	WORD  $0x4e701d8c // bic v12.16b, v12.16b, v16.16b
+	WORD  $0x4ee0e9b1 // fcmlt v17.2d, v13.2d, #0
+	WORD  $0x4e711dad // bic v13.16b, v13.16b, v17.16b
+	WORD  $0x4ee0e9d2 // fcmlt v18.2d, v14.2d, #0
+	WORD  $0x4e721dce // bic v14.16b, v14.16b, v18.16b
+	WORD  $0x4ee0e9f3 // fcmlt v19.2d, v15.2d, #0
+	WORD  $0x4e731def // bic v15.16b, v15.16b, v19.16b
+
+tileStore:
+	MOVD   R11, R7
+	MOVD   R7, R6
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R6)
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R6)
+	ADD    R5, R7, R7
+	MOVD   R7, R6
+	VST1.P [V8.D2, V9.D2, V10.D2, V11.D2], 64(R6)
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R6)
+	ADD    R5, R7, R7
+	MOVD   R7, R11
+	MOVD   aTile+48(FP), R6
+	ADD    R6<<3, R0, R0
+	ADD    R6<<3, R1, R1
+	SUBS   $1, R10, R10
+	BNE    tile
+	RET
+
+// func dgemmWide3x16NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemmWide3x16NEON(SB), NOSPLIT, $0-121
+	MOVD tiles+0(FP), R12
+	MOVD c+72(FP), R13
+	MOVD rowBias+112(FP), R14
+	MOVD bRow+64(FP), R5
+	LSL  $3, R5, R5
+	MOVD aRow+32(FP), R7
+	MOVD a+24(FP), R0
+	ADD  R7<<3, R0, R1
+	ADD  R7<<3, R1, R2
+
+tile:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	MOVD cRow+80(FP), R6
+	LSL  $3, R6, R6
+	MOVD R13, R7
+	PRFM (R7), PLDL1KEEP
+	PRFM 64(R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	PRFM 64(R7), PLDL1KEEP
+	ADD  R6, R7, R7
+	PRFM (R7), PLDL1KEEP
+	PRFM 64(R7), PLDL1KEEP
+	MOVD aCol+40(FP), R4
+	LSL  $3, R4, R4
+	MOVD ZR, R3
+	MOVD b+56(FP), R7
+	MOVD R7, R8
+	MOVD k+16(FP), R6
+	CBZ  R6, tileSummed
+
+tileK:
+	MOVD   R8, R7
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	FMOVD  (R0)(R3), F28
+	WORD   $0x4fdc1300 // fmla v0.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1321 // fmla v1.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1342 // fmla v2.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1363 // fmla v3.2d, v27.2d, v28.d[0]
+	FMOVD  (R1)(R3), F29
+	WORD   $0x4fdd1308 // fmla v8.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1329 // fmla v9.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134a // fmla v10.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd136b // fmla v11.2d, v27.2d, v29.d[0]
+	FMOVD  (R2)(R3), F30
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1352 // fmla v18.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1373 // fmla v19.2d, v27.2d, v30.d[0]
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1346 // fmla v6.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1367 // fmla v7.2d, v27.2d, v28.d[0]
+	WORD   $0x4fdd130c // fmla v12.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132d // fmla v13.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd134e // fmla v14.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd136f // fmla v15.2d, v27.2d, v29.d[0]
+	WORD   $0x4fde1314 // fmla v20.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1335 // fmla v21.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde1356 // fmla v22.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde1377 // fmla v23.2d, v27.2d, v30.d[0]
+	ADD    R5, R8, R8
+	ADD    R4, R3, R3
+	SUBS   $1, R6, R6
+	BNE    tileK
+
+tileDone:
+
+tileSummed:
+	FMOVD alpha+88(FP), F28
+	FMOVD $(1.0), F24
+	FCMPD F24, F28
+	BEQ   tileScaled
+	WORD  $0x4fdc9000 // fmul v0.2d, v0.2d, v28.d[0]
+	WORD  $0x4fdc9021 // fmul v1.2d, v1.2d, v28.d[0]
+	WORD  $0x4fdc9042 // fmul v2.2d, v2.2d, v28.d[0]
+	WORD  $0x4fdc9063 // fmul v3.2d, v3.2d, v28.d[0]
+	WORD  $0x4fdc9084 // fmul v4.2d, v4.2d, v28.d[0]
+	WORD  $0x4fdc90a5 // fmul v5.2d, v5.2d, v28.d[0]
+	WORD  $0x4fdc90c6 // fmul v6.2d, v6.2d, v28.d[0]
+	WORD  $0x4fdc90e7 // fmul v7.2d, v7.2d, v28.d[0]
+	WORD  $0x4fdc9108 // fmul v8.2d, v8.2d, v28.d[0]
+	WORD  $0x4fdc9129 // fmul v9.2d, v9.2d, v28.d[0]
+	WORD  $0x4fdc914a // fmul v10.2d, v10.2d, v28.d[0]
+	WORD  $0x4fdc916b // fmul v11.2d, v11.2d, v28.d[0]
+	WORD  $0x4fdc918c // fmul v12.2d, v12.2d, v28.d[0]
+	WORD  $0x4fdc91ad // fmul v13.2d, v13.2d, v28.d[0]
+	WORD  $0x4fdc91ce // fmul v14.2d, v14.2d, v28.d[0]
+	WORD  $0x4fdc91ef // fmul v15.2d, v15.2d, v28.d[0]
+	WORD  $0x4fdc9210 // fmul v16.2d, v16.2d, v28.d[0]
+	WORD  $0x4fdc9231 // fmul v17.2d, v17.2d, v28.d[0]
+	WORD  $0x4fdc9252 // fmul v18.2d, v18.2d, v28.d[0]
+	WORD  $0x4fdc9273 // fmul v19.2d, v19.2d, v28.d[0]
+	WORD  $0x4fdc9294 // fmul v20.2d, v20.2d, v28.d[0]
+	WORD  $0x4fdc92b5 // fmul v21.2d, v21.2d, v28.d[0]
+	WORD  $0x4fdc92d6 // fmul v22.2d, v22.2d, v28.d[0]
+	WORD  $0x4fdc92f7 // fmul v23.2d, v23.2d, v28.d[0]
+
+tileScaled:
+	MOVD   cRow+80(FP), R6
+	LSL    $3, R6, R6
+	FMOVD  beta+96(FP), F28
+	FCMPD  $(0.0), F28
+	BEQ    tileOverwrite
+	MOVD   R13, R8
+	MOVD   R8, R7
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1300 // fmla v0.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1321 // fmla v1.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1342 // fmla v2.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1363 // fmla v3.2d, v27.2d, v28.d[0]
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1346 // fmla v6.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1367 // fmla v7.2d, v27.2d, v28.d[0]
+	ADD    R6, R8, R8
+	MOVD   R8, R7
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1308 // fmla v8.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1329 // fmla v9.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc134a // fmla v10.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc136b // fmla v11.2d, v27.2d, v28.d[0]
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc130c // fmla v12.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc132d // fmla v13.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc134e // fmla v14.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	ADD    R6, R8, R8
+	MOVD   R8, R7
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1310 // fmla v16.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1331 // fmla v17.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1352 // fmla v18.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1373 // fmla v19.2d, v27.2d, v28.d[0]
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1314 // fmla v20.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1335 // fmla v21.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1356 // fmla v22.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1377 // fmla v23.2d, v27.2d, v28.d[0]
+	ADD    R6, R8, R8
+
+tileOverwrite:
+	MOVD   bias+104(FP), R8
+	CBZ    R8, tileBiased
+	MOVD   R8, R7
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
 	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
-	WORD   $0x4e78d421 // fadd v1.2d, v1.2d, v24.2d
-	WORD   $0x4e78d442 // fadd v2.2d, v2.2d, v24.2d
-	WORD   $0x4e78d463 // fadd v3.2d, v3.2d, v24.2d
+	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
+	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
+	WORD   $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	WORD   $0x4e78d508 // fadd v8.2d, v8.2d, v24.2d
+	WORD   $0x4e79d529 // fadd v9.2d, v9.2d, v25.2d
+	WORD   $0x4e7ad54a // fadd v10.2d, v10.2d, v26.2d
+	WORD   $0x4e7bd56b // fadd v11.2d, v11.2d, v27.2d
+	WORD   $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD   $0x4e79d631 // fadd v17.2d, v17.2d, v25.2d
+	WORD   $0x4e7ad652 // fadd v18.2d, v18.2d, v26.2d
+	WORD   $0x4e7bd673 // fadd v19.2d, v19.2d, v27.2d
+	VLD1.P 64(R7), [V24.D2, V25.D2, V26.D2, V27.D2]
 	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
-	WORD   $0x4e78d4a5 // fadd v5.2d, v5.2d, v24.2d
-	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
-	WORD   $0x4e78d4e7 // fadd v7.2d, v7.2d, v24.2d
+	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
+	WORD   $0x4e7ad4c6 // fadd v6.2d, v6.2d, v26.2d
+	WORD   $0x4e7bd4e7 // fadd v7.2d, v7.2d, v27.2d
+	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
+	WORD   $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
+	WORD   $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	WORD   $0x4e78d694 // fadd v20.2d, v20.2d, v24.2d
+	WORD   $0x4e79d6b5 // fadd v21.2d, v21.2d, v25.2d
+	WORD   $0x4e7ad6d6 // fadd v22.2d, v22.2d, v26.2d
+	WORD   $0x4e7bd6f7 // fadd v23.2d, v23.2d, v27.2d
+	ADD    R6, R8, R8
 
-oneUnbiased:
-	CBZ     R15, oneRowsUnbiased
-	VLD1R.P 8(R15), [V27.D2]
-	WORD    $0x4e7bd400 // fadd v0.2d, v0.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
+tileBiased:
+	CBZ     R14, tileRowBiased
+	VLD1R.P 8(R14), [V28.D2]
+	WORD    $0x4e7cd400 // fadd v0.2d, v0.2d, v28.2d
 	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
-	WORD    $0x4e7dd442 // fadd v2.2d, v2.2d, v29.2d
-	VLD1R.P 8(R15), [V30.D2]
-	WORD    $0x4e7ed463 // fadd v3.2d, v3.2d, v30.2d
-	VLD1R.P 8(R15), [V31.D2]
-	WORD    $0x4e7fd484 // fadd v4.2d, v4.2d, v31.2d
-	VLD1R.P 8(R15), [V27.D2]
-	WORD    $0x4e7bd4a5 // fadd v5.2d, v5.2d, v27.2d
-	VLD1R.P 8(R15), [V28.D2]
+	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
+	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
+	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
+	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
 	WORD    $0x4e7cd4c6 // fadd v6.2d, v6.2d, v28.2d
-	VLD1R.P 8(R15), [V29.D2]
-	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
+	WORD    $0x4e7cd4e7 // fadd v7.2d, v7.2d, v28.2d
+	VLD1R.P 8(R14), [V29.D2]
+	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
+	WORD    $0x4e7dd529 // fadd v9.2d, v9.2d, v29.2d
+	WORD    $0x4e7dd54a // fadd v10.2d, v10.2d, v29.2d
+	WORD    $0x4e7dd56b // fadd v11.2d, v11.2d, v29.2d
+	WORD    $0x4e7dd58c // fadd v12.2d, v12.2d, v29.2d
+	WORD    $0x4e7dd5ad // fadd v13.2d, v13.2d, v29.2d
+	WORD    $0x4e7dd5ce // fadd v14.2d, v14.2d, v29.2d
+	WORD    $0x4e7dd5ef // fadd v15.2d, v15.2d, v29.2d
+	VLD1R.P 8(R14), [V30.D2]
+	WORD    $0x4e7ed610 // fadd v16.2d, v16.2d, v30.2d
+	WORD    $0x4e7ed631 // fadd v17.2d, v17.2d, v30.2d
+	WORD    $0x4e7ed652 // fadd v18.2d, v18.2d, v30.2d
+	WORD    $0x4e7ed673 // fadd v19.2d, v19.2d, v30.2d
+	WORD    $0x4e7ed694 // fadd v20.2d, v20.2d, v30.2d
+	WORD    $0x4e7ed6b5 // fadd v21.2d, v21.2d, v30.2d
+	WORD    $0x4e7ed6d6 // fadd v22.2d, v22.2d, v30.2d
+	WORD    $0x4e7ed6f7 // fadd v23.2d, v23.2d, v30.2d
 
-oneRowsUnbiased:
-	MOVBU relu+120(FP), R20
-	CBZ   R20, oneStore
+tileRowBiased:
+	MOVBU relu+120(FP), R7
+	CBZ   R7, tileStore
 	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
 	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
-	WORD  $0x4ee0e838 // fcmlt v24.2d, v1.2d, #0
-	WORD  $0x4e781c21 // bic v1.16b, v1.16b, v24.16b
-	WORD  $0x4ee0e858 // fcmlt v24.2d, v2.2d, #0
-	WORD  $0x4e781c42 // bic v2.16b, v2.16b, v24.16b
-	WORD  $0x4ee0e878 // fcmlt v24.2d, v3.2d, #0
-	WORD  $0x4e781c63 // bic v3.16b, v3.16b, v24.16b
+	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
+	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
+	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
+	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
+	WORD  $0x4ee0e87b // fcmlt v27.2d, v3.2d, #0
+	WORD  $0x4e7b1c63 // bic v3.16b, v3.16b, v27.16b
 	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
 	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
-	WORD  $0x4ee0e8b8 // fcmlt v24.2d, v5.2d, #0
-	WORD  $0x4e781ca5 // bic v5.16b, v5.16b, v24.16b
+	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
+	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
+	WORD  $0x4ee0e8da // fcmlt v26.2d, v6.2d, #0
+	WORD  $0x4e7a1cc6 // bic v6.16b, v6.16b, v26.16b
+	WORD  $0x4ee0e8fb // fcmlt v27.2d, v7.2d, #0
+	WORD  $0x4e7b1ce7 // bic v7.16b, v7.16b, v27.16b
+	WORD  $0x4ee0e918 // fcmlt v24.2d, v8.2d, #0
+	WORD  $0x4e781d08 // bic v8.16b, v8.16b, v24.16b
+	WORD  $0x4ee0e939 // fcmlt v25.2d, v9.2d, #0
+	WORD  $0x4e791d29 // bic v9.16b, v9.16b, v25.16b
+	WORD  $0x4ee0e95a // fcmlt v26.2d, v10.2d, #0
+	WORD  $0x4e7a1d4a // bic v10.16b, v10.16b, v26.16b
+	WORD  $0x4ee0e97b // fcmlt v27.2d, v11.2d, #0
+	WORD  $0x4e7b1d6b // bic v11.16b, v11.16b, v27.16b
+	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
+	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
+	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
+	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
+	WORD  $0x4ee0e9da // fcmlt v26.2d, v14.2d, #0
+	WORD  $0x4e7a1dce // bic v14.16b, v14.16b, v26.16b
+	WORD  $0x4ee0e9fb // fcmlt v27.2d, v15.2d, #0
+	WORD  $0x4e7b1def // bic v15.16b, v15.16b, v27.16b
+	WORD  $0x4ee0ea18 // fcmlt v24.2d, v16.2d, #0
+	WORD  $0x4e781e10 // bic v16.16b, v16.16b, v24.16b
+	WORD  $0x4ee0ea39 // fcmlt v25.2d, v17.2d, #0
+	WORD  $0x4e791e31 // bic v17.16b, v17.16b, v25.16b
+	WORD  $0x4ee0ea5a // fcmlt v26.2d, v18.2d, #0
+	WORD  $0x4e7a1e52 // bic v18.16b, v18.16b, v26.16b
+	WORD  $0x4ee0ea7b // fcmlt v27.2d, v19.2d, #0
+	WORD  $0x4e7b1e73 // bic v19.16b, v19.16b, v27.16b
+	WORD  $0x4ee0ea98 // fcmlt v24.2d, v20.2d, #0
+	WORD  $0x4e781e94 // bic v20.16b, v20.16b, v24.16b
+	WORD  $0x4ee0eab9 // fcmlt v25.2d, v21.2d, #0
+	WORD  $0x4e791eb5 // bic v21.16b, v21.16b, v25.16b
+	WORD  $0x4ee0eada // fcmlt v26.2d, v22.2d, #0
+	WORD  $0x4e7a1ed6 // bic v22.16b, v22.16b, v26.16b
+	WORD  $0x4ee0eafb // fcmlt v27.2d, v23.2d, #0
+	WORD  $0x4e7b1ef7 // bic v23.16b, v23.16b, v27.16b
+
+tileStore:
+	MOVD   R13, R8
+	MOVD   R8, R7
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R7)
+	VST1.P [V4.D2, V5.D2, V6.D2, V7.D2], 64(R7)
+	ADD    R6, R8, R8
+	MOVD   R8, R7
+	VST1.P [V8.D2, V9.D2, V10.D2, V11.D2], 64(R7)
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R7)
+	ADD    R6, R8, R8
+	MOVD   R8, R7
+	VST1.P [V16.D2, V17.D2, V18.D2, V19.D2], 64(R7)
+	VST1.P [V20.D2, V21.D2, V22.D2, V23.D2], 64(R7)
+	ADD    R6, R8, R8
+	MOVD   R8, R13
+	MOVD   aTile+48(FP), R7
+	ADD    R7<<3, R0, R0
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	SUBS   $1, R12, R12
+	BNE    tile
+	RET
+
+// func dgemmWide4x12NEON(tiles, n, k int, a *float64, aRow, aCol, aTile int, b *float64, bRow int, c *float64, cRow int, alpha, beta float64, bias, rowBias *float64, relu bool)
+TEXT ·dgemmWide4x12NEON(SB), NOSPLIT, $0-121
+	MOVD tiles+0(FP), R12
+	MOVD c+72(FP), R13
+	MOVD rowBias+112(FP), R14
+	MOVD bRow+64(FP), R6
+	LSL  $3, R6, R6
+	MOVD aRow+32(FP), R8
+	MOVD a+24(FP), R0
+	ADD  R8<<3, R0, R1
+	ADD  R8<<3, R1, R2
+	ADD  R8<<3, R2, R3
+
+tile:
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	MOVD cRow+80(FP), R7
+	LSL  $3, R7, R7
+	MOVD R13, R8
+	PRFM (R8), PLDL1KEEP
+	PRFM 64(R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	PRFM 64(R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	PRFM 64(R8), PLDL1KEEP
+	ADD  R7, R8, R8
+	PRFM (R8), PLDL1KEEP
+	PRFM 64(R8), PLDL1KEEP
+	MOVD aCol+40(FP), R5
+	LSL  $3, R5, R5
+	MOVD ZR, R4
+	MOVD b+56(FP), R8
+	MOVD R8, R9
+	MOVD k+16(FP), R7
+	CBZ  R7, tileSummed
+
+tileK:
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	FMOVD  (R0)(R4), F28
+	WORD   $0x4fdc1300 // fmla v0.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1321 // fmla v1.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1342 // fmla v2.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1363 // fmla v3.2d, v27.2d, v28.d[0]
+	FMOVD  (R1)(R4), F29
+	WORD   $0x4fdd1306 // fmla v6.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd1327 // fmla v7.2d, v25.2d, v29.d[0]
+	WORD   $0x4fdd1348 // fmla v8.2d, v26.2d, v29.d[0]
+	WORD   $0x4fdd1369 // fmla v9.2d, v27.2d, v29.d[0]
+	FMOVD  (R2)(R4), F30
+	WORD   $0x4fde130c // fmla v12.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde132d // fmla v13.2d, v25.2d, v30.d[0]
+	WORD   $0x4fde134e // fmla v14.2d, v26.2d, v30.d[0]
+	WORD   $0x4fde136f // fmla v15.2d, v27.2d, v30.d[0]
+	FMOVD  (R3)(R4), F31
+	WORD   $0x4fdf1312 // fmla v18.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1333 // fmla v19.2d, v25.2d, v31.d[0]
+	WORD   $0x4fdf1354 // fmla v20.2d, v26.2d, v31.d[0]
+	WORD   $0x4fdf1375 // fmla v21.2d, v27.2d, v31.d[0]
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdd130a // fmla v10.2d, v24.2d, v29.d[0]
+	WORD   $0x4fdd132b // fmla v11.2d, v25.2d, v29.d[0]
+	WORD   $0x4fde1310 // fmla v16.2d, v24.2d, v30.d[0]
+	WORD   $0x4fde1331 // fmla v17.2d, v25.2d, v30.d[0]
+	WORD   $0x4fdf1316 // fmla v22.2d, v24.2d, v31.d[0]
+	WORD   $0x4fdf1337 // fmla v23.2d, v25.2d, v31.d[0]
+	ADD    R6, R9, R9
+	ADD    R5, R4, R4
+	SUBS   $1, R7, R7
+	BNE    tileK
+
+tileDone:
+
+tileSummed:
+	FMOVD alpha+88(FP), F28
+	FMOVD $(1.0), F24
+	FCMPD F24, F28
+	BEQ   tileScaled
+	WORD  $0x4fdc9000 // fmul v0.2d, v0.2d, v28.d[0]
+	WORD  $0x4fdc9021 // fmul v1.2d, v1.2d, v28.d[0]
+	WORD  $0x4fdc9042 // fmul v2.2d, v2.2d, v28.d[0]
+	WORD  $0x4fdc9063 // fmul v3.2d, v3.2d, v28.d[0]
+	WORD  $0x4fdc9084 // fmul v4.2d, v4.2d, v28.d[0]
+	WORD  $0x4fdc90a5 // fmul v5.2d, v5.2d, v28.d[0]
+	WORD  $0x4fdc90c6 // fmul v6.2d, v6.2d, v28.d[0]
+	WORD  $0x4fdc90e7 // fmul v7.2d, v7.2d, v28.d[0]
+	WORD  $0x4fdc9108 // fmul v8.2d, v8.2d, v28.d[0]
+	WORD  $0x4fdc9129 // fmul v9.2d, v9.2d, v28.d[0]
+	WORD  $0x4fdc914a // fmul v10.2d, v10.2d, v28.d[0]
+	WORD  $0x4fdc916b // fmul v11.2d, v11.2d, v28.d[0]
+	WORD  $0x4fdc918c // fmul v12.2d, v12.2d, v28.d[0]
+	WORD  $0x4fdc91ad // fmul v13.2d, v13.2d, v28.d[0]
+	WORD  $0x4fdc91ce // fmul v14.2d, v14.2d, v28.d[0]
+	WORD  $0x4fdc91ef // fmul v15.2d, v15.2d, v28.d[0]
+	WORD  $0x4fdc9210 // fmul v16.2d, v16.2d, v28.d[0]
+	WORD  $0x4fdc9231 // fmul v17.2d, v17.2d, v28.d[0]
+	WORD  $0x4fdc9252 // fmul v18.2d, v18.2d, v28.d[0]
+	WORD  $0x4fdc9273 // fmul v19.2d, v19.2d, v28.d[0]
+	WORD  $0x4fdc9294 // fmul v20.2d, v20.2d, v28.d[0]
+	WORD  $0x4fdc92b5 // fmul v21.2d, v21.2d, v28.d[0]
+	WORD  $0x4fdc92d6 // fmul v22.2d, v22.2d, v28.d[0]
+	WORD  $0x4fdc92f7 // fmul v23.2d, v23.2d, v28.d[0]
+
+tileScaled:
+	MOVD   cRow+80(FP), R7
+	LSL    $3, R7, R7
+	FMOVD  beta+96(FP), F28
+	FCMPD  $(0.0), F28
+	BEQ    tileOverwrite
+	MOVD   R13, R9
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1300 // fmla v0.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1321 // fmla v1.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1342 // fmla v2.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1363 // fmla v3.2d, v27.2d, v28.d[0]
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4fdc1304 // fmla v4.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1325 // fmla v5.2d, v25.2d, v28.d[0]
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1306 // fmla v6.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1327 // fmla v7.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1348 // fmla v8.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1369 // fmla v9.2d, v27.2d, v28.d[0]
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4fdc130a // fmla v10.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc132b // fmla v11.2d, v25.2d, v28.d[0]
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc130c // fmla v12.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc132d // fmla v13.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc134e // fmla v14.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc136f // fmla v15.2d, v27.2d, v28.d[0]
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4fdc1310 // fmla v16.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1331 // fmla v17.2d, v25.2d, v28.d[0]
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4fdc1312 // fmla v18.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1333 // fmla v19.2d, v25.2d, v28.d[0]
+	WORD   $0x4fdc1354 // fmla v20.2d, v26.2d, v28.d[0]
+	WORD   $0x4fdc1375 // fmla v21.2d, v27.2d, v28.d[0]
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4fdc1316 // fmla v22.2d, v24.2d, v28.d[0]
+	WORD   $0x4fdc1337 // fmla v23.2d, v25.2d, v28.d[0]
+	ADD    R7, R9, R9
+
+tileOverwrite:
+	MOVD   bias+104(FP), R9
+	CBZ    R9, tileBiased
+	MOVD   R9, R8
+	VLD1.P 64(R8), [V24.D2, V25.D2, V26.D2, V27.D2]
+	WORD   $0x4e78d400 // fadd v0.2d, v0.2d, v24.2d
+	WORD   $0x4e79d421 // fadd v1.2d, v1.2d, v25.2d
+	WORD   $0x4e7ad442 // fadd v2.2d, v2.2d, v26.2d
+	WORD   $0x4e7bd463 // fadd v3.2d, v3.2d, v27.2d
+	WORD   $0x4e78d4c6 // fadd v6.2d, v6.2d, v24.2d
+	WORD   $0x4e79d4e7 // fadd v7.2d, v7.2d, v25.2d
+	WORD   $0x4e7ad508 // fadd v8.2d, v8.2d, v26.2d
+	WORD   $0x4e7bd529 // fadd v9.2d, v9.2d, v27.2d
+	WORD   $0x4e78d58c // fadd v12.2d, v12.2d, v24.2d
+	WORD   $0x4e79d5ad // fadd v13.2d, v13.2d, v25.2d
+	WORD   $0x4e7ad5ce // fadd v14.2d, v14.2d, v26.2d
+	WORD   $0x4e7bd5ef // fadd v15.2d, v15.2d, v27.2d
+	WORD   $0x4e78d652 // fadd v18.2d, v18.2d, v24.2d
+	WORD   $0x4e79d673 // fadd v19.2d, v19.2d, v25.2d
+	WORD   $0x4e7ad694 // fadd v20.2d, v20.2d, v26.2d
+	WORD   $0x4e7bd6b5 // fadd v21.2d, v21.2d, v27.2d
+	VLD1.P 32(R8), [V24.D2, V25.D2]
+	WORD   $0x4e78d484 // fadd v4.2d, v4.2d, v24.2d
+	WORD   $0x4e79d4a5 // fadd v5.2d, v5.2d, v25.2d
+	WORD   $0x4e78d54a // fadd v10.2d, v10.2d, v24.2d
+	WORD   $0x4e79d56b // fadd v11.2d, v11.2d, v25.2d
+	WORD   $0x4e78d610 // fadd v16.2d, v16.2d, v24.2d
+	WORD   $0x4e79d631 // fadd v17.2d, v17.2d, v25.2d
+	WORD   $0x4e78d6d6 // fadd v22.2d, v22.2d, v24.2d
+	WORD   $0x4e79d6f7 // fadd v23.2d, v23.2d, v25.2d
+	ADD    R7, R9, R9
+
+tileBiased:
+	CBZ     R14, tileRowBiased
+	VLD1R.P 8(R14), [V28.D2]
+	WORD    $0x4e7cd400 // fadd v0.2d, v0.2d, v28.2d
+	WORD    $0x4e7cd421 // fadd v1.2d, v1.2d, v28.2d
+	WORD    $0x4e7cd442 // fadd v2.2d, v2.2d, v28.2d
+	WORD    $0x4e7cd463 // fadd v3.2d, v3.2d, v28.2d
+	WORD    $0x4e7cd484 // fadd v4.2d, v4.2d, v28.2d
+	WORD    $0x4e7cd4a5 // fadd v5.2d, v5.2d, v28.2d
+	VLD1R.P 8(R14), [V29.D2]
+	WORD    $0x4e7dd4c6 // fadd v6.2d, v6.2d, v29.2d
+	WORD    $0x4e7dd4e7 // fadd v7.2d, v7.2d, v29.2d
+	WORD    $0x4e7dd508 // fadd v8.2d, v8.2d, v29.2d
+	WORD    $0x4e7dd529 // fadd v9.2d, v9.2d, v29.2d
+	WORD    $0x4e7dd54a // fadd v10.2d, v10.2d, v29.2d
+	WORD    $0x4e7dd56b // fadd v11.2d, v11.2d, v29.2d
+	VLD1R.P 8(R14), [V30.D2]
+	WORD    $0x4e7ed58c // fadd v12.2d, v12.2d, v30.2d
+	WORD    $0x4e7ed5ad // fadd v13.2d, v13.2d, v30.2d
+	WORD    $0x4e7ed5ce // fadd v14.2d, v14.2d, v30.2d
+	WORD    $0x4e7ed5ef // fadd v15.2d, v15.2d, v30.2d
+	WORD    $0x4e7ed610 // fadd v16.2d, v16.2d, v30.2d
+	WORD    $0x4e7ed631 // fadd v17.2d, v17.2d, v30.2d
+	VLD1R.P 8(R14), [V31.D2]
+	WORD    $0x4e7fd652 // fadd v18.2d, v18.2d, v31.2d
+	WORD    $0x4e7fd673 // fadd v19.2d, v19.2d, v31.2d
+	WORD    $0x4e7fd694 // fadd v20.2d, v20.2d, v31.2d
+	WORD    $0x4e7fd6b5 // fadd v21.2d, v21.2d, v31.2d
+	WORD    $0x4e7fd6d6 // fadd v22.2d, v22.2d, v31.2d
+	WORD    $0x4e7fd6f7 // fadd v23.2d, v23.2d, v31.2d
+
+tileRowBiased:
+	MOVBU relu+120(FP), R8
+	CBZ   R8, tileStore
+	WORD  $0x4ee0e818 // fcmlt v24.2d, v0.2d, #0
+	WORD  $0x4e781c00 // bic v0.16b, v0.16b, v24.16b
+	WORD  $0x4ee0e839 // fcmlt v25.2d, v1.2d, #0
+	WORD  $0x4e791c21 // bic v1.16b, v1.16b, v25.16b
+	WORD  $0x4ee0e85a // fcmlt v26.2d, v2.2d, #0
+	WORD  $0x4e7a1c42 // bic v2.16b, v2.16b, v26.16b
+	WORD  $0x4ee0e87b // fcmlt v27.2d, v3.2d, #0
+	WORD  $0x4e7b1c63 // bic v3.16b, v3.16b, v27.16b
+	WORD  $0x4ee0e898 // fcmlt v24.2d, v4.2d, #0
+	WORD  $0x4e781c84 // bic v4.16b, v4.16b, v24.16b
+	WORD  $0x4ee0e8b9 // fcmlt v25.2d, v5.2d, #0
+	WORD  $0x4e791ca5 // bic v5.16b, v5.16b, v25.16b
 	WORD  $0x4ee0e8d8 // fcmlt v24.2d, v6.2d, #0
 	WORD  $0x4e781cc6 // bic v6.16b, v6.16b, v24.16b
-	WORD  $0x4ee0e8f8 // fcmlt v24.2d, v7.2d, #0
-	WORD  $0x4e781ce7 // bic v7.16b, v7.16b, v24.16b
+	WORD  $0x4ee0e8f9 // fcmlt v25.2d, v7.2d, #0
+	WORD  $0x4e791ce7 // bic v7.16b, v7.16b, v25.16b
+	WORD  $0x4ee0e91a // fcmlt v26.2d, v8.2d, #0
+	WORD  $0x4e7a1d08 // bic v8.16b, v8.16b, v26.16b
+	WORD  $0x4ee0e93b // fcmlt v27.2d, v9.2d, #0
+	WORD  $0x4e7b1d29 // bic v9.16b, v9.16b, v27.16b
+	WORD  $0x4ee0e958 // fcmlt v24.2d, v10.2d, #0
+	WORD  $0x4e781d4a // bic v10.16b, v10.16b, v24.16b
+	WORD  $0x4ee0e979 // fcmlt v25.2d, v11.2d, #0
+	WORD  $0x4e791d6b // bic v11.16b, v11.16b, v25.16b
+	WORD  $0x4ee0e998 // fcmlt v24.2d, v12.2d, #0
+	WORD  $0x4e781d8c // bic v12.16b, v12.16b, v24.16b
+	WORD  $0x4ee0e9b9 // fcmlt v25.2d, v13.2d, #0
+	WORD  $0x4e791dad // bic v13.16b, v13.16b, v25.16b
+	WORD  $0x4ee0e9da // fcmlt v26.2d, v14.2d, #0
+	WORD  $0x4e7a1dce // bic v14.16b, v14.16b, v26.16b
+	WORD  $0x4ee0e9fb // fcmlt v27.2d, v15.2d, #0
+	WORD  $0x4e7b1def // bic v15.16b, v15.16b, v27.16b
+	WORD  $0x4ee0ea18 // fcmlt v24.2d, v16.2d, #0
+	WORD  $0x4e781e10 // bic v16.16b, v16.16b, v24.16b
+	WORD  $0x4ee0ea39 // fcmlt v25.2d, v17.2d, #0
+	WORD  $0x4e791e31 // bic v17.16b, v17.16b, v25.16b
+	WORD  $0x4ee0ea58 // fcmlt v24.2d, v18.2d, #0
+	WORD  $0x4e781e52 // bic v18.16b, v18.16b, v24.16b
+	WORD  $0x4ee0ea79 // fcmlt v25.2d, v19.2d, #0
+	WORD  $0x4e791e73 // bic v19.16b, v19.16b, v25.16b
+	WORD  $0x4ee0ea9a // fcmlt v26.2d, v20.2d, #0
+	WORD  $0x4e7a1e94 // bic v20.16b, v20.16b, v26.16b
+	WORD  $0x4ee0eabb // fcmlt v27.2d, v21.2d, #0
+	WORD  $0x4e7b1eb5 // bic v21.16b, v21.16b, v27.16b
+	WORD  $0x4ee0ead8 // fcmlt v24.2d, v22.2d, #0
+	WORD  $0x4e781ed6 // bic v22.16b, v22.16b, v24.16b
+	WORD  $0x4ee0eaf9 // fcmlt v25.2d, v23.2d, #0
+	WORD  $0x4e791ef7 // bic v23.16b, v23.16b, v25.16b
 
-oneStore:
-	MOVD   R12, R20
-	ADD    R19<<3, R20, R21
-	VST1.P V0.D[1], (R21)(R14)
-	VST1.P V0.D[0], (R20)(R14)
-	VST1.P V1.D[1], (R21)(R14)
-	VST1.P V1.D[0], (R20)(R14)
-	VST1.P V2.D[1], (R21)(R14)
-	VST1.P V2.D[0], (R20)(R14)
-	VST1.P V3.D[1], (R21)(R14)
-	VST1.P V3.D[0], (R20)(R14)
-	VST1.P V4.D[1], (R21)(R14)
-	VST1.P V4.D[0], (R20)(R14)
-	VST1.P V5.D[1], (R21)(R14)
-	VST1.P V5.D[0], (R20)(R14)
-	VST1.P V6.D[1], (R21)(R14)
-	VST1.P V6.D[0], (R20)(R14)
-	VST1.P V7.D[1], (R21)(R14)
-	VST1.P V7.D[0], (R20)(R14)
-	MOVD   R20, R12
-	MOVD   aTile+48(FP), R20
-	ADD    R20<<3, R1, R1
-	ADD    R20<<3, R2, R2
-	ADD    R20<<3, R3, R3
-	ADD    R20<<3, R4, R4
-	ADD    R20<<3, R5, R5
-	ADD    R20<<3, R6, R6
-	ADD    R20<<3, R7, R7
-	ADD    R20<<3, R8, R8
-	SUB    $1, R22, R22
-	CBNZ   R22, oneTile
+tileStore:
+	MOVD   R13, R9
+	MOVD   R9, R8
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], 64(R8)
+	VST1.P [V4.D2, V5.D2], 32(R8)
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VST1.P [V6.D2, V7.D2, V8.D2, V9.D2], 64(R8)
+	VST1.P [V10.D2, V11.D2], 32(R8)
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VST1.P [V12.D2, V13.D2, V14.D2, V15.D2], 64(R8)
+	VST1.P [V16.D2, V17.D2], 32(R8)
+	ADD    R7, R9, R9
+	MOVD   R9, R8
+	VST1.P [V18.D2, V19.D2, V20.D2, V21.D2], 64(R8)
+	VST1.P [V22.D2, V23.D2], 32(R8)
+	ADD    R7, R9, R9
+	MOVD   R9, R13
+	MOVD   aTile+48(FP), R8
+	ADD    R8<<3, R0, R0
+	ADD    R8<<3, R1, R1
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	SUBS   $1, R12, R12
+	BNE    tile
+	RET
+
+// func dots64x1x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x1x4NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R5
+	MOVD yRow+40(FP), R7
+	MOVD y+32(FP), R1
+	ADD  R7<<3, R1, R2
+	ADD  R7<<3, R2, R3
+	ADD  R7<<3, R3, R4
+
+group:
+	MOVD xRow+24(FP), R7
+	MOVD x+16(FP), R0
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD k+8(FP), R6
+	SUBS $4, R6, R6
+	BLT  vectorsDone
+
+vectors:
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R2), [V9.D2]
+	VLD1.P 16(R3), [V10.D2]
+	VLD1.P 16(R4), [V11.D2]
+	VLD1.P 16(R0), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V0.D2
+	VFMLA  V12.D2, V9.D2, V1.D2
+	VFMLA  V12.D2, V10.D2, V2.D2
+	VFMLA  V12.D2, V11.D2, V3.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R2), [V9.D2]
+	VLD1.P 16(R3), [V10.D2]
+	VLD1.P 16(R4), [V11.D2]
+	VLD1.P 16(R0), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V4.D2
+	VFMLA  V12.D2, V9.D2, V5.D2
+	VFMLA  V12.D2, V10.D2, V6.D2
+	VFMLA  V12.D2, V11.D2, V7.D2
+	SUBS   $4, R6, R6
+	BGE    vectors
+
+vectorsDone:
+	ADD  $4, R6, R6
+	SUBS $2, R6, R6
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R2), [V9.D2]
+	VLD1.P 16(R3), [V10.D2]
+	VLD1.P 16(R4), [V11.D2]
+	VLD1.P 16(R0), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V0.D2
+	VFMLA  V12.D2, V9.D2, V1.D2
+	VFMLA  V12.D2, V10.D2, V2.D2
+	VFMLA  V12.D2, V11.D2, V3.D2
+	SUBS   $2, R6, R6
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R6, R6
+	SUBS $1, R6, R6
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R1), F8
+	FMOVD.P 8(R2), F9
+	FMOVD.P 8(R3), F10
+	FMOVD.P 8(R4), F11
+	FMOVD.P 8(R0), F12
+	VFMLA   V12.D2, V8.D2, V0.D2
+	VFMLA   V12.D2, V9.D2, V1.D2
+	VFMLA   V12.D2, V10.D2, V2.D2
+	VFMLA   V12.D2, V11.D2, V3.D2
+	SUBS    $1, R6, R6
+	BGE     element
+
+elementDone:
+	ADD    $1, R6, R6
+	MOVD   cRow+56(FP), R7
+	MOVD   cCol+64(FP), R8
+	MOVD   c+48(FP), R9
+	LSL    $3, R7, R7
+	LSL    $3, R8, R8
+	FMOVD  alpha+72(FP), F12
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x6e61d400 // faddp v0.2d, v0.2d, v1.2d
+	WORD   $0x6e63d441 // faddp v1.2d, v2.2d, v3.2d
+	WORD   $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD   $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	FMOVD  beta+80(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    overwrite
+	MOVD   R9, R10
+	VLD1.P (R10)(R8), V8.D[0]
+	VLD1.P (R10)(R8), V8.D[1]
+	WORD   $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	VLD1.P (R10)(R8), V8.D[0]
+	VLD1.P (R10)(R8), V8.D[1]
+	WORD   $0x4fcc1101 // fmla v1.2d, v8.2d, v12.d[0]
+
+overwrite:
+	MOVD   R9, R10
+	VST1.P V0.D[0], (R10)(R8)
+	VST1.P V0.D[1], (R10)(R8)
+	VST1.P V1.D[0], (R10)(R8)
+	VST1.P V1.D[1], (R10)(R8)
+	ADD    R8, R9, R9
+	ADD    R8, R9, R9
+	ADD    R8, R9, R9
+	ADD    R8, R9, R9
+	MOVD   R9, c+48(FP)
+	MOVD   yRow+40(FP), R7
+	MOVD   k+8(FP), R8
+	LSL    $2, R7, R7
+	SUB    R8, R7, R7
+	ADD    R7<<3, R1, R1
+	ADD    R7<<3, R2, R2
+	ADD    R7<<3, R3, R3
+	ADD    R7<<3, R4, R4
+	SUBS   $1, R5, R5
+	BNE    group
+	RET
+
+// func dots64x1x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x1x1NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R2
+	MOVD yRow+40(FP), R4
+	MOVD y+32(FP), R1
+
+group:
+	MOVD xRow+24(FP), R4
+	MOVD x+16(FP), R0
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD k+8(FP), R3
+	SUBS $16, R3, R3
+	BLT  vectorsDone
+
+vectors:
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V1.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V2.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V3.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V4.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V5.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V6.D2
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V7.D2
+	SUBS   $16, R3, R3
+	BGE    vectors
+
+vectorsDone:
+	ADD  $16, R3, R3
+	SUBS $2, R3, R3
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R1), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	SUBS   $2, R3, R3
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R3, R3
+	SUBS $1, R3, R3
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R1), F8
+	FMOVD.P 8(R0), F9
+	VFMLA   V9.D2, V8.D2, V0.D2
+	SUBS    $1, R3, R3
+	BGE     element
+
+elementDone:
+	ADD    $1, R3, R3
+	MOVD   cRow+56(FP), R4
+	MOVD   cCol+64(FP), R5
+	MOVD   c+48(FP), R6
+	LSL    $3, R4, R4
+	LSL    $3, R5, R5
+	FMOVD  alpha+72(FP), F9
+	WORD   $0x4e61d400 // fadd v0.2d, v0.2d, v1.2d
+	WORD   $0x4e63d442 // fadd v2.2d, v2.2d, v3.2d
+	WORD   $0x4e65d484 // fadd v4.2d, v4.2d, v5.2d
+	WORD   $0x4e67d4c6 // fadd v6.2d, v6.2d, v7.2d
+	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	FMOVD  beta+80(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    overwrite
+	MOVD   R6, R7
+	VLD1.P (R7)(R5), V8.D[0]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+
+overwrite:
+	MOVD   R6, R7
+	VST1.P V0.D[0], (R7)(R5)
+	ADD    R5, R6, R6
+	MOVD   R6, c+48(FP)
+	MOVD   yRow+40(FP), R4
+	MOVD   k+8(FP), R5
+	LSL    $0, R4, R4
+	SUB    R5, R4, R4
+	ADD    R4<<3, R1, R1
+	SUBS   $1, R2, R2
+	BNE    group
+	RET
+
+// func dots64x2x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x2x4NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R6
+	MOVD yRow+40(FP), R8
+	MOVD y+32(FP), R2
+	ADD  R8<<3, R2, R3
+	ADD  R8<<3, R3, R4
+	ADD  R8<<3, R4, R5
+
+group:
+	MOVD xRow+24(FP), R8
+	MOVD x+16(FP), R0
+	ADD  R8<<3, R0, R1
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD k+8(FP), R7
+	SUBS $2, R7, R7
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R3), [V9.D2]
+	VLD1.P 16(R4), [V10.D2]
+	VLD1.P 16(R5), [V11.D2]
+	VLD1.P 16(R0), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V0.D2
+	VFMLA  V12.D2, V9.D2, V1.D2
+	VFMLA  V12.D2, V10.D2, V2.D2
+	VFMLA  V12.D2, V11.D2, V3.D2
+	VLD1.P 16(R1), [V13.D2]
+	VFMLA  V13.D2, V8.D2, V4.D2
+	VFMLA  V13.D2, V9.D2, V5.D2
+	VFMLA  V13.D2, V10.D2, V6.D2
+	VFMLA  V13.D2, V11.D2, V7.D2
+	SUBS   $2, R7, R7
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R7, R7
+	SUBS $1, R7, R7
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R2), F8
+	FMOVD.P 8(R3), F9
+	FMOVD.P 8(R4), F10
+	FMOVD.P 8(R5), F11
+	FMOVD.P 8(R0), F12
+	VFMLA   V12.D2, V8.D2, V0.D2
+	VFMLA   V12.D2, V9.D2, V1.D2
+	VFMLA   V12.D2, V10.D2, V2.D2
+	VFMLA   V12.D2, V11.D2, V3.D2
+	FMOVD.P 8(R1), F13
+	VFMLA   V13.D2, V8.D2, V4.D2
+	VFMLA   V13.D2, V9.D2, V5.D2
+	VFMLA   V13.D2, V10.D2, V6.D2
+	VFMLA   V13.D2, V11.D2, V7.D2
+	SUBS    $1, R7, R7
+	BGE     element
+
+elementDone:
+	ADD    $1, R7, R7
+	MOVD   cRow+56(FP), R8
+	MOVD   cCol+64(FP), R9
+	MOVD   c+48(FP), R10
+	LSL    $3, R8, R8
+	LSL    $3, R9, R9
+	FMOVD  alpha+72(FP), F12
+	WORD   $0x6e61d400 // faddp v0.2d, v0.2d, v1.2d
+	WORD   $0x6e63d441 // faddp v1.2d, v2.2d, v3.2d
+	WORD   $0x4fcc9000 // fmul v0.2d, v0.2d, v12.d[0]
+	WORD   $0x4fcc9021 // fmul v1.2d, v1.2d, v12.d[0]
+	WORD   $0x6e65d484 // faddp v4.2d, v4.2d, v5.2d
+	WORD   $0x6e67d4c5 // faddp v5.2d, v6.2d, v7.2d
+	WORD   $0x4fcc9084 // fmul v4.2d, v4.2d, v12.d[0]
+	WORD   $0x4fcc90a5 // fmul v5.2d, v5.2d, v12.d[0]
+	FMOVD  beta+80(FP), F12
+	FCMPD  $(0.0), F12
+	BEQ    overwrite
+	MOVD   R10, R11
+	VLD1.P (R11)(R9), V8.D[0]
+	VLD1.P (R11)(R9), V8.D[1]
+	WORD   $0x4fcc1100 // fmla v0.2d, v8.2d, v12.d[0]
+	VLD1.P (R11)(R9), V8.D[0]
+	VLD1.P (R11)(R9), V8.D[1]
+	WORD   $0x4fcc1101 // fmla v1.2d, v8.2d, v12.d[0]
+	MOVD   R10, R11
+	ADD    R8, R11, R11
+	VLD1.P (R11)(R9), V8.D[0]
+	VLD1.P (R11)(R9), V8.D[1]
+	WORD   $0x4fcc1104 // fmla v4.2d, v8.2d, v12.d[0]
+	VLD1.P (R11)(R9), V8.D[0]
+	VLD1.P (R11)(R9), V8.D[1]
+	WORD   $0x4fcc1105 // fmla v5.2d, v8.2d, v12.d[0]
+
+overwrite:
+	MOVD   R10, R11
+	VST1.P V0.D[0], (R11)(R9)
+	VST1.P V0.D[1], (R11)(R9)
+	VST1.P V1.D[0], (R11)(R9)
+	VST1.P V1.D[1], (R11)(R9)
+	MOVD   R10, R11
+	ADD    R8, R11, R11
+	VST1.P V4.D[0], (R11)(R9)
+	VST1.P V4.D[1], (R11)(R9)
+	VST1.P V5.D[0], (R11)(R9)
+	VST1.P V5.D[1], (R11)(R9)
+	ADD    R9, R10, R10
+	ADD    R9, R10, R10
+	ADD    R9, R10, R10
+	ADD    R9, R10, R10
+	MOVD   R10, c+48(FP)
+	MOVD   yRow+40(FP), R8
+	MOVD   k+8(FP), R9
+	LSL    $2, R8, R8
+	SUB    R9, R8, R8
+	ADD    R8<<3, R2, R2
+	ADD    R8<<3, R3, R3
+	ADD    R8<<3, R4, R4
+	ADD    R8<<3, R5, R5
+	SUBS   $1, R6, R6
+	BNE    group
+	RET
+
+// func dots64x2x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x2x1NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R3
+	MOVD yRow+40(FP), R5
+	MOVD y+32(FP), R2
+
+group:
+	MOVD xRow+24(FP), R5
+	MOVD x+16(FP), R0
+	ADD  R5<<3, R0, R1
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD k+8(FP), R4
+	SUBS $8, R4, R4
+	BLT  vectorsDone
+
+vectors:
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V1.D2
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V2.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V3.D2
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V4.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V5.D2
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V6.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V7.D2
+	SUBS   $8, R4, R4
+	BGE    vectors
+
+vectorsDone:
+	ADD  $8, R4, R4
+	SUBS $2, R4, R4
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R2), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V1.D2
+	SUBS   $2, R4, R4
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R4, R4
+	SUBS $1, R4, R4
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R2), F8
+	FMOVD.P 8(R0), F9
+	VFMLA   V9.D2, V8.D2, V0.D2
+	FMOVD.P 8(R1), F10
+	VFMLA   V10.D2, V8.D2, V1.D2
+	SUBS    $1, R4, R4
+	BGE     element
+
+elementDone:
+	ADD    $1, R4, R4
+	MOVD   cRow+56(FP), R5
+	MOVD   cCol+64(FP), R6
+	MOVD   c+48(FP), R7
+	LSL    $3, R5, R5
+	LSL    $3, R6, R6
+	FMOVD  alpha+72(FP), F9
+	WORD   $0x4e62d400 // fadd v0.2d, v0.2d, v2.2d
+	WORD   $0x4e66d484 // fadd v4.2d, v4.2d, v6.2d
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	WORD   $0x4e63d421 // fadd v1.2d, v1.2d, v3.2d
+	WORD   $0x4e67d4a5 // fadd v5.2d, v5.2d, v7.2d
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
+	WORD   $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
+	FMOVD  beta+80(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    overwrite
+	MOVD   R7, R8
+	VLD1.P (R8)(R6), V8.D[0]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	MOVD   R7, R8
+	ADD    R5, R8, R8
+	VLD1.P (R8)(R6), V8.D[0]
+	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+
+overwrite:
+	MOVD   R7, R8
+	VST1.P V0.D[0], (R8)(R6)
+	MOVD   R7, R8
+	ADD    R5, R8, R8
+	VST1.P V1.D[0], (R8)(R6)
+	ADD    R6, R7, R7
+	MOVD   R7, c+48(FP)
+	MOVD   yRow+40(FP), R5
+	MOVD   k+8(FP), R6
+	LSL    $0, R5, R5
+	SUB    R6, R5, R5
+	ADD    R5<<3, R2, R2
+	SUBS   $1, R3, R3
+	BNE    group
+	RET
+
+// func dots64x3x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x3x4NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R7
+	MOVD yRow+40(FP), R9
+	MOVD y+32(FP), R3
+	ADD  R9<<3, R3, R4
+	ADD  R9<<3, R4, R5
+	ADD  R9<<3, R5, R6
+
+group:
+	MOVD xRow+24(FP), R9
+	MOVD x+16(FP), R0
+	ADD  R9<<3, R0, R1
+	ADD  R9<<3, R1, R2
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	MOVD k+8(FP), R8
+	SUBS $2, R8, R8
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R4), [V13.D2]
+	VLD1.P 16(R5), [V14.D2]
+	VLD1.P 16(R6), [V15.D2]
+	VLD1.P 16(R0), [V16.D2]
+	VFMLA  V16.D2, V12.D2, V0.D2
+	VFMLA  V16.D2, V13.D2, V1.D2
+	VFMLA  V16.D2, V14.D2, V2.D2
+	VFMLA  V16.D2, V15.D2, V3.D2
+	VLD1.P 16(R1), [V17.D2]
+	VFMLA  V17.D2, V12.D2, V4.D2
+	VFMLA  V17.D2, V13.D2, V5.D2
+	VFMLA  V17.D2, V14.D2, V6.D2
+	VFMLA  V17.D2, V15.D2, V7.D2
+	VLD1.P 16(R2), [V18.D2]
+	VFMLA  V18.D2, V12.D2, V8.D2
+	VFMLA  V18.D2, V13.D2, V9.D2
+	VFMLA  V18.D2, V14.D2, V10.D2
+	VFMLA  V18.D2, V15.D2, V11.D2
+	SUBS   $2, R8, R8
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R8, R8
+	SUBS $1, R8, R8
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R3), F12
+	FMOVD.P 8(R4), F13
+	FMOVD.P 8(R5), F14
+	FMOVD.P 8(R6), F15
+	FMOVD.P 8(R0), F16
+	VFMLA   V16.D2, V12.D2, V0.D2
+	VFMLA   V16.D2, V13.D2, V1.D2
+	VFMLA   V16.D2, V14.D2, V2.D2
+	VFMLA   V16.D2, V15.D2, V3.D2
+	FMOVD.P 8(R1), F17
+	VFMLA   V17.D2, V12.D2, V4.D2
+	VFMLA   V17.D2, V13.D2, V5.D2
+	VFMLA   V17.D2, V14.D2, V6.D2
+	VFMLA   V17.D2, V15.D2, V7.D2
+	FMOVD.P 8(R2), F18
+	VFMLA   V18.D2, V12.D2, V8.D2
+	VFMLA   V18.D2, V13.D2, V9.D2
+	VFMLA   V18.D2, V14.D2, V10.D2
+	VFMLA   V18.D2, V15.D2, V11.D2
+	SUBS    $1, R8, R8
+	BGE     element
+
+elementDone:
+	ADD    $1, R8, R8
+	MOVD   cRow+56(FP), R9
+	MOVD   cCol+64(FP), R10
+	MOVD   c+48(FP), R11
+	LSL    $3, R9, R9
+	LSL    $3, R10, R10
+	FMOVD  alpha+72(FP), F16
+	WORD   $0x6e61d400 // faddp v0.2d, v0.2d, v1.2d
+	WORD   $0x6e63d441 // faddp v1.2d, v2.2d, v3.2d
+	WORD   $0x4fd09000 // fmul v0.2d, v0.2d, v16.d[0]
+	WORD   $0x4fd09021 // fmul v1.2d, v1.2d, v16.d[0]
+	WORD   $0x6e65d484 // faddp v4.2d, v4.2d, v5.2d
+	WORD   $0x6e67d4c5 // faddp v5.2d, v6.2d, v7.2d
+	WORD   $0x4fd09084 // fmul v4.2d, v4.2d, v16.d[0]
+	WORD   $0x4fd090a5 // fmul v5.2d, v5.2d, v16.d[0]
+	WORD   $0x6e69d508 // faddp v8.2d, v8.2d, v9.2d
+	WORD   $0x6e6bd549 // faddp v9.2d, v10.2d, v11.2d
+	WORD   $0x4fd09108 // fmul v8.2d, v8.2d, v16.d[0]
+	WORD   $0x4fd09129 // fmul v9.2d, v9.2d, v16.d[0]
+	FMOVD  beta+80(FP), F16
+	FCMPD  $(0.0), F16
+	BEQ    overwrite
+	MOVD   R11, R12
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01180 // fmla v0.2d, v12.2d, v16.d[0]
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01181 // fmla v1.2d, v12.2d, v16.d[0]
+	MOVD   R11, R12
+	ADD    R9, R12, R12
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01184 // fmla v4.2d, v12.2d, v16.d[0]
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01185 // fmla v5.2d, v12.2d, v16.d[0]
+	MOVD   R11, R12
+	ADD    R9, R12, R12
+	ADD    R9, R12, R12
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01188 // fmla v8.2d, v12.2d, v16.d[0]
+	VLD1.P (R12)(R10), V12.D[0]
+	VLD1.P (R12)(R10), V12.D[1]
+	WORD   $0x4fd01189 // fmla v9.2d, v12.2d, v16.d[0]
+
+overwrite:
+	MOVD   R11, R12
+	VST1.P V0.D[0], (R12)(R10)
+	VST1.P V0.D[1], (R12)(R10)
+	VST1.P V1.D[0], (R12)(R10)
+	VST1.P V1.D[1], (R12)(R10)
+	MOVD   R11, R12
+	ADD    R9, R12, R12
+	VST1.P V4.D[0], (R12)(R10)
+	VST1.P V4.D[1], (R12)(R10)
+	VST1.P V5.D[0], (R12)(R10)
+	VST1.P V5.D[1], (R12)(R10)
+	MOVD   R11, R12
+	ADD    R9, R12, R12
+	ADD    R9, R12, R12
+	VST1.P V8.D[0], (R12)(R10)
+	VST1.P V8.D[1], (R12)(R10)
+	VST1.P V9.D[0], (R12)(R10)
+	VST1.P V9.D[1], (R12)(R10)
+	ADD    R10, R11, R11
+	ADD    R10, R11, R11
+	ADD    R10, R11, R11
+	ADD    R10, R11, R11
+	MOVD   R11, c+48(FP)
+	MOVD   yRow+40(FP), R9
+	MOVD   k+8(FP), R10
+	LSL    $2, R9, R9
+	SUB    R10, R9, R9
+	ADD    R9<<3, R3, R3
+	ADD    R9<<3, R4, R4
+	ADD    R9<<3, R5, R5
+	ADD    R9<<3, R6, R6
+	SUBS   $1, R7, R7
+	BNE    group
+	RET
+
+// func dots64x3x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x3x1NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R4
+	MOVD yRow+40(FP), R6
+	MOVD y+32(FP), R3
+
+group:
+	MOVD xRow+24(FP), R6
+	MOVD x+16(FP), R0
+	ADD  R6<<3, R0, R1
+	ADD  R6<<3, R1, R2
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	MOVD k+8(FP), R5
+	SUBS $8, R5, R5
+	BLT  vectorsDone
+
+vectors:
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R0), [V13.D2]
+	VFMLA  V13.D2, V12.D2, V0.D2
+	VLD1.P 16(R1), [V14.D2]
+	VFMLA  V14.D2, V12.D2, V1.D2
+	VLD1.P 16(R2), [V15.D2]
+	VFMLA  V15.D2, V12.D2, V2.D2
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R0), [V13.D2]
+	VFMLA  V13.D2, V12.D2, V3.D2
+	VLD1.P 16(R1), [V14.D2]
+	VFMLA  V14.D2, V12.D2, V4.D2
+	VLD1.P 16(R2), [V15.D2]
+	VFMLA  V15.D2, V12.D2, V5.D2
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R0), [V13.D2]
+	VFMLA  V13.D2, V12.D2, V6.D2
+	VLD1.P 16(R1), [V14.D2]
+	VFMLA  V14.D2, V12.D2, V7.D2
+	VLD1.P 16(R2), [V15.D2]
+	VFMLA  V15.D2, V12.D2, V8.D2
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R0), [V13.D2]
+	VFMLA  V13.D2, V12.D2, V9.D2
+	VLD1.P 16(R1), [V14.D2]
+	VFMLA  V14.D2, V12.D2, V10.D2
+	VLD1.P 16(R2), [V15.D2]
+	VFMLA  V15.D2, V12.D2, V11.D2
+	SUBS   $8, R5, R5
+	BGE    vectors
+
+vectorsDone:
+	ADD  $8, R5, R5
+	SUBS $2, R5, R5
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R3), [V12.D2]
+	VLD1.P 16(R0), [V13.D2]
+	VFMLA  V13.D2, V12.D2, V0.D2
+	VLD1.P 16(R1), [V14.D2]
+	VFMLA  V14.D2, V12.D2, V1.D2
+	VLD1.P 16(R2), [V15.D2]
+	VFMLA  V15.D2, V12.D2, V2.D2
+	SUBS   $2, R5, R5
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R5, R5
+	SUBS $1, R5, R5
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R3), F12
+	FMOVD.P 8(R0), F13
+	VFMLA   V13.D2, V12.D2, V0.D2
+	FMOVD.P 8(R1), F14
+	VFMLA   V14.D2, V12.D2, V1.D2
+	FMOVD.P 8(R2), F15
+	VFMLA   V15.D2, V12.D2, V2.D2
+	SUBS    $1, R5, R5
+	BGE     element
+
+elementDone:
+	ADD    $1, R5, R5
+	MOVD   cRow+56(FP), R6
+	MOVD   cCol+64(FP), R7
+	MOVD   c+48(FP), R8
+	LSL    $3, R6, R6
+	LSL    $3, R7, R7
+	FMOVD  alpha+72(FP), F13
+	WORD   $0x4e63d400 // fadd v0.2d, v0.2d, v3.2d
+	WORD   $0x4e69d4c6 // fadd v6.2d, v6.2d, v9.2d
+	WORD   $0x4e66d400 // fadd v0.2d, v0.2d, v6.2d
+	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	WORD   $0x4fcd9000 // fmul v0.2d, v0.2d, v13.d[0]
+	WORD   $0x4e64d421 // fadd v1.2d, v1.2d, v4.2d
+	WORD   $0x4e6ad4e7 // fadd v7.2d, v7.2d, v10.2d
+	WORD   $0x4e67d421 // fadd v1.2d, v1.2d, v7.2d
+	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
+	WORD   $0x4fcd9021 // fmul v1.2d, v1.2d, v13.d[0]
+	WORD   $0x4e65d442 // fadd v2.2d, v2.2d, v5.2d
+	WORD   $0x4e6bd508 // fadd v8.2d, v8.2d, v11.2d
+	WORD   $0x4e68d442 // fadd v2.2d, v2.2d, v8.2d
+	WORD   $0x6e62d442 // faddp v2.2d, v2.2d, v2.2d
+	WORD   $0x4fcd9042 // fmul v2.2d, v2.2d, v13.d[0]
+	FMOVD  beta+80(FP), F13
+	FCMPD  $(0.0), F13
+	BEQ    overwrite
+	MOVD   R8, R9
+	VLD1.P (R9)(R7), V12.D[0]
+	WORD   $0x4fcd1180 // fmla v0.2d, v12.2d, v13.d[0]
+	MOVD   R8, R9
+	ADD    R6, R9, R9
+	VLD1.P (R9)(R7), V12.D[0]
+	WORD   $0x4fcd1181 // fmla v1.2d, v12.2d, v13.d[0]
+	MOVD   R8, R9
+	ADD    R6, R9, R9
+	ADD    R6, R9, R9
+	VLD1.P (R9)(R7), V12.D[0]
+	WORD   $0x4fcd1182 // fmla v2.2d, v12.2d, v13.d[0]
+
+overwrite:
+	MOVD   R8, R9
+	VST1.P V0.D[0], (R9)(R7)
+	MOVD   R8, R9
+	ADD    R6, R9, R9
+	VST1.P V1.D[0], (R9)(R7)
+	MOVD   R8, R9
+	ADD    R6, R9, R9
+	ADD    R6, R9, R9
+	VST1.P V2.D[0], (R9)(R7)
+	ADD    R7, R8, R8
+	MOVD   R8, c+48(FP)
+	MOVD   yRow+40(FP), R6
+	MOVD   k+8(FP), R7
+	LSL    $0, R6, R6
+	SUB    R7, R6, R6
+	ADD    R6<<3, R3, R3
+	SUBS   $1, R4, R4
+	BNE    group
+	RET
+
+// func dots64x4x4NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x4x4NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R8
+	MOVD yRow+40(FP), R10
+	MOVD y+32(FP), R4
+	ADD  R10<<3, R4, R5
+	ADD  R10<<3, R5, R6
+	ADD  R10<<3, R6, R7
+
+group:
+	MOVD xRow+24(FP), R10
+	MOVD x+16(FP), R0
+	ADD  R10<<3, R0, R1
+	ADD  R10<<3, R1, R2
+	ADD  R10<<3, R2, R3
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	VEOR V8.B16, V8.B16, V8.B16
+	VEOR V9.B16, V9.B16, V9.B16
+	VEOR V10.B16, V10.B16, V10.B16
+	VEOR V11.B16, V11.B16, V11.B16
+	VEOR V12.B16, V12.B16, V12.B16
+	VEOR V13.B16, V13.B16, V13.B16
+	VEOR V14.B16, V14.B16, V14.B16
+	VEOR V15.B16, V15.B16, V15.B16
+	MOVD k+8(FP), R9
+	SUBS $2, R9, R9
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R4), [V16.D2]
+	VLD1.P 16(R5), [V17.D2]
+	VLD1.P 16(R6), [V18.D2]
+	VLD1.P 16(R7), [V19.D2]
+	VLD1.P 16(R0), [V20.D2]
+	VFMLA  V20.D2, V16.D2, V0.D2
+	VFMLA  V20.D2, V17.D2, V1.D2
+	VFMLA  V20.D2, V18.D2, V2.D2
+	VFMLA  V20.D2, V19.D2, V3.D2
+	VLD1.P 16(R1), [V21.D2]
+	VFMLA  V21.D2, V16.D2, V4.D2
+	VFMLA  V21.D2, V17.D2, V5.D2
+	VFMLA  V21.D2, V18.D2, V6.D2
+	VFMLA  V21.D2, V19.D2, V7.D2
+	VLD1.P 16(R2), [V22.D2]
+	VFMLA  V22.D2, V16.D2, V8.D2
+	VFMLA  V22.D2, V17.D2, V9.D2
+	VFMLA  V22.D2, V18.D2, V10.D2
+	VFMLA  V22.D2, V19.D2, V11.D2
+	VLD1.P 16(R3), [V23.D2]
+	VFMLA  V23.D2, V16.D2, V12.D2
+	VFMLA  V23.D2, V17.D2, V13.D2
+	VFMLA  V23.D2, V18.D2, V14.D2
+	VFMLA  V23.D2, V19.D2, V15.D2
+	SUBS   $2, R9, R9
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R9, R9
+	SUBS $1, R9, R9
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R4), F16
+	FMOVD.P 8(R5), F17
+	FMOVD.P 8(R6), F18
+	FMOVD.P 8(R7), F19
+	FMOVD.P 8(R0), F20
+	VFMLA   V20.D2, V16.D2, V0.D2
+	VFMLA   V20.D2, V17.D2, V1.D2
+	VFMLA   V20.D2, V18.D2, V2.D2
+	VFMLA   V20.D2, V19.D2, V3.D2
+	FMOVD.P 8(R1), F21
+	VFMLA   V21.D2, V16.D2, V4.D2
+	VFMLA   V21.D2, V17.D2, V5.D2
+	VFMLA   V21.D2, V18.D2, V6.D2
+	VFMLA   V21.D2, V19.D2, V7.D2
+	FMOVD.P 8(R2), F22
+	VFMLA   V22.D2, V16.D2, V8.D2
+	VFMLA   V22.D2, V17.D2, V9.D2
+	VFMLA   V22.D2, V18.D2, V10.D2
+	VFMLA   V22.D2, V19.D2, V11.D2
+	FMOVD.P 8(R3), F23
+	VFMLA   V23.D2, V16.D2, V12.D2
+	VFMLA   V23.D2, V17.D2, V13.D2
+	VFMLA   V23.D2, V18.D2, V14.D2
+	VFMLA   V23.D2, V19.D2, V15.D2
+	SUBS    $1, R9, R9
+	BGE     element
+
+elementDone:
+	ADD    $1, R9, R9
+	MOVD   cRow+56(FP), R10
+	MOVD   cCol+64(FP), R11
+	MOVD   c+48(FP), R12
+	LSL    $3, R10, R10
+	LSL    $3, R11, R11
+	FMOVD  alpha+72(FP), F20
+	WORD   $0x6e61d400 // faddp v0.2d, v0.2d, v1.2d
+	WORD   $0x6e63d441 // faddp v1.2d, v2.2d, v3.2d
+	WORD   $0x4fd49000 // fmul v0.2d, v0.2d, v20.d[0]
+	WORD   $0x4fd49021 // fmul v1.2d, v1.2d, v20.d[0]
+	WORD   $0x6e65d484 // faddp v4.2d, v4.2d, v5.2d
+	WORD   $0x6e67d4c5 // faddp v5.2d, v6.2d, v7.2d
+	WORD   $0x4fd49084 // fmul v4.2d, v4.2d, v20.d[0]
+	WORD   $0x4fd490a5 // fmul v5.2d, v5.2d, v20.d[0]
+	WORD   $0x6e69d508 // faddp v8.2d, v8.2d, v9.2d
+	WORD   $0x6e6bd549 // faddp v9.2d, v10.2d, v11.2d
+	WORD   $0x4fd49108 // fmul v8.2d, v8.2d, v20.d[0]
+	WORD   $0x4fd49129 // fmul v9.2d, v9.2d, v20.d[0]
+	WORD   $0x6e6dd58c // faddp v12.2d, v12.2d, v13.2d
+	WORD   $0x6e6fd5cd // faddp v13.2d, v14.2d, v15.2d
+	WORD   $0x4fd4918c // fmul v12.2d, v12.2d, v20.d[0]
+	WORD   $0x4fd491ad // fmul v13.2d, v13.2d, v20.d[0]
+	FMOVD  beta+80(FP), F20
+	FCMPD  $(0.0), F20
+	BEQ    overwrite
+	MOVD   R12, R13
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41200 // fmla v0.2d, v16.2d, v20.d[0]
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41201 // fmla v1.2d, v16.2d, v20.d[0]
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41204 // fmla v4.2d, v16.2d, v20.d[0]
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41205 // fmla v5.2d, v16.2d, v20.d[0]
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41208 // fmla v8.2d, v16.2d, v20.d[0]
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd41209 // fmla v9.2d, v16.2d, v20.d[0]
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd4120c // fmla v12.2d, v16.2d, v20.d[0]
+	VLD1.P (R13)(R11), V16.D[0]
+	VLD1.P (R13)(R11), V16.D[1]
+	WORD   $0x4fd4120d // fmla v13.2d, v16.2d, v20.d[0]
+
+overwrite:
+	MOVD   R12, R13
+	VST1.P V0.D[0], (R13)(R11)
+	VST1.P V0.D[1], (R13)(R11)
+	VST1.P V1.D[0], (R13)(R11)
+	VST1.P V1.D[1], (R13)(R11)
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	VST1.P V4.D[0], (R13)(R11)
+	VST1.P V4.D[1], (R13)(R11)
+	VST1.P V5.D[0], (R13)(R11)
+	VST1.P V5.D[1], (R13)(R11)
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	VST1.P V8.D[0], (R13)(R11)
+	VST1.P V8.D[1], (R13)(R11)
+	VST1.P V9.D[0], (R13)(R11)
+	VST1.P V9.D[1], (R13)(R11)
+	MOVD   R12, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	ADD    R10, R13, R13
+	VST1.P V12.D[0], (R13)(R11)
+	VST1.P V12.D[1], (R13)(R11)
+	VST1.P V13.D[0], (R13)(R11)
+	VST1.P V13.D[1], (R13)(R11)
+	ADD    R11, R12, R12
+	ADD    R11, R12, R12
+	ADD    R11, R12, R12
+	ADD    R11, R12, R12
+	MOVD   R12, c+48(FP)
+	MOVD   yRow+40(FP), R10
+	MOVD   k+8(FP), R11
+	LSL    $2, R10, R10
+	SUB    R11, R10, R10
+	ADD    R10<<3, R4, R4
+	ADD    R10<<3, R5, R5
+	ADD    R10<<3, R6, R6
+	ADD    R10<<3, R7, R7
+	SUBS   $1, R8, R8
+	BNE    group
+	RET
+
+// func dots64x4x1NEON(groups, k int, x *float64, xRow int, y *float64, yRow int, c *float64, cRow, cCol int, alpha, beta float64)
+TEXT ·dots64x4x1NEON(SB), NOSPLIT, $0-88
+	MOVD groups+0(FP), R5
+	MOVD yRow+40(FP), R7
+	MOVD y+32(FP), R4
+
+group:
+	MOVD xRow+24(FP), R7
+	MOVD x+16(FP), R0
+	ADD  R7<<3, R0, R1
+	ADD  R7<<3, R1, R2
+	ADD  R7<<3, R2, R3
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+	MOVD k+8(FP), R6
+	SUBS $4, R6, R6
+	BLT  vectorsDone
+
+vectors:
+	VLD1.P 16(R4), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V1.D2
+	VLD1.P 16(R2), [V11.D2]
+	VFMLA  V11.D2, V8.D2, V2.D2
+	VLD1.P 16(R3), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V3.D2
+	VLD1.P 16(R4), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V4.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V5.D2
+	VLD1.P 16(R2), [V11.D2]
+	VFMLA  V11.D2, V8.D2, V6.D2
+	VLD1.P 16(R3), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V7.D2
+	SUBS   $4, R6, R6
+	BGE    vectors
+
+vectorsDone:
+	ADD  $4, R6, R6
+	SUBS $2, R6, R6
+	BLT  vectorDone
+
+vector:
+	VLD1.P 16(R4), [V8.D2]
+	VLD1.P 16(R0), [V9.D2]
+	VFMLA  V9.D2, V8.D2, V0.D2
+	VLD1.P 16(R1), [V10.D2]
+	VFMLA  V10.D2, V8.D2, V1.D2
+	VLD1.P 16(R2), [V11.D2]
+	VFMLA  V11.D2, V8.D2, V2.D2
+	VLD1.P 16(R3), [V12.D2]
+	VFMLA  V12.D2, V8.D2, V3.D2
+	SUBS   $2, R6, R6
+	BGE    vector
+
+vectorDone:
+	ADD  $2, R6, R6
+	SUBS $1, R6, R6
+	BLT  elementDone
+
+element:
+	FMOVD.P 8(R4), F8
+	FMOVD.P 8(R0), F9
+	VFMLA   V9.D2, V8.D2, V0.D2
+	FMOVD.P 8(R1), F10
+	VFMLA   V10.D2, V8.D2, V1.D2
+	FMOVD.P 8(R2), F11
+	VFMLA   V11.D2, V8.D2, V2.D2
+	FMOVD.P 8(R3), F12
+	VFMLA   V12.D2, V8.D2, V3.D2
+	SUBS    $1, R6, R6
+	BGE     element
+
+elementDone:
+	ADD    $1, R6, R6
+	MOVD   cRow+56(FP), R7
+	MOVD   cCol+64(FP), R8
+	MOVD   c+48(FP), R9
+	LSL    $3, R7, R7
+	LSL    $3, R8, R8
+	FMOVD  alpha+72(FP), F9
+	WORD   $0x4e64d400 // fadd v0.2d, v0.2d, v4.2d
+	WORD   $0x6e60d400 // faddp v0.2d, v0.2d, v0.2d
+	WORD   $0x4fc99000 // fmul v0.2d, v0.2d, v9.d[0]
+	WORD   $0x4e65d421 // fadd v1.2d, v1.2d, v5.2d
+	WORD   $0x6e61d421 // faddp v1.2d, v1.2d, v1.2d
+	WORD   $0x4fc99021 // fmul v1.2d, v1.2d, v9.d[0]
+	WORD   $0x4e66d442 // fadd v2.2d, v2.2d, v6.2d
+	WORD   $0x6e62d442 // faddp v2.2d, v2.2d, v2.2d
+	WORD   $0x4fc99042 // fmul v2.2d, v2.2d, v9.d[0]
+	WORD   $0x4e67d463 // fadd v3.2d, v3.2d, v7.2d
+	WORD   $0x6e63d463 // faddp v3.2d, v3.2d, v3.2d
+	WORD   $0x4fc99063 // fmul v3.2d, v3.2d, v9.d[0]
+	FMOVD  beta+80(FP), F9
+	FCMPD  $(0.0), F9
+	BEQ    overwrite
+	MOVD   R9, R10
+	VLD1.P (R10)(R8), V8.D[0]
+	WORD   $0x4fc91100 // fmla v0.2d, v8.2d, v9.d[0]
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V8.D[0]
+	WORD   $0x4fc91101 // fmla v1.2d, v8.2d, v9.d[0]
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V8.D[0]
+	WORD   $0x4fc91102 // fmla v2.2d, v8.2d, v9.d[0]
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VLD1.P (R10)(R8), V8.D[0]
+	WORD   $0x4fc91103 // fmla v3.2d, v8.2d, v9.d[0]
+
+overwrite:
+	MOVD   R9, R10
+	VST1.P V0.D[0], (R10)(R8)
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	VST1.P V1.D[0], (R10)(R8)
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VST1.P V2.D[0], (R10)(R8)
+	MOVD   R9, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	ADD    R7, R10, R10
+	VST1.P V3.D[0], (R10)(R8)
+	ADD    R8, R9, R9
+	MOVD   R9, c+48(FP)
+	MOVD   yRow+40(FP), R7
+	MOVD   k+8(FP), R8
+	LSL    $0, R7, R7
+	SUB    R8, R7, R7
+	ADD    R7<<3, R4, R4
+	SUBS   $1, R5, R5
+	BNE    group
 	RET
 
 // func copyPanels64NEON(rows, panels int, src *float64, srcRow int, dst *float64, dstPanel int)
@@ -4053,6 +20894,117 @@ panel:
 	ADD    $48, R4, R4
 	SUB    $1, R0, R0
 	CBNZ   R0, row
+	RET
+
+// func copyTiles64NEON(columns, tiles int, src *float64, srcColumn, srcTile int, dst *float64, dstTile int)
+TEXT ·copyTiles64NEON(SB), NOSPLIT, $0-56
+	MOVD columns+0(FP), R0
+	MOVD tiles+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD dst+40(FP), R3
+	MOVD srcColumn+24(FP), R4
+	MOVD srcTile+32(FP), R5
+	MOVD dstTile+48(FP), R6
+	LSL  $3, R4, R4
+	LSL  $3, R5, R5
+	LSL  $3, R6, R6
+
+column:
+	MOVD R2, R7
+	MOVD R3, R8
+	MOVD R1, R9
+
+tile:
+	VLD1.P (R7)(R5), [V0.D2, V1.D2, V2.D2, V3.D2]
+	VST1.P [V0.D2, V1.D2, V2.D2, V3.D2], (R8)(R6)
+	SUBS   $1, R9, R9
+	BNE    tile
+	ADD    R4, R2, R2
+	ADD    $64, R3, R3
+	SUBS   $1, R0, R0
+	BNE    column
+	RET
+
+// func copyRows64NEON(rows, k int, src *float64, srcRow int, dst *float64)
+TEXT ·copyRows64NEON(SB), NOSPLIT, $0-40
+	MOVD rows+0(FP), R0
+	MOVD k+8(FP), R1
+	MOVD dst+32(FP), R2
+	MOVD srcRow+24(FP), R3
+	LSL  $3, R3, R3
+	MOVD src+16(FP), R5
+	CMP  $1, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R5, R6
+	CMP  $2, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R6, R7
+	CMP  $3, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R7, R8
+	CMP  $4, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R8, R9
+	CMP  $5, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R9, R10
+	CMP  $6, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R10, R11
+	CMP  $7, R0
+	CSEL GT, R3, ZR, R4
+	ADD  R4, R11, R12
+	SUBS $2, R1, R1
+	BLT  fewer
+
+square:
+	VLD1.P 16(R5), [V0.D2]
+	VLD1.P 16(R6), [V1.D2]
+	VLD1.P 16(R7), [V2.D2]
+	VLD1.P 16(R8), [V3.D2]
+	VLD1.P 16(R9), [V4.D2]
+	VLD1.P 16(R10), [V5.D2]
+	VLD1.P 16(R11), [V6.D2]
+	VLD1.P 16(R12), [V7.D2]
+	VTRN1  V1.D2, V0.D2, V16.D2
+	VTRN2  V1.D2, V0.D2, V20.D2
+	VTRN1  V3.D2, V2.D2, V17.D2
+	VTRN2  V3.D2, V2.D2, V21.D2
+	VTRN1  V5.D2, V4.D2, V18.D2
+	VTRN2  V5.D2, V4.D2, V22.D2
+	VTRN1  V7.D2, V6.D2, V19.D2
+	VTRN2  V7.D2, V6.D2, V23.D2
+	VST1.P [V16.D2, V17.D2, V18.D2, V19.D2], 64(R2)
+	VST1.P [V20.D2, V21.D2, V22.D2, V23.D2], 64(R2)
+	SUBS   $2, R1, R1
+	BGE    square
+
+fewer:
+	ADDS $2, R1, R1
+	BEQ  done
+
+element:
+	FMOVD.P 8(R5), F0
+	FMOVD.P 8(R6), F1
+	FMOVD.P 8(R7), F2
+	FMOVD.P 8(R8), F3
+	FMOVD.P 8(R9), F4
+	FMOVD.P 8(R10), F5
+	FMOVD.P 8(R11), F6
+	FMOVD.P 8(R12), F7
+	FMOVD   F0, (R2)
+	FMOVD   F1, 8(R2)
+	FMOVD   F2, 16(R2)
+	FMOVD   F3, 24(R2)
+	FMOVD   F4, 32(R2)
+	FMOVD   F5, 40(R2)
+	FMOVD   F6, 48(R2)
+	FMOVD   F7, 56(R2)
+	ADD     $64, R2, R2
+	SUBS    $1, R1, R1
+	BNE     element
+
+done:
 	RET
 
 // func transpose64NEON(blocks int, src *float64, srcRow int, dst *float64, dstRow int)

@@ -25,3 +25,4 @@ package gemm
 //go:generate go run -C ../../asm_gen ./taps -isa avx512 -out ../internal/gemm/taps_avx512_amd64.s -stubs ../internal/gemm/taps_avx512_amd64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./neon/gemm -float 32 -out ../internal/gemm/sgemm_neon_arm64.s -stubs ../internal/gemm/sgemm_neon_arm64.go -pkg gemm
 //go:generate go run -C ../../asm_gen ./neon/gemm -float 64 -out ../internal/gemm/dgemm_neon_arm64.s -stubs ../internal/gemm/dgemm_neon_arm64.go -pkg gemm
+//go:generate go run -C ../../asm_gen ./neon/taps -out ../internal/gemm/taps_neon_arm64.s -stubs ../internal/gemm/taps_neon_arm64.go -pkg gemm

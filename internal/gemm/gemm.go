@@ -123,7 +123,7 @@ func (o *Operation[T]) computeFewRows() {
 // of B, and tiles of A's rows in assembly.
 func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 	steps := max(1, KBlocks(o.Table, o.K))
-	nc := o.columnsOfBlock(i1-i0, steps)
+	nc := o.columnsOfBlock(i1-i0, j1-j0, steps)
 	for jc := j0; jc < j1; jc += nc { // LOOP 5
 		cols := min(nc, j1-jc)
 		for s := range steps { // LOOP 4
@@ -153,12 +153,12 @@ func (o *Operation[T]) block(i0, i1, j0, j1 int, buf *Buffers[T]) {
 // much.
 func (o *Operation[T]) rowsOfBlock(k int) int { return o.MC * max(1, o.KC/max(1, k)) }
 
-// columnsOfBlock returns the columns of a block of B for so many rows of A. Where A is one block
-// and read in place, narrow blocks cost nothing, and the cache still has them when they have been
-// packed.
-func (o *Operation[T]) columnsOfBlock(rows, steps int) int {
+// columnsOfBlock returns the columns of a block of B for so many rows of A and columns of B. Where A
+// is one block and read in place, narrow blocks cost nothing, and the cache still has them when they
+// have been packed.
+func (o *Operation[T]) columnsOfBlock(rows, cols, steps int) int {
 	k := num.CeilDiv(o.K, steps)
-	if o.PackBlock == 0 || rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) {
+	if o.PackBlock == 0 || rows > o.rowsOfBlock(k) || o.A.Col != 1 || fight[T](o.A.Row) || o.copiesTiles(cols) {
 		return o.NC
 	}
 	return min(o.NC, max(1, o.PackBlock/max(1, k)/o.NR)*o.NR)

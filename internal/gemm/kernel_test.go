@@ -312,7 +312,11 @@ func newTileData[T Float](r *rand.Rand, call tileCall[T], nr int, memory tileMem
 	rows := d.rows * d.tiles
 	if d.k > 0 { // else they are nil
 		d.a = operand(0, d.aAt(rows-1, d.k-1)+1)
-		d.b = operand(1, (d.k-1)*d.bRow+nr)
+		read := nr // of B's last row
+		if Active[T]().MasksB {
+			read = d.n
+		}
+		d.b = operand(1, (d.k-1)*d.bRow+read)
 	}
 	for l := range d.k {
 		for i := range rows {

@@ -8,7 +8,7 @@ const nrGeneric = 4
 // generic32 returns the table of the reference with the kernels of convolutions.
 func generic32() Table[float32] {
 	t := generic[float32]()
-	t.taps = genericTaps(nrGeneric)
+	t.taps = genericTaps()
 	return t
 }
 
@@ -81,15 +81,12 @@ func genericTile[T Float](rows int) TileKernel[T] {
 	}
 }
 
-// genericTaps are the kernels of convolutions for panels of so many columns.
-func genericTaps(columns int) []panelKernels[TapKernel[float32]] {
+// genericTaps are the kernels of convolutions.
+func genericTaps() []panelKernels[TapKernel[float32]] {
 	return []panelKernels[TapKernel[float32]]{
-		{columns, []TapKernel[float32]{genericTap(1), genericTap(2), genericTap(3), genericTap(4)}},
+		{nrGeneric, []TapKernel[float32]{genericTap(1), genericTap(2), genericTap(3), genericTap(4)}},
 	}
 }
-
-// mostColumns is the most that any panel of plain Go's tiles has.
-const mostColumns = 16
 
 func genericTap(rows int) TapKernel[float32] {
 	return func(lines, tiles, n int, tap *[2]int, taps, k int, a *float32, aRow, aCol, aTile, aLine, aNext, nextLines int,
@@ -97,7 +94,7 @@ func genericTap(rows int) TapKernel[float32] {
 		for line := range lines {
 			for row := range tiles * rows {
 				from := line*aLine + row/rows*aTile + row%rows*aRow
-				var sums [mostColumns]float32
+				var sums [nrGeneric]float32
 				for _, t := range unsafe.Slice(tap, taps) {
 					for l := range k {
 						x := *At(a, from+t[0]+l*aCol)

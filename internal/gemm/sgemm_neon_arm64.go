@@ -4,50 +4,265 @@
 
 package gemm
 
-// sgemm1x12NEON is a TileKernel for tiles of 1 rows and up to 12 columns.
+// sgemm1x4NEON is a TileKernel for tiles of 1 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm1x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm2x4NEON is a TileKernel for tiles of 2 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm2x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm3x4NEON is a TileKernel for tiles of 3 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm3x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm4x4NEON is a TileKernel for tiles of 4 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm4x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm5x4NEON is a TileKernel for tiles of 5 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm5x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm6x4NEON is a TileKernel for tiles of 6 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm6x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm7x4NEON is a TileKernel for tiles of 7 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm7x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm8x4NEON is a TileKernel for tiles of 8 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm8x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm9x4NEON is a TileKernel for tiles of 9 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm9x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm10x4NEON is a TileKernel for tiles of 10 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm10x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm11x4NEON is a TileKernel for tiles of 11 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm11x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm12x4NEON is a TileKernel for tiles of 12 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm12x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm13x4NEON is a TileKernel for tiles of 13 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm13x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm14x4NEON is a TileKernel for tiles of 14 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm14x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm15x4NEON is a TileKernel for tiles of 15 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm15x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm16x4NEON is a TileKernel for tiles of 16 rows and 1 to 4 columns.
+//
+//go:noescape
+func sgemm16x4NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm1x8NEON is a TileKernel for tiles of 1 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm1x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm2x8NEON is a TileKernel for tiles of 2 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm2x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm3x8NEON is a TileKernel for tiles of 3 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm3x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm4x8NEON is a TileKernel for tiles of 4 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm4x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm5x8NEON is a TileKernel for tiles of 5 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm5x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm6x8NEON is a TileKernel for tiles of 6 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm6x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm7x8NEON is a TileKernel for tiles of 7 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm7x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm8x8NEON is a TileKernel for tiles of 8 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm8x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm9x8NEON is a TileKernel for tiles of 9 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm9x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm10x8NEON is a TileKernel for tiles of 10 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm10x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm11x8NEON is a TileKernel for tiles of 11 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm11x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm12x8NEON is a TileKernel for tiles of 12 rows and 5 to 8 columns.
+//
+//go:noescape
+func sgemm12x8NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemm1x12NEON is a TileKernel for tiles of 1 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm1x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm2x12NEON is a TileKernel for tiles of 2 rows and up to 12 columns.
+// sgemm2x12NEON is a TileKernel for tiles of 2 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm2x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm3x12NEON is a TileKernel for tiles of 3 rows and up to 12 columns.
+// sgemm3x12NEON is a TileKernel for tiles of 3 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm3x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm4x12NEON is a TileKernel for tiles of 4 rows and up to 12 columns.
+// sgemm4x12NEON is a TileKernel for tiles of 4 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm4x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm5x12NEON is a TileKernel for tiles of 5 rows and up to 12 columns.
+// sgemm5x12NEON is a TileKernel for tiles of 5 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm5x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm6x12NEON is a TileKernel for tiles of 6 rows and up to 12 columns.
+// sgemm6x12NEON is a TileKernel for tiles of 6 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm6x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm7x12NEON is a TileKernel for tiles of 7 rows and up to 12 columns.
+// sgemm7x12NEON is a TileKernel for tiles of 7 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm7x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
 
-// sgemm8x12NEON is a TileKernel for tiles of 8 rows and up to 12 columns.
+// sgemm8x12NEON is a TileKernel for tiles of 8 rows and 9 to 12 columns.
 //
 //go:noescape
 func sgemm8x12NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemmWide1x64NEON is a TileKernel for tiles of 1 rows and just 64 columns.
+//
+//go:noescape
+func sgemmWide1x64NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemmWide1x32NEON is a TileKernel for tiles of 1 rows and just 32 columns.
+//
+//go:noescape
+func sgemmWide1x32NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemmWide2x32NEON is a TileKernel for tiles of 2 rows and just 32 columns.
+//
+//go:noescape
+func sgemmWide2x32NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemmWide3x32NEON is a TileKernel for tiles of 3 rows and just 32 columns.
+//
+//go:noescape
+func sgemmWide3x32NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// sgemmWide4x24NEON is a TileKernel for tiles of 4 rows and just 24 columns.
+//
+//go:noescape
+func sgemmWide4x24NEON(tiles, n, k int, a *float32, aRow, aCol, aTile int, b *float32, bRow int, c *float32, cRow int, alpha, beta float32, bias, rowBias *float32, relu bool)
+
+// dots32x1x4NEON is a dotsKernel for 1 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots32x1x4NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x1x1NEON is a dotsKernel for 1 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots32x1x1NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x2x4NEON is a dotsKernel for 2 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots32x2x4NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x2x1NEON is a dotsKernel for 2 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots32x2x1NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x3x4NEON is a dotsKernel for 3 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots32x3x4NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x3x1NEON is a dotsKernel for 3 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots32x3x1NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x4x4NEON is a dotsKernel for 4 rows of X and groups of 4 rows of Y.
+//
+//go:noescape
+func dots32x4x4NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
+
+// dots32x4x1NEON is a dotsKernel for 4 rows of X and groups of 1 rows of Y.
+//
+//go:noescape
+func dots32x4x1NEON(groups, k int, x *float32, xRow int, y *float32, yRow int, c *float32, cRow, cCol int, alpha, beta float32)
 
 // copyPanels32NEON copies rows of panels*12 elements, srcRow elements apart, to as many panels, dstPanel elements apart, of rows of 12.
 //
 //go:noescape
 func copyPanels32NEON(rows, panels int, src *float32, srcRow int, dst *float32, dstPanel int)
+
+// copyTiles32NEON copies 8 elements of each column of each tile: tiles are srcTile elements apart and become dstTile, columns are srcColumn elements apart and become 8.
+//
+//go:noescape
+func copyTiles32NEON(columns, tiles int, src *float32, srcColumn, srcTile int, dst *float32, dstTile int)
+
+// copyRows32NEON copies k elements of each of 1 to 8 rows, srcRow elements apart, to k columns of 8 elements.
+//
+//go:noescape
+func copyRows32NEON(rows, k int, src *float32, srcRow int, dst *float32)
 
 // transpose32NEON transposes 8 rows of 8*blocks columns at src to 8*blocks rows of 8 columns at dst.
 //

@@ -60,8 +60,9 @@ type Table[T Float] struct {
 	// fight for the L1 cache.
 	PacksFighting bool
 	// CopyA: from so many columns of B on, copying blocks of a transposed A pays; CopyFighting is
-	// the same for an A whose rows fight for the same cache lines.
-	CopyA, CopyFighting int
+	// the same for an A whose rows fight for the same cache lines. CopyRows is the same for any other
+	// row-major A, where copyRows makes tiles of it; else nothing copies one.
+	CopyA, CopyFighting, CopyRows int
 	// AloneBelow: below so many multiply-adds one worker is fastest.
 	AloneBelow int
 	// WakeBelow: below so many multiply-adds one worker is fastest unless others are awake.
@@ -76,6 +77,10 @@ type Table[T Float] struct {
 	// become dstTile, columns are srcColumn elements apart and become MR; columns, tiles >= 1. It is
 	// nil where a transposed A is copied as it lies.
 	copyTiles func(columns, tiles int, src *T, srcColumn, srcTile int, dst *T, dstTile int)
+	// copyRows copies k elements of each of up to MR rows, srcRow apart, to k columns of MR elements at
+	// dst; rows, k >= 1. What columns have beyond the rows is anything. It is nil where a row-major A
+	// is never made tiles of.
+	copyRows func(rows, k int, src *T, srcRow int, dst *T)
 	// transpose turns transposeSide rows of transposeSide*blocks columns at src into as many
 	// columns of so many rows at dst. It is nil, and the side 0, where nothing is faster than Go.
 	transpose     func(blocks int, src *T, srcRow int, dst *T, dstRow int)

@@ -6,12 +6,21 @@ import (
 	"github.com/steppe-ml/steppe/internal/num"
 )
 
+// copiesTiles reports whether blocks of A, to be multiplied with so many columns of B, are copied
+// tile by tile. The lines of a transposed A that a tile meets have elements of other tiles, too, so
+// in place the cache has to deliver more than twice as much. A row-major A becomes tiles where
+// kernels then load fewer vectors, if there are enough rows for a whole tile.
+func (o *Operation[T]) copiesTiles(cols int) bool {
+	if o.A.Col == 1 {
+		return o.copyRows != nil && o.A.Row != 1 && o.M >= o.MR() && (cols >= o.CopyRows || cols >= o.CopyFighting && fight[T](o.A.Row))
+	}
+	return o.copyTiles != nil && o.A.Row == 1 && cols >= o.CopyA
+}
+
 // blockOfA returns rows rows of A from ic, and columns l0 to l1, to be multiplied with cols columns
-// of B, as Panel alone reads them: as RowsOfA does, or, of a transposed A that is read often
-// enough, tile by tile. The lines of a transposed A that a tile meets have elements of other tiles,
-// too, so in place the cache has to deliver more than twice as much.
+// of B, as Panel alone reads them: as RowsOfA does, or copied tile by tile.
 func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABlock[T] {
-	if o.copyTiles == nil || o.A.Row != 1 || o.A.Col == 1 || cols < o.CopyA || l1 == l0 {
+	if l1 == l0 || !o.copiesTiles(cols) {
 		return o.RowsOfA(ic, rows, l0, l1, cols, buf)
 	}
 	k, height := l1-l0, o.MR()
@@ -19,6 +28,26 @@ func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABl
 	tiles, low, taller := CutRows(rows, height)
 	buf.A = Grow(buf.A, tiles*height*next)
 	a := o.A.From(ic, l0)
+	if a.Col == 1 {
+		for t, i := 0, 0; t < tiles; t++ {
+			rows := low
+			if t < taller {
+				rows++
+			}
+			o.copyRows(rows, k, a.At(i, 0), a.Row, &buf.A[t*height*next])
+			i += rows
+		}
+	} else {
+		o.copyColumns(a, rows, k, next, buf)
+	}
+	return ABlock[T]{P: &buf.A[0], Row: 1, Col: height, Next: next, Tile: height}
+}
+
+// copyColumns copies rows of a transposed A, each of k elements, to tiles, whose columns follow each
+// other; the tiles are next columns apart.
+func (o *Operation[T]) copyColumns(a View[T], rows, k, next int, buf *Buffers[T]) {
+	height := o.MR()
+	tiles, low, taller := CutRows(rows, height)
 	for t, i := 0, 0; t < tiles; {
 		rows, n := low, min(tilesAtOnce, tiles-t)
 		if t < taller {
@@ -34,7 +63,6 @@ func (o *Operation[T]) blockOfA(ic, rows, l0, l1, cols int, buf *Buffers[T]) ABl
 		}
 		t, i = t+n, i+n*rows
 	}
-	return ABlock[T]{P: &buf.A[0], Row: 1, Col: height, Next: next, Tile: height}
 }
 
 // tilesAtOnce is how many tiles are copied together: some cache lines of each column, and so few

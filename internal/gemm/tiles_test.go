@@ -48,52 +48,69 @@ func testCopyTiles[T Float](t *testing.T) {
 	})
 }
 
-// Tiles of a transposed A have the elements that Panel reads, and nothing before or behind A is
-// read to make them.
-func TestTilesOfTransposedA(t *testing.T) {
-	floattest.Each(t, testTilesOfTransposedA[float32], testTilesOfTransposedA[float64])
-}
+// Blocks of A that are copied tile by tile have the elements that Panel reads, and nothing before or
+// behind A is read to make them.
+func TestTilesOfA(t *testing.T) { floattest.Each(t, testTilesOfA[float32], testTilesOfA[float64]) }
 
-func testTilesOfTransposedA[T Float](t *testing.T) {
+func testTilesOfA[T Float](t *testing.T) {
 	simdtest.EachISA(t, func(t *testing.T) {
 		tb := *Active[T]()
+		tb.CopyA, tb.CopyRows = 0, 0
 		if tb.copyTiles == nil {
 			t.Skip("there is no kernel that copies tiles")
 		}
-		tb.CopyA = 0
+		layouts := []bool{true}
+		if tb.copyRows != nil {
+			layouts = append(layouts, false)
+		}
 		for side, pages := range guard.Sides[T]() {
 			var buf Buffers[T]
 			for rows := 2; rows <= 2*tilesAtOnce*tb.MR()+3; rows++ {
-				for _, k := range []int{1, 2, 5} {
+				for _, k := range []int{2, 3, 5, 12} {
 					a := pages(t, k*rows)
 					for i := range a {
 						a[i] = T(i)
 					}
-					o := Operation[T]{Table: &tb, M: rows, N: 100, K: k, A: View[T]{&a[0], 1, rows}}
-					var block ABlock[T]
-					floattest.WithoutFault(t, side, func() { block = o.blockOfA(0, rows, 0, k, 100, &buf) })
-					require.Equal(t, tb.MR(), block.Tile)
-
-					tiles, low, taller := CutRows(rows, block.Tile)
-					i := 0
-					for tile := range tiles {
-						height := low
-						if tile < taller {
-							height++
+					for _, transposed := range layouts {
+						view := View[T]{&a[0], k, 1}
+						if transposed {
+							view = View[T]{&a[0], 1, rows}
+						} else if rows < tb.MR() {
+							continue
 						}
-						for r := range height {
-							for l := range k {
-								got := *At(block.P, tile*block.tile(height)+r*block.Row+l*block.Col)
-								require.Equal(t, a[l*rows+i], got, "A(%d,%d) of %d x %d", i, l, rows, k)
-							}
-							i++
-						}
+						o := Operation[T]{Table: &tb, M: rows, N: 100, K: k, A: view}
+						var block ABlock[T]
+						floattest.WithoutFault(t, side, func() { block = o.blockOfA(0, rows, 0, k, 100, &buf) })
+						checkTiles(t, view, block, rows, k, tb.MR())
 					}
-					require.Equal(t, rows, i)
 				}
 			}
 		}
 	})
+}
+
+// checkTiles compares the tiles of a block with the rows of A that they are made of.
+func checkTiles[T Float](t *testing.T, a View[T], block ABlock[T], rows, k, mr int) {
+	t.Helper()
+	require.Equal(t, mr, block.Tile)
+	tiles, low, taller := CutRows(rows, block.Tile)
+	i := 0
+	for tile := range tiles {
+		height := low
+		if tile < taller {
+			height++
+		}
+		for r := range height {
+			for l := range k {
+				got := *At(block.P, tile*block.tile(height)+r*block.Row+l*block.Col)
+				if want := *a.At(i, l); got != want {
+					t.Fatalf("A(%d,%d) of %d x %d, %d apart, is %v, want %v", i, l, rows, k, a.Row, got, want)
+				}
+			}
+			i++
+		}
+	}
+	require.Equal(t, rows, i)
 }
 
 // Rows fight that lie in few of the L1 cache's sets.

@@ -30,7 +30,7 @@ type Group struct {
 var Groups = []Group{
 	{Name: "gemm", Package: "blas", About: "matrix products", Knobs: []string{
 		"KC", "MC", "NC", "PackBlock",
-		"DirectUpTo", "PackRows", "PackRowsAligned", "PackStride", "PackAligned", "CopyA", "CopyFighting",
+		"DirectUpTo", "PackRows", "PackRowsAligned", "PackStride", "PackAligned", "CopyA", "CopyFighting", "CopyRows",
 		"DotsUpTo", "AloneBelow", "WakeBelow", "PartWork",
 	}},
 	{Name: "level23", Package: "blas", About: "levels 2 and 3 of the BLAS", Knobs: []string{
