@@ -123,3 +123,10 @@ func registers(x, y, to V) uint32 {
 func (f *Func) word(word uint32, format string, args ...any) {
 	f.emit("WORD", text(fmt.Sprintf("$0x%08x // ", word)+fmt.Sprintf(format, args...)))
 }
+
+// Zero clears vector registers.
+func (f *Func) Zero(vs ...V) {
+	for _, v := range vs {
+		f.VEOR(v, v, v)
+	}
+}
